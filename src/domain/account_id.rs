@@ -1,0 +1,59 @@
+//! Owns [`AccountId`].
+
+use std::{fmt, str::FromStr};
+
+use super::{ParseError, quoted, serde_as_string};
+
+/// An AWS account id: exactly twelve ASCII digits, leading zeros included.
+///
+/// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(u64);
+
+impl FromStr for AccountId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let twelve_digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        twelve_digits.then(|| text.parse().ok().map(Self)).flatten().ok_or_else(|| {
+            ParseError::new(format!("{} is not an account id: twelve digits, without hyphens", quoted(text)))
+        })
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012}", self.0)
+    }
+}
+
+serde_as_string!(AccountId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_id_is_twelve_ascii_digits_and_keeps_its_zeros() {
+        assert_eq!("000011112222".parse::<AccountId>().unwrap().to_string(), "000011112222");
+        for wrong in [
+            "",
+            "11112222333",
+            "1111222233334",
+            "1111-2222-3333",
+            "١١١١٢٢٢٢٣٣٣٣",
+            "+11112222333",
+            " 11112222333",
+            "11112222333\n",
+            "all",
+        ] {
+            assert!(wrong.parse::<AccountId>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_json_number_is_refused_with_advice() {
+        let error = serde_json::from_str::<AccountId>("111122223333").unwrap_err().to_string();
+        assert!(error.contains("put it in quotes"), "{error}");
+    }
+}

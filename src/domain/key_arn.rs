@@ -1,0 +1,85 @@
+//! Owns [`KeyArn`].
+
+use std::{fmt, str::FromStr};
+
+use super::{AccountId, ParseError, Partition, arn::Arn, quoted, serde_as_string};
+
+/// The ARN of a KMS key, `arn:aws:kms:eu-west-1:111122223333:key/…`; never an alias.
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN>
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyArn {
+    text: String,
+    account: AccountId,
+}
+
+impl KeyArn {
+    /// The ARN as AWS writes it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The account that owns the key.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The Region the key lives in.
+    pub fn region(&self) -> &str {
+        Arn::split(&self.text).map_or("", |arn| arn.region)
+    }
+
+    /// The partition the key lives in.
+    pub fn partition(&self) -> &str {
+        Arn::split(&self.text).map_or("", |arn| arn.partition)
+    }
+}
+
+impl FromStr for KeyArn {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let account = Arn::split(text)
+            .filter(|arn| {
+                Partition::parse(arn.partition).is_some()
+                    && arn.service == "kms"
+                    && !arn.region.is_empty()
+                    && arn.resource.strip_prefix("key/").is_some_and(|id| !id.is_empty())
+            })
+            .and_then(|arn| arn.account.parse().ok())
+            .ok_or_else(|| ParseError::new(format!("{} is not the ARN of a KMS key", quoted(text))))?;
+        Ok(Self { text: text.to_owned(), account })
+    }
+}
+
+impl fmt::Display for KeyArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+serde_as_string!(KeyArn);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_arn_knows_its_account_region_and_partition() {
+        let key: KeyArn = "arn:aws-cn:kms:cn-north-1:000022223333:key/mrk-1234".parse().unwrap();
+        assert_eq!(
+            (key.account().to_string().as_str(), key.region(), key.partition()),
+            ("000022223333", "cn-north-1", "aws-cn")
+        );
+        for wrong in [
+            "",
+            "1234abcd",
+            "alias/aws/ebs",
+            "arn:aws:kms:eu-west-1:111122223333:alias/x",
+            "arn:aws:kms:eu-west-1:111122223333:key/",
+            "arn:gcp:kms:eu-west-1:111122223333:key/1",
+        ] {
+            assert!(wrong.parse::<KeyArn>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Shares Amazon Machine Images safely: the library behind the `bootstrap` Lambda function.
+
+pub mod domain;
