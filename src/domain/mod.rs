@@ -17,6 +17,7 @@ pub use account_id::AccountId;
 pub use arn::{Partition, iam_role_arn};
 pub use key_arn::KeyArn;
 pub use organization::{OrganizationArn, OrganizationalUnitArn};
+pub(crate) use organization::{is_organization_id, is_organization_path};
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};
