@@ -33,7 +33,7 @@ pub struct Request<'a> {
 /// What the key policy and the grants say of one action.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionVerdict {
     /// A statement or grant surely allows it, and none may deny it.
@@ -44,6 +44,18 @@ pub enum ActionVerdict {
     ImplicitDeny,
     /// A statement surely denies it.
     Denied,
+}
+
+impl ActionVerdict {
+    /// The verdict as answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Conditional => "conditional",
+            Self::ImplicitDeny => "implicit-deny",
+            Self::Denied => "denied",
+        }
+    }
 }
 
 /// A verdict and what it rests on.
