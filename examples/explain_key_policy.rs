@@ -41,7 +41,9 @@ fn answer(mut questions: impl io::BufRead, answers: &mut impl Write, pretty: boo
             Ok(answer) => writeln!(answers, "{}", serde_json::to_string(&answer)?)?,
             Err(error) if pretty => writeln!(answers, "line {number} is no question: {error}\n")?,
             Err(error) => {
-                let name = serde_json::from_str(&text).ok().and_then(|question: serde_json::Value| question.get("name").cloned());
+                let name = serde_json::from_str(&text)
+                    .ok()
+                    .and_then(|question: serde_json::Value| question.get("name").cloned());
                 writeln!(answers, "{}", serde_json::json!({"line": number, "name": name, "error": error.to_string()}))?;
             }
         }

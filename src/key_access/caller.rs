@@ -29,7 +29,11 @@ pub(super) enum Identity {
     /// A role, by ARN.
     Role(String),
     /// A session of a role; the role's own ARN where it is known, because the session's has lost its path.
-    Session { arn: String, role: String, role_arn: Option<String> },
+    Session {
+        arn: String,
+        role: String,
+        role_arn: Option<String>,
+    },
     Service(String),
 }
 
@@ -80,10 +84,8 @@ impl Caller {
             ("iam", Some(("role", _))) => (Identity::Role(text.clone()), text),
             ("sts", Some(("assumed-role", session))) => {
                 let (role, _) = session.split_once('/').ok_or_else(wrong)?;
-                let of_role = role_arn.map_or_else(
-                    || format!("arn:{}:iam::{account}:role/{role}", parts.partition),
-                    ToOwned::to_owned,
-                );
+                let of_role = role_arn
+                    .map_or_else(|| format!("arn:{}:iam::{account}:role/{role}", parts.partition), ToOwned::to_owned);
                 let role_arn = role_arn.map(ToOwned::to_owned);
                 (Identity::Session { arn: text, role: role.to_owned(), role_arn }, of_role)
             }

@@ -74,7 +74,11 @@ pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, r
         .filter(|(_, test)| !matches!(test, Test::Null(_)) || (!if_exists && set == SetOperator::None));
     let key = Key::new(key);
     if test.is_none() {
-        remarks.push(format!("`{}` of `{}` cannot be read, so nothing is certain of it", clip(operator), clip(&key.name)));
+        remarks.push(format!(
+            "`{}` of `{}` cannot be read, so nothing is certain of it",
+            clip(operator),
+            clip(&key.name)
+        ));
     }
     let (negated, test) = test.unwrap_or((false, Test::Unreadable));
     let shown = values.items().iter().take(3).map(|value| value.as_scalar().map_or("…".to_owned(), clip));
@@ -196,9 +200,7 @@ impl Condition {
     ) -> Truth {
         let matched = match value {
             Value::Exactly(text) => self.matches_text(text, fact, unknown),
-            Value::OneOf(forms) => {
-                Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown)))
-            }
+            Value::OneOf(forms) => Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown))),
         };
         if self.negated { matched.not() } else { matched }
     }
@@ -228,22 +230,30 @@ impl Condition {
                 other => without_text(other),
             }),
             Test::Arn(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => Truth::Unknown,
+                Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => {
+                    Truth::Unknown
+                }
                 Resolved::Text { pattern, .. } => matches_arn(pattern, text).map_or(Truth::Unknown, Truth::from),
                 other => without_text(other),
             }),
             Test::Number(compare, numbers) => Number::parse(text).map_or(Truth::Unknown, |value| {
-                any(numbers.iter().map(|number| value.compare(*number).map_or(Truth::Unknown, |order| compare(order).into())))
+                any(numbers
+                    .iter()
+                    .map(|number| value.compare(*number).map_or(Truth::Unknown, |order| compare(order).into())))
             }),
             Test::Date(compare, dates) => parse_date(text)
                 .map_or(Truth::Unknown, |value| dates.iter().any(|date| compare(value.cmp(date))).into()),
             Test::Bool(wanted) => parse_bool(text).map_or(Truth::Unknown, |value| wanted.contains(&value).into()),
             Test::Binary(wanted) => {
-                if is_base64(text) { wanted.iter().any(|wanted| wanted == text).into() } else { Truth::Unknown }
+                if is_base64(text) {
+                    wanted.iter().any(|wanted| wanted == text).into()
+                } else {
+                    Truth::Unknown
+                }
             }
-            Test::Address(ranges) => text
-                .parse()
-                .map_or(Truth::Unknown, |address| ranges.iter().any(|range| range.contains(address)).into()),
+            Test::Address(ranges) => {
+                text.parse().map_or(Truth::Unknown, |address| ranges.iter().any(|range| range.contains(address)).into())
+            }
             Test::Null(_) | Test::Unreadable => Truth::Unknown,
         }
     }

@@ -93,7 +93,8 @@ impl Policy {
     /// # Errors
     /// The text is not a policy: not JSON, no object, no `Statement`, or an element given twice.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let node = serde_json::from_str(text).map_err(|error| PolicyError(format!("the key policy is not JSON: {error}")))?;
+        let node =
+            serde_json::from_str(text).map_err(|error| PolicyError(format!("the key policy is not JSON: {error}")))?;
         let mut policy = Self::from_node(&node)?;
         policy.bytes = text.len();
         Ok(policy)
@@ -126,7 +127,9 @@ impl Policy {
             None | Some(Some("2008-10-17")) => Version::WithoutVariables,
             Some(Some("2012-10-17")) => Version::WithVariables,
             Some(_) => {
-                remarks.push(Remark::on_document("the policy's `Version` is neither 2012-10-17 nor 2008-10-17".to_owned()));
+                remarks.push(Remark::on_document(
+                    "the policy's `Version` is neither 2012-10-17 nor 2008-10-17".to_owned(),
+                ));
                 Version::Unreadable
             }
         };
@@ -136,8 +139,11 @@ impl Policy {
             Some(_) => return Err(PolicyError("the key policy's `Statement` is no list of statements".to_owned())),
             None => return Err(PolicyError("the key policy has no `Statement`".to_owned())),
         };
-        let statements =
-            statements.iter().enumerate().map(|(index, node)| Statement::read(index, node, version, &mut remarks)).collect();
+        let statements = statements
+            .iter()
+            .enumerate()
+            .map(|(index, node)| Statement::read(index, node, version, &mut remarks))
+            .collect();
         Ok(Self { statements, remarks, bytes: 0 })
     }
 
@@ -153,6 +159,16 @@ impl Policy {
 
     pub(super) fn statements(&self) -> &[Statement] {
         &self.statements
+    }
+
+    /// This policy with the statements of another after its own.
+    pub(super) fn joined(&self, mut other: Self) -> Self {
+        let mut joined = self.clone();
+        for statement in &mut other.statements {
+            statement.index = statement.index.saturating_add(self.statements.len());
+        }
+        joined.statements.append(&mut other.statements);
+        joined
     }
 }
 
@@ -223,7 +239,9 @@ impl<'a> Fields<'a> {
         let result = match (plain, negated) {
             (None, None) => return Element::Missing,
             (Some(_), Some(_)) => Err(format!("it has both `{name}` and `{not_name}`")),
-            _ if self.repeated.contains(name) || self.repeated.contains(not_name) => Err(format!("`{name}` is given twice")),
+            _ if self.repeated.contains(name) || self.repeated.contains(not_name) => {
+                Err(format!("`{name}` is given twice"))
+            }
             (Some(node), None) => read(node).map(Element::Is),
             (None, Some(node)) => read(node).map(Element::IsNot),
         };
@@ -263,8 +281,12 @@ impl Statement {
             |node| Principals::parse(node, &mut notes),
             &mut odd,
         );
-        let action =
-            fields.element(("Action", fields.action), ("NotAction", fields.not_action), |node| actions(node, &mut notes), &mut odd);
+        let action = fields.element(
+            ("Action", fields.action),
+            ("NotAction", fields.not_action),
+            |node| actions(node, &mut notes),
+            &mut odd,
+        );
         let variables = version != Version::WithoutVariables;
         let resource = fields.element(
             ("Resource", fields.resource),
@@ -287,10 +309,17 @@ impl Statement {
         let (principal, action, resource) = if !matches!(node, Node::Map(_)) {
             (Element::Unreadable, Element::Unreadable, Element::Unreadable)
         } else {
-            (principal.never_empty(Principals::is_empty), action.never_empty(Vec::is_empty), resource.never_empty(Vec::is_empty))
+            (
+                principal.never_empty(Principals::is_empty),
+                action.never_empty(Vec::is_empty),
+                resource.never_empty(Vec::is_empty),
+            )
         };
         is_odd |= version == Version::Unreadable
-            && fields.resource.or(fields.not_resource).is_some_and(|node| strings(node).is_some_and(|texts| texts.iter().any(|text| text.contains("${"))));
+            && fields
+                .resource
+                .or(fields.not_resource)
+                .is_some_and(|node| strings(node).is_some_and(|texts| texts.iter().any(|text| text.contains("${"))));
         if effect != Effect::Deny {
             for condition in conditions.iter().filter(|condition| condition.holds_without_key()) {
                 notes.push(format!(
@@ -303,7 +332,8 @@ impl Statement {
         if let (Effect::Deny, Element::IsNot(_)) = (effect, &principal) {
             notes.push("a `Deny` with `NotPrincipal` may also hit the roles and users it lists unless their account is listed too".to_owned());
         }
-        let odd = odd.into_iter().map(|why| format!("the statement cannot be read, so nothing is certain of it: {why}"));
+        let odd =
+            odd.into_iter().map(|why| format!("the statement cannot be read, so nothing is certain of it: {why}"));
         remarks.extend(odd.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
         let label = format!("Statement[{index}]");
         Self { sid, index, label, effect, principal, action, resource, conditions, is_odd }
@@ -347,7 +377,10 @@ fn actions(node: &Node, notes: &mut Vec<String>) -> Result<Vec<ActionPattern>, S
 
 fn action(text: &str, notes: &mut Vec<String>) -> ActionPattern {
     if text.eq_ignore_ascii_case("kms:ReEncrypt") {
-        notes.push("`kms:ReEncrypt` is no permission; `kms:ReEncryptFrom` and `kms:ReEncryptTo` are, or `kms:ReEncrypt*`".to_owned());
+        notes.push(
+            "`kms:ReEncrypt` is no permission; `kms:ReEncryptFrom` and `kms:ReEncryptTo` are, or `kms:ReEncrypt*`"
+                .to_owned(),
+        );
     }
     let everything = !text.is_empty() && text.bytes().all(|byte| byte == b'*');
     let prefix_is_plain = text.split_once(':').is_some_and(|(prefix, _)| !prefix.contains(['*', '?']));

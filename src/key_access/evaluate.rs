@@ -227,9 +227,7 @@ impl Reason<'_> {
     fn because(&self) -> Because {
         match self {
             Self::Statement(statement) => statement.because(),
-            Self::Grant(grant) => {
-                Because::Grant { grant_id: grant.grant_id.clone(), grant_name: grant.name.clone() }
-            }
+            Self::Grant(grant) => Because::Grant { grant_id: grant.grant_id.clone(), grant_name: grant.name.clone() },
         }
     }
 }
@@ -342,7 +340,9 @@ impl<'a> Call<'a> {
             let mut depends = None;
             let truth = templates.iter().fold(Truth::False, |so_far, template| {
                 so_far.or(match template.resolve(|key| self.fact_for(key)) {
-                    Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => Truth::Unknown,
+                    Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => {
+                        Truth::Unknown
+                    }
                     Resolved::Text { text, .. } if text == "*" => Truth::True,
                     Resolved::Text { pattern, .. } => {
                         // Whether a `*` reaches over a colon of the ARN is not documented.

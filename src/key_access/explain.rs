@@ -47,7 +47,8 @@ pub struct Explanation {
 /// # Errors
 /// The text is not such an object; the message says what is wrong with it.
 pub fn explain(question: &str) -> Result<Explanation, ParseError> {
-    let node: Node = serde_json::from_str(question).map_err(|error| ParseError::new(format!("this is not JSON: {error}")))?;
+    let node: Node =
+        serde_json::from_str(question).map_err(|error| ParseError::new(format!("this is not JSON: {error}")))?;
     let question_fields = Fields::of(&node, "the question")?;
     let Listed { grants } = serde_json::from_str(question)
         .map_err(|error| ParseError::new(format!("`grants` are not entries of ListGrants: {error}")))?;
@@ -72,9 +73,11 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     };
     let contexts: Vec<Context> =
         actions.iter().map(|action| if shared { context.for_action(action) } else { context.clone() }).collect();
-    let requests = actions.iter().zip(&contexts).map(|(action, context)| Request { caller: &caller, action, resource, context });
+    let requests =
+        actions.iter().zip(&contexts).map(|(action, context)| Request { caller: &caller, action, resource, context });
     let requests: Vec<_> = requests.collect();
-    let decisions: Vec<_> = requests.iter().map(|request| (request.action, evaluate(&policy, &grants, request))).collect();
+    let decisions: Vec<_> =
+        requests.iter().map(|request| (request.action, evaluate(&policy, &grants, request))).collect();
     let Several { verdict, per_action, missing, depends_on, because } = Several::of(&decisions);
     let nearest = requests
         .iter()
@@ -186,12 +189,19 @@ fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
         let fact = match value {
             Node::Null => Fact::Absent,
             list @ Node::List(_) => {
-                let values: Option<Vec<_>> =
-                    list.items().iter().map(|item| item.as_scalar().map(|text| Value::Exactly(text.to_owned()))).collect();
-                Fact::Present(values.ok_or_else(|| ParseError::new(format!("`context` has no plain values for `{key}`")))?)
+                let values: Option<Vec<_>> = list
+                    .items()
+                    .iter()
+                    .map(|item| item.as_scalar().map(|text| Value::Exactly(text.to_owned())))
+                    .collect();
+                Fact::Present(
+                    values.ok_or_else(|| ParseError::new(format!("`context` has no plain values for `{key}`")))?,
+                )
             }
             value => Fact::is(
-                value.as_scalar().ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?,
+                value
+                    .as_scalar()
+                    .ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?,
             ),
         };
         context = context.with(key, fact);

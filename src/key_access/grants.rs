@@ -63,9 +63,10 @@ impl Grant {
     }
 
     fn covers<'a>(&'a self, call: &Call<'a>, unknown: &mut Vec<&'a str>) -> Truth {
-        let service = self.grantee_service_principal.as_ref().is_some_and(|service| {
-            matches!(call.caller.identity(), Identity::Service(asks) if asks == service)
-        });
+        let service = self
+            .grantee_service_principal
+            .as_ref()
+            .is_some_and(|service| matches!(call.caller.identity(), Identity::Service(asks) if asks == service));
         let cover = match self.grantee_principal.as_deref() {
             _ if service => Cover::Yes,
             Some(grantee) => Named::from_grant(grantee).covers(call.caller),

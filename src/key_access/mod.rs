@@ -12,6 +12,7 @@
 //! action, [`explain`] for a question written down as JSON.
 
 mod caller;
+mod calls;
 mod condition;
 mod context;
 mod document;
@@ -19,9 +20,11 @@ mod evaluate;
 mod explain;
 mod grants;
 mod json;
+mod judge;
 mod operand;
 mod pattern;
 mod principal;
+mod remedy;
 mod several;
 mod template;
 mod truth;
@@ -32,3 +35,4 @@ pub use document::{Policy, PolicyError, Remark};
 pub use evaluate::{ActionVerdict, Because, BecauseEffect, Decision, Request, evaluate};
 pub use explain::{Explanation, explain};
 pub use grants::{Grant, GrantConstraints};
+pub use judge::{KeyAccess, KeyUse, Limit, NEEDED, NEEDED_UNDER_THE_SAME_KEY, Question, Verdict, judge};

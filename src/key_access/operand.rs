@@ -17,7 +17,8 @@ impl Number {
             return Some(Self::Integer(integer));
         }
         // Rust also reads `inf` and `nan`.
-        let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+        let is_decimal =
+            text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
         let decimal: f64 = is_decimal.then(|| text.parse().ok()).flatten()?;
         decimal.is_finite().then_some(Self::Decimal(decimal))
     }
@@ -54,7 +55,9 @@ pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
             let (date, time) = text.split_once('T')?;
             let zone = time.find(['Z', '+', '-'])?;
             let (time, zone) = time.split_at_checked(zone)?;
-            (time.len() == 5).then(|| OffsetDateTime::parse(&format!("{date}T{time}:00{zone}"), &Rfc3339).ok()).flatten()
+            (time.len() == 5)
+                .then(|| OffsetDateTime::parse(&format!("{date}T{time}:00{zone}"), &Rfc3339).ok())
+                .flatten()
         }),
     }
 }
@@ -148,7 +151,16 @@ mod tests {
         ] {
             assert_eq!(parse_date(text), same, "{text}");
         }
-        for wrong in ["", "2026", "2026-13-01", "2026-02-30", "tomorrow", "2026-01-01T00:00:00", "2026-01-01 00:00:00", "99999999999999"] {
+        for wrong in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-30",
+            "tomorrow",
+            "2026-01-01T00:00:00",
+            "2026-01-01 00:00:00",
+            "99999999999999",
+        ] {
             assert_eq!(parse_date(wrong), None, "{wrong:?}");
         }
     }
@@ -166,7 +178,17 @@ mod tests {
         assert_eq!(holds("2001:db8::/32", "2001:db8:ffff::"), Some(true));
         assert_eq!(holds("2001:db8::/32", "2001:db9::"), Some(false));
         assert_eq!(holds("::/0", "2001:db9::"), Some(true));
-        for wrong in ["", "203.0.113.0/33", "203.0.113.0/-1", "203.0.113.0/+8", "203.0.113.0/", "::/129", "203.0.113", "host/8", "010.0.0.0/8"] {
+        for wrong in [
+            "",
+            "203.0.113.0/33",
+            "203.0.113.0/-1",
+            "203.0.113.0/+8",
+            "203.0.113.0/",
+            "::/129",
+            "203.0.113",
+            "host/8",
+            "010.0.0.0/8",
+        ] {
             assert!(Range::parse(wrong).is_none(), "{wrong:?}");
         }
     }

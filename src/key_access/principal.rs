@@ -110,13 +110,17 @@ impl Principals {
     pub(super) fn lists_member_without_account(&self, caller: &Caller) -> bool {
         let is_own = |account: &AccountId| caller.account() == Some(*account);
         let lists_member = self.named.iter().any(|named| match named {
-            Named::User { account, .. } | Named::Role { account, .. } | Named::Session { account, .. } => is_own(account),
+            Named::User { account, .. } | Named::Role { account, .. } | Named::Session { account, .. } => {
+                is_own(account)
+            }
             Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody => false,
         });
         let lists_account = self.named.iter().any(|named| match named {
             Named::Everyone => true,
             Named::Account { account, .. } => is_own(account),
-            Named::User { .. } | Named::Role { .. } | Named::Session { .. } | Named::Service(_) | Named::Nobody => false,
+            Named::User { .. } | Named::Role { .. } | Named::Session { .. } | Named::Service(_) | Named::Nobody => {
+                false
+            }
         });
         lists_member && !lists_account
     }

@@ -26,8 +26,10 @@ impl Several {
         let all = || decisions.clone().into_iter();
         let verdict = all().map(|(_, decision)| decision.verdict).max().unwrap_or(ActionVerdict::ImplicitDeny);
         let depends_on: BTreeSet<&str> = all().flat_map(|(_, decision)| decision.depends_on.iter().copied()).collect();
-        let because: BTreeSet<Because> =
-            all().filter(|(_, decision)| decision.verdict == verdict).flat_map(|(_, decision)| decision.because()).collect();
+        let because: BTreeSet<Because> = all()
+            .filter(|(_, decision)| decision.verdict == verdict)
+            .flat_map(|(_, decision)| decision.because())
+            .collect();
         Self {
             verdict,
             per_action: all().map(|(action, decision)| ((*action).to_owned(), decision.verdict)).collect(),
@@ -45,7 +47,10 @@ impl Several {
 pub(super) fn nearest_miss(policy: &Policy, request: &Request<'_>) -> Option<String> {
     let call = Call::new(request);
     let misses = policy.statements().iter().filter(|statement| statement.effect == Effect::Allow);
-    misses.filter_map(|statement| Miss::of(&call, statement, request.action)).min_by_key(|miss| miss.rank).map(|miss| miss.words)
+    misses
+        .filter_map(|statement| Miss::of(&call, statement, request.action))
+        .min_by_key(|miss| miss.rank)
+        .map(|miss| miss.words)
 }
 
 /// A statement in which exactly one thing failed.

@@ -31,7 +31,10 @@ impl Truth {
 
     /// What is certain when every one of several possibilities agrees; none at all is no knowledge.
     pub(super) fn agreed(possibilities: impl IntoIterator<Item = Self>) -> Self {
-        possibilities.into_iter().reduce(|one, other| if one == other { one } else { Self::Unknown }).unwrap_or(Self::Unknown)
+        possibilities
+            .into_iter()
+            .reduce(|one, other| if one == other { one } else { Self::Unknown })
+            .unwrap_or(Self::Unknown)
     }
 }
 

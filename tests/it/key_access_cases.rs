@@ -40,7 +40,12 @@ fn an_allowed_case_names_what_allows_it_and_a_missing_one_nothing() {
         let answer = answer(&case);
         let verdict = as_json(&answer)["verdict"].clone();
         assert_eq!(answer.because.is_empty(), verdict == "implicit-deny", "{}", case["name"]);
-        assert_eq!(answer.depends_on.is_empty(), answer.per_action.values().all(|verdict| verdict.as_str() != "conditional"), "{}", case["name"]);
+        assert_eq!(
+            answer.depends_on.is_empty(),
+            answer.per_action.values().all(|verdict| verdict.as_str() != "conditional"),
+            "{}",
+            case["name"]
+        );
         assert!(!answer.in_words().is_empty());
     }
 }
