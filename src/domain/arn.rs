@@ -19,7 +19,7 @@ pub(crate) struct Arn<'a> {
 
 impl<'a> Arn<'a> {
     /// Splits an ARN without looking into its parts.
-    pub fn split(text: &'a str) -> Option<Self> {
+    pub(crate) fn split(text: &'a str) -> Option<Self> {
         let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
         Some(Self {
             partition: parts.next()?,

@@ -14,6 +14,7 @@ mod service_linked_role;
 mod target;
 
 pub use account_id::AccountId;
+pub(crate) use arn::Arn;
 pub use arn::{Partition, iam_role_arn};
 pub use key_arn::KeyArn;
 pub use organization::{OrganizationArn, OrganizationalUnitArn};

@@ -1,1 +1,2 @@
 //! The integration tests: one binary, a module per subject.
+mod key_access_cases;

@@ -1,0 +1,202 @@
+//! Owns the values that are not compared as text: numbers, dates, IP ranges, and how they are read.
+
+use std::{cmp::Ordering, net::IpAddr};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// A number of a numeric operator: integers are compared exactly, others as floating point.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Number {
+    Integer(i128),
+    Decimal(f64),
+}
+
+impl Number {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if let Ok(integer) = text.parse() {
+            return Some(Self::Integer(integer));
+        }
+        // Rust also reads `inf` and `nan`.
+        let is_decimal =
+            text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+        let decimal: f64 = is_decimal.then(|| text.parse().ok()).flatten()?;
+        decimal.is_finite().then_some(Self::Decimal(decimal))
+    }
+
+    pub(super) fn compare(self, other: Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Integer(one), Self::Integer(other)) => Some(one.cmp(&other)),
+            _ => self.as_decimal().partial_cmp(&other.as_decimal()),
+        }
+    }
+
+    fn as_decimal(self) -> f64 {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "mixed with a decimal there is nothing more exact")]
+            Self::Integer(integer) => integer as f64,
+            Self::Decimal(decimal) => decimal,
+        }
+    }
+}
+
+/// Reads a date of a date operator: one of W3C's ISO 8601 profiles, or seconds since 1970.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_Date>
+pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.len() {
+        // A year, or seconds in the first hours of 1970: nobody can tell.
+        4 if is_digits => None,
+        _ if is_digits => text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()),
+        7 => OffsetDateTime::parse(&format!("{text}-01T00:00:00Z"), &Rfc3339).ok(),
+        10 => OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok(),
+        _ => OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| {
+            // Hours and minutes without seconds.
+            let (date, time) = text.split_once('T')?;
+            let zone = time.find(['Z', '+', '-'])?;
+            let (time, zone) = time.split_at_checked(zone)?;
+            (time.len() == 5)
+                .then(|| OffsetDateTime::parse(&format!("{date}T{time}:00{zone}"), &Rfc3339).ok())
+                .flatten()
+        }),
+    }
+}
+
+/// A range of addresses in CIDR notation; a bare address is a range of one.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_IPAddress>
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Range {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            // `u32` would also read `+8`.
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
+            Some(_) => return None,
+            None => longest,
+        };
+        (prefix <= longest).then_some(Self { address, prefix })
+    }
+
+    pub(super) fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differ = u32::from(own) ^ u32::from(other);
+                differ.leading_zeros() >= self.prefix
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differ = u128::from(own) ^ u128::from(other);
+                differ.leading_zeros() >= self.prefix
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// Whether a text is Base64 as a binary operator wants it.
+pub(super) fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    text.len() % 4 == 0
+        && text.len().saturating_sub(body.len()) <= 2
+        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+/// `true` and `false` in exactly this spelling; what KMS makes of `True` is not documented.
+pub(super) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_compare_by_value() {
+        let compare = |one, other| Number::parse(one)?.compare(Number::parse(other)?);
+        assert_eq!(compare("60", "60.0"), Some(Ordering::Equal));
+        assert_eq!(compare("-1", "0"), Some(Ordering::Less));
+        assert_eq!(compare("1e2", "99.5"), Some(Ordering::Greater));
+        assert_eq!(compare("9007199254740993", "9007199254740992"), Some(Ordering::Greater));
+        for wrong in ["", "abc", "inf", "NaN", "1e999", "1,5", "0x10", " 1"] {
+            assert!(Number::parse(wrong).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn dates_are_read_in_all_the_documented_forms() {
+        let same = parse_date("2026-01-01T00:00:00Z");
+        assert!(same.is_some());
+        for text in [
+            "2026-01-01",
+            "2026-01",
+            "2026-01-01T00:00Z",
+            "2026-01-01T01:00:00+01:00",
+            "2025-12-31T19:00-05:00",
+            "2026-01-01T00:00:00.000Z",
+            "1767225600",
+        ] {
+            assert_eq!(parse_date(text), same, "{text}");
+        }
+        for wrong in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-30",
+            "tomorrow",
+            "2026-01-01T00:00:00",
+            "2026-01-01 00:00:00",
+            "99999999999999",
+        ] {
+            assert_eq!(parse_date(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_hold_the_addresses_of_their_own_family() {
+        let holds = |range, address: &str| Range::parse(range).map(|range| range.contains(address.parse().unwrap()));
+        assert_eq!(holds("203.0.113.0/24", "203.0.113.255"), Some(true));
+        assert_eq!(holds("203.0.113.0/24", "203.0.114.0"), Some(false));
+        assert_eq!(holds("203.0.113.9/24", "203.0.113.7"), Some(true));
+        assert_eq!(holds("203.0.113.7", "203.0.113.7"), Some(true));
+        assert_eq!(holds("203.0.113.7", "203.0.113.6"), Some(false));
+        assert_eq!(holds("0.0.0.0/0", "255.1.2.3"), Some(true));
+        assert_eq!(holds("0.0.0.0/0", "2001:db8::1"), Some(false));
+        assert_eq!(holds("2001:db8::/32", "2001:db8:ffff::"), Some(true));
+        assert_eq!(holds("2001:db8::/32", "2001:db9::"), Some(false));
+        assert_eq!(holds("::/0", "2001:db9::"), Some(true));
+        for wrong in [
+            "",
+            "203.0.113.0/33",
+            "203.0.113.0/-1",
+            "203.0.113.0/+8",
+            "203.0.113.0/",
+            "::/129",
+            "203.0.113",
+            "host/8",
+            "010.0.0.0/8",
+        ] {
+            assert!(Range::parse(wrong).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn base64_and_booleans_are_read_strictly() {
+        assert!(["", "QmluYXJ5", "aGk=", "aA==", "+/+/"].into_iter().all(is_base64));
+        assert!(!["a", "a===", "aGk", "a*==", "aG=k"].into_iter().any(is_base64));
+        assert_eq!(["true", "false", "True", "1", ""].map(parse_bool), [Some(true), Some(false), None, None, None]);
+    }
+}

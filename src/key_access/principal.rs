@@ -1,0 +1,260 @@
+//! Owns whom a statement or a grant names, and whether that covers who asks.
+
+use crate::domain::{AccountId, Arn};
+
+use super::{
+    caller::{Caller, Identity},
+    json::Node,
+    truth::Truth,
+};
+
+/// The `Principal` or `NotPrincipal` of a statement: several kinds and names are alternatives.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Principals {
+    named: Vec<Named>,
+}
+
+/// One principal as a policy or a grant names it.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    Everyone,
+    /// The account and whomever it delegates to; written as twelve digits the partition is left open.
+    Account {
+        partition: Option<String>,
+        account: AccountId,
+    },
+    /// A user or a federated user: compared to the letter, case included.
+    User {
+        account: AccountId,
+        arn: String,
+    },
+    /// A role, and with it its sessions, whose ARN has lost the role's path.
+    Role {
+        account: AccountId,
+        arn: String,
+    },
+    /// One session of a role.
+    Session {
+        account: AccountId,
+        arn: String,
+    },
+    Service(String),
+    /// Something that no caller ever is: a group, a deleted principal's id, part of a name and a `*`.
+    Nobody,
+}
+
+impl Principals {
+    /// Reads the element; remarks say which names cover nobody. `Err` says what cannot be read.
+    pub(super) fn parse(element: &Node, remarks: &mut Vec<String>) -> Result<Self, String> {
+        if element.as_text() == Some("*") {
+            return Ok(Self { named: vec![Named::Everyone] });
+        }
+        let Node::Map(kinds) = element else {
+            return Err("the principal is neither \"*\" nor an object".to_owned());
+        };
+        let mut named = Vec::new();
+        let mut seen: Vec<&str> = Vec::new();
+        for (kind, names) in kinds {
+            if seen.contains(&kind.as_str()) {
+                return Err(format!("`{kind}` is given twice in the principal"));
+            }
+            // Only known kinds are remembered, so that the list stays short whatever the document.
+            let read: fn(&str, &mut Vec<String>) -> Named = match kind.as_str() {
+                "AWS" => Named::from_policy,
+                "Service" => |name, _| Named::Service(name.to_owned()),
+                "Federated" | "CanonicalUser" => |_, _| Named::Nobody,
+                _ => return Err(format!("`{}` is not a kind of principal", clip(kind))),
+            };
+            seen.push(kind);
+            for name in names.items() {
+                let name = name.as_text().ok_or_else(|| format!("a principal under `{kind}` is not a string"))?;
+                named.push(read(name, remarks));
+            }
+        }
+        Ok(Self { named })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// Whether a name is among them that is not of the form of any principal.
+    pub(super) fn has_unknown_forms(&self) -> bool {
+        self.named.contains(&Named::Nobody)
+    }
+
+    /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
+    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Vec<&str>) -> Truth {
+        let mut so_far = Truth::False;
+        let mut depends = None;
+        for named in &self.named {
+            match named.covers(caller) {
+                Cover::Yes => return Truth::True,
+                Cover::No => {}
+                Cover::DependsOn(key) => {
+                    so_far = Truth::Unknown;
+                    depends = depends.or(Some(key));
+                }
+            }
+        }
+        unknown.extend(depends);
+        so_far
+    }
+
+    /// Whether a role, user or session of the caller's account is listed without that account.
+    ///
+    /// IAM warns that a `Deny` with such a `NotPrincipal` may hit the listed role all the same:
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>
+    pub(super) fn lists_member_without_account(&self, caller: &Caller) -> bool {
+        let is_own = |account: &AccountId| caller.account() == Some(*account);
+        let lists_member = self.named.iter().any(|named| match named {
+            Named::User { account, .. } | Named::Role { account, .. } | Named::Session { account, .. } => {
+                is_own(account)
+            }
+            Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody => false,
+        });
+        let lists_account = self.named.iter().any(|named| match named {
+            Named::Everyone => true,
+            Named::Account { account, .. } => is_own(account),
+            Named::User { .. } | Named::Role { .. } | Named::Session { .. } | Named::Service(_) | Named::Nobody => {
+                false
+            }
+        });
+        lists_member && !lists_account
+    }
+}
+
+/// Whether one name covers the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cover {
+    Yes,
+    No,
+    DependsOn(&'static str),
+}
+
+impl Named {
+    /// Reads a name under `AWS` in a key policy.
+    pub(super) fn from_policy(text: &str, remarks: &mut Vec<String>) -> Self {
+        if text == "*" {
+            return Self::Everyone;
+        }
+        if let Ok(account) = text.parse() {
+            return Self::Account { partition: None, account };
+        }
+        let named = Self::from_arn(text);
+        if named == Self::Nobody {
+            let why = if is_unique_id(text) {
+                "is the id of a deleted principal"
+            } else if text.contains(['*', '?']) {
+                "holds a wildcard, which cannot match part of a principal"
+            } else {
+                "is no principal"
+            };
+            remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
+        }
+        named
+    }
+
+    /// Reads the grantee of a grant: an ARN, or what `ListGrants` shows in its stead.
+    ///
+    /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html>
+    pub(super) fn from_grant(text: &str) -> Self {
+        let is_service = !text.contains(':') && text.contains(".amazonaws.com");
+        if is_service { Self::Service(text.to_owned()) } else { Self::from_arn(text) }
+    }
+
+    fn from_arn(text: &str) -> Self {
+        let Some(arn) = Arn::split(text) else { return Self::Nobody };
+        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Nobody };
+        if text.contains(['*', '?']) || !arn.region.is_empty() {
+            return Self::Nobody;
+        }
+        let text = text.to_owned();
+        let is = |prefix: &str| arn.resource.strip_prefix(prefix).is_some_and(|name| !name.is_empty());
+        match arn.service {
+            "iam" if arn.resource == "root" => Self::Account { partition: Some(arn.partition.to_owned()), account },
+            "iam" if is("user/") => Self::User { account, arn: text },
+            "iam" if is("role/") => Self::Role { account, arn: text },
+            "sts" if is("federated-user/") => Self::User { account, arn: text },
+            "sts" if is("assumed-role/") => Self::Session { account, arn: text },
+            _ => Self::Nobody,
+        }
+    }
+
+    /// Whether the name covers the caller.
+    pub(super) fn covers(&self, caller: &Caller) -> Cover {
+        match self {
+            Self::Everyone => Cover::Yes,
+            Self::Nobody => Cover::No,
+            Self::Service(name) => yes_or_no(matches!(caller.identity(), Identity::Service(asks) if asks == name)),
+            Self::Account { partition, account } => {
+                let elsewhere = partition.as_deref().zip(caller.partition()).is_some_and(|(named, own)| named != own);
+                if elsewhere { Cover::No } else { same_account(*account, caller) }
+            }
+            Self::User { account, arn } => match caller.identity() {
+                Identity::Whole | Identity::Member => member(*account, caller),
+                Identity::User(own) => yes_or_no(own == arn),
+                Identity::Role(_) | Identity::Session { .. } | Identity::Root | Identity::Service(_) => Cover::No,
+            },
+            Self::Session { account, arn } => match caller.identity() {
+                Identity::Whole | Identity::Member => member(*account, caller),
+                Identity::Session { arn: own, .. } => yes_or_no(own == arn),
+                Identity::Role(_) | Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
+            },
+            Self::Role { account, arn } => match caller.identity() {
+                Identity::Whole | Identity::Member => member(*account, caller),
+                Identity::Role(own) | Identity::Session { role_arn: Some(own), .. } => yes_or_no(own == arn),
+                Identity::Session { role_arn: None, role, .. } => {
+                    let partition = Arn::split(arn).map(|arn| arn.partition.to_owned());
+                    let same_place = caller.account() == Some(*account) && caller.partition() == partition.as_deref();
+                    yes_or_no(same_place && arn.rsplit('/').next() == Some(role.as_str()))
+                }
+                Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
+            },
+        }
+    }
+}
+
+/// What an account principal says of a caller whose account may not be known.
+fn same_account(account: AccountId, caller: &Caller) -> Cover {
+    match caller.identity() {
+        Identity::Member => Cover::DependsOn("aws:PrincipalAccount"),
+        Identity::Service(_) => Cover::No,
+        Identity::Whole | Identity::Root | Identity::User(_) | Identity::Role(_) | Identity::Session { .. } => {
+            yes_or_no(caller.account() == Some(account))
+        }
+    }
+}
+
+/// What a principal inside an account says of the account as a whole, or of some member of an organization.
+fn member(account: AccountId, caller: &Caller) -> Cover {
+    match caller.account() {
+        Some(own) if own != account => Cover::No,
+        Some(_) | None => Cover::DependsOn("aws:PrincipalArn"),
+    }
+}
+
+fn yes_or_no(yes: bool) -> Cover {
+    if yes { Cover::Yes } else { Cover::No }
+}
+
+/// Ids that IAM puts in a principal's stead when it is deleted.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+fn is_unique_id(text: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["AIDA", "AROA", "AGPA", "APKA"];
+    text.len() >= 16
+        && PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Keeps a message readable when the policy is not.
+pub(super) fn clip(text: &str) -> String {
+    let mut short: String = text.chars().take(100).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

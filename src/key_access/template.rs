@@ -1,0 +1,159 @@
+//! Owns the values a condition or a resource compares with: text with policy variables in it.
+
+use std::borrow::Cow;
+
+use super::{
+    context::{Fact, Key, Value},
+    pattern::{Token, tokens},
+};
+
+/// A value as a policy writes it, read according to the policy's version.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
+#[derive(Debug, Clone)]
+pub(super) enum Template {
+    /// Without variables: the text, and the same text read as a pattern.
+    Plain { text: String, pattern: Vec<Token> },
+    /// With variables, to be resolved for each request.
+    Variables(Vec<Part>),
+    /// A `${` that is no variable.
+    Unreadable,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Tokens(Vec<Token>),
+    Variable { key: Key, default: Option<String> },
+}
+
+/// Characters that came out of variables. Whether IAM reads a `*` from there as a wildcard, or
+/// lets a `:` from there part an ARN, is not documented: where it matters nothing is certain.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FromVariables {
+    pub wildcard: bool,
+    pub colon: bool,
+}
+
+/// What a template comes to for one request.
+#[derive(Debug)]
+pub(super) enum Resolved<'a> {
+    /// The text (wildcards as written) and the pattern.
+    Text { text: Cow<'a, str>, pattern: Cow<'a, [Token]>, from_variables: FromVariables },
+    /// A variable has no value: nothing equals it.
+    NoValue,
+    /// A variable's value is not known.
+    DependsOn(&'a str),
+    /// What IAM makes of this is not documented.
+    Unclear,
+}
+
+impl Template {
+    /// Reads a value; variables exist only from policy version 2012-10-17 on.
+    pub(super) fn new(text: &str, variables: bool) -> Self {
+        if !variables || !text.contains("${") {
+            return Self::Plain { text: text.to_owned(), pattern: tokens(text) };
+        }
+        parse(text).unwrap_or(Self::Unreadable)
+    }
+
+    /// Puts in the values of the variables.
+    pub(super) fn resolve<'a>(&'a self, fact: impl Fn(&Key) -> &'a Fact) -> Resolved<'a> {
+        let parts = match self {
+            Self::Plain { text, pattern } => {
+                let (text, pattern) = (text.into(), pattern.into());
+                return Resolved::Text { text, pattern, from_variables: FromVariables::default() };
+            }
+            Self::Unreadable => return Resolved::Unclear,
+            Self::Variables(parts) => parts,
+        };
+        let mut whole = Vec::new();
+        let mut from_variables = FromVariables::default();
+        for part in parts {
+            let (key, default) = match part {
+                Part::Tokens(tokens) => {
+                    whole.extend_from_slice(tokens);
+                    continue;
+                }
+                Part::Variable { key, default } => (key, default.as_deref()),
+            };
+            let value = match (fact(key), default) {
+                // Keys with several values are no variables; whether the default then counts is not said.
+                (_, Some(_)) if key.is_multivalued() => return Resolved::Unclear,
+                (_, None) if key.is_multivalued() => return Resolved::NoValue,
+                (Fact::Unknown, _) => return Resolved::DependsOn(&key.name),
+                (Fact::Absent, Some(default)) => default,
+                (Fact::Absent, None) => return Resolved::NoValue,
+                (Fact::Present(values), _) => match values.as_slice() {
+                    [Value::Exactly(value)] => value,
+                    [Value::OneOf(_)] => return Resolved::DependsOn(&key.name),
+                    _ => return Resolved::Unclear,
+                },
+            };
+            from_variables.wildcard |= value.contains(['*', '?']);
+            from_variables.colon |= value.contains(':');
+            whole.extend(value.chars().map(Token::Char));
+        }
+        Resolved::Text { text: as_text(&whole).into(), pattern: whole.into(), from_variables }
+    }
+}
+
+fn parse(text: &str) -> Option<Template> {
+    let mut parts = Vec::new();
+    let mut literal = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        literal.extend(tokens(before));
+        let (inside, after) = split_at_brace(after)?;
+        rest = after;
+        match inside {
+            "*" => literal.push(Token::Char('*')),
+            "?" => literal.push(Token::Char('?')),
+            "$" => literal.push(Token::Char('$')),
+            _ => {
+                parts.push(Part::Tokens(std::mem::take(&mut literal)));
+                parts.push(variable(inside)?);
+            }
+        }
+    }
+    literal.extend(tokens(rest));
+    if parts.is_empty() {
+        return Some(Template::Plain { text: as_text(&literal), pattern: literal });
+    }
+    parts.push(Part::Tokens(literal));
+    Some(Template::Variables(parts))
+}
+
+/// A default in quotes may itself hold a brace.
+fn split_at_brace(text: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let end = text.find(|character| {
+        quoted ^= character == '\'';
+        character == '}' && !quoted
+    })?;
+    let (inside, rest) = text.split_at_checked(end)?;
+    Some((inside, rest.strip_prefix('}')?))
+}
+
+fn variable(inside: &str) -> Option<Part> {
+    let (name, default) = match inside.split_once(',') {
+        Some((name, default)) => {
+            let default = default.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+            (name, Some(default.to_owned()))
+        }
+        None => (inside, None),
+    };
+    let name = name.trim();
+    let is_name = !name.is_empty() && !name.contains(['$', '{', '\'', '*', '?']);
+    is_name.then(|| Part::Variable { key: Key::new(name), default })
+}
+
+fn as_text(tokens: &[Token]) -> String {
+    tokens
+        .iter()
+        .map(|token| match token {
+            Token::Char(character) => *character,
+            Token::Any => '?',
+            Token::Star => '*',
+        })
+        .collect()
+}
