@@ -1,12 +1,14 @@
 //! Owns the allowlist: who may share which images with whom.
 //!
 //! [`Allowlist::parse`] reads and validates the document, [`Allowlist::cover`] decides by it. Both are pure;
-//! Where the text comes from is `source`'s business.
+//! [`source`] reads the text and remembers it for a while.
 
+mod directory;
 mod document;
 mod pattern;
 mod requester_pattern;
 mod rules;
+pub mod source;
 
 use std::collections::BTreeMap;
 

@@ -13,8 +13,26 @@
 //! builds without the AWS SDK. What is behind the feature `aws` is not: `observe` reads, `carry_out` writes,
 //! `service` tells the whole story.
 
-pub mod domain;
-pub mod json;
 pub mod allowlist;
-pub mod request;
+pub mod config;
+pub mod decide;
+pub mod domain;
+pub mod facts;
+pub mod inbound;
+pub mod json;
 pub mod key_access;
+pub mod outcome;
+pub mod plan;
+pub mod report;
+pub mod request;
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "aws")]
+pub mod carry_out;
+#[cfg(feature = "aws")]
+pub mod observe;
+#[cfg(feature = "aws")]
+pub mod service;
+#[cfg(feature = "aws")]
+pub mod telemetry;

@@ -223,12 +223,23 @@ pub struct Refusal {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// Whether it passes by itself, so that sending the request again later may help.
+    #[serde(skip)]
+    pub may_pass: bool,
 }
 
 impl Refusal {
     /// A refusal of the request as a whole; the other fields can be set on it.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, image_id: None, target: None, pointer: None, message: message.into(), remedy: None }
+        Self {
+            code,
+            image_id: None,
+            target: None,
+            pointer: None,
+            message: message.into(),
+            remedy: None,
+            may_pass: false,
+        }
     }
 
     /// The same refusal with what to do about it.
@@ -275,6 +286,19 @@ pub enum ErrorCode {
     OutOfTime,
     /// AWS answered something that the function does not understand.
     Unexpected,
+}
+
+impl ResultKind {
+    /// The result as documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Planned => "planned",
+            Self::Refused => "refused",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl ErrorCode {

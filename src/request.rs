@@ -106,6 +106,14 @@ impl Action {
         }
     }
 
+    /// Whether the action may change anything.
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
+            Self::List | Self::Check | Self::Audit => false,
+        }
+    }
+
     /// Whether the action asks for a share, or what one would meet.
     pub fn is_about_sharing(self) -> bool {
         match self {

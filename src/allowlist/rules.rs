@@ -76,6 +76,13 @@ impl Allowlist {
     pub fn names_target(&self, target: &Target) -> bool {
         self.rules.iter().any(|rule| rule.targets.contains(target))
     }
+
+    /// The first rule that shares such an image with the target as soon as it becomes available.
+    pub fn on_available(&self, name: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> Option<&Rule> {
+        self.rules
+            .iter()
+            .find(|rule| rule.on_available && rule.images.include(name, tags) && rule.targets.contains(target))
+    }
 }
 
 impl Rule {
