@@ -17,19 +17,24 @@ def install():
 
 
 def environment(config, code_dir, port):
-    """MiniStack's environment, with what only Lambda's own file system has pointed to where it is here.
+    """The variables Lambda sets (Lambda Developer Guide, "Defined runtime environment variables") and the function's own.
 
-    Lambda Developer Guide, "Packaging your layer content": layers are extracted into /opt. A process of this machine
-    has no /opt of its own, so the values that name it name the layers' folder instead.
+    Layers are extracted into /opt ("Packaging your layer content"), and certificates are where Amazon Linux has them. A
+    process of this machine has neither, so values that name these places name where the same thing is here.
     """
-    env = _env(config, code_dir, port)
-    for name in [n for n in env if n.startswith(("MINISTACK_", "GATEWAY_")) or n in ("BIND_HOST", "LOG_LEVEL")]:
-        del env[name]
-    layers = layers_dir(config)
     given = config.get("Environment", {}).get("Variables", {})
+    env = {name: value for name, value in _env(config, code_dir, port).items()
+           if name.startswith("AWS_") or name in ("PATH", "LANG", "LAMBDA_TASK_ROOT", "TMPDIR", "_HANDLER")}
+    # "Configuring JSON and plain text log formats": how the runtime learns of the function's LoggingConfig.
+    logging = config.get("LoggingConfig", {})
+    env.update({"AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
+                "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{config['FunctionName']}")})
+    if "ApplicationLogLevel" in logging:
+        env["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
+    layers = layers_dir(config)
     env.update({name: re.sub(r"(^|:)/opt/", rf"\1{layers}/", value) for name, value in given.items()})
-    if "SSL_CERT_FILE" in given and not os.path.exists(given["SSL_CERT_FILE"]):
-        env["SSL_CERT_FILE"] = ssl.get_default_verify_paths().cafile or given["SSL_CERT_FILE"]
+    if not os.path.exists(env.get("SSL_CERT_FILE", "/")):
+        env["SSL_CERT_FILE"] = ssl.get_default_verify_paths().cafile or env["SSL_CERT_FILE"]
     return env
 
 
