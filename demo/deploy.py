@@ -41,7 +41,7 @@ def deploy(aws, binary, allowlist, stack="ami-share", **parameters):
 def packaged():
     """The template with its two local paths replaced by where the archives were uploaded, and nothing else changed."""
     text = (ROOT / "template.yaml").read_text()
-    for name, path, archive in (("CodeUri", ".", "function.zip"), ("ContentUri", "allowlist/", "allowlist.zip")):
+    for name, path, archive in (("CodeUri", ".", "function.zip"), ("ContentUri", "examples/", "allowlist.zip")):
         text, count = re.subn(rf"^( +{name}: ){re.escape(path)}$", rf"\1s3://{BUCKET}/{archive}", text, flags=re.M)
         if count != 1:
             raise DeployFailed(f"template.yaml should have one line {name}: {path}")
@@ -52,6 +52,6 @@ def zipped(name, content, mode):
     entry = zipfile.ZipInfo(name)
     entry.external_attr = mode << 16
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr(entry, content)
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
     return archive.getvalue()
