@@ -13,8 +13,8 @@ from pathlib import Path
 
 import aftermath
 import stage
-from deploy import ROOT, deploy
 from local_aws.client import LocalAws
+from local_aws.deploy import ROOT, deploy
 from portal import Api, Role, put_event
 from screen import fact, launch_permissions, paint, say, section
 from stage import OFF_LIST, PARTNER, PROD, STAGING

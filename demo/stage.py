@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from deploy import ROOT
+from local_aws.deploy import ROOT
 
 PROD, STAGING, OFF_LIST, PARTNER = "111122223333", "444455556666", "777788889999", "555566667777"
 

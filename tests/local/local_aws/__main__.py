@@ -4,6 +4,9 @@ When it answers requests it writes one line to the ready descriptor (standard ou
 
     {"endpoint": "http://127.0.0.1:PORT", "account": "…", "region": "…"}
 
+Signatures are verified and IAM policies decide, as on AWS. An account's 12-digit ID is the access key of that
+account's root, and its secret is `test`; other identities are made with IAM and STS.
+
 It listens on 127.0.0.1 alone and ends, with everything it started and wrote, on SIGTERM, on SIGINT, and when its
 standard input reaches its end: keep a pipe open to it and it can't outlive you. Its log goes to standard error.
 """
@@ -57,7 +60,7 @@ def set_environment(options, port, scratch):
     os.environ.clear()
     os.environ.update(kept, HOME=scratch, TMPDIR=scratch, GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1",
                       MINISTACK_ACCOUNT_ID=options.account, MINISTACK_REGION=options.region,
-                      AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", LAMBDA_EXECUTOR="local", LOG_LEVEL="INFO",
+                      AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", AUTH="true", LAMBDA_EXECUTOR="local", LOG_LEVEL="INFO",
                       # MiniStack's other listeners, which would not stay on loopback.
                       IOT_MTLS_ENABLED="0", SFTP_ENABLED="0")
     tempfile.tempdir = scratch

@@ -49,7 +49,7 @@ class LocalAws:
 
     def client(self, service, account=None, **credentials):
         """A boto3 client: of an account (its ID is the access key), or with credentials of STS."""
-        credentials = credentials or {"aws_access_key_id": account or self.account, "aws_secret_access_key": "local"}
+        credentials = credentials or {"aws_access_key_id": account or self.account, "aws_secret_access_key": "test"}
         return boto3.client(service, region_name=self.region, endpoint_url=self.endpoint,
                             config=Config(retries={"total_max_attempts": 1}, read_timeout=60), **credentials)
 

@@ -6,7 +6,7 @@ import time
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 BUCKET = "ami-share-artifacts"
 DEPLOY_SECONDS = 120
 
