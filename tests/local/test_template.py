@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def setUpModule():
     global aws, stack
     aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
     with tempfile.TemporaryDirectory() as folder:
-        nothing = Path(folder) / "nothing"  # the function is not invoked here
+        nothing = Path(folder) / "nothing"  # a function that can only fail
         nothing.write_text("")
         stack = deploy(aws, nothing, nothing)
 
@@ -110,6 +111,15 @@ class Stack(unittest.TestCase):
         self.assertEqual(methods, dict.fromkeys((
             "POST /requests", "GET /images/{imageId}/shares", "POST /images/{imageId}/shares",
             "GET /images/{imageId}/shares/{target}", "DELETE /images/{imageId}/shares/{target}"), "AWS_IAM"))
+
+    def test_a_request_that_fails_is_kept(self):
+        detail = {"action": "list", "imageIds": ["ami-00000000"]}
+        aws.client("events").put_events(Entries=[{"EventBusName": stack["BusName"], "Source": "test",
+                                                  "DetailType": "AMI Share Request", "Detail": json.dumps(detail)}])
+        sqs, deadline, found = aws.client("sqs"), time.monotonic() + 30, []
+        while not found and time.monotonic() < deadline:
+            found = sqs.receive_message(QueueUrl=stack["FailedRequestsUrl"], WaitTimeSeconds=2).get("Messages", [])
+        self.assertEqual([json.loads(m["Body"])["requestPayload"]["detail"] for m in found], [detail])
 
     def test_failures_are_kept_encrypted(self):
         sqs = aws.client("sqs")

@@ -1,19 +1,28 @@
-"""Lambda functions: the environment that a `provided.al2023` process of this machine needs instead of Amazon Linux."""
+"""Lambda functions: an environment for processes of this machine instead of Amazon Linux, and retried events."""
 
 import io
+import json
 import os
 import re
 import ssl
 import tempfile
 import zipfile
 
-from ministack.services import lambda_svc
+from ministack.services import eventbridge, lambda_svc
 
 _env = lambda_svc._provided_worker_env
 
 
 def install():
     lambda_svc._provided_worker_env = environment
+    eventbridge._dispatch_to_lambda = invoke_for_a_rule
+
+
+def invoke_for_a_rule(arn, payload):
+    """EventBridge invokes functions asynchronously: retries and the on-failure destination are Lambda's (Lambda
+    Developer Guide, "Invoking a Lambda function asynchronously"). The pauses are seconds here, not minutes."""
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), json.loads(payload))
 
 
 def environment(config, code_dir, port):
