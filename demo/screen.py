@@ -30,9 +30,9 @@ def section(title, story=""):
 
 def fact(label, value, *tone):
     """One aligned line; a value that needs more lines goes on under its first."""
-    first, *more = str(value).split("\n")
-    if not more:
-        first, *more = textwrap.wrap(first, WIDTH - LABEL - 5, break_long_words=False, break_on_hyphens=False) or [""]
+    words, *exact = str(value).split("\n")
+    first, *more = textwrap.wrap(words, WIDTH - LABEL - 5, break_long_words=False, break_on_hyphens=False) or [""]
+    more += exact
     say(f"     {paint(f'{label:<{LABEL}}', 'dim')}{paint(first, *tone)}")
     for line in more:
         say(" " * (LABEL + 5) + paint(line, *tone))
@@ -91,10 +91,9 @@ def launch_permissions(entries):
 
 
 def readable(remedy):
-    """A remedy is a sentence, or policy statements."""
-    if isinstance(remedy, str):
-        try:
-            remedy = json.loads(remedy)
-        except ValueError:
-            return remedy
-    return json.dumps(remedy, indent=2)
+    """A remedy is a sentence; policy statements at its end are set out over lines."""
+    places = [place for place in (remedy.find("{"), remedy.find("[")) if place >= 0]
+    try:
+        return remedy[:min(places)] + "\n" + json.dumps(json.loads(remedy[min(places):]), indent=2)
+    except ValueError:  # no statements
+        return remedy

@@ -4,11 +4,12 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
 
     {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000},
      "keys":      [{"ref", "account", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
-                    "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT",
+                    "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "validTo": 1830000000,
                     "grants": [{"grantee", "operations": […], "name", "issuingAccount", "retiring", "constraints"}]}],
      "snapshots": [{"ref", "id", "account", "key": KEY, "state": "completed", "size": 8, "tags": {…},
                     "createVolumePermissions": ["111122223333", "all"]}],
      "images":    [{"ref", "id", "account", "name", "description", "architecture", "state": "available", "tags": {…},
+                    "deprecationTime": "2027-01-01T00:00:00.000Z",
                     "mappings": [{"device": "/dev/xvda", "snapshot": SNAPSHOT} | {"device", "size": 8}
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
                     "productCodes": [{"id", "type": "marketplace"}],
@@ -92,7 +93,7 @@ class Seed:
                 for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
 
     def key(self, where, seed):
-        fields(where, seed, "ref account alias policy manager state spec usage grants")
+        fields(where, seed, "ref account alias policy manager state spec usage validTo grants")
         owner = seed.get("account", self.account)
         with request_scope(owner, self.region):
             _, _, body = kms._create_key({})
@@ -102,6 +103,8 @@ class Seed:
                        KeySpec=seed.get("spec", "SYMMETRIC_DEFAULT"), KeyUsage=seed.get("usage", "ENCRYPT_DECRYPT"))
             if state == "PendingDeletion":
                 key["DeletionDate"] = int(time.time()) + 30 * 86400
+            if "validTo" in seed:  # imported key material that expires
+                key.update(Origin="EXTERNAL", ExpirationModel="KEY_MATERIAL_EXPIRES", ValidTo=seed["validTo"])
             if "policy" in seed:
                 policy = seed["policy"]
                 key["Policy"] = policy if isinstance(policy, str) else json.dumps(policy)
@@ -148,7 +151,7 @@ class Seed:
         return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
 
     def image(self, where, seed):
-        fields(where, seed, "ref id account name description architecture state tags mappings productCodes"
+        fields(where, seed, "ref id account name description architecture state tags mappings deprecationTime productCodes"
                             " launchPermissions")
         owner = seed.get("account", self.account)
         image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
@@ -160,6 +163,7 @@ class Seed:
                 "RootDeviceType": "ebs", "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
                 "CreationDate": ec2._now_ts(), "State": seed.get("state", "available"),
                 "BlockDeviceMappings": mappings, "ProductCodes": seed.get("productCodes", []),
+                "DeprecationTime": seed.get("deprecationTime"),
                 "LaunchPermissions": [entry(p) for p in seed.get("launchPermissions", [])],
             }
             tag(image_id, seed.get("tags", {}))

@@ -157,6 +157,7 @@ def image_xml(image):
             + element("rootDeviceType", image["RootDeviceType"]) + element("rootDeviceName", image["RootDeviceName"])
             + f"<blockDeviceMapping>{mappings}</blockDeviceMapping>"
             + element("virtualizationType", image["VirtualizationType"]) + element("hypervisor", "xen")
+            + element("deprecationTime", image.get("DeprecationTime"))
             + tag_set(image["ImageId"]))
 
 
