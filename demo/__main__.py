@@ -82,7 +82,8 @@ class Scenes:
         fact("took", f"{time.monotonic() - started:.1f} s")
         self.images = stage.seed(aws)
         self.api = Api(aws, self.stack["ApiUrl"])
-        self.portal, self.stranger = Role(aws, "portal"), Role(aws, "stranger")
+        self.portal, self.operator, self.stranger = (
+            Role(aws, name) for name in ("portal", "platform-operator", "stranger"))
 
     def play(self):
         for scene in (self.share, self.share_again, self.key_lets_in, self.target_off_the_list, self.key_lets_nobody_in,
@@ -153,8 +154,10 @@ class Scenes:
         expect(self.permissions("golden-legacy") == [], "a refusal should change nothing")
 
     def somebody_elses(self):
-        section("Somebody else's image", f"golden-partner belongs to {PARTNER}; this account may only launch it.")
-        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-partner"), {"accountIds": [PROD]})
+        section("Somebody else's image", "Operators may reset any image, yet golden-partner belongs to another account,"
+                f" {PARTNER}: this one may only launch it.")
+        status, outcome = self.api.call(self.operator, "POST", "/requests",
+                                        {"action": "reset", "imageIds": [self.images["golden-partner"]]})
         self.refused(status, outcome, "ImageNotOwned", 409)
 
     def dry_run(self):
