@@ -47,11 +47,8 @@ lint-template: $(LINT_READY) ## cfn-lint on template.yaml
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
 
-local-aws: $(READY) ## start the local AWS in the foreground and print its endpoint and how to seed it
-	@echo "The local AWS; Ctrl-C ends it. Seed it with POST <endpoint>/_local/seed, for example:"
-	@echo "  curl -d '{\"images\": [{\"name\": \"golden-1\"}]}' <endpoint>/_local/seed"
-	@sed -n '/^POST/,/^GET/p' tests/local/local_aws/control.py
-	@"$(VENV)/bin/python" -m local_aws
+local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+	@"$(VENV)/bin/python" demo/playground.py
 
 clean: ## remove what make and cargo made here
 	rm -rf "$(VENV)" .aws-sam

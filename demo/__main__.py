@@ -32,7 +32,8 @@ def expect(truth, promise):
 
 
 def main():
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # whatever the shell that started us ignores
+        signal.signal(number, signal.default_int_handler)
     scratch = Path(tempfile.mkdtemp(prefix="ami-share-demo-"))
     try:
         play(scratch / "local-aws.log")

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 COLOURS = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "cyan": "36"}
 TONES = {"completed": "green", "planned": "cyan", "refused": "yellow", "incomplete": "red", "failed": "red"}
-LABEL, WIDTH = 14, 100
+LABEL, WIDTH = 16, 100
 
 
 def paint(text, *names):
