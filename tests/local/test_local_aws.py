@@ -312,6 +312,16 @@ class Control(Case):
         aws.forget_calls()
         self.assertEqual(aws.calls(), [])
 
+    def test_faults_meet_the_calls_they_name(self):
+        one = image()
+        aws.seed(faults=[{"call": "ec2:DescribeImageAttribute", "code": "RequestLimitExceeded", "status": 503, "after": 1},
+                         {"call": "kms:DescribeKey", "code": "KMSInternalException"}])
+        launch(one)
+        self.refused("RequestLimitExceeded", launch, one)
+        launch(one)
+        self.refused("KMSInternalException", kms.describe_key, KeyId="alias/any")
+        self.refused("NotFoundException", kms.describe_key, KeyId="alias/any")
+
     def test_a_seed_that_is_not_understood_is_refused(self):
         for seed in ({"image": []}, {"images": [{"nmae": "x"}]}, {"snapshots": [{"key": "nowhere"}]}):
             with self.subTest(seed), self.assertRaises(urllib.error.HTTPError) as caught:

@@ -13,10 +13,13 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                     "mappings": [{"device": "/dev/xvda", "snapshot": SNAPSHOT} | {"device", "size": 8}
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
                     "productCodes": [{"id", "type": "marketplace"}],
-                    "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}]}
+                    "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
+     "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
+                    "message": "…", "after": 0, "times": 1}]}
 
 KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot. What has no
-`account` belongs to the server's own. The answer has the same three lists, in the same order:
+`account` belongs to the server's own. A fault answers the next `times` calls of its kind, once `after` of them have
+passed, with an error instead; giving `faults` forgets earlier ones. The answer has three lists, in the order given:
 
     {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}]}
 
@@ -29,12 +32,13 @@ import time
 import uuid
 
 from ministack.core import iam_actions
-from ministack.core.responses import get_account_id, request_scope
+from ministack.core.responses import error_response_json, get_account_id, request_scope
 from ministack.services import ec2, kms
 
 from local_aws import settings
 
 CALLS = []
+FAULTS = []
 
 
 class BadSeed(Exception):
@@ -68,6 +72,21 @@ def record(service, method, path, headers, body, params):
     operation = params.get("Action", [""])[0] or target.rpartition(".")[2] or action.rpartition(":")[2]
     CALLS.append({"service": service, "operation": operation or f"{method} {path}", "account": get_account_id(),
                   "agent": headers.get("user-agent", ""), "params": given})
+    return f"{service}:{operation}"
+
+
+def fault(call):
+    """The error this call is to meet, in the protocol of its service, or None."""
+    for one in FAULTS:
+        if one["call"] != call or one["times"] == 0:
+            continue
+        if one["after"]:
+            one["after"] -= 1
+            continue
+        one["times"] -= 1
+        answer = ec2._error if call.startswith("ec2:") else error_response_json
+        return answer(one["code"], one["message"], one["status"])
+    return None
 
 
 def fields(where, value, known):
@@ -86,11 +105,17 @@ class Seed:
         self.keys, self.snapshots = {}, {}
 
     def run(self, document):
-        fields("the seed", document, "settings keys snapshots images")
+        fields("the seed", document, "settings keys snapshots images faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
+        if "faults" in document:
+            FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
         return {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
                 for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
+
+    def fault(self, where, seed):
+        fields(where, seed, "call code status message after times")
+        return {"status": 500, "message": "a fault", "after": 0, "times": 1} | seed
 
     def key(self, where, seed):
         fields(where, seed, "ref account alias policy manager state spec usage validTo grants")

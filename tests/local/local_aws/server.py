@@ -24,8 +24,8 @@ def install(account, region):
     async def recorded(method, path, headers, body, query_params, request_id):
         params = ministack._routing_params(method, path, headers, body, query_params)
         service = ministack.detect_service(method, path, headers, params)
-        control.record(service, method, path, headers, body, params)
-        return await dispatch(method, path, headers, body, query_params, request_id)
+        call = control.record(service, method, path, headers, body, params)
+        return control.fault(call) or await dispatch(method, path, headers, body, query_params, request_id)
 
     ministack._dispatch_service_request = recorded
 
