@@ -9,7 +9,7 @@ use crate::{
     domain::{is_organization_id, is_organizational_unit_id, quoted},
     json::{Fault, Json},
     outcome::{Code, Outcome},
-    request::{Malformed, Request},
+    request::{Action, Malformed, Request},
 };
 
 /// The parts of an HTTP request that matter here.
@@ -39,6 +39,19 @@ enum Route<'a> {
     Share { image: &'a str },
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
+}
+
+impl Route<'_> {
+    /// The action, where the route alone says it.
+    fn action(&self) -> Option<Action> {
+        match self {
+            Self::Document => None,
+            Self::List { .. } => Some(Action::List),
+            Self::Share { .. } => Some(Action::Share),
+            Self::Check { .. } => Some(Action::Check),
+            Self::Revoke { .. } => Some(Action::Revoke),
+        }
+    }
 }
 
 /// What is asked; and where the route takes other methods, which.
@@ -114,10 +127,10 @@ fn read(route: &Route<'_>, request: &HttpRequest<'_>, now: OffsetDateTime) -> Re
     let mut faults = Vec::new();
     let (mut fields, writes) = match *route {
         Route::Document => (Vec::new(), true),
-        Route::List { image } => (document("list", image, None), false),
-        Route::Share { image } => (document("share", image, None), true),
-        Route::Check { image, target } => (document("check", image, Some(target)), false),
-        Route::Revoke { image, target } => (document("revoke", image, Some(target)), true),
+        Route::List { image } => (document(Action::List, image, None), false),
+        Route::Share { image } => (document(Action::Share, image, None), true),
+        Route::Check { image, target } => (document(Action::Check, image, Some(target)), false),
+        Route::Revoke { image, target } => (document(Action::Revoke, image, Some(target)), true),
     };
     match (route, body(request)) {
         (_, Err(fault)) => faults.push(fault),
@@ -137,14 +150,15 @@ fn read(route: &Route<'_>, request: &HttpRequest<'_>, now: OffsetDateTime) -> Re
         return Request::parse(&Json::Object(fields), now);
     }
     let rest = has_document.then(|| Request::parse(&Json::Object(fields), now).err()).flatten();
-    let action = rest.as_ref().and_then(|malformed| malformed.action);
+    let action = rest.as_ref().and_then(|malformed| malformed.action).or_else(|| route.action());
     faults.extend(rest.into_iter().flat_map(|malformed| malformed.faults));
     Err(Malformed { action, faults })
 }
 
-fn document(action: &str, image: &str, target: Option<&str>) -> Vec<(String, Json)> {
+fn document(action: Action, image: &str, target: Option<&str>) -> Vec<(String, Json)> {
     let text = |text: &str| Json::String(text.to_owned());
-    let mut fields = vec![("action".to_owned(), text(action)), ("imageIds".to_owned(), Json::Array(vec![text(image)]))];
+    let mut fields =
+        vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))];
     if let Some(target) = target {
         fields.push(("accountIds".to_owned(), Json::Array(vec![text(target)])));
     }
