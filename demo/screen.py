@@ -91,9 +91,18 @@ def launch_permissions(entries):
 
 
 def readable(remedy):
-    """A remedy is a sentence; policy statements at its end are set out over lines."""
-    places = [place for place in (remedy.find("{"), remedy.find("[")) if place >= 0]
+    """A remedy is a sentence; key policy statements at its end are set out over lines."""
+    sentence, bracket, statements = remedy.partition("[{")
     try:
-        return remedy[:min(places)] + "\n" + json.dumps(json.loads(remedy[min(places):]), indent=2)
+        return sentence.rstrip() + "\n" + ",\n".join(map(statement_lines, json.loads(bracket + statements)))
     except ValueError:  # no statements
         return remedy
+
+
+def statement_lines(statement):
+    """A policy statement, a member a line, in the order AWS's documentation has them."""
+    order = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]
+    members = sorted(statement, key=lambda name: order.index(name) if name in order else len(order))
+    lines = [f'"{name}": {json.dumps(statement[name])}' for name in members]
+    wrapped = [textwrap.wrap(line, WIDTH - LABEL - 8, subsequent_indent="   ") for line in lines]
+    return "{" + ",\n ".join("\n ".join(part) for part in wrapped) + "}"
