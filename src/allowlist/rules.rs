@@ -193,7 +193,7 @@ rules:
             terms: Some(Terms {
                 access: asked.access,
                 service_linked_roles: &roles,
-                expires_at: asked.minutes.map(|minutes| NOW + time::Duration::minutes(minutes)),
+                expires_at: asked.minutes.and_then(|minutes| NOW.checked_add(time::Duration::minutes(minutes))),
                 now: NOW,
             }),
         };
