@@ -141,8 +141,12 @@ fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow)
         ),
         Verdict::Denied => (Code::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
     };
-    let notes = access.notes.join("; ");
-    let message = if notes.is_empty() { message } else { format!("{message} ({notes})") };
+    // The whole story is in the key's own row; where that story is all there is, it is told here too.
+    let message = match (access.verdict, access.notes.first()) {
+        (Verdict::Unknown, Some(note)) => format!("{message}: {note}"),
+        (Verdict::Denied, Some(note)) => format!("{message} ({note})"),
+        (Verdict::Allowed | Verdict::Missing | Verdict::Conditional, _) | (_, None) => message,
+    };
     let refusal = refusals::pair(code, image_id, asked, message);
     match &access.remedy {
         Some(statements) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),

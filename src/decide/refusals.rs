@@ -89,8 +89,8 @@ pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
 }
 
 pub(super) fn image_not_owned(image_id: &ImageId) -> Refusal {
-    image(Code::ImageNotOwned, image_id, format!("another account owns {image_id}; only the owner can share an image"))
-        .remedy("ask the owner to share it, or copy it and share the copy")
+    image(Code::ImageNotOwned, image_id, format!("another account owns {image_id}; only the owner can see and change its launch permissions"))
+        .remedy("ask the owner, or copy the image and share the copy")
 }
 
 pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Refusal {
