@@ -1,7 +1,7 @@
 //! Owns HTTP/1.1 as far as the tests need it: a server on loopback that answers through a closure, and one-shot requests.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
