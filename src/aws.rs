@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 
+pub use ec2::DescribedImage;
 pub use error::CallError;
 
 /// The clients, and where they point.

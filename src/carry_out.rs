@@ -1,4 +1,7 @@
 //! Owns carrying out a plan: the steps of an image one after the other, several images at once, the deadline in view.
+//!
+//! Within a phase a failed step doesn't keep the others from being taken; the phases after it are skipped. So a share
+//! never ends with a launch permission whose grant failed, and a revoke takes away what it can in order.
 
 use std::time::Duration;
 
@@ -44,14 +47,16 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
 
 async fn run(aws: &Aws, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
-    let mut has_failed = false;
+    let mut failed_in = None;
     for step in steps {
-        if has_failed {
+        if failed_in.is_some_and(|phase| phase != step.phase()) {
             results.push(StepResult { step, state: StepState::Skipped, error: None, is_uncertain: false });
             continue;
         }
         let result = take(aws, step, deadline).await;
-        has_failed = result.state != StepState::Done;
+        if result.state != StepState::Done && !result.step.is_best_effort() {
+            failed_in = Some(result.step.phase());
+        }
         results.push(result);
     }
     results
@@ -77,6 +82,16 @@ async fn take(aws: &Aws, step: Step, deadline: Instant) -> StepResult {
 /// The one place where anything in AWS is changed.
 async fn write(aws: &Aws, step: &Step) -> Result<(), CallError> {
     match step {
+        Step::CreateGrant { key, name, grantee, kind, account: _ } => {
+            aws.create_grant(key, name, grantee, kind.operations()).await
+        }
+        Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,
+        Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
+            aws.add_create_volume_permissions(snapshot_id, accounts).await
+        }
+        Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
+            aws.remove_create_volume_permissions(snapshot_id, accounts).await
+        }
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,

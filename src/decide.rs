@@ -1,6 +1,8 @@
 //! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
 
+mod grants;
 mod key_check;
+mod leftovers;
 mod refusals;
 
 use time::OffsetDateTime;
@@ -9,11 +11,12 @@ use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{AccountId, ImageId, Requester, Target},
     facts::{Facts, Image, ImageState},
-    outcome::{Code, KeyRow, Refusal},
+    outcome::{Code, ErrorRow, KeyRow, Refusal},
     request::{Access, Action, AskedTarget, Request},
 };
 
-pub use key_check::unsettled_by_policy;
+pub use grants::NeededGrant;
+pub use key_check::grantees_to_look_up;
 
 /// Everything a decision rests on besides the facts.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +47,12 @@ pub struct ImageDecision<'a> {
     pub rule: Option<&'a Rule>,
     /// What the keys say, for the covered targets.
     pub keys: Vec<KeyRow>,
+    /// The grants that a share has to make first.
+    pub grants: Vec<NeededGrant>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
+    /// What could not be found out and was gone on without, because taking access away is never held up.
+    pub gaps: Vec<ErrorRow>,
     /// What the caller should know.
     pub warnings: Vec<String>,
 }
@@ -91,8 +98,6 @@ pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
 fn not_built(request: &Request) -> Vec<Refusal> {
     let asked = [
         (matches!(request.action, Action::Audit | Action::Repair), "/action", "`audit` and `repair`"),
-        (request.access == Access::Copy, "/access", "access `copy`"),
-        (!request.service_linked_roles.is_empty(), "/serviceLinkedRoles", "grants for service-linked roles"),
         (request.expires_at.is_some(), "/expiresAt", "a share that ends by itself"),
         (!request.regions.is_empty(), "/regions", "copying to other Regions"),
     ];
@@ -114,7 +119,9 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
         targets: Vec::new(),
         rule: None,
         keys: Vec::new(),
+        grants: Vec::new(),
         refusals: Vec::new(),
+        gaps: Vec::new(),
         warnings: Vec::new(),
     };
     let Some(image) = facts.images.get(image_id) else {
@@ -143,7 +150,11 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
     if question.request.action.is_about_sharing() {
         check_share(question, facts, image, &mut decision);
     }
-    warn(question, image, &mut decision);
+    match question.request.action {
+        Action::Revoke | Action::Reset => leftovers::find(question, facts, image, &mut decision),
+        Action::Share | Action::List | Action::Check | Action::Audit | Action::Repair => {}
+    }
+    warn(question, facts, image, &mut decision);
     decision
 }
 
@@ -188,6 +199,9 @@ fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: 
             decision.refusals.push(refusals::target_is_owner(image_id, asked));
         }
     }
+    if question.request.access == Access::Copy {
+        decision.refusals.extend(copy_refusals(question, image, image_id, &decision.targets));
+    }
     let entries = image.launch_permissions.as_ref().map_or(0, Vec::len).saturating_sub(usize::from(image.is_public()));
     let new = decision.targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
     let total = entries.saturating_add(new);
@@ -197,7 +211,24 @@ fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: 
     key_check::check(question, facts, image, decision);
 }
 
-fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+/// Snapshots can be shared with accounts only, and only by the account that owns them.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySnapshotAttribute.html>
+fn copy_refusals(
+    question: &Question<'_>,
+    image: &Image,
+    image_id: &ImageId,
+    targets: &[(&AskedTarget, Option<&Rule>)],
+) -> Vec<Refusal> {
+    let groups = targets.iter().filter(|(asked, _)| asked.target.account().is_none());
+    let foreign = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != question.account);
+    groups
+        .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
+        .chain(foreign.map(|snapshot| refusals::copy_of_foreign_snapshot(image_id, snapshot)))
+        .collect()
+}
+
+fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let image_id = decision.image_id;
     if image.is_public() {
         decision.warnings.push(format!(
@@ -216,7 +247,18 @@ fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>
             }));
         }
     }
-    if question.request.action == Action::Share {
+    if facts.blocks_public_images == Some(false) {
+        decision.warnings.push(
+            "block public access for AMIs is off in this Region: anybody with ec2:ModifyImageAttribute can make an image public"
+                .to_owned(),
+        );
+    }
+    if !decision.grants.is_empty() {
+        decision
+            .warnings
+            .push("grants take up to 5 minutes to be felt everywhere; a launch before that can fail".to_owned());
+    }
+    if question.request.action.is_about_sharing() {
         if let Some(time) = &image.deprecation_time {
             decision.warnings.push(format!(
                 "{image_id} is or will be deprecated ({time}): targets then no longer find it by searching"

@@ -18,6 +18,8 @@ pub struct Facts {
     pub images: BTreeMap<ImageId, Image>,
     /// The keys behind them, as far as the action needs them.
     pub keys: BTreeMap<KeyArn, Key>,
+    /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
+    pub blocks_public_images: Option<bool>,
 }
 
 /// One image.
@@ -39,8 +41,6 @@ pub struct Image {
     pub launch_permissions: Reading<Vec<LaunchPermission>>,
     /// The snapshots behind it; empty for instance-store images. Read only where the action needs them.
     pub snapshots: Reading<Vec<Snapshot>>,
-    /// The accounts that may create volumes from each snapshot. Read only where the action needs them.
-    pub create_volume_permissions: Vec<(SnapshotId, Reading<Vec<AccountId>>)>,
 }
 
 /// The state of an image.
@@ -85,8 +85,14 @@ pub enum LaunchPermission {
 pub struct Snapshot {
     /// Its id.
     pub id: SnapshotId,
+    /// The account that owns it.
+    pub owner: AccountId,
     /// The key it is encrypted with; none for an unencrypted one.
     pub key: Option<KeyArn>,
+    /// The accounts that may create volumes from it.
+    pub create_volume_permissions: Reading<Vec<AccountId>>,
+    /// The accounts with which other owned images on this snapshot are shared. Read only where access is taken away.
+    pub needed_by: Reading<BTreeMap<AccountId, ImageId>>,
 }
 
 /// One KMS key.
@@ -96,7 +102,7 @@ pub struct Key {
     pub metadata: Reading<KeyMetadata>,
     /// Its key policy, as text.
     pub policy: Reading<String>,
-    /// Its grants, where the policy alone did not settle the question.
+    /// Its grants: to those for whom the policy alone did not settle the question, or where access is taken away, all.
     pub grants: Reading<Vec<Grant>>,
 }
 
@@ -133,6 +139,15 @@ impl Image {
             .iter()
             .flatten()
             .any(|entry| matches!(entry, LaunchPermission::To(other) if other == target))
+    }
+
+    /// The accounts with launch permissions of their own, as EC2 reported them.
+    pub fn shared_accounts(&self) -> Vec<AccountId> {
+        let accounts = self.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+            LaunchPermission::Public => None,
+            LaunchPermission::To(target) => target.account(),
+        });
+        accounts.collect()
     }
 
     /// Whether EC2 reported it as public.

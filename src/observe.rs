@@ -1,57 +1,56 @@
-//! Owns what AWS must be asked before anything is decided, in as few waves as the data allows:
-//! images and their launch permissions, then the snapshots, then the keys, then (where a key policy alone doesn't
-//! settle the question) the grants.
+//! Owns what AWS must be asked before anything is decided, in as few waves as the data allows: images and their launch
+//! permissions, then the snapshots, then what hangs on them (keys and policies, create volume permissions, other
+//! images), then, where a key policy alone doesn't settle the question, the grants.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    hash::Hash,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    aws::{Aws, CallError},
+    aws::{Aws, CallError, DescribedImage},
     decide::{self, Question},
-    domain::{KeyArn, SnapshotId, Target},
+    domain::{AccountId, ImageId, KeyArn, SnapshotId},
     facts::{Facts, Image, ImageState, Key, Reading},
     outcome::{ErrorCode, ErrorRow},
-    request::Action,
+    request::{Access, Action},
 };
 
 /// So many calls are under way at once: the Describe buckets hold 100 and refill 20 a second for the whole account,
 /// console and Terraform included. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 const CONCURRENCY: usize = 10;
 
-/// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided.
+/// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided; taking
+/// access away is never held up by what can't be read, so there the gap itself becomes a fact.
 pub async fn observe(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
     let action = question.request.action;
     let ids = &question.request.image_ids;
-    let (described, mut permissions) =
-        future::join(aws.describe_images(ids), each(ids.clone(), async |id| aws.launch_permissions(id).await)).await;
+    let (described, mut permissions, blocks_public_images) = future::join3(
+        aws.describe_images(ids),
+        each(ids.clone(), async |id| aws.launch_permissions(id).await),
+        async { if action == Action::Check { aws.blocks_public_images().await.ok() } else { None } },
+    )
+    .await;
 
-    let mut facts = Facts::default();
-    let mut backing: BTreeMap<_, Vec<SnapshotId>> = BTreeMap::new();
-    for (id, described) in described.map_err(row)? {
-        let is_own = described.image.owner == question.account;
+    let mut facts = Facts { blocks_public_images, ..Facts::default() };
+    let mut backing = BTreeMap::new();
+    for (id, DescribedImage { image, snapshot_ids }) in described.map_err(row)? {
+        let is_own = image.owner == question.account;
         let launch_permissions = permissions.remove(&id).unwrap_or_else(|| Ok(Vec::new())).map_err(row);
         if is_own && !takes_away(action) {
             launch_permissions.clone()?;
         }
-        if is_own {
-            backing.insert(id.clone(), described.snapshot_ids);
+        if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
+            backing.insert(id.clone(), snapshot_ids);
         }
-        facts.images.insert(id, Image { launch_permissions, ..described.image });
+        facts.images.insert(id, Image { launch_permissions, ..image });
     }
-    if action.is_about_sharing() {
-        read_keys(aws, question, &mut facts, &backing).await?;
-    }
-    if matches!(action, Action::List | Action::Check) {
-        read_create_volume_permissions(aws, &mut facts, backing).await;
+    let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
+    if !wanted.is_empty() {
+        read_snapshots(aws, question, &mut facts, &backing, wanted.into_iter().collect()).await?;
     }
     Ok(facts)
 }
 
-/// Taking access away is never held up by what can't be read.
 fn takes_away(action: Action) -> bool {
     match action {
         Action::Revoke | Action::Reset => true,
@@ -59,47 +58,126 @@ fn takes_away(action: Action) -> bool {
     }
 }
 
-/// Reads the snapshots of the images that could be shared, and every key behind them once.
-async fn read_keys(
+/// Reads the snapshots of the images, and what the action needs to know of them.
+async fn read_snapshots(
     aws: &Aws,
     question: &Question<'_>,
     facts: &mut Facts,
-    backing: &BTreeMap<crate::domain::ImageId, Vec<SnapshotId>>,
+    backing: &BTreeMap<ImageId, Vec<SnapshotId>>,
+    wanted: Vec<SnapshotId>,
 ) -> Reading<()> {
-    let mut images: Vec<_> =
-        facts.images.iter_mut().filter(|(_, image)| image.state == ImageState::Available).collect();
-    let of_image = |id| backing.get(id).into_iter().flatten();
-    let wanted: BTreeSet<_> = images.iter().flat_map(|(id, _)| of_image(id)).cloned().collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let snapshots = aws.describe_snapshots(&wanted.into_iter().collect::<Vec<_>>()).await.map_err(row)?;
-    for (id, image) in &mut images {
-        image.snapshots = Ok(of_image(id).filter_map(|id| snapshots.get(id).cloned()).collect());
+    let action = question.request.action;
+    let others =
+        async { if takes_away(action) { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
+    let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
+    let mut snapshots = match (snapshots.map_err(row), takes_away(action)) {
+        (Ok(snapshots), _) => snapshots,
+        (Err(error), false) => return Err(error),
+        (Err(error), true) => {
+            for id in backing.keys() {
+                if let Some(image) = facts.images.get_mut(id) {
+                    image.snapshots = Err(error.clone());
+                }
+            }
+            return Ok(());
+        }
+    };
+    let missing = wanted.iter().find(|id| !snapshots.contains_key(*id));
+    if let (Some(missing), true) = (missing, action.is_about_sharing()) {
+        return Err(unknown_snapshot(missing));
     }
 
-    let arns: BTreeSet<KeyArn> = snapshots.into_values().filter_map(|snapshot| snapshot.key).collect();
-    let keys = each(arns.into_iter().collect(), async |arn| read_key(aws, question, arn).await).await;
-    for (arn, key) in keys {
-        facts.keys.insert(arn, key?);
-    }
-
-    let unsettled = decide::unsettled_by_policy(question, facts);
-    let grants = each(unsettled, async |(arn, target)| aws.grants(arn, &grantee(arn, target)).await).await;
-    for ((arn, _), found) in grants {
-        let Some(key) = facts.keys.get_mut(&arn) else { continue };
-        match (tolerate(found)?, &mut key.grants) {
-            (Ok(found), Ok(grants)) => grants.extend(found),
-            (Err(error), grants) => *grants = Err(error),
-            (Ok(_), Err(_)) => {}
+    let keys: BTreeSet<KeyArn> = snapshots.values().filter_map(|snapshot| snapshot.key.clone()).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
+    let needs_copy = !action.is_about_sharing() || action == Action::Check || question.request.access == Access::Copy;
+    let owned = snapshots.values().filter(|snapshot| needs_copy && snapshot.owner == question.account);
+    let owned: Vec<_> = owned.map(|snapshot| snapshot.id.clone()).collect();
+    let (copy, keys, needed_by) = future::join3(
+        each(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
+        read_keys(aws, question, keys),
+        read_needs(aws, question, others),
+    )
+    .await;
+    for (id, accounts) in copy {
+        if action == Action::Share {
+            accounts.clone()?;
+        }
+        if let Some(snapshot) = snapshots.get_mut(&id) {
+            snapshot.create_volume_permissions = accounts;
         }
     }
-    Ok(())
+    for snapshot in snapshots.values_mut() {
+        snapshot.needed_by = needed_by.clone().map(|needs| needs.get(&snapshot.id).cloned().unwrap_or_default());
+    }
+    for (id, snapshot_ids) in backing {
+        if let Some(image) = facts.images.get_mut(id) {
+            image.snapshots = Ok(snapshot_ids.iter().filter_map(|id| snapshots.get(id).cloned()).collect());
+        }
+    }
+    facts.keys = keys?;
+    if action.is_about_sharing() { read_grants(aws, question, facts).await } else { Ok(()) }
 }
 
-/// An account as ListGrants names it: the account root principal.
-fn grantee(key: &KeyArn, target: &Target) -> String {
-    format!("arn:{}:iam::{target}:root", key.partition())
+fn unknown_snapshot(id: &SnapshotId) -> ErrorRow {
+    ErrorRow {
+        code: ErrorCode::Unexpected,
+        call: Some("ec2:DescribeSnapshots"),
+        resource: Some(id.to_string()),
+        message: format!("EC2 does not know {id}, a snapshot of the image, so nothing can be said of its key"),
+        retryable: false,
+    }
+}
+
+/// For each snapshot the accounts with which images other than those asked about are shared.
+type Needs = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
+
+async fn read_needs(
+    aws: &Aws,
+    question: &Question<'_>,
+    others: Result<BTreeMap<ImageId, DescribedImage>, CallError>,
+) -> Reading<Needs> {
+    let mut others = others.map_err(row)?;
+    others.retain(|id, _| !question.request.image_ids.contains(id));
+    let permissions = each(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
+    let mut needs = Needs::new();
+    for (id, launch_permissions) in permissions {
+        let Some(DescribedImage { image, snapshot_ids }) = others.remove(&id) else { continue };
+        let image = Image { launch_permissions: Ok(launch_permissions.map_err(row)?), ..image };
+        for snapshot_id in snapshot_ids {
+            let accounts = image.shared_accounts().into_iter().map(|account| (account, id.clone()));
+            needs.entry(snapshot_id).or_default().extend(accounts);
+        }
+    }
+    Ok(needs)
+}
+
+/// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
+async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<BTreeMap<KeyArn, Key>> {
+    let action = question.request.action;
+    if action.is_about_sharing() {
+        let read = each(arns, async |arn| read_key(aws, question, arn).await).await;
+        return read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
+    }
+    if !takes_away(action) {
+        return Ok(BTreeMap::new());
+    }
+    // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
+    let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
+    let read = each(own, async |arn| aws.grants(arn, None).await.map_err(row)).await;
+    let not_read = || Err(not_asked());
+    Ok(read
+        .into_iter()
+        .map(|(arn, grants)| (arn, Key { metadata: not_read(), policy: not_read_text(), grants }))
+        .collect())
+}
+
+fn not_read_text() -> Reading<String> {
+    Err(not_asked())
+}
+
+fn not_asked() -> ErrorRow {
+    let message = "not asked, because taking access away does not depend on it".to_owned();
+    ErrorRow { code: ErrorCode::Unexpected, call: None, resource: None, message, retryable: false }
 }
 
 async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<Key> {
@@ -118,21 +196,19 @@ fn not_ours(arn: &KeyArn) -> ErrorRow {
     ErrorRow { code: ErrorCode::Denied, call: None, resource: Some(arn.to_string()), message, retryable: false }
 }
 
-async fn read_create_volume_permissions(
-    aws: &Aws,
-    facts: &mut Facts,
-    backing: BTreeMap<crate::domain::ImageId, Vec<SnapshotId>>,
-) {
-    let all: BTreeSet<_> = backing.values().flatten().cloned().collect();
-    let read = each(all.into_iter().collect(), async |id| aws.create_volume_permissions(id).await).await;
-    let read: BTreeMap<_, _> = read.into_iter().map(|(id, accounts)| (id, accounts.map_err(row))).collect();
-    for (id, snapshot_ids) in backing {
-        if let Some(image) = facts.images.get_mut(&id) {
-            let of_image =
-                snapshot_ids.into_iter().filter_map(|id| read.get(&id).cloned().map(|accounts| (id, accounts)));
-            image.create_volume_permissions = of_image.collect();
+/// Reads the grants that may let somebody in whom a key policy doesn't.
+async fn read_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
+    let wanted = decide::grantees_to_look_up(question, facts);
+    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee)).await).await;
+    for ((arn, _), found) in read {
+        let Some(key) = facts.keys.get_mut(&arn) else { continue };
+        match (tolerate(found)?, &mut key.grants) {
+            (Ok(found), Ok(grants)) => grants.extend(found),
+            (Err(error), grants) => *grants = Err(error),
+            (Ok(_), Err(_)) => {}
         }
     }
+    Ok(())
 }
 
 /// What may be decided without (the answer is then `unknown`) and what must be asked again later.
@@ -149,7 +225,7 @@ fn row(error: CallError) -> ErrorRow {
 }
 
 /// Runs one call per item, so many at a time.
-async fn each<K: Ord + Hash, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
+async fn each<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
     let call = &call;
     stream::iter(items)
         .map(|item| async move {

@@ -8,7 +8,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ImageId, KeyArn, Requester, SnapshotId, Target},
+    domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    key_access::{KeyAccess, Verdict},
     request::Action,
 };
 pub use code::Code;
@@ -98,6 +99,9 @@ pub struct StepRow {
     pub call: &'static str,
     /// What it changes.
     pub resource: String,
+    /// The Name of the grant made or revoked.
+    #[serde(rename = "grantName", skip_serializing_if = "Option::is_none")]
+    pub grant_name: Option<String>,
     /// The targets added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<Target>,
@@ -171,7 +175,23 @@ pub struct KeyRow {
     pub target: Target,
     /// The evaluator's answer, flattened into the row.
     #[serde(flatten)]
-    pub access: crate::key_access::KeyAccess,
+    pub access: KeyAccess,
+    /// Whether the service-linked roles of the target account have a path to the key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleRow>,
+}
+
+/// Whether one key lets one service-linked role of a target account in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleRow {
+    /// The role, as requests name it.
+    pub role: ServiceLinkedRole,
+    /// Whether it has a path to the key.
+    pub verdict: Verdict,
+    /// The command to run in the target account where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// Who has access, as EC2 says.

@@ -1,99 +1,118 @@
 //! Owns the plan: the writes that make what was decided true, in order. Pure; an empty plan means there is nothing to do.
 
-use crate::{
-    decide::ImageDecision,
-    domain::{ImageId, Target},
-    facts::{Image, ImageState},
-    request::{Action, Request},
-};
+mod step;
 
-/// At most so many entries go into one ModifyImageAttribute. EC2 documents 10,000 account ids and says nothing of
-/// ARNs; a share asks for no more than this anyway.
+use crate::{
+    decide::{ImageDecision, Question},
+    domain::{AccountId, GrantName, KeyArn, Target},
+    facts::{Facts, Image, ImageState},
+    request::{Access, Action, Request},
+};
+pub use step::{GranteeKind, Phase, Step};
+
+/// At most so many entries go into one ModifyImageAttribute or ModifySnapshotAttribute. EC2 documents 10,000 account
+/// ids for the first and 500 modifications for the second; a request has no more targets than this.
 const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 
-/// One write to AWS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// ModifyImageAttribute, adding launch permissions.
-    AddLaunchPermissions {
-        /// The image.
-        image_id: ImageId,
-        /// Whom to add.
-        targets: Vec<Target>,
-    },
-    /// ModifyImageAttribute, removing launch permissions.
-    RemoveLaunchPermissions {
-        /// The image.
-        image_id: ImageId,
-        /// Whom to remove.
-        targets: Vec<Target>,
-    },
-    /// ResetImageAttribute: removes every launch permission, the public one included.
-    ResetLaunchPermissions {
-        /// The image.
-        image_id: ImageId,
-    },
-}
-
-impl Step {
-    /// The service and operation.
-    pub fn call(&self) -> &'static str {
-        match self {
-            Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
-            Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
-        }
-    }
-
-    /// What it changes.
-    pub fn resource(&self) -> String {
-        match self {
-            Self::AddLaunchPermissions { image_id, .. }
-            | Self::RemoveLaunchPermissions { image_id, .. }
-            | Self::ResetLaunchPermissions { image_id } => image_id.to_string(),
-        }
-    }
-
-    /// The targets it adds.
-    pub fn adds(&self) -> &[Target] {
-        match self {
-            Self::AddLaunchPermissions { targets, .. } => targets,
-            Self::RemoveLaunchPermissions { .. } | Self::ResetLaunchPermissions { .. } => &[],
-        }
-    }
-
-    /// The targets it removes.
-    pub fn removes(&self) -> &[Target] {
-        match self {
-            Self::RemoveLaunchPermissions { targets, .. } => targets,
-            Self::AddLaunchPermissions { .. } | Self::ResetLaunchPermissions { .. } => &[],
-        }
-    }
-}
-
 /// The writes for one image. A refused image has none.
-pub fn plan(request: &Request, decision: &ImageDecision<'_>, image: &Image) -> Vec<Step> {
+///
+/// Sharing: grants, snapshots, launch permission, so that nobody can launch before everything a launch needs is there.
+/// Taking away: the other way round.
+pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
     if !decision.refusals.is_empty() {
         return Vec::new();
     }
-    let image_id = || decision.image_id.clone();
-    let targets = || decision.targets.iter().map(|(asked, _)| asked.target.clone());
+    let Question { request, account: owner, .. } = *question;
+    let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
     match request.action {
-        // A share writes only what is missing.
-        Action::Share => chunks(targets().filter(|target| !image.is_shared_with(target)).collect())
-            .map(|targets| Step::AddLaunchPermissions { image_id: image_id(), targets })
-            .collect(),
-        // Disabling an image removed its launch permissions, and EC2 refuses to change them until it is enabled.
-        Action::Revoke | Action::Reset if image.state == ImageState::Disabled => Vec::new(),
-        // A revoke removes whatever was asked for, whatever was read: EC2's reads lag its writes.
-        Action::Revoke => chunks(targets().collect())
-            .map(|targets| Step::RemoveLaunchPermissions { image_id: image_id(), targets })
-            .collect(),
-        Action::Reset => vec![Step::ResetLaunchPermissions { image_id: image_id() }],
+        Action::Share => share(request, decision, image, &targets),
+        Action::Revoke => {
+            let mut steps = Vec::new();
+            if may_change_launch_permissions(image) {
+                steps.extend(
+                    chunks(&targets)
+                        .map(|targets| Step::RemoveLaunchPermissions { image_id: decision.image_id.clone(), targets }),
+                );
+            }
+            steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
+            steps
+        }
+        Action::Reset => {
+            let mut steps = Vec::new();
+            if may_change_launch_permissions(image) {
+                steps.push(Step::ResetLaunchPermissions { image_id: decision.image_id.clone() });
+            }
+            steps.extend(take_away(decision, image, facts, owner, &image.shared_accounts()));
+            steps
+        }
         Action::List | Action::Check | Action::Audit | Action::Repair => Vec::new(),
     }
 }
 
-fn chunks(targets: Vec<Target>) -> impl Iterator<Item = Vec<Target>> {
-    let chunks: Vec<_> = targets.chunks(MAX_ENTRIES).map(<[_]>::to_vec).collect();
+/// Disabling an image removed its launch permissions, and EC2 refuses to change them until it is enabled.
+fn may_change_launch_permissions(image: &Image) -> bool {
+    image.state != ImageState::Disabled
+}
+
+/// A share writes only what is missing.
+fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> Vec<Step> {
+    let mut grants = decision.grants.clone();
+    // What the share depends on comes before what is best effort.
+    grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
+    let mut steps: Vec<_> = grants.into_iter().map(Step::from).collect();
+    if request.access == Access::Copy {
+        for snapshot in image.snapshots.iter().flatten() {
+            let may = snapshot.create_volume_permissions.as_deref().unwrap_or_default();
+            let missing: Vec<_> = accounts(targets).into_iter().filter(|account| !may.contains(account)).collect();
+            let add = chunks(&missing)
+                .map(|accounts| Step::AddCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
+            steps.extend(add);
+        }
+    }
+    let missing: Vec<_> = targets.iter().filter(|target| !image.is_shared_with(target)).cloned().collect();
+    let image_id = || decision.image_id.clone();
+    steps.extend(chunks(&missing).map(|targets| Step::AddLaunchPermissions { image_id: image_id(), targets }));
+    steps
+}
+
+/// What else a share gave these accounts. Everything asked for is removed whatever was read, because EC2's reads lag
+/// its writes (create volume permissions by minutes); what another shared image needs is kept.
+fn take_away(
+    decision: &ImageDecision<'_>,
+    image: &Image,
+    facts: &Facts,
+    owner: AccountId,
+    accounts: &[AccountId],
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == owner) {
+        let Ok(needed_by) = &snapshot.needed_by else { continue };
+        let free: Vec<_> = accounts.iter().filter(|account| !needed_by.contains_key(account)).copied().collect();
+        let remove = chunks(&free)
+            .map(|accounts| Step::RemoveCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
+        steps.extend(remove);
+    }
+    for key in image.keys() {
+        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
+        let ours = grants.filter(|grant| grant.is_issued_by(owner)).filter_map(|grant| {
+            let name = grant.name.as_deref()?;
+            let account = accounts.iter().find(|account| GrantName::is_for(name, decision.image_id, **account))?;
+            Some(revoke_grant(key, &grant.grant_id, name, *account))
+        });
+        steps.extend(ours);
+    }
+    steps
+}
+
+fn revoke_grant(key: &KeyArn, grant_id: &str, name: &str, account: AccountId) -> Step {
+    Step::RevokeGrant { key: key.clone(), grant_id: grant_id.to_owned(), name: name.to_owned(), account }
+}
+
+fn accounts(targets: &[Target]) -> Vec<AccountId> {
+    targets.iter().filter_map(Target::account).collect()
+}
+
+fn chunks<T: Clone>(items: &[T]) -> impl Iterator<Item = Vec<T>> {
+    let chunks: Vec<_> = items.chunks(MAX_ENTRIES).map(<[T]>::to_vec).collect();
     chunks.into_iter()
 }

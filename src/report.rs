@@ -9,7 +9,7 @@ use crate::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ResultKind, StepRow, StepState, TargetRow,
         TargetState,
     },
-    plan::Step,
+    plan::{GranteeKind, Step},
     request::Action,
 };
 
@@ -51,7 +51,14 @@ pub fn report(
         {
             outcome.images.push(image_row(question, image, &result, region));
         }
-        outcome.errors.extend(result.steps.into_iter().filter_map(|step| step.error));
+        outcome.errors.extend(result.decision.gaps);
+        for step in result.steps {
+            match (step.error, step.step.is_best_effort()) {
+                (Some(error), true) => outcome.warnings.extend(role_warning(&step.step, &error)),
+                (Some(error), false) => outcome.errors.push(error),
+                (None, _) => {}
+            }
+        }
         outcome.refusals.extend(result.decision.refusals);
         for warning in result.decision.warnings {
             if !outcome.warnings.contains(&warning) {
@@ -64,6 +71,18 @@ pub fn report(
         ResultKind::Refused => !outcome.refusals.is_empty() && outcome.refusals.iter().all(|refusal| refusal.may_pass),
         ResultKind::Incomplete | ResultKind::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
+}
+
+/// What to do for a service-linked role that could not be given its grant.
+fn role_warning(step: &Step, error: &ErrorRow) -> Option<String> {
+    let Step::CreateGrant { kind: GranteeKind::Role(role), key, account, grantee, .. } = step else { return None };
+    let operations = GranteeKind::Role(role.clone()).operations().join(" ");
+    Some(format!(
+        "`{role}` in {account} was not given a grant on {key} ({}); if the role does not exist there yet, create it and send the request again, \
+         or run there: aws kms create-grant --region {} --key-id {key} --grantee-principal {grantee} --operations {operations}",
+        error.message,
+        key.region(),
+    ))
 }
 
 /// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
@@ -86,8 +105,10 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
     let is_partly_refused = refused > 0 && request.action != Action::Check;
+    let has_gaps = results.iter().any(|result| !result.decision.gaps.is_empty());
+    let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
     let is_short =
-        is_partly_refused || steps().any(|step| matches!(step.state, StepState::Failed | StepState::Skipped));
+        is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.step.is_best_effort());
     let is_changed = steps().any(|step| step.state == StepState::Done || step.is_uncertain);
     match (is_short, is_changed) {
         (true, false) if !is_partly_refused => ResultKind::Failed,
@@ -155,26 +176,37 @@ fn step_row(result: &StepResult) -> StepRow {
     StepRow {
         call: result.step.call(),
         resource: result.step.resource(),
-        add: result.step.adds().to_vec(),
-        remove: result.step.removes().to_vec(),
+        grant_name: result.step.grant_name().map(str::to_owned),
+        add: result.step.adds(),
+        remove: result.step.removes(),
         state: result.state,
     }
 }
 
 /// Whether the steps changed (or, planned, would change) what was read before.
 fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
+    let is_real = |result: &&StepResult| matches!(result.state, StepState::Done | StepState::Planned);
+    action.writes() && steps.iter().filter(is_real).any(|result| changes(&result.step, image))
+}
+
+/// Whether the step makes a difference to what was read; where that is not known, it does.
+fn changes(step: &Step, image: &Image) -> bool {
     let was_unknown = image.launch_permissions.is_err();
-    steps.iter().filter(|step| matches!(step.state, StepState::Done | StepState::Planned)).any(|result| {
-        match &result.step {
-            Step::AddLaunchPermissions { targets, .. } => targets.iter().any(|target| !image.is_shared_with(target)),
-            Step::RemoveLaunchPermissions { targets, .. } => {
-                was_unknown || targets.iter().any(|target| image.is_shared_with(target))
-            }
-            Step::ResetLaunchPermissions { .. } => {
-                was_unknown || image.launch_permissions.iter().flatten().next().is_some()
-            }
+    match step {
+        Step::AddLaunchPermissions { targets, .. } => targets.iter().any(|target| !image.is_shared_with(target)),
+        Step::RemoveLaunchPermissions { targets, .. } => {
+            was_unknown || targets.iter().any(|target| image.is_shared_with(target))
         }
-    }) && action.writes()
+        Step::ResetLaunchPermissions { .. } => {
+            was_unknown || image.launch_permissions.iter().flatten().next().is_some()
+        }
+        Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
+            let snapshot = image.snapshots.iter().flatten().find(|snapshot| snapshot.id == *snapshot_id);
+            let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.as_ref().ok());
+            before.is_none_or(|before| accounts.iter().any(|account| before.contains(account)))
+        }
+        Step::CreateGrant { .. } | Step::RevokeGrant { .. } | Step::AddCreateVolumePermissions { .. } => true,
+    }
 }
 
 fn target_state(
@@ -186,13 +218,13 @@ fn target_state(
 ) -> TargetState {
     let was_shared = image.is_shared_with(target);
     let as_read = if was_shared { TargetState::Shared } else { TargetState::NotShared };
-    let step =
-        steps.iter().find(|result| result.step.adds().contains(target) || result.step.removes().contains(target));
-    let has_failed = step.is_some_and(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
+    let is_about_it = |step: &Step| step.adds().contains(target) || step.removes().contains(target);
+    let about_it = || steps.iter().filter(|result| is_about_it(&result.step) && !result.step.is_best_effort());
+    let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
     match question.request.action {
         Action::Share if is_refused => as_read,
         Action::Share | Action::Revoke if has_failed => TargetState::Failed,
-        Action::Share if was_shared => TargetState::AlreadyShared,
+        Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
         Action::Share => TargetState::Shared,
         Action::Revoke => match (remaining_access(question.allowlist, image, target), was_shared) {
             (Some(state), _) => state,
@@ -243,12 +275,12 @@ fn detail(state: TargetState, image: &Image, target: &Target) -> Option<String> 
 fn permissions(image: &Image) -> Permissions {
     let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
     launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
-    let copy = image.create_volume_permissions.iter();
+    let copy = image.snapshots.iter().flatten();
     let copy = copy
-        .filter_map(|(snapshot_id, accounts)| {
-            let mut account_ids = accounts.clone().ok()?;
+        .filter_map(|snapshot| {
+            let mut account_ids = snapshot.create_volume_permissions.clone().ok()?;
             account_ids.sort_unstable();
-            Some(CopyRow { snapshot_id: snapshot_id.clone(), account_ids })
+            Some(CopyRow { snapshot_id: snapshot.id.clone(), account_ids })
         })
         .collect();
     Permissions { launch, copy }

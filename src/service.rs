@@ -104,7 +104,7 @@ impl Service {
             .into_iter()
             .map(|decision| {
                 let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
-                let steps = image.map(|image| plan(request, &decision, image)).unwrap_or_default();
+                let steps = image.map(|image| plan(&question, &decision, image, &facts)).unwrap_or_default();
                 (decision, steps)
             })
             .collect();
@@ -113,6 +113,7 @@ impl Service {
                 request.id = outcome.request_id,
                 plan.call = step.call(),
                 plan.resource = step.resource(),
+                plan.grant = step.grant_name().unwrap_or_default(),
                 plan.add = ?step.adds().iter().map(ToString::to_string).collect::<Vec<_>>(),
                 plan.remove = ?step.removes().iter().map(ToString::to_string).collect::<Vec<_>>(),
                 dry_run = request.dry_run,

@@ -28,25 +28,21 @@ impl Aws {
     ///
     /// Asked by filter and not by id, so that one unknown id doesn't fail the others.
     pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
-        const CALL: &str = "ec2:DescribeImages";
-        let mut pages = self
-            .ec2
-            .describe_images()
-            .filters(filter("image-id", ids.iter().map(ImageId::to_string)))
-            .include_disabled(true)
-            .into_paginator()
-            .page_size(100)
-            .send();
+        let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
+        let mut images = all_images(self.ec2.describe_images().filters(by_id)).await?;
+        images.retain(|id, _| ids.contains(id));
+        Ok(images)
+    }
+
+    /// Describes this account's images that are backed by any of these snapshots, disabled ones included.
+    pub async fn describe_own_images_on(
+        &self,
+        snapshots: &[SnapshotId],
+    ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
         let mut images = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| CallError::new(CALL, "images", &error))?;
-            for image in page.images() {
-                let id: ImageId = parse(CALL, "image id", image.image_id())?;
-                if ids.contains(&id) {
-                    let described = described(&id, image)?;
-                    images.insert(id, described);
-                }
-            }
+        for snapshots in snapshots.chunks(MAX_FILTER_VALUES) {
+            let by_snapshot = filter("block-device-mapping.snapshot-id", snapshots.iter().map(SnapshotId::to_string));
+            images.extend(all_images(self.ec2.describe_images().owners("self").filters(by_snapshot)).await?);
         }
         Ok(images)
     }
@@ -65,7 +61,7 @@ impl Aws {
         attribute.launch_permissions().iter().map(|entry| launch_permission(CALL, id, entry)).collect()
     }
 
-    /// Describes snapshots; one that EC2 doesn't answer for is an error, because nothing could be said of its key.
+    /// Describes the snapshots that exist among `ids`.
     pub async fn describe_snapshots(&self, ids: &[SnapshotId]) -> Result<BTreeMap<SnapshotId, Snapshot>, CallError> {
         const CALL: &str = "ec2:DescribeSnapshots";
         let mut snapshots = BTreeMap::new();
@@ -81,17 +77,18 @@ impl Aws {
                 let page = page.map_err(|error| CallError::new(CALL, "snapshots", &error))?;
                 for snapshot in page.snapshots() {
                     let id: SnapshotId = parse(CALL, "snapshot id", snapshot.snapshot_id())?;
-                    let key = snapshot_key(CALL, &id, snapshot)?;
-                    snapshots.insert(id.clone(), Snapshot { id, key });
+                    let snapshot = Snapshot {
+                        id: id.clone(),
+                        owner: parse(CALL, "snapshot's owner", snapshot.owner_id())?,
+                        key: snapshot_key(CALL, &id, snapshot)?,
+                        create_volume_permissions: Ok(Vec::new()),
+                        needed_by: Ok(BTreeMap::new()),
+                    };
+                    snapshots.insert(id, snapshot);
                 }
             }
         }
-        match ids.iter().find(|id| !snapshots.contains_key(*id)) {
-            Some(missing) => {
-                Err(CallError::unexpected(CALL, missing.as_str(), "EC2 does not know this snapshot of the image"))
-            }
-            None => Ok(snapshots),
-        }
+        Ok(snapshots)
     }
 
     /// Reads which accounts may create volumes from a snapshot.
@@ -131,12 +128,76 @@ impl Aws {
         call.send().await.map(|_| ()).map_err(|error| CallError::new("ec2:ModifyImageAttribute", id.as_str(), &error))
     }
 
+    /// Adds create volume permissions in one call.
+    pub async fn add_create_volume_permissions(
+        &self,
+        id: &SnapshotId,
+        accounts: &[AccountId],
+    ) -> Result<(), CallError> {
+        self.modify_create_volume_permissions(id, types::OperationType::Add, accounts).await
+    }
+
+    /// Removes create volume permissions in one call.
+    pub async fn remove_create_volume_permissions(
+        &self,
+        id: &SnapshotId,
+        accounts: &[AccountId],
+    ) -> Result<(), CallError> {
+        self.modify_create_volume_permissions(id, types::OperationType::Remove, accounts).await
+    }
+
+    async fn modify_create_volume_permissions(
+        &self,
+        id: &SnapshotId,
+        operation: types::OperationType,
+        accounts: &[AccountId],
+    ) -> Result<(), CallError> {
+        let call = self
+            .ec2
+            .modify_snapshot_attribute()
+            .snapshot_id(id.as_str())
+            .attribute(SnapshotAttributeName::CreateVolumePermission)
+            .operation_type(operation)
+            .set_user_ids(Some(accounts.iter().map(AccountId::to_string).collect()));
+        call.send()
+            .await
+            .map(|_| ())
+            .map_err(|error| CallError::new("ec2:ModifySnapshotAttribute", id.as_str(), &error))
+    }
+
+    /// Whether block public access for AMIs is on, so that nobody can make an image public.
+    ///
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/block-public-access-to-amis.html>
+    pub async fn blocks_public_images(&self) -> Result<bool, CallError> {
+        const CALL: &str = "ec2:GetImageBlockPublicAccessState";
+        let answer = self.ec2.get_image_block_public_access_state().send().await;
+        let answer = answer.map_err(|error| CallError::new(CALL, "this Region", &error))?;
+        Ok(answer.image_block_public_access_state() == Some("block-new-sharing"))
+    }
+
     /// Removes every launch permission.
     pub async fn reset_launch_permissions(&self, id: &ImageId) -> Result<(), CallError> {
         let attribute = types::ResetImageAttributeName::LaunchPermission;
         let call = self.ec2.reset_image_attribute().image_id(id.as_str()).attribute(attribute);
         call.send().await.map(|_| ()).map_err(|error| CallError::new("ec2:ResetImageAttribute", id.as_str(), &error))
     }
+}
+
+async fn all_images(
+    call: aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder,
+) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
+    const CALL: &str = "ec2:DescribeImages";
+    let mut pages = call.include_disabled(true).into_paginator().page_size(100).send();
+    let mut images = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| CallError::new(CALL, "images", &error))?;
+        for image in page.images() {
+            let id: ImageId = parse(CALL, "image id", image.image_id())?;
+            let described = described(&id, image)?;
+            images.insert(id, described);
+        }
+    }
+    Ok(images)
 }
 
 fn filter(name: &str, values: impl Iterator<Item = String>) -> types::Filter {
@@ -175,7 +236,6 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             has_product_codes: !image.product_codes().is_empty(),
             launch_permissions: Ok(Vec::new()),
             snapshots: Ok(Vec::new()),
-            create_volume_permissions: Vec::new(),
         },
         snapshot_ids,
     })

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_kms::types::{GrantListEntry, KeyManagerType, KeySpec, KeyState, KeyUsageType};
+use aws_sdk_kms::operation::revoke_grant::RevokeGrantError;
+use aws_sdk_kms::types::{GrantListEntry, GrantOperation, KeyManagerType, KeySpec, KeyState, KeyUsageType};
 
 use super::{Aws, CallError};
 use crate::{
-    domain::KeyArn,
+    domain::{GrantName, KeyArn},
     facts::KeyMetadata,
     key_access::{Grant, GrantConstraints},
 };
 
-/// At most so many pages of grants are read for one key and grantee; 100 grants are on a page.
-const MAX_GRANT_PAGES: usize = 20;
+/// At most so many pages of 100 grants are read: a key has at most 50,000.
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
+const MAX_GRANT_PAGES: usize = 510;
 
 impl Aws {
     /// Describes a key.
@@ -50,14 +52,15 @@ impl Aws {
         policy.ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no policy"))
     }
 
-    /// Lists the grants of a key to one grantee.
-    pub async fn grants(&self, key: &KeyArn, grantee: &str) -> Result<Vec<Grant>, CallError> {
+    /// Lists the grants of a key, or those of one grantee.
+    pub async fn grants(&self, key: &KeyArn, grantee: Option<&str>) -> Result<Vec<Grant>, CallError> {
         const CALL: &str = "kms:ListGrants";
+        let grantee = grantee.map(str::to_owned);
         let mut pages = self
             .kms
             .list_grants()
             .key_id(key.as_str())
-            .grantee_principal(grantee)
+            .set_grantee_principal(grantee)
             .into_paginator()
             .page_size(100)
             .send();
@@ -67,13 +70,31 @@ impl Aws {
             let page = page.map_err(|error| CallError::new(CALL, key.as_str(), &error))?;
             grants.extend(page.grants().iter().map(grant));
         }
-        tracing::warn!(
-            kms.key = key.as_str(),
-            kms.grantee = grantee,
-            "only the first {} grants were read",
-            grants.len()
-        );
-        Ok(grants)
+        Err(CallError::unexpected(CALL, key.as_str(), "the list of grants has no end"))
+    }
+
+    /// Makes a grant. Its Name makes the call idempotent: the same again gives the same grant.
+    pub async fn create_grant(
+        &self,
+        key: &KeyArn,
+        name: &GrantName,
+        grantee: &str,
+        operations: &[&str],
+    ) -> Result<(), CallError> {
+        let operations = operations.iter().map(|operation| GrantOperation::from(*operation)).collect();
+        let call = self.kms.create_grant().key_id(key.as_str()).name(name.as_str()).grantee_principal(grantee);
+        let answer = call.set_operations(Some(operations)).send().await;
+        answer.map(|_| ()).map_err(|error| CallError::new("kms:CreateGrant", key.as_str(), &error))
+    }
+
+    /// Revokes a grant; one that is gone already is as good as revoked.
+    pub async fn revoke_grant(&self, key: &KeyArn, grant_id: &str) -> Result<(), CallError> {
+        let call = self.kms.revoke_grant().key_id(key.as_str()).grant_id(grant_id);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(RevokeGrantError::is_not_found_exception) => Ok(()),
+            Err(error) => Err(CallError::new("kms:RevokeGrant", key.as_str(), &error)),
+        }
     }
 }
 

@@ -1,13 +1,15 @@
-//! Owns the check of the keys behind an image: a row per key and target, and the refusals that follow from them.
+//! Owns the check of the keys behind an image: a row per key and target, the grants a share needs, and the refusals
+//! that follow.
 
-use super::{ImageDecision, Question, covering_rule, refusals};
+use super::{ImageDecision, NeededGrant, Question, covering_rule, refusals};
 use crate::{
-    allowlist::Keys,
-    domain::{KeyArn, Target},
+    allowlist::{Keys, Rule},
+    domain::{KeyArn, ServiceLinkedRole, Target},
     facts::{Facts, Image, Key},
-    key_access::{self, KeyAccess, KeyUse, Policy, Verdict},
-    outcome::{Code, KeyRow, Refusal},
-    request::AskedTarget,
+    key_access::{self, Grant, KeyAccess, KeyUse, Policy, Verdict},
+    outcome::{Code, KeyRow, Refusal, RoleRow},
+    plan::GranteeKind,
+    request::{Access, Action, AskedTarget},
 };
 
 /// Judges every key for every covered target.
@@ -16,56 +18,155 @@ pub(super) fn check(question: &Question<'_>, facts: &Facts, image: &Image, decis
     if covered.is_empty() {
         return;
     }
-    let mut usable = Vec::new();
-    for key in image.keys() {
-        match unusable(decision, key, facts.keys.get(key)) {
-            Some(refusal) => decision.refusals.push(refusal),
-            None => usable.push(key),
+    for arn in image.keys() {
+        let key = facts.keys.get(arn);
+        if let Some(refusal) = unusable(decision, arn, key) {
+            decision.refusals.push(refusal);
+            continue;
         }
-    }
-    for (asked, rule) in covered {
-        let rows: Vec<_> = usable
-            .iter()
-            .map(|key| KeyRow {
-                key_arn: (*key).clone(),
-                target: asked.target.clone(),
-                access: judge(question, key, facts.keys.get(*key), &asked.target),
-            })
-            .collect();
-        for row in rows.iter().filter(|row| row.access.verdict != Verdict::Allowed) {
-            match rule.keys {
-                Keys::Unchecked => decision.warnings.push(unchecked_warning(row)),
-                Keys::Grant if row.access.verdict != Verdict::Denied => {
-                    decision.refusals.push(grants_not_built(decision.image_id, asked, row));
-                }
-                Keys::Verify | Keys::Grant => decision.refusals.push(refusal(decision.image_id, asked, row)),
-            }
+        if let Some(end) = key.and_then(|key| key.metadata.as_ref().ok()?.ends_at.as_ref()) {
+            decision
+                .warnings
+                .push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
         }
-        decision.keys.extend(rows);
+        for (asked, rule) in &covered {
+            check_pair(question, arn, key, asked, rule, decision);
+        }
     }
 }
 
-/// The account targets that a key's policy alone neither lets in nor denies: for those the grants matter.
-pub fn unsettled_by_policy(question: &Question<'_>, facts: &Facts) -> Vec<(KeyArn, Target)> {
-    let mut unsettled = Vec::new();
+/// Judges one key for one target, and plans the grants that the rule allows.
+fn check_pair(
+    question: &Question<'_>,
+    arn: &KeyArn,
+    key: Option<&Key>,
+    asked: &AskedTarget,
+    rule: &Rule,
+    decision: &mut ImageDecision<'_>,
+) {
+    let target = &asked.target;
+    let key_use = match question.request.access {
+        Access::Launch => KeyUse::Launch,
+        Access::Copy => KeyUse::Copy,
+    };
+    let grants = key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default();
+    let judge = |grants: &[Grant]| judge(question, arn, key, grants, target, &key_use);
+
+    let access = match (rule.keys, target.account()) {
+        (Keys::Grant, Some(account)) => {
+            let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
+            let by_policy = judge(&[]);
+            let with_grant = judge(&[needed.as_made(question.account)]);
+            match (by_policy.verdict, with_grant.verdict) {
+                // The image's own grant, whatever others there are: those may go without notice.
+                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
+                    if !needed.is_among(grants, question.account) {
+                        decision.grants.push(needed);
+                    }
+                    with_grant
+                }
+                // No grant goes around a Deny.
+                (Verdict::Missing | Verdict::Conditional, _) => with_grant,
+                (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
+            }
+        }
+        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => judge(grants),
+    };
+    let row = KeyRow {
+        key_arn: arn.clone(),
+        target: target.clone(),
+        access,
+        roles: check_roles(question, arn, key, asked, rule, decision),
+    };
+    if row.access.verdict != Verdict::Allowed {
+        match rule.keys {
+            Keys::Unchecked => decision.warnings.push(unchecked_warning(&row)),
+            Keys::Verify | Keys::Grant => decision.refusals.push(refusal(decision.image_id, asked, &row)),
+        }
+    }
+    decision.keys.push(row);
+}
+
+/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants.
+fn check_roles(
+    question: &Question<'_>,
+    arn: &KeyArn,
+    key: Option<&Key>,
+    asked: &AskedTarget,
+    rule: &Rule,
+    decision: &mut ImageDecision<'_>,
+) -> Vec<RoleRow> {
+    let roles = roles(question);
+    let Some(account) = asked.target.account() else {
+        if let Some(role) = question.request.service_linked_roles.first() {
+            decision.warnings.push(format!(
+                "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
+                asked.target
+            ));
+        }
+        return Vec::new();
+    };
+    let grants = key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default();
+    let mut rows = Vec::new();
+    for role in roles {
+        let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
+        let key_use = KeyUse::ServiceLinkedRole(role.clone());
+        let judge = |grants: &[Grant]| judge(question, arn, key, grants, &asked.target, &key_use).verdict;
+        let is_asked_for = rule.keys == Keys::Grant && question.request.service_linked_roles.contains(&role);
+        let mut verdict = judge(grants);
+        if is_asked_for && !needed.is_among(grants, question.account) {
+            let with_grant = judge(&[needed.as_made(question.account)]);
+            if with_grant == Verdict::Allowed {
+                verdict = with_grant;
+                decision.grants.push(needed.clone());
+            } else {
+                decision.warnings.push(format!(
+                    "`{role}` in {account} was not given a grant on {arn}: the key policy denies it, or may; Auto Scaling or Spot launches there can fail"
+                ));
+            }
+        }
+        let remedy = (verdict != Verdict::Allowed).then(|| needed.command());
+        rows.push(RoleRow { role, verdict, remedy });
+    }
+    rows
+}
+
+fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
+    let mut roles = question.request.service_linked_roles.clone();
+    let auto_scaling = ServiceLinkedRole::AutoScaling { suffix: None };
+    if question.request.action == Action::Check && !roles.contains(&auto_scaling) {
+        roles.push(auto_scaling);
+    }
+    roles
+}
+
+/// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
+pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyArn, String)> {
+    let mut wanted = Vec::new();
     for image in facts.images.values().filter(|image| image.owner == question.account) {
         let targets = question.request.targets.iter().map(|asked| &asked.target);
-        let covered =
-            targets.filter(|target| target.account().is_some() && covering_rule(question, image, target).is_ok());
-        for target in covered {
-            for arn in image.keys() {
-                let Some(key) = facts.keys.get(arn) else { continue };
-                let is_usable = key.metadata.as_ref().is_ok_and(|metadata| !metadata.is_aws_managed);
-                let verdict = judge(question, arn, Some(key), target).verdict;
-                let is_settled = matches!(verdict, Verdict::Allowed | Verdict::Denied);
-                let pair = (arn.clone(), (*target).clone());
-                if is_usable && !is_settled && key.policy.is_ok() && !unsettled.contains(&pair) {
-                    unsettled.push(pair);
+        let covered = targets.filter(|target| covering_rule(question, image, target).is_ok());
+        for account in covered.filter_map(Target::account) {
+            for arn in image.keys().into_iter().filter(|arn| arn.account() == question.account) {
+                let key = facts.keys.get(arn);
+                let is_usable =
+                    key.and_then(|key| key.metadata.as_ref().ok()).is_some_and(|metadata| !metadata.is_aws_managed);
+                if !is_usable {
+                    continue;
                 }
+                let by_policy = judge(question, arn, key, &[], &Target::Account(account), &KeyUse::Launch).verdict;
+                if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
+                    wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
+                }
+                wanted.extend(
+                    roles(question).into_iter().map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))),
+                );
             }
         }
     }
-    unsettled
+    wanted.sort();
+    wanted.dedup();
+    wanted
 }
 
 /// Why no target at all can be let in by this key.
@@ -94,7 +195,14 @@ fn unusable(decision: &ImageDecision<'_>, arn: &KeyArn, key: Option<&Key>) -> Op
     None
 }
 
-fn judge(question: &Question<'_>, arn: &KeyArn, key: Option<&Key>, target: &Target) -> KeyAccess {
+fn judge(
+    question: &Question<'_>,
+    arn: &KeyArn,
+    key: Option<&Key>,
+    grants: &[Grant],
+    target: &Target,
+    key_use: &KeyUse,
+) -> KeyAccess {
     let Some(key) = key else {
         return KeyAccess::unknown(format!("{arn} was not read"));
     };
@@ -112,18 +220,19 @@ fn judge(question: &Question<'_>, arn: &KeyArn, key: Option<&Key>, target: &Targ
         Ok(policy) => policy,
         Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be understood: {error}")),
     };
+    let organization = question.allowlist.organization_facts(target);
     key_access::judge(&key_access::Question {
         key: arn,
         policy: &policy,
-        grants: key.grants.as_deref().unwrap_or_default(),
+        grants,
         target,
-        organization: &question.allowlist.organization_facts(target),
-        key_use: &KeyUse::Launch,
+        organization: &organization,
+        key_use,
     })
 }
 
 fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow) -> Refusal {
-    let KeyRow { key_arn, target, access } = row;
+    let KeyRow { key_arn, target, access, roles: _ } = row;
     let (code, message) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
             (Code::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))
@@ -157,11 +266,6 @@ fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow)
             }
         }),
     }
-}
-
-fn grants_not_built(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow) -> Refusal {
-    let message = format!("{} needs a grant for {}; creating grants is not built yet", row.key_arn, row.target);
-    refusals::pair(Code::NotSupportedYet, image_id, asked, message)
 }
 
 fn unchecked_warning(row: &KeyRow) -> String {

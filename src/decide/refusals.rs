@@ -4,7 +4,7 @@ use super::Question;
 use crate::{
     allowlist::Criterion,
     domain::{ImageId, quoted},
-    facts::ImageState,
+    facts::{ImageState, Snapshot},
     outcome::{Code, Refusal},
     request::AskedTarget,
 };
@@ -89,8 +89,12 @@ pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
 }
 
 pub(super) fn image_not_owned(image_id: &ImageId) -> Refusal {
-    image(Code::ImageNotOwned, image_id, format!("another account owns {image_id}; only the owner can see and change its launch permissions"))
-        .remedy("ask the owner, or copy the image and share the copy")
+    image(
+        Code::ImageNotOwned,
+        image_id,
+        format!("another account owns {image_id}; only the owner can see and change its launch permissions"),
+    )
+    .remedy("ask the owner, or copy the image and share the copy")
 }
 
 pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Refusal {
@@ -107,6 +111,22 @@ pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Ref
 pub(super) fn target_is_owner(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     pair(Code::TargetIsOwner, image_id, asked, format!("{} owns {image_id} and can always launch it", asked.target))
         .remedy("leave the account out")
+}
+
+pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
+    let message = format!(
+        "EC2 has no create volume permission for organizations and their units, so {} can't be let copy",
+        asked.target
+    );
+    pair(Code::CopyNotPossible, image_id, asked, message)
+        .remedy("share with `access: launch`, and with `access: copy` with each account that must copy")
+}
+
+pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) -> Refusal {
+    let message =
+        format!("{} behind {image_id} belongs to account {}, which alone can share it", snapshot.id, snapshot.owner);
+    image(Code::CopyNotPossible, image_id, message)
+        .remedy("copy the image, so that its snapshots are this account's, and share the copy")
 }
 
 pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quota: usize) -> Refusal {

@@ -5,6 +5,7 @@
 
 mod account_id;
 mod arn;
+mod grant_name;
 mod key_arn;
 mod organization;
 mod region;
@@ -16,6 +17,7 @@ mod target;
 pub use account_id::AccountId;
 pub(crate) use arn::Arn;
 pub use arn::{Partition, iam_role_arn};
+pub use grant_name::GrantName;
 pub use key_arn::KeyArn;
 pub use organization::{OrganizationArn, OrganizationalUnitArn};
 pub(crate) use organization::{is_organization_id, is_organization_path, is_organizational_unit_id};

@@ -123,7 +123,8 @@ fn a_share_its_repeat_and_its_revoke() {
     assert_eq!(world.launch_permissions(&image), ["444455556666"]);
     let repeated = world.outcome(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
     assert_eq!(repeated["images"][0]["targets"][0]["state"], "not-shared");
-    assert_eq!(world.aws.writes(), ["ec2:ModifyImageAttribute"], "a revoke is sent whatever was read");
+    let sent = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"];
+    assert_eq!(world.aws.writes(), sent, "a revoke is sent whatever was read");
 
     let reset = world.outcome(&ask("reset", &image, json!({})));
     assert_eq!(reset["images"][0]["changed"], true, "{reset:#}");

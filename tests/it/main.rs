@@ -17,6 +17,8 @@ mod house;
 mod key_access_cases;
 
 #[cfg(feature = "aws")]
+mod access;
+#[cfg(feature = "aws")]
 mod function;
 #[cfg(feature = "aws")]
 mod replay;

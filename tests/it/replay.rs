@@ -97,6 +97,14 @@ const MODIFIED: &str = r#"<ModifyImageAttributeResponse xmlns="http://ec2.amazon
 const RESET: &str = r#"<ResetImageAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><return>true</return></ResetImageAttributeResponse>"#;
 const VOLUMES: &str = r#"<DescribeSnapshotAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><snapshotId>snap-0123456789abcdef0</snapshotId><createVolumePermission><item><userId>444455556666</userId></item></createVolumePermission></DescribeSnapshotAttributeResponse>"#;
 
+const VOLUMES_OF_TARGET: &str = r#"<DescribeSnapshotAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><snapshotId>snap-0123456789abcdef0</snapshotId><createVolumePermission/></DescribeSnapshotAttributeResponse>"#;
+const NO_GRANTS: &str = r#"{"Grants":[],"Truncated":false}"#;
+const SNAPSHOT_MODIFIED: &str = r#"<ModifySnapshotAttributeResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><return>true</return></ModifySnapshotAttributeResponse>"#;
+
+const READ_SNAPSHOTS: &str = "Action=DescribeSnapshots&Version=2016-11-15&MaxResults=1000&Filter.1.Name=snapshot-id&Filter.1.Value.1=snap-0123456789abcdef0";
+const READ_VOLUMES: &str = "Action=DescribeSnapshotAttribute&Version=2016-11-15&Attribute=createVolumePermission&SnapshotId=snap-0123456789abcdef0";
+const READ_OTHERS: &str = "Action=DescribeImages&Version=2016-11-15&Owner.1=self&IncludeDisabled=true&MaxResults=100&Filter.1.Name=block-device-mapping.snapshot-id&Filter.1.Value.1=snap-0123456789abcdef0";
+const LIST_GRANTS: &str = r#"TrentService.ListGrants {"Limit":100,"KeyId":"arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}"#;
 const READ_IMAGE: &str =
     "Action=DescribeImageAttribute&Version=2016-11-15&Attribute=launchPermission&ImageId=ami-0123456789abcdef0";
 const READ_IMAGES: &str = "Action=DescribeImages&Version=2016-11-15&IncludeDisabled=true&MaxResults=100&Filter.1.Name=image-id&Filter.1.Value.1=ami-0123456789abcdef0";
@@ -126,7 +134,7 @@ fn a_share_reads_images_snapshots_and_keys_and_writes_once() {
         [
             READ_IMAGE,
             READ_IMAGES,
-            "Action=DescribeSnapshots&Version=2016-11-15&MaxResults=1000&Filter.1.Name=snapshot-id&Filter.1.Value.1=snap-0123456789abcdef0",
+            READ_SNAPSHOTS,
             "Action=ModifyImageAttribute&Version=2016-11-15&ImageId=ami-0123456789abcdef0&LaunchPermission.Add.1.UserId=111122223333&LaunchPermission.Add.2.UserId=000011112222",
             r#"TrentService.DescribeKey {"KeyId":"arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}"#,
             r#"TrentService.GetKeyPolicy {"KeyId":"arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}"#,
@@ -135,11 +143,15 @@ fn a_share_reads_images_snapshots_and_keys_and_writes_once() {
 }
 
 #[test]
-fn a_revoke_reads_only_the_image_and_removes_every_target_asked_for() {
+fn a_revoke_asks_for_no_key_policy_and_removes_every_target_asked_for() {
     let replay = Replay::start(&[
         ("DescribeImages", IMAGES),
         ("DescribeImageAttribute", NO_PERMISSIONS),
+        ("DescribeSnapshots", SNAPSHOTS),
+        ("DescribeSnapshotAttribute", VOLUMES_OF_TARGET),
+        ("TrentService.ListGrants", NO_GRANTS),
         ("ModifyImageAttribute", MODIFIED),
+        ("ModifySnapshotAttribute", SNAPSHOT_MODIFIED),
     ]);
     let function = replay.function();
     let organization = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
@@ -152,23 +164,38 @@ fn a_revoke_reads_only_the_image_and_removes_every_target_asked_for() {
         "Action=ModifyImageAttribute&Version=2016-11-15&ImageId={IMAGE}&LaunchPermission.Remove.1.UserId=111122223333\
          &LaunchPermission.Remove.2.OrganizationArn={organization}&LaunchPermission.Remove.3.OrganizationalUnitArn={unit}"
     );
-    assert_eq!(replay.sent(), [READ_IMAGE, READ_IMAGES, write.as_str()]);
+    let volumes = "Action=ModifySnapshotAttribute&Version=2016-11-15&Attribute=createVolumePermission&OperationType=remove&SnapshotId=snap-0123456789abcdef0&UserId.1=111122223333";
+    assert_eq!(
+        replay.sent(),
+        [READ_IMAGE, READ_IMAGES, READ_OTHERS, READ_VOLUMES, READ_SNAPSHOTS, write.as_str(), volumes, LIST_GRANTS]
+    );
     assert_eq!(outcome["images"][0]["changed"], false, "nothing was there before");
+    let calls: Vec<_> =
+        outcome["images"][0]["steps"].as_array().unwrap().iter().map(|step| step["call"].clone()).collect();
+    assert_eq!(calls, ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"]);
 }
 
 #[test]
-fn a_reset_is_one_reset_call() {
+fn a_reset_clears_the_launch_permissions_and_then_what_its_accounts_had() {
     let replay = Replay::start(&[
         ("DescribeImages", IMAGES),
         ("DescribeImageAttribute", PERMISSIONS),
+        ("DescribeSnapshots", SNAPSHOTS),
+        ("DescribeSnapshotAttribute", VOLUMES),
+        ("TrentService.ListGrants", NO_GRANTS),
         ("ResetImageAttribute", RESET),
+        ("ModifySnapshotAttribute", SNAPSHOT_MODIFIED),
     ]);
     let function = replay.function();
     let outcome = function.invoke(&request("reset", json!({}))).unwrap();
     assert_eq!(outcome["images"][0]["changed"], true, "{outcome:#}");
     let write =
         "Action=ResetImageAttribute&Version=2016-11-15&Attribute=launchPermission&ImageId=ami-0123456789abcdef0";
-    assert_eq!(replay.sent(), [READ_IMAGE, READ_IMAGES, write]);
+    let volumes = "Action=ModifySnapshotAttribute&Version=2016-11-15&Attribute=createVolumePermission&OperationType=remove&SnapshotId=snap-0123456789abcdef0&UserId.1=000011112222";
+    let sent = replay.sent();
+    assert_eq!(sent, [READ_IMAGE, READ_IMAGES, READ_OTHERS, READ_VOLUMES, READ_SNAPSHOTS, volumes, write, LIST_GRANTS]);
+    let warnings = outcome["warnings"].to_string();
+    assert!(warnings.contains("can still be copied by 444455556666"), "{warnings}");
 }
 
 #[test]
@@ -176,6 +203,7 @@ fn a_list_tells_every_kind_of_launch_permission_and_who_may_copy() {
     let replay = Replay::start(&[
         ("DescribeImages", IMAGES),
         ("DescribeImageAttribute", PERMISSIONS),
+        ("DescribeSnapshots", SNAPSHOTS),
         ("DescribeSnapshotAttribute", VOLUMES),
     ]);
     let function = replay.function();
@@ -194,8 +222,7 @@ fn a_list_tells_every_kind_of_launch_permission_and_who_may_copy() {
     );
     assert!(outcome["warnings"][0].as_str().unwrap().contains("PUBLIC"), "{outcome:#}");
     assert_eq!(outcome["images"][0]["targets"].as_array().unwrap().len(), 3);
-    let read = "Action=DescribeSnapshotAttribute&Version=2016-11-15&Attribute=createVolumePermission&SnapshotId=snap-0123456789abcdef0";
-    assert_eq!(replay.sent(), [READ_IMAGE, READ_IMAGES, read]);
+    assert_eq!(replay.sent(), [READ_IMAGE, READ_IMAGES, READ_VOLUMES, READ_SNAPSHOTS]);
     assert_eq!(ACCOUNT, "999988887777");
 }
 

@@ -25,6 +25,15 @@ passed, with an error instead; giving `faults` forgets earlier ones. The answer 
 
 GET /_local/calls — [{"service": "ec2", "operation": "DescribeImages", "account": "…", "agent": "…", "params": {…}}],
 the AWS calls received since the last DELETE /_local/calls, in order. Calls of the test itself are among them.
+
+GET /_local/state — what is there, whoever owns it, without asking it of an API; DELETE /_local/state removes it, and
+forgets settings, faults and calls with it:
+
+    {"images":    {"ami-…": {"owner", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …]}},
+     "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
+     "keys":      {"arn:…": {"policy": "…"}},
+     "grants":    [{"key", "name", "grantee", "issuingAccount", "operations"}],
+     "schedules": {"group/name": {"expression", "input"}}}
 """
 
 import json
@@ -33,7 +42,7 @@ import uuid
 
 from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, request_scope
-from ministack.services import ec2, kms
+from ministack.services import ec2, kms, scheduler
 
 from local_aws import settings
 
@@ -58,7 +67,42 @@ def handle(method, path, body, account, region):
     if (method, path) == ("DELETE", "/_local/calls"):
         CALLS.clear()
         return 200, []
+    if (method, path) == ("GET", "/_local/state"):
+        return 200, state()
+    if (method, path) == ("DELETE", "/_local/state"):
+        for store in (ec2._images, ec2._snapshots, ec2._tags):
+            store._data.clear()
+        kms.reset()
+        scheduler.reset()
+        settings.CURRENT.update(settings.DEFAULTS)
+        FAULTS.clear()
+        CALLS.clear()
+        return 200, []
     return 404, {"error": f"there is no {method} {path}"}
+
+
+def state():
+    """Everything a request could change or must not change, in every account."""
+    def plain(permissions):
+        return sorted(value for permission in permissions for value in permission.values())
+
+    def snapshots_of(image):
+        return sorted(m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {}))
+
+    return {
+        "images": {key: {"owner": image["OwnerId"], "state": image.get("State", "available"),
+                         "snapshots": snapshots_of(image), "launchPermissions": plain(image.get("LaunchPermissions", []))}
+                   for (_, _, key), image in ec2._images.all_items()},
+        "snapshots": {key: {"owner": snapshot["OwnerId"], "key": snapshot.get("KmsKeyId"),
+                            "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", []))}
+                      for (_, _, key), snapshot in ec2._snapshots.all_items()},
+        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items()},
+        "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
+                    "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
+                   for _, grant in kms._grants.all_items()],
+        "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input")}
+                      for (_, _, key), schedule in scheduler._schedules.all_items()},
+    }
 
 
 def record(service, method, path, headers, body, params):

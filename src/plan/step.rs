@@ -1,0 +1,181 @@
+//! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
+
+use crate::{
+    decide::NeededGrant,
+    domain::{AccountId, GrantName, ImageId, KeyArn, ServiceLinkedRole, SnapshotId, Target},
+};
+
+/// One write to AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// CreateGrant on a key, for the target account or a service-linked role in it.
+    CreateGrant {
+        /// The key.
+        key: KeyArn,
+        /// The grant's Name, which makes the call idempotent.
+        name: GrantName,
+        /// The account it is for.
+        account: AccountId,
+        /// Whom it lets in, by ARN.
+        grantee: String,
+        /// What kind of principal that is.
+        kind: GranteeKind,
+    },
+    /// ModifySnapshotAttribute, adding create volume permissions.
+    AddCreateVolumePermissions {
+        /// The snapshot.
+        snapshot_id: SnapshotId,
+        /// Whom to add.
+        accounts: Vec<AccountId>,
+    },
+    /// ModifyImageAttribute, adding launch permissions.
+    AddLaunchPermissions {
+        /// The image.
+        image_id: ImageId,
+        /// Whom to add.
+        targets: Vec<Target>,
+    },
+    /// ModifyImageAttribute, removing launch permissions.
+    RemoveLaunchPermissions {
+        /// The image.
+        image_id: ImageId,
+        /// Whom to remove.
+        targets: Vec<Target>,
+    },
+    /// ResetImageAttribute: removes every launch permission, the public one included.
+    ResetLaunchPermissions {
+        /// The image.
+        image_id: ImageId,
+    },
+    /// ModifySnapshotAttribute, removing create volume permissions.
+    RemoveCreateVolumePermissions {
+        /// The snapshot.
+        snapshot_id: SnapshotId,
+        /// Whom to remove.
+        accounts: Vec<AccountId>,
+    },
+    /// RevokeGrant on a key, for a grant that this function made.
+    RevokeGrant {
+        /// The key.
+        key: KeyArn,
+        /// The grant.
+        grant_id: String,
+        /// Its Name.
+        name: String,
+        /// The account it was for.
+        account: AccountId,
+    },
+}
+
+/// Whom a grant lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GranteeKind {
+    /// The account; the share depends on it.
+    Account,
+    /// A service-linked role, which may not exist yet: best effort.
+    Role(ServiceLinkedRole),
+}
+
+/// Steps of one phase don't depend on each other; a phase begins when the one before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Grants on keys.
+    Grants,
+    /// Create volume permissions on snapshots.
+    Snapshots,
+    /// Launch permissions.
+    Launch,
+}
+
+impl Step {
+    /// The service and operation.
+    pub fn call(&self) -> &'static str {
+        match self {
+            Self::CreateGrant { .. } => "kms:CreateGrant",
+            Self::RevokeGrant { .. } => "kms:RevokeGrant",
+            Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
+                "ec2:ModifySnapshotAttribute"
+            }
+            Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
+            Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
+        }
+    }
+
+    /// The phase it belongs to.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::CreateGrant { .. } | Self::RevokeGrant { .. } => Phase::Grants,
+            Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => Phase::Snapshots,
+            Self::AddLaunchPermissions { .. }
+            | Self::RemoveLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. } => Phase::Launch,
+        }
+    }
+
+    /// Whether the request goes on, and counts as completed, when this fails.
+    pub fn is_best_effort(&self) -> bool {
+        matches!(self, Self::CreateGrant { kind: GranteeKind::Role(_), .. })
+    }
+
+    /// What it changes.
+    pub fn resource(&self) -> String {
+        match self {
+            Self::CreateGrant { key, .. } | Self::RevokeGrant { key, .. } => key.to_string(),
+            Self::AddCreateVolumePermissions { snapshot_id, .. }
+            | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
+            Self::AddLaunchPermissions { image_id, .. }
+            | Self::RemoveLaunchPermissions { image_id, .. }
+            | Self::ResetLaunchPermissions { image_id } => image_id.to_string(),
+        }
+    }
+
+    /// The Name of the grant it makes or revokes.
+    pub fn grant_name(&self) -> Option<&str> {
+        match self {
+            Self::CreateGrant { name, .. } => Some(name.as_str()),
+            Self::RevokeGrant { name, .. } => Some(name),
+            Self::AddCreateVolumePermissions { .. }
+            | Self::AddLaunchPermissions { .. }
+            | Self::RemoveLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::RemoveCreateVolumePermissions { .. } => None,
+        }
+    }
+
+    /// The targets it adds.
+    pub fn adds(&self) -> Vec<Target> {
+        match self {
+            Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
+            Self::AddCreateVolumePermissions { accounts, .. } => {
+                accounts.iter().copied().map(Target::Account).collect()
+            }
+            Self::AddLaunchPermissions { targets, .. } => targets.clone(),
+            Self::RemoveLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::RemoveCreateVolumePermissions { .. }
+            | Self::RevokeGrant { .. } => Vec::new(),
+        }
+    }
+
+    /// The targets it removes.
+    pub fn removes(&self) -> Vec<Target> {
+        match self {
+            Self::RevokeGrant { account, .. } => vec![Target::Account(*account)],
+            Self::RemoveCreateVolumePermissions { accounts, .. } => {
+                accounts.iter().copied().map(Target::Account).collect()
+            }
+            Self::RemoveLaunchPermissions { targets, .. } => targets.clone(),
+            Self::CreateGrant { .. }
+            | Self::AddCreateVolumePermissions { .. }
+            | Self::AddLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. } => Vec::new(),
+        }
+    }
+}
+
+impl From<NeededGrant> for Step {
+    fn from(grant: NeededGrant) -> Self {
+        let NeededGrant { key, name, account, grantee, kind } = grant;
+        Self::CreateGrant { key, name, account, grantee, kind }
+    }
+}
