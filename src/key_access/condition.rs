@@ -8,7 +8,7 @@ use super::{
     operand::{Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
     principal::clip,
-    template::{Resolved, Template},
+    template::{FromVariables, Resolved, Template},
     truth::Truth,
 };
 
@@ -206,35 +206,18 @@ impl Condition {
     }
 
     fn matches_text<'a>(&'a self, text: &str, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
-        let mut resolved = |templates: &'a [Template], matches: &dyn Fn(&Resolved<'a>) -> Truth| {
-            any(templates.iter().map(|template| {
-                let value = template.resolve(fact);
-                if let Resolved::DependsOn(key) = value {
-                    unknown.push(key);
-                }
-                matches(&value)
-            }))
-        };
         match &self.test {
-            Test::Equal(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { text: wanted, .. } => (wanted == text).into(),
-                other => without_text(other),
+            Test::Equal(templates) => any_template(templates, fact, unknown, |value| (value.text == text).into()),
+            Test::EqualIgnoringCase(templates) => {
+                any_template(templates, fact, unknown, |value| same_ignoring_case(&value.text, text).into())
+            }
+            Test::Like(templates) => any_template(templates, fact, unknown, |value| {
+                if value.from_variables.wildcard { Truth::Unknown } else { matches(&value.pattern, text).into() }
             }),
-            Test::EqualIgnoringCase(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { text: wanted, .. } => same_ignoring_case(wanted, text).into(),
-                other => without_text(other),
-            }),
-            Test::Like(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { from_variables, .. } if from_variables.wildcard => Truth::Unknown,
-                Resolved::Text { pattern, .. } => matches(pattern, text).into(),
-                other => without_text(other),
-            }),
-            Test::Arn(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => {
-                    Truth::Unknown
-                }
-                Resolved::Text { pattern, .. } => matches_arn(pattern, text).map_or(Truth::Unknown, Truth::from),
-                other => without_text(other),
+            Test::Arn(templates) => any_template(templates, fact, unknown, |value| {
+                let FromVariables { wildcard, colon } = value.from_variables;
+                let matched = matches_arn(&value.pattern, text).filter(|_| !wildcard && !colon);
+                matched.map_or(Truth::Unknown, Truth::from)
             }),
             Test::Number(compare, numbers) => Number::parse(text).map_or(Truth::Unknown, |value| {
                 any(numbers
@@ -260,32 +243,38 @@ impl Condition {
 
     /// What is known where the request's value is only known to be of a form.
     fn matches_form<'a>(&'a self, form: &Form, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
-        let (Test::Equal(templates) | Test::Like(templates) | Test::Arn(templates)) = &self.test else {
-            return Truth::Unknown;
-        };
-        any(templates.iter().map(|template| match (template.resolve(fact), &self.test) {
-            (Resolved::Text { from_variables, .. }, Test::Like(_) | Test::Arn(_))
-                if from_variables.wildcard || from_variables.colon =>
-            {
-                Truth::Unknown
-            }
-            (Resolved::Text { pattern, .. }, Test::Arn(_)) => compare_arn_form(&pattern, &form.0),
-            (Resolved::Text { pattern, .. }, Test::Like(_)) => compare_form(&pattern, &form.0),
-            (Resolved::Text { text, .. }, Test::Equal(_)) => form.may_be(&text),
-            (Resolved::DependsOn(key), _) => {
-                unknown.push(key);
-                Truth::Unknown
-            }
-            (other, _) => without_text(&other),
-        }))
+        match &self.test {
+            Test::Equal(templates) => any_template(templates, fact, unknown, |value| form.may_be(&value.text)),
+            Test::Like(templates) => any_template(templates, fact, unknown, |value| {
+                if value.from_variables.wildcard { Truth::Unknown } else { compare_form(&value.pattern, &form.0) }
+            }),
+            Test::Arn(templates) => any_template(templates, fact, unknown, |value| {
+                let FromVariables { wildcard, colon } = value.from_variables;
+                if wildcard || colon { Truth::Unknown } else { compare_arn_form(&value.pattern, &form.0) }
+            }),
+            Test::EqualIgnoringCase(_)
+            | Test::Number(..)
+            | Test::Date(..)
+            | Test::Bool(_)
+            | Test::Binary(_)
+            | Test::Address(_)
+            | Test::Null(_)
+            | Test::Unreadable => Truth::Unknown,
+        }
     }
 }
 
-fn without_text(value: &Resolved<'_>) -> Truth {
-    match value {
-        Resolved::NoValue => Truth::False,
-        Resolved::DependsOn(_) | Resolved::Unclear | Resolved::Text { .. } => Truth::Unknown,
-    }
+/// Whether any of the policy's values matches.
+fn any_template<'a>(
+    templates: &'a [Template],
+    fact: &impl Fn(&Key) -> &'a Fact,
+    unknown: &mut Vec<&'a str>,
+    matches: impl Fn(&Resolved<'a>) -> Truth,
+) -> Truth {
+    any(templates.iter().map(|template| match template.resolve(fact) {
+        Ok(value) => matches(&value),
+        Err(unresolved) => unresolved.matched(unknown),
+    }))
 }
 
 fn any(truths: impl IntoIterator<Item = Truth>) -> Truth {

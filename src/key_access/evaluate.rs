@@ -275,9 +275,8 @@ impl<'a> Call<'a> {
     /// Whether the statement applies: every part of it must.
     pub(super) fn applies(&self, statement: &'a Statement, unknown: &mut Vec<&'a str>) -> Truth {
         let mut so_far = if statement.is_odd { Truth::Unknown } else { Truth::True };
-        let parts: [&dyn Fn(&Self, &'a Statement, &mut Vec<&'a str>) -> Truth; 3] =
-            [&Self::principal_applies, &Self::action_applies, &Self::resource_applies];
-        for part in parts {
+        // The first part that fails settles it; who asks fails most often.
+        for part in [Self::principal_applies, Self::action_applies, Self::resource_applies] {
             so_far = so_far.and(part(self, statement, unknown));
             if so_far == Truth::False {
                 return Truth::False;
@@ -317,7 +316,6 @@ impl<'a> Call<'a> {
         }
     }
 
-    #[expect(clippy::ptr_arg, reason = "the three parts of a statement are called alike")]
     pub(super) fn action_applies(&self, statement: &'a Statement, _: &mut Vec<&'a str>) -> Truth {
         let named = |patterns: &[ActionPattern]| {
             patterns.iter().fold(Truth::False, |so_far, pattern| {
@@ -337,29 +335,15 @@ impl<'a> Call<'a> {
 
     pub(super) fn resource_applies(&self, statement: &'a Statement, unknown: &mut Vec<&'a str>) -> Truth {
         let mut named = |templates: &'a [Template]| {
-            let mut depends = None;
+            let mut depends = Vec::new();
             let truth = templates.iter().fold(Truth::False, |so_far, template| {
                 so_far.or(match template.resolve(|key| self.fact_for(key)) {
-                    Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => {
-                        Truth::Unknown
-                    }
-                    Resolved::Text { text, .. } if text == "*" => Truth::True,
-                    Resolved::Text { pattern, .. } => {
-                        // Whether a `*` reaches over a colon of the ARN is not documented.
-                        let whole = matches(&pattern, self.resource);
-                        let parts = matches_arn(&pattern, self.resource).unwrap_or(false);
-                        if whole == parts { whole.into() } else { Truth::Unknown }
-                    }
-                    Resolved::NoValue => Truth::False,
-                    Resolved::DependsOn(key) => {
-                        depends = Some(key);
-                        Truth::Unknown
-                    }
-                    Resolved::Unclear => Truth::Unknown,
+                    Ok(value) => self.resource_matches(&value),
+                    Err(unresolved) => unresolved.matched(&mut depends),
                 })
             });
             if truth == Truth::Unknown {
-                unknown.extend(depends);
+                unknown.append(&mut depends);
             }
             truth
         };
@@ -369,6 +353,16 @@ impl<'a> Call<'a> {
             Element::IsNot(templates) => named(templates).not(),
             Element::Unreadable => Truth::Unknown,
         }
+    }
+
+    fn resource_matches(&self, value: &Resolved<'_>) -> Truth {
+        if value.from_variables.wildcard || value.from_variables.colon {
+            return Truth::Unknown;
+        }
+        // Whether a `*` reaches over a colon of the ARN is not documented.
+        let whole = matches(&value.pattern, self.resource);
+        let in_parts = value.text == "*" || matches_arn(&value.pattern, self.resource).unwrap_or(false);
+        if whole == in_parts { whole.into() } else { Truth::Unknown }
     }
 
     pub(super) fn condition_holds(&self, condition: &'a Condition, unknown: &mut Vec<&'a str>) -> Truth {

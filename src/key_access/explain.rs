@@ -52,10 +52,8 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     let question_fields = Fields::of(&node, "the question")?;
     let Listed { grants } = serde_json::from_str(question)
         .map_err(|error| ParseError::new(format!("`grants` are not entries of ListGrants: {error}")))?;
-    let policy = match question_fields.required("policy")? {
-        Node::Text(text) => Policy::parse(text),
-        document => Policy::from_node(document),
-    };
+    let document = question_fields.required("policy")?;
+    let policy = document.as_text().map_or_else(|| Policy::from_node(document), Policy::parse);
     let policy = policy.map_err(|error| ParseError::new(error.to_string()))?;
     let grants = grants.unwrap_or_default();
     let resource = question_fields.required_text("resource")?;
@@ -186,23 +184,12 @@ fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
         Some(node) => Fields::of(node, "`context`")?,
     };
     for (key, value) in stated.0 {
-        let fact = match value {
-            Node::Null => Fact::Absent,
-            list @ Node::List(_) => {
-                let values: Option<Vec<_>> = list
-                    .items()
-                    .iter()
-                    .map(|item| item.as_scalar().map(|text| Value::Exactly(text.to_owned())))
-                    .collect();
-                Fact::Present(
-                    values.ok_or_else(|| ParseError::new(format!("`context` has no plain values for `{key}`")))?,
-                )
-            }
-            value => Fact::is(
-                value
-                    .as_scalar()
-                    .ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?,
-            ),
+        let fact = if *value == Node::Null {
+            Fact::Absent
+        } else {
+            let texts: Option<Vec<&str>> = value.items().iter().map(Node::as_scalar).collect();
+            let texts = texts.ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?;
+            Fact::Present(texts.into_iter().map(|text| Value::Exactly(text.to_owned())).collect())
         };
         context = context.with(key, fact);
     }

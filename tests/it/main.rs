@@ -1,2 +1,3 @@
 //! The integration tests: one binary, a module per subject.
 mod key_access_cases;
+mod key_access_rules;
