@@ -144,8 +144,9 @@ struct Listed {
 fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
     let principal = Fields::of(question.required("principal")?, "`principal`")?;
     let partition = Arn::split(resource).map_or("aws", |arn| arn.partition);
-    let account = principal.text("account")?.map(str::parse).transpose()?;
-    let caller = match (account, principal.text("arn")?) {
+    let known = |name| principal.text(name).map(|text| text.filter(|text| *text != "unknown"));
+    let account = known("account")?.map(str::parse).transpose()?;
+    let caller = match (account, known("arn")?) {
         (None, Some(service)) if !service.starts_with("arn:") => return Ok(Caller::service(service)),
         (_, Some(arn)) => {
             let caller = Caller::identity_in_account(arn, question.text("principal_role_arn")?)?;
