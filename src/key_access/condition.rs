@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    context::{Fact, Form, Key, Value},
+    context::{Fact, Form, Key, Unknown, Value},
     json::Node,
     operand::{Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
@@ -142,18 +142,18 @@ impl Condition {
     }
 
     /// What is known of whether the condition holds; what the answer hangs on is added to `unknown`.
-    pub(super) fn holds<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
+    pub(super) fn holds<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         let before = unknown.len();
         let truth = self.judge(fact, unknown);
         if truth != Truth::Unknown {
             unknown.truncate(before);
         } else if unknown.len() == before {
-            unknown.push(&self.key.name);
+            unknown.push(self.key.name.as_str().into());
         }
         truth
     }
 
-    fn judge<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
+    fn judge<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         if matches!(self.test, Test::Unreadable) {
             return Truth::Unknown;
         }
@@ -192,12 +192,7 @@ impl Condition {
         }
     }
 
-    fn value_passes<'a>(
-        &'a self,
-        value: &Value,
-        fact: &impl Fn(&Key) -> &'a Fact,
-        unknown: &mut Vec<&'a str>,
-    ) -> Truth {
+    fn value_passes<'a>(&'a self, value: &Value, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         let matched = match value {
             Value::Exactly(text) => self.matches_text(text, fact, unknown),
             Value::OneOf(forms) => Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown))),
@@ -205,7 +200,7 @@ impl Condition {
         if self.negated { matched.not() } else { matched }
     }
 
-    fn matches_text<'a>(&'a self, text: &str, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
+    fn matches_text<'a>(&'a self, text: &str, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         match &self.test {
             Test::Equal(templates) => any_template(templates, fact, unknown, |value| (value.text == text).into()),
             Test::EqualIgnoringCase(templates) => {
@@ -242,7 +237,7 @@ impl Condition {
     }
 
     /// What is known where the request's value is only known to be of a form.
-    fn matches_form<'a>(&'a self, form: &Form, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
+    fn matches_form<'a>(&'a self, form: &Form, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         match &self.test {
             Test::Equal(templates) => any_template(templates, fact, unknown, |value| form.may_be(&value.text)),
             Test::Like(templates) => any_template(templates, fact, unknown, |value| {
@@ -268,7 +263,7 @@ impl Condition {
 fn any_template<'a>(
     templates: &'a [Template],
     fact: &impl Fn(&Key) -> &'a Fact,
-    unknown: &mut Vec<&'a str>,
+    unknown: &mut Unknown<'a>,
     matches: impl Fn(&Resolved<'a>) -> Truth,
 ) -> Truth {
     any(templates.iter().map(|template| match template.resolve(fact) {

@@ -123,13 +123,8 @@ impl Explanation {
         for nearest in &self.nearest {
             let _ = writeln!(words, "  nearest: {nearest}");
         }
-        for Remark { sid, index, message } in &self.remarks {
-            let place = match (sid, index) {
-                (Some(sid), _) => format!("`{sid}`: "),
-                (None, Some(index)) => format!("statement at index {index}: "),
-                (None, None) => String::new(),
-            };
-            let _ = writeln!(words, "  note: {place}{message}");
+        for remark in &self.remarks {
+            let _ = writeln!(words, "  note: {}", remark.in_words());
         }
         words
     }

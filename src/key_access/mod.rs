@@ -11,6 +11,7 @@
 //! [`judge`] answers for a use (launching, copying, a service-linked role), [`evaluate`] for one
 //! action, [`explain`] for a question written down as JSON.
 
+mod call;
 mod caller;
 mod calls;
 mod condition;
@@ -26,6 +27,7 @@ mod pattern;
 mod principal;
 mod remedy;
 mod several;
+mod statement;
 mod template;
 mod truth;
 

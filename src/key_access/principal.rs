@@ -1,9 +1,12 @@
 //! Owns whom a statement or a grant names, and whether that covers who asks.
 
+use std::borrow::Cow;
+
 use crate::domain::{AccountId, Arn};
 
 use super::{
     caller::{Caller, Identity},
+    context::Unknown,
     json::Node,
     truth::Truth,
 };
@@ -86,7 +89,7 @@ impl Principals {
     }
 
     /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
-    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Vec<&str>) -> Truth {
+    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Unknown<'_>) -> Truth {
         let mut so_far = Truth::False;
         let mut depends = None;
         for named in &self.named {
@@ -99,7 +102,7 @@ impl Principals {
                 }
             }
         }
-        unknown.extend(depends);
+        unknown.extend(depends.map(Cow::Borrowed));
         so_far
     }
 

@@ -9,10 +9,11 @@ use crate::domain::{Partition, Target};
 use super::{
     caller::Known,
     calls::Calls,
-    document::{Effect, Policy},
+    document::Policy,
     evaluate::{ActionVerdict, Decision, Reason},
     grants::Grant,
     judge::{KeyUse, NEEDED, Question},
+    statement::Effect,
 };
 
 /// What helps, if anything does. A remedy is offered only if the evaluator, given it, finds that

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    context::{Fact, Key, Value},
+    context::{Fact, Key, Unknown, Value},
     pattern::{Token, tokens},
     truth::Truth,
 };
@@ -57,11 +57,11 @@ pub(super) enum Unresolved<'a> {
 
 impl<'a> Unresolved<'a> {
     /// What is then known of whether a value of the request matches: nothing matches what has no value.
-    pub(super) fn matched(self, unknown: &mut Vec<&'a str>) -> Truth {
+    pub(super) fn matched(self, unknown: &mut Unknown<'a>) -> Truth {
         match self {
             Self::NoValue => Truth::False,
             Self::DependsOn(key) => {
-                unknown.push(key);
+                unknown.push(key.into());
                 Truth::Unknown
             }
             Self::Unclear => Truth::Unknown,

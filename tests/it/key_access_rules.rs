@@ -646,6 +646,11 @@ fn grants_let_their_grantee_in_and_nobody_else() {
     ] {
         granted(grant, role(), "kms:Decrypt", mode, context, expected);
     }
+    let entry = json!({"GranteePrincipal": APP, "Operations": ["Decrypt"], "Constraints": {"EncryptionContextSubset": {"aws:ebs:id": "vol-1"}}});
+    let open = ask(json!({
+        "policy": {"Statement": own}, "grants": [entry], "principal": role(), "action": "kms:Decrypt", "resource": KEY,
+    }));
+    assert_eq!(open.depends_on, ["kms:EncryptionContext:aws:ebs:id"]);
     granted(subset(), role(), "kms:CreateGrant", "closed", json!({}), "implicit-deny");
     granted(subset(), role(), "kms:RetireGrant", "closed", json!({}), "allowed");
     let source =
