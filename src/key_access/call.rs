@@ -71,7 +71,7 @@ impl<'a> Call<'a> {
             Element::IsNot(principals) => {
                 let covered = principals.cover(self.caller, unknown);
                 // A name of no known form may be one that KMS understands and we do not.
-                let unsure = covered == Truth::False && principals.has_unknown_forms();
+                let unsure = covered == Truth::False && principals.has_unrecognised();
                 // IAM itself calls these unreliable.
                 let unreliable = statement.effect == Effect::Deny
                     && covered == Truth::True

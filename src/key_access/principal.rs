@@ -46,6 +46,8 @@ pub(super) enum Named {
     Service(String),
     /// Something that no caller ever is: a group, a deleted principal's id, part of a name and a `*`.
     Nobody,
+    /// Of no form that AWS documents, so that nobody is known to be it.
+    Unrecognised,
 }
 
 impl Principals {
@@ -83,9 +85,9 @@ impl Principals {
         self.named.is_empty()
     }
 
-    /// Whether a name is among them that is not of the form of any principal.
-    pub(super) fn has_unknown_forms(&self) -> bool {
-        self.named.contains(&Named::Nobody)
+    /// Whether a name is among them that is of no documented form.
+    pub(super) fn has_unrecognised(&self) -> bool {
+        self.named.contains(&Named::Unrecognised)
     }
 
     /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
@@ -116,14 +118,13 @@ impl Principals {
             Named::User { account, .. } | Named::Role { account, .. } | Named::Session { account, .. } => {
                 is_own(account)
             }
-            Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody => false,
+            Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody | Named::Unrecognised => false,
         });
         let lists_account = self.named.iter().any(|named| match named {
             Named::Everyone => true,
             Named::Account { account, .. } => is_own(account),
-            Named::User { .. } | Named::Role { .. } | Named::Session { .. } | Named::Service(_) | Named::Nobody => {
-                false
-            }
+            Named::User { .. } | Named::Role { .. } | Named::Session { .. } => false,
+            Named::Service(_) | Named::Nobody | Named::Unrecognised => false,
         });
         lists_member && !lists_account
     }
@@ -147,16 +148,23 @@ impl Named {
             return Self::Account { partition: None, account };
         }
         let named = Self::from_arn(text);
-        if named == Self::Nobody {
-            let why = if is_unique_id(text) {
-                "is the id of a deleted principal"
-            } else if text.contains(['*', '?']) {
-                "holds a wildcard, which cannot match part of a principal"
-            } else {
-                "is no principal"
-            };
-            remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
-        }
+        let (named, why) = match named {
+            Self::Nobody | Self::Unrecognised if is_unique_id(text) => {
+                (Self::Nobody, "is the id of a deleted principal")
+            }
+            Self::Nobody | Self::Unrecognised if text.contains(['*', '?']) => {
+                (Self::Nobody, "holds a wildcard, which cannot match part of a principal")
+            }
+            Self::Nobody => (Self::Nobody, "is no principal"),
+            Self::Unrecognised => (Self::Unrecognised, "is of no form that a principal has"),
+            known @ (Self::Everyone
+            | Self::Account { .. }
+            | Self::User { .. }
+            | Self::Role { .. }
+            | Self::Session { .. }
+            | Self::Service(_)) => return known,
+        };
+        remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
         named
     }
 
@@ -169,8 +177,8 @@ impl Named {
     }
 
     fn from_arn(text: &str) -> Self {
-        let Some(arn) = Arn::split(text) else { return Self::Nobody };
-        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Nobody };
+        let Some(arn) = Arn::split(text) else { return Self::Unrecognised };
+        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Unrecognised };
         if text.contains(['*', '?']) || !arn.region.is_empty() {
             return Self::Nobody;
         }
@@ -182,7 +190,8 @@ impl Named {
             "iam" if is("role/") => Self::Role { account, arn: text },
             "sts" if is("federated-user/") => Self::User { account, arn: text },
             "sts" if is("assumed-role/") => Self::Session { account, arn: text },
-            _ => Self::Nobody,
+            "iam" if is("group/") => Self::Nobody,
+            _ => Self::Unrecognised,
         }
     }
 
@@ -190,7 +199,7 @@ impl Named {
     pub(super) fn covers(&self, caller: &Caller) -> Cover {
         match self {
             Self::Everyone => Cover::Yes,
-            Self::Nobody => Cover::No,
+            Self::Nobody | Self::Unrecognised => Cover::No,
             Self::Service(name) => yes_or_no(matches!(caller.identity(), Identity::Service(asks) if asks == name)),
             Self::Account { partition, account } => {
                 let elsewhere = partition.as_deref().zip(caller.partition()).is_some_and(|(named, own)| named != own);

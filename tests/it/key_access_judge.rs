@@ -140,6 +140,18 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
         (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:*::444455556666:*"}}), Verdict::Allowed),
         (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/*"}}), Verdict::Conditional),
         (json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}), Verdict::Conditional),
+        // A tag may hold anything, wildcards and colons included.
+        (
+            json!({"ArnLike": {"aws:PrincipalArn": "${aws:PrincipalTag/Arn, 'arn:aws:iam::777788889999:*'}"}}),
+            Verdict::Conditional,
+        ),
+        (json!({"StringLike": {"kms:ViaService": "${kms:CallerAccount}*"}}), Verdict::Missing),
+        (json!({"StringLike": {"aws:PrincipalArn": "${aws:PrincipalAccount}*"}}), Verdict::Missing),
+        (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:*::${aws:PrincipalAccount}:*"}}), Verdict::Allowed),
+        (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:*::${kms:ViaService}:*"}}), Verdict::Missing),
+        (json!({"StringEqualsIgnoreCase": {"aws:PrincipalArn": "x"}}), Verdict::Conditional),
+        (json!({"StringEquals": {"aws:PrincipalArn": "arn:aws:iam::777788889999:role/x"}}), Verdict::Missing),
+        (json!({"StringLike": {"aws:PrincipalArn": "arn:aws:*"}}), Verdict::Allowed),
     ] {
         let access = in_account(&json!([allow(own(), all(), condition.clone())]));
         assert_eq!(access.verdict, verdict, "{condition}: {access:?}");
@@ -377,6 +389,7 @@ fn a_service_linked_role_needs_a_grant() {
     };
     let access = ask(&json!([everything()]), &[], ACCOUNT);
     assert_eq!((access.verdict, access.remedy.as_ref()), (Verdict::Missing, None));
+    assert!(access.notes.iter().any(|note| note.contains("only a grant")), "{:?}", access.notes);
     let wanted = access.grant_remedy.unwrap();
     assert_eq!((&wanted["KeyId"], &wanted["GranteePrincipal"]), (&json!(KEY), &json!(ROLE)));
     let operations: Vec<_> =
@@ -384,6 +397,9 @@ fn a_service_linked_role_needs_a_grant() {
     let granted = ask(&owner_only(), &[grant(ROLE, &operations)], ACCOUNT);
     assert_eq!((granted.verdict, granted.limits.as_slice()), (Verdict::Allowed, [].as_slice()));
     assert_eq!(granted.grant_remedy, None);
+    assert!(!granted.notes.iter().any(|note| note.contains("only a grant")), "{:?}", granted.notes);
+    let account = in_account(&owner_only());
+    assert!(!account.notes.iter().any(|note| note.contains("only a grant")), "{:?}", account.notes);
     // In the key's own account the key policy is enough.
     let own = json!([allow(json!({"AWS": ROLE.replace(ACCOUNT, "111122223333")}), json!("kms:*"), json!({}))]);
     assert_eq!(ask(&own, &[], "111122223333").verdict, Verdict::Allowed);

@@ -112,6 +112,11 @@ fn negated_operators_want_none_of_the_values_to_match() {
         condition(json!({operator: {"kms:ViaService": ["one", "two"]}}), via("two"), same);
         condition(json!({operator: {"kms:ViaService": ["one", "two"]}}), via("three"), other);
     }
+    for (wanted, expected) in
+        [("ÉTÉ-1", "allowed"), ("ÉTÉ-2", "implicit-deny"), ("été-1", "allowed"), ("ete-1", "implicit-deny")]
+    {
+        condition(json!({"StringEqualsIgnoreCase": {"kms:ViaService": wanted}}), via("Été-1"), expected);
+    }
     let operations = || json!({"kms:GrantOperations": ["Decrypt", "Encrypt"]});
     condition(
         json!({"ForAllValues:StringNotEquals": {"kms:GrantOperations": ["Encrypt"]}}),
@@ -373,7 +378,12 @@ fn not_principal_is_the_negation() {
     // IAM calls this one unreliable.
     let answer = asked_by(role(), deny_all_but(json!({"AWS": APP})), "conditional");
     assert!(answer.remarks.iter().any(|remark| remark.message.contains("NotPrincipal")));
-    asked_by(role(), deny_all_but(json!({"AWS": "arn:aws:iam::444455556666:role/*"})), "conditional");
+    asked_by(role(), deny_all_but(json!({"AWS": "arn:aws:iam::444455556666:role/*"})), "denied");
+    asked_by(role(), deny_all_but(json!({"AWS": "AROAJQABLZS4A3QDU576Q"})), "denied");
+    asked_by(role(), deny_all_but(json!({"AWS": "arn:aws:iam::444455556666:group/Admins"})), "denied");
+    asked_by(role(), deny_all_but(json!({"Federated": "accounts.google.com"})), "denied");
+    // Of no documented form: nobody is known to be it, or not to be it.
+    asked_by(role(), deny_all_but(json!({"AWS": "App"})), "conditional");
 }
 
 #[test]
@@ -492,6 +502,16 @@ fn variables_are_resolved_by_version() {
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", json!({}), "implicit-deny");
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "open", json!({}), "conditional");
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", tag("*"), "conditional");
+    let hanging = ask(json!({
+        "policy": {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:kms:*:*:key/${aws:PrincipalTag/Key}"},
+            {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*",
+                "Condition": {"StringEquals": {"kms:ViaService": "${aws:PrincipalTag/Via}"}}},
+        ]},
+        "principal": {"account": "444455556666", "arn": APP}, "action": "kms:Decrypt", "resource": KEY,
+        "context": {"kms:ViaService": "x"},
+    }));
+    assert_eq!(hanging.depends_on, ["aws:PrincipalTag/Key", "aws:PrincipalTag/Via"]);
 }
 
 #[test]
@@ -536,7 +556,28 @@ fn keys_that_an_action_never_carries_are_absent() {
     open("kms:EncryptionContext:a", "kms:CreateGrant", "conditional");
     open("kms:EncryptionContext:a", "kms:ListGrants", "allowed");
     open("kms:EncryptionContext:a", "kms:Sign", "allowed");
-    open("kms:SigningAlgorithm", "kms:Decrypt", "allowed");
+    for (key, carrier) in [
+        ("kms:SigningAlgorithm", "kms:Sign"),
+        ("kms:MessageType", "kms:Verify"),
+        ("kms:MacAlgorithm", "kms:GenerateMac"),
+        ("kms:KeyAgreementAlgorithm", "kms:DeriveSharedSecret"),
+        ("kms:DataKeyPairSpec", "kms:GenerateDataKeyPair"),
+        ("kms:ScheduleKeyDeletionPendingWindowInDays", "kms:ScheduleKeyDeletion"),
+        ("kms:RotationPeriodInDays", "kms:EnableKeyRotation"),
+        ("kms:PrimaryRegion", "kms:UpdatePrimaryRegion"),
+        ("kms:ReplicaRegion", "kms:ReplicateKey"),
+        ("kms:WrappingAlgorithm", "kms:GetParametersForImport"),
+        ("kms:WrappingKeySpec", "kms:GetParametersForImport"),
+        ("kms:ExpirationModel", "kms:ImportKeyMaterial"),
+        ("kms:ValidTo", "kms:ImportKeyMaterial"),
+    ] {
+        open(key, "kms:Decrypt", "allowed");
+        let own = json!({
+            "policy": {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {key: "x"}}}},
+            "principal": {"account": "111122223333"}, "action": carrier, "resource": KEY,
+        });
+        assert_eq!(ask(own).depends_on, [key]);
+    }
     open("kms:ViaService", "kms:DescribeKey", "conditional");
     open("kms:RequestAlias", "kms:Decrypt", "conditional");
     open("aws:SourceIp", "kms:Decrypt", "conditional");
@@ -693,7 +734,85 @@ fn the_nearest_miss_names_the_one_thing_that_failed() {
     assert!(question(json!({"Resource": "arn:aws:kms:::key/x"})).contains("another resource"));
     let failed = question(json!({"Condition": {"StringEquals": {"KMS:viaservice": ["a", "b", "c", "d"]}}}));
     assert!(failed.contains("StringEquals kms:ViaService [a, b, c, …]"), "{failed}");
+    let failed = question(json!({"Condition": {"StringEquals": {"kms:ViaService": ["a", "b", "c"]}}}));
+    assert!(failed.ends_with("[a, b, c]"), "{failed}");
     assert_eq!(question(json!({"Action": "kms:Encrypt", "Resource": "x"})), "");
+}
+
+#[test]
+fn remarks_say_what_is_odd_and_nothing_else() {
+    let remarks = |elements: Value| {
+        let mut statement = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+        statement.as_object_mut().unwrap().extend(elements.as_object().unwrap().clone());
+        statement.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let answer = ask(json!({
+            "policy": {"Version": "2012-10-17", "Statement": [statement]},
+            "principal": {"account": "444455556666"}, "action": "kms:Decrypt", "resource": KEY,
+        }));
+        answer.remarks.iter().map(|remark| remark.in_words()).collect::<Vec<_>>().join("; ")
+    };
+    let via = |operator: &str| json!({"Condition": {operator: {"kms:ViaService": "x"}}});
+    assert_eq!(remarks(json!({})), "");
+    assert_eq!(remarks(via("StringEquals")), "");
+    assert_eq!(remarks(via("StringEqualsIfExists")), "");
+    assert_eq!(remarks(via("ForAnyValue:StringEquals")), "");
+    assert_eq!(remarks(via("ForAllValues:StringEqualsIfExists")), "");
+    assert!(remarks(via("ForAllValues:StringEquals")).contains("lack the key"));
+    let mut deny = via("ForAllValues:StringEquals");
+    deny["Effect"] = json!("Deny");
+    assert_eq!(remarks(deny), "");
+    assert!(remarks(json!({"Sid": "S", "Action": null})).starts_with("statement `S`: the statement has no `Action`"));
+    assert!(remarks(json!({"Principal": null})).contains("no `Principal`"));
+    assert!(remarks(json!({"Resource": null})).contains("no `Resource`"));
+    assert!(remarks(json!({"Action": "kms:reencrypt"})).contains("is no permission"));
+    assert!(remarks(json!({"Action": "*:*"})).contains("wildcard"));
+    assert!(
+        remarks(json!({"Effect": "Deny", "Principal": null, "NotPrincipal": {"AWS": APP}})).contains("NotPrincipal")
+    );
+    assert_eq!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})), "");
+    let long = remarks(json!({"Principal": {"AWS": "x".repeat(5_000)}}));
+    assert!(long.contains("…") && long.len() < 250, "{long}");
+}
+
+#[test]
+fn a_hostile_policy_of_the_largest_size_is_read_and_judged() {
+    let fill = |piece: &str, length: usize| vec![piece; length / (piece.len() + 1)].join(",");
+    let wide = 128 * 1024;
+    let allow = r#""Effect":"Allow","Action":"kms:*","Resource":"*""#;
+    let policies = [
+        format!(r#"{{"Statement":[{}]}}"#, fill("{}", wide)),
+        format!(r#"{{"Statement":[{}]}}"#, fill("1", wide)),
+        format!(
+            r#"{{"Statement":[{{{allow},"Principal":{{"AWS":[{}]}}}}]}}"#,
+            fill(r#""AROAJQABLZS4A3QDU576Q""#, wide)
+        ),
+        format!(r#"{{"Statement":[{{{allow},"Principal":{{{}}}}}]}}"#, fill(r#""AWS":[]"#, wide)),
+        format!(
+            r#"{{"Statement":[{{{allow},"Principal":"*","Condition":{{"StringLike":{{"aws:PrincipalArn":"{}b"}}}}}}]}}"#,
+            "a*".repeat(wide / 2)
+        ),
+        format!(
+            r#"{{"Statement":[{{{allow},"Principal":"*","Condition":{{{}}}}}]}}"#,
+            fill(r#""Bool":{"a":"b"}"#, wide)
+        ),
+        format!(r#"{{"Statement":[{{{}}}]}}"#, fill(r#""Action":"*""#, wide)),
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{{allow},"Principal":"*","Condition":{{"StringLike":{{"a":"{}"}}}}}}]}}"#,
+            "${a}".repeat(wide / 4)
+        ),
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{{allow},"Principal":"*","Condition":{{"StringLike":{{"a":"{}"}}}}}}]}}"#,
+            "${'".repeat(wide / 3)
+        ),
+    ];
+    for policy in policies {
+        let document: Value = json!({
+            "policy": policy, "principal": {"account": "444455556666", "arn": APP}, "needed_actions": ["kms:Decrypt", "kms:CreateGrant"],
+            "resource": KEY, "context": {"a": "b".repeat(100)},
+        });
+        let answer = ask(document);
+        assert!(!answer.in_words().is_empty());
+    }
 }
 
 #[test]
