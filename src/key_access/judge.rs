@@ -40,7 +40,7 @@ pub struct Question<'a> {
     pub grants: &'a [Grant],
     /// Who is to be let in.
     pub target: &'a Target,
-    /// The target's place in AWS Organizations: an account's own, or the path of a unit.
+    /// The target's place in AWS Organizations, or the paths of accounts below it.
     pub organization: &'a OrganizationFacts,
     /// What for.
     pub key_use: &'a KeyUse,

@@ -274,6 +274,13 @@ fn organizations_are_let_in_by_their_id() {
     }
     let root = facts(None, &["o-a1b2c3d4e5/r-ab12/"]);
     assert_eq!(launch(&member(paths(any, "o-a1b2c3d4e5/r-ab12/*")), ORGANIZATION, &root).verdict, Verdict::Allowed);
+    // An account below says where the root is, and nothing of other members.
+    let below = facts(Some("o-a1b2c3d4e5"), &["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"]);
+    assert_eq!(launch(&member(paths(any, "o-a1b2c3d4e5/r-ab12/*")), ORGANIZATION, &below).verdict, Verdict::Allowed);
+    let unit = launch(&member(paths(any, "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*")), ORGANIZATION, &below);
+    assert_eq!(unit.verdict, Verdict::Conditional);
+    let elsewhere = facts(Some("o-a1b2c3d4e5"), &["o-zzzzzzzzzz/r-zzzz/"]);
+    assert_eq!(launch(&member(paths(any, "o-zzzzzzzzzz/*")), ORGANIZATION, &elsewhere).verdict, Verdict::Missing);
     let one = launch(&json!([everything()]), ORGANIZATION, &OrganizationFacts::UNKNOWN);
     assert_eq!(
         (one.verdict, one.depends_on.as_slice()),
@@ -329,7 +336,18 @@ fn units_are_let_in_with_everything_below_them() {
     }
     let trap = launch(&under("ForAllValues:StringLike", "o-a1b2c3d4e5/*"), UNIT, &known());
     assert!(trap.notes.iter().any(|note| note.contains("lack the key")), "{:?}", trap.notes);
-    for organization in [OrganizationFacts::UNKNOWN, known()] {
+    let below = facts(
+        None,
+        &["o-zzzzzzzzzz/r-ab12/ou-ab12-11111111", "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-ab12-33333333/"],
+    );
+    let own = under(any, "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*");
+    assert_eq!(
+        launch(&own, UNIT, &facts(None, &["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-ab12-33333333/"])).verdict,
+        Verdict::Allowed
+    );
+    let deeper = under(any, "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ou-ab12-33333333/*");
+    assert_eq!(launch(&deeper, UNIT, &below).verdict, Verdict::Conditional);
+    for organization in [OrganizationFacts::UNKNOWN, known(), below] {
         let access = launch(&owner_only(), UNIT, &organization);
         mends(&owner_only(), &access, UNIT, &organization);
     }

@@ -147,7 +147,7 @@ fn verdict(
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
