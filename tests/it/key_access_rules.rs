@@ -617,6 +617,24 @@ fn organization_facts_may_be_unknown_or_absent() {
     org(unknown(), json!({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/*"}}), "conditional");
     org(nobody(), json!({"Null": {"aws:PrincipalOrgID": "true"}}), "allowed");
     org(member(), json!({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-zzzzzzzzzz"}}), "allowed");
+    // What is left out is unknown, but an account in no organization has no path.
+    let bare = || json!({"account": "444455556666"});
+    let no_path = || json!({"Null": {"aws:PrincipalOrgPaths": "true"}});
+    org(json!({"account": "444455556666", "org_id": null}), no_path(), "allowed");
+    org(json!({"account": "444455556666", "org_id": "o-a1b2c3d4e5"}), no_path(), "conditional");
+    org(json!({"account": "444455556666", "org_id": "o-a1b2c3d4e5", "org_paths": null}), no_path(), "conditional");
+    org(bare(), no_path(), "conditional");
+    org(bare(), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}), "conditional");
+    org(
+        json!({"account": "unknown", "arn": "unknown"}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "4444"}}),
+        "implicit-deny",
+    );
+    org(
+        json!({"account": "unknown", "arn": "unknown"}),
+        json!({"StringEquals": {"aws:PrincipalAccount": "444455556666"}}),
+        "conditional",
+    );
     org(unknown(), json!({"StringEquals": {"aws:PrincipalAccount": "444455556666"}}), "allowed");
 }
 
@@ -772,6 +790,39 @@ fn remarks_say_what_is_odd_and_nothing_else() {
     assert_eq!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})), "");
     let long = remarks(json!({"Principal": {"AWS": "x".repeat(5_000)}}));
     assert!(long.contains("…") && long.len() < 250, "{long}");
+}
+
+#[test]
+fn an_answer_in_words_says_everything_the_json_does() {
+    let question = |actions: Value| {
+        ask(json!({
+            "name": "a question",
+            "policy": {"Version": "2012-10-17", "Statement": [
+                {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": ["444455556666", "AIDAJQABLZS4A3QDU576Q"]}, "Action": "kms:Decrypt", "Resource": "*"},
+                {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+            ]},
+            "grants": [{"GrantId": "g-1", "Name": "own", "GranteePrincipal": "arn:aws:iam::444455556666:root", "Operations": ["DescribeKey"]}],
+            "principal": {"account": "444455556666"}, "needed_actions": actions, "resource": KEY,
+        }))
+        .in_words()
+    };
+    assert_eq!(
+        question(json!(["kms:Decrypt"])),
+        "a question\n  conditional: it hangs on what is not known of the call\n  \
+         because of statement at index 1 (Deny)\n  it hangs on aws:SecureTransport\n  \
+         note: statement `Use`: `AIDAJQABLZS4A3QDU576Q` is the id of a deleted principal and covers nobody\n"
+    );
+    assert_eq!(
+        question(json!(["kms:DescribeKey"])),
+        "a question\n  allowed: the key lets this principal in\n  because of the grant `own` g-1\n  \
+         note: statement `Use`: `AIDAJQABLZS4A3QDU576Q` is the id of a deleted principal and covers nobody\n"
+    );
+    let both = question(json!(["kms:DescribeKey", "kms:Encrypt"]));
+    assert!(both.contains("    kms:DescribeKey: allowed\n    kms:Encrypt: implicit-deny\n"), "{both}");
+    assert!(
+        both.contains("  nearest: statement `Use` (index 0) covers the principal, but does not allow kms:Encrypt\n"),
+        "{both}"
+    );
 }
 
 #[test]
