@@ -1,2 +1,40 @@
-//! Starts the function.
-fn main() {}
+//! Starts the function: settings, log, clients, and then one event after the other.
+
+use std::time::{Duration, SystemTime};
+
+use ami_share::{
+    allowlist::source::Source,
+    aws::Aws,
+    config::Config,
+    inbound::{Event, InvocationError},
+    service::{Context, Service},
+    telemetry,
+};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::expect_used, reason = "a function that can't start must say so and stop")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = Config::read(|name| std::env::var(name).ok()).expect("the environment is in order");
+    telemetry::install(config.log_level, config.logs_json);
+    let aws = Aws::connect().await.expect("the AWS clients can be built");
+    let allowlist = Source::new(config.allowlist, config.allowlist_ttl);
+    let service = Service { aws, allowlist, entity_quota: config.entity_quota };
+    let service = &service;
+
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
+        let now = SystemTime::now();
+        let context = Context {
+            request_id: &event.context.request_id,
+            function_arn: &event.context.invoked_function_arn,
+            time_left: event.context.deadline().duration_since(now).unwrap_or(Duration::ZERO),
+            now: now.into(),
+        };
+        service.handle(&event.payload, &context).await.map_err(diagnostic)
+    }))
+    .await
+}
+
+fn diagnostic(error: InvocationError) -> Diagnostic {
+    Diagnostic { error_type: error.error_type, error_message: error.error_message }
+}

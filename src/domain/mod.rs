@@ -18,6 +18,7 @@ pub(crate) use arn::Arn;
 pub use arn::{Partition, iam_role_arn};
 pub use key_arn::KeyArn;
 pub use organization::{OrganizationArn, OrganizationalUnitArn};
+pub(crate) use organization::{is_organization_id, is_organization_path, is_organizational_unit_id};
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};

@@ -18,6 +18,18 @@ pub(crate) fn is_organizational_unit_id(text: &str) -> bool {
         .is_some_and(|(root, unit)| is_lower_alphanumeric(root, 4..=32) && is_lower_alphanumeric(unit, 8..=32))
 }
 
+/// A place in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, a slash at the end.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
+pub(crate) fn is_organization_path(text: &str) -> bool {
+    let Some(path) = text.strip_suffix('/') else { return false };
+    let mut parts = path.split('/');
+    let is_root = |part: &str| part.strip_prefix("r-").is_some_and(|id| is_lower_alphanumeric(id, 4..=32));
+    parts.next().is_some_and(is_organization_id)
+        && parts.next().is_some_and(is_root)
+        && parts.all(is_organizational_unit_id)
+}
+
 fn is_lower_alphanumeric(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

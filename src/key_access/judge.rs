@@ -72,7 +72,7 @@ pub enum Limit {
 }
 
 /// Whether a key lets a target in, why, and what is missing.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyAccess {
     /// The verdict on the use.

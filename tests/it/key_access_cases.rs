@@ -1,7 +1,5 @@
 //! The worked cases: each policy and question with the verdict AWS's documentation gives it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail by panicking")]
-
 use ami_share::key_access::{Explanation, explain};
 use serde_json::Value;
 

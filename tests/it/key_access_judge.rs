@@ -1,7 +1,5 @@
 //! Uses of the key: what launching needs, what EC2's calls carry, what is offered as a remedy.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail by panicking")]
-
 use ami_share::{
     domain::{KeyArn, Target},
     key_access::{Grant, KeyAccess, KeyUse, Known, Limit, OrganizationFacts, Policy, Question, Verdict, judge},

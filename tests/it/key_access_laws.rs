@@ -1,7 +1,5 @@
 //! Laws the evaluator keeps for every policy, checked on random ones.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail by panicking")]
-
 use ami_share::{
     domain::{AccountId, KeyArn, Target},
     key_access::{

@@ -1,12 +1,5 @@
 //! The rules of the policy language one by one, in rows the worked cases do not hold.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may fail by panicking"
-)]
-
 use ami_share::key_access::{Explanation, explain};
 use serde_json::{Value, json};
 

@@ -1,5 +1,27 @@
 //! The integration tests: one binary, a module per subject.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking, and nobody builds on its helpers"
+)]
+
+mod events;
+mod house;
 mod key_access_cases;
 mod key_access_judge;
 mod key_access_laws;
 mod key_access_rules;
+
+#[cfg(feature = "aws")]
+mod function;
+#[cfg(feature = "aws")]
+mod replay;
+#[cfg(feature = "aws")]
+mod support;

@@ -1,0 +1,77 @@
+# Everything a person or CI runs: `make demo`, `make test`. Needs Rust and Python 3.11 or newer; makes the rest itself.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+READY := $(VENV)/ready
+LINT_READY := $(VENV)/lint-ready
+REQUIREMENTS := tests/local/requirements.txt
+LINT_REQUIREMENTS := tests/local/requirements-lint.txt
+
+# How the Rust tests start the local AWS: `$$AMI_SHARE_LOCAL_PYTHON -m local_aws`.
+export AMI_SHARE_LOCAL_PYTHON := $(VENV)/bin/python
+export PYTHONPATH := $(CURDIR)/tests/local
+export PYTHONDONTWRITEBYTECODE := 1
+
+say = @printf '\n== %s\n' "$(1)"
+BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
+
+.PHONY: help demo test lint lint-template local-aws clean rust
+
+help: ## show this list
+	@echo "make <target>:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' Makefile
+
+demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print what happens
+	@"$(VENV)/bin/python" demo
+
+test: lint lint-template $(READY) ## everything that must pass, the Rust tests last
+	$(call say,Python tests of the local AWS)
+	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
+	$(call say,Rust tests ($(BUILD_NOTE)))
+	cargo test --locked
+
+lint: rust ## formatting, clippy, documentation
+	$(call say,Formatting)
+	cargo fmt --check
+	$(call say,Clippy ($(BUILD_NOTE)))
+	cargo clippy --all-targets --locked -- -D warnings
+	$(call say,Documentation)
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+
+lint-template: $(LINT_READY) ## cfn-lint on template.yaml
+	$(call say,Template)
+	"$(VENV)/bin/cfn-lint" template.yaml
+	@echo "template.yaml is clean"
+
+local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+	@"$(VENV)/bin/python" demo/playground.py
+
+clean: ## remove what make and cargo made here
+	rm -rf "$(VENV)" .aws-sam
+	cargo clean
+
+rust:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install rustup from https://rustup.rs, then run make again."; exit 1; }
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3 is missing: install Python 3.11 or newer, then run make again."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: run make PYTHON=/path/to/a/newer/python3."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv module is missing: on Debian or Ubuntu run apt-get install python3-venv, then make again."; exit 1; }
+	$(call say,A Python environment in .venv (under a minute))
+	@$(PYTHON) -m venv "$(VENV)"
+
+$(READY): $(REQUIREMENTS) | $(VENV)/bin/python
+	$(call say,What the local AWS needs)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(LINT_READY): $(LINT_REQUIREMENTS) | $(READY)
+	$(call say,What the template check needs)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

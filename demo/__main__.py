@@ -1,0 +1,244 @@
+"""The demo: deploy the real template to a local AWS, share and refuse images through its doors, check every scene.
+
+Run it with `make demo`. It exits with 1 and a sentence when something is not as promised, with 130 after Ctrl-C.
+"""
+
+import json
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aftermath
+import stage
+from local_aws.client import LocalAws
+from local_aws.deploy import ROOT, deploy
+from portal import Api, Role, put_event
+from screen import fact, launch_permissions, paint, say, section
+from stage import OFF_LIST, PARTNER, PROD, STAGING
+
+EVENT_SECONDS = 30
+
+
+class NotAsPromised(Exception):
+    """A scene did not show what it says."""
+
+
+def expect(truth, promise):
+    if not truth:
+        raise NotAsPromised(promise)
+
+
+def main():
+    for number in (signal.SIGINT, signal.SIGTERM):  # whatever the shell that started us ignores
+        signal.signal(number, signal.default_int_handler)
+    scratch = Path(tempfile.mkdtemp(prefix="ami-share-demo-"))
+    try:
+        play(scratch)
+    except KeyboardInterrupt:
+        say("\nStopped. Everything the demo started is gone.")
+        shutil.rmtree(scratch)
+        return 130
+    except Exception as problem:
+        kind = "" if isinstance(problem, NotAsPromised) else f"{type(problem).__name__}: "
+        say(f"\n{paint('The demo failed', 'bold', 'red')}: {kind}{problem}")
+        say(f"The logs are in {scratch}")
+        return 1
+    shutil.rmtree(scratch)
+    return 0
+
+
+def play(logs):
+    section("Build", "The function's binary, dev profile. The first build takes about 7 minutes and up to 9 GB of memory.")
+    binary = Path(stage.build())
+    with LocalAws(logs / "local-aws.log") as aws:
+        session = aws.process.pid  # it leads a session of its own, in which all it starts is
+        scenes = Scenes(aws, binary)
+        try:
+            scenes.play()
+        except Exception:
+            (logs / "function.log").write_text("\n".join(scenes.function_log()))
+            raise
+        section("Afterwards")
+        running = aftermath.session_processes(session)
+        if running is not None:
+            heard = aftermath.listeners(running)
+            expect(heard and all(map(aftermath.is_loopback, heard)), f"something listened beyond loopback: {heard}")
+            fact("listening", f"{len(heard)} sockets, all on 127.0.0.1")
+    left = aftermath.wait_until_gone(session)
+    expect(not left, f"processes were left behind: {left}")
+    fact("left behind", "nothing" if left is not None else "not checked: this system has no /proc")
+    say(f"\n{paint('Every scene was as promised.', 'bold', 'green')}\n")
+
+
+class Scenes:
+    """The stage set up, and one method a scene."""
+
+    def __init__(self, aws, binary):
+        self.aws, self.ec2 = aws, aws.client("ec2")
+        section("Deploy", "template.yaml, as it is, through CloudFormation: the function, its REST API with IAM"
+                " authorization, its event bus, its queues. The allowlist is examples/allowlist.yaml.")
+        machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+        started = time.monotonic()
+        self.stack = deploy(aws, binary, ROOT / "examples/allowlist.yaml", Architecture=machine)
+        for name in ("ApiUrl", "BusArn", "FunctionArn"):
+            fact(name, self.stack[name])
+        fact("took", f"{time.monotonic() - started:.1f} s")
+        self.images = stage.seed(aws)
+        self.api = Api(aws, self.stack["ApiUrl"])
+        self.portal, self.operator, self.stranger = (
+            Role(aws, name) for name in ("portal", "platform-operator", "stranger"))
+
+    def play(self):
+        for scene in (self.share, self.share_again, self.key_lets_in, self.target_off_the_list, self.key_lets_nobody_in,
+                      self.aws_managed_key, self.somebody_elses, self.dry_run, self.list, self.check, self.revoke,
+                      self.over_the_bus, self.a_stranger, self.unsigned):
+            scene()
+
+    def shares(self, image):
+        return f"/images/{self.images[image]}/shares"
+
+    def permissions(self, image):
+        """EC2's own answer, without the function in between."""
+        told = self.ec2.describe_image_attribute(ImageId=self.images[image], Attribute="launchPermission")
+        launch_permissions(told["LaunchPermissions"])
+        return [p.get("UserId") for p in told["LaunchPermissions"]]
+
+    def refused(self, status, outcome, code, http):
+        codes = [refusal["code"] for refusal in outcome.get("refusals", [])]
+        expect((status, codes) == (http, [code]), f"a refusal {code} with {http} was promised, not {status} with {codes}")
+
+    def completed(self, status, outcome, changed):
+        expect((status, outcome.get("result")) == (200, "completed"), f"200 and completed were promised, not {status}"
+               f" and {outcome.get('result')}")
+        expect([image["changed"] for image in outcome["images"]] == [changed], f"changed: {changed} was promised")
+
+    def share(self):
+        section("Share an image", "golden-web is not encrypted. The portal may share golden images with prod-web.")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-web"),
+                                        {"accountIds": [PROD], "reason": "release 1.4"})
+        self.completed(status, outcome, changed=True)
+        expect(self.permissions("golden-web") == [PROD], "the image should be shared with prod-web and nobody else")
+
+    def share_again(self):
+        section("The same request again", "What is there already is not written again.")
+        self.aws.forget_calls()
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-web"), {"accountIds": [PROD]})
+        self.completed(status, outcome, changed=False)
+        expect(outcome["images"][0]["steps"] == [], "a repeat should have no steps")
+        written = [call for call in self.calls_of_the_function() if call["operation"].startswith(("Modify", "Reset"))]
+        expect(not written, f"a repeat should write nothing, not {written}")
+
+    def key_lets_in(self):
+        section("Share an encrypted image", "The snapshot behind golden-db is on a customer managed key. Its policy has"
+                " the two statements of AWS's guide for prod-web.")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-db"), {"accountIds": [PROD]})
+        self.completed(status, outcome, changed=True)
+        expect([key["verdict"] for key in outcome["images"][0]["keys"]] == ["allowed"], "the key should be allowed")
+        expect(self.permissions("golden-db") == [PROD], "the image should be shared with prod-web")
+
+    def target_off_the_list(self):
+        section("A target that is not on the allowlist", f"No rule lets the portal share anything with {OFF_LIST}.")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-web"), {"accountIds": [OFF_LIST]})
+        self.refused(status, outcome, "TargetNotAllowed", 403)
+        expect(self.permissions("golden-web") == [PROD], "a refusal should change nothing")
+
+    def key_lets_nobody_in(self):
+        section("A key that lets nobody in", "golden-vault could be shared, and every launch of it would fail: its key's"
+                " policy does not know prod-web. The refusal brings the statements to add.")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-vault"), {"accountIds": [PROD]})
+        self.refused(status, outcome, "KeyAccessMissing", 409)
+        expect(outcome["refusals"][0].get("remedy"), "the refusal should bring a remedy")
+        expect(self.permissions("golden-vault") == [], "a refusal should change nothing")
+
+    def aws_managed_key(self):
+        section("The AWS managed key", "golden-legacy is encrypted with aws/ebs, whose policy nobody can change.")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-legacy"), {"accountIds": [PROD]})
+        self.refused(status, outcome, "DefaultKey", 409)
+        expect(self.permissions("golden-legacy") == [], "a refusal should change nothing")
+
+    def somebody_elses(self):
+        section("Somebody else's image", "Operators may reset any image, yet golden-partner belongs to another account,"
+                f" {PARTNER}: this one may only launch it.")
+        status, outcome = self.api.call(self.operator, "POST", "/requests",
+                                        {"action": "reset", "imageIds": [self.images["golden-partner"]]})
+        self.refused(status, outcome, "ImageNotOwned", 409)
+
+    def dry_run(self):
+        section("A dry run", "Decide and plan everything, change nothing: would golden-web go to staging-web as well?")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("golden-web") + "?dryRun=true",
+                                        {"accountIds": [STAGING]})
+        expect((status, outcome.get("result")) == (200, "planned"), f"200 and planned were promised, not {status}")
+        expect([s["state"] for s in outcome["images"][0]["steps"]] == ["planned"], "one planned step was promised")
+        expect(self.permissions("golden-web") == [PROD], "a dry run should change nothing")
+
+    def list(self):
+        section("Who may launch it?", "The list is what EC2 says at this moment.")
+        status, outcome = self.api.call(self.portal, "GET", self.shares("golden-db"))
+        expect((status, outcome.get("result")) == (200, "completed"), f"200 and completed were promised, not {status}")
+        told = outcome["images"][0]["permissions"]["launch"]
+        fact("permissions", ", ".join(f"{entry['type']} {entry['id']}" for entry in told))
+        expect(told == [{"type": "account", "id": PROD}], "the list should name prod-web alone")
+
+    def check(self):
+        section("Would it launch?", "A check answers for one image and one account, and names what a share would meet.")
+        status, outcome = self.api.call(self.portal, "GET", f"{self.shares('golden-vault')}/{PROD}")
+        expect(status == 200, f"200 was promised, not {status}")
+        expect([t["state"] for t in outcome["images"][0]["targets"]] == ["not-shared"], "it should not be shared")
+        expect("KeyAccessMissing" in [r["code"] for r in outcome["refusals"]], "the check should name the missing key access")
+
+    def revoke(self):
+        section("Take it back")
+        status, outcome = self.api.call(self.portal, "DELETE", f"{self.shares('golden-web')}/{PROD}")
+        self.completed(status, outcome, changed=True)
+        expect([t["state"] for t in outcome["images"][0]["targets"]] == ["revoked"], "the target should be revoked")
+        expect(self.permissions("golden-web") == [], "nobody should be left")
+
+    def over_the_bus(self):
+        section("The other door: an event", "A pipeline puts a request on the bus; who asks is the event's account and"
+                " source. Nobody waits for an answer: it is in the function's log.")
+        accepted = put_event(self.aws, self.stack["BusName"], "com.example.pipeline",
+                             {"action": "share", "imageIds": [self.images["golden-web"]], "accountIds": [PROD]})
+        expect(accepted, "the bus should take the event")
+        deadline = time.monotonic() + EVENT_SECONDS
+        one = self.images["golden-web"]
+        while not self.ec2.describe_image_attribute(ImageId=one, Attribute="launchPermission")["LaunchPermissions"]:
+            expect(time.monotonic() < deadline, f"the image was not shared {EVENT_SECONDS} seconds after the event")
+            time.sleep(0.1)
+        expect(self.permissions("golden-web") == [PROD], "the image should be shared with prod-web")
+        requester = f"events:{self.aws.account}:com.example.pipeline"
+        while not (lines := [line for line in self.function_log() if requester in line and "completed" in line]):
+            expect(time.monotonic() < deadline, "the function should have logged the outcome")
+            time.sleep(0.1)
+        fact("logged", json.loads(lines[0])["message"])
+
+    def a_stranger(self):
+        section("A stranger", "The role may call the API, but no rule names it. It learns nothing, and AWS is asked nothing.")
+        self.aws.forget_calls()
+        status, outcome = self.api.call(self.stranger, "POST", "/requests",
+                                        {"action": "list", "imageIds": [self.images["golden-vault"]]})
+        self.refused(status, outcome, "RequesterNotAllowed", 403)
+        asked = self.calls_of_the_function()
+        fact("AWS calls", len(asked))
+        expect(not asked, f"the function should have asked AWS nothing, not {asked}")
+
+    def unsigned(self):
+        section("Nobody at all", "A request without a signature ends at API Gateway.")
+        status, _ = self.api.call(None, "GET", self.shares("golden-web"))
+        expect(status == 403, f"403 was promised, not {status}")
+
+    def function_log(self):
+        described = self.aws.client("cloudformation").describe_stack_resources(LogicalResourceId="Log", StackName="ami-share")
+        group = described["StackResources"][0]["PhysicalResourceId"]
+        pages = self.aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return [event["message"] for page in pages for event in page["events"]]
+
+    def calls_of_the_function(self):
+        return [call for call in self.aws.calls() if "aws-sdk-rust" in call["agent"]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

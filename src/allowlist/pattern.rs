@@ -1,0 +1,92 @@
+//! Owns [`Pattern`]: IAM's wildcards.
+
+use crate::domain::StrictString;
+
+/// Text with IAM's wildcards: `*` stands for any characters, `?` for exactly one; case counts.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_String>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<char>);
+
+impl Pattern {
+    /// Takes the text as it is; every text is a pattern.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().collect())
+    }
+
+    /// Whether it stands for exactly one text.
+    pub fn is_literal(&self) -> bool {
+        !self.0.iter().any(|character| matches!(character, '*' | '?'))
+    }
+
+    /// Whether the whole of `text` matches; takes at most pattern × text steps.
+    pub fn matches(&self, text: &str) -> bool {
+        let mut pattern = self.0.as_slice();
+        let mut rest = text.chars();
+        // Where the latest star began: what follows it, and the text it has not swallowed yet.
+        let mut star = None;
+        loop {
+            match (pattern.split_first(), rest.clone().next()) {
+                (Some(('*', after)), _) => {
+                    star = Some((after, rest.clone()));
+                    pattern = after;
+                }
+                (Some((expected, after)), Some(found)) if *expected == '?' || *expected == found => {
+                    pattern = after;
+                    rest.next();
+                }
+                (None, None) => return true,
+                (Some(_) | None, _) => {
+                    // Let the star swallow one character more and try again from there.
+                    let Some((after, swallowed)) = star.as_mut() else { return false };
+                    if swallowed.next().is_none() {
+                        return false;
+                    }
+                    pattern = after;
+                    rest = swallowed.clone();
+                }
+            }
+        }
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Pattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let StrictString(text) = StrictString::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Err(serde::de::Error::custom("an empty pattern matches nothing"));
+        }
+        Ok(Self::new(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        for text in yes {
+            assert!(Pattern::new(pattern).matches(text), "{pattern} should match {text:?}");
+        }
+        for text in no {
+            assert!(!Pattern::new(pattern).matches(text), "{pattern} should not match {text:?}");
+        }
+    }
+
+    #[test]
+    fn stars_and_question_marks_are_the_only_wildcards() {
+        check("golden", &["golden"], &["", "Golden", "golden1", "agolden"]);
+        check("golden-*", &["golden-", "golden-1", "golden-*"], &["golden", "Golden-1"]);
+        check("*-prod-*", &["a-prod-b", "-prod-", "a-prod-prod-"], &["a-prod", "prod"]);
+        check("v?.?", &["v1.2", "vé.☂"], &["v1.", "v1.23", "v12"]);
+        check("a*b*c", &["abc", "aXbbYc", "abcbc"], &["ab", "acb"]);
+        check("[ab]{1,2}.", &["[ab]{1,2}."], &["a", "ab."]);
+        check("*", &["", "x", "\n"], &[]);
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        check(&"*a".repeat(200), &[], &[&"a".repeat(199), &"b".repeat(20_000)]);
+    }
+}

@@ -1,0 +1,192 @@
+//! Owns [`RequesterPattern`]: which callers a rule names.
+
+use super::Pattern;
+use crate::domain::{AccountId, Partition, Requester, StrictString, quoted};
+
+/// A requester whose last part may have wildcards; everything before it, the account above all, is written out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequesterPattern {
+    prefix: String,
+    last: Pattern,
+    text: String,
+}
+
+impl RequesterPattern {
+    /// Whether it names this requester.
+    pub fn matches(&self, requester: &Requester) -> bool {
+        // An IAM name has no slash: `user/*` is every user without a path, not every user.
+        let is_iam = self.prefix.starts_with("arn:");
+        requester
+            .as_str()
+            .strip_prefix(&self.prefix)
+            .is_some_and(|last| !(is_iam && last.contains('/')) && self.last.matches(last))
+    }
+
+    /// The pattern as the document writes it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let prefix = prefix(text)?;
+        let last = text.get(prefix..).unwrap_or_default();
+        let fixed = text.get(..prefix).unwrap_or_default();
+        if last.is_empty() {
+            return Err(format!("{} names nobody: its last part is empty", quoted(text)));
+        }
+        if fixed.contains(['*', '?']) {
+            return Err(format!("{} has a wildcard outside its last part: write out everything else", quoted(text)));
+        }
+        Ok(Self { prefix: fixed.to_owned(), last: Pattern::new(last), text: text.to_owned() })
+    }
+}
+
+/// How many bytes of a requester come before its last part.
+fn prefix(text: &str) -> Result<usize, String> {
+    let at = |separator: char, from: &str| {
+        from.rfind(separator).map(|found| text.len().saturating_sub(from.len()).saturating_add(found).saturating_add(1))
+    };
+    if text == "lambda:invoke" {
+        return Ok("lambda:".len());
+    }
+    if let Some(rest) = text.strip_prefix("events:") {
+        let (account, source) = rest.split_once(':').ok_or_else(|| unknown(text))?;
+        account.parse::<AccountId>().map_err(|error| error.to_string())?;
+        return Ok(text.len().saturating_sub(source.len()));
+    }
+    if let Some(rest) = text.strip_prefix("jwt:") {
+        let (issuer, subject) = rest.split_once('#').ok_or_else(|| unknown(text))?;
+        if issuer.is_empty() {
+            return Err(unknown(text));
+        }
+        return Ok(text.len().saturating_sub(subject.len()));
+    }
+    let arn = text.strip_prefix("sqs:").unwrap_or(text);
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match (text.starts_with("sqs:"), parts.as_slice()) {
+        (true, ["arn", partition, "sqs", region, account, _]) if !region.is_empty() => {
+            place(partition, account)?;
+            at(':', text).ok_or_else(|| unknown(text))
+        }
+        (false, ["arn", partition, "iam", "", account, resource]) => {
+            place(partition, account)?;
+            match resource.split_once('/') {
+                Some(("role", name)) if name.contains('/') => Err(format!(
+                    "{} has a path; a role's sessions lose it, so write `role/{}`",
+                    quoted(text),
+                    name.rsplit('/').next().unwrap_or_default()
+                )),
+                Some(("role" | "user", _)) => at('/', text).ok_or_else(|| unknown(text)),
+                Some(_) | None => Err(unknown(text)),
+            }
+        }
+        (false, ["arn", _, "sts", ..]) => {
+            Err(format!("{} is a session: write its role, `arn:aws:iam::<account>:role/<name>`", quoted(text)))
+        }
+        (true | false, _) => Err(unknown(text)),
+    }
+}
+
+fn place(partition: &str, account: &str) -> Result<(), String> {
+    Partition::parse(partition).ok_or_else(|| format!("{} is not a partition, such as `aws`", quoted(partition)))?;
+    account.parse::<AccountId>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn unknown(text: &str) -> String {
+    format!(
+        "{} is not a requester: `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<name>`, \
+         `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
+        quoted(text)
+    )
+}
+
+impl<'de> serde::Deserialize<'de> for RequesterPattern {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let StrictString(text) = StrictString::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        let pattern = RequesterPattern::parse(pattern).unwrap();
+        for requester in yes {
+            assert!(pattern.matches(&Requester::new((*requester).to_owned())), "{pattern:?} should match {requester}");
+        }
+        for requester in no {
+            assert!(
+                !pattern.matches(&Requester::new((*requester).to_owned())),
+                "{pattern:?} should not match {requester}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_requester_matches_exactly_but_for_wildcards_in_its_last_part() {
+        check(
+            "arn:aws:iam::999988887777:role/portal",
+            &["arn:aws:iam::999988887777:role/portal"],
+            &[
+                "arn:aws:iam::999988887777:role/portal2",
+                "arn:aws:iam::111122223333:role/portal",
+                "arn:aws:iam::999988887777:user/portal",
+            ],
+        );
+        check(
+            "arn:aws:iam::999988887777:role/portal-*",
+            &["arn:aws:iam::999988887777:role/portal-blue"],
+            &["arn:aws:iam::999988887777:role/portal", "arn:aws:iam::999988887777:role/portal-x/y"],
+        );
+        check(
+            "arn:aws:iam::999988887777:user/team/*",
+            &["arn:aws:iam::999988887777:user/team/ada"],
+            &["arn:aws:iam::999988887777:user/team/x/ada"],
+        );
+        check(
+            "events:999988887777:com.example.*",
+            &["events:999988887777:com.example.pipeline"],
+            &["events:999988887777:com.example", "events:111122223333:com.example.pipeline"],
+        );
+        check(
+            "jwt:https://issuer.example/#user-*",
+            &["jwt:https://issuer.example/#user-1"],
+            &["jwt:https://evil.example/#user-1"],
+        );
+        check(
+            "sqs:arn:aws:sqs:eu-west-1:999988887777:requests.fifo",
+            &["sqs:arn:aws:sqs:eu-west-1:999988887777:requests.fifo"],
+            &["sqs:arn:aws:sqs:eu-west-1:999988887777:requests"],
+        );
+        check("lambda:invoke", &["lambda:invoke"], &["lambda:invoke2"]);
+    }
+
+    #[test]
+    fn what_is_no_requester_is_refused_with_advice() {
+        for (wrong, words) in [
+            ("*", "is not a requester"),
+            ("", "is not a requester"),
+            ("portal", "is not a requester"),
+            ("arn:aws:iam::*:role/portal", "not an account id"),
+            ("arn:aws:iam::99998888777?:role/portal", "not an account id"),
+            ("arn:*:iam::999988887777:role/portal", "not a partition"),
+            ("arn:aws:iam::999988887777:role/team/portal", "write `role/portal`"),
+            ("arn:aws:iam::999988887777:role/", "last part is empty"),
+            ("arn:aws:iam::999988887777:r*/portal", "is not a requester"),
+            ("arn:aws:iam::999988887777:user/*/ada", "outside its last part"),
+            ("arn:aws:iam::999988887777:root", "is not a requester"),
+            ("arn:aws:sts::999988887777:assumed-role/portal/session", "write its role"),
+            ("events:*:com.example", "not an account id"),
+            ("events:999988887777:", "last part is empty"),
+            ("jwt:https://*#user", "outside its last part"),
+            ("sqs:requests", "is not a requester"),
+            ("lambda:*", "is not a requester"),
+        ] {
+            let error = RequesterPattern::parse(wrong).unwrap_err();
+            assert!(error.contains(words), "{wrong}: {error}");
+        }
+    }
+}

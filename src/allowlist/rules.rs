@@ -1,0 +1,252 @@
+//! Owns what a rule covers: [`Allowlist::cover`] names the rule that decides, or the criterion that left none.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::{Allowlist, Images, Rule};
+use crate::{
+    domain::{Requester, ServiceLinkedRole, Target},
+    request::{Access, Action},
+};
+
+/// What is asked of the rules.
+///
+/// A criterion that is not part of the question is `None` and met by every rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Who asks.
+    pub requester: &'a Requester,
+    /// What for.
+    pub action: Action,
+    /// The image's name and tags.
+    pub image: Option<(Option<&'a str>, &'a BTreeMap<String, String>)>,
+    /// The target.
+    pub target: Option<&'a Target>,
+    /// What a share would ask for; `None` for actions that give nothing.
+    pub terms: Option<Terms<'a>>,
+}
+
+/// The terms of a share.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// What the target shall be able to do.
+    pub access: Access,
+    /// The service-linked roles that need grants.
+    pub service_linked_roles: &'a [ServiceLinkedRole],
+    /// When the share ends.
+    pub expires_at: Option<OffsetDateTime>,
+    /// Now.
+    pub now: OffsetDateTime,
+}
+
+/// The criteria of a rule, in the order they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Criterion {
+    /// No rule names the requester.
+    Requester,
+    /// None of those has the action.
+    Action,
+    /// None of those is about the image.
+    Image,
+    /// None of those names the target.
+    Target,
+    /// None of those goes as far as the access asked for.
+    Access,
+    /// None of those has every role asked for.
+    Roles,
+    /// None of those allows the share to last so long.
+    Duration,
+}
+
+impl Allowlist {
+    /// The first rule in document order that covers everything asked, or the criterion that left no rule.
+    pub fn cover(&self, ask: &Ask<'_>) -> Result<&Rule, Criterion> {
+        let mut furthest = Criterion::Requester;
+        for rule in &self.rules {
+            match rule.falls_short(ask) {
+                None => return Ok(rule),
+                Some(criterion) => furthest = furthest.max(criterion),
+            }
+        }
+        Err(furthest)
+    }
+
+    /// Whether any rule, whoever's, names the target.
+    pub fn names_target(&self, target: &Target) -> bool {
+        self.rules.iter().any(|rule| rule.targets.contains(target))
+    }
+
+    /// The first rule that shares such an image with the target as soon as it becomes available.
+    pub fn on_available(&self, name: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> Option<&Rule> {
+        self.rules
+            .iter()
+            .find(|rule| rule.on_available && rule.images.include(name, tags) && rule.targets.contains(target))
+    }
+}
+
+impl Rule {
+    /// The first criterion that this rule does not meet.
+    fn falls_short(&self, ask: &Ask<'_>) -> Option<Criterion> {
+        let terms = ask.terms.as_ref();
+        let met = [
+            (Criterion::Requester, self.requesters.iter().any(|pattern| pattern.matches(ask.requester))),
+            (Criterion::Action, self.actions.contains(&ask.action)),
+            (Criterion::Image, ask.image.is_none_or(|(name, tags)| self.images.include(name, tags))),
+            (Criterion::Target, ask.target.is_none_or(|target| self.targets.contains(target))),
+            (Criterion::Access, terms.is_none_or(|terms| terms.access <= self.access)),
+            (Criterion::Roles, terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
+            (Criterion::Duration, terms.is_none_or(|terms| self.allows_end(terms))),
+        ];
+        met.into_iter().find(|(_, met)| !met).map(|(criterion, _)| criterion)
+    }
+
+    fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
+        roles.iter().all(|role| self.service_linked_roles.contains(role))
+    }
+
+    fn allows_end(&self, terms: &Terms<'_>) -> bool {
+        self.max_duration.is_none_or(|max| terms.expires_at.is_some_and(|end| end - terms.now <= max))
+    }
+}
+
+impl Images {
+    /// Whether an image of that name and with those tags is meant.
+    fn include(&self, name: Option<&str>, image_tags: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Matching { names, tags } => {
+                let named =
+                    names.is_empty() || name.is_some_and(|name| names.iter().any(|pattern| pattern.matches(name)));
+                let tagged = tags.iter().all(|(key, patterns)| {
+                    image_tags.get(key).is_some_and(|value| patterns.iter().any(|pattern| pattern.matches(value)))
+                });
+                named && tagged
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWLIST: &str = r#"
+version: 1
+rules:
+  - name: portal
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share, revoke]
+    images: {names: ["golden-*", "base-?"], tags: {Tier: [gold, "silver*"]}}
+    targets: ["111122223333"]
+  - name: portal-copy
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["444455556666", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
+    access: copy
+    keys: grant
+    serviceLinkedRoles: [autoscaling, spot]
+    maxDuration: 1h
+  - name: lister
+    requesters: ["arn:aws:iam::999988887777:role/viewer-*"]
+    actions: [list]
+    images: all
+"#;
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
+    const PORTAL: &str = "arn:aws:iam::999988887777:role/portal";
+
+    struct Asked {
+        requester: &'static str,
+        action: Action,
+        name: Option<&'static str>,
+        tags: &'static [(&'static str, &'static str)],
+        target: &'static str,
+        access: Access,
+        roles: &'static [&'static str],
+        minutes: Option<i64>,
+    }
+
+    const SHARE: Asked = Asked {
+        requester: PORTAL,
+        action: Action::Share,
+        name: Some("golden-1"),
+        tags: &[("Tier", "gold")],
+        target: "111122223333",
+        access: Access::Launch,
+        roles: &[],
+        minutes: None,
+    };
+
+    #[track_caller]
+    fn check(asked: Asked, expect: Result<&str, Criterion>) {
+        let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
+        let requester = Requester::new(asked.requester.to_owned());
+        let tags = asked.tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let target = asked.target.parse().unwrap();
+        let roles: Vec<_> = asked.roles.iter().map(|role| role.parse().unwrap()).collect();
+        let ask = Ask {
+            requester: &requester,
+            action: asked.action,
+            image: Some((asked.name, &tags)),
+            target: Some(&target),
+            terms: Some(Terms {
+                access: asked.access,
+                service_linked_roles: &roles,
+                expires_at: asked.minutes.and_then(|minutes| NOW.checked_add(time::Duration::minutes(minutes))),
+                now: NOW,
+            }),
+        };
+        assert_eq!(allowlist.cover(&ask).map(|rule| rule.name.as_str()), expect);
+    }
+
+    #[test]
+    fn the_first_rule_that_covers_everything_decides() {
+        check(SHARE, Ok("portal"));
+        check(Asked { tags: &[("Tier", "silver-2"), ("x", "y")], name: Some("base-1"), ..SHARE }, Ok("portal"));
+        check(
+            Asked { target: "444455556666", minutes: Some(60), access: Access::Copy, roles: &["spot"], ..SHARE },
+            Ok("portal-copy"),
+        );
+    }
+
+    #[test]
+    fn the_refusal_is_the_criterion_that_left_no_rule() {
+        check(Asked { requester: "lambda:invoke", ..SHARE }, Err(Criterion::Requester));
+        check(Asked { requester: "arn:aws:iam::111122223333:role/portal", ..SHARE }, Err(Criterion::Requester));
+        check(Asked { action: Action::Reset, ..SHARE }, Err(Criterion::Action));
+        check(Asked { name: Some("silver-1"), ..SHARE }, Err(Criterion::Image));
+        check(Asked { name: None, ..SHARE }, Err(Criterion::Image));
+        check(Asked { name: Some("Golden-1"), ..SHARE }, Err(Criterion::Image));
+        // Without the tag the first rule is out, and the second does not name the target.
+        check(Asked { tags: &[], ..SHARE }, Err(Criterion::Target));
+        check(Asked { target: "777788889999", ..SHARE }, Err(Criterion::Target));
+        // The first rule names the target but only for launching.
+        check(Asked { access: Access::Copy, ..SHARE }, Err(Criterion::Access));
+        check(Asked { roles: &["autoscaling"], ..SHARE }, Err(Criterion::Roles));
+        let second = Asked { target: "444455556666", ..SHARE };
+        check(Asked { roles: &["ec2fleet"], ..second }, Err(Criterion::Roles));
+    }
+
+    #[test]
+    fn a_rule_with_a_longest_duration_wants_an_end_within_it() {
+        let second = || Asked { target: "444455556666", ..SHARE };
+        check(second(), Err(Criterion::Duration));
+        check(Asked { minutes: Some(61), ..second() }, Err(Criterion::Duration));
+        check(Asked { minutes: Some(60), ..second() }, Ok("portal-copy"));
+        check(Asked { minutes: Some(1_000_000), ..SHARE }, Ok("portal"));
+    }
+
+    #[test]
+    fn an_organization_in_a_rule_covers_itself_and_never_its_members() {
+        let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
+        assert!(
+            allowlist.names_target(&"arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5".parse().unwrap())
+        );
+        assert!(!allowlist.names_target(&"777788889999".parse().unwrap()));
+        assert!(
+            !allowlist
+                .names_target(&"arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111".parse().unwrap())
+        );
+    }
+}

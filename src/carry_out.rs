@@ -1,0 +1,95 @@
+//! Owns carrying out a plan: the steps of an image one after the other, several images at once, the deadline in view.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    aws::{Aws, CallError},
+    decide::ImageDecision,
+    outcome::{ErrorCode, ErrorRow, StepState},
+    plan::Step,
+    report::{ImageResult, StepResult},
+};
+
+/// So many images are written at once: the bucket of ModifyImageAttribute holds 100 and refills 5 a second.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+const CONCURRENCY: usize = 4;
+
+/// With less time than this left no write is begun: its answer might not arrive.
+const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
+
+/// Carries out the plans, in the order of the images; `dry_run` only says what would be done.
+pub async fn carry_out<'a>(
+    aws: &Aws,
+    plans: Vec<(ImageDecision<'a>, Vec<Step>)>,
+    dry_run: bool,
+    deadline: Instant,
+) -> Vec<ImageResult<'a>> {
+    stream::iter(plans)
+        .map(async |(decision, steps)| {
+            let steps = if dry_run { planned(steps) } else { run(aws, steps, deadline).await };
+            ImageResult { decision, steps }
+        })
+        .buffered(CONCURRENCY)
+        .collect()
+        .await
+}
+
+fn planned(steps: Vec<Step>) -> Vec<StepResult> {
+    let planned = |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false };
+    steps.into_iter().map(planned).collect()
+}
+
+async fn run(aws: &Aws, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
+    let mut results = Vec::with_capacity(steps.len());
+    let mut has_failed = false;
+    for step in steps {
+        if has_failed {
+            results.push(StepResult { step, state: StepState::Skipped, error: None, is_uncertain: false });
+            continue;
+        }
+        let result = take(aws, step, deadline).await;
+        has_failed = result.state != StepState::Done;
+        results.push(result);
+    }
+    results
+}
+
+async fn take(aws: &Aws, step: Step, deadline: Instant) -> StepResult {
+    if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
+        let error = out_of_time(&step, "was not begun");
+        return StepResult { step, state: StepState::Skipped, error: Some(error), is_uncertain: false };
+    }
+    match timeout_at(deadline, write(aws, &step)).await {
+        Ok(Ok(())) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
+        Ok(Err(CallError { row, is_uncertain })) => {
+            StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
+        }
+        Err(_) => {
+            let error = out_of_time(&step, "was sent and not answered");
+            StepResult { step, state: StepState::Failed, error: Some(error), is_uncertain: true }
+        }
+    }
+}
+
+/// The one place where anything in AWS is changed.
+async fn write(aws: &Aws, step: &Step) -> Result<(), CallError> {
+    match step {
+        Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
+        Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
+        Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
+    }
+}
+
+fn out_of_time(step: &Step, what: &str) -> ErrorRow {
+    let (call, resource) = (step.call(), step.resource());
+    ErrorRow {
+        code: ErrorCode::OutOfTime,
+        call: Some(call),
+        message: format!("{call} on {resource} {what} before the invocation's time ran out; send the request again"),
+        resource: Some(resource),
+        retryable: true,
+    }
+}

@@ -1,0 +1,116 @@
+//! Owns [`Config`]: the environment, read once. Nothing else reads it.
+
+use std::{str::FromStr, time::Duration};
+
+use crate::allowlist::source::Location;
+
+/// The function's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `AMI_SHARE_ALLOWLIST`: where the allowlist is.
+    pub allowlist: Location,
+    /// `AMI_SHARE_ALLOWLIST_TTL`: how long a copy of it may be used.
+    pub allowlist_ttl: Duration,
+    /// `AMI_SHARE_ENTITY_QUOTA`: how many entities one image may be shared with.
+    pub entity_quota: usize,
+    /// `AWS_LAMBDA_LOG_LEVEL`
+    pub log_level: tracing::Level,
+    /// `AWS_LAMBDA_LOG_FORMAT`: whether log lines are JSON.
+    pub logs_json: bool,
+}
+
+impl Config {
+    /// Reads the variables through `get` and reports every bad one together.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let mut problems = Vec::new();
+        let allowlist = match get("AMI_SHARE_ALLOWLIST").map(|text| text.parse::<Location>()) {
+            Some(Ok(location)) => Some(location),
+            Some(Err(problem)) => {
+                problems.push(format!("AMI_SHARE_ALLOWLIST: {problem}"));
+                None
+            }
+            None => {
+                problems.push(
+                    "AMI_SHARE_ALLOWLIST: missing; say where the allowlist is, such as `file:allowlist.yaml`"
+                        .to_owned(),
+                );
+                None
+            }
+        };
+        let ttl = number(&get, "AMI_SHARE_ALLOWLIST_TTL", 60, 1..=86_400, &mut problems);
+        let quota = number(&get, "AMI_SHARE_ENTITY_QUOTA", 1_000, 1..=1_000_000, &mut problems);
+        let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
+            None | Some("" | "INFO") => tracing::Level::INFO,
+            Some("TRACE") => tracing::Level::TRACE,
+            Some("DEBUG") => tracing::Level::DEBUG,
+            Some("WARN") => tracing::Level::WARN,
+            Some("ERROR" | "FATAL") => tracing::Level::ERROR,
+            Some(other) => {
+                problems
+                    .push(format!("AWS_LAMBDA_LOG_LEVEL: `{other}` is not TRACE, DEBUG, INFO, WARN, ERROR or FATAL"));
+                tracing::Level::INFO
+            }
+        };
+        let logs_json = get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| !format.eq_ignore_ascii_case("text"));
+        match allowlist {
+            Some(allowlist) if problems.is_empty() => Ok(Self {
+                allowlist,
+                allowlist_ttl: Duration::from_secs(ttl),
+                entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
+                log_level,
+                logs_json,
+            }),
+            Some(_) | None => Err(problems.join("; ")),
+        }
+    }
+}
+
+fn number(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+    problems: &mut Vec<String>,
+) -> u64 {
+    let Some(text) = get(name).filter(|text| !text.is_empty()) else { return default };
+    match u64::from_str(&text) {
+        Ok(number) if range.contains(&number) => number,
+        Ok(_) | Err(_) => {
+            problems.push(format!("{name}: `{text}` is not a number from {} to {}", range.start(), range.end()));
+            default
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
+        Config::read(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn only_the_allowlist_must_be_given() {
+        let config = read(&[("AMI_SHARE_ALLOWLIST", "file:allowlist.yaml")]).unwrap();
+        assert_eq!((config.allowlist_ttl.as_secs(), config.entity_quota), (60, 1000));
+        assert!(config.logs_json);
+    }
+
+    #[test]
+    fn every_bad_variable_is_reported_together() {
+        let problems = read(&[
+            ("AMI_SHARE_ALLOWLIST", "s3://bucket"),
+            ("AMI_SHARE_ALLOWLIST_TTL", "soon"),
+            ("AMI_SHARE_ENTITY_QUOTA", "0"),
+            ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
+        ])
+        .unwrap_err();
+        for name in
+            ["AMI_SHARE_ALLOWLIST:", "AMI_SHARE_ALLOWLIST_TTL:", "AMI_SHARE_ENTITY_QUOTA:", "AWS_LAMBDA_LOG_LEVEL:"]
+        {
+            assert!(problems.contains(name), "{problems}");
+        }
+        assert!(read(&[]).unwrap_err().contains("missing"));
+    }
+}

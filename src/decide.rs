@@ -1,0 +1,231 @@
+//! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
+
+mod key_check;
+mod refusals;
+
+use time::OffsetDateTime;
+
+use crate::{
+    allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
+    domain::{AccountId, ImageId, Requester, Target},
+    facts::{Facts, Image, ImageState},
+    outcome::{Code, KeyRow, Refusal},
+    request::{Access, Action, AskedTarget, Request},
+};
+
+pub use key_check::unsettled_by_policy;
+
+/// Everything a decision rests on besides the facts.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// What is asked.
+    pub request: &'a Request,
+    /// Who asks.
+    pub requester: &'a Requester,
+    /// What is allowed.
+    pub allowlist: &'a Allowlist,
+    /// The account the function runs in.
+    pub account: AccountId,
+    /// How many entities one image may be shared with:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-quotas.html>
+    pub entity_quota: usize,
+    /// Now.
+    pub now: OffsetDateTime,
+}
+
+/// What is decided for one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageDecision<'a> {
+    /// The image.
+    pub image_id: &'a ImageId,
+    /// The targets, with the rule that covers each; without one the target is refused.
+    pub targets: Vec<(&'a AskedTarget, Option<&'a Rule>)>,
+    /// The rule that covers the image, for actions without targets.
+    pub rule: Option<&'a Rule>,
+    /// What the keys say, for the covered targets.
+    pub keys: Vec<KeyRow>,
+    /// Every reason why not.
+    pub refusals: Vec<Refusal>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+impl ImageDecision<'_> {
+    /// Whether a refusal keeps the requester from learning anything of the image.
+    pub fn blocks_reading(&self) -> bool {
+        self.refusals.iter().any(|refusal| {
+            matches!(
+                refusal.code,
+                Code::RequesterNotAllowed
+                    | Code::ActionNotAllowed
+                    | Code::ImageNotAllowed
+                    | Code::ImageNotFound
+                    | Code::ImageNotOwned
+            )
+        })
+    }
+
+    /// Whether a refusal of this image refuses the request: a share is decided as a whole, and what may not be read
+    /// is not read in part. Taking access away goes image by image.
+    pub fn refuses_whole(&self, action: Action) -> bool {
+        match action {
+            Action::Share => !self.refusals.is_empty(),
+            // A check lists what a share would meet; only what keeps it from looking refuses it.
+            Action::List | Action::Check => self.blocks_reading(),
+            Action::Revoke | Action::Reset => false,
+            Action::Audit | Action::Repair => true,
+        }
+    }
+}
+
+/// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
+pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
+    let request = question.request;
+    let ask = Ask { requester: question.requester, action: request.action, image: None, target: None, terms: None };
+    match question.allowlist.cover(&ask) {
+        Err(criterion) => vec![refusals::not_covered(criterion, question, None, None)],
+        Ok(_) => not_built(request),
+    }
+}
+
+fn not_built(request: &Request) -> Vec<Refusal> {
+    let asked = [
+        (matches!(request.action, Action::Audit | Action::Repair), "/action", "`audit` and `repair`"),
+        (request.access == Access::Copy, "/access", "access `copy`"),
+        (!request.service_linked_roles.is_empty(), "/serviceLinkedRoles", "grants for service-linked roles"),
+        (request.expires_at.is_some(), "/expiresAt", "a share that ends by itself"),
+        (!request.regions.is_empty(), "/regions", "copying to other Regions"),
+    ];
+    let refusal = |pointer: &str, what: &str| Refusal {
+        pointer: Some(pointer.to_owned()),
+        ..Refusal::new(Code::NotSupportedYet, format!("{what}: part of the interface but not built yet"))
+    };
+    asked.into_iter().filter(|(is_asked, _, _)| *is_asked).map(|(_, pointer, what)| refusal(pointer, what)).collect()
+}
+
+/// Decides for every image, in the order of the request.
+pub fn decide<'a>(question: &Question<'a>, facts: &Facts) -> Vec<ImageDecision<'a>> {
+    question.request.image_ids.iter().map(|image_id| decide_image(question, facts, image_id)).collect()
+}
+
+fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageId) -> ImageDecision<'a> {
+    let mut decision = ImageDecision {
+        image_id,
+        targets: Vec::new(),
+        rule: None,
+        keys: Vec::new(),
+        refusals: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let Some(image) = facts.images.get(image_id) else {
+        decision.refusals.push(refusals::image_not_found(image_id));
+        return decision;
+    };
+    match question.allowlist.cover(&ask(question, image, None)) {
+        Ok(rule) => decision.rule = Some(rule),
+        Err(criterion) => decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None)),
+    }
+    if image.owner != question.account {
+        decision.refusals.push(refusals::image_not_owned(image_id));
+    }
+    if !decision.refusals.is_empty() {
+        return decision;
+    }
+    for asked in &question.request.targets {
+        match covering_rule(question, image, &asked.target) {
+            Ok(rule) => decision.targets.push((asked, Some(rule))),
+            Err(criterion) => {
+                decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked)));
+                decision.targets.push((asked, None));
+            }
+        }
+    }
+    if question.request.action.is_about_sharing() {
+        check_share(question, facts, image, &mut decision);
+    }
+    warn(question, image, &mut decision);
+    decision
+}
+
+fn ask<'a>(question: &Question<'a>, image: &'a Image, target: Option<&'a Target>) -> Ask<'a> {
+    let request = question.request;
+    let terms = Terms {
+        access: request.access,
+        service_linked_roles: &request.service_linked_roles,
+        expires_at: request.expires_at,
+        now: question.now,
+    };
+    Ask {
+        requester: question.requester,
+        action: request.action,
+        image: Some((image.name.as_deref(), &image.tags)),
+        target,
+        terms: (target.is_some() && request.action.is_about_sharing()).then_some(terms),
+    }
+}
+
+fn covering_rule<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Result<&'a Rule, Criterion> {
+    let covered = question.allowlist.cover(&ask(question, image, Some(target)));
+    match covered {
+        // What no rule of anybody names any more can always be taken away.
+        Err(Criterion::Target)
+            if question.request.action == Action::Revoke && !question.allowlist.names_target(target) =>
+        {
+            question.allowlist.cover(&ask(question, image, None))
+        }
+        Ok(_) | Err(_) => covered,
+    }
+}
+
+/// What a share of the image would meet.
+fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
+    let image_id = decision.image_id;
+    if image.state != ImageState::Available {
+        decision.refusals.push(refusals::image_not_available(image_id, &image.state));
+    }
+    for (asked, _) in &decision.targets {
+        if asked.target == Target::Account(image.owner) {
+            decision.refusals.push(refusals::target_is_owner(image_id, asked));
+        }
+    }
+    let entries = image.launch_permissions.as_ref().map_or(0, Vec::len).saturating_sub(usize::from(image.is_public()));
+    let new = decision.targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
+    let total = entries.saturating_add(new);
+    if new > 0 && total > question.entity_quota {
+        decision.refusals.push(refusals::quota_exceeded(image_id, entries, new, question.entity_quota));
+    }
+    key_check::check(question, facts, image, decision);
+}
+
+fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+    let image_id = decision.image_id;
+    if image.is_public() {
+        decision.warnings.push(format!(
+            "{image_id} is PUBLIC: every AWS account can launch it, whatever is shared or revoked here; \
+             `reset` ends that, and block public access for AMIs keeps it from coming back"
+        ));
+    }
+    if question.request.action == Action::Revoke {
+        for (asked, _) in &decision.targets {
+            let again = question.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target);
+            decision.warnings.extend(again.map(|rule| {
+                format!(
+                    "rule `{}` shares {image_id} with {} again when the image next becomes available; change the rule to end that",
+                    rule.name, asked.target
+                )
+            }));
+        }
+    }
+    if question.request.action == Action::Share {
+        if let Some(time) = &image.deprecation_time {
+            decision.warnings.push(format!(
+                "{image_id} is or will be deprecated ({time}): targets then no longer find it by searching"
+            ));
+        }
+        if image.has_product_codes {
+            decision
+                .warnings
+                .push(format!("{image_id} carries AWS Marketplace product codes: targets need the subscription"));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Owns the wording of the refusals: what is in the way, and what to do about it.
+
+use super::Question;
+use crate::{
+    allowlist::Criterion,
+    domain::{ImageId, quoted},
+    facts::ImageState,
+    outcome::{Code, Refusal},
+    request::AskedTarget,
+};
+
+pub(super) fn image(code: Code, image_id: &ImageId, message: impl Into<String>) -> Refusal {
+    Refusal { image_id: Some(image_id.clone()), ..Refusal::new(code, message) }
+}
+
+pub(super) fn pair(code: Code, image_id: &ImageId, asked: &AskedTarget, message: impl Into<String>) -> Refusal {
+    Refusal {
+        target: Some(asked.target.clone()),
+        pointer: Some(asked.pointer.clone()),
+        ..image(code, image_id, message)
+    }
+}
+
+/// No rule covers what is asked; `criterion` is the one that left none.
+pub(super) fn not_covered(
+    criterion: Criterion,
+    question: &Question<'_>,
+    image_id: Option<&ImageId>,
+    asked: Option<&AskedTarget>,
+) -> Refusal {
+    let action = question.request.action;
+    let who = quoted(question.requester.as_str());
+    let target = asked.map(|asked| asked.target.to_string()).unwrap_or_default();
+    let (code, message, remedy) = match criterion {
+        Criterion::Requester => (Code::RequesterNotAllowed, format!("no rule of the allowlist names {who}"), None),
+        Criterion::Action => (
+            Code::ActionNotAllowed,
+            format!("no rule allows {who} to `{action}`"),
+            Some(format!("ask the allowlist's owners to add `{action}` to the actions of a rule for {who}")),
+        ),
+        Criterion::Image => (
+            Code::ImageNotAllowed,
+            format!("no rule allows {who} to `{action}` an image with this name and these tags"),
+            Some("compare the image's name and tags with the rule's `images`".to_owned()),
+        ),
+        Criterion::Target => (
+            Code::TargetNotAllowed,
+            format!("no rule allows {who} to `{action}` this image for {target}"),
+            Some(format!("ask the allowlist's owners to add {} to the targets of a rule", quoted(&target))),
+        ),
+        Criterion::Access => (
+            Code::AccessNotAllowed,
+            format!("no rule allows {who} to share this image with {target} for copying"),
+            Some("ask for `access: launch`, or for `access: copy` in the rule".to_owned()),
+        ),
+        Criterion::Roles => (
+            Code::RoleNotAllowed,
+            format!("no rule allows {who} a grant for every one of these service-linked roles in {target}"),
+            Some(
+                "ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`".to_owned(),
+            ),
+        ),
+        Criterion::Duration if question.request.expires_at.is_none() => (
+            Code::ExpiryRequired,
+            format!("the rules that allow {who} to share this image with {target} want the share to end"),
+            Some("give `expiresAt`".to_owned()),
+        ),
+        Criterion::Duration => (
+            Code::ExpiryNotAllowed,
+            format!("no rule allows {who} to share this image with {target} until then"),
+            Some("give an earlier `expiresAt`; the rule's `maxDuration` bounds it".to_owned()),
+        ),
+    };
+    let refusal = match (image_id, asked) {
+        (Some(image_id), Some(asked)) => pair(code, image_id, asked, message),
+        (Some(image_id), None) => image(code, image_id, message),
+        (None, _) => Refusal::new(code, message),
+    };
+    Refusal { remedy, ..refusal }
+}
+
+pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
+    image(
+        Code::ImageNotFound,
+        image_id,
+        format!("{image_id} does not exist in this Region, or this account can't see it"),
+    )
+    .remedy("images are per Region: ask the function in the Region where the image is")
+}
+
+pub(super) fn image_not_owned(image_id: &ImageId) -> Refusal {
+    image(Code::ImageNotOwned, image_id, format!("another account owns {image_id}; only the owner can share an image"))
+        .remedy("ask the owner to share it, or copy it and share the copy")
+}
+
+pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Refusal {
+    let remedy = match state {
+        ImageState::Pending => "send the request again when the image is `available`",
+        ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
+        ImageState::Available | ImageState::Other(_) => "see the image's state reason in the EC2 console",
+    };
+    let message = format!("{image_id} is {}; only an `available` image can be shared", quoted(state.as_str()));
+    let refusal = image(Code::ImageNotAvailable, image_id, message).remedy(remedy);
+    Refusal { may_pass: *state == ImageState::Pending, ..refusal }
+}
+
+pub(super) fn target_is_owner(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
+    pair(Code::TargetIsOwner, image_id, asked, format!("{} owns {image_id} and can always launch it", asked.target))
+        .remedy("leave the account out")
+}
+
+pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quota: usize) -> Refusal {
+    let message = format!("{image_id} is shared with {entries} entities; {new} more would exceed the quota of {quota}");
+    image(Code::QuotaExceeded, image_id, message).remedy(
+        "share with an organization or organizational unit, which counts as one entity, or have the quota \
+         \"AMI sharing\" raised and AMI_SHARE_ENTITY_QUOTA with it",
+    )
+}

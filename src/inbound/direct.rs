@@ -1,0 +1,26 @@
+//! Owns the direct door: a bare request document, by anybody who may invoke the function.
+
+use super::{Door, Invocation, Opened};
+use crate::{
+    domain::Requester,
+    json::Json,
+    request::{Malformed, Request},
+};
+
+pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Opened {
+    Opened {
+        door: Door::Direct,
+        request_id: invocation.request_id.to_owned(),
+        requester: Some(Requester::new("lambda:invoke".to_owned())),
+        asked: Request::parse(document, invocation.now).map_err(Into::into),
+    }
+}
+
+pub(super) fn not_json(error: &str, invocation: &Invocation<'_>) -> Opened {
+    Opened {
+        door: Door::Direct,
+        request_id: invocation.request_id.to_owned(),
+        requester: None,
+        asked: Err(Malformed::document(format!("not JSON: {error}")).into()),
+    }
+}

@@ -1,0 +1,56 @@
+//! Owns the HTTP status of an outcome and its form as an RFC 9457 problem; nothing else knows HTTP statuses of results.
+
+use serde_json::{Value, json};
+
+use super::{deciding_refusal, leading_code};
+use crate::outcome::{ErrorCode, Outcome, ResultKind};
+
+/// When a throttled caller may try again: the buckets of the EC2 API refill within seconds.
+pub(super) const RETRY_AFTER_SECONDS: &str = "5";
+
+/// The HTTP status of an outcome.
+pub(super) fn status(outcome: &Outcome) -> u16 {
+    let refused = || deciding_refusal(outcome).map(|refusal| refusal.code.status());
+    match outcome.result {
+        ResultKind::Completed | ResultKind::Planned => 200,
+        ResultKind::Refused => refused().unwrap_or(500),
+        ResultKind::Incomplete | ResultKind::Failed => match outcome.errors.first() {
+            Some(error) => error_status(error.code),
+            None => refused().unwrap_or(500),
+        },
+    }
+}
+
+fn error_status(code: ErrorCode) -> u16 {
+    match code {
+        ErrorCode::AllowlistUnavailable | ErrorCode::Throttled => 503,
+        ErrorCode::OutOfTime => 504,
+        ErrorCode::Denied
+        | ErrorCode::NotFound
+        | ErrorCode::LimitExceeded
+        | ErrorCode::Unavailable
+        | ErrorCode::Unexpected => 502,
+    }
+}
+
+/// The outcome as a problem: its fields are the extension members.
+pub(super) fn document(outcome: &Outcome, status: u16) -> Value {
+    let code = leading_code(outcome);
+    let error = outcome.errors.first().map(|error| error.message.as_str());
+    let refusal = deciding_refusal(outcome);
+    let title = match (error, refusal) {
+        (None, Some(refusal)) => refusal.code.title(),
+        (Some(_), _) | (None, None) => "The request could not be carried out",
+    };
+    let detail = error.or(refusal.map(|refusal| refusal.message.as_str())).unwrap_or_default();
+    let mut problem = json!({
+        "type": format!("urn:ami-share:problem:{code}"),
+        "title": title,
+        "status": status,
+        "detail": detail,
+    });
+    if let (Value::Object(members), Value::Object(extensions)) = (&mut problem, json!(outcome)) {
+        members.extend(extensions);
+    }
+    problem
+}

@@ -1,0 +1,265 @@
+//! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
+
+use crate::{
+    allowlist::Allowlist,
+    decide::{ImageDecision, Question},
+    domain::Target,
+    facts::{Facts, Image, LaunchPermission},
+    outcome::{
+        CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ResultKind, StepRow, StepState, TargetRow,
+        TargetState,
+    },
+    plan::Step,
+    request::Action,
+};
+
+/// One step and how far it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepResult {
+    /// The step.
+    pub step: Step,
+    /// How far it got.
+    pub state: StepState,
+    /// Why it failed.
+    pub error: Option<ErrorRow>,
+    /// Whether AWS may have done it although no answer arrived.
+    pub is_uncertain: bool,
+}
+
+/// What was decided and done for one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageResult<'a> {
+    /// The decision.
+    pub decision: ImageDecision<'a>,
+    /// The steps, in order.
+    pub steps: Vec<StepResult>,
+}
+
+/// Fills the rows of the outcome and says what became of the request.
+pub fn report(
+    outcome: &mut Outcome,
+    question: &Question<'_>,
+    facts: &Facts,
+    results: Vec<ImageResult<'_>>,
+    region: &str,
+) {
+    let request = question.request;
+    outcome.result = result(question, &results);
+    for result in results {
+        if let Some(image) = facts.images.get(result.decision.image_id)
+            && shows_image(request.action, &result.decision)
+        {
+            outcome.images.push(image_row(question, image, &result, region));
+        }
+        outcome.errors.extend(result.steps.into_iter().filter_map(|step| step.error));
+        outcome.refusals.extend(result.decision.refusals);
+        for warning in result.decision.warnings {
+            if !outcome.warnings.contains(&warning) {
+                outcome.warnings.push(warning);
+            }
+        }
+    }
+    outcome.retryable = match outcome.result {
+        ResultKind::Completed | ResultKind::Planned => false,
+        ResultKind::Refused => !outcome.refusals.is_empty() && outcome.refusals.iter().all(|refusal| refusal.may_pass),
+        ResultKind::Incomplete | ResultKind::Failed => outcome.errors.iter().any(|error| error.retryable),
+    };
+}
+
+/// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
+fn shows_image(action: Action, decision: &ImageDecision<'_>) -> bool {
+    match action {
+        Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
+        Action::Revoke | Action::Reset => decision.refusals.is_empty(),
+        Action::Audit | Action::Repair => false,
+    }
+}
+
+/// What became of the request as a whole.
+fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
+    let request = question.request;
+    let refused = results.iter().filter(|result| !result.decision.refusals.is_empty()).count();
+    if refused == results.len() && request.action.writes()
+        || results.iter().any(|result| result.decision.refuses_whole(request.action))
+    {
+        return ResultKind::Refused;
+    }
+    let steps = || results.iter().flat_map(|result| &result.steps);
+    let is_partly_refused = refused > 0 && request.action != Action::Check;
+    let is_short =
+        is_partly_refused || steps().any(|step| matches!(step.state, StepState::Failed | StepState::Skipped));
+    let is_changed = steps().any(|step| step.state == StepState::Done || step.is_uncertain);
+    match (is_short, is_changed) {
+        (true, false) if !is_partly_refused => ResultKind::Failed,
+        (true, _) => ResultKind::Incomplete,
+        (false, _) if request.dry_run && request.action.writes() => ResultKind::Planned,
+        (false, _) => ResultKind::Completed,
+    }
+}
+
+fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
+    let ImageResult { decision, steps } = result;
+    let request = question.request;
+    let is_refused = !decision.refusals.is_empty();
+    let mut targets: Vec<_> = decision
+        .targets
+        .iter()
+        .map(|(asked, rule)| {
+            let state = target_state(question, image, steps, &asked.target, is_refused);
+            TargetRow {
+                target: asked.target.clone(),
+                state,
+                expires_at: None,
+                rule: rule.map(|rule| rule.name.clone()),
+                detail: detail(state, image, &asked.target),
+            }
+        })
+        .collect();
+    if request.action == Action::List {
+        targets.extend(listed(image));
+    }
+    let permissions = match request.action {
+        Action::List | Action::Check => Some(permissions(image)),
+        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
+    };
+    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    ImageRow {
+        image_id: decision.image_id.clone(),
+        name: image.name.clone(),
+        region: region.to_owned(),
+        tags: image.tags.clone(),
+        changed: is_changed(request.action, image, steps),
+        rule: first_rule.map(|rule| rule.name.clone()),
+        steps: steps.iter().map(step_row).collect(),
+        targets,
+        keys: decision.keys.clone(),
+        permissions,
+    }
+}
+
+/// A row for everybody the image is shared with.
+fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
+    image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+        LaunchPermission::Public => None,
+        LaunchPermission::To(target) => Some(TargetRow {
+            target: target.clone(),
+            state: TargetState::Shared,
+            expires_at: None,
+            rule: None,
+            detail: None,
+        }),
+    })
+}
+
+fn step_row(result: &StepResult) -> StepRow {
+    StepRow {
+        call: result.step.call(),
+        resource: result.step.resource(),
+        add: result.step.adds().to_vec(),
+        remove: result.step.removes().to_vec(),
+        state: result.state,
+    }
+}
+
+/// Whether the steps changed (or, planned, would change) what was read before.
+fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
+    let was_unknown = image.launch_permissions.is_err();
+    steps.iter().filter(|step| matches!(step.state, StepState::Done | StepState::Planned)).any(|result| {
+        match &result.step {
+            Step::AddLaunchPermissions { targets, .. } => targets.iter().any(|target| !image.is_shared_with(target)),
+            Step::RemoveLaunchPermissions { targets, .. } => {
+                was_unknown || targets.iter().any(|target| image.is_shared_with(target))
+            }
+            Step::ResetLaunchPermissions { .. } => {
+                was_unknown || image.launch_permissions.iter().flatten().next().is_some()
+            }
+        }
+    }) && action.writes()
+}
+
+fn target_state(
+    question: &Question<'_>,
+    image: &Image,
+    steps: &[StepResult],
+    target: &Target,
+    is_refused: bool,
+) -> TargetState {
+    let was_shared = image.is_shared_with(target);
+    let as_read = if was_shared { TargetState::Shared } else { TargetState::NotShared };
+    let step =
+        steps.iter().find(|result| result.step.adds().contains(target) || result.step.removes().contains(target));
+    let has_failed = step.is_some_and(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
+    match question.request.action {
+        Action::Share if is_refused => as_read,
+        Action::Share | Action::Revoke if has_failed => TargetState::Failed,
+        Action::Share if was_shared => TargetState::AlreadyShared,
+        Action::Share => TargetState::Shared,
+        Action::Revoke => match (remaining_access(question.allowlist, image, target), was_shared) {
+            (Some(state), _) => state,
+            (None, true) => TargetState::Revoked,
+            (None, false) if image.launch_permissions.is_err() => TargetState::Revoked,
+            (None, false) => TargetState::NotShared,
+        },
+        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read,
+    }
+}
+
+/// What is left when the target's own entry is gone: EC2 reports success and access remains through the others.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/share-amis-org-ou-manage.html>
+fn remaining_access(allowlist: &Allowlist, image: &Image, target: &Target) -> Option<TargetState> {
+    let covers = image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+        LaunchPermission::Public => Some(TargetState::StillReachable),
+        LaunchPermission::To(other) if other == target => None,
+        LaunchPermission::To(other) => match allowlist.is_member(target, other) {
+            Some(true) => Some(TargetState::StillReachable),
+            Some(false) => None,
+            None => Some(TargetState::MaybeReachable),
+        },
+    });
+    covers.reduce(|one, other| if one == TargetState::StillReachable { one } else { other })
+}
+
+fn detail(state: TargetState, image: &Image, target: &Target) -> Option<String> {
+    match state {
+        TargetState::StillReachable | TargetState::MaybeReachable => {
+            let others = image.launch_permissions.iter().flatten().map(launch_row);
+            let others: Vec<_> =
+                others.filter(|row| row.kind != "account" && row.id != target.to_string()).map(|row| row.id).collect();
+            Some(format!(
+                "its own launch permission is gone; remaining entries that cover or may cover it: {}",
+                others.join(", ")
+            ))
+        }
+        TargetState::Shared
+        | TargetState::AlreadyShared
+        | TargetState::Revoked
+        | TargetState::NotShared
+        | TargetState::Failed => None,
+    }
+}
+
+/// Who has access, in an order of our own: EC2's is not stable, and answers are compared.
+fn permissions(image: &Image) -> Permissions {
+    let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
+    launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
+    let copy = image.create_volume_permissions.iter();
+    let copy = copy
+        .filter_map(|(snapshot_id, accounts)| {
+            let mut account_ids = accounts.clone().ok()?;
+            account_ids.sort_unstable();
+            Some(CopyRow { snapshot_id: snapshot_id.clone(), account_ids })
+        })
+        .collect();
+    Permissions { launch, copy }
+}
+
+fn launch_row(entry: &LaunchPermission) -> LaunchRow {
+    let (kind, id) = match entry {
+        LaunchPermission::Public => ("public", "all".to_owned()),
+        LaunchPermission::To(Target::Account(account)) => ("account", account.to_string()),
+        LaunchPermission::To(Target::Organization(arn)) => ("organization", arn.to_string()),
+        LaunchPermission::To(Target::OrganizationalUnit(arn)) => ("organizational-unit", arn.to_string()),
+    };
+    LaunchRow { kind, id }
+}

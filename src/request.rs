@@ -1,0 +1,474 @@
+//! Owns [`Request`]: what may be asked, whichever door it comes through, and how the document is read.
+
+mod fields;
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    domain::{AccountId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target, quoted},
+    json::{Fault, Json, field_pointer},
+};
+use fields::Fields;
+
+/// At most so many images in one request.
+pub const MAX_IMAGES: usize = 50;
+/// At most so many targets in one request.
+pub const MAX_TARGETS: usize = 200;
+/// At most so many image × target pairs in one request.
+pub const MAX_PAIRS: usize = 1_000;
+/// At most so many characters in a reason.
+pub const MAX_REASON: usize = 500;
+
+/// A request document that is in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// What to do.
+    pub action: Action,
+    /// The images, each once; empty only for `audit` and `repair`.
+    pub image_ids: Vec<ImageId>,
+    /// The targets, each once; empty unless the action takes targets.
+    pub targets: Vec<AskedTarget>,
+    /// What the targets shall be able to do.
+    pub access: Access,
+    /// The service-linked roles in the target accounts that need the keys too.
+    pub service_linked_roles: Vec<ServiceLinkedRole>,
+    /// When the share ends.
+    pub expires_at: Option<OffsetDateTime>,
+    /// The Regions to copy to before sharing.
+    pub regions: Vec<Region>,
+    /// Decide and plan, change nothing.
+    pub dry_run: bool,
+    /// Why, in the caller's words.
+    pub reason: Option<String>,
+}
+
+/// A target and the place in the request document that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedTarget {
+    /// The target.
+    pub target: Target,
+    /// Its JSON Pointer, such as `/accountIds/0`.
+    pub pointer: String,
+}
+
+/// The verbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Add launch permissions.
+    Share,
+    /// Remove what a share gave.
+    Revoke,
+    /// Remove every launch permission.
+    Reset,
+    /// Say who has access.
+    List,
+    /// Say whether a target has access, and whether a share would be accepted.
+    Check,
+    /// Look for drift over every owned image.
+    Audit,
+    /// Clean up what an audit attributed to this function.
+    Repair,
+}
+
+impl Action {
+    const ALL: [Self; 7] = [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair];
+
+    /// The verb as documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Revoke => "revoke",
+            Self::Reset => "reset",
+            Self::List => "list",
+            Self::Check => "check",
+            Self::Audit => "audit",
+            Self::Repair => "repair",
+        }
+    }
+
+    /// Whether the action is about given images.
+    pub fn takes_images(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => true,
+            Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action is about given targets.
+    pub fn takes_targets(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Check => true,
+            Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action may change anything.
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
+            Self::List | Self::Check | Self::Audit => false,
+        }
+    }
+
+    /// Whether the action asks for a share, or what one would meet.
+    pub fn is_about_sharing(self) -> bool {
+        match self {
+            Self::Share | Self::Check => true,
+            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(|action| format!("`{action}`")).join(", ");
+            format!("{} is not an action: {known}", quoted(text))
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a target shall be able to do with the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Launch instances: the launch permission alone.
+    #[default]
+    Launch,
+    /// Also copy the image: create volume permission on every backing snapshot.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+    Copy,
+}
+
+impl FromStr for Access {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "launch" => Ok(Self::Launch),
+            "copy" => Ok(Self::Copy),
+            _ => Err(format!("{} is not `launch` or `copy`", quoted(text))),
+        }
+    }
+}
+
+/// A request document that is not in order: every fault, and what could be understood all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The action, where it was readable.
+    pub action: Option<Action>,
+    /// Every fault; never empty.
+    pub faults: Vec<Fault>,
+}
+
+impl Malformed {
+    /// One fault of the document as a whole.
+    pub fn document(message: impl Into<String>) -> Self {
+        Self { action: None, faults: vec![Fault::new("", message)] }
+    }
+}
+
+impl Request {
+    /// Reads a request document and names every fault in it. `now` bounds `expiresAt`.
+    pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
+        let Some(fields) = document.as_object() else {
+            let message = format!("a request is a JSON object, this is {}", document.kind());
+            return Err(Malformed::document(message));
+        };
+        let mut fields = Fields::new(fields);
+
+        fields.choice(
+            "version",
+            |text| if text == "1" { Ok(()) } else { Err("this function speaks version `1`".into()) },
+        );
+        let action = fields.choice("action", str::parse::<Action>);
+        if action.is_none() && !fields.has("action") {
+            fields.fault("/action", "missing");
+        }
+        let image_ids = fields.ids::<ImageId>("imageIds");
+        let accounts = fields.ids::<AccountId>("accountIds");
+        let organizations = fields.ids::<OrganizationArn>("organizationArns");
+        let units = fields.ids::<OrganizationalUnitArn>("organizationalUnitArns");
+        let access = fields.choice("access", str::parse::<Access>).unwrap_or_default();
+        let service_linked_roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles");
+        let expires_at = fields.choice("expiresAt", |text| expiry(text, now));
+        let regions = fields.ids::<Region>("regions");
+        let dry_run = fields.boolean("dryRun").unwrap_or(false);
+        let reason = fields.choice("reason", reason);
+        fields.refuse_the_rest();
+
+        let targets: Vec<_> = asked("accountIds", &accounts, |id| Target::Account(*id))
+            .chain(asked("organizationArns", &organizations, |arn| Target::Organization(arn.clone())))
+            .chain(asked("organizationalUnitArns", &units, |arn| Target::OrganizationalUnit(arn.clone())))
+            .collect();
+        if let Some(action) = action {
+            check_shape(&mut fields, action, image_ids.len(), targets.len());
+        }
+
+        let request = |action| Self {
+            action,
+            image_ids: image_ids.into_iter().map(|(_, id)| id).collect(),
+            targets,
+            access,
+            service_linked_roles: service_linked_roles.into_iter().map(|(_, role)| role).collect(),
+            expires_at,
+            regions: regions.into_iter().map(|(_, region)| region).collect(),
+            dry_run,
+            reason,
+        };
+        match action {
+            Some(known) if fields.faults.is_empty() => Ok(request(known)),
+            Some(_) | None => Err(Malformed { action, faults: fields.faults }),
+        }
+    }
+}
+
+/// What an action must have, may not have, and how much of it.
+fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: usize) {
+    const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
+    if action.takes_images() {
+        if !fields.has("imageIds") {
+            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image"));
+        } else if images > MAX_IMAGES {
+            fields.fault("/imageIds", format!("{images} images; at most {MAX_IMAGES} go into one request"));
+        }
+    } else if fields.has("imageIds") {
+        fields.fault("/imageIds", format!("`{action}` takes no images"));
+    }
+    if action.takes_targets() {
+        if !TARGET_FIELDS.iter().any(|name| fields.has(name)) {
+            fields.fault(
+                "/accountIds",
+                format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`"),
+            );
+        }
+        if targets > MAX_TARGETS {
+            fields.fault("", format!("{targets} targets; at most {MAX_TARGETS} go into one request"));
+        }
+        let pairs = images.saturating_mul(targets);
+        if pairs > MAX_PAIRS {
+            fields.fault("", format!("{pairs} image × target pairs; at most {MAX_PAIRS} go into one request"));
+        }
+    } else {
+        for name in TARGET_FIELDS.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+            fields.fault(field_pointer(name), format!("`{action}` takes no targets"));
+        }
+    }
+    // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
+    let meaningless: &[&str] = match action {
+        Action::Share | Action::Check => &[],
+        Action::Revoke => &["expiresAt"],
+        Action::Reset | Action::List | Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt"],
+    };
+    for name in meaningless.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+        fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
+    }
+}
+
+fn asked<'a, T>(
+    field: &'a str,
+    ids: &'a [(usize, T)],
+    target: impl Fn(&T) -> Target + 'a,
+) -> impl Iterator<Item = AskedTarget> + 'a {
+    ids.iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
+}
+
+fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
+    let end = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text)))?;
+    let ahead = end - now;
+    if ahead < Duration::minutes(5) || ahead > Duration::days(3653) {
+        return Err(format!("{} is not between 5 minutes and 10 years ahead", quoted(text)));
+    }
+    Ok(end)
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    if text.chars().count() > MAX_REASON {
+        return Err(format!("longer than {MAX_REASON} characters"));
+    }
+    if text.chars().any(is_forging) {
+        return Err("has control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Characters that could forge a line or its reading order in a log: the control characters, the
+/// line and paragraph separators, and the bidirectional overrides (Unicode TR 36 §2.5).
+fn is_forging(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
+
+    fn parse(text: &str) -> Result<Request, Malformed> {
+        Request::parse(&Json::parse(text).unwrap(), NOW)
+    }
+
+    /// Checks which places are faulty, and that each message holds the words beside it.
+    #[track_caller]
+    fn faults(text: &str, expect: &[(&str, &str)]) {
+        let faults = parse(text).unwrap_err().faults;
+        let places: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(places, expect.iter().map(|(place, _)| *place).collect::<Vec<_>>(), "{faults:#?}");
+        for (fault, (_, words)) in faults.iter().zip(expect) {
+            assert!(fault.message.contains(words), "{fault:?} should say {words:?}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_share_has_launch_access_and_is_no_dry_run() {
+        let request = parse(r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["000011112222"]}"#).unwrap();
+        assert_eq!(request.action, Action::Share);
+        assert_eq!(request.access, Access::Launch);
+        assert!(!request.dry_run);
+        assert_eq!(request.targets.len(), 1);
+        assert_eq!(request.targets[0].pointer, "/accountIds/0");
+        assert_eq!(request.targets[0].target.to_string(), "000011112222");
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let request = parse(
+            r#"{"version":"1","action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],
+                "organizationArns":["arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5"],
+                "organizationalUnitArns":["arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111"],
+                "access":"copy","serviceLinkedRoles":["autoscaling","autoscaling:blue","spot"],
+                "expiresAt":"2026-11-22T14:00:00+01:00","regions":["eu-west-1"],"dryRun":true,"reason":"for the launch ☂"}"#,
+        )
+        .unwrap();
+        assert_eq!(request.targets.len(), 3);
+        assert_eq!(request.access, Access::Copy);
+        assert_eq!(request.service_linked_roles.len(), 3);
+        assert_eq!(request.expires_at, Some(time::macros::datetime!(2026-11-22 13:00 UTC)));
+        assert!(request.dry_run);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        faults(
+            r#"{"version":1,"action":"publish","imageIds":["ami-1A2B3C4D",7],"accountIds":[111122223333,"all"],"dryrun":true,"dryRun":"yes","reason":3}"#,
+            &[
+                ("/version", "a number where a string"),
+                ("/action", "is not an action"),
+                ("/imageIds/0", "lower-case"),
+                ("/imageIds/1", "quotes"),
+                ("/accountIds/0", "leading zeros"),
+                ("/accountIds/1", "twelve digits"),
+                ("/dryRun", "`true` or `false`"),
+                ("/reason", "a string belongs"),
+                ("/dryrun", "did you mean `dryRun`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_request_is_an_object() {
+        for text in ["null", "[]", "\"share\"", "1"] {
+            faults(text, &[("", "a JSON object")]);
+        }
+        faults("{}", &[("/action", "missing")]);
+    }
+
+    #[test]
+    fn repeated_fields_and_items_are_faults() {
+        faults(
+            r#"{"action":"list","imageIds":["ami-1a2b3c4d","ami-1a2b3c4d"],"dryRun":true,"dryRun":false}"#,
+            &[("/imageIds/1", "second time"), ("/dryRun", "more than once")],
+        );
+    }
+
+    #[test]
+    fn what_an_action_needs_and_does_not_take() {
+        faults(r#"{"action":"share","imageIds":["ami-1a2b3c4d"]}"#, &[("/accountIds", "needs")]);
+        faults(r#"{"action":"share","accountIds":["111122223333"]}"#, &[("/imageIds", "missing")]);
+        faults(
+            r#"{"action":"reset","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"]}"#,
+            &[("/accountIds", "takes no targets")],
+        );
+        faults(r#"{"action":"audit","imageIds":["ami-1a2b3c4d"]}"#, &[("/imageIds", "takes no images")]);
+        faults(
+            r#"{"action":"revoke","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"expiresAt":"2027-01-01T00:00:00Z"}"#,
+            &[("/expiresAt", "no meaning")],
+        );
+        faults(
+            r#"{"action":"share","imageIds":[],"accountIds":[]}"#,
+            &[("/imageIds", "empty"), ("/accountIds", "empty")],
+        );
+        assert!(parse(r#"{"action":"audit"}"#).is_ok());
+    }
+
+    #[test]
+    fn bare_organization_ids_are_refused_with_advice() {
+        faults(
+            r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"organizationArns":["o-a1b2c3d4e5"],"organizationalUnitArns":["ou-ab12-11111111"]}"#,
+            &[("/organizationArns/0", "whole ARN"), ("/organizationalUnitArns/0", "whole ARN")],
+        );
+    }
+
+    fn many(images: usize, accounts: usize) -> String {
+        let images: Vec<_> = (0..images).map(|n| format!("ami-{n:08x}")).collect();
+        let accounts: Vec<_> = (0..accounts).map(|n| format!("{n:012}")).collect();
+        serde_json::json!({"action": "share", "imageIds": images, "accountIds": accounts}).to_string()
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        assert!(parse(&many(50, 20)).is_ok());
+        assert!(parse(&many(5, 200)).is_ok());
+        faults(&many(51, 1), &[("/imageIds", "51 images")]);
+        faults(&many(1, 201), &[("", "201 targets")]);
+        faults(&many(50, 21), &[("", "1050 image × target pairs")]);
+    }
+
+    fn with(field: &str, value: serde_json::Value) -> String {
+        let mut document =
+            serde_json::json!({"action": "share", "imageIds": ["ami-1a2b3c4d"], "accountIds": ["111122223333"]});
+        document[field] = value;
+        document.to_string()
+    }
+
+    #[test]
+    fn an_end_is_five_minutes_to_ten_years_ahead() {
+        for right in ["2026-11-22T12:05:00Z", "2036-11-21T12:00:00Z"] {
+            assert!(parse(&with("expiresAt", right.into())).is_ok(), "{right}");
+        }
+        for wrong in [
+            "2026-11-22T12:04:59Z",
+            "2020-01-01T00:00:00Z",
+            "2037-01-01T00:00:00Z",
+            "tomorrow",
+            "2027-01-01",
+            "2027-01-01T00:00:00",
+            "",
+        ] {
+            faults(&with("expiresAt", wrong.into()), &[("/expiresAt", "")]);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_short_and_cannot_forge_a_log_line() {
+        assert!(parse(&with("reason", "é".repeat(500).into())).is_ok());
+        faults(&with("reason", "x".repeat(501).into()), &[("/reason", "longer than 500")]);
+        for wrong in ["a\nb", "a\u{7f}b", "a\u{85}b", "a\u{2028}b", "a\u{202e}b"] {
+            faults(&with("reason", wrong.into()), &[("/reason", "control characters")]);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Owns the whole story of a request: open the event, admit, observe, decide, plan, carry out, answer.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    allowlist::{Allowlist, source::Source},
+    aws::Aws,
+    carry_out::carry_out,
+    decide::{self, Question},
+    domain::{AccountId, Requester},
+    inbound::{self, Door, Event, Invocation, InvocationError, Opened},
+    observe::observe,
+    outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
+    plan::plan,
+    report,
+    request::Request,
+};
+
+/// API Gateway gives up after 29 seconds: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+const HTTP_BUDGET: Duration = Duration::from_secs(25);
+
+/// So much of the invocation's time is kept back for answering.
+const ANSWER_TIME: Duration = Duration::from_millis(1_000);
+
+/// What lives as long as the process.
+#[derive(Debug)]
+pub struct Service {
+    /// The AWS clients.
+    pub aws: Aws,
+    /// Where the allowlist comes from.
+    pub allowlist: Source,
+    /// How many entities one image may be shared with.
+    pub entity_quota: usize,
+}
+
+/// What the Lambda runtime and the clock say of one invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Lambda's id of the invocation.
+    pub request_id: &'a str,
+    /// The ARN the function was invoked by; its account is the function's own.
+    pub function_arn: &'a str,
+    /// How much time the invocation has left.
+    pub time_left: Duration,
+    /// Now.
+    pub now: OffsetDateTime,
+}
+
+impl Service {
+    /// Answers one event.
+    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
+        let Opened { door, request_id, requester, asked } =
+            inbound::open(event, &Invocation { request_id: context.request_id, now: context.now });
+        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
+        let outcome = match (asked, requester) {
+            (Ok(request), Some(requester)) => self.answer(&request, &requester, door, context, outcome).await,
+            (Ok(_), None) => failed(outcome, not_identified()),
+            (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
+        };
+        log(&outcome, door);
+        inbound::reply(door, &outcome)
+    }
+
+    async fn answer(
+        &self,
+        request: &Request,
+        requester: &Requester,
+        door: Door,
+        context: &Context<'_>,
+        outcome: Outcome,
+    ) -> Outcome {
+        let mut outcome = Outcome {
+            action: Some(request.action),
+            dry_run: request.dry_run,
+            reason: request.reason.clone(),
+            ..outcome
+        };
+        let deadline = deadline(door, context.time_left);
+        let allowlist = match self.allowlist.current(context.now) {
+            Ok(allowlist) => allowlist,
+            Err(error) => return failed(outcome, error),
+        };
+        let account = match own_account(context.function_arn) {
+            Ok(account) => account,
+            Err(error) => return failed(outcome, error),
+        };
+        let question = self.question(request, requester, &allowlist, account, context.now);
+
+        let strangers = decide::admit(&question);
+        if !strangers.is_empty() {
+            return Outcome { result: ResultKind::Refused, refusals: strangers, ..outcome };
+        }
+        let facts = match timeout_at(deadline, observe(&self.aws, &question)).await {
+            Ok(Ok(facts)) => facts,
+            Ok(Err(error)) => return failed(outcome, error),
+            Err(_) => return failed(outcome, out_of_time()),
+        };
+        let plans = decide::decide(&question, &facts);
+        let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
+        let plans: Vec<_> = plans
+            .into_iter()
+            .map(|decision| {
+                let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
+                let steps = image.map(|image| plan(request, &decision, image)).unwrap_or_default();
+                (decision, steps)
+            })
+            .collect();
+        for step in plans.iter().flat_map(|(_, steps)| steps) {
+            tracing::info!(
+                request.id = outcome.request_id,
+                plan.call = step.call(),
+                plan.resource = step.resource(),
+                plan.add = ?step.adds().iter().map(ToString::to_string).collect::<Vec<_>>(),
+                plan.remove = ?step.removes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+                dry_run = request.dry_run,
+                "planned {} on {}",
+                step.call(),
+                step.resource()
+            );
+        }
+        let results = carry_out(&self.aws, plans, request.dry_run, deadline).await;
+        report::report(&mut outcome, &question, &facts, results, self.aws.region());
+        outcome
+    }
+
+    fn question<'a>(
+        &self,
+        request: &'a Request,
+        requester: &'a Requester,
+        allowlist: &'a Allowlist,
+        account: AccountId,
+        now: OffsetDateTime,
+    ) -> Question<'a> {
+        Question { request, requester, allowlist, account, entity_quota: self.entity_quota, now }
+    }
+}
+
+fn deadline(door: Door, time_left: Duration) -> Instant {
+    let budget = time_left.saturating_sub(ANSWER_TIME);
+    let budget = match door {
+        Door::Http { .. } => budget.min(HTTP_BUDGET),
+        Door::Direct | Door::EventBridge => budget,
+    };
+    // A deadline too far for the clock is as good as none.
+    Instant::now().checked_add(budget.min(Duration::from_secs(900))).unwrap_or_else(Instant::now)
+}
+
+/// The account of `arn:aws:lambda:<region>:<account>:function:<name>`.
+fn own_account(function_arn: &str) -> Result<AccountId, ErrorRow> {
+    let account = function_arn.split(':').nth(4).and_then(|account| account.parse().ok());
+    account.ok_or_else(|| {
+        let message = "the runtime did not say which account the function runs in, so ownership can't be told";
+        error(ErrorCode::Unexpected, message, false)
+    })
+}
+
+fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
+    ErrorRow { code, call: None, resource: None, message: message.to_owned(), retryable }
+}
+
+fn not_identified() -> ErrorRow {
+    error(ErrorCode::Unexpected, "nobody asked", false)
+}
+
+fn out_of_time() -> ErrorRow {
+    error(ErrorCode::OutOfTime, "the invocation's time ran out before everything was read; nothing was changed", true)
+}
+
+fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
+    Outcome { result: ResultKind::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
+}
+
+/// One line per request: who asked what, why, and what became of it.
+fn log(outcome: &Outcome, door: Door) {
+    let codes: Vec<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
+    let errors: Vec<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
+    let images: Vec<_> = outcome.images.iter().map(|image| image.image_id.as_str()).collect();
+    let action = outcome.action.map_or("", |action| action.as_str());
+    let requester = outcome.requester.as_ref().map_or("", Requester::as_str);
+    tracing::info!(
+        request.id = outcome.request_id,
+        request.door = door.as_str(),
+        request.action = action,
+        request.requester = requester,
+        request.reason = outcome.reason.as_deref().unwrap_or_default(),
+        request.dry_run = outcome.dry_run,
+        outcome.result = outcome.result.as_str(),
+        outcome.images = ?images,
+        outcome.refusals = ?codes,
+        outcome.errors = ?errors,
+        "{action} by {requester}: {}",
+        outcome.result.as_str()
+    );
+}

@@ -1,0 +1,66 @@
+//! Every file of `events/` through the door it belongs to: who asks what, or why it is no question.
+//!
+//! The same files serve the documentation, so each must be read here, and each summary is reviewed by hand.
+
+use std::{fmt::Write, path::Path};
+
+use ami_share::inbound::{Door, Event, Invocation, Opened, TurnedAway, open};
+
+const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
+
+fn summary(text: &str) -> String {
+    let event: Event = serde_json::from_str(text).unwrap();
+    let Opened { door, requester, asked, request_id: _ } =
+        open(&event, &Invocation { request_id: "lambda-id", now: NOW });
+    let mut summary = match door {
+        Door::Http { allow: Some(allow) } => format!("http (allow: {allow})"),
+        Door::Http { allow: None } | Door::Direct | Door::EventBridge => door.as_str().to_owned(),
+    };
+    let who = requester.as_ref().map_or("nobody", |requester| requester.as_str());
+    write!(summary, ", {who}").unwrap();
+    match asked {
+        Ok(request) => {
+            write!(summary, "\n  {} {} image(s)", request.action, request.image_ids.len()).unwrap();
+            for asked in &request.targets {
+                write!(summary, ", {} at {}", asked.target, asked.pointer).unwrap();
+            }
+            if request.dry_run {
+                summary.push_str(", dry run");
+            }
+        }
+        Err(TurnedAway { action, refusals }) => {
+            write!(summary, ", action {}", action.map_or("unknown", |action| action.as_str())).unwrap();
+            for refusal in refusals {
+                let place = refusal.pointer.map(|pointer| format!(" at {pointer:?}")).unwrap_or_default();
+                write!(summary, "\n  {}{place}: {}", refusal.code, refusal.message).unwrap();
+            }
+        }
+    }
+    summary
+}
+
+#[test]
+fn every_event_is_understood_as_written_down() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() > 60, "the folder has lost files");
+    let mut all = String::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        writeln!(all, "{}: {}", path.file_stem().unwrap().display(), summary(&text)).unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn bytes_that_are_not_json_are_a_malformed_request() {
+    for bytes in [&b""[..], b"{", b"\xff\xfe", b"action=share", b"{\"action\":"] {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let event: Event = serde::Deserialize::deserialize(&mut reader).unwrap();
+        let opened = open(&event, &Invocation { request_id: "lambda-id", now: NOW });
+        let refusals = opened.asked.unwrap_err().refusals;
+        assert_eq!(refusals.len(), 1);
+        assert!(refusals[0].message.starts_with("not JSON"), "{}", refusals[0].message);
+    }
+}

@@ -1,0 +1,55 @@
+"""Lambda functions: an environment for processes of this machine instead of Amazon Linux, and retried events."""
+
+import io
+import json
+import os
+import re
+import ssl
+import tempfile
+import zipfile
+
+from ministack.services import eventbridge, lambda_svc
+
+_env = lambda_svc._provided_worker_env
+
+
+def install():
+    lambda_svc._provided_worker_env = environment
+    eventbridge._dispatch_to_lambda = invoke_for_a_rule
+
+
+def invoke_for_a_rule(arn, payload):
+    """EventBridge invokes functions asynchronously: retries and the on-failure destination are Lambda's (Lambda
+    Developer Guide, "Invoking a Lambda function asynchronously"). The pauses are seconds here, not minutes."""
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), json.loads(payload))
+
+
+def environment(config, code_dir, port):
+    """The variables Lambda sets (Lambda Developer Guide, "Defined runtime environment variables") and the function's own.
+
+    Layers are extracted into /opt ("Packaging your layer content"), and certificates are where Amazon Linux has them. A
+    process of this machine has neither, so values that name these places name where the same thing is here.
+    """
+    given = config.get("Environment", {}).get("Variables", {})
+    env = {name: value for name, value in _env(config, code_dir, port).items()
+           if name.startswith("AWS_") or name in ("PATH", "LANG", "LAMBDA_TASK_ROOT", "TMPDIR", "_HANDLER")}
+    # "Configuring JSON and plain text log formats": how the runtime learns of the function's LoggingConfig.
+    logging = config.get("LoggingConfig", {})
+    env.update({"AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
+                "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{config['FunctionName']}")})
+    if "ApplicationLogLevel" in logging:
+        env["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
+    layers = layers_dir(config)
+    env.update({name: re.sub(r"(^|:)/opt/", rf"\1{layers}/", value) for name, value in given.items()})
+    if not os.path.exists(env.get("SSL_CERT_FILE", "/")):
+        env["SSL_CERT_FILE"] = ssl.get_default_verify_paths().cafile or env["SSL_CERT_FILE"]
+    return env
+
+
+def layers_dir(config):
+    target = tempfile.mkdtemp(prefix="opt-")
+    for layer in config.get("Layers") or []:
+        with zipfile.ZipFile(io.BytesIO(lambda_svc._resolve_layer_zip(layer))) as contents:
+            contents.extractall(target)
+    return target

@@ -1,0 +1,137 @@
+"""The template, deployed to the local AWS: what its role may do, who may invoke the function, what its parts say."""
+
+import json
+import os
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from local_aws.client import LocalAws
+from local_aws.deploy import deploy
+
+TARGET = "111122223333"
+
+
+def setUpModule():
+    global aws, stack
+    aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
+    with tempfile.TemporaryDirectory() as folder:
+        nothing = Path(folder) / "nothing"  # a function that can only fail
+        nothing.write_text("")
+        stack = deploy(aws, nothing, nothing)
+
+
+class Role(unittest.TestCase):
+    """Every statement of the function's role, in a role that a test may assume."""
+
+    @classmethod
+    def setUpClass(cls):
+        iam, sts = aws.client("iam"), aws.client("sts")
+        name = aws.client("lambda").get_function_configuration(FunctionName=stack["FunctionArn"])["Role"].rpartition("/")[2]
+        trust = {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}]}
+        made = iam.create_role(RoleName="like-the-function", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            iam.put_role_policy(RoleName="like-the-function", PolicyName=policy, PolicyDocument=json.dumps(document))
+        session = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
+        credentials = {"aws_access_key_id": session["AccessKeyId"], "aws_session_token": session["SessionToken"],
+                       "aws_secret_access_key": session["SecretAccessKey"]}
+        cls.ec2, cls.kms = aws.client("ec2", **credentials), aws.client("kms", **credentials)
+        seeded = aws.seed(keys=[{"ref": "k"}], snapshots=[{"ref": "s", "key": "k"}],
+                          images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
+                                  {"account": TARGET, "launchPermissions": [aws.account]}])
+        [cls.image, cls.foreign] = [image["imageId"] for image in seeded["images"]]
+        cls.snapshot, cls.key = seeded["snapshots"][0]["snapshotId"], seeded["keys"][0]["arn"]
+
+    def denied(self, call, **kwargs):
+        with self.assertRaises(ClientError) as caught:
+            call(**kwargs)
+        self.assertIn(caught.exception.response["Error"]["Code"], ("UnauthorizedOperation", "AccessDeniedException"))
+
+    def test_it_may_do_what_sharing_takes(self):
+        add = {"Add": [{"UserId": TARGET}]}
+        self.assertEqual(len(self.ec2.describe_images(ImageIds=[self.image])["Images"]), 1)
+        self.assertEqual(len(self.ec2.describe_snapshots(SnapshotIds=[self.snapshot])["Snapshots"]), 1)
+        self.ec2.modify_image_attribute(ImageId=self.image, LaunchPermission=add)
+        told = self.ec2.describe_image_attribute(ImageId=self.image, Attribute="launchPermission")
+        self.assertEqual(told["LaunchPermissions"], [{"UserId": TARGET}])
+        self.ec2.reset_image_attribute(ImageId=self.image, Attribute="launchPermission")
+        self.assertEqual(self.kms.describe_key(KeyId=self.key)["KeyMetadata"]["Arn"], self.key)
+        self.kms.get_key_policy(KeyId=self.key)
+        self.assertEqual(self.kms.list_grants(KeyId=self.key)["Grants"], [])
+
+    def test_it_may_not_change_anything_else_of_an_image(self):
+        image = {"ImageId": self.image}
+        self.denied(self.ec2.modify_image_attribute, Description={"Value": "x"}, **image)
+        self.denied(self.ec2.modify_image_attribute, ImdsSupport={"Value": "v2.0"}, **image)
+        self.denied(self.ec2.disable_image, **image)
+        self.denied(self.ec2.deregister_image, **image)
+        self.denied(self.ec2.create_tags, Resources=[self.image], Tags=[{"Key": "Tier", "Value": "gold"}])
+
+    def test_it_may_not_touch_other_accounts_images(self):
+        self.denied(self.ec2.modify_image_attribute, ImageId=self.foreign, LaunchPermission={"Add": [{"UserId": TARGET}]})
+        self.denied(self.ec2.describe_image_attribute, ImageId=self.foreign, Attribute="launchPermission")
+
+    def test_it_may_not_open_keys_snapshots_or_the_account(self):
+        grantee = f"arn:aws:iam::{TARGET}:root"
+        self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt"])
+        self.denied(self.kms.put_key_policy, KeyId=self.key, Policy="{}")
+        self.denied(self.ec2.modify_snapshot_attribute, SnapshotId=self.snapshot,
+                    CreateVolumePermission={"Add": [{"UserId": TARGET}]})
+        self.denied(self.ec2.disable_image_block_public_access)
+
+
+class Stack(unittest.TestCase):
+    def test_only_the_two_doors_may_invoke_the_function(self):
+        policy = json.loads(aws.client("lambda").get_policy(FunctionName=stack["FunctionArn"])["Policy"])
+        allowed = sorted((s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"].partition("/")[2])
+                         for s in policy["Statement"])
+        rules = [r for r in allowed if r[0] == "events.amazonaws.com"]
+        self.assertEqual([r for r in allowed if r not in rules], [
+            ("apigateway.amazonaws.com", "*/DELETE/images/*/shares/*"),
+            ("apigateway.amazonaws.com", "*/GET/images/*/shares"),
+            ("apigateway.amazonaws.com", "*/GET/images/*/shares/*"),
+            ("apigateway.amazonaws.com", "*/POST/images/*/shares"),
+            ("apigateway.amazonaws.com", "*/POST/requests"),
+        ])
+        self.assertEqual(len(rules), 1)
+        self.assertTrue(rules[0][1].startswith("ami-share/"), rules)
+
+    def test_every_method_asks_for_a_signature(self):
+        api = aws.client("apigateway")
+        [one] = [a for a in api.get_rest_apis()["items"] if a["id"] in stack["ApiUrl"]]
+        methods = {f"{name} {resource['path']}": api.get_method(
+                       restApiId=one["id"], resourceId=resource["id"], httpMethod=name)["authorizationType"]
+                   for resource in api.get_resources(restApiId=one["id"])["items"]
+                   for name in resource.get("resourceMethods", {})}
+        self.assertEqual(methods, dict.fromkeys((
+            "POST /requests", "GET /images/{imageId}/shares", "POST /images/{imageId}/shares",
+            "GET /images/{imageId}/shares/{target}", "DELETE /images/{imageId}/shares/{target}"), "AWS_IAM"))
+
+    def test_a_request_that_fails_is_kept(self):
+        detail = {"action": "list", "imageIds": ["ami-00000000"]}
+        aws.client("events").put_events(Entries=[{"EventBusName": stack["BusName"], "Source": "test",
+                                                  "DetailType": "AMI Share Request", "Detail": json.dumps(detail)}])
+        sqs, deadline, found = aws.client("sqs"), time.monotonic() + 30, []
+        while not found and time.monotonic() < deadline:
+            found = sqs.receive_message(QueueUrl=stack["FailedRequestsUrl"], WaitTimeSeconds=2).get("Messages", [])
+        self.assertEqual([json.loads(m["Body"])["requestPayload"]["detail"] for m in found], [detail])
+
+    def test_failures_are_kept_encrypted(self):
+        sqs = aws.client("sqs")
+        for name in ("FailedRequestsUrl", "UndeliveredEventsUrl"):
+            with self.subTest(name):
+                told = sqs.get_queue_attributes(QueueUrl=stack[name], AttributeNames=["All"])["Attributes"]
+                self.assertEqual((told["SqsManagedSseEnabled"], told["MessageRetentionPeriod"]), ("true", "1209600"))
+        config = aws.client("lambda").get_function_event_invoke_config(
+            FunctionName=stack["FunctionArn"], Qualifier="$LATEST")
+        failed = config["DestinationConfig"]["OnFailure"]["Destination"]
+        self.assertEqual(failed.rpartition(":")[2], stack["FailedRequestsUrl"].rpartition("/")[2])
+
+
+if __name__ == "__main__":
+    unittest.main()
