@@ -1,10 +1,11 @@
 //! Owns one condition of a statement: how it is read, and what is known of whether it holds.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
+
+use crate::json::Json;
 
 use super::{
     context::{Fact, Form, Key, Unknown, Value},
-    json::Node,
     operand::{Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
     principal::clip,
@@ -58,7 +59,7 @@ enum Test {
 
 /// Reads what stands under one operator for one key. Never fails: what cannot be read is a
 /// condition of which nothing is known, and a remark.
-pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, remarks: &mut Vec<String>) -> Condition {
+pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, remarks: &mut Vec<String>) -> Condition {
     let (set, name) = match operator.split_once(':') {
         Some(("ForAllValues", name)) => (SetOperator::ForAllValues, name),
         Some(("ForAnyValue", name)) => (SetOperator::ForAnyValue, name),
@@ -66,7 +67,7 @@ pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, r
         Some(_) | None => (SetOperator::None, operator),
     };
     let (name, if_exists) = name.strip_suffix("IfExists").map_or((name, false), |name| (name, true));
-    let scalars: Option<Vec<&str>> = values.items().iter().map(Node::as_scalar).collect();
+    let scalars: Option<Vec<Cow<'_, str>>> = values.items().iter().map(Json::as_scalar).collect();
     let test = scalars
         .filter(|scalars| !scalars.is_empty())
         .and_then(|scalars| read_test(name, &scalars, variables))
@@ -81,7 +82,8 @@ pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, r
         ));
     }
     let (negated, test) = test.unwrap_or((false, Test::Unreadable));
-    let shown = values.items().iter().take(3).map(|value| value.as_scalar().map_or("…".to_owned(), clip));
+    let shown =
+        values.items().iter().take(3).map(|value| value.as_scalar().map_or("…".to_owned(), |text| clip(&text)));
     let mut shown = shown.collect::<Vec<_>>().join(", ");
     if values.items().len() > 3 {
         shown.push_str(", …");
@@ -96,7 +98,7 @@ pub(super) fn unreadable(operator: &str) -> Condition {
     Condition { operator, key, shown: String::new(), set, if_exists: false, negated: false, test: Test::Unreadable }
 }
 
-fn read_test(name: &str, scalars: &[&str], variables: bool) -> Option<(bool, Test)> {
+fn read_test(name: &str, scalars: &[Cow<'_, str>], variables: bool) -> Option<(bool, Test)> {
     let templates = || scalars.iter().map(|text| Template::new(text, variables)).collect::<Vec<_>>();
     let numbers = || scalars.iter().map(|text| Number::parse(text)).collect::<Option<Vec<_>>>();
     let dates = || scalars.iter().map(|text| parse_date(text)).collect::<Option<Vec<_>>>();

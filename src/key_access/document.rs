@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::json::Json;
+
 use super::{
-    json::Node,
     principal::clip,
     statement::{Statement, Version},
 };
@@ -57,8 +58,8 @@ impl Policy {
     }
 
     /// Reads a policy that is part of a larger document; its own length is not known then.
-    pub(super) fn from_node(node: &Node) -> Result<Self, PolicyError> {
-        let Node::Map(elements) = node else {
+    pub(super) fn from_node(node: &Json) -> Result<Self, PolicyError> {
+        let Json::Object(elements) = node else {
             return Err(PolicyError("the key policy is not a JSON object".to_owned()));
         };
         let (mut version, mut statements) = (None, None);
@@ -79,7 +80,7 @@ impl Policy {
         }
         // Without a version the older language applies, which has no variables:
         // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>
-        let version = match version.map(Node::as_text) {
+        let version = match version.map(Json::as_str) {
             None | Some(Some("2008-10-17")) => Version::WithoutVariables,
             Some(Some("2012-10-17")) => Version::WithVariables,
             Some(_) => {
@@ -90,8 +91,8 @@ impl Policy {
             }
         };
         let statements = match statements {
-            Some(Node::List(statements)) => statements.as_slice(),
-            Some(statement @ Node::Map(_)) => std::slice::from_ref(statement),
+            Some(Json::Array(statements)) => statements.as_slice(),
+            Some(statement @ Json::Object(_)) => std::slice::from_ref(statement),
             Some(_) => return Err(PolicyError("the key policy's `Statement` is no list of statements".to_owned())),
             None => return Err(PolicyError("the key policy has no `Statement`".to_owned())),
         };

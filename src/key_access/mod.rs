@@ -20,7 +20,6 @@ mod document;
 mod evaluate;
 mod explain;
 mod grants;
-mod json;
 mod judge;
 mod operand;
 mod pattern;

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::domain::{AccountId, Arn};
+use crate::{
+    domain::{AccountId, Arn},
+    json::Json,
+};
 
 use super::{
     caller::{Caller, Identity},
     context::Unknown,
-    json::Node,
     truth::Truth,
 };
 
@@ -52,11 +54,11 @@ pub(super) enum Named {
 
 impl Principals {
     /// Reads the element; remarks say which names cover nobody. `Err` says what cannot be read.
-    pub(super) fn parse(element: &Node, remarks: &mut Vec<String>) -> Result<Self, String> {
-        if element.as_text() == Some("*") {
+    pub(super) fn parse(element: &Json, remarks: &mut Vec<String>) -> Result<Self, String> {
+        if element.as_str() == Some("*") {
             return Ok(Self { named: vec![Named::Everyone] });
         }
-        let Node::Map(kinds) = element else {
+        let Json::Object(kinds) = element else {
             return Err("the principal is neither \"*\" nor an object".to_owned());
         };
         let mut named = Vec::new();
@@ -74,7 +76,7 @@ impl Principals {
             };
             seen.push(kind);
             for name in names.items() {
-                let name = name.as_text().ok_or_else(|| format!("a principal under `{kind}` is not a string"))?;
+                let name = name.as_str().ok_or_else(|| format!("a principal under `{kind}` is not a string"))?;
                 named.push(read(name, remarks));
             }
         }

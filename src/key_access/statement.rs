@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::json::Json;
+
 use super::{
     condition::{self, Condition},
     document::Remark,
-    json::Node,
     pattern::{Token, tokens},
     principal::{Principals, clip},
     template::Template,
@@ -65,21 +66,21 @@ pub(super) enum Version {
 /// The elements of a statement as they stand in the document, each at most once.
 #[derive(Default)]
 struct Fields<'a> {
-    sid: Option<&'a Node>,
-    effect: Option<&'a Node>,
-    principal: Option<&'a Node>,
-    not_principal: Option<&'a Node>,
-    action: Option<&'a Node>,
-    not_action: Option<&'a Node>,
-    resource: Option<&'a Node>,
-    not_resource: Option<&'a Node>,
-    condition: Option<&'a Node>,
+    sid: Option<&'a Json>,
+    effect: Option<&'a Json>,
+    principal: Option<&'a Json>,
+    not_principal: Option<&'a Json>,
+    action: Option<&'a Json>,
+    not_action: Option<&'a Json>,
+    resource: Option<&'a Json>,
+    not_resource: Option<&'a Json>,
+    condition: Option<&'a Json>,
     repeated: BTreeSet<&'a str>,
     foreign: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> {
-    fn of(elements: &'a [(String, Node)]) -> Self {
+    fn of(elements: &'a [(String, Json)]) -> Self {
         let mut fields = Self::default();
         for (name, value) in elements {
             let slot = match name.as_str() {
@@ -107,9 +108,9 @@ impl<'a> Fields<'a> {
     /// A plain element and its negation exclude each other; given twice, neither counts.
     fn element<T>(
         &self,
-        (name, plain): (&str, Option<&'a Node>),
-        (not_name, negated): (&str, Option<&'a Node>),
-        read: impl FnOnce(&'a Node) -> Result<T, String>,
+        (name, plain): (&str, Option<&'a Json>),
+        (not_name, negated): (&str, Option<&'a Json>),
+        read: impl FnOnce(&'a Json) -> Result<T, String>,
         odd: &mut Vec<String>,
     ) -> Element<T> {
         let result = match (plain, negated) {
@@ -129,12 +130,12 @@ impl<'a> Fields<'a> {
 }
 
 impl Statement {
-    pub(super) fn read(index: usize, node: &Node, version: Version, remarks: &mut Vec<Remark>) -> Self {
-        let elements = if let Node::Map(elements) = node { elements.as_slice() } else { &[] };
+    pub(super) fn read(index: usize, node: &Json, version: Version, remarks: &mut Vec<Remark>) -> Self {
+        let elements = if let Json::Object(elements) = node { elements.as_slice() } else { &[] };
         let fields = Fields::of(elements);
-        let sid = fields.sid.and_then(Node::as_text).map(clip);
+        let sid = fields.sid.and_then(Json::as_str).map(clip);
         let (mut odd, mut notes) = (Vec::new(), Vec::new());
-        if !matches!(node, Node::Map(_)) {
+        if !matches!(node, Json::Object(_)) {
             odd.push("it is not an object".to_owned());
         }
         if let Some(name) = fields.foreign {
@@ -142,7 +143,7 @@ impl Statement {
         }
         odd.extend(fields.repeated.iter().map(|name| format!("`{name}` is given twice")));
 
-        let effect = match fields.effect.and_then(Node::as_text) {
+        let effect = match fields.effect.and_then(Json::as_str) {
             _ if fields.repeated.contains("Effect") => Effect::Unreadable,
             Some("Allow") => Effect::Allow,
             Some("Deny") => Effect::Deny,
@@ -182,7 +183,7 @@ impl Statement {
         }
         let mut is_odd = !odd.is_empty();
         // What is left out on purpose has no effect; a statement that is no object may mean anything.
-        let (principal, action, resource) = if !matches!(node, Node::Map(_)) {
+        let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
             (Element::Unreadable, Element::Unreadable, Element::Unreadable)
         } else {
             (
@@ -242,11 +243,11 @@ fn missing(
     Some(format!("the statement has no `{name}` and so no effect"))
 }
 
-fn strings(node: &Node) -> Option<Vec<&str>> {
-    node.items().iter().map(Node::as_text).collect()
+fn strings(node: &Json) -> Option<Vec<&str>> {
+    node.items().iter().map(Json::as_str).collect()
 }
 
-fn actions(node: &Node, notes: &mut Vec<String>) -> Result<Vec<ActionPattern>, String> {
+fn actions(node: &Json, notes: &mut Vec<String>) -> Result<Vec<ActionPattern>, String> {
     let texts = strings(node).ok_or("its action is not a string or a list of strings")?;
     Ok(texts.into_iter().map(|text| action(text, notes)).collect())
 }
@@ -268,15 +269,15 @@ fn action(text: &str, notes: &mut Vec<String>) -> ActionPattern {
 }
 
 /// Reads the conditions. Where a name is given twice nobody can say which counts: none does then.
-fn read_conditions(node: &Node, version: Version, notes: &mut Vec<String>) -> Result<Vec<Condition>, String> {
-    let Node::Map(operators) = node else { return Err("its `Condition` is not an object".to_owned()) };
+fn read_conditions(node: &Json, version: Version, notes: &mut Vec<String>) -> Result<Vec<Condition>, String> {
+    let Json::Object(operators) = node else { return Err("its `Condition` is not an object".to_owned()) };
     let mut conditions = Vec::new();
     let mut seen_operators = BTreeSet::new();
     for (operator, keys) in operators {
         if !seen_operators.insert(operator.as_str()) {
             return Err(format!("`{}` is given twice in its `Condition`", clip(operator)));
         }
-        let Node::Map(keys) = keys else {
+        let Json::Object(keys) = keys else {
             notes.push(format!("`{}` cannot be read, so nothing is certain of it", clip(operator)));
             conditions.push(condition::unreadable(operator));
             continue;
@@ -286,7 +287,7 @@ fn read_conditions(node: &Node, version: Version, notes: &mut Vec<String>) -> Re
             if !seen_keys.insert(key.to_ascii_lowercase()) {
                 return Err(format!("`{}` is given twice under `{}`", clip(key), clip(operator)));
             }
-            let has_variable = || values.items().iter().filter_map(Node::as_scalar).any(|text| text.contains("${"));
+            let has_variable = || values.items().iter().filter_map(Json::as_scalar).any(|text| text.contains("${"));
             if version == Version::Unreadable && has_variable() {
                 conditions.push(condition::unreadable(key));
             } else {

@@ -781,6 +781,17 @@ fn remarks_say_what_is_odd_and_nothing_else() {
         remarks(json!({"Effect": "Deny", "Principal": null, "NotPrincipal": {"AWS": APP}})).contains("NotPrincipal")
     );
     assert_eq!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})), "");
+    for (name, why) in [
+        ("AIDAJQABLZS4A3QDU576Q", "deleted"),
+        ("AROAJQABLZS4A3QDU57-Q", "no form"),
+        ("AIDA", "no form"),
+        ("XROAJQABLZS4A3QDU576Q", "no form"),
+        ("arn:aws:iam::444455556666:group/Admins", "is no principal"),
+        ("arn:aws:iam::444455556666:role/*", "wildcard"),
+        ("arn:aws:iam:us-east-1:444455556666:role/App", "no principal"),
+    ] {
+        assert!(remarks(json!({"Principal": {"AWS": name}})).contains(why), "{name}");
+    }
     let long = remarks(json!({"Principal": {"AWS": "x".repeat(5_000)}}));
     assert!(long.contains("…") && long.len() < 250, "{long}");
 }
