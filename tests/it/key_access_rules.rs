@@ -883,6 +883,8 @@ fn a_question_that_is_none_is_refused_with_a_reason() {
         ("principal", json!({"account": "777788889999", "arn": APP})),
         ("principal", json!({"account": "444455556666", "arn": "arn:aws:iam::444455556666:group/x"})),
         ("principal", json!({"account": "444455556666", "arn": "arn:aws:sts::444455556666:assumed-role/x"})),
+        ("principal", json!({"account": "444455556666", "arn": "arn:aws:iam::444455556666:nobody"})),
+        ("principal", json!({"account": "444455556666", "arn": "arn:aws:ec2::444455556666:role/x"})),
         ("principal", json!({"account": 444_455_556_666_u64})),
         ("action", json!(null)),
         ("needed_actions", json!(["kms:Decrypt"])),
