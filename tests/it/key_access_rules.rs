@@ -764,6 +764,14 @@ fn remarks_say_what_is_odd_and_nothing_else() {
     };
     let via = |operator: &str| json!({"Condition": {operator: {"kms:ViaService": "x"}}});
     assert_eq!(remarks(json!({})), "");
+    let document = |name: &str| {
+        ask(json!({
+            "policy": {name: "default", "Version": "2012-10-17", "Statement": []},
+            "principal": {"account": "444455556666"}, "action": "kms:Decrypt", "resource": KEY,
+        }))
+    };
+    assert_eq!(document("Id").remarks, []);
+    assert_eq!(document("Ids").remarks[0].in_words(), "`Ids` is no element of a policy");
     assert_eq!(remarks(via("StringEquals")), "");
     assert_eq!(remarks(via("StringEqualsIfExists")), "");
     assert_eq!(remarks(via("ForAnyValue:StringEquals")), "");
