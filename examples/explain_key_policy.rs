@@ -7,7 +7,7 @@
 //!
 //! The fields of a question are those of [`ami_share::key_access::explain`].
 
-use std::io::{self, BufRead as _, Write};
+use std::io::{self, Write};
 
 use ami_share::key_access::explain;
 

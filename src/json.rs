@@ -3,7 +3,7 @@
 //! `serde_json::Value` keeps the last of two fields of one name and says nothing; a request that
 //! says `"dryRun": true` and then `"dryRun": false` must be refused, not guessed at.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -56,6 +56,21 @@ impl Json {
     /// The fields, where this is an object.
     pub fn as_object(&self) -> Option<&[(String, Self)]> {
         if let Self::Object(fields) = self { Some(fields) } else { None }
+    }
+
+    /// A string, number or boolean as text: IAM reads `true` and `"true"` alike.
+    pub fn as_scalar(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::String(text) => Some(text.into()),
+            Self::Number(number) => Some(number.to_string().into()),
+            Self::Bool(value) => Some(value.to_string().into()),
+            Self::Null | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+
+    /// An array's items, or the one value that IAM takes for an array of one.
+    pub fn items(&self) -> &[Self] {
+        self.as_array().unwrap_or(std::slice::from_ref(self))
     }
 
     /// The kind of value, for messages.

@@ -46,12 +46,16 @@ pub enum Known<T> {
     Unknown,
 }
 
-/// Where an account (or, for an organizational unit as target, the unit) stands in AWS Organizations.
+/// Where an account stands in AWS Organizations.
+///
+/// For an organization or organizational unit as target: the paths of any accounts below it, off
+/// which its own path is read; they say nothing of its other members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
     /// The organization's id, `o-…`; known to be `None` for an account in no organization.
     pub organization_id: Known<Option<String>>,
-    /// The paths as `aws:PrincipalOrgPaths` writes them, `o-…/r-…/ou-…/`; an account has one.
+    /// The paths as `aws:PrincipalOrgPaths` writes them, `o-…/r-…/ou-…/`; an account has one, up to the
+    /// unit it is in.
     pub paths: Known<Vec<String>>,
 }
 

@@ -1,6 +1,6 @@
 //! Owns the calls behind a use: who will be asking, and what EC2's calls to KMS are known to carry.
 
-use crate::domain::{AccountId, KeyArn, Partition, ServiceLinkedRole, Target};
+use crate::domain::{AccountId, KeyArn, OrganizationalUnitArn, Partition, ServiceLinkedRole, Target};
 
 use super::{
     caller::{Caller, Known, OrganizationFacts},
@@ -151,33 +151,42 @@ fn known_place(question: &Question<'_>) -> OrganizationFacts {
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
 fn path_forms(target: &Target, place: &OrganizationFacts) -> Vec<Form> {
-    let root = |unit: &str| unit.strip_prefix("ou-").and_then(|id| id.split_once('-')).map(|(root, _)| root.to_owned());
     match (target, &place.organization_id, &place.paths) {
         (Target::Account(_), Known::Is(Some(organization)), Known::Unknown) => {
             vec![Form::new(&format!("{organization}/r-*/"))]
         }
         (Target::Account(_), _, _) => Vec::new(),
-        (Target::Organization(organization), _, Known::Unknown) => {
-            vec![Form::new(&format!("{}/r-*/", organization.organization_id()))]
+        (Target::Organization(organization), _, paths) => {
+            let organization = organization.organization_id();
+            let top = path_to(paths, |part| part.starts_with("r-"));
+            let top = top.filter(|path| path.strip_prefix(organization).is_some_and(|rest| rest.starts_with('/')));
+            vec![Form::new(&top.map_or_else(|| format!("{organization}/r-*/"), |path| format!("{path}*")))]
         }
-        // The organization's root, where the directory shows it.
-        (Target::Organization(_), _, Known::Is(paths)) => {
-            paths.iter().map(|path| Form::new(&format!("{path}*"))).collect()
-        }
-        (Target::OrganizationalUnit(unit), _, paths) => {
-            let (organization, unit) = (unit.organization_id(), unit.unit_id());
-            let of_unit = |path: &&String| path.ends_with(&format!("/{unit}/"));
-            match paths {
-                Known::Is(paths) if paths.iter().any(|path| of_unit(&path)) => {
-                    paths.iter().filter(of_unit).map(|path| Form::new(&format!("{path}*"))).collect()
-                }
-                // A unit's id names the root it is under; how deep it stands is not known.
-                Known::Is(_) | Known::Unknown => {
-                    let root = root(unit).unwrap_or_else(|| "*".to_owned());
-                    let top = format!("{organization}/r-{root}/{unit}/*");
-                    vec![Form::new(&top), Form::new(&format!("{organization}/r-{root}/*/{unit}/*"))]
-                }
+        (Target::OrganizationalUnit(unit), _, paths) => match unit_path(unit, paths) {
+            Some(path) => vec![Form::new(&format!("{path}*"))],
+            None => {
+                // A unit's id, `ou-<root>-<unit>`, names the root it is under; how deep it stands is not known.
+                let (organization, unit) = (unit.organization_id(), unit.unit_id());
+                let root = unit.strip_prefix("ou-").and_then(|id| id.split_once('-')).map_or("*", |(root, _)| root);
+                let top = format!("{organization}/r-{root}/{unit}/*");
+                vec![Form::new(&top), Form::new(&format!("{organization}/r-{root}/*/{unit}/*"))]
             }
-        }
+        },
     }
+}
+
+/// The unit's own path with its final slash, read off a path at or below it.
+pub(super) fn unit_path(unit: &OrganizationalUnitArn, paths: &Known<Vec<String>>) -> Option<String> {
+    path_to(paths, |part| part == unit.unit_id())
+        .filter(|path| path.strip_prefix(unit.organization_id()).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// The first path that has such a part, up to and with that part.
+fn path_to(paths: &Known<Vec<String>>, is_last: impl Fn(&str) -> bool) -> Option<String> {
+    let Known::Is(paths) = paths else { return None };
+    paths.iter().find_map(|path| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let last = parts.iter().position(|part| is_last(part))?;
+        Some(parts.iter().take(last.saturating_add(1)).map(|part| format!("{part}/")).collect())
+    })
 }

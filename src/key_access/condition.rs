@@ -1,14 +1,15 @@
 //! Owns one condition of a statement: how it is read, and what is known of whether it holds.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
+
+use crate::json::Json;
 
 use super::{
-    context::{Fact, Form, Key, Value},
-    json::Node,
+    context::{Fact, Form, Key, Unknown, Value},
     operand::{Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
     principal::clip,
-    template::{Resolved, Template},
+    template::{FromVariables, Resolved, Template},
     truth::Truth,
 };
 
@@ -58,7 +59,7 @@ enum Test {
 
 /// Reads what stands under one operator for one key. Never fails: what cannot be read is a
 /// condition of which nothing is known, and a remark.
-pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, remarks: &mut Vec<String>) -> Condition {
+pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, remarks: &mut Vec<String>) -> Condition {
     let (set, name) = match operator.split_once(':') {
         Some(("ForAllValues", name)) => (SetOperator::ForAllValues, name),
         Some(("ForAnyValue", name)) => (SetOperator::ForAnyValue, name),
@@ -66,7 +67,7 @@ pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, r
         Some(_) | None => (SetOperator::None, operator),
     };
     let (name, if_exists) = name.strip_suffix("IfExists").map_or((name, false), |name| (name, true));
-    let scalars: Option<Vec<&str>> = values.items().iter().map(Node::as_scalar).collect();
+    let scalars: Option<Vec<Cow<'_, str>>> = values.items().iter().map(Json::as_scalar).collect();
     let test = scalars
         .filter(|scalars| !scalars.is_empty())
         .and_then(|scalars| read_test(name, &scalars, variables))
@@ -81,7 +82,8 @@ pub(super) fn parse(operator: &str, key: &str, values: &Node, variables: bool, r
         ));
     }
     let (negated, test) = test.unwrap_or((false, Test::Unreadable));
-    let shown = values.items().iter().take(3).map(|value| value.as_scalar().map_or("…".to_owned(), clip));
+    let shown =
+        values.items().iter().take(3).map(|value| value.as_scalar().map_or("…".to_owned(), |text| clip(&text)));
     let mut shown = shown.collect::<Vec<_>>().join(", ");
     if values.items().len() > 3 {
         shown.push_str(", …");
@@ -96,7 +98,7 @@ pub(super) fn unreadable(operator: &str) -> Condition {
     Condition { operator, key, shown: String::new(), set, if_exists: false, negated: false, test: Test::Unreadable }
 }
 
-fn read_test(name: &str, scalars: &[&str], variables: bool) -> Option<(bool, Test)> {
+fn read_test(name: &str, scalars: &[Cow<'_, str>], variables: bool) -> Option<(bool, Test)> {
     let templates = || scalars.iter().map(|text| Template::new(text, variables)).collect::<Vec<_>>();
     let numbers = || scalars.iter().map(|text| Number::parse(text)).collect::<Option<Vec<_>>>();
     let dates = || scalars.iter().map(|text| parse_date(text)).collect::<Option<Vec<_>>>();
@@ -142,18 +144,18 @@ impl Condition {
     }
 
     /// What is known of whether the condition holds; what the answer hangs on is added to `unknown`.
-    pub(super) fn holds<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
+    pub(super) fn holds<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         let before = unknown.len();
         let truth = self.judge(fact, unknown);
         if truth != Truth::Unknown {
             unknown.truncate(before);
         } else if unknown.len() == before {
-            unknown.push(&self.key.name);
+            unknown.push(self.key.name.as_str().into());
         }
         truth
     }
 
-    fn judge<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
+    fn judge<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         if matches!(self.test, Test::Unreadable) {
             return Truth::Unknown;
         }
@@ -192,12 +194,7 @@ impl Condition {
         }
     }
 
-    fn value_passes<'a>(
-        &'a self,
-        value: &Value,
-        fact: &impl Fn(&Key) -> &'a Fact,
-        unknown: &mut Vec<&'a str>,
-    ) -> Truth {
+    fn value_passes<'a>(&'a self, value: &Value, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         let matched = match value {
             Value::Exactly(text) => self.matches_text(text, fact, unknown),
             Value::OneOf(forms) => Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown))),
@@ -205,36 +202,19 @@ impl Condition {
         if self.negated { matched.not() } else { matched }
     }
 
-    fn matches_text<'a>(&'a self, text: &str, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
-        let mut resolved = |templates: &'a [Template], matches: &dyn Fn(&Resolved<'a>) -> Truth| {
-            any(templates.iter().map(|template| {
-                let value = template.resolve(fact);
-                if let Resolved::DependsOn(key) = value {
-                    unknown.push(key);
-                }
-                matches(&value)
-            }))
-        };
+    fn matches_text<'a>(&'a self, text: &str, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
         match &self.test {
-            Test::Equal(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { text: wanted, .. } => (wanted == text).into(),
-                other => without_text(other),
+            Test::Equal(templates) => any_template(templates, fact, unknown, |value| (value.text == text).into()),
+            Test::EqualIgnoringCase(templates) => {
+                any_template(templates, fact, unknown, |value| same_ignoring_case(&value.text, text).into())
+            }
+            Test::Like(templates) => any_template(templates, fact, unknown, |value| {
+                if value.from_variables.wildcard { Truth::Unknown } else { matches(&value.pattern, text).into() }
             }),
-            Test::EqualIgnoringCase(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { text: wanted, .. } => same_ignoring_case(wanted, text).into(),
-                other => without_text(other),
-            }),
-            Test::Like(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { from_variables, .. } if from_variables.wildcard => Truth::Unknown,
-                Resolved::Text { pattern, .. } => matches(pattern, text).into(),
-                other => without_text(other),
-            }),
-            Test::Arn(templates) => resolved(templates, &|value| match value {
-                Resolved::Text { from_variables, .. } if from_variables.wildcard || from_variables.colon => {
-                    Truth::Unknown
-                }
-                Resolved::Text { pattern, .. } => matches_arn(pattern, text).map_or(Truth::Unknown, Truth::from),
-                other => without_text(other),
+            Test::Arn(templates) => any_template(templates, fact, unknown, |value| {
+                let FromVariables { wildcard, colon } = value.from_variables;
+                let matched = matches_arn(&value.pattern, text).filter(|_| !wildcard && !colon);
+                matched.map_or(Truth::Unknown, Truth::from)
             }),
             Test::Number(compare, numbers) => Number::parse(text).map_or(Truth::Unknown, |value| {
                 any(numbers
@@ -259,33 +239,39 @@ impl Condition {
     }
 
     /// What is known where the request's value is only known to be of a form.
-    fn matches_form<'a>(&'a self, form: &Form, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Vec<&'a str>) -> Truth {
-        let (Test::Equal(templates) | Test::Like(templates) | Test::Arn(templates)) = &self.test else {
-            return Truth::Unknown;
-        };
-        any(templates.iter().map(|template| match (template.resolve(fact), &self.test) {
-            (Resolved::Text { from_variables, .. }, Test::Like(_) | Test::Arn(_))
-                if from_variables.wildcard || from_variables.colon =>
-            {
-                Truth::Unknown
-            }
-            (Resolved::Text { pattern, .. }, Test::Arn(_)) => compare_arn_form(&pattern, &form.0),
-            (Resolved::Text { pattern, .. }, Test::Like(_)) => compare_form(&pattern, &form.0),
-            (Resolved::Text { text, .. }, Test::Equal(_)) => form.may_be(&text),
-            (Resolved::DependsOn(key), _) => {
-                unknown.push(key);
-                Truth::Unknown
-            }
-            (other, _) => without_text(&other),
-        }))
+    fn matches_form<'a>(&'a self, form: &Form, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
+        match &self.test {
+            Test::Equal(templates) => any_template(templates, fact, unknown, |value| form.may_be(&value.text)),
+            Test::Like(templates) => any_template(templates, fact, unknown, |value| {
+                if value.from_variables.wildcard { Truth::Unknown } else { compare_form(&value.pattern, &form.0) }
+            }),
+            Test::Arn(templates) => any_template(templates, fact, unknown, |value| {
+                let FromVariables { wildcard, colon } = value.from_variables;
+                if wildcard || colon { Truth::Unknown } else { compare_arn_form(&value.pattern, &form.0) }
+            }),
+            Test::EqualIgnoringCase(_)
+            | Test::Number(..)
+            | Test::Date(..)
+            | Test::Bool(_)
+            | Test::Binary(_)
+            | Test::Address(_)
+            | Test::Null(_)
+            | Test::Unreadable => Truth::Unknown,
+        }
     }
 }
 
-fn without_text(value: &Resolved<'_>) -> Truth {
-    match value {
-        Resolved::NoValue => Truth::False,
-        Resolved::DependsOn(_) | Resolved::Unclear | Resolved::Text { .. } => Truth::Unknown,
-    }
+/// Whether any of the policy's values matches.
+fn any_template<'a>(
+    templates: &'a [Template],
+    fact: &impl Fn(&Key) -> &'a Fact,
+    unknown: &mut Unknown<'a>,
+    matches: impl Fn(&Resolved<'a>) -> Truth,
+) -> Truth {
+    any(templates.iter().map(|template| match template.resolve(fact) {
+        Ok(value) => matches(&value),
+        Err(unresolved) => unresolved.matched(unknown),
+    }))
 }
 
 fn any(truths: impl IntoIterator<Item = Truth>) -> Truth {

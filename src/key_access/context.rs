@@ -1,6 +1,6 @@
 //! Owns what is known of a request: [`Context`], and which condition keys a request can carry at all.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     pattern::{Token, compare_form, tokens},
@@ -127,8 +127,11 @@ impl Context {
     }
 }
 
+/// The condition keys that an answer hangs on, gathered while it is found.
+pub(super) type Unknown<'a> = Vec<Cow<'a, str>>;
+
 /// The prefix of the keys that carry one pair of the encryption context each.
-pub(super) const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
+const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
 
 /// A condition key as a policy names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

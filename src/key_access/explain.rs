@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Arn, ParseError};
+use crate::{
+    domain::{Arn, ParseError},
+    json::Json,
+};
 
 use super::{
     caller::{Caller, Known, OrganizationFacts},
@@ -12,7 +15,6 @@ use super::{
     document::{Policy, Remark},
     evaluate::{ActionVerdict, Because, Request, evaluate},
     grants::Grant,
-    json::Node,
     several::{Several, nearest_miss},
 };
 
@@ -47,15 +49,13 @@ pub struct Explanation {
 /// # Errors
 /// The text is not such an object; the message says what is wrong with it.
 pub fn explain(question: &str) -> Result<Explanation, ParseError> {
-    let node: Node =
+    let node: Json =
         serde_json::from_str(question).map_err(|error| ParseError::new(format!("this is not JSON: {error}")))?;
     let question_fields = Fields::of(&node, "the question")?;
     let Listed { grants } = serde_json::from_str(question)
         .map_err(|error| ParseError::new(format!("`grants` are not entries of ListGrants: {error}")))?;
-    let policy = match question_fields.required("policy")? {
-        Node::Text(text) => Policy::parse(text),
-        document => Policy::from_node(document),
-    };
+    let document = question_fields.required("policy")?;
+    let policy = document.as_str().map_or_else(|| Policy::from_node(document), Policy::parse);
     let policy = policy.map_err(|error| ParseError::new(error.to_string()))?;
     let grants = grants.unwrap_or_default();
     let resource = question_fields.required_text("resource")?;
@@ -125,13 +125,8 @@ impl Explanation {
         for nearest in &self.nearest {
             let _ = writeln!(words, "  nearest: {nearest}");
         }
-        for Remark { sid, index, message } in &self.remarks {
-            let place = match (sid, index) {
-                (Some(sid), _) => format!("`{sid}`: "),
-                (None, Some(index)) => format!("statement at index {index}: "),
-                (None, None) => String::new(),
-            };
-            let _ = writeln!(words, "  note: {place}{message}");
+        for remark in &self.remarks {
+            let _ = writeln!(words, "  note: {}", remark.in_words());
         }
         words
     }
@@ -146,8 +141,9 @@ struct Listed {
 fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
     let principal = Fields::of(question.required("principal")?, "`principal`")?;
     let partition = Arn::split(resource).map_or("aws", |arn| arn.partition);
-    let account = principal.text("account")?.map(str::parse).transpose()?;
-    let caller = match (account, principal.text("arn")?) {
+    let known = |name| principal.text(name).map(|text| text.filter(|text| *text != "unknown"));
+    let account = known("account")?.map(str::parse).transpose()?;
+    let caller = match (account, known("arn")?) {
         (None, Some(service)) if !service.starts_with("arn:") => return Ok(Caller::service(service)),
         (_, Some(arn)) => {
             let caller = Caller::identity_in_account(arn, question.text("principal_role_arn")?)?;
@@ -160,14 +156,14 @@ fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
         (None, None) => Caller::any_member(),
     };
     let organization_id = match principal.get("org_id") {
-        Some(Node::Null) => Known::Is(None),
-        Some(Node::Text(id)) if id != "unknown" => Known::Is(Some(id.clone())),
+        Some(Json::Null) => Known::Is(None),
+        Some(Json::String(id)) if id != "unknown" => Known::Is(Some(id.clone())),
         _ => Known::Unknown,
     };
     let paths = match principal.get("org_paths") {
-        Some(Node::Text(text)) if text == "unknown" => Known::Unknown,
-        None | Some(Node::Null) if organization_id != Known::Is(None) => Known::Unknown,
-        None | Some(Node::Null) => Known::Is(Vec::new()),
+        Some(Json::String(text)) if text == "unknown" => Known::Unknown,
+        None | Some(Json::Null) if organization_id != Known::Is(None) => Known::Unknown,
+        None | Some(Json::Null) => Known::Is(Vec::new()),
         Some(_) => {
             Known::Is(principal.list("org_paths")?.unwrap_or_default().into_iter().map(ToOwned::to_owned).collect())
         }
@@ -182,27 +178,16 @@ fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
         Some(_) => return Err(ParseError::new("`context_mode` is neither `open` nor `closed`")),
     };
     let stated = match question.get("context") {
-        None | Some(Node::Null) => return Ok(context),
+        None | Some(Json::Null) => return Ok(context),
         Some(node) => Fields::of(node, "`context`")?,
     };
     for (key, value) in stated.0 {
-        let fact = match value {
-            Node::Null => Fact::Absent,
-            list @ Node::List(_) => {
-                let values: Option<Vec<_>> = list
-                    .items()
-                    .iter()
-                    .map(|item| item.as_scalar().map(|text| Value::Exactly(text.to_owned())))
-                    .collect();
-                Fact::Present(
-                    values.ok_or_else(|| ParseError::new(format!("`context` has no plain values for `{key}`")))?,
-                )
-            }
-            value => Fact::is(
-                value
-                    .as_scalar()
-                    .ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?,
-            ),
+        let fact = if *value == Json::Null {
+            Fact::Absent
+        } else {
+            let texts: Option<Vec<_>> = value.items().iter().map(Json::as_scalar).collect();
+            let texts = texts.ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?;
+            Fact::Present(texts.into_iter().map(|text| Value::Exactly(text.into_owned())).collect())
         };
         context = context.with(key, fact);
     }
@@ -210,23 +195,23 @@ fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
 }
 
 /// An object's fields, none of them twice.
-struct Fields<'a>(BTreeMap<&'a str, &'a Node>);
+struct Fields<'a>(BTreeMap<&'a str, &'a Json>);
 
 impl<'a> Fields<'a> {
-    fn of(node: &'a Node, what: &str) -> Result<Self, ParseError> {
-        let Node::Map(entries) = node else { return Err(ParseError::new(format!("{what} is not a JSON object"))) };
-        let fields: BTreeMap<&str, &Node> = entries.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    fn of(node: &'a Json, what: &str) -> Result<Self, ParseError> {
+        let Json::Object(entries) = node else { return Err(ParseError::new(format!("{what} is not a JSON object"))) };
+        let fields: BTreeMap<&str, &Json> = entries.iter().map(|(name, value)| (name.as_str(), value)).collect();
         if fields.len() < entries.len() {
             return Err(ParseError::new(format!("{what} has a field twice")));
         }
         Ok(Self(fields))
     }
 
-    fn get(&self, name: &str) -> Option<&'a Node> {
+    fn get(&self, name: &str) -> Option<&'a Json> {
         self.0.get(name).copied()
     }
 
-    fn required(&self, name: &str) -> Result<&'a Node, ParseError> {
+    fn required(&self, name: &str) -> Result<&'a Json, ParseError> {
         self.get(name).ok_or_else(|| ParseError::new(format!("`{name}` is missing")))
     }
 
@@ -236,16 +221,16 @@ impl<'a> Fields<'a> {
 
     fn text(&self, name: &str) -> Result<Option<&'a str>, ParseError> {
         match self.get(name) {
-            None | Some(Node::Null) => Ok(None),
-            Some(node) => node.as_text().map(Some).ok_or_else(|| ParseError::new(format!("`{name}` is not a string"))),
+            None | Some(Json::Null) => Ok(None),
+            Some(node) => node.as_str().map(Some).ok_or_else(|| ParseError::new(format!("`{name}` is not a string"))),
         }
     }
 
     fn list(&self, name: &str) -> Result<Option<Vec<&'a str>>, ParseError> {
         match self.get(name) {
-            None | Some(Node::Null) => Ok(None),
+            None | Some(Json::Null) => Ok(None),
             Some(node) => {
-                let texts: Option<Vec<_>> = node.items().iter().map(Node::as_text).collect();
+                let texts: Option<Vec<_>> = node.items().iter().map(Json::as_str).collect();
                 texts.map(Some).ok_or_else(|| ParseError::new(format!("`{name}` is not a list of strings")))
             }
         }

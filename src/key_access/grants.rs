@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
+    call::Call,
     caller::Identity,
-    context::{ENCRYPTION_CONTEXT, Fact, Key, Value},
-    evaluate::Call,
+    context::{Fact, Key, Unknown, Value},
     principal::{Cover, Named},
     truth::Truth,
 };
@@ -50,7 +50,7 @@ pub struct GrantConstraints {
 
 impl Grant {
     /// Whether the grant allows the call; what the answer hangs on is added to `unknown`.
-    pub(super) fn allows<'a>(&'a self, call: &Call<'a>, unknown: &mut Vec<&'a str>) -> Truth {
+    pub(super) fn allows<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
         let operation = call.action.strip_prefix("kms:");
         if !self.operations.iter().any(|own| operation.is_some_and(|asked| asked.eq_ignore_ascii_case(own))) {
             return Truth::False;
@@ -62,7 +62,7 @@ impl Grant {
         covered.and(self.constraints.as_ref().map_or(Truth::True, |constraints| constraints.met(call, unknown)))
     }
 
-    fn covers<'a>(&'a self, call: &Call<'a>, unknown: &mut Vec<&'a str>) -> Truth {
+    fn covers<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
         let service = self
             .grantee_service_principal
             .as_ref()
@@ -76,7 +76,7 @@ impl Grant {
             Cover::Yes => Truth::True,
             Cover::No => Truth::False,
             Cover::DependsOn(key) => {
-                unknown.push(key);
+                unknown.push(key.into());
                 Truth::Unknown
             }
         }
@@ -84,13 +84,13 @@ impl Grant {
 }
 
 impl GrantConstraints {
-    fn met<'a>(&'a self, call: &Call<'a>, unknown: &mut Vec<&'a str>) -> Truth {
+    fn met<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
         let mut met = Truth::True;
         if let Some(wanted) = &self.source_arn {
             let key = Key::new("aws:SourceArn");
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
-                unknown.push("aws:SourceArn");
+                unknown.push("aws:SourceArn".into());
             }
             met = met.and(truth);
         }
@@ -101,10 +101,10 @@ impl GrantConstraints {
         let (subset, exact) = (&self.encryption_context_subset, &self.encryption_context_equals);
         for (pair, wanted) in subset.iter().chain(exact).flatten() {
             // KMS compares the names without case and the values with it.
-            let key = Key::new(&format!("{ENCRYPTION_CONTEXT}{pair}"));
+            let key = Key::new(&format!("kms:EncryptionContext:{pair}"));
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
-                unknown.push("kms:EncryptionContext");
+                unknown.push(key.name.into());
             }
             met = met.and(truth);
         }
@@ -113,7 +113,7 @@ impl GrantConstraints {
             met = met.and(match call.context.has_other_encryption_pairs(is_wanted) {
                 Some(others) => (!others).into(),
                 None => {
-                    unknown.push("kms:EncryptionContextKeys");
+                    unknown.push("kms:EncryptionContextKeys".into());
                     Truth::Unknown
                 }
             });

@@ -1,6 +1,6 @@
 //! Owns the answer for a use: does the key let this target launch from, or copy, an encrypted image?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,11 +10,12 @@ use crate::domain::{KeyArn, ServiceLinkedRole, Target};
 use super::{
     caller::OrganizationFacts,
     calls::Calls,
-    document::{Effect, Policy},
+    document::{Policy, Remark},
     evaluate::{ActionVerdict, Because, Decision, Reason},
     grants::Grant,
     remedy::Remedy,
     several::Several,
+    statement::Effect,
 };
 
 /// What the target wants to do with the key.
@@ -39,7 +40,7 @@ pub struct Question<'a> {
     pub grants: &'a [Grant],
     /// Who is to be let in.
     pub target: &'a Target,
-    /// The target's place in AWS Organizations: an account's own, or the path of a unit.
+    /// The target's place in AWS Organizations, or the paths of accounts below it.
     pub organization: &'a OrganizationFacts,
     /// What for.
     pub key_use: &'a KeyUse,
@@ -220,21 +221,13 @@ fn likely_to_fail(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
 
 /// The remarks on the statements that decided, and on those that may be anything.
 fn remarks_on(policy: &Policy, decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
-    let deciding = |index: usize| {
-        let reasons = decisions.iter().flat_map(|(_, decision)| &decision.reasons);
-        reasons.into_iter().any(|reason| matches!(reason, Reason::Statement(statement) if statement.index == index))
-    };
-    let is_odd =
-        |index: usize| policy.statements().iter().any(|statement| statement.index == index && statement.is_odd);
-    let about =
-        policy.remarks().iter().filter(|remark| remark.index.is_none_or(|index| deciding(index) || is_odd(index)));
+    let deciding = decisions.iter().flat_map(|(_, decision)| &decision.reasons).filter_map(|reason| match reason {
+        Reason::Statement(statement) => Some(statement.index),
+        Reason::Grant(_) => None,
+    });
+    let odd = policy.statements().iter().filter(|statement| statement.is_odd).map(|statement| statement.index);
+    let about: BTreeSet<usize> = deciding.chain(odd).collect();
+    let remarks = policy.remarks().iter().filter(|remark| remark.index.is_none_or(|index| about.contains(&index)));
     // A policy full of deleted principals must not drown the answer.
-    about
-        .take(20)
-        .map(|remark| match (&remark.sid, remark.index) {
-            (Some(sid), _) => format!("statement `{sid}`: {}", remark.message),
-            (None, Some(index)) => format!("the statement at index {index}: {}", remark.message),
-            (None, None) => remark.message.clone(),
-        })
-        .collect()
+    remarks.take(20).map(Remark::in_words).collect()
 }

@@ -11,6 +11,7 @@
 //! [`judge`] answers for a use (launching, copying, a service-linked role), [`evaluate`] for one
 //! action, [`explain`] for a question written down as JSON.
 
+mod call;
 mod caller;
 mod calls;
 mod condition;
@@ -19,13 +20,13 @@ mod document;
 mod evaluate;
 mod explain;
 mod grants;
-mod json;
 mod judge;
 mod operand;
 mod pattern;
 mod principal;
 mod remedy;
 mod several;
+mod statement;
 mod template;
 mod truth;
 

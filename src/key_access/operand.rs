@@ -106,7 +106,7 @@ impl Range {
 /// Whether a text is Base64 as a binary operator wants it.
 pub(super) fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len().saturating_sub(body.len()) <= 2
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }

@@ -242,6 +242,8 @@ mod tests {
             ("a?c", "a?c", Truth::True),
             ("abc", "a?c", Truth::Unknown),
             ("a??c", "a*", Truth::Unknown),
+            ("a?b", "axb*", Truth::Unknown),
+            ("a?c", "axb*", Truth::False),
             ("xyz", "a*", Truth::False),
         ] {
             assert_eq!(check(pattern, form), expected, "{pattern} against {form}");

@@ -1,10 +1,15 @@
 //! Owns whom a statement or a grant names, and whether that covers who asks.
 
-use crate::domain::{AccountId, Arn};
+use std::borrow::Cow;
+
+use crate::{
+    domain::{AccountId, Arn},
+    json::Json,
+};
 
 use super::{
     caller::{Caller, Identity},
-    json::Node,
+    context::Unknown,
     truth::Truth,
 };
 
@@ -43,15 +48,17 @@ pub(super) enum Named {
     Service(String),
     /// Something that no caller ever is: a group, a deleted principal's id, part of a name and a `*`.
     Nobody,
+    /// Of no form that AWS documents, so that nobody is known to be it.
+    Unrecognised,
 }
 
 impl Principals {
     /// Reads the element; remarks say which names cover nobody. `Err` says what cannot be read.
-    pub(super) fn parse(element: &Node, remarks: &mut Vec<String>) -> Result<Self, String> {
-        if element.as_text() == Some("*") {
+    pub(super) fn parse(element: &Json, remarks: &mut Vec<String>) -> Result<Self, String> {
+        if element.as_str() == Some("*") {
             return Ok(Self { named: vec![Named::Everyone] });
         }
-        let Node::Map(kinds) = element else {
+        let Json::Object(kinds) = element else {
             return Err("the principal is neither \"*\" nor an object".to_owned());
         };
         let mut named = Vec::new();
@@ -69,7 +76,7 @@ impl Principals {
             };
             seen.push(kind);
             for name in names.items() {
-                let name = name.as_text().ok_or_else(|| format!("a principal under `{kind}` is not a string"))?;
+                let name = name.as_str().ok_or_else(|| format!("a principal under `{kind}` is not a string"))?;
                 named.push(read(name, remarks));
             }
         }
@@ -80,13 +87,13 @@ impl Principals {
         self.named.is_empty()
     }
 
-    /// Whether a name is among them that is not of the form of any principal.
-    pub(super) fn has_unknown_forms(&self) -> bool {
-        self.named.contains(&Named::Nobody)
+    /// Whether a name is among them that is of no documented form.
+    pub(super) fn has_unrecognised(&self) -> bool {
+        self.named.contains(&Named::Unrecognised)
     }
 
     /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
-    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Vec<&str>) -> Truth {
+    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Unknown<'_>) -> Truth {
         let mut so_far = Truth::False;
         let mut depends = None;
         for named in &self.named {
@@ -99,7 +106,7 @@ impl Principals {
                 }
             }
         }
-        unknown.extend(depends);
+        unknown.extend(depends.map(Cow::Borrowed));
         so_far
     }
 
@@ -113,14 +120,13 @@ impl Principals {
             Named::User { account, .. } | Named::Role { account, .. } | Named::Session { account, .. } => {
                 is_own(account)
             }
-            Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody => false,
+            Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody | Named::Unrecognised => false,
         });
         let lists_account = self.named.iter().any(|named| match named {
             Named::Everyone => true,
             Named::Account { account, .. } => is_own(account),
-            Named::User { .. } | Named::Role { .. } | Named::Session { .. } | Named::Service(_) | Named::Nobody => {
-                false
-            }
+            Named::User { .. } | Named::Role { .. } | Named::Session { .. } => false,
+            Named::Service(_) | Named::Nobody | Named::Unrecognised => false,
         });
         lists_member && !lists_account
     }
@@ -144,16 +150,23 @@ impl Named {
             return Self::Account { partition: None, account };
         }
         let named = Self::from_arn(text);
-        if named == Self::Nobody {
-            let why = if is_unique_id(text) {
-                "is the id of a deleted principal"
-            } else if text.contains(['*', '?']) {
-                "holds a wildcard, which cannot match part of a principal"
-            } else {
-                "is no principal"
-            };
-            remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
-        }
+        let (named, why) = match named {
+            Self::Nobody | Self::Unrecognised if is_unique_id(text) => {
+                (Self::Nobody, "is the id of a deleted principal")
+            }
+            Self::Nobody | Self::Unrecognised if text.contains(['*', '?']) => {
+                (Self::Nobody, "holds a wildcard, which cannot match part of a principal")
+            }
+            Self::Nobody => (Self::Nobody, "is no principal"),
+            Self::Unrecognised => (Self::Unrecognised, "is of no form that a principal has"),
+            known @ (Self::Everyone
+            | Self::Account { .. }
+            | Self::User { .. }
+            | Self::Role { .. }
+            | Self::Session { .. }
+            | Self::Service(_)) => return known,
+        };
+        remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
         named
     }
 
@@ -166,8 +179,8 @@ impl Named {
     }
 
     fn from_arn(text: &str) -> Self {
-        let Some(arn) = Arn::split(text) else { return Self::Nobody };
-        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Nobody };
+        let Some(arn) = Arn::split(text) else { return Self::Unrecognised };
+        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Unrecognised };
         if text.contains(['*', '?']) || !arn.region.is_empty() {
             return Self::Nobody;
         }
@@ -179,7 +192,8 @@ impl Named {
             "iam" if is("role/") => Self::Role { account, arn: text },
             "sts" if is("federated-user/") => Self::User { account, arn: text },
             "sts" if is("assumed-role/") => Self::Session { account, arn: text },
-            _ => Self::Nobody,
+            "iam" if is("group/") => Self::Nobody,
+            _ => Self::Unrecognised,
         }
     }
 
@@ -187,7 +201,7 @@ impl Named {
     pub(super) fn covers(&self, caller: &Caller) -> Cover {
         match self {
             Self::Everyone => Cover::Yes,
-            Self::Nobody => Cover::No,
+            Self::Nobody | Self::Unrecognised => Cover::No,
             Self::Service(name) => yes_or_no(matches!(caller.identity(), Identity::Service(asks) if asks == name)),
             Self::Account { partition, account } => {
                 let elsewhere = partition.as_deref().zip(caller.partition()).is_some_and(|(named, own)| named != own);

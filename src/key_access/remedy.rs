@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::domain::{Partition, Target};
 
 use super::{
-    caller::Known,
-    calls::Calls,
-    document::{Effect, Policy},
+    calls::{Calls, unit_path},
+    document::Policy,
     evaluate::{ActionVerdict, Decision, Reason},
     grants::Grant,
     judge::{KeyUse, NEEDED, Question},
+    statement::Effect,
 };
 
 /// What helps, if anything does. A remedy is offered only if the evaluator, given it, finds that
@@ -175,16 +175,10 @@ fn who(question: &Question<'_>) -> (Value, Vec<(&'static str, Value)>) {
             (everyone(), vec![("StringEquals", json!({"aws:PrincipalOrgID": organization.organization_id()}))])
         }
         Target::OrganizationalUnit(unit) => {
-            let (organization, unit) = (unit.organization_id(), unit.unit_id());
-            let ends = format!("/{unit}");
-            let known = match &question.organization.paths {
-                Known::Is(paths) => {
-                    paths.iter().map(|path| path.trim_end_matches('/')).find(|path| path.ends_with(&ends))
-                }
-                Known::Unknown => None,
-            };
+            let organization = unit.organization_id();
             // A unit's id is its own in the organization, so the path above it may stay open.
-            let path = known.map_or_else(|| format!("{organization}/*/{unit}/*"), |path| format!("{path}/*"));
+            let path = unit_path(unit, &question.organization.paths)
+                .map_or_else(|| format!("{organization}/*/{}/*", unit.unit_id()), |path| format!("{path}*"));
             let conditions = vec![
                 ("StringEquals", json!({"aws:PrincipalOrgID": organization})),
                 ("ForAnyValue:StringLike", json!({"aws:PrincipalOrgPaths": [path]})),

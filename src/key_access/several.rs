@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    document::{Effect, Policy, Statement},
-    evaluate::{ActionVerdict, Because, Call, Decision, Request},
+    call::Call,
+    document::Policy,
+    evaluate::{ActionVerdict, Because, Decision, Request},
+    statement::{Effect, Statement},
     truth::Truth,
 };
 
@@ -25,7 +27,8 @@ impl Several {
     pub(super) fn of<'a>(decisions: impl IntoIterator<Item = &'a (&'a str, Decision<'a>)> + Clone) -> Self {
         let all = || decisions.clone().into_iter();
         let verdict = all().map(|(_, decision)| decision.verdict).max().unwrap_or(ActionVerdict::ImplicitDeny);
-        let depends_on: BTreeSet<&str> = all().flat_map(|(_, decision)| decision.depends_on.iter().copied()).collect();
+        let depends_on: BTreeSet<&str> =
+            all().flat_map(|(_, decision)| decision.depends_on.iter().map(AsRef::as_ref)).collect();
         let because: BTreeSet<Because> = all()
             .filter(|(_, decision)| decision.verdict == verdict)
             .flat_map(|(_, decision)| decision.because())

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::{
-    context::{Fact, Key, Value},
+    context::{Fact, Key, Unknown, Value},
     pattern::{Token, tokens},
+    truth::Truth,
 };
 
 /// A value as a policy writes it, read according to the policy's version.
@@ -36,15 +37,36 @@ pub(super) struct FromVariables {
 
 /// What a template comes to for one request.
 #[derive(Debug)]
-pub(super) enum Resolved<'a> {
-    /// The text (wildcards as written) and the pattern.
-    Text { text: Cow<'a, str>, pattern: Cow<'a, [Token]>, from_variables: FromVariables },
-    /// A variable has no value: nothing equals it.
+pub(super) struct Resolved<'a> {
+    /// As text, wildcards as written.
+    pub text: Cow<'a, str>,
+    pub pattern: Cow<'a, [Token]>,
+    pub from_variables: FromVariables,
+}
+
+/// Why a template comes to nothing for a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unresolved<'a> {
+    /// A variable has no value.
     NoValue,
     /// A variable's value is not known.
     DependsOn(&'a str),
     /// What IAM makes of this is not documented.
     Unclear,
+}
+
+impl<'a> Unresolved<'a> {
+    /// What is then known of whether a value of the request matches: nothing matches what has no value.
+    pub(super) fn matched(self, unknown: &mut Unknown<'a>) -> Truth {
+        match self {
+            Self::NoValue => Truth::False,
+            Self::DependsOn(key) => {
+                unknown.push(key.into());
+                Truth::Unknown
+            }
+            Self::Unclear => Truth::Unknown,
+        }
+    }
 }
 
 impl Template {
@@ -57,13 +79,13 @@ impl Template {
     }
 
     /// Puts in the values of the variables.
-    pub(super) fn resolve<'a>(&'a self, fact: impl Fn(&Key) -> &'a Fact) -> Resolved<'a> {
+    pub(super) fn resolve<'a>(&'a self, fact: impl Fn(&Key) -> &'a Fact) -> Result<Resolved<'a>, Unresolved<'a>> {
         let parts = match self {
             Self::Plain { text, pattern } => {
                 let (text, pattern) = (text.into(), pattern.into());
-                return Resolved::Text { text, pattern, from_variables: FromVariables::default() };
+                return Ok(Resolved { text, pattern, from_variables: FromVariables::default() });
             }
-            Self::Unreadable => return Resolved::Unclear,
+            Self::Unreadable => return Err(Unresolved::Unclear),
             Self::Variables(parts) => parts,
         };
         let mut whole = Vec::new();
@@ -78,22 +100,22 @@ impl Template {
             };
             let value = match (fact(key), default) {
                 // Keys with several values are no variables; whether the default then counts is not said.
-                (_, Some(_)) if key.is_multivalued() => return Resolved::Unclear,
-                (_, None) if key.is_multivalued() => return Resolved::NoValue,
-                (Fact::Unknown, _) => return Resolved::DependsOn(&key.name),
+                (_, Some(_)) if key.is_multivalued() => return Err(Unresolved::Unclear),
+                (_, None) if key.is_multivalued() => return Err(Unresolved::NoValue),
+                (Fact::Unknown, _) => return Err(Unresolved::DependsOn(&key.name)),
                 (Fact::Absent, Some(default)) => default,
-                (Fact::Absent, None) => return Resolved::NoValue,
+                (Fact::Absent, None) => return Err(Unresolved::NoValue),
                 (Fact::Present(values), _) => match values.as_slice() {
                     [Value::Exactly(value)] => value,
-                    [Value::OneOf(_)] => return Resolved::DependsOn(&key.name),
-                    _ => return Resolved::Unclear,
+                    [Value::OneOf(_)] => return Err(Unresolved::DependsOn(&key.name)),
+                    _ => return Err(Unresolved::Unclear),
                 },
             };
             from_variables.wildcard |= value.contains(['*', '?']);
             from_variables.colon |= value.contains(':');
             whole.extend(value.chars().map(Token::Char));
         }
-        Resolved::Text { text: as_text(&whole).into(), pattern: whole.into(), from_variables }
+        Ok(Resolved { text: as_text(&whole).into(), pattern: whole.into(), from_variables })
     }
 }
 

@@ -15,6 +15,9 @@
 mod events;
 mod house;
 mod key_access_cases;
+mod key_access_judge;
+mod key_access_laws;
+mod key_access_rules;
 
 #[cfg(feature = "aws")]
 mod access;
