@@ -57,7 +57,8 @@ impl Allowlist {
     pub fn path_of(&self, unit: &OrganizationalUnitArn) -> Option<&str> {
         let paths = self.accounts.values().filter_map(|account| account.organization_path.as_deref());
         let marker = format!("/{}/", unit.unit_id());
-        paths.filter(|path| path.starts_with(unit.organization_id())).find_map(|path| {
+        let organization = format!("{}/", unit.organization_id());
+        paths.filter(|path| path.starts_with(&organization)).find_map(|path| {
             let end = path.find(&marker)?.checked_add(marker.len())?;
             path.get(..end)
         })

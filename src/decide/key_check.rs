@@ -250,12 +250,13 @@ fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow)
         ),
         Verdict::Denied => (Code::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
     };
-    // The whole story is in the key's own row; where that story is all there is, it is told here too.
-    let message = match (access.verdict, access.notes.first()) {
-        (Verdict::Unknown, Some(note)) => format!("{message}: {note}"),
-        (Verdict::Denied, Some(note)) => format!("{message} ({note})"),
-        (Verdict::Allowed | Verdict::Missing | Verdict::Conditional, _) | (_, None) => message,
+    // The whole story is in the key's own row; the part that decides is told here too.
+    let story = match access.verdict {
+        Verdict::Unknown | Verdict::Denied => access.notes.first(),
+        Verdict::Conditional => access.likely_to_fail.first(),
+        Verdict::Allowed | Verdict::Missing => None,
     };
+    let message = story.map_or_else(|| message.clone(), |story| format!("{message}: {story}"));
     let refusal = refusals::pair(code, image_id, asked, message);
     match &access.remedy {
         Some(statements) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),

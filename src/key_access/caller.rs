@@ -21,8 +21,10 @@ pub struct Caller {
 pub(super) enum Identity {
     /// Somebody of the account; who is not known.
     Whole,
-    /// Somebody of an account that is not known either.
-    Member,
+    /// Somebody of an account that is not known either, but for one that it is not.
+    Member {
+        other_than: Option<AccountId>,
+    },
     Root,
     /// A user or federated user, by ARN.
     User(String),
@@ -106,9 +108,10 @@ impl Caller {
         caller
     }
 
-    /// Any account of an organization: of the caller only its place in the organization is known.
-    pub fn any_member() -> Self {
-        Self::new(None, None, Identity::Member, Fact::like(["????????????"]), Fact::Unknown)
+    /// Any account of an organization, but for one that needs no letting in: of the caller only its place in the
+    /// organization is known.
+    pub fn any_member(other_than: Option<AccountId>) -> Self {
+        Self::new(None, None, Identity::Member { other_than }, Fact::like(["????????????"]), Fact::Unknown)
     }
 
     /// States where the caller stands in AWS Organizations.
@@ -145,7 +148,7 @@ impl Caller {
     #[must_use]
     pub fn with_arn_forms(mut self) -> Self {
         let Some(partition) = self.partition.as_deref() else { return self };
-        if matches!(self.identity, Identity::Whole | Identity::Member) {
+        if matches!(self.identity, Identity::Whole | Identity::Member { .. }) {
             let account = self.account.map_or_else(|| "????????????".to_owned(), |account| account.to_string());
             let iam = format!("arn:{partition}:iam::{account}:*");
             let sts = format!("arn:{partition}:sts::{account}:*");

@@ -102,7 +102,8 @@ fn caller(question: &Question<'_>) -> Option<(Caller, Allowing)> {
         (KeyUse::ServiceLinkedRole(_), Target::Organization(_) | Target::OrganizationalUnit(_)) => return None,
         (KeyUse::Launch | KeyUse::Copy, Target::Account(account)) => whole(Caller::account_as_a_whole(*account)),
         (KeyUse::Launch | KeyUse::Copy, Target::Organization(_) | Target::OrganizationalUnit(_)) => {
-            whole(Caller::any_member())
+            // The owner's own statement stands in every policy and lets no other member in.
+            whole(Caller::any_member(Some(question.key.account())))
         }
     };
     let forms = path_forms(question.target, &place);

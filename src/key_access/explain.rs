@@ -153,7 +153,7 @@ fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
             caller
         }
         (Some(account), None) => Caller::account_as_a_whole(account),
-        (None, None) => Caller::any_member(),
+        (None, None) => Caller::any_member(None),
     };
     let organization_id = match principal.get("org_id") {
         Some(Json::Null) => Known::Is(None),

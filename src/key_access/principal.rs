@@ -208,17 +208,17 @@ impl Named {
                 if elsewhere { Cover::No } else { same_account(*account, caller) }
             }
             Self::User { account, arn } => match caller.identity() {
-                Identity::Whole | Identity::Member => member(*account, caller),
+                Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::User(own) => yes_or_no(own == arn),
                 Identity::Role(_) | Identity::Session { .. } | Identity::Root | Identity::Service(_) => Cover::No,
             },
             Self::Session { account, arn } => match caller.identity() {
-                Identity::Whole | Identity::Member => member(*account, caller),
+                Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::Session { arn: own, .. } => yes_or_no(own == arn),
                 Identity::Role(_) | Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
             },
             Self::Role { account, arn } => match caller.identity() {
-                Identity::Whole | Identity::Member => member(*account, caller),
+                Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::Role(own) | Identity::Session { role_arn: Some(own), .. } => yes_or_no(own == arn),
                 Identity::Session { role_arn: None, role, .. } => {
                     let partition = Arn::split(arn).map(|arn| arn.partition.to_owned());
@@ -234,7 +234,8 @@ impl Named {
 /// What an account principal says of a caller whose account may not be known.
 fn same_account(account: AccountId, caller: &Caller) -> Cover {
     match caller.identity() {
-        Identity::Member => Cover::DependsOn("aws:PrincipalAccount"),
+        Identity::Member { other_than } if *other_than == Some(account) => Cover::No,
+        Identity::Member { .. } => Cover::DependsOn("aws:PrincipalAccount"),
         Identity::Service(_) => Cover::No,
         Identity::Whole | Identity::Root | Identity::User(_) | Identity::Role(_) | Identity::Session { .. } => {
             yes_or_no(caller.account() == Some(account))
@@ -244,9 +245,10 @@ fn same_account(account: AccountId, caller: &Caller) -> Cover {
 
 /// What a principal inside an account says of the account as a whole, or of some member of an organization.
 fn member(account: AccountId, caller: &Caller) -> Cover {
-    match caller.account() {
-        Some(own) if own != account => Cover::No,
-        Some(_) | None => Cover::DependsOn("aws:PrincipalArn"),
+    match (caller.account(), caller.identity()) {
+        (Some(own), _) if own != account => Cover::No,
+        (_, Identity::Member { other_than }) if *other_than == Some(account) => Cover::No,
+        (Some(_) | None, _) => Cover::DependsOn("aws:PrincipalArn"),
     }
 }
 

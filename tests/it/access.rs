@@ -332,7 +332,7 @@ fn organizations_and_units_are_let_in_by_the_policy_and_told_what_it_lacks() {
     let lacking = world.aws.image(image("golden-unit", &policy));
     let request = |id: &str| ask("share", id, json!({"organizationalUnitArns": [UNIT]}));
     let outcome = world.refused(&request(&lacking));
-    assert_eq!(codes(&outcome), ["KeyAccessMissing"]);
+    assert_eq!(codes(&outcome), ["KeyAccessMissing"], "{outcome:#}");
     let key = &outcome["images"][0]["keys"][0];
     assert_eq!(key["missing"], json!(["kms:CreateGrant"]), "{key:#}");
 
