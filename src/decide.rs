@@ -253,7 +253,7 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
                 .to_owned(),
         );
     }
-    if !decision.grants.is_empty() {
+    if question.request.action == Action::Share && !decision.grants.is_empty() {
         decision
             .warnings
             .push("grants take up to 5 minutes to be felt everywhere; a launch before that can fail".to_owned());

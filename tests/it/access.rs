@@ -299,6 +299,18 @@ fn a_check_says_whether_the_auto_scaling_role_has_a_path() {
 }
 
 #[test]
+fn a_check_warns_where_nothing_keeps_images_from_being_made_public() {
+    let world = World::new();
+    let image = world.aws.image(two_keys("golden-check-public"));
+    let check = ask("check", &image, json!({"accountIds": ["111122223333"]}));
+    assert_eq!(world.completed(&check)["warnings"], json!([]));
+    world.aws.seed(&json!({"settings": {"blockPublicAccess": false}}));
+    let outcome = world.completed(&check);
+    world.aws.seed(&json!({"settings": {"blockPublicAccess": true}}));
+    assert!(outcome["warnings"].to_string().contains("block public access for AMIs is off"), "{outcome:#}");
+}
+
+#[test]
 fn a_grant_that_fails_keeps_the_launch_permission_from_being_added() {
     let world = World::new();
     let image = world.aws.image(two_keys("golden-limit"));

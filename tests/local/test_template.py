@@ -62,6 +62,16 @@ class Role(unittest.TestCase):
         self.ec2.reset_image_attribute(ImageId=self.image, Attribute="launchPermission")
         self.assertEqual(self.kms.describe_key(KeyId=self.key)["KeyMetadata"]["Arn"], self.key)
         self.kms.get_key_policy(KeyId=self.key)
+        for change in ("add", "remove"):
+            self.ec2.modify_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission",
+                                               OperationType=change, UserIds=[TARGET])
+        told = self.ec2.describe_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission")
+        self.assertEqual(told["CreateVolumePermissions"], [])
+        self.ec2.get_image_block_public_access_state()
+        service_role = f"arn:aws:iam::{TARGET}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        for grantee in (f"arn:aws:iam::{TARGET}:root", service_role):
+            grant = self.kms.create_grant(KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "CreateGrant"])
+            self.kms.revoke_grant(KeyId=self.key, GrantId=grant["GrantId"])
         self.assertEqual(self.kms.list_grants(KeyId=self.key)["Grants"], [])
 
     def test_it_may_not_change_anything_else_of_an_image(self):
@@ -78,10 +88,14 @@ class Role(unittest.TestCase):
 
     def test_it_may_not_open_keys_snapshots_or_the_account(self):
         grantee = f"arn:aws:iam::{TARGET}:root"
-        self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt"])
+        self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "RetireGrant"])
+        for other in (f"arn:aws:iam::{TARGET}:role/app", f"arn:aws:iam::{TARGET}:user/ada"):
+            self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=other, Operations=["Decrypt"])
         self.denied(self.kms.put_key_policy, KeyId=self.key, Policy="{}")
         self.denied(self.ec2.modify_snapshot_attribute, SnapshotId=self.snapshot,
-                    CreateVolumePermission={"Add": [{"UserId": TARGET}]})
+                    CreateVolumePermission={"Add": [{"Group": "all"}]})
+        self.denied(self.ec2.modify_snapshot_attribute, SnapshotId=self.snapshot, Attribute="createVolumePermission",
+                    OperationType="add", GroupNames=["all"])
         self.denied(self.ec2.disable_image_block_public_access)
 
 

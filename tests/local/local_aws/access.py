@@ -1,5 +1,7 @@
-"""IAM for EC2 images and snapshots: their ARNs and condition keys, so that a role's policies decide as on AWS."""
+"""IAM for EC2 images and snapshots and for KMS grants: their ARNs and condition keys, so that a role's policies decide
+as on AWS."""
 
+import json
 import re
 
 from ministack.core import iam_actions
@@ -20,10 +22,15 @@ def resource_arn(*request):
 
 
 def context(service, action, body, params):
-    """Service Authorization Reference, Amazon EC2, condition keys: ec2:Owner and ec2:Attribute."""
+    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…."""
     keys = dict(_context(service, action, body, params))
+    if action == "kms:CreateGrant":
+        asked = json.loads(body)
+        return keys | {"kms:GranteePrincipal": asked.get("GranteePrincipal", ""), "kms:GrantOperations": asked.get("Operations", [])}
     if service != "ec2":
         return keys
+    if action == "ec2:ModifySnapshotAttribute":
+        keys |= snapshot_keys(params)
     wanted = ec2._p(params, "ImageId") or ec2._p(params, "SnapshotId")
     for store in (ec2._images, ec2._snapshots):
         for (owner, region, key), _ in store.all_items():
@@ -33,4 +40,24 @@ def context(service, action, body, params):
     named = [name for name in ("Description", "ImdsSupport") if ec2._p(params, f"{name}.Value")]
     if attribute := (named[0] if named else ec2._p(params, "Attribute")):
         keys["ec2:Attribute"] = attribute
+    return keys
+
+
+def snapshot_keys(params):
+    """Who is added to or removed from a snapshot, in the flat and in the structured form of the call."""
+    keys = {}
+    for name, values in params.items():
+        value = values[0] if isinstance(values, list) else values
+        flat = re.fullmatch(r"User(Id|Group)\.\d+", name)
+        structured = re.fullmatch(r"CreateVolumePermission\.(Add|Remove)\.\d+\.(UserId|Group)", name)
+        if flat:
+            verb, kind = ec2._p(params, "OperationType").capitalize(), flat[1]
+        elif structured:
+            verb, kind = structured[1], structured[2].removeprefix("User")
+        else:
+            continue
+        if kind == "Group":
+            keys[f"ec2:{verb}/group"] = value  # one value: there is only the group "all"
+        else:
+            keys.setdefault(f"ec2:{verb}/userId", []).append(value)
     return keys

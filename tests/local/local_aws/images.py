@@ -24,6 +24,7 @@ def install():
         "ResetImageAttribute": action(reset_image_attribute),
         "DisableImage": action(disable_image),
         "EnableImage": action(enable_image),
+        "GetImageBlockPublicAccessState": action(block_public_access_state),
     })
 
 
@@ -260,6 +261,13 @@ def reset_image_attribute(params):
     refuse_dry_run(params)
     image["LaunchPermissions"] = []
     return done()
+
+
+def block_public_access_state(params):
+    """EC2 API Reference, GetImageBlockPublicAccessState."""
+    refuse_dry_run(params)
+    on = settings.CURRENT["blockPublicAccess"]
+    return f"<imageBlockPublicAccessState>{'block-new-sharing' if on else 'unblocked'}</imageBlockPublicAccessState>"
 
 
 # States: EC2 User Guide, "Disable an Amazon EC2 AMI"; enabling does not bring the permissions back.
