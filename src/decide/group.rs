@@ -125,7 +125,6 @@ rules:
                 has_product_codes: false,
                 launch_permissions: shared.clone().map(|shared| shared.iter().map(to).collect()),
                 snapshots: Ok(Vec::new()),
-                create_volume_permissions: Vec::new(),
             };
             let mut facts = Facts::default();
             facts.images.insert("ami-1a2b3c4d".parse().unwrap(), image);
