@@ -1,13 +1,16 @@
 //! Owns the allowlist: who may share which images with whom.
 //!
-//! [`Allowlist::parse`] reads and validates the document, [`Allowlist::cover`] decides by it. Both are pure;
-//! [`source`] reads the text and remembers it for a while.
+//! [`Allowlist::parse`] reads and validates the document, [`Allowlist::cover`] decides by it, and [`Memory`] knows how
+//! long a copy may be used. All of that is pure; `source`, behind the feature `aws`, fetches the text.
 
 mod directory;
 mod document;
+mod location;
+mod memory;
 mod pattern;
 mod requester_pattern;
 mod rules;
+#[cfg(feature = "aws")]
 pub mod source;
 
 use std::collections::BTreeMap;
@@ -19,6 +22,8 @@ use crate::{
     request::{Access, Action},
 };
 pub use document::InvalidAllowlist;
+pub use location::{Location, Profile};
+pub use memory::{Memory, Usable};
 pub use pattern::Pattern;
 pub use requester_pattern::RequesterPattern;
 pub use rules::{Ask, Criterion, Terms};

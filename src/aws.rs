@@ -1,13 +1,16 @@
 //! Owns the AWS clients: the only place that names an SDK type. Each call returns our own facts or a [`CallError`].
 
+mod appconfig;
 mod ec2;
 mod error;
 mod kms;
+mod ssm;
 
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 
+pub use appconfig::Polled;
 pub use ec2::DescribedImage;
 pub use error::CallError;
 
@@ -16,6 +19,8 @@ pub use error::CallError;
 pub struct Aws {
     ec2: aws_sdk_ec2::Client,
     kms: aws_sdk_kms::Client,
+    ssm: aws_sdk_ssm::Client,
+    appconfig: aws_sdk_appconfigdata::Client,
     region: String,
 }
 
@@ -36,7 +41,13 @@ impl Aws {
             .load()
             .await;
         let region = config.region().ok_or("no Region: set AWS_REGION (Lambda does)")?.to_string();
-        Ok(Self { ec2: aws_sdk_ec2::Client::new(&config), kms: aws_sdk_kms::Client::new(&config), region })
+        Ok(Self {
+            ec2: aws_sdk_ec2::Client::new(&config),
+            kms: aws_sdk_kms::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            appconfig: aws_sdk_appconfigdata::Client::new(&config),
+            region,
+        })
     }
 
     /// The Region the clients work in.

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use crate::allowlist::source::Location;
+use crate::allowlist::Location;
 
 /// The function's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Config {
     pub allowlist: Location,
     /// `AMI_SHARE_ALLOWLIST_TTL`: how long a copy of it may be used.
     pub allowlist_ttl: Duration,
+    /// `AMI_SHARE_MAX_EVENT_AGE`: how old an event may be that asks for a share.
+    pub max_event_age: Duration,
     /// `AMI_SHARE_ENTITY_QUOTA`: how many entities one image may be shared with.
     pub entity_quota: usize,
     /// `AWS_LAMBDA_LOG_LEVEL`
@@ -38,6 +40,7 @@ impl Config {
             }
         };
         let ttl = number(&get, "AMI_SHARE_ALLOWLIST_TTL", 60, 1..=86_400, &mut problems);
+        let max_age = number(&get, "AMI_SHARE_MAX_EVENT_AGE", 900, 1..=86_400, &mut problems);
         let quota = number(&get, "AMI_SHARE_ENTITY_QUOTA", 1_000, 1..=1_000_000, &mut problems);
         let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
             None | Some("" | "INFO") => tracing::Level::INFO,
@@ -56,6 +59,7 @@ impl Config {
             Some(allowlist) if problems.is_empty() => Ok(Self {
                 allowlist,
                 allowlist_ttl: Duration::from_secs(ttl),
+                max_event_age: Duration::from_secs(max_age),
                 entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
                 log_level,
                 logs_json,

@@ -1,6 +1,7 @@
 //! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
 
 mod grants;
+mod group;
 mod key_check;
 mod leftovers;
 mod refusals;
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub use grants::NeededGrant;
+pub use group::resolve;
 pub use key_check::grantees_to_look_up;
 
 /// Everything a decision rests on besides the facts.
@@ -68,6 +70,7 @@ impl ImageDecision<'_> {
                     | Code::ImageNotAllowed
                     | Code::ImageNotFound
                     | Code::ImageNotOwned
+                    | Code::TargetNotFound
             )
         })
     }
@@ -136,6 +139,12 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
         decision.refusals.push(refusals::image_not_owned(image_id));
     }
     if !decision.refusals.is_empty() {
+        return decision;
+    }
+    if let Some(group) = &question.request.group
+        && question.request.targets.is_empty()
+    {
+        decision.refusals.push(refusals::target_not_found(image_id, group));
         return decision;
     }
     for asked in &question.request.targets {

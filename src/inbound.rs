@@ -3,13 +3,16 @@
 //! Everything here is told from the event's own shape. The requester is read only from what the door's AWS
 //! service vouches for, never from a body, a header or `requestContext.accountId`.
 
+mod age;
 mod direct;
 mod event;
 mod eventbridge;
 mod http;
+mod http_api;
 mod identity;
 mod problem;
 mod rest_api;
+pub mod sqs;
 
 use time::OffsetDateTime;
 
@@ -19,6 +22,7 @@ use crate::{
     outcome::{Code, ErrorCode, Outcome, Refusal, ResultKind},
     request::{Action, Malformed, Request},
 };
+pub use age::Sent;
 pub use event::Event;
 
 /// What the Lambda runtime says of the invocation.
@@ -30,7 +34,16 @@ pub struct Invocation<'a> {
     pub now: OffsetDateTime,
 }
 
-/// An event that has been understood as far as its door.
+/// What arrived in one invocation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrival {
+    /// One request, which has one answer.
+    One(Box<Opened>),
+    /// Messages of a queue, which are each carried out and then together answered by those that must come again.
+    Batch(sqs::Batch),
+}
+
+/// A request that has been understood as far as its door.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
     /// How to answer.
@@ -39,6 +52,8 @@ pub struct Opened {
     pub request_id: String,
     /// Who asks, where that is known.
     pub requester: Option<Requester>,
+    /// When it was sent.
+    pub sent: Sent,
     /// What is asked, or why that is no question.
     pub asked: Result<Request, TurnedAway>,
 }
@@ -50,7 +65,9 @@ pub enum Door {
     Direct,
     /// Nobody waits: EventBridge, through Lambda's asynchronous queue.
     EventBridge,
-    /// API Gateway, which wants a status, headers and a body.
+    /// A message of an SQS queue: the batch is answered, not the message.
+    Queue,
+    /// API Gateway or a function URL, which want a status, headers and a body.
     Http {
         /// The methods of the route, where the request had another.
         allow: Option<&'static str>,
@@ -63,6 +80,7 @@ impl Door {
         match self {
             Self::Direct => "direct",
             Self::EventBridge => "eventbridge",
+            Self::Queue => "sqs",
             Self::Http { .. } => "http",
         }
     }
@@ -94,65 +112,70 @@ impl From<Malformed> for TurnedAway {
 }
 
 /// Finds out which door an event came through, who asks and what.
-pub fn open(event: &Event, invocation: &Invocation<'_>) -> Opened {
+pub fn open(event: &Event, invocation: &Invocation<'_>) -> Arrival {
     let json = match event.json() {
         Ok(json) => json,
-        Err(error) => return direct::not_json(error, invocation),
+        Err(error) => return Arrival::One(Box::new(direct::not_json(error, invocation))),
     };
-    match identify(json) {
+    let opened = match identify(json) {
+        Shape::Batch(records) => return Arrival::Batch(sqs::open(records, invocation)),
         Shape::RestApi => rest_api::open(json, invocation),
+        Shape::HttpApi => http_api::open(json, invocation),
         Shape::ShareRequest => eventbridge::open(json, invocation),
         Shape::Direct => direct::open(json, invocation),
-        Shape::NotBuilt(door, what) => Opened {
-            door,
-            request_id: invocation.request_id.to_owned(),
-            requester: None,
-            asked: Err(TurnedAway::new(Code::NotSupportedYet, format!("{what} is not built yet"))),
-        },
-        Shape::OtherEvent(detail_type) => Opened {
-            door: Door::EventBridge,
-            request_id: invocation.request_id.to_owned(),
-            requester: None,
-            asked: Err(Malformed::document(format!(
-                "an event with the detail-type {}; this function takes `{}`",
-                crate::domain::quoted(&detail_type),
-                eventbridge::DETAIL_TYPE
-            ))
-            .into()),
-        },
+        Shape::NotBuilt(what) => {
+            turned_away(TurnedAway::new(Code::NotSupportedYet, format!("{what} is not built yet")), invocation)
+        }
+        Shape::OtherEvent(detail_type) => turned_away(eventbridge::other(detail_type).into(), invocation),
+        Shape::OtherRecords => {
+            turned_away(Malformed::document("`Records` of another service than SQS, or none").into(), invocation)
+        }
+    };
+    Arrival::One(Box::new(opened))
+}
+
+/// An id that a service gave a request, as far as it is fit for a log line.
+fn request_id(id: Option<&Json>) -> Option<&str> {
+    let is_plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    id.and_then(Json::as_str).filter(is_plain)
+}
+
+/// An event that nobody asked anything with.
+fn turned_away(why: TurnedAway, invocation: &Invocation<'_>) -> Opened {
+    Opened {
+        door: Door::EventBridge,
+        request_id: invocation.request_id.to_owned(),
+        requester: None,
+        sent: Sent::Unknown,
+        asked: Err(why),
     }
 }
 
-enum Shape {
+enum Shape<'a> {
     RestApi,
+    HttpApi,
+    Batch(&'a Json),
     ShareRequest,
     Direct,
-    NotBuilt(Door, &'static str),
-    OtherEvent(String),
+    NotBuilt(&'static str),
+    OtherEvent(&'a Json),
+    OtherRecords,
 }
 
 /// Tells the doors apart by what only their service sends.
-fn identify(json: &Json) -> Shape {
-    if json.get("requestContext").is_some() {
-        let is_payload_2 = json.at(&["requestContext", "http"]).is_some();
-        if is_payload_2 {
-            Shape::NotBuilt(Door::Http { allow: None }, "the HTTP API and function URL door")
-        } else {
-            Shape::RestApi
-        }
-    } else if json.get("Records").is_some() {
-        Shape::NotBuilt(Door::EventBridge, "the SQS door")
+fn identify(json: &Json) -> Shape<'_> {
+    if let Some(context) = json.get("requestContext") {
+        if context.get("http").is_some() { Shape::HttpApi } else { Shape::RestApi }
+    } else if let Some(records) = json.get("Records") {
+        if sqs::is_batch(records) { Shape::Batch(records) } else { Shape::OtherRecords }
     } else if let Some(detail_type) = json.get("detail-type") {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
-            Some("EC2 AMI State Change") => {
-                Shape::NotBuilt(Door::EventBridge, "sharing an image when it becomes available")
-            }
-            Some(other) => Shape::OtherEvent(other.to_owned()),
-            None => Shape::OtherEvent(detail_type.kind().to_owned()),
+            Some("EC2 AMI State Change") => Shape::NotBuilt("sharing an image when it becomes available"),
+            Some(_) | None => Shape::OtherEvent(detail_type),
         }
     } else if json.get("action").and_then(Json::as_str) == Some("expire") {
-        Shape::NotBuilt(Door::EventBridge, "ending a share when it is due")
+        Shape::NotBuilt("ending a share when it is due")
     } else {
         Shape::Direct
     }
@@ -171,7 +194,7 @@ pub struct InvocationError {
 pub fn reply(door: Door, outcome: &Outcome) -> Result<serde_json::Value, InvocationError> {
     match door {
         Door::Http { allow } => Ok(http::reply(outcome, allow)),
-        Door::Direct | Door::EventBridge => match outcome.result {
+        Door::Direct | Door::EventBridge | Door::Queue => match outcome.result {
             ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(serde_json::json!(outcome)),
             ResultKind::Incomplete | ResultKind::Failed => Err(InvocationError {
                 error_type: leading_code(outcome).to_owned(),

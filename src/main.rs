@@ -19,7 +19,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::install(config.log_level, config.logs_json);
     let aws = Aws::connect().await.expect("the AWS clients can be built");
     let allowlist = Source::new(config.allowlist, config.allowlist_ttl);
-    let service = Service { aws, allowlist, entity_quota: config.entity_quota };
+    let service = Service { aws, allowlist, entity_quota: config.entity_quota, max_event_age: config.max_event_age };
     let service = &service;
 
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {

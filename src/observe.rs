@@ -36,7 +36,7 @@ pub async fn observe(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
     for (id, DescribedImage { image, snapshot_ids }) in described.map_err(row)? {
         let is_own = image.owner == question.account;
         let launch_permissions = permissions.remove(&id).unwrap_or_else(|| Ok(Vec::new())).map_err(row);
-        if is_own && !takes_away(action) {
+        if is_own && !action.takes_away() {
             launch_permissions.clone()?;
         }
         if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
@@ -51,13 +51,6 @@ pub async fn observe(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
     Ok(facts)
 }
 
-fn takes_away(action: Action) -> bool {
-    match action {
-        Action::Revoke | Action::Reset => true,
-        Action::Share | Action::List | Action::Check | Action::Audit | Action::Repair => false,
-    }
-}
-
 /// Reads the snapshots of the images, and what the action needs to know of them.
 async fn read_snapshots(
     aws: &Aws,
@@ -68,9 +61,9 @@ async fn read_snapshots(
 ) -> Reading<()> {
     let action = question.request.action;
     let others =
-        async { if takes_away(action) { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
+        async { if action.takes_away() { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
     let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
-    let mut snapshots = match (snapshots.map_err(row), takes_away(action)) {
+    let mut snapshots = match (snapshots.map_err(row), action.takes_away()) {
         (Ok(snapshots), _) => snapshots,
         (Err(error), false) => return Err(error),
         (Err(error), true) => {
@@ -158,7 +151,7 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
         let read = each(arns, async |arn| read_key(aws, question, arn).await).await;
         return read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
     }
-    if !takes_away(action) {
+    if !action.takes_away() {
         return Ok(BTreeMap::new());
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    domain::{AccountId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target, quoted},
+    domain::{
+        AccountId, GroupId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target, quoted,
+    },
     json::{Fault, Json, field_pointer},
 };
 use fields::Fields;
@@ -31,6 +33,8 @@ pub struct Request {
     pub image_ids: Vec<ImageId>,
     /// The targets, each once; empty unless the action takes targets.
     pub targets: Vec<AskedTarget>,
+    /// One more target, of which only the id is known yet; only a URL can ask so.
+    pub group: Option<GroupId>,
     /// What the targets shall be able to do.
     pub access: Access,
     /// The service-linked roles in the target accounts that need the keys too.
@@ -114,6 +118,14 @@ impl Action {
         }
     }
 
+    /// Whether the action can only take access away, which is never held up.
+    pub fn takes_away(self) -> bool {
+        match self {
+            Self::Revoke | Self::Reset => true,
+            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair => false,
+        }
+    }
+
     /// Whether the action asks for a share, or what one would meet.
     pub fn is_about_sharing(self) -> bool {
         match self {
@@ -183,6 +195,11 @@ impl Malformed {
 impl Request {
     /// Reads a request document and names every fault in it. `now` bounds `expiresAt`.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
+        Self::parse_for(None, document, now)
+    }
+
+    /// Reads a request document whose only target is `group`, where there is one.
+    pub fn parse_for(group: Option<GroupId>, document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         let Some(fields) = document.as_object() else {
             let message = format!("a request is a JSON object, this is {}", document.kind());
             return Err(Malformed::document(message));
@@ -214,13 +231,14 @@ impl Request {
             .chain(asked("organizationalUnitArns", &units, |arn| Target::OrganizationalUnit(arn.clone())))
             .collect();
         if let Some(action) = action {
-            check_shape(&mut fields, action, image_ids.len(), targets.len());
+            check_shape(&mut fields, action, image_ids.len(), targets.len(), group.is_some());
         }
 
         let request = |action| Self {
             action,
             image_ids: image_ids.into_iter().map(|(_, id)| id).collect(),
             targets,
+            group,
             access,
             service_linked_roles: service_linked_roles.into_iter().map(|(_, role)| role).collect(),
             expires_at,
@@ -236,7 +254,7 @@ impl Request {
 }
 
 /// What an action must have, may not have, and how much of it.
-fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: usize) {
+fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: usize, has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
     if action.takes_images() {
         if !fields.has("imageIds") {
@@ -248,7 +266,7 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
         fields.fault("/imageIds", format!("`{action}` takes no images"));
     }
     if action.takes_targets() {
-        if !TARGET_FIELDS.iter().any(|name| fields.has(name)) {
+        if !has_group && !TARGET_FIELDS.iter().any(|name| fields.has(name)) {
             fields.fault(
                 "/accountIds",
                 format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`"),

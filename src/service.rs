@@ -1,17 +1,19 @@
 //! Owns the whole story of a request: open the event, admit, observe, decide, plan, carry out, answer.
 
+mod batch;
+
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    allowlist::{Allowlist, source::Source},
+    allowlist::{Allowlist, Usable, source::Source},
     aws::Aws,
     carry_out::carry_out,
     decide::{self, Question},
     domain::{AccountId, Requester},
-    inbound::{self, Door, Event, Invocation, InvocationError, Opened},
+    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
     plan::plan,
@@ -34,6 +36,8 @@ pub struct Service {
     pub allowlist: Source,
     /// How many entities one image may be shared with.
     pub entity_quota: usize,
+    /// How old an event may be that asks for a share.
+    pub max_event_age: Duration,
 }
 
 /// What the Lambda runtime and the clock say of one invocation.
@@ -52,23 +56,36 @@ pub struct Context<'a> {
 impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
-        let Opened { door, request_id, requester, asked } =
-            inbound::open(event, &Invocation { request_id: context.request_id, now: context.now });
+        match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
+            Arrival::One(opened) => {
+                let door = opened.door;
+                inbound::reply(door, &self.settle(*opened, context).await)
+            }
+            Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
+        }
+    }
+
+    /// Makes an outcome of a request, and logs it.
+    async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
+        let Opened { door, request_id, requester, sent, asked } = opened;
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
         let outcome = match (asked, requester) {
-            (Ok(request), Some(requester)) => self.answer(&request, &requester, door, context, outcome).await,
+            // On the heap: the states of everything below would nest deeper than the compiler follows.
+            (Ok(request), Some(requester)) => {
+                Box::pin(self.answer(&request, &requester, (door, sent), context, outcome)).await
+            }
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
         log(&outcome, door);
-        inbound::reply(door, &outcome)
+        outcome
     }
 
     async fn answer(
         &self,
         request: &Request,
         requester: &Requester,
-        door: Door,
+        (door, sent): (Door, Sent),
         context: &Context<'_>,
         outcome: Outcome,
     ) -> Outcome {
@@ -79,10 +96,12 @@ impl Service {
             ..outcome
         };
         let deadline = deadline(door, context.time_left);
-        let allowlist = match self.allowlist.current(context.now) {
-            Ok(allowlist) => allowlist,
+        let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
+        let Usable { allowlist, warning } = match usable {
+            Ok(usable) => usable,
             Err(error) => return failed(outcome, error),
         };
+        outcome.warnings.extend(warning);
         let account = match own_account(context.function_arn) {
             Ok(account) => account,
             Err(error) => return failed(outcome, error),
@@ -93,11 +112,20 @@ impl Service {
         if !strangers.is_empty() {
             return Outcome { result: ResultKind::Refused, refusals: strangers, ..outcome };
         }
+        if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
+            return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
+        }
         let facts = match timeout_at(deadline, observe(&self.aws, &question)).await {
             Ok(Ok(facts)) => facts,
             Ok(Err(error)) => return failed(outcome, error),
             Err(_) => return failed(outcome, out_of_time()),
         };
+        let request = match decide::resolve(&question, &facts) {
+            Ok(request) => request,
+            Err(error) => return failed(outcome, error),
+        };
+        let request = request.as_ref();
+        let question = Question { request, ..question };
         let plans = decide::decide(&question, &facts);
         let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
         let plans: Vec<_> = plans
@@ -143,7 +171,7 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
     let budget = time_left.saturating_sub(ANSWER_TIME);
     let budget = match door {
         Door::Http { .. } => budget.min(HTTP_BUDGET),
-        Door::Direct | Door::EventBridge => budget,
+        Door::Direct | Door::EventBridge | Door::Queue => budget,
     };
     // A deadline too far for the clock is as good as none.
     Instant::now().checked_add(budget.min(Duration::from_secs(900))).unwrap_or_else(Instant::now)

@@ -1,124 +1,126 @@
-//! Owns where the allowlist comes from and how long a copy of it may be used.
+//! Owns fetching the allowlist from where it is, one fetch at a time, and remembering it for its TTL.
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, sync::Mutex, time::Duration};
-
-use time::OffsetDateTime;
-
-use super::Allowlist;
-use crate::{
-    domain::quoted,
-    outcome::{ErrorCode, ErrorRow},
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-/// Where the document is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A file, relative to the function's own folder.
-    File(PathBuf),
-}
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
 
-impl FromStr for Location {
-    type Err = String;
+use super::{
+    Allowlist,
+    location::{Location, Profile},
+    memory::{Memory, Usable},
+};
+use crate::{
+    aws::Aws,
+    outcome::{ErrorCode, ErrorRow},
+    request::Action,
+};
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("ssm" | "appconfig", _)) => {
-                Err(format!("{}: this source is not built yet; use `file:<path>`", quoted(text)))
-            }
-            Some(_) | None => Err(format!("{} is not `file:<path>`", quoted(text))),
-        }
-    }
-}
+/// A fetch may take so long. A revoke then goes on by the old copy and has most of its time left.
+const FETCH_TIME: Duration = Duration::from_secs(8);
 
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file:{}", path.display()),
-        }
-    }
-}
-
-/// The document with a memory: it is read again when the copy is older than the TTL.
+/// Where the document comes from, with a memory.
 #[derive(Debug)]
 pub struct Source {
     location: Location,
-    ttl: Duration,
-    copy: Mutex<Option<(OffsetDateTime, Arc<Allowlist>)>>,
+    memory: Mutex<Memory>,
+    /// Whoever has this fetches. It holds AppConfig's token for the next poll: with it an unchanged document isn't sent
+    /// (and paid for) again, and a deployment in steps reaches this function once instead of flickering.
+    poll: tokio::sync::Mutex<Option<String>>,
 }
 
 impl Source {
-    /// Nothing is read yet.
+    /// Nothing is fetched yet.
     pub fn new(location: Location, ttl: Duration) -> Self {
-        Self { location, ttl, copy: Mutex::new(None) }
+        Self { location, memory: Mutex::new(Memory::new(ttl)), poll: tokio::sync::Mutex::new(None) }
     }
 
-    /// The allowlist, never older than the TTL. Why it can't be had goes to the log; the caller learns only that.
-    pub fn current(&self, now: OffsetDateTime) -> Result<Arc<Allowlist>, ErrorRow> {
-        let mut copy = self.copy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((read_at, allowlist)) = copy.as_ref()
-            && (OffsetDateTime::UNIX_EPOCH..=now).contains(read_at)
-            && now - *read_at < self.ttl
-        {
-            return Ok(Arc::clone(allowlist));
+    /// The allowlist to decide `action` by. Why none can be had goes to the log; the caller learns only that.
+    pub async fn usable_for(
+        &self,
+        action: Action,
+        aws: &Aws,
+        now: OffsetDateTime,
+        deadline: Instant,
+    ) -> Result<Usable, ErrorRow> {
+        let until = Instant::now().checked_add(FETCH_TIME).map_or(deadline, |until| until.min(deadline));
+        let current = timeout_at(until, self.current(aws, now)).await;
+        let problem = match current {
+            Ok(Ok(usable)) => return Ok(usable),
+            Ok(Err(problem)) => problem,
+            Err(_) => "no answer in time".to_owned(),
+        };
+        let location = &self.location;
+        tracing::error!(allowlist.location = %location, error = problem, "the allowlist {location} can't be used: {problem}");
+        self.memory().old(action).ok_or_else(|| ErrorRow {
+            code: ErrorCode::AllowlistUnavailable,
+            call: None,
+            resource: None,
+            message:
+                "the allowlist can't be read or is not in order, so nothing is allowed; the function's log says why"
+                    .to_owned(),
+            retryable: true,
+        })
+    }
+
+    async fn current(&self, aws: &Aws, now: OffsetDateTime) -> Result<Usable, String> {
+        if let Some(usable) = self.memory().young(now) {
+            return Ok(usable);
         }
-        *copy = None;
-        match self.read() {
-            Ok(allowlist) => {
-                let allowlist = Arc::new(allowlist);
-                *copy = Some((now, Arc::clone(&allowlist)));
-                Ok(allowlist)
-            }
-            Err(problem) => {
-                tracing::error!(allowlist.location = %self.location, error = problem, "the allowlist can't be used: {problem}");
-                Err(ErrorRow {
-                    code: ErrorCode::AllowlistUnavailable,
-                    call: None,
-                    resource: None,
-                    message: "the allowlist can't be read or is not in order, so nothing is allowed; the function's log says why"
-                        .to_owned(),
-                    retryable: true,
-                })
+        let mut poll = self.poll.lock().await;
+        // Whoever fetched before may have left a copy that is young enough.
+        if let Some(usable) = self.memory().young(now) {
+            return Ok(usable);
+        }
+        let unchanged = "AppConfig sent no document";
+        match self.fetch(aws, &mut poll).await? {
+            None => self.memory().renew(now).ok_or_else(|| unchanged.to_owned()),
+            Some(text) => {
+                let allowlist = Allowlist::parse(&text).map_err(|error| {
+                    // Without its token AppConfig sends the document again, and so the fault is found again.
+                    *poll = None;
+                    error.to_string()
+                })?;
+                Ok(self.memory().keep(allowlist, now))
             }
         }
     }
 
-    fn read(&self) -> Result<Allowlist, String> {
-        let Location::File(path) = &self.location;
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Allowlist::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+    /// The document, or nothing where it is what it was at the last poll.
+    async fn fetch(&self, aws: &Aws, poll: &mut Option<String>) -> Result<Option<String>, String> {
+        match &self.location {
+            Location::File(path) => std::fs::read_to_string(path).map(Some).map_err(|error| error.to_string()),
+            Location::Parameter(name) => aws.parameter(name).await.map(Some).map_err(|error| error.row.message),
+            Location::AppConfig(profile) => fetch_configuration(aws, profile, poll).await,
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_read_again_when_the_copy_is_too_old() {
-        let folder = std::env::temp_dir().join(format!("ami-share-source-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("allowlist.yaml");
-        std::fs::write(&path, include_str!("../../examples/allowlist.yaml")).unwrap();
-        let source = Source::new(Location::File(path.clone()), Duration::from_secs(60));
-        let now = time::macros::datetime!(2026-11-22 12:00 UTC);
-        let at = |seconds| now + time::Duration::seconds(seconds);
-
-        assert_eq!(source.current(at(0)).unwrap().rules.len(), 3);
-        std::fs::write(&path, "version: 2").unwrap();
-        assert!(source.current(at(59)).is_ok(), "the copy is young enough");
-        let error = source.current(at(60)).unwrap_err();
-        assert_eq!(error.code, ErrorCode::AllowlistUnavailable);
-        assert!(error.retryable && !error.message.contains("version"), "{}", error.message);
-        assert!(source.current(at(61)).is_err(), "an older copy is never used again");
-        std::fs::remove_dir_all(&folder).unwrap();
+async fn fetch_configuration(
+    aws: &Aws,
+    profile: &Profile,
+    poll: &mut Option<String>,
+) -> Result<Option<String>, String> {
+    // A token that has been lying for a day is worth nothing; whatever is wrong with one, a new session can tell.
+    if let Some(token) = poll.take()
+        && let Ok(polled) = aws.latest_configuration(&token).await
+    {
+        *poll = polled.next_token;
+        return Ok(polled.document);
     }
-
-    #[test]
-    fn a_location_names_its_kind() {
-        assert_eq!("file:allowlist.yaml".parse(), Ok(Location::File("allowlist.yaml".into())));
-        for wrong in ["", "allowlist.yaml", "file:", "ssm:/a", "http://x"] {
-            assert!(wrong.parse::<Location>().is_err(), "{wrong}");
-        }
-    }
+    let polled = async {
+        let token = aws.start_configuration_session(profile).await?;
+        aws.latest_configuration(&token).await
+    };
+    let polled = polled.await.map_err(|error| error.row.message)?;
+    let document = polled.document.ok_or("nothing is deployed there")?;
+    *poll = polled.next_token;
+    Ok(Some(document))
 }

@@ -3,7 +3,7 @@
 use super::Question;
 use crate::{
     allowlist::Criterion,
-    domain::{ImageId, quoted},
+    domain::{GroupId, ImageId, quoted},
     facts::{ImageState, Snapshot},
     outcome::{Code, Refusal},
     request::AskedTarget,
@@ -86,6 +86,11 @@ pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
         format!("{image_id} does not exist in this Region, or this account can't see it"),
     )
     .remedy("images are per Region: ask the function in the Region where the image is")
+}
+
+pub(super) fn target_not_found(image_id: &ImageId, group: &GroupId) -> Refusal {
+    let message = format!("{image_id} is not shared with {group}, and no rule for the requester names its ARN");
+    image(Code::TargetNotFound, image_id, message).remedy("name it by its ARN, in the document of `POST /requests`")
 }
 
 pub(super) fn image_not_owned(image_id: &ImageId) -> Refusal {

@@ -1,6 +1,6 @@
 //! Owns the direct door: a bare request document, by anybody who may invoke the function.
 
-use super::{Door, Invocation, Opened};
+use super::{Door, Invocation, Opened, Sent};
 use crate::{
     domain::Requester,
     json::Json,
@@ -12,6 +12,7 @@ pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Opened {
         door: Door::Direct,
         request_id: invocation.request_id.to_owned(),
         requester: Some(Requester::new("lambda:invoke".to_owned())),
+        sent: Sent::Now,
         asked: Request::parse(document, invocation.now).map_err(Into::into),
     }
 }
@@ -21,6 +22,7 @@ pub(super) fn not_json(error: &str, invocation: &Invocation<'_>) -> Opened {
         door: Door::Direct,
         request_id: invocation.request_id.to_owned(),
         requester: None,
+        sent: Sent::Now,
         asked: Err(Malformed::document(format!("not JSON: {error}")).into()),
     }
 }

@@ -1,12 +1,12 @@
-//! Owns the routes, and the answer to an HTTP request. What API Gateway's event formats call things is their
-//! doors' business.
+//! Owns the routes, and the answer to an HTTP request. What the event formats of API Gateway and function URLs call
+//! things is their doors' business.
 
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{TurnedAway, problem};
 use crate::{
-    domain::{is_organization_id, is_organizational_unit_id, quoted},
+    domain::{GroupId, quoted},
     json::{Fault, Json},
     outcome::{Code, Outcome},
     request::{Action, Malformed, Request},
@@ -61,20 +61,14 @@ pub(super) fn ask(
     now: OffsetDateTime,
 ) -> (Option<&'static str>, Result<Request, TurnedAway>) {
     if !is_known {
-        let message =
-            "the caller could not be identified: sign the request with the credentials of an IAM role or user";
+        let message = "the caller could not be identified: sign the request with the credentials of an IAM role or user, \
+             or send the token that the API's authorizer asks for";
         return (None, Err(TurnedAway::new(Code::Unauthenticated, message)));
     }
     let Some(resource) = resource(request) else {
         return (None, Err(TurnedAway::new(Code::RouteNotFound, format!("no route for {}", quoted(request.path)))));
     };
     match route(request.method, resource) {
-        Ok(Route::Check { target, .. } | Route::Revoke { target, .. })
-            if is_organization_id(target) || is_organizational_unit_id(target) =>
-        {
-            let message = "organizations and organizational units in the path are not built yet";
-            (None, Err(TurnedAway::new(Code::NotSupportedYet, message)))
-        }
         Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
         Err(allow) => {
             let message = format!("{} is not among the route's methods: {allow}", quoted(request.method));
@@ -125,12 +119,12 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
 /// Makes the request document of route, query and body, and reads it like any other.
 fn read(route: &Route<'_>, request: &HttpRequest<'_>, now: OffsetDateTime) -> Result<Request, Malformed> {
     let mut faults = Vec::new();
-    let (mut fields, writes) = match *route {
-        Route::Document => (Vec::new(), true),
-        Route::List { image } => (document(Action::List, image, None), false),
-        Route::Share { image } => (document(Action::Share, image, None), true),
-        Route::Check { image, target } => (document(Action::Check, image, Some(target)), false),
-        Route::Revoke { image, target } => (document(Action::Revoke, image, Some(target)), true),
+    let (mut fields, group, writes) = match *route {
+        Route::Document => (Vec::new(), None, true),
+        Route::List { image } => (document(Action::List, image), None, false),
+        Route::Share { image } => (document(Action::Share, image), None, true),
+        Route::Check { image, target } => for_target(Action::Check, image, target, false),
+        Route::Revoke { image, target } => for_target(Action::Revoke, image, target, true),
     };
     match (route, body(request)) {
         (_, Err(fault)) => faults.push(fault),
@@ -147,22 +141,30 @@ fn read(route: &Route<'_>, request: &HttpRequest<'_>, now: OffsetDateTime) -> Re
     let has_document = !faults.iter().any(|fault| fault.pointer.is_empty());
     query(request, writes, &mut fields, &mut faults);
     if faults.is_empty() {
-        return Request::parse(&Json::Object(fields), now);
+        return Request::parse_for(group, &Json::Object(fields), now);
     }
-    let rest = has_document.then(|| Request::parse(&Json::Object(fields), now).err()).flatten();
+    let rest = has_document.then(|| Request::parse_for(group, &Json::Object(fields), now).err()).flatten();
     let action = rest.as_ref().and_then(|malformed| malformed.action).or_else(|| route.action());
     faults.extend(rest.into_iter().flat_map(|malformed| malformed.faults));
     Err(Malformed { action, faults })
 }
 
-fn document(action: Action, image: &str, target: Option<&str>) -> Vec<(String, Json)> {
-    let text = |text: &str| Json::String(text.to_owned());
-    let mut fields =
-        vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))];
-    if let Some(target) = target {
+fn document(action: Action, image: &str) -> Vec<(String, Json)> {
+    vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))]
+}
+
+/// A path holds ids: what is not that of an organization or unit must be an account's.
+fn for_target(action: Action, image: &str, target: &str, writes: bool) -> (Vec<(String, Json)>, Option<GroupId>, bool) {
+    let mut fields = document(action, image);
+    let group = GroupId::parse(target);
+    if group.is_none() {
         fields.push(("accountIds".to_owned(), Json::Array(vec![text(target)])));
     }
-    fields
+    (fields, group, writes)
+}
+
+fn text(text: &str) -> Json {
+    Json::String(text.to_owned())
 }
 
 fn body(request: &HttpRequest<'_>) -> Result<Option<Json>, Fault> {

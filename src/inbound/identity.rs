@@ -1,6 +1,15 @@
-//! Owns who an IAM caller is: the identity ARN that API Gateway reports, as the requester that rules name.
+//! Owns who an HTTP caller is: the IAM identity or the token that API Gateway has verified, as the requester that
+//! rules name.
 
-use crate::domain::{AccountId, Partition, Requester};
+use crate::{
+    domain::{AccountId, Partition, Requester},
+    json::Json,
+};
+
+/// OpenID Connect Core 1.0 §2: a `sub` "MUST NOT exceed 255 ASCII characters in length".
+const MAX_SUBJECT: usize = 255;
+/// Longer than any issuer in use, and short enough for a log line.
+const MAX_ISSUER: usize = 512;
 
 /// The requester behind an IAM identity ARN, or `None` for identities that no rule can name.
 ///
@@ -27,9 +36,55 @@ pub(super) fn requester(user_arn: &str) -> Option<Requester> {
     }
 }
 
+/// The requester behind the claims of a verified token, `jwt:<iss>#<sub>`, or `None` where they name nobody.
+///
+/// A rule splits that at the first `#`, so an issuer with one could pass for another issuer's subject.
+pub(super) fn token_holder(claims: &Json) -> Option<Requester> {
+    let claim = |name: &str, longest: usize| {
+        let text = claims.get(name)?.as_str()?;
+        let is_plain = (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_plain.then_some(text)
+    };
+    let issuer = claim("iss", MAX_ISSUER).filter(|issuer| !issuer.contains('#'))?;
+    let subject = claim("sub", MAX_SUBJECT)?;
+    Some(Requester::new(format!("jwt:{issuer}#{subject}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_its_issuer_and_subject_and_both_must_be_plain() {
+        let holder =
+            |claims: &str| token_holder(&Json::parse(claims).unwrap()).map(|holder| holder.as_str().to_owned());
+        assert_eq!(
+            holder(
+                r#"{"iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_a", "sub": "b-c#d", "email": "x"}"#
+            ),
+            Some("jwt:https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_a#b-c#d".to_owned())
+        );
+        let longest = "x".repeat(255);
+        assert!(holder(&format!(r#"{{"iss": "i", "sub": "{longest}"}}"#)).is_some());
+        for nobody in [
+            "null",
+            "[]",
+            "{}",
+            r#"{"iss": "i"}"#,
+            r#"{"sub": "s"}"#,
+            r#"{"iss": "", "sub": "s"}"#,
+            r#"{"iss": "i", "sub": ""}"#,
+            r#"{"iss": "i", "sub": 7}"#,
+            r#"{"iss": ["i"], "sub": "s"}"#,
+            r#"{"iss": "i#s", "sub": "s"}"#,
+            r#"{"iss": "i", "sub": "a b"}"#,
+            r#"{"iss": "i\n", "sub": "s"}"#,
+            r#"{"iss": "i", "sub": "\u202e"}"#,
+            &format!(r#"{{"iss": "i", "sub": "{longest}x"}}"#),
+        ] {
+            assert_eq!(holder(nobody), None, "{nobody}");
+        }
+    }
 
     #[track_caller]
     fn check(user_arn: &str, expect: Option<&str>) {

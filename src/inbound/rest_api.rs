@@ -3,18 +3,15 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format>
 
 use super::{
-    Door, Invocation, Opened,
+    Door, Invocation, Opened, Sent,
     http::{self, HttpRequest},
-    identity,
+    identity, request_id,
 };
 use crate::{domain::Requester, json::Json};
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
-    let id = event
-        .at(&["requestContext", "requestId"])
-        .and_then(Json::as_str)
-        .filter(|id| !id.is_empty() && id.len() <= 128);
+    let id = request_id(event.at(&["requestContext", "requestId"]));
     let request = HttpRequest {
         method: text("httpMethod").unwrap_or_default(),
         resource: text("resource").filter(|resource| !resource.contains("+}")),
@@ -26,13 +23,27 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
     };
     let requester = requester(event);
     let (allow, asked) = http::ask(&request, requester.is_some(), invocation.now);
-    Opened { door: Door::Http { allow }, request_id: id.unwrap_or(invocation.request_id).to_owned(), requester, asked }
+    Opened {
+        door: Door::Http { allow },
+        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        requester,
+        sent: Sent::Now,
+        asked,
+    }
 }
 
+/// Who asks, as IAM authorization established it or else a Cognito or JWT authorizer. Where there is an IAM identity,
+/// it alone counts, even if it is nobody's: a token adds nothing to it.
 fn requester(event: &Json) -> Option<Requester> {
-    let identity = event.at(&["requestContext", "identity"])?;
-    let is_guest = identity.get("cognitoAuthenticationType").and_then(Json::as_str) == Some("unauthenticated");
-    if is_guest { None } else { identity::requester(identity.get("userArn")?.as_str()?) }
+    let context = event.get("requestContext")?;
+    let identity = |name: &str| context.at(&["identity", name]).filter(|value| **value != Json::Null);
+    if identity("cognitoAuthenticationType").and_then(Json::as_str) == Some("unauthenticated") {
+        return None;
+    }
+    match identity("userArn") {
+        Some(arn) => identity::requester(arn.as_str()?),
+        None => identity::token_holder(context.at(&["authorizer", "claims"])?),
+    }
 }
 
 /// Every query parameter, repeated ones repeated.
@@ -47,4 +58,41 @@ fn query(event: &Json) -> Vec<(&str, &str)> {
     }
     let single = fields("queryStringParameters").unwrap_or_default();
     single.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(context: &str, expect: Option<&str>) {
+        let requester = requester(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap());
+        assert_eq!(requester.as_ref().map(Requester::as_str), expect, "{context}");
+    }
+
+    #[test]
+    fn an_iam_identity_counts_before_a_token() {
+        let claims = r#""authorizer": {"claims": {"iss": "https://issuer.example", "sub": "u1"}}"#;
+        let arn = |arn: &str| format!(r#""identity": {{"userArn": "{arn}"}}"#);
+        let session = arn("arn:aws:sts::999988887777:assumed-role/portal/x");
+        check(&format!("{{{session}, {claims}}}"), Some("arn:aws:iam::999988887777:role/portal"));
+        check(&format!("{{{}, {claims}}}", arn("arn:aws:iam::999988887777:root")), None);
+        check(&format!("{{{}, {claims}}}", arn("")), None);
+        check(&format!(r#"{{"identity": {{"userArn": 7}}, {claims}}}"#), None);
+        check(&format!(r#"{{"identity": {{"userArn": null}}, {claims}}}"#), Some("jwt:https://issuer.example#u1"));
+        check(&format!("{{{claims}}}"), Some("jwt:https://issuer.example#u1"));
+        check(
+            &format!(
+                r#"{{"identity": {{"userArn": null, "cognitoAuthenticationType": "unauthenticated"}}, {claims}}}"#
+            ),
+            None,
+        );
+        for nobody in [
+            r#"{"authorizer": null}"#,
+            r#"{"authorizer": {"claims": null}}"#,
+            r#"{"authorizer": {"principalId": "ada"}}"#,
+        ] {
+            check(nobody, None);
+        }
+    }
 }

@@ -57,6 +57,8 @@ codes! {
     RouteNotFound = 404;
     /// There is no such image in this account and Region
     ImageNotFound = 404;
+    /// Nothing that is known has the organization's or organizational unit's id
+    TargetNotFound = 404;
     /// The route does not take this method
     MethodNotAllowed = 405;
     /// Another account owns the image

@@ -4,17 +4,31 @@
 
 use std::{fmt::Write, path::Path};
 
-use ami_share::inbound::{Door, Event, Invocation, Opened, TurnedAway, open};
+use ami_share::inbound::{Arrival, Door, Event, Invocation, Opened, TurnedAway, open};
 
 const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
+const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
 
 fn summary(text: &str) -> String {
     let event: Event = serde_json::from_str(text).unwrap();
-    let Opened { door, requester, asked, request_id: _ } =
-        open(&event, &Invocation { request_id: "lambda-id", now: NOW });
+    match open(&event, &Invocation { request_id: "lambda-id", now: NOW }) {
+        Arrival::One(opened) => of_request(*opened),
+        Arrival::Batch(batch) => {
+            let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
+            for message in batch.messages {
+                write!(summary, "\n  {}: ", message.id.as_deref().unwrap_or("no id")).unwrap();
+                summary.push_str(&of_request(message.opened).replace('\n', "\n  "));
+            }
+            summary
+        }
+    }
+}
+
+fn of_request(opened: Opened) -> String {
+    let Opened { door, requester, sent, asked, request_id: _ } = opened;
     let mut summary = match door {
         Door::Http { allow: Some(allow) } => format!("http (allow: {allow})"),
-        Door::Http { allow: None } | Door::Direct | Door::EventBridge => door.as_str().to_owned(),
+        Door::Http { allow: None } | Door::Direct | Door::EventBridge | Door::Queue => door.as_str().to_owned(),
     };
     let who = requester.as_ref().map_or("nobody", |requester| requester.as_str());
     write!(summary, ", {who}").unwrap();
@@ -24,8 +38,14 @@ fn summary(text: &str) -> String {
             for asked in &request.targets {
                 write!(summary, ", {} at {}", asked.target, asked.pointer).unwrap();
             }
+            if let Some(group) = &request.group {
+                write!(summary, ", whichever target has the id {group}").unwrap();
+            }
             if request.dry_run {
                 summary.push_str(", dry run");
+            }
+            if let Some(stale) = sent.refusal(request.action, NOW, MAX_AGE) {
+                write!(summary, "\n  {}: {}", stale.code, stale.message).unwrap();
             }
         }
         Err(TurnedAway { action, refusals }) => {
@@ -58,7 +78,7 @@ fn bytes_that_are_not_json_are_a_malformed_request() {
     for bytes in [&b""[..], b"{", b"\xff\xfe", b"action=share", b"{\"action\":"] {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let event: Event = serde::Deserialize::deserialize(&mut reader).unwrap();
-        let opened = open(&event, &Invocation { request_id: "lambda-id", now: NOW });
+        let Arrival::One(opened) = open(&event, &Invocation { request_id: "lambda-id", now: NOW }) else { panic!() };
         let refusals = opened.asked.unwrap_err().refusals;
         assert_eq!(refusals.len(), 1);
         assert!(refusals[0].message.starts_with("not JSON"), "{}", refusals[0].message);

@@ -245,6 +245,7 @@ fn an_unchecked_rule_shares_and_warns() {
     let world = World::new();
     let closed = world.aws.image(encrypted("unchecked", json!({"policy": policy(&[])})));
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
+    event["time"] = json!(crate::support::now());
     event["detail"]["imageIds"] = json!([closed]);
     let outcome = world.outcome(&event);
     assert_eq!(outcome["result"], "completed", "{outcome:#}");

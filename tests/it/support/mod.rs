@@ -4,6 +4,13 @@ pub mod function;
 pub mod http;
 pub mod local_aws;
 
+/// Now, as EventBridge writes it: the function's clock is the real one.
+pub fn now() -> String {
+    time::OffsetDateTime::from(std::time::SystemTime::now())
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap()
+}
+
 /// The account and Region of everything here.
 pub const ACCOUNT: &str = "999988887777";
 /// See [`ACCOUNT`].

@@ -1,0 +1,51 @@
+//! Owns the AppConfig calls: polling one configuration profile.
+//!
+//! <https://docs.aws.amazon.com/appconfig/latest/userguide/appconfig-code-samples-using-API-read-configuration.html>
+
+use super::{Aws, CallError};
+use crate::allowlist::Profile;
+
+/// The least that AppConfig takes. How often is asked, the allowlist's TTL says; this only must not forbid it.
+const SHORTEST_INTERVAL_SECONDS: i32 = 15;
+
+/// What one poll brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Polled {
+    /// The document; nothing where the session had it already.
+    pub document: Option<String>,
+    /// The token for the next poll. Each is good for one.
+    pub next_token: Option<String>,
+}
+
+impl Aws {
+    /// Begins polling; gives the token for the first poll.
+    pub async fn start_configuration_session(&self, profile: &Profile) -> Result<String, CallError> {
+        const CALL: &str = "appconfig:StartConfigurationSession";
+        let answer = self
+            .appconfig
+            .start_configuration_session()
+            .application_identifier(&profile.application)
+            .environment_identifier(&profile.environment)
+            .configuration_profile_identifier(&profile.profile)
+            .required_minimum_poll_interval_in_seconds(SHORTEST_INTERVAL_SECONDS)
+            .send()
+            .await
+            .map_err(|error| CallError::new(CALL, &profile.profile, &error))?;
+        let token = answer.initial_configuration_token;
+        token.ok_or_else(|| CallError::unexpected(CALL, &profile.profile, "there is no token in the answer"))
+    }
+
+    /// Polls once.
+    pub async fn latest_configuration(&self, token: &str) -> Result<Polled, CallError> {
+        const CALL: &str = "appconfig:GetLatestConfiguration";
+        // The token is a credential of a kind, and stays out of messages.
+        const RESOURCE: &str = "the allowlist's configuration profile";
+        let call = self.appconfig.get_latest_configuration().configuration_token(token);
+        let answer = call.send().await.map_err(|error| CallError::new(CALL, RESOURCE, &error))?;
+        let bytes = answer.configuration.map(aws_sdk_appconfigdata::primitives::Blob::into_inner).unwrap_or_default();
+        let text =
+            String::from_utf8(bytes).map_err(|_| CallError::unexpected(CALL, RESOURCE, "the document is not UTF-8"))?;
+        let document = (!text.is_empty()).then_some(text);
+        Ok(Polled { document, next_token: answer.next_poll_configuration_token })
+    }
+}
