@@ -91,7 +91,13 @@ impl Function {
     /// Sends a REST API event; gives status, headers and the body as JSON.
     #[track_caller]
     pub fn http(&self, event: &Value) -> (u64, Value, Value) {
-        let answer = self.invoke(event).expect("an HTTP answer is never an invocation error");
+        self.http_within(event, Duration::from_secs(60))
+    }
+
+    /// The same with so much time to answer.
+    #[track_caller]
+    pub fn http_within(&self, event: &Value, time: Duration) -> (u64, Value, Value) {
+        let answer = self.invoke_bytes(&event.to_string(), time).expect("an HTTP answer is never an invocation error");
         let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
     }
