@@ -2,7 +2,10 @@
 
 pub mod function;
 pub mod http;
+pub mod invariants;
 pub mod local_aws;
+pub mod proxy;
+pub mod scenes;
 
 /// Now, as EventBridge writes it: the function's clock is the real one.
 pub fn now() -> String {
