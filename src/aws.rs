@@ -6,6 +6,7 @@ mod ec2;
 mod error;
 mod kms;
 mod ssm;
+mod whole;
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,8 +49,9 @@ impl Aws {
             .load()
             .await;
         let region = config.region().ok_or("no Region: set AWS_REGION (Lambda does)")?.to_string();
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::WholeDocuments).build();
         Ok(Self {
-            ec2: aws_sdk_ec2::Client::new(&config),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
             kms: aws_sdk_kms::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             appconfig: aws_sdk_appconfigdata::Client::new(&config),

@@ -101,7 +101,9 @@ fn out_of_time(step: &Step) -> ErrorRow {
     ErrorRow {
         code: ErrorCode::OutOfTime,
         call: Some(call),
-        message: format!("{call} on {resource} was not begun before the invocation's time ran out; send the request again"),
+        message: format!(
+            "{call} on {resource} was not begun before the invocation's time ran out; send the request again"
+        ),
         resource: Some(resource),
         retryable: true,
     }

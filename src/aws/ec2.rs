@@ -235,7 +235,8 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
 }
 
 fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot) -> Result<Option<KeyArn>, CallError> {
-    if snapshot.encrypted() != Some(true) && snapshot.kms_key_id().is_none() {
+    // What doesn't say whether it is encrypted is not taken for open.
+    if snapshot.encrypted() == Some(false) && snapshot.kms_key_id().is_none() {
         return Ok(None);
     }
     parse(call, "key of an encrypted snapshot", snapshot.kms_key_id())

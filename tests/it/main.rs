@@ -24,6 +24,8 @@ mod access;
 #[cfg(feature = "aws")]
 mod crash;
 #[cfg(feature = "aws")]
+mod faults;
+#[cfg(feature = "aws")]
 mod function;
 #[cfg(feature = "aws")]
 mod replay;

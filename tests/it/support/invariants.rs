@@ -172,8 +172,9 @@ fn nobody_can_launch_without_the_keys(change: &Change<'_>, found: &mut Vec<Strin
 fn lets_in(state: &Value, key: &str, target: &str) -> bool {
     let name = target.rsplit('/').next().unwrap();
     let policy: Value = serde_json::from_str(state["keys"][key]["policy"].as_str().unwrap()).unwrap();
-    let is_named =
-        |statement: &Value| statement["Effect"] == "Allow" && statement["Sid"] != "Owner" && statement.to_string().contains(name);
+    let is_named = |statement: &Value| {
+        statement["Effect"] == "Allow" && statement["Sid"] != "Owner" && statement.to_string().contains(name)
+    };
     let is_granted = |grant: &Value| grant["key"] == key && grant["grantee"] == format!("arn:aws:iam::{target}:root");
     policy["Statement"].as_array().unwrap().iter().any(is_named)
         || state["grants"].as_array().unwrap().iter().any(is_granted)
@@ -292,7 +293,12 @@ mod tests {
         check(&revoke, &both, &state(&["111122223333"], &[], &none), &[]);
         check(&revoke, &both, &state(&[], &[], &none), &["removed"]);
         check(&revoke, &both, &state(&["222233334444", "111122223333"], &[], &ours("ami-1")), &["snap-1 is gone"]);
-        check(&revoke, &both, &state(&["222233334444", "111122223333"], &["222233334444"], &none), &["a grant is gone"]);
+        check(
+            &revoke,
+            &both,
+            &state(&["222233334444", "111122223333"], &["222233334444"], &none),
+            &["a grant is gone"],
+        );
         check(&revoke, &state(&[], &[], &ours("ami-2")), &bare, &["removed"]);
         let mut other_key = bare.clone();
         other_key["keys"]["key-1"]["policy"] = json!("{}");

@@ -60,9 +60,10 @@ impl LocalAws {
         assert_eq!(status, 200, "{body}");
     }
 
-    /// Everything a request could change or must not change; `local_aws/control.py` says how it is written.
-    pub fn state(&self) -> Value {
-        let (status, body) = http::send(self.address, "GET", "/_local/state", "");
+    /// Everything a request could change or must not change, or a part of it; `local_aws/control.py` says how both
+    /// are written.
+    pub fn state(&self, part: &Value) -> Value {
+        let (status, body) = http::send(self.address, "POST", "/_local/state", &part.to_string());
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
     }

@@ -1,5 +1,6 @@
 //! What the integration tests stand on: a tiny HTTP server, the real binary, the local AWS.
 
+pub mod fault_kinds;
 pub mod function;
 pub mod http;
 pub mod invariants;

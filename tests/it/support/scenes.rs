@@ -1,8 +1,10 @@
 //! Owns the scenes that the crash, fault and concurrency suites play: what is there, and what is asked of it.
 
+use std::{cell::RefCell, collections::BTreeMap};
+
 use serde_json::{Value, json};
 
-use super::local_aws::LocalAws;
+use super::{function::Function, local_aws::LocalAws};
 
 /// Everybody who is asked for anywhere is allowed; keys are checked except behind images named `loose-…`.
 pub const ALLOWLIST: &str = r#"
@@ -32,26 +34,81 @@ const GRANTED: [&str; 6] =
     ["DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKeyWithoutPlaintext"];
 
 /// What is there, and what is asked of it.
+#[derive(Clone)]
 pub struct Scene {
     pub name: &'static str,
     /// For `/_local/seed`; images and snapshots have ids, keys a `ref`.
-    seed: Value,
+    pub seed: Value,
     /// The request document.
     pub request: Value,
     pub is_unchecked: bool,
 }
 
 impl Scene {
-    /// Puts it there, with a bystander nobody asks about. Gives the keys' ARNs with their handles.
-    pub fn seed(&self, aws: &LocalAws) -> Vec<(String, String)> {
-        let mut seed = self.seed.clone();
-        let bystander = json!({"id": image(99), "name": "golden-bystander", "launchPermissions": ["111122223333", STRANGER], "mappings": [
-            {"device": "/dev/xvda", "snapshot": {"id": snapshot(99), "createVolumePermissions": ["111122223333", STRANGER]}},
-        ]});
-        seed["images"].as_array_mut().unwrap().push(bystander);
-        let made = aws.seed(&seed);
+    /// The images it is about.
+    pub fn images(&self) -> Vec<String> {
+        let images = self.request["imageIds"].as_array().unwrap();
+        images.iter().map(|image| image.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The targets it is about.
+    pub fn targets(&self) -> Vec<Value> {
+        let fields = ["accountIds", "organizationArns", "organizationalUnitArns"];
+        fields.iter().filter_map(|field| self.request[field].as_array()).flatten().cloned().collect()
+    }
+}
+
+/// A part of a local AWS where nothing else plays: images and snapshots whose ids begin with the stage's digit.
+pub struct Stage<'a> {
+    aws: &'a LocalAws,
+    digit: char,
+    ends: RefCell<BTreeMap<String, Value>>,
+}
+
+impl<'a> Stage<'a> {
+    pub fn new(aws: &'a LocalAws, number: u32) -> Self {
+        Self { aws, digit: char::from_digit(number, 16).unwrap(), ends: RefCell::default() }
+    }
+
+    /// The scene as it is played here.
+    pub fn place(&self, scene: &Scene) -> Scene {
+        let here = |value: &Value| {
+            let text = value.to_string().replace("ami-0", &format!("ami-{}", self.digit));
+            serde_json::from_str(&text.replace("snap-0", &format!("snap-{}", self.digit))).unwrap()
+        };
+        let bystander = |place: usize| {
+            json!({"id": image(place), "name": "golden-bystander", "launchPermissions": ["111122223333", STRANGER], "mappings": [
+                {"device": "/dev/xvda", "snapshot": {"id": snapshot(place), "createVolumePermissions": ["111122223333", STRANGER]}},
+            ]})
+        };
+        let mut seed = scene.seed.clone();
+        seed["images"].as_array_mut().unwrap().push(bystander(99));
+        Scene { seed: here(&seed), request: here(&scene.request), ..scene.clone() }
+    }
+
+    /// Puts a placed scene there. Gives the keys' ARNs with their handles.
+    pub fn seed(&self, scene: &Scene) -> Vec<(String, String)> {
+        let made = self.aws.seed(&scene.seed);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         made["keys"].as_array().unwrap().iter().map(|key| (text(&key["arn"]), text(&key["ref"]))).collect()
+    }
+
+    /// Where a placed scene ends when nothing disturbs it; `function` must have an AWS without faults just now.
+    pub fn undisturbed(&self, scene: &Scene, function: &Function) -> Value {
+        let mut ends = self.ends.borrow_mut();
+        let end = ends.entry(scene.request.to_string()).or_insert_with(|| {
+            let keys = self.seed(scene);
+            let outcome = function.invoke(&scene.request).unwrap();
+            assert_eq!(outcome["result"], "completed", "{outcome:#}");
+            without_ids(&self.state(&keys), &keys)
+        });
+        end.clone()
+    }
+
+    /// What is there, of the keys only these.
+    pub fn state(&self, keys: &[(String, String)]) -> Value {
+        let keys: Vec<_> = keys.iter().map(|(arn, _)| arn).collect();
+        self.aws.state(&json!({"ids": [format!("ami-{}", self.digit), format!("snap-{}", self.digit)], "keys": keys}))
     }
 }
 
@@ -94,13 +151,16 @@ fn key(handle: &str, accounts: &[&str]) -> Value {
         json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"}),
     ];
     if !roots.is_empty() {
-        statements.push(json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": USE, "Resource": "*"}));
+        statements.push(
+            json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": USE, "Resource": "*"}),
+        );
     }
     json!({"ref": handle, "policy": {"Version": "2012-10-17", "Statement": statements}})
 }
 
 fn with_grant(mut key: Value, account: &str) -> Value {
-    key["grants"] = json!([{"grantee": format!("arn:aws:iam::{account}:root"), "operations": GRANTED, "name": "by-hand"}]);
+    key["grants"] =
+        json!([{"grantee": format!("arn:aws:iam::{account}:root"), "operations": GRANTED, "name": "by-hand"}]);
     key
 }
 
@@ -147,6 +207,14 @@ pub fn scenes() -> Vec<Scene> {
             }),
             json!({"action": "share", "imageIds": [image(1)], "accountIds": both[..1], "organizationArns": [ORGANIZATION]}),
         ),
+        of(
+            "share, encrypted, let in by a grant",
+            json!({
+                "keys": [with_grant(key("key-1", &both[..1]), both[1])],
+                "images": [seeded(1, "golden", &[Some("key-1")], &[STRANGER])],
+            }),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both}),
+        ),
         Scene {
             is_unchecked: true,
             ..of(
@@ -184,4 +252,12 @@ pub fn scenes() -> Vec<Scene> {
             json!({"action": "reset", "imageIds": [image(1), image(2)]}),
         ),
     ]
+}
+
+/// A revoke from so many images.
+pub fn many_images(number: usize) -> Scene {
+    let images: Vec<_> = (1..=number).map(|n| seeded(n, "golden", &[None], &["111122223333"])).collect();
+    let ids: Vec<_> = (1..=number).map(image).collect();
+    let request = json!({"action": "revoke", "imageIds": ids, "accountIds": ["111122223333"]});
+    Scene { name: "revoke, many images", seed: json!({"images": images}), request, is_unchecked: false }
 }
