@@ -20,7 +20,7 @@ pub use error::CallError;
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
 /// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const CONCURRENCY: usize = 8;
+pub const CONCURRENCY: usize = 8;
 
 /// The clients, and where they point.
 #[derive(Debug, Clone)]

@@ -9,16 +9,12 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
-    aws::{Aws, CallError},
+    aws::{Aws, CONCURRENCY, CallError},
     decide::ImageDecision,
     outcome::{ErrorCode, ErrorRow, StepState},
     plan::Step,
     report::{ImageResult, StepResult},
 };
-
-/// So many images are written at once: the bucket of ModifyImageAttribute holds 100 and refills 5 a second.
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const CONCURRENCY: usize = 4;
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);

@@ -385,3 +385,35 @@ fn a_lost_page_refuses_and_an_empty_list_grants_nothing() {
     assert_eq!(function.invoke(&scene.request).unwrap()["result"], "completed");
     assert!(proxy.calls().iter().any(|call| of_page(call) == second_page("ec2:DescribeSnapshots")));
 }
+
+#[test]
+fn an_image_cut_off_before_its_snapshots_is_not_shared_without_the_key_check() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    // Nobody may use the key: sharing this image is only ever refused.
+    let mut scene = scenes::scene("share, encrypted, let in by a grant");
+    scene.seed["keys"][0]["grants"] = json!([]);
+    let scene = stage.place(&scene);
+    let keys = stage.seed(&scene);
+    let before = stage.state(&keys);
+    for cut in ["<blockDeviceMapping>", "<ebs>", "</imagesSet>", "</DescribeImagesResponse>"] {
+        proxy.rule(move |call, aws| {
+            let mut answer = aws();
+            if call.name == "ec2:DescribeImages" {
+                let place = answer.body.find(cut).unwrap_or_else(|| panic!("no {cut} in {}", answer.body));
+                answer.body.truncate(place);
+            }
+            Reply::Answer(answer)
+        });
+        let answer = function.invoke_bytes(&scene.request.to_string(), Duration::from_secs(6));
+        let outcome = outcome(&answer);
+        assert_eq!(
+            (&outcome["result"], &outcome["errors"][0]["code"]),
+            (&json!("failed"), &json!("Unavailable")),
+            "{cut}: {outcome:#}"
+        );
+        assert_eq!(stage.state(&keys), before, "{cut}");
+    }
+}

@@ -261,3 +261,12 @@ pub fn many_images(number: usize) -> Scene {
     let request = json!({"action": "revoke", "imageIds": ids, "accountIds": ["111122223333"]});
     Scene { name: "revoke, many images", seed: json!({"images": images}), request, is_unchecked: false }
 }
+
+/// One encrypted image, open to both accounts of the allowlist and shared with these targets.
+pub fn shared_with(targets: &[&str]) -> Scene {
+    let seed = json!({
+        "keys": [key("key-1", &["111122223333", "222233334444"])],
+        "images": [seeded(1, "golden", &[Some("key-1")], targets)],
+    });
+    Scene { name: "one image", seed, request: Value::Null, is_unchecked: false }
+}
