@@ -1,18 +1,26 @@
 //! Owns the AWS clients: the only place that names an SDK type. Each call returns our own facts or a [`CallError`].
 
 mod appconfig;
+mod ask;
 mod ec2;
 mod error;
 mod kms;
 mod ssm;
+mod whole;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use tokio::{sync::Semaphore, time::Instant};
 
 pub use appconfig::Polled;
 pub use ec2::DescribedImage;
 pub use error::CallError;
+
+/// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
+/// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+pub const CONCURRENCY: usize = 8;
 
 /// The clients, and where they point.
 #[derive(Debug, Clone)]
@@ -22,6 +30,10 @@ pub struct Aws {
     ssm: aws_sdk_ssm::Client,
     appconfig: aws_sdk_appconfigdata::Client,
     region: String,
+    /// When no call may be under way any more; none before [`Aws::until`] says so.
+    deadline: Option<Instant>,
+    turns: Arc<Semaphore>,
+    jitter: ask::Jitter,
 }
 
 impl Aws {
@@ -29,25 +41,31 @@ impl Aws {
     ///
     /// No call is made. Fails where no Region is set.
     pub async fn connect() -> Result<Self, &'static str> {
-        // The SDK has no overall timeout by default; one hanging connection would eat the invocation.
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .operation_attempt_timeout(Duration::from_secs(6))
-            .operation_timeout(Duration::from_secs(18))
-            .build();
+        // How long a call may take and whether it is worth another try hangs on the invocation: `ask` sees to both.
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).build();
         let config = aws_config::defaults(BehaviorVersion::latest())
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .retry_config(RetryConfig::disabled())
             .load()
             .await;
         let region = config.region().ok_or("no Region: set AWS_REGION (Lambda does)")?.to_string();
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::WholeDocuments).build();
         Ok(Self {
-            ec2: aws_sdk_ec2::Client::new(&config),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
             kms: aws_sdk_kms::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             appconfig: aws_sdk_appconfigdata::Client::new(&config),
             region,
+            deadline: None,
+            turns: Arc::new(Semaphore::new(CONCURRENCY)),
+            jitter: ask::Jitter::default(),
         })
+    }
+
+    /// The same clients, for work that must be over by then: no call is under way after it.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
     }
 
     /// The Region the clients work in.

@@ -6,30 +6,28 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
-    aws::{Aws, CallError},
+    aws::{Aws, CONCURRENCY, CallError},
     decide::ImageDecision,
     outcome::{ErrorCode, ErrorRow, StepState},
     plan::Step,
     report::{ImageResult, StepResult},
 };
 
-/// So many images are written at once: the bucket of ModifyImageAttribute holds 100 and refills 5 a second.
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const CONCURRENCY: usize = 4;
-
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
 
-/// Carries out the plans, in the order of the images; `dry_run` only says what would be done.
+/// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
+/// after the deadline, which `aws` keeps too.
 pub async fn carry_out<'a>(
     aws: &Aws,
     plans: Vec<(ImageDecision<'a>, Vec<Step>)>,
     dry_run: bool,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
+    let aws = &aws.until(deadline);
     stream::iter(plans)
         .map(async |(decision, steps)| {
             let steps = if dry_run { planned(steps) } else { run(aws, steps, deadline).await };
@@ -64,17 +62,13 @@ async fn run(aws: &Aws, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> 
 
 async fn take(aws: &Aws, step: Step, deadline: Instant) -> StepResult {
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
-        let error = out_of_time(&step, "was not begun");
+        let error = out_of_time(&step);
         return StepResult { step, state: StepState::Skipped, error: Some(error), is_uncertain: false };
     }
-    match timeout_at(deadline, write(aws, &step)).await {
-        Ok(Ok(())) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
-        Ok(Err(CallError { row, is_uncertain })) => {
+    match write(aws, &step).await {
+        Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
+        Err(CallError { row, is_uncertain }) => {
             StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
-        }
-        Err(_) => {
-            let error = out_of_time(&step, "was sent and not answered");
-            StepResult { step, state: StepState::Failed, error: Some(error), is_uncertain: true }
         }
     }
 }
@@ -98,12 +92,14 @@ async fn write(aws: &Aws, step: &Step) -> Result<(), CallError> {
     }
 }
 
-fn out_of_time(step: &Step, what: &str) -> ErrorRow {
+fn out_of_time(step: &Step) -> ErrorRow {
     let (call, resource) = (step.call(), step.resource());
     ErrorRow {
         code: ErrorCode::OutOfTime,
         call: Some(call),
-        message: format!("{call} on {resource} {what} before the invocation's time ran out; send the request again"),
+        message: format!(
+            "{call} on {resource} was not begun before the invocation's time ran out; send the request again"
+        ),
         resource: Some(resource),
         retryable: true,
     }

@@ -7,17 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    aws::{Aws, CallError, DescribedImage},
+    aws::{Aws, CONCURRENCY, CallError, DescribedImage},
     decide::{self, Question},
     domain::{AccountId, ImageId, KeyArn, SnapshotId},
     facts::{Facts, Image, ImageState, Key, Reading},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
 };
-
-/// So many calls are under way at once: the Describe buckets hold 100 and refill 20 a second for the whole account,
-/// console and Terraform included. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const CONCURRENCY: usize = 10;
 
 /// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided; taking
 /// access away is never held up by what can't be read, so there the gap itself becomes a fact.

@@ -47,7 +47,7 @@ impl Source {
         deadline: Instant,
     ) -> Result<Usable, ErrorRow> {
         let until = Instant::now().checked_add(FETCH_TIME).map_or(deadline, |until| until.min(deadline));
-        let current = timeout_at(until, self.current(aws, now)).await;
+        let current = timeout_at(until, self.current(&aws.until(until), now)).await;
         let problem = match current {
             Ok(Ok(usable)) => return Ok(usable),
             Ok(Err(problem)) => problem,

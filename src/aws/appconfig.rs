@@ -21,16 +21,14 @@ impl Aws {
     /// Begins polling; gives the token for the first poll.
     pub async fn start_configuration_session(&self, profile: &Profile) -> Result<String, CallError> {
         const CALL: &str = "appconfig:StartConfigurationSession";
-        let answer = self
+        let call = self
             .appconfig
             .start_configuration_session()
             .application_identifier(&profile.application)
             .environment_identifier(&profile.environment)
             .configuration_profile_identifier(&profile.profile)
-            .required_minimum_poll_interval_in_seconds(SHORTEST_INTERVAL_SECONDS)
-            .send()
-            .await
-            .map_err(|error| CallError::new(CALL, &profile.profile, &error))?;
+            .required_minimum_poll_interval_in_seconds(SHORTEST_INTERVAL_SECONDS);
+        let answer = self.ask(CALL, &profile.profile, || call.clone().send()).await?;
         let token = answer.initial_configuration_token;
         token.ok_or_else(|| CallError::unexpected(CALL, &profile.profile, "there is no token in the answer"))
     }
@@ -41,7 +39,7 @@ impl Aws {
         // The token is a credential of a kind, and stays out of messages.
         const RESOURCE: &str = "the allowlist's configuration profile";
         let call = self.appconfig.get_latest_configuration().configuration_token(token);
-        let answer = call.send().await.map_err(|error| CallError::new(CALL, RESOURCE, &error))?;
+        let answer = self.ask(CALL, RESOURCE, || call.clone().send()).await?;
         let bytes = answer.configuration.map(aws_sdk_appconfigdata::primitives::Blob::into_inner).unwrap_or_default();
         let text =
             String::from_utf8(bytes).map_err(|_| CallError::unexpected(CALL, RESOURCE, "the document is not UTF-8"))?;

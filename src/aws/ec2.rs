@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
 
 use super::{Aws, CallError};
@@ -29,7 +30,7 @@ impl Aws {
     /// Asked by filter and not by id, so that one unknown id doesn't fail the others.
     pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
         let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
-        let mut images = all_images(self.ec2.describe_images().filters(by_id)).await?;
+        let mut images = self.all_images(self.ec2.describe_images().filters(by_id)).await?;
         images.retain(|id, _| ids.contains(id));
         Ok(images)
     }
@@ -42,7 +43,7 @@ impl Aws {
         let mut images = BTreeMap::new();
         for snapshots in snapshots.chunks(MAX_FILTER_VALUES) {
             let by_snapshot = filter("block-device-mapping.snapshot-id", snapshots.iter().map(SnapshotId::to_string));
-            images.extend(all_images(self.ec2.describe_images().owners("self").filters(by_snapshot)).await?);
+            images.extend(self.all_images(self.ec2.describe_images().owners("self").filters(by_snapshot)).await?);
         }
         Ok(images)
     }
@@ -50,14 +51,9 @@ impl Aws {
     /// Reads who may launch an image.
     pub async fn launch_permissions(&self, id: &ImageId) -> Result<Vec<LaunchPermission>, CallError> {
         const CALL: &str = "ec2:DescribeImageAttribute";
-        let attribute = self
-            .ec2
-            .describe_image_attribute()
-            .image_id(id.as_str())
-            .attribute(types::ImageAttributeName::LaunchPermission)
-            .send()
-            .await
-            .map_err(|error| CallError::new(CALL, id.as_str(), &error))?;
+        let attribute = types::ImageAttributeName::LaunchPermission;
+        let call = self.ec2.describe_image_attribute().image_id(id.as_str()).attribute(attribute);
+        let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
         attribute.launch_permissions().iter().map(|entry| launch_permission(CALL, id, entry)).collect()
     }
 
@@ -66,15 +62,11 @@ impl Aws {
         const CALL: &str = "ec2:DescribeSnapshots";
         let mut snapshots = BTreeMap::new();
         for ids in ids.chunks(MAX_FILTER_VALUES) {
-            let mut pages = self
-                .ec2
-                .describe_snapshots()
-                .filters(filter("snapshot-id", ids.iter().map(SnapshotId::to_string)))
-                .into_paginator()
-                .page_size(1000)
-                .send();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| CallError::new(CALL, "snapshots", &error))?;
+            let wanted = filter("snapshot-id", ids.iter().map(SnapshotId::to_string));
+            let call = self.ec2.describe_snapshots().filters(wanted).max_results(1000);
+            let mut next = None;
+            loop {
+                let page = self.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
                 for snapshot in page.snapshots() {
                     let id: SnapshotId = parse(CALL, "snapshot id", snapshot.snapshot_id())?;
                     let snapshot = Snapshot {
@@ -86,6 +78,10 @@ impl Aws {
                     };
                     snapshots.insert(id, snapshot);
                 }
+                next = page.next_token.filter(|token| !token.is_empty());
+                if next.is_none() {
+                    break;
+                }
             }
         }
         Ok(snapshots)
@@ -94,14 +90,9 @@ impl Aws {
     /// Reads which accounts may create volumes from a snapshot.
     pub async fn create_volume_permissions(&self, id: &SnapshotId) -> Result<Vec<AccountId>, CallError> {
         const CALL: &str = "ec2:DescribeSnapshotAttribute";
-        let attribute = self
-            .ec2
-            .describe_snapshot_attribute()
-            .snapshot_id(id.as_str())
-            .attribute(SnapshotAttributeName::CreateVolumePermission)
-            .send()
-            .await
-            .map_err(|error| CallError::new(CALL, id.as_str(), &error))?;
+        let attribute = SnapshotAttributeName::CreateVolumePermission;
+        let call = self.ec2.describe_snapshot_attribute().snapshot_id(id.as_str()).attribute(attribute);
+        let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
         let accounts = attribute.create_volume_permissions().iter().filter_map(types::CreateVolumePermission::user_id);
         accounts.map(|account| parse(CALL, "account id", Some(account))).collect()
     }
@@ -125,7 +116,7 @@ impl Aws {
         change: LaunchPermissionModifications,
     ) -> Result<(), CallError> {
         let call = self.ec2.modify_image_attribute().image_id(id.as_str()).launch_permission(change);
-        call.send().await.map(|_| ()).map_err(|error| CallError::new("ec2:ModifyImageAttribute", id.as_str(), &error))
+        self.ask("ec2:ModifyImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Adds create volume permissions in one call.
@@ -159,10 +150,7 @@ impl Aws {
             .attribute(SnapshotAttributeName::CreateVolumePermission)
             .operation_type(operation)
             .set_user_ids(Some(accounts.iter().map(AccountId::to_string).collect()));
-        call.send()
-            .await
-            .map(|_| ())
-            .map_err(|error| CallError::new("ec2:ModifySnapshotAttribute", id.as_str(), &error))
+        self.ask("ec2:ModifySnapshotAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Whether block public access for AMIs is on, so that nobody can make an image public.
@@ -170,8 +158,8 @@ impl Aws {
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/block-public-access-to-amis.html>
     pub async fn blocks_public_images(&self) -> Result<bool, CallError> {
         const CALL: &str = "ec2:GetImageBlockPublicAccessState";
-        let answer = self.ec2.get_image_block_public_access_state().send().await;
-        let answer = answer.map_err(|error| CallError::new(CALL, "this Region", &error))?;
+        let call = self.ec2.get_image_block_public_access_state();
+        let answer = self.ask(CALL, "this Region", || call.clone().send()).await?;
         Ok(answer.image_block_public_access_state() == Some("block-new-sharing"))
     }
 
@@ -179,25 +167,30 @@ impl Aws {
     pub async fn reset_launch_permissions(&self, id: &ImageId) -> Result<(), CallError> {
         let attribute = types::ResetImageAttributeName::LaunchPermission;
         let call = self.ec2.reset_image_attribute().image_id(id.as_str()).attribute(attribute);
-        call.send().await.map(|_| ()).map_err(|error| CallError::new("ec2:ResetImageAttribute", id.as_str(), &error))
+        self.ask("ec2:ResetImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
-}
 
-async fn all_images(
-    call: aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder,
-) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
-    const CALL: &str = "ec2:DescribeImages";
-    let mut pages = call.include_disabled(true).into_paginator().page_size(100).send();
-    let mut images = BTreeMap::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| CallError::new(CALL, "images", &error))?;
-        for image in page.images() {
-            let id: ImageId = parse(CALL, "image id", image.image_id())?;
-            let described = described(&id, image)?;
-            images.insert(id, described);
+    async fn all_images(
+        &self,
+        call: DescribeImagesFluentBuilder,
+    ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
+        const CALL: &str = "ec2:DescribeImages";
+        let call = call.include_disabled(true).max_results(100);
+        let mut images = BTreeMap::new();
+        let mut next = None;
+        loop {
+            let page = self.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
+            for image in page.images() {
+                let id: ImageId = parse(CALL, "image id", image.image_id())?;
+                let described = described(&id, image)?;
+                images.insert(id, described);
+            }
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(images);
+            }
         }
     }
-    Ok(images)
 }
 
 fn filter(name: &str, values: impl Iterator<Item = String>) -> types::Filter {
@@ -242,7 +235,8 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
 }
 
 fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot) -> Result<Option<KeyArn>, CallError> {
-    if snapshot.encrypted() != Some(true) && snapshot.kms_key_id().is_none() {
+    // What doesn't say whether it is encrypted is not taken for open.
+    if snapshot.encrypted() == Some(false) && snapshot.kms_key_id().is_none() {
         return Ok(None);
     }
     parse(call, "key of an encrypted snapshot", snapshot.kms_key_id())

@@ -10,7 +10,7 @@ use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErr
 
 use crate::outcome::{ErrorCode, ErrorRow};
 
-type SdkError<E> = aws_sdk_ec2::error::SdkError<E>;
+pub(super) type SdkError<E> = aws_sdk_ec2::error::SdkError<E>;
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +31,11 @@ impl CallError {
         let service_error = error.as_service_error();
         let aws_code = service_error.and_then(ProvideErrorMetadata::code);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let code = match (aws_code, status) {
-            (Some(aws_code), status) => classify(aws_code, status),
-            (None, Some(500..)) | (None, None) => ErrorCode::Unavailable,
-            (None, Some(_)) => ErrorCode::Unexpected,
+        let (code, is_answered) = match (aws_code, status) {
+            (Some(aws_code), status) => (classify(aws_code, status), true),
+            // What a gateway on the way says, and a document cut short, tell nothing of what AWS has done.
+            (None, Some(200..300 | 500..) | None) => (ErrorCode::Unavailable, false),
+            (None, Some(_)) => (ErrorCode::Unexpected, true),
         };
         tracing::warn!(
             aws.call = call,
@@ -63,7 +64,28 @@ impl CallError {
         };
         Self {
             row: ErrorRow { code, call: Some(call), resource: Some(resource), message, retryable: is_retryable(code) },
-            is_uncertain: status.is_none() && !never_sent(error),
+            is_uncertain: !is_answered && !never_sent(error),
+        }
+    }
+
+    /// An attempt was under way when its time ended.
+    pub(super) fn not_answered(call: &'static str, resource: &str) -> Self {
+        tracing::warn!(aws.call = call, aws.resource = resource, "{call} was not answered in time");
+        Self { is_uncertain: true, ..Self::out_of_time(call, resource, "was sent and not answered") }
+    }
+
+    /// No time is left to begin.
+    pub(super) fn not_begun(call: &'static str, resource: &str) -> Self {
+        Self::out_of_time(call, resource, "was not begun")
+    }
+
+    fn out_of_time(call: &'static str, resource: &str, what: &str) -> Self {
+        let message =
+            format!("{call} on {resource} {what} before the invocation's time ran out; send the request again");
+        let (call, resource) = (Some(call), Some(resource.to_owned()));
+        Self {
+            row: ErrorRow { code: ErrorCode::OutOfTime, call, resource, message, retryable: true },
+            is_uncertain: false,
         }
     }
 
@@ -96,6 +118,7 @@ fn is_retryable(code: ErrorCode) -> bool {
     }
 }
 
+/// Sorts AWS's codes by what can be done about them; [`super::ask`] tries again by the same table.
 fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
     match aws_code {
         "UnauthorizedOperation"
@@ -112,7 +135,14 @@ fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken" => ErrorCode::Denied,
-        "InvalidAMIID.NotFound" | "InvalidSnapshot.NotFound" | "NotFoundException" => ErrorCode::NotFound,
+        // `Unavailable`: "deregistered and is no longer available, or is not in a state from which you can launch an
+        // instance or modify attributes"; it was `available` when the decision was made.
+        "InvalidAMIID.NotFound"
+        | "InvalidAMIID.Unavailable"
+        | "InvalidSnapshot.NotFound"
+        | "NotFoundException"
+        | "InvalidGrantIdException" => ErrorCode::NotFound,
+        // KMS's LimitExceededException is a quota, though the SDK lists it among the throttles.
         "ResourceLimitExceeded" | "ResourceCountExceeded" | "LimitExceededException" => ErrorCode::LimitExceeded,
         "RequestLimitExceeded"
         | "EC2ThrottledException"
@@ -122,6 +152,8 @@ fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
         | "RequestThrottled"
         | "RequestThrottledException"
         | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
         | "SlowDown" => ErrorCode::Throttled,
         "InternalError"
         | "InternalFailure"
@@ -151,20 +183,95 @@ fn shorten(message: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The error codes that EC2 and KMS document for the calls made here, by what can be done about them.
+    const CODES: [(ErrorCode, &[(&str, u16)]); 6] = [
+        (
+            ErrorCode::Denied,
+            &[
+                ("UnauthorizedOperation", 403),
+                ("AuthFailure", 401),
+                ("OptInRequired", 401),
+                ("PendingVerification", 401),
+                ("Blocked", 403),
+                ("AccountDisabled", 403),
+                ("AccessDeniedException", 400),
+            ],
+        ),
+        (
+            ErrorCode::NotFound,
+            &[
+                ("InvalidAMIID.NotFound", 400),
+                ("InvalidAMIID.Unavailable", 400),
+                ("InvalidSnapshot.NotFound", 400),
+                ("NotFoundException", 400),
+                ("InvalidGrantIdException", 400),
+            ],
+        ),
+        (
+            ErrorCode::LimitExceeded,
+            &[("ResourceLimitExceeded", 400), ("ResourceCountExceeded", 400), ("LimitExceededException", 400)],
+        ),
+        (
+            ErrorCode::Throttled,
+            &[("RequestLimitExceeded", 503), ("EC2ThrottledException", 503), ("ThrottlingException", 400)],
+        ),
+        (
+            ErrorCode::Unavailable,
+            &[
+                ("IncorrectState", 400),
+                ("InvalidState", 400),
+                ("ConcurrentTagAccess", 400),
+                ("RequestExpired", 400),
+                ("InternalError", 500),
+                ("InternalFailure", 500),
+                ("ServiceUnavailable", 503),
+                ("Unavailable", 503),
+                ("DependencyTimeoutException", 503),
+                ("KMSInternalException", 500),
+                ("KeyUnavailableException", 500),
+                ("SomethingNew", 500),
+            ],
+        ),
+        (
+            ErrorCode::Unexpected,
+            &[
+                // Only a call with DryRun meets these two, and none is made.
+                ("DryRunOperation", 412),
+                ("DryRunOperationException", 412),
+                ("InvalidAMIID.Malformed", 400),
+                ("InvalidAMIAttributeItemValue", 400),
+                ("InvalidParameterValue", 400),
+                ("InvalidParameter", 400),
+                ("InvalidParameterCombination", 400),
+                ("MissingParameter", 400),
+                ("UnknownParameter", 400),
+                ("ValidationError", 400),
+                ("OperationNotPermitted", 400),
+                ("UnsupportedOperation", 400),
+                ("InvalidRequest", 400),
+                ("InvalidSnapshotID.Malformed", 400),
+                ("InvalidUserID.Malformed", 400),
+                ("CustomerKeyHasBeenRevoked", 400),
+                ("IdempotentParameterMismatch", 400),
+                ("DisabledException", 400),
+                ("KMSInvalidStateException", 400),
+                ("InvalidArnException", 400),
+                ("ValidationException", 400),
+                ("MalformedPolicyDocumentException", 400),
+                ("UnsupportedOperationException", 400),
+                ("InvalidGrantTokenException", 400),
+                ("InvalidMarkerException", 400),
+                ("SomethingNew", 400),
+            ],
+        ),
+    ];
+
     #[test]
-    fn codes_are_sorted_by_what_can_be_done() {
-        for (aws_code, status, expect) in [
-            ("UnauthorizedOperation", 403, ErrorCode::Denied),
-            ("AuthFailure", 401, ErrorCode::Denied),
-            ("InvalidAMIID.NotFound", 400, ErrorCode::NotFound),
-            ("RequestLimitExceeded", 503, ErrorCode::Throttled),
-            ("ResourceLimitExceeded", 400, ErrorCode::LimitExceeded),
-            ("LimitExceededException", 400, ErrorCode::LimitExceeded),
-            ("Unavailable", 503, ErrorCode::Unavailable),
-            ("SomethingNew", 500, ErrorCode::Unavailable),
-            ("InvalidAMIAttributeItemValue", 400, ErrorCode::Unexpected),
-        ] {
-            assert_eq!(classify(aws_code, Some(status)), expect, "{aws_code}");
+    fn every_documented_code_is_sorted_by_what_can_be_done() {
+        for (expect, codes) in CODES {
+            for (aws_code, status) in codes {
+                assert_eq!(classify(aws_code, Some(*status)), expect, "{aws_code}");
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_kms::operation::revoke_grant::RevokeGrantError;
 use aws_sdk_kms::types::{GrantListEntry, GrantOperation, KeyManagerType, KeySpec, KeyState, KeyUsageType};
 
 use super::{Aws, CallError};
@@ -10,6 +9,7 @@ use crate::{
     domain::{GrantName, KeyArn},
     facts::KeyMetadata,
     key_access::{Grant, GrantConstraints},
+    outcome::ErrorCode,
 };
 
 /// At most so many pages of 100 grants are read: a key has at most 50,000.
@@ -21,7 +21,7 @@ impl Aws {
     pub async fn describe_key(&self, key: &KeyArn) -> Result<KeyMetadata, CallError> {
         const CALL: &str = "kms:DescribeKey";
         let call = self.kms.describe_key().key_id(key.as_str());
-        let answer = call.send().await.map_err(|error| CallError::new(CALL, key.as_str(), &error))?;
+        let answer = self.ask(CALL, key.as_str(), || call.clone().send()).await?;
         let metadata = answer
             .key_metadata()
             .ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no metadata"))?;
@@ -47,7 +47,7 @@ impl Aws {
     pub async fn key_policy(&self, key: &KeyArn) -> Result<String, CallError> {
         const CALL: &str = "kms:GetKeyPolicy";
         let call = self.kms.get_key_policy().key_id(key.as_str());
-        let answer = call.send().await.map_err(|error| CallError::new(CALL, key.as_str(), &error))?;
+        let answer = self.ask(CALL, key.as_str(), || call.clone().send()).await?;
         let policy = answer.policy().map(str::to_owned);
         policy.ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no policy"))
     }
@@ -56,19 +56,19 @@ impl Aws {
     pub async fn grants(&self, key: &KeyArn, grantee: Option<&str>) -> Result<Vec<Grant>, CallError> {
         const CALL: &str = "kms:ListGrants";
         let grantee = grantee.map(str::to_owned);
-        let mut pages = self
-            .kms
-            .list_grants()
-            .key_id(key.as_str())
-            .set_grantee_principal(grantee)
-            .into_paginator()
-            .page_size(100)
-            .send();
+        let call = self.kms.list_grants().key_id(key.as_str()).set_grantee_principal(grantee).limit(100);
         let mut grants = Vec::new();
+        let mut next = None;
         for _ in 0..MAX_GRANT_PAGES {
-            let Some(page) = pages.next().await else { return Ok(grants) };
-            let page = page.map_err(|error| CallError::new(CALL, key.as_str(), &error))?;
+            let page = self.ask(CALL, key.as_str(), || call.clone().set_marker(next.clone()).send()).await?;
             grants.extend(page.grants().iter().map(grant));
+            if !page.truncated {
+                return Ok(grants);
+            }
+            next = page.next_marker;
+            if next.is_none() {
+                return Err(CallError::unexpected(CALL, key.as_str(), "there are more grants and no way to read them"));
+            }
         }
         Err(CallError::unexpected(CALL, key.as_str(), "the list of grants has no end"))
     }
@@ -83,17 +83,17 @@ impl Aws {
     ) -> Result<(), CallError> {
         let operations = operations.iter().map(|operation| GrantOperation::from(*operation)).collect();
         let call = self.kms.create_grant().key_id(key.as_str()).name(name.as_str()).grantee_principal(grantee);
-        let answer = call.set_operations(Some(operations)).send().await;
-        answer.map(|_| ()).map_err(|error| CallError::new("kms:CreateGrant", key.as_str(), &error))
+        let call = call.set_operations(Some(operations));
+        self.ask("kms:CreateGrant", key.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Revokes a grant; one that is gone already is as good as revoked.
     pub async fn revoke_grant(&self, key: &KeyArn, grant_id: &str) -> Result<(), CallError> {
         let call = self.kms.revoke_grant().key_id(key.as_str()).grant_id(grant_id);
-        match call.send().await {
+        match self.ask("kms:RevokeGrant", key.as_str(), || call.clone().send()).await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(RevokeGrantError::is_not_found_exception) => Ok(()),
-            Err(error) => Err(CallError::new("kms:RevokeGrant", key.as_str(), &error)),
+            Err(error) if error.row.code == ErrorCode::NotFound => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

@@ -22,6 +22,12 @@ mod key_access_rules;
 #[cfg(feature = "aws")]
 mod access;
 #[cfg(feature = "aws")]
+mod concurrency;
+#[cfg(feature = "aws")]
+mod crash;
+#[cfg(feature = "aws")]
+mod faults;
+#[cfg(feature = "aws")]
 mod function;
 #[cfg(feature = "aws")]
 mod replay;

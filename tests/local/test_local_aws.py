@@ -330,6 +330,32 @@ class Control(Case):
             caught.exception.close()
 
 
+    def test_the_state_shows_everybody_s_things_and_can_be_narrowed_and_removed(self):
+        aws.control("DELETE", "/_local/state")
+        shared, snapshot, key = on_key()
+        add(shared, {"UserId": TARGET})
+        grant = {"grantee": f"arn:aws:iam::{TARGET}:root", "operations": ["Encrypt", "Decrypt"], "name": "n"}
+        made = aws.seed(images=[{"account": OTHER, "launchPermissions": ["all"]}], keys=[{"grants": [grant]}],
+                        settings={"entityQuota": 1}, faults=[{"call": "ec2:DescribeImages", "code": "X"}])
+        foreign, granted = made["images"][0]["imageId"], made["keys"][0]["arn"]
+
+        state = aws.control("POST", "/_local/state", {})
+        self.assertEqual(state["images"][shared], {"owner": aws.account, "state": "available", "snapshots": [snapshot],
+                                                   "launchPermissions": [TARGET]})
+        self.assertEqual(state["images"][foreign]["launchPermissions"], ["all"])
+        self.assertEqual(state["snapshots"][snapshot], {"owner": aws.account, "key": key, "createVolumePermissions": []})
+        self.assertEqual(state["grants"], [{"key": granted, "name": "n", "grantee": grant["grantee"],
+                                            "issuingAccount": f"arn:aws:iam::{aws.account}:root",
+                                            "operations": ["Decrypt", "Encrypt"]}])
+        part = aws.control("POST", "/_local/state", {"ids": [foreign], "keys": [key]})
+        self.assertEqual((list(part["images"]), part["snapshots"], list(part["keys"]), part["grants"]), ([foreign], {}, [key], []))
+
+        aws.control("DELETE", "/_local/state")
+        empty = aws.control("POST", "/_local/state", {})
+        self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {}})
+        self.assertEqual(ec2.describe_images()["Images"], [])  # the fault is forgotten too
+
+
 class Process(unittest.TestCase):
     def start(self):
         scratch = tempfile.mkdtemp()

@@ -5,7 +5,11 @@
 use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{
+        Arc, Condvar, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
     time::{Duration, SystemTime},
 };
 
@@ -21,32 +25,38 @@ pub type Answer = Result<Value, Value>;
 
 /// A running function; its process ends when this is dropped.
 pub struct Function {
-    process: Child,
-    api: Arc<RuntimeApi>,
+    lambda: Lambda,
     log: PathBuf,
     _server: Server,
 }
 
+/// What Lambda holds of a function: its process and its Runtime API. Whoever has a copy can end the process.
+#[derive(Clone)]
+pub struct Lambda(Arc<RuntimeApi>);
+
+#[derive(Default)]
 struct RuntimeApi {
     /// Events not fetched yet, with the channel that waits for the answer.
     queue: Mutex<Vec<(String, Duration, mpsc::Sender<Answer>)>>,
     arrived: Condvar,
     /// The channel of the event that was fetched last.
     waiting: Mutex<Option<mpsc::Sender<Answer>>>,
+    process: OnceLock<Mutex<Child>>,
+    /// Whether the process is ended when it answers, before the answer is taken.
+    dies_answering: AtomicBool,
 }
 
 impl Function {
     /// Starts the function against an AWS endpoint with this allowlist and further variables.
     pub fn start(endpoint: &str, allowlist: &str, variables: &[(&str, &str)]) -> Self {
-        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::SeqCst);
         let folder =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("function-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("allowlist.yaml"), allowlist).unwrap();
 
-        let api =
-            Arc::new(RuntimeApi { queue: Mutex::new(Vec::new()), arrived: Condvar::new(), waiting: Mutex::new(None) });
+        let api = Arc::new(RuntimeApi::default());
         let of_server = Arc::clone(&api);
         let server = Server::start(move |request| of_server.answer(&request));
         let log = folder.join("log");
@@ -70,7 +80,8 @@ impl Function {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        Self { process, api, log, _server: server }
+        let _ = api.process.set(Mutex::new(process));
+        Self { lambda: Lambda(api), log, _server: server }
     }
 
     /// Sends an event with a minute to answer it.
@@ -82,16 +93,43 @@ impl Function {
     /// Sends bytes as an event, with so much time to answer.
     #[track_caller]
     pub fn invoke_bytes(&self, event: &str, time: Duration) -> Answer {
+        self.send(event, time).expect("the function lives on")
+    }
+
+    /// Sends bytes as an event; no answer comes from a function that is ended meanwhile.
+    #[track_caller]
+    pub fn send(&self, event: &str, time: Duration) -> Option<Answer> {
         let (sender, receiver) = mpsc::channel();
-        self.api.queue.lock().unwrap().push((event.to_owned(), time, sender));
-        self.api.arrived.notify_all();
-        receiver.recv_timeout(time + Duration::from_secs(30)).expect("the function answers")
+        let api = &self.lambda.0;
+        api.queue.lock().unwrap().push((event.to_owned(), time, sender));
+        api.arrived.notify_all();
+        match receiver.recv_timeout(time + Duration::from_secs(30)) {
+            Ok(answer) => Some(answer),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the function does not answer"),
+        }
+    }
+
+    /// Its process, for whoever is to end it.
+    pub fn lambda(&self) -> Lambda {
+        self.lambda.clone()
+    }
+
+    /// Ends the process when it answers, before the answer is taken.
+    pub fn die_answering(&self) {
+        self.lambda.0.dies_answering.store(true, Ordering::SeqCst);
     }
 
     /// Sends a REST API event; gives status, headers and the body as JSON.
     #[track_caller]
     pub fn http(&self, event: &Value) -> (u64, Value, Value) {
-        let answer = self.invoke(event).expect("an HTTP answer is never an invocation error");
+        self.http_within(event, Duration::from_secs(60))
+    }
+
+    /// The same with so much time to answer.
+    #[track_caller]
+    pub fn http_within(&self, event: &Value, time: Duration) -> (u64, Value, Value) {
+        let answer = self.invoke_bytes(&event.to_string(), time).expect("an HTTP answer is never an invocation error");
         let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
     }
@@ -102,11 +140,23 @@ impl Function {
     }
 }
 
+impl Lambda {
+    /// Ends the process at once (SIGKILL) and waits until it is gone; whoever waits for its answer gets none.
+    pub fn kill(&self) {
+        if let Some(process) = self.0.process.get() {
+            let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        self.0.queue.lock().unwrap().clear();
+        drop(self.0.waiting.lock().unwrap().take());
+        self.0.arrived.notify_all();
+    }
+}
+
 impl Drop for Function {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        self.api.arrived.notify_all();
+        self.lambda.kill();
         if let Some(folder) = self.log.parent() {
             let _ = std::fs::remove_dir_all(folder);
         }
@@ -114,10 +164,14 @@ impl Drop for Function {
 }
 
 impl RuntimeApi {
-    fn answer(&self, request: &Request) -> Option<Response> {
+    fn answer(self: &Arc<Self>, request: &Request) -> Option<Response> {
         let (_, action) = request.path.rsplit_once('/')?;
         match (request.method.as_str(), action) {
             ("GET", "next") => self.next(),
+            ("POST", "response" | "error") if self.dies_answering.load(Ordering::SeqCst) => {
+                Lambda(Arc::clone(self)).kill();
+                None
+            }
             ("POST", "response" | "error") => {
                 let body = serde_json::from_str(&request.body).unwrap_or(Value::String(request.body.clone()));
                 let answer = if action == "response" { Ok(body) } else { Err(body) };

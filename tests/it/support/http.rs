@@ -76,7 +76,8 @@ fn serve(stream: TcpStream, handler: &dyn Fn(Request) -> Option<Response>) {
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+/// Reads one request; none where the other side is done or talks nonsense.
+pub fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let mut words = line.split_whitespace();
@@ -85,7 +86,8 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     Some(Request { method, path, headers, body })
 }
 
-fn read_rest(reader: &mut impl BufRead) -> Option<(Vec<(String, String)>, String)> {
+/// Reads headers and body.
+pub fn read_rest(reader: &mut impl BufRead) -> Option<(Vec<(String, String)>, String)> {
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();

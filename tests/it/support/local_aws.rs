@@ -1,20 +1,24 @@
-//! Owns the local AWS of the tests: one for all, started by the first that needs it and gone with this process.
+//! Owns the local AWS of the tests: two for all, started when
+//! they are needed and gone with this process.
 
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard, OnceLock},
+    sync::{Condvar, LazyLock, Mutex, PoisonError},
 };
 
 use serde_json::Value;
 
 use super::http;
 
-/// A turn with the local AWS: its call list is one for all, so one test after the other has it.
+/// So many are started when tests want them at the same time; each is one Python process, busy on one core.
+const AT_MOST: usize = 2;
+
+/// A turn with a local AWS of which nobody else has a share: it is empty, and its call list is this test's own.
 pub struct LocalAws {
     pub endpoint: &'static str,
-    address: &'static str,
-    _turn: MutexGuard<'static, ()>,
+    pub address: &'static str,
+    running: &'static Running,
 }
 
 struct Running {
@@ -23,16 +27,45 @@ struct Running {
     _process: Child,
 }
 
+#[derive(Default)]
+struct Pool {
+    free: Vec<&'static Running>,
+    started: usize,
+}
+
+static POOL: LazyLock<(Mutex<Pool>, Condvar)> = LazyLock::new(Default::default);
+
 impl LocalAws {
-    /// Waits for a turn; the first one starts it.
+    /// Waits for a turn.
     pub fn turn() -> Self {
-        static TURN: Mutex<()> = Mutex::new(());
-        static RUNNING: OnceLock<Running> = OnceLock::new();
-        let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let endpoint = RUNNING.get_or_init(start).endpoint.as_str();
-        let this = Self { endpoint, address: endpoint.trim_start_matches("http://"), _turn: turn };
-        this.forget_calls();
+        let (pool, is_free) = &*POOL;
+        let pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = is_free
+            .wait_while(pool, |pool| pool.free.is_empty() && pool.started == AT_MOST)
+            .unwrap_or_else(PoisonError::into_inner);
+        let running = pool.free.pop().unwrap_or_else(|| {
+            pool.started += 1;
+            Box::leak(Box::new(start(pool.started)))
+        });
+        drop(pool);
+        let endpoint = running.endpoint.as_str();
+        let this = Self { endpoint, address: endpoint.trim_start_matches("http://"), running };
+        this.clear();
         this
+    }
+
+    /// Forgets everything in it, settings, faults and calls included.
+    pub fn clear(&self) {
+        let (status, body) = http::send(self.address, "DELETE", "/_local/state", "");
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// Everything a request could change or must not change, or a part of it; `local_aws/control.py` says how both
+    /// are written.
+    pub fn state(&self, part: &Value) -> Value {
+        let (status, body) = http::send(self.address, "POST", "/_local/state", &part.to_string());
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
     }
 
     /// Puts keys, snapshots, images or faults there; `local_aws/control.py` says how it is written.
@@ -78,10 +111,18 @@ impl LocalAws {
     }
 }
 
-fn start() -> Running {
+impl Drop for LocalAws {
+    fn drop(&mut self) {
+        let (pool, is_free) = &*POOL;
+        pool.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.running);
+        is_free.notify_one();
+    }
+}
+
+fn start(number: usize) -> Running {
     let python = std::env::var("AMI_SHARE_LOCAL_PYTHON")
         .expect("AMI_SHARE_LOCAL_PYTHON is not set: these tests need the local AWS; run `make test`, which sets it up");
-    let log = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("local-aws.log");
+    let log = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("local-aws-{number}.log"));
     let mut process = Command::new(python)
         .args(["-m", "local_aws", "--account", super::ACCOUNT, "--region", super::REGION, "--log"])
         .arg(log)

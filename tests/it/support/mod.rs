@@ -1,8 +1,12 @@
 //! What the integration tests stand on: a tiny HTTP server, the real binary, the local AWS.
 
+pub mod fault_kinds;
 pub mod function;
 pub mod http;
+pub mod invariants;
 pub mod local_aws;
+pub mod proxy;
+pub mod scenes;
 
 /// Now, as EventBridge writes it: the function's clock is the real one.
 pub fn now() -> String {

@@ -26,8 +26,9 @@ passed, with an error instead; giving `faults` forgets earlier ones. The answer 
 GET /_local/calls — [{"service": "ec2", "operation": "DescribeImages", "account": "…", "agent": "…", "params": {…}}],
 the AWS calls received since the last DELETE /_local/calls, in order. Calls of the test itself are among them.
 
-GET /_local/state — what is there, whoever owns it, without asking it of an API; DELETE /_local/state removes it, and
-forgets settings, faults and calls with it:
+POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
+an API: the images, snapshots and schedules whose ids or names contain one of `ids`, and these keys with their grants;
+{} is everything. DELETE /_local/state removes it, and forgets settings, faults and calls with it:
 
     {"images":    {"ami-…": {"owner", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …]}},
      "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
@@ -67,8 +68,8 @@ def handle(method, path, body, account, region):
     if (method, path) == ("DELETE", "/_local/calls"):
         CALLS.clear()
         return 200, []
-    if (method, path) == ("GET", "/_local/state"):
-        return 200, state()
+    if (method, path) == ("POST", "/_local/state"):
+        return 200, state(**json.loads(body))
     if (method, path) == ("DELETE", "/_local/state"):
         for store in (ec2._images, ec2._snapshots, ec2._tags):
             store._data.clear()
@@ -81,8 +82,14 @@ def handle(method, path, body, account, region):
     return 404, {"error": f"there is no {method} {path}"}
 
 
-def state():
+def state(ids=("",), keys=None):
     """Everything a request could change or must not change, in every account."""
+    def is_asked(name):
+        return any(part in name for part in ids)
+
+    def is_key(arn):
+        return keys is None or arn in keys
+
     def plain(permissions):
         return sorted(value for permission in permissions for value in permission.values())
 
@@ -92,16 +99,16 @@ def state():
     return {
         "images": {key: {"owner": image["OwnerId"], "state": image.get("State", "available"),
                          "snapshots": snapshots_of(image), "launchPermissions": plain(image.get("LaunchPermissions", []))}
-                   for (_, _, key), image in ec2._images.all_items()},
+                   for (_, _, key), image in ec2._images.all_items() if is_asked(key)},
         "snapshots": {key: {"owner": snapshot["OwnerId"], "key": snapshot.get("KmsKeyId"),
                             "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", []))}
-                      for (_, _, key), snapshot in ec2._snapshots.all_items()},
-        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items()},
+                      for (_, _, key), snapshot in ec2._snapshots.all_items() if is_asked(key)},
+        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
         "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
                     "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
-                   for _, grant in kms._grants.all_items()],
+                   for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
         "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input")}
-                      for (_, _, key), schedule in scheduler._schedules.all_items()},
+                      for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
     }
 
 

@@ -1,0 +1,178 @@
+//! Owns how patiently AWS is asked: one bounded number of calls at once, time limits taken from what the invocation
+//! has left, and another try wherever, and only where, [`CallError`] says that it may help.
+
+use std::{
+    future::Future,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::{Aws, CallError, error::SdkError};
+use crate::outcome::ErrorCode;
+
+/// An attempt takes half of the time left and no more than this, so that one lost connection leaves time for others.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
+
+/// With less time left than this no attempt is begun.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
+
+/// So often a call is made that AWS asks to slow down for: a minute's worth of pauses. The bucket of
+/// ModifyImageAttribute refills 5 a second for everybody in the account, so patience pays.
+const THROTTLED_ATTEMPTS: u32 = 20;
+
+/// So often a call is made that AWS has a fault over or doesn't answer.
+const OTHER_ATTEMPTS: u32 = 5;
+
+impl Aws {
+    /// Makes a call until AWS answers it or refuses it for good, the tries are used up, or no time is left.
+    ///
+    /// Every call is made through here. Writes may be repeated because EC2's are idempotent by their effect (adding what
+    /// is there and removing what is not both succeed) and a grant is by its name.
+    pub(super) async fn ask<T, E, F>(
+        &self,
+        call: &'static str,
+        resource: &str,
+        send: impl Fn() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let Ok(Ok(_turn)) = timeout_at(self.deadline(), self.turns.acquire()).await else {
+            return Err(CallError::not_begun(call, resource));
+        };
+        let mut attempts: u32 = 0;
+        let mut is_uncertain = false;
+        loop {
+            let left = self.time_left();
+            if left < SHORTEST_ATTEMPT {
+                return Err(CallError { is_uncertain, ..CallError::not_begun(call, resource) });
+            }
+            attempts = attempts.saturating_add(1);
+            let error = match timeout(longest(left), send()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => CallError::new(call, resource, &error),
+                Err(_) => CallError::not_answered(call, resource),
+            };
+            // An earlier attempt that was lost may have been carried out, whatever the last one was told.
+            is_uncertain |= error.is_uncertain;
+            let pause = pause(error.row.code, attempts, self.jitter.next());
+            match pause {
+                Some(pause) if self.time_left() >= pause.saturating_add(SHORTEST_ATTEMPT) => sleep(pause).await,
+                Some(_) | None => return Err(CallError { is_uncertain, ..error }),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        // Without one, as long as Lambda lets a function run.
+        let longest = || Instant::now().checked_add(Duration::from_secs(900)).unwrap_or_else(Instant::now);
+        self.deadline.unwrap_or_else(longest)
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline().saturating_duration_since(Instant::now())
+    }
+}
+
+/// How long one attempt may take.
+fn longest(left: Duration) -> Duration {
+    (left / 2).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT)
+}
+
+/// How long to wait before the next attempt, or that there is no use in one.
+///
+/// Half of the pause is fixed and half is left to chance, so that those who were throttled together don't come back
+/// together. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
+    let (first, longest, attempts_at_most) = match code {
+        ErrorCode::Throttled => (Duration::from_millis(400), Duration::from_secs(4), THROTTLED_ATTEMPTS),
+        ErrorCode::Unavailable => (Duration::from_millis(100), Duration::from_secs(2), OTHER_ATTEMPTS),
+        // The attempt took its time already.
+        ErrorCode::OutOfTime => (Duration::ZERO, Duration::ZERO, OTHER_ATTEMPTS),
+        ErrorCode::Denied
+        | ErrorCode::NotFound
+        | ErrorCode::LimitExceeded
+        | ErrorCode::Unexpected
+        | ErrorCode::AllowlistUnavailable => return None,
+    };
+    if attempts >= attempts_at_most {
+        return None;
+    }
+    let whole = first.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(longest);
+    Some(whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0))
+}
+
+/// Chance, seeded when the clients are made; good enough to keep callers apart, and for nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct Jitter {
+    hasher: RandomState,
+    count: Arc<AtomicU64>,
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self { hasher: RandomState::new(), count: Arc::new(AtomicU64::new(0)) }
+    }
+}
+
+impl Jitter {
+    /// A number from 0 to 1.
+    fn next(&self) -> f64 {
+        let hash = self.hasher.hash_one(self.count.fetch_add(1, Ordering::Relaxed));
+        let upper = u32::try_from(hash >> 32).unwrap_or_default();
+        f64::from(upper) / f64::from(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_codes_are_never_tried_again() {
+        for code in [
+            ErrorCode::Denied,
+            ErrorCode::NotFound,
+            ErrorCode::LimitExceeded,
+            ErrorCode::Unexpected,
+            ErrorCode::AllowlistUnavailable,
+        ] {
+            assert_eq!(pause(code, 1, 0.5), None, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_end() {
+        let pauses = |code, jitter| (1..).map_while(|attempts| pause(code, attempts, jitter)).collect::<Vec<_>>();
+        let throttled = pauses(ErrorCode::Throttled, 1.0);
+        assert_eq!(throttled.len(), 19);
+        assert_eq!(throttled[..5], [400, 800, 1600, 3200, 4000].map(Duration::from_millis));
+        assert!(throttled.iter().sum::<Duration>() > Duration::from_secs(60));
+        assert_eq!(pauses(ErrorCode::Unavailable, 0.0), [50, 100, 200, 400].map(Duration::from_millis));
+        assert_eq!(pauses(ErrorCode::OutOfTime, 1.0), [Duration::ZERO; 4]);
+    }
+
+    #[test]
+    fn chance_differs_from_call_to_call_and_stays_in_range() {
+        let jitter = Jitter::default();
+        let drawn: Vec<_> = (0..100).map(|_| jitter.next()).collect();
+        assert!(drawn.iter().all(|number| (0.0..=1.0).contains(number)));
+        assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]), "{drawn:?}");
+        assert!(drawn.iter().any(|number| *number < 0.3) && drawn.iter().any(|number| *number > 0.7));
+    }
+
+    #[test]
+    fn an_attempt_takes_half_of_what_is_left() {
+        for (left, expect) in [(60_000, 10_000), (12_000, 6_000), (1_200, 600), (600, 500)] {
+            assert_eq!(longest(Duration::from_millis(left)), Duration::from_millis(expect), "{left}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Two requests on one image at once: the one is stopped before each of its calls in turn, the other runs from
+//! beginning to end, and then the first goes on. Where the image ends up is written down for every pair.
+
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    function::Function,
+    local_aws::LocalAws,
+    proxy::{Proxy, Reply},
+    scenes::{self, Stage},
+};
+
+const WEB: &str = "111122223333";
+const DATA: &str = "222233334444";
+const OTHER: &str = "777788889999";
+
+/// A request on the image of the scene.
+type Ask = (&'static str, &'static [&'static str]);
+
+/// Whom the image is shared with before, the request that is stopped, the one that overtakes it, and whom the image is
+/// shared with in the end. Where there are two ends, which of them hangs on what came first at EC2.
+type Pair = (&'static [&'static str], Ask, Ask, &'static [&'static [&'static str]]);
+
+const PAIRS: [Pair; 14] = [
+    // Different targets don't touch each other.
+    (&[OTHER], ("share", &[WEB]), ("share", &[DATA]), &[&[WEB, DATA, OTHER]]),
+    (&[DATA, OTHER], ("share", &[WEB]), ("revoke", &[DATA]), &[&[WEB, OTHER]]),
+    (&[DATA, OTHER], ("revoke", &[DATA]), ("share", &[WEB]), &[&[WEB, OTHER]]),
+    (&[WEB, DATA, OTHER], ("revoke", &[WEB]), ("revoke", &[DATA]), &[&[OTHER]]),
+    (&[OTHER], ("share", &[WEB, DATA]), ("share", &[DATA]), &[&[WEB, DATA, OTHER]]),
+    // The same request twice is the request once.
+    (&[OTHER], ("share", &[WEB]), ("share", &[WEB]), &[&[WEB, OTHER]]),
+    (&[WEB, OTHER], ("revoke", &[WEB]), ("revoke", &[WEB]), &[&[OTHER]]),
+    (&[WEB, OTHER], ("reset", &[]), ("reset", &[]), &[&[]]),
+    (&[WEB, OTHER], ("reset", &[]), ("revoke", &[WEB]), &[&[]]),
+    // What contradicts: the end is that of one after the other, in the order of the writes.
+    (&[OTHER], ("share", &[WEB]), ("revoke", &[WEB]), &[&[WEB, OTHER]]),
+    (&[WEB, OTHER], ("share", &[WEB]), ("revoke", &[WEB]), &[&[WEB, OTHER], &[OTHER]]),
+    (&[OTHER], ("revoke", &[WEB]), ("share", &[WEB]), &[&[OTHER]]),
+    (&[OTHER], ("share", &[WEB]), ("reset", &[]), &[&[WEB]]),
+    (&[OTHER], ("reset", &[]), ("share", &[WEB]), &[&[]]),
+];
+
+fn request(image: &str, (action, targets): Ask) -> Value {
+    let mut request = json!({"action": action, "imageIds": [image]});
+    if !targets.is_empty() {
+        request["accountIds"] = json!(targets);
+    }
+    request
+}
+
+fn sorted(targets: &[&str]) -> Vec<String> {
+    let mut targets: Vec<_> = targets.iter().map(|target| (*target).to_owned()).collect();
+    targets.sort();
+    targets
+}
+
+fn launch_permissions(state: &Value, image: &str) -> Vec<String> {
+    let entries = state["images"][image]["launchPermissions"].as_array().unwrap();
+    entries.iter().map(|entry| entry.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn two_requests_on_one_image_end_as_written_down() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &[]);
+    let image = scenes::image(1);
+    let mut interleavings = 0;
+    for (before, one, other, ends) in PAIRS {
+        let scene = stage.place(&scenes::shared_with(before));
+        let (one, other) = (request(&image, one), request(&image, other));
+        stage.seed(&scene);
+        proxy.let_pass();
+        stopped.invoke(&one).unwrap();
+        let calls = proxy.calls().len();
+        let mut seen = std::collections::BTreeSet::new();
+        for index in 0..calls {
+            let what = format!("{one} stopped before call {index}, overtaken by {other}");
+            let keys = stage.seed(&scene);
+            let (arrives, arrived) = mpsc::channel();
+            let (go_on, may_go_on) = mpsc::channel::<()>();
+            let may_go_on = Mutex::new(may_go_on);
+            proxy.rule(move |call, aws| {
+                if call.index == index {
+                    arrives.send(()).unwrap();
+                    may_go_on.lock().unwrap().recv().unwrap();
+                }
+                Reply::Answer(aws())
+            });
+            let (slow, quick) = std::thread::scope(|scope| {
+                let slow = scope.spawn(|| stopped.invoke(&one));
+                arrived.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|error| panic!("{what}: {error}"));
+                let quick = overtaking.invoke(&other);
+                go_on.send(()).unwrap();
+                (slow.join().unwrap(), quick)
+            });
+            for answer in [slow, quick] {
+                assert_eq!(answer.unwrap()["result"], "completed", "{what}");
+            }
+            let state = stage.state(&keys);
+            let end = launch_permissions(&state, &image);
+            assert!(ends.iter().any(|expect| sorted(expect) == end), "{what}: {end:?}");
+            assert_eq!(launch_permissions(&state, &scenes::image(99)), [WEB, OTHER], "{what}");
+            seen.insert(end);
+            interleavings += 1;
+
+            // Whoever asks again gets what was asked for.
+            overtaking.invoke(&other).unwrap();
+            let end = launch_permissions(&stage.state(&keys), &image);
+            let targets = other["accountIds"].as_array().into_iter().flatten();
+            for target in targets.map(|target| target.as_str().unwrap().to_owned()) {
+                assert_eq!(end.contains(&target), other["action"] == "share", "{what}, asked again: {end:?}");
+            }
+        }
+        assert_eq!(seen.len(), ends.len(), "{one}, {other}: an end that is written down never came: {seen:?}");
+    }
+    println!("concurrency: {} pairs of requests, {interleavings} interleavings", PAIRS.len());
+}
+
+#[test]
+fn many_copies_of_a_request_at_once_are_one() {
+    const COPIES: usize = 8;
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let functions: Vec<_> = (0..COPIES).map(|_| Function::start(aws.endpoint, scenes::ALLOWLIST, &[])).collect();
+    let image = scenes::image(1);
+    let scene = stage.place(&scenes::shared_with(&[OTHER]));
+    let keys = stage.seed(&scene);
+    for (ask, expect) in [(("share", &[WEB, DATA][..]), &[WEB, DATA, OTHER][..]), (("revoke", &[WEB]), &[DATA, OTHER])]
+    {
+        let request = request(&image, ask);
+        std::thread::scope(|scope| {
+            for function in &functions {
+                scope.spawn(|| assert_eq!(function.invoke(&request).unwrap()["result"], "completed"));
+            }
+        });
+        assert_eq!(launch_permissions(&stage.state(&keys), &image), sorted(expect), "{request}");
+    }
+    println!("concurrency: 2 requests, {COPIES} copies of each at once");
+}
+
+#[test]
+fn what_arrives_late_is_done_late() {
+    // Nothing orders a standard queue or a bus: a revoke that overtakes its share is undone by it.
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let function = Function::start(aws.endpoint, scenes::ALLOWLIST, &[]);
+    let image = scenes::image(1);
+    let keys = stage.seed(&stage.place(&scenes::shared_with(&[OTHER])));
+    for (ask, expect) in [("revoke", &[OTHER][..]), ("share", &[WEB, OTHER]), ("revoke", &[OTHER])] {
+        function.invoke(&request(&image, (ask, &[WEB]))).unwrap();
+        assert_eq!(launch_permissions(&stage.state(&keys), &image), sorted(expect));
+    }
+}

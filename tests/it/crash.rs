@@ -1,0 +1,174 @@
+//! Crashes: the function is killed before and after every single AWS call and when it answers. In whatever state that
+//! leaves, every invariant holds, and the same request to a new process ends where an undisturbed one does.
+//!
+//! A new kind of step or action needs at most a row in [`scenes`]: the calls are counted, not named.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    function::{Answer, Function},
+    invariants::{Change, violations},
+    local_aws::LocalAws,
+    proxy::{Call, Proxy, Reply},
+    scenes::{self, Scene, Stage},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Crash {
+    Never,
+    /// Before the call reaches AWS.
+    Before(usize),
+    /// When AWS has answered the call, before the function sees it.
+    After(usize),
+    /// When the function answers, before Lambda has the answer.
+    Answering,
+}
+
+/// What one run showed.
+struct Run {
+    answer: Option<Answer>,
+    calls: Vec<Call>,
+    after: Value,
+    log: String,
+}
+
+fn run(aws: &LocalAws, scene: &Scene, crash: Crash) -> Run {
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    let lambda = function.lambda();
+    match crash {
+        Crash::Never => {}
+        Crash::Answering => function.die_answering(),
+        Crash::Before(index) => proxy.rule(move |call, aws| {
+            if call.index >= index {
+                lambda.kill();
+                return Reply::Hangup;
+            }
+            Reply::Answer(aws())
+        }),
+        Crash::After(index) => proxy.rule(move |call, aws| {
+            if call.index > index {
+                return Reply::Hangup;
+            }
+            let answer = aws();
+            if call.index == index {
+                lambda.kill();
+            }
+            Reply::Answer(answer)
+        }),
+    }
+    let answer = function.send(&scene.request.to_string(), MINUTE);
+    proxy.settle();
+    Run { answer, calls: proxy.calls(), after: aws.state(&json!({})), log: function.log() }
+}
+
+/// Every write was a step of a plan that was logged before.
+fn unplanned(run: &Run) -> Vec<String> {
+    let lines = run.log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let plans: Vec<_> = lines.filter(|line| line["plan.call"].is_string()).collect();
+    let is_planned = |call: &&Call| {
+        plans
+            .iter()
+            .any(|plan| plan["plan.call"] == *call.name && call.body.contains(plan["plan.resource"].as_str().unwrap()))
+    };
+    let writes = run.calls.iter().filter(|call| call.is_write());
+    writes.filter(|call| !is_planned(call)).map(|call| format!("unplanned: {} {}", call.name, call.body)).collect()
+}
+
+/// Crashes a scene everywhere.
+#[track_caller]
+fn crash_everywhere(name: &str) {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let scene = stage.place(&scenes::scene(name));
+    let keys = stage.seed(&scene);
+    let plain = |state: &Value| scenes::without_ids(state, &keys);
+    let check = |crash: Crash, before: &Value, run: &Run| {
+        let change = Change { request: &scene.request, is_unchecked: scene.is_unchecked, before, after: &run.after };
+        let mut found = violations(&change);
+        found.extend(unplanned(run));
+        assert_eq!(found, [""; 0], "{name}, {crash:?}");
+    };
+
+    let before = aws.state(&json!({}));
+    let undisturbed = run(&aws, &scene, Crash::Never);
+    let answer = undisturbed.answer.as_ref().unwrap().as_ref().unwrap();
+    assert_eq!(answer["result"], "completed", "{answer:#}");
+    assert_ne!(plain(&undisturbed.after), plain(&before), "{name} changes nothing, so it shows nothing");
+    check(Crash::Never, &before, &undisturbed);
+
+    let calls = undisturbed.calls.len();
+    let points = (0..calls).flat_map(|index| [Crash::Before(index), Crash::After(index)]).chain([Crash::Answering]);
+    let (mut crashes, mut states) = (0, std::collections::BTreeSet::new());
+    for crash in points {
+        aws.clear();
+        let keys = stage.seed(&scene);
+        let before = aws.state(&json!({}));
+        let crashed = run(&aws, &scene, crash);
+        assert!(crashed.answer.is_none(), "{name}, {crash:?}: it answered {:?}", crashed.answer);
+        check(crash, &before, &crashed);
+        states.insert(scenes::without_ids(&crashed.after, &keys).to_string());
+
+        let repeated = run(&aws, &scene, Crash::Never);
+        let answer = repeated.answer.as_ref().unwrap().as_ref().unwrap();
+        assert_eq!(answer["result"], "completed", "{name}, {crash:?}: {answer:#}");
+        check(crash, &before, &repeated);
+        assert_eq!(scenes::without_ids(&repeated.after, &keys), plain(&undisturbed.after), "{name}, {crash:?}");
+        crashes += 1;
+    }
+    let writes = undisturbed.calls.iter().filter(|call| call.is_write()).count();
+    // A crash is shown to happen in between: with n writes there is a state with each number of them done.
+    assert!(states.len() > writes.min(2), "{name}: {} states", states.len());
+    println!(
+        "crash suite: {name}: {calls} calls ({writes} writes), {crashes} crash points, {} runs, {} states left behind",
+        1 + 2 * crashes,
+        states.len()
+    );
+}
+
+macro_rules! crash {
+    ($($test:ident: $scene:literal,)*) => {
+        $(#[test] fn $test() { crash_everywhere($scene); })*
+
+        #[test]
+        fn every_scene_is_crashed() {
+            let mut names: Vec<_> = scenes::scenes().into_iter().map(|scene| scene.name).collect();
+            let mut crashed = vec![$($scene),*];
+            names.sort_unstable();
+            crashed.sort_unstable();
+            assert_eq!(crashed, names);
+        }
+    };
+}
+
+crash! {
+    a_share_of_an_open_image_survives_crashes: "share, not encrypted, every kind of target",
+    a_share_of_encrypted_images_survives_crashes: "share, two encrypted images with three keys and a grant",
+    a_share_with_an_organization_survives_crashes: "share, encrypted, with an organization",
+    a_share_through_a_grant_survives_crashes: "share, encrypted, let in by a grant",
+    an_unchecked_share_survives_crashes: "share, key not checked",
+    a_revoke_survives_crashes: "revoke, three images, one disabled",
+    a_revoke_of_organizations_survives_crashes: "revoke, organization and unit",
+    a_reset_survives_crashes: "reset, two images, one public",
+}
+
+#[test]
+fn a_crash_point_really_is_one() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let scene = stage.place(&scenes::scene("share, not encrypted, every kind of target"));
+    stage.seed(&scene);
+    let before = aws.state(&json!({}));
+    let write = run(&aws, &scene, Crash::Never).calls.iter().position(Call::is_write).unwrap();
+    for (crash, is_changed) in [(Crash::Before(write), false), (Crash::After(write), true), (Crash::Answering, true)] {
+        aws.clear();
+        stage.seed(&scene);
+        let crashed = run(&aws, &scene, crash);
+        assert_eq!(crashed.after != before, is_changed, "{crash:?}");
+        assert!(!crashed.log.contains("outcome.result") || crash == Crash::Answering, "{}", crashed.log);
+    }
+}

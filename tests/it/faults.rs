@@ -1,0 +1,419 @@
+//! Faults: every call of every action meets everything that can go wrong between a function and AWS. What is expected
+//! is a table; that nothing is written after a failed read, nothing granted beyond the allowlist and nothing left half
+//! done by a repeat is checked every time.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    fault_kinds::{self, Fault, Then},
+    function::{Answer, Function},
+    invariants::{Change, violations},
+    local_aws::LocalAws,
+    proxy::{Proxy, Reply},
+    scenes::{self, Scene, Stage},
+};
+
+/// So many functions run at the same time: most of their time they wait.
+const SIDE_BY_SIDE: u32 = 12;
+
+/// The actions, on images whose sharing takes every kind of call there is.
+fn flows() -> Vec<Scene> {
+    let list = json!({"action": "list", "imageIds": [scenes::image(1)]});
+    vec![
+        scenes::scene("share, encrypted, let in by a grant"),
+        scenes::scene("revoke, organization and unit"),
+        scenes::scene("reset, two images, one public"),
+        Scene { request: list, ..scenes::scene("share, encrypted, let in by a grant") },
+    ]
+}
+
+fn action(scene: &Scene) -> &str {
+    scene.request["action"].as_str().unwrap()
+}
+
+/// The outcome document, whether Lambda saw a success or not.
+fn outcome(answer: &Answer) -> Value {
+    match answer {
+        Ok(outcome) => outcome.clone(),
+        Err(error) => serde_json::from_str(error["errorMessage"].as_str().unwrap()).expect("an outcome in the error"),
+    }
+}
+
+/// The results an outcome may have, by what was asked, what failed and how.
+fn expected(action: &str, call: &str, is_write: bool, then: &Then) -> &'static [&'static str] {
+    let Then::Fails { is_retryable, is_uncertain, .. } = then else { return &["completed"] };
+    match (action, call) {
+        _ if is_write && *is_uncertain => &["incomplete"],
+        _ if is_write => &["failed"],
+        (_, "ec2:DescribeImages") => &["failed"],
+        // Taking access away is never held up by what can't be read.
+        ("revoke" | "reset", _) => &["completed", "incomplete"],
+        // What is not known of a key refuses a share, unless asking again may tell.
+        ("share", call) if call.starts_with("kms:") && !is_retryable => &["refused"],
+        ("list", "ec2:DescribeSnapshotAttribute") => &["completed"],
+        _ => &["failed"],
+    }
+}
+
+/// Plays one case: this fault for calls of this name.
+fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, call: &str, fault: &Fault) {
+    let what = format!("{} | {call} | {}", action(scene), fault.name);
+    let scene = &stage.place(scene);
+    let keys = stage.seed(scene);
+    let before = stage.state(&keys);
+    let (wanted, reply, left) = (call.to_owned(), Arc::clone(&fault.reply), Mutex::new(fault.times));
+    proxy.rule(move |call, aws| {
+        let mut left = left.lock().unwrap();
+        if call.name != wanted || *left == 0 {
+            drop(left);
+            return Reply::Answer(aws());
+        }
+        *left -= 1;
+        drop(left);
+        reply(call, aws)
+    });
+    let begun = Instant::now();
+    let answer = function.invoke_bytes(&scene.request.to_string(), fault.time);
+    assert!(begun.elapsed() < fault.time, "{what}: it outlived its deadline: {:?}", begun.elapsed());
+    assert!(!answer_text(&answer).contains("c2VjcmV0"), "{what}: an authorization message in the answer");
+    let outcome = outcome(&answer);
+    proxy.settle();
+    let calls = proxy.calls();
+    let after = stage.state(&keys);
+    let is_write = calls.iter().any(|made| made.name == call && made.is_write());
+
+    let change = Change { request: &scene.request, is_unchecked: false, before: &before, after: &after };
+    if action(scene) == "list" {
+        assert_eq!(before, after, "{what}");
+    } else {
+        assert_eq!(violations(&change), [""; 0], "{what}");
+    }
+    let results = expected(action(scene), call, is_write, &fault.then);
+    let result = outcome["result"].as_str().unwrap();
+    assert!(results.contains(&result), "{what}: {outcome:#}");
+    if result == "failed" {
+        assert_eq!(before, after, "{what}: a failure that changed something: {outcome:#}");
+    }
+    if let (Then::Fails { code, is_retryable, .. }, "failed" | "incomplete") = (&fault.then, result) {
+        assert_eq!(
+            (&outcome["errors"][0]["code"], &outcome["retryable"]),
+            (&json!(code), &json!(is_retryable)),
+            "{what}: {outcome:#}"
+        );
+        assert_eq!(outcome["errors"][0]["call"], call, "{what}");
+    }
+    if let Then::Fails { is_tried_once, .. } = &fault.then {
+        let resources: Vec<_> = calls.iter().filter(|made| made.name == call).map(|made| &made.body).collect();
+        let distinct = resources.iter().collect::<BTreeSet<_>>().len();
+        assert_eq!(resources.len() == distinct, *is_tried_once, "{what}: tried {} times", resources.len());
+    }
+    if !is_write && ["failed", "refused"].contains(&result) {
+        assert!(!calls.iter().any(|made| made.is_write()), "{what}: it wrote after a failed read");
+    }
+    if ["revoke", "reset"].contains(&action(scene)) && result != "failed" && !is_write {
+        for image in scene.images() {
+            let left = &after["images"][&image]["launchPermissions"];
+            let asked = scene.targets();
+            let is_gone = |entry: &Value| action(scene) == "revoke" && !asked.contains(entry);
+            assert!(left.as_array().unwrap().iter().all(is_gone), "{what}: still shared: {left}");
+        }
+    }
+
+    if before == after && !is_write {
+        return;
+    }
+    // The fault is over: the same request ends where it would have.
+    proxy.let_pass();
+    let repeated = function.invoke(&scene.request).unwrap_or_else(|error| panic!("{what}, repeated: {error:#}"));
+    assert_eq!(repeated["result"], "completed", "{what}, repeated: {repeated:#}");
+    let change = Change { request: &scene.request, is_unchecked: false, before: &before, after: &stage.state(&keys) };
+    assert_eq!(violations(&change), [""; 0], "{what}, repeated");
+    let ended = scenes::without_ids(change.after, &keys);
+    assert_eq!(ended, stage.undisturbed(scene, function), "{what}, repeated");
+}
+
+fn answer_text(answer: &Answer) -> String {
+    match answer {
+        Ok(document) | Err(document) => document.to_string(),
+    }
+}
+
+/// Plays every fault on every call of every action, side by side.
+#[track_caller]
+fn play_all(title: &str, faults: &[Fault]) {
+    let aws = LocalAws::turn();
+    let mut cases = Vec::new();
+    for scene in flows() {
+        let stage = Stage::new(&aws, 0);
+        let proxy = Proxy::start(aws.address);
+        let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+        let placed = stage.place(&scene);
+        stage.seed(&placed);
+        let outcome = function.invoke(&placed.request).unwrap();
+        assert_eq!(outcome["result"], "completed", "{outcome:#}");
+        let names: BTreeSet<_> = proxy.calls().into_iter().map(|call| call.name).collect();
+        for fault in faults {
+            let names = names.iter().filter(|name| fault.service.is_none_or(|service| name.starts_with(service)));
+            cases.extend(names.map(|name| (scene.clone(), name.clone(), fault)));
+        }
+    }
+    let number = cases.len();
+    let queue = Mutex::new(cases);
+    std::thread::scope(|scope| {
+        for place in 1..=SIDE_BY_SIDE {
+            let (aws, queue) = (&aws, &queue);
+            scope.spawn(move || {
+                let stage = Stage::new(aws, place);
+                let proxy = Proxy::start(aws.address);
+                let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+                loop {
+                    let next = queue.lock().unwrap().pop();
+                    let Some((scene, call, fault)) = next else { break };
+                    play(&stage, &function, &proxy, &scene, &call, fault);
+                }
+                assert!(!function.log().contains("panicked"), "{}", function.log());
+            });
+        }
+    });
+    println!("fault suite: {title}: {} faults, {number} cases", faults.len());
+}
+
+#[test]
+fn whatever_passes_is_ridden_out() {
+    play_all("passing", &fault_kinds::passing());
+}
+
+#[test]
+fn whatever_lasts_is_told_and_leaves_nothing_half_done() {
+    play_all("lasting", &fault_kinds::lasting());
+}
+
+#[test]
+fn every_error_code_of_ec2_means_what_its_documentation_says() {
+    play_all("EC2 error codes", &fault_kinds::codes("ec2:"));
+}
+
+#[test]
+fn every_error_code_of_kms_means_what_its_documentation_says() {
+    play_all("KMS error codes", &fault_kinds::codes("kms:"));
+}
+
+/// A scene's own stage, with the calls of a function that a rule watches.
+fn on_stage(scene: &Scene, then: impl FnOnce(&Stage<'_>, &Function, &Proxy)) {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    let scene = stage.place(scene);
+    stage.seed(&scene);
+    then(&stage, &function, &proxy);
+}
+
+fn launch_permissions(stage: &Stage<'_>, image: &str) -> Vec<String> {
+    let state = stage.state(&[]);
+    let list = state["images"][image]["launchPermissions"].as_array().unwrap().clone();
+    list.iter().map(|entry| entry.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn reads_that_lag_writes_keep_no_access_alive() {
+    let scene = scenes::scene("share, not encrypted, every kind of target");
+    on_stage(&scene, |stage, function, proxy| {
+        let image = scenes::image(1);
+        let first = launch_permissions(stage, &image);
+        // From now on the launch permissions are reported as they were at the beginning.
+        let old = Mutex::new(None);
+        proxy.rule(move |call, aws| {
+            if call.name != "ec2:DescribeImageAttribute" {
+                return Reply::Answer(aws());
+            }
+            Reply::Answer(old.lock().unwrap().get_or_insert_with(aws).clone())
+        });
+        let shared = function.invoke(&scene.request).unwrap();
+        assert_eq!(shared["result"], "completed");
+        let everybody = launch_permissions(stage, &image);
+        assert_eq!(everybody.len(), first.len() + 3, "{everybody:?}");
+        // Sharing again adds once more what is not yet seen, and changes nothing.
+        assert_eq!(function.invoke(&scene.request).unwrap()["result"], "completed");
+        assert_eq!(launch_permissions(stage, &image), everybody);
+        // A revoke that sees nobody takes the access away all the same.
+        let mut revoke = scene.request.clone();
+        revoke["action"] = json!("revoke");
+        let revoked = function.invoke(&revoke).unwrap();
+        assert_eq!(revoked["result"], "completed", "{revoked:#}");
+        assert_eq!(launch_permissions(stage, &image), ["777788889999"]);
+        // And so does a reset.
+        assert_eq!(function.invoke(&scene.request).unwrap()["result"], "completed");
+        let reset = function.invoke(&json!({"action": "reset", "imageIds": [image]})).unwrap();
+        assert_eq!(reset["result"], "completed", "{reset:#}");
+        assert_eq!(launch_permissions(stage, &image), [""; 0]);
+    });
+}
+
+#[test]
+fn more_throttles_than_the_sdk_would_try_are_ridden_out() {
+    let scene = scenes::scene("revoke, organization and unit");
+    on_stage(&scene, |stage, function, proxy| {
+        proxy.rule(fault_kinds::first(6, "ec2:ModifyImageAttribute", fault_kinds::throttle));
+        let outcome = function.invoke(&scene.request).unwrap();
+        assert_eq!(outcome["result"], "completed", "{outcome:#}");
+        assert_eq!(proxy.calls().iter().filter(|call| call.is_write()).count(), 7);
+        assert_eq!(launch_permissions(stage, &scenes::image(1)), ["111122223333", "777788889999"]);
+    });
+}
+
+#[test]
+fn a_lost_answer_stays_uncertain_whatever_a_later_try_is_told() {
+    let scene = scenes::scene("revoke, organization and unit");
+    on_stage(&scene, |stage, function, proxy| {
+        proxy.rule(|call, aws| match (call.is_write(), call.index) {
+            (false, _) => Reply::Answer(aws()),
+            // The first is carried out and its answer lost; the next is refused.
+            (true, 2) => {
+                aws();
+                Reply::Hangup
+            }
+            (true, _) => fault_kinds::denied(call, aws),
+        });
+        let outcome = outcome(&function.invoke(&scene.request));
+        assert_eq!(
+            (&outcome["result"], &outcome["errors"][0]["code"]),
+            (&json!("incomplete"), &json!("Denied")),
+            "{outcome:#}"
+        );
+        assert_eq!(launch_permissions(stage, &scenes::image(1)), ["111122223333", "777788889999"]);
+    });
+}
+
+#[test]
+fn what_was_not_begun_in_time_is_told_step_by_step() {
+    let scene = scenes::many_images(11);
+    on_stage(&scene, |stage, function, proxy| {
+        proxy.rule(
+            |call, aws| {
+                if call.is_write() { Reply::Silence(Duration::from_secs(20)) } else { Reply::Answer(aws()) }
+            },
+        );
+        let outcome = outcome(&function.invoke_bytes(&scene.request.to_string(), Duration::from_secs(5)));
+        assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("incomplete"), &json!(true)), "{outcome:#}");
+        let images = outcome["images"].as_array().unwrap();
+        let state = |row: &Value| row["steps"][0]["state"].as_str().unwrap().to_owned();
+        let of = |wanted: &str| images.iter().filter(|row| state(row) == wanted).count();
+        let sent =
+            proxy.calls().iter().filter(|call| call.is_write()).map(|call| call.body.clone()).collect::<BTreeSet<_>>();
+        assert_eq!((of("failed"), of("skipped")), (sent.len(), 11 - sent.len()), "{outcome:#}");
+        assert!(of("skipped") > 0, "{outcome:#}");
+        for (row, error) in images.iter().zip(outcome["errors"].as_array().unwrap()) {
+            let what = if state(row) == "failed" { "was sent and not answered" } else { "was not begun" };
+            assert!(error["message"].as_str().unwrap().contains(what), "{error}");
+            assert_eq!((&error["resource"], &error["code"]), (&row["imageId"], &json!("OutOfTime")));
+        }
+        let changed = (1..=11).filter(|n| launch_permissions(stage, &scenes::image(*n)) != ["111122223333"]).count();
+        assert_eq!(changed, 0);
+    });
+}
+
+#[test]
+fn a_lost_page_refuses_and_an_empty_list_grants_nothing() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let scene = stage.place(&scenes::scene("share, two encrypted images with three keys and a grant"));
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    aws.seed(&json!({"settings": {"pageSize": 1}}));
+    let second_page = |call: &str| format!("{call} page 2");
+    let of_page = |call: &crate::support::proxy::Call| {
+        let is_later = call.body.contains("NextToken=");
+        if is_later { format!("{} page 2", call.name) } else { call.name.clone() }
+    };
+    type Edit = fn(&str) -> String;
+    let without_token: Edit = |body| {
+        let (head, tail) = body.split_once("<nextToken>").unwrap();
+        format!("{head}{}", tail.split_once("</nextToken>").unwrap().1)
+    };
+    let without_list: Edit = |body| {
+        let (start, end) = (body.find("Set>").unwrap() + 4, body.rfind("</").unwrap());
+        let list_end = body[..end].rfind("Set>").unwrap();
+        let close = body[..list_end].rfind("</").unwrap();
+        format!("{}{}", &body[..start], &body[close..])
+    };
+    let no_grants: Edit = |_| r#"{"Grants":[],"Truncated":false}"#.to_owned();
+    let endless_grants: Edit = |_| r#"{"Grants":[],"Truncated":true}"#.to_owned();
+    let not_said: Edit = |body| {
+        body.replace("<encrypted>true</encrypted>", "").replace("<kmsKeyId>", "<was>").replace("</kmsKeyId>", "</was>")
+    };
+    for (page, edit, result, code) in [
+        ("ec2:DescribeImages".to_owned(), without_token, "refused", "ImageNotFound"),
+        ("ec2:DescribeImages".to_owned(), without_list, "refused", "ImageNotFound"),
+        (second_page("ec2:DescribeImages"), without_list, "refused", "ImageNotFound"),
+        ("ec2:DescribeSnapshots".to_owned(), without_token, "failed", "Unexpected"),
+        (second_page("ec2:DescribeSnapshots"), without_list, "failed", "Unexpected"),
+        ("ec2:DescribeSnapshots".to_owned(), not_said, "failed", "Unexpected"),
+        ("kms:ListGrants".to_owned(), no_grants, "refused", "KeyAccessMissing"),
+        ("kms:ListGrants".to_owned(), endless_grants, "refused", "KeyAccess"),
+    ] {
+        let keys = stage.seed(&scene);
+        let before = stage.state(&keys);
+        let wanted = page.clone();
+        proxy.rule(move |call, aws| {
+            let mut answer = aws();
+            if of_page(call) == wanted {
+                answer.body = edit(&answer.body);
+            }
+            Reply::Answer(answer)
+        });
+        let outcome = outcome(&function.invoke(&scene.request));
+        assert_eq!(outcome["result"], result, "{page}: {outcome:#}");
+        let codes: Vec<_> =
+            outcome["refusals"].as_array().unwrap().iter().chain(outcome["errors"].as_array().unwrap()).collect();
+        assert!(
+            codes.iter().all(|row| row["code"].as_str().unwrap().starts_with(code)) && !codes.is_empty(),
+            "{page}: {outcome:#}"
+        );
+        assert_eq!(stage.state(&keys), before, "{page}");
+        assert!(proxy.calls().iter().any(|call| of_page(call) == page), "{page} was never asked for");
+    }
+    // Whole pages, one item each, are put together.
+    stage.seed(&scene);
+    proxy.let_pass();
+    assert_eq!(function.invoke(&scene.request).unwrap()["result"], "completed");
+    assert!(proxy.calls().iter().any(|call| of_page(call) == second_page("ec2:DescribeSnapshots")));
+}
+
+#[test]
+fn an_image_cut_off_before_its_snapshots_is_not_shared_without_the_key_check() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    // Nobody may use the key: sharing this image is only ever refused.
+    let mut scene = scenes::scene("share, encrypted, let in by a grant");
+    scene.seed["keys"][0]["grants"] = json!([]);
+    let scene = stage.place(&scene);
+    let keys = stage.seed(&scene);
+    let before = stage.state(&keys);
+    for cut in ["<blockDeviceMapping>", "<ebs>", "</imagesSet>", "</DescribeImagesResponse>"] {
+        proxy.rule(move |call, aws| {
+            let mut answer = aws();
+            if call.name == "ec2:DescribeImages" {
+                let place = answer.body.find(cut).unwrap_or_else(|| panic!("no {cut} in {}", answer.body));
+                answer.body.truncate(place);
+            }
+            Reply::Answer(answer)
+        });
+        let answer = function.invoke_bytes(&scene.request.to_string(), Duration::from_secs(6));
+        let outcome = outcome(&answer);
+        assert_eq!(
+            (&outcome["result"], &outcome["errors"][0]["code"]),
+            (&json!("failed"), &json!("Unavailable")),
+            "{cut}: {outcome:#}"
+        );
+        assert_eq!(stage.state(&keys), before, "{cut}");
+    }
+}

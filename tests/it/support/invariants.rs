@@ -1,0 +1,307 @@
+//! Owns what must be so in every state that a request can leave behind, told from the state before, the state after
+//! and what was asked. It knows nothing of steps or calls, and judges keys by a reading of its own.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// A request, and what is there before and after it.
+pub struct Change<'a> {
+    /// The request document.
+    pub request: &'a Value,
+    /// Whether the rule that decides lets a share pass without the key check.
+    pub is_unchecked: bool,
+    /// The state before, as [`super::local_aws::LocalAws::state`] tells it.
+    pub before: &'a Value,
+    /// The state after.
+    pub after: &'a Value,
+}
+
+type Invariant = fn(&Change<'_>, &mut Vec<String>);
+
+const INVARIANTS: [Invariant; 7] = [
+    nothing_becomes_public,
+    nothing_is_granted_that_was_not_asked_for,
+    nothing_is_removed_that_was_not_asked_for,
+    nobody_can_launch_without_the_keys,
+    the_launch_permission_is_added_last,
+    the_launch_permission_is_removed_first,
+    nothing_else_changes,
+];
+
+/// Every violation.
+pub fn violations(change: &Change<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for invariant in INVARIANTS {
+        invariant(change, &mut found);
+    }
+    found
+}
+
+/// One permission: of an image (`launchPermissions`) or a snapshot (`createVolumePermissions`) to a target.
+type Permission = (&'static str, String, String);
+
+const LAUNCH: &str = "images";
+const COPY: &str = "snapshots";
+
+fn permissions(state: &Value) -> BTreeSet<Permission> {
+    let mut found = BTreeSet::new();
+    for (kind, attribute) in [(LAUNCH, "launchPermissions"), (COPY, "createVolumePermissions")] {
+        for (id, resource) in state[kind].as_object().unwrap() {
+            found.extend(strings(&resource[attribute]).into_iter().map(|target| (kind, id.clone(), target)));
+        }
+    }
+    found
+}
+
+fn strings(array: &Value) -> Vec<String> {
+    array.as_array().into_iter().flatten().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+impl Change<'_> {
+    fn action(&self) -> &str {
+        self.request["action"].as_str().unwrap()
+    }
+
+    fn images(&self) -> Vec<String> {
+        strings(&self.request["imageIds"])
+    }
+
+    fn targets(&self) -> Vec<String> {
+        ["accountIds", "organizationArns", "organizationalUnitArns"]
+            .iter()
+            .flat_map(|field| strings(&self.request[field]))
+            .collect()
+    }
+
+    fn snapshots(&self) -> Vec<String> {
+        self.images().iter().flat_map(|image| strings(&self.before["images"][image]["snapshots"])).collect()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let keys = self.snapshots().into_iter().map(|id| self.before["snapshots"][&id]["key"].clone());
+        keys.filter_map(|key| key.as_str().map(str::to_owned)).collect()
+    }
+
+    fn added(&self) -> BTreeSet<Permission> {
+        permissions(self.after).difference(&permissions(self.before)).cloned().collect()
+    }
+
+    fn removed(&self) -> BTreeSet<Permission> {
+        permissions(self.before).difference(&permissions(self.after)).cloned().collect()
+    }
+
+    /// Whether the request is about this permission.
+    fn is_about(&self, (kind, id, target): &Permission) -> bool {
+        let is_resource = if *kind == LAUNCH { self.images().contains(id) } else { self.snapshots().contains(id) };
+        is_resource && (self.action() == "reset" || self.targets().contains(target))
+    }
+
+    /// Whether the request is about this grant: one of ours, for one of the images and one of the targets.
+    fn is_about_grant(&self, grant: &Value) -> bool {
+        let (name, grantee) = (grant["name"].as_str().unwrap(), grant["grantee"].as_str().unwrap());
+        let is_ours = name.starts_with("ami-share/") && grant["issuingAccount"].to_string().contains(super::ACCOUNT);
+        let is_target = self.action() == "reset"
+            || self.targets().iter().any(|target| grantee.starts_with(&format!("arn:aws:iam::{target}:")));
+        let is_image = name.len() == 256 || self.images().iter().any(|image| name.contains(image.as_str()));
+        is_ours && is_target && is_image && self.keys().iter().any(|key| grant["key"] == **key)
+    }
+}
+
+/// What the first list has and the second has not, counting.
+fn without(one: &Value, other: &Value) -> Vec<Value> {
+    let mut other = other.as_array().unwrap().clone();
+    let mut left = Vec::new();
+    for item in one.as_array().unwrap() {
+        match other.iter().position(|candidate| candidate == item) {
+            Some(place) => drop(other.swap_remove(place)),
+            None => left.push(item.clone()),
+        }
+    }
+    left
+}
+
+fn nothing_becomes_public(change: &Change<'_>, found: &mut Vec<String>) {
+    found.extend(change.added().iter().filter(|(_, _, target)| target == "all").map(|it| format!("public: {it:?}")));
+}
+
+fn nothing_is_granted_that_was_not_asked_for(change: &Change<'_>, found: &mut Vec<String>) {
+    let may = change.action() == "share";
+    let added = change.added();
+    found.extend(added.iter().filter(|it| !may || !change.is_about(it)).map(|it| format!("granted: {it:?}")));
+    let grants = without(&change.after["grants"], &change.before["grants"]);
+    found.extend(grants.iter().filter(|it| !may || !change.is_about_grant(it)).map(|it| format!("granted: {it}")));
+}
+
+fn nothing_is_removed_that_was_not_asked_for(change: &Change<'_>, found: &mut Vec<String>) {
+    let may = ["revoke", "reset"].contains(&change.action());
+    let removed = change.removed();
+    found.extend(removed.iter().filter(|it| !may || !change.is_about(it)).map(|it| format!("removed: {it:?}")));
+    // An account's entry on a snapshot stays while another owned image on that snapshot is shared with it.
+    for (_, snapshot, target) in removed.iter().filter(|(kind, _, _)| *kind == COPY) {
+        for (id, image) in change.after["images"].as_object().unwrap() {
+            let is_other = image["owner"] == super::ACCOUNT && !change.images().contains(id);
+            if is_other
+                && strings(&image["snapshots"]).contains(snapshot)
+                && strings(&image["launchPermissions"]).contains(target)
+            {
+                found.push(format!("removed from {snapshot}: {target}, with which {id} is still shared"));
+            }
+        }
+    }
+    let grants = without(&change.before["grants"], &change.after["grants"]);
+    found.extend(grants.iter().filter(|it| !may || !change.is_about_grant(it)).map(|it| format!("removed: {it}")));
+}
+
+fn nobody_can_launch_without_the_keys(change: &Change<'_>, found: &mut Vec<String>) {
+    if change.is_unchecked {
+        return;
+    }
+    for (_, image, target) in change.added().iter().filter(|(kind, _, _)| *kind == LAUNCH) {
+        for snapshot in strings(&change.after["images"][image]["snapshots"]) {
+            if let Some(key) = change.after["snapshots"][&snapshot]["key"].as_str()
+                && !lets_in(change.after, key, target)
+            {
+                found.push(format!("{target} may launch {image} and not use {key}"));
+            }
+        }
+    }
+}
+
+/// A statement besides the owner's names the target, or a grant does. The seeds use no finer policies than that.
+fn lets_in(state: &Value, key: &str, target: &str) -> bool {
+    let name = target.rsplit('/').next().unwrap();
+    let policy: Value = serde_json::from_str(state["keys"][key]["policy"].as_str().unwrap()).unwrap();
+    let is_named = |statement: &Value| {
+        statement["Effect"] == "Allow" && statement["Sid"] != "Owner" && statement.to_string().contains(name)
+    };
+    let is_granted = |grant: &Value| grant["key"] == key && grant["grantee"] == format!("arn:aws:iam::{target}:root");
+    policy["Statement"].as_array().unwrap().iter().any(is_named)
+        || state["grants"].as_array().unwrap().iter().any(is_granted)
+}
+
+fn the_launch_permission_is_added_last(change: &Change<'_>, found: &mut Vec<String>) {
+    let now = permissions(change.after);
+    for (_, image, target) in change.added().iter().filter(|(kind, _, _)| *kind == LAUNCH) {
+        if change.request["access"] == "copy" {
+            let snapshots = strings(&change.after["images"][image]["snapshots"]).into_iter();
+            let missing = snapshots.filter(|snapshot| !now.contains(&(COPY, snapshot.clone(), target.clone())));
+            found.extend(missing.map(|snapshot| format!("{target} may launch {image} and not yet copy {snapshot}")));
+        }
+        if change.request["expiresAt"].is_string() {
+            let mut names = change.after["schedules"].as_object().unwrap().keys();
+            if !names.any(|name| name.contains(image.as_str())) {
+                found.push(format!("{target} may launch {image} and nothing ends that"));
+            }
+        }
+    }
+}
+
+fn the_launch_permission_is_removed_first(change: &Change<'_>, found: &mut Vec<String>) {
+    let now = permissions(change.after);
+    let mut check = |what: &str, snapshot: Option<&str>, target: &str| {
+        for image in change.images() {
+            let is_behind = snapshot.is_none_or(|snapshot| {
+                strings(&change.before["images"][&image]["snapshots"]).iter().any(|other| other == snapshot)
+            });
+            if is_behind && now.contains(&(LAUNCH, image.clone(), target.to_owned())) {
+                found.push(format!("{what} is gone and {target} may still launch {image}"));
+            }
+        }
+    };
+    for (_, snapshot, target) in change.removed().iter().filter(|(kind, _, _)| *kind == COPY) {
+        check(snapshot, Some(snapshot), target);
+    }
+    for grant in without(&change.before["grants"], &change.after["grants"]) {
+        let target = grant["grantee"].as_str().unwrap().split(':').nth(4).unwrap().to_owned();
+        let is_of = |image: &String| grant["name"].to_string().contains(image.as_str());
+        if change.images().iter().any(is_of) {
+            check("a grant", None, &target);
+        }
+    }
+}
+
+fn nothing_else_changes(change: &Change<'_>, found: &mut Vec<String>) {
+    let rest = |state: &Value| {
+        let mut state = state.clone();
+        for (kind, attribute) in [(LAUNCH, "launchPermissions"), (COPY, "createVolumePermissions")] {
+            for resource in state[kind].as_object_mut().unwrap().values_mut() {
+                resource.as_object_mut().unwrap().remove(attribute);
+            }
+        }
+        for member in ["grants", "schedules"] {
+            state.as_object_mut().unwrap().remove(member);
+        }
+        state
+    };
+    if rest(change.before) != rest(change.after) {
+        found.push("an image, a snapshot or a key is another than before".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn state(launch: &[&str], copy: &[&str], grants: &Value) -> Value {
+        let policy = json!({"Statement": [
+            {"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}},
+            {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}},
+        ]});
+        json!({
+            "images": {"ami-1": {"owner": "999988887777", "snapshots": ["snap-1"], "launchPermissions": launch}},
+            "snapshots": {"snap-1": {"key": "key-1", "createVolumePermissions": copy}},
+            "keys": {"key-1": {"policy": policy.to_string()}},
+            "grants": grants,
+            "schedules": {},
+        })
+    }
+
+    fn check(request: &Value, before: &Value, after: &Value, expect: &[&str]) {
+        let change = Change { request, is_unchecked: false, before, after };
+        let found = violations(&change);
+        assert_eq!(found.len(), expect.len(), "{found:#?}");
+        for (found, expect) in found.iter().zip(expect) {
+            assert!(found.contains(expect), "{found}");
+        }
+    }
+
+    #[test]
+    fn every_invariant_notices_its_violation() {
+        let ours = |image: &str| {
+            json!([{"key": "key-1", "name": format!("ami-share/{image}/222233334444"), "issuingAccount": "arn:aws:iam::999988887777:root",
+                    "grantee": "arn:aws:iam::222233334444:root", "operations": ["Decrypt"]}])
+        };
+        let none = json!([]);
+        let share = json!({"action": "share", "imageIds": ["ami-1"], "accountIds": ["111122223333", "222233334444"]});
+        let revoke = json!({"action": "revoke", "imageIds": ["ami-1"], "accountIds": ["222233334444"]});
+        let copy = json!({"action": "share", "imageIds": ["ami-1"], "accountIds": ["111122223333"], "access": "copy"});
+        let bare = state(&[], &[], &none);
+
+        check(&share, &bare, &state(&["111122223333"], &[], &none), &[]);
+        check(&share, &bare, &state(&["222233334444"], &[], &ours("ami-1")), &[]);
+        check(&share, &bare, &state(&["222233334444"], &[], &none), &["not use key-1"]);
+        check(&share, &bare, &state(&["333344445555"], &[], &none), &["granted", "not use key-1"]);
+        check(&share, &bare, &state(&[], &[], &ours("ami-2")), &["granted"]);
+        check(&share, &bare, &state(&[], &["all"], &none), &["public", "granted"]);
+        check(&share, &state(&["444455556666"], &[], &none), &bare, &["removed"]);
+        check(&copy, &bare, &state(&["111122223333"], &[], &none), &["not yet copy snap-1"]);
+        check(&copy, &bare, &state(&["111122223333"], &["111122223333"], &none), &[]);
+        let both = state(&["222233334444", "111122223333"], &["222233334444"], &ours("ami-1"));
+        check(&revoke, &both, &state(&["111122223333"], &[], &none), &[]);
+        check(&revoke, &both, &state(&[], &[], &none), &["removed"]);
+        check(&revoke, &both, &state(&["222233334444", "111122223333"], &[], &ours("ami-1")), &["snap-1 is gone"]);
+        check(
+            &revoke,
+            &both,
+            &state(&["222233334444", "111122223333"], &["222233334444"], &none),
+            &["a grant is gone"],
+        );
+        check(&revoke, &state(&[], &[], &ours("ami-2")), &bare, &["removed"]);
+        let mut other_key = bare.clone();
+        other_key["keys"]["key-1"]["policy"] = json!("{}");
+        check(&share, &bare, &other_key, &["another than before"]);
+    }
+}

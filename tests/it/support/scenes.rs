@@ -1,0 +1,272 @@
+//! Owns the scenes that the crash, fault and concurrency suites play: what is there, and what is asked of it.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use serde_json::{Value, json};
+
+use super::{function::Function, local_aws::LocalAws};
+
+/// Everybody who is asked for anywhere is allowed; keys are checked except behind images named `loose-…`.
+pub const ALLOWLIST: &str = r#"
+version: 1
+accounts:
+  "111122223333": {name: web, organizationId: o-a1b2c3d4e5}
+rules:
+  - name: everything
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["golden-*"]}
+    targets: [web, "222233334444", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5", "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"]
+  - name: unchecked
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["loose-*"]}
+    targets: [web, "222233334444"]
+    keys: unchecked
+"#;
+
+const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
+const UNIT: &str = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
+/// Whom no request is about.
+const STRANGER: &str = "777788889999";
+const USE: [&str; 5] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
+const GRANTED: [&str; 6] =
+    ["DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKeyWithoutPlaintext"];
+
+/// What is there, and what is asked of it.
+#[derive(Clone)]
+pub struct Scene {
+    pub name: &'static str,
+    /// For `/_local/seed`; images and snapshots have ids, keys a `ref`.
+    pub seed: Value,
+    /// The request document.
+    pub request: Value,
+    pub is_unchecked: bool,
+}
+
+impl Scene {
+    /// The images it is about.
+    pub fn images(&self) -> Vec<String> {
+        let images = self.request["imageIds"].as_array().unwrap();
+        images.iter().map(|image| image.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The targets it is about.
+    pub fn targets(&self) -> Vec<Value> {
+        let fields = ["accountIds", "organizationArns", "organizationalUnitArns"];
+        fields.iter().filter_map(|field| self.request[field].as_array()).flatten().cloned().collect()
+    }
+}
+
+/// A part of a local AWS where nothing else plays: images and snapshots whose ids begin with the stage's digit.
+pub struct Stage<'a> {
+    aws: &'a LocalAws,
+    digit: char,
+    ends: RefCell<BTreeMap<String, Value>>,
+}
+
+impl<'a> Stage<'a> {
+    pub fn new(aws: &'a LocalAws, number: u32) -> Self {
+        Self { aws, digit: char::from_digit(number, 16).unwrap(), ends: RefCell::default() }
+    }
+
+    /// The scene as it is played here.
+    pub fn place(&self, scene: &Scene) -> Scene {
+        let here = |value: &Value| {
+            let text = value.to_string().replace("ami-0", &format!("ami-{}", self.digit));
+            serde_json::from_str(&text.replace("snap-0", &format!("snap-{}", self.digit))).unwrap()
+        };
+        let bystander = |place: usize| {
+            json!({"id": image(place), "name": "golden-bystander", "launchPermissions": ["111122223333", STRANGER], "mappings": [
+                {"device": "/dev/xvda", "snapshot": {"id": snapshot(place), "createVolumePermissions": ["111122223333", STRANGER]}},
+            ]})
+        };
+        let mut seed = scene.seed.clone();
+        seed["images"].as_array_mut().unwrap().push(bystander(99));
+        Scene { seed: here(&seed), request: here(&scene.request), ..scene.clone() }
+    }
+
+    /// Puts a placed scene there. Gives the keys' ARNs with their handles.
+    pub fn seed(&self, scene: &Scene) -> Vec<(String, String)> {
+        let made = self.aws.seed(&scene.seed);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        made["keys"].as_array().unwrap().iter().map(|key| (text(&key["arn"]), text(&key["ref"]))).collect()
+    }
+
+    /// Where a placed scene ends when nothing disturbs it; `function` must have an AWS without faults just now.
+    pub fn undisturbed(&self, scene: &Scene, function: &Function) -> Value {
+        let mut ends = self.ends.borrow_mut();
+        let end = ends.entry(scene.request.to_string()).or_insert_with(|| {
+            let keys = self.seed(scene);
+            let outcome = function.invoke(&scene.request).unwrap();
+            assert_eq!(outcome["result"], "completed", "{outcome:#}");
+            without_ids(&self.state(&keys), &keys)
+        });
+        end.clone()
+    }
+
+    /// What is there, of the keys only these.
+    pub fn state(&self, keys: &[(String, String)]) -> Value {
+        let keys: Vec<_> = keys.iter().map(|(arn, _)| arn).collect();
+        self.aws.state(&json!({"ids": [format!("ami-{}", self.digit), format!("snap-{}", self.digit)], "keys": keys}))
+    }
+}
+
+/// A state that can be compared with that of another run: keys by their handle, lists in order.
+pub fn without_ids(state: &Value, keys: &[(String, String)]) -> Value {
+    let mut text = state.to_string();
+    for (arn, handle) in keys {
+        text = text.replace(arn, handle);
+    }
+    let mut state: Value = serde_json::from_str(&text).unwrap();
+    state["grants"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+    state
+}
+
+pub fn image(number: usize) -> String {
+    format!("ami-{number:017x}")
+}
+
+fn snapshot(number: usize) -> String {
+    format!("snap-{number:017x}")
+}
+
+/// Image number `n`: its name, the keys of its snapshots, whom it is shared with.
+fn seeded(n: usize, name: &str, keys: &[Option<&str>], shared: &[&str]) -> Value {
+    let mapping = |(place, key): (usize, &Option<&str>)| {
+        let mut made = json!({"id": snapshot(n * 10 + place), "createVolumePermissions": [STRANGER]});
+        if let Some(key) = key {
+            made["key"] = json!(key);
+        }
+        json!({"device": format!("/dev/sd{}", char::from(b'a' + u8::try_from(place).unwrap())), "snapshot": made})
+    };
+    let mappings: Vec<_> = keys.iter().enumerate().map(mapping).collect();
+    json!({"id": image(n), "name": format!("{name}-{n}"), "mappings": mappings, "launchPermissions": shared})
+}
+
+/// A key whose policy lets these accounts use it.
+fn key(handle: &str, accounts: &[&str]) -> Value {
+    let roots: Vec<_> = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
+    let mut statements = vec![
+        json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"}),
+    ];
+    if !roots.is_empty() {
+        statements.push(
+            json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": USE, "Resource": "*"}),
+        );
+    }
+    json!({"ref": handle, "policy": {"Version": "2012-10-17", "Statement": statements}})
+}
+
+fn with_grant(mut key: Value, account: &str) -> Value {
+    key["grants"] =
+        json!([{"grantee": format!("arn:aws:iam::{account}:root"), "operations": GRANTED, "name": "by-hand"}]);
+    key
+}
+
+fn open_to_organization(mut key: Value) -> Value {
+    let condition = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
+    key["policy"]["Statement"].as_array_mut().unwrap().push(
+        json!({"Sid": "Org", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": USE, "Resource": "*", "Condition": condition}),
+    );
+    key
+}
+
+/// The scene of that name.
+#[track_caller]
+pub fn scene(name: &str) -> Scene {
+    scenes().into_iter().find(|scene| scene.name == name).expect("there is such a scene")
+}
+
+/// Every scene; each changes something, and each has what it must leave alone.
+pub fn scenes() -> Vec<Scene> {
+    let both = ["111122223333", "222233334444"];
+    let of = |name, seed, request| Scene { name, seed, request, is_unchecked: false };
+    vec![
+        of(
+            "share, not encrypted, every kind of target",
+            json!({"images": [seeded(1, "golden", &[None], &[STRANGER, "222233334444"])]}),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both, "organizationArns": [ORGANIZATION], "organizationalUnitArns": [UNIT]}),
+        ),
+        of(
+            "share, two encrypted images with three keys and a grant",
+            json!({
+                "keys": [key("key-1", &both), key("key-2", &both), with_grant(key("key-3", &both[..1]), both[1])],
+                "images": [
+                    seeded(1, "golden", &[Some("key-1"), Some("key-2"), None], &[STRANGER]),
+                    seeded(2, "golden", &[Some("key-3")], &[]),
+                ],
+            }),
+            json!({"action": "share", "imageIds": [image(1), image(2)], "accountIds": both}),
+        ),
+        of(
+            "share, encrypted, with an organization",
+            json!({
+                "keys": [open_to_organization(key("key-1", &both[..1]))],
+                "images": [seeded(1, "golden", &[Some("key-1")], &[STRANGER])],
+            }),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both[..1], "organizationArns": [ORGANIZATION]}),
+        ),
+        of(
+            "share, encrypted, let in by a grant",
+            json!({
+                "keys": [with_grant(key("key-1", &both[..1]), both[1])],
+                "images": [seeded(1, "golden", &[Some("key-1")], &[STRANGER])],
+            }),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both}),
+        ),
+        Scene {
+            is_unchecked: true,
+            ..of(
+                "share, key not checked",
+                json!({"keys": [key("key-1", &[])], "images": [seeded(1, "loose", &[Some("key-1")], &[STRANGER])]}),
+                json!({"action": "share", "imageIds": [image(1)], "accountIds": both}),
+            )
+        },
+        of(
+            "revoke, three images, one disabled",
+            json!({
+                "keys": [key("key-1", &both)],
+                "images": [
+                    seeded(1, "golden", &[Some("key-1")], &[both[0], both[1], STRANGER, ORGANIZATION]),
+                    seeded(2, "golden", &[None], &[both[1], STRANGER]),
+                    {"id": image(3), "name": "golden-3", "state": "disabled"},
+                ],
+            }),
+            json!({"action": "revoke", "imageIds": [image(1), image(2), image(3)], "accountIds": both}),
+        ),
+        of(
+            "revoke, organization and unit",
+            json!({"images": [seeded(1, "golden", &[None], &[both[0], STRANGER, ORGANIZATION, UNIT])]}),
+            json!({"action": "revoke", "imageIds": [image(1)], "organizationArns": [ORGANIZATION], "organizationalUnitArns": [UNIT]}),
+        ),
+        of(
+            "reset, two images, one public",
+            json!({
+                "keys": [key("key-1", &both)],
+                "images": [
+                    seeded(1, "golden", &[Some("key-1")], &[both[0], STRANGER, ORGANIZATION]),
+                    seeded(2, "golden", &[None], &["all", both[1]]),
+                ],
+            }),
+            json!({"action": "reset", "imageIds": [image(1), image(2)]}),
+        ),
+    ]
+}
+
+/// A revoke from so many images.
+pub fn many_images(number: usize) -> Scene {
+    let images: Vec<_> = (1..=number).map(|n| seeded(n, "golden", &[None], &["111122223333"])).collect();
+    let ids: Vec<_> = (1..=number).map(image).collect();
+    let request = json!({"action": "revoke", "imageIds": ids, "accountIds": ["111122223333"]});
+    Scene { name: "revoke, many images", seed: json!({"images": images}), request, is_unchecked: false }
+}
+
+/// One encrypted image, open to both accounts of the allowlist and shared with these targets.
+pub fn shared_with(targets: &[&str]) -> Scene {
+    let seed = json!({
+        "keys": [key("key-1", &["111122223333", "222233334444"])],
+        "images": [seeded(1, "golden", &[Some("key-1")], targets)],
+    });
+    Scene { name: "one image", seed, request: Value::Null, is_unchecked: false }
+}
