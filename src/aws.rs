@@ -4,7 +4,9 @@ mod appconfig;
 mod ask;
 mod ec2;
 mod error;
+mod eventbridge;
 mod kms;
+mod scheduler;
 mod ssm;
 mod whole;
 
@@ -16,6 +18,8 @@ use tokio::{sync::Semaphore, time::Instant};
 pub use appconfig::Polled;
 pub use ec2::DescribedImage;
 pub use error::CallError;
+pub use eventbridge::OutcomeEvent;
+pub use scheduler::Schedules;
 
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
 /// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
@@ -27,6 +31,8 @@ pub const CONCURRENCY: usize = 8;
 pub struct Aws {
     ec2: aws_sdk_ec2::Client,
     kms: aws_sdk_kms::Client,
+    eventbridge: aws_sdk_eventbridge::Client,
+    scheduler: aws_sdk_scheduler::Client,
     ssm: aws_sdk_ssm::Client,
     appconfig: aws_sdk_appconfigdata::Client,
     region: String,
@@ -53,6 +59,8 @@ impl Aws {
         Ok(Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             kms: aws_sdk_kms::Client::new(&config),
+            eventbridge: aws_sdk_eventbridge::Client::new(&config),
+            scheduler: aws_sdk_scheduler::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             appconfig: aws_sdk_appconfigdata::Client::new(&config),
             region,

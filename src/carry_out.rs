@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::{
-    aws::{Aws, CONCURRENCY, CallError},
+    aws::{Aws, CONCURRENCY, CallError, Schedules},
     decide::ImageDecision,
     outcome::{ErrorCode, ErrorRow, StepState},
     plan::Step,
@@ -19,18 +19,30 @@ use crate::{
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
 
+/// With what the steps are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Tools<'a> {
+    /// The clients.
+    pub aws: &'a Aws,
+    /// Where the ends of shares are written down.
+    pub schedules: Option<&'a Schedules>,
+    /// Whom a schedule wakes: this function.
+    pub function_arn: &'a str,
+}
+
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
 /// after the deadline, which `aws` keeps too.
 pub async fn carry_out<'a>(
-    aws: &Aws,
+    tools: Tools<'_>,
     plans: Vec<(ImageDecision<'a>, Vec<Step>)>,
     dry_run: bool,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    let aws = &aws.until(deadline);
+    let aws = &tools.aws.until(deadline);
+    let tools = Tools { aws, ..tools };
     stream::iter(plans)
         .map(async |(decision, steps)| {
-            let steps = if dry_run { planned(steps) } else { run(aws, steps, deadline).await };
+            let steps = if dry_run { planned(steps) } else { run(tools, steps, deadline).await };
             ImageResult { decision, steps }
         })
         .buffered(CONCURRENCY)
@@ -43,7 +55,7 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
     steps.into_iter().map(planned).collect()
 }
 
-async fn run(aws: &Aws, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
+async fn run(tools: Tools<'_>, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
     let mut failed_in = None;
     for step in steps {
@@ -51,7 +63,7 @@ async fn run(aws: &Aws, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> 
             results.push(StepResult { step, state: StepState::Skipped, error: None, is_uncertain: false });
             continue;
         }
-        let result = take(aws, step, deadline).await;
+        let result = take(tools, step, deadline).await;
         if result.state != StepState::Done && !result.step.is_best_effort() {
             failed_in = Some(result.step.phase());
         }
@@ -60,12 +72,12 @@ async fn run(aws: &Aws, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> 
     results
 }
 
-async fn take(aws: &Aws, step: Step, deadline: Instant) -> StepResult {
+async fn take(tools: Tools<'_>, step: Step, deadline: Instant) -> StepResult {
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
         let error = out_of_time(&step);
         return StepResult { step, state: StepState::Skipped, error: Some(error), is_uncertain: false };
     }
-    match write(aws, &step).await {
+    match write(tools, &step).await {
         Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
         Err(CallError { row, is_uncertain }) => {
             StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
@@ -74,8 +86,16 @@ async fn take(aws: &Aws, step: Step, deadline: Instant) -> StepResult {
 }
 
 /// The one place where anything in AWS is changed.
-async fn write(aws: &Aws, step: &Step) -> Result<(), CallError> {
+async fn write(Tools { aws, schedules, function_arn }: Tools<'_>, step: &Step) -> Result<(), CallError> {
     match step {
+        Step::PutEnd { end, replaces } => match schedules {
+            Some(schedules) => aws.put_end(schedules, function_arn, end, *replaces).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::DeleteEnd { name, target: _ } => match schedules {
+            Some(schedules) => aws.delete_end(schedules, name).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
             aws.create_grant(key, name, grantee, kind.operations()).await
         }

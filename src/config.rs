@@ -15,6 +15,10 @@ pub struct Config {
     pub max_event_age: Duration,
     /// `AMI_SHARE_ENTITY_QUOTA`: how many entities one image may be shared with.
     pub entity_quota: usize,
+    /// `AMI_SHARE_SCHEDULE_GROUP` and `AMI_SHARE_SCHEDULE_ROLE_ARN`: what shares that end need.
+    pub schedules: Option<(String, String)>,
+    /// `AMI_SHARE_OUTCOME_BUS`: where outcomes are published.
+    pub outcome_bus: Option<String>,
     /// `AWS_LAMBDA_LOG_LEVEL`
     pub log_level: tracing::Level,
     /// `AWS_LAMBDA_LOG_FORMAT`: whether log lines are JSON.
@@ -42,6 +46,16 @@ impl Config {
         let ttl = number(&get, "AMI_SHARE_ALLOWLIST_TTL", 60, 1..=86_400, &mut problems);
         let max_age = number(&get, "AMI_SHARE_MAX_EVENT_AGE", 900, 1..=86_400, &mut problems);
         let quota = number(&get, "AMI_SHARE_ENTITY_QUOTA", 1_000, 1..=1_000_000, &mut problems);
+        let set = |name: &str| get(name).filter(|text| !text.is_empty());
+        let schedules = match (set("AMI_SHARE_SCHEDULE_GROUP"), set("AMI_SHARE_SCHEDULE_ROLE_ARN")) {
+            (Some(group), Some(role_arn)) => Some((group, role_arn)),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => {
+                problems
+                    .push("AMI_SHARE_SCHEDULE_GROUP, AMI_SHARE_SCHEDULE_ROLE_ARN: one without the other".to_owned());
+                None
+            }
+        };
         let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
             None | Some("" | "INFO") => tracing::Level::INFO,
             Some("TRACE") => tracing::Level::TRACE,
@@ -61,6 +75,8 @@ impl Config {
                 allowlist_ttl: Duration::from_secs(ttl),
                 max_event_age: Duration::from_secs(max_age),
                 entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
+                schedules,
+                outcome_bus: set("AMI_SHARE_OUTCOME_BUS"),
                 log_level,
                 logs_json,
             }),
@@ -107,12 +123,17 @@ mod tests {
             ("AMI_SHARE_ALLOWLIST", "s3://bucket"),
             ("AMI_SHARE_ALLOWLIST_TTL", "soon"),
             ("AMI_SHARE_ENTITY_QUOTA", "0"),
+            ("AMI_SHARE_SCHEDULE_GROUP", "ends"),
             ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
         ])
         .unwrap_err();
-        for name in
-            ["AMI_SHARE_ALLOWLIST:", "AMI_SHARE_ALLOWLIST_TTL:", "AMI_SHARE_ENTITY_QUOTA:", "AWS_LAMBDA_LOG_LEVEL:"]
-        {
+        for name in [
+            "AMI_SHARE_ALLOWLIST:",
+            "AMI_SHARE_ALLOWLIST_TTL:",
+            "AMI_SHARE_ENTITY_QUOTA:",
+            "AMI_SHARE_SCHEDULE_ROLE_ARN:",
+            "AWS_LAMBDA_LOG_LEVEL:",
+        ] {
             assert!(problems.contains(name), "{problems}");
         }
         assert!(read(&[]).unwrap_err().contains("missing"));

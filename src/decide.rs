@@ -1,5 +1,6 @@
 //! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
 
+mod ending;
 mod grants;
 mod group;
 mod key_check;
@@ -11,11 +12,12 @@ use time::OffsetDateTime;
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{AccountId, ImageId, Requester, Target},
-    facts::{Facts, Image, ImageState},
+    facts::{End, Facts, Image, ImageState},
     outcome::{Code, ErrorRow, KeyRow, Refusal},
     request::{Access, Action, AskedTarget, Request},
 };
 
+pub use ending::NeededEnd;
 pub use grants::NeededGrant;
 pub use group::resolve;
 pub use key_check::grantees_to_look_up;
@@ -25,8 +27,8 @@ pub use key_check::grantees_to_look_up;
 pub struct Question<'a> {
     /// What is asked.
     pub request: &'a Request,
-    /// Who asks.
-    pub requester: &'a Requester,
+    /// By what right.
+    pub authority: Authority<'a>,
     /// What is allowed.
     pub allowlist: &'a Allowlist,
     /// The account the function runs in.
@@ -34,8 +36,19 @@ pub struct Question<'a> {
     /// How many entities one image may be shared with:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-quotas.html>
     pub entity_quota: usize,
+    /// Whether this deployment can end shares: whether it has a schedule group.
+    pub can_end_shares: bool,
     /// Now.
     pub now: OffsetDateTime,
+}
+
+/// By what right something is done.
+#[derive(Debug, Clone, Copy)]
+pub enum Authority<'a> {
+    /// Somebody asks, and the allowlist decides.
+    Requester(&'a Requester),
+    /// A share has reached the end that was written down when it was made: nobody asks, and nobody is asked.
+    EndOfShare(&'a End),
 }
 
 /// What is decided for one image.
@@ -51,6 +64,8 @@ pub struct ImageDecision<'a> {
     pub keys: Vec<KeyRow>,
     /// The grants that a share has to make first.
     pub grants: Vec<NeededGrant>,
+    /// The ends that a share has to write down before anything else.
+    pub ends: Vec<NeededEnd>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out and was gone on without, because taking access away is never held up.
@@ -91,7 +106,8 @@ impl ImageDecision<'_> {
 /// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
 pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
     let request = question.request;
-    let ask = Ask { requester: question.requester, action: request.action, image: None, target: None, terms: None };
+    let Authority::Requester(requester) = question.authority else { return Vec::new() };
+    let ask = Ask { requester, action: request.action, image: None, target: None, terms: None };
     match question.allowlist.cover(&ask) {
         Err(criterion) => vec![refusals::not_covered(criterion, question, None, None)],
         Ok(_) => not_built(request),
@@ -101,7 +117,6 @@ pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
 fn not_built(request: &Request) -> Vec<Refusal> {
     let asked = [
         (matches!(request.action, Action::Audit | Action::Repair), "/action", "`audit` and `repair`"),
-        (request.expires_at.is_some(), "/expiresAt", "a share that ends by itself"),
         (!request.regions.is_empty(), "/regions", "copying to other Regions"),
     ];
     let refusal = |pointer: &str, what: &str| Refusal {
@@ -123,6 +138,7 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
         rule: None,
         keys: Vec::new(),
         grants: Vec::new(),
+        ends: Vec::new(),
         refusals: Vec::new(),
         gaps: Vec::new(),
         warnings: Vec::new(),
@@ -131,9 +147,11 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
         decision.refusals.push(refusals::image_not_found(image_id));
         return decision;
     };
-    match question.allowlist.cover(&ask(question, image, None)) {
-        Ok(rule) => decision.rule = Some(rule),
-        Err(criterion) => decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None)),
+    match covering_rule_of_image(question, image) {
+        Ok(rule) => decision.rule = rule,
+        Err(criterion) => {
+            decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None));
+        }
     }
     if image.owner != question.account {
         decision.refusals.push(refusals::image_not_owned(image_id));
@@ -149,7 +167,7 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
     }
     for asked in &question.request.targets {
         match covering_rule(question, image, &asked.target) {
-            Ok(rule) => decision.targets.push((asked, Some(rule))),
+            Ok(rule) => decision.targets.push((asked, rule)),
             Err(criterion) => {
                 decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked)));
                 decision.targets.push((asked, None));
@@ -167,7 +185,45 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
     decision
 }
 
-fn ask<'a>(question: &Question<'a>, image: &'a Image, target: Option<&'a Target>) -> Ask<'a> {
+/// The rule that covers the image; none is needed where a share ends.
+fn covering_rule_of_image<'a>(question: &Question<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
+    match question.authority {
+        Authority::EndOfShare(_) => Ok(None),
+        Authority::Requester(requester) => {
+            question.allowlist.cover(&ask(question, requester, question.request.action, image, None)).map(Some)
+        }
+    }
+}
+
+fn covering_rule<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Result<Option<&'a Rule>, Criterion> {
+    covering_rule_for(question.request.action, question, image, target)
+}
+
+/// The rule that covers an action for a target; none is needed where a share ends.
+fn covering_rule_for<'a>(
+    action: Action,
+    question: &Question<'a>,
+    image: &Image,
+    target: &Target,
+) -> Result<Option<&'a Rule>, Criterion> {
+    let Authority::Requester(requester) = question.authority else { return Ok(None) };
+    let covered = question.allowlist.cover(&ask(question, requester, action, image, Some(target)));
+    match covered {
+        // What no rule of anybody names any more can always be taken away.
+        Err(Criterion::Target) if action == Action::Revoke && !question.allowlist.names_target(target) => {
+            question.allowlist.cover(&ask(question, requester, action, image, None)).map(Some)
+        }
+        Ok(_) | Err(_) => covered.map(Some),
+    }
+}
+
+fn ask<'a>(
+    question: &Question<'a>,
+    requester: &'a Requester,
+    action: Action,
+    image: &'a Image,
+    target: Option<&'a Target>,
+) -> Ask<'a> {
     let request = question.request;
     let terms = Terms {
         access: request.access,
@@ -176,24 +232,11 @@ fn ask<'a>(question: &Question<'a>, image: &'a Image, target: Option<&'a Target>
         now: question.now,
     };
     Ask {
-        requester: question.requester,
-        action: request.action,
+        requester,
+        action,
         image: Some((image.name.as_deref(), &image.tags)),
         target,
-        terms: (target.is_some() && request.action.is_about_sharing()).then_some(terms),
-    }
-}
-
-fn covering_rule<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Result<&'a Rule, Criterion> {
-    let covered = question.allowlist.cover(&ask(question, image, Some(target)));
-    match covered {
-        // What no rule of anybody names any more can always be taken away.
-        Err(Criterion::Target)
-            if question.request.action == Action::Revoke && !question.allowlist.names_target(target) =>
-        {
-            question.allowlist.cover(&ask(question, image, None))
-        }
-        Ok(_) | Err(_) => covered,
+        terms: (target.is_some() && action.is_about_sharing()).then_some(terms),
     }
 }
 
@@ -218,6 +261,7 @@ fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: 
         decision.refusals.push(refusals::quota_exceeded(image_id, entries, new, question.entity_quota));
     }
     key_check::check(question, facts, image, decision);
+    ending::check(question, image, decision);
 }
 
 /// Snapshots can be shared with accounts only, and only by the account that owns them.

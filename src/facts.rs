@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use crate::{
-    domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, SnapshotId, Target},
     key_access::Grant,
     outcome::ErrorRow,
 };
@@ -39,8 +41,29 @@ pub struct Image {
     pub has_product_codes: bool,
     /// Who may launch it.
     pub launch_permissions: Reading<Vec<LaunchPermission>>,
+    /// The ends of its shares, by the names of their schedules, as far as the action needs them.
+    pub ends: Reading<BTreeMap<ScheduleName, End>>,
+    /// The keys that an end remembers of an image which is gone.
+    pub remembered_keys: Vec<KeyArn>,
     /// The snapshots behind it; empty for instance-store images. Read only where the action needs them.
     pub snapshots: Reading<Vec<Snapshot>>,
+}
+
+/// When a share ends, and what is to be taken away then: the content of its schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The schedule's name.
+    pub name: ScheduleName,
+    /// When.
+    pub at: OffsetDateTime,
+    /// The image.
+    pub image_id: ImageId,
+    /// With whom it is shared.
+    pub target: Target,
+    /// The snapshots behind the image when it was shared.
+    pub snapshot_ids: Vec<SnapshotId>,
+    /// The keys behind it then.
+    pub key_arns: Vec<KeyArn>,
 }
 
 /// The state of an image.
@@ -55,6 +78,8 @@ pub enum ImageState {
     /// It was disabled, which removed its launch permissions:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
     Disabled,
+    /// It is gone; an end has outlived it.
+    Gone,
     /// Anything else, in EC2's word.
     Other(String),
 }
@@ -66,6 +91,7 @@ impl ImageState {
             Self::Available => "available",
             Self::Pending => "pending",
             Self::Disabled => "disabled",
+            Self::Gone => "gone",
             Self::Other(state) => state,
         }
     }
@@ -121,10 +147,32 @@ pub struct KeyMetadata {
     pub ends_at: Option<String>,
 }
 
+impl Facts {
+    /// The targets whose snapshot entries, grants and ends a reset clears: those it takes the launch permission from.
+    ///
+    /// An image that is shared with nobody has none, and no use for entries, grants and ends either: they are what a
+    /// reset left that was cut off after its first step, and so the same reset again finishes the job.
+    pub fn targets_to_clear(&self, image_id: &ImageId, image: &Image, owner: AccountId) -> Vec<Target> {
+        if !image.launch_permissions.as_ref().is_ok_and(Vec::is_empty) {
+            return image.shared_targets();
+        }
+        let snapshots = image.snapshots.iter().flatten();
+        let entries = snapshots.flat_map(|snapshot| snapshot.create_volume_permissions.iter().flatten()).copied();
+        let grants = image.keys().into_iter().filter_map(|key| self.keys.get(key)?.grants.as_ref().ok()).flatten();
+        let ours = grants.filter(|grant| grant.is_issued_by(owner));
+        let granted = ours.filter_map(|grant| GrantName::account_of(grant.name.as_deref()?, image_id));
+        let ended = image.ends.iter().flatten().map(|(_, end)| end.target.clone());
+        let mut targets: Vec<_> = entries.chain(granted).map(Target::Account).chain(ended).collect();
+        targets.sort();
+        targets.dedup();
+        targets
+    }
+}
+
 impl Image {
     /// The distinct keys behind the image, in the order of its snapshots.
     pub fn keys(&self) -> Vec<&KeyArn> {
-        let mut keys = Vec::new();
+        let mut keys: Vec<_> = self.remembered_keys.iter().collect();
         for key in self.snapshots.iter().flatten().filter_map(|snapshot| snapshot.key.as_ref()) {
             if !keys.contains(&key) {
                 keys.push(key);
@@ -141,13 +189,18 @@ impl Image {
             .any(|entry| matches!(entry, LaunchPermission::To(other) if other == target))
     }
 
-    /// The accounts with launch permissions of their own, as EC2 reported them.
-    pub fn shared_accounts(&self) -> Vec<AccountId> {
-        let accounts = self.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+    /// The targets with launch permissions of their own, as EC2 reported them.
+    pub fn shared_targets(&self) -> Vec<Target> {
+        let targets = self.launch_permissions.iter().flatten().filter_map(|entry| match entry {
             LaunchPermission::Public => None,
-            LaunchPermission::To(target) => target.account(),
+            LaunchPermission::To(target) => Some(target.clone()),
         });
-        accounts.collect()
+        targets.collect()
+    }
+
+    /// The accounts among them.
+    pub fn shared_accounts(&self) -> Vec<AccountId> {
+        self.shared_targets().iter().filter_map(Target::account).collect()
     }
 
     /// Whether EC2 reported it as public.

@@ -4,6 +4,7 @@
 //! service vouches for, never from a body, a header or `requestContext.accountId`.
 
 mod age;
+mod automation;
 mod direct;
 mod event;
 mod eventbridge;
@@ -23,6 +24,7 @@ use crate::{
     request::{Action, Malformed, Request},
 };
 pub use age::Sent;
+pub use automation::{Available, Due};
 pub use event::Event;
 
 /// What the Lambda runtime says of the invocation.
@@ -39,6 +41,10 @@ pub struct Invocation<'a> {
 pub enum Arrival {
     /// One request, which has one answer.
     One(Box<Opened>),
+    /// An image became available.
+    Available(Available),
+    /// A share may have reached its end.
+    Due(Due),
     /// Messages of a queue, which are each carried out and then together answered by those that must come again.
     Batch(sqs::Batch),
 }
@@ -123,9 +129,14 @@ pub fn open(event: &Event, invocation: &Invocation<'_>) -> Arrival {
         Shape::HttpApi => http_api::open(json, invocation),
         Shape::ShareRequest => eventbridge::open(json, invocation),
         Shape::Direct => direct::open(json, invocation),
-        Shape::NotBuilt(what) => {
-            turned_away(TurnedAway::new(Code::NotSupportedYet, format!("{what} is not built yet")), invocation)
-        }
+        Shape::ImageState => match automation::available(json, invocation) {
+            Ok(available) => return Arrival::Available(available),
+            Err(malformed) => turned_away(malformed.into(), invocation),
+        },
+        Shape::Due => match automation::due(json, invocation) {
+            Ok(due) => return Arrival::Due(due),
+            Err(malformed) => turned_away(malformed.into(), invocation),
+        },
         Shape::OtherEvent(detail_type) => turned_away(eventbridge::other(detail_type).into(), invocation),
         Shape::OtherRecords => {
             turned_away(Malformed::document("`Records` of another service than SQS, or none").into(), invocation)
@@ -157,7 +168,8 @@ enum Shape<'a> {
     Batch(&'a Json),
     ShareRequest,
     Direct,
-    NotBuilt(&'static str),
+    ImageState,
+    Due,
     OtherEvent(&'a Json),
     OtherRecords,
 }
@@ -171,11 +183,11 @@ fn identify(json: &Json) -> Shape<'_> {
     } else if let Some(detail_type) = json.get("detail-type") {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
-            Some("EC2 AMI State Change") => Shape::NotBuilt("sharing an image when it becomes available"),
+            Some(automation::IMAGE_STATE) => Shape::ImageState,
             Some(_) | None => Shape::OtherEvent(detail_type),
         }
     } else if json.get("action").and_then(Json::as_str) == Some("expire") {
-        Shape::NotBuilt("ending a share when it is due")
+        Shape::Due
     } else {
         Shape::Direct
     }

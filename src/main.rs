@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ami_share::{
     allowlist::source::Source,
-    aws::Aws,
+    aws::{Aws, Schedules},
     config::Config,
     inbound::{Event, InvocationError},
     service::{Context, Service},
@@ -19,7 +19,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::install(config.log_level, config.logs_json);
     let aws = Aws::connect().await.expect("the AWS clients can be built");
     let allowlist = Source::new(config.allowlist, config.allowlist_ttl);
-    let service = Service { aws, allowlist, entity_quota: config.entity_quota, max_event_age: config.max_event_age };
+    let service = Service {
+        aws,
+        allowlist,
+        entity_quota: config.entity_quota,
+        max_event_age: config.max_event_age,
+        schedules: config.schedules.map(|(group, role_arn)| Schedules { group, role_arn }),
+        outcome_bus: config.outcome_bus,
+    };
     let service = &service;
 
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {

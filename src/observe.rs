@@ -7,21 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    aws::{Aws, CONCURRENCY, CallError, DescribedImage},
-    decide::{self, Question},
-    domain::{AccountId, ImageId, KeyArn, SnapshotId},
-    facts::{Facts, Image, ImageState, Key, Reading},
+    aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
+    decide::{self, Authority, Question},
+    domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
+    facts::{End, Facts, Image, ImageState, Key, Reading},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
 };
 
 /// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided; taking
 /// access away is never held up by what can't be read, so there the gap itself becomes a fact.
-pub async fn observe(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
+pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Question<'_>) -> Reading<Facts> {
     let action = question.request.action;
     let ids = &question.request.image_ids;
-    let (described, mut permissions, blocks_public_images) = future::join3(
+    let (described, mut ends, mut permissions, blocks_public_images) = future::join4(
         aws.describe_images(ids),
+        each(ids.clone(), async |id| read_ends(aws, schedules, question, id).await),
         each(ids.clone(), async |id| aws.launch_permissions(id).await),
         async { if action == Action::Check { aws.blocks_public_images().await.ok() } else { None } },
     )
@@ -29,7 +30,17 @@ pub async fn observe(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
 
     let mut facts = Facts { blocks_public_images, ..Facts::default() };
     let mut backing = BTreeMap::new();
-    for (id, DescribedImage { image, snapshot_ids }) in described.map_err(row)? {
+    let mut described = described.map_err(row)?;
+    if let Authority::EndOfShare(end) = question.authority {
+        // A share's end outlives its image: what the schedule remembers of it can still be taken away.
+        described.entry(end.image_id.clone()).or_insert_with(|| DescribedImage::gone(end, question.account));
+        permissions.entry(end.image_id.clone()).and_modify(|read| {
+            if matches!(read, Err(error) if error.row.code == ErrorCode::NotFound) {
+                *read = Ok(Vec::new());
+            }
+        });
+    }
+    for (id, DescribedImage { image, snapshot_ids }) in described {
         let is_own = image.owner == question.account;
         let launch_permissions = permissions.remove(&id).unwrap_or_else(|| Ok(Vec::new())).map_err(row);
         if is_own && !action.takes_away() {
@@ -38,13 +49,36 @@ pub async fn observe(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
         if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
             backing.insert(id.clone(), snapshot_ids);
         }
-        facts.images.insert(id, Image { launch_permissions, ..image });
+        let ends = ends.remove(&id).unwrap_or_else(|| Ok(BTreeMap::new()));
+        if is_own && question.request.expires_at.is_some() {
+            ends.clone()?;
+        }
+        facts.images.insert(id, Image { launch_permissions, ends, ..image });
     }
     let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
     if !wanted.is_empty() {
         read_snapshots(aws, question, &mut facts, &backing, wanted.into_iter().collect()).await?;
     }
     Ok(facts)
+}
+
+/// Reads when an image's shares end: with the asked targets, or where none are asked about, with all.
+async fn read_ends(
+    aws: &Aws,
+    schedules: Option<&Schedules>,
+    question: &Question<'_>,
+    image_id: &ImageId,
+) -> Reading<BTreeMap<ScheduleName, End>> {
+    let Some(schedules) = schedules else { return Ok(BTreeMap::new()) };
+    let mut names = aws.end_names(schedules, image_id).await.map_err(row)?;
+    // Of a group in a URL only the id is known yet, and so not the name of its schedule.
+    if question.request.action.takes_targets() && question.request.group.is_none() {
+        let asked: Vec<_> =
+            question.request.targets.iter().map(|asked| ScheduleName::new(image_id, &asked.target)).collect();
+        names.retain(|name| asked.contains(name));
+    }
+    let read = each(names, async |name| aws.end(schedules, name).await.map_err(row)).await;
+    read.into_iter().filter_map(|(name, end)| Some(end.transpose()?.map(|end| (name, end)))).collect()
 }
 
 /// Reads the snapshots of the images, and what the action needs to know of them.
@@ -76,7 +110,9 @@ async fn read_snapshots(
         return Err(unknown_snapshot(missing));
     }
 
-    let keys: BTreeSet<KeyArn> = snapshots.values().filter_map(|snapshot| snapshot.key.clone()).collect();
+    let remembered = facts.images.values().flat_map(|image| image.remembered_keys.iter().cloned());
+    let keys: BTreeSet<KeyArn> =
+        snapshots.values().filter_map(|snapshot| snapshot.key.clone()).chain(remembered).collect();
     let keys: Vec<_> = keys.into_iter().collect();
     let needs_copy = !action.is_about_sharing() || action == Action::Check || question.request.access == Access::Copy;
     let owned = snapshots.values().filter(|snapshot| needs_copy && snapshot.owner == question.account);

@@ -47,8 +47,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-/// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What became of a request, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResultKind {
     /// Everything asked for is so.
@@ -57,10 +57,10 @@ pub enum ResultKind {
     Planned,
     /// Nothing was changed, for the reasons in `refusals`.
     Refused,
-    /// Some steps were done and some were not.
-    Incomplete,
     /// Nothing was changed: something could not be found out, or the first write failed.
     Failed,
+    /// Some steps were done and some were not.
+    Incomplete,
 }
 
 /// What was found and done for one image.
@@ -78,6 +78,9 @@ pub struct ImageRow {
     pub tags: BTreeMap<String, String>,
     /// Whether anything differs now (in a dry run: would differ) from what was read before.
     pub changed: bool,
+    /// The keys behind it, as far as the action read them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_arns: Vec<KeyArn>,
     /// The allowlist rule that decided for the first target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -354,6 +357,28 @@ impl Outcome {
             errors: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// Takes in the outcome of another part of the same request; the worse result counts.
+    pub fn absorb(&mut self, part: Self) {
+        self.result = match (self.result, part.result) {
+            (ResultKind::Completed, ResultKind::Refused | ResultKind::Failed)
+                if self.images.iter().any(|row| row.changed) =>
+            {
+                ResultKind::Incomplete
+            }
+            (ResultKind::Refused | ResultKind::Failed, ResultKind::Completed)
+                if part.images.iter().any(|row| row.changed) =>
+            {
+                ResultKind::Incomplete
+            }
+            (one, other) => one.max(other),
+        };
+        self.retryable = self.retryable || part.retryable;
+        self.images.extend(part.images);
+        self.refusals.extend(part.refusals);
+        self.errors.extend(part.errors);
+        self.warnings.extend(part.warnings);
     }
 
     /// A refusal before anything was looked at.

@@ -35,6 +35,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
                 );
             }
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
+            steps.extend(delete_ends(image, &targets));
             steps
         }
         Action::Reset => {
@@ -42,7 +43,9 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             if may_change_launch_permissions(image) {
                 steps.push(Step::ResetLaunchPermissions { image_id: decision.image_id.clone() });
             }
-            steps.extend(take_away(decision, image, facts, owner, &image.shared_accounts()));
+            let targets = facts.targets_to_clear(decision.image_id, image, owner);
+            steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
+            steps.extend(delete_ends(image, &targets));
             steps
         }
         Action::List | Action::Check | Action::Audit | Action::Repair => Vec::new(),
@@ -51,15 +54,23 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
 
 /// Disabling an image removed its launch permissions, and EC2 refuses to change them until it is enabled.
 fn may_change_launch_permissions(image: &Image) -> bool {
-    image.state != ImageState::Disabled
+    !matches!(image.state, ImageState::Disabled | ImageState::Gone)
+}
+
+/// Deletes the ends of shares that are gone, as the last step.
+fn delete_ends(image: &Image, targets: &[Target]) -> impl Iterator<Item = Step> {
+    let ends = image.ends.iter().flatten().filter(|(_, end)| targets.contains(&end.target));
+    ends.map(|(name, end)| Step::DeleteEnd { name: name.clone(), target: end.target.clone() })
 }
 
 /// A share writes only what is missing.
 fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> Vec<Step> {
+    // The end is written down first: whatever happens after that, the share ends.
+    let mut steps: Vec<_> = decision.ends.iter().cloned().map(Step::from).collect();
     let mut grants = decision.grants.clone();
     // What the share depends on comes before what is best effort.
     grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
-    let mut steps: Vec<_> = grants.into_iter().map(Step::from).collect();
+    steps.extend(grants.into_iter().map(Step::from));
     if request.access == Access::Copy {
         for snapshot in image.snapshots.iter().flatten() {
             let may = snapshot.create_volume_permissions.as_deref().unwrap_or_default();

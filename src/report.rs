@@ -1,5 +1,7 @@
 //! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
 
+use time::OffsetDateTime;
+
 use crate::{
     allowlist::Allowlist,
     decide::{ImageDecision, Question},
@@ -130,7 +132,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
             TargetRow {
                 target: asked.target.clone(),
                 state,
-                expires_at: None,
+                expires_at: expires_at(question, image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
                 detail: detail(state, image, &asked.target),
             }
@@ -149,6 +151,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
+        key_arns: image.keys().into_iter().cloned().collect(),
         changed: is_changed(request.action, image, steps),
         rule: first_rule.map(|rule| rule.name.clone()),
         steps: steps.iter().map(step_row).collect(),
@@ -158,6 +161,24 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
     }
 }
 
+/// When the share with a target ends, where there is a share.
+fn expires_at(
+    question: &Question<'_>,
+    image: &Image,
+    decision: &ImageDecision<'_>,
+    target: &Target,
+    state: TargetState,
+) -> Option<OffsetDateTime> {
+    let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
+    let wanted = decision.ends.iter().find(|needed| needed.end.target == *target).map(|needed| needed.end.at);
+    let wanted = wanted.filter(|_| question.request.action == Action::Share);
+    wanted.or_else(|| end_of(image, target)).filter(|_| is_shared)
+}
+
+fn end_of(image: &Image, target: &Target) -> Option<OffsetDateTime> {
+    image.ends.iter().flatten().find(|(_, end)| end.target == *target).map(|(_, end)| end.at)
+}
+
 /// A row for everybody the image is shared with.
 fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
     image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
@@ -165,7 +186,7 @@ fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
         LaunchPermission::To(target) => Some(TargetRow {
             target: target.clone(),
             state: TargetState::Shared,
-            expires_at: None,
+            expires_at: end_of(image, target),
             rule: None,
             detail: None,
         }),
@@ -205,7 +226,11 @@ fn changes(step: &Step, image: &Image) -> bool {
             let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.as_ref().ok());
             before.is_none_or(|before| accounts.iter().any(|account| before.contains(account)))
         }
-        Step::CreateGrant { .. } | Step::RevokeGrant { .. } | Step::AddCreateVolumePermissions { .. } => true,
+        Step::CreateGrant { .. }
+        | Step::RevokeGrant { .. }
+        | Step::AddCreateVolumePermissions { .. }
+        | Step::PutEnd { .. }
+        | Step::DeleteEnd { .. } => true,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Owns the whole story of a request: open the event, admit, observe, decide, plan, carry out, answer.
 
+mod automation;
 mod batch;
+mod publish;
 
 use std::time::Duration;
 
@@ -9,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::{
     allowlist::{Allowlist, Usable, source::Source},
-    aws::Aws,
-    carry_out::carry_out,
-    decide::{self, Question},
+    aws::{Aws, Schedules},
+    carry_out::{Tools, carry_out},
+    decide::{self, Authority, Question},
     domain::{AccountId, Requester},
     inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Sent},
     observe::observe,
@@ -38,6 +40,10 @@ pub struct Service {
     pub entity_quota: usize,
     /// How old an event may be that asks for a share.
     pub max_event_age: Duration,
+    /// Where the ends of shares are written down, if anywhere.
+    pub schedules: Option<Schedules>,
+    /// The bus on which outcomes are published, if any.
+    pub outcome_bus: Option<String>,
 }
 
 /// What the Lambda runtime and the clock say of one invocation.
@@ -61,15 +67,32 @@ impl Service {
                 let door = opened.door;
                 inbound::reply(door, &self.settle(*opened, context).await)
             }
+            Arrival::Available(available) => {
+                let deadline = deadline(Door::EventBridge, context.time_left);
+                let outcome = Box::pin(self.share_available(&available, context, deadline)).await;
+                self.answer_nobody(outcome).await
+            }
+            Arrival::Due(due) => {
+                let deadline = deadline(Door::EventBridge, context.time_left);
+                let outcome = Box::pin(self.end_share(&due, context, deadline)).await;
+                self.answer_nobody(outcome).await
+            }
             Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
         }
     }
 
-    /// Makes an outcome of a request, and logs it.
+    /// Publishes and logs what was done without a request.
+    async fn answer_nobody(&self, mut outcome: Outcome) -> Result<serde_json::Value, InvocationError> {
+        self.publish(&mut outcome).await;
+        log(&outcome, Door::EventBridge);
+        inbound::reply(Door::EventBridge, &outcome)
+    }
+
+    /// Makes an outcome of a request, publishes and logs it.
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
         let Opened { door, request_id, requester, sent, asked } = opened;
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
-        let outcome = match (asked, requester) {
+        let mut outcome = match (asked, requester) {
             // On the heap: the states of everything below would nest deeper than the compiler follows.
             (Ok(request), Some(requester)) => {
                 Box::pin(self.answer(&request, &requester, (door, sent), context, outcome)).await
@@ -77,6 +100,7 @@ impl Service {
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
+        self.publish(&mut outcome).await;
         log(&outcome, door);
         outcome
     }
@@ -106,7 +130,7 @@ impl Service {
             Ok(account) => account,
             Err(error) => return failed(outcome, error),
         };
-        let question = self.question(request, requester, &allowlist, account, context.now);
+        let question = self.question(request, Authority::Requester(requester), &allowlist, account, context.now);
 
         let strangers = decide::admit(&question);
         if !strangers.is_empty() {
@@ -115,7 +139,19 @@ impl Service {
         if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
             return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
         }
-        let facts = match observe(&self.aws.until(reading_deadline(deadline)), &question).await {
+        self.pursue(question, context, deadline, outcome).await
+    }
+
+    /// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report.
+    async fn pursue(
+        &self,
+        question: Question<'_>,
+        context: &Context<'_>,
+        deadline: Instant,
+        mut outcome: Outcome,
+    ) -> Outcome {
+        let aws = self.aws.until(reading_deadline(deadline));
+        let facts = match observe(&aws, self.schedules.as_ref(), &question).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
@@ -149,7 +185,8 @@ impl Service {
                 step.resource()
             );
         }
-        let results = carry_out(&self.aws, plans, request.dry_run, deadline).await;
+        let tools = Tools { aws: &self.aws, schedules: self.schedules.as_ref(), function_arn: context.function_arn };
+        let results = carry_out(tools, plans, request.dry_run, deadline).await;
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome
     }
@@ -157,12 +194,13 @@ impl Service {
     fn question<'a>(
         &self,
         request: &'a Request,
-        requester: &'a Requester,
+        authority: Authority<'a>,
         allowlist: &'a Allowlist,
         account: AccountId,
         now: OffsetDateTime,
     ) -> Question<'a> {
-        Question { request, requester, allowlist, account, entity_quota: self.entity_quota, now }
+        let can_end_shares = self.schedules.is_some();
+        Question { request, authority, allowlist, account, entity_quota: self.entity_quota, can_end_shares, now }
     }
 }
 

@@ -112,7 +112,7 @@ impl Rule {
 
 impl Images {
     /// Whether an image of that name and with those tags is meant.
-    fn include(&self, name: Option<&str>, image_tags: &BTreeMap<String, String>) -> bool {
+    pub fn include(&self, name: Option<&str>, image_tags: &BTreeMap<String, String>) -> bool {
         match self {
             Self::All => true,
             Self::Matching { names, tags } => {

@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, S
 use super::{Aws, CallError};
 use crate::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
-    facts::{Image, ImageState, LaunchPermission, Snapshot},
+    facts::{End, Image, ImageState, LaunchPermission, Snapshot},
 };
 
 /// At most so many values go into one filter of a Describe call.
@@ -22,6 +22,25 @@ pub struct DescribedImage {
     pub image: Image,
     /// The snapshots in its block device mapping.
     pub snapshot_ids: Vec<SnapshotId>,
+}
+
+impl DescribedImage {
+    /// What a share's end remembers of an image that is gone.
+    pub fn gone(end: &End, owner: AccountId) -> Self {
+        let image = Image {
+            owner,
+            state: ImageState::Gone,
+            name: None,
+            tags: BTreeMap::new(),
+            deprecation_time: None,
+            has_product_codes: false,
+            launch_permissions: Ok(Vec::new()),
+            ends: Ok(BTreeMap::new()),
+            remembered_keys: end.key_arns.clone(),
+            snapshots: Ok(Vec::new()),
+        };
+        Self { image, snapshot_ids: end.snapshot_ids.clone() }
+    }
 }
 
 impl Aws {
@@ -228,6 +247,8 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             deprecation_time: image.deprecation_time().map(str::to_owned),
             has_product_codes: !image.product_codes().is_empty(),
             launch_permissions: Ok(Vec::new()),
+            ends: Ok(BTreeMap::new()),
+            remembered_keys: Vec::new(),
             snapshots: Ok(Vec::new()),
         },
         snapshot_ids,

@@ -89,6 +89,13 @@ impl CallError {
         }
     }
 
+    /// The deployment lacks what the call is for.
+    pub fn not_set_up(call: &'static str) -> Self {
+        let message = format!("{call}: this deployment has no schedule group");
+        let row = ErrorRow { code: ErrorCode::Unexpected, call: Some(call), resource: None, message, retryable: false };
+        Self { row, is_uncertain: false }
+    }
+
     /// AWS answered something that its documentation rules out.
     pub(super) fn unexpected(call: &'static str, resource: impl Into<String>, what: &str) -> Self {
         let resource = resource.into();

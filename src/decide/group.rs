@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Question, ask};
+use super::{Authority, Question, covering_rule_of_image};
 use crate::{
     domain::{GroupId, Target},
     facts::{Facts, Image, LaunchPermission, Reading},
@@ -19,9 +19,7 @@ use crate::{
 pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = question.request;
     let Some(group) = &request.group else { return Ok(Cow::Borrowed(request)) };
-    let may_ask = |image: &&Image| {
-        image.owner == question.account && question.allowlist.cover(&ask(question, image, None)).is_ok()
-    };
+    let may_ask = |image: &&Image| image.owner == question.account && covering_rule_of_image(question, image).is_ok();
     let images = || facts.images.values().filter(may_ask);
     let shared = images().flat_map(|image| image.launch_permissions.iter().flatten());
     let mut targets = distinct(
@@ -33,7 +31,10 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
     );
     if targets.is_empty() {
         let rules = question.allowlist.rules.iter();
-        let own_rules = rules.filter(|rule| rule.requesters.iter().any(|pattern| pattern.matches(question.requester)));
+        let own_rules = rules.filter(|rule| match question.authority {
+            Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+            Authority::EndOfShare(_) => false,
+        });
         targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
     }
     if targets.is_empty()
@@ -109,7 +110,8 @@ rules:
             let account: AccountId = "999988887777".parse().unwrap();
             let question = Question {
                 request: &request,
-                requester: &requester,
+                authority: Authority::Requester(&requester),
+                can_end_shares: false,
                 allowlist: &allowlist,
                 account,
                 entity_quota: 1000,
@@ -124,6 +126,8 @@ rules:
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: shared.clone().map(|shared| shared.iter().map(to).collect()),
+                ends: Ok(BTreeMap::new()),
+                remembered_keys: Vec::new(),
                 snapshots: Ok(Vec::new()),
             };
             let mut facts = Facts::default();

@@ -3,7 +3,7 @@
 
 use super::{ImageDecision, Question};
 use crate::{
-    domain::{AccountId, GrantName},
+    domain::{AccountId, GrantName, Target},
     facts::{Facts, Image},
     key_access::Grant,
     request::Action,
@@ -12,7 +12,10 @@ use crate::{
 /// Fills the gaps and warnings of a revoke or reset.
 pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let accounts: Vec<AccountId> = match question.request.action {
-        Action::Reset => image.shared_accounts(),
+        Action::Reset => {
+            let targets = facts.targets_to_clear(decision.image_id, image, question.account);
+            targets.iter().filter_map(Target::account).collect()
+        }
         Action::Share | Action::Revoke | Action::List | Action::Check | Action::Audit | Action::Repair => {
             decision.targets.iter().filter_map(|(asked, _)| asked.target.account()).collect()
         }
@@ -22,6 +25,7 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
         decision.gaps.extend(image.launch_permissions.as_ref().err().cloned());
     }
     decision.gaps.extend(image.snapshots.as_ref().err().cloned());
+    decision.gaps.extend(image.ends.as_ref().err().cloned());
     for snapshot in image.snapshots.iter().flatten() {
         match &snapshot.needed_by {
             Err(error) => decision.gaps.push(error.clone()),

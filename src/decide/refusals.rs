@@ -1,6 +1,6 @@
 //! Owns the wording of the refusals: what is in the way, and what to do about it.
 
-use super::Question;
+use super::{Authority, Question};
 use crate::{
     allowlist::Criterion,
     domain::{GroupId, ImageId, quoted},
@@ -29,7 +29,10 @@ pub(super) fn not_covered(
     asked: Option<&AskedTarget>,
 ) -> Refusal {
     let action = question.request.action;
-    let who = quoted(question.requester.as_str());
+    let who = match question.authority {
+        Authority::Requester(requester) => quoted(requester.as_str()),
+        Authority::EndOfShare(_) => "nobody".to_owned(),
+    };
     let target = asked.map(|asked| asked.target.to_string()).unwrap_or_default();
     let (code, message, remedy) = match criterion {
         Criterion::Requester => (Code::RequesterNotAllowed, format!("no rule of the allowlist names {who}"), None),
@@ -106,7 +109,9 @@ pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Ref
     let remedy = match state {
         ImageState::Pending => "send the request again when the image is `available`",
         ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
-        ImageState::Available | ImageState::Other(_) => "see the image's state reason in the EC2 console",
+        ImageState::Available | ImageState::Gone | ImageState::Other(_) => {
+            "see the image's state reason in the EC2 console"
+        }
     };
     let message = format!("{image_id} is {}; only an `available` image can be shared", quoted(state.as_str()));
     let refusal = image(Code::ImageNotAvailable, image_id, message).remedy(remedy);

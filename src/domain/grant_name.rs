@@ -30,6 +30,12 @@ impl GrantName {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// The account that a grant of that name was made for, where it was made for this image.
+    pub fn account_of(name: &str, image_id: &ImageId) -> Option<AccountId> {
+        let rest = name.strip_prefix("ami-share/")?.strip_prefix(image_id.as_str())?.strip_prefix('/')?;
+        rest.split('/').next()?.parse().ok()
+    }
+
     /// Whether a grant of that name was made for this image, whoever the target.
     pub fn is_for_image(name: &str, image_id: &ImageId) -> bool {
         name.strip_prefix("ami-share/")

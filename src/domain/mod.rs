@@ -11,6 +11,7 @@ mod organization;
 mod region;
 mod requester;
 mod resource_id;
+mod schedule_name;
 mod service_linked_role;
 mod target;
 
@@ -24,6 +25,7 @@ pub(crate) use organization::{is_organization_id, is_organization_path};
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};
+pub use schedule_name::ScheduleName;
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
 

@@ -1,13 +1,28 @@
 //! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
 
 use crate::{
-    decide::NeededGrant,
-    domain::{AccountId, GrantName, ImageId, KeyArn, ServiceLinkedRole, SnapshotId, Target},
+    decide::{NeededEnd, NeededGrant},
+    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, ServiceLinkedRole, SnapshotId, Target},
+    facts::End,
 };
 
 /// One write to AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// CreateSchedule or UpdateSchedule: writes down when a share ends.
+    PutEnd {
+        /// The end and what it remembers.
+        end: End,
+        /// Whether it replaces an end that is there.
+        replaces: bool,
+    },
+    /// DeleteSchedule: the share has no end any more because it is gone.
+    DeleteEnd {
+        /// The schedule.
+        name: ScheduleName,
+        /// With whom the image was shared.
+        target: Target,
+    },
     /// CreateGrant on a key, for the target account or a service-linked role in it.
     CreateGrant {
         /// The key.
@@ -85,12 +100,17 @@ pub enum Phase {
     Snapshots,
     /// Launch permissions.
     Launch,
+    /// The ends of shares.
+    Ends,
 }
 
 impl Step {
     /// The service and operation.
     pub fn call(&self) -> &'static str {
         match self {
+            Self::PutEnd { replaces: false, .. } => "scheduler:CreateSchedule",
+            Self::PutEnd { replaces: true, .. } => "scheduler:UpdateSchedule",
+            Self::DeleteEnd { .. } => "scheduler:DeleteSchedule",
             Self::CreateGrant { .. } => "kms:CreateGrant",
             Self::RevokeGrant { .. } => "kms:RevokeGrant",
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
@@ -104,6 +124,7 @@ impl Step {
     /// The phase it belongs to.
     pub fn phase(&self) -> Phase {
         match self {
+            Self::PutEnd { .. } | Self::DeleteEnd { .. } => Phase::Ends,
             Self::CreateGrant { .. } | Self::RevokeGrant { .. } => Phase::Grants,
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => Phase::Snapshots,
             Self::AddLaunchPermissions { .. }
@@ -120,6 +141,7 @@ impl Step {
     /// What it changes.
     pub fn resource(&self) -> String {
         match self {
+            Self::PutEnd { end: End { name, .. }, .. } | Self::DeleteEnd { name, .. } => name.to_string(),
             Self::CreateGrant { key, .. } | Self::RevokeGrant { key, .. } => key.to_string(),
             Self::AddCreateVolumePermissions { snapshot_id, .. }
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
@@ -134,7 +156,9 @@ impl Step {
         match self {
             Self::CreateGrant { name, .. } => Some(name.as_str()),
             Self::RevokeGrant { name, .. } => Some(name),
-            Self::AddCreateVolumePermissions { .. }
+            Self::PutEnd { .. }
+            | Self::DeleteEnd { .. }
+            | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
@@ -145,6 +169,7 @@ impl Step {
     /// The targets it adds.
     pub fn adds(&self) -> Vec<Target> {
         match self {
+            Self::PutEnd { end, .. } => vec![end.target.clone()],
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
             Self::AddCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
@@ -153,6 +178,7 @@ impl Step {
             Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
+            | Self::DeleteEnd { .. }
             | Self::RevokeGrant { .. } => Vec::new(),
         }
     }
@@ -160,12 +186,14 @@ impl Step {
     /// The targets it removes.
     pub fn removes(&self) -> Vec<Target> {
         match self {
+            Self::DeleteEnd { target, .. } => vec![target.clone()],
             Self::RevokeGrant { account, .. } => vec![Target::Account(*account)],
             Self::RemoveCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
             }
             Self::RemoveLaunchPermissions { targets, .. } => targets.clone(),
-            Self::CreateGrant { .. }
+            Self::PutEnd { .. }
+            | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Vec::new(),
@@ -177,5 +205,11 @@ impl From<NeededGrant> for Step {
     fn from(grant: NeededGrant) -> Self {
         let NeededGrant { key, name, account, grantee, kind } = grant;
         Self::CreateGrant { key, name, account, grantee, kind }
+    }
+}
+
+impl From<NeededEnd> for Step {
+    fn from(NeededEnd { end, replaces }: NeededEnd) -> Self {
+        Self::PutEnd { end, replaces }
     }
 }

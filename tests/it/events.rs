@@ -13,6 +13,11 @@ fn summary(text: &str) -> String {
     let event: Event = serde_json::from_str(text).unwrap();
     match open(&event, &Invocation { request_id: "lambda-id", now: NOW }) {
         Arrival::One(opened) => of_request(*opened),
+        Arrival::Available(available) => match available.image_id {
+            Some(image_id) => format!("{image_id} is available, {}", available.requester),
+            None => format!("an image is not available, {}", available.requester),
+        },
+        Arrival::Due(due) => format!("{} may be due", due.schedule),
         Arrival::Batch(batch) => {
             let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
             for message in batch.messages {

@@ -99,13 +99,6 @@ impl LocalAws {
         self.calls().into_iter().filter(|call| !is_read(call)).collect()
     }
 
-    /// Everything there is, as the local AWS itself keeps it.
-    pub fn state(&self) -> Value {
-        let (status, body) = http::send(self.address, "GET", "/_local/state", "");
-        assert_eq!(status, 200, "{body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
     pub fn forget_calls(&self) {
         http::send(self.address, "DELETE", "/_local/calls", "");
     }

@@ -14,6 +14,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
                     "productCodes": [{"id", "type": "marketplace"}],
                     "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
+     "schedules": [{"group", "name", "expression": "at(…)", "input": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
                     "message": "…", "after": 0, "times": 1}]}
 
@@ -156,13 +157,27 @@ class Seed:
         self.keys, self.snapshots = {}, {}
 
     def run(self, document):
-        fields("the seed", document, "settings keys snapshots images faults")
+        fields("the seed", document, "settings keys snapshots images schedules faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
+        for i, item in enumerate(document.get("schedules", [])):
+            self.schedule(f"schedules/{i}", item)
         if "faults" in document:
             FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
         return {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
                 for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
+
+    def schedule(self, where, seed):
+        fields(where, seed, "group name expression input")
+        group = seed["group"]
+        scheduler._create_schedule_group(group, {})  # may be there already
+        if "name" not in seed:
+            return
+        target = {"Arn": "arn:aws:lambda:::function:nobody", "RoleArn": "arn:aws:iam:::role/nobody", "Input": seed["input"]}
+        scheduler._schedules.pop(f"{group}/{seed['name']}", None)
+        scheduler._create_schedule(seed["name"], {
+            "GroupName": group, "ScheduleExpression": seed["expression"], "FlexibleTimeWindow": {"Mode": "OFF"},
+            "State": "DISABLED", "Target": target})
 
     def fault(self, where, seed):
         fields(where, seed, "call code status message after times")

@@ -1,0 +1,63 @@
+//! Owns the EventBridge call: putting outcomes on a bus.
+//!
+//! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
+
+use std::time::Duration;
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+use super::{Aws, CallError};
+
+/// PutEvents takes at most so many entries,
+const MAX_ENTRIES: usize = 10;
+/// and so many bytes in one call; some are kept for what is around the details.
+const MAX_BYTES: usize = 900_000;
+/// Entries that EventBridge could not take are sent so often.
+const TRIES: u32 = 3;
+
+/// An event to put on a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeEvent {
+    /// The `detail-type`.
+    pub detail_type: &'static str,
+    /// The `detail`, as JSON text.
+    pub detail: String,
+}
+
+impl Aws {
+    /// Puts events on a bus, in as few calls as their sizes allow; entries that fail are sent again.
+    pub async fn put_events(&self, bus: &str, events: &[OutcomeEvent]) -> Result<(), CallError> {
+        let mut batch = Vec::new();
+        let mut bytes = 0_usize;
+        for event in events {
+            if batch.len() == MAX_ENTRIES || bytes.saturating_add(event.detail.len()) > MAX_BYTES {
+                self.put_batch(bus, std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(event.detail.len());
+            let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source("ami-share");
+            batch.push(entry.detail_type(event.detail_type).detail(&event.detail).build());
+        }
+        if batch.is_empty() { Ok(()) } else { self.put_batch(bus, batch).await }
+    }
+
+    async fn put_batch(&self, bus: &str, mut batch: Vec<PutEventsRequestEntry>) -> Result<(), CallError> {
+        const CALL: &str = "events:PutEvents";
+        let mut reason = String::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(200).saturating_mul(attempt)).await;
+            }
+            let call = self.eventbridge.put_events().set_entries(Some(batch.clone()));
+            let answer = call.send().await.map_err(|error| CallError::new(CALL, bus, &error))?;
+            // An HTTP 200 may hold failures: each answer stands at its entry's place.
+            let failed = answer.entries().iter().zip(batch).filter(|(result, _)| result.error_code().is_some());
+            let failed: Vec<_> =
+                failed.map(|(result, entry)| (result.error_code().unwrap_or_default().to_owned(), entry)).collect();
+            let Some((code, _)) = failed.first() else { return Ok(()) };
+            reason.clone_from(code);
+            batch = failed.into_iter().map(|(_, entry)| entry).collect();
+        }
+        Err(CallError::unexpected(CALL, bus, &format!("{} events were not taken: {reason}", batch.len())))
+    }
+}

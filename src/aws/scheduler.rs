@@ -1,0 +1,181 @@
+//! Owns the EventBridge Scheduler calls: the schedules that end shares.
+//!
+//! The schedule is the record of a share's end. It is never deleted by itself (`ActionAfterCompletion: NONE`), so that an
+//! end that was missed can still be found.
+
+use aws_sdk_scheduler::{
+    operation::{
+        create_schedule::CreateScheduleError, delete_schedule::DeleteScheduleError, get_schedule::GetScheduleError,
+    },
+    types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target},
+};
+use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
+
+use super::{Aws, CallError};
+use crate::{
+    domain::{self, ImageId, KeyArn, ScheduleName, SnapshotId},
+    facts::End,
+};
+
+/// Where schedules live and whom they wake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedules {
+    /// The schedule group, which holds nothing else.
+    pub group: String,
+    /// The role by which Scheduler invokes the function.
+    pub role_arn: String,
+}
+
+/// At most so many pages of 100 names are read for one image.
+const MAX_PAGES: usize = 20;
+
+/// What a schedule sends, which is also what it remembers.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    action: String,
+    schedule: ScheduleName,
+    image_id: ImageId,
+    target: domain::Target,
+    snapshot_ids: Vec<SnapshotId>,
+    key_arns: Vec<KeyArn>,
+}
+
+impl Aws {
+    /// The names of an image's schedules.
+    pub async fn end_names(&self, schedules: &Schedules, image_id: &ImageId) -> Result<Vec<ScheduleName>, CallError> {
+        const CALL: &str = "scheduler:ListSchedules";
+        let call =
+            self.scheduler.list_schedules().group_name(&schedules.group).name_prefix(ScheduleName::prefix(image_id));
+        let mut pages = call.into_paginator().page_size(100).send();
+        let mut names = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let Some(page) = pages.next().await else { return Ok(names) };
+            let page = page.map_err(|error| CallError::new(CALL, image_id.as_str(), &error))?;
+            // A schedule of another form was put there by somebody else and is none of ours.
+            names.extend(page.schedules().iter().filter_map(|schedule| schedule.name()?.parse().ok()));
+        }
+        Err(CallError::unexpected(CALL, image_id.as_str(), "the list of schedules has no end"))
+    }
+
+    /// The end of a share, or nothing where there is no such schedule.
+    pub async fn end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<Option<End>, CallError> {
+        const CALL: &str = "scheduler:GetSchedule";
+        let call = self.scheduler.get_schedule().group_name(&schedules.group).name(name.as_str());
+        let schedule = match call.send().await {
+            Ok(schedule) => schedule,
+            Err(error) if error.as_service_error().is_some_and(GetScheduleError::is_resource_not_found_exception) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(CallError::new(CALL, name.as_str(), &error)),
+        };
+        let at = schedule.schedule_expression().and_then(parse_at);
+        let input = schedule.target().and_then(|target| target.input());
+        let input = input.and_then(|input| serde_json::from_str::<Input>(input).ok());
+        match (at, input) {
+            (Some(at), Some(input))
+                if input.schedule == *name && ScheduleName::new(&input.image_id, &input.target) == *name =>
+            {
+                let Input { image_id, target, snapshot_ids, key_arns, .. } = input;
+                Ok(Some(End { name: name.clone(), at, image_id, target, snapshot_ids, key_arns }))
+            }
+            _ => Err(CallError::unexpected(CALL, name.as_str(), "the schedule was not written by this function")),
+        }
+    }
+
+    /// Writes a share's end down.
+    pub async fn put_end(
+        &self,
+        schedules: &Schedules,
+        function_arn: &str,
+        end: &End,
+        replaces: bool,
+    ) -> Result<(), CallError> {
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
+        let target = Target::builder().arn(function_arn).role_arn(&schedules.role_arn).input(input(end)).build();
+        let (Ok(window), Ok(target)) = (window, target) else {
+            return Err(CallError::unexpected(
+                "scheduler:CreateSchedule",
+                end.name.as_str(),
+                "a required part is missing",
+            ));
+        };
+        if !replaces {
+            let call = self
+                .scheduler
+                .create_schedule()
+                .group_name(&schedules.group)
+                .name(end.name.as_str())
+                .schedule_expression(at(end.at))
+                .schedule_expression_timezone("UTC")
+                .flexible_time_window(window.clone())
+                .action_after_completion(ActionAfterCompletion::None)
+                .target(target.clone());
+            match call.send().await {
+                Ok(_) => return Ok(()),
+                // The list lagged, or a try before this one got so far: then it is replaced.
+                Err(error) if error.as_service_error().is_some_and(CreateScheduleError::is_conflict_exception) => {}
+                Err(error) => return Err(CallError::new("scheduler:CreateSchedule", end.name.as_str(), &error)),
+            }
+        }
+        let call = self
+            .scheduler
+            .update_schedule()
+            .group_name(&schedules.group)
+            .name(end.name.as_str())
+            .schedule_expression(at(end.at))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(window)
+            .action_after_completion(ActionAfterCompletion::None)
+            .target(target);
+        let answer = call.send().await;
+        answer.map(|_| ()).map_err(|error| CallError::new("scheduler:UpdateSchedule", end.name.as_str(), &error))
+    }
+
+    /// Deletes a share's end; one that is gone already is as good as deleted.
+    pub async fn delete_end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<(), CallError> {
+        let call = self.scheduler.delete_schedule().group_name(&schedules.group).name(name.as_str());
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(DeleteScheduleError::is_resource_not_found_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(CallError::new("scheduler:DeleteSchedule", name.as_str(), &error)),
+        }
+    }
+}
+
+fn input(end: &End) -> String {
+    let End { name, at: _, image_id, target, snapshot_ids, key_arns } = end.clone();
+    let input = Input { action: "expire".to_owned(), schedule: name, image_id, target, snapshot_ids, key_arns };
+    serde_json::json!(input).to_string()
+}
+
+/// `at(yyyy-mm-ddThh:mm:ss)`: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#one-time>
+fn at(time: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let time = time.to_offset(time::UtcOffset::UTC).format(&format).unwrap_or_default();
+    format!("at({time})")
+}
+
+fn parse_at(expression: &str) -> Option<OffsetDateTime> {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let text = expression.strip_prefix("at(")?.strip_suffix(')')?;
+    PrimitiveDateTime::parse(text, &format).ok().map(PrimitiveDateTime::assume_utc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_and_read_back() {
+        let time = time::macros::datetime!(2027-01-31 13:00:05 +01:00);
+        assert_eq!(at(time), "at(2027-01-31T12:00:05)");
+        assert_eq!(parse_at(&at(time)), Some(time));
+        assert_eq!(parse_at("rate(1 minute)"), None);
+    }
+}

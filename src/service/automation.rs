@@ -1,0 +1,150 @@
+//! Owns what happens without anybody asking: images share themselves when they become available, shares end.
+
+use std::collections::BTreeMap;
+
+use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
+
+use super::{Context, Service, error, failed, own_account};
+use crate::{
+    allowlist::{Allowlist, Rule, Usable},
+    decide::Authority,
+    domain::Target,
+    inbound::{Available, Due},
+    outcome::{ErrorCode, Outcome, ResultKind},
+    request::{Access, Action, AskedTarget, Request},
+};
+
+/// Schedules run to the minute, and clocks differ a little.
+const EARLIEST: Duration = Duration::minutes(1);
+
+impl Service {
+    /// Shares an image that became available as the rules with `onAvailable` say.
+    pub(super) async fn share_available(
+        &self,
+        available: &Available,
+        context: &Context<'_>,
+        deadline: Instant,
+    ) -> Outcome {
+        let outcome = Outcome {
+            action: Some(Action::Share),
+            requester: Some(available.requester.clone()),
+            ..Outcome::new(&available.request_id, ResultKind::Completed)
+        };
+        let Some(image_id) = &available.image_id else { return outcome };
+        let account = match own_account(context.function_arn) {
+            Ok(account) => account,
+            Err(error) => return failed(outcome, error),
+        };
+        if available.account != account {
+            let warning =
+                format!("the event is about an image of account {}; only this account's own count", available.account);
+            return Outcome { warnings: vec![warning], ..outcome };
+        }
+        let usable = self.allowlist.usable_for(Action::Share, &self.aws, context.now, deadline).await;
+        let Usable { allowlist, .. } = match usable {
+            Ok(usable) => usable,
+            Err(error) => return failed(outcome, error),
+        };
+        let rules: Vec<_> = allowlist
+            .rules
+            .iter()
+            .filter(|rule| {
+                rule.on_available && rule.requesters.iter().any(|pattern| pattern.matches(&available.requester))
+            })
+            .collect();
+        if rules.is_empty() {
+            return outcome;
+        }
+        if let Some(stale) = available.sent.refusal(Action::Share, context.now, self.max_event_age) {
+            return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
+        }
+        let aws = self.aws.until(deadline);
+        let image = match aws.describe_images(std::slice::from_ref(image_id)).await {
+            Ok(mut described) => described.remove(image_id).map(|described| described.image),
+            Err(error) => return failed(outcome, error.row),
+        };
+        let Some(image) = image else {
+            return failed(outcome, error(ErrorCode::NotFound, "EC2 does not know the image yet, or no more", true));
+        };
+        let mut total = outcome;
+        for rule in rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)) {
+            for request in requests(rule, image_id, context.now) {
+                let part = Outcome { images: Vec::new(), warnings: Vec::new(), ..total.clone() };
+                let question = self.question(
+                    &request,
+                    Authority::Requester(&available.requester),
+                    &allowlist,
+                    account,
+                    context.now,
+                );
+                total.absorb(Box::pin(self.pursue(question, context, deadline, part)).await);
+            }
+        }
+        total
+    }
+
+    /// Ends a share, if its record says that it is due. The event is only a hint.
+    pub(super) async fn end_share(&self, due: &Due, context: &Context<'_>, deadline: Instant) -> Outcome {
+        let outcome = Outcome { action: Some(Action::Revoke), ..Outcome::new(&due.request_id, ResultKind::Completed) };
+        let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
+        let Some(schedules) = &self.schedules else {
+            return nothing(outcome, "this deployment has no schedule group, so no share ends here".to_owned());
+        };
+        let end = match self.aws.until(deadline).end(schedules, &due.schedule).await {
+            Ok(Some(end)) => end,
+            Ok(None) => return nothing(outcome, format!("there is no schedule {}; nothing is due", due.schedule)),
+            Err(error) => return failed(outcome, error.row),
+        };
+        if end.at - context.now > EARLIEST {
+            return nothing(outcome, format!("the share ends at {}; nothing is due yet", end.at));
+        }
+        let account = match own_account(context.function_arn) {
+            Ok(account) => account,
+            Err(error) => return failed(outcome, error),
+        };
+        let request = Request {
+            targets: vec![AskedTarget { target: end.target.clone(), pointer: String::new() }],
+            ..bare(Action::Revoke, end.image_id.clone())
+        };
+        let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
+        let question = self.question(&request, Authority::EndOfShare(&end), &nobody, account, context.now);
+        Box::pin(self.pursue(question, context, deadline, outcome)).await
+    }
+}
+
+/// What a rule shares by itself. Only accounts can be let copy, so organizations get what EC2 can give them.
+fn requests(rule: &Rule, image_id: &crate::domain::ImageId, now: OffsetDateTime) -> Vec<Request> {
+    let (accounts, groups): (Vec<_>, Vec<_>) =
+        rule.targets.iter().cloned().partition(|target| target.account().is_some());
+    let expires_at = rule.max_duration.and_then(|longest| now.checked_add(longest));
+    let asked = |targets: Vec<Target>| -> Vec<AskedTarget> {
+        targets.into_iter().map(|target| AskedTarget { target, pointer: String::new() }).collect()
+    };
+    let share = |targets: Vec<Target>, access, roles| Request {
+        targets: asked(targets),
+        access,
+        service_linked_roles: roles,
+        expires_at,
+        reason: Some("the image became available".to_owned()),
+        ..bare(Action::Share, image_id.clone())
+    };
+    let parts =
+        [share(accounts, rule.access, rule.service_linked_roles.clone()), share(groups, Access::Launch, Vec::new())];
+    parts.into_iter().filter(|request| !request.targets.is_empty()).collect()
+}
+
+fn bare(action: Action, image_id: crate::domain::ImageId) -> Request {
+    Request {
+        action,
+        image_ids: vec![image_id],
+        targets: Vec::new(),
+        group: None,
+        access: Access::Launch,
+        service_linked_roles: Vec::new(),
+        expires_at: None,
+        regions: Vec::new(),
+        dry_run: false,
+        reason: None,
+    }
+}

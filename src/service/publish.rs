@@ -1,0 +1,84 @@
+//! Owns outcomes as events: one for each image, on the bus that the deployment names.
+
+use serde_json::Value;
+
+use super::Service;
+use crate::{
+    aws::OutcomeEvent,
+    outcome::{ImageRow, Outcome, ResultKind},
+};
+
+/// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
+const MAX_BYTES: usize = 800_000;
+
+impl Service {
+    /// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
+    pub(super) async fn publish(&self, outcome: &mut Outcome) {
+        let Some(bus) = &self.outcome_bus else { return };
+        if let Err(error) = self.aws.put_events(bus, &events(outcome)).await {
+            tracing::error!(request.id = outcome.request_id, bus, "the outcome could not be published");
+            outcome.warnings.push(format!("the outcome could not be published: {}", error.row.message));
+        }
+    }
+}
+
+/// One event for each image, or one alone where there is no image to tell of.
+fn events(outcome: &Outcome) -> Vec<OutcomeEvent> {
+    let rows = || outcome.images.iter().map(Some);
+    let rows: Vec<_> = if outcome.images.is_empty() { vec![None] } else { rows().collect() };
+    rows.into_iter()
+        .map(|row| OutcomeEvent { detail_type: detail_type(outcome.result), detail: detail(outcome, row) })
+        .collect()
+}
+
+fn detail_type(result: ResultKind) -> &'static str {
+    match result {
+        ResultKind::Completed => "AMI Share Request Completed",
+        ResultKind::Planned => "AMI Share Request Planned",
+        ResultKind::Refused => "AMI Share Request Refused",
+        ResultKind::Incomplete => "AMI Share Request Incomplete",
+        ResultKind::Failed => "AMI Share Request Failed",
+    }
+}
+
+/// The outcome document with that image alone.
+fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
+    let mut one = Outcome { images: row.cloned().into_iter().collect(), ..outcome.clone() };
+    if let Some(row) = row {
+        one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|image_id| *image_id == row.image_id));
+    }
+    let text = Value::to_string(&serde_json::json!(one));
+    if text.len() <= MAX_BYTES {
+        return text;
+    }
+    // Two hundred targets on many keys: the rows of the keys are what is long, and a check tells them again.
+    for image in &mut one.images {
+        image.keys.clear();
+    }
+    one.warnings =
+        vec!["shortened: `keys`, `refusals` and warnings were too long for an event; `check` tells them".to_owned()];
+    one.refusals.truncate(20);
+    serde_json::json!(one).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Code, Refusal};
+
+    #[test]
+    fn an_outcome_without_images_is_one_event() {
+        let outcome = Outcome::refused("id", vec![Refusal::new(Code::RequesterNotAllowed, "no")]);
+        let events = events(&outcome);
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].detail_type, "AMI Share Request Refused");
+        assert!(events[0].detail.contains("RequesterNotAllowed"));
+    }
+
+    #[test]
+    fn an_event_is_never_too_long() {
+        let refusals = (0..10_000).map(|_| Refusal::new(Code::TargetNotAllowed, "x".repeat(200))).collect();
+        let events = events(&Outcome::refused("id", refusals));
+        assert!(events[0].detail.len() <= MAX_BYTES, "{}", events[0].detail.len());
+    }
+}
