@@ -22,6 +22,8 @@ mod key_access_rules;
 #[cfg(feature = "aws")]
 mod access;
 #[cfg(feature = "aws")]
+mod automation;
+#[cfg(feature = "aws")]
 mod concurrency;
 #[cfg(feature = "aws")]
 mod crash;

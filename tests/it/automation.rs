@@ -1,0 +1,296 @@
+//! Images share themselves, shares end, outcomes are events: what happens without anybody at a door.
+
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::support::{function::Function, local_aws::LocalAws};
+
+const ALLOWLIST: &str = r#"
+version: 1
+rules:
+  - name: all-golden
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {tags: {Tier: [gold]}}
+    targets: ["111122223333"]
+    access: copy
+    maxDuration: 30d
+    onAvailable: true
+  - name: portal
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333", "222233334444"]
+  - name: extender
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333", "222233334444"]
+"#;
+
+const GROUP: &str = "ami-share-ends";
+
+struct World {
+    aws: LocalAws,
+    function: Function,
+}
+
+impl World {
+    fn new() -> Self {
+        let aws = LocalAws::turn();
+        aws.seed(&json!({"schedules": [{"group": GROUP}]}));
+        let variables = [
+            ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
+            ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
+            ("AMI_SHARE_OUTCOME_BUS", "default"),
+        ];
+        let function = Function::start(aws.endpoint, ALLOWLIST, &variables);
+        Self { aws, function }
+    }
+
+    #[track_caller]
+    fn outcome(&self, request: &Value) -> Value {
+        self.aws.forget_calls();
+        self.function.invoke(request).unwrap_or_else(|error| panic!("an invocation error: {error:#}"))
+    }
+
+    fn launch(&self, image: &str) -> Vec<String> {
+        let state = self.aws.state(&json!({}));
+        let permissions = state["images"][image]["launchPermissions"].as_array().unwrap().iter();
+        permissions.map(|entry| entry.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The schedules there are: name to expression.
+    fn schedules(&self) -> Vec<(String, String, Value)> {
+        let state = self.aws.state(&json!({}));
+        let schedules = state["schedules"].as_object().unwrap().iter();
+        let plain = |(name, schedule): (&String, &Value)| {
+            let input = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
+            (name.clone(), schedule["expression"].as_str().unwrap().to_owned(), input)
+        };
+        schedules.map(plain).collect()
+    }
+
+    /// Moves the only schedule to another time, as if that had come.
+    fn move_schedule(&self, at: OffsetDateTime) {
+        let (name, _, input) = self.schedules().pop().unwrap();
+        let name = name.split_once('/').unwrap().1.to_owned();
+        let expression = format!("at({})", at.format(&Rfc3339).unwrap().get(..19).unwrap());
+        self.aws.seed(&json!({"schedules": [{"group": GROUP, "name": name, "expression": expression, "input": input.to_string()}]}));
+    }
+}
+
+fn plain(name: &str) -> Value {
+    json!({"name": name, "tags": {"Tier": "gold"}, "mappings": [{"device": "/dev/xvda", "snapshot": {}}]})
+}
+
+fn ask(action: &str, image: &str, more: Value) -> Value {
+    let mut request = json!({"action": action, "imageIds": [image]});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
+fn in_hours(hours: i64) -> String {
+    (OffsetDateTime::now_utc() + Duration::hours(hours)).replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
+}
+
+fn available(image: &str) -> Value {
+    let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-image-available.json")).unwrap();
+    event["time"] = json!(in_hours(0));
+    event["detail"]["ImageId"] = json!(image);
+    event
+}
+
+fn codes(outcome: &Value) -> Vec<&str> {
+    outcome["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_matching_image_is_shared_as_soon_as_it_becomes_available() {
+    let world = World::new();
+    let image = world.aws.image(plain("golden-new"));
+    let outcome = world.outcome(&available(&image));
+    assert_eq!(
+        (&outcome["result"], &outcome["requester"]),
+        (&json!("completed"), &json!("events:999988887777:aws.ec2")),
+        "{outcome:#}"
+    );
+    assert_eq!(outcome["images"][0]["rule"], "all-golden");
+    assert_eq!(world.launch(&image), ["111122223333"]);
+    assert_eq!(world.schedules().len(), 1, "the rule's longest duration is its end");
+    let again = world.outcome(&available(&image));
+    assert_eq!(again["result"], "completed", "{again:#}");
+    assert_eq!(world.launch(&image), ["111122223333"]);
+
+    let other = world.aws.image(json!({"name": "golden-silver", "tags": {"Tier": "silver"}}));
+    let outcome = world.outcome(&available(&other));
+    assert_eq!((&outcome["result"], &outcome["images"]), (&json!("completed"), &json!([])));
+    assert_eq!(world.launch(&other), [""; 0]);
+}
+
+#[test]
+fn only_fresh_events_of_this_account_about_available_images_share() {
+    let world = World::new();
+    let image = world.aws.image(plain("golden-ignored"));
+    let mut foreign = available(&image);
+    foreign["account"] = json!("111122223333");
+    let mut disabled = available(&image);
+    disabled["detail"]["State"] = json!("disabled");
+    let mut old = available(&image);
+    old["time"] = json!(in_hours(-2));
+    let mut replayed = available(&image);
+    replayed["replay-name"] = json!("yesterday");
+    let mut other_source = available(&image);
+    other_source["source"] = json!("com.example");
+    for event in [foreign, disabled, old, replayed, other_source] {
+        world.outcome(&event);
+        assert_eq!(world.launch(&image), [""; 0], "{event}");
+    }
+    // A revoke says that the rule will do it again.
+    world.outcome(&available(&image));
+    let outcome = world.outcome(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
+    assert!(outcome["warnings"].to_string().contains("rule `all-golden` shares"), "{outcome:#}");
+}
+
+#[test]
+fn a_share_with_an_end_is_written_down_first_and_taken_back_when_due() {
+    let world = World::new();
+    let image = world.aws.image(plain("golden-end"));
+    let end = in_hours(5);
+    let outcome = world.outcome(&ask(
+        "share",
+        &image,
+        json!({"accountIds": ["111122223333"], "access": "launch", "expiresAt": end}),
+    ));
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert_eq!(outcome["images"][0]["targets"][0]["expiresAt"], json!(end));
+    let writes: Vec<_> = world.aws.writes().into_iter().filter(|call| !call.starts_with("events:")).collect();
+    assert_eq!(writes.len(), 2, "{writes:?}");
+    assert!(writes[1] == "ec2:ModifyImageAttribute", "{writes:?}");
+    let (name, expression, input) = world.schedules().pop().unwrap();
+    assert_eq!(expression, format!("at({})", end.get(..19).unwrap()));
+    assert_eq!((&input["imageId"], &input["target"]), (&json!(image), &json!("111122223333")));
+    let listed = world.outcome(&ask("list", &image, json!({})));
+    assert_eq!(listed["images"][0]["targets"][0]["expiresAt"], json!(end), "{listed:#}");
+
+    // A forged name, and the right one before its time, do nothing.
+    let schedule = name.split_once('/').unwrap().1;
+    let expire = json!({"action": "expire", "schedule": schedule, "target": "111122223333"});
+    let forged =
+        json!({"action": "expire", "schedule": format!("{image}-{}", "0".repeat(32)), "target": "111122223333"});
+    for hint in [&forged, &expire] {
+        let outcome = world.outcome(hint);
+        assert_eq!((&outcome["result"], &outcome["images"]), (&json!("completed"), &json!([])), "{outcome:#}");
+        assert_eq!(world.launch(&image), ["111122223333"]);
+    }
+    assert_eq!(codes(&world.outcome(&json!({"action": "expire", "schedule": "*"}))), ["MalformedRequest"]);
+
+    world.move_schedule(OffsetDateTime::now_utc() - Duration::minutes(1));
+    let outcome = world.outcome(&expire);
+    assert_eq!((&outcome["result"], &outcome["action"]), (&json!("completed"), &json!("revoke")), "{outcome:#}");
+    let last = outcome["images"][0]["steps"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["call"], "scheduler:DeleteSchedule", "{outcome:#}");
+    assert_eq!(world.launch(&image), [""; 0]);
+    assert_eq!(world.schedules(), []);
+    assert_eq!(world.outcome(&expire)["images"], json!([]), "the second hint finds nothing");
+}
+
+#[test]
+fn an_end_outlives_its_image() {
+    let world = World::new();
+    let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["999988887777", "111122223333"]}, "Action": "kms:*", "Resource": "*"}]}});
+    let image = world
+        .aws
+        .image(json!({"name": "golden-gone", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key}}]}));
+    world.outcome(&ask("share", &image, json!({"accountIds": ["111122223333"], "expiresAt": in_hours(1)})));
+    let (name, _, input) = world.schedules().pop().unwrap();
+    // The same record for an image that was deregistered since: nothing is left to take away but the record.
+    let gone = "ami-0fffffffffffffff0";
+    let target: ami_share::domain::Target = "111122223333".parse().unwrap();
+    let gone_name = ami_share::domain::ScheduleName::new(&gone.parse().unwrap(), &target).to_string();
+    let input = input.to_string().replace(&image, gone).replace(name.split_once('/').unwrap().1, &gone_name);
+    world.aws.seed(&json!({"schedules": [{"group": GROUP, "name": gone_name, "expression": "at(2020-01-01T00:00:00)", "input": input}]}));
+    let outcome = world.outcome(&json!({"action": "expire", "schedule": gone_name}));
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert_eq!(world.schedules().len(), 1, "its record is gone, the other image's is not");
+    assert_eq!(world.launch(&image), ["111122223333"]);
+}
+
+#[test]
+fn an_end_is_only_moved_later_by_who_may_not_revoke() {
+    let world = World::new();
+    let image = world.aws.image(plain("golden-later"));
+    let extend = |end: &str| {
+        let mut event: Value = serde_json::from_str(include_str!("../../events/rest-request-share.json")).unwrap();
+        event["body"] =
+            json!(ask("share", &image, json!({"accountIds": ["111122223333"], "expiresAt": end})).to_string());
+        world.function.http(&event)
+    };
+    let end = |hours| in_hours(hours);
+    let (status, _, outcome) = extend(&end(5));
+    assert_eq!(status, 200, "{outcome:#}");
+    assert_eq!(extend(&end(8)).0, 200);
+    let (status, _, problem) = extend(&end(3));
+    assert_eq!((status, codes(&problem)), (403, vec!["ExpiryNotAllowed"]), "{problem:#}");
+    // Who may revoke may also end it earlier.
+    let earlier = end(2);
+    let outcome = world.outcome(&ask("share", &image, json!({"accountIds": ["111122223333"], "expiresAt": earlier})));
+    assert_eq!(outcome["images"][0]["targets"][0]["expiresAt"], json!(earlier), "{outcome:#}");
+    assert_eq!(world.schedules().len(), 1);
+    // A share without an end leaves it, and says so.
+    let outcome = world.outcome(&ask("share", &image, json!({"accountIds": ["111122223333"]})));
+    assert!(outcome["warnings"].to_string().contains("does not change"), "{outcome:#}");
+    assert_eq!(outcome["images"][0]["targets"][0]["expiresAt"], json!(earlier));
+
+    // To give an end to a share that has none is to take access away.
+    let endless = world.aws.image(json!({"name": "golden-endless", "launchPermissions": ["111122223333"]}));
+    let mut event: Value = serde_json::from_str(include_str!("../../events/rest-request-share.json")).unwrap();
+    event["body"] =
+        json!(ask("share", &endless, json!({"accountIds": ["111122223333"], "expiresAt": end(5)})).to_string());
+    let (status, _, problem) = world.function.http(&event);
+    assert_eq!((status, codes(&problem)), (403, vec!["ExpiryNotAllowed"]), "{problem:#}");
+}
+
+#[test]
+fn a_revoke_and_a_reset_take_the_ends_along() {
+    let world = World::new();
+    let image = world.aws.image(plain("golden-revoked"));
+    world.outcome(&ask(
+        "share",
+        &image,
+        json!({"accountIds": ["111122223333", "222233334444"], "expiresAt": in_hours(5)}),
+    ));
+    assert_eq!(world.schedules().len(), 2);
+    world.outcome(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
+    let left = world.schedules();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].2["target"], "222233334444");
+    world.outcome(&ask("reset", &image, json!({})));
+    assert_eq!(world.schedules(), []);
+}
+
+#[test]
+fn without_a_schedule_group_no_share_can_end() {
+    let aws = LocalAws::turn();
+    let function = Function::start(aws.endpoint, ALLOWLIST, &[]);
+    let image = aws.image(plain("golden-no-group"));
+    let outcome = function
+        .invoke(&ask("share", &image, json!({"accountIds": ["111122223333"], "expiresAt": in_hours(5)})))
+        .unwrap();
+    assert_eq!(codes(&outcome), ["ExpiryNotPossible"], "{outcome:#}");
+    assert_eq!(outcome["refusals"][0]["pointer"], "/expiresAt");
+}
+
+#[test]
+fn every_outcome_is_an_event_for_each_image() {
+    let world = World::new();
+    let one = world.aws.image(plain("golden-event-1"));
+    let two = world.aws.image(plain("golden-event-2"));
+    world.outcome(&json!({"action": "share", "imageIds": [one, two], "accountIds": ["111122223333"]}));
+    assert_eq!(world.aws.calls().iter().filter(|call| *call == "events:PutEvents").count(), 1);
+    world.aws.seed(&json!({"faults": [{"call": "events:PutEvents", "code": "InternalException", "status": 500, "message": "no", "after": 0, "times": 50}]}));
+    let outcome = world.outcome(&ask("list", &one, json!({})));
+    world.aws.seed(&json!({"faults": []}));
+    assert_eq!(outcome["result"], "completed", "what was done stays done");
+    assert!(outcome["warnings"].to_string().contains("could not be published"), "{outcome:#}");
+}
