@@ -40,6 +40,7 @@ class Role(unittest.TestCase):
         session = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
         credentials = {"aws_access_key_id": session["AccessKeyId"], "aws_session_token": session["SessionToken"],
                        "aws_secret_access_key": session["SecretAccessKey"]}
+        cls.credentials = credentials
         cls.ec2, cls.kms = aws.client("ec2", **credentials), aws.client("kms", **credentials)
         seeded = aws.seed(keys=[{"ref": "k"}], snapshots=[{"ref": "s", "key": "k"}],
                           images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
@@ -74,6 +75,18 @@ class Role(unittest.TestCase):
             self.kms.revoke_grant(KeyId=self.key, GrantId=grant["GrantId"])
         self.assertEqual(self.kms.list_grants(KeyId=self.key)["Grants"], [])
 
+    def test_it_may_write_down_ends_in_its_own_group_only(self):
+        scheduler = aws.client("scheduler", **self.credentials)
+        groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
+        [group] = [g["Name"] for g in groups if g["Name"] != "default"]
+        end = {"Name": "end", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
+               "Target": {"Arn": stack["FunctionArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}"}}
+        scheduler.create_schedule(GroupName=group, **end)
+        scheduler.update_schedule(GroupName=group, **end)
+        self.assertEqual(len(scheduler.list_schedules(GroupName=group)["Schedules"]), 1)
+        scheduler.delete_schedule(GroupName=group, Name="end")
+        self.denied(scheduler.create_schedule, GroupName="default", **end)
+
     def test_it_may_not_change_anything_else_of_an_image(self):
         image = {"ImageId": self.image}
         self.denied(self.ec2.modify_image_attribute, Description={"Value": "x"}, **image)
@@ -100,7 +113,7 @@ class Role(unittest.TestCase):
 
 
 class Stack(unittest.TestCase):
-    def test_only_the_two_doors_may_invoke_the_function(self):
+    def test_only_the_doors_may_invoke_the_function(self):
         policy = json.loads(aws.client("lambda").get_policy(FunctionName=stack["FunctionArn"])["Policy"])
         allowed = sorted((s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"].partition("/")[2])
                          for s in policy["Statement"])
@@ -112,8 +125,8 @@ class Stack(unittest.TestCase):
             ("apigateway.amazonaws.com", "*/POST/images/*/shares"),
             ("apigateway.amazonaws.com", "*/POST/requests"),
         ])
-        self.assertEqual(len(rules), 1)
-        self.assertTrue(rules[0][1].startswith("ami-share/"), rules)
+        # The rule on the bus of the stack, and the one for images that became available on the default bus.
+        self.assertEqual(sorted(r[1].startswith("ami-share/") for r in rules), [False, True], rules)
 
     def test_every_method_asks_for_a_signature(self):
         api = aws.client("apigateway")
