@@ -12,6 +12,8 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+#[cfg(feature = "aws")]
+mod allowlists;
 mod events;
 mod house;
 mod key_access_cases;
@@ -27,6 +29,8 @@ mod concurrency;
 mod crash;
 #[cfg(feature = "aws")]
 mod faults;
+#[cfg(feature = "aws")]
+mod doors;
 #[cfg(feature = "aws")]
 mod function;
 #[cfg(feature = "aws")]
