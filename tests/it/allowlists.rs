@@ -1,11 +1,19 @@
 //! Where the allowlist comes from, through the real binary to the local AWS: Parameter Store and AppConfig, what is
 //! asked of them, and what goes on without them.
 
-use std::{thread::sleep, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
-use crate::support::{function::Function, local_aws::LocalAws};
+use crate::support::{
+    function::Function,
+    http::{Response, Server},
+    local_aws::LocalAws,
+};
 
 const RULE: &str = r#"
 version: 1
@@ -190,4 +198,35 @@ fn what_is_not_there_allows_nothing() {
         assert_eq!(function.invoke(&list).unwrap_err()["errorType"], "AllowlistUnavailable", "{location}");
         assert!(function.log().contains("can't be used"), "{location}");
     }
+}
+
+const IMAGE: &str = "<imagesSet><item><imageId>ami-1a2b3c4d</imageId><imageState>available</imageState>\
+    <imageOwnerId>999988887777</imageOwnerId><name>golden-1</name></item></imagesSet>";
+
+#[test]
+fn a_place_that_does_not_answer_leaves_a_revoke_most_of_its_time() {
+    let asked = AtomicUsize::new(0);
+    let aws = Server::start(move |request| {
+        let is_fetch = request.headers.iter().any(|(_, value)| value == "AmazonSSM.GetParameter");
+        if is_fetch && asked.fetch_add(1, Ordering::SeqCst) > 0 {
+            sleep(Duration::from_secs(30));
+            return None;
+        }
+        let operation = request.body.split('&').find_map(|pair| pair.strip_prefix("Action="));
+        let body = match operation {
+            Some(operation) => format!("<{operation}Response>{IMAGE}<return>true</return></{operation}Response>"),
+            None => json!({"Parameter": {"Name": "/ami-share/allowlist", "Value": RULE}}).to_string(),
+        };
+        Some(Response { status: 200, headers: Vec::new(), body })
+    });
+    let variables = [("AMI_SHARE_ALLOWLIST", PARAMETER.location), ("AMI_SHARE_ALLOWLIST_TTL", "1")];
+    let function = Function::start(&format!("http://{}", aws.address), "", &variables);
+    let request = |action| json!({"action": action, "imageIds": ["ami-1a2b3c4d"], "accountIds": ["111122223333"]});
+    function.invoke(&request("share")).unwrap();
+    sleep(Duration::from_millis(1_100));
+    let begun = Instant::now();
+    let outcome = function.invoke(&request("revoke")).unwrap();
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert!(outcome["warnings"][0].as_str().unwrap().contains("decided by the copy of"), "{outcome:#}");
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
 }

@@ -12,8 +12,6 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
-#[cfg(feature = "aws")]
-mod allowlists;
 mod events;
 mod house;
 mod key_access_cases;
@@ -23,6 +21,8 @@ mod key_access_rules;
 
 #[cfg(feature = "aws")]
 mod access;
+#[cfg(feature = "aws")]
+mod allowlists;
 #[cfg(feature = "aws")]
 mod concurrency;
 #[cfg(feature = "aws")]
