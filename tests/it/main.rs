@@ -28,9 +28,9 @@ mod concurrency;
 #[cfg(feature = "aws")]
 mod crash;
 #[cfg(feature = "aws")]
-mod faults;
-#[cfg(feature = "aws")]
 mod doors;
+#[cfg(feature = "aws")]
+mod faults;
 #[cfg(feature = "aws")]
 mod function;
 #[cfg(feature = "aws")]
