@@ -8,6 +8,7 @@ mod document;
 mod location;
 mod memory;
 mod pattern;
+mod place;
 mod requester_pattern;
 mod rules;
 #[cfg(feature = "aws")]

@@ -12,7 +12,7 @@ use serde::{
 };
 use time::Duration;
 
-use super::{AccountFacts, Allowlist, Images, Keys, Pattern, RequesterPattern, Rule};
+use super::{AccountFacts, Allowlist, Images, Keys, Pattern, RequesterPattern, Rule, place};
 use crate::{
     domain::{AccountId, ServiceLinkedRole, StrictString, Target, quoted},
     request::{Access, Action},
@@ -30,16 +30,28 @@ impl fmt::Display for InvalidAllowlist {
 
 impl std::error::Error for InvalidAllowlist {}
 
+impl InvalidAllowlist {
+    /// The parser names line and column, and we the field.
+    fn at(place: Option<(usize, usize)>, text: &str, error: &dyn fmt::Display) -> Self {
+        let field = place.and_then(|(line, column)| place::field(text, line, column));
+        Self(field.map_or_else(|| error.to_string(), |field| format!("{error}, in the field `{field}`")))
+    }
+}
+
 impl Allowlist {
     /// Reads JSON (a document that begins with `{`) or YAML, without anchors, aliases, merge keys and
     /// repeated keys, and validates it.
     pub fn parse(text: &str) -> Result<Self, InvalidAllowlist> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let document: Document = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|error| InvalidAllowlist(error.to_string()))?
+            serde_json::from_str(text)
+                .map_err(|error| InvalidAllowlist::at(Some((error.line(), error.column())), text, &error))?
         } else {
-            serde_saphyr::from_str_with_options(text, yaml_options())
-                .map_err(|error| InvalidAllowlist(error.without_snippet().to_string()))?
+            serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
+                let number = |number: u64| usize::try_from(number).unwrap_or_default();
+                let place = error.location().map(|place| (number(place.line()), number(place.column())));
+                InvalidAllowlist::at(place, text, error.without_snippet())
+            })?
         };
         document.validate().map_err(InvalidAllowlist)
     }

@@ -22,11 +22,15 @@ mod key_access_rules;
 #[cfg(feature = "aws")]
 mod access;
 #[cfg(feature = "aws")]
+mod allowlists;
+#[cfg(feature = "aws")]
 mod automation;
 #[cfg(feature = "aws")]
 mod concurrency;
 #[cfg(feature = "aws")]
 mod crash;
+#[cfg(feature = "aws")]
+mod doors;
 #[cfg(feature = "aws")]
 mod faults;
 #[cfg(feature = "aws")]

@@ -56,6 +56,31 @@ class Case(unittest.TestCase):
         self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
 
+class Documents(Case):
+    def test_a_parameter_is_decrypted_and_overwritten(self):
+        for value in ("one", "two"):
+            aws.seed(parameters=[{"name": "/documents/a", "value": value}])
+            found = aws.client("ssm").get_parameter(Name="/documents/a", WithDecryption=True)["Parameter"]
+            self.assertEqual((found["Type"], found["Value"]), ("SecureString", value))
+
+    def test_a_poll_of_a_configuration_brings_what_is_new_to_it(self):
+        def deploy(content):
+            aws.seed(configurations=[{"application": "a", "environment": "e", "profile": "p", "content": content}])
+
+        data = aws.client("appconfigdata")
+        deploy("one")
+        token = data.start_configuration_session(ApplicationIdentifier="a", EnvironmentIdentifier="e",
+                                                 ConfigurationProfileIdentifier="p")["InitialConfigurationToken"]
+        seen = []
+        for new in (None, None, "two", None):
+            if new:
+                deploy(new)
+            poll = data.get_latest_configuration(ConfigurationToken=token)
+            token = poll["NextPollConfigurationToken"]
+            seen.append(poll["Configuration"].read())
+        self.assertEqual(seen, [b"one", b"", b"two", b""])
+
+
 class Images(Case):
     def test_mappings_say_encrypted_and_keep_those_without_a_snapshot(self):
         made = aws.seed(keys=[{"ref": "k"}], images=[{"name": "golden", "tags": {"Tier": "gold"}, "mappings": [

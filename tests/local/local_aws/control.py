@@ -15,12 +15,15 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                     "productCodes": [{"id", "type": "marketplace"}],
                     "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…"}],
+     "parameters":     [{"name": "/path/name", "value": "…"}],
+     "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
                     "message": "…", "after": 0, "times": 1}]}
 
 KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot. What has no
 `account` belongs to the server's own. A fault answers the next `times` calls of its kind, once `after` of them have
-passed, with an error instead; giving `faults` forgets earlier ones. The answer has three lists, in the order given:
+passed, with an error instead; giving `faults` forgets earlier ones. A parameter is a SecureString, a configuration is
+made if need be and deployed at once. The answer has three lists, in the order given:
 
     {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}]}
 
@@ -46,7 +49,7 @@ from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, request_scope
 from ministack.services import ec2, kms, scheduler
 
-from local_aws import settings
+from local_aws import documents, settings
 
 CALLS = []
 FAULTS = []
@@ -124,7 +127,7 @@ def record(service, method, path, headers, body, params):
     operation = params.get("Action", [""])[0] or target.rpartition(".")[2] or action.rpartition(":")[2]
     CALLS.append({"service": service, "operation": operation or f"{method} {path}", "account": get_account_id(),
                   "agent": headers.get("user-agent", ""), "params": given})
-    return f"{service}:{operation}"
+    return f"{service}:{CALLS[-1]['operation']}"
 
 
 def fault(call):
@@ -157,13 +160,17 @@ class Seed:
         self.keys, self.snapshots = {}, {}
 
     def run(self, document):
-        fields("the seed", document, "settings keys snapshots images schedules faults")
+        fields("the seed", document, "settings keys snapshots images schedules parameters configurations faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
         for i, item in enumerate(document.get("schedules", [])):
             self.schedule(f"schedules/{i}", item)
         if "faults" in document:
             FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
+        for i, item in enumerate(document.get("parameters", [])):
+            documents.put_parameter(**fields(f"parameters/{i}", item, "name value"))
+        for i, item in enumerate(document.get("configurations", [])):
+            documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
         return {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
                 for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
 
