@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     function::{Answer, Function},
@@ -63,7 +63,7 @@ fn run(aws: &LocalAws, scene: &Scene, crash: Crash) -> Run {
     }
     let answer = function.send(&scene.request.to_string(), MINUTE);
     proxy.settle();
-    Run { answer, calls: proxy.calls(), after: aws.state(&json!({})), log: function.log() }
+    Run { answer, calls: proxy.calls(), after: aws.state(), log: function.log() }
 }
 
 /// Every write was a step of a plan that was logged before.
@@ -94,7 +94,7 @@ fn crash_everywhere(name: &str) {
         assert_eq!(found, [""; 0], "{name}, {crash:?}");
     };
 
-    let before = aws.state(&json!({}));
+    let before = aws.state();
     let undisturbed = run(&aws, &scene, Crash::Never);
     let answer = undisturbed.answer.as_ref().unwrap().as_ref().unwrap();
     assert_eq!(answer["result"], "completed", "{answer:#}");
@@ -107,7 +107,7 @@ fn crash_everywhere(name: &str) {
     for crash in points {
         aws.clear();
         let keys = stage.seed(&scene);
-        let before = aws.state(&json!({}));
+        let before = aws.state();
         let crashed = run(&aws, &scene, crash);
         assert!(crashed.answer.is_none(), "{name}, {crash:?}: it answered {:?}", crashed.answer);
         check(crash, &before, &crashed);
@@ -162,7 +162,7 @@ fn a_crash_point_really_is_one() {
     let stage = Stage::new(&aws, 0);
     let scene = stage.place(&scenes::scene("share, not encrypted, every kind of target"));
     stage.seed(&scene);
-    let before = aws.state(&json!({}));
+    let before = aws.state();
     let write = run(&aws, &scene, Crash::Never).calls.iter().position(Call::is_write).unwrap();
     for (crash, is_changed) in [(Crash::Before(write), false), (Crash::After(write), true), (Crash::Answering, true)] {
         aws.clear();

@@ -108,7 +108,9 @@ impl<'a> Stage<'a> {
     /// What is there, of the keys only these.
     pub fn state(&self, keys: &[(String, String)]) -> Value {
         let keys: Vec<_> = keys.iter().map(|(arn, _)| arn).collect();
-        self.aws.state(&json!({"ids": [format!("ami-{}", self.digit), format!("snap-{}", self.digit)], "keys": keys}))
+        self.aws.part_of_state(
+            &json!({"ids": [format!("ami-{}", self.digit), format!("snap-{}", self.digit)], "keys": keys}),
+        )
     }
 }
 
