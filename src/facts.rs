@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     key_access::Grant,
     outcome::ErrorRow,
 };
@@ -20,6 +20,23 @@ pub struct Facts {
     pub keys: BTreeMap<KeyArn, Key>,
     /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
     pub blocks_public_images: Option<bool>,
+}
+
+impl Facts {
+    /// The accounts a reset of this image clears away: those it is shared with, and those that a grant of ours for it
+    /// names. The grant outlives the launch permission where an earlier reset was cut short.
+    pub fn accounts_to_clear(&self, image_id: &ImageId, image: &Image, owner: AccountId) -> Vec<AccountId> {
+        let keys = image.keys().into_iter().filter_map(|key| self.keys.get(key));
+        let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(owner));
+        let granted = ours.filter_map(|grant| GrantName::account_in(grant.name.as_deref()?, image_id));
+        let mut accounts = image.shared_accounts();
+        for account in granted {
+            if !accounts.contains(&account) {
+                accounts.push(account);
+            }
+        }
+        accounts
+    }
 }
 
 /// One image.

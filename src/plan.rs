@@ -42,7 +42,8 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             if may_change_launch_permissions(image) {
                 steps.push(Step::ResetLaunchPermissions { image_id: decision.image_id.clone() });
             }
-            steps.extend(take_away(decision, image, facts, owner, &image.shared_accounts()));
+            let accounts = facts.accounts_to_clear(decision.image_id, image, owner);
+            steps.extend(take_away(decision, image, facts, owner, &accounts));
             steps
         }
         Action::List | Action::Check | Action::Audit | Action::Repair => Vec::new(),

@@ -12,7 +12,7 @@ use crate::{
 /// Fills the gaps and warnings of a revoke or reset.
 pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let accounts: Vec<AccountId> = match question.request.action {
-        Action::Reset => image.shared_accounts(),
+        Action::Reset => facts.accounts_to_clear(decision.image_id, image, question.account),
         Action::Share | Action::Revoke | Action::List | Action::Check | Action::Audit | Action::Repair => {
             decision.targets.iter().filter_map(|(asked, _)| asked.target.account()).collect()
         }

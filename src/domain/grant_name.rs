@@ -37,6 +37,12 @@ impl GrantName {
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// The account whose grant for this image has that name.
+    pub fn account_in(name: &str, image_id: &ImageId) -> Option<AccountId> {
+        let rest = name.strip_prefix("ami-share/")?.strip_prefix(image_id.as_str())?.strip_prefix('/')?;
+        rest.split('/').next()?.parse().ok()
+    }
+
     /// The name as KMS takes it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -79,6 +85,7 @@ mod tests {
         for own in [name(None), name(Some("spot")), hashed] {
             assert!(own.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)), "{own}");
             assert!(GrantName::is_for(&own, &image, account) && GrantName::is_for_image(&own, &image));
+            assert_eq!(GrantName::account_in(&own, &image), Some(account));
         }
     }
 
@@ -96,6 +103,7 @@ mod tests {
             "ami-share/ami-0123456789abcdef0/000011112222",
         ] {
             assert!(!GrantName::is_for(other, &image, account), "{other}");
+            assert_ne!(GrantName::account_in(other, &image), Some(account), "{other}");
         }
         assert!(!GrantName::is_for_image("ami-share/ami-012345670/000011112222", &image));
     }
