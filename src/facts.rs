@@ -1,6 +1,6 @@
 //! Owns [`Facts`]: what AWS said before anything is decided. Gathered by `observe`, judged by `decide`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
@@ -148,23 +148,23 @@ pub struct KeyMetadata {
 }
 
 impl Facts {
-    /// The targets whose snapshot entries, grants and ends a reset clears: those it takes the launch permission from.
+    /// The targets that a reset clears away: those with a launch permission, and those that a grant or an end of ours
+    /// for the image names, which outlive the launch permission where an earlier reset was cut short.
     ///
-    /// An image that is shared with nobody has none, and no use for entries, grants and ends either: they are what a
-    /// reset left that was cut off after its first step, and so the same reset again finishes the job.
+    /// So do create volume permissions, which name no image. Of an image that is shared with nobody those that no other
+    /// image needs are taken for such remains, so that the same reset again finishes the job.
     pub fn targets_to_clear(&self, image_id: &ImageId, image: &Image, owner: AccountId) -> Vec<Target> {
-        if !image.launch_permissions.as_ref().is_ok_and(Vec::is_empty) {
-            return image.shared_targets();
-        }
-        let snapshots = image.snapshots.iter().flatten();
-        let entries = snapshots.flat_map(|snapshot| snapshot.create_volume_permissions.iter().flatten()).copied();
-        let grants = image.keys().into_iter().filter_map(|key| self.keys.get(key)?.grants.as_ref().ok()).flatten();
-        let ours = grants.filter(|grant| grant.is_issued_by(owner));
+        let keys = image.keys().into_iter().filter_map(|key| self.keys.get(key));
+        let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(owner));
         let granted = ours.filter_map(|grant| GrantName::account_of(grant.name.as_deref()?, image_id));
+        let is_unshared = image.launch_permissions.as_ref().is_ok_and(Vec::is_empty);
+        let snapshots = image.snapshots.iter().flatten().filter(|_| is_unshared);
+        let remains = snapshots.flat_map(|snapshot| snapshot.create_volume_permissions.iter().flatten()).copied();
         let ended = image.ends.iter().flatten().map(|(_, end)| end.target.clone());
-        let mut targets: Vec<_> = entries.chain(granted).map(Target::Account).chain(ended).collect();
-        targets.sort();
-        targets.dedup();
+        let mut targets = image.shared_targets();
+        targets.extend(granted.chain(remains).map(Target::Account).chain(ended));
+        let mut seen = BTreeSet::new();
+        targets.retain(|target| seen.insert(target.clone()));
         targets
     }
 }

@@ -85,6 +85,7 @@ mod tests {
         for own in [name(None), name(Some("spot")), hashed] {
             assert!(own.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)), "{own}");
             assert!(GrantName::is_for(&own, &image, account) && GrantName::is_for_image(&own, &image));
+            assert_eq!(GrantName::account_of(&own, &image), Some(account));
         }
     }
 
@@ -102,6 +103,7 @@ mod tests {
             "ami-share/ami-0123456789abcdef0/000011112222",
         ] {
             assert!(!GrantName::is_for(other, &image, account), "{other}");
+            assert_ne!(GrantName::account_of(other, &image), Some(account), "{other}");
         }
         assert!(!GrantName::is_for_image("ami-share/ami-012345670/000011112222", &image));
     }

@@ -38,12 +38,13 @@ const PAIRS: [Pair; 14] = [
     (&[WEB, OTHER], ("revoke", &[WEB]), ("revoke", &[WEB]), &[&[OTHER]]),
     (&[WEB, OTHER], ("reset", &[]), ("reset", &[]), &[&[]]),
     (&[WEB, OTHER], ("reset", &[]), ("revoke", &[WEB]), &[&[]]),
-    // What contradicts: the end is that of one after the other, in the order of the writes.
+    // What contradicts: whose write of the launch permission came last. A request that takes away has more to write
+    // after it, so it can be overtaken there too.
     (&[OTHER], ("share", &[WEB]), ("revoke", &[WEB]), &[&[WEB, OTHER]]),
     (&[WEB, OTHER], ("share", &[WEB]), ("revoke", &[WEB]), &[&[WEB, OTHER], &[OTHER]]),
-    (&[OTHER], ("revoke", &[WEB]), ("share", &[WEB]), &[&[OTHER]]),
+    (&[OTHER], ("revoke", &[WEB]), ("share", &[WEB]), &[&[OTHER], &[WEB, OTHER]]),
     (&[OTHER], ("share", &[WEB]), ("reset", &[]), &[&[WEB]]),
-    (&[OTHER], ("reset", &[]), ("share", &[WEB]), &[&[]]),
+    (&[OTHER], ("reset", &[]), ("share", &[WEB]), &[&[], &[WEB]]),
 ];
 
 fn request(image: &str, (action, targets): Ask) -> Value {

@@ -60,9 +60,13 @@ impl LocalAws {
         assert_eq!(status, 200, "{body}");
     }
 
-    /// Everything a request could change or must not change, or a part of it; `local_aws/control.py` says how both
-    /// are written.
-    pub fn state(&self, part: &Value) -> Value {
+    /// Everything a request could change or must not change, as the local AWS itself keeps it.
+    pub fn state(&self) -> Value {
+        self.part_of_state(&serde_json::json!({}))
+    }
+
+    /// A part of it; `local_aws/control.py` says how both are written.
+    pub fn part_of_state(&self, part: &Value) -> Value {
         let (status, body) = http::send(self.address, "POST", "/_local/state", &part.to_string());
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap()
