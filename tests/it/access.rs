@@ -57,19 +57,19 @@ impl World {
     }
 
     fn launch(&self, image: &str) -> Vec<String> {
-        texts(&self.aws.state(&json!({}))["images"][image]["launchPermissions"])
+        texts(&self.aws.state()["images"][image]["launchPermissions"])
     }
 
     /// The create volume permissions of an image's snapshots, one list for each.
     fn copy(&self, image: &str) -> Vec<Vec<String>> {
-        let state = self.aws.state(&json!({}));
+        let state = self.aws.state();
         let snapshots = texts(&state["images"][image]["snapshots"]);
         snapshots.iter().map(|id| texts(&state["snapshots"][id]["createVolumePermissions"])).collect()
     }
 
     /// The grants whose Name holds `part`, as `Name grantee`, sorted.
     fn grants(&self, part: &str) -> Vec<String> {
-        let state = self.aws.state(&json!({}));
+        let state = self.aws.state();
         let grants = state["grants"].as_array().unwrap().iter();
         let named = grants.filter(|grant| grant["name"].as_str().unwrap().contains(part));
         let mut named: Vec<_> = named

@@ -55,14 +55,14 @@ impl World {
     }
 
     fn launch(&self, image: &str) -> Vec<String> {
-        let state = self.aws.state(&json!({}));
+        let state = self.aws.state();
         let permissions = state["images"][image]["launchPermissions"].as_array().unwrap().iter();
         permissions.map(|entry| entry.as_str().unwrap().to_owned()).collect()
     }
 
     /// The schedules there are: name to expression.
     fn schedules(&self) -> Vec<(String, String, Value)> {
-        let state = self.aws.state(&json!({}));
+        let state = self.aws.state();
         let schedules = state["schedules"].as_object().unwrap().iter();
         let plain = |(name, schedule): (&String, &Value)| {
             let input = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
