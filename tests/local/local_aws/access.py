@@ -16,9 +16,14 @@ def install():
     iam_actions.request_tag_context = context
 
 
-def resource_arn(*request):
-    """Service Authorization Reference, Amazon EC2, resource types: images and snapshots have no account in their ARN."""
-    return re.sub(r"^(arn:aws:ec2:[^:]*:)\d{12}(:(?:image|snapshot)/)", r"\1\2", _arn(*request))
+def resource_arn(service, method, path, headers, body, params, region, account):
+    """Service Authorization Reference, resource types: images and snapshots have no account in their ARN; a schedule's
+    ARN names its group, which is in the body or in the query."""
+    arn = _arn(service, method, path, headers, body, params, region, account)
+    if service == "scheduler" and ":schedule/default/" in arn:
+        group = json.loads(body or b"{}").get("GroupName") or ec2._p(params, "groupName") or "default"
+        return arn.replace(":schedule/default/", f":schedule/{group}/")
+    return re.sub(r"^(arn:aws:ec2:[^:]*:)\d{12}(:(?:image|snapshot)/)", r"\1\2", arn)
 
 
 def context(service, action, body, params):
