@@ -18,6 +18,7 @@ mod key_access_cases;
 mod key_access_judge;
 mod key_access_laws;
 mod key_access_rules;
+mod schemas;
 
 #[cfg(feature = "aws")]
 mod access;
