@@ -12,6 +12,8 @@ API_READY := $(VENV)/api-ready
 REQUIREMENTS := tests/local/requirements.txt
 LINT_REQUIREMENTS := tests/local/requirements-lint.txt
 API_REQUIREMENTS := tests/api/requirements.txt
+FUZZ_READY := $(VENV)/fuzz-ready
+FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
 
 # How the Rust tests start the local AWS: `$$AMI_SHARE_LOCAL_PYTHON -m local_aws`.
 export AMI_SHARE_LOCAL_PYTHON := $(VENV)/bin/python
@@ -21,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 say = @printf '\n== %s\n' "$(1)"
 BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 
-.PHONY: help demo test lint lint-template test-api local-aws clean rust
+.PHONY: help demo test lint lint-template test-api api-fuzz local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -53,6 +55,9 @@ test-api: $(API_READY) ## openapi.yaml against template, router, schemas and eve
 	$(call say,The API description)
 	cd tests/api && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
 
+api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
+	@"$(VENV)/bin/python" tests/api/fuzz.py
+
 local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
 	@"$(VENV)/bin/python" demo/playground.py
 
@@ -79,6 +84,11 @@ $(READY): $(REQUIREMENTS) | $(VENV)/bin/python
 
 $(API_READY): $(API_REQUIREMENTS) | $(READY)
 	$(call say,What the tests of the API description need)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(FUZZ_READY): $(FUZZ_REQUIREMENTS) | $(READY)
+	$(call say,What the fuzzer of the API needs)
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
