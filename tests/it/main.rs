@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod docs;
 mod events;
 mod house;
 mod key_access_cases;
