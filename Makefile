@@ -8,8 +8,12 @@ PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/ready
 LINT_READY := $(VENV)/lint-ready
+API_READY := $(VENV)/api-ready
 REQUIREMENTS := tests/local/requirements.txt
 LINT_REQUIREMENTS := tests/local/requirements-lint.txt
+API_REQUIREMENTS := tests/api/requirements.txt
+FUZZ_READY := $(VENV)/fuzz-ready
+FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
 
 # How the Rust tests start the local AWS: `$$AMI_SHARE_LOCAL_PYTHON -m local_aws`.
 export AMI_SHARE_LOCAL_PYTHON := $(VENV)/bin/python
@@ -19,7 +23,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 say = @printf '\n== %s\n' "$(1)"
 BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 
-.PHONY: help demo test lint lint-template local-aws clean rust
+.PHONY: help demo test lint lint-template test-api api-fuzz local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -28,7 +32,7 @@ help: ## show this list
 demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print what happens
 	@"$(VENV)/bin/python" demo
 
-test: lint lint-template $(READY) ## everything that must pass, the Rust tests last
+test: lint lint-template test-api $(READY) ## everything that must pass, the Rust tests last
 	$(call say,Python tests of the local AWS)
 	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
 	$(call say,Rust tests ($(BUILD_NOTE)))
@@ -46,6 +50,13 @@ lint-template: $(LINT_READY) ## cfn-lint on template.yaml
 	$(call say,Template)
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
+
+test-api: $(API_READY) ## openapi.yaml against template, router, schemas and events
+	$(call say,The API description)
+	cd tests/api && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
+
+api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
+	@"$(VENV)/bin/python" tests/api/fuzz.py
 
 local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
 	@"$(VENV)/bin/python" demo/playground.py
@@ -68,6 +79,16 @@ $(VENV)/bin/python:
 
 $(READY): $(REQUIREMENTS) | $(VENV)/bin/python
 	$(call say,What the local AWS needs)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(API_READY): $(API_REQUIREMENTS) | $(READY)
+	$(call say,What the tests of the API description need)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(FUZZ_READY): $(FUZZ_REQUIREMENTS) | $(READY)
+	$(call say,What the fuzzer of the API needs)
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

@@ -17,8 +17,8 @@ import stage
 from local_aws.client import LocalAws
 from local_aws.deploy import ROOT, deploy
 from portal import Api, Role, put_event
-from screen import fact, launch_permissions, paint, say, section
-from stage import OFF_LIST, PARTNER, PROD, STAGING
+from screen import fact, launch_permissions, paint, say, section, snapshot_permissions
+from stage import BATCH, OFF_LIST, PARTNER, PROD, STAGING, UNIT
 
 EVENT_SECONDS = 30
 
@@ -80,10 +80,10 @@ class Scenes:
     def __init__(self, aws, binary):
         self.aws, self.ec2 = aws, aws.client("ec2")
         section("Deploy", "template.yaml, as it is, through CloudFormation: the function, its REST API with IAM"
-                " authorization, its event bus, its queues. The allowlist is examples/allowlist.yaml.")
+                " authorization, its event bus, its queues. The allowlist is demo/allowlist.yaml.")
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         started = time.monotonic()
-        self.stack = deploy(aws, binary, ROOT / "examples/allowlist.yaml", Architecture=machine)
+        self.stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
         for name in ("ApiUrl", "BusArn", "FunctionArn"):
             fact(name, self.stack[name])
         fact("took", f"{time.monotonic() - started:.1f} s")
@@ -95,6 +95,8 @@ class Scenes:
     def play(self):
         for scene in (self.share, self.share_again, self.key_lets_in, self.target_off_the_list, self.key_lets_nobody_in,
                       self.aws_managed_key, self.somebody_elses, self.dry_run, self.list, self.check, self.revoke,
+                      self.copy_with_grants, self.copy_again, self.one_account_less, self.one_volume_spoils_it,
+                      self.a_unit_without_create_grant, self.the_remedy_applied,
                       self.over_the_bus, self.a_stranger, self.unsigned):
             scene()
 
@@ -105,7 +107,7 @@ class Scenes:
         """EC2's own answer, without the function in between."""
         told = self.ec2.describe_image_attribute(ImageId=self.images[image], Attribute="launchPermission")
         launch_permissions(told["LaunchPermissions"])
-        return [p.get("UserId") for p in told["LaunchPermissions"]]
+        return [value for permission in told["LaunchPermissions"] for value in permission.values()]
 
     def refused(self, status, outcome, code, http):
         codes = [refusal["code"] for refusal in outcome.get("refusals", [])]
@@ -129,8 +131,7 @@ class Scenes:
         status, outcome = self.api.call(self.portal, "POST", self.shares("golden-web"), {"accountIds": [PROD]})
         self.completed(status, outcome, changed=False)
         expect(outcome["images"][0]["steps"] == [], "a repeat should have no steps")
-        written = [call for call in self.calls_of_the_function() if call["operation"].startswith(("Modify", "Reset"))]
-        expect(not written, f"a repeat should write nothing, not {written}")
+        self.nothing_written()
 
     def key_lets_in(self):
         section("Share an encrypted image", "The snapshot behind golden-db is on a customer managed key. Its policy has"
@@ -196,6 +197,91 @@ class Scenes:
         self.completed(status, outcome, changed=True)
         expect([t["state"] for t in outcome["images"][0]["targets"]] == ["revoked"], "the target should be revoked")
         expect(self.permissions("golden-web") == [], "nobody should be left")
+
+    def copy_with_grants(self):
+        section("Let three accounts copy", "analytics-node has two volumes on two keys that let nobody in. Its rule says"
+                " `access: copy` and `keys: grant`: grants first, then the snapshots, the launch permission last.")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("analytics-node"),
+                                        {"accountIds": [PROD, STAGING, BATCH], "access": "copy"})
+        self.completed(status, outcome, changed=True)
+        calls = [step["call"] for step in outcome["images"][0]["steps"]]
+        expect(calls == ["kms:CreateGrant"] * 6 + ["ec2:ModifySnapshotAttribute"] * 2 + ["ec2:ModifyImageAttribute"],
+               f"grants before snapshots before the launch permission were promised, not {calls}")
+        self.everything_of("analytics-node", {PROD, STAGING, BATCH})
+
+    def copy_again(self):
+        section("The same request again", "Every grant, snapshot entry and launch permission is found; nothing is written.")
+        self.aws.forget_calls()
+        status, outcome = self.api.call(self.portal, "POST", self.shares("analytics-node"),
+                                        {"accountIds": [PROD, STAGING, BATCH], "access": "copy"})
+        self.completed(status, outcome, changed=False)
+        self.nothing_written()
+
+    def one_account_less(self):
+        section("Take one account back", "Its launch permission, its entry on both snapshots and its two grants go; those"
+                " of the other accounts stay.")
+        status, outcome = self.api.call(self.portal, "DELETE", f"{self.shares('analytics-node')}/{STAGING}")
+        self.completed(status, outcome, changed=True)
+        self.everything_of("analytics-node", {PROD, BATCH})
+
+    def one_volume_spoils_it(self):
+        section("One volume on the AWS managed key", "analytics-mixed has its second volume on aws/ebs. No grant for the"
+                " first is made: everything is decided before anything is written.")
+        self.aws.forget_calls()
+        status, outcome = self.api.call(self.portal, "POST", self.shares("analytics-mixed"),
+                                        {"accountIds": [PROD, BATCH], "access": "copy"})
+        self.refused(status, outcome, "DefaultKey", 409)
+        self.nothing_written()
+        self.everything_of("analytics-mixed", set())
+
+    def a_unit_without_create_grant(self):
+        section("A whole organizational unit", "The policy of fleet-node's key has the statement that AWS's page on"
+                " organizations and keys gave in 2023. It lacks kms:CreateGrant, and every launch would fail.")
+        status, outcome = self.api.call(self.portal, "POST", "/requests", self.fleet_request())
+        self.refused(status, outcome, "KeyAccessMissing", 409)
+        [key] = outcome["images"][0]["keys"]
+        expect(key["missing"] == ["kms:CreateGrant"], f"CreateGrant alone should be missing, not {key['missing']}")
+        expect(self.permissions("fleet-node") == [], "a refusal should change nothing")
+        self.remedy = key
+
+    def the_remedy_applied(self):
+        section("The remedy, applied", "The key's administrator adds the statement of the refusal. The function never"
+                " changes a key policy.")
+        kms, key = self.aws.client("kms"), self.remedy["keyArn"]
+        policy = json.loads(kms.get_key_policy(KeyId=key)["Policy"])
+        policy["Statement"] += self.remedy["remedy"]
+        kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
+        fact("put-key-policy", f"{len(self.remedy['remedy'])} statement added to {key}")
+        status, outcome = self.api.call(self.portal, "POST", "/requests", self.fleet_request())
+        self.completed(status, outcome, changed=True)
+        expect(self.permissions("fleet-node") == [UNIT], "the image should be shared with the unit")
+
+    def fleet_request(self):
+        return {"action": "share", "imageIds": [self.images["fleet-node"]], "organizationalUnitArns": [UNIT]}
+
+    def everything_of(self, image, accounts):
+        """Launch permissions, create volume permissions and grants of an image, as AWS has them: just these accounts'."""
+        expect(set(self.permissions(image)) == accounts, f"{image} should be shared with {sorted(accounts)}")
+        [described] = self.ec2.describe_images(ImageIds=[self.images[image]])["Images"]
+        kms, names = self.aws.client("kms"), set()
+        for snapshot in (mapping["Ebs"]["SnapshotId"] for mapping in described["BlockDeviceMappings"]):
+            told = self.ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+            snapshot_permissions(snapshot, told["CreateVolumePermissions"])
+            users = {permission["UserId"] for permission in told["CreateVolumePermissions"]}
+            expect(users == accounts, f"{sorted(accounts)} should be let create volumes from {snapshot}")
+            [key] = [s["KmsKeyId"] for s in self.ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]]
+            grants = {grant["Name"] for grant in kms.list_grants(KeyId=key)["Grants"]}
+            expect(grants == {f"ami-share/{self.images[image]}/{account}" for account in accounts},
+                   f"{key} should have grants for {sorted(accounts)}, not {sorted(grants)}")
+            names |= grants
+        fact("KMS now says", f"on each key, {len(names)} grants: {', '.join(sorted(names))}" if names
+             else "no grants on its keys", "bold")
+
+    def nothing_written(self):
+        written = [call["operation"] for call in self.calls_of_the_function()
+                   if not call["operation"].startswith(("Describe", "Get", "List"))]
+        fact("writes", len(written))
+        expect(not written, f"nothing should be written, not {written}")
 
     def over_the_bus(self):
         section("The other door: an event", "A pipeline puts a request on the bus; who asks is the event's account and"

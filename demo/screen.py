@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 from http import HTTPStatus
+from itertools import groupby
 
 COLOURS = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "cyan": "36"}
 TONES = {"completed": "green", "planned": "cyan", "refused": "yellow", "incomplete": "red", "failed": "red"}
@@ -73,21 +74,35 @@ def show_image(image):
     fact("image", f"{image.get('name') or ''} {image['imageId']}".strip())
     if image.get("rule"):
         fact("rule", image["rule"])
-    for step in image.get("steps", []):
-        changes = [f"{verb} {', '.join(step[verb])}" for verb in ("add", "remove") if step.get(verb)]
-        fact("step", " ".join([step["call"], *changes, "→", step["state"]]))
+    for (call, state), steps in groupby(image.get("steps", []), lambda step: (step["call"], step["state"])):
+        steps = list(steps)
+        changes = {verb: dict.fromkeys(who for step in steps for who in step.get(verb, [])) for verb in ("add", "remove")}
+        words = [f"{verb} {', '.join(whom)}" for verb, whom in changes.items() if whom]
+        fact("step" if len(steps) == 1 else f"{len(steps)} steps", " ".join([call, *words, "→", state]))
     for target in image.get("targets", []):
         fact("target", " ".join(filter(None, [target["target"], target["state"], target.get("detail")])))
     for key in image.get("keys", []):
-        because = ", ".join(reason.get("sid") or f"statement {reason['index']}" for reason in key.get("because", []))
+        because = ", ".join(map(reason, key.get("because", [])))
         fact("key", f"…/{key['keyArn'].rsplit('/')[-1][-12:]} for {key['target']}: {key['verdict']}"
              + (f" by {because}" if because else ""))
+
+
+def reason(because):
+    """A key policy statement or a grant that decided."""
+    if "grantId" in because:
+        return "a grant"
+    return because.get("sid") or f"statement {because['index']}"
 
 
 def launch_permissions(entries):
     """What EC2 itself reports, asked without the function."""
     fact("EC2 now says", "launch permission for " + ", ".join(v for e in entries for v in e.values()) if entries
          else "launch permission for nobody but the owner", "bold")
+
+
+def snapshot_permissions(snapshot, entries):
+    fact("", f"create volume permission on {snapshot} for "
+         + (", ".join(v for e in entries for v in e.values()) or "nobody but the owner"), "bold")
 
 
 def readable(remedy):

@@ -5,7 +5,9 @@ import subprocess
 
 from local_aws.deploy import ROOT
 
-PROD, STAGING, OFF_LIST, PARTNER = "111122223333", "444455556666", "777788889999", "555566667777"
+PROD, STAGING, BATCH = "111122223333", "444455556666", "222233334444"
+OFF_LIST, PARTNER = "777788889999", "555566667777"
+UNIT = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"
 
 
 def build():
@@ -20,21 +22,29 @@ def build():
 
 def seed(aws):
     """Name → image ID."""
-    def golden(name, key=None, **more):
-        volume = {"device": "/dev/xvda", "snapshot": {"key": key} if key else {}}
-        return {"ref": name, "name": name, "tags": {"Tier": "gold"}, "mappings": [volume]} | more
+    def golden(name, *keys, **more):
+        """An image with a volume on each key; without a key one volume that is not encrypted."""
+        volumes = [{"device": f"/dev/sd{letter}", "snapshot": {"key": key} if key else {}}
+                   for letter, key in zip("abc", keys or [None])]
+        return {"ref": name, "name": name, "tags": {"Tier": "gold"}, "mappings": volumes} | more
 
     made = aws.seed(
         keys=[
             {"ref": "welcoming", "alias": "alias/golden", "policy": key_policy(aws, PROD)},
             {"ref": "closed", "alias": "alias/vault", "policy": key_policy(aws)},
             {"ref": "managed", "alias": "alias/aws/ebs", "manager": "AWS", "policy": aws_ebs_policy(aws)},
+            *({"ref": name, "alias": f"alias/{name}", "policy": key_policy(aws)}
+              for name in ("analytics-root", "analytics-data", "analytics-mixed")),
+            {"ref": "fleet", "alias": "alias/fleet", "policy": unit_policy(aws)},
         ],
         images=[
             golden("golden-web"),
             golden("golden-db", "welcoming"),
             golden("golden-vault", "closed"),
             golden("golden-legacy", "managed"),
+            golden("analytics-node", "analytics-root", "analytics-data"),
+            golden("analytics-mixed", "analytics-mixed", "managed"),
+            golden("fleet-node", "fleet"),
             golden("golden-partner", account=PARTNER, launchPermissions=[aws.account]),
         ])
     return {image["ref"]: image["imageId"] for image in made["images"]}
@@ -55,6 +65,19 @@ def key_policy(aws, *accounts):
              "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}},
         ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def unit_policy(aws):
+    """A key policy with the sample statement that the EC2 User Guide gave in 2023 for organizational units, "Allow
+    organizations and OUs to use a KMS key"."""
+    policy = key_policy(aws)
+    policy["Statement"].append(
+        {"Sid": "Allow access for a unit", "Effect": "Allow", "Principal": "*", "Resource": "*",
+         "Action": ["kms:Describe*", "kms:List*", "kms:Get*", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*"],
+         "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+                       "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}}})
+    return policy
 
 
 def aws_ebs_policy(aws):

@@ -12,12 +12,14 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod docs;
 mod events;
 mod house;
 mod key_access_cases;
 mod key_access_judge;
 mod key_access_laws;
 mod key_access_rules;
+mod schemas;
 
 #[cfg(feature = "aws")]
 mod access;

@@ -96,7 +96,8 @@ impl Function {
         self.send(event, time).expect("the function lives on")
     }
 
-    /// Sends bytes as an event; no answer comes from a function that is ended meanwhile.
+    /// Sends bytes as an event; no answer comes from a function that is ended meanwhile. Whatever outcome comes, the
+    /// published schema knows it.
     #[track_caller]
     pub fn send(&self, event: &str, time: Duration) -> Option<Answer> {
         let (sender, receiver) = mpsc::channel();
@@ -104,7 +105,10 @@ impl Function {
         api.queue.lock().unwrap().push((event.to_owned(), time, sender));
         api.arrived.notify_all();
         match receiver.recv_timeout(time + Duration::from_secs(30)) {
-            Ok(answer) => Some(answer),
+            Ok(answer) => {
+                crate::schemas::check_answer(&answer);
+                Some(answer)
+            }
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
             Err(mpsc::RecvTimeoutError::Timeout) => panic!("the function does not answer"),
         }

@@ -1,0 +1,240 @@
+//! The documentation against the code and the files it speaks of: examples, tables, links.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use ami_share::{
+    allowlist::Allowlist,
+    inbound::{Door, reply},
+    outcome::{Code, ErrorRow, Outcome, ResultKind},
+};
+use serde_json::Value;
+
+use crate::schemas::{check_allowlist, check_outcome, check_request, error_code_names, error_codes};
+
+/// A fenced code block: its page, its info string, its text.
+struct Block {
+    page: String,
+    info: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every page that is written for people.
+fn pages() -> Vec<PathBuf> {
+    let of = |folder: &str| {
+        let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect::<Vec<_>>()
+    };
+    let mut pages = [of("."), of("docs")].concat();
+    pages.sort();
+    assert!(pages.len() > 8, "{pages:?}");
+    pages
+}
+
+fn read(page: &Path) -> String {
+    std::fs::read_to_string(page).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
+}
+
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for page in pages() {
+        let name = page.file_name().unwrap().display().to_string();
+        let mut open: Option<(usize, Block)> = None;
+        for line in read(&page).lines() {
+            let indent = line.len() - line.trim_start().len();
+            match (&mut open, line.trim_start().strip_prefix("```")) {
+                (None, Some(info)) => {
+                    let block = Block { page: name.clone(), info: info.to_owned(), text: String::new() };
+                    open = Some((indent, block));
+                }
+                (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
+                (Some((indent, block)), None) => {
+                    block.text.push_str(line.get(*indent..).unwrap_or_default());
+                    block.text.push('\n');
+                }
+                (None, None) => {}
+            }
+        }
+        assert!(open.is_none(), "{name} has a code block that does not end");
+    }
+    blocks
+}
+
+#[test]
+fn every_yaml_block_is_an_allowlist_and_those_that_say_so_are_refused() {
+    let (mut right, mut wrong) = (0, 0);
+    for Block { page, info, text } in blocks() {
+        match info.as_str() {
+            "yaml" => {
+                Allowlist::parse(&text).unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
+                check_allowlist(&serde_saphyr::from_str(&text).unwrap());
+                right += 1;
+            }
+            "yaml refused" => {
+                assert!(Allowlist::parse(&text).is_err(), "{page} says that this is refused:\n{text}");
+                wrong += 1;
+            }
+            _ => assert!(!info.contains("yaml"), "{page}: `{info}`"),
+        }
+    }
+    assert!(right >= 5 && wrong >= 4, "{right} right, {wrong} wrong");
+}
+
+#[test]
+fn the_demos_allowlist_is_in_order() {
+    let text = read(&root().join("demo/allowlist.yaml"));
+    Allowlist::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    check_allowlist(&serde_saphyr::from_str(&text).unwrap());
+}
+
+#[test]
+fn every_json_block_is_a_request_an_outcome_or_a_policy() {
+    let mut kinds = BTreeMap::new();
+    for Block { page, info, text } in blocks().into_iter().filter(|block| block.info.starts_with("json")) {
+        assert_eq!(info, "json", "{page}");
+        let document: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
+        let kind = ["result", "detail", "action", "Statement"].into_iter().find(|name| document.get(name).is_some());
+        match kind {
+            Some("result") => check_outcome(&document),
+            Some("detail") => check_request(&document["detail"]),
+            Some("action") => check_request(&document),
+            Some(_) => assert_eq!(document["Version"], "2012-10-17", "{page}"),
+            None => panic!("{page}: what is this?\n{text}"),
+        }
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
+    assert!(kinds.len() == 4, "{kinds:?}");
+}
+
+/// The rows of a table in a page, cells trimmed and without backticks; the table is the one with this heading row.
+#[track_caller]
+fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = read(&root().join(page));
+    let mut lines = text.lines().skip_while(|line| *line != heading);
+    assert!(lines.next().is_some(), "{page} has no table {heading}");
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| {
+        let row = row.trim_matches('|').replace("\\|", "\u{0}");
+        row.split('|').map(|cell| cell.replace('\u{0}', "|").trim().replace('`', "")).collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn the_runbook_has_every_refusal_with_its_status_and_title() {
+    let told: Vec<_> = table("docs/runbook.md", "| code | status | it means | what to do |")
+        .into_iter()
+        .map(|row| row[..3].to_vec())
+        .collect();
+    let plain = |text: &str| text.replace('`', "");
+    let known: Vec<_> =
+        Code::ALL.iter().map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())]).collect();
+    assert_eq!(told, known);
+    for row in table("docs/runbook.md", "| code | status | it means | what to do |") {
+        assert!(row.len() == 4 && row[3].len() > 10, "{row:?} does not say what to do");
+    }
+}
+
+#[test]
+fn the_runbook_has_every_kind_of_failure() {
+    let rows = table("docs/runbook.md", "| code | status | retry | it means | what to do |");
+    let told: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(told, error_code_names());
+    assert_eq!(told.len(), rows.len());
+    for code in error_codes() {
+        let name = serde_json::json!(code);
+        let row = rows.iter().find(|row| row[0] == name.as_str().unwrap()).unwrap();
+        let error = ErrorRow { code, call: None, resource: None, message: String::new(), retryable: true };
+        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
+        let answer = reply(Door::Http { allow: None }, &outcome).unwrap();
+        assert_eq!(row[1], answer["statusCode"].to_string(), "{name}");
+    }
+}
+
+#[test]
+fn the_runbook_has_every_queue_of_the_template() {
+    let template = read(&root().join("template.yaml"));
+    let lines: Vec<_> = template.lines().collect();
+    let queues: BTreeSet<_> = lines
+        .windows(2)
+        .filter(|pair| pair[1].trim() == "Type: AWS::SQS::Queue")
+        .map(|pair| pair[0].trim().trim_end_matches(':').to_owned())
+        .collect();
+    let told: BTreeSet<_> =
+        table("docs/runbook.md", "| queue | holds | what to do |").into_iter().map(|row| row[0].clone()).collect();
+    assert!(!queues.is_empty());
+    assert_eq!(told, queues);
+}
+
+/// The targets of a page's links, without those in code.
+fn links(text: &str) -> Vec<String> {
+    let mut links = Vec::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if !in_code {
+            links.extend(
+                line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_owned()),
+            );
+        }
+    }
+    links
+}
+
+/// A heading as GitHub makes an anchor of it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn every_link_inside_the_project_leads_somewhere() {
+    let mut checked = 0;
+    for page in pages() {
+        for link in links(&read(&page)) {
+            if link.contains("://") {
+                assert!(link.starts_with("https://"), "{}: {link}", page.display());
+                continue;
+            }
+            let (path, fragment) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.display());
+            if !fragment.is_empty() {
+                let text = read(&target);
+                let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+                let mut anchors = headings.map(|heading| anchor(heading.trim_start_matches('#').trim()));
+                assert!(anchors.any(|anchor| anchor == fragment), "{}: {link} has no such heading", page.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked}");
+}
+
+#[test]
+fn every_page_is_reached_from_the_readme() {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![root().join("README.md")];
+    while let Some(page) = open.pop() {
+        let page = page.canonicalize().unwrap();
+        if !seen.insert(page.clone()) {
+            continue;
+        }
+        let own = links(&read(&page)).into_iter().filter(|link| !link.contains("://"));
+        let paths = own.map(|link| page.parent().unwrap().join(link.split('#').next().unwrap_or_default()));
+        open.extend(paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    let docs: Vec<_> = pages().into_iter().filter(|page| page.parent().unwrap().ends_with("docs")).collect();
+    assert!(docs.len() > 4);
+    for page in docs {
+        assert!(seen.contains(&page.canonicalize().unwrap()), "nothing leads to {}", page.display());
+    }
+}
