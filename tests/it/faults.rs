@@ -110,7 +110,8 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
             (&json!(code), &json!(is_retryable)),
             "{what}: {outcome:#}"
         );
-        assert_eq!(outcome["errors"][0]["call"], call, "{what}");
+        // Where access is taken away all the same, a later read may have had no time left.
+        assert!(outcome["errors"][0]["call"] == call || result == "incomplete" && !is_write, "{what}: {outcome:#}");
     }
     if let Then::Fails { is_tried_once, .. } = &fault.then {
         let resources: Vec<_> = calls.iter().filter(|made| made.name == call).map(|made| &made.body).collect();
