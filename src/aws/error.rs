@@ -35,6 +35,7 @@ impl CallError {
             (Some(aws_code), status) => (classify(aws_code, status), true),
             // What a gateway on the way says, and a document cut short, tell nothing of what AWS has done.
             (None, Some(200..300 | 500..) | None) => (ErrorCode::Unavailable, false),
+            (None, Some(_)) if matches!(error, SdkError::ResponseError(_)) => (ErrorCode::Unavailable, false),
             (None, Some(_)) => (ErrorCode::Unexpected, true),
         };
         tracing::warn!(

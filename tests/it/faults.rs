@@ -25,14 +25,18 @@ use crate::support::{
 /// So many functions run at the same time: most of their time they wait.
 const SIDE_BY_SIDE: u32 = 12;
 
+/// A share whose key is checked and gets no grant; beside its calls of KMS nothing differs from the other share.
+const KEYS_VERIFIED: &str = "share, encrypted, let in by a grant";
+
 /// The actions, on images whose sharing takes every kind of call there is.
 fn flows() -> Vec<Scene> {
     let list = json!({"action": "list", "imageIds": [scenes::image(1)]});
     vec![
-        scenes::scene("share, encrypted, let in by a grant"),
-        scenes::scene("revoke, organization and unit"),
+        scenes::scene("share, one copy and its grant"),
+        scenes::scene(KEYS_VERIFIED),
+        scenes::scene("revoke, one copy and its grant"),
         scenes::scene("reset, two images, one public"),
-        Scene { request: list, ..scenes::scene("share, encrypted, let in by a grant") },
+        Scene { request: list, ..scenes::scene("share, one copy and its grant") },
     ]
 }
 
@@ -49,15 +53,26 @@ fn outcome(answer: &Answer) -> Value {
 }
 
 /// The results an outcome may have, by what was asked, what failed and how.
-fn expected(action: &str, call: &str, (is_write, is_changed): (bool, bool), then: &Then) -> &'static [&'static str] {
-    let Then::Fails { is_retryable, is_uncertain, .. } = then else { return &["completed"] };
-    match (action, call) {
+fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fault: &Fault) -> &'static [&'static str] {
+    let Then::Fails { code, is_retryable, is_uncertain, .. } = &fault.then else { return &["completed"] };
+    match (action(scene), call) {
+        // What is gone needs no revoking.
+        (_, "kms:RevokeGrant") if *code == "NotFound" => &["completed"],
+        // KMS answers it with a status and no document.
+        (_, "kms:RevokeGrant") if ["half answers", "answers that are no document"].contains(&fault.name.as_str()) => {
+            &["completed"]
+        }
         // What came before is done: it is not nothing that was changed.
         _ if is_write && (*is_uncertain || is_changed) => &["incomplete"],
         _ if is_write => &["failed"],
         (_, "ec2:DescribeImages") => &["failed"],
         // Taking access away is never held up by what can't be read.
         ("revoke" | "reset", _) => &["completed", "incomplete"],
+        // KMS itself refuses a grant on a key that can't have one, and a grant of this image is made whatever others
+        // there are; only what the policy may deny must be known.
+        ("share", "kms:DescribeKey" | "kms:ListGrants") if scene.request["access"] == "copy" && !is_retryable => {
+            &["completed"]
+        }
         // What is not known of a key refuses a share, unless asking again may tell.
         ("share", call) if call.starts_with("kms:") && !is_retryable => &["refused"],
         ("list", "ec2:DescribeSnapshotAttribute") => &["completed"],
@@ -98,7 +113,7 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
     } else {
         assert_eq!(violations(&change), [""; 0], "{what}");
     }
-    let results = expected(action(scene), call, (is_write, before != after), &fault.then);
+    let results = expected(scene, call, (is_write, before != after), fault);
     let result = outcome["result"].as_str().unwrap();
     assert!(results.contains(&result), "{what}: {outcome:#}");
     if result == "failed" {
@@ -110,9 +125,10 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
             (&json!(code), &json!(is_retryable)),
             "{what}: {outcome:#}"
         );
-        assert_eq!(outcome["errors"][0]["call"], call, "{what}");
+        // Where access is taken away all the same, a later read may have had no time left.
+        assert!(outcome["errors"][0]["call"] == call || result == "incomplete" && !is_write, "{what}: {outcome:#}");
     }
-    if let Then::Fails { is_tried_once, .. } = &fault.then {
+    if let (Then::Fails { is_tried_once, .. }, true) = (&fault.then, result != "completed" || !is_write) {
         let resources: Vec<_> = calls.iter().filter(|made| made.name == call).map(|made| &made.body).collect();
         let distinct = resources.iter().collect::<BTreeSet<_>>().len();
         assert_eq!(resources.len() == distinct, *is_tried_once, "{what}: tried {} times", resources.len());
@@ -139,8 +155,7 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
     let change = Change { request: &scene.request, is_unchecked: false, before: &before, after: &stage.state(&keys) };
     assert_eq!(violations(&change), [""; 0], "{what}, repeated");
     let ended = scenes::without_ids(change.after, &keys);
-    let told = [&outcome, &repeated].map(|outcome| outcome["warnings"].to_string()).concat();
-    assert_eq!(scenes::differences(&ended, &stage.undisturbed(scene, function), &told), [""; 0], "{what}, repeated");
+    assert_eq!(ended, stage.undisturbed(scene, function), "{what}, repeated");
 }
 
 fn answer_text(answer: &Answer) -> String {
@@ -164,7 +179,11 @@ fn play_all(title: &str, faults: &[Fault]) {
         assert_eq!(outcome["result"], "completed", "{outcome:#}");
         let names: BTreeSet<_> = proxy.calls().into_iter().map(|call| call.name).collect();
         for fault in faults {
-            let names = names.iter().filter(|name| fault.service.is_none_or(|service| name.starts_with(service)));
+            let is_played = |name: &&String| {
+                fault.service.is_none_or(|service| name.starts_with(service))
+                    && (scene.name != KEYS_VERIFIED || name.starts_with("kms:"))
+            };
+            let names = names.iter().filter(is_played);
             cases.extend(names.map(|name| (scene.clone(), name.clone(), fault)));
         }
     }
