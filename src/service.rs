@@ -70,20 +70,20 @@ impl Service {
             Arrival::Available(available) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
                 let outcome = Box::pin(self.share_available(&available, context, deadline)).await;
-                self.answer_nobody(outcome).await
+                self.answer_nobody(outcome, publishing_deadline(deadline)).await
             }
             Arrival::Due(due) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
                 let outcome = Box::pin(self.end_share(&due, context, deadline)).await;
-                self.answer_nobody(outcome).await
+                self.answer_nobody(outcome, publishing_deadline(deadline)).await
             }
             Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
         }
     }
 
     /// Publishes and logs what was done without a request.
-    async fn answer_nobody(&self, mut outcome: Outcome) -> Result<serde_json::Value, InvocationError> {
-        self.publish(&mut outcome).await;
+    async fn answer_nobody(&self, mut outcome: Outcome, until: Instant) -> Result<serde_json::Value, InvocationError> {
+        self.publish(&mut outcome, until).await;
         log(&outcome, Door::EventBridge);
         inbound::reply(Door::EventBridge, &outcome)
     }
@@ -91,6 +91,7 @@ impl Service {
     /// Makes an outcome of a request, publishes and logs it.
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
         let Opened { door, request_id, requester, sent, asked } = opened;
+        let until = publishing_deadline(deadline(door, context.time_left));
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
         let mut outcome = match (asked, requester) {
             // On the heap: the states of everything below would nest deeper than the compiler follows.
@@ -100,7 +101,7 @@ impl Service {
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
-        self.publish(&mut outcome).await;
+        self.publish(&mut outcome, until).await;
         log(&outcome, door);
         outcome
     }
@@ -218,6 +219,11 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
 fn reading_deadline(deadline: Instant) -> Instant {
     let for_writing = deadline.saturating_duration_since(Instant::now()) / 3;
     deadline.checked_sub(for_writing).unwrap_or(deadline)
+}
+
+/// Publishing may use most of the time kept back for answering, and all that the request has left over.
+fn publishing_deadline(deadline: Instant) -> Instant {
+    deadline.checked_add(ANSWER_TIME.mul_f64(0.7)).unwrap_or(deadline)
 }
 
 /// The account of `arn:aws:lambda:<region>:<account>:function:<name>`.

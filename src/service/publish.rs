@@ -1,6 +1,7 @@
 //! Owns outcomes as events: one for each image, on the bus that the deployment names.
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Service;
 use crate::{
@@ -13,9 +14,9 @@ const MAX_BYTES: usize = 800_000;
 
 impl Service {
     /// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
-    pub(super) async fn publish(&self, outcome: &mut Outcome) {
+    pub(super) async fn publish(&self, outcome: &mut Outcome, until: Instant) {
         let Some(bus) = &self.outcome_bus else { return };
-        if let Err(error) = self.aws.put_events(bus, &events(outcome)).await {
+        if let Err(error) = self.aws.until(until).put_events(bus, &events(outcome)).await {
             tracing::error!(request.id = outcome.request_id, bus, "the outcome could not be published");
             outcome.warnings.push(format!("the outcome could not be published: {}", error.row.message));
         }
