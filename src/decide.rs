@@ -306,7 +306,8 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
                 .to_owned(),
         );
     }
-    if question.request.action == Action::Share && !decision.grants.is_empty() {
+    let makes_grants = !decision.grants.is_empty() && decision.refusals.is_empty();
+    if question.request.action == Action::Share && makes_grants {
         decision
             .warnings
             .push("grants take up to 5 minutes to be felt everywhere; a launch before that can fail".to_owned());

@@ -60,10 +60,14 @@ fn check_pair(
             match (by_policy.verdict, with_grant.verdict) {
                 // The image's own grant, whatever others there are: those may go without notice.
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-                    if !needed.is_among(grants, question.account) {
+                    let is_made = needed.is_among(grants, question.account);
+                    let story = if is_made { "is there" } else { "a share makes" };
+                    let mut access = with_grant;
+                    access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
+                    if !is_made {
                         decision.grants.push(needed);
                     }
-                    with_grant
+                    access
                 }
                 // No grant goes around a Deny.
                 (Verdict::Missing | Verdict::Conditional, _) => with_grant,
