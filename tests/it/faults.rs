@@ -23,7 +23,7 @@ use crate::support::{
 };
 
 /// So many functions run at the same time: most of their time they wait.
-const SIDE_BY_SIDE: u32 = 12;
+const SIDE_BY_SIDE: u32 = 15;
 
 /// A share whose key is checked and gets no grant; beside its calls of KMS nothing differs from the other share.
 const KEYS_VERIFIED: &str = "share, encrypted, let in by a grant";
