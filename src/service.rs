@@ -29,6 +29,9 @@ const HTTP_BUDGET: Duration = Duration::from_secs(25);
 /// So much of the invocation's time is kept back for answering.
 const ANSWER_TIME: Duration = Duration::from_millis(1_000);
 
+/// And of that so much for the way to Lambda, when the outcome was published.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
+
 /// What lives as long as the process.
 #[derive(Debug)]
 pub struct Service {
@@ -62,6 +65,7 @@ pub struct Context<'a> {
 impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
+        let end = end(context);
         match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
@@ -70,26 +74,27 @@ impl Service {
             Arrival::Available(available) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
                 let outcome = Box::pin(self.share_available(&available, context, deadline)).await;
-                self.answer_nobody(outcome).await
+                self.answer_nobody(outcome, end).await
             }
             Arrival::Due(due) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
                 let outcome = Box::pin(self.end_share(&due, context, deadline)).await;
-                self.answer_nobody(outcome).await
+                self.answer_nobody(outcome, end).await
             }
             Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
         }
     }
 
     /// Publishes and logs what was done without a request.
-    async fn answer_nobody(&self, mut outcome: Outcome) -> Result<serde_json::Value, InvocationError> {
-        self.publish(&mut outcome).await;
+    async fn answer_nobody(&self, mut outcome: Outcome, end: Instant) -> Result<serde_json::Value, InvocationError> {
+        self.publish(&mut outcome, end).await;
         log(&outcome, Door::EventBridge);
         inbound::reply(Door::EventBridge, &outcome)
     }
 
     /// Makes an outcome of a request, publishes and logs it.
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
+        let end = end(context);
         let Opened { door, request_id, requester, sent, asked } = opened;
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
         let mut outcome = match (asked, requester) {
@@ -100,7 +105,7 @@ impl Service {
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
-        self.publish(&mut outcome).await;
+        self.publish(&mut outcome, end).await;
         log(&outcome, door);
         outcome
     }
@@ -202,6 +207,12 @@ impl Service {
         let can_end_shares = self.schedules.is_some();
         Question { request, authority, allowlist, account, entity_quota: self.entity_quota, can_end_shares, now }
     }
+}
+
+/// When the answer must be on its way to Lambda.
+fn end(context: &Context<'_>) -> Instant {
+    let left = context.time_left.saturating_sub(LAST_MOMENT);
+    Instant::now().checked_add(left).unwrap_or_else(Instant::now)
 }
 
 fn deadline(door: Door, time_left: Duration) -> Instant {

@@ -56,7 +56,8 @@ impl Aws {
                 return Err(CallError { is_uncertain, ..CallError::not_begun(call, resource) });
             }
             attempts = attempts.saturating_add(1);
-            let error = match timeout(longest(left), send()).await {
+            // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
+            let error = match timeout(longest(left), Box::pin(send())).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => CallError::new(call, resource, &error),
                 Err(_) => CallError::not_answered(call, resource),

@@ -12,7 +12,7 @@ use aws_sdk_scheduler::{
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
-use super::{Aws, CallError};
+use super::{Aws, CallError, error::SdkError};
 use crate::{
     domain::{self, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::End,
@@ -48,13 +48,17 @@ impl Aws {
         const CALL: &str = "scheduler:ListSchedules";
         let call =
             self.scheduler.list_schedules().group_name(&schedules.group).name_prefix(ScheduleName::prefix(image_id));
-        let mut pages = call.into_paginator().page_size(100).send();
+        let call = call.max_results(100);
         let mut names = Vec::new();
+        let mut next = None;
         for _ in 0..MAX_PAGES {
-            let Some(page) = pages.next().await else { return Ok(names) };
-            let page = page.map_err(|error| CallError::new(CALL, image_id.as_str(), &error))?;
+            let page = self.ask(CALL, image_id.as_str(), || call.clone().set_next_token(next.clone()).send()).await?;
             // A schedule of another form was put there by somebody else and is none of ours.
             names.extend(page.schedules().iter().filter_map(|schedule| schedule.name()?.parse().ok()));
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(names);
+            }
         }
         Err(CallError::unexpected(CALL, image_id.as_str(), "the list of schedules has no end"))
     }
@@ -63,13 +67,17 @@ impl Aws {
     pub async fn end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<Option<End>, CallError> {
         const CALL: &str = "scheduler:GetSchedule";
         let call = self.scheduler.get_schedule().group_name(&schedules.group).name(name.as_str());
-        let schedule = match call.send().await {
-            Ok(schedule) => schedule,
-            Err(error) if error.as_service_error().is_some_and(GetScheduleError::is_resource_not_found_exception) => {
-                return Ok(None);
+        let asked = self.ask(CALL, name.as_str(), || {
+            let call = call.clone();
+            async move {
+                match call.send().await {
+                    Ok(schedule) => Ok(Some(schedule)),
+                    Err(error) if is(&error, GetScheduleError::is_resource_not_found_exception) => Ok(None),
+                    Err(error) => Err(error),
+                }
             }
-            Err(error) => return Err(CallError::new(CALL, name.as_str(), &error)),
-        };
+        });
+        let Some(schedule) = asked.await? else { return Ok(None) };
         let at = schedule.schedule_expression().and_then(parse_at);
         let input = schedule.target().and_then(|target| target.input());
         let input = input.and_then(|input| serde_json::from_str::<Input>(input).ok());
@@ -112,11 +120,19 @@ impl Aws {
                 .flexible_time_window(window.clone())
                 .action_after_completion(ActionAfterCompletion::None)
                 .target(target.clone());
-            match call.send().await {
-                Ok(_) => return Ok(()),
-                // The list lagged, or a try before this one got so far: then it is replaced.
-                Err(error) if error.as_service_error().is_some_and(CreateScheduleError::is_conflict_exception) => {}
-                Err(error) => return Err(CallError::new("scheduler:CreateSchedule", end.name.as_str(), &error)),
+            let asked = self.ask("scheduler:CreateSchedule", end.name.as_str(), || {
+                let call = call.clone();
+                async move {
+                    match call.send().await {
+                        Ok(_) => Ok(true),
+                        // The list lagged, or a try before this one got so far: then it is replaced.
+                        Err(error) if is(&error, CreateScheduleError::is_conflict_exception) => Ok(false),
+                        Err(error) => Err(error),
+                    }
+                }
+            });
+            if asked.await? {
+                return Ok(());
             }
         }
         let call = self
@@ -129,23 +145,28 @@ impl Aws {
             .flexible_time_window(window)
             .action_after_completion(ActionAfterCompletion::None)
             .target(target);
-        let answer = call.send().await;
-        answer.map(|_| ()).map_err(|error| CallError::new("scheduler:UpdateSchedule", end.name.as_str(), &error))
+        self.ask("scheduler:UpdateSchedule", end.name.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Deletes a share's end; one that is gone already is as good as deleted.
     pub async fn delete_end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<(), CallError> {
         let call = self.scheduler.delete_schedule().group_name(&schedules.group).name(name.as_str());
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(DeleteScheduleError::is_resource_not_found_exception) =>
-            {
-                Ok(())
+        let asked = self.ask("scheduler:DeleteSchedule", name.as_str(), || {
+            let call = call.clone();
+            async move {
+                match call.send().await {
+                    Err(error) if !is(&error, DeleteScheduleError::is_resource_not_found_exception) => Err(error),
+                    Ok(_) | Err(_) => Ok(()),
+                }
             }
-            Err(error) => Err(CallError::new("scheduler:DeleteSchedule", name.as_str(), &error)),
-        }
+        });
+        asked.await
     }
+}
+
+/// Whether the service answered with that error.
+fn is<E>(error: &SdkError<E>, kind: impl Fn(&E) -> bool) -> bool {
+    error.as_service_error().is_some_and(kind)
 }
 
 fn input(end: &End) -> String {

@@ -1,6 +1,9 @@
 //! Owns outcomes as events: one for each image, on the bus that the deployment names.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Service;
 use crate::{
@@ -11,11 +14,16 @@ use crate::{
 /// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
 const MAX_BYTES: usize = 800_000;
 
+/// Publishing may take so long: a bus that is slow is not waited for by a caller.
+const PUBLISH_TIME: Duration = Duration::from_secs(4);
+
 impl Service {
     /// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
-    pub(super) async fn publish(&self, outcome: &mut Outcome) {
+    /// It is given up in time for the answer: nobody learns more of a request that Lambda takes for timed out.
+    pub(super) async fn publish(&self, outcome: &mut Outcome, end: Instant) {
         let Some(bus) = &self.outcome_bus else { return };
-        if let Err(error) = self.aws.put_events(bus, &events(outcome)).await {
+        let until = Instant::now().checked_add(PUBLISH_TIME).map_or(end, |until| until.min(end));
+        if let Err(error) = self.aws.until(until).put_events(bus, &events(outcome)).await {
             tracing::error!(request.id = outcome.request_id, bus, "the outcome could not be published");
             outcome.warnings.push(format!("the outcome could not be published: {}", error.row.message));
         }

@@ -346,6 +346,26 @@ fn what_was_not_begun_in_time_is_told_step_by_step() {
 }
 
 #[test]
+fn a_bus_that_never_answers_does_not_keep_the_answer() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "outcomes")]);
+    let scene = stage.place(&scenes::scene("revoke, organization and unit"));
+    stage.seed(&scene);
+    proxy.rule(|call, aws| {
+        if call.name == "events:PutEvents" { Reply::Silence(Duration::from_secs(10)) } else { Reply::Answer(aws()) }
+    });
+    let begun = Instant::now();
+    let time = Duration::from_secs(5);
+    let outcome = function.invoke_bytes(&scene.request.to_string(), time).unwrap();
+    assert!(begun.elapsed() < time, "it outlived its deadline: {:?}", begun.elapsed());
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert!(outcome["warnings"].to_string().contains("could not be published"), "{outcome:#}");
+    assert!(proxy.calls().iter().any(|call| call.name == "events:PutEvents"));
+}
+
+#[test]
 fn a_lost_page_refuses_and_an_empty_list_grants_nothing() {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
