@@ -227,7 +227,7 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
 
 /// Reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
 fn reading_deadline(deadline: Instant) -> Instant {
-    let for_writing = deadline.saturating_duration_since(Instant::now()) / 3;
+    let for_writing = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
     deadline.checked_sub(for_writing).unwrap_or(deadline)
 }
 

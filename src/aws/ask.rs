@@ -85,7 +85,7 @@ impl Aws {
 
 /// How long one attempt may take.
 fn longest(left: Duration) -> Duration {
-    (left / 2).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT)
+    left.mul_f64(0.5).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT)
 }
 
 /// How long to wait before the next attempt, or that there is no use in one.
