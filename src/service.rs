@@ -29,6 +29,9 @@ const HTTP_BUDGET: Duration = Duration::from_secs(25);
 /// So much of the invocation's time is kept back for answering.
 const ANSWER_TIME: Duration = Duration::from_millis(1_000);
 
+/// And of that so much for the way to Lambda, when the outcome was published.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
+
 /// What lives as long as the process.
 #[derive(Debug)]
 pub struct Service {
@@ -62,6 +65,7 @@ pub struct Context<'a> {
 impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
+        let end = end(context);
         match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
@@ -90,6 +94,7 @@ impl Service {
 
     /// Makes an outcome of a request, publishes and logs it.
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
+        let end = end(context);
         let Opened { door, request_id, requester, sent, asked } = opened;
         let until = publishing_deadline(deadline(door, context.time_left));
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
@@ -205,6 +210,12 @@ impl Service {
     }
 }
 
+/// When the answer must be on its way to Lambda.
+fn end(context: &Context<'_>) -> Instant {
+    let left = context.time_left.saturating_sub(LAST_MOMENT);
+    Instant::now().checked_add(left).unwrap_or_else(Instant::now)
+}
+
 fn deadline(door: Door, time_left: Duration) -> Instant {
     let budget = time_left.saturating_sub(ANSWER_TIME);
     let budget = match door {
@@ -217,7 +228,7 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
 
 /// Reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
 fn reading_deadline(deadline: Instant) -> Instant {
-    let for_writing = deadline.saturating_duration_since(Instant::now()) / 3;
+    let for_writing = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
     deadline.checked_sub(for_writing).unwrap_or(deadline)
 }
 

@@ -56,7 +56,8 @@ impl Aws {
                 return Err(CallError { is_uncertain, ..CallError::not_begun(call, resource) });
             }
             attempts = attempts.saturating_add(1);
-            let error = match timeout(longest(left), send()).await {
+            // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
+            let error = match timeout(longest(left), Box::pin(send())).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => CallError::new(call, resource, &error),
                 Err(_) => CallError::not_answered(call, resource),
@@ -84,7 +85,7 @@ impl Aws {
 
 /// How long one attempt may take.
 fn longest(left: Duration) -> Duration {
-    (left / 2).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT)
+    left.mul_f64(0.5).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT)
 }
 
 /// How long to wait before the next attempt, or that there is no use in one.

@@ -149,9 +149,13 @@ fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
         | "InvalidAMIID.Unavailable"
         | "InvalidSnapshot.NotFound"
         | "NotFoundException"
+        | "ResourceNotFoundException"
         | "InvalidGrantIdException" => ErrorCode::NotFound,
         // KMS's LimitExceededException is a quota, though the SDK lists it among the throttles.
-        "ResourceLimitExceeded" | "ResourceCountExceeded" | "LimitExceededException" => ErrorCode::LimitExceeded,
+        "ResourceLimitExceeded"
+        | "ResourceCountExceeded"
+        | "LimitExceededException"
+        | "ServiceQuotaExceededException" => ErrorCode::LimitExceeded,
         "RequestLimitExceeded"
         | "EC2ThrottledException"
         | "Throttling"
@@ -213,11 +217,17 @@ mod tests {
                 ("InvalidSnapshot.NotFound", 400),
                 ("NotFoundException", 400),
                 ("InvalidGrantIdException", 400),
+                ("ResourceNotFoundException", 404),
             ],
         ),
         (
             ErrorCode::LimitExceeded,
-            &[("ResourceLimitExceeded", 400), ("ResourceCountExceeded", 400), ("LimitExceededException", 400)],
+            &[
+                ("ResourceLimitExceeded", 400),
+                ("ResourceCountExceeded", 400),
+                ("LimitExceededException", 400),
+                ("ServiceQuotaExceededException", 402),
+            ],
         ),
         (
             ErrorCode::Throttled,
@@ -237,6 +247,7 @@ mod tests {
                 ("DependencyTimeoutException", 503),
                 ("KMSInternalException", 500),
                 ("KeyUnavailableException", 500),
+                ("InternalServerException", 500),
                 ("SomethingNew", 500),
             ],
         ),

@@ -152,6 +152,11 @@ async fn unless<T, E>(
     }
 }
 
+/// Whether the service answered with that error.
+fn is<E>(error: &SdkError<E>, kind: impl Fn(&E) -> bool) -> bool {
+    error.as_service_error().is_some_and(kind)
+}
+
 fn input(end: &End) -> String {
     let End { name, at: _, image_id, target, snapshot_ids, key_arns } = end.clone();
     let input = Input { action: "expire".to_owned(), schedule: name, image_id, target, snapshot_ids, key_arns };

@@ -55,7 +55,7 @@ mod tests {
         assert!(is_whole(b"<R><a>1</a></R>"));
         let end = whole.trim_end().len();
         for length in 0..end {
-            assert!(!is_whole(&whole.as_bytes()[..length]), "{}", &whole[..length]);
+            assert!(!is_whole(&whole.as_bytes()[..length]), "the first {length} bytes");
         }
         for garbage in ["", "<", "<>", "</>", "<html", "R></R>", "{\"a\": 1}", "<a></b>", "no </a>"] {
             assert!(!is_whole(garbage.as_bytes()), "{garbage}");

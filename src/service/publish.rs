@@ -1,5 +1,7 @@
 //! Owns outcomes as events: one for each image, on the bus that the deployment names.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -11,6 +13,9 @@ use crate::{
 
 /// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
 const MAX_BYTES: usize = 800_000;
+
+/// Publishing may take so long: a bus that is slow is not waited for by a caller.
+const PUBLISH_TIME: Duration = Duration::from_secs(4);
 
 impl Service {
     /// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.

@@ -38,7 +38,7 @@ struct Run {
 
 fn run(aws: &LocalAws, scene: &Scene, crash: Crash) -> Run {
     let proxy = Proxy::start(aws.address);
-    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
     let lambda = function.lambda();
     match crash {
         Crash::Never => {}
@@ -151,6 +151,7 @@ crash! {
     a_share_of_encrypted_images_survives_crashes: "share, two encrypted images with three keys and a grant",
     a_share_with_an_organization_survives_crashes: "share, encrypted, with an organization",
     a_share_through_a_grant_survives_crashes: "share, encrypted, let in by a grant",
+    a_share_with_an_end_survives_crashes: "share, with an end, a copy and a grant",
     a_share_of_one_copy_survives_crashes: "share, one copy and its grant",
     a_revoke_of_one_copy_survives_crashes: "revoke, one copy and its grant",
     a_share_with_copies_and_grants_survives_crashes: "share, copies and grants",

@@ -23,7 +23,7 @@ use crate::support::{
 };
 
 /// So many functions run at the same time: most of their time they wait.
-const SIDE_BY_SIDE: u32 = 12;
+const SIDE_BY_SIDE: u32 = 15;
 
 /// A share whose key is checked and gets no grant; beside its calls of KMS nothing differs from the other share.
 const KEYS_VERIFIED: &str = "share, encrypted, let in by a grant";
@@ -343,6 +343,26 @@ fn what_was_not_begun_in_time_is_told_step_by_step() {
         let changed = (1..=11).filter(|n| launch_permissions(stage, &scenes::image(*n)) != ["111122223333"]).count();
         assert_eq!(changed, 0);
     });
+}
+
+#[test]
+fn a_bus_that_never_answers_does_not_keep_the_answer() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "outcomes")]);
+    let scene = stage.place(&scenes::scene("revoke, organization and unit"));
+    stage.seed(&scene);
+    proxy.rule(|call, aws| {
+        if call.name == "events:PutEvents" { Reply::Silence(Duration::from_secs(10)) } else { Reply::Answer(aws()) }
+    });
+    let begun = Instant::now();
+    let time = Duration::from_secs(5);
+    let outcome = function.invoke_bytes(&scene.request.to_string(), time).unwrap();
+    assert!(begun.elapsed() < time, "it outlived its deadline: {:?}", begun.elapsed());
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert!(outcome["warnings"].to_string().contains("could not be published"), "{outcome:#}");
+    assert!(proxy.calls().iter().any(|call| call.name == "events:PutEvents"));
 }
 
 #[test]

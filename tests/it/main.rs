@@ -6,6 +6,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::string_slice,
     clippy::arithmetic_side_effects,
     unreachable_pub,
     missing_docs,

@@ -40,12 +40,28 @@ impl Call {
             Some(target) => target.rsplit('.').next().unwrap().to_owned(),
             None => match request.body.split('&').find_map(|pair| pair.strip_prefix("Action=")) {
                 Some(action) => action.to_owned(),
-                None => format!("{} {}", request.method, request.path),
+                None => rest_operation(&request),
             },
         };
-        let body = request.body.replace("%3A", ":").replace("%2F", "/");
+        let body = format!("{} {}", request.path, request.body).replace("%3A", ":").replace("%2F", "/");
         Self { index, name: format!("{service}:{operation}"), body, request }
     }
+}
+
+/// What a service whose operations are methods on paths calls this one.
+///
+/// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Operations.html>
+fn rest_operation(request: &http::Request) -> String {
+    let is_one = request.path.starts_with("/schedules/");
+    let name = match (request.method.as_str(), is_one) {
+        ("POST", true) => "CreateSchedule",
+        ("PUT", true) => "UpdateSchedule",
+        ("DELETE", true) => "DeleteSchedule",
+        ("GET", true) => "GetSchedule",
+        ("GET", false) if request.path.starts_with("/schedules") => "ListSchedules",
+        (method, _) => return format!("{method} {}", request.path),
+    };
+    name.to_owned()
 }
 
 /// What the caller gets to see.

@@ -1,6 +1,6 @@
 //! Owns the scenes that the crash, fault and concurrency suites play: what is there, and what is asked of it.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Value, json};
 
@@ -33,6 +33,18 @@ rules:
     targets: [web, "222233334444"]
     keys: unchecked
 "#;
+
+/// What a function needs to end shares.
+pub const VARIABLES: [(&str, &str); 2] = [
+    ("AMI_SHARE_SCHEDULE_GROUP", "default"),
+    ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/wake-ami-share"),
+];
+
+/// When a share of the scenes ends: some time ahead, the same in one run of the tests.
+static END: LazyLock<String> = LazyLock::new(|| {
+    let end = time::OffsetDateTime::from(std::time::SystemTime::now()) + time::Duration::days(100);
+    end.replace_nanosecond(0).unwrap().format(&time::format_description::well_known::Rfc3339).unwrap()
+});
 
 const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
 const UNIT: &str = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
@@ -265,6 +277,14 @@ pub fn scenes() -> Vec<Scene> {
                 "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], STRANGER]), &both[..1])],
             }),
             json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
+        ),
+        of(
+            "share, with an end, a copy and a grant",
+            json!({
+                "keys": [key("key-1", &[])],
+                "images": [seeded(1, "granted", &[Some("key-1")], &[STRANGER])],
+            }),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both, "access": "copy", "expiresAt": *END}),
         ),
         of(
             "share, copies and grants",
