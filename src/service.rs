@@ -74,20 +74,20 @@ impl Service {
             Arrival::Available(available) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
                 let outcome = Box::pin(self.share_available(&available, context, deadline)).await;
-                self.answer_nobody(outcome, publishing_deadline(deadline)).await
+                self.answer_nobody(outcome, end).await
             }
             Arrival::Due(due) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
                 let outcome = Box::pin(self.end_share(&due, context, deadline)).await;
-                self.answer_nobody(outcome, publishing_deadline(deadline)).await
+                self.answer_nobody(outcome, end).await
             }
             Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
         }
     }
 
     /// Publishes and logs what was done without a request.
-    async fn answer_nobody(&self, mut outcome: Outcome, until: Instant) -> Result<serde_json::Value, InvocationError> {
-        self.publish(&mut outcome, until).await;
+    async fn answer_nobody(&self, mut outcome: Outcome, end: Instant) -> Result<serde_json::Value, InvocationError> {
+        self.publish(&mut outcome, end).await;
         log(&outcome, Door::EventBridge);
         inbound::reply(Door::EventBridge, &outcome)
     }
@@ -96,7 +96,6 @@ impl Service {
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
         let end = end(context);
         let Opened { door, request_id, requester, sent, asked } = opened;
-        let until = publishing_deadline(deadline(door, context.time_left));
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
         let mut outcome = match (asked, requester) {
             // On the heap: the states of everything below would nest deeper than the compiler follows.
@@ -106,7 +105,7 @@ impl Service {
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
-        self.publish(&mut outcome, until).await;
+        self.publish(&mut outcome, end).await;
         log(&outcome, door);
         outcome
     }
@@ -230,11 +229,6 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
 fn reading_deadline(deadline: Instant) -> Instant {
     let for_writing = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
     deadline.checked_sub(for_writing).unwrap_or(deadline)
-}
-
-/// Publishing may use most of the time kept back for answering, and all that the request has left over.
-fn publishing_deadline(deadline: Instant) -> Instant {
-    deadline.checked_add(ANSWER_TIME.mul_f64(0.7)).unwrap_or(deadline)
 }
 
 /// The account of `arn:aws:lambda:<region>:<account>:function:<name>`.

@@ -46,15 +46,16 @@ impl Aws {
     /// The names of an image's schedules.
     pub async fn end_names(&self, schedules: &Schedules, image_id: &ImageId) -> Result<Vec<ScheduleName>, CallError> {
         const CALL: &str = "scheduler:ListSchedules";
-        let prefix = ScheduleName::prefix(image_id);
-        let call = self.scheduler.list_schedules().group_name(&schedules.group).name_prefix(prefix).max_results(100);
+        let call =
+            self.scheduler.list_schedules().group_name(&schedules.group).name_prefix(ScheduleName::prefix(image_id));
+        let call = call.max_results(100);
         let mut names = Vec::new();
         let mut next = None;
         for _ in 0..MAX_PAGES {
             let page = self.ask(CALL, image_id.as_str(), || call.clone().set_next_token(next.clone()).send()).await?;
             // A schedule of another form was put there by somebody else and is none of ours.
             names.extend(page.schedules().iter().filter_map(|schedule| schedule.name()?.parse().ok()));
-            next = page.next_token().map(str::to_owned);
+            next = page.next_token;
             if next.is_none() {
                 return Ok(names);
             }
@@ -66,16 +67,24 @@ impl Aws {
     pub async fn end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<Option<End>, CallError> {
         const CALL: &str = "scheduler:GetSchedule";
         let call = self.scheduler.get_schedule().group_name(&schedules.group).name(name.as_str());
-        let is_missing = |error: &SdkError<GetScheduleError>| {
-            error.as_service_error().is_some_and(GetScheduleError::is_resource_not_found_exception)
-        };
-        let schedule = self.ask(CALL, name.as_str(), || unless(call.clone().send(), is_missing)).await?;
-        let Some(schedule) = schedule else { return Ok(None) };
+        let asked = self.ask(CALL, name.as_str(), || {
+            let call = call.clone();
+            async move {
+                match call.send().await {
+                    Ok(schedule) => Ok(Some(schedule)),
+                    Err(error) if is(&error, GetScheduleError::is_resource_not_found_exception) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+        });
+        let Some(schedule) = asked.await? else { return Ok(None) };
         let at = schedule.schedule_expression().and_then(parse_at);
         let input = schedule.target().and_then(|target| target.input());
         let input = input.and_then(|input| serde_json::from_str::<Input>(input).ok());
         match (at, input) {
-            (Some(at), Some(input)) if ScheduleName::new(&input.image_id, &input.target) == *name => {
+            (Some(at), Some(input))
+                if input.schedule == *name && ScheduleName::new(&input.image_id, &input.target) == *name =>
+            {
                 let Input { image_id, target, snapshot_ids, key_arns, .. } = input;
                 Ok(Some(End { name: name.clone(), at, image_id, target, snapshot_ids, key_arns }))
             }
@@ -91,11 +100,14 @@ impl Aws {
         end: &End,
         replaces: bool,
     ) -> Result<(), CallError> {
-        const CREATE: &str = "scheduler:CreateSchedule";
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
         let target = Target::builder().arn(function_arn).role_arn(&schedules.role_arn).input(input(end)).build();
         let (Ok(window), Ok(target)) = (window, target) else {
-            return Err(CallError::unexpected(CREATE, end.name.as_str(), "a required part is missing"));
+            return Err(CallError::unexpected(
+                "scheduler:CreateSchedule",
+                end.name.as_str(),
+                "a required part is missing",
+            ));
         };
         if !replaces {
             let call = self
@@ -108,11 +120,18 @@ impl Aws {
                 .flexible_time_window(window.clone())
                 .action_after_completion(ActionAfterCompletion::None)
                 .target(target.clone());
-            let is_there = |error: &SdkError<CreateScheduleError>| {
-                error.as_service_error().is_some_and(CreateScheduleError::is_conflict_exception)
-            };
-            // One that is there after all (the list lagged, or a try before this one got so far) is replaced.
-            if self.ask(CREATE, end.name.as_str(), || unless(call.clone().send(), is_there)).await?.is_some() {
+            let asked = self.ask("scheduler:CreateSchedule", end.name.as_str(), || {
+                let call = call.clone();
+                async move {
+                    match call.send().await {
+                        Ok(_) => Ok(true),
+                        // The list lagged, or a try before this one got so far: then it is replaced.
+                        Err(error) if is(&error, CreateScheduleError::is_conflict_exception) => Ok(false),
+                        Err(error) => Err(error),
+                    }
+                }
+            });
+            if asked.await? {
                 return Ok(());
             }
         }
@@ -132,23 +151,16 @@ impl Aws {
     /// Deletes a share's end; one that is gone already is as good as deleted.
     pub async fn delete_end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<(), CallError> {
         let call = self.scheduler.delete_schedule().group_name(&schedules.group).name(name.as_str());
-        let is_missing = |error: &SdkError<DeleteScheduleError>| {
-            error.as_service_error().is_some_and(DeleteScheduleError::is_resource_not_found_exception)
-        };
-        let send = || unless(call.clone().send(), is_missing);
-        self.ask("scheduler:DeleteSchedule", name.as_str(), send).await.map(|_| ())
-    }
-}
-
-/// The answer, or nothing where the error is one that is an answer too.
-async fn unless<T, E>(
-    call: impl Future<Output = Result<T, SdkError<E>>>,
-    is_answer: impl Fn(&SdkError<E>) -> bool,
-) -> Result<Option<T>, SdkError<E>> {
-    match call.await {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if is_answer(&error) => Ok(None),
-        Err(error) => Err(error),
+        let asked = self.ask("scheduler:DeleteSchedule", name.as_str(), || {
+            let call = call.clone();
+            async move {
+                match call.send().await {
+                    Err(error) if !is(&error, DeleteScheduleError::is_resource_not_found_exception) => Err(error),
+                    Ok(_) | Err(_) => Ok(()),
+                }
+            }
+        });
+        asked.await
     }
 }
 

@@ -19,8 +19,10 @@ const PUBLISH_TIME: Duration = Duration::from_secs(4);
 
 impl Service {
     /// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
-    pub(super) async fn publish(&self, outcome: &mut Outcome, until: Instant) {
+    /// It is given up in time for the answer: nobody learns more of a request that Lambda takes for timed out.
+    pub(super) async fn publish(&self, outcome: &mut Outcome, end: Instant) {
         let Some(bus) = &self.outcome_bus else { return };
+        let until = Instant::now().checked_add(PUBLISH_TIME).map_or(end, |until| until.min(end));
         if let Err(error) = self.aws.until(until).put_events(bus, &events(outcome)).await {
             tracing::error!(request.id = outcome.request_id, bus, "the outcome could not be published");
             outcome.warnings.push(format!("the outcome could not be published: {}", error.row.message));
