@@ -1,12 +1,13 @@
-//! Owns carrying out a plan: the steps of an image one after the other, several images at once, the deadline in view.
+//! Owns carrying out a plan: the phases of an image one after the other, the steps of a phase and several images at
+//! once, the deadline in view.
 //!
 //! Within a phase a failed step doesn't keep the others from being taken; the phases after it are skipped. So a share
 //! never ends with a launch permission whose grant failed, and a revoke takes away what it can in order.
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
-use tokio::time::Instant;
+use futures_util::{StreamExt, future, stream};
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, Schedules},
@@ -40,9 +41,11 @@ pub async fn carry_out<'a>(
 ) -> Vec<ImageResult<'a>> {
     let aws = &tools.aws.until(deadline);
     let tools = Tools { aws, ..tools };
+    // A step waits here for its turn and not at the client, so that it looks at the clock when it begins.
+    let turns = &Semaphore::new(CONCURRENCY);
     stream::iter(plans)
         .map(async |(decision, steps)| {
-            let steps = if dry_run { planned(steps) } else { run(tools, steps, deadline).await };
+            let steps = if dry_run { planned(steps) } else { run(tools, steps, turns, deadline).await };
             ImageResult { decision, steps }
         })
         .buffered(CONCURRENCY)
@@ -55,27 +58,27 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
     steps.into_iter().map(planned).collect()
 }
 
-async fn run(tools: Tools<'_>, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
+async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
-    let mut failed_in = None;
-    for step in steps {
-        if failed_in.is_some_and(|phase| phase != step.phase()) {
-            results.push(StepResult { step, state: StepState::Skipped, error: None, is_uncertain: false });
-            continue;
-        }
-        let result = take(tools, step, deadline).await;
-        if result.state != StepState::Done && !result.step.is_best_effort() {
-            failed_in = Some(result.step.phase());
-        }
-        results.push(result);
+    let mut has_failed = false;
+    for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
+        let steps = phase.iter().cloned();
+        let phase: Vec<_> = if has_failed {
+            steps.map(|step| skipped(step, None)).collect()
+        } else {
+            future::join_all(steps.map(|step| take(tools, step, turns, deadline))).await
+        };
+        has_failed |= phase.iter().any(|result| result.state != StepState::Done && !result.step.is_best_effort());
+        results.extend(phase);
     }
     results
 }
 
-async fn take(tools: Tools<'_>, step: Step, deadline: Instant) -> StepResult {
+async fn take(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> StepResult {
+    let _turn = turns.acquire().await;
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
         let error = out_of_time(&step);
-        return StepResult { step, state: StepState::Skipped, error: Some(error), is_uncertain: false };
+        return skipped(step, Some(error));
     }
     match write(tools, &step).await {
         Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
@@ -83,6 +86,10 @@ async fn take(tools: Tools<'_>, step: Step, deadline: Instant) -> StepResult {
             StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
         }
     }
+}
+
+fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
+    StepResult { step, state: StepState::Skipped, error, is_uncertain: false }
 }
 
 /// The one place where anything in AWS is changed.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, SnapshotId, Target},
-    key_access::Grant,
+    key_access::{Grant, Policy},
     outcome::ErrorRow,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub type Reading<T> = Result<T, ErrorRow>;
 
 /// What AWS said.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The images that exist, whoever owns them.
     pub images: BTreeMap<ImageId, Image>,
@@ -122,12 +122,12 @@ pub struct Snapshot {
 }
 
 /// One KMS key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Key {
     /// What kind of key it is and how it is.
     pub metadata: Reading<KeyMetadata>,
-    /// Its key policy, as text.
-    pub policy: Reading<String>,
+    /// Its key policy.
+    pub policy: Reading<Policy>,
     /// Its grants: to those for whom the policy alone did not settle the question, or where access is taken away, all.
     pub grants: Reading<Vec<Grant>>,
 }

@@ -1,6 +1,6 @@
 //! Owns what AWS must be asked before anything is decided, in as few waves as the data allows: images and their launch
 //! permissions, then the snapshots, then what hangs on them (keys and policies, create volume permissions, other
-//! images), then, where a key policy alone doesn't settle the question, the grants.
+//! images), then, where a key policy alone doesn't settle the question, the grants. When shares end is read beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ use crate::{
     decide::{self, Authority, Question},
     domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::{End, Facts, Image, ImageState, Key, Reading},
+    key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
 };
@@ -18,11 +19,26 @@ use crate::{
 /// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided; taking
 /// access away is never held up by what can't be read, so there the gap itself becomes a fact.
 pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Question<'_>) -> Reading<Facts> {
+    let ids = question.request.image_ids.clone();
+    let ends = each(ids, async |id| read_ends(aws, schedules, question, id).await);
+    let (facts, ends) = future::join(read_images(aws, question), ends).await;
+    let mut facts = facts?;
+    for (id, ends) in ends {
+        let Some(image) = facts.images.get_mut(&id) else { continue };
+        if image.owner == question.account && question.request.expires_at.is_some() {
+            ends.clone()?;
+        }
+        image.ends = ends;
+    }
+    Ok(facts)
+}
+
+/// Reads the images and what hangs on them.
+async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
     let action = question.request.action;
     let ids = &question.request.image_ids;
-    let (described, mut ends, mut permissions, blocks_public_images) = future::join4(
+    let (described, mut permissions, blocks_public_images) = future::join3(
         aws.describe_images(ids),
-        each(ids.clone(), async |id| read_ends(aws, schedules, question, id).await),
         each(ids.clone(), async |id| aws.launch_permissions(id).await),
         async { if action == Action::Check { aws.blocks_public_images().await.ok() } else { None } },
     )
@@ -49,11 +65,7 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
         if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
             backing.insert(id.clone(), snapshot_ids);
         }
-        let ends = ends.remove(&id).unwrap_or_else(|| Ok(BTreeMap::new()));
-        if is_own && question.request.expires_at.is_some() {
-            ends.clone()?;
-        }
-        facts.images.insert(id, Image { launch_permissions, ends, ..image });
+        facts.images.insert(id, Image { launch_permissions, ..image });
     }
     let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
     if !wanted.is_empty() {
@@ -206,12 +218,19 @@ async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<K
     };
     let (metadata, policy) = future::join(aws.describe_key(arn), policy).await;
     let policy = policy.map_or_else(|| Ok(Err(not_ours(arn))), tolerate)?;
+    // Read once here, judged by for every target.
+    let policy = policy.and_then(|text| Policy::parse(&text).map_err(|error| not_understood(arn, &error)));
     Ok(Key { metadata: tolerate(metadata)?, policy, grants: Ok(Vec::new()) })
 }
 
 fn not_ours(arn: &KeyArn) -> ErrorRow {
     let message = format!("{arn} belongs to account {}, which alone may read its policy", arn.account());
     ErrorRow { code: ErrorCode::Denied, call: None, resource: Some(arn.to_string()), message, retryable: false }
+}
+
+fn not_understood(arn: &KeyArn, error: &PolicyError) -> ErrorRow {
+    let (call, resource) = (Some("kms:GetKeyPolicy"), Some(arn.to_string()));
+    ErrorRow { code: ErrorCode::Unexpected, call, resource, message: error.to_string(), retryable: false }
 }
 
 /// Reads the grants that may let somebody in whom a key policy doesn't.

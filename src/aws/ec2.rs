@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
+use futures_util::future;
 
 use super::{Aws, CallError};
 use crate::{
@@ -59,12 +60,11 @@ impl Aws {
         &self,
         snapshots: &[SnapshotId],
     ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
-        let mut images = BTreeMap::new();
-        for snapshots in snapshots.chunks(MAX_FILTER_VALUES) {
+        let parts = snapshots.chunks(MAX_FILTER_VALUES).map(|snapshots| {
             let by_snapshot = filter("block-device-mapping.snapshot-id", snapshots.iter().map(SnapshotId::to_string));
-            images.extend(self.all_images(self.ec2.describe_images().owners("self").filters(by_snapshot)).await?);
-        }
-        Ok(images)
+            self.all_images(self.ec2.describe_images().owners("self").filters(by_snapshot))
+        });
+        Ok(future::try_join_all(parts).await?.into_iter().flatten().collect())
     }
 
     /// Reads who may launch an image.
@@ -78,32 +78,38 @@ impl Aws {
 
     /// Describes the snapshots that exist among `ids`.
     pub async fn describe_snapshots(&self, ids: &[SnapshotId]) -> Result<BTreeMap<SnapshotId, Snapshot>, CallError> {
+        let parts = ids.chunks(MAX_FILTER_VALUES).map(|ids| self.describe_filtered_snapshots(ids));
+        Ok(future::try_join_all(parts).await?.into_iter().flatten().collect())
+    }
+
+    /// Describes as many snapshots as go into one filter.
+    async fn describe_filtered_snapshots(
+        &self,
+        ids: &[SnapshotId],
+    ) -> Result<BTreeMap<SnapshotId, Snapshot>, CallError> {
         const CALL: &str = "ec2:DescribeSnapshots";
+        let wanted = filter("snapshot-id", ids.iter().map(SnapshotId::to_string));
+        let call = self.ec2.describe_snapshots().filters(wanted).max_results(1000);
         let mut snapshots = BTreeMap::new();
-        for ids in ids.chunks(MAX_FILTER_VALUES) {
-            let wanted = filter("snapshot-id", ids.iter().map(SnapshotId::to_string));
-            let call = self.ec2.describe_snapshots().filters(wanted).max_results(1000);
-            let mut next = None;
-            loop {
-                let page = self.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
-                for snapshot in page.snapshots() {
-                    let id: SnapshotId = parse(CALL, "snapshot id", snapshot.snapshot_id())?;
-                    let snapshot = Snapshot {
-                        id: id.clone(),
-                        owner: parse(CALL, "snapshot's owner", snapshot.owner_id())?,
-                        key: snapshot_key(CALL, &id, snapshot)?,
-                        create_volume_permissions: Ok(Vec::new()),
-                        needed_by: Ok(BTreeMap::new()),
-                    };
-                    snapshots.insert(id, snapshot);
-                }
-                next = page.next_token.filter(|token| !token.is_empty());
-                if next.is_none() {
-                    break;
-                }
+        let mut next = None;
+        loop {
+            let page = self.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
+            for snapshot in page.snapshots() {
+                let id: SnapshotId = parse(CALL, "snapshot id", snapshot.snapshot_id())?;
+                let snapshot = Snapshot {
+                    id: id.clone(),
+                    owner: parse(CALL, "snapshot's owner", snapshot.owner_id())?,
+                    key: snapshot_key(CALL, &id, snapshot)?,
+                    create_volume_permissions: Ok(Vec::new()),
+                    needed_by: Ok(BTreeMap::new()),
+                };
+                snapshots.insert(id, snapshot);
+            }
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(snapshots);
             }
         }
-        Ok(snapshots)
     }
 
     /// Reads which accounts may create volumes from a snapshot.

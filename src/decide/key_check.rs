@@ -6,7 +6,7 @@ use crate::{
     allowlist::{Keys, Rule},
     domain::{KeyArn, ServiceLinkedRole, Target},
     facts::{Facts, Image, Key},
-    key_access::{self, Grant, KeyAccess, KeyUse, Policy, Verdict},
+    key_access::{self, Grant, KeyAccess, KeyUse, Verdict},
     outcome::{Code, KeyRow, Refusal, RoleRow},
     plan::GranteeKind,
     request::{Access, Action, AskedTarget},
@@ -217,17 +217,13 @@ fn judge(
         ));
     }
     let policy = match &key.policy {
-        Ok(text) => Policy::parse(text),
-        Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message)),
-    };
-    let policy = match policy {
         Ok(policy) => policy,
-        Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be understood: {error}")),
+        Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message)),
     };
     let organization = question.allowlist.organization_facts(target);
     key_access::judge(&key_access::Question {
         key: arn,
-        policy: &policy,
+        policy,
         grants,
         target,
         organization: &organization,
