@@ -14,6 +14,9 @@ LINT_REQUIREMENTS := tests/local/requirements-lint.txt
 API_REQUIREMENTS := tests/api/requirements.txt
 FUZZ_READY := $(VENV)/fuzz-ready
 FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
+BENCH_READY := $(VENV)/bench-ready
+BENCH_REQUIREMENTS := benches/peer/requirements.txt
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 # How the Rust tests start the local AWS: `$$AMI_SHARE_LOCAL_PYTHON -m local_aws`.
 export AMI_SHARE_LOCAL_PYTHON := $(VENV)/bin/python
@@ -23,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 say = @printf '\n== %s\n' "$(1)"
 BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 
-.PHONY: help demo test lint lint-template test-api api-fuzz local-aws clean rust
+.PHONY: help demo test lint lint-template test-api api-fuzz bench bench-function bench-core release local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -58,6 +61,25 @@ test-api: $(API_READY) ## openapi.yaml against template, router, schemas and eve
 api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
 	@"$(VENV)/bin/python" tests/api/fuzz.py
 
+bench: bench-function bench-core ## the tables of docs/performance.md; AMI_SHARE_BOOTSTRAP=path measures that binary
+
+ifdef AMI_SHARE_BOOTSTRAP
+bench-function: $(BENCH_READY)
+else
+bench-function: export AMI_SHARE_BOOTSTRAP := $(TARGET)/release/bootstrap
+bench-function: release $(BENCH_READY)
+endif
+	$(call say,Waves and starts and the peer (3 minutes))
+	"$(VENV)/bin/python" benches
+
+bench-core: rust
+	$(call say,The core without AWS (the first build takes about 2 minutes))
+	cargo bench --locked --no-default-features --bench core --bench key_access
+
+release: rust
+	$(call say,The release binary (the first build takes about 20 minutes and up to 9 GB of memory))
+	cargo build --release --locked
+
 local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
 	@"$(VENV)/bin/python" demo/playground.py
 
@@ -89,6 +111,11 @@ $(API_READY): $(API_REQUIREMENTS) | $(READY)
 
 $(FUZZ_READY): $(FUZZ_REQUIREMENTS) | $(READY)
 	$(call say,What the fuzzer of the API needs)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(BENCH_READY): $(BENCH_REQUIREMENTS) | $(READY)
+	$(call say,What the peer of the benches needs)
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

@@ -74,7 +74,6 @@ class Aws:
     def __init__(self, share=Share(), delay=0.0, tls=None):
         self.share, self.delay, self.calls, self.connections = share, delay, [], 0
         self.policy_text = share.policy()
-        self.loop = asyncio.new_event_loop()
         started = threading.Event()
 
         async def serve():
@@ -82,21 +81,22 @@ class Aws:
             if tls:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(*tls)
+            self.stop = asyncio.Event()
             server = await asyncio.start_server(self.connection, "127.0.0.1", 0, ssl=context, limit=1 << 20)
             self.port = server.sockets[0].getsockname()[1]
+            self.loop = asyncio.get_running_loop()
             started.set()
+            await self.stop.wait()
+            server.close()
 
-        def run():
-            asyncio.set_event_loop(self.loop)
-            self.loop.run_until_complete(serve())
-            self.loop.run_forever()
-
-        threading.Thread(target=run, daemon=True).start()
+        self.thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+        self.thread.start()
         started.wait()
         self.endpoint = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.loop.call_soon_threadsafe(self.stop.set)
+        self.thread.join()
 
     def forget(self):
         self.calls, self.connections = [], 0

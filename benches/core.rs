@@ -51,7 +51,11 @@ fn main() -> Result<(), Failure> {
         let (microseconds, allocations, bytes) = measure(|| {
             let _ = black_box(world.answer());
         });
-        writeln!(out, "| {name} | parse, decide, plan, answer | {microseconds:.0} | {allocations} | {} |", bytes / 1024)?;
+        writeln!(
+            out,
+            "| {name} | parse, decide, plan, answer | {microseconds:.0} | {allocations} | {} |",
+            bytes / 1024
+        )?;
     }
     Ok(())
 }
@@ -79,7 +83,8 @@ impl World {
         let policy_text = policy.to_string();
         let mut facts = Facts::default();
         for number in 0..KEYS {
-            let metadata = KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
+            let metadata =
+                KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
             let key = Key { metadata: Ok(metadata), policy: Ok(Policy::parse(&policy_text)?), grants: Ok(Vec::new()) };
             facts.keys.insert(key_arn(number)?, key);
         }
@@ -120,7 +125,8 @@ impl World {
             }
             results.push(ImageResult { decision, steps: Vec::new() });
         }
-        let mut outcome = Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", ResultKind::Refused) };
+        let mut outcome =
+            Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", ResultKind::Refused) };
         report::report(&mut outcome, &question, &self.facts, results, "eu-west-1");
         Ok(serde_json::to_string(&outcome)?)
     }

@@ -19,7 +19,7 @@ EVENT_SECONDS = 60
 class Function:
     """A started function. `first_poll` is the time from the start of the process to its first question for an event."""
 
-    def __init__(self, command, folder, endpoint, allowlist, variables=None, cgroup=None):
+    def __init__(self, command, folder, endpoint, allowlist, variables=None):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(EVENT_SECONDS)
         folder = Path(folder)
@@ -29,16 +29,14 @@ class Function:
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.listener.getsockname()[1]}",
             "AWS_LAMBDA_FUNCTION_NAME": "ami-share", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/ami-share",
-            "AWS_LAMBDA_LOG_STREAM_NAME": "bench", "LAMBDA_TASK_ROOT": str(folder), "AWS_REGION": REGION,
+            "AWS_LAMBDA_LOG_STREAM_NAME": "bench", "LAMBDA_TASK_ROOT": str(folder), "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "bench", "AWS_ENDPOINT_URL": endpoint,
             "AMI_SHARE_ALLOWLIST": f"file:{folder / 'allowlist.yaml'}", **(variables or {}),
         }
         log = (os.POSIX_SPAWN_OPEN, 1, str(folder / "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        if cgroup:
-            command = ["/bin/sh", "-c", f'echo $$ > {cgroup}/cgroup.procs; exec "$@"', "sh", *command]
         self.started = time.monotonic()
         self.pid = os.posix_spawn(command[0], command, environment, file_actions=[log])
-        self.connection = None
+        self.accepted = self.connection = None
         self.wait_for_poll()
         self.first_poll = time.monotonic() - self.started
         self.first_poll_cpu = self.cpu()
@@ -47,12 +45,12 @@ class Function:
         """One request of the function: its first line and its body. Each connection but the last is done with."""
         while True:
             if self.connection is None:
-                accepted, _ = self.listener.accept()
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.connection = accepted.makefile("rwb")
+                self.accepted, _ = self.listener.accept()
+                self.accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.connection = self.accepted.makefile("rwb")
             line = self.connection.readline().decode()
             if not line:
-                self.connection = None
+                self.hang_up()
                 continue
             length, chunked = 0, False
             while (header := self.connection.readline().decode().strip().lower()) != "":
@@ -60,6 +58,11 @@ class Function:
                 length = int(value) if name == "content-length" else length
                 chunked = chunked or (name == "transfer-encoding" and "chunked" in value)
             return line, self.chunks() if chunked else self.connection.read(length)
+
+    def hang_up(self):
+        self.connection.close()
+        self.accepted.close()
+        self.connection = None
 
     def chunks(self):
         body = b""
@@ -110,4 +113,5 @@ class Function:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        self.hang_up()
         self.listener.close()

@@ -2,6 +2,7 @@
 
 mod appconfig;
 mod ask;
+mod connector;
 mod ec2;
 mod error;
 mod eventbridge;
@@ -10,9 +11,9 @@ mod scheduler;
 mod ssm;
 mod whole;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, retry::RetryConfig};
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use appconfig::Polled;
@@ -47,10 +48,9 @@ impl Aws {
     ///
     /// No call is made. Fails where no Region is set.
     pub async fn connect() -> Result<Self, &'static str> {
-        // How long a call may take and whether it is worth another try hangs on the invocation: `ask` sees to both.
-        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).build();
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(timeouts)
+            .http_client(connector::OneConnector::new())
+            // Whether a call is worth another try hangs on the invocation: `ask` sees to that, and to how long one takes.
             .retry_config(RetryConfig::disabled())
             .load()
             .await;

@@ -1,6 +1,8 @@
 //! Owns the check of the keys behind an image: a row per key and target, the grants a share needs, and the refusals
 //! that follow.
 
+use std::collections::BTreeSet;
+
 use super::{ImageDecision, NeededGrant, Question, covering_rule, refusals};
 use crate::{
     allowlist::{Keys, Rule},
@@ -146,30 +148,29 @@ fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
 
 /// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
 pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyArn, String)> {
-    let mut wanted = Vec::new();
+    let mut pairs = BTreeSet::new();
     for image in facts.images.values().filter(|image| image.owner == question.account) {
         let targets = question.request.targets.iter().map(|asked| &asked.target);
         let covered = targets.filter(|target| covering_rule(question, image, target).is_ok());
         for account in covered.filter_map(Target::account) {
-            for arn in image.keys().into_iter().filter(|arn| arn.account() == question.account) {
-                let key = facts.keys.get(arn);
-                let is_usable =
-                    key.and_then(|key| key.metadata.as_ref().ok()).is_some_and(|metadata| !metadata.is_aws_managed);
-                if !is_usable {
-                    continue;
-                }
-                let by_policy = judge(question, arn, key, &[], &Target::Account(account), &KeyUse::Launch).verdict;
-                if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
-                    wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
-                }
-                wanted.extend(
-                    roles(question).into_iter().map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))),
-                );
-            }
+            let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+            pairs.extend(own.map(|arn| (arn, account)));
         }
     }
-    wanted.sort();
-    wanted.dedup();
+    let mut wanted = Vec::new();
+    for (arn, account) in pairs {
+        let key = facts.keys.get(arn);
+        let is_usable = key.and_then(|key| key.metadata.as_ref().ok()).is_some_and(|metadata| !metadata.is_aws_managed);
+        if !is_usable {
+            continue;
+        }
+        let by_policy = judge(question, arn, key, &[], &Target::Account(account), &KeyUse::Launch).verdict;
+        if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
+            wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
+        }
+        let roles = roles(question).into_iter();
+        wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
+    }
     wanted
 }
 
@@ -221,14 +222,7 @@ fn judge(
         Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message)),
     };
     let organization = question.allowlist.organization_facts(target);
-    key_access::judge(&key_access::Question {
-        key: arn,
-        policy,
-        grants,
-        target,
-        organization: &organization,
-        key_use,
-    })
+    key_access::judge(&key_access::Question { key: arn, policy, grants, target, organization: &organization, key_use })
 }
 
 fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow) -> Refusal {

@@ -1,0 +1,42 @@
+//! Owns the one way to AWS that all clients share: its connections, and the certificates they are checked by.
+//!
+//! Left to itself every client of the SDK reads the certificates when it is built and once more at its first call: six
+//! clients make twelve of that. Figures: `docs/performance.md`.
+
+use std::time::Duration;
+
+use aws_smithy_http_client::{
+    ConnectorBuilder,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnectorSettings, SharedHttpConnector},
+    runtime_components::RuntimeComponents,
+};
+
+/// A connection that is not there after this is given up.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
+
+/// The SDK's own connector, built once and while Lambda lends a starting function a whole processor.
+#[derive(Debug)]
+pub(super) struct OneConnector(SharedHttpConnector);
+
+impl OneConnector {
+    pub(super) fn new() -> Self {
+        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        builder.set_connector_settings(Some(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build()));
+        builder.set_proxy_config(Some(ProxyConfig::from_env()));
+        Self(SharedHttpConnector::new(builder.build()))
+    }
+}
+
+impl HttpClient for OneConnector {
+    fn http_connector(
+        &self,
+        _settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.clone()
+    }
+}
