@@ -26,6 +26,7 @@ use crate::{
 pub use age::Sent;
 pub use automation::{Available, Due};
 pub use event::Event;
+pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 
 /// What the Lambda runtime says of the invocation.
 #[derive(Debug, Clone, Copy)]

@@ -26,6 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         max_event_age: config.max_event_age,
         schedules: config.schedules.map(|(group, role_arn)| Schedules { group, role_arn }),
         outcome_bus: config.outcome_bus,
+        request_bus: config.request_bus,
     };
     let service = &service;
 

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, future, stream};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
     decide::{self, Authority, Question},
-    domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
+    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::{End, Facts, Image, ImageState, Key, Reading},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
@@ -35,7 +35,7 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
         // A share's end outlives its image: what the schedule remembers of it can still be taken away.
         described.entry(end.image_id.clone()).or_insert_with(|| DescribedImage::gone(end, question.account));
         permissions.entry(end.image_id.clone()).and_modify(|read| {
-            if matches!(read, Err(error) if error.row.code == ErrorCode::NotFound) {
+            if is_not_found(read) {
                 *read = Ok(Vec::new());
             }
         });
@@ -43,7 +43,7 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
     for (id, DescribedImage { image, snapshot_ids }) in described {
         let is_own = image.owner == question.account;
         let launch_permissions = permissions.remove(&id).unwrap_or_else(|| Ok(Vec::new())).map_err(row);
-        if is_own && !action.takes_away() {
+        if is_own && !action.takes_away() && !action.surveys() {
             launch_permissions.clone()?;
         }
         if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
@@ -55,9 +55,24 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
         }
         facts.images.insert(id, Image { launch_permissions, ends, ..image });
     }
+    if action.surveys() {
+        // Ends that have outlived their images; those are gone where EC2 says so to both questions.
+        for (id, read) in permissions {
+            let ends = ends.remove(&id).unwrap_or_else(|| Ok(BTreeMap::new()));
+            if is_not_found(&read) {
+                let keys: BTreeSet<_> =
+                    ends.iter().flatten().flat_map(|(_, end)| end.key_arns.iter().cloned()).collect();
+                facts.images.insert(id, Image { ends, ..Image::gone(question.account, keys.into_iter().collect()) });
+            }
+        }
+    }
+    let has_remembered_keys = facts.images.values().any(|image| !image.remembered_keys.is_empty());
     let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
-    if !wanted.is_empty() {
+    if !wanted.is_empty() || has_remembered_keys {
         read_snapshots(aws, question, &mut facts, &backing, wanted.into_iter().collect()).await?;
+    }
+    if action.surveys() {
+        read_gone(aws, question, &mut facts).await?;
     }
     Ok(facts)
 }
@@ -70,7 +85,7 @@ async fn read_ends(
     image_id: &ImageId,
 ) -> Reading<BTreeMap<ScheduleName, End>> {
     let Some(schedules) = schedules else { return Ok(BTreeMap::new()) };
-    let mut names = aws.end_names(schedules, image_id).await.map_err(row)?;
+    let mut names = aws.end_names(schedules, Some(image_id)).await.map_err(row)?;
     // Of a group in a URL only the id is known yet, and so not the name of its schedule.
     if question.request.action.takes_targets() && question.request.group.is_none() {
         let asked: Vec<_> =
@@ -90,8 +105,8 @@ async fn read_snapshots(
     wanted: Vec<SnapshotId>,
 ) -> Reading<()> {
     let action = question.request.action;
-    let others =
-        async { if action.takes_away() { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
+    let needs_others = action.takes_away() || action.surveys();
+    let others = async { if needs_others { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
     let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
     let mut snapshots = match (snapshots.map_err(row), action.takes_away()) {
         (Ok(snapshots), _) => snapshots,
@@ -179,7 +194,7 @@ async fn read_needs(
 /// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
 async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<BTreeMap<KeyArn, Key>> {
     let action = question.request.action;
-    if action.is_about_sharing() {
+    if action.is_about_sharing() || action.surveys() {
         let read = each(arns, async |arn| read_key(aws, question, arn).await).await;
         return read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
     }
@@ -204,9 +219,12 @@ async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<K
         // "Cross-account use: No": https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
         if is_own { Some(aws.key_policy(arn).await) } else { None }
     };
-    let (metadata, policy) = future::join(aws.describe_key(arn), policy).await;
+    let grants = async {
+        if is_own && question.request.action.surveys() { aws.grants(arn, None).await } else { Ok(Vec::new()) }
+    };
+    let (metadata, policy, grants) = future::join3(aws.describe_key(arn), policy, grants).await;
     let policy = policy.map_or_else(|| Ok(Err(not_ours(arn))), tolerate)?;
-    Ok(Key { metadata: tolerate(metadata)?, policy, grants: Ok(Vec::new()) })
+    Ok(Key { metadata: tolerate(metadata)?, policy, grants: tolerate(grants)? })
 }
 
 fn not_ours(arn: &KeyArn) -> ErrorRow {
@@ -227,6 +245,38 @@ async fn read_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> R
         }
     }
     Ok(())
+}
+
+/// Finds the images that grants of ours on these keys name and that are gone.
+///
+/// An audit tells of a key's grants once. A repair needs EC2 to say of each that there is no such image, and looks at
+/// some at a time: what it has revoked is not found again.
+async fn read_gone(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
+    const CONFIRMED_AT_ONCE: usize = 20;
+    let is_audit = question.request.action == Action::Audit;
+    let is_told = |arn: &KeyArn| is_audit && question.request.next_token.as_ref().is_some_and(|token| token.knows(arn));
+    let mut named: BTreeMap<ImageId, Vec<KeyArn>> = BTreeMap::new();
+    for (arn, key) in facts.keys.iter().filter(|(arn, _)| !is_told(arn)) {
+        let ours = key.grants.iter().flatten().filter(|grant| grant.is_issued_by(question.account));
+        let images: BTreeSet<_> = ours.filter_map(|grant| GrantName::image_of(grant.name.as_deref()?)).collect();
+        for id in images.into_iter().filter(|id| !facts.images.contains_key(id)) {
+            named.entry(id).or_default().push(arn.clone());
+        }
+    }
+    let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
+    named.retain(|id, _| !known.contains_key(id));
+    if !is_audit {
+        let asked = named.keys().take(CONFIRMED_AT_ONCE).cloned().collect();
+        let confirmed = each(asked, async |id| is_not_found(&aws.launch_permissions(id).await)).await;
+        named.retain(|id, _| confirmed.get(id) == Some(&true));
+    }
+    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::gone(question.account, keys))));
+    Ok(())
+}
+
+/// Whether AWS says that there is no such thing.
+fn is_not_found<T>(read: &Result<T, CallError>) -> bool {
+    read.as_ref().is_err_and(|error| error.row.code == ErrorCode::NotFound)
 }
 
 /// What may be decided without (the answer is then `unknown`) and what must be asked again later.

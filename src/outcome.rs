@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: what is answered, serialised once for every door.
 
 mod code;
+mod finding;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +11,10 @@ use time::OffsetDateTime;
 use crate::{
     domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
     key_access::{KeyAccess, Verdict},
-    request::Action,
+    request::{Action, NextToken},
 };
 pub use code::Code;
+pub use finding::{Finding, FindingCode};
 
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +41,12 @@ pub struct Outcome {
     pub retryable: bool,
     /// One row per image.
     pub images: Vec<ImageRow>,
+    /// What an audit or repair came upon; absent for other actions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<Finding>>,
+    /// Where an audit or repair goes on that has not looked at every image yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<NextToken>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.
@@ -353,6 +361,8 @@ impl Outcome {
             result,
             retryable: false,
             images: Vec::new(),
+            findings: None,
+            next_token: None,
             refusals: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -376,6 +386,9 @@ impl Outcome {
         };
         self.retryable = self.retryable || part.retryable;
         self.images.extend(part.images);
+        if let Some(found) = part.findings {
+            self.findings.get_or_insert_default().extend(found);
+        }
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);
         self.warnings.extend(part.warnings);

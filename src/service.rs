@@ -3,6 +3,7 @@
 mod automation;
 mod batch;
 mod publish;
+mod survey;
 
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Service {
     pub schedules: Option<Schedules>,
     /// The bus on which outcomes are published, if any.
     pub outcome_bus: Option<String>,
+    /// The bus on which the function gets requests, if it may put the rest of an audit there.
+    pub request_bus: Option<String>,
 }
 
 /// What the Lambda runtime and the clock say of one invocation.
@@ -78,7 +81,7 @@ impl Service {
             }
             Arrival::Due(due) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
-                let outcome = Box::pin(self.end_share(&due, context, deadline)).await;
+                let outcome = Box::pin(self.end_share(&due, false, context, deadline)).await;
                 self.answer_nobody(outcome, end).await
             }
             Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
@@ -124,7 +127,7 @@ impl Service {
             reason: request.reason.clone(),
             ..outcome
         };
-        let deadline = deadline(door, context.time_left);
+        let (deadline, end) = (deadline(door, context.time_left), end(context));
         let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
         let Usable { allowlist, warning } = match usable {
             Ok(usable) => usable,
@@ -144,7 +147,14 @@ impl Service {
         if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
             return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
         }
-        self.pursue(question, context, deadline, outcome).await
+        if !request.action.surveys() {
+            return self.pursue(question, context, deadline, outcome).await;
+        }
+        let mut outcome = self.survey(question, context, deadline, outcome).await;
+        if let (true, Some(place)) = (survey::goes_on_by_itself(door, &outcome), outcome.next_token.clone()) {
+            self.go_on(&place, account, &mut outcome, end).await;
+        }
+        outcome
     }
 
     /// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report.
@@ -155,8 +165,9 @@ impl Service {
         deadline: Instant,
         mut outcome: Outcome,
     ) -> Outcome {
-        let aws = self.aws.until(reading_deadline(deadline));
-        let facts = match observe(&aws, self.schedules.as_ref(), &question).await {
+        let aws = if question.request.action.surveys() { self.aws.at_leisure() } else { self.aws.clone() };
+        let reading = aws.until(if question.request.action.writes() { reading_deadline(deadline) } else { deadline });
+        let facts = match observe(&reading, self.schedules.as_ref(), &question).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
@@ -190,7 +201,7 @@ impl Service {
                 step.resource()
             );
         }
-        let tools = Tools { aws: &self.aws, schedules: self.schedules.as_ref(), function_arn: context.function_arn };
+        let tools = Tools { aws: &aws, schedules: self.schedules.as_ref(), function_arn: context.function_arn };
         let results = carry_out(tools, plans, request.dry_run, deadline).await;
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome
@@ -225,7 +236,7 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
     Instant::now().checked_add(budget.min(Duration::from_secs(900))).unwrap_or_else(Instant::now)
 }
 
-/// Reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
+/// Where something is written, reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
 fn reading_deadline(deadline: Instant) -> Instant {
     let for_writing = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
     deadline.checked_sub(for_writing).unwrap_or(deadline)
@@ -252,8 +263,19 @@ fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
     Outcome { result: ResultKind::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
 }
 
-/// One line per request: who asked what, why, and what became of it.
+/// One line per request: who asked what, why, and what became of it; and one per finding.
 fn log(outcome: &Outcome, door: Door) {
+    for finding in outcome.findings.iter().flatten() {
+        tracing::warn!(
+            request.id = outcome.request_id,
+            finding.code = finding.code.as_str(),
+            finding.image = finding.image_id.as_str(),
+            finding.target = finding.target.as_ref().map(ToString::to_string).unwrap_or_default(),
+            finding.remedy,
+            "{}",
+            finding.message
+        );
+    }
     let codes: Vec<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
     let errors: Vec<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
     let images: Vec<_> = outcome.images.iter().map(|image| image.image_id.as_str()).collect();

@@ -1,6 +1,9 @@
 //! Owns the EC2 calls: images, their launch permissions, their snapshots.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
@@ -27,18 +30,7 @@ pub struct DescribedImage {
 impl DescribedImage {
     /// What a share's end remembers of an image that is gone.
     pub fn gone(end: &End, owner: AccountId) -> Self {
-        let image = Image {
-            owner,
-            state: ImageState::Gone,
-            name: None,
-            tags: BTreeMap::new(),
-            deprecation_time: None,
-            has_product_codes: false,
-            launch_permissions: Ok(Vec::new()),
-            ends: Ok(BTreeMap::new()),
-            remembered_keys: end.key_arns.clone(),
-            snapshots: Ok(Vec::new()),
-        };
+        let image = Image::gone(owner, end.key_arns.clone());
         Self { image, snapshot_ids: end.snapshot_ids.clone() }
     }
 }
@@ -48,10 +40,19 @@ impl Aws {
     ///
     /// Asked by filter and not by id, so that one unknown id doesn't fail the others.
     pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
-        let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
-        let mut images = self.all_images(self.ec2.describe_images().filters(by_id)).await?;
+        let mut images = BTreeMap::new();
+        for ids in ids.chunks(MAX_FILTER_VALUES) {
+            let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
+            images.extend(self.all_images(self.ec2.describe_images().filters(by_id)).await?);
+        }
         images.retain(|id, _| ids.contains(id));
         Ok(images)
+    }
+
+    /// The ids of this account's images, disabled ones included.
+    pub async fn own_images(&self) -> Result<BTreeSet<ImageId>, CallError> {
+        let call = self.ec2.describe_images().owners("self").max_results(1000);
+        Ok(self.all_images(call).await?.into_keys().collect())
     }
 
     /// Describes this account's images that are backed by any of these snapshots, disabled ones included.
@@ -194,7 +195,8 @@ impl Aws {
         call: DescribeImagesFluentBuilder,
     ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
         const CALL: &str = "ec2:DescribeImages";
-        let call = call.include_disabled(true).max_results(100);
+        let page_size = call.get_max_results().unwrap_or(100);
+        let call = call.include_disabled(true).max_results(page_size);
         let mut images = BTreeMap::new();
         let mut next = None;
         loop {

@@ -28,6 +28,8 @@ mod access;
 #[cfg(feature = "aws")]
 mod allowlists;
 #[cfg(feature = "aws")]
+mod audit;
+#[cfg(feature = "aws")]
 mod automation;
 #[cfg(feature = "aws")]
 mod concurrency;
