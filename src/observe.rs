@@ -35,7 +35,7 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
         // A share's end outlives its image: what the schedule remembers of it can still be taken away.
         described.entry(end.image_id.clone()).or_insert_with(|| DescribedImage::gone(end, question.account));
         permissions.entry(end.image_id.clone()).and_modify(|read| {
-            if is_not_found(read) {
+            if matches!(read, Err(error) if error.row.code == ErrorCode::NotFound) {
                 *read = Ok(Vec::new());
             }
         });
@@ -56,14 +56,12 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
         facts.images.insert(id, Image { launch_permissions, ends, ..image });
     }
     if action.surveys() {
-        // Ends that have outlived their images; those are gone where EC2 says so to both questions.
-        for (id, read) in permissions {
+        // Ends that have outlived their images.
+        let asked = ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
+        for id in gone(aws, asked).await {
             let ends = ends.remove(&id).unwrap_or_else(|| Ok(BTreeMap::new()));
-            if is_not_found(&read) {
-                let keys: BTreeSet<_> =
-                    ends.iter().flatten().flat_map(|(_, end)| end.key_arns.iter().cloned()).collect();
-                facts.images.insert(id, Image { ends, ..Image::gone(question.account, keys.into_iter().collect()) });
-            }
+            let keys: BTreeSet<_> = ends.iter().flatten().flat_map(|(_, end)| end.key_arns.iter().cloned()).collect();
+            facts.images.insert(id, Image { ends, ..Image::gone(question.account, keys.into_iter().collect()) });
         }
     }
     let has_remembered_keys = facts.images.values().any(|image| !image.remembered_keys.is_empty());
@@ -266,17 +264,18 @@ async fn read_gone(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Rea
     let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
     named.retain(|id, _| !known.contains_key(id));
     if !is_audit {
-        let asked = named.keys().take(CONFIRMED_AT_ONCE).cloned().collect();
-        let confirmed = each(asked, async |id| is_not_found(&aws.launch_permissions(id).await)).await;
-        named.retain(|id, _| confirmed.get(id) == Some(&true));
+        let confirmed = gone(aws, named.keys().take(CONFIRMED_AT_ONCE).cloned().collect()).await;
+        named.retain(|id, _| confirmed.contains(id));
     }
     facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::gone(question.account, keys))));
     Ok(())
 }
 
-/// Whether AWS says that there is no such thing.
-fn is_not_found<T>(read: &Result<T, CallError>) -> bool {
-    read.as_ref().is_err_and(|error| error.row.code == ErrorCode::NotFound)
+/// Those of the images of which EC2 says that there is no such image. That a search doesn't find one is not enough to
+/// take anything for a left-over of it.
+async fn gone(aws: &Aws, ids: Vec<ImageId>) -> BTreeSet<ImageId> {
+    let asked = each(ids, async |id| aws.image_exists(id).await).await;
+    asked.into_iter().filter(|(_, exists)| matches!(exists, Ok(false))).map(|(id, _)| id).collect()
 }
 
 /// What may be decided without (the answer is then `unknown`) and what must be asked again later.

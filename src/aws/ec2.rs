@@ -12,6 +12,7 @@ use super::{Aws, CallError};
 use crate::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
     facts::{End, Image, ImageState, LaunchPermission, Snapshot},
+    outcome::ErrorCode,
 };
 
 /// At most so many values go into one filter of a Describe call.
@@ -47,6 +48,16 @@ impl Aws {
         }
         images.retain(|id, _| ids.contains(id));
         Ok(images)
+    }
+
+    /// Whether there is such an image, asked by its id so that EC2 says no in so many words.
+    pub async fn image_exists(&self, id: &ImageId) -> Result<bool, CallError> {
+        let call = self.ec2.describe_images().image_ids(id.as_str()).include_disabled(true);
+        match self.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.row.code == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The ids of this account's images, disabled ones included.

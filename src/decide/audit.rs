@@ -8,7 +8,7 @@ use time::Duration;
 use super::{ImageDecision, Question, covering_rule_of_image, key_check};
 use crate::{
     allowlist::{Keys, Rule},
-    domain::{AccountId, GrantName, ImageId, KeyArn, Target},
+    domain::{AccountId, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
     facts::{Facts, Image, ImageState},
     key_access::{Grant, KeyUse, Verdict},
     outcome::{ErrorRow, Finding, FindingCode},
@@ -159,12 +159,7 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
 }
 
 /// Whether another image on the snapshot is shared with the account.
-fn is_needed_elsewhere(
-    facts: &Facts,
-    image_id: &ImageId,
-    snapshot_id: &crate::domain::SnapshotId,
-    account: AccountId,
-) -> bool {
+fn is_needed_elsewhere(facts: &Facts, image_id: &ImageId, snapshot_id: &SnapshotId, account: AccountId) -> bool {
     facts.images.iter().any(|(id, image)| {
         image.snapshots.iter().flatten().filter(|snapshot| snapshot.id == *snapshot_id).any(|snapshot| {
             let is_other_and_shared = id != image_id && image.shared_accounts().contains(&account);
@@ -274,7 +269,7 @@ fn wants_keys(question: &Question<'_>, image: &Image, target: &Target) -> bool {
 /// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether
 /// its share ended or never began can't be told.
 fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
-    let automation = crate::domain::Requester::new(format!("events:{}:aws.ec2", question.account));
+    let automation = Requester::new(format!("events:{}:aws.ec2", question.account));
     let applies = |rule: &&Rule| {
         rule.on_available
             && rule.max_duration.is_none()
@@ -299,7 +294,7 @@ fn overdue(question: &Question<'_>, image: &Image) -> Vec<Found> {
     ends.map(|(name, end)| Found {
         code: FindingCode::ShareOverdue,
         target: Some(end.target.clone()),
-        message: format!("the share of {{image}} with {} should have ended at {}", end.target, end.at),
+        message: format!("the share of {{image}} with {} should have ended at {}", end.target, shown(end.at)),
         remedy: format!("`repair` ends it; if that fails too, see the log for the schedule `{name}`"),
     })
     .collect()

@@ -9,7 +9,7 @@ use super::{Context, Service, error, failed, own_account};
 use crate::{
     allowlist::{Allowlist, Rule, Usable},
     decide::Authority,
-    domain::Target,
+    domain::{Target, shown},
     inbound::{Available, Due},
     outcome::{ErrorCode, Outcome, ResultKind},
     request::{Access, Action, AskedTarget, Request},
@@ -104,7 +104,7 @@ impl Service {
             Err(error) => return failed(outcome, error.row),
         };
         if end.at - context.now > EARLIEST {
-            return nothing(outcome, format!("the share ends at {}; nothing is due yet", end.at));
+            return nothing(outcome, format!("the share ends at {}; nothing is due yet", shown(end.at)));
         }
         let account = match own_account(context.function_arn) {
             Ok(account) => account,

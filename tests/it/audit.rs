@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::support::{function::Function, http, local_aws::LocalAws};
+use crate::support::{function::Function, local_aws::LocalAws};
 
 const ALLOWLIST: &str = r#"
 version: 1
@@ -358,11 +358,9 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
     event["detail"] = json!({"action": "audit", "reason": "nightly"});
     let part = within_seconds(&world, &event, 14).unwrap();
     let token = part["nextToken"].as_str().unwrap_or_else(|| panic!("the audit was over: {part:#}"));
-    let (_, calls) = http::send(world.aws.address, "GET", "/_local/calls", "");
-    let calls: Vec<Value> = serde_json::from_str(&calls).unwrap();
-    let put: Vec<_> = calls.iter().filter(|call| call["operation"] == "PutEvents").collect();
+    let put = world.aws.events();
     assert_eq!(put.len(), 1);
-    let entry = &put[0]["params"]["Entries"][0];
+    let entry = &put[0];
     assert_eq!(
         (&entry["Source"], &entry["DetailType"], &entry["EventBusName"]),
         (&json!("ami-share.audit"), &json!("AMI Share Request"), &json!("default"))
