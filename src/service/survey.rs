@@ -60,6 +60,9 @@ impl Service {
             }
             place.clone_from(&part.next_token);
             total.absorb(part);
+            if place.is_none() {
+                return total;
+            }
             longest = longest.max(begun.elapsed());
         }
     }
