@@ -16,6 +16,7 @@ use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use appconfig::Polled;
+pub use ask::Attempts;
 pub use ec2::DescribedImage;
 pub use error::CallError;
 pub use eventbridge::OutcomeEvent;
@@ -40,6 +41,7 @@ pub struct Aws {
     deadline: Option<Instant>,
     turns: Arc<Semaphore>,
     jitter: ask::Jitter,
+    tally: Arc<ask::Tally>,
 }
 
 impl Aws {
@@ -67,6 +69,7 @@ impl Aws {
             deadline: None,
             turns: Arc::new(Semaphore::new(CONCURRENCY)),
             jitter: ask::Jitter::default(),
+            tally: Arc::default(),
         })
     }
 

@@ -43,3 +43,5 @@ mod function;
 mod replay;
 #[cfg(feature = "aws")]
 mod support;
+#[cfg(feature = "aws")]
+mod telemetry;
