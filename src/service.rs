@@ -20,7 +20,7 @@ use crate::{
     carry_out::{Tools, carry_out},
     decide::{self, Authority, Question},
     domain::{AccountId, Requester},
-    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Sent},
+    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
     plan::plan,
@@ -71,13 +71,13 @@ pub struct Context<'a> {
 
 impl Service {
     /// Answers one event.
-    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
+    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
         let end = end(context);
         let begun = self.meter.begin(&self.aws);
         match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
-                inbound::reply(door, &self.settle(*opened, context).await)
+                inbound::reply(door, self.settle(*opened, context).await)
             }
             Arrival::Available(available) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
@@ -91,7 +91,7 @@ impl Service {
                 let outcome = Box::pin(end_share.instrument(span(context, &due.request_id))).await;
                 self.answer_nobody(outcome, context, end, begun).await
             }
-            Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
+            Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
         }
     }
 
@@ -102,12 +102,12 @@ impl Service {
         context: &Context<'_>,
         end: Instant,
         begun: Begun,
-    ) -> Result<serde_json::Value, InvocationError> {
+    ) -> Result<Reply, InvocationError> {
         let span = span(context, &outcome.request_id);
         self.publish(&mut outcome, end).instrument(span).await;
         log(&outcome, Door::EventBridge, context);
         self.meter.tell(&self.aws, begun, &outcome, Door::EventBridge, context);
-        inbound::reply(Door::EventBridge, &outcome)
+        inbound::reply(Door::EventBridge, outcome)
     }
 
     /// Makes an outcome of a request, publishes, logs and counts it.

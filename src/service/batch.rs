@@ -42,7 +42,7 @@ impl Service {
                 tracing::error!(
                     lambda.request_id = context.request_id,
                     request.id = outcome.request_id,
-                    outcome = %serde_json::json!(outcome),
+                    outcome = outcome.to_text(),
                     "this message could not be carried out, and sending it again would not help"
                 );
             }
