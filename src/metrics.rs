@@ -147,7 +147,7 @@ mod tests {
             lambda_request_id: "11111111-2222-3333-4444-555555555555",
             door: Door::EventBridge,
             outcome,
-            at: OffsetDateTime::UNIX_EPOCH + Duration::from_millis(1_900_000_000_123),
+            at: OffsetDateTime::from_unix_timestamp_nanos(1_900_000_000_123_000_000).unwrap(),
             duration: Duration::from_micros(1_234_567),
             calls: 7,
             retries: 2,
