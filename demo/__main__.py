@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aftermath
+import screen
 import stage
 from local_aws.client import LocalAws
 from local_aws.deploy import ROOT, deploy
@@ -82,11 +83,11 @@ class Scenes:
     def __init__(self, aws, binary):
         self.aws, self.ec2 = aws, aws.client("ec2")
         section("Deploy", "template.yaml, as it is, through CloudFormation: the function, its REST API with IAM"
-                " authorization, its event bus, its queues. The allowlist is demo/allowlist.yaml.")
+                " authorization, its event bus, its FIFO queue. The allowlist is demo/allowlist.yaml.")
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         started = time.monotonic()
-        self.stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
-        for name in ("ApiUrl", "BusArn", "FunctionArn"):
+        self.stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine, Queue="fifo")
+        for name in ("ApiUrl", "BusArn", "QueueArn", "FunctionArn"):
             fact(name, self.stack[name])
         fact("took", f"{time.monotonic() - started:.1f} s")
         self.images = stage.seed(aws)
@@ -99,7 +100,7 @@ class Scenes:
                       self.aws_managed_key, self.somebody_elses, self.dry_run, self.list, self.check, self.revoke,
                       self.copy_with_grants, self.copy_again, self.one_account_less, self.one_volume_spoils_it,
                       self.a_unit_without_create_grant, self.the_remedy_applied,
-                      self.over_the_bus, self.by_itself, self.an_end, self.a_forged_end, self.the_end,
+                      self.over_the_bus, self.one_after_the_other, self.by_itself, self.an_end, self.a_forged_end, self.the_end,
                       self.an_audit, self.a_repair, self.audit_by_schedule, self.a_stranger, self.unsigned):
             scene()
 
@@ -394,6 +395,28 @@ class Scenes:
                 " the metrics, and on the outcome bus where there is one.")
         put_event(self.aws, self.stack["BusName"], "ami-share.audit", {"action": "audit"})
         self.logged(f"events:{self.aws.account}:ami-share.audit")
+
+    def one_after_the_other(self):
+        section("The serial door: a queue", "Two messages about one image, in the image's message group: a revoke and"
+                " a share. They are worked off in this order, so the image is shared in the end.")
+        one, sqs = self.images["golden-web"], self.aws.client("sqs")
+        expect(self.permissions("golden-web") == [PROD], "the image should be shared from the scene before")
+        for number, action in enumerate(("revoke", "share")):
+            body = {"action": action, "imageIds": [one], "accountIds": [PROD]}
+            screen.request(f"sqs:{self.stack['QueueArn']}", f"message {number + 1}, group {one}", body)
+            sqs.send_message(QueueUrl=self.stack["QueueUrl"], MessageBody=json.dumps(body), MessageGroupId=one,
+                             MessageDeduplicationId=f"{one}-{number}")
+        deadline = time.monotonic() + EVENT_SECONDS
+        requester = f"sqs:{self.stack['QueueArn']}"
+        while len(lines := [line for line in self.function_log() if requester in line and '"message"' in line]) < 2:
+            expect(time.monotonic() < deadline, f"both messages should be worked off within {EVENT_SECONDS} seconds")
+            time.sleep(0.1)
+        told = [json.loads(line)["message"] for line in lines]
+        for message in told:
+            fact("logged", message)
+        expect([message.split()[0] for message in told] == ["revoke", "share"], f"in this order, not {told}")
+        expect(all(message.endswith("completed") for message in told), f"both should complete: {told}")
+        expect(self.permissions("golden-web") == [PROD], "the image should be shared with prod-web in the end")
 
     def a_stranger(self):
         section("A stranger", "The role may call the API, but no rule names it. It learns nothing, and AWS is asked nothing.")

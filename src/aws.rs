@@ -16,6 +16,7 @@ use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use appconfig::Polled;
+pub use ask::Attempts;
 pub use ec2::DescribedImage;
 pub use error::CallError;
 pub use eventbridge::BusEvent;
@@ -43,6 +44,7 @@ pub struct Aws {
     is_at_leisure: bool,
     pace: Arc<ask::Pace>,
     jitter: ask::Jitter,
+    tally: Arc<ask::Tally>,
 }
 
 impl Aws {
@@ -72,6 +74,7 @@ impl Aws {
             is_at_leisure: false,
             pace: Arc::default(),
             jitter: ask::Jitter::default(),
+            tally: Arc::default(),
         })
     }
 

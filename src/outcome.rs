@@ -394,8 +394,19 @@ impl Outcome {
         self.warnings.extend(part.warnings);
     }
 
+    /// The document as JSON text, its fields in the documented order.
+    pub fn to_text(&self) -> String {
+        to_text(self)
+    }
+
     /// A refusal before anything was looked at.
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, ResultKind::Refused) }
     }
+}
+
+/// A document as JSON text, its fields in the order they are declared in: a [`serde_json::Value`] would sort them.
+pub(crate) fn to_text(document: &impl Serialize) -> String {
+    // Only maps whose keys are no text and types that say so can fail to be written; outcomes have neither.
+    serde_json::to_string(document).unwrap_or_default()
 }

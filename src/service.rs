@@ -2,21 +2,26 @@
 
 mod automation;
 mod batch;
+mod meter;
 mod publish;
 mod survey;
+
+pub use meter::Meter;
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tracing::Instrument;
 
+use self::meter::Begun;
 use crate::{
     allowlist::{Allowlist, Usable, source::Source},
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
     decide::{self, Authority, Question},
     domain::{AccountId, Requester},
-    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Sent},
+    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
     plan::plan,
@@ -50,6 +55,8 @@ pub struct Service {
     pub outcome_bus: Option<String>,
     /// The bus on which the function gets requests, if it may put the rest of an audit there.
     pub request_bus: Option<String>,
+    /// What tells how often, how long and with what result.
+    pub meter: Meter,
 }
 
 /// What the Lambda runtime and the clock say of one invocation.
@@ -67,49 +74,64 @@ pub struct Context<'a> {
 
 impl Service {
     /// Answers one event.
-    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
+    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
         let end = end(context);
+        let begun = self.meter.begin(&self.aws);
         match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
-                inbound::reply(door, &self.settle(*opened, context).await)
+                inbound::reply(door, self.settle(*opened, context).await)
             }
             Arrival::Available(available) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
-                let outcome = Box::pin(self.share_available(&available, context, deadline)).await;
-                self.answer_nobody(outcome, end).await
+                let share = self.share_available(&available, context, deadline);
+                let outcome = Box::pin(share.instrument(span(context, &available.request_id))).await;
+                self.answer_nobody(outcome, context, end, begun).await
             }
             Arrival::Due(due) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
-                let outcome = Box::pin(self.end_share(&due, false, context, deadline)).await;
-                self.answer_nobody(outcome, end).await
+                let end_share = self.end_share(&due, false, context, deadline);
+                let outcome = Box::pin(end_share.instrument(span(context, &due.request_id))).await;
+                self.answer_nobody(outcome, context, end, begun).await
             }
-            Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
+            Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
         }
     }
 
-    /// Publishes and logs what was done without a request.
-    async fn answer_nobody(&self, mut outcome: Outcome, end: Instant) -> Result<serde_json::Value, InvocationError> {
-        self.publish(&mut outcome, end).await;
-        log(&outcome, Door::EventBridge);
-        inbound::reply(Door::EventBridge, &outcome)
+    /// Publishes, logs and counts what was done without a request.
+    async fn answer_nobody(
+        &self,
+        mut outcome: Outcome,
+        context: &Context<'_>,
+        end: Instant,
+        begun: Begun,
+    ) -> Result<Reply, InvocationError> {
+        let span = span(context, &outcome.request_id);
+        self.publish(&mut outcome, end).instrument(span).await;
+        log(&outcome, Door::EventBridge, context);
+        self.meter.tell(&self.aws, begun, &outcome, Door::EventBridge, context);
+        inbound::reply(Door::EventBridge, outcome)
     }
 
-    /// Makes an outcome of a request, publishes and logs it.
+    /// Makes an outcome of a request, publishes, logs and counts it.
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
         let end = end(context);
+        let begun = self.meter.begin(&self.aws);
+        let span = span(context, &opened.request_id);
         let Opened { door, request_id, requester, sent, asked } = opened;
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
         let mut outcome = match (asked, requester) {
             // On the heap: the states of everything below would nest deeper than the compiler follows.
             (Ok(request), Some(requester)) => {
-                Box::pin(self.answer(&request, &requester, (door, sent), context, outcome)).await
+                let answer = self.answer(&request, &requester, (door, sent), context, outcome);
+                Box::pin(answer.instrument(span.clone())).await
             }
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
-        self.publish(&mut outcome, end).await;
-        log(&outcome, door);
+        self.publish(&mut outcome, end).instrument(span).await;
+        log(&outcome, door, context);
+        self.meter.tell(&self.aws, begun, &outcome, door, context);
         outcome
     }
 
@@ -220,6 +242,11 @@ impl Service {
     }
 }
 
+/// What every line of the log says that is written on the way: which invocation, and which request of it.
+fn span(context: &Context<'_>, request_id: &str) -> tracing::Span {
+    tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id)
+}
+
 /// When the answer must be on its way to Lambda.
 fn end(context: &Context<'_>) -> Instant {
     let left = context.time_left.saturating_sub(LAST_MOMENT);
@@ -264,7 +291,7 @@ fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
 }
 
 /// One line per request: who asked what, why, and what became of it; and one per finding.
-fn log(outcome: &Outcome, door: Door) {
+fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
             request.id = outcome.request_id,
@@ -282,6 +309,7 @@ fn log(outcome: &Outcome, door: Door) {
     let action = outcome.action.map_or("", |action| action.as_str());
     let requester = outcome.requester.as_ref().map_or("", Requester::as_str);
     tracing::info!(
+        lambda.request_id = context.request_id,
         request.id = outcome.request_id,
         request.door = door.as_str(),
         request.action = action,

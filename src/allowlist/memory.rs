@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(memory.renew(NOW), None, "what was never read is not renewed");
         assert_eq!(memory.old(Action::Revoke), None);
         let allowlist = Allowlist::parse(include_str!("../../examples/allowlist.yaml")).unwrap();
-        assert_eq!(memory.keep(allowlist, NOW).allowlist.rules.len(), 3);
+        assert_eq!(memory.keep(allowlist, NOW).allowlist.rules.len(), 4);
         memory
     }
 

@@ -1,5 +1,5 @@
 //! Owns how patiently AWS is asked: one bounded number of calls at once, time limits taken from what the invocation
-//! has left, and another try wherever, and only where, [`CallError`] says that it may help.
+//! has left, and another try wherever, and only where, [`CallError`] says that it may help. And how often that was.
 
 use std::{
     future::Future,
@@ -63,6 +63,7 @@ impl Aws {
                 return Err(CallError { is_uncertain, ..CallError::not_begun(call, resource) });
             }
             attempts = attempts.saturating_add(1);
+            self.tally.count(attempts > 1);
             // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
             let error = match timeout(longest(left), Box::pin(send())).await {
                 Ok(Ok(answer)) => return Ok(answer),
@@ -77,6 +78,12 @@ impl Aws {
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),
             }
         }
+    }
+
+    /// How often AWS was asked since the clients were made.
+    pub fn attempts(&self) -> Attempts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Attempts { made: read(&self.tally.made), repeated: read(&self.tally.repeated) }
     }
 
     fn deadline(&self) -> Instant {
@@ -131,6 +138,37 @@ impl Pace {
         let turn = next.map_or(now, |next| next.max(now));
         *next = turn.checked_add(DISTANCE);
         turn
+    }
+}
+
+/// How often AWS was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    /// Attempts in all,
+    pub made: u64,
+    /// and those that repeated one.
+    pub repeated: u64,
+}
+
+impl Attempts {
+    /// Those after an earlier count.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self { made: self.made.saturating_sub(earlier.made), repeated: self.repeated.saturating_sub(earlier.repeated) }
+    }
+}
+
+/// The count, shared by all copies of the clients.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    made: AtomicU64,
+    repeated: AtomicU64,
+}
+
+impl Tally {
+    fn count(&self, is_repeated: bool) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        self.repeated.fetch_add(u64::from(is_repeated), Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Service;
@@ -65,7 +64,7 @@ fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
         one.images = vec![row.clone()];
         one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|image_id| *image_id == row.image_id));
     }
-    let text = Value::to_string(&serde_json::json!(one));
+    let text = one.to_text();
     if text.len() <= MAX_BYTES {
         return text;
     }
@@ -79,7 +78,7 @@ fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
     if let Some(findings) = &mut one.findings {
         findings.truncate(500);
     }
-    serde_json::json!(one).to_string()
+    one.to_text()
 }
 
 #[cfg(test)]

@@ -45,3 +45,5 @@ mod function;
 mod replay;
 #[cfg(feature = "aws")]
 mod support;
+#[cfg(feature = "aws")]
+mod telemetry;

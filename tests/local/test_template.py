@@ -1,11 +1,14 @@
 """The template, deployed to the local AWS: what its role may do, who may invoke the function, what its parts say."""
 
+import contextlib
+import http.client
 import json
 import os
 import tempfile
 import time
 import unittest
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -206,12 +209,20 @@ class Choices(unittest.TestCase):
         self.assertEqual(client.get_function_url_config(FunctionName=outputs["FunctionArn"])["AuthType"], "AWS_IAM")
         queue = aws.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
         self.assertEqual((queue["FifoQueue"], queue["KmsMasterKeyId"]), ("true", self.KEY))
-        http = aws.client("apigatewayv2")
-        [api] = http.get_apis()["Items"]
-        [route] = http.get_routes(ApiId=api["ApiId"])["Items"]
+        client = aws.client("apigatewayv2")
+        [api] = client.get_apis()["Items"]
+        [route] = client.get_routes(ApiId=api["ApiId"])["Items"]
         self.assertEqual((route["RouteKey"], route["AuthorizationType"]), ("$default", "JWT"))
-        [authorizer] = http.get_authorizers(ApiId=api["ApiId"])["Items"]
+        [authorizer] = client.get_authorizers(ApiId=api["ApiId"])["Items"]
         self.assertEqual(authorizer["JwtConfiguration"], {"Issuer": "https://login.example.com", "Audience": ["portal", "cli"]})
+        self.assertEqual(self.status(outputs["HttpApiUrl"], "/requests"), 401)
+
+    def status(self, url, path):
+        """What somebody without a token is answered."""
+        connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("POST", path, "{}", {"Host": urlsplit(url).netloc, "Content-Type": "application/json"})
+            return connection.getresponse().status
 
     def test_the_allowlist_comes_from_where_the_parameters_say(self):
         outputs = self.deployed("parameter", AllowlistParameter="/ami-share/allowlist", AllowlistParameterKeyArn=self.KEY)
