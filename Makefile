@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 say = @printf '\n== %s\n' "$(1)"
 BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 
-.PHONY: help demo test lint lint-template test-api api-fuzz bench bench-function bench-core release local-aws clean rust
+.PHONY: help demo test lint lint-template test-api api-fuzz conformance bench bench-function bench-core release local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -60,6 +60,9 @@ test-api: $(API_READY) ## openapi.yaml against template, router, schemas and eve
 
 api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
 	@"$(VENV)/bin/python" tests/api/fuzz.py
+
+conformance: $(READY) ## ask AWS itself, in two accounts of yours: make conformance ARGS="--help"
+	@"$(VENV)/bin/python" conformance $(ARGS)
 
 bench: bench-function bench-core ## the tables of docs/performance.md; AMI_SHARE_BOOTSTRAP=path measures that binary
 

@@ -10,17 +10,20 @@ import signal
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aftermath
+import screen
 import stage
 from local_aws.client import LocalAws
 from local_aws.deploy import ROOT, deploy
-from portal import Api, Role, put_event
+from portal import Api, Role, invoke, put_event
 from screen import fact, launch_permissions, paint, say, section, snapshot_permissions
 from stage import BATCH, OFF_LIST, PARTNER, PROD, STAGING, UNIT
 
 EVENT_SECONDS = 30
+STACK = "ami-share"
 
 
 class NotAsPromised(Exception):
@@ -80,11 +83,11 @@ class Scenes:
     def __init__(self, aws, binary):
         self.aws, self.ec2 = aws, aws.client("ec2")
         section("Deploy", "template.yaml, as it is, through CloudFormation: the function, its REST API with IAM"
-                " authorization, its event bus, its queues. The allowlist is demo/allowlist.yaml.")
+                " authorization, its event bus, its FIFO queue. The allowlist is demo/allowlist.yaml.")
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         started = time.monotonic()
-        self.stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
-        for name in ("ApiUrl", "BusArn", "FunctionArn"):
+        self.stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine, Queue="fifo")
+        for name in ("ApiUrl", "BusArn", "QueueArn", "FunctionArn"):
             fact(name, self.stack[name])
         fact("took", f"{time.monotonic() - started:.1f} s")
         self.images = stage.seed(aws)
@@ -97,17 +100,50 @@ class Scenes:
                       self.aws_managed_key, self.somebody_elses, self.dry_run, self.list, self.check, self.revoke,
                       self.copy_with_grants, self.copy_again, self.one_account_less, self.one_volume_spoils_it,
                       self.a_unit_without_create_grant, self.the_remedy_applied,
-                      self.over_the_bus, self.a_stranger, self.unsigned):
+                      self.over_the_bus, self.one_after_the_other, self.by_itself, self.an_end, self.a_forged_end, self.the_end,
+                      self.an_audit, self.a_repair, self.audit_by_schedule, self.a_stranger, self.unsigned):
             scene()
 
     def shares(self, image):
         return f"/images/{self.images[image]}/shares"
 
-    def permissions(self, image):
+    def entries(self, image):
         """EC2's own answer, without the function in between."""
         told = self.ec2.describe_image_attribute(ImageId=self.images[image], Attribute="launchPermission")
-        launch_permissions(told["LaunchPermissions"])
-        return [value for permission in told["LaunchPermissions"] for value in permission.values()]
+        return told["LaunchPermissions"]
+
+    def permissions(self, image):
+        """The same, shown, as ids and ARNs."""
+        told = self.entries(image)
+        launch_permissions(told)
+        return [value for permission in told for value in permission.values()]
+
+    def key_of(self, image):
+        """The key of an image's only snapshot."""
+        [described] = self.ec2.describe_images(ImageIds=[self.images[image]])["Images"]
+        [mapping] = described["BlockDeviceMappings"]
+        [snapshot] = self.ec2.describe_snapshots(SnapshotIds=[mapping["Ebs"]["SnapshotId"]])["Snapshots"]
+        return snapshot["KmsKeyId"]
+
+    def the_schedule(self):
+        """The only schedule of an end, or None."""
+        scheduler, group = self.aws.client("scheduler"), f"{STACK}-ends"
+        names = [schedule["Name"] for schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
+        expect(len(names) <= 1, f"one schedule at most was promised, not {names}")
+        return scheduler.get_schedule(GroupName=group, Name=names[0]) if names else None
+
+    def until(self, is_so, otherwise):
+        """What `is_so` gives as soon as it gives something; nobody says when an event has been dealt with."""
+        deadline = time.monotonic() + EVENT_SECONDS
+        while not (found := is_so()):
+            expect(time.monotonic() < deadline, f"{otherwise} within {EVENT_SECONDS} seconds")
+            time.sleep(0.1)
+        return found
+
+    def logged(self, requester):
+        lines = self.until(lambda: [line for line in self.function_log() if requester in line and "completed" in line],
+                           "the outcome was not logged")
+        fact("logged", json.loads(lines[0])["message"])
 
     def refused(self, status, outcome, code, http):
         codes = [refusal["code"] for refusal in outcome.get("refusals", [])]
@@ -289,17 +325,98 @@ class Scenes:
         accepted = put_event(self.aws, self.stack["BusName"], "com.example.pipeline",
                              {"action": "share", "imageIds": [self.images["golden-web"]], "accountIds": [PROD]})
         expect(accepted, "the bus should take the event")
-        deadline = time.monotonic() + EVENT_SECONDS
-        one = self.images["golden-web"]
-        while not self.ec2.describe_image_attribute(ImageId=one, Attribute="launchPermission")["LaunchPermissions"]:
-            expect(time.monotonic() < deadline, f"the image was not shared {EVENT_SECONDS} seconds after the event")
-            time.sleep(0.1)
+        self.until(lambda: self.entries("golden-web"), "the image was not shared")
         expect(self.permissions("golden-web") == [PROD], "the image should be shared with prod-web")
-        requester = f"events:{self.aws.account}:com.example.pipeline"
-        while not (lines := [line for line in self.function_log() if requester in line and "completed" in line]):
-            expect(time.monotonic() < deadline, "the function should have logged the outcome")
+        self.logged(f"events:{self.aws.account}:com.example.pipeline")
+
+    def by_itself(self):
+        section("No request at all", "A build registers nightly-42. EC2 says so on the default bus, and the rule"
+                " nightly-builds has `onAvailable`: staging-web gets it.")
+        [snapshot] = self.aws.seed(snapshots=[{}])["snapshots"]
+        volume = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot["snapshotId"]}}
+        registered = self.ec2.register_image(Name="nightly-42", RootDeviceName="/dev/sda1", BlockDeviceMappings=[volume])
+        self.images["nightly-42"] = registered["ImageId"]
+        fact("register-image", f"nightly-42 {registered['ImageId']}")
+        self.until(lambda: self.entries("nightly-42"), "the image was not shared")
+        expect(self.permissions("nightly-42") == [STAGING], "the image should be shared with staging-web")
+
+    def an_end(self):
+        section("A share that ends", "trial-app may be shared for 30 days at most, so the request says until when. The"
+                " end is a schedule, written down before anything is given.")
+        until = datetime.now(UTC) + timedelta(days=2)
+        status, outcome = self.api.call(self.portal, "POST", self.shares("trial-app"),
+                                        {"accountIds": [BATCH], "expiresAt": until.strftime("%Y-%m-%dT%H:%M:%SZ")})
+        self.completed(status, outcome, changed=True)
+        expect(self.permissions("trial-app") == [BATCH], "the image should be shared with batch")
+        self.schedule = self.the_schedule()
+        fact("schedule", f"{self.schedule['Name']} {self.schedule['ScheduleExpression']}", "bold")
+
+    def a_forged_end(self):
+        section("A hint is not a record", "Somebody invokes the function with the name of that schedule, two days early,"
+                " and with one that doesn't exist. The record decides: nothing is due.")
+        for name in (self.schedule["Name"], self.schedule["Name"][:-4] + "0000"):
+            answer = invoke(self.aws, self.stack["FunctionArn"], {"action": "expire", "schedule": name})
+            expect(answer["result"] == "completed" and not answer["images"], "nothing should have been done")
+        expect(self.permissions("trial-app") == [BATCH], "the share should still be there")
+
+    def the_end(self):
+        section("Its time comes", "The schedule is moved to now; Scheduler looks every ten seconds here, and wakes the"
+                " function, which takes the share and then the schedule away.")
+        moved = {name: self.schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target")}
+        now = datetime.now(UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
+        self.aws.client("scheduler").update_schedule(**moved, ScheduleExpression=now, ActionAfterCompletion="NONE")
+        self.until(lambda: not self.entries("trial-app") and not self.the_schedule(), "the share did not end")
+        expect(self.permissions("trial-app") == [], "nobody should be left")
+        fact("schedules", "none left", "bold")
+
+    def an_audit(self):
+        section("What was done behind its back", "Block public access is off. By console, somebody makes golden-web public and shares golden-db with"
+                f" {OFF_LIST}; a grant is left from an image that is gone. An audit names them, and nothing legitimate.")
+        self.aws.seed(settings={"blockPublicAccess": False})
+        self.ec2.modify_image_attribute(ImageId=self.images["golden-web"], LaunchPermission={"Add": [{"Group": "all"}]})
+        self.ec2.modify_image_attribute(ImageId=self.images["golden-db"], LaunchPermission={"Add": [{"UserId": OFF_LIST}]})
+        key = self.key_of("golden-db")
+        self.aws.client("kms").create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{PROD}:root", Operations=["Decrypt"],
+                                            Name=f"ami-share/ami-00000000000000bad/{PROD}")
+        status, outcome = self.api.call(self.operator, "POST", "/requests", {"action": "audit"})
+        found = sorted(finding["code"] for finding in outcome.get("findings", []))
+        expect((status, found) == (200, ["GrantLeft", "PublicImage", "SharedOutsideAllowlist"]),
+               f"three findings were promised, not {status} with {found}")
+
+    def a_repair(self):
+        section("A repair", "It revokes the grant, which its Name says is its own. The rest is somebody's decision, and stays.")
+        status, outcome = self.api.call(self.operator, "POST", "/requests", {"action": "repair"})
+        steps = [step["call"] for image in outcome["images"] for step in image["steps"]]
+        expect((status, steps) == (200, ["kms:RevokeGrant"]), f"one revoked grant was promised, not {steps}")
+        expect(set(self.permissions("golden-web")) == {PROD, "all"}, "a repair should change no launch permission")
+
+    def audit_by_schedule(self):
+        section("The same, every night", "The template's schedule puts this event on the bus. Findings are in the log, in"
+                " the metrics, and on the outcome bus where there is one.")
+        put_event(self.aws, self.stack["BusName"], "ami-share.audit", {"action": "audit"})
+        self.logged(f"events:{self.aws.account}:ami-share.audit")
+
+    def one_after_the_other(self):
+        section("The serial door: a queue", "Two messages about one image, in the image's message group: a revoke and"
+                " a share. They are worked off in this order, so the image is shared in the end.")
+        one, sqs = self.images["golden-web"], self.aws.client("sqs")
+        expect(self.permissions("golden-web") == [PROD], "the image should be shared from the scene before")
+        for number, action in enumerate(("revoke", "share")):
+            body = {"action": action, "imageIds": [one], "accountIds": [PROD]}
+            screen.request(f"sqs:{self.stack['QueueArn']}", f"message {number + 1}, group {one}", body)
+            sqs.send_message(QueueUrl=self.stack["QueueUrl"], MessageBody=json.dumps(body), MessageGroupId=one,
+                             MessageDeduplicationId=f"{one}-{number}")
+        deadline = time.monotonic() + EVENT_SECONDS
+        requester = f"sqs:{self.stack['QueueArn']}"
+        while len(lines := [line for line in self.function_log() if requester in line and '"message"' in line]) < 2:
+            expect(time.monotonic() < deadline, f"both messages should be worked off within {EVENT_SECONDS} seconds")
             time.sleep(0.1)
-        fact("logged", json.loads(lines[0])["message"])
+        told = [json.loads(line)["message"] for line in lines]
+        for message in told:
+            fact("logged", message)
+        expect([message.split()[0] for message in told] == ["revoke", "share"], f"in this order, not {told}")
+        expect(all(message.endswith("completed") for message in told), f"both should complete: {told}")
+        expect(self.permissions("golden-web") == [PROD], "the image should be shared with prod-web in the end")
 
     def a_stranger(self):
         section("A stranger", "The role may call the API, but no rule names it. It learns nothing, and AWS is asked nothing.")
@@ -317,7 +434,7 @@ class Scenes:
         expect(status == 403, f"403 was promised, not {status}")
 
     def function_log(self):
-        described = self.aws.client("cloudformation").describe_stack_resources(LogicalResourceId="Log", StackName="ami-share")
+        described = self.aws.client("cloudformation").describe_stack_resources(LogicalResourceId="Log", StackName=STACK)
         group = described["StackResources"][0]["PhysicalResourceId"]
         pages = self.aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in pages for event in page["events"]]

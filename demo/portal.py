@@ -64,3 +64,11 @@ def put_event(aws, bus, source, detail):
     answer = aws.client("events").put_events(Entries=[
         {"EventBusName": bus, "Source": source, "DetailType": "AMI Share Request", "Detail": json.dumps(detail)}])
     return answer["FailedEntryCount"] == 0
+
+
+def invoke(aws, function, event):
+    """The answer of a direct invocation."""
+    screen.request("lambda:invoke", "lambda invoke", event)
+    answer = json.load(aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))["Payload"])
+    screen.answer(200, answer)
+    return answer

@@ -58,6 +58,9 @@ def answer(status, outcome):
     say(f"   {paint('←', tone)} {paint(' · '.join(filter(None, words)), 'bold', tone)}")
     for image in outcome.get("images", []):
         show_image(image)
+    for finding in outcome.get("findings", []):
+        fact("finding", f"{finding['code']}: {finding['message']}", "yellow")
+        fact("remedy", readable(finding["remedy"]))
     for refusal in outcome.get("refusals", []):
         fact("refusal", f"{refusal['code']}: {refusal['message']}", "yellow")
         if refusal.get("remedy"):

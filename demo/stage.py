@@ -45,6 +45,7 @@ def seed(aws):
             golden("analytics-node", "analytics-root", "analytics-data"),
             golden("analytics-mixed", "analytics-mixed", "managed"),
             golden("fleet-node", "fleet"),
+            golden("trial-app"),
             golden("golden-partner", account=PARTNER, launchPermissions=[aws.account]),
         ])
     return {image["ref"]: image["imageId"] for image in made["images"]}

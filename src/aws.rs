@@ -17,9 +17,10 @@ use aws_config::{BehaviorVersion, retry::RetryConfig};
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use appconfig::Polled;
+pub use ask::Attempts;
 pub use ec2::DescribedImage;
 pub use error::CallError;
-pub use eventbridge::OutcomeEvent;
+pub use eventbridge::BusEvent;
 pub use scheduler::Schedules;
 
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
@@ -40,7 +41,11 @@ pub struct Aws {
     /// When no call may be under way any more; none before [`Aws::until`] says so.
     deadline: Option<Instant>,
     turns: Arc<Semaphore>,
+    /// Whether calls keep a distance from each other.
+    is_at_leisure: bool,
+    pace: Arc<ask::Pace>,
     jitter: ask::Jitter,
+    tally: Arc<ask::Tally>,
 }
 
 impl Aws {
@@ -66,7 +71,10 @@ impl Aws {
             region,
             deadline: None,
             turns: Arc::new(Semaphore::new(CONCURRENCY)),
+            is_at_leisure: false,
+            pace: Arc::default(),
             jitter: ask::Jitter::default(),
+            tally: Arc::default(),
         })
     }
 
@@ -74,6 +82,13 @@ impl Aws {
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same clients, for work that nobody waits for: at most five calls a second, so that looking over a thousand
+    /// images leaves the account's request rates to those who need them.
+    #[must_use]
+    pub fn at_leisure(&self) -> Self {
+        Self { is_at_leisure: true, ..self.clone() }
     }
 
     /// The Region the clients work in.

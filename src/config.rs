@@ -19,6 +19,10 @@ pub struct Config {
     pub schedules: Option<(String, String)>,
     /// `AMI_SHARE_OUTCOME_BUS`: where outcomes are published.
     pub outcome_bus: Option<String>,
+    /// `AMI_SHARE_REQUEST_BUS`: the bus that requests come by, where an audit puts its rest.
+    pub request_bus: Option<String>,
+    /// `AWS_LAMBDA_FUNCTION_NAME`: under which the metrics are.
+    pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`
     pub log_level: tracing::Level,
     /// `AWS_LAMBDA_LOG_FORMAT`: whether log lines are JSON.
@@ -77,6 +81,8 @@ impl Config {
                 entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
                 schedules,
                 outcome_bus: set("AMI_SHARE_OUTCOME_BUS"),
+                request_bus: set("AMI_SHARE_REQUEST_BUS"),
+                function_name: set("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
                 log_level,
                 logs_json,
             }),

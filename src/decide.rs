@@ -1,5 +1,6 @@
 //! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
 
+mod audit;
 mod ending;
 mod grants;
 mod group;
@@ -13,10 +14,11 @@ use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{AccountId, ImageId, Requester, Target},
     facts::{End, Facts, Image, ImageState},
-    outcome::{Code, ErrorRow, KeyRow, Refusal},
+    outcome::{Code, ErrorRow, Finding, KeyRow, Refusal},
     request::{Access, Action, AskedTarget, Request},
 };
 
+pub use audit::{LeftGrant, grants_left};
 pub use ending::NeededEnd;
 pub use grants::NeededGrant;
 pub use group::resolve;
@@ -66,6 +68,8 @@ pub struct ImageDecision<'a> {
     pub grants: Vec<NeededGrant>,
     /// The ends that a share has to write down before anything else.
     pub ends: Vec<NeededEnd>,
+    /// What an audit or repair came upon.
+    pub findings: Vec<Finding>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out and was gone on without, because taking access away is never held up.
@@ -74,7 +78,22 @@ pub struct ImageDecision<'a> {
     pub warnings: Vec<String>,
 }
 
-impl ImageDecision<'_> {
+impl<'a> ImageDecision<'a> {
+    fn new(image_id: &'a ImageId) -> Self {
+        Self {
+            image_id,
+            targets: Vec::new(),
+            rule: None,
+            keys: Vec::new(),
+            grants: Vec::new(),
+            ends: Vec::new(),
+            findings: Vec::new(),
+            refusals: Vec::new(),
+            gaps: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     /// Whether a refusal keeps the requester from learning anything of the image.
     pub fn blocks_reading(&self) -> bool {
         self.refusals.iter().any(|refusal| {
@@ -97,8 +116,7 @@ impl ImageDecision<'_> {
             Action::Share => !self.refusals.is_empty(),
             // A check lists what a share would meet; only what keeps it from looking refuses it.
             Action::List | Action::Check => self.blocks_reading(),
-            Action::Revoke | Action::Reset => false,
-            Action::Audit | Action::Repair => true,
+            Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
         }
     }
 }
@@ -115,34 +133,23 @@ pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
 }
 
 fn not_built(request: &Request) -> Vec<Refusal> {
-    let asked = [
-        (matches!(request.action, Action::Audit | Action::Repair), "/action", "`audit` and `repair`"),
-        (!request.regions.is_empty(), "/regions", "copying to other Regions"),
-    ];
-    let refusal = |pointer: &str, what: &str| Refusal {
-        pointer: Some(pointer.to_owned()),
-        ..Refusal::new(Code::NotSupportedYet, format!("{what}: part of the interface but not built yet"))
-    };
-    asked.into_iter().filter(|(is_asked, _, _)| *is_asked).map(|(_, pointer, what)| refusal(pointer, what)).collect()
+    if request.regions.is_empty() {
+        return Vec::new();
+    }
+    let message = "copying to other Regions: part of the interface but not built yet";
+    vec![Refusal { pointer: Some("/regions".to_owned()), ..Refusal::new(Code::NotSupportedYet, message) }]
 }
 
-/// Decides for every image, in the order of the request.
-pub fn decide<'a>(question: &Question<'a>, facts: &Facts) -> Vec<ImageDecision<'a>> {
+/// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
+pub fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
+    if question.request.action.surveys() {
+        return facts.images.iter().map(|(image_id, image)| audit::decide(question, facts, image_id, image)).collect();
+    }
     question.request.image_ids.iter().map(|image_id| decide_image(question, facts, image_id)).collect()
 }
 
 fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageId) -> ImageDecision<'a> {
-    let mut decision = ImageDecision {
-        image_id,
-        targets: Vec::new(),
-        rule: None,
-        keys: Vec::new(),
-        grants: Vec::new(),
-        ends: Vec::new(),
-        refusals: Vec::new(),
-        gaps: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut decision = ImageDecision::new(image_id);
     let Some(image) = facts.images.get(image_id) else {
         decision.refusals.push(refusals::image_not_found(image_id));
         return decision;

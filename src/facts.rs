@@ -43,7 +43,7 @@ pub struct Image {
     pub launch_permissions: Reading<Vec<LaunchPermission>>,
     /// The ends of its shares, by the names of their schedules, as far as the action needs them.
     pub ends: Reading<BTreeMap<ScheduleName, End>>,
-    /// The keys that an end remembers of an image which is gone.
+    /// The keys that an end or a grant remembers of an image which is gone.
     pub remembered_keys: Vec<KeyArn>,
     /// The snapshots behind it; empty for instance-store images. Read only where the action needs them.
     pub snapshots: Reading<Vec<Snapshot>>,
@@ -78,7 +78,7 @@ pub enum ImageState {
     /// It was disabled, which removed its launch permissions:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
     Disabled,
-    /// It is gone; an end has outlived it.
+    /// It is gone; an end or a grant has outlived it.
     Gone,
     /// Anything else, in EC2's word.
     Other(String),
@@ -170,6 +170,22 @@ impl Facts {
 }
 
 impl Image {
+    /// An image of which only these keys are known any more.
+    pub fn gone(owner: AccountId, remembered_keys: Vec<KeyArn>) -> Self {
+        Self {
+            owner,
+            state: ImageState::Gone,
+            name: None,
+            tags: BTreeMap::new(),
+            deprecation_time: None,
+            has_product_codes: false,
+            launch_permissions: Ok(Vec::new()),
+            ends: Ok(BTreeMap::new()),
+            remembered_keys,
+            snapshots: Ok(Vec::new()),
+        }
+    }
+
     /// The distinct keys behind the image, in the order of its snapshots.
     pub fn keys(&self) -> Vec<&KeyArn> {
         let mut keys: Vec<_> = self.remembered_keys.iter().collect();

@@ -15,6 +15,7 @@ mod problem;
 mod rest_api;
 pub mod sqs;
 
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
 pub use age::Sent;
 pub use automation::{Available, Due};
 pub use event::Event;
+pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 
 /// What the Lambda runtime says of the invocation.
 #[derive(Debug, Clone, Copy)]
@@ -202,16 +204,25 @@ pub struct InvocationError {
     pub error_message: String,
 }
 
+/// What Lambda is answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// The outcome as it is, its fields in the documented order.
+    Outcome(Box<Outcome>),
+    /// What an API or a queue wants to read.
+    Document(serde_json::Value),
+}
+
 /// Puts the outcome into the form the door wants.
-pub fn reply(door: Door, outcome: &Outcome) -> Result<serde_json::Value, InvocationError> {
+pub fn reply(door: Door, outcome: Outcome) -> Result<Reply, InvocationError> {
     match door {
-        Door::Http { allow } => Ok(http::reply(outcome, allow)),
+        Door::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
         Door::Direct | Door::EventBridge | Door::Queue => match outcome.result {
-            ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(serde_json::json!(outcome)),
-            ResultKind::Incomplete | ResultKind::Failed => Err(InvocationError {
-                error_type: leading_code(outcome).to_owned(),
-                error_message: serde_json::json!(outcome).to_string(),
-            }),
+            ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
+            ResultKind::Incomplete | ResultKind::Failed => {
+                Err(InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() })
+            }
         },
     }
 }

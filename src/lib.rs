@@ -21,6 +21,7 @@ pub mod facts;
 pub mod inbound;
 pub mod json;
 pub mod key_access;
+pub mod metrics;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -7,7 +7,7 @@ use ami_share::{
     aws::{Aws, Schedules},
     config::Config,
     inbound::{Event, InvocationError},
-    service::{Context, Service},
+    service::{Context, Meter, Service},
     telemetry,
 };
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -26,6 +26,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         max_event_age: config.max_event_age,
         schedules: config.schedules.map(|(group, role_arn)| Schedules { group, role_arn }),
         outcome_bus: config.outcome_bus,
+        request_bus: config.request_bus,
+        meter: Meter::new(config.function_name),
     };
     let service = &service;
 

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, future, stream};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
     decide::{self, Authority, Question},
-    domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
+    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::{End, Facts, Image, ImageState, Key, Reading},
     key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
@@ -21,8 +21,14 @@ use crate::{
 pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Question<'_>) -> Reading<Facts> {
     let ids = question.request.image_ids.clone();
     let ends = each(ids, async |id| read_ends(aws, schedules, question, id).await);
-    let (facts, ends) = future::join(read_images(aws, question), ends).await;
-    let mut facts = facts?;
+    let (mut facts, ends) = if question.request.action.surveys() {
+        // What an end that has outlived its image remembers is looked at too.
+        let ends = ends.await;
+        (read_images(aws, question, &ends).await?, ends)
+    } else {
+        let (facts, ends) = future::join(read_images(aws, question, &BTreeMap::new()), ends).await;
+        (facts?, ends)
+    };
     for (id, ends) in ends {
         let Some(image) = facts.images.get_mut(&id) else { continue };
         if image.owner == question.account && question.request.expires_at.is_some() {
@@ -33,8 +39,11 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
     Ok(facts)
 }
 
-/// Reads the images and what hangs on them.
-async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
+/// When the shares of each image end.
+type Ends = BTreeMap<ImageId, Reading<BTreeMap<ScheduleName, End>>>;
+
+/// Reads the images and what hangs on them; an audit knows when shares end, and which ends have outlived their images.
+async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading<Facts> {
     let action = question.request.action;
     let ids = &question.request.image_ids;
     let (described, mut permissions, blocks_public_images) = future::join3(
@@ -59,7 +68,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
     for (id, DescribedImage { image, snapshot_ids }) in described {
         let is_own = image.owner == question.account;
         let launch_permissions = permissions.remove(&id).unwrap_or_else(|| Ok(Vec::new())).map_err(row);
-        if is_own && !action.takes_away() {
+        if is_own && !action.takes_away() && !action.surveys() {
             launch_permissions.clone()?;
         }
         if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
@@ -67,9 +76,22 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<Facts> {
         }
         facts.images.insert(id, Image { launch_permissions, ..image });
     }
+    if action.surveys() {
+        // Ends that have outlived their images.
+        let asked = ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
+        for id in gone(aws, asked).await {
+            let remembered = ends.get(&id).into_iter().flatten().flatten();
+            let keys: BTreeSet<_> = remembered.flat_map(|(_, end)| end.key_arns.iter().cloned()).collect();
+            facts.images.insert(id, Image::gone(question.account, keys.into_iter().collect()));
+        }
+    }
+    let has_remembered_keys = facts.images.values().any(|image| !image.remembered_keys.is_empty());
     let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
-    if !wanted.is_empty() {
+    if !wanted.is_empty() || has_remembered_keys {
         read_snapshots(aws, question, &mut facts, &backing, wanted.into_iter().collect()).await?;
+    }
+    if action.surveys() {
+        read_gone(aws, question, &mut facts).await?;
     }
     Ok(facts)
 }
@@ -82,7 +104,7 @@ async fn read_ends(
     image_id: &ImageId,
 ) -> Reading<BTreeMap<ScheduleName, End>> {
     let Some(schedules) = schedules else { return Ok(BTreeMap::new()) };
-    let mut names = aws.end_names(schedules, image_id).await.map_err(row)?;
+    let mut names = aws.end_names(schedules, Some(image_id)).await.map_err(row)?;
     // Of a group in a URL only the id is known yet, and so not the name of its schedule.
     if question.request.action.takes_targets() && question.request.group.is_none() {
         let asked: Vec<_> =
@@ -102,8 +124,8 @@ async fn read_snapshots(
     wanted: Vec<SnapshotId>,
 ) -> Reading<()> {
     let action = question.request.action;
-    let others =
-        async { if action.takes_away() { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
+    let needs_others = action.takes_away() || action.surveys();
+    let others = async { if needs_others { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
     let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
     let mut snapshots = match (snapshots.map_err(row), action.takes_away()) {
         (Ok(snapshots), _) => snapshots,
@@ -191,7 +213,7 @@ async fn read_needs(
 /// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
 async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<BTreeMap<KeyArn, Key>> {
     let action = question.request.action;
-    if action.is_about_sharing() {
+    if action.is_about_sharing() || action.surveys() {
         let read = each(arns, async |arn| read_key(aws, question, arn).await).await;
         return read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
     }
@@ -216,11 +238,14 @@ async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<K
         // "Cross-account use: No": https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
         if is_own { Some(aws.key_policy(arn).await) } else { None }
     };
-    let (metadata, policy) = future::join(aws.describe_key(arn), policy).await;
+    let grants = async {
+        if is_own && question.request.action.surveys() { aws.grants(arn, None).await } else { Ok(Vec::new()) }
+    };
+    let (metadata, policy, grants) = future::join3(aws.describe_key(arn), policy, grants).await;
     let policy = policy.map_or_else(|| Ok(Err(not_ours(arn))), tolerate)?;
     // Read once here, judged by for every target.
     let policy = policy.and_then(|text| Policy::parse(&text).map_err(|error| not_understood(arn, &error)));
-    Ok(Key { metadata: tolerate(metadata)?, policy, grants: Ok(Vec::new()) })
+    Ok(Key { metadata: tolerate(metadata)?, policy, grants: tolerate(grants)? })
 }
 
 fn not_ours(arn: &KeyArn) -> ErrorRow {
@@ -246,6 +271,39 @@ async fn read_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> R
         }
     }
     Ok(())
+}
+
+/// Finds the images that grants of ours on these keys name and that are gone.
+///
+/// An audit tells of a key's grants once. A repair needs EC2 to say of each that there is no such image, and looks at
+/// some at a time: what it has revoked is not found again.
+async fn read_gone(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
+    const CONFIRMED_AT_ONCE: usize = 20;
+    let is_audit = question.request.action == Action::Audit;
+    let is_told = |arn: &KeyArn| is_audit && question.request.next_token.as_ref().is_some_and(|token| token.knows(arn));
+    let mut named: BTreeMap<ImageId, Vec<KeyArn>> = BTreeMap::new();
+    for (arn, key) in facts.keys.iter().filter(|(arn, _)| !is_told(arn)) {
+        let ours = key.grants.iter().flatten().filter(|grant| grant.is_issued_by(question.account));
+        let images: BTreeSet<_> = ours.filter_map(|grant| GrantName::image_of(grant.name.as_deref()?)).collect();
+        for id in images.into_iter().filter(|id| !facts.images.contains_key(id)) {
+            named.entry(id).or_default().push(arn.clone());
+        }
+    }
+    let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
+    named.retain(|id, _| !known.contains_key(id));
+    if !is_audit {
+        let confirmed = gone(aws, named.keys().take(CONFIRMED_AT_ONCE).cloned().collect()).await;
+        named.retain(|id, _| confirmed.contains(id));
+    }
+    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::gone(question.account, keys))));
+    Ok(())
+}
+
+/// Those of the images of which EC2 says that there is no such image. That a search doesn't find one is not enough to
+/// take anything for a left-over of it.
+async fn gone(aws: &Aws, ids: Vec<ImageId>) -> BTreeSet<ImageId> {
+    let asked = each(ids, async |id| aws.image_exists(id).await).await;
+    asked.into_iter().filter(|(_, exists)| matches!(exists, Ok(false))).map(|(id, _)| id).collect()
 }
 
 /// What may be decided without (the answer is then `unknown`) and what must be asked again later.

@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: what is answered, serialised once for every door.
 
 mod code;
+mod finding;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +11,10 @@ use time::OffsetDateTime;
 use crate::{
     domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
     key_access::{KeyAccess, Verdict},
-    request::Action,
+    request::{Action, NextToken},
 };
 pub use code::Code;
+pub use finding::{Finding, FindingCode};
 
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +41,12 @@ pub struct Outcome {
     pub retryable: bool,
     /// One row per image.
     pub images: Vec<ImageRow>,
+    /// What an audit or repair came upon; absent for other actions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<Finding>>,
+    /// Where an audit or repair goes on that has not looked at every image yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<NextToken>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.
@@ -353,6 +361,8 @@ impl Outcome {
             result,
             retryable: false,
             images: Vec::new(),
+            findings: None,
+            next_token: None,
             refusals: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -376,13 +386,27 @@ impl Outcome {
         };
         self.retryable = self.retryable || part.retryable;
         self.images.extend(part.images);
+        if let Some(found) = part.findings {
+            self.findings.get_or_insert_default().extend(found);
+        }
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);
         self.warnings.extend(part.warnings);
+    }
+
+    /// The document as JSON text, its fields in the documented order.
+    pub fn to_text(&self) -> String {
+        to_text(self)
     }
 
     /// A refusal before anything was looked at.
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, ResultKind::Refused) }
     }
+}
+
+/// A document as JSON text, its fields in the order they are declared in: a [`serde_json::Value`] would sort them.
+pub(crate) fn to_text(document: &impl Serialize) -> String {
+    // Only maps whose keys are no text and types that say so can fail to be written; outcomes have neither.
+    serde_json::to_string(document).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 mod step;
 
 use crate::{
-    decide::{ImageDecision, Question},
+    decide::{self, ImageDecision, Question},
     domain::{AccountId, GrantName, KeyArn, Target},
     facts::{Facts, Image, ImageState},
     request::{Access, Action, Request},
@@ -47,6 +47,11 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
             steps.extend(delete_ends(image, &targets));
             steps
+        }
+        // Only for an image that the requester has a rule for; overdue ends are ended like due ones, by their records.
+        Action::Repair if decision.rule.is_some() => {
+            let left = decide::grants_left(question, facts, decision.image_id, image);
+            left.iter().map(|left| revoke_grant(left.key, &left.grant.grant_id, left.name, left.account)).collect()
         }
         Action::List | Action::Check | Action::Audit | Action::Repair => Vec::new(),
     }

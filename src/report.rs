@@ -12,7 +12,7 @@ use crate::{
         TargetState,
     },
     plan::{GranteeKind, Step},
-    request::Action,
+    request::{Action, NextToken},
 };
 
 /// One step and how far it got.
@@ -47,11 +47,18 @@ pub fn report(
 ) {
     let request = question.request;
     outcome.result = result(question, &results);
+    if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
+        outcome.findings.get_or_insert_default();
+        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), facts.keys.keys()));
+    }
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
-            && shows_image(request.action, &result.decision)
+            && shows_image(request.action, &result)
         {
             outcome.images.push(image_row(question, image, &result, region));
+        }
+        if let Some(findings) = &mut outcome.findings {
+            findings.extend(result.decision.findings);
         }
         outcome.errors.extend(result.decision.gaps);
         for step in result.steps {
@@ -88,11 +95,12 @@ fn role_warning(step: &Step, error: &ErrorRow) -> Option<String> {
 }
 
 /// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
-fn shows_image(action: Action, decision: &ImageDecision<'_>) -> bool {
+fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>) -> bool {
     match action {
         Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
         Action::Revoke | Action::Reset => decision.refusals.is_empty(),
-        Action::Audit | Action::Repair => false,
+        // Of the images that it looked at a repair shows those that it had something to do with.
+        Action::Audit | Action::Repair => !steps.is_empty(),
     }
 }
 
@@ -100,7 +108,7 @@ fn shows_image(action: Action, decision: &ImageDecision<'_>) -> bool {
 fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
     let request = question.request;
     let refused = results.iter().filter(|result| !result.decision.refusals.is_empty()).count();
-    if refused == results.len() && request.action.writes()
+    if refused > 0 && refused == results.len() && request.action.writes()
         || results.iter().any(|result| result.decision.refuses_whole(request.action))
     {
         return ResultKind::Refused;

@@ -1,6 +1,7 @@
 //! Owns [`Request`]: what may be asked, whichever door it comes through, and how the document is read.
 
 mod fields;
+mod next_token;
 
 use std::{fmt, str::FromStr};
 
@@ -14,6 +15,7 @@ use crate::{
     json::{Fault, Json, field_pointer},
 };
 use fields::Fields;
+pub use next_token::NextToken;
 
 /// At most so many images in one request.
 pub const MAX_IMAGES: usize = 50;
@@ -43,6 +45,8 @@ pub struct Request {
     pub expires_at: Option<OffsetDateTime>,
     /// The Regions to copy to before sharing.
     pub regions: Vec<Region>,
+    /// Where an audit or repair goes on.
+    pub next_token: Option<NextToken>,
     /// Decide and plan, change nothing.
     pub dry_run: bool,
     /// Why, in the caller's words.
@@ -74,7 +78,7 @@ pub enum Action {
     Check,
     /// Look for drift over every owned image.
     Audit,
-    /// Clean up what an audit attributed to this function.
+    /// Clean up what an audit attributes to this function: grants that are left, shares that are overdue.
     Repair,
 }
 
@@ -123,6 +127,14 @@ impl Action {
         match self {
             Self::Revoke | Self::Reset => true,
             Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action looks over every owned image.
+    pub fn surveys(self) -> bool {
+        match self {
+            Self::Audit | Self::Repair => true,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => false,
         }
     }
 
@@ -222,6 +234,8 @@ impl Request {
         let service_linked_roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles");
         let expires_at = fields.choice("expiresAt", |text| expiry(text, now));
         let regions = fields.ids::<Region>("regions");
+        let next_token =
+            fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
         fields.refuse_the_rest();
@@ -243,6 +257,7 @@ impl Request {
             service_linked_roles: service_linked_roles.into_iter().map(|(_, role)| role).collect(),
             expires_at,
             regions: regions.into_iter().map(|(_, region)| region).collect(),
+            next_token,
             dry_run,
             reason,
         };
@@ -286,9 +301,10 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
     }
     // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
     let meaningless: &[&str] = match action {
-        Action::Share | Action::Check => &[],
-        Action::Revoke => &["expiresAt"],
-        Action::Reset | Action::List | Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt"],
+        Action::Share | Action::Check => &["nextToken"],
+        Action::Revoke => &["expiresAt", "nextToken"],
+        Action::Reset | Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
+        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt"],
     };
     for name in meaningless.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
@@ -430,7 +446,13 @@ mod tests {
             r#"{"action":"share","imageIds":[],"accountIds":[]}"#,
             &[("/imageIds", "empty"), ("/accountIds", "empty")],
         );
+        faults(
+            r#"{"action":"list","imageIds":["ami-1a2b3c4d"],"nextToken":"ami-1a2b3c4d"}"#,
+            &[("/nextToken", "no meaning")],
+        );
+        faults(r#"{"action":"audit","nextToken":"eyJ"}"#, &[("/nextToken", "not the `nextToken`")]);
         assert!(parse(r#"{"action":"audit"}"#).is_ok());
+        assert!(parse(r#"{"action":"repair","nextToken":"ami-1a2b3c4d.0123456789ab","dryRun":true}"#).is_ok());
     }
 
     #[test]

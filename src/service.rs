@@ -2,20 +2,26 @@
 
 mod automation;
 mod batch;
+mod meter;
 mod publish;
+mod survey;
+
+pub use meter::Meter;
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tracing::Instrument;
 
+use self::meter::Begun;
 use crate::{
     allowlist::{Allowlist, Usable, source::Source},
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
     decide::{self, Authority, Question},
     domain::{AccountId, Requester},
-    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Sent},
+    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
     plan::plan,
@@ -47,6 +53,10 @@ pub struct Service {
     pub schedules: Option<Schedules>,
     /// The bus on which outcomes are published, if any.
     pub outcome_bus: Option<String>,
+    /// The bus on which the function gets requests, if it may put the rest of an audit there.
+    pub request_bus: Option<String>,
+    /// What tells how often, how long and with what result.
+    pub meter: Meter,
 }
 
 /// What the Lambda runtime and the clock say of one invocation.
@@ -64,49 +74,64 @@ pub struct Context<'a> {
 
 impl Service {
     /// Answers one event.
-    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<serde_json::Value, InvocationError> {
+    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
         let end = end(context);
+        let begun = self.meter.begin(&self.aws);
         match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
-                inbound::reply(door, &self.settle(*opened, context).await)
+                inbound::reply(door, self.settle(*opened, context).await)
             }
             Arrival::Available(available) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
-                let outcome = Box::pin(self.share_available(&available, context, deadline)).await;
-                self.answer_nobody(outcome, end).await
+                let share = self.share_available(&available, context, deadline);
+                let outcome = Box::pin(share.instrument(span(context, &available.request_id))).await;
+                self.answer_nobody(outcome, context, end, begun).await
             }
             Arrival::Due(due) => {
                 let deadline = deadline(Door::EventBridge, context.time_left);
-                let outcome = Box::pin(self.end_share(&due, context, deadline)).await;
-                self.answer_nobody(outcome, end).await
+                let end_share = self.end_share(&due, false, context, deadline);
+                let outcome = Box::pin(end_share.instrument(span(context, &due.request_id))).await;
+                self.answer_nobody(outcome, context, end, begun).await
             }
-            Arrival::Batch(batch) => Ok(self.work_off(batch, context).await),
+            Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
         }
     }
 
-    /// Publishes and logs what was done without a request.
-    async fn answer_nobody(&self, mut outcome: Outcome, end: Instant) -> Result<serde_json::Value, InvocationError> {
-        self.publish(&mut outcome, end).await;
-        log(&outcome, Door::EventBridge);
-        inbound::reply(Door::EventBridge, &outcome)
+    /// Publishes, logs and counts what was done without a request.
+    async fn answer_nobody(
+        &self,
+        mut outcome: Outcome,
+        context: &Context<'_>,
+        end: Instant,
+        begun: Begun,
+    ) -> Result<Reply, InvocationError> {
+        let span = span(context, &outcome.request_id);
+        self.publish(&mut outcome, end).instrument(span).await;
+        log(&outcome, Door::EventBridge, context);
+        self.meter.tell(&self.aws, begun, &outcome, Door::EventBridge, context);
+        inbound::reply(Door::EventBridge, outcome)
     }
 
-    /// Makes an outcome of a request, publishes and logs it.
+    /// Makes an outcome of a request, publishes, logs and counts it.
     async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
         let end = end(context);
+        let begun = self.meter.begin(&self.aws);
+        let span = span(context, &opened.request_id);
         let Opened { door, request_id, requester, sent, asked } = opened;
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
         let mut outcome = match (asked, requester) {
             // On the heap: the states of everything below would nest deeper than the compiler follows.
             (Ok(request), Some(requester)) => {
-                Box::pin(self.answer(&request, &requester, (door, sent), context, outcome)).await
+                let answer = self.answer(&request, &requester, (door, sent), context, outcome);
+                Box::pin(answer.instrument(span.clone())).await
             }
             (Ok(_), None) => failed(outcome, not_identified()),
             (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
         };
-        self.publish(&mut outcome, end).await;
-        log(&outcome, door);
+        self.publish(&mut outcome, end).instrument(span).await;
+        log(&outcome, door, context);
+        self.meter.tell(&self.aws, begun, &outcome, door, context);
         outcome
     }
 
@@ -124,7 +149,7 @@ impl Service {
             reason: request.reason.clone(),
             ..outcome
         };
-        let deadline = deadline(door, context.time_left);
+        let (deadline, end) = (deadline(door, context.time_left), end(context));
         let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
         let Usable { allowlist, warning } = match usable {
             Ok(usable) => usable,
@@ -144,7 +169,14 @@ impl Service {
         if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
             return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
         }
-        self.pursue(question, context, deadline, outcome).await
+        if !request.action.surveys() {
+            return self.pursue(question, context, deadline, outcome).await;
+        }
+        let mut outcome = self.survey(question, context, deadline, outcome).await;
+        if let (true, Some(place)) = (survey::goes_on_by_itself(door, &outcome), outcome.next_token.clone()) {
+            self.go_on(&place, account, &mut outcome, end).await;
+        }
+        outcome
     }
 
     /// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report.
@@ -155,8 +187,9 @@ impl Service {
         deadline: Instant,
         mut outcome: Outcome,
     ) -> Outcome {
-        let aws = self.aws.until(reading_deadline(deadline));
-        let facts = match observe(&aws, self.schedules.as_ref(), &question).await {
+        let aws = if question.request.action.surveys() { self.aws.at_leisure() } else { self.aws.clone() };
+        let reading = aws.until(if question.request.action.writes() { reading_deadline(deadline) } else { deadline });
+        let facts = match observe(&reading, self.schedules.as_ref(), &question).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
@@ -190,7 +223,7 @@ impl Service {
                 step.resource()
             );
         }
-        let tools = Tools { aws: &self.aws, schedules: self.schedules.as_ref(), function_arn: context.function_arn };
+        let tools = Tools { aws: &aws, schedules: self.schedules.as_ref(), function_arn: context.function_arn };
         let results = carry_out(tools, plans, request.dry_run, deadline).await;
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome
@@ -209,6 +242,11 @@ impl Service {
     }
 }
 
+/// What every line of the log says that is written on the way: which invocation, and which request of it.
+fn span(context: &Context<'_>, request_id: &str) -> tracing::Span {
+    tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id)
+}
+
 /// When the answer must be on its way to Lambda.
 fn end(context: &Context<'_>) -> Instant {
     let left = context.time_left.saturating_sub(LAST_MOMENT);
@@ -225,7 +263,7 @@ fn deadline(door: Door, time_left: Duration) -> Instant {
     Instant::now().checked_add(budget.min(Duration::from_secs(900))).unwrap_or_else(Instant::now)
 }
 
-/// Reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
+/// Where something is written, reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
 fn reading_deadline(deadline: Instant) -> Instant {
     let for_writing = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
     deadline.checked_sub(for_writing).unwrap_or(deadline)
@@ -252,14 +290,26 @@ fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
     Outcome { result: ResultKind::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
 }
 
-/// One line per request: who asked what, why, and what became of it.
-fn log(outcome: &Outcome, door: Door) {
+/// One line per request: who asked what, why, and what became of it; and one per finding.
+fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
+    for finding in outcome.findings.iter().flatten() {
+        tracing::warn!(
+            request.id = outcome.request_id,
+            finding.code = finding.code.as_str(),
+            finding.image = finding.image_id.as_str(),
+            finding.target = finding.target.as_ref().map(ToString::to_string).unwrap_or_default(),
+            finding.remedy,
+            "{}",
+            finding.message
+        );
+    }
     let codes: Vec<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
     let errors: Vec<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
     let images: Vec<_> = outcome.images.iter().map(|image| image.image_id.as_str()).collect();
     let action = outcome.action.map_or("", |action| action.as_str());
     let requester = outcome.requester.as_ref().map_or("", Requester::as_str);
     tracing::info!(
+        lambda.request_id = context.request_id,
         request.id = outcome.request_id,
         request.door = door.as_str(),
         request.action = action,

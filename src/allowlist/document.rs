@@ -96,7 +96,7 @@ struct RuleEntry {
     requesters: Several<RequesterPattern>,
     actions: Several<Action>,
     images: ImagesEntry,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     targets: Option<Several<TargetEntry>>,
     #[serde(default)]
     access: Access,
@@ -113,7 +113,9 @@ struct RuleEntry {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Criteria {
+    #[serde(default, deserialize_with = "given")]
     names: Option<Several<Pattern>>,
+    #[serde(default, deserialize_with = "given")]
     tags: Option<UniqueMap<Text, Several<Pattern>>>,
 }
 
@@ -351,6 +353,12 @@ fn is_account_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
+/// What may be left out, but not be there and empty: `targets:` with nothing after it is more likely an accident.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = Option::<T>::deserialize(deserializer)?;
+    value.map(Some).ok_or_else(|| D::Error::custom("there is nothing here: give a value, or leave the field out"))
+}
+
 fn account_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let StrictString(text) = StrictString::deserialize(deserializer)?;
     if !is_account_name(&text) {
@@ -446,7 +454,7 @@ mod tests {
     #[test]
     fn the_example_parses_and_resolves_names() {
         let allowlist = Allowlist::parse(include_str!("../../examples/allowlist.yaml")).unwrap();
-        assert_eq!(allowlist.rules.len(), 3);
+        assert_eq!(allowlist.rules.len(), 4);
         assert_eq!(allowlist.rules[0].targets[1].to_string(), "444455556666");
         assert_eq!(allowlist.accounts.len(), 2);
     }
@@ -597,5 +605,29 @@ rules:
         refused(&document("[\"111122223333\"]\n---\nversion: 1"), "");
         refused("version: 1\naccounts:\n  111122223333: {name: a}\nrules: []", "put it in quotes");
         refused("version: 1\n\trules: []", "");
+    }
+
+    #[test]
+    fn what_is_left_empty_is_an_accident() {
+        let document = |images: &str, targets: &str| {
+            format!(
+                "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n    actions: [list]\n    images: {images}\n{targets}"
+            )
+        };
+        assert!(Allowlist::parse(&document("all", "")).is_ok());
+        for (images, targets, field) in [
+            ("all", "    targets:\n", "targets"),
+            ("all", "    targets: null\n", "targets"),
+            ("all", "    targets: ~\n", "targets"),
+            ("{names: null, tags: {Tier: [gold]}}", "", "names"),
+            ("{names: [\"golden-*\"], tags: null}", "", "tags"),
+        ] {
+            refused(&document(images, targets), "nothing here");
+            refused(&document(images, targets), &format!("in the field `{field}`"));
+        }
+        refused(
+            r#"{"version": 1, "rules": [{"name": "r", "requesters": ["lambda:invoke"], "actions": ["list"], "images": "all", "targets": null}]}"#,
+            "nothing here",
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 
 use super::Allowlist;
-use crate::request::Action;
+use crate::{domain::shown, request::Action};
 
 /// The last copy and its age.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Memory {
     /// held up. Nothing is given by a rule that may have been withdrawn since.
     pub fn old(&self, action: Action) -> Option<Usable> {
         let (read_at, allowlist) = self.copy.as_ref().filter(|_| action.takes_away())?;
-        let read_at = read_at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
+        let read_at = shown(*read_at);
         let warning = format!(
             "the allowlist can't be read now, and the function's log says why; this was decided by the copy of {read_at}"
         );
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(memory.renew(NOW), None, "what was never read is not renewed");
         assert_eq!(memory.old(Action::Revoke), None);
         let allowlist = Allowlist::parse(include_str!("../../examples/allowlist.yaml")).unwrap();
-        assert_eq!(memory.keep(allowlist, NOW).allowlist.rules.len(), 3);
+        assert_eq!(memory.keep(allowlist, NOW).allowlist.rules.len(), 4);
         memory
     }
 

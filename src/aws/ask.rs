@@ -1,18 +1,18 @@
 //! Owns how patiently AWS is asked: one bounded number of calls at once, time limits taken from what the invocation
-//! has left, and another try wherever, and only where, [`CallError`] says that it may help.
+//! has left, and another try wherever, and only where, [`CallError`] says that it may help. And how often that was.
 
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{Aws, CallError, error::SdkError};
 use crate::outcome::ErrorCode;
@@ -29,6 +29,10 @@ const THROTTLED_ATTEMPTS: u32 = 20;
 
 /// So often a call is made that AWS has a fault over or doesn't answer.
 const OTHER_ATTEMPTS: u32 = 5;
+
+/// The distance between calls that are made at leisure: five a second, of the twenty a second that refill the bucket
+/// of EC2's Describe calls for the whole account.
+const DISTANCE: Duration = Duration::from_millis(200);
 
 impl Aws {
     /// Makes a call until AWS answers it or refuses it for good, the tries are used up, or no time is left.
@@ -51,11 +55,15 @@ impl Aws {
         let mut attempts: u32 = 0;
         let mut is_uncertain = false;
         loop {
+            if self.is_at_leisure {
+                sleep_until(self.pace.turn(Instant::now()).min(self.deadline())).await;
+            }
             let left = self.time_left();
             if left < SHORTEST_ATTEMPT {
                 return Err(CallError { is_uncertain, ..CallError::not_begun(call, resource) });
             }
             attempts = attempts.saturating_add(1);
+            self.tally.count(attempts > 1);
             // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
             let error = match timeout(longest(left), Box::pin(send())).await {
                 Ok(Ok(answer)) => return Ok(answer),
@@ -70,6 +78,12 @@ impl Aws {
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),
             }
         }
+    }
+
+    /// How often AWS was asked since the clients were made.
+    pub fn attempts(&self) -> Attempts {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Attempts { made: read(&self.tally.made), repeated: read(&self.tally.repeated) }
     }
 
     fn deadline(&self) -> Instant {
@@ -109,6 +123,53 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
     }
     let whole = first.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(longest);
     Some(whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0))
+}
+
+/// When the next call may be made that keeps its distance.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    /// Gives the next turn away.
+    fn turn(&self, now: Instant) -> Instant {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = next.map_or(now, |next| next.max(now));
+        *next = turn.checked_add(DISTANCE);
+        turn
+    }
+}
+
+/// How often AWS was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts {
+    /// Attempts in all,
+    pub made: u64,
+    /// and those that repeated one.
+    pub repeated: u64,
+}
+
+impl Attempts {
+    /// Those after an earlier count.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self { made: self.made.saturating_sub(earlier.made), repeated: self.repeated.saturating_sub(earlier.repeated) }
+    }
+}
+
+/// The count, shared by all copies of the clients.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    made: AtomicU64,
+    repeated: AtomicU64,
+}
+
+impl Tally {
+    fn count(&self, is_repeated: bool) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        self.repeated.fetch_add(u64::from(is_repeated), Ordering::Relaxed);
+    }
 }
 
 /// Chance, seeded when the clients are made; good enough to keep callers apart, and for nothing else.
@@ -159,6 +220,16 @@ mod tests {
         assert!(throttled.iter().sum::<Duration>() > Duration::from_secs(60));
         assert_eq!(pauses(ErrorCode::Unavailable, 0.0), [50, 100, 200, 400].map(Duration::from_millis));
         assert_eq!(pauses(ErrorCode::OutOfTime, 1.0), [Duration::ZERO; 4]);
+    }
+
+    #[test]
+    fn calls_at_leisure_keep_their_distance() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        let turns: Vec<_> = (0..6).map(|_| pace.turn(now) - now).collect();
+        assert_eq!(turns, [0, 200, 400, 600, 800, 1000].map(Duration::from_millis), "five a second");
+        let later = now + Duration::from_secs(10);
+        assert_eq!(pace.turn(later), later, "who comes late does not wait, and saves nothing up");
+        assert_eq!(pace.turn(later), later + DISTANCE);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Owns the EC2 calls: images, their launch permissions, their snapshots.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
@@ -10,6 +13,7 @@ use super::{Aws, CallError};
 use crate::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
     facts::{End, Image, ImageState, LaunchPermission, Snapshot},
+    outcome::ErrorCode,
 };
 
 /// At most so many values go into one filter of a Describe call.
@@ -28,18 +32,7 @@ pub struct DescribedImage {
 impl DescribedImage {
     /// What a share's end remembers of an image that is gone.
     pub fn gone(end: &End, owner: AccountId) -> Self {
-        let image = Image {
-            owner,
-            state: ImageState::Gone,
-            name: None,
-            tags: BTreeMap::new(),
-            deprecation_time: None,
-            has_product_codes: false,
-            launch_permissions: Ok(Vec::new()),
-            ends: Ok(BTreeMap::new()),
-            remembered_keys: end.key_arns.clone(),
-            snapshots: Ok(Vec::new()),
-        };
+        let image = Image::gone(owner, end.key_arns.clone());
         Self { image, snapshot_ids: end.snapshot_ids.clone() }
     }
 }
@@ -49,10 +42,29 @@ impl Aws {
     ///
     /// Asked by filter and not by id, so that one unknown id doesn't fail the others.
     pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
-        let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
-        let mut images = self.all_images(self.ec2.describe_images().filters(by_id)).await?;
+        let mut images = BTreeMap::new();
+        for ids in ids.chunks(MAX_FILTER_VALUES) {
+            let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
+            images.extend(self.all_images(self.ec2.describe_images().filters(by_id)).await?);
+        }
         images.retain(|id, _| ids.contains(id));
         Ok(images)
+    }
+
+    /// Whether there is such an image, asked by its id so that EC2 says no in so many words.
+    pub async fn image_exists(&self, id: &ImageId) -> Result<bool, CallError> {
+        let call = self.ec2.describe_images().image_ids(id.as_str()).include_disabled(true);
+        match self.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.row.code == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The ids of this account's images, disabled ones included.
+    pub async fn own_images(&self) -> Result<BTreeSet<ImageId>, CallError> {
+        let call = self.ec2.describe_images().owners("self").max_results(1000);
+        Ok(self.all_images(call).await?.into_keys().collect())
     }
 
     /// Describes this account's images that are backed by any of these snapshots, disabled ones included.
@@ -200,7 +212,8 @@ impl Aws {
         call: DescribeImagesFluentBuilder,
     ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
         const CALL: &str = "ec2:DescribeImages";
-        let call = call.include_disabled(true).max_results(100);
+        let page_size = call.get_max_results().unwrap_or(100);
+        let call = call.include_disabled(true).max_results(page_size);
         let mut images = BTreeMap::new();
         let mut next = None;
         loop {

@@ -1,4 +1,4 @@
-//! Owns the EventBridge call: putting outcomes on a bus.
+//! Owns the EventBridge call: putting outcomes, and the rest of an audit, on a bus.
 //!
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 
@@ -17,7 +17,9 @@ const TRIES: u32 = 3;
 
 /// An event to put on a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutcomeEvent {
+pub struct BusEvent {
+    /// The `source`.
+    pub source: String,
     /// The `detail-type`.
     pub detail_type: &'static str,
     /// The `detail`, as JSON text.
@@ -26,7 +28,7 @@ pub struct OutcomeEvent {
 
 impl Aws {
     /// Puts events on a bus, in as few calls as their sizes allow; entries that fail are sent again.
-    pub async fn put_events(&self, bus: &str, events: &[OutcomeEvent]) -> Result<(), CallError> {
+    pub async fn put_events(&self, bus: &str, events: &[BusEvent]) -> Result<(), CallError> {
         let mut batch = Vec::new();
         let mut bytes = 0_usize;
         for event in events {
@@ -35,7 +37,7 @@ impl Aws {
                 bytes = 0;
             }
             bytes = bytes.saturating_add(event.detail.len());
-            let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source("ami-share");
+            let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(&event.source);
             batch.push(entry.detail_type(event.detail_type).detail(&event.detail).build());
         }
         if batch.is_empty() { Ok(()) } else { self.put_batch(bus, batch).await }

@@ -27,8 +27,9 @@ pub struct Schedules {
     pub role_arn: String,
 }
 
-/// At most so many pages of 100 names are read for one image.
-const MAX_PAGES: usize = 20;
+/// At most so many pages of 100 names are read: an account has a million schedules at most, and a list that goes on
+/// longer than this is not one to wait for. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>
+const MAX_PAGES: usize = 1_000;
 
 /// What a schedule sends, which is also what it remembers.
 #[derive(Serialize, Deserialize)]
@@ -43,16 +44,21 @@ struct Input {
 }
 
 impl Aws {
-    /// The names of an image's schedules.
-    pub async fn end_names(&self, schedules: &Schedules, image_id: &ImageId) -> Result<Vec<ScheduleName>, CallError> {
+    /// The names of an image's schedules, or those of all images.
+    pub async fn end_names(
+        &self,
+        schedules: &Schedules,
+        image_id: Option<&ImageId>,
+    ) -> Result<Vec<ScheduleName>, CallError> {
         const CALL: &str = "scheduler:ListSchedules";
-        let call =
-            self.scheduler.list_schedules().group_name(&schedules.group).name_prefix(ScheduleName::prefix(image_id));
+        let prefix = image_id.map(ScheduleName::prefix);
+        let call = self.scheduler.list_schedules().group_name(&schedules.group).set_name_prefix(prefix);
         let call = call.max_results(100);
+        let about = image_id.map_or(schedules.group.as_str(), ImageId::as_str);
         let mut names = Vec::new();
         let mut next = None;
         for _ in 0..MAX_PAGES {
-            let page = self.ask(CALL, image_id.as_str(), || call.clone().set_next_token(next.clone()).send()).await?;
+            let page = self.ask(CALL, about, || call.clone().set_next_token(next.clone()).send()).await?;
             // A schedule of another form was put there by somebody else and is none of ours.
             names.extend(page.schedules().iter().filter_map(|schedule| schedule.name()?.parse().ok()));
             next = page.next_token;
@@ -60,7 +66,7 @@ impl Aws {
                 return Ok(names);
             }
         }
-        Err(CallError::unexpected(CALL, image_id.as_str(), "the list of schedules has no end"))
+        Err(CallError::unexpected(CALL, about, "the list of schedules has no end"))
     }
 
     /// The end of a share, or nothing where there is no such schedule.

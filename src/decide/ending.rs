@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{ImageDecision, Question, covering_rule_for, refusals};
 use crate::{
-    domain::{ScheduleName, Target},
+    domain::{ScheduleName, Target, shown},
     facts::{End, Image},
     outcome::{Code, Refusal},
     request::{Action, AskedTarget},
@@ -85,7 +85,9 @@ fn tell_existing(question: &Question<'_>, image: &Image, decision: &mut ImageDec
                 if let Some(end) = ends.get(&ScheduleName::new(decision.image_id, &asked.target)) {
                     decision.warnings.push(format!(
                         "the share of {} with {} ends at {}, which this request does not change",
-                        decision.image_id, asked.target, end.at
+                        decision.image_id,
+                        asked.target,
+                        shown(end.at)
                     ));
                 }
             }
@@ -104,7 +106,7 @@ fn earlier(
     existing: Option<&End>,
 ) -> Refusal {
     let message = match existing {
-        Some(end) => format!("the share with {} ends at {}; an end is only moved later", asked.target, end.at),
+        Some(end) => format!("the share with {} ends at {}; an end is only moved later", asked.target, shown(end.at)),
         None => format!("the share with {} has no end; giving it one takes access away", asked.target),
     };
     let action = question.request.action;

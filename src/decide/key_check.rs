@@ -22,8 +22,8 @@ pub(super) fn check(question: &Question<'_>, facts: &Facts, image: &Image, decis
     }
     for arn in image.keys() {
         let key = facts.keys.get(arn);
-        if let Some(refusal) = unusable(decision, arn, key) {
-            decision.refusals.push(refusal);
+        if let Some((code, message, remedy)) = unusable(arn, key) {
+            decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
             continue;
         }
         if let Some(end) = key.and_then(|key| key.metadata.as_ref().ok()?.ends_at.as_ref()) {
@@ -174,33 +174,34 @@ pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyAr
     wanted
 }
 
-/// Why no target at all can be let in by this key.
-fn unusable(decision: &ImageDecision<'_>, arn: &KeyArn, key: Option<&Key>) -> Option<Refusal> {
+/// Why no target at all can be let in by this key, and what to do about it.
+pub(super) fn unusable(arn: &KeyArn, key: Option<&Key>) -> Option<(Code, String, &'static str)> {
     let metadata = key?.metadata.as_ref().ok()?;
     if metadata.is_aws_managed {
-        let message =
-            format!("a snapshot is encrypted with {arn}, a key that AWS manages; such an image can't be shared");
-        return Some(refusals::image(Code::DefaultKey, decision.image_id, message).remedy(
+        return Some((
+            Code::DefaultKey,
+            format!("a snapshot is encrypted with {arn}, a key that AWS manages; such an image can't be shared"),
             "copy the image with a customer managed key (`aws ec2 copy-image --encrypted --kms-key-id …`) and share the copy",
         ));
     }
     if let Some(state) = &metadata.unusable_state {
-        let message = format!("{arn} is in the state {state}, in which nobody can use it");
-        return Some(
-            refusals::image(Code::KeyNotUsable, decision.image_id, message)
-                .remedy("enable the key, or cancel its deletion, and send the request again"),
-        );
+        return Some((
+            Code::KeyNotUsable,
+            format!("{arn} is in the state {state}, in which nobody can use it"),
+            "enable the key, or cancel its deletion, and send the request again",
+        ));
     }
     if !metadata.is_symmetric {
-        let message = format!("{arn} is not a symmetric encryption key; EBS can't use it");
-        return Some(
-            refusals::image(Code::KeyNotUsable, decision.image_id, message).remedy("copy the image with another key"),
-        );
+        return Some((
+            Code::KeyNotUsable,
+            format!("{arn} is not a symmetric encryption key; EBS can't use it"),
+            "copy the image with another key",
+        ));
     }
     None
 }
 
-fn judge(
+pub(super) fn judge(
     question: &Question<'_>,
     arn: &KeyArn,
     key: Option<&Key>,

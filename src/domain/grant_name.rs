@@ -36,6 +36,12 @@ impl GrantName {
         rest.split('/').next()?.parse().ok()
     }
 
+    /// The image that a grant of that name was made for, where one of ours has such a name.
+    pub fn image_of(name: &str) -> Option<ImageId> {
+        let image_id = name.strip_prefix("ami-share/")?.split('/').next()?.parse().ok()?;
+        Self::account_of(name, &image_id).map(|_| image_id)
+    }
+
     /// Whether a grant of that name was made for this image, whoever the target.
     pub fn is_for_image(name: &str, image_id: &ImageId) -> bool {
         name.strip_prefix("ami-share/")
@@ -86,6 +92,7 @@ mod tests {
             assert!(own.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)), "{own}");
             assert!(GrantName::is_for(&own, &image, account) && GrantName::is_for_image(&own, &image));
             assert_eq!(GrantName::account_of(&own, &image), Some(account));
+            assert_eq!(GrantName::image_of(&own), Some(image.clone()));
         }
     }
 
@@ -104,6 +111,9 @@ mod tests {
         ] {
             assert!(!GrantName::is_for(other, &image, account), "{other}");
             assert_ne!(GrantName::account_of(other, &image), Some(account), "{other}");
+        }
+        for other in ["", "by-hand", "ami-share/ami-01234567", "ami-share/ami-01234567/x", "ami-share/x/000011112222"] {
+            assert_eq!(GrantName::image_of(other), None, "{other}");
         }
         assert!(!GrantName::is_for_image("ami-share/ami-012345670/000011112222", &image));
     }

@@ -56,6 +56,11 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
+/// Shows a time as documents write it.
+pub(crate) fn shown(time: time::OffsetDateTime) -> String {
+    time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
 /// Serialises and deserialises a domain type as the string it displays.
 macro_rules! serde_as_string {
     ($($type:ty),+) => {$(

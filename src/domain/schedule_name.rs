@@ -26,6 +26,11 @@ impl ScheduleName {
         format!("{image_id}-")
     }
 
+    /// The image whose share it ends, where the name is one.
+    pub fn image_id(&self) -> Option<ImageId> {
+        self.0.rsplit_once('-')?.0.parse().ok()
+    }
+
     /// The name as Scheduler takes it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -62,6 +67,7 @@ mod tests {
     fn a_name_is_the_image_and_a_digest_of_the_target() {
         let image: ImageId = "ami-0123456789abcdef0".parse().unwrap();
         let name = ScheduleName::new(&image, &"111122223333".parse().unwrap());
+        assert_eq!(name.image_id(), Some(image));
         // printf 111122223333 | sha256sum
         assert_eq!(name.as_str(), "ami-0123456789abcdef0-aeb221660ff09134bb3a46b295554820");
         assert_eq!(name.as_str().parse(), Ok(name.clone()));

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The detail-type of a request.
-pub(super) const DETAIL_TYPE: &str = "AMI Share Request";
+pub const DETAIL_TYPE: &str = "AMI Share Request";
 
 pub(super) fn open(envelope: &Json, invocation: &Invocation<'_>) -> Opened {
     let id = request_id(envelope.get("id"));

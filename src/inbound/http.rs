@@ -8,7 +8,7 @@ use super::{TurnedAway, problem};
 use crate::{
     domain::{GroupId, quoted},
     json::{Fault, Json},
-    outcome::{Code, Outcome},
+    outcome::{Code, Outcome, to_text},
     request::{Action, Malformed, Request},
 };
 
@@ -218,9 +218,9 @@ fn query(request: &HttpRequest<'_>, writes: bool, fields: &mut Vec<(String, Json
 pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_json::Value {
     let status = problem::status(outcome);
     let (content_type, body) = if status == 200 {
-        ("application/json", json!(outcome))
+        ("application/json", to_text(outcome))
     } else {
-        ("application/problem+json", problem::document(outcome, status))
+        ("application/problem+json", to_text(&problem::document(outcome, status)))
     };
     let mut headers = serde_json::Map::new();
     headers.insert("content-type".to_owned(), json!(content_type));
@@ -231,5 +231,5 @@ pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_jso
     if status == 503 {
         headers.insert("retry-after".to_owned(), json!(problem::RETRY_AFTER_SECONDS));
     }
-    json!({"statusCode": status, "headers": headers, "body": body.to_string(), "isBase64Encoded": false})
+    json!({"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": false})
 }

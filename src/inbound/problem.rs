@@ -1,6 +1,6 @@
 //! Owns the HTTP status of an outcome and its form as an RFC 9457 problem; nothing else knows HTTP statuses of results.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::{deciding_refusal, leading_code};
 use crate::outcome::{ErrorCode, Outcome, ResultKind};
@@ -33,8 +33,20 @@ fn error_status(code: ErrorCode) -> u16 {
     }
 }
 
-/// The outcome as a problem: its fields are the extension members.
-pub(super) fn document(outcome: &Outcome, status: u16) -> Value {
+/// An outcome as a problem: its fields are the extension members.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+}
+
+/// Makes a problem of an outcome.
+pub(super) fn document(outcome: &Outcome, status: u16) -> Problem<'_> {
     let code = leading_code(outcome);
     let error = outcome.errors.first().map(|error| error.message.as_str());
     let refusal = deciding_refusal(outcome);
@@ -43,14 +55,5 @@ pub(super) fn document(outcome: &Outcome, status: u16) -> Value {
         (Some(_), _) | (None, None) => "The request could not be carried out",
     };
     let detail = error.or(refusal.map(|refusal| refusal.message.as_str())).unwrap_or_default();
-    let mut problem = json!({
-        "type": format!("urn:ami-share:problem:{code}"),
-        "title": title,
-        "status": status,
-        "detail": detail,
-    });
-    if let (Value::Object(members), Value::Object(extensions)) = (&mut problem, json!(outcome)) {
-        members.extend(extensions);
-    }
-    problem
+    Problem { kind: format!("urn:ami-share:problem:{code}"), title, status, detail, outcome }
 }

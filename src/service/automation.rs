@@ -9,7 +9,7 @@ use super::{Context, Service, error, failed, own_account};
 use crate::{
     allowlist::{Allowlist, Rule, Usable},
     decide::Authority,
-    domain::Target,
+    domain::{Target, shown},
     inbound::{Available, Due},
     outcome::{ErrorCode, Outcome, ResultKind},
     request::{Access, Action, AskedTarget, Request},
@@ -85,8 +85,15 @@ impl Service {
     }
 
     /// Ends a share, if its record says that it is due. The event is only a hint.
-    pub(super) async fn end_share(&self, due: &Due, context: &Context<'_>, deadline: Instant) -> Outcome {
-        let outcome = Outcome { action: Some(Action::Revoke), ..Outcome::new(&due.request_id, ResultKind::Completed) };
+    pub(super) async fn end_share(
+        &self,
+        due: &Due,
+        dry_run: bool,
+        context: &Context<'_>,
+        deadline: Instant,
+    ) -> Outcome {
+        let outcome =
+            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&due.request_id, ResultKind::Completed) };
         let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
         let Some(schedules) = &self.schedules else {
             return nothing(outcome, "this deployment has no schedule group, so no share ends here".to_owned());
@@ -97,7 +104,7 @@ impl Service {
             Err(error) => return failed(outcome, error.row),
         };
         if end.at - context.now > EARLIEST {
-            return nothing(outcome, format!("the share ends at {}; nothing is due yet", end.at));
+            return nothing(outcome, format!("the share ends at {}; nothing is due yet", shown(end.at)));
         }
         let account = match own_account(context.function_arn) {
             Ok(account) => account,
@@ -105,6 +112,7 @@ impl Service {
         };
         let request = Request {
             targets: vec![AskedTarget { target: end.target.clone(), pointer: String::new() }],
+            dry_run,
             ..bare(Action::Revoke, end.image_id.clone())
         };
         let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
@@ -144,6 +152,7 @@ fn bare(action: Action, image_id: crate::domain::ImageId) -> Request {
         service_linked_roles: Vec::new(),
         expires_at: None,
         regions: Vec::new(),
+        next_token: None,
         dry_run: false,
         reason: None,
     }

@@ -25,7 +25,11 @@ impl Service {
             let time_left = context.time_left.saturating_sub(elapsed);
             is_stopped = is_stopped || time_left < SHORTEST_MESSAGE;
             if is_stopped {
-                tracing::info!(request.id = opened.request_id, "left in the queue for another try");
+                tracing::info!(
+                    lambda.request_id = context.request_id,
+                    request.id = opened.request_id,
+                    "left in the queue for another try"
+                );
                 again.extend(id);
                 continue;
             }
@@ -36,8 +40,9 @@ impl Service {
                 is_stopped = batch.is_fifo;
             } else if sqs::is_lost(&outcome) {
                 tracing::error!(
+                    lambda.request_id = context.request_id,
                     request.id = outcome.request_id,
-                    outcome = %serde_json::json!(outcome),
+                    outcome = outcome.to_text(),
                     "this message could not be carried out, and sending it again would not help"
                 );
             }

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Service;
 use crate::{
-    aws::OutcomeEvent,
+    aws::BusEvent,
     outcome::{ImageRow, Outcome, ResultKind},
 };
+
+/// The source of all outcomes.
+const SOURCE: &str = "ami-share";
 
 /// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
 const MAX_BYTES: usize = 800_000;
@@ -30,12 +32,18 @@ impl Service {
     }
 }
 
-/// One event for each image, or one alone where there is no image to tell of.
-fn events(outcome: &Outcome) -> Vec<OutcomeEvent> {
+/// One event for each image; one alone where there is no image to tell of, and of an audit, whose findings belong
+/// together.
+fn events(outcome: &Outcome) -> Vec<BusEvent> {
     let rows = || outcome.images.iter().map(Some);
-    let rows: Vec<_> = if outcome.images.is_empty() { vec![None] } else { rows().collect() };
+    let is_one = outcome.images.is_empty() || outcome.findings.is_some();
+    let rows: Vec<_> = if is_one { vec![None] } else { rows().collect() };
     rows.into_iter()
-        .map(|row| OutcomeEvent { detail_type: detail_type(outcome.result), detail: detail(outcome, row) })
+        .map(|row| BusEvent {
+            source: SOURCE.to_owned(),
+            detail_type: detail_type(outcome.result),
+            detail: detail(outcome, row),
+        })
         .collect()
 }
 
@@ -51,11 +59,12 @@ fn detail_type(result: ResultKind) -> &'static str {
 
 /// The outcome document with that image alone.
 fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
-    let mut one = Outcome { images: row.cloned().into_iter().collect(), ..outcome.clone() };
+    let mut one = outcome.clone();
     if let Some(row) = row {
+        one.images = vec![row.clone()];
         one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|image_id| *image_id == row.image_id));
     }
-    let text = Value::to_string(&serde_json::json!(one));
+    let text = one.to_text();
     if text.len() <= MAX_BYTES {
         return text;
     }
@@ -66,7 +75,10 @@ fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
     one.warnings =
         vec!["shortened: `keys`, `refusals` and warnings were too long for an event; `check` tells them".to_owned()];
     one.refusals.truncate(20);
-    serde_json::json!(one).to_string()
+    if let Some(findings) = &mut one.findings {
+        findings.truncate(500);
+    }
+    one.to_text()
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ class Template(yaml.SafeLoader):
 Template.add_multi_constructor("!", lambda loader, suffix, node: {suffix: getattr(node, "value", None)})
 
 
+def deployed_api():
+    """The REST API of the template."""
+    return yaml.load(text("template.yaml"), Template)["Resources"]["Api"]["Properties"]
+
+
 def text(path):
     return (ROOT / path).read_text()
 
@@ -70,10 +75,21 @@ class OpenApi(unittest.TestCase):
                 Draft202012Validator.check_schema(json.loads(path.read_text()) | {"$schema": DRAFT202012_URI})
 
     def test_its_routes_are_the_templates(self):
-        function = yaml.load(text("template.yaml"), Template)["Resources"]["Function"]["Properties"]
-        deployed = {(event["Properties"]["Method"], event["Properties"]["Path"])
-                    for event in function["Events"].values() if event["Type"] == "Api"}
+        deployed = {(method.upper(), path) for path, item in deployed_api()["DefinitionBody"]["paths"].items()
+                    for method in item if method in METHODS}
         self.assertEqual(set(routes), deployed)
+
+    def test_what_the_gateway_answers_is_described(self):
+        place = "/components/schemas/GatewayProblem"
+        for name, answer in deployed_api()["GatewayResponses"].items():
+            with self.subTest(name):
+                template = answer["ResponseTemplates"]["application/json"]
+                template = template.replace("$context.error.messageString", '"Forbidden"').replace("$context.requestId", "id")
+                self.assertNotIn("$", template)
+                document = json.loads(template)
+                self.assertEqual(faults(place, document), [])
+                self.assertEqual(document.get("status"), answer.get("StatusCode"))
+                self.assertEqual(answer["ResponseParameters"]["Headers"]["Content-Type"], "'application/problem+json'")
 
     def test_its_routes_are_the_routers(self):
         router = text("src/inbound/http.rs")
@@ -146,7 +162,7 @@ class Examples(unittest.TestCase):
 
     def test_the_share_body_is_the_request_without_what_the_route_says(self):
         request = json.loads(text("schemas/request.schema.json"))["properties"]
-        self.assertEqual(set(api["components"]["schemas"]["Share"]["properties"]), set(request) - {"action", "imageIds"})
+        self.assertEqual(set(api["components"]["schemas"]["Share"]["properties"]), set(request) - {"action", "imageIds", "nextToken"})
 
 
 DRAFT202012_URI = "https://json-schema.org/draft/2020-12/schema"

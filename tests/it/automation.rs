@@ -288,6 +288,18 @@ fn every_outcome_is_an_event_for_each_image() {
     let two = world.aws.image(plain("golden-event-2"));
     world.outcome(&json!({"action": "share", "imageIds": [one, two], "accountIds": ["111122223333"]}));
     assert_eq!(world.aws.calls().iter().filter(|call| *call == "events:PutEvents").count(), 1);
+    let events = world.aws.events();
+    for (event, image) in events.iter().zip([&one, &two]) {
+        assert_eq!(
+            (&event["Source"], &event["DetailType"]),
+            (&json!("ami-share"), &json!("AMI Share Request Completed"))
+        );
+        let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
+        crate::schemas::check_outcome(&outcome);
+        let [row] = outcome["images"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
+        assert_eq!((&row["imageId"], &row["tags"]), (&json!(image), &json!({"Tier": "gold"})));
+    }
+    assert_eq!(events.len(), 2);
     world.aws.seed(&json!({"faults": [{"call": "events:PutEvents", "code": "InternalException", "status": 500, "message": "no", "after": 0, "times": 50}]}));
     let outcome = world.outcome(&ask("list", &one, json!({})));
     world.aws.seed(&json!({"faults": []}));

@@ -7,8 +7,11 @@ use std::{
 
 use ami_share::{
     allowlist::Allowlist,
-    inbound::{Door, reply},
-    outcome::{Code, ErrorRow, Outcome, ResultKind},
+    config::Config,
+    inbound::{Arrival, Door, Event, Invocation, open, reply},
+    metrics::Measured,
+    outcome::{Code, ErrorRow, ImageRow, Outcome, Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState},
+    request::Action,
 };
 use serde_json::Value;
 
@@ -152,24 +155,201 @@ fn the_runbook_has_every_kind_of_failure() {
         let row = rows.iter().find(|row| row[0] == name.as_str().unwrap()).unwrap();
         let error = ErrorRow { code, call: None, resource: None, message: String::new(), retryable: true };
         let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
-        let answer = reply(Door::Http { allow: None }, &outcome).unwrap();
+        let answer = serde_json::json!(reply(Door::Http { allow: None }, outcome).unwrap());
         assert_eq!(row[1], answer["statusCode"].to_string(), "{name}");
     }
 }
 
-#[test]
-fn the_runbook_has_every_queue_of_the_template() {
+/// The names of the template's resources of a type.
+fn resources(kind: &str) -> BTreeSet<String> {
     let template = read(&root().join("template.yaml"));
     let lines: Vec<_> = template.lines().collect();
-    let queues: BTreeSet<_> = lines
-        .windows(2)
-        .filter(|pair| pair[1].trim() == "Type: AWS::SQS::Queue")
-        .map(|pair| pair[0].trim().trim_end_matches(':').to_owned())
+    let is_one = |pair: &&[&str]| pair[1].trim() == format!("Type: {kind}");
+    let found: BTreeSet<_> =
+        lines.windows(2).filter(is_one).map(|pair| pair[0].trim().trim_end_matches(':').to_owned()).collect();
+    assert!(!found.is_empty(), "{kind}");
+    found
+}
+
+#[test]
+fn the_runbook_has_every_queue_and_every_alarm_of_the_template() {
+    for (heading, kind) in [
+        ("| queue | holds | what to do |", "AWS::SQS::Queue"),
+        ("| alarm | it means | what to do |", "AWS::CloudWatch::Alarm"),
+    ] {
+        let rows = table("docs/runbook.md", heading);
+        let told: BTreeSet<_> = rows.iter().map(|row| row[0].clone()).collect();
+        assert_eq!(told, resources(kind));
+        assert_eq!(told.len(), rows.len(), "{heading}");
+    }
+}
+
+/// The metrics of the events that the function writes.
+fn metrics() -> BTreeSet<String> {
+    let refusals = vec![Refusal::new(Code::DefaultKey, "no")];
+    let measured = Measured {
+        function_name: "f",
+        lambda_request_id: "id",
+        door: Door::Direct,
+        outcome: &Outcome::refused("id", refusals),
+        at: time::OffsetDateTime::UNIX_EPOCH,
+        duration: std::time::Duration::ZERO,
+        calls: 0,
+        retries: 0,
+        is_cold: false,
+    };
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let directives = measured.events().into_iter().flat_map(|event| list(&event["_aws"]["CloudWatchMetrics"]));
+    let names = directives.flat_map(|directive| list(&directive["Metrics"]));
+    names.map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_runbook_has_every_metric_and_alarms_stand_on_no_others() {
+    let mut known = metrics();
+    known.insert("Findings".to_owned());
+    let rows = table("docs/runbook.md", "| metric | further dimensions | it counts |");
+    assert_eq!(rows.iter().map(|row| row[0].clone()).collect::<BTreeSet<_>>(), known);
+    let template = read(&root().join("template.yaml"));
+    let lines: Vec<_> = template.lines().map(str::trim).collect();
+    let ours = lines.windows(2).filter(|pair| pair[0] == "Namespace: AmiShare");
+    let watched: BTreeSet<_> = ours.map(|pair| pair[1].trim_start_matches("MetricName: ").to_owned()).collect();
+    assert!(watched.len() >= 3 && watched.is_subset(&known), "{watched:?}");
+}
+
+#[test]
+fn the_readme_has_every_refusal() {
+    let plain = |text: &str| text.replace('`', "");
+    let known: Vec<_> =
+        Code::ALL.iter().map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())]).collect();
+    assert_eq!(table("README.md", "| code | status | it means |"), known);
+}
+
+#[test]
+fn the_deployment_guide_has_every_parameter_as_the_template_has_it() {
+    let template = read(&root().join("template.yaml"));
+    let (_, parameters) = template.split_once("\nParameters:\n").unwrap();
+    let (parameters, _) = parameters.split_once("\nRules:\n").unwrap();
+    let parameters: Value = serde_saphyr::from_str(parameters).unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let known: BTreeSet<_> = parameters
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, parameter)| vec![name.clone(), text(&parameter["Default"]), text(&parameter["Description"])])
         .collect();
-    let told: BTreeSet<_> =
-        table("docs/runbook.md", "| queue | holds | what to do |").into_iter().map(|row| row[0].clone()).collect();
-    assert!(!queues.is_empty());
-    assert_eq!(told, queues);
+    assert!(known.len() > 20);
+    let rows = table("docs/deployment.md", "| parameter | default | what it is |");
+    assert_eq!(rows.into_iter().collect::<BTreeSet<_>>(), known);
+
+    let grouped = template.split("Parameters:").next().map(str::len).unwrap_or_default();
+    let (groups, _) = template[grouped..].split_once("\nParameters:\n").unwrap();
+    let told = groups.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_owned).collect::<BTreeSet<_>>();
+    for row in &known {
+        assert!(told.contains(&row[0]), "{} is in no group of the interface", row[0]);
+    }
+    for row in table("README.md", "| you want | set |") {
+        for name in row[1].split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| is_pascal(word)) {
+            assert!(parameters.get(name).is_some() || name == "ContentUri", "the README names {name}");
+        }
+    }
+}
+
+/// Whether a word has a second capital inside, as names of parameters have.
+fn is_pascal(word: &str) -> bool {
+    let is_upper = |c: char| c.is_ascii_uppercase();
+    word.starts_with(is_upper) && word.chars().skip(2).any(is_upper) && !word.chars().all(is_upper)
+}
+
+#[test]
+fn the_deployment_guide_has_every_variable() {
+    let told: BTreeSet<_> = table("docs/deployment.md", "| variable | meaning |")
+        .iter()
+        .flat_map(|row| row[0].split(", ").map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let asked = std::cell::RefCell::new(BTreeSet::new());
+    let _ = Config::read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        (name == "AMI_SHARE_ALLOWLIST").then(|| "file:allowlist.yaml".to_owned())
+    });
+    let own: BTreeSet<_> = asked.take().into_iter().filter(|name| name.starts_with("AMI_SHARE_")).collect();
+    assert_eq!(told, own);
+}
+
+/// JSON without the spaces and line breaks between its parts; the order of fields stays.
+fn minified(json: &str) -> String {
+    let (mut text, mut is_string, mut is_escaped) = (String::new(), false, false);
+    for c in json.chars() {
+        if is_string || !c.is_whitespace() {
+            text.push(c);
+        }
+        is_string ^= c == '"' && !is_escaped;
+        is_escaped = is_string && c == '\\' && !is_escaped;
+    }
+    text
+}
+
+#[test]
+fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
+    let blocks = blocks();
+    let [request, answer] = &blocks
+        .iter()
+        .filter(|block| block.page == "README.md" && block.info == "json")
+        .map(|block| block.text.as_str())
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("the README has a request and an answer")
+    };
+    let event = read(&root().join("events/direct-share.json"));
+    assert_eq!(minified(request), minified(&event));
+
+    let event: Event = serde_json::from_str(&read(&root().join("events/rest-share.json"))).unwrap();
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    let requester = opened.requester;
+
+    let target = "111122223333".parse().unwrap();
+    let row = ImageRow {
+        image_id: "ami-0123456789abcdef0".parse().unwrap(),
+        name: Some("golden-web".to_owned()),
+        region: "eu-west-1".to_owned(),
+        tags: [("Tier".to_owned(), "gold".to_owned())].into(),
+        changed: true,
+        key_arns: Vec::new(),
+        rule: Some("portal-golden".to_owned()),
+        steps: vec![StepRow {
+            call: "ec2:ModifyImageAttribute",
+            resource: "ami-0123456789abcdef0".to_owned(),
+            grant_name: None,
+            add: vec![ami_share::domain::Target::clone(&target)],
+            remove: Vec::new(),
+            state: StepState::Done,
+        }],
+        targets: vec![TargetRow {
+            target,
+            state: TargetState::Shared,
+            expires_at: None,
+            rule: Some("portal-golden".to_owned()),
+            detail: None,
+        }],
+        keys: Vec::new(),
+        permissions: None,
+    };
+    let outcome = Outcome {
+        action: Some(Action::Share),
+        requester,
+        images: vec![row],
+        ..Outcome::new("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", ResultKind::Completed)
+    };
+    assert_eq!(minified(answer), outcome.to_text());
+    let problem = reply(Door::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(Code::DefaultKey, "no")]));
+    let problem = serde_json::json!(problem.unwrap());
+    let body = problem["body"].as_str().unwrap();
+    assert!(body.starts_with(r#"{"type":"urn:ami-share:problem:DefaultKey","title":"#), "{body}");
+    assert!(
+        body.contains(r#""detail":"no","version":"1","requestId":"id","dryRun":false,"result":"refused","#),
+        "{body}"
+    );
 }
 
 /// The targets of a page's links, without those in code.

@@ -28,6 +28,8 @@ mod access;
 #[cfg(feature = "aws")]
 mod allowlists;
 #[cfg(feature = "aws")]
+mod audit;
+#[cfg(feature = "aws")]
 mod automation;
 #[cfg(feature = "aws")]
 mod concurrency;
@@ -43,5 +45,7 @@ mod function;
 mod replay;
 #[cfg(feature = "aws")]
 mod support;
+#[cfg(feature = "aws")]
+mod telemetry;
 #[cfg(feature = "aws")]
 mod waves;

@@ -1,11 +1,14 @@
 """The template, deployed to the local AWS: what its role may do, who may invoke the function, what its parts say."""
 
+import contextlib
+import http.client
 import json
 import os
 import tempfile
 import time
 import unittest
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -78,7 +81,7 @@ class Role(unittest.TestCase):
     def test_it_may_write_down_ends_in_its_own_group_only(self):
         scheduler = aws.client("scheduler", **self.credentials)
         groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
-        [group] = [g["Name"] for g in groups if g["Name"] != "default"]
+        [group] = [g["Name"] for g in groups if g["Name"] == "ami-share-ends"]
         end = {"Name": "end", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
                "Target": {"Arn": stack["FunctionArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}"}}
         scheduler.create_schedule(GroupName=group, **end)
@@ -118,13 +121,7 @@ class Stack(unittest.TestCase):
         allowed = sorted((s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"].partition("/")[2])
                          for s in policy["Statement"])
         rules = [r for r in allowed if r[0] == "events.amazonaws.com"]
-        self.assertEqual([r for r in allowed if r not in rules], [
-            ("apigateway.amazonaws.com", "*/DELETE/images/*/shares/*"),
-            ("apigateway.amazonaws.com", "*/GET/images/*/shares"),
-            ("apigateway.amazonaws.com", "*/GET/images/*/shares/*"),
-            ("apigateway.amazonaws.com", "*/POST/images/*/shares"),
-            ("apigateway.amazonaws.com", "*/POST/requests"),
-        ])
+        self.assertEqual([r for r in allowed if r not in rules], [("apigateway.amazonaws.com", "v1/*")])
         # The rule on the bus of the stack, and the one for images that became available on the default bus.
         self.assertEqual(sorted(r[1].startswith("ami-share/") for r in rules), [False, True], rules)
 
@@ -158,6 +155,99 @@ class Stack(unittest.TestCase):
             FunctionName=stack["FunctionArn"], Qualifier="$LATEST")
         failed = config["DestinationConfig"]["OnFailure"]["Destination"]
         self.assertEqual(failed.rpartition(":")[2], stack["FailedRequestsUrl"].rpartition("/")[2])
+
+
+class Choices(unittest.TestCase):
+    """What the parameters add and leave out."""
+
+    ALWAYS = {"BusName", "BusArn", "FunctionArn", "LogGroupName", "FailedRequestsUrl", "UndeliveredEventsUrl"}
+    KEY = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+    def deployed(self, name, **parameters):
+        with tempfile.TemporaryDirectory() as folder:
+            nothing = Path(folder) / "nothing"
+            nothing.write_text("")
+            return deploy(aws, nothing, nothing, stack=name, **parameters)
+
+    def statements(self, outputs):
+        iam = aws.client("iam")
+        name = aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])["Role"].rpartition("/")[2]
+        document = iam.get_role_policy(RoleName=name, PolicyName="FunctionRolePolicy0")["PolicyDocument"]
+        return {statement["Sid"]: statement for statement in document["Statement"]}
+
+    def environment(self, outputs):
+        return aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])["Environment"]["Variables"]
+
+    def resources(self, name):
+        pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
+        return {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
+
+    def test_everything_optional_can_be_left_out(self):
+        outputs = self.deployed("bare", EnableRestApi="false", EnableEnds="false", CreateAlarms="false", CreateDashboard="false")
+        self.assertEqual(set(outputs), self.ALWAYS)
+        self.assertFalse([sid for sid in self.statements(outputs) if "Ends" in sid or "Scheduler" in sid])
+        environment = self.environment(outputs)
+        self.assertEqual((environment["AMI_SHARE_SCHEDULE_GROUP"], environment["AMI_SHARE_SCHEDULE_ROLE_ARN"]), ("", ""))
+        kinds = set(self.resources("bare").values())
+        for kind in ("AWS::ApiGateway::RestApi", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Scheduler::ScheduleGroup",
+                     "AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::Lambda::EventSourceMapping"):
+            self.assertNotIn(kind, kinds)
+
+    def test_every_door_can_be_opened(self):
+        outputs = self.deployed(
+            "open", JwtIssuer="https://login.example.com", JwtAudience="portal,cli", Queue="fifo", EnableFunctionUrl="true",
+            OutcomeBusName="outcomes", EncryptionKeyArn=self.KEY, ReservedConcurrency="5")
+        self.assertEqual(set(outputs), self.ALWAYS | {"ApiUrl", "ApiArn", "HttpApiUrl", "FunctionUrl", "QueueUrl", "QueueArn",
+                                                      "FailedMessagesUrl"})
+        statements = self.statements(outputs)
+        self.assertEqual(statements["WorkOffTheQueue"]["Resource"], outputs["QueueArn"])
+        self.assertEqual(statements["UseTheKeyOfTheQueues"]["Resource"], self.KEY)
+        self.assertIn("PublishOutcomes", statements)
+        client = aws.client("lambda")
+        [mapping] = client.list_event_source_mappings(FunctionName=outputs["FunctionArn"])["EventSourceMappings"]
+        self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        self.assertEqual(client.get_function_url_config(FunctionName=outputs["FunctionArn"])["AuthType"], "AWS_IAM")
+        queue = aws.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
+        self.assertEqual((queue["FifoQueue"], queue["KmsMasterKeyId"]), ("true", self.KEY))
+        client = aws.client("apigatewayv2")
+        [api] = client.get_apis()["Items"]
+        [route] = client.get_routes(ApiId=api["ApiId"])["Items"]
+        self.assertEqual((route["RouteKey"], route["AuthorizationType"]), ("$default", "JWT"))
+        [authorizer] = client.get_authorizers(ApiId=api["ApiId"])["Items"]
+        self.assertEqual(authorizer["JwtConfiguration"], {"Issuer": "https://login.example.com", "Audience": ["portal", "cli"]})
+        self.assertEqual(self.status(outputs["HttpApiUrl"], "/requests"), 401)
+
+    def status(self, url, path):
+        """What somebody without a token is answered."""
+        connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("POST", path, "{}", {"Host": urlsplit(url).netloc, "Content-Type": "application/json"})
+            return connection.getresponse().status
+
+    def test_the_allowlist_comes_from_where_the_parameters_say(self):
+        outputs = self.deployed("parameter", AllowlistParameter="/ami-share/allowlist", AllowlistParameterKeyArn=self.KEY)
+        self.assertEqual(self.environment(outputs)["AMI_SHARE_ALLOWLIST"], "ssm:/ami-share/allowlist")
+        statements = self.statements(outputs)
+        parameter = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/ami-share/allowlist"
+        self.assertEqual(statements["ReadTheAllowlistParameter"]["Resource"], parameter)
+        self.assertEqual(statements["DecryptTheAllowlistParameter"]["Condition"],
+                         {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameter}})
+        outputs = self.deployed("profile", AllowlistApplicationId="abc1234", AllowlistEnvironmentId="bcd1234",
+                                AllowlistProfileId="cde1234")
+        self.assertEqual(self.environment(outputs)["AMI_SHARE_ALLOWLIST"], "appconfig:abc1234/bcd1234/cde1234")
+        self.assertEqual(self.statements(outputs)["ReadTheAllowlistProfile"]["Resource"],
+                         f"arn:aws:appconfig:{aws.region}:{aws.account}:application/abc1234/environment/bcd1234/configuration/cde1234")
+        for name in ("parameter", "profile"):
+            self.assertNotIn("AWS::Lambda::LayerVersion", self.resources(name).values())
+
+    def test_parameters_that_make_no_sense_together_are_refused(self):
+        for parameters, why in (
+                ({"AllowlistParameter": "/a", "AllowlistApplicationId": "abc1234"}, "either in a parameter"),
+                ({"AllowlistApplicationId": "abc1234"}, "needs AllowlistEnvironmentId"),
+                ({"JwtIssuer": "https://login.example.com"}, "needs JwtAudience"),
+                ({"SenderAccountId": TARGET}, "needs SenderSources")):
+            with self.subTest(why), self.assertRaisesRegex(ClientError, why):
+                self.deployed("refused", **parameters)
 
 
 if __name__ == "__main__":

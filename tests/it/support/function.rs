@@ -60,7 +60,9 @@ impl Function {
         let of_server = Arc::clone(&api);
         let server = Server::start(move |request| of_server.answer(&request));
         let log = folder.join("log");
-        let process = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
+        // Another build of it, such as the release binary that is deployed, can be tried by its path.
+        let binary = std::env::var("AMI_SHARE_BOOTSTRAP").unwrap_or(env!("CARGO_BIN_EXE_bootstrap").to_owned());
+        let process = Command::new(binary)
             .env_clear()
             .current_dir(&folder)
             .env("AWS_LAMBDA_RUNTIME_API", server.address.to_string())

@@ -89,12 +89,21 @@ impl LocalAws {
 
     /// The calls that arrived in this turn, as `service:Operation`, in order.
     pub fn calls(&self) -> Vec<String> {
-        let (status, body) = http::send(self.address, "GET", "/_local/calls", "");
-        assert_eq!(status, 200, "{body}");
-        let calls: Vec<Value> = serde_json::from_str(&body).unwrap();
         let name =
             |call: &Value| format!("{}:{}", call["service"].as_str().unwrap(), call["operation"].as_str().unwrap());
-        calls.iter().map(name).collect()
+        self.whole_calls().iter().map(name).collect()
+    }
+
+    /// The events that were put on buses in this turn.
+    pub fn events(&self) -> Vec<Value> {
+        let calls = self.whole_calls().into_iter().filter(|call| call["operation"] == "PutEvents");
+        calls.flat_map(|call| call["params"]["Entries"].as_array().unwrap().clone()).collect()
+    }
+
+    fn whole_calls(&self) -> Vec<Value> {
+        let (status, body) = http::send(self.address, "GET", "/_local/calls", "");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
     }
 
     /// The calls of this turn that change something.

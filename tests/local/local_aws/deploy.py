@@ -18,7 +18,10 @@ class DeployFailed(Exception):
 def deploy(aws, binary, allowlist, stack="ami-share", **parameters):
     """Create the stack in the local AWS and answer its outputs."""
     s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    try:
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        pass  # a second stack
     s3.put_object(Bucket=BUCKET, Key="function.zip", Body=zipped("bootstrap", binary.read_bytes(), 0o755))
     s3.put_object(Bucket=BUCKET, Key="allowlist.zip", Body=zipped("allowlist.yaml", allowlist.read_bytes(), 0o644))
     cloudformation.create_stack(

@@ -1,0 +1,301 @@
+//! Owns what an audit comes upon at one image, and which of it this function may mend by itself.
+//!
+//! It judges by the allowlist as it is now, by what EC2 and KMS say and by the records of ends. What can't be read is
+//! not judged, and said so.
+
+use time::Duration;
+
+use super::{ImageDecision, Question, covering_rule_of_image, key_check};
+use crate::{
+    allowlist::{Keys, Rule},
+    domain::{AccountId, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
+    facts::{Facts, Image, ImageState},
+    key_access::{Grant, KeyUse, Verdict},
+    outcome::{ErrorRow, Finding, FindingCode},
+    request::{Access, Action},
+};
+
+/// Schedules run to the minute: an end is overdue when another minute has passed.
+const OVERDUE: Duration = Duration::minutes(1);
+
+/// A grant of ours for a share that isn't there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftGrant<'a> {
+    /// The key.
+    pub key: &'a KeyArn,
+    /// The grant.
+    pub grant: &'a Grant,
+    /// Its Name.
+    pub name: &'a str,
+    /// The account it was made for.
+    pub account: AccountId,
+}
+
+/// Judges one image. One that the requester has no rule for is passed over: an audit is of what its rules are about.
+pub(super) fn decide<'a>(
+    question: &Question<'a>,
+    facts: &'a Facts,
+    image_id: &'a ImageId,
+    image: &'a Image,
+) -> ImageDecision<'a> {
+    let mut decision = ImageDecision::new(image_id);
+    let Ok(rule) = covering_rule_of_image(question, image) else { return decision };
+    if image.owner != question.account {
+        return decision;
+    }
+    decision.rule = rule;
+    for error in unread(question, facts, image) {
+        // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
+        if error.retryable {
+            decision.gaps.push(error.clone());
+        } else {
+            decision.warnings.push(format!("{image_id} was not judged in every respect: {}", error.message));
+        }
+    }
+    let mut found = overdue(question, image);
+    if image.launch_permissions.is_ok() {
+        found.extend(exposed(image));
+        found.extend(outside_allowlist(question, facts, image_id, image));
+        found.extend(permissions_left(question, facts, image_id, image));
+        found.extend(grants_left(question, facts, image_id, image).iter().map(grant_left));
+        found.extend(key_access_lost(question, facts, image));
+        found.extend(rules_not_applied(question, image));
+    }
+    decision.findings = found
+        .into_iter()
+        .map(|Found { code, target, message, remedy }| Finding {
+            code,
+            image_id: image_id.clone(),
+            target,
+            message: message.replace("{image}", image_id.as_str()),
+            remedy: remedy.replace("{image}", image_id.as_str()),
+        })
+        .collect();
+    decision
+}
+
+/// A finding, with `{image}` where its image is named.
+struct Found {
+    code: FindingCode,
+    target: Option<Target>,
+    message: String,
+    remedy: String,
+}
+
+/// Everything that could not be read of an image.
+fn unread<'a>(question: &Question<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
+    let mut errors: Vec<_> = image.launch_permissions.as_ref().err().into_iter().collect();
+    errors.extend(image.ends.as_ref().err());
+    errors.extend(image.snapshots.as_ref().err());
+    for snapshot in image.snapshots.iter().flatten() {
+        errors.extend(snapshot.create_volume_permissions.as_ref().err());
+        errors.extend(snapshot.needed_by.as_ref().err());
+    }
+    let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+    for key in own.filter_map(|arn| facts.keys.get(arn)) {
+        errors.extend(key.metadata.as_ref().err());
+        errors.extend(key.policy.as_ref().err());
+        errors.extend(key.grants.as_ref().err());
+    }
+    errors.dedup();
+    errors
+}
+
+fn exposed(image: &Image) -> Option<Found> {
+    image.is_public().then(|| Found {
+        code: FindingCode::PublicImage,
+        target: None,
+        message: "{image} is public: every AWS account can launch it".to_owned(),
+        remedy: "take it back with `aws ec2 modify-image-attribute --image-id {image} --launch-permission \
+                 'Remove=[{Group=all}]'`, or with all its shares by `reset`; block public access for AMIs keeps it \
+                 from coming back"
+            .to_owned(),
+    })
+}
+
+/// The rules by which somebody may share the image with the target.
+fn sharing_rules<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let rules = question.allowlist.rules.iter();
+    let covers = |rule: &&Rule| {
+        rule.actions.contains(&Action::Share)
+            && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.targets.contains(target)
+    };
+    rules.filter(covers).collect()
+}
+
+fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut outside = |target: Target, message: String, remedy: &str| {
+        let code = FindingCode::SharedOutsideAllowlist;
+        found.push(Found { code, target: Some(target), message, remedy: remedy.to_owned() });
+    };
+    for target in image.shared_targets() {
+        let rules = sharing_rules(question, image, &target);
+        let has_end = image.ends.iter().flatten().any(|(_, end)| end.target == target);
+        let knows_ends = question.can_end_shares && image.ends.is_ok();
+        if rules.is_empty() {
+            let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
+            outside(target, message, "`revoke` it, or cover it with a rule of the allowlist");
+            continue;
+        }
+        if knows_ends && !has_end && rules.iter().all(|rule| rule.max_duration.is_some()) {
+            let message = format!("{{image}} is shared with {target} for good, and every rule for that wants an end");
+            outside(target.clone(), message, "`revoke` it, or `share` it again with an `expiresAt`");
+        }
+        let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
+            continue;
+        };
+        for snapshot in image.snapshots.iter().flatten() {
+            let may_copy = snapshot.create_volume_permissions.iter().flatten().any(|other| *other == account);
+            if may_copy && !is_needed_elsewhere(facts, image_id, &snapshot.id, account) {
+                let message =
+                    format!("{account} may also copy {{image}} ({}), and every rule lets it launch only", snapshot.id);
+                outside(target.clone(), message, "`revoke` it and `share` it again, or allow `access: copy` in a rule");
+            }
+        }
+    }
+    found
+}
+
+/// Whether another image on the snapshot is shared with the account.
+fn is_needed_elsewhere(facts: &Facts, image_id: &ImageId, snapshot_id: &SnapshotId, account: AccountId) -> bool {
+    facts.images.iter().any(|(id, image)| {
+        image.snapshots.iter().flatten().filter(|snapshot| snapshot.id == *snapshot_id).any(|snapshot| {
+            let is_other_and_shared = id != image_id && image.shared_accounts().contains(&account);
+            is_other_and_shared || snapshot.needed_by.iter().flatten().any(|(needs, _)| *needs == account)
+        })
+    })
+}
+
+fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
+    let shared = image.shared_accounts();
+    let own = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == question.account);
+    let mut found = Vec::new();
+    for snapshot in own.filter(|snapshot| snapshot.needed_by.is_ok()) {
+        let accounts = snapshot.create_volume_permissions.iter().flatten().filter(|account| !shared.contains(account));
+        let left = accounts.filter(|account| !is_needed_elsewhere(facts, image_id, &snapshot.id, **account));
+        found.extend(left.map(|account| Found {
+            code: FindingCode::SnapshotPermissionLeft,
+            target: Some(Target::Account(*account)),
+            message: format!(
+                "{account} may create volumes from {} of {{image}}, which is not shared with it",
+                snapshot.id
+            ),
+            remedy: format!("`revoke` {{image}} for {account}; that also takes away what is left on its snapshots"),
+        }));
+    }
+    found
+}
+
+/// The grants of ours that are named after the image and an account with which it is not shared. Only these may be
+/// taken for left-overs: the Name says whom they are for, and the issuer that they are ours.
+pub fn grants_left<'a>(
+    question: &Question<'_>,
+    facts: &'a Facts,
+    image_id: &ImageId,
+    image: &'a Image,
+) -> Vec<LeftGrant<'a>> {
+    let shared = image.shared_accounts();
+    if image.launch_permissions.is_err() {
+        return Vec::new();
+    }
+    let keys = image.keys().into_iter().filter_map(|arn| facts.keys.get_key_value(arn));
+    let grants = keys.flat_map(|(arn, key)| key.grants.iter().flatten().map(move |grant| (arn, grant)));
+    grants
+        .filter(|(_, grant)| grant.is_issued_by(question.account))
+        .filter_map(|(key, grant)| {
+            let name = grant.name.as_deref()?;
+            let account = GrantName::account_of(name, image_id)?;
+            (!shared.contains(&account)).then_some(LeftGrant { key, grant, name, account })
+        })
+        .collect()
+}
+
+fn grant_left(left: &LeftGrant<'_>) -> Found {
+    let LeftGrant { key, grant, name, account } = left;
+    Found {
+        code: FindingCode::GrantLeft,
+        target: Some(Target::Account(*account)),
+        message: format!("grant {} (`{name}`) on {key} is for a share that is not there", grant.grant_id),
+        remedy: format!(
+            "`repair` revokes it; by hand: `aws kms revoke-grant --region {} --key-id {key} --grant-id {}`",
+            key.region(),
+            grant.grant_id
+        ),
+    }
+}
+
+fn key_access_lost(question: &Question<'_>, facts: &Facts, image: &Image) -> Vec<Found> {
+    let targets: Vec<_> =
+        image.shared_targets().into_iter().filter(|target| wants_keys(question, image, target)).collect();
+    let lost = |target: Option<Target>, message: String, remedy: String| {
+        let code = FindingCode::KeyAccessLost;
+        Found { code, target, message, remedy }
+    };
+    let mut found = Vec::new();
+    for arn in image.keys().into_iter().filter(|arn| arn.account() == question.account && !targets.is_empty()) {
+        let Some(key) = facts.keys.get(arn) else { continue };
+        if let Some((_, message, remedy)) = key_check::unusable(arn, Some(key)) {
+            found.push(lost(None, format!("{{image}} is shared, and {message}"), remedy.to_owned()));
+            continue;
+        }
+        let Ok(grants) = &key.grants else { continue };
+        for target in &targets {
+            let access = key_check::judge(question, arn, Some(key), grants, target, &KeyUse::Launch);
+            let why = match access.verdict {
+                Verdict::Missing => format!("does not let it in any more: {} missing", access.missing.join(", ")),
+                Verdict::Denied => "denies it".to_owned(),
+                // Only what is sure is drift.
+                Verdict::Allowed | Verdict::Conditional | Verdict::Unknown => continue,
+            };
+            let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
+            let remedy = match access.remedy {
+                Some(statements) => format!("add to the key policy of {arn}: {statements}"),
+                None => format!("see with `check` which statement of the key policy of {arn} denies it"),
+            };
+            found.push(lost(Some(target.clone()), message, remedy));
+        }
+    }
+    found
+}
+
+/// Whether anybody would be refused to share the image with the target because of its keys.
+fn wants_keys(question: &Question<'_>, image: &Image, target: &Target) -> bool {
+    let rules = sharing_rules(question, image, target);
+    !rules.is_empty() && rules.iter().all(|rule| rule.keys != Keys::Unchecked)
+}
+
+/// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether
+/// its share ended or never began can't be told.
+fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
+    let automation = Requester::new(format!("events:{}:aws.ec2", question.account));
+    let applies = |rule: &&Rule| {
+        rule.on_available
+            && rule.max_duration.is_none()
+            && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
+            && rule.images.include(image.name.as_deref(), &image.tags)
+    };
+    let rules = question.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
+    let pairs = rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));
+    let missing = pairs.filter(|(_, target)| **target != Target::Account(image.owner) && !image.is_shared_with(target));
+    missing
+        .map(|(rule, target)| Found {
+            code: FindingCode::RuleNotApplied,
+            target: Some(target.clone()),
+            message: format!("rule `{}` shares {{image}} with {target} by itself, and it is not shared", rule.name),
+            remedy: "see with `check` what is in the way and `share` it, or change the rule".to_owned(),
+        })
+        .collect()
+}
+
+fn overdue(question: &Question<'_>, image: &Image) -> Vec<Found> {
+    let ends = image.ends.iter().flatten().filter(|(_, end)| question.now - end.at > OVERDUE);
+    ends.map(|(name, end)| Found {
+        code: FindingCode::ShareOverdue,
+        target: Some(end.target.clone()),
+        message: format!("the share of {{image}} with {} should have ended at {}", end.target, shown(end.at)),
+        remedy: format!("`repair` ends it; if that fails too, see the log for the schedule `{name}`"),
+    })
+    .collect()
+}

@@ -1,0 +1,301 @@
+//! Owns the metric events: what became of a request, in CloudWatch's embedded metric format.
+//!
+//! One wide event for each request, and a narrow one for each code of a refusal it met or of a finding of an audit. Dimensions are what there are few of:
+//! function, action, result, code. Images, accounts and requesters are properties, which cost nothing and can be
+//! searched for. The names are those of the log's fields.
+//!
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
+    domain::Requester,
+    inbound::Door,
+    outcome::{ErrorCode, Outcome, ResultKind},
+};
+
+/// The namespace of every metric; the alarms and the dashboard of `template.yaml` name it too.
+pub const NAMESPACE: &str = "AmiShare";
+
+/// One request that was answered, and what it took.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    /// The function's name: several deployments share a namespace.
+    pub function_name: &'a str,
+    /// Lambda's id of the invocation, which its own log lines carry.
+    pub lambda_request_id: &'a str,
+    /// The door the request came through.
+    pub door: Door,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+    /// When it was answered.
+    pub at: OffsetDateTime,
+    /// How long that took.
+    pub duration: Duration,
+    /// The attempts to call AWS, repeated ones included,
+    pub calls: u64,
+    /// and those that repeated another.
+    pub retries: u64,
+    /// Whether it was the first request of the process.
+    pub is_cold: bool,
+}
+
+impl Measured<'_> {
+    /// The events, each to be written as one line.
+    pub fn events(&self) -> Vec<Value> {
+        let mut events = vec![self.wide()];
+        // What a check or list mentions was not refused to anybody.
+        if !matches!(self.outcome.result, ResultKind::Completed | ResultKind::Planned) {
+            events.extend(self.by_code("Refusals", self.outcome.refusals.iter().map(|refusal| refusal.code.as_str())));
+        }
+        let findings = self.outcome.findings.iter().flatten();
+        events.extend(self.by_code("Findings", findings.map(|finding| finding.code.as_str())));
+        events
+    }
+
+    fn wide(&self) -> Value {
+        let Self { outcome, .. } = self;
+        let is = |truth: bool| Value::from(u8::from(truth));
+        let is_unreadable = outcome.errors.iter().any(|error| error.code == ErrorCode::AllowlistUnavailable);
+        let metrics = [
+            ("Requests", "Count", Value::from(1)),
+            ("Refused", "Count", is(outcome.result == ResultKind::Refused)),
+            ("Unfinished", "Count", is(matches!(outcome.result, ResultKind::Incomplete | ResultKind::Failed))),
+            ("AllowlistUnavailable", "Count", is(is_unreadable)),
+            ("ColdStarts", "Count", is(self.is_cold)),
+            ("AwsCalls", "Count", self.calls.into()),
+            ("AwsRetries", "Count", self.retries.into()),
+            ("Duration", "Milliseconds", u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX).into()),
+        ];
+        let names: Vec<_> = metrics.iter().map(|(name, unit, _)| (*name, *unit)).collect();
+        let directives = json!([
+            directive(&["FunctionName"], &names),
+            directive(&["FunctionName", "Action", "Result"], &[("Requests", "Count")]),
+        ]);
+        let mut event = self.event(directives);
+        event.extend(metrics.map(|(name, _, value)| (name.to_owned(), value)));
+        event.insert("Action".to_owned(), outcome.action.map_or("unknown", |action| action.as_str()).into());
+        event.insert("Result".to_owned(), outcome.result.as_str().into());
+        let codes: BTreeSet<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
+        let errors: BTreeSet<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
+        let images: Vec<_> = outcome.images.iter().map(|image| image.image_id.as_str()).collect();
+        let properties = [
+            ("request.door", json!(self.door.as_str())),
+            ("request.requester", json!(outcome.requester.as_ref().map(Requester::as_str))),
+            ("request.dry_run", json!(outcome.dry_run)),
+            ("outcome.images", json!(images)),
+            ("outcome.refusals", json!(codes)),
+            ("outcome.errors", json!(errors)),
+        ];
+        event.extend(properties.map(|(name, value)| (name.to_owned(), value)));
+        Value::Object(event)
+    }
+
+    /// One event for each code, with how often it occurs.
+    fn by_code<'c>(&self, metric: &str, codes: impl Iterator<Item = &'c str>) -> Vec<Value> {
+        let mut counts = BTreeMap::<_, u64>::new();
+        for code in codes {
+            let count = counts.entry(code).or_default();
+            *count = count.saturating_add(1);
+        }
+        let event = |(code, count): (&str, u64)| {
+            let mut event = self.event(json!([directive(&["FunctionName", "Code"], &[(metric, "Count")])]));
+            event.insert("Code".to_owned(), code.into());
+            event.insert(metric.to_owned(), count.into());
+            Value::Object(event)
+        };
+        counts.into_iter().map(event).collect()
+    }
+
+    /// What all events have: their metrics' description, and by which log lines they belong to.
+    fn event(&self, directives: Value) -> Map<String, Value> {
+        let milliseconds = self.at.unix_timestamp_nanos().div_euclid(1_000_000);
+        let milliseconds = i64::try_from(milliseconds).unwrap_or_default();
+        let members = [
+            ("_aws", json!({"Timestamp": milliseconds, "CloudWatchMetrics": directives})),
+            // Lambda's log level filter takes a line without these for INFO, too; so do people.
+            ("level", json!("INFO")),
+            ("timestamp", json!(self.at.format(&Rfc3339).unwrap_or_default())),
+            ("FunctionName", json!(self.function_name)),
+            ("lambda.request_id", json!(self.lambda_request_id)),
+            ("request.id", json!(self.outcome.request_id)),
+        ];
+        members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    }
+}
+
+fn directive(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
+    let metrics: Vec<_> = metrics.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
+    json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        outcome::{Code, ErrorRow, Finding, FindingCode, Refusal},
+        request::Action,
+    };
+
+    fn measured(outcome: &Outcome) -> Measured<'_> {
+        Measured {
+            function_name: "ami-share",
+            lambda_request_id: "11111111-2222-3333-4444-555555555555",
+            door: Door::EventBridge,
+            outcome,
+            at: OffsetDateTime::from_unix_timestamp_nanos(1_900_000_000_123_000_000).unwrap(),
+            duration: Duration::from_micros(1_234_567),
+            calls: 7,
+            retries: 2,
+            is_cold: true,
+        }
+    }
+
+    /// Units of the specification; <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
+    const UNITS: [&str; 3] = ["Count", "Milliseconds", "None"];
+
+    /// Holds an event against the specification, and gives its metrics with their dimensions' values.
+    #[track_caller]
+    fn check(event: &Value) -> Vec<(Vec<String>, String, f64)> {
+        let aws = event["_aws"].as_object().unwrap();
+        assert!(aws["Timestamp"].is_u64());
+        let mut found = Vec::new();
+        for directive in aws["CloudWatchMetrics"].as_array().unwrap() {
+            let namespace = directive["Namespace"].as_str().unwrap();
+            assert!((1..=1024).contains(&namespace.len()) && !namespace.starts_with("AWS/"));
+            let metrics = directive["Metrics"].as_array().unwrap();
+            assert!(metrics.len() <= 100);
+            for set in directive["Dimensions"].as_array().unwrap() {
+                let set = set.as_array().unwrap();
+                assert!(set.len() <= 30);
+                let values: Vec<_> = set
+                    .iter()
+                    .map(|name| {
+                        let value =
+                            event[name.as_str().unwrap()].as_str().expect("a dimension is a string at the root");
+                        assert!((1..=1024).contains(&value.len()) && value.is_ascii() && !value.starts_with(':'));
+                        value.to_owned()
+                    })
+                    .collect();
+                for metric in metrics {
+                    let name = metric["Name"].as_str().unwrap();
+                    assert!(UNITS.contains(&metric["Unit"].as_str().unwrap()));
+                    found.push((values.clone(), name.to_owned(), event[name].as_f64().expect("a number at the root")));
+                }
+            }
+        }
+        assert!(event.to_string().len() < 1_048_576);
+        assert!(!event.to_string().contains('\n'));
+        found
+    }
+
+    fn of(metrics: &[(Vec<String>, String, f64)], dimensions: &[&str], name: &str) -> f64 {
+        metrics.iter().find(|(values, metric, _)| values == dimensions && metric == name).unwrap().2
+    }
+
+    #[test]
+    fn a_share_is_one_event_with_every_metric() {
+        let outcome = Outcome { action: Some(Action::Share), ..Outcome::new("id", ResultKind::Completed) };
+        let events = measured(&outcome).events();
+        assert_eq!(events.len(), 1);
+        let metrics = check(&events[0]);
+        for (name, value) in [
+            ("Requests", 1.0),
+            ("Refused", 0.0),
+            ("Unfinished", 0.0),
+            ("AllowlistUnavailable", 0.0),
+            ("ColdStarts", 1.0),
+            ("AwsCalls", 7.0),
+            ("AwsRetries", 2.0),
+            ("Duration", 1234.0),
+        ] {
+            assert_eq!(of(&metrics, &["ami-share"], name), value, "{name}");
+        }
+        assert_eq!(of(&metrics, &["ami-share", "share", "completed"], "Requests"), 1.0);
+        assert_eq!(events[0]["_aws"]["Timestamp"], 1_900_000_000_123_u64);
+        assert_eq!(events[0]["timestamp"], "2030-03-17T17:46:40.123Z");
+        assert_eq!(events[0]["request.door"], "eventbridge");
+    }
+
+    #[test]
+    fn each_refusal_code_is_counted() {
+        let refusals = [Code::TargetNotAllowed, Code::DefaultKey, Code::TargetNotAllowed];
+        let refusals: Vec<_> = refusals.map(|code| Refusal::new(code, "no")).into();
+        let refused = Outcome { action: Some(Action::Share), ..Outcome::refused("id", refusals) };
+        let events = measured(&refused).events();
+        assert_eq!(of(&check(&events[0]), &["ami-share"], "Refused"), 1.0);
+        assert_eq!(events[0]["outcome.refusals"], json!(["DefaultKey", "TargetNotAllowed"]));
+        let narrow: Vec<_> = events[1..].iter().map(|event| check(event)[0].clone()).collect();
+        let row = |code: &str, count| (vec!["ami-share".to_owned(), code.to_owned()], "Refusals".to_owned(), count);
+        assert_eq!(narrow, [row("DefaultKey", 1.0), row("TargetNotAllowed", 2.0)]);
+
+        let checked = Outcome { result: ResultKind::Completed, action: Some(Action::Check), ..refused };
+        assert_eq!(measured(&checked).events().len(), 1);
+    }
+
+    #[test]
+    fn each_kind_of_finding_is_counted() {
+        let finding = |code| Finding {
+            code,
+            image_id: "ami-1a2b3c4d".parse().unwrap(),
+            target: None,
+            message: String::new(),
+            remedy: String::new(),
+        };
+        let codes = [FindingCode::PublicImage, FindingCode::GrantLeft, FindingCode::GrantLeft];
+        let findings = Some(codes.map(finding).into());
+        let outcome = Outcome { action: Some(Action::Audit), findings, ..Outcome::new("id", ResultKind::Completed) };
+        let events = measured(&outcome).events();
+        let narrow: Vec<_> = events[1..].iter().map(|event| check(event)[0].clone()).collect();
+        let row = |code: &str, count| (vec!["ami-share".to_owned(), code.to_owned()], "Findings".to_owned(), count);
+        assert_eq!(narrow, [row("GrantLeft", 2.0), row("PublicImage", 1.0)]);
+    }
+
+    #[test]
+    fn an_unreadable_allowlist_is_counted() {
+        let error = ErrorRow {
+            code: ErrorCode::AllowlistUnavailable,
+            call: None,
+            resource: None,
+            message: String::new(),
+            retryable: true,
+        };
+        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
+        let metrics = check(&measured(&outcome).events()[0]);
+        assert_eq!(of(&metrics, &["ami-share"], "AllowlistUnavailable"), 1.0);
+        assert_eq!(of(&metrics, &["ami-share"], "Unfinished"), 1.0);
+        assert_eq!(of(&metrics, &["ami-share", "unknown", "failed"], "Requests"), 1.0);
+    }
+
+    #[test]
+    fn nobody_can_forge_a_line_or_a_dimension() {
+        let hostile = "id\"}\n{\"_aws\":{\"CloudWatchMetrics\":[]},\"Refused\":9\u{2028}\u{1b}[31m";
+        let refusal = Refusal::new(Code::TargetNotAllowed, hostile);
+        let outcome = Outcome { reason: Some(hostile.to_owned()), ..Outcome::refused(hostile, vec![refusal]) };
+        for event in measured(&outcome).events() {
+            check(&event);
+            let line = event.to_string();
+            assert!(!line.chars().any(char::is_control), "{line}");
+            assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn dimensions_are_bounded_and_images_and_people_none() {
+        let outcome = Outcome::refused("id", Code::ALL.iter().map(|code| Refusal::new(*code, "no")).collect());
+        let names: BTreeSet<_> = measured(&outcome)
+            .events()
+            .iter()
+            .flat_map(|event| event["_aws"]["CloudWatchMetrics"].as_array().unwrap().clone())
+            .flat_map(|directive| directive["Dimensions"][0].as_array().unwrap().clone())
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["Action", "Code", "FunctionName", "Result"].map(str::to_owned).into());
+    }
+}

@@ -1,0 +1,88 @@
+//! Owns [`NextToken`]: where an audit goes on.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{ImageId, KeyArn, ParseError, quoted, serde_as_string};
+
+/// The place after which an audit goes on: the last image it looked at, and the keys whose grants for images that are
+/// gone it told of already, so that they are told once and not with every image on the key.
+///
+/// Images are looked at in the order of their ids, so the place stays a place whatever is made or deregistered between
+/// two calls. Callers hand it back as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextToken {
+    /// The last image that was looked at.
+    pub after: ImageId,
+    keys: BTreeSet<String>,
+}
+
+impl NextToken {
+    /// The place after these images, with these keys, when `before` was the place before them.
+    pub fn new<'a>(before: Option<&Self>, after: ImageId, keys: impl IntoIterator<Item = &'a KeyArn>) -> Self {
+        let told = before.into_iter().flat_map(|before| before.keys.iter().cloned());
+        Self { after, keys: told.chain(keys.into_iter().map(digest)).collect() }
+    }
+
+    /// Whether the grants of this key were told of before.
+    pub fn knows(&self, key: &KeyArn) -> bool {
+        self.keys.contains(&digest(key))
+    }
+}
+
+/// Enough of a digest to tell the keys of one account and Region apart.
+fn digest(key: &KeyArn) -> String {
+    Sha256::digest(key.as_str()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl FromStr for NextToken {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut parts = text.split('.');
+        let after = parts.next().and_then(|image| image.parse().ok());
+        let is_digest =
+            |part: &&str| part.len() == 12 && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let keys: Option<_> = parts.map(|part| Some(part).filter(is_digest).map(str::to_owned)).collect();
+        match (after, keys) {
+            (Some(after), Some(keys)) => Ok(Self { after, keys }),
+            _ => Err(ParseError::new(format!("{} is not the `nextToken` of an audit", quoted(text)))),
+        }
+    }
+}
+
+impl fmt::Display for NextToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.after.fmt(f)?;
+        self.keys.iter().try_for_each(|key| write!(f, ".{key}"))
+    }
+}
+
+serde_as_string!(NextToken);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_as_it_was_written() {
+        let key = |digit: char| -> KeyArn {
+            let id = "00000000-0000-0000-0000-00000000000".to_owned();
+            format!("arn:aws:kms:eu-west-1:999988887777:key/{id}{digit}").parse().unwrap()
+        };
+        let first = NextToken::new(None, "ami-00000001".parse().unwrap(), [&key('1')]);
+        let second = NextToken::new(Some(&first), "ami-00000002".parse().unwrap(), [&key('2'), &key('1')]);
+        assert_eq!(second.to_string().parse(), Ok(second.clone()));
+        assert_eq!((second.knows(&key('1')), second.knows(&key('2')), second.knows(&key('3'))), (true, true, false));
+        assert_eq!(second.to_string().len(), "ami-00000002".len() + 2 * 13);
+        assert_eq!("ami-00000002".parse::<NextToken>().unwrap().after, second.after);
+    }
+
+    #[test]
+    fn anything_else_is_no_token() {
+        for wrong in ["", "ami-", "ami-1a2b3c4d.", "ami-1a2b3c4d.x", "ami-1a2b3c4d.0123456789ag", "AAMA=="] {
+            assert!(wrong.parse::<NextToken>().is_err(), "{wrong}");
+        }
+    }
+}

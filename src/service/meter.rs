@@ -1,0 +1,59 @@
+//! Owns [`Meter`]: how long requests take and what AWS is asked for them, told as metrics.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::Instant;
+
+use super::Context;
+use crate::{
+    aws::{Attempts, Aws},
+    inbound::Door,
+    metrics::Measured,
+    outcome::Outcome,
+    telemetry,
+};
+
+/// What is measured as long as the process lives.
+#[derive(Debug)]
+pub struct Meter {
+    function_name: String,
+    is_warm: AtomicBool,
+}
+
+/// When a request was begun, and how often AWS had been asked before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    at: Instant,
+    attempts: Attempts,
+}
+
+impl Meter {
+    /// Measures for the function of that name.
+    pub fn new(function_name: String) -> Self {
+        Self { function_name, is_warm: AtomicBool::new(false) }
+    }
+
+    pub(super) fn begin(&self, aws: &Aws) -> Begun {
+        Begun { at: Instant::now(), attempts: aws.attempts() }
+    }
+
+    /// Writes the metric events of a request that was answered. Requests are worked off one after the other, so what AWS
+    /// was asked meanwhile, it was asked for this one.
+    pub(super) fn tell(&self, aws: &Aws, begun: Begun, outcome: &Outcome, door: Door, context: &Context<'_>) {
+        let attempts = aws.attempts().since(begun.attempts);
+        let duration = begun.at.elapsed();
+        let at = context.now.saturating_add(duration.try_into().unwrap_or_default());
+        let measured = Measured {
+            function_name: &self.function_name,
+            lambda_request_id: context.request_id,
+            door,
+            outcome,
+            at,
+            duration,
+            calls: attempts.made,
+            retries: attempts.repeated,
+            is_cold: !self.is_warm.swap(true, Ordering::Relaxed),
+        };
+        telemetry::emit(&measured.events());
+    }
+}

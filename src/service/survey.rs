@@ -1,0 +1,146 @@
+//! Owns audits and repairs: every owned image in turn, some at a time, as far as the invocation's time goes, and how
+//! the rest is sent on its way.
+
+use std::{collections::BTreeSet, ops::Bound, time::Duration};
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Context, Service, failed};
+use crate::{
+    aws::BusEvent,
+    decide::Question,
+    domain::{AccountId, ImageId, Requester, ScheduleName},
+    facts::Reading,
+    inbound::{Door, Due, REQUEST_DETAIL_TYPE},
+    outcome::{ErrorRow, Finding, FindingCode, Outcome, ResultKind},
+    request::{Action, NextToken, Request},
+};
+
+/// So many images are read together; what was found at them is kept when time runs out.
+const IMAGES_AT_ONCE: usize = 10;
+
+impl Service {
+    /// Looks over the owned images after the request's `nextToken`, and in a repair mends what is this function's own.
+    pub(super) async fn survey(
+        &self,
+        question: Question<'_>,
+        context: &Context<'_>,
+        deadline: Instant,
+        outcome: Outcome,
+    ) -> Outcome {
+        let asked = question.request;
+        let images = match self.images_to_survey(deadline).await {
+            Ok(images) => images,
+            Err(error) => return failed(outcome, error),
+        };
+        let is_plan = asked.dry_run && asked.action.writes();
+        let result = if is_plan { ResultKind::Planned } else { ResultKind::Completed };
+        let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+        let mut place = asked.next_token.clone();
+        let mut longest = Duration::ZERO;
+        loop {
+            let after = place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
+            let image_ids: Vec<_> = images.range((after, Bound::Unbounded)).take(IMAGES_AT_ONCE).cloned().collect();
+            if image_ids.is_empty() {
+                return Outcome { next_token: None, ..total };
+            }
+            if deadline.saturating_duration_since(Instant::now()) < longest {
+                return Outcome { next_token: place, ..total };
+            }
+            let begun = Instant::now();
+            let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
+            let part = self.survey_some(Question { request: &request, ..question }, context, deadline, &outcome).await;
+            let is_first = place == asked.next_token;
+            match part.result {
+                // What was found before is not lost: who goes on from here begins with what failed.
+                ResultKind::Failed if !is_first => return Outcome { next_token: place, ..total },
+                ResultKind::Failed => return part,
+                ResultKind::Completed | ResultKind::Planned | ResultKind::Refused | ResultKind::Incomplete => {}
+            }
+            place.clone_from(&part.next_token);
+            total.absorb(part);
+            if place.is_none() {
+                return total;
+            }
+            longest = longest.max(begun.elapsed());
+        }
+    }
+
+    /// The images in the order of their ids: those there are, and those that have ends although they are gone.
+    async fn images_to_survey(&self, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
+        let aws = self.aws.at_leisure().until(deadline);
+        let mut images = aws.own_images().await.map_err(|error| error.row)?;
+        if let Some(schedules) = &self.schedules {
+            let names = aws.end_names(schedules, None).await.map_err(|error| error.row)?;
+            images.extend(names.iter().filter_map(ScheduleName::image_id));
+        }
+        Ok(images)
+    }
+
+    async fn survey_some(
+        &self,
+        question: Question<'_>,
+        context: &Context<'_>,
+        deadline: Instant,
+        outcome: &Outcome,
+    ) -> Outcome {
+        let mut part = Box::pin(self.pursue(question, context, deadline, outcome.clone())).await;
+        if question.request.action == Action::Repair {
+            for schedule in overdue(&part) {
+                let due = Due { request_id: outcome.request_id.clone(), schedule };
+                part.absorb(Box::pin(self.end_share(&due, question.request.dry_run, context, deadline)).await);
+            }
+        }
+        part
+    }
+
+    /// Sends the rest of a survey that nobody waits for on its way: the same request, with where it goes on, from the
+    /// same source on the bus that this function listens to.
+    ///
+    /// By the bus and not by a queue of its own, because Lambda stops a function that sends itself messages through
+    /// SQS after about sixteen rounds: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+    pub(super) async fn go_on(&self, place: &NextToken, account: AccountId, outcome: &mut Outcome, until: Instant) {
+        let source = outcome.requester.as_ref().and_then(|requester| own_source(requester, account));
+        let (Some(bus), Some(source)) = (&self.request_bus, source) else {
+            outcome.warnings.push(format!(
+                "images after {} were not looked at: send the request again with this `nextToken`; an audit goes on by \
+                 itself where AMI_SHARE_REQUEST_BUS is set and an event of this account asked for it",
+                place.after
+            ));
+            return;
+        };
+        let mut rest = json!({"action": outcome.action, "nextToken": place, "dryRun": outcome.dry_run});
+        if let (Some(reason), Some(rest)) = (&outcome.reason, rest.as_object_mut()) {
+            rest.insert("reason".to_owned(), json!(reason));
+        }
+        let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
+        if let Err(error) = self.aws.until(until).put_events(bus, &[event]).await {
+            // Then Lambda's retry looks at these images again, and tries to go on again.
+            outcome.result = ResultKind::Failed;
+            outcome.retryable = true;
+            outcome.errors.push(ErrorRow { retryable: true, ..error.row });
+        }
+    }
+}
+
+/// The schedules of the shares that an outcome says are overdue.
+fn overdue(outcome: &Outcome) -> Vec<ScheduleName> {
+    let overdue = outcome.findings.iter().flatten().filter(|finding| finding.code == FindingCode::ShareOverdue);
+    overdue.filter_map(|Finding { image_id, target, .. }| Some(ScheduleName::new(image_id, target.as_ref()?))).collect()
+}
+
+/// The source of an event of this account, by which the rest of its request can be told to come from it too.
+fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
+    requester.as_str().strip_prefix(&format!("events:{account}:"))
+}
+
+/// Whether nobody waits for the answer who could ask for the rest. What failed comes again as it was, and must not
+/// go on twice.
+pub(super) fn goes_on_by_itself(door: Door, outcome: &Outcome) -> bool {
+    let is_done = matches!(outcome.result, ResultKind::Completed | ResultKind::Planned);
+    match door {
+        Door::EventBridge | Door::Queue => is_done,
+        Door::Direct | Door::Http { .. } => false,
+    }
+}

@@ -1,0 +1,122 @@
+"""What the function's role may do against the calls that src/aws can make: nothing more, nothing less."""
+
+import re
+import unittest
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+# The prefix of a client's actions in IAM (Service Authorization Reference), where it is not the client's own name.
+PREFIXES = {"eventbridge": "events"}
+# What is done in the role's name by others, and why.
+IN_ITS_NAME = {
+    "iam:PassRole": "scheduler:CreateSchedule names the role by which Scheduler wakes the function",
+    "kms:Decrypt": "Parameter Store decrypts a SecureString, SQS the messages of an encrypted queue",
+    "kms:GenerateDataKey": "SQS encrypts what Lambda keeps of a failed invocation",
+    "sqs:ReceiveMessage": "Lambda polls the queue",
+    "sqs:DeleteMessage": "Lambda polls the queue",
+    "sqs:GetQueueAttributes": "Lambda polls the queue",
+}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions, each as a mapping of its name to its argument."""
+
+
+def function(loader, suffix, node):
+    if isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    return {suffix: loader.construct_scalar(node)}
+
+
+Loader.add_multi_constructor("!", function)
+
+
+def statements(part):
+    """Every policy statement in a part of the template, whatever conditions it stands under."""
+    if isinstance(part, dict):
+        if "Effect" in part:
+            yield part
+        for value in part.values():
+            yield from statements(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from statements(value)
+
+
+def permitted():
+    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)
+    found = list(statements(template["Resources"]["Function"]["Properties"]["Policies"]))
+    actions = set()
+    for statement in found:
+        if statement["Effect"] == "Allow":
+            action = statement["Action"]
+            actions.update([action] if isinstance(action, str) else action)
+    return found, actions
+
+
+def sources():
+    files = [ROOT / "src/aws.rs", *sorted((ROOT / "src/aws").glob("*.rs"))]
+    for file in files:
+        code = file.read_text().split("#[cfg(test)]")[0]
+        yield file.name, "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("//"))
+
+
+def clients():
+    """Field → IAM prefix, from the fields of `Aws` that are SDK clients."""
+    fields = dict(re.findall(r"^    (\w+): aws_sdk_(\w+)::Client,$", (ROOT / "src/aws.rs").read_text(), re.M))
+    named = {name for _, code in sources() for name in re.findall(r"aws_sdk_(\w+)::Client\b", code)}
+    assert fields and set(fields.values()) == named, f"a client that is no field of Aws: {named - set(fields.values())}"
+    return {field: PREFIXES.get(field, field) for field in fields}
+
+
+def callable_by_source():
+    """The calls of src/aws, from the operations of the SDK's clients. Whatever can't be read is an error."""
+    calls = set()
+    for name, code in sources():
+        for field, prefix in clients().items():
+            for use in re.finditer(rf"\bself\s*\.\s*{field}\b", code):
+                operation = re.match(r"\s*\.\s*([a-z][a-z_]*)\(\)", code[use.end():])
+                assert operation, f"{name}: what is called here? {code[use.start():use.end() + 60]!r}"
+                calls.add(f"{prefix}:" + "".join(map(str.capitalize, operation[1].split("_"))))
+    return calls
+
+
+def told_by_source():
+    """The calls as src/aws names them in outcomes and logs."""
+    prefixes = "|".join(clients().values())
+    return {call for _, code in sources() for call in re.findall(rf'"((?:{prefixes}):[A-Z]\w+)"', code)}
+
+
+class Permissions(unittest.TestCase):
+    def test_every_call_is_named_as_what_it_is(self):
+        self.assertEqual(told_by_source(), callable_by_source())
+
+    def test_the_role_may_make_every_call(self):
+        self.assertEqual(callable_by_source() - permitted()[1], set())
+
+    def test_the_role_may_do_nothing_else(self):
+        self.assertEqual(permitted()[1] - callable_by_source(), set(IN_ITS_NAME))
+
+    def test_nothing_is_allowed_by_a_wildcard(self):
+        found, actions = permitted()
+        self.assertGreater(len(found), 12)
+        self.assertGreater(len(actions), 20)
+        self.assertFalse([action for action in actions if "*" in action])
+        for statement in found:
+            self.assertIn("Sid", statement)
+            self.assertNotIn("NotAction", statement)
+            self.assertNotIn("NotResource", statement)
+
+    def test_all_resources_only_where_iam_knows_no_others(self):
+        # Service Authorization Reference: actions without a resource type.
+        without = {"ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:GetImageBlockPublicAccessState", "scheduler:ListSchedules"}
+        for statement in permitted()[0]:
+            if statement["Effect"] == "Allow" and statement["Resource"] == "*":
+                action = statement["Action"]
+                self.assertLessEqual(set([action] if isinstance(action, str) else action), without, statement["Sid"])
+
+
+if __name__ == "__main__":
+    unittest.main()

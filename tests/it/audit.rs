@@ -1,0 +1,420 @@
+//! What is not as the allowlist says shows up in an audit, what is legitimate doesn't, and a repair mends no more than
+//! this function's own: grants for shares that aren't there, and shares that are overdue.
+
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::support::{function::Function, local_aws::LocalAws};
+
+const ALLOWLIST: &str = r#"
+version: 1
+rules:
+  - name: auditor
+    requesters: ["lambda:invoke", "events:999988887777:ami-share.audit", "arn:aws:iam::999988887777:role/portal"]
+    actions: [audit, repair]
+    images: all
+  - name: golden
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
+    keys: grant
+    access: copy
+  - name: golden-launch
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke]
+    images: {names: ["golden-*"]}
+    targets: ["222233334444"]
+  - name: trial
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke]
+    images: {names: ["trial-*"]}
+    targets: ["111122223333"]
+    maxDuration: 30d
+  - name: by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["auto-*"]}
+    targets: ["111122223333", "999988887777"]
+    onAvailable: true
+  - name: portal-audits-golden-only
+    requesters: ["sqs:arn:aws:sqs:eu-west-1:999988887777:requests.fifo"]
+    actions: [audit]
+    images: {names: ["golden-*"]}
+"#;
+
+const GROUP: &str = "ami-share-ends";
+
+struct World {
+    aws: LocalAws,
+    function: Function,
+}
+
+impl World {
+    fn new() -> Self {
+        let aws = LocalAws::turn();
+        aws.seed(&json!({"schedules": [{"group": GROUP}]}));
+        let variables = [
+            ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
+            ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
+            ("AMI_SHARE_REQUEST_BUS", "default"),
+        ];
+        let function = Function::start(aws.endpoint, ALLOWLIST, &variables);
+        Self { aws, function }
+    }
+
+    #[track_caller]
+    fn outcome(&self, request: &Value) -> Value {
+        self.aws.forget_calls();
+        self.function.invoke(request).unwrap_or_else(|error| panic!("an invocation error: {error:#}"))
+    }
+
+    /// What an audit finds, as `code image target`, sorted.
+    #[track_caller]
+    fn audit(&self) -> Vec<String> {
+        let outcome = self.outcome(&json!({"action": "audit"}));
+        assert_eq!((&outcome["result"], &outcome["images"]), (&json!("completed"), &json!([])), "{outcome:#}");
+        assert_eq!(self.aws.writes(), [""; 0], "an audit writes nothing");
+        found(&outcome)
+    }
+
+    #[track_caller]
+    fn share(&self, image: &str, more: Value) {
+        let mut request = json!({"action": "share", "imageIds": [image], "accountIds": ["111122223333"]});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let outcome = self.outcome(&request);
+        assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    }
+
+    fn grants(&self) -> Vec<String> {
+        let state = self.aws.state();
+        let mut names: Vec<_> = state["grants"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|grant| grant["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// An end of a share, so long ago or ahead.
+    fn end(&self, image: &str, target: &str, ahead: Duration, key: Option<&str>) -> String {
+        let target_id: ami_share::domain::Target = target.parse().unwrap();
+        let name = ami_share::domain::ScheduleName::new(&image.parse().unwrap(), &target_id).to_string();
+        let at = (OffsetDateTime::now_utc() + ahead).format(&Rfc3339).unwrap();
+        let input = json!({"action": "expire", "schedule": name, "imageId": image, "target": target,
+            "snapshotIds": [], "keyArns": key.into_iter().collect::<Vec<_>>()});
+        let expression = format!("at({})", at.get(..19).unwrap());
+        self.aws.seed(&json!({"schedules": [{"group": GROUP, "name": name, "expression": expression, "input": input.to_string()}]}));
+        name
+    }
+}
+
+fn found(outcome: &Value) -> Vec<String> {
+    let findings = outcome["findings"].as_array().unwrap_or_else(|| panic!("no findings: {outcome:#}"));
+    let mut found: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let text = |field: &str| finding[field].as_str().unwrap_or("-").to_owned();
+            assert!(!text("remedy").is_empty() && text("message").contains(&text("imageId")), "{finding:#}");
+            [text("code"), text("imageId"), text("target")].join(" ")
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// A key that only its own account may use, with grants on it.
+fn key(grants: Value) -> Value {
+    json!({"ref": "key", "policy": {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"}]},
+        "grants": grants})
+}
+
+fn grant(image: &str, account: &str) -> Value {
+    json!({"name": format!("ami-share/{image}/{account}"), "grantee": format!("arn:aws:iam::{account}:root"),
+        "operations": ["Decrypt"]})
+}
+
+fn plain(name: &str, launch: &[&str]) -> Value {
+    json!({"name": name, "mappings": [{"device": "/dev/xvda", "snapshot": {}}], "launchPermissions": launch})
+}
+
+#[test]
+fn what_was_shared_through_this_function_is_no_finding() {
+    let world = World::new();
+    let made = world.aws.seed(&json!({"keys": [key(json!([]))], "images": [
+        {"name": "golden-encrypted", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]},
+        plain("golden-plain", &[]), plain("trial-plain", &[]), plain("nobodys", &[]), plain("golden-by-hand", &["222233334444"])]}));
+    let image = |index: usize| made["images"][index]["imageId"].as_str().unwrap().to_owned();
+    world.share(&image(0), json!({"access": "copy"}));
+    world.share(&image(1), json!({"access": "copy"}));
+    let later = (OffsetDateTime::now_utc() + Duration::days(2)).format(&Rfc3339).unwrap();
+    world.share(&image(2), json!({"expiresAt": later}));
+    assert_eq!(world.audit(), [""; 0]);
+}
+
+#[test]
+fn each_kind_of_drift_is_found_and_named() {
+    let world = World::new();
+    let gone = "ami-00000000000000bad";
+    let made = world.aws.seed(&json!({"keys": [key(json!([grant(gone, "111122223333"), {"name": "by-hand", "grantee": "arn:aws:iam::111122223333:root", "operations": ["Decrypt"]}]))],
+        "images": [
+            plain("golden-stray", &["111122223333", "333344445555"]),
+            plain("other-public", &["all"]),
+            {"name": "golden-left", "mappings": [{"device": "/dev/xvda", "snapshot": {"createVolumePermissions": ["333344445555"]}}]},
+            {"name": "golden-lost", "launchPermissions": ["111122223333"], "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]},
+            plain("auto-new", &[]),
+            plain("trial-for-good", &["111122223333"]),
+            {"name": "golden-copied", "launchPermissions": ["222233334444"],
+                "mappings": [{"device": "/dev/xvda", "snapshot": {"createVolumePermissions": ["222233334444"]}}]},
+            plain("golden-late", &["111122223333"]),
+            {"name": "auto-disabled", "state": "disabled", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]},
+        ]}));
+    let image = |index: usize| made["images"][index]["imageId"].as_str().unwrap().to_owned();
+    world.end(&image(7), "111122223333", Duration::hours(-1), None);
+    world.end(&image(0), "111122223333", Duration::hours(1), None);
+    let mut expect = [
+        format!("SharedOutsideAllowlist {} 333344445555", image(0)),
+        format!("PublicImage {} -", image(1)),
+        format!("SnapshotPermissionLeft {} 333344445555", image(2)),
+        format!("KeyAccessLost {} 111122223333", image(3)),
+        format!("RuleNotApplied {} 111122223333", image(4)),
+        format!("SharedOutsideAllowlist {} 111122223333", image(5)),
+        format!("SharedOutsideAllowlist {} 222233334444", image(6)),
+        format!("ShareOverdue {} 111122223333", image(7)),
+        format!("GrantLeft {gone} 111122223333"),
+    ];
+    expect.sort();
+    assert_eq!(world.audit(), expect);
+    let log = world.function.log();
+    assert_eq!(log.lines().filter(|line| line.contains("\"finding.code\"")).count(), expect.len(), "one line each");
+}
+
+#[test]
+fn what_another_image_on_the_snapshot_needs_is_not_left() {
+    let world = World::new();
+    let made = world.aws.seed(&json!({
+        "snapshots": [{"ref": "both", "createVolumePermissions": ["111122223333", "333344445555"]}],
+        "images": [
+            {"name": "golden-one", "launchPermissions": ["111122223333"], "mappings": [{"device": "/dev/xvda", "snapshot": "both"}]},
+            {"name": "golden-two", "mappings": [{"device": "/dev/xvda", "snapshot": "both"}]}]}));
+    let mut expect: Vec<_> = [0, 1]
+        .map(|index| {
+            format!("SnapshotPermissionLeft {} 333344445555", made["images"][index]["imageId"].as_str().unwrap())
+        })
+        .to_vec();
+    expect.sort();
+    assert_eq!(world.audit(), expect);
+}
+
+#[test]
+fn a_repair_revokes_our_own_orphans_and_ends_what_is_overdue() {
+    let world = World::new();
+    let gone = "ami-00000000000000bad";
+    let made = world.aws.seed(&json!({"keys": [key(json!([]))], "images": [
+        {"name": "golden-shared", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]},
+        {"name": "golden-unshared", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key", "createVolumePermissions": ["333344445555"]}}]},
+        plain("golden-late", &["111122223333", "222233334444"]),
+        plain("other-public", &["all"])]}));
+    let image = |index: usize| made["images"][index]["imageId"].as_str().unwrap().to_owned();
+    let arn = made["keys"][0]["arn"].as_str().unwrap().to_owned();
+    world.share(&image(0), json!({}));
+    let foreign = "111122223333";
+    let on_key = |name: &str, issuer: Option<&str>| {
+        let mut grant = json!({"name": name, "grantee": "arn:aws:iam::111122223333:root", "operations": ["Decrypt"]});
+        if let Some(issuer) = issuer {
+            grant["issuingAccount"] = json!(issuer);
+        }
+        grant
+    };
+    // A second key behind the unshared image, with what may and what may not be touched.
+    let second = world.aws.seed(&json!({"keys": [{"ref": "second", "policy": key(json!([]))["policy"], "grants": [
+            on_key(&format!("ami-share/{}/333344445555/autoscaling", image(1)), None),
+            on_key(&format!("ami-share/{gone}/111122223333"), None),
+            on_key("by-hand", None),
+            on_key(&format!("ami-share/{}/not-an-account", image(1)), None),
+            on_key(&format!("ami-share/{}/444455556666", image(1)), Some(foreign)),
+        ]}],
+        "images": [{"name": "golden-second", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "second"}},
+                                                          {"device": "/dev/xvdb", "snapshot": {"key": arn}}]}]}));
+    let second_image = second["images"][0]["imageId"].as_str().unwrap().to_owned();
+    let schedule = world.end(&image(2), "111122223333", Duration::hours(-1), None);
+    let not_due = world.end(&image(2), "222233334444", Duration::hours(1), None);
+    let before = world.grants();
+
+    let plan = world.outcome(&json!({"action": "repair", "dryRun": true}));
+    assert_eq!(plan["result"], "planned", "{plan:#}");
+    assert_eq!(world.aws.writes(), [""; 0]);
+    assert_eq!(world.grants(), before);
+
+    let outcome = world.outcome(&json!({"action": "repair"}));
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    let left = world.grants();
+    let taken: Vec<_> = before.iter().filter(|name| !left.contains(name)).cloned().collect();
+    // The grant named after the unshared image stands on a key that isn't behind it: the image is there, and its own
+    // keys are asked about it.
+    assert_eq!(taken, [format!("ami-share/{gone}/111122223333")], "{second_image} {left:?}");
+    let state = world.aws.state();
+    assert_eq!(state["images"][image(2)]["launchPermissions"], json!(["222233334444"]));
+    let schedules: Vec<_> = state["schedules"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(schedules, [format!("{GROUP}/{not_due}")], "{schedule} is gone with its share");
+    assert_eq!(state["images"][image(3)]["launchPermissions"], json!(["all"]), "what is not ours is only reported");
+    assert_eq!(state["images"][image(0)]["launchPermissions"], json!(["111122223333"]));
+
+    let again = world.outcome(&json!({"action": "repair"}));
+    assert_eq!((&again["result"], world.aws.writes().len()), (&json!("completed"), 0), "{again:#}");
+}
+
+#[test]
+fn an_orphaned_grant_of_an_image_that_is_there_is_revoked() {
+    let world = World::new();
+    let made = world.aws.seed(&json!({"images": [{"id": "ami-00000000000000abc", "name": "golden-orphan",
+        "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key(json!([
+            grant("ami-00000000000000abc", "111122223333"), grant("ami-00000000000000abc", "222233334444")]))}}],
+        "launchPermissions": ["222233334444"]}]}));
+    let image = made["images"][0]["imageId"].as_str().unwrap();
+    assert!(world.audit().contains(&format!("GrantLeft {image} 111122223333")));
+    let outcome = world.outcome(&json!({"action": "repair"}));
+    assert_eq!(outcome["images"][0]["steps"][0]["call"], "kms:RevokeGrant", "{outcome:#}");
+    assert_eq!(world.grants(), ["ami-share/ami-00000000000000abc/222233334444"]);
+}
+
+#[test]
+fn ends_that_outlived_their_images_are_carried_out() {
+    let world = World::new();
+    let gone = "ami-00000000000000bad";
+    let made = world.aws.seed(&json!({"keys": [key(json!([grant(gone, "111122223333")]))]}));
+    world.end(gone, "111122223333", Duration::hours(-1), made["keys"][0]["arn"].as_str());
+    assert_eq!(world.audit(), [format!("GrantLeft {gone} 111122223333"), format!("ShareOverdue {gone} 111122223333")]);
+    let outcome = world.outcome(&json!({"action": "repair"}));
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert_eq!((world.grants(), &world.aws.state()["schedules"]), (vec![], &json!({})));
+}
+
+#[test]
+fn an_audit_looks_at_what_its_rule_is_about() {
+    let world = World::new();
+    world.aws.seed(&json!({"images": [plain("other-public", &["all"])]}));
+    let golden = world.aws.image(plain("golden-public", &["all"]));
+    let mut batch: Value = serde_json::from_str(include_str!("../../events/sqs-fifo.json")).unwrap();
+    batch["Records"].as_array_mut().unwrap().truncate(1);
+    batch["Records"][0]["body"] = json!(json!({"action": "audit"}).to_string());
+    batch["Records"][0]["eventSourceARN"] = json!("arn:aws:sqs:eu-west-1:999988887777:requests.fifo");
+    batch["Records"][0]["attributes"]["SentTimestamp"] =
+        json!((OffsetDateTime::now_utc().unix_timestamp() * 1000).to_string());
+    assert_eq!(world.outcome(&batch), json!({"batchItemFailures": []}));
+    let log = world.function.log();
+    let findings: Vec<_> = log.lines().filter(|line| line.contains("\"finding.code\"")).collect();
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(findings[0].contains(&golden), "{findings:#?}");
+
+    let refused = world.outcome(&json!({"action": "audit", "regions": ["eu-west-1"]}));
+    assert_eq!(refused["refusals"][0]["code"], "NotSupportedYet");
+}
+
+/// Thirteen images take two rounds; with little time the second is left for another call.
+#[test]
+fn an_audit_goes_on_where_its_time_ran_out() {
+    let world = World::new();
+    let images: Vec<_> = (0..13).map(|index| plain(&format!("other-{index}"), &["all"])).collect();
+    let gone = grant("ami-00000000000000bad", "111122223333");
+    let first = json!({"id": "ami-00000000000000001", "name": "a", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]});
+    let last = json!({"id": "ami-fffffffffffffffff", "name": "z", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]});
+    let images: Vec<_> = [first].into_iter().chain(images).chain([last]).collect();
+    world.aws.seed(&json!({"keys": [key(json!([gone]))], "images": images}));
+
+    let whole = world.outcome(&json!({"action": "audit"}));
+    assert_eq!(whole["nextToken"], Value::Null, "{whole:#}");
+    assert_eq!(found(&whole).len(), 14, "thirteen images, and one grant that both keys' images tell of once");
+
+    // Ten images are some thirty-five reads, seven seconds; after them too little is left for as many again.
+    let within = |request: &Value, seconds: u64| {
+        let answer = within_seconds(&world, request, seconds);
+        answer.unwrap_or_else(|error| panic!("an invocation error: {error:#}"))
+    };
+    let part = within(&json!({"action": "audit"}), 14);
+    let token = part["nextToken"].as_str().unwrap_or_else(|| panic!("the audit was over: {part:#}"));
+    let rest = within(&json!({"action": "audit", "nextToken": token}), 14);
+    assert_eq!(rest["nextToken"], Value::Null);
+    let mut both = [found(&part), found(&rest)].concat();
+    both.sort();
+    assert_eq!(both, found(&whole), "nothing twice and nothing left out");
+}
+
+fn within_seconds(world: &World, request: &Value, seconds: u64) -> Result<Value, Value> {
+    world.aws.forget_calls();
+    world.function.invoke_bytes(&request.to_string(), std::time::Duration::from_secs(seconds))
+}
+
+#[test]
+fn an_audit_by_event_sends_its_own_rest_on_its_way() {
+    let world = World::new();
+    let images: Vec<_> = (0..12).map(|index| plain(&format!("other-{index}"), &[])).collect();
+    world.aws.seed(&json!({"images": images}));
+    let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
+    event["source"] = json!("ami-share.audit");
+    event["detail"] = json!({"action": "audit", "reason": "nightly"});
+    let part = within_seconds(&world, &event, 14).unwrap();
+    let token = part["nextToken"].as_str().unwrap_or_else(|| panic!("the audit was over: {part:#}"));
+    let put = world.aws.events();
+    assert_eq!(put.len(), 1);
+    let entry = &put[0];
+    assert_eq!(
+        (&entry["Source"], &entry["DetailType"], &entry["EventBusName"]),
+        (&json!("ami-share.audit"), &json!("AMI Share Request"), &json!("default"))
+    );
+    let rest: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(rest, json!({"action": "audit", "nextToken": token, "dryRun": false, "reason": "nightly"}));
+
+    event["detail"] = rest;
+    let end = within_seconds(&world, &event, 14).unwrap();
+    assert_eq!((&end["result"], &end["nextToken"]), (&json!("completed"), &Value::Null), "{end:#}");
+    assert!(!world.aws.calls().contains(&"events:PutEvents".to_owned()));
+
+    // Where it can't go on by itself it says so, and when the bus can't be reached Lambda tries again.
+    event["detail"] = json!({"action": "audit"});
+    event["account"] = json!("111122223333");
+    let foreign = within_seconds(&world, &event, 14).unwrap();
+    assert_eq!(foreign["refusals"][0]["code"], "RequesterNotAllowed");
+    event["account"] = json!("999988887777");
+    world.aws.seed(&json!({"faults": [{"call": "events:PutEvents", "code": "NotAuthorized", "status": 400, "message": "no", "after": 0, "times": 5}]}));
+    let error = within_seconds(&world, &event, 14).unwrap_err();
+    assert!(error["errorMessage"].as_str().unwrap().contains("events:PutEvents"), "{error:#}");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
+    let world = World::new();
+    let public = world.aws.image(plain("other-public", &["all"]));
+    world.aws.seed(&json!({"images": [{"name": "golden-encrypted", "launchPermissions": ["111122223333"],
+        "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key(json!([]))}}]}],
+        "faults": [{"call": "kms:ListGrants", "code": "AccessDeniedException", "status": 400, "message": "no", "after": 0, "times": 50}]}));
+    let outcome = world.outcome(&json!({"action": "audit"}));
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert_eq!(found(&outcome), [format!("PublicImage {public} -")], "what hangs on the grants is not guessed");
+    assert!(outcome["warnings"][0].as_str().unwrap().contains("kms:ListGrants"), "{outcome:#}");
+}
+
+#[test]
+fn an_audit_reads_five_times_a_second_at_most() {
+    let world = World::new();
+    world.aws.seed(&json!({"images": [plain("one", &[]), plain("two", &[])]}));
+    let begun = std::time::Instant::now();
+    world.audit();
+    let (reads, elapsed) = (world.aws.calls().len(), begun.elapsed());
+    assert!(reads > 5, "{reads}");
+    let at_least = std::time::Duration::from_millis(200) * u32::try_from(reads - 1).unwrap();
+    assert!(elapsed >= at_least, "{reads} reads in {elapsed:?}");
+}
+
+#[test]
+fn a_portal_audits_over_http() {
+    let world = World::new();
+    let public = world.aws.image(plain("other-public", &["all"]));
+    let mut event: Value = serde_json::from_str(include_str!("../../events/rest-request-share.json")).unwrap();
+    event["body"] = json!(json!({"action": "audit"}).to_string());
+    let (status, _, body) = world.function.http(&event);
+    assert_eq!((status, found(&body)), (200, vec![format!("PublicImage {public} -")]), "{body:#}");
+}

@@ -1,0 +1,34 @@
+"""EC2's own events about images on the default bus: EC2 User Guide, "Monitor AMI events using Amazon EventBridge".
+
+An image becomes available when it is registered and when it is enabled again.
+"""
+
+import json
+import re
+import uuid
+
+from ministack.services import ec2, eventbridge
+
+
+def install():
+    for name in ("RegisterImage", "EnableImage"):
+        ec2._ACTION_MAP[name] = announcing(ec2._ACTION_MAP[name])
+
+
+def announcing(handler):
+    def run(params):
+        status, headers, body = handler(params)
+        if status == 200:
+            text = body.decode() if isinstance(body, bytes) else body
+            registered = re.search("<imageId>(.*)</imageId>", text)
+            available(registered.group(1) if registered else ec2._p(params, "ImageId"))
+        return status, headers, body
+
+    return run
+
+
+def available(image_id):
+    detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": "available", "ErrorMessage": ""}
+    eventbridge._put_events({"Entries": [{
+        "Source": "aws.ec2", "DetailType": "EC2 AMI State Change", "Detail": json.dumps(detail),
+        "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"]}]}, allow_aws_source=True)
