@@ -17,8 +17,9 @@ pub(super) struct Calls<'a> {
     key: &'a KeyArn,
     caller: Caller,
     allowing: Allowing,
-    /// In the order of [`NEEDED`] and then [`NEEDED_UNDER_THE_SAME_KEY`].
-    each: Vec<(&'static str, Context)>,
+    describing: Context,
+    granting: Context,
+    cryptographic: Context,
 }
 
 impl<'a> Calls<'a> {
@@ -26,8 +27,15 @@ impl<'a> Calls<'a> {
     pub(super) fn of(question: &Question<'a>) -> Option<Self> {
         let key = question.key;
         let (caller, allowing) = caller(question)?;
-        let actions = NEEDED.iter().chain(&NEEDED_UNDER_THE_SAME_KEY);
-        Some(Self { key, caller, allowing, each: actions.map(|action| (*action, carried(key, action))).collect() })
+        let describing = carried_by_each(key);
+        let granting = describing.clone().with("kms:GrantIsForAWSResource", Fact::is("true"));
+        // The encryption context names the volume or the snapshot, and nothing else.
+        let cryptographic = describing
+            .clone()
+            .with("kms:EncryptionContext:aws:ebs:id", Fact::like(["vol-*", "snap-*"]))
+            .with("kms:EncryptionContextKeys", Fact::is("aws:ebs:id"))
+            .with_encryption_context_complete();
+        Some(Self { key, caller, allowing, describing, granting, cryptographic })
     }
 
     /// Whether only a grant can help.
@@ -35,47 +43,39 @@ impl<'a> Calls<'a> {
         self.allowing == Allowing::GrantsOnly
     }
 
-    /// The verdict on each call.
+    /// The verdict on each call, in the order of [`NEEDED`] and then [`NEEDED_UNDER_THE_SAME_KEY`].
     pub(super) fn decide<'b>(&'b self, policy: &'b Policy, grants: &'b [Grant]) -> Vec<(&'b str, Decision<'b>)> {
-        let each = self.each.iter();
-        each.map(|(action, context)| {
-            (*action, evaluate_by(policy, grants, &self.request(action, context), self.allowing))
-        })
-        .collect()
+        let actions = NEEDED.iter().chain(&NEEDED_UNDER_THE_SAME_KEY);
+        actions.map(|action| (*action, evaluate_by(policy, grants, &self.request(action), self.allowing))).collect()
     }
 
     /// For each of these actions the statement that came nearest to allowing it.
     pub(super) fn nearest_misses(&self, policy: &Policy, missing: &[String]) -> Vec<String> {
-        let each = self.each.iter().filter(|(action, _)| missing.iter().any(|missing| missing == action));
-        each.filter_map(|(action, context)| nearest_miss(policy, &self.request(action, context))).collect()
+        missing.iter().filter_map(|action| nearest_miss(policy, &self.request(action))).collect()
     }
 
-    fn request<'b>(&'b self, action: &'b str, context: &'b Context) -> Request<'b> {
+    fn request<'b>(&'b self, action: &'b str) -> Request<'b> {
+        let context = match action {
+            "kms:CreateGrant" => &self.granting,
+            "kms:DescribeKey" => &self.describing,
+            _ => &self.cryptographic,
+        };
         Request { caller: &self.caller, action, resource: self.key.as_str(), context }
     }
 }
 
-/// What EC2's call is known to carry; whatever else a call of this action may carry is unknown.
+/// What each of EC2's calls is known to carry; whatever else one may carry is unknown.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/how-ebs-encryption-works.html>
-fn carried(key: &KeyArn, action: &str) -> Context {
-    let context = Context::open()
+fn carried_by_each(key: &KeyArn) -> Context {
+    Context::open()
         .with("kms:ViaService", via_ec2(key))
         // Only calls of services carry what stands behind them:
         // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn>
         .with("aws:SourceArn", Fact::Absent)
         .with("aws:SourceAccount", Fact::Absent)
         .with("aws:SourceOrgID", Fact::Absent)
-        .with("aws:SourceOrgPaths", Fact::Absent);
-    match action {
-        "kms:CreateGrant" => context.with("kms:GrantIsForAWSResource", Fact::is("true")),
-        "kms:DescribeKey" => context,
-        // The encryption context names the volume or the snapshot, and nothing else.
-        _ => context
-            .with("kms:EncryptionContext:aws:ebs:id", Fact::like(["vol-*", "snap-*"]))
-            .with("kms:EncryptionContextKeys", Fact::is("aws:ebs:id"))
-            .with_encryption_context_complete(),
-    }
+        .with("aws:SourceOrgPaths", Fact::Absent)
 }
 
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service>
