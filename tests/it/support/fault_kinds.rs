@@ -192,7 +192,7 @@ pub fn lasting() -> Vec<Fault> {
         then: Then::Fails { code, is_retryable: true, is_uncertain, is_tried_once: false },
         reply: Arc::new(reply),
         // What ends with the time and not with the tries.
-        time: if ["Throttled", "OutOfTime"].contains(&code) { Duration::from_secs(7) } else { PLENTY },
+        time: if ["Throttled", "OutOfTime"].contains(&code) { Duration::from_secs(12) } else { PLENTY },
     };
     rows.into_iter().map(fault).collect()
 }
