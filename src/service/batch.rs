@@ -70,7 +70,7 @@ mod tests {
     fn check(time: u64, messages: usize, expect: &[u64]) {
         let mut left = Duration::from_secs(time);
         let shares = (0..messages).map_while(|place| {
-            let share = fair_share(left, messages - place)?;
+            let share = fair_share(left, messages.saturating_sub(place))?;
             left = left.saturating_sub(share);
             Some(share.as_secs())
         });
