@@ -26,7 +26,16 @@ export PYTHONDONTWRITEBYTECODE := 1
 say = @printf '\n== %s\n' "$(1)"
 BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 
-.PHONY: help demo test lint lint-template test-api api-fuzz conformance bench bench-function bench-core release local-aws clean rust
+# How long each parser is fuzzed, and which; whose mutants are tried. Hours of work: narrow it down as you like.
+FUZZ_SECONDS ?= 1200
+FUZZ_TARGETS ?= inbound allowlist key_policy
+MUTANTS ?= src/key_access/** src/allowlist/** src/allowlist.rs src/decide/** src/decide.rs src/plan/** src/plan.rs
+# With what a fuzzer begins, beside what it found before.
+FUZZ_SEEDS_inbound := events
+FUZZ_SEEDS_allowlist := examples demo
+FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
+
+.PHONY: help demo test lint lint-template test-api api-fuzz conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -82,6 +91,25 @@ bench-core: rust
 release: rust
 	$(call say,The release binary (the first build takes about 20 minutes and up to 9 GB of memory))
 	cargo build --release --locked
+
+fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=allowlist FUZZ_SECONDS=60
+	@cargo fuzz --version >/dev/null 2>&1 \
+		|| { echo "cargo-fuzz is missing: run cargo install cargo-fuzz --locked, then make fuzz again."; exit 1; }
+	@cargo +nightly --version >/dev/null 2>&1 \
+		|| { echo "A nightly Rust is missing: run rustup toolchain install nightly --profile minimal, then make fuzz again."; exit 1; }
+	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
+	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
+		-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
+
+mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=src/plan.rs
+	@cargo mutants --version >/dev/null 2>&1 \
+		|| { echo "cargo-mutants is missing: run cargo install cargo-mutants --locked, then make mutants again."; exit 1; }
+	cargo mutants --no-default-features --timeout 120 $(MUTANTS:%=-f '%') -e src/allowlist/source.rs -- --lib --test it
+
+deny: rust ## licences, sources and known vulnerabilities of the dependencies, by deny.toml
+	@cargo deny --version >/dev/null 2>&1 \
+		|| { echo "cargo-deny is missing: run cargo install cargo-deny --locked, then make deny again."; exit 1; }
+	cargo deny check
 
 local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
 	@"$(VENV)/bin/python" demo/playground.py

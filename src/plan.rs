@@ -35,7 +35,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
                 );
             }
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_ends(image, &targets));
+            steps.extend(delete_ends(decision, image, &targets));
             steps
         }
         Action::Reset => {
@@ -45,7 +45,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             }
             let targets = facts.targets_to_clear(decision.image_id, image, owner);
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_ends(image, &targets));
+            steps.extend(delete_ends(decision, image, &targets));
             steps
         }
         // Only for an image that the requester has a rule for; overdue ends are ended like due ones, by their records.
@@ -62,9 +62,11 @@ fn may_change_launch_permissions(image: &Image) -> bool {
     !matches!(image.state, ImageState::Disabled | ImageState::Gone)
 }
 
-/// Deletes the ends of shares that are gone, as the last step.
-fn delete_ends(image: &Image, targets: &[Target]) -> impl Iterator<Item = Step> {
-    let ends = image.ends.iter().flatten().filter(|(_, end)| targets.contains(&end.target));
+/// Deletes the ends of shares that are gone, as the last step. An end stays where something could not be found out:
+/// it is the only record of what is left to take away when nobody asks, and an `expire` finds its work by it.
+fn delete_ends(decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> impl Iterator<Item = Step> {
+    let is_all_known = decision.gaps.is_empty();
+    let ends = image.ends.iter().flatten().filter(move |(_, end)| is_all_known && targets.contains(&end.target));
     ends.map(|(name, end)| Step::DeleteEnd { name: name.clone(), target: end.target.clone() })
 }
 

@@ -174,6 +174,8 @@ fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
         | "IncorrectState"
         | "InvalidState"
         | "ConcurrentTagAccess"
+        // Scheduler while another change of the same schedule is under way; a create meets it where there is one.
+        | "ConflictException"
         | "RequestExpired"
         | "DependencyTimeoutException"
         | "KMSInternalException"
@@ -239,6 +241,7 @@ mod tests {
                 ("IncorrectState", 400),
                 ("InvalidState", 400),
                 ("ConcurrentTagAccess", 400),
+                ("ConflictException", 409),
                 ("RequestExpired", 400),
                 ("InternalError", 500),
                 ("InternalFailure", 500),

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::{ImageDecision, NeededGrant, Question, covering_rule, refusals};
 use crate::{
     allowlist::{Keys, Rule},
-    domain::{KeyArn, ServiceLinkedRole, Target},
+    domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
     facts::{Facts, Image, Key},
     key_access::{self, Grant, KeyAccess, KeyUse, Verdict},
-    outcome::{Code, KeyRow, Refusal, RoleRow},
+    outcome::{Code, ErrorCode, ErrorRow, KeyRow, Refusal, RoleRow},
     plan::GranteeKind,
     request::{Access, Action, AskedTarget},
 };
@@ -51,7 +51,6 @@ fn check_pair(
         Access::Launch => KeyUse::Launch,
         Access::Copy => KeyUse::Copy,
     };
-    let grants = key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default();
     let judge = |grants: &[Grant]| judge(question, arn, key, grants, target, &key_use);
 
     let access = match (rule.keys, target.account()) {
@@ -62,7 +61,7 @@ fn check_pair(
             match (by_policy.verdict, with_grant.verdict) {
                 // The image's own grant, whatever others there are: those may go without notice.
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-                    let is_made = needed.is_among(grants, question.account);
+                    let is_made = needed.is_among(known_grants(key), question.account);
                     let story = if is_made { "is there" } else { "a share makes" };
                     let mut access = with_grant;
                     access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
@@ -76,7 +75,7 @@ fn check_pair(
                 (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
             }
         }
-        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => judge(grants),
+        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => judge_by_all(question, arn, key, target, &key_use),
     };
     let row = KeyRow {
         key_arn: arn.clone(),
@@ -87,7 +86,10 @@ fn check_pair(
     if row.access.verdict != Verdict::Allowed {
         match rule.keys {
             Keys::Unchecked => decision.warnings.push(unchecked_warning(&row)),
-            Keys::Verify | Keys::Grant => decision.refusals.push(refusal(decision.image_id, asked, &row)),
+            Keys::Verify | Keys::Grant => {
+                let unread = unread(question, arn, key);
+                decision.refusals.push(refusal(decision.image_id, asked, &row, unread));
+            }
         }
     }
     decision.keys.push(row);
@@ -112,16 +114,15 @@ fn check_roles(
         }
         return Vec::new();
     };
-    let grants = key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default();
     let mut rows = Vec::new();
     for role in roles {
         let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
-        let judge = |grants: &[Grant]| judge(question, arn, key, grants, &asked.target, &key_use).verdict;
         let is_asked_for = rule.keys == Keys::Grant && question.request.service_linked_roles.contains(&role);
-        let mut verdict = judge(grants);
-        if is_asked_for && !needed.is_among(grants, question.account) {
-            let with_grant = judge(&[needed.as_made(question.account)]);
+        let mut verdict = judge_by_all(question, arn, key, &asked.target, &key_use).verdict;
+        if is_asked_for && !needed.is_among(known_grants(key), question.account) {
+            let as_made = [needed.as_made(question.account)];
+            let with_grant = judge(question, arn, key, &as_made, &asked.target, &key_use).verdict;
             if with_grant == Verdict::Allowed {
                 verdict = with_grant;
                 decision.grants.push(needed.clone());
@@ -201,6 +202,37 @@ pub(super) fn unusable(arn: &KeyArn, key: Option<&Key>) -> Option<(Code, String,
     None
 }
 
+/// The grants that were read.
+fn known_grants(key: Option<&Key>) -> &[Grant] {
+    key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default()
+}
+
+/// Judges by the policy and every grant. Where the grants can't be read, one of them may let in whom the policy does
+/// not: an account, because a grant can't name an organization.
+fn judge_by_all(
+    question: &Question<'_>,
+    arn: &KeyArn,
+    key: Option<&Key>,
+    target: &Target,
+    key_use: &KeyUse,
+) -> KeyAccess {
+    let access = judge(question, arn, key, known_grants(key), target, key_use);
+    let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
+    match key.map(|key| &key.grants) {
+        Some(Err(error)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
+            "the key policy alone does not let {target} in, and the grants can't be read: {}",
+            error.message
+        )),
+        _ => access,
+    }
+}
+
+/// What of our own key could not be read; nobody but its owner may read another account's.
+fn unread<'a>(question: &Question<'_>, arn: &KeyArn, key: Option<&'a Key>) -> Option<&'a ErrorRow> {
+    let key = key.filter(|_| arn.account() == question.account)?;
+    key.metadata.as_ref().err().or(key.policy.as_ref().err()).or(key.grants.as_ref().err())
+}
+
 pub(super) fn judge(
     question: &Question<'_>,
     arn: &KeyArn,
@@ -218,6 +250,9 @@ pub(super) fn judge(
             arn.account()
         ));
     }
+    if let Err(error) = &key.metadata {
+        return KeyAccess::unknown(format!("what kind of key {arn} is can't be read: {}", error.message));
+    }
     let policy = match &key.policy {
         Ok(policy) => policy,
         Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message)),
@@ -226,7 +261,7 @@ pub(super) fn judge(
     key_access::judge(&key_access::Question { key: arn, policy, grants, target, organization: &organization, key_use })
 }
 
-fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow) -> Refusal {
+fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {
     let KeyRow { key_arn, target, access, roles: _ } = row;
     let (code, message) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
@@ -255,10 +290,17 @@ fn refusal(image_id: &crate::domain::ImageId, asked: &AskedTarget, row: &KeyRow)
     let refusal = refusals::pair(code, image_id, asked, message);
     match &access.remedy {
         Some(statements) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
-        None => refusal.remedy(match access.verdict {
-            Verdict::Denied => "change the Deny statement named in `keys`; no grant and no Allow goes around it",
-            Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown => {
+        None => refusal.remedy(match (access.verdict, unread) {
+            (Verdict::Denied, _) => {
+                "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
+            }
+            (Verdict::Unknown, Some(ErrorRow { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
+                "let the function's role call {call} on {key_arn}, in the role's IAM policy and by the key policy, and \
+                 send the request again"
+            ),
+            (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {
                 "have the key's owner check that its policy lets the target in, and use a rule with `keys: unchecked`"
+                    .to_owned()
             }
         }),
     }

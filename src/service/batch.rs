@@ -1,4 +1,4 @@
-//! Owns working off a batch of queue messages: one after the other, as long as there is time.
+//! Owns working off a batch of queue messages: one after the other, each with its share of the time.
 
 use std::time::Duration;
 
@@ -20,11 +20,12 @@ impl Service {
         let begun = Instant::now();
         let mut again = Vec::new();
         let mut is_stopped = false;
-        for Message { id, opened } in batch.messages {
+        let messages = batch.messages.len();
+        for (place, Message { id, opened }) in batch.messages.into_iter().enumerate() {
             let elapsed = begun.elapsed();
             let time_left = context.time_left.saturating_sub(elapsed);
-            is_stopped = is_stopped || time_left < SHORTEST_MESSAGE;
-            if is_stopped {
+            let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
+            let Some(time_left) = share else {
                 tracing::info!(
                     lambda.request_id = context.request_id,
                     request.id = opened.request_id,
@@ -32,7 +33,7 @@ impl Service {
                 );
                 again.extend(id);
                 continue;
-            }
+            };
             let now = context.now.saturating_add(elapsed.try_into().unwrap_or_default());
             let outcome = self.settle(opened, &Context { now, time_left, ..*context }).await;
             if sqs::must_come_again(&outcome) {
@@ -48,5 +49,51 @@ impl Service {
             }
         }
         sqs::reply(&again)
+    }
+}
+
+/// How much of the time left the next of so many messages may take, or that it is not begun.
+///
+/// An equal share, so that one message that AWS throttles doesn't use up the time of those behind it; what a message
+/// leaves over is theirs. Where the shares would be too short to finish anything, the first messages get enough.
+fn fair_share(time_left: Duration, messages: usize) -> Option<Duration> {
+    let messages = u32::try_from(messages).unwrap_or(u32::MAX).max(1);
+    let share = time_left.checked_div(messages).unwrap_or(time_left);
+    (time_left >= SHORTEST_MESSAGE).then(|| share.max(SHORTEST_MESSAGE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each of so many messages gets of the time, when each takes all it gets.
+    fn check(time: u64, messages: usize, expect: &[u64]) {
+        let mut left = Duration::from_secs(time);
+        let shares = (0..messages).map_while(|place| {
+            let share = fair_share(left, messages - place)?;
+            left = left.saturating_sub(share);
+            Some(share.as_secs())
+        });
+        assert_eq!(shares.collect::<Vec<_>>(), expect, "{time} seconds for {messages}");
+    }
+
+    #[test]
+    fn every_message_gets_its_share_of_the_time() {
+        check(60, 1, &[60]);
+        check(60, 10, &[6; 10]);
+        check(15, 5, &[3; 5]);
+        // Too little for all of them, and then for any.
+        check(14, 5, &[3; 4]);
+        check(3, 10, &[3]);
+        check(2, 1, &[]);
+        check(0, 3, &[]);
+    }
+
+    #[test]
+    fn what_a_message_leaves_over_is_for_the_others() {
+        let left = Duration::from_secs(60);
+        assert_eq!(fair_share(left, 10), Some(Duration::from_secs(6)));
+        // The first took next to nothing.
+        assert_eq!(fair_share(left, 9).map(|share| share.as_millis()), Some(6_666));
     }
 }

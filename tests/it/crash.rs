@@ -61,7 +61,7 @@ fn run(aws: &LocalAws, scene: &Scene, crash: Crash) -> Run {
             Reply::Answer(answer)
         }),
     }
-    let answer = function.send(&scene.request.to_string(), MINUTE);
+    let answer = function.send(&scene.event().to_string(), MINUTE);
     proxy.settle();
     Run { answer, calls: proxy.calls(), after: aws.state(), log: function.log() }
 }
@@ -161,6 +161,9 @@ crash! {
     a_revoke_survives_crashes: "revoke, three images, one disabled",
     a_revoke_of_organizations_survives_crashes: "revoke, organization and unit",
     a_reset_survives_crashes: "reset, two images, one public",
+    a_revoke_of_a_share_with_an_end_survives_crashes: "revoke, with an end, a copy and a grant",
+    the_end_of_a_share_survives_crashes: "expire, a copy and a grant",
+    the_end_of_a_share_of_an_image_that_is_gone_survives_crashes: "expire, the image is gone",
 }
 
 #[test]

@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{event, function::Function, local_aws::LocalAws};
+use crate::support::{
+    event, fault_kinds,
+    function::Function,
+    local_aws::LocalAws,
+    proxy::{Proxy, Reply},
+};
 
 const ALLOWLIST: &str = r#"
 version: 1
@@ -298,6 +303,32 @@ fn messages_for_which_no_time_is_left_stay_in_the_queue_untouched() {
     let answer = world.function.invoke_bytes(&batch, Duration::from_millis(2_500)).unwrap();
     assert_eq!(again(&answer), [1, 2, 3].map(|number| format!("{MESSAGE}{number}")));
     assert_eq!(world.aws.calls(), [""; 0]);
+}
+
+#[test]
+fn one_throttled_message_leaves_the_others_their_time() {
+    let aws = LocalAws::turn();
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, ALLOWLIST, &[]);
+    let image = || aws.image(json!({"name": "golden-doors"}));
+    let (throttled, free) = (image(), image());
+    let mut batch = event("sqs-batch", &free);
+    let record = |image: &str, number: u8| {
+        let mut record = event("sqs-batch", image)["Records"][0].clone();
+        record["messageId"] = json!(format!("{MESSAGE}{number}"));
+        record
+    };
+    batch["Records"] = json!([record(&throttled, 1), record(&free, 2), record(&free, 3)]);
+    let of_throttled = throttled.clone();
+    proxy.rule(move |call, aws| {
+        let is_throttled = call.is_write() && call.body.contains(&of_throttled);
+        if is_throttled { fault_kinds::throttle(call, aws) } else { Reply::Answer(aws()) }
+    });
+    let answer = function.invoke_bytes(&batch.to_string(), Duration::from_secs(15)).unwrap();
+    assert_eq!(again(&answer), [format!("{MESSAGE}1")]);
+    let state = aws.state();
+    let shared = |image: &str| state["images"][image]["launchPermissions"].clone();
+    assert_eq!((shared(&throttled), shared(&free)), (json!([]), json!(["111122223333"])));
 }
 
 #[test]

@@ -14,8 +14,10 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod decisions;
 mod docs;
 mod events;
+mod findings;
 mod house;
 mod key_access_cases;
 mod key_access_judge;

@@ -43,6 +43,9 @@ type Make = fn(&Call, &dyn Fn() -> Answer) -> Reply;
 
 const ALWAYS: usize = 100_000;
 
+/// So much time has an invocation whose tries are used up before: plenty, so that a busy machine fails no test.
+const PLENTY: Duration = Duration::from_secs(30);
+
 /// A rule that lets the first few calls of a name meet a fault.
 pub fn first(
     times: usize,
@@ -56,31 +59,43 @@ pub fn first(
     }
 }
 
-/// An error as the service of the call writes it: EC2 in XML, the others in JSON.
+/// An error as the service of the call writes it: EC2 in XML, Scheduler in JSON with the code in a header, KMS in JSON.
 fn refused(call: &Call, code: &str, status: u16) -> Reply {
     let message = "made up; Encoded authorization failure message: c2VjcmV0";
-    let (kind, body) = if call.name.starts_with("ec2:") {
+    let mut headers = Vec::new();
+    let (kind, body) = if call.service() == "ec2" {
         let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
         let document = format!("<Response><Errors>{error}</Errors><RequestID>1</RequestID></Response>");
         ("text/xml", document)
+    } else if call.service() == "scheduler" {
+        headers.push(("x-amzn-errortype".to_owned(), code.to_owned()));
+        ("application/json", format!(r#"{{"Message": "{message}"}}"#))
     } else {
         ("application/x-amz-json-1.1", format!(r#"{{"__type": "{code}", "message": "{message}"}}"#))
     };
-    Reply::Answer(Answer { status, headers: vec![("content-type".to_owned(), kind.to_owned())], body })
+    headers.push(("content-type".to_owned(), kind.to_owned()));
+    Reply::Answer(Answer { status, headers, body })
 }
 
 pub fn throttle(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
-    let is_ec2 = call.name.starts_with("ec2:");
-    if is_ec2 { refused(call, "RequestLimitExceeded", 503) } else { refused(call, "ThrottlingException", 400) }
+    match call.service() {
+        "ec2" => refused(call, "RequestLimitExceeded", 503),
+        "scheduler" => refused(call, "ThrottlingException", 429),
+        _ => refused(call, "ThrottlingException", 400),
+    }
 }
 
 pub fn denied(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
-    let is_ec2 = call.name.starts_with("ec2:");
+    let is_ec2 = call.service() == "ec2";
     if is_ec2 { refused(call, "UnauthorizedOperation", 403) } else { refused(call, "AccessDeniedException", 400) }
 }
 
 fn fault_of_aws(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
-    refused(call, if call.name.starts_with("ec2:") { "InternalError" } else { "KMSInternalException" }, 500)
+    match call.service() {
+        "ec2" => refused(call, "InternalError", 500),
+        "scheduler" => refused(call, "InternalServerException", 500),
+        _ => refused(call, "KMSInternalException", 500),
+    }
 }
 
 /// What something between function and AWS says, which knows nothing of AWS.
@@ -105,15 +120,17 @@ fn cut_off(_: &Call, aws: &dyn Fn() -> Answer) -> Reply {
     Reply::Bytes(bytes[..bytes.len() - answer.body.len() / 2 - 1].to_vec(), Duration::ZERO)
 }
 
-/// The answer's body is half of what it should be, and says that this is all.
+/// The body of a success is half of what it should be, and says that this is all.
 fn half(_: &Call, aws: &dyn Fn() -> Answer) -> Reply {
-    let mut answer = aws();
-    answer.body.truncate(answer.body.len() / 2);
-    Reply::Answer(answer)
+    let answer = aws();
+    let body = answer.body.chars().take(answer.body.len() / 2).collect();
+    Reply::Answer(if answer.status == 200 { Answer { body, ..answer } } else { answer })
 }
 
 fn nonsense(_: &Call, aws: &dyn Fn() -> Answer) -> Reply {
-    Reply::Answer(Answer { body: "<<{\"not\": [a, document".to_owned(), ..aws() })
+    let answer = aws();
+    let body = "<<{\"not\": [a, document".to_owned();
+    Reply::Answer(if answer.status == 200 { Answer { body, ..answer } } else { answer })
 }
 
 fn no_http(_: &Call, _: &dyn Fn() -> Answer) -> Reply {
@@ -121,7 +138,7 @@ fn no_http(_: &Call, _: &dyn Fn() -> Answer) -> Reply {
 }
 
 fn silence(_: &Call, _: &dyn Fn() -> Answer) -> Reply {
-    Reply::Silence(Duration::from_secs(7))
+    Reply::Silence(Duration::from_secs(15))
 }
 
 fn dribble(_: &Call, aws: &dyn Fn() -> Answer) -> Reply {
@@ -148,7 +165,8 @@ pub fn passing() -> Vec<Fault> {
         service: None,
         then: Then::Completes,
         reply: Arc::new(reply),
-        time: Duration::from_secs(12),
+        // A first attempt takes a third of this, which is less than the silence lasts.
+        time: if name == "no answer" { Duration::from_secs(24) } else { PLENTY },
     };
     rows.into_iter().map(fault).collect()
 }
@@ -173,7 +191,8 @@ pub fn lasting() -> Vec<Fault> {
         service: None,
         then: Then::Fails { code, is_retryable: true, is_uncertain, is_tried_once: false },
         reply: Arc::new(reply),
-        time: Duration::from_secs(7),
+        // What ends with the time and not with the tries.
+        time: if ["Throttled", "OutOfTime"].contains(&code) { Duration::from_secs(12) } else { PLENTY },
     };
     rows.into_iter().map(fault).collect()
 }
@@ -239,19 +258,46 @@ const KMS_CODES: &[(&str, u16, &str)] = &[
     ("KeyUnavailableException", 500, "Unavailable"),
 ];
 
+/// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_DeleteSchedule.html#API_DeleteSchedule_Errors>,
+/// <https://docs.aws.amazon.com/scheduler/latest/APIReference/CommonErrors.html>
+const SCHEDULER_CODES: &[(&str, u16, &str)] = &[
+    ("AccessDeniedException", 400, "Denied"),
+    ("OptInRequired", 403, "Denied"),
+    ("ExpiredTokenException", 403, "Denied"),
+    ("ResourceNotFoundException", 404, "NotFound"),
+    ("ServiceQuotaExceededException", 402, "LimitExceeded"),
+    ("ValidationException", 400, "Unexpected"),
+    ("ValidationError", 400, "Unexpected"),
+    ("ConflictException", 409, "Unavailable"),
+    ("InternalServerException", 500, "Unavailable"),
+    ("InternalFailure", 500, "Unavailable"),
+    ("ServiceUnavailable", 503, "Unavailable"),
+    ("RequestExpired", 400, "Unavailable"),
+];
+
 /// Every documented code of a service, each time.
 pub fn codes(service: &'static str) -> Vec<Fault> {
-    let codes = if service == "ec2:" { EC2_CODES } else { KMS_CODES };
+    let codes = match service {
+        "ec2:" => EC2_CODES,
+        "scheduler:" => SCHEDULER_CODES,
+        _ => KMS_CODES,
+    };
     let fault = |(aws_code, status, code): &(&'static str, u16, &'static str)| {
-        let (aws_code, status) = (*aws_code, *status);
-        let is_retryable = ["Throttled", "Unavailable"].contains(code);
+        let (aws_code, status, code) = (*aws_code, *status, *code);
+        let is_retryable = ["Throttled", "Unavailable"].contains(&code);
         Fault {
             name: aws_code.to_owned(),
             times: ALWAYS,
             service: Some(service),
             then: Then::Fails { code, is_retryable, is_uncertain: false, is_tried_once: !is_retryable },
-            reply: Arc::new(move |call, _| refused(call, aws_code, status)),
-            time: Duration::from_secs(7),
+            reply: Arc::new(move |call, aws| {
+                // What is said not to be found any more really is gone.
+                if code == "NotFound" && ["kms:RevokeGrant", "scheduler:DeleteSchedule"].contains(&call.name.as_str()) {
+                    aws();
+                }
+                refused(call, aws_code, status)
+            }),
+            time: PLENTY,
         }
     };
     codes.iter().map(fault).collect()

@@ -1,7 +1,7 @@
 //! Owns what must be so in every state that a request can leave behind, told from the state before, the state after
 //! and what was asked. It knows nothing of steps or calls, and judges keys by a reading of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -19,13 +19,14 @@ pub struct Change<'a> {
 
 type Invariant = fn(&Change<'_>, &mut Vec<String>);
 
-const INVARIANTS: [Invariant; 7] = [
+const INVARIANTS: [Invariant; 8] = [
     nothing_becomes_public,
     nothing_is_granted_that_was_not_asked_for,
     nothing_is_removed_that_was_not_asked_for,
     nobody_can_launch_without_the_keys,
     the_launch_permission_is_added_last,
     the_launch_permission_is_removed_first,
+    an_end_is_removed_last,
     nothing_else_changes,
 ];
 
@@ -54,6 +55,12 @@ fn permissions(state: &Value) -> BTreeSet<Permission> {
     found
 }
 
+/// What the schedules remember, by their names.
+fn ends(state: &Value) -> BTreeMap<String, Value> {
+    let schedules = state["schedules"].as_object().unwrap().iter();
+    schedules.map(|(name, end)| (name.clone(), serde_json::from_str(end["input"].as_str().unwrap()).unwrap())).collect()
+}
+
 fn strings(array: &Value) -> Vec<String> {
     array.as_array().into_iter().flatten().map(|item| item.as_str().unwrap().to_owned()).collect()
 }
@@ -74,8 +81,12 @@ impl Change<'_> {
             .collect()
     }
 
+    /// The snapshots behind the images; an end remembers those of an image that is gone.
     fn snapshots(&self) -> Vec<String> {
-        self.images().iter().flat_map(|image| strings(&self.before["images"][image]["snapshots"])).collect()
+        let images = self.images();
+        let there = images.iter().flat_map(|image| strings(&self.before["images"][image]["snapshots"]));
+        let ends = ends(self.before).into_values().filter(|end| images.iter().any(|image| end["imageId"] == **image));
+        there.chain(ends.flat_map(|end| strings(&end["snapshotIds"]))).collect()
     }
 
     fn keys(&self) -> Vec<String> {
@@ -221,6 +232,33 @@ fn the_launch_permission_is_removed_first(change: &Change<'_>, found: &mut Vec<S
     }
 }
 
+fn an_end_is_removed_last(change: &Change<'_>, found: &mut Vec<String>) {
+    let (before, after) = (ends(change.before), ends(change.after));
+    let now = permissions(change.after);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    for (name, end) in &before {
+        let (image, target) = (text(&end["imageId"]), text(&end["target"]));
+        let is_asked =
+            change.images().contains(&image) && (change.action() == "reset" || change.targets().contains(&target));
+        if change.before["schedules"][name] != change.after["schedules"][name] && !is_asked {
+            found.push(format!("the end {name} is not asked about and is another"));
+        }
+        if after.contains_key(name) {
+            continue;
+        }
+        let is_left = now.contains(&(LAUNCH, image.clone(), target.clone()))
+            || strings(&end["snapshotIds"]).iter().any(|id| now.contains(&(COPY, id.clone(), target.clone())))
+            || change.after["grants"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|grant| grant["name"].as_str().unwrap().starts_with(&format!("ami-share/{image}/{target}")));
+        if is_left || change.action() == "share" {
+            found.push(format!("the end {name} is gone, and what it would take away is not"));
+        }
+    }
+}
+
 fn nothing_else_changes(change: &Change<'_>, found: &mut Vec<String>) {
     let rest = |state: &Value| {
         let mut state = state.clone();
@@ -300,6 +338,22 @@ mod tests {
             &["a grant is gone"],
         );
         check(&revoke, &state(&[], &[], &ours("ami-2")), &bare, &["removed"]);
+        // An end goes when nothing of its share is left, and none that was not asked about.
+        let ending = |state: &Value, target: &str| {
+            let input = json!({"imageId": "ami-1", "target": target, "snapshotIds": ["snap-1"]}).to_string();
+            let mut state = state.clone();
+            state["schedules"] = json!({format!("default/ami-1-{target}"): {"expression": "at()", "input": input}});
+            state
+        };
+        let (own, other) = (ending(&both, "222233334444"), ending(&both, "111122223333"));
+        let revoked = state(&["111122223333"], &[], &none);
+        check(&revoke, &own, &revoked, &[]);
+        check(&revoke, &own, &ending(&revoked, "222233334444"), &[]);
+        check(&revoke, &own, &both, &["what it would take away is not"]);
+        check(&revoke, &own, &state(&["111122223333"], &["222233334444"], &none), &["what it would take away is not"]);
+        check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &["what it would take away is not"]);
+        check(&revoke, &other, &revoked, &["is not asked about", "what it would take away is not"]);
+        check(&share, &own, &both, &["is gone"]);
         let mut other_key = bare.clone();
         other_key["keys"]["key-1"]["policy"] = json!("{}");
         check(&share, &bare, &other_key, &["another than before"]);

@@ -60,6 +60,12 @@ impl LocalAws {
         assert_eq!(status, 200, "{body}");
     }
 
+    /// Removes a part of it; `local_aws/control.py` says how it is written.
+    pub fn clear_part(&self, part: &Value) {
+        let (status, body) = http::send(self.address, "DELETE", "/_local/state", &part.to_string());
+        assert_eq!(status, 200, "{body}");
+    }
+
     /// Everything a request could change or must not change, as the local AWS itself keeps it.
     pub fn state(&self) -> Value {
         self.part_of_state(&serde_json::json!({}))

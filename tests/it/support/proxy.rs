@@ -20,12 +20,17 @@ pub struct Call {
     pub index: usize,
     /// As `service:Operation`.
     pub name: String,
-    /// The parameters, as readable as they get.
+    /// The parameters, as readable as they get, but for Scheduler's token, which differs from try to try.
     pub body: String,
     request: http::Request,
 }
 
 impl Call {
+    /// The service, as credentials name it.
+    pub fn service(&self) -> &str {
+        self.name.split(':').next().unwrap()
+    }
+
     /// Whether it can change anything.
     pub fn is_write(&self) -> bool {
         let (_, operation) = self.name.split_once(':').unwrap();
@@ -44,6 +49,10 @@ impl Call {
             },
         };
         let body = format!("{} {}", request.path, request.body).replace("%3A", ":").replace("%2F", "/");
+        let body = match body.split_once("lientToken") {
+            Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|end| !"&, }".contains(end))),
+            None => body,
+        };
         Self { index, name: format!("{service}:{operation}"), body, request }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 
+use ami_share::domain::ScheduleName;
 use serde_json::{Value, json};
 
 use super::{function::Function, local_aws::LocalAws};
@@ -34,6 +35,10 @@ rules:
     keys: unchecked
 "#;
 
+/// A time that has come, and one that has not.
+const DUE: &str = "at(2026-01-01T00:00:00)";
+const AHEAD: &str = "at(2100-01-01T00:00:00)";
+
 /// What a function needs to end shares.
 pub const VARIABLES: [(&str, &str); 2] = [
     ("AMI_SHARE_SCHEDULE_GROUP", "default"),
@@ -62,10 +67,17 @@ pub struct Scene {
     pub seed: Value,
     /// The request document.
     pub request: Value,
+    /// Where nobody asks: the event that means what `request` says.
+    pub hint: Option<Value>,
     pub is_unchecked: bool,
 }
 
 impl Scene {
+    /// What the function is sent.
+    pub fn event(&self) -> &Value {
+        self.hint.as_ref().unwrap_or(&self.request)
+    }
+
     /// The images it is about.
     pub fn images(&self) -> Vec<String> {
         let images = self.request["imageIds"].as_array().unwrap();
@@ -104,11 +116,13 @@ impl<'a> Stage<'a> {
         };
         let mut seed = scene.seed.clone();
         seed["images"].as_array_mut().unwrap().push(bystander(99));
-        Scene { seed: here(&seed), request: here(&scene.request), ..scene.clone() }
+        let hint = scene.hint.as_ref().map(here);
+        Scene { seed: here(&seed), request: here(&scene.request), hint, ..scene.clone() }
     }
 
-    /// Puts a placed scene there. Gives the keys' ARNs with their handles.
+    /// Puts a placed scene there, and nothing else. Gives the keys' ARNs with their handles.
     pub fn seed(&self, scene: &Scene) -> Vec<(String, String)> {
+        self.aws.clear_part(&json!({"ids": self.ids()}));
         let made = self.aws.seed(&scene.seed);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         made["keys"].as_array().unwrap().iter().map(|key| (text(&key["arn"]), text(&key["ref"]))).collect()
@@ -117,9 +131,9 @@ impl<'a> Stage<'a> {
     /// Where a placed scene ends when nothing disturbs it; `function` must have an AWS without faults just now.
     pub fn undisturbed(&self, scene: &Scene, function: &Function) -> Value {
         let mut ends = self.ends.borrow_mut();
-        let end = ends.entry(scene.request.to_string()).or_insert_with(|| {
+        let end = ends.entry(format!("{} {}", scene.name, scene.event())).or_insert_with(|| {
             let keys = self.seed(scene);
-            let outcome = function.invoke(&scene.request).unwrap();
+            let outcome = function.invoke(scene.event()).unwrap();
             assert_eq!(outcome["result"], "completed", "{outcome:#}");
             without_ids(&self.state(&keys), &keys)
         });
@@ -129,9 +143,12 @@ impl<'a> Stage<'a> {
     /// What is there, of the keys only these.
     pub fn state(&self, keys: &[(String, String)]) -> Value {
         let keys: Vec<_> = keys.iter().map(|(arn, _)| arn).collect();
-        self.aws.part_of_state(
-            &json!({"ids": [format!("ami-{}", self.digit), format!("snap-{}", self.digit)], "keys": keys}),
-        )
+        self.aws.part_of_state(&json!({"ids": self.ids(), "keys": keys}))
+    }
+
+    /// How the ids of what is here begin.
+    fn ids(&self) -> [String; 2] {
+        [format!("ami-{}", self.digit), format!("snap-{}", self.digit)]
     }
 }
 
@@ -165,6 +182,20 @@ fn seeded(n: usize, name: &str, keys: &[Option<&str>], shared: &[&str]) -> Value
     };
     let mappings: Vec<_> = keys.iter().enumerate().map(mapping).collect();
     json!({"id": image(n), "name": format!("{name}-{n}"), "mappings": mappings, "launchPermissions": shared})
+}
+
+/// The end of the share of image number `n` with this account, which was on these snapshots and keys.
+fn end(n: usize, account: &str, expression: &str, snapshots: &[String], keys: &[&str]) -> Value {
+    let name = ScheduleName::new(&image(n).parse().unwrap(), &account.parse().unwrap());
+    let input = json!({
+        "action": "expire", "schedule": name, "imageId": image(n), "target": account, "snapshotIds": snapshots, "keyArns": keys,
+    });
+    json!({"group": "default", "name": name, "expression": expression, "input": input})
+}
+
+/// What Scheduler sends when that end has come.
+fn hint(n: usize, account: &str) -> Value {
+    json!({"action": "expire", "schedule": end(n, account, DUE, &[], &[])["name"]})
 }
 
 /// A key whose policy lets these accounts use it.
@@ -228,7 +259,7 @@ pub fn scene(name: &str) -> Scene {
 /// Every scene; each changes something, and each has what it must leave alone.
 pub fn scenes() -> Vec<Scene> {
     let both = ["111122223333", "222233334444"];
-    let of = |name, seed, request| Scene { name, seed, request, is_unchecked: false };
+    let of = |name, seed, request| Scene { name, seed, request, hint: None, is_unchecked: false };
     vec![
         of(
             "share, not encrypted, every kind of target",
@@ -346,6 +377,40 @@ pub fn scenes() -> Vec<Scene> {
             json!({"action": "revoke", "imageIds": [image(1)], "organizationArns": [ORGANIZATION], "organizationalUnitArns": [UNIT]}),
         ),
         of(
+            "revoke, with an end, a copy and a grant",
+            json!({
+                "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
+                "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], both[1], STRANGER]), &both)],
+                "schedules": both.map(|account| end(1, account, AHEAD, &[snapshot(10)], &["key-1"])),
+            }),
+            json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
+        ),
+        Scene {
+            hint: Some(hint(1, both[0])),
+            ..of(
+                "expire, a copy and a grant",
+                json!({
+                    "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
+                    "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], both[1], STRANGER]), &both)],
+                    "schedules": both.map(|account| end(1, account, DUE, &[snapshot(10)], &["key-1"])),
+                }),
+                json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
+            )
+        },
+        Scene {
+            hint: Some(hint(1, both[0])),
+            ..of(
+                "expire, the image is gone",
+                json!({
+                    "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
+                    "snapshots": [{"id": snapshot(10), "key": "key-1", "createVolumePermissions": [both[0], STRANGER]}],
+                    "images": [],
+                    "schedules": [end(1, both[0], DUE, &[snapshot(10)], &["key-1"])],
+                }),
+                json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
+            )
+        },
+        of(
             "reset, two images, one public",
             json!({
                 "keys": [key("key-1", &both)],
@@ -364,7 +429,7 @@ pub fn many_images(number: usize) -> Scene {
     let images: Vec<_> = (1..=number).map(|n| seeded(n, "golden", &[None], &["111122223333"])).collect();
     let ids: Vec<_> = (1..=number).map(image).collect();
     let request = json!({"action": "revoke", "imageIds": ids, "accountIds": ["111122223333"]});
-    Scene { name: "revoke, many images", seed: json!({"images": images}), request, is_unchecked: false }
+    Scene { name: "revoke, many images", seed: json!({"images": images}), request, hint: None, is_unchecked: false }
 }
 
 /// One encrypted image, open to both accounts of the allowlist and shared with these targets.
@@ -373,5 +438,5 @@ pub fn shared_with(targets: &[&str]) -> Scene {
         "keys": [key("key-1", &["111122223333", "222233334444"])],
         "images": [seeded(1, "golden", &[Some("key-1")], targets)],
     });
-    Scene { name: "one image", seed, request: Value::Null, is_unchecked: false }
+    Scene { name: "one image", seed, request: Value::Null, hint: None, is_unchecked: false }
 }

@@ -14,7 +14,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
                     "productCodes": [{"id", "type": "marketplace"}],
                     "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
-     "schedules": [{"group", "name", "expression": "at(…)", "input": "…"}],
+     "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}}],
      "parameters":     [{"name": "/path/name", "value": "…"}],
      "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
@@ -32,7 +32,8 @@ the AWS calls received since the last DELETE /_local/calls, in order. Calls of t
 
 POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
 an API: the images, snapshots and schedules whose ids or names contain one of `ids`, and these keys with their grants;
-{} is everything. DELETE /_local/state removes it, and forgets settings, faults and calls with it:
+{} is everything. DELETE /_local/state removes everything, and forgets settings, faults and calls with it; with `ids` it
+removes those images, snapshots and schedules and nothing else:
 
     {"images":    {"ami-…": {"owner", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …]}},
      "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
@@ -74,6 +75,12 @@ def handle(method, path, body, account, region):
         return 200, []
     if (method, path) == ("POST", "/_local/state"):
         return 200, state(**json.loads(body))
+    if (method, path) == ("DELETE", "/_local/state") and body:
+        ids = json.loads(body)["ids"]
+        for store in (ec2._images, ec2._snapshots, scheduler._schedules):
+            for key in [key for key in store._data if any(part in key[-1] for part in ids)]:
+                del store._data[key]
+        return 200, []
     if (method, path) == ("DELETE", "/_local/state"):
         for store in (ec2._images, ec2._snapshots, ec2._tags):
             store._data.clear()
@@ -163,16 +170,17 @@ class Seed:
         fields("the seed", document, "settings keys snapshots images schedules parameters configurations faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
-        for i, item in enumerate(document.get("schedules", [])):
-            self.schedule(f"schedules/{i}", item)
         if "faults" in document:
             FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
         for i, item in enumerate(document.get("parameters", [])):
             documents.put_parameter(**fields(f"parameters/{i}", item, "name value"))
         for i, item in enumerate(document.get("configurations", [])):
             documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
-        return {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
+        made = {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
                 for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
+        for i, item in enumerate(document.get("schedules", [])):
+            self.schedule(f"schedules/{i}", item)
+        return made
 
     def schedule(self, where, seed):
         fields(where, seed, "group name expression input")
@@ -180,7 +188,10 @@ class Seed:
         scheduler._create_schedule_group(group, {})  # may be there already
         if "name" not in seed:
             return
-        target = {"Arn": "arn:aws:lambda:::function:nobody", "RoleArn": "arn:aws:iam:::role/nobody", "Input": seed["input"]}
+        given = seed["input"]
+        if isinstance(given, dict):
+            given = json.dumps(given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]})
+        target = {"Arn": "arn:aws:lambda:::function:nobody", "RoleArn": "arn:aws:iam:::role/nobody", "Input": given}
         scheduler._schedules.pop(f"{group}/{seed['name']}", None)
         scheduler._create_schedule(seed["name"], {
             "GroupName": group, "ScheduleExpression": seed["expression"], "FlexibleTimeWindow": {"Mode": "OFF"},
