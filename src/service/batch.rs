@@ -64,8 +64,8 @@ mod tests {
     /// What each of so many messages gets of the time, when each takes all it gets.
     fn check(time: u64, messages: usize, expect: &[u64]) {
         let mut left = Duration::from_secs(time);
-        let shares = (0..messages).map_while(|place| {
-            let share = fair_share(left, messages - place)?;
+        let shares = (1..=messages).rev().map_while(|messages| {
+            let share = fair_share(left, messages)?;
             left = left.saturating_sub(share);
             Some(share.as_secs())
         });
