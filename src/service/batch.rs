@@ -26,11 +26,7 @@ impl Service {
             let time_left = context.time_left.saturating_sub(elapsed);
             let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
             let Some(time_left) = share else {
-                tracing::info!(
-                    lambda.request_id = context.request_id,
-                    request.id = opened.request_id,
-                    "left in the queue for another try"
-                );
+                tracing::info!(request.id = opened.request_id, "left in the queue for another try");
                 again.extend(id);
                 continue;
             };
@@ -41,9 +37,8 @@ impl Service {
                 is_stopped = batch.is_fifo;
             } else if sqs::is_lost(&outcome) {
                 tracing::error!(
-                    lambda.request_id = context.request_id,
                     request.id = outcome.request_id,
-                    outcome = outcome.to_text(),
+                    outcome = %serde_json::json!(outcome),
                     "this message could not be carried out, and sending it again would not help"
                 );
             }
@@ -69,8 +64,8 @@ mod tests {
     /// What each of so many messages gets of the time, when each takes all it gets.
     fn check(time: u64, messages: usize, expect: &[u64]) {
         let mut left = Duration::from_secs(time);
-        let shares = (0..messages).map_while(|place| {
-            let share = fair_share(left, messages.saturating_sub(place))?;
+        let shares = (1..=messages).rev().map_while(|messages| {
+            let share = fair_share(left, messages)?;
             left = left.saturating_sub(share);
             Some(share.as_secs())
         });

@@ -50,6 +50,17 @@ rules:
     actions: [share]
     images: {names: ["kept-*"]}
     targets: ["111122223333"]
+  - name: ending
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke]
+    images: {names: ["ended-*"]}
+    targets: ["111122223333"]
+    maxDuration: 30d
+  - name: somebody-elses
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [revoke]
+    images: all
+    targets: ["333344445555"]
   - name: by-itself
     requesters: ["events:999988887777:aws.ec2"]
     actions: [share]
@@ -405,6 +416,33 @@ fn a_share_is_refused_for_what_the_image_is() {
     steps(&elsewhere, &share, &[ADD_LAUNCH]);
     let group = json!({"organizationArns": [ORGANIZATION], "access": "copy"});
     refused(&World::open("golden-1"), &ask("share", group), &[&format!("CopyNotPossible {ORGANIZATION}")]);
+}
+
+#[test]
+fn what_bounds_a_share_does_not_bound_its_revoke() {
+    let world = World::open("ended-1").shared_with(&[ONE]);
+    refused(&world, &ask("share", accounts(&[ONE])), &["ExpiryRequired 111122223333"]);
+    let until = |days: i64| ask("share", json!({"accountIds": [ONE], "expiresAt": text(in_days(days))}));
+    refused(&world, &until(31), &["ExpiryNotAllowed 111122223333"]);
+    assert_eq!(world.decide(&until(30)).refusals, [""; 0]);
+    refused(&world, &ask("share", json!({"accountIds": [ONE], "access": "copy"})), &["AccessNotAllowed 111122223333"]);
+    let roles = json!({"accountIds": [ONE], "serviceLinkedRoles": ["autoscaling"]});
+    refused(&world, &ask("share", roles), &["RoleNotAllowed 111122223333"]);
+    steps(&world, &ask("revoke", accounts(&[ONE])), &[REMOVE_LAUNCH, REMOVE_COPY]);
+}
+
+#[test]
+fn what_no_rule_names_any_more_can_always_be_taken_away() {
+    let revoke = |target: &str| ask("revoke", accounts(&[target]));
+    let world = World::open("golden-1");
+    let expect = [
+        "ec2:ModifyImageAttribute ami-1a2b3c4d -777788889999",
+        "ec2:ModifySnapshotAttribute snap-1a2b3c4d -777788889999",
+    ];
+    steps(&world, &revoke("777788889999"), &expect);
+    // Whom another's rule names is that one's to revoke.
+    refused(&world, &revoke("333344445555"), &["TargetNotAllowed 333344445555"]);
+    refused(&world, &ask("check", accounts(&["777788889999"])), &["TargetNotAllowed 777788889999"]);
 }
 
 #[test]
