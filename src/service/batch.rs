@@ -26,7 +26,11 @@ impl Service {
             let time_left = context.time_left.saturating_sub(elapsed);
             let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
             let Some(time_left) = share else {
-                tracing::info!(request.id = opened.request_id, "left in the queue for another try");
+                tracing::info!(
+                    lambda.request_id = context.request_id,
+                    request.id = opened.request_id,
+                    "left in the queue for another try"
+                );
                 again.extend(id);
                 continue;
             };
@@ -37,8 +41,9 @@ impl Service {
                 is_stopped = batch.is_fifo;
             } else if sqs::is_lost(&outcome) {
                 tracing::error!(
+                    lambda.request_id = context.request_id,
                     request.id = outcome.request_id,
-                    outcome = %serde_json::json!(outcome),
+                    outcome = outcome.to_text(),
                     "this message could not be carried out, and sending it again would not help"
                 );
             }
