@@ -38,16 +38,16 @@ def main():
     try:
         owner, target = (boto3.Session(profile_name=profile, region_name=options.region)
                          for profile in (options.owner_profile, options.target_profile))
-        accounts = [session.client("sts").get_caller_identity()["Account"] for session in (owner, target)]
+        identities = [session.client("sts").get_caller_identity() for session in (owner, target)]
     except (BotoCoreError, ClientError) as problem:
         print(f"No access to both accounts: {problem}", file=sys.stderr)
         return 2
-    if accounts[0] == accounts[1]:
-        print(f"Both profiles are of account {accounts[0]}; two different accounts are needed.", file=sys.stderr)
+    if identities[0]["Account"] == identities[1]["Account"]:
+        print(f"Both profiles are of account {identities[0]['Account']}; two different accounts are needed.", file=sys.stderr)
         return 2
     if options.sweep:
         return sweep(owner, target)
-    return run(World(owner, target, accounts, options), checks)
+    return run(World(owner, target, identities, options), checks)
 
 
 def arguments():

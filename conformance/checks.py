@@ -24,13 +24,13 @@ class Check:
     def see(self, world):
         """The answer in words; a check that fails is one too, and the others go on. What only it uses is removed at
         once, so that no other check is answered by it."""
-        with Ledger() as world.passing:
-            try:
-                seen = self.ask(world)
-            except (ClientError, BotoCoreError) as error:
-                seen = f"could not be asked: {error}"
-        world.ledger.left += world.passing.left
-        return seen
+        try:
+            with Ledger() as world.passing:
+                return self.ask(world)
+        except (ClientError, BotoCoreError) as error:
+            return f"could not be asked: {error}"
+        finally:
+            world.ledger.left += world.passing.left
 
     def is_met_by(self, seen):
         if seen.startswith("could not be asked"):
@@ -103,7 +103,7 @@ def default_key(world):
        makes="an image and a role")
 def attribute_condition(world):
     image = world.image()
-    here = f"arn:{world.partition()}:ec2:{world.options.region}::image/*"
+    here = f"arn:{world.partition}:ec2:{world.options.region}::image/*"
     ec2 = world.role(
         {"Effect": "Allow", "Action": "ec2:ModifyImageAttribute", "Resource": here},
         {"Effect": "Deny", "Action": "ec2:ModifyImageAttribute", "Resource": here,
@@ -117,7 +117,7 @@ def attribute_condition(world):
 @check("Is a grant refused whose grantee is a role that does not exist in the target account?", "InvalidArnException",
        "a key")
 def grant_to_a_missing_role(world):
-    role = f"arn:{world.partition()}:iam::{world.target}:role/aws-service-role/autoscaling.amazonaws.com/" \
+    role = f"arn:{world.partition}:iam::{world.target}:role/aws-service-role/autoscaling.amazonaws.com/" \
            f"AWSServiceRoleForAutoScaling_{world.run}"
     return answer(world.grant, grantee=role)
 
@@ -177,7 +177,7 @@ def launch_after_revoke(world):
        "accepted", "a key and a grant")
 def grant_to_an_account(world):
     world.let_in()
-    world.grant(f"arn:{world.partition()}:iam::{world.target}:root")
+    world.grant(f"arn:{world.partition}:iam::{world.target}:root")
     return answer(world.their_kms.describe_key, KeyId=world.key())
 
 
@@ -185,11 +185,12 @@ def grant_to_an_account(world):
        launches=True)
 def launch_by_grant(world):
     world.let_in()
-    world.grant(f"arn:{world.partition()}:iam::{world.target}:root")
+    world.grant(f"arn:{world.partition}:iam::{world.target}:root")
     return launch(world)
 
 
 def launch(world):
     image = world.image(world.key())
     world.share(image)
+    world.wait(10)
     return world.launch(image)

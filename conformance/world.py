@@ -21,8 +21,9 @@ class World:
     ledger = None  # of what all checks use,
     passing = None  # and of what is one check's alone
 
-    def __init__(self, owner, target, accounts, options):
-        self.owner, self.target = accounts
+    def __init__(self, owner, target, identities, options):
+        self.owner, self.target = (identity["Account"] for identity in identities)
+        self.partition = identities[0]["Arn"].split(":")[1]
         self.ec2, self.kms, self.iam, self.sts = (owner.client(name) for name in ("ec2", "kms", "iam", "sts"))
         self.their_ec2, self.their_kms = target.client("ec2"), target.client("kms")
         self.options, self.made = options, {}
@@ -37,9 +38,6 @@ class World:
     def tags(self, kind):
         return [{"ResourceType": kind, "Tags": [{"Key": TAG, "Value": self.run}, {"Key": "Name", "Value": f"{TAG}-{self.run}"}]}]
 
-    def partition(self):
-        return self.key().split(":")[1]
-
     def key(self):
         """ARN of a key of the owner."""
         def make():
@@ -51,7 +49,7 @@ class World:
 
     def let_in(self, *statements):
         """The key's policy: its owner, and these statements for the target's root or somebody else."""
-        root = f"arn:{self.partition()}:iam::{{}}:root"
+        root = f"arn:{self.partition}:iam::{{}}:root"
         owner = {"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": root.format(self.owner)}, "Action": "kms:*", "Resource": "*"}
         target = {"Effect": "Allow", "Principal": {"AWS": root.format(self.target)}, "Resource": "*"}
         policy = {"Version": "2012-10-17", "Statement": [owner, *({**target, **statement} for statement in statements)]}
@@ -60,6 +58,15 @@ class World:
 
     def wait(self, seconds):
         time.sleep(min(seconds, self.options.grant_seconds))
+
+    def patiently(self, call, **arguments):
+        """A new role is not known everywhere at once."""
+        for _ in range(5):
+            try:
+                return call(**arguments)
+            except ClientError:
+                self.wait(POLICY_SECONDS)
+        return call(**arguments)
 
     def snapshot(self, key=None):
         """An empty snapshot of 1 GiB, not encrypted or under a key."""
@@ -151,7 +158,7 @@ class World:
         """An EC2 client of a role of the owner with these statements."""
         name = f"{TAG}-{self.run}"
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
-            "AWS": f"arn:{self.partition()}:iam::{self.owner}:root"}}]}
+            "AWS": f"arn:{self.partition}:iam::{self.owner}:root"}}]}
         arn = self.iam.create_role(RoleName=name, Path=f"/{TAG}/", AssumeRolePolicyDocument=json.dumps(trust),
                                    Tags=[{"Key": TAG, "Value": self.run}])["Role"]["Arn"]
         self.passing.enter(f"role {name}", lambda: self.iam.delete_role(RoleName=name))
@@ -159,7 +166,7 @@ class World:
             {"Version": "2012-10-17", "Statement": list(statements)}))
         self.passing.enter(f"policy of {name}", lambda: self.iam.delete_role_policy(RoleName=name, PolicyName="check"))
         self.wait(POLICY_SECONDS)
-        session = self.sts.assume_role(RoleArn=arn, RoleSessionName="check")["Credentials"]
+        session = self.patiently(self.sts.assume_role, RoleArn=arn, RoleSessionName="check")["Credentials"]
         return boto3.client("ec2", region_name=self.options.region, endpoint_url=self.ec2.meta.endpoint_url,
                             aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
                             aws_session_token=session["SessionToken"])

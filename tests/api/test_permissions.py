@@ -45,9 +45,12 @@ def statements(part):
             yield from statements(value)
 
 
+def resources():
+    return yaml.load((ROOT / "template.yaml").read_text(), Loader)["Resources"]
+
+
 def permitted():
-    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)
-    found = list(statements(template["Resources"]["Function"]["Properties"]["Policies"]))
+    found = list(statements(resources()["Function"]["Properties"]["Policies"]))
     actions = set()
     for statement in found:
         if statement["Effect"] == "Allow":
@@ -116,6 +119,41 @@ class Permissions(unittest.TestCase):
             if statement["Effect"] == "Allow" and statement["Resource"] == "*":
                 action = statement["Action"]
                 self.assertLessEqual(set([action] if isinstance(action, str) else action), without, statement["Sid"])
+
+
+class Doors(unittest.TestCase):
+    """Who may come in: the policies of API, bus, queue, role and function."""
+
+    def test_nothing_is_open_to_everybody(self):
+        allowed = [s["Principal"] for s in statements(resources()) if s["Effect"] == "Allow" and "Principal" in s]
+        self.assertGreater(len(allowed), 3)
+        for principal in allowed:
+            self.assertNotIn("*", [principal, *principal.values()])
+
+    def test_services_act_for_this_stack_only(self):
+        for statement in statements(resources()):
+            if "Service" in statement.get("Principal", {}):
+                keys = {key for operator in statement["Condition"].values() for key in operator}
+                self.assertTrue(keys & {"aws:SourceArn", "aws:SourceAccount"}, statement)
+
+    def test_another_account_sends_under_its_own_sources_only(self):
+        [statement] = statements(resources()["Bus"])
+        self.assertEqual(statement["Principal"], {"AWS": {"Ref": "SenderAccountId"}})
+        self.assertEqual(statement["Condition"], {"StringEquals": {
+            "events:source": {"Split": [",", {"Ref": "SenderSources"}]}, "events:detail-type": "AMI Share Request"}})
+
+    def test_a_private_api_has_no_other_way_in(self):
+        allow, deny = statements(resources()["Api"])
+        self.assertEqual((allow["Effect"], deny["Effect"], deny["Principal"]), ("Allow", "Deny", "*"))
+        self.assertEqual(deny["Condition"], {"StringNotEquals": {
+            "aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}})
+
+    def test_only_the_doors_may_invoke_the_function(self):
+        permissions = {name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"}
+        self.assertEqual(set(permissions), {"ApiPermission", "HttpApiPermission"})
+        for name, properties in permissions.items():
+            self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
+            self.assertIn(f"${{{name.removesuffix('Permission')}}}/", properties["SourceArn"]["Sub"])
 
 
 if __name__ == "__main__":
