@@ -375,6 +375,14 @@ class Control(Case):
         part = aws.control("POST", "/_local/state", {"ids": [foreign], "keys": [key]})
         self.assertEqual((list(part["images"]), part["snapshots"], list(part["keys"]), part["grants"]), ([foreign], {}, [key], []))
 
+        seeded = aws.seed(keys=[{"ref": "k"}], schedules=[
+            {"group": "default", "name": f"{foreign}-1", "expression": "at(2100-01-01T00:00:00)", "input": {"keyArns": ["k"]}}])
+        schedule = aws.control("POST", "/_local/state", {"ids": [foreign]})["schedules"][f"default/{foreign}-1"]
+        self.assertEqual(json.loads(schedule["input"]), {"keyArns": [seeded["keys"][0]["arn"]]})
+        aws.control("DELETE", "/_local/state", {"ids": [foreign]})
+        left = aws.control("POST", "/_local/state", {})
+        self.assertEqual((left["schedules"], foreign in left["images"]), ({}, False))
+        self.assertEqual(sorted(left["images"]), sorted(key for key in state["images"] if key != foreign))
         aws.control("DELETE", "/_local/state")
         empty = aws.control("POST", "/_local/state", {})
         self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {}})
