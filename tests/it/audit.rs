@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::support::{function::Function, local_aws::LocalAws};
+use crate::support::world::{World, ask};
 
 const ALLOWLIST: &str = r#"
 version: 1
@@ -45,30 +45,19 @@ rules:
 
 const GROUP: &str = "ami-share-ends";
 
-struct World {
-    aws: LocalAws,
-    function: Function,
+/// A function that can end shares and send the rest of an audit on its way.
+fn world() -> World {
+    let variables = [
+        ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
+        ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
+        ("AMI_SHARE_REQUEST_BUS", "default"),
+    ];
+    let world = World::start(ALLOWLIST, &variables);
+    world.aws.seed(&json!({"schedules": [{"group": GROUP}]}));
+    world
 }
 
 impl World {
-    fn new() -> Self {
-        let aws = LocalAws::turn();
-        aws.seed(&json!({"schedules": [{"group": GROUP}]}));
-        let variables = [
-            ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
-            ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
-            ("AMI_SHARE_REQUEST_BUS", "default"),
-        ];
-        let function = Function::start(aws.endpoint, ALLOWLIST, &variables);
-        Self { aws, function }
-    }
-
-    #[track_caller]
-    fn outcome(&self, request: &Value) -> Value {
-        self.aws.forget_calls();
-        self.function.invoke(request).unwrap_or_else(|error| panic!("an invocation error: {error:#}"))
-    }
-
     /// What an audit finds, as `code image target`, sorted.
     #[track_caller]
     fn audit(&self) -> Vec<String> {
@@ -80,22 +69,9 @@ impl World {
 
     #[track_caller]
     fn share(&self, image: &str, more: Value) {
-        let mut request = json!({"action": "share", "imageIds": [image], "accountIds": ["111122223333"]});
-        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let outcome = self.outcome(&request);
-        assert_eq!(outcome["result"], "completed", "{outcome:#}");
-    }
-
-    fn grants(&self) -> Vec<String> {
-        let state = self.aws.state();
-        let mut names: Vec<_> = state["grants"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|grant| grant["name"].as_str().unwrap().to_owned())
-            .collect();
-        names.sort();
-        names
+        let mut request = ask("share", image, more);
+        request["accountIds"] = json!(["111122223333"]);
+        self.completed(&request);
     }
 
     /// An end of a share, so long ago or ahead.
@@ -109,6 +85,11 @@ impl World {
         self.aws.seed(&json!({"schedules": [{"group": GROUP, "name": name, "expression": expression, "input": input.to_string()}]}));
         name
     }
+}
+
+/// The Names of all grants, sorted.
+fn names(world: &World) -> Vec<String> {
+    world.grants("").iter().map(|grant| grant.split(' ').next().unwrap().to_owned()).collect()
 }
 
 fn found(outcome: &Value) -> Vec<String> {
@@ -143,7 +124,7 @@ fn plain(name: &str, launch: &[&str]) -> Value {
 
 #[test]
 fn what_was_shared_through_this_function_is_no_finding() {
-    let world = World::new();
+    let world = world();
     let made = world.aws.seed(&json!({"keys": [key(json!([]))], "images": [
         {"name": "golden-encrypted", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]},
         plain("golden-plain", &[]), plain("trial-plain", &[]), plain("nobodys", &[]), plain("golden-by-hand", &["222233334444"])]}));
@@ -157,7 +138,7 @@ fn what_was_shared_through_this_function_is_no_finding() {
 
 #[test]
 fn each_kind_of_drift_is_found_and_named() {
-    let world = World::new();
+    let world = world();
     let gone = "ami-00000000000000bad";
     let made = world.aws.seed(&json!({"keys": [key(json!([grant(gone, "111122223333"), {"name": "by-hand", "grantee": "arn:aws:iam::111122223333:root", "operations": ["Decrypt"]}]))],
         "images": [
@@ -194,7 +175,7 @@ fn each_kind_of_drift_is_found_and_named() {
 
 #[test]
 fn what_another_image_on_the_snapshot_needs_is_not_left() {
-    let world = World::new();
+    let world = world();
     let made = world.aws.seed(&json!({
         "snapshots": [{"ref": "both", "createVolumePermissions": ["111122223333", "333344445555"]}],
         "images": [
@@ -211,7 +192,7 @@ fn what_another_image_on_the_snapshot_needs_is_not_left() {
 
 #[test]
 fn a_repair_revokes_our_own_orphans_and_ends_what_is_overdue() {
-    let world = World::new();
+    let world = world();
     let gone = "ami-00000000000000bad";
     let made = world.aws.seed(&json!({"keys": [key(json!([]))], "images": [
         {"name": "golden-shared", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]},
@@ -242,16 +223,16 @@ fn a_repair_revokes_our_own_orphans_and_ends_what_is_overdue() {
     let second_image = second["images"][0]["imageId"].as_str().unwrap().to_owned();
     let schedule = world.end(&image(2), "111122223333", Duration::hours(-1), None);
     let not_due = world.end(&image(2), "222233334444", Duration::hours(1), None);
-    let before = world.grants();
+    let before = names(&world);
 
     let plan = world.outcome(&json!({"action": "repair", "dryRun": true}));
     assert_eq!(plan["result"], "planned", "{plan:#}");
     assert_eq!(world.aws.writes(), [""; 0]);
-    assert_eq!(world.grants(), before);
+    assert_eq!(names(&world), before);
 
     let outcome = world.outcome(&json!({"action": "repair"}));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
-    let left = world.grants();
+    let left = names(&world);
     let taken: Vec<_> = before.iter().filter(|name| !left.contains(name)).cloned().collect();
     // The grant named after the unshared image stands on a key that isn't behind it: the image is there, and its own
     // keys are asked about it.
@@ -269,7 +250,7 @@ fn a_repair_revokes_our_own_orphans_and_ends_what_is_overdue() {
 
 #[test]
 fn an_orphaned_grant_of_an_image_that_is_there_is_revoked() {
-    let world = World::new();
+    let world = world();
     let made = world.aws.seed(&json!({"images": [{"id": "ami-00000000000000abc", "name": "golden-orphan",
         "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key(json!([
             grant("ami-00000000000000abc", "111122223333"), grant("ami-00000000000000abc", "222233334444")]))}}],
@@ -278,24 +259,24 @@ fn an_orphaned_grant_of_an_image_that_is_there_is_revoked() {
     assert!(world.audit().contains(&format!("GrantLeft {image} 111122223333")));
     let outcome = world.outcome(&json!({"action": "repair"}));
     assert_eq!(outcome["images"][0]["steps"][0]["call"], "kms:RevokeGrant", "{outcome:#}");
-    assert_eq!(world.grants(), ["ami-share/ami-00000000000000abc/222233334444"]);
+    assert_eq!(names(&world), ["ami-share/ami-00000000000000abc/222233334444"]);
 }
 
 #[test]
 fn ends_that_outlived_their_images_are_carried_out() {
-    let world = World::new();
+    let world = world();
     let gone = "ami-00000000000000bad";
     let made = world.aws.seed(&json!({"keys": [key(json!([grant(gone, "111122223333")]))]}));
     world.end(gone, "111122223333", Duration::hours(-1), made["keys"][0]["arn"].as_str());
     assert_eq!(world.audit(), [format!("GrantLeft {gone} 111122223333"), format!("ShareOverdue {gone} 111122223333")]);
     let outcome = world.outcome(&json!({"action": "repair"}));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
-    assert_eq!((world.grants(), &world.aws.state()["schedules"]), (vec![], &json!({})));
+    assert_eq!((names(&world), &world.aws.state()["schedules"]), (vec![], &json!({})));
 }
 
 #[test]
 fn an_audit_looks_at_what_its_rule_is_about() {
-    let world = World::new();
+    let world = world();
     world.aws.seed(&json!({"images": [plain("other-public", &["all"])]}));
     let golden = world.aws.image(plain("golden-public", &["all"]));
     let mut batch: Value = serde_json::from_str(include_str!("../../events/sqs-fifo.json")).unwrap();
@@ -317,7 +298,7 @@ fn an_audit_looks_at_what_its_rule_is_about() {
 /// Thirteen images take two rounds; with little time the second is left for another call.
 #[test]
 fn an_audit_goes_on_where_its_time_ran_out() {
-    let world = World::new();
+    let world = world();
     let images: Vec<_> = (0..13).map(|index| plain(&format!("other-{index}"), &["all"])).collect();
     let gone = grant("ami-00000000000000bad", "111122223333");
     let first = json!({"id": "ami-00000000000000001", "name": "a", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key"}}]});
@@ -350,7 +331,7 @@ fn within_seconds(world: &World, request: &Value, seconds: u64) -> Result<Value,
 
 #[test]
 fn an_audit_by_event_sends_its_own_rest_on_its_way() {
-    let world = World::new();
+    let world = world();
     let images: Vec<_> = (0..12).map(|index| plain(&format!("other-{index}"), &[])).collect();
     world.aws.seed(&json!({"images": images}));
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
@@ -386,7 +367,7 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
 
 #[test]
 fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
-    let world = World::new();
+    let world = world();
     let public = world.aws.image(plain("other-public", &["all"]));
     world.aws.seed(&json!({"images": [{"name": "golden-encrypted", "launchPermissions": ["111122223333"],
         "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key(json!([]))}}]}],
@@ -399,7 +380,7 @@ fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
 
 #[test]
 fn an_audit_reads_five_times_a_second_at_most() {
-    let world = World::new();
+    let world = world();
     world.aws.seed(&json!({"images": [plain("one", &[]), plain("two", &[])]}));
     let begun = std::time::Instant::now();
     world.audit();
@@ -411,7 +392,7 @@ fn an_audit_reads_five_times_a_second_at_most() {
 
 #[test]
 fn a_portal_audits_over_http() {
-    let world = World::new();
+    let world = world();
     let public = world.aws.image(plain("other-public", &["all"]));
     let mut event: Value = serde_json::from_str(include_str!("../../events/rest-request-share.json")).unwrap();
     event["body"] = json!(json!({"action": "audit"}).to_string());

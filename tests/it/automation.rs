@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::support::{function::Function, local_aws::LocalAws};
+use crate::support::{
+    function::Function,
+    local_aws::LocalAws,
+    world::{World, ask, codes},
+};
 
 const ALLOWLIST: &str = r#"
 version: 1
@@ -30,36 +34,19 @@ rules:
 
 const GROUP: &str = "ami-share-ends";
 
-struct World {
-    aws: LocalAws,
-    function: Function,
+/// A function that can end shares and tells of outcomes.
+fn world() -> World {
+    let variables = [
+        ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
+        ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
+        ("AMI_SHARE_OUTCOME_BUS", "default"),
+    ];
+    let world = World::start(ALLOWLIST, &variables);
+    world.aws.seed(&json!({"schedules": [{"group": GROUP}]}));
+    world
 }
 
 impl World {
-    fn new() -> Self {
-        let aws = LocalAws::turn();
-        aws.seed(&json!({"schedules": [{"group": GROUP}]}));
-        let variables = [
-            ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
-            ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
-            ("AMI_SHARE_OUTCOME_BUS", "default"),
-        ];
-        let function = Function::start(aws.endpoint, ALLOWLIST, &variables);
-        Self { aws, function }
-    }
-
-    #[track_caller]
-    fn outcome(&self, request: &Value) -> Value {
-        self.aws.forget_calls();
-        self.function.invoke(request).unwrap_or_else(|error| panic!("an invocation error: {error:#}"))
-    }
-
-    fn launch(&self, image: &str) -> Vec<String> {
-        let state = self.aws.state();
-        let permissions = state["images"][image]["launchPermissions"].as_array().unwrap().iter();
-        permissions.map(|entry| entry.as_str().unwrap().to_owned()).collect()
-    }
-
     /// The schedules there are: name to expression.
     fn schedules(&self) -> Vec<(String, String, Value)> {
         let state = self.aws.state();
@@ -84,12 +71,6 @@ fn plain(name: &str) -> Value {
     json!({"name": name, "tags": {"Tier": "gold"}, "mappings": [{"device": "/dev/xvda", "snapshot": {}}]})
 }
 
-fn ask(action: &str, image: &str, more: Value) -> Value {
-    let mut request = json!({"action": action, "imageIds": [image]});
-    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    request
-}
-
 fn in_hours(hours: i64) -> String {
     (OffsetDateTime::now_utc() + Duration::hours(hours)).replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap()
 }
@@ -101,13 +82,9 @@ fn available(image: &str) -> Value {
     event
 }
 
-fn codes(outcome: &Value) -> Vec<&str> {
-    outcome["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].as_str().unwrap()).collect()
-}
-
 #[test]
 fn a_matching_image_is_shared_as_soon_as_it_becomes_available() {
-    let world = World::new();
+    let world = world();
     let image = world.aws.image(plain("golden-new"));
     let outcome = world.outcome(&available(&image));
     assert_eq!(
@@ -130,7 +107,7 @@ fn a_matching_image_is_shared_as_soon_as_it_becomes_available() {
 
 #[test]
 fn only_fresh_events_of_this_account_about_available_images_share() {
-    let world = World::new();
+    let world = world();
     let image = world.aws.image(plain("golden-ignored"));
     let mut foreign = available(&image);
     foreign["account"] = json!("111122223333");
@@ -154,7 +131,7 @@ fn only_fresh_events_of_this_account_about_available_images_share() {
 
 #[test]
 fn a_share_with_an_end_is_written_down_first_and_taken_back_when_due() {
-    let world = World::new();
+    let world = world();
     let image = world.aws.image(plain("golden-end"));
     let end = in_hours(5);
     let outcome = world.outcome(&ask(
@@ -197,7 +174,7 @@ fn a_share_with_an_end_is_written_down_first_and_taken_back_when_due() {
 
 #[test]
 fn an_end_outlives_its_image() {
-    let world = World::new();
+    let world = world();
     let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["999988887777", "111122223333"]}, "Action": "kms:*", "Resource": "*"}]}});
     let image = world
         .aws
@@ -218,7 +195,7 @@ fn an_end_outlives_its_image() {
 
 #[test]
 fn an_end_is_only_moved_later_by_who_may_not_revoke() {
-    let world = World::new();
+    let world = world();
     let image = world.aws.image(plain("golden-later"));
     let extend = |end: &str| {
         let mut event: Value = serde_json::from_str(include_str!("../../events/rest-request-share.json")).unwrap();
@@ -253,7 +230,7 @@ fn an_end_is_only_moved_later_by_who_may_not_revoke() {
 
 #[test]
 fn a_revoke_and_a_reset_take_the_ends_along() {
-    let world = World::new();
+    let world = world();
     let image = world.aws.image(plain("golden-revoked"));
     world.outcome(&ask(
         "share",
@@ -283,7 +260,7 @@ fn without_a_schedule_group_no_share_can_end() {
 
 #[test]
 fn every_outcome_is_an_event_for_each_image() {
-    let world = World::new();
+    let world = world();
     let one = world.aws.image(plain("golden-event-1"));
     let two = world.aws.image(plain("golden-event-2"));
     world.outcome(&json!({"action": "share", "imageIds": [one, two], "accountIds": ["111122223333"]}));

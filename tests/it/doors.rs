@@ -10,6 +10,7 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
+    world::{World, codes},
 };
 
 const ALLOWLIST: &str = r#"
@@ -36,28 +37,9 @@ const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a
 const UNIT: &str = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
 const MESSAGE: &str = "059f36b4-87a3-44ab-83d2-66197583000";
 
-struct World {
-    aws: LocalAws,
-    function: Function,
-}
-
 impl World {
-    fn new() -> Self {
-        let aws = LocalAws::turn();
-        let function = Function::start(aws.endpoint, ALLOWLIST, &[]);
-        Self { aws, function }
-    }
-
     fn image(&self, shared: &[&str]) -> String {
         self.aws.image(json!({"name": "golden-doors", "launchPermissions": shared}))
-    }
-
-    #[track_caller]
-    fn launch_permissions(&self, image: &str) -> Vec<String> {
-        let list = json!({"action": "list", "imageIds": [image]});
-        let outcome = self.function.invoke(&list).unwrap();
-        let launch = outcome["images"][0]["permissions"]["launch"].as_array().unwrap();
-        launch.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Sends a file of `events/` about the image; gives status and body.
@@ -74,15 +56,6 @@ impl World {
     fn batch(&self, batch: &Value) -> Vec<String> {
         self.aws.forget_calls();
         again(&self.function.invoke(batch).expect("a batch is never an invocation error"))
-    }
-
-    fn fault(&self, call: &str, code: &str, status: u16) {
-        let fault = json!({"call": call, "code": code, "status": status, "message": "no", "times": 100});
-        self.aws.seed(&json!({"faults": [fault]}));
-    }
-
-    fn no_faults(&self) {
-        self.aws.seed(&json!({"faults": []}));
     }
 
     /// The log lines of answers, newest last: result and codes.
@@ -106,14 +79,9 @@ fn again(answer: &Value) -> Vec<String> {
     failures.map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
 }
 
-#[track_caller]
-fn codes(outcome: &Value) -> Vec<&str> {
-    outcome["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].as_str().unwrap()).collect()
-}
-
 #[test]
 fn every_http_door_carries_out_the_same_requests() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     for (share, revoke) in [
         ("rest-share", "rest-revoke"),
         ("http-api-share", "http-api-revoke"),
@@ -126,10 +94,10 @@ fn every_http_door_carries_out_the_same_requests() {
         let (status, outcome) = world.http(share, &image);
         assert_eq!((status, &outcome["result"]), (200, &json!("completed")), "{share}: {outcome:#}");
         assert_eq!(outcome["requestId"], event(share, &image)["requestContext"]["requestId"], "{share}");
-        assert_eq!(world.launch_permissions(&image), ["111122223333"], "{share}");
+        assert_eq!(world.launch(&image), ["111122223333"], "{share}");
         let (status, outcome) = world.http(revoke, &image);
         assert_eq!((status, &outcome["images"][0]["targets"][0]["state"]), (200, &json!("revoked")), "{revoke}");
-        assert_eq!(world.launch_permissions(&image), [""; 0], "{revoke}");
+        assert_eq!(world.launch(&image), [""; 0], "{revoke}");
     }
     let image = world.image(&["111122223333"]);
     for list in ["http-api-list", "http-api-any-method", "http-api-default-stage", "function-url-list"] {
@@ -139,12 +107,12 @@ fn every_http_door_carries_out_the_same_requests() {
     for dry_run in ["http-api-share-dry-run", "function-url-revoke-dry-run"] {
         assert_eq!(world.http(dry_run, &image).1["dryRun"], true, "{dry_run}");
     }
-    assert_eq!(world.launch_permissions(&image), ["111122223333"]);
+    assert_eq!(world.launch(&image), ["111122223333"]);
 }
 
 #[test]
 fn nobody_gets_401_over_every_http_door_and_costs_no_call() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);
     world.aws.forget_calls();
     for name in [
@@ -182,7 +150,7 @@ fn nobody_gets_401_over_every_http_door_and_costs_no_call() {
 
 #[test]
 fn an_id_in_the_path_is_the_organization_or_unit_that_is_shared_or_allowed() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&["111122223333", ORGANIZATION, UNIT]);
     let (status, outcome) = world.http("http-api-check-unit", &image);
     assert_eq!((status, codes(&outcome)), (200, vec!["TargetNotAllowed"]), "{outcome:#}");
@@ -194,7 +162,7 @@ fn an_id_in_the_path_is_the_organization_or_unit_that_is_shared_or_allowed() {
     // No rule of anybody names the unit, so its access can be taken away.
     let (status, outcome) = world.http("rest-revoke-unit", &image);
     assert_eq!((status, &outcome["result"]), (200, &json!("completed")), "{outcome:#}");
-    assert_eq!(world.launch_permissions(&image), ["111122223333", ORGANIZATION]);
+    assert_eq!(world.launch(&image), ["111122223333", ORGANIZATION]);
     world.aws.forget_calls();
     for name in ["rest-revoke-unit", "http-api-check-unit"] {
         let (status, problem) = world.http(name, &image);
@@ -208,7 +176,7 @@ fn an_id_in_the_path_is_the_organization_or_unit_that_is_shared_or_allowed() {
         let (status, outcome) = world.http("http-api-revoke-organization", &image);
         assert_eq!((status, &outcome["images"][0]["targets"][0]["state"]), (200, &json!(state)), "{outcome:#}");
     }
-    assert_eq!(world.launch_permissions(&image), ["111122223333"]);
+    assert_eq!(world.launch(&image), ["111122223333"]);
 
     // What only another's rule names is as unknown as anything else.
     let mut other = event("http-api-check-unit", &image);
@@ -222,11 +190,11 @@ fn an_id_in_the_path_is_the_organization_or_unit_that_is_shared_or_allowed() {
 
 #[test]
 fn every_message_of_a_batch_is_carried_out_and_refusals_are_answers() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     for name in ["sqs-share", "sqs-envelope", "sqs-forged-envelope"] {
         let image = world.image(&[]);
         assert_eq!(world.batch(&event(name, &image)), [""; 0], "{name}");
-        assert_eq!(world.launch_permissions(&image), ["111122223333"], "{name}");
+        assert_eq!(world.launch(&image), ["111122223333"], "{name}");
     }
     let image = world.image(&[]);
     assert_eq!(world.batch(&event("sqs-broken-records", &image)), [""; 0]);
@@ -247,7 +215,7 @@ fn every_message_of_a_batch_is_carried_out_and_refusals_are_answers() {
     let image = world.image(&[]);
     assert_eq!(world.batch(&event("sqs-fifo", &image)), [""; 0]);
     assert_eq!(world.aws.writes(), ["ec2:ModifyImageAttribute", "ec2:ModifyImageAttribute"]);
-    assert_eq!(world.launch_permissions(&image), [""; 0]);
+    assert_eq!(world.launch(&image), [""; 0]);
     // Another queue is another requester, whatever stands in the message.
     let mut other = event("sqs-share", &image);
     other["Records"][0]["eventSourceARN"] = json!("arn:aws:sqs:eu-west-1:999988887777:others");
@@ -258,7 +226,7 @@ fn every_message_of_a_batch_is_carried_out_and_refusals_are_answers() {
 
 #[test]
 fn only_messages_that_another_try_can_mend_come_again() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);
     let batch = event("sqs-batch", &image);
     world.fault("ec2:ModifyImageAttribute", "InternalError", 500);
@@ -277,7 +245,7 @@ fn only_messages_that_another_try_can_mend_come_again() {
 
 #[test]
 fn a_fifo_queue_stops_at_the_first_message_that_must_come_again() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);
     let mut batch = event("sqs-fifo", &image);
     let mut broken = batch["Records"][0].clone();
@@ -291,12 +259,12 @@ fn a_fifo_queue_stops_at_the_first_message_that_must_come_again() {
     // The same batch again, without what was answered: it converges.
     batch["Records"].as_array_mut().unwrap().remove(0);
     assert_eq!(world.batch(&batch), [""; 0]);
-    assert_eq!(world.launch_permissions(&image), [""; 0]);
+    assert_eq!(world.launch(&image), [""; 0]);
 }
 
 #[test]
 fn messages_for_which_no_time_is_left_stay_in_the_queue_untouched() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);
     world.aws.forget_calls();
     let batch = event("sqs-batch", &image).to_string();
@@ -342,7 +310,7 @@ fn without_an_allowlist_every_message_comes_again() {
 
 #[test]
 fn a_stale_share_is_refused_before_aws_is_asked_anything() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);
     world.aws.forget_calls();
     let mut future = event("eventbridge-share", &image);
@@ -363,13 +331,13 @@ fn a_stale_share_is_refused_before_aws_is_asked_anything() {
 
 #[test]
 fn stale_messages_are_refused_and_what_takes_access_away_has_no_age() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&["111122223333"]);
     assert_eq!(world.batch(&event("sqs-stale", &image)), [""; 0]);
     let codes: Vec<_> = world.answers().into_iter().map(|(_, codes)| codes).collect();
     assert_eq!(codes, ["StaleRequest", "", "StaleRequest", "StaleRequest"]);
     assert_eq!(world.aws.writes(), ["ec2:ModifyImageAttribute"], "the revoke");
-    assert_eq!(world.launch_permissions(&image), [""; 0]);
+    assert_eq!(world.launch(&image), [""; 0]);
 
     let image = world.image(&["111122223333"]);
     let outcome = world.function.invoke(&event("eventbridge-revoke-replayed", &image)).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{function::Function, local_aws::LocalAws};
+use crate::support::world::{World, ask, codes};
 
 const ALLOWLIST: &str = r#"
 version: 1
@@ -45,55 +45,19 @@ fn encrypted(name: &str, key: Value) -> Value {
     ]})
 }
 
-fn ask(action: &str, image: &str, more: Value) -> Value {
-    let mut request = json!({"action": action, "imageIds": [image]});
-    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    request
-}
-
-fn codes(outcome: &Value) -> Vec<&str> {
-    outcome["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].as_str().unwrap()).collect()
-}
-
-struct World {
-    aws: LocalAws,
-    function: Function,
-}
-
 impl World {
-    fn new() -> Self {
-        let aws = LocalAws::turn();
-        let function = Function::start(aws.endpoint, ALLOWLIST, &[]);
-        Self { aws, function }
-    }
-
-    #[track_caller]
-    fn outcome(&self, request: &Value) -> Value {
-        self.aws.forget_calls();
-        self.function.invoke(request).unwrap_or_else(|error| panic!("an invocation error: {error:#}"))
-    }
-
-    #[track_caller]
-    fn launch_permissions(&self, image: &str) -> Vec<String> {
-        let outcome = self.outcome(&ask("list", image, json!({})));
-        let launch = outcome["images"][0]["permissions"]["launch"].as_array().unwrap();
-        launch.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
-    }
-
     /// Checks that a share is refused with exactly these codes, and that nothing was written.
     #[track_caller]
-    fn refused(&self, image: &str, targets: &[&str], expect: &[&str]) -> Value {
-        let outcome = self.outcome(&ask("share", image, json!({"accountIds": targets})));
-        assert_eq!(outcome["result"], "refused", "{outcome:#}");
+    fn refuses_share(&self, image: &str, targets: &[&str], expect: &[&str]) -> Value {
+        let outcome = self.refused(&ask("share", image, json!({"accountIds": targets})));
         assert_eq!(codes(&outcome), expect, "{outcome:#}");
-        assert_eq!(self.aws.writes(), [""; 0]);
         outcome
     }
 }
 
 #[test]
 fn a_share_its_repeat_and_its_revoke() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.aws.image(golden("plain"));
     let request = ask("share", &image, json!({"accountIds": ["111122223333", "444455556666"], "reason": "spring"}));
 
@@ -116,11 +80,11 @@ fn a_share_its_repeat_and_its_revoke() {
     assert_eq!((&again["images"][0]["changed"], &again["images"][0]["steps"]), (&json!(false), &json!([])));
     assert_eq!(again["images"][0]["targets"][1]["state"], "already-shared");
     assert_eq!(world.aws.writes(), [""; 0]);
-    assert_eq!(world.launch_permissions(&image), ["111122223333", "444455556666"]);
+    assert_eq!(world.launch(&image), ["111122223333", "444455556666"]);
 
     let revoked = world.outcome(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
     assert_eq!(revoked["images"][0]["targets"][0]["state"], "revoked", "{revoked:#}");
-    assert_eq!(world.launch_permissions(&image), ["444455556666"]);
+    assert_eq!(world.launch(&image), ["444455556666"]);
     let repeated = world.outcome(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
     assert_eq!(repeated["images"][0]["targets"][0]["state"], "not-shared");
     let sent = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"];
@@ -128,12 +92,12 @@ fn a_share_its_repeat_and_its_revoke() {
 
     let reset = world.outcome(&ask("reset", &image, json!({})));
     assert_eq!(reset["images"][0]["changed"], true, "{reset:#}");
-    assert_eq!(world.launch_permissions(&image), [""; 0]);
+    assert_eq!(world.launch(&image), [""; 0]);
 }
 
 #[test]
 fn a_dry_run_plans_and_writes_nothing() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.aws.image(golden("dry"));
     for action in ["share", "revoke"] {
         let outcome = world.outcome(&ask(action, &image, json!({"accountIds": ["111122223333"], "dryRun": true})));
@@ -142,12 +106,12 @@ fn a_dry_run_plans_and_writes_nothing() {
     }
     assert_eq!(world.outcome(&ask("reset", &image, json!({"dryRun": true})))["result"], "planned");
     assert_eq!(world.aws.writes(), [""; 0]);
-    assert_eq!(world.launch_permissions(&image), [""; 0]);
+    assert_eq!(world.launch(&image), [""; 0]);
 }
 
 #[test]
 fn a_share_is_refused_as_a_whole_with_every_reason() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let good = world.aws.image(golden("good"));
     let pending = world.aws.image(json!({"name": "golden-pending", "state": "pending"}));
     let silver = world.aws.image(json!({"name": "silver-1"}));
@@ -178,12 +142,12 @@ fn a_share_is_refused_as_a_whole_with_every_reason() {
     assert_eq!(outcome["refusals"][0]["pointer"], "/accountIds/1");
     assert_eq!(outcome["refusals"][0]["imageId"], json!(good));
     assert_eq!(world.aws.writes(), [""; 0]);
-    assert_eq!(world.launch_permissions(&good), [""; 0]);
+    assert_eq!(world.launch(&good), [""; 0]);
 }
 
 #[test]
 fn a_stranger_costs_no_call_and_learns_nothing() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.aws.image(golden("secret"));
     let mut event: Value = serde_json::from_str(include_str!("../../events/rest-request-share.json")).unwrap();
     event["body"] = json!(ask("share", &image, json!({"accountIds": ["111122223333"]})).to_string());
@@ -200,7 +164,7 @@ fn a_stranger_costs_no_call_and_learns_nothing() {
 
 #[test]
 fn the_key_decides_who_can_launch() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let open = world.aws.image(encrypted("open", json!({"policy": policy(&["111122223333"])})));
     let outcome = world.outcome(&ask("share", &open, json!({"accountIds": ["111122223333"]})));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
@@ -209,7 +173,7 @@ fn the_key_decides_who_can_launch() {
     assert_eq!(key["because"][0]["sid"], "AllowUse");
 
     let closed = world.aws.image(encrypted("closed", json!({"policy": policy(&[])})));
-    let outcome = world.refused(&closed, &["111122223333"], &["KeyAccessMissing"]);
+    let outcome = world.refuses_share(&closed, &["111122223333"], &["KeyAccessMissing"]);
     let key = &outcome["images"][0]["keys"][0];
     assert_eq!(key["verdict"], "missing");
     assert!(key["missing"].as_array().unwrap().contains(&json!("kms:CreateGrant")), "{key:#}");
@@ -223,26 +187,26 @@ fn the_key_decides_who_can_launch() {
     let mut denying = policy(&["111122223333"]);
     denying["Statement"].as_array_mut().unwrap().push(json!({"Sid": "NotThem", "Effect": "Deny", "Principal": {"AWS": "111122223333"}, "Action": "kms:Decrypt", "Resource": "*"}));
     let denied = world.aws.image(encrypted("denied", json!({"policy": denying})));
-    world.refused(&denied, &["111122223333"], &["KeyAccessDenied"]);
+    world.refuses_share(&denied, &["111122223333"], &["KeyAccessDenied"]);
 }
 
 #[test]
 fn a_key_that_cannot_be_shared_or_used_is_refused_before_any_write() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let managed = world.aws.image(encrypted("managed", json!({"manager": "AWS", "alias": "alias/aws/ebs"})));
-    world.refused(&managed, &["111122223333"], &["DefaultKey"]);
+    world.refuses_share(&managed, &["111122223333"], &["DefaultKey"]);
     let disabled =
         world.aws.image(encrypted("disabled", json!({"state": "Disabled", "policy": policy(&["111122223333"])})));
-    world.refused(&disabled, &["111122223333"], &["KeyNotUsable"]);
+    world.refuses_share(&disabled, &["111122223333"], &["KeyNotUsable"]);
     let foreign =
         world.aws.image(encrypted("central", json!({"account": "444455556666", "policy": policy(&["111122223333"])})));
-    let outcome = world.refused(&foreign, &["111122223333"], &["KeyAccessUnknown"]);
+    let outcome = world.refuses_share(&foreign, &["111122223333"], &["KeyAccessUnknown"]);
     assert!(outcome["refusals"][0]["message"].as_str().unwrap().contains("444455556666"), "{outcome:#}");
 }
 
 #[test]
 fn an_unchecked_rule_shares_and_warns() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let closed = world.aws.image(encrypted("unchecked", json!({"policy": policy(&[])})));
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
     event["time"] = json!(crate::support::now());
@@ -259,7 +223,7 @@ fn an_unchecked_rule_shares_and_warns() {
 
 #[test]
 fn a_check_lists_what_a_share_would_meet_and_succeeds() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let closed = world.aws.image(encrypted("check", json!({"policy": policy(&[])})));
     let mut event: Value = serde_json::from_str(include_str!("../../events/rest-check.json")).unwrap();
     event["pathParameters"]["imageId"] = json!(closed);
@@ -277,7 +241,7 @@ fn a_check_lists_what_a_share_would_meet_and_succeeds() {
 
 #[test]
 fn revoking_goes_image_by_image_and_says_what_is_left() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let organization = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
     let disabled = world.aws.image(json!({"name": "golden-disabled", "state": "disabled"}));
     let shared = world.aws.image(json!({"name": "golden-org", "launchPermissions": ["111122223333", "444455556666", "777788889999", organization]}));
@@ -293,7 +257,7 @@ fn revoking_goes_image_by_image_and_says_what_is_left() {
         .map(|target| target["state"].as_str().unwrap())
         .collect();
     assert_eq!(states, ["still-reachable", "maybe-reachable", "maybe-reachable"]);
-    assert_eq!(world.launch_permissions(&shared), [organization]);
+    assert_eq!(world.launch(&shared), [organization]);
 
     // One refused image does not hold up the other.
     let more =
@@ -302,23 +266,22 @@ fn revoking_goes_image_by_image_and_says_what_is_left() {
     assert_eq!(error["errorType"], "ImageNotFound");
     let outcome: Value = serde_json::from_str(error["errorMessage"].as_str().unwrap()).unwrap();
     assert_eq!(outcome["result"], "incomplete", "{outcome:#}");
-    assert_eq!(world.launch_permissions(&shared), [""; 0]);
+    assert_eq!(world.launch(&shared), [""; 0]);
 }
 
 #[test]
 fn the_quota_is_forecast() {
-    let aws = LocalAws::turn();
-    let function = Function::start(aws.endpoint, ALLOWLIST, &[("AMI_SHARE_ENTITY_QUOTA", "2")]);
+    let World { aws, function } = World::start(ALLOWLIST, &[("AMI_SHARE_ENTITY_QUOTA", "2")]);
     let world = World { aws, function };
     let image = world.aws.image(json!({"name": "golden-quota", "launchPermissions": ["000011112222"]}));
-    world.refused(&image, &["111122223333", "444455556666"], &["QuotaExceeded"]);
+    world.refuses_share(&image, &["111122223333", "444455556666"], &["QuotaExceeded"]);
     let outcome = world.outcome(&ask("share", &image, json!({"accountIds": ["111122223333"]})));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
 }
 
 #[test]
 fn aws_failing_is_told_apart_by_what_helps() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.aws.image(golden("faults"));
     let mut event: Value = serde_json::from_str(include_str!("../../events/rest-share.json")).unwrap();
     event["pathParameters"]["imageId"] = json!(image);
@@ -347,8 +310,7 @@ fn aws_failing_is_told_apart_by_what_helps() {
 
 #[test]
 fn an_allowlist_out_of_order_allows_nobody_anything() {
-    let aws = LocalAws::turn();
-    let function = Function::start(aws.endpoint, "version: 1\nrules:\n  - name: r\n    targets: [111122223333]\n", &[]);
+    let World { aws, function } = World::start("version: 1\nrules:\n  - name: r\n    targets: [111122223333]\n", &[]);
     let mut event: Value = serde_json::from_str(include_str!("../../events/rest-list.json")).unwrap();
     let (status, headers, problem) = function.http(&event);
     assert_eq!((status, &problem["errors"][0]["code"]), (503, &json!("AllowlistUnavailable")));
@@ -363,7 +325,7 @@ fn an_allowlist_out_of_order_allows_nobody_anything() {
 
 #[test]
 fn garbage_is_answered_and_the_function_lives_on() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let minute = std::time::Duration::from_secs(60);
     for garbage in ["", "{", "null", "[]", "\"share\"", "{\"action\": 1}", &"[".repeat(100_000)] {
         let outcome = world.function.invoke_bytes(garbage, minute).unwrap();
@@ -375,17 +337,17 @@ fn garbage_is_answered_and_the_function_lives_on() {
 
 #[test]
 fn no_write_is_begun_that_could_not_be_answered_in_time() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.aws.image(golden("late"));
     let request = ask("share", &image, json!({"accountIds": ["111122223333"]})).to_string();
     let error = world.function.invoke_bytes(&request, std::time::Duration::from_millis(2_200)).unwrap_err();
     assert_eq!(error["errorType"], "OutOfTime", "{error:#}");
-    assert_eq!(world.launch_permissions(&image), [""; 0]);
+    assert_eq!(world.launch(&image), [""; 0]);
 }
 
 #[test]
 fn every_plan_and_every_answer_is_logged_on_one_line() {
-    let world = World::new();
+    let world = World::start(ALLOWLIST, &[]);
     let image = world.aws.image(golden("log"));
     world.outcome(&ask("share", &image, json!({"accountIds": ["111122223333"], "reason": "because"})));
     let log = world.function.log();

@@ -7,6 +7,7 @@ pub mod invariants;
 pub mod local_aws;
 pub mod proxy;
 pub mod scenes;
+pub mod world;
 
 /// A file of `events/`, about this image and sent now.
 pub fn event(name: &str, image: &str) -> serde_json::Value {
