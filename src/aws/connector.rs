@@ -24,7 +24,7 @@ pub(super) struct OneConnector(SharedHttpConnector);
 
 impl OneConnector {
     pub(super) fn new() -> Self {
-        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));
         builder.set_connector_settings(Some(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build()));
         builder.set_proxy_config(Some(ProxyConfig::from_env()));
         Self(SharedHttpConnector::new(builder.build()))
