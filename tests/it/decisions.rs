@@ -197,6 +197,7 @@ impl World {
             owner: owner(),
             key: None,
             create_volume_permissions: Ok(Vec::new()),
+            is_public: false,
             needed_by: Ok(BTreeMap::new()),
         };
         let image = Image {
