@@ -534,6 +534,8 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     let closed = World::encrypted("granted-1", &[]);
     let decided = steps(&closed, &share, &[&create_grant(), ADD_LAUNCH]);
     warned(&decided, &["up to 5 minutes"]);
+    let because = closed.put(&share, |question, facts| decide(question, facts).remove(0).keys.remove(0).access.because);
+    assert_eq!(json!(because)[0]["grantName"], format!("ami-share/{IMAGE}/{ONE}"));
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
         let grants = vec![grant(name, &root(ONE), issuer)];
@@ -641,6 +643,8 @@ fn an_end_is_written_down_first_and_only_moved_later() {
     assert_eq!(unread().decide(&share(10)).gaps, 1);
     let nowhere = World::encrypted("kept-1", &[ONE]).with(|world| world.can_end_shares = false);
     refused(&nowhere, &share(10), &["ExpiryNotPossible"]);
+    let place = nowhere.put(&share(10), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
+    assert_eq!(place.as_deref(), Some("/expiresAt"));
 }
 
 #[test]
