@@ -394,6 +394,24 @@ fn a_share_is_refused_for_what_the_image_is() {
 }
 
 #[test]
+fn a_refusal_says_of_what_it_is_and_whether_it_may_pass() {
+    let first = |world: &World, target: &str| {
+        world.put(&ask("share", accounts(&[target])), |question, facts| {
+            decide(question, facts).remove(0).refusals.remove(0)
+        })
+    };
+    let world = World::open("golden-1");
+    let stranger = first(&world, "777788889999");
+    assert_eq!(stranger.image_id, Some(IMAGE.parse().unwrap()));
+    assert_eq!(stranger.pointer.as_deref(), Some("/accountIds/0"));
+    assert!(stranger.remedy.unwrap().contains("ask the allowlist's owners to add `777788889999`"));
+    assert!(!stranger.may_pass);
+    let with = |state| first(&world.clone().with(|world| world.image.state = state), ONE);
+    assert!(with(ImageState::Pending).may_pass);
+    assert!(!with(ImageState::Disabled).may_pass);
+}
+
+#[test]
 fn what_bounds_a_share_does_not_bound_its_revoke() {
     let world = World::open("ended-1").shared_with(&[ONE]);
     refused(&world, &ask("share", accounts(&[ONE])), &["ExpiryRequired 111122223333"]);
