@@ -143,6 +143,7 @@ fn image(place: usize) -> Result<Image, Failure> {
             owner: ACCOUNT.parse()?,
             key: Some(key_arn(number.checked_rem(KEYS).unwrap_or_default())?),
             create_volume_permissions: Ok(Vec::new()),
+            is_public: false,
             needed_by: Ok(Default::default()),
         })
     };

@@ -296,6 +296,14 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
              `reset` ends that, and block public access for AMIs keeps it from coming back"
         ));
     }
+    for snapshot in image.public_snapshots() {
+        decision.warnings.push(format!(
+            "{} behind {image_id} is PUBLIC: every AWS account can copy it, whatever is shared or revoked here; take that \
+             back with `aws ec2 modify-snapshot-attribute --snapshot-id {} --attribute createVolumePermission \
+             --operation-type remove --group-names all`",
+            snapshot.id, snapshot.id
+        ));
+    }
     if question.request.action == Action::Revoke {
         for (asked, _) in &decision.targets {
             let again = question.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target);

@@ -117,6 +117,8 @@ pub struct Snapshot {
     pub key: Option<KeyArn>,
     /// The accounts that may create volumes from it.
     pub create_volume_permissions: Reading<Vec<AccountId>>,
+    /// Whether everybody may; read with the accounts.
+    pub is_public: bool,
     /// The accounts with which other owned images on this snapshot are shared. Read only where access is taken away.
     pub needed_by: Reading<BTreeMap<AccountId, ImageId>>,
 }
@@ -217,6 +219,11 @@ impl Image {
     /// The accounts among them.
     pub fn shared_accounts(&self) -> Vec<AccountId> {
         self.shared_targets().iter().filter_map(Target::account).collect()
+    }
+
+    /// The snapshots behind it that EC2 reported as public.
+    pub fn public_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
+        self.snapshots.iter().flatten().filter(|snapshot| snapshot.is_public)
     }
 
     /// Whether EC2 reported it as public.

@@ -157,12 +157,13 @@ async fn read_snapshots(
         read_needs(aws, question, others),
     )
     .await;
-    for (id, accounts) in copy {
+    for (id, permissions) in copy {
         if action == Action::Share {
-            accounts.clone()?;
+            permissions.clone()?;
         }
         if let Some(snapshot) = snapshots.get_mut(&id) {
-            snapshot.create_volume_permissions = accounts;
+            snapshot.is_public = permissions.as_ref().is_ok_and(|(_, is_public)| *is_public);
+            snapshot.create_volume_permissions = permissions.map(|(accounts, _)| accounts);
         }
     }
     for snapshot in snapshots.values_mut() {

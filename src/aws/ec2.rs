@@ -113,6 +113,7 @@ impl Aws {
                     owner: parse(CALL, "snapshot's owner", snapshot.owner_id())?,
                     key: snapshot_key(CALL, &id, snapshot)?,
                     create_volume_permissions: Ok(Vec::new()),
+                    is_public: false,
                     needed_by: Ok(BTreeMap::new()),
                 };
                 snapshots.insert(id, snapshot);
@@ -124,14 +125,16 @@ impl Aws {
         }
     }
 
-    /// Reads which accounts may create volumes from a snapshot.
-    pub async fn create_volume_permissions(&self, id: &SnapshotId) -> Result<Vec<AccountId>, CallError> {
+    /// Reads which accounts may create volumes from a snapshot, and whether everybody may.
+    pub async fn create_volume_permissions(&self, id: &SnapshotId) -> Result<(Vec<AccountId>, bool), CallError> {
         const CALL: &str = "ec2:DescribeSnapshotAttribute";
         let attribute = SnapshotAttributeName::CreateVolumePermission;
         let call = self.ec2.describe_snapshot_attribute().snapshot_id(id.as_str()).attribute(attribute);
         let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
-        let accounts = attribute.create_volume_permissions().iter().filter_map(types::CreateVolumePermission::user_id);
-        accounts.map(|account| parse(CALL, "account id", Some(account))).collect()
+        let entries = attribute.create_volume_permissions();
+        let accounts = entries.iter().filter_map(types::CreateVolumePermission::user_id);
+        let accounts = accounts.map(|account| parse(CALL, "account id", Some(account))).collect::<Result<_, _>>()?;
+        Ok((accounts, entries.iter().any(|entry| entry.group() == Some(&PermissionGroup::All))))
     }
 
     /// Adds launch permissions in one call.

@@ -101,8 +101,18 @@ fn unread<'a>(question: &Question<'_>, facts: &'a Facts, image: &'a Image) -> Ve
     errors
 }
 
-fn exposed(image: &Image) -> Option<Found> {
-    image.is_public().then(|| Found {
+fn exposed(image: &Image) -> Vec<Found> {
+    let snapshots = image.public_snapshots().map(|snapshot| Found {
+        code: FindingCode::PublicImage,
+        target: None,
+        message: format!("{} of {{image}} is public: every AWS account can copy it", snapshot.id),
+        remedy: format!(
+            "take it back with `aws ec2 modify-snapshot-attribute --snapshot-id {} --attribute createVolumePermission \
+             --operation-type remove --group-names all`; block public access for EBS snapshots keeps it from coming back",
+            snapshot.id
+        ),
+    });
+    let itself = image.is_public().then(|| Found {
         code: FindingCode::PublicImage,
         target: None,
         message: "{image} is public: every AWS account can launch it".to_owned(),
@@ -110,7 +120,8 @@ fn exposed(image: &Image) -> Option<Found> {
                  'Remove=[{Group=all}]'`, or with all its shares by `reset`; block public access for AMIs keeps it \
                  from coming back"
             .to_owned(),
-    })
+    });
+    itself.into_iter().chain(snapshots).collect()
 }
 
 /// The rules by which somebody may share the image with the target.

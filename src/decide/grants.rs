@@ -83,7 +83,6 @@ impl NeededGrant {
     /// The grant as it would be listed once made, for asking the evaluator what it would do.
     pub(super) fn as_made(&self, owner: AccountId) -> Grant {
         Grant {
-            grant_id: String::new(),
             name: Some(self.name.to_string()),
             grantee_principal: Some(self.grantee.clone()),
             issuing_account: Some(owner.to_string()),

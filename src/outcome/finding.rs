@@ -26,7 +26,7 @@ pub struct Finding {
 pub enum FindingCode {
     /// An image, or a snapshot behind it, is shared in a way that no rule covers.
     SharedOutsideAllowlist,
-    /// An image is public.
+    /// An image, or a snapshot behind it, is public.
     PublicImage,
     /// An account may create volumes from a snapshot although no image on it is shared with the account.
     SnapshotPermissionLeft,

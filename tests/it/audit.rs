@@ -151,6 +151,7 @@ fn each_kind_of_drift_is_found_and_named() {
             {"name": "golden-copied", "launchPermissions": ["222233334444"],
                 "mappings": [{"device": "/dev/xvda", "snapshot": {"createVolumePermissions": ["222233334444"]}}]},
             plain("golden-late", &["111122223333"]),
+            {"name": "other-open", "mappings": [{"device": "/dev/xvda", "snapshot": {"createVolumePermissions": ["all"]}}]},
             {"name": "auto-disabled", "state": "disabled", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]},
         ]}));
     let image = |index: usize| made["images"][index]["imageId"].as_str().unwrap().to_owned();
@@ -165,6 +166,7 @@ fn each_kind_of_drift_is_found_and_named() {
         format!("SharedOutsideAllowlist {} 111122223333", image(5)),
         format!("SharedOutsideAllowlist {} 222233334444", image(6)),
         format!("ShareOverdue {} 111122223333", image(7)),
+        format!("PublicImage {} -", image(8)),
         format!("GrantLeft {gone} 111122223333"),
     ];
     expect.sort();

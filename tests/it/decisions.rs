@@ -197,6 +197,7 @@ impl World {
             owner: owner(),
             key: None,
             create_volume_permissions: Ok(Vec::new()),
+            is_public: false,
             needed_by: Ok(BTreeMap::new()),
         };
         let image = Image {
@@ -419,6 +420,24 @@ fn a_share_is_refused_for_what_the_image_is() {
 }
 
 #[test]
+fn a_refusal_says_of_what_it_is_and_whether_it_may_pass() {
+    let first = |world: &World, target: &str| {
+        world.put(&ask("share", accounts(&[target])), |question, facts| {
+            decide(question, facts).remove(0).refusals.remove(0)
+        })
+    };
+    let world = World::open("golden-1");
+    let stranger = first(&world, "777788889999");
+    assert_eq!(stranger.image_id, Some(IMAGE.parse().unwrap()));
+    assert_eq!(stranger.pointer.as_deref(), Some("/accountIds/0"));
+    assert!(stranger.remedy.unwrap().contains("ask the allowlist's owners to add `777788889999`"));
+    assert!(!stranger.may_pass);
+    let with = |state| first(&world.clone().with(|world| world.image.state = state), ONE);
+    assert!(with(ImageState::Pending).may_pass);
+    assert!(!with(ImageState::Disabled).may_pass);
+}
+
+#[test]
 fn what_bounds_a_share_does_not_bound_its_revoke() {
     let world = World::open("ended-1").shared_with(&[ONE]);
     refused(&world, &ask("share", accounts(&[ONE])), &["ExpiryRequired 111122223333"]);
@@ -559,6 +578,8 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     let closed = World::encrypted("granted-1", &[]);
     let decided = steps(&closed, &share, &[&create_grant(), ADD_LAUNCH]);
     warned(&decided, &["up to 5 minutes"]);
+    let because = closed.put(&share, |question, facts| decide(question, facts).remove(0).keys.remove(0).access.because);
+    assert_eq!(json!(because)[0]["grantName"], format!("ami-share/{IMAGE}/{ONE}"));
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
         let grants = vec![grant(name, &root(ONE), issuer)];
@@ -666,6 +687,8 @@ fn an_end_is_written_down_first_and_only_moved_later() {
     assert_eq!(unread().decide(&share(10)).gaps, 1);
     let nowhere = World::encrypted("kept-1", &[ONE]).with(|world| world.can_end_shares = false);
     refused(&nowhere, &share(10), &["ExpiryNotPossible"]);
+    let place = nowhere.put(&share(10), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
+    assert_eq!(place.as_deref(), Some("/expiresAt"));
 }
 
 #[test]

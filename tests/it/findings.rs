@@ -120,6 +120,7 @@ fn an_entry_on_a_snapshot_is_left_where_no_image_on_it_needs_it() {
 fn a_public_image_is_found_whatever_else_is_so() {
     finds(&World::open("golden-a").shared_with(&["all", ONE]), &["PublicImage -"]);
     finds(&World::open("nobodys").shared_with(&["all"]), &["PublicImage -"]);
+    finds(&World::open("golden-a").with(|world| world.snapshot().is_public = true), &["PublicImage -"]);
 }
 
 #[test]
