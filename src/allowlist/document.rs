@@ -530,6 +530,11 @@ rules:
             (serde_json::json!({"maxDuration": 30}), "put it in quotes"),
             (serde_json::json!({"onAvailable": "yes"}), "boolean"),
             (serde_json::json!({"onAvailable": true}), "needs the requester"),
+            (
+                serde_json::json!({"onAvailable": true, "requesters": ["events:999988887777:com.example"]}),
+                "needs the requester",
+            ),
+            (serde_json::json!({"images": {"tags": ["gold"]}}), "a map"),
             (serde_json::json!({"onAvailable": true, "images": "all"}), "not together"),
             (serde_json::json!({"name": ""}), "rule's name"),
             (serde_json::json!({"effect": "Deny"}), "effect"),
