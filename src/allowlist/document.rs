@@ -537,10 +537,12 @@ rules:
             (serde_json::json!({"images": {"tags": ["gold"]}}), "a map"),
             (serde_json::json!({"onAvailable": true, "images": "all"}), "not together"),
             (serde_json::json!({"name": ""}), "rule's name"),
+            (serde_json::json!({"name": "n".repeat(129)}), "rule's name"),
             (serde_json::json!({"effect": "Deny"}), "effect"),
         ] {
             refused(&with(change), words);
         }
+        assert!(Allowlist::parse(&with(serde_json::json!({"name": "n".repeat(128)}))).is_ok());
     }
 
     #[test]

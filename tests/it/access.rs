@@ -202,7 +202,7 @@ fn service_linked_roles_get_their_own_grants_as_far_as_they_exist() {
     assert_eq!(world.grants(&image), [""; 0], "the roles' grants go with the account's");
 
     // KMS refuses a grantee that does not exist; the share goes on and says what to do.
-    world.aws.seed(&json!({"faults": [{"call": "kms:CreateGrant", "code": "InvalidArnException", "status": 400, "message": "no such principal", "after": 2, "times": 20}]}));
+    world.aws.seed(&json!({"faults": [{"call": "kms:CreateGrant", "code": "InvalidArnException", "status": 400, "message": "no such principal", "holding": "aws-service-role", "times": 20}]}));
     let spot = world.aws.image(two_keys("golden-spot"));
     let request = ask("share", &spot, json!({"accountIds": ["111122223333"], "serviceLinkedRoles": ["spot"]}));
     let answer = world.function.invoke(&request);

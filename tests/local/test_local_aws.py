@@ -347,6 +347,13 @@ class Control(Case):
         self.refused("KMSInternalException", kms.describe_key, KeyId="alias/any")
         self.refused("NotFoundException", kms.describe_key, KeyId="alias/any")
 
+    def test_a_fault_with_a_text_meets_the_calls_that_hold_it(self):
+        one, other = image(), image()
+        aws.seed(faults=[{"call": "ec2:DescribeImageAttribute", "code": "RequestLimitExceeded", "holding": one}])
+        launch(other)
+        self.refused("RequestLimitExceeded", launch, one)
+        launch(one)
+
     def test_a_seed_that_is_not_understood_is_refused(self):
         for seed in ({"image": []}, {"images": [{"nmae": "x"}]}, {"snapshots": [{"key": "nowhere"}]}):
             with self.subTest(seed), self.assertRaises(urllib.error.HTTPError) as caught:

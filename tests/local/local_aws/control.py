@@ -18,12 +18,12 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
      "parameters":     [{"name": "/path/name", "value": "…"}],
      "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
-                    "message": "…", "after": 0, "times": 1}]}
+                    "message": "…", "after": 0, "times": 1, "holding": "…"}]}
 
 KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot. What has no
-`account` belongs to the server's own. A fault answers the next `times` calls of its kind, once `after` of them have
-passed, with an error instead; giving `faults` forgets earlier ones. A parameter is a SecureString, a configuration is
-made if need be and deployed at once. The answer has three lists, in the order given:
+`account` belongs to the server's own. A fault answers the next `times` calls of its kind (and with parameters that hold
+its text), once `after` of them have passed, with an error instead; giving `faults` forgets earlier ones. A parameter is a
+SecureString, a configuration is made if need be and deployed at once. The answer has three lists, in the order given:
 
     {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}]}
 
@@ -140,7 +140,7 @@ def record(service, method, path, headers, body, params):
 def fault(call):
     """The error this call is to meet, in the protocol of its service, or None."""
     for one in FAULTS:
-        if one["call"] != call or one["times"] == 0:
+        if one["call"] != call or one["times"] == 0 or one["holding"] not in json.dumps(CALLS[-1]["params"]):
             continue
         if one["after"]:
             one["after"] -= 1
@@ -198,8 +198,8 @@ class Seed:
             "State": "DISABLED", "Target": target})
 
     def fault(self, where, seed):
-        fields(where, seed, "call code status message after times")
-        return {"status": 500, "message": "a fault", "after": 0, "times": 1} | seed
+        fields(where, seed, "call code status message after times holding")
+        return {"status": 500, "message": "a fault", "after": 0, "times": 1, "holding": ""} | seed
 
     def key(self, where, seed):
         fields(where, seed, "ref account alias policy manager state spec usage validTo grants")
