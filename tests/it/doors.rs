@@ -292,7 +292,7 @@ fn one_throttled_message_leaves_the_others_their_time() {
         let is_throttled = call.is_write() && call.body.contains(&of_throttled);
         if is_throttled { fault_kinds::throttle(call, aws) } else { Reply::Answer(aws()) }
     });
-    let answer = function.invoke_bytes(&batch.to_string(), Duration::from_secs(15)).unwrap();
+    let answer = function.invoke_bytes(&batch.to_string(), Duration::from_secs(30)).unwrap();
     assert_eq!(again(&answer), [format!("{MESSAGE}1")]);
     let state = aws.state();
     let shared = |image: &str| state["images"][image]["launchPermissions"].clone();

@@ -20,6 +20,7 @@ use crate::support::{
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
     scenes::{self, Scene, Stage},
+    steady::steadily,
 };
 
 /// So many functions run at the same time: most of their time they wait.
@@ -220,7 +221,7 @@ fn play_all(title: &str, faults: &[Fault]) {
                 loop {
                     let next = queue.lock().unwrap().pop();
                     let Some((scene, call, fault)) = next else { break };
-                    play(&stage, &function, &proxy, &scene, &call, fault);
+                    steadily(|| play(&stage, &function, &proxy, &scene, &call, fault));
                 }
                 assert!(!function.log().contains("panicked"), "{}", function.log());
             });
@@ -352,7 +353,7 @@ fn what_was_not_begun_in_time_is_told_step_by_step() {
                 if call.is_write() { Reply::Silence(Duration::from_secs(20)) } else { Reply::Answer(aws()) }
             },
         );
-        let outcome = outcome(&function.invoke_bytes(&scene.request.to_string(), Duration::from_secs(5)));
+        let outcome = outcome(&function.invoke_bytes(&scene.request.to_string(), Duration::from_secs(12)));
         assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("incomplete"), &json!(true)), "{outcome:#}");
         let images = outcome["images"].as_array().unwrap();
         let state = |row: &Value| row["steps"][0]["state"].as_str().unwrap().to_owned();
@@ -479,8 +480,7 @@ fn an_image_cut_off_before_its_snapshots_is_not_shared_without_the_key_check() {
             }
             Reply::Answer(answer)
         });
-        let answer = function.invoke_bytes(&scene.request.to_string(), Duration::from_secs(6));
-        let outcome = outcome(&answer);
+        let outcome = outcome(&function.invoke(&scene.request));
         assert_eq!(
             (&outcome["result"], &outcome["errors"][0]["code"]),
             (&json!("failed"), &json!("Unavailable")),

@@ -296,7 +296,7 @@ fn aws_failing_is_told_apart_by_what_helps() {
         let message = "no. Encoded authorization failure message: c2VjcmV0";
         world.aws.seed(&json!({"faults": [{"call": call, "code": code, "status": http, "message": message, "after": 0, "times": 1000}]}));
         // A throttle is ridden out as long as the invocation lasts.
-        let (seen, headers, problem) = world.function.http_within(&event, std::time::Duration::from_secs(4));
+        let (seen, headers, problem) = world.function.http_within(&event, std::time::Duration::from_secs(9));
         assert_eq!((seen, &problem["result"]), (status, &json!("failed")), "{problem:#}");
         assert_eq!(problem["errors"][0]["code"], expect);
         assert_eq!(problem["retryable"], retryable);

@@ -16,10 +16,11 @@ use crate::support::{
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
     scenes::VARIABLES,
+    steady::steadily,
 };
 
 /// With nothing asked for so long, nothing more is asked before an answer.
-const QUIET: Duration = Duration::from_millis(400);
+const QUIET: Duration = Duration::from_millis(600);
 
 const END: &str = "2030-01-01T00:00:00Z";
 
@@ -129,84 +130,90 @@ impl World {
 
 #[test]
 fn a_share_takes_three_waves_of_reading_and_one_of_writing() {
-    let world = World::new();
-    let all = accounts(ACCOUNTS);
-    world.aws.seed(&images("open", 1, 4, &[]));
-    let reads = [
-        ("ec2:DescribeImages", 1),
-        ("ec2:DescribeImageAttribute", 1),
-        ("scheduler:ListSchedules", 1),
-        ("ec2:DescribeSnapshots", 1),
-        ("kms:DescribeKey", 2),
-        ("kms:GetKeyPolicy", 2),
-    ];
-    let and = |more: &[(&'static str, usize)]| [&reads[..], more].concat();
-    world.check(&ask("share", 1, &all, json!({})), 4, &and(&[("ec2:ModifyImageAttribute", 1)]));
-    world.check(&ask("share", 1, &all, json!({})), 3, &reads);
+    steadily(|| {
+        let world = World::new();
+        let all = accounts(ACCOUNTS);
+        world.aws.seed(&images("open", 1, 4, &[]));
+        let reads = [
+            ("ec2:DescribeImages", 1),
+            ("ec2:DescribeImageAttribute", 1),
+            ("scheduler:ListSchedules", 1),
+            ("ec2:DescribeSnapshots", 1),
+            ("kms:DescribeKey", 2),
+            ("kms:GetKeyPolicy", 2),
+        ];
+        let and = |more: &[(&'static str, usize)]| [&reads[..], more].concat();
+        world.check(&ask("share", 1, &all, json!({})), 4, &and(&[("ec2:ModifyImageAttribute", 1)]));
+        world.check(&ask("share", 1, &all, json!({})), 3, &reads);
 
-    // What is there to read about the ends of shares is read beside the rest.
-    let (two, end) = (accounts(2), json!({"expiresAt": END, "access": "copy"}));
-    let copy = [("ec2:DescribeSnapshotAttribute", 4), ("ec2:ModifySnapshotAttribute", 4)];
-    world.aws.seed(&images("open", 1, 4, &[]));
-    let writes = [("scheduler:CreateSchedule", 2), ("ec2:ModifyImageAttribute", 1)];
-    world.check(&ask("share", 1, &two, end.clone()), 6, &and(&[copy, writes].concat()));
-    world.check(&ask("share", 1, &two, end), 3, &and(&[copy[0], ("scheduler:GetSchedule", 2)]));
+        // What is there to read about the ends of shares is read beside the rest.
+        let (two, end) = (accounts(2), json!({"expiresAt": END, "access": "copy"}));
+        let copy = [("ec2:DescribeSnapshotAttribute", 4), ("ec2:ModifySnapshotAttribute", 4)];
+        world.aws.seed(&images("open", 1, 4, &[]));
+        let writes = [("scheduler:CreateSchedule", 2), ("ec2:ModifyImageAttribute", 1)];
+        world.check(&ask("share", 1, &two, end.clone()), 6, &and(&[copy, writes].concat()));
+        world.check(&ask("share", 1, &two, end), 3, &and(&[copy[0], ("scheduler:GetSchedule", 2)]));
+    });
 }
 
 #[test]
 fn images_share_their_reads() {
-    let world = World::new();
-    let number = CONCURRENCY - 1;
-    let one = accounts(1);
-    let calls = |images: usize, snapshots: usize| {
-        [
-            ("ec2:DescribeImages", 1),
-            ("ec2:DescribeImageAttribute", images),
-            ("ec2:DescribeSnapshots", snapshots),
-            ("kms:DescribeKey", 2),
-            ("kms:GetKeyPolicy", 2),
-            ("ec2:ModifyImageAttribute", images),
-        ]
-    };
-    let function = Function::start(&world.proxy.endpoint, &allowlist(), &[]);
-    let world = World { function, ..world };
-    world.aws.seed(&images("open", number, 4, &[]));
-    world.check(&ask("share", number, &one, json!({})), 4, &calls(number, 1));
+    steadily(|| {
+        let world = World::new();
+        let number = CONCURRENCY - 1;
+        let one = accounts(1);
+        let calls = |images: usize, snapshots: usize| {
+            [
+                ("ec2:DescribeImages", 1),
+                ("ec2:DescribeImageAttribute", images),
+                ("ec2:DescribeSnapshots", snapshots),
+                ("kms:DescribeKey", 2),
+                ("kms:GetKeyPolicy", 2),
+                ("ec2:ModifyImageAttribute", images),
+            ]
+        };
+        let function = Function::start(&world.proxy.endpoint, &allowlist(), &[]);
+        let world = World { function, ..world };
+        world.aws.seed(&images("open", number, 4, &[]));
+        world.check(&ask("share", number, &one, json!({})), 4, &calls(number, 1));
 
-    // More snapshots than a filter takes are asked for at once, and fifty images wait for nothing but their turns.
-    world.aws.clear();
-    world.aws.seed(&images("open", 50, 5, &[]));
-    let turns = 51_usize.div_ceil(CONCURRENCY) + 50_usize.div_ceil(CONCURRENCY);
-    world.check(&ask("share", 50, &one, json!({})), turns + 2, &calls(50, 2));
+        // More snapshots than a filter takes are asked for at once, and fifty images wait for nothing but their turns.
+        world.aws.clear();
+        world.aws.seed(&images("open", 50, 5, &[]));
+        let turns = 51_usize.div_ceil(CONCURRENCY) + 50_usize.div_ceil(CONCURRENCY);
+        world.check(&ask("share", 50, &one, json!({})), turns + 2, &calls(50, 2));
+    });
 }
 
 #[test]
 fn grants_are_made_and_revoked_together() {
-    let world = World::new();
-    world.aws.seed(&images("closed", 1, 2, &[]));
-    let two = accounts(2);
-    let share = [
-        ("ec2:DescribeImages", 1),
-        ("ec2:DescribeImageAttribute", 1),
-        ("scheduler:ListSchedules", 1),
-        ("ec2:DescribeSnapshots", 1),
-        ("kms:DescribeKey", 2),
-        ("kms:GetKeyPolicy", 2),
-        ("kms:ListGrants", 4),
-        ("kms:CreateGrant", 4),
-        ("ec2:ModifyImageAttribute", 1),
-    ];
-    world.check(&ask("share", 1, &two, json!({})), 6, &share);
-    let revoke = [
-        ("ec2:DescribeImages", 2),
-        ("ec2:DescribeImageAttribute", 1),
-        ("scheduler:ListSchedules", 1),
-        ("ec2:DescribeSnapshots", 1),
-        ("ec2:DescribeSnapshotAttribute", 2),
-        ("kms:ListGrants", 2),
-        ("ec2:ModifyImageAttribute", 1),
-        ("ec2:ModifySnapshotAttribute", 2),
-        ("kms:RevokeGrant", 4),
-    ];
-    world.check(&ask("revoke", 1, &two, json!({})), 6, &revoke);
+    steadily(|| {
+        let world = World::new();
+        world.aws.seed(&images("closed", 1, 2, &[]));
+        let two = accounts(2);
+        let share = [
+            ("ec2:DescribeImages", 1),
+            ("ec2:DescribeImageAttribute", 1),
+            ("scheduler:ListSchedules", 1),
+            ("ec2:DescribeSnapshots", 1),
+            ("kms:DescribeKey", 2),
+            ("kms:GetKeyPolicy", 2),
+            ("kms:ListGrants", 4),
+            ("kms:CreateGrant", 4),
+            ("ec2:ModifyImageAttribute", 1),
+        ];
+        world.check(&ask("share", 1, &two, json!({})), 6, &share);
+        let revoke = [
+            ("ec2:DescribeImages", 2),
+            ("ec2:DescribeImageAttribute", 1),
+            ("scheduler:ListSchedules", 1),
+            ("ec2:DescribeSnapshots", 1),
+            ("ec2:DescribeSnapshotAttribute", 2),
+            ("kms:ListGrants", 2),
+            ("ec2:ModifyImageAttribute", 1),
+            ("ec2:ModifySnapshotAttribute", 2),
+            ("kms:RevokeGrant", 4),
+        ];
+        world.check(&ask("revoke", 1, &two, json!({})), 6, &revoke);
+    });
 }

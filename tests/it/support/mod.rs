@@ -9,6 +9,7 @@ pub mod invariants;
 pub mod local_aws;
 pub mod proxy;
 pub mod scenes;
+pub mod steady;
 pub mod world;
 
 /// A file of `events/`, about this image; what it has of times is as far from now as it is from noon of its day.
