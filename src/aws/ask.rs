@@ -54,13 +54,16 @@ impl Aws {
         };
         let mut attempts: u32 = 0;
         let mut is_uncertain = false;
+        let mut last = None;
         loop {
             if self.is_at_leisure {
                 sleep_until(self.pace.turn(Instant::now()).min(self.deadline())).await;
             }
             let left = self.time_left();
             if left < SHORTEST_ATTEMPT {
-                return Err(CallError { is_uncertain, ..CallError::not_begun(call, resource) });
+                // What AWS said says more than that there was no time to ask it again.
+                let error = last.unwrap_or_else(|| CallError::not_begun(call, resource));
+                return Err(CallError { is_uncertain, ..error });
             }
             attempts = attempts.saturating_add(1);
             self.tally.count(attempts > 1);
@@ -77,6 +80,7 @@ impl Aws {
                 Some(pause) if self.time_left() >= pause.saturating_add(SHORTEST_ATTEMPT) => sleep(pause).await,
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),
             }
+            last = Some(error);
         }
     }
 
