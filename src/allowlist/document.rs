@@ -10,6 +10,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
+use serde_saphyr::budget::BudgetBreach;
 use time::Duration;
 
 use super::{AccountFacts, Allowlist, Images, Keys, Pattern, RequesterPattern, Rule, place};
@@ -50,7 +51,19 @@ impl Allowlist {
             serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|error| {
                 let number = |number: u64| usize::try_from(number).unwrap_or_default();
                 let place = error.location().map(|place| (number(place.line()), number(place.column())));
-                InvalidAllowlist::at(place, text, error.without_snippet())
+                match (error.without_snippet(), place) {
+                    (
+                        serde_saphyr::Error::Budget {
+                            breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. },
+                            ..
+                        },
+                        Some((line, column)),
+                    ) => {
+                        let what = "an anchor or alias (`&`, `*`): write out what it stands for";
+                        InvalidAllowlist::at(place, text, &format!("{what} at line {line}, column {column}"))
+                    }
+                    (error, _) => InvalidAllowlist::at(place, text, error),
+                }
             })?
         };
         document.validate().map_err(InvalidAllowlist)
