@@ -10,33 +10,18 @@ use aws_smithy_http_client::{
     proxy::ProxyConfig,
     tls::{Provider, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::{
-    http::{HttpClient, HttpConnectorSettings, SharedHttpConnector},
-    runtime_components::RuntimeComponents,
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 
 /// A connection that is not there after this is given up.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 
 /// The SDK's own connector, built once and while Lambda lends a starting function a whole processor.
-#[derive(Debug)]
-pub(super) struct OneConnector(SharedHttpConnector);
-
-impl OneConnector {
-    pub(super) fn new() -> Self {
-        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));
-        builder.set_connector_settings(Some(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build()));
-        builder.set_proxy_config(Some(ProxyConfig::from_env()));
-        Self(SharedHttpConnector::new(builder.build()))
-    }
-}
-
-impl HttpClient for OneConnector {
-    fn http_connector(
-        &self,
-        _settings: &HttpConnectorSettings,
-        _components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        self.0.clone()
-    }
+pub(super) fn one_for_all() -> SharedHttpClient {
+    let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    builder.set_connector_settings(Some(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build()));
+    builder.set_proxy_config(Some(ProxyConfig::from_env()));
+    let connector = SharedHttpConnector::new(builder.build());
+    http_client_fn(move |_settings, _components| connector.clone())
 }

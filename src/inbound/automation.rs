@@ -1,6 +1,6 @@
 //! Owns the doors that no person stands at: an image that became available, and a share whose end has come.
 
-use super::{Invocation, Sent, request_id};
+use super::{Invocation, Sent, eventbridge, request_id};
 use crate::{
     domain::{AccountId, ImageId, Requester, ScheduleName, quoted},
     json::Json,
@@ -47,15 +47,11 @@ pub(super) fn available(envelope: &Json, invocation: &Invocation<'_>) -> Result<
     let is_available = text(&["detail", "State"]) == Some("available");
     let image_id = text(&["detail", "ImageId"]).unwrap_or_default();
     let image_id: ImageId = image_id.parse().map_err(|error| Malformed::document(format!("{error}")))?;
-    let sent = match envelope.get("replay-name") {
-        Some(_) => Sent::Again,
-        None => Sent::at_rfc3339(text(&["time"])),
-    };
     Ok(Available {
         request_id: request_id(envelope.get("id")).unwrap_or(invocation.request_id).to_owned(),
         account,
         requester: Requester::new(format!("events:{account}:aws.ec2")),
-        sent,
+        sent: eventbridge::sent(envelope),
         image_id: is_available.then_some(image_id),
     })
 }

@@ -51,7 +51,8 @@ pub(super) fn is_replay(envelope: &Json) -> bool {
     envelope.get("replay-name").is_some()
 }
 
-fn sent(envelope: &Json) -> Sent {
+/// When EventBridge was given the event, or that an archive sent it once more.
+pub(super) fn sent(envelope: &Json) -> Sent {
     if is_replay(envelope) { Sent::Again } else { Sent::at_rfc3339(envelope.get("time").and_then(Json::as_str)) }
 }
 

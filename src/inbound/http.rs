@@ -4,9 +4,9 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{TurnedAway, problem};
+use super::{Door, Invocation, Opened, Sent, TurnedAway, problem, request_id};
 use crate::{
-    domain::{GroupId, quoted},
+    domain::{GroupId, Requester, quoted},
     json::{Fault, Json},
     outcome::{Code, Outcome, to_text},
     request::{Action, Malformed, Request},
@@ -54,8 +54,26 @@ impl Route<'_> {
     }
 }
 
+/// What an HTTP event asks, when its door has said what its format calls the parts of the request and who asks.
+pub(super) fn open(
+    request: &HttpRequest<'_>,
+    requester: Option<Requester>,
+    event: &Json,
+    invocation: &Invocation<'_>,
+) -> Opened {
+    let id = request_id(event.at(&["requestContext", "requestId"]));
+    let (allow, asked) = ask(request, requester.is_some(), invocation.now);
+    Opened {
+        door: Door::Http { allow },
+        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        requester,
+        sent: Sent::Now,
+        asked,
+    }
+}
+
 /// What is asked; and where the route takes other methods, which.
-pub(super) fn ask(
+fn ask(
     request: &HttpRequest<'_>,
     is_known: bool,
     now: OffsetDateTime,

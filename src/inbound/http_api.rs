@@ -4,9 +4,9 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
 
 use super::{
-    Door, Invocation, Opened, Sent,
+    Invocation, Opened,
     http::{self, HttpRequest},
-    identity, request_id,
+    identity,
 };
 use crate::{domain::Requester, json::Json};
 
@@ -22,16 +22,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
         body: event.get("body").and_then(Json::as_str).unwrap_or_default(),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    let id = request_id(event.at(&["requestContext", "requestId"]));
-    let requester = requester(event);
-    let (allow, asked) = http::ask(&request, requester.is_some(), invocation.now);
-    Opened {
-        door: Door::Http { allow },
-        request_id: id.unwrap_or(invocation.request_id).to_owned(),
-        requester,
-        sent: Sent::Now,
-        asked,
-    }
+    http::open(&request, requester(event), event, invocation)
 }
 
 /// The resource of a route key such as `GET /images/{imageId}/shares`. `$default` (all a function URL has) and greedy

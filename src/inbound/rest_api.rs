@@ -3,15 +3,14 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format>
 
 use super::{
-    Door, Invocation, Opened, Sent,
+    Invocation, Opened,
     http::{self, HttpRequest},
-    identity, request_id,
+    identity,
 };
 use crate::{domain::Requester, json::Json};
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
-    let id = request_id(event.at(&["requestContext", "requestId"]));
     let request = HttpRequest {
         method: text("httpMethod").unwrap_or_default(),
         resource: text("resource").filter(|resource| !resource.contains("+}")),
@@ -21,15 +20,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
         body: text("body").unwrap_or_default(),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    let requester = requester(event);
-    let (allow, asked) = http::ask(&request, requester.is_some(), invocation.now);
-    Opened {
-        door: Door::Http { allow },
-        request_id: id.unwrap_or(invocation.request_id).to_owned(),
-        requester,
-        sent: Sent::Now,
-        asked,
-    }
+    http::open(&request, requester(event), event, invocation)
 }
 
 /// Who asks, as IAM authorization established it or else a Cognito or JWT authorizer. Where there is an IAM identity,
