@@ -12,7 +12,7 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
-    scenes::{self, Stage},
+    scenes::{self, Stage, launch_permissions},
 };
 
 const WEB: &str = "111122223333";
@@ -59,11 +59,6 @@ fn sorted(targets: &[&str]) -> Vec<String> {
     let mut targets: Vec<_> = targets.iter().map(|target| (*target).to_owned()).collect();
     targets.sort();
     targets
-}
-
-fn launch_permissions(state: &Value, image: &str) -> Vec<String> {
-    let entries = state["images"][image]["launchPermissions"].as_array().unwrap();
-    entries.iter().map(|entry| entry.as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

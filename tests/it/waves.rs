@@ -1,10 +1,10 @@
 //! How often AWS is asked, and in how many waves: calls that wait for no other's answer are one wave. Every call is
-//! held until the function asks nothing more, and then all are let go together; so a wave is a wave on any machine.
+//! held until all of its wave have arrived, which they do only where none waits for another's answer.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ami_share::aws::CONCURRENCY;
@@ -15,14 +15,14 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
-    scenes::VARIABLES,
-    steady::steadily,
+    scenes::{END, VARIABLES},
 };
 
-/// With nothing asked for so long, nothing more is asked before an answer.
-const QUIET: Duration = Duration::from_millis(600);
+/// So many calls of a name.
+type Calls = (&'static str, usize);
 
-const END: &str = "2030-01-01T00:00:00Z";
+/// A wave that isn't whole by then has calls that wait for another's answer.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// So many accounts are shared with, and there are keys that let them in and keys that don't.
 const ACCOUNTS: usize = 100;
@@ -69,27 +69,32 @@ fn ask(action: &str, images: usize, accounts: &[String], more: Value) -> Value {
     request
 }
 
-#[derive(Default)]
+/// Holds calls until their wave is whole.
 struct Tide {
-    /// How many waves were let go, and when the last call arrived.
-    state: Mutex<(usize, Option<Instant>)>,
+    sizes: Vec<usize>,
+    /// The calls of each wave so far.
+    waves: Mutex<Vec<BTreeMap<String, usize>>>,
     turned: Condvar,
 }
 
 impl Tide {
-    /// Holds a call until its wave is let go.
-    fn hold(&self) {
-        let mut state = self.state.lock().unwrap();
-        let wave = state.0;
-        state.1 = Some(Instant::now());
-        while state.0 == wave {
-            if state.1.is_some_and(|last| last.elapsed() >= QUIET) {
-                state.0 += 1;
-                self.turned.notify_all();
-                return;
-            }
-            state = self.turned.wait_timeout(state, QUIET / 8).unwrap().0;
+    fn hold(&self, call: &str) {
+        let mut waves = self.waves.lock().unwrap();
+        let size = |wave: &BTreeMap<_, usize>| wave.values().sum::<usize>();
+        let is_whole = |waves: &[BTreeMap<_, usize>]| {
+            let wave = waves.last().unwrap();
+            size(wave) >= self.sizes.get(waves.len() - 1).copied().unwrap_or_default()
+        };
+        if is_whole(&waves) {
+            waves.push(BTreeMap::new());
         }
+        *waves.last_mut().unwrap().entry(call.to_owned()).or_default() += 1;
+        if is_whole(&waves) {
+            self.turned.notify_all();
+            return;
+        }
+        let wave = waves.len();
+        drop(self.turned.wait_timeout_while(waves, LONGEST, |waves| waves.len() == wave && !is_whole(waves)).unwrap());
     }
 }
 
@@ -100,120 +105,98 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(variables: &[(&str, &str)]) -> Self {
         let aws = LocalAws::turn();
         let proxy = Proxy::start(aws.address);
-        let function = Function::start(&proxy.endpoint, &allowlist(), &VARIABLES);
+        let function = Function::start(&proxy.endpoint, &allowlist(), variables);
         Self { aws, proxy, function }
     }
 
-    /// Checks how many waves a request takes, and how often each call is made.
+    /// Checks in which waves a request is worked off.
     #[track_caller]
-    fn check(&self, request: &Value, waves: usize, expect: &[(&str, usize)]) {
-        let tide = Arc::new(Tide::default());
+    fn check(&self, request: &Value, expect: &[&[Calls]]) {
+        let sizes = expect.iter().map(|wave| wave.iter().map(|(_, count)| count).sum()).collect();
+        let tide = Arc::new(Tide { sizes, waves: Mutex::new(vec![BTreeMap::new()]), turned: Condvar::new() });
         let of_rule = Arc::clone(&tide);
-        self.proxy.rule(move |_, aws| {
-            of_rule.hold();
+        self.proxy.rule(move |call, aws| {
+            of_rule.hold(&call.name);
             Reply::Answer(aws())
         });
         let outcome = self.function.invoke(request).unwrap();
         assert_eq!(outcome["result"], "completed", "{outcome:#}");
-        let mut calls = BTreeMap::new();
-        for call in self.proxy.calls() {
-            *calls.entry(call.name).or_insert(0) += 1;
-        }
-        let expect: BTreeMap<_, _> = expect.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        assert_eq!(calls, expect);
-        assert_eq!(tide.state.lock().unwrap().0, waves, "{calls:?}");
+        let wave = |calls: &&[Calls]| calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        assert_eq!(*tide.waves.lock().unwrap(), expect.iter().map(wave).collect::<Vec<BTreeMap<_, _>>>());
     }
 }
 
+const IMAGE: [Calls; 2] = [("ec2:DescribeImages", 1), ("ec2:DescribeImageAttribute", 1)];
+const IMAGE_AND_ENDS: [Calls; 3] = [IMAGE[0], IMAGE[1], ("scheduler:ListSchedules", 1)];
+const SNAPSHOTS: [Calls; 1] = [("ec2:DescribeSnapshots", 1)];
+const KEYS: [Calls; 2] = [("kms:DescribeKey", 2), ("kms:GetKeyPolicy", 2)];
+const LAUNCH: [Calls; 1] = [("ec2:ModifyImageAttribute", 1)];
+
 #[test]
 fn a_share_takes_three_waves_of_reading_and_one_of_writing() {
-    steadily(|| {
-        let world = World::new();
-        let all = accounts(ACCOUNTS);
-        world.aws.seed(&images("open", 1, 4, &[]));
-        let reads = [
-            ("ec2:DescribeImages", 1),
-            ("ec2:DescribeImageAttribute", 1),
-            ("scheduler:ListSchedules", 1),
-            ("ec2:DescribeSnapshots", 1),
-            ("kms:DescribeKey", 2),
-            ("kms:GetKeyPolicy", 2),
-        ];
-        let and = |more: &[(&'static str, usize)]| [&reads[..], more].concat();
-        world.check(&ask("share", 1, &all, json!({})), 4, &and(&[("ec2:ModifyImageAttribute", 1)]));
-        world.check(&ask("share", 1, &all, json!({})), 3, &reads);
+    let world = World::new(&VARIABLES);
+    let all = accounts(ACCOUNTS);
+    world.aws.seed(&images("open", 1, 4, &[]));
+    world.check(&ask("share", 1, &all, json!({})), &[&IMAGE_AND_ENDS, &SNAPSHOTS, &KEYS, &LAUNCH]);
+    world.check(&ask("share", 1, &all, json!({})), &[&IMAGE_AND_ENDS, &SNAPSHOTS, &KEYS]);
 
-        // What is there to read about the ends of shares is read beside the rest.
-        let (two, end) = (accounts(2), json!({"expiresAt": END, "access": "copy"}));
-        let copy = [("ec2:DescribeSnapshotAttribute", 4), ("ec2:ModifySnapshotAttribute", 4)];
-        world.aws.seed(&images("open", 1, 4, &[]));
-        let writes = [("scheduler:CreateSchedule", 2), ("ec2:ModifyImageAttribute", 1)];
-        world.check(&ask("share", 1, &two, end.clone()), 6, &and(&[copy, writes].concat()));
-        world.check(&ask("share", 1, &two, end), 3, &and(&[copy[0], ("scheduler:GetSchedule", 2)]));
-    });
+    // What is there to read about the ends of shares is read beside the rest.
+    let (two, end) = (accounts(2), json!({"expiresAt": *END, "access": "copy"}));
+    let keys_and_copies = [KEYS[0], KEYS[1], ("ec2:DescribeSnapshotAttribute", 4)];
+    let snapshots_and_ends = [SNAPSHOTS[0], ("scheduler:GetSchedule", 2)];
+    let (ends, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 4)]);
+    world.aws.seed(&images("open", 1, 4, &[]));
+    world.check(
+        &ask("share", 1, &two, end.clone()),
+        &[&IMAGE_AND_ENDS, &SNAPSHOTS, &keys_and_copies, &ends, &copies, &LAUNCH],
+    );
+    world.check(&ask("share", 1, &two, end), &[&IMAGE_AND_ENDS, &snapshots_and_ends, &keys_and_copies]);
 }
 
 #[test]
 fn images_share_their_reads() {
-    steadily(|| {
-        let world = World::new();
-        let number = CONCURRENCY - 1;
-        let one = accounts(1);
-        let calls = |images: usize, snapshots: usize| {
-            [
-                ("ec2:DescribeImages", 1),
-                ("ec2:DescribeImageAttribute", images),
-                ("ec2:DescribeSnapshots", snapshots),
-                ("kms:DescribeKey", 2),
-                ("kms:GetKeyPolicy", 2),
-                ("ec2:ModifyImageAttribute", images),
-            ]
-        };
-        let function = Function::start(&world.proxy.endpoint, &allowlist(), &[]);
-        let world = World { function, ..world };
-        world.aws.seed(&images("open", number, 4, &[]));
-        world.check(&ask("share", number, &one, json!({})), 4, &calls(number, 1));
+    const TURN: usize = CONCURRENCY;
+    let world = World::new(&[]);
+    let one = accounts(1);
+    let images_and = |attributes| [("ec2:DescribeImages", 1), ("ec2:DescribeImageAttribute", attributes)];
+    world.aws.seed(&images("open", TURN - 1, 4, &[]));
+    world.check(
+        &ask("share", TURN - 1, &one, json!({})),
+        &[&images_and(TURN - 1), &SNAPSHOTS, &KEYS, &[("ec2:ModifyImageAttribute", TURN - 1)]],
+    );
 
-        // More snapshots than a filter takes are asked for at once, and fifty images wait for nothing but their turns.
-        world.aws.clear();
-        world.aws.seed(&images("open", 50, 5, &[]));
-        let turns = 51_usize.div_ceil(CONCURRENCY) + 50_usize.div_ceil(CONCURRENCY);
-        world.check(&ask("share", 50, &one, json!({})), turns + 2, &calls(50, 2));
-    });
+    // More snapshots than a filter takes are asked for at once, and fifty images wait for nothing but their turns.
+    world.aws.clear();
+    world.aws.seed(&images("open", 50, 5, &[]));
+    let (first, attributes, writes) =
+        (images_and(TURN - 1), [("ec2:DescribeImageAttribute", TURN)], [("ec2:ModifyImageAttribute", TURN)]);
+    let mut waves: Vec<&[Calls]> = vec![&first];
+    waves.extend([&attributes[..]; 5]);
+    waves.extend([&[("ec2:DescribeImageAttribute", 3)][..], &[("ec2:DescribeSnapshots", 2)], &KEYS]);
+    waves.extend([&writes[..]; 6]);
+    waves.push(&[("ec2:ModifyImageAttribute", 2)]);
+    world.check(&ask("share", 50, &one, json!({})), &waves);
 }
 
 #[test]
 fn grants_are_made_and_revoked_together() {
-    steadily(|| {
-        let world = World::new();
-        world.aws.seed(&images("closed", 1, 2, &[]));
-        let two = accounts(2);
-        let share = [
-            ("ec2:DescribeImages", 1),
-            ("ec2:DescribeImageAttribute", 1),
-            ("scheduler:ListSchedules", 1),
-            ("ec2:DescribeSnapshots", 1),
-            ("kms:DescribeKey", 2),
-            ("kms:GetKeyPolicy", 2),
-            ("kms:ListGrants", 4),
-            ("kms:CreateGrant", 4),
-            ("ec2:ModifyImageAttribute", 1),
-        ];
-        world.check(&ask("share", 1, &two, json!({})), 6, &share);
-        let revoke = [
-            ("ec2:DescribeImages", 2),
-            ("ec2:DescribeImageAttribute", 1),
-            ("scheduler:ListSchedules", 1),
-            ("ec2:DescribeSnapshots", 1),
-            ("ec2:DescribeSnapshotAttribute", 2),
-            ("kms:ListGrants", 2),
-            ("ec2:ModifyImageAttribute", 1),
-            ("ec2:ModifySnapshotAttribute", 2),
-            ("kms:RevokeGrant", 4),
-        ];
-        world.check(&ask("revoke", 1, &two, json!({})), 6, &revoke);
-    });
+    let world = World::new(&VARIABLES);
+    world.aws.seed(&images("closed", 1, 2, &[]));
+    let two = accounts(2);
+    let (grants, made) = ([("kms:ListGrants", 4)], [("kms:CreateGrant", 4)]);
+    world.check(&ask("share", 1, &two, json!({})), &[&IMAGE_AND_ENDS, &SNAPSHOTS, &KEYS, &grants, &made, &LAUNCH]);
+    world.check(
+        &ask("revoke", 1, &two, json!({})),
+        &[
+            &IMAGE_AND_ENDS,
+            &[SNAPSHOTS[0], ("ec2:DescribeImages", 1)],
+            &[("ec2:DescribeSnapshotAttribute", 2), ("kms:ListGrants", 2)],
+            &LAUNCH,
+            &[("ec2:ModifySnapshotAttribute", 2)],
+            &[("kms:RevokeGrant", 4)],
+        ],
+    );
 }

@@ -46,7 +46,7 @@ pub const VARIABLES: [(&str, &str); 2] = [
 ];
 
 /// When a share of the scenes ends: some time ahead, the same in one run of the tests.
-static END: LazyLock<String> = LazyLock::new(|| {
+pub static END: LazyLock<String> = LazyLock::new(|| {
     let end = time::OffsetDateTime::from(std::time::SystemTime::now()) + time::Duration::days(100);
     end.replace_nanosecond(0).unwrap().format(&time::format_description::well_known::Rfc3339).unwrap()
 });
@@ -169,6 +169,12 @@ pub fn image(number: usize) -> String {
 
 fn snapshot(number: usize) -> String {
     format!("snap-{number:017x}")
+}
+
+/// Whom an image is shared with, by the state of what is there.
+pub fn launch_permissions(state: &Value, image: &str) -> Vec<String> {
+    let entries = state["images"][image]["launchPermissions"].as_array().unwrap();
+    entries.iter().map(|entry| entry.as_str().unwrap().to_owned()).collect()
 }
 
 /// Image number `n`: its name, the keys of its snapshots, whom it is shared with.
