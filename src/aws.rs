@@ -54,7 +54,7 @@ impl Aws {
     /// No call is made. Fails where no Region is set.
     pub async fn connect() -> Result<Self, &'static str> {
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(connector::OneConnector::new())
+            .http_client(connector::one_for_all())
             // Whether a call is worth another try hangs on the invocation: `ask` sees to that, and to how long one takes.
             .retry_config(RetryConfig::disabled())
             .load()
@@ -84,8 +84,8 @@ impl Aws {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same clients, for work that nobody waits for: at most five calls a second, so that looking over a thousand
-    /// images leaves the account's request rates to those who need them.
+    /// The same clients, for work that nobody waits for: at most five calls of EC2 and KMS a second, so that looking over
+    /// a thousand images leaves the account's request rates to those who need them.
     #[must_use]
     pub fn at_leisure(&self) -> Self {
         Self { is_at_leisure: true, ..self.clone() }

@@ -12,7 +12,8 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, Schedules},
     decide::ImageDecision,
-    outcome::{ErrorCode, ErrorRow, StepState},
+    domain::FunctionArn,
+    outcome::{ErrorRow, StepState},
     plan::Step,
     report::{ImageResult, StepResult},
 };
@@ -28,7 +29,7 @@ pub struct Tools<'a> {
     /// Where the ends of shares are written down.
     pub schedules: Option<&'a Schedules>,
     /// Whom a schedule wakes: this function.
-    pub function_arn: &'a str,
+    pub function_arn: &'a FunctionArn,
 }
 
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
@@ -77,8 +78,8 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
 async fn take(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> StepResult {
     let _turn = turns.acquire().await;
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
-        let error = out_of_time(&step);
-        return skipped(step, Some(error));
+        let error = CallError::not_begun(step.call(), &step.resource());
+        return skipped(step, Some(error.row));
     }
     match write(tools, &step).await {
         Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
@@ -116,18 +117,5 @@ async fn write(Tools { aws, schedules, function_arn }: Tools<'_>, step: &Step) -
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
-    }
-}
-
-fn out_of_time(step: &Step) -> ErrorRow {
-    let (call, resource) = (step.call(), step.resource());
-    ErrorRow {
-        code: ErrorCode::OutOfTime,
-        call: Some(call),
-        message: format!(
-            "{call} on {resource} was not begun before the invocation's time ran out; send the request again"
-        ),
-        resource: Some(resource),
-        retryable: true,
     }
 }

@@ -1,6 +1,7 @@
 //! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
 
 mod audit;
+mod backing_key;
 mod ending;
 mod grants;
 mod group;
@@ -12,13 +13,13 @@ use time::OffsetDateTime;
 
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
-    domain::{AccountId, ImageId, Requester, Target},
+    domain::{AccountId, ImageId, Requester, SnapshotId, Target},
     facts::{End, Facts, Image, ImageState},
     outcome::{Code, ErrorRow, Finding, KeyRow, Refusal},
     request::{Access, Action, AskedTarget, Request},
 };
 
-pub use audit::{LeftGrant, grants_left};
+pub use audit::LeftGrant;
 pub use ending::NeededEnd;
 pub use grants::NeededGrant;
 pub use group::resolve;
@@ -68,8 +69,10 @@ pub struct ImageDecision<'a> {
     pub grants: Vec<NeededGrant>,
     /// The ends that a share has to write down before anything else.
     pub ends: Vec<NeededEnd>,
-    /// What an audit or repair came upon.
+    /// What an audit or repair came upon,
     pub findings: Vec<Finding>,
+    /// and of that the grants for shares that aren't there.
+    pub left: Vec<LeftGrant<'a>>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out and was gone on without, because taking access away is never held up.
@@ -88,6 +91,7 @@ impl<'a> ImageDecision<'a> {
             grants: Vec::new(),
             ends: Vec::new(),
             findings: Vec::new(),
+            left: Vec::new(),
             refusals: Vec::new(),
             gaps: Vec::new(),
             warnings: Vec::new(),
@@ -288,6 +292,14 @@ fn copy_refusals(
         .collect()
 }
 
+/// What to do about a snapshot that is public.
+fn take_back_from_all(snapshot_id: &SnapshotId) -> String {
+    format!(
+        "take it back with `aws ec2 modify-snapshot-attribute --snapshot-id {snapshot_id} --attribute \
+         createVolumePermission --operation-type remove --group-names all`"
+    )
+}
+
 fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let image_id = decision.image_id;
     if image.is_public() {
@@ -298,10 +310,9 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
     }
     for snapshot in image.public_snapshots() {
         decision.warnings.push(format!(
-            "{} behind {image_id} is PUBLIC: every AWS account can copy it, whatever is shared or revoked here; take that \
-             back with `aws ec2 modify-snapshot-attribute --snapshot-id {} --attribute createVolumePermission \
-             --operation-type remove --group-names all`",
-            snapshot.id, snapshot.id
+            "{} behind {image_id} is PUBLIC: every AWS account can copy it, whatever is shared or revoked here; {}",
+            snapshot.id,
+            take_back_from_all(&snapshot.id)
         ));
     }
     if question.request.action == Action::Revoke {

@@ -16,10 +16,12 @@ pub type Reading<T> = Result<T, ErrorRow>;
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The images that exist, whoever owns them.
+    /// The images, whoever owns them; those that are gone too where an end or a grant has outlived them.
     pub images: BTreeMap<ImageId, Image>,
     /// The keys behind them, as far as the action needs them.
     pub keys: BTreeMap<KeyArn, Key>,
+    /// Those of the keys on which grants for more images that are gone were not looked at.
+    pub unfinished_keys: BTreeSet<KeyArn>,
     /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
     pub blocks_public_images: Option<bool>,
 }
@@ -85,7 +87,7 @@ pub enum ImageState {
 }
 
 impl ImageState {
-    /// EC2's word for it.
+    /// EC2's word for it, or `gone`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Available => "available",
@@ -119,7 +121,8 @@ pub struct Snapshot {
     pub create_volume_permissions: Reading<Vec<AccountId>>,
     /// Whether everybody may; read with the accounts.
     pub is_public: bool,
-    /// The accounts with which other owned images on this snapshot are shared. Read only where access is taken away.
+    /// The accounts with which other owned images on this snapshot are shared. Read only where access is taken away or looked
+    /// over.
     pub needed_by: Reading<BTreeMap<AccountId, ImageId>>,
 }
 
@@ -130,7 +133,8 @@ pub struct Key {
     pub metadata: Reading<KeyMetadata>,
     /// Its key policy.
     pub policy: Reading<Policy>,
-    /// Its grants: to those for whom the policy alone did not settle the question, or where access is taken away, all.
+    /// Its grants: to those for whom the policy alone did not settle the question, or where access is taken away or looked
+    /// over, all.
     pub grants: Reading<Vec<Grant>>,
 }
 

@@ -220,6 +220,12 @@ pub fn reply(door: Door, outcome: Outcome) -> Result<Reply, InvocationError> {
         Door::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
         Door::Direct | Door::EventBridge | Door::Queue => match outcome.result {
             ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
+            // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
+            ResultKind::Incomplete | ResultKind::Failed
+                if door == Door::EventBridge && outcome.next_token.is_some() && !outcome.retryable =>
+            {
+                Ok(Reply::Outcome(Box::new(outcome)))
+            }
             ResultKind::Incomplete | ResultKind::Failed => {
                 Err(InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() })
             }

@@ -6,6 +6,7 @@ use ami_share::{
     allowlist::source::Source,
     aws::{Aws, Schedules},
     config::Config,
+    domain::{FunctionArn, ParseError},
     inbound::{Event, InvocationError},
     service::{Context, Meter, Service},
     telemetry,
@@ -33,9 +34,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let now = SystemTime::now();
+        // Without its account ownership can't be told.
+        let function: FunctionArn = event.context.invoked_function_arn.parse().map_err(unknown)?;
         let context = Context {
             request_id: &event.context.request_id,
-            function_arn: &event.context.invoked_function_arn,
+            function: &function,
             time_left: event.context.deadline().duration_since(now).unwrap_or(Duration::ZERO),
             now: now.into(),
         };
@@ -46,4 +49,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 fn diagnostic(error: InvocationError) -> Diagnostic {
     Diagnostic { error_type: error.error_type, error_message: error.error_message }
+}
+
+fn unknown(error: ParseError) -> Diagnostic {
+    Diagnostic { error_type: "Unexpected".to_owned(), error_message: error.to_string() }
 }

@@ -2,6 +2,8 @@
 //! permissions, then the snapshots, then what hangs on them (keys and policies, create volume permissions, other
 //! images), then, where a key policy alone doesn't settle the question, the grants. When shares end is read beside it.
 
+mod gone;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, future, stream};
@@ -9,7 +11,7 @@ use futures_util::{StreamExt, future, stream};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
     decide::{self, Authority, Question},
-    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, SnapshotId},
+    domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::{End, Facts, Image, ImageState, Key, Reading},
     key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
@@ -56,14 +58,12 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
     let mut facts = Facts { blocks_public_images, ..Facts::default() };
     let mut backing = BTreeMap::new();
     let mut described = described.map_err(row)?;
-    if let Authority::EndOfShare(end) = question.authority {
-        // A share's end outlives its image: what the schedule remembers of it can still be taken away.
-        described.entry(end.image_id.clone()).or_insert_with(|| DescribedImage::gone(end, question.account));
-        permissions.entry(end.image_id.clone()).and_modify(|read| {
-            if matches!(read, Err(error) if error.row.code == ErrorCode::NotFound) {
-                *read = Ok(Vec::new());
-            }
-        });
+    if let Authority::EndOfShare(end) = question.authority
+        && !described.contains_key(&end.image_id)
+    {
+        gone::only_for_sure(permissions.get(&end.image_id), &end.image_id)?;
+        described.insert(end.image_id.clone(), DescribedImage::gone(end, question.account));
+        permissions.remove(&end.image_id);
     }
     for (id, DescribedImage { image, snapshot_ids }) in described {
         let is_own = image.owner == question.account;
@@ -77,13 +77,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
         facts.images.insert(id, Image { launch_permissions, ..image });
     }
     if action.surveys() {
-        // Ends that have outlived their images.
-        let asked = ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
-        for id in gone(aws, asked).await {
-            let remembered = ends.get(&id).into_iter().flatten().flatten();
-            let keys: BTreeSet<_> = remembered.flat_map(|(_, end)| end.key_arns.iter().cloned()).collect();
-            facts.images.insert(id, Image::gone(question.account, keys.into_iter().collect()));
-        }
+        gone::of_ends(aws, question, ends, &mut facts).await?;
     }
     let has_remembered_keys = facts.images.values().any(|image| !image.remembered_keys.is_empty());
     let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
@@ -91,7 +85,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
         read_snapshots(aws, question, &mut facts, &backing, wanted.into_iter().collect()).await?;
     }
     if action.surveys() {
-        read_gone(aws, question, &mut facts).await?;
+        gone::of_grants(aws, question, &mut facts).await?;
     }
     Ok(facts)
 }
@@ -272,39 +266,6 @@ async fn read_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> R
         }
     }
     Ok(())
-}
-
-/// Finds the images that grants of ours on these keys name and that are gone.
-///
-/// An audit tells of a key's grants once. A repair needs EC2 to say of each that there is no such image, and looks at
-/// some at a time: what it has revoked is not found again.
-async fn read_gone(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
-    const CONFIRMED_AT_ONCE: usize = 20;
-    let is_audit = question.request.action == Action::Audit;
-    let is_told = |arn: &KeyArn| is_audit && question.request.next_token.as_ref().is_some_and(|token| token.knows(arn));
-    let mut named: BTreeMap<ImageId, Vec<KeyArn>> = BTreeMap::new();
-    for (arn, key) in facts.keys.iter().filter(|(arn, _)| !is_told(arn)) {
-        let ours = key.grants.iter().flatten().filter(|grant| grant.is_issued_by(question.account));
-        let images: BTreeSet<_> = ours.filter_map(|grant| GrantName::image_of(grant.name.as_deref()?)).collect();
-        for id in images.into_iter().filter(|id| !facts.images.contains_key(id)) {
-            named.entry(id).or_default().push(arn.clone());
-        }
-    }
-    let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
-    named.retain(|id, _| !known.contains_key(id));
-    if !is_audit {
-        let confirmed = gone(aws, named.keys().take(CONFIRMED_AT_ONCE).cloned().collect()).await;
-        named.retain(|id, _| confirmed.contains(id));
-    }
-    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::gone(question.account, keys))));
-    Ok(())
-}
-
-/// Those of the images of which EC2 says that there is no such image. That a search doesn't find one is not enough to
-/// take anything for a left-over of it.
-async fn gone(aws: &Aws, ids: Vec<ImageId>) -> BTreeSet<ImageId> {
-    let asked = each(ids, async |id| aws.image_exists(id).await).await;
-    asked.into_iter().filter(|(_, exists)| matches!(exists, Ok(false))).map(|(id, _)| id).collect()
 }
 
 /// What may be decided without (the answer is then `unknown`) and what must be asked again later.

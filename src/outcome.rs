@@ -394,6 +394,12 @@ impl Outcome {
         self.warnings.extend(part.warnings);
     }
 
+    /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
+    /// share was said to be due that isn't.
+    pub fn is_about_nothing(&self) -> bool {
+        self.result == ResultKind::Completed && self.images.is_empty() && self.findings.is_none()
+    }
+
     /// The document as JSON text, its fields in the documented order.
     pub fn to_text(&self) -> String {
         to_text(self)

@@ -3,7 +3,7 @@
 mod step;
 
 use crate::{
-    decide::{self, ImageDecision, Question},
+    decide::{ImageDecision, Question},
     domain::{AccountId, GrantName, KeyArn, Target},
     facts::{Facts, Image, ImageState},
     request::{Access, Action, Request},
@@ -48,12 +48,12 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             steps.extend(delete_ends(decision, image, &targets));
             steps
         }
-        // Only for an image that the requester has a rule for; overdue ends are ended like due ones, by their records.
-        Action::Repair if decision.rule.is_some() => {
-            let left = decide::grants_left(question, facts, decision.image_id, image);
-            left.iter().map(|left| revoke_grant(left.key, &left.grant.grant_id, left.name, left.account)).collect()
+        // Overdue ends are ended like due ones, by their records.
+        Action::Repair => {
+            let left = decision.left.iter();
+            left.map(|left| revoke_grant(left.key, &left.grant.grant_id, left.name, left.account)).collect()
         }
-        Action::List | Action::Check | Action::Audit | Action::Repair => Vec::new(),
+        Action::List | Action::Check | Action::Audit => Vec::new(),
     }
 }
 

@@ -49,7 +49,12 @@ pub fn report(
     outcome.result = result(question, &results);
     if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
         outcome.findings.get_or_insert_default();
-        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), facts.keys.keys()));
+        let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
+        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
+        for key in &facts.unfinished_keys {
+            let later = "there are more grants for images that are gone than a repair looks at together: repair again";
+            outcome.warnings.push(format!("{key}: {later}"));
+        }
     }
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)

@@ -2,6 +2,7 @@
 
 mod automation;
 mod batch;
+mod deadlines;
 mod meter;
 mod publish;
 mod survey;
@@ -14,29 +15,20 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use self::meter::Begun;
+use self::deadlines::{deadline, end, reading_deadline};
 use crate::{
     allowlist::{Allowlist, Usable, source::Source},
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
     decide::{self, Authority, Question},
-    domain::{AccountId, Requester},
+    domain::{FunctionArn, Requester},
     inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
     plan::plan,
     report,
-    request::{Action, Request},
+    request::Request,
 };
-
-/// API Gateway gives up after 29 seconds: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
-const HTTP_BUDGET: Duration = Duration::from_secs(25);
-
-/// So much of the invocation's time is kept back for answering.
-const ANSWER_TIME: Duration = Duration::from_millis(1_000);
-
-/// And of that so much for the way to Lambda, when the outcome was published.
-const LAST_MOMENT: Duration = Duration::from_millis(250);
 
 /// What lives as long as the process.
 #[derive(Debug)]
@@ -64,8 +56,8 @@ pub struct Service {
 pub struct Context<'a> {
     /// Lambda's id of the invocation.
     pub request_id: &'a str,
-    /// The ARN the function was invoked by; its account is the function's own.
-    pub function_arn: &'a str,
+    /// Which function this is.
+    pub function: &'a FunctionArn,
     /// How much time the invocation has left.
     pub time_left: Duration,
     /// Now.
@@ -75,63 +67,63 @@ pub struct Context<'a> {
 impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
-        let end = end(context);
-        let begun = self.meter.begin(&self.aws);
+        let deadline = deadline(Door::EventBridge, context.time_left);
         match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
                 inbound::reply(door, self.settle(*opened, context).await)
             }
             Arrival::Available(available) => {
-                let deadline = deadline(Door::EventBridge, context.time_left);
                 let share = self.share_available(&available, context, deadline);
-                let outcome = Box::pin(share.instrument(span(context, &available.request_id))).await;
-                self.answer_nobody(outcome, context, end, begun).await
+                let outcome = self.conclude(Door::EventBridge, &available.request_id, share, context).await;
+                inbound::reply(Door::EventBridge, outcome)
             }
             Arrival::Due(due) => {
-                let deadline = deadline(Door::EventBridge, context.time_left);
                 let end_share = self.end_share(&due, false, context, deadline);
-                let outcome = Box::pin(end_share.instrument(span(context, &due.request_id))).await;
-                self.answer_nobody(outcome, context, end, begun).await
+                let outcome = self.conclude(Door::EventBridge, &due.request_id, end_share, context).await;
+                inbound::reply(Door::EventBridge, outcome)
             }
             Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
         }
     }
 
-    /// Publishes, logs and counts what was done without a request.
-    async fn answer_nobody(
-        &self,
-        mut outcome: Outcome,
-        context: &Context<'_>,
-        end: Instant,
-        begun: Begun,
-    ) -> Result<Reply, InvocationError> {
-        let span = span(context, &outcome.request_id);
-        self.publish(&mut outcome, end).instrument(span).await;
-        log(&outcome, Door::EventBridge, context);
-        self.meter.tell(&self.aws, begun, &outcome, Door::EventBridge, context);
-        inbound::reply(Door::EventBridge, outcome)
+    /// Makes an outcome of a request.
+    async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
+        let Opened { door, request_id, requester, sent, asked } = opened;
+        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, ResultKind::Refused) };
+        let answer = async {
+            match (asked, requester) {
+                (Ok(request), Some(requester)) => {
+                    self.answer(&request, &requester, (door, sent), context, outcome).await
+                }
+                (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
+                (Err(turned_away), _) => {
+                    Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome }
+                }
+            }
+        };
+        self.conclude(door, &request_id, answer, context).await
     }
 
-    /// Makes an outcome of a request, publishes, logs and counts it.
-    async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
-        let end = end(context);
+    /// Waits for an outcome, publishes, logs and counts it.
+    async fn conclude(
+        &self,
+        door: Door,
+        request_id: &str,
+        answer: impl Future<Output = Outcome>,
+        context: &Context<'_>,
+    ) -> Outcome {
+        let end = end(door, context.time_left);
         let begun = self.meter.begin(&self.aws);
-        let span = span(context, &opened.request_id);
-        let Opened { door, request_id, requester, sent, asked } = opened;
-        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(request_id, ResultKind::Refused) };
-        let mut outcome = match (asked, requester) {
-            // On the heap: the states of everything below would nest deeper than the compiler follows.
-            (Ok(request), Some(requester)) => {
-                let answer = self.answer(&request, &requester, (door, sent), context, outcome);
-                Box::pin(answer.instrument(span.clone())).await
-            }
-            (Ok(_), None) => failed(outcome, not_identified()),
-            (Err(turned_away), _) => Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome },
-        };
-        self.publish(&mut outcome, end).instrument(span).await;
+        // What every line of the log says that is written on the way: which invocation, and which request of it.
+        let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
+        // On the heap: the states of everything below would nest deeper than the compiler follows.
+        let mut outcome = Box::pin(answer.instrument(span.clone())).await;
+        if !outcome.is_about_nothing() {
+            self.publish(&mut outcome, end).instrument(span).await;
+            self.meter.tell(&self.aws, begun, &outcome, door, context);
+        }
         log(&outcome, door, context);
-        self.meter.tell(&self.aws, begun, &outcome, door, context);
         outcome
     }
 
@@ -149,18 +141,14 @@ impl Service {
             reason: request.reason.clone(),
             ..outcome
         };
-        let (deadline, end) = (deadline(door, context.time_left), end(context));
+        let (deadline, end) = (deadline(door, context.time_left), end(door, context.time_left));
         let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
         let Usable { allowlist, warning } = match usable {
             Ok(usable) => usable,
             Err(error) => return failed(outcome, error),
         };
         outcome.warnings.extend(warning);
-        let account = match own_account(context.function_arn) {
-            Ok(account) => account,
-            Err(error) => return failed(outcome, error),
-        };
-        let question = self.question(request, Authority::Requester(requester), &allowlist, account, context.now);
+        let question = self.question(request, Authority::Requester(requester), &allowlist, context);
 
         let strangers = decide::admit(&question);
         if !strangers.is_empty() {
@@ -173,8 +161,8 @@ impl Service {
             return self.pursue(question, context, deadline, outcome).await;
         }
         let mut outcome = self.survey(question, context, deadline, outcome).await;
-        if let (true, Some(place)) = (survey::goes_on_by_itself(door, &outcome), outcome.next_token.clone()) {
-            self.go_on(&place, account, &mut outcome, end).await;
+        if survey::goes_on_by_itself(door, &outcome) {
+            self.go_on(question.account, &mut outcome, end).await;
         }
         outcome
     }
@@ -188,12 +176,7 @@ impl Service {
         mut outcome: Outcome,
     ) -> Outcome {
         let aws = if question.request.action.surveys() { self.aws.at_leisure() } else { self.aws.clone() };
-        let reading = aws.until(match question.request.action {
-            // Reading at leisure takes most of the time, and what it is for is a call or two.
-            Action::Repair => deadline.checked_sub(Duration::from_secs(4)).unwrap_or(deadline),
-            action if action.writes() => reading_deadline(deadline),
-            Action::Share | Action::Revoke | Action::Reset | Action::List | Action::Check | Action::Audit => deadline,
-        });
+        let reading = aws.until(reading_deadline(question.request.action, deadline));
         let facts = match observe(&reading, self.schedules.as_ref(), &question).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
@@ -228,7 +211,7 @@ impl Service {
                 step.resource()
             );
         }
-        let tools = Tools { aws: &aws, schedules: self.schedules.as_ref(), function_arn: context.function_arn };
+        let tools = Tools { aws: &aws, schedules: self.schedules.as_ref(), function_arn: context.function };
         let results = carry_out(tools, plans, request.dry_run, deadline).await;
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome
@@ -239,56 +222,16 @@ impl Service {
         request: &'a Request,
         authority: Authority<'a>,
         allowlist: &'a Allowlist,
-        account: AccountId,
-        now: OffsetDateTime,
+        context: &Context<'_>,
     ) -> Question<'a> {
-        let can_end_shares = self.schedules.is_some();
+        let Context { function, now, .. } = *context;
+        let (account, can_end_shares) = (function.account(), self.schedules.is_some());
         Question { request, authority, allowlist, account, entity_quota: self.entity_quota, can_end_shares, now }
     }
 }
 
-/// What every line of the log says that is written on the way: which invocation, and which request of it.
-fn span(context: &Context<'_>, request_id: &str) -> tracing::Span {
-    tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id)
-}
-
-/// When the answer must be on its way to Lambda.
-fn end(context: &Context<'_>) -> Instant {
-    let left = context.time_left.saturating_sub(LAST_MOMENT);
-    Instant::now().checked_add(left).unwrap_or_else(Instant::now)
-}
-
-fn deadline(door: Door, time_left: Duration) -> Instant {
-    let budget = time_left.saturating_sub(ANSWER_TIME);
-    let budget = match door {
-        Door::Http { .. } => budget.min(HTTP_BUDGET),
-        Door::Direct | Door::EventBridge | Door::Queue => budget,
-    };
-    // A deadline too far for the clock is as good as none.
-    Instant::now().checked_add(budget.min(Duration::from_secs(900))).unwrap_or_else(Instant::now)
-}
-
-/// Where something is written, reading gets two thirds of the time: what can be done without a fact (taking access away) must still be done.
-fn reading_deadline(deadline: Instant) -> Instant {
-    let for_writing = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
-    deadline.checked_sub(for_writing).unwrap_or(deadline)
-}
-
-/// The account of `arn:aws:lambda:<region>:<account>:function:<name>`.
-fn own_account(function_arn: &str) -> Result<AccountId, ErrorRow> {
-    let account = function_arn.split(':').nth(4).and_then(|account| account.parse().ok());
-    account.ok_or_else(|| {
-        let message = "the runtime did not say which account the function runs in, so ownership can't be told";
-        error(ErrorCode::Unexpected, message, false)
-    })
-}
-
 fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
     ErrorRow { code, call: None, resource: None, message: message.to_owned(), retryable }
-}
-
-fn not_identified() -> ErrorRow {
-    error(ErrorCode::Unexpected, "nobody asked", false)
 }
 
 fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
@@ -325,6 +268,8 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
         outcome.images = ?images,
         outcome.refusals = ?codes,
         outcome.errors = ?errors,
+        outcome.warnings = ?outcome.warnings,
+        outcome.next_token = outcome.next_token.as_ref().map(ToString::to_string).unwrap_or_default(),
         "{action} by {requester}: {}",
         outcome.result.as_str()
     );

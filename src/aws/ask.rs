@@ -31,7 +31,8 @@ const THROTTLED_ATTEMPTS: u32 = 20;
 const OTHER_ATTEMPTS: u32 = 5;
 
 /// The distance between calls that are made at leisure: five a second, of the twenty a second that refill the bucket
-/// of EC2's Describe calls for the whole account.
+/// of EC2's Describe calls for the whole account. Only Scheduler is asked as fast as it answers: nobody else waits for
+/// it, and an image may have hundreds of ends.
 const DISTANCE: Duration = Duration::from_millis(200);
 
 impl Aws {
@@ -55,8 +56,9 @@ impl Aws {
         let mut attempts: u32 = 0;
         let mut is_uncertain = false;
         let mut last = None;
+        let keeps_distance = self.is_at_leisure && !call.starts_with("scheduler:");
         loop {
-            if self.is_at_leisure {
+            if keeps_distance {
                 sleep_until(self.pace.turn(Instant::now()).min(self.deadline())).await;
             }
             let left = self.time_left();

@@ -76,7 +76,7 @@ impl CallError {
     }
 
     /// No time is left to begin.
-    pub(super) fn not_begun(call: &'static str, resource: &str) -> Self {
+    pub(crate) fn not_begun(call: &'static str, resource: &str) -> Self {
         Self::out_of_time(call, resource, "was not begun")
     }
 

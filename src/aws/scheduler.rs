@@ -14,7 +14,7 @@ use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
 use super::{Aws, CallError, error::SdkError};
 use crate::{
-    domain::{self, ImageId, KeyArn, ScheduleName, SnapshotId},
+    domain::{self, FunctionArn, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::End,
 };
 
@@ -102,12 +102,13 @@ impl Aws {
     pub async fn put_end(
         &self,
         schedules: &Schedules,
-        function_arn: &str,
+        function_arn: &FunctionArn,
         end: &End,
         replaces: bool,
     ) -> Result<(), CallError> {
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
-        let target = Target::builder().arn(function_arn).role_arn(&schedules.role_arn).input(input(end)).build();
+        let target =
+            Target::builder().arn(function_arn.as_str()).role_arn(&schedules.role_arn).input(input(end)).build();
         let (Ok(window), Ok(target)) = (window, target) else {
             return Err(CallError::unexpected(
                 "scheduler:CreateSchedule",

@@ -5,7 +5,7 @@
 
 use time::Duration;
 
-use super::{ImageDecision, Question, covering_rule_of_image, key_check};
+use super::{ImageDecision, Question, backing_key::BackingKey, covering_rule_of_image, take_back_from_all};
 use crate::{
     allowlist::{Keys, Rule},
     domain::{AccountId, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
@@ -15,8 +15,9 @@ use crate::{
     request::{Access, Action},
 };
 
-/// Schedules run to the minute: an end is overdue when another minute has passed.
-const OVERDUE: Duration = Duration::minutes(1);
+/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not ended by then is
+/// overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
+const OVERDUE: Duration = Duration::minutes(5);
 
 /// A grant of ours for a share that isn't there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +53,13 @@ pub(super) fn decide<'a>(
             decision.warnings.push(format!("{image_id} was not judged in every respect: {}", error.message));
         }
     }
+    decision.left = grants_left(question, facts, image_id, image);
     let mut found = overdue(question, image);
+    found.extend(exposed(image));
     if image.launch_permissions.is_ok() {
-        found.extend(exposed(image));
         found.extend(outside_allowlist(question, facts, image_id, image));
         found.extend(permissions_left(question, facts, image_id, image));
-        found.extend(grants_left(question, facts, image_id, image).iter().map(grant_left));
+        found.extend(decision.left.iter().map(grant_left));
         found.extend(key_access_lost(question, facts, image));
         found.extend(rules_not_applied(question, image));
     }
@@ -107,9 +109,8 @@ fn exposed(image: &Image) -> Vec<Found> {
         target: None,
         message: format!("{} of {{image}} is public: every AWS account can copy it", snapshot.id),
         remedy: format!(
-            "take it back with `aws ec2 modify-snapshot-attribute --snapshot-id {} --attribute createVolumePermission \
-             --operation-type remove --group-names all`; block public access for EBS snapshots keeps it from coming back",
-            snapshot.id
+            "{}; block public access for EBS snapshots keeps it from coming back",
+            take_back_from_all(&snapshot.id)
         ),
     });
     let itself = image.is_public().then(|| Found {
@@ -157,7 +158,7 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
             continue;
         };
-        for snapshot in image.snapshots.iter().flatten() {
+        for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.needed_by.is_ok()) {
             let may_copy = snapshot.create_volume_permissions.iter().flatten().any(|other| *other == account);
             if may_copy && !is_needed_elsewhere(facts, image_id, &snapshot.id, account) {
                 let message =
@@ -201,7 +202,7 @@ fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, 
 
 /// The grants of ours that are named after the image and an account with which it is not shared. Only these may be
 /// taken for left-overs: the Name says whom they are for, and the issuer that they are ours.
-pub fn grants_left<'a>(
+fn grants_left<'a>(
     question: &Question<'_>,
     facts: &'a Facts,
     image_id: &ImageId,
@@ -246,14 +247,13 @@ fn key_access_lost(question: &Question<'_>, facts: &Facts, image: &Image) -> Vec
     };
     let mut found = Vec::new();
     for arn in image.keys().into_iter().filter(|arn| arn.account() == question.account && !targets.is_empty()) {
-        let Some(key) = facts.keys.get(arn) else { continue };
-        if let Some((_, message, remedy)) = key_check::unusable(arn, Some(key)) {
+        let key = BackingKey::new(question, facts, arn);
+        if let Some((_, message, remedy)) = key.unusable() {
             found.push(lost(None, format!("{{image}} is shared, and {message}"), remedy.to_owned()));
             continue;
         }
-        let Ok(grants) = &key.grants else { continue };
         for target in &targets {
-            let access = key_check::judge(question, arn, Some(key), grants, target, &KeyUse::Launch);
+            let access = key.judge_by_all(target, &KeyUse::Launch);
             let why = match access.verdict {
                 Verdict::Missing => format!("does not let it in any more: {} missing", access.missing.join(", ")),
                 Verdict::Denied => "denies it".to_owned(),

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{ImageDecision, NeededGrant, Question, covering_rule, refusals};
+use super::{ImageDecision, NeededGrant, Question, backing_key::BackingKey, covering_rule, refusals};
 use crate::{
     allowlist::{Keys, Rule},
     domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
-    facts::{Facts, Image, Key},
-    key_access::{self, Grant, KeyAccess, KeyUse, Verdict},
+    facts::{Facts, Image},
+    key_access::{KeyUse, Verdict},
     outcome::{Code, ErrorCode, ErrorRow, KeyRow, Refusal, RoleRow},
     plan::GranteeKind,
     request::{Access, Action, AskedTarget},
@@ -21,47 +21,40 @@ pub(super) fn check(question: &Question<'_>, facts: &Facts, image: &Image, decis
         return;
     }
     for arn in image.keys() {
-        let key = facts.keys.get(arn);
-        if let Some((code, message, remedy)) = unusable(arn, key) {
+        let key = BackingKey::new(question, facts, arn);
+        if let Some((code, message, remedy)) = key.unusable() {
             decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
             continue;
         }
-        if let Some(end) = key.and_then(|key| key.metadata.as_ref().ok()?.ends_at.as_ref()) {
+        if let Some(end) = key.metadata().and_then(|metadata| metadata.ends_at.as_ref()) {
             decision
                 .warnings
                 .push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
         }
         for (asked, rule) in &covered {
-            check_pair(question, arn, key, asked, rule, decision);
+            check_pair(&key, asked, rule, decision);
         }
     }
 }
 
 /// Judges one key for one target, and plans the grants that the rule allows.
-fn check_pair(
-    question: &Question<'_>,
-    arn: &KeyArn,
-    key: Option<&Key>,
-    asked: &AskedTarget,
-    rule: &Rule,
-    decision: &mut ImageDecision<'_>,
-) {
+fn check_pair(key: &BackingKey<'_>, asked: &AskedTarget, rule: &Rule, decision: &mut ImageDecision<'_>) {
+    let BackingKey { question, arn, .. } = *key;
     let target = &asked.target;
     let key_use = match question.request.access {
         Access::Launch => KeyUse::Launch,
         Access::Copy => KeyUse::Copy,
     };
-    let judge = |grants: &[Grant]| judge(question, arn, key, grants, target, &key_use);
 
     let access = match (rule.keys, target.account()) {
         (Keys::Grant, Some(account)) => {
             let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
-            let by_policy = judge(&[]);
-            let with_grant = judge(&[needed.as_made(question.account)]);
+            let by_policy = key.judge(&[], target, &key_use);
+            let with_grant = key.judge(&[needed.as_made(question.account)], target, &key_use);
             match (by_policy.verdict, with_grant.verdict) {
                 // The image's own grant, whatever others there are: those may go without notice.
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-                    let is_made = needed.is_among(known_grants(key), question.account);
+                    let is_made = needed.is_among(key.known_grants(), question.account);
                     let story = if is_made { "is there" } else { "a share makes" };
                     let mut access = with_grant;
                     access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
@@ -75,20 +68,15 @@ fn check_pair(
                 (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
             }
         }
-        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => judge_by_all(question, arn, key, target, &key_use),
+        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => key.judge_by_all(target, &key_use),
     };
-    let row = KeyRow {
-        key_arn: arn.clone(),
-        target: target.clone(),
-        access,
-        roles: check_roles(question, arn, key, asked, rule, decision),
-    };
+    let row =
+        KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles: check_roles(key, asked, rule, decision) };
     if row.access.verdict != Verdict::Allowed {
         match rule.keys {
             Keys::Unchecked => decision.warnings.push(unchecked_warning(&row)),
             Keys::Verify | Keys::Grant => {
-                let unread = unread(question, arn, key);
-                decision.refusals.push(refusal(decision.image_id, asked, &row, unread));
+                decision.refusals.push(refusal(decision.image_id, asked, &row, key.unread()));
             }
         }
     }
@@ -97,14 +85,12 @@ fn check_pair(
 
 /// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants.
 fn check_roles(
-    question: &Question<'_>,
-    arn: &KeyArn,
-    key: Option<&Key>,
+    key: &BackingKey<'_>,
     asked: &AskedTarget,
     rule: &Rule,
     decision: &mut ImageDecision<'_>,
 ) -> Vec<RoleRow> {
-    let roles = roles(question);
+    let BackingKey { question, arn, .. } = *key;
     let Some(account) = asked.target.account() else {
         if let Some(role) = question.request.service_linked_roles.first() {
             decision.warnings.push(format!(
@@ -115,14 +101,14 @@ fn check_roles(
         return Vec::new();
     };
     let mut rows = Vec::new();
-    for role in roles {
+    for role in roles(question) {
         let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
         let is_asked_for = rule.keys == Keys::Grant && question.request.service_linked_roles.contains(&role);
-        let mut verdict = judge_by_all(question, arn, key, &asked.target, &key_use).verdict;
-        if is_asked_for && !needed.is_among(known_grants(key), question.account) {
+        let mut verdict = key.judge_by_all(&asked.target, &key_use).verdict;
+        if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
             let as_made = [needed.as_made(question.account)];
-            let with_grant = judge(question, arn, key, &as_made, &asked.target, &key_use).verdict;
+            let with_grant = key.judge(&as_made, &asked.target, &key_use).verdict;
             if with_grant == Verdict::Allowed {
                 verdict = with_grant;
                 decision.grants.push(needed.clone());
@@ -160,12 +146,11 @@ pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyAr
     }
     let mut wanted = Vec::new();
     for (arn, account) in pairs {
-        let key = facts.keys.get(arn);
-        let is_usable = key.and_then(|key| key.metadata.as_ref().ok()).is_some_and(|metadata| !metadata.is_aws_managed);
-        if !is_usable {
+        let key = BackingKey::new(question, facts, arn);
+        if key.metadata().is_none_or(|metadata| metadata.is_aws_managed) {
             continue;
         }
-        let by_policy = judge(question, arn, key, &[], &Target::Account(account), &KeyUse::Launch).verdict;
+        let by_policy = key.judge(&[], &Target::Account(account), &KeyUse::Launch).verdict;
         if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
             wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
         }
@@ -173,92 +158,6 @@ pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyAr
         wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
     }
     wanted
-}
-
-/// Why no target at all can be let in by this key, and what to do about it.
-pub(super) fn unusable(arn: &KeyArn, key: Option<&Key>) -> Option<(Code, String, &'static str)> {
-    let metadata = key?.metadata.as_ref().ok()?;
-    if metadata.is_aws_managed {
-        return Some((
-            Code::DefaultKey,
-            format!("a snapshot is encrypted with {arn}, a key that AWS manages; such an image can't be shared"),
-            "copy the image with a customer managed key (`aws ec2 copy-image --encrypted --kms-key-id …`) and share the copy",
-        ));
-    }
-    if let Some(state) = &metadata.unusable_state {
-        return Some((
-            Code::KeyNotUsable,
-            format!("{arn} is in the state {state}, in which nobody can use it"),
-            "enable the key, or cancel its deletion, and send the request again",
-        ));
-    }
-    if !metadata.is_symmetric {
-        return Some((
-            Code::KeyNotUsable,
-            format!("{arn} is not a symmetric encryption key; EBS can't use it"),
-            "copy the image with another key",
-        ));
-    }
-    None
-}
-
-/// The grants that were read.
-fn known_grants(key: Option<&Key>) -> &[Grant] {
-    key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default()
-}
-
-/// Judges by the policy and every grant. Where the grants can't be read, one of them may let in whom the policy does
-/// not: an account, because a grant can't name an organization.
-fn judge_by_all(
-    question: &Question<'_>,
-    arn: &KeyArn,
-    key: Option<&Key>,
-    target: &Target,
-    key_use: &KeyUse,
-) -> KeyAccess {
-    let access = judge(question, arn, key, known_grants(key), target, key_use);
-    let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
-    match key.map(|key| &key.grants) {
-        Some(Err(error)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
-            "the key policy alone does not let {target} in, and the grants can't be read: {}",
-            error.message
-        )),
-        _ => access,
-    }
-}
-
-/// What of our own key could not be read; nobody but its owner may read another account's.
-fn unread<'a>(question: &Question<'_>, arn: &KeyArn, key: Option<&'a Key>) -> Option<&'a ErrorRow> {
-    let key = key.filter(|_| arn.account() == question.account)?;
-    key.metadata.as_ref().err().or(key.policy.as_ref().err()).or(key.grants.as_ref().err())
-}
-
-pub(super) fn judge(
-    question: &Question<'_>,
-    arn: &KeyArn,
-    key: Option<&Key>,
-    grants: &[Grant],
-    target: &Target,
-    key_use: &KeyUse,
-) -> KeyAccess {
-    let Some(key) = key else {
-        return KeyAccess::unknown(format!("{arn} was not read"));
-    };
-    if arn.account() != question.account {
-        return KeyAccess::unknown(format!(
-            "{arn} belongs to account {}, and only the owner of a key may read its policy",
-            arn.account()
-        ));
-    }
-    if let Err(error) = &key.metadata {
-        return KeyAccess::unknown(format!("what kind of key {arn} is can't be read: {}", error.message));
-    }
-    let policy = match &key.policy {
-        Ok(policy) => policy,
-        Err(error) => return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message)),
-    };
-    let organization = question.allowlist.organization_facts(target);
-    key_access::judge(&key_access::Question { key: arn, policy, grants, target, organization: &organization, key_use })
 }
 
 fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
-use super::{AccountId, ImageId, ServiceLinkedRole};
+use super::{AccountId, ImageId, ServiceLinkedRole, digest};
 
 /// The Name of a grant made for one image and target: `ami-share/<imageId>/<account>[/<role>]`.
 ///
@@ -70,7 +68,7 @@ fn fitting(text: &str) -> String {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":_-".contains(&byte)) {
         return text.to_owned();
     }
-    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digest(text, 16)
 }
 
 #[cfg(test)]

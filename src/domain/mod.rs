@@ -5,6 +5,8 @@
 
 mod account_id;
 mod arn;
+mod digest;
+mod function_arn;
 mod grant_name;
 mod key_arn;
 mod organization;
@@ -18,6 +20,8 @@ mod target;
 pub use account_id::AccountId;
 pub(crate) use arn::Arn;
 pub use arn::{Partition, iam_role_arn};
+pub(crate) use digest::{digest, is_digest};
+pub use function_arn::FunctionArn;
 pub use grant_name::GrantName;
 pub use key_arn::KeyArn;
 pub use organization::{GroupId, OrganizationArn, OrganizationalUnitArn};

@@ -2,9 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use sha2::{Digest, Sha256};
+use super::{ImageId, ParseError, Target, digest, is_digest, quoted, serde_as_string};
 
-use super::{ImageId, ParseError, Target, quoted, serde_as_string};
+/// Half of a SHA-256: no two targets of an image have the same.
+const DIGEST_BYTES: usize = 16;
 
 /// The name of the schedule that ends one share: `<imageId>-<first 32 hexadecimal digits of SHA-256(target)>`.
 ///
@@ -16,9 +17,7 @@ pub struct ScheduleName(String);
 impl ScheduleName {
     /// The name for a share of this image with this target.
     pub fn new(image_id: &ImageId, target: &Target) -> Self {
-        let digest = Sha256::digest(target.to_string());
-        let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("{}{digits}", Self::prefix(image_id)))
+        Self(format!("{}{}", Self::prefix(image_id), digest(&target.to_string(), DIGEST_BYTES)))
     }
 
     /// What the names of all of an image's schedules begin with.
@@ -41,11 +40,10 @@ impl FromStr for ScheduleName {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let is_digest =
-            |digits: &str| digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let right =
-            text.rsplit_once('-').is_some_and(|(image, digits)| image.parse::<ImageId>().is_ok() && is_digest(digits));
-        right
+        let is_name =
+            |(image, digits): (&str, &str)| image.parse::<ImageId>().is_ok() && is_digest(digits, DIGEST_BYTES);
+        text.rsplit_once('-')
+            .is_some_and(is_name)
             .then(|| Self(text.to_owned()))
             .ok_or_else(|| ParseError::new(format!("{} is not the name of a share's schedule", quoted(text))))
     }

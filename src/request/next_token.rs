@@ -1,13 +1,14 @@
-//! Owns [`NextToken`]: where an audit goes on.
+//! Owns [`NextToken`]: where an audit or repair goes on.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use sha2::{Digest, Sha256};
+use crate::domain::{ImageId, KeyArn, ParseError, digest, is_digest, quoted, serde_as_string};
 
-use crate::domain::{ImageId, KeyArn, ParseError, quoted, serde_as_string};
+/// Enough of a digest to tell the keys of one account and Region apart.
+const DIGEST_BYTES: usize = 6;
 
-/// The place after which an audit goes on: the last image it looked at, and the keys whose grants for images that are
-/// gone it told of already, so that they are told once and not with every image on the key.
+/// The place after which an audit or repair goes on: the last image it looked at, and the keys whose grants for images
+/// that are gone it is done with, so that they are told once and not with every image on the key.
 ///
 /// Images are looked at in the order of their ids, so the place stays a place whatever is made or deregistered between
 /// two calls. Callers hand it back as it is.
@@ -22,18 +23,17 @@ impl NextToken {
     /// The place after these images, with these keys, when `before` was the place before them.
     pub fn new<'a>(before: Option<&Self>, after: ImageId, keys: impl IntoIterator<Item = &'a KeyArn>) -> Self {
         let told = before.into_iter().flat_map(|before| before.keys.iter().cloned());
-        Self { after, keys: told.chain(keys.into_iter().map(digest)).collect() }
+        Self { after, keys: told.chain(keys.into_iter().map(of_key)).collect() }
     }
 
-    /// Whether the grants of this key were told of before.
+    /// Whether the grants of this key for images that are gone are done with.
     pub fn knows(&self, key: &KeyArn) -> bool {
-        self.keys.contains(&digest(key))
+        self.keys.contains(&of_key(key))
     }
 }
 
-/// Enough of a digest to tell the keys of one account and Region apart.
-fn digest(key: &KeyArn) -> String {
-    Sha256::digest(key.as_str()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+fn of_key(key: &KeyArn) -> String {
+    digest(key.as_str(), DIGEST_BYTES)
 }
 
 impl FromStr for NextToken {
@@ -42,9 +42,7 @@ impl FromStr for NextToken {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut parts = text.split('.');
         let after = parts.next().and_then(|image| image.parse().ok());
-        let is_digest =
-            |part: &&str| part.len() == 12 && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let keys: Option<_> = parts.map(|part| Some(part).filter(is_digest).map(str::to_owned)).collect();
+        let keys: Option<_> = parts.map(|part| is_digest(part, DIGEST_BYTES).then(|| part.to_owned())).collect();
         match (after, keys) {
             (Some(after), Some(keys)) => Ok(Self { after, keys }),
             _ => Err(ParseError::new(format!("{} is not the `nextToken` of an audit", quoted(text)))),

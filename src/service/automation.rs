@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
-use super::{Context, Service, error, failed, own_account};
+use super::{Context, Service, error, failed};
 use crate::{
     allowlist::{Allowlist, Rule, Usable},
     decide::Authority,
@@ -32,11 +32,7 @@ impl Service {
             ..Outcome::new(&available.request_id, ResultKind::Completed)
         };
         let Some(image_id) = &available.image_id else { return outcome };
-        let account = match own_account(context.function_arn) {
-            Ok(account) => account,
-            Err(error) => return failed(outcome, error),
-        };
-        if available.account != account {
+        if available.account != context.function.account() {
             let warning =
                 format!("the event is about an image of account {}; only this account's own count", available.account);
             return Outcome { warnings: vec![warning], ..outcome };
@@ -67,18 +63,12 @@ impl Service {
         let Some(image) = image else {
             return failed(outcome, error(ErrorCode::NotFound, "EC2 does not know the image yet, or no more", true));
         };
-        let mut total = outcome;
+        let mut total = outcome.clone();
         for rule in rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)) {
             for request in requests(rule, image_id, context.now) {
-                let part = Outcome { images: Vec::new(), warnings: Vec::new(), ..total.clone() };
-                let question = self.question(
-                    &request,
-                    Authority::Requester(&available.requester),
-                    &allowlist,
-                    account,
-                    context.now,
-                );
-                total.absorb(Box::pin(self.pursue(question, context, deadline, part)).await);
+                let authority = Authority::Requester(&available.requester);
+                let question = self.question(&request, authority, &allowlist, context);
+                total.absorb(Box::pin(self.pursue(question, context, deadline, outcome.clone())).await);
             }
         }
         total
@@ -106,17 +96,13 @@ impl Service {
         if end.at - context.now > EARLIEST {
             return nothing(outcome, format!("the share ends at {}; nothing is due yet", shown(end.at)));
         }
-        let account = match own_account(context.function_arn) {
-            Ok(account) => account,
-            Err(error) => return failed(outcome, error),
-        };
         let request = Request {
             targets: vec![AskedTarget { target: end.target.clone(), pointer: String::new() }],
             dry_run,
             ..bare(Action::Revoke, end.image_id.clone())
         };
         let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
-        let question = self.question(&request, Authority::EndOfShare(&end), &nobody, account, context.now);
+        let question = self.question(&request, Authority::EndOfShare(&end), &nobody, context);
         Box::pin(self.pursue(question, context, deadline, outcome)).await
     }
 }

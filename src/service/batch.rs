@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ANSWER_TIME, Context, Service};
+use super::{Context, Service, deadlines::ANSWER_TIME};
 use crate::inbound::sqs::{self, Batch, Message};
 
 /// With less time than this left no message is begun: it would more likely be cut off than finished, and comes again

@@ -16,6 +16,10 @@ const SOURCE: &str = "ami-share";
 /// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
 const MAX_BYTES: usize = 800_000;
 
+/// What an event says first that does not tell everything.
+const SHORTENED: &str = "shortened: the outcome was too long for an event; the log has its findings, warnings and errors, \
+                         and `check` tells `keys` and `refusals`";
+
 /// Publishing may take so long: a bus that is slow is not waited for by a caller.
 const PUBLISH_TIME: Duration = Duration::from_secs(4);
 
@@ -64,27 +68,31 @@ fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
         one.images = vec![row.clone()];
         one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|image_id| *image_id == row.image_id));
     }
-    let text = one.to_text();
-    if text.len() <= MAX_BYTES {
-        return text;
+    let mut text = one.to_text();
+    // Two hundred targets on many keys, or findings that each bring a policy's statements.
+    for rows in [1_000, 100, 10, 0] {
+        if text.len() <= MAX_BYTES {
+            break;
+        }
+        for image in &mut one.images {
+            image.keys.clear();
+        }
+        one.refusals.truncate(rows);
+        one.errors.truncate(rows);
+        one.warnings.truncate(rows);
+        if let Some(findings) = &mut one.findings {
+            findings.truncate(rows);
+        }
+        one.warnings.insert(0, SHORTENED.to_owned());
+        text = one.to_text();
     }
-    // Two hundred targets on many keys: the rows of the keys are what is long, and a check tells them again.
-    for image in &mut one.images {
-        image.keys.clear();
-    }
-    one.warnings =
-        vec!["shortened: `keys`, `refusals` and warnings were too long for an event; `check` tells them".to_owned()];
-    one.refusals.truncate(20);
-    if let Some(findings) = &mut one.findings {
-        findings.truncate(500);
-    }
-    one.to_text()
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Code, Refusal};
+    use crate::outcome::{Code, Finding, FindingCode, Refusal};
 
     #[test]
     fn an_outcome_without_images_is_one_event() {
@@ -95,10 +103,27 @@ mod tests {
         assert!(events[0].detail.contains("RequesterNotAllowed"));
     }
 
+    #[track_caller]
+    fn check(outcome: Outcome) {
+        let detail = &events(&outcome)[0].detail;
+        assert!(outcome.to_text().len() > MAX_BYTES && detail.len() <= MAX_BYTES, "{}", detail.len());
+        assert!(detail.contains("shortened: "), "{detail}");
+    }
+
     #[test]
     fn an_event_is_never_too_long() {
         let refusals = (0..10_000).map(|_| Refusal::new(Code::TargetNotAllowed, "x".repeat(200))).collect();
-        let events = events(&Outcome::refused("id", refusals));
-        assert!(events[0].detail.len() <= MAX_BYTES, "{}", events[0].detail.len());
+        check(Outcome::refused("id", refusals));
+        let remedy = "statement ".repeat(1_000);
+        let finding = || Finding {
+            code: FindingCode::KeyAccessLost,
+            image_id: "ami-1a2b3c4d".parse().unwrap(),
+            target: None,
+            message: String::new(),
+            remedy: remedy.clone(),
+        };
+        let findings = Some((0..500).map(|_| finding()).collect());
+        check(Outcome { findings, ..Outcome::new("id", ResultKind::Completed) });
+        check(Outcome { warnings: vec![remedy.repeat(200)], ..Outcome::new("id", ResultKind::Completed) });
     }
 }

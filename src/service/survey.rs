@@ -13,8 +13,8 @@ use crate::{
     domain::{AccountId, ImageId, Requester, ScheduleName},
     facts::Reading,
     inbound::{Door, Due, REQUEST_DETAIL_TYPE},
-    outcome::{ErrorRow, Finding, FindingCode, Outcome, ResultKind},
-    request::{Action, NextToken, Request},
+    outcome::{Finding, FindingCode, Outcome, ResultKind},
+    request::{Action, Request},
 };
 
 /// So many images are read together; what was found at them is kept when time runs out.
@@ -52,14 +52,13 @@ impl Service {
             let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
             let part = self.survey_some(Question { request: &request, ..question }, context, deadline, &outcome).await;
             let is_first = place == asked.next_token;
-            match part.result {
-                // What was found before is not lost: who goes on from here begins with what failed.
-                ResultKind::Failed if !is_first => return Outcome { next_token: place, ..total },
-                ResultKind::Failed => return part,
-                ResultKind::Completed | ResultKind::Planned | ResultKind::Refused | ResultKind::Incomplete => {}
+            // What another try may mend is left for it, and what was found before is not lost: who goes on from here
+            // begins with what failed. What no other try mends must not keep the images after it from being looked at.
+            if part.result == ResultKind::Failed && (part.retryable || part.next_token.is_none()) {
+                return if is_first { part } else { Outcome { next_token: place, ..total } };
             }
             place.clone_from(&part.next_token);
-            total.absorb(part);
+            add(&mut total, part);
             if place.is_none() {
                 return total;
             }
@@ -100,14 +99,17 @@ impl Service {
     ///
     /// By the bus and not by a queue of its own, because Lambda stops a function that sends itself messages through
     /// SQS after about sixteen rounds: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
-    pub(super) async fn go_on(&self, place: &NextToken, account: AccountId, outcome: &mut Outcome, until: Instant) {
+    pub(super) async fn go_on(&self, account: AccountId, outcome: &mut Outcome, until: Instant) {
+        let Some(place) = &outcome.next_token else { return };
+        let by_hand = format!(
+            "images after {} were not looked at: send the request again with this `nextToken`; it goes on by itself where \
+             AMI_SHARE_REQUEST_BUS is set and an event of this account asked, from a source by which the function's role \
+             may put events there",
+            place.after
+        );
         let source = outcome.requester.as_ref().and_then(|requester| own_source(requester, account));
         let (Some(bus), Some(source)) = (&self.request_bus, source) else {
-            outcome.warnings.push(format!(
-                "images after {} were not looked at: send the request again with this `nextToken`; an audit goes on by \
-                 itself where AMI_SHARE_REQUEST_BUS is set and an event of this account asked for it",
-                place.after
-            ));
+            outcome.warnings.push(by_hand);
             return;
         };
         let mut rest = json!({"action": outcome.action, "nextToken": place, "dryRun": outcome.dry_run});
@@ -115,13 +117,28 @@ impl Service {
             rest.insert("reason".to_owned(), json!(reason));
         }
         let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
-        if let Err(error) = self.aws.until(until).put_events(bus, &[event]).await {
-            // Then Lambda's retry looks at these images again, and tries to go on again.
-            outcome.result = ResultKind::Failed;
-            outcome.retryable = true;
-            outcome.errors.push(ErrorRow { retryable: true, ..error.row });
+        match self.aws.until(until).put_events(bus, &[event]).await {
+            Ok(()) => {}
+            Err(error) if error.row.retryable => {
+                // Then Lambda's retry looks at these images again, and tries to go on again.
+                outcome.result = ResultKind::Failed;
+                outcome.retryable = true;
+                outcome.errors.push(error.row);
+            }
+            Err(error) => outcome.warnings.extend([by_hand, error.row.message]),
         }
     }
+}
+
+/// Adds what was found at some more images. Those that are gone belong to no image in particular and are come upon with
+/// every one on their key, as long as they are not mended.
+fn add(total: &mut Outcome, mut part: Outcome) {
+    part.images.retain(|row| !total.images.iter().any(|told| told.image_id == row.image_id));
+    if let (Some(found), Some(told)) = (&mut part.findings, &total.findings) {
+        found.retain(|finding| !told.contains(finding));
+    }
+    part.warnings.retain(|warning| !total.warnings.contains(warning));
+    total.absorb(part);
 }
 
 /// The schedules of the shares that an outcome says are overdue.
@@ -135,12 +152,11 @@ fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
     requester.as_str().strip_prefix(&format!("events:{account}:"))
 }
 
-/// Whether nobody waits for the answer who could ask for the rest. What failed comes again as it was, and must not
-/// go on twice.
+/// Whether nobody waits for the answer who could ask for the rest. What another try may mend comes again as it was, and
+/// must not go on twice.
 pub(super) fn goes_on_by_itself(door: Door, outcome: &Outcome) -> bool {
-    let is_done = matches!(outcome.result, ResultKind::Completed | ResultKind::Planned);
     match door {
-        Door::EventBridge | Door::Queue => is_done,
+        Door::EventBridge | Door::Queue => !outcome.retryable,
         Door::Direct | Door::Http { .. } => false,
     }
 }

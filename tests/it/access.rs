@@ -206,7 +206,7 @@ fn service_linked_roles_get_their_own_grants_as_far_as_they_exist() {
     let spot = world.aws.image(two_keys("golden-spot"));
     let request = ask("share", &spot, json!({"accountIds": ["111122223333"], "serviceLinkedRoles": ["spot"]}));
     let answer = world.function.invoke(&request);
-    world.aws.seed(&json!({"faults": []}));
+    world.aws.no_faults();
     let outcome = answer.unwrap();
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
     let warnings = outcome["warnings"].to_string();
@@ -250,7 +250,7 @@ fn a_grant_that_fails_keeps_the_launch_permission_from_being_added() {
     world.aws.seed(&json!({"faults": [{"call": "kms:CreateGrant", "code": "LimitExceededException", "status": 400, "message": "too many grants", "after": 1, "times": 20}]}));
     let request = ask("share", &image, json!({"accountIds": ["111122223333"], "access": "copy"}));
     let error = world.function.invoke(&request).unwrap_err();
-    world.aws.seed(&json!({"faults": []}));
+    world.aws.no_faults();
     assert_eq!(error["errorType"], "LimitExceeded");
     let outcome: Value = serde_json::from_str(error["errorMessage"].as_str().unwrap()).unwrap();
     assert_eq!(outcome["result"], "incomplete", "{outcome:#}");
@@ -330,9 +330,9 @@ fn what_cannot_be_read_does_not_hold_up_a_revoke() {
     let image = world.aws.image(two_keys("golden-gaps"));
     world.completed(&ask("share", &image, json!({"accountIds": ["111122223333"], "access": "copy"})));
     let revoke = ask("revoke", &image, json!({"accountIds": ["111122223333"]}));
-    world.aws.seed(&json!({"faults": [{"call": "kms:ListGrants", "code": "AccessDeniedException", "status": 400, "message": "no", "after": 0, "times": 20}]}));
+    world.aws.fault("kms:ListGrants", "AccessDeniedException", 400, 20);
     let error = world.function.invoke(&revoke).unwrap_err();
-    world.aws.seed(&json!({"faults": []}));
+    world.aws.no_faults();
     assert_eq!(error["errorType"], "Denied", "{error:#}");
     assert_eq!(world.launch(&image), [""; 0]);
     assert_eq!(world.copy(&image), [[""; 0], [""; 0]]);

@@ -96,15 +96,6 @@ impl World {
         self.aws.forget_calls();
         calls
     }
-
-    fn fault(&self, call: &str, code: &str, status: u16, times: u32) {
-        let fault = json!({"call": call, "code": code, "status": status, "message": "no", "times": times});
-        self.aws.seed(&json!({"faults": [fault]}));
-    }
-
-    fn no_faults(&self) {
-        self.aws.seed(&json!({"faults": []}));
-    }
 }
 
 #[track_caller]
@@ -143,17 +134,17 @@ fn without_a_young_allowlist_access_is_only_taken_away() {
     for (place, call) in places() {
         let world = World::new(place, HOUR);
         world.ask("share").unwrap();
-        world.fault(call, "AccessDeniedException", 403, 1_000);
+        world.aws.fault(call, "AccessDeniedException", 403, 1_000);
         assert!(world.ask("share").is_ok(), "the copy is young");
-        world.no_faults();
+        world.aws.no_faults();
     }
     for (place, call) in places() {
         let world = World::new(place, MOMENT);
-        world.fault(call, "AccessDeniedException", 403, 1_000);
+        world.aws.fault(call, "AccessDeniedException", 403, 1_000);
         assert_eq!(world.ask("revoke").unwrap_err(), "AllowlistUnavailable", "there is no copy to go by");
-        world.no_faults();
+        world.aws.no_faults();
         world.ask("share").unwrap();
-        world.fault(call, "AccessDeniedException", 403, 1_000);
+        world.aws.fault(call, "AccessDeniedException", 403, 1_000);
         world.age();
         for action in ["share", "list", "check"] {
             let error = world.ask(if action == "check" { "list" } else { action }).unwrap_err();
@@ -165,7 +156,7 @@ fn without_a_young_allowlist_access_is_only_taken_away() {
             let warning = outcome["warnings"][0].as_str().unwrap();
             assert!(warning.contains("decided by the copy of 20"), "{warning}");
         }
-        world.no_faults();
+        world.aws.no_faults();
         let outcome = world.ask("list").unwrap();
         assert_eq!((&outcome["warnings"], &outcome["images"][0]["permissions"]["launch"]), (&json!([]), &json!([])));
     }
@@ -201,11 +192,11 @@ fn an_expired_token_begins_a_new_session() {
     world.ask("list").unwrap();
     world.fetches();
     world.age();
-    world.fault("appconfig:GET /configuration", "BadRequestException", 400, 1);
+    world.aws.fault("appconfig:GET /configuration", "BadRequestException", 400, 1);
     assert_eq!(rule(world.ask("list")), "first");
     let [get, post] = ["appconfig:GET /configuration", "appconfig:POST /configurationsessions"];
     assert_eq!(world.fetches(), [get, post, get]);
-    world.no_faults();
+    world.aws.no_faults();
 }
 
 #[test]

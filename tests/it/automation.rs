@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::support::{
     function::Function,
     local_aws::LocalAws,
+    scenes::VARIABLES,
     world::{World, ask, codes},
 };
 
@@ -32,18 +33,9 @@ rules:
     targets: ["111122223333", "222233334444"]
 "#;
 
-const GROUP: &str = "ami-share-ends";
-
 /// A function that can end shares and tells of outcomes.
 fn world() -> World {
-    let variables = [
-        ("AMI_SHARE_SCHEDULE_GROUP", GROUP),
-        ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-scheduler"),
-        ("AMI_SHARE_OUTCOME_BUS", "default"),
-    ];
-    let world = World::start(ALLOWLIST, &variables);
-    world.aws.seed(&json!({"schedules": [{"group": GROUP}]}));
-    world
+    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default")])
 }
 
 impl World {
@@ -63,7 +55,7 @@ impl World {
         let (name, _, input) = self.schedules().pop().unwrap();
         let name = name.split_once('/').unwrap().1.to_owned();
         let expression = format!("at({})", at.format(&Rfc3339).unwrap().get(..19).unwrap());
-        self.aws.seed(&json!({"schedules": [{"group": GROUP, "name": name, "expression": expression, "input": input.to_string()}]}));
+        self.aws.seed(&json!({"schedules": [{"group": VARIABLES[0].1, "name": name, "expression": expression, "input": input.to_string()}]}));
     }
 }
 
@@ -103,6 +95,24 @@ fn a_matching_image_is_shared_as_soon_as_it_becomes_available() {
     let outcome = world.outcome(&available(&other));
     assert_eq!((&outcome["result"], &outcome["images"]), (&json!("completed"), &json!([])));
     assert_eq!(world.launch(&other), [""; 0]);
+    assert_eq!(world.aws.events(), [""; 0], "an image that no rule is about is nobody's news");
+}
+
+#[test]
+fn what_two_rules_meet_is_told_once_each() {
+    let rule = |name: &str| {
+        format!(
+            "  - {{name: {name}, requesters: [\"events:999988887777:aws.ec2\"], actions: [share], onAvailable: true, \
+             images: {{names: [\"golden-*\"]}}, targets: [\"111122223333\"]}}\n"
+        )
+    };
+    let world = World::ending(&format!("version: 1\nrules:\n{}{}", rule("one"), rule("two")), &[]);
+    let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:*", "Resource": "*"}]}});
+    let image = world
+        .aws
+        .image(json!({"name": "golden-closed", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key}}]}));
+    let outcome = world.outcome(&available(&image));
+    assert_eq!(codes(&outcome), ["KeyAccessMissing", "KeyAccessMissing"], "one for each rule: {outcome:#}");
 }
 
 #[test]
@@ -142,11 +152,14 @@ fn a_share_with_an_end_is_written_down_first_and_taken_back_when_due() {
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
     assert_eq!(outcome["images"][0]["targets"][0]["expiresAt"], json!(end));
     let writes: Vec<_> = world.aws.writes().into_iter().filter(|call| !call.starts_with("events:")).collect();
-    assert_eq!(writes.len(), 2, "{writes:?}");
-    assert!(writes[1] == "ec2:ModifyImageAttribute", "{writes:?}");
+    assert!(writes[0].starts_with("scheduler:"), "{writes:?}");
+    assert_eq!(writes[1..], ["ec2:ModifyImageAttribute"]);
     let (name, expression, input) = world.schedules().pop().unwrap();
     assert_eq!(expression, format!("at({})", end.get(..19).unwrap()));
     assert_eq!((&input["imageId"], &input["target"]), (&json!(image), &json!("111122223333")));
+    // Whatever version or alias was invoked, the role that wakes the function may wake the function itself.
+    let function = world.aws.state()["schedules"][&name]["function"].clone();
+    assert_eq!(function, "arn:aws:lambda:eu-west-1:999988887777:function:ami-share");
     let listed = world.outcome(&ask("list", &image, json!({})));
     assert_eq!(listed["images"][0]["targets"][0]["expiresAt"], json!(end), "{listed:#}");
 
@@ -186,7 +199,9 @@ fn an_end_outlives_its_image() {
     let target: ami_share::domain::Target = "111122223333".parse().unwrap();
     let gone_name = ami_share::domain::ScheduleName::new(&gone.parse().unwrap(), &target).to_string();
     let input = input.to_string().replace(&image, gone).replace(name.split_once('/').unwrap().1, &gone_name);
-    world.aws.seed(&json!({"schedules": [{"group": GROUP, "name": gone_name, "expression": "at(2020-01-01T00:00:00)", "input": input}]}));
+    world
+        .aws
+        .seed(&json!({"schedules": [{"group": VARIABLES[0].1, "name": gone_name, "expression": "at(2020-01-01T00:00:00)", "input": input}]}));
     let outcome = world.outcome(&json!({"action": "expire", "schedule": gone_name}));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
     assert_eq!(world.schedules().len(), 1, "its record is gone, the other image's is not");
@@ -277,9 +292,9 @@ fn every_outcome_is_an_event_for_each_image() {
         assert_eq!((&row["imageId"], &row["tags"]), (&json!(image), &json!({"Tier": "gold"})));
     }
     assert_eq!(events.len(), 2);
-    world.aws.seed(&json!({"faults": [{"call": "events:PutEvents", "code": "InternalException", "status": 500, "message": "no", "after": 0, "times": 50}]}));
+    world.aws.fault("events:PutEvents", "InternalException", 500, 50);
     let outcome = world.outcome(&ask("list", &one, json!({})));
-    world.aws.seed(&json!({"faults": []}));
+    world.aws.no_faults();
     assert_eq!(outcome["result"], "completed", "what was done stays done");
     assert!(outcome["warnings"].to_string().contains("could not be published"), "{outcome:#}");
 }

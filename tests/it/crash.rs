@@ -122,7 +122,7 @@ fn crash_everywhere(name: &str) {
         crashes += 1;
     }
     let writes = undisturbed.calls.iter().filter(|call| call.is_write()).count();
-    // A crash is shown to happen in between: with n writes there is a state with each number of them done.
+    // Crashes are shown to happen in between: before the first write, after the last, and where there are two, between.
     assert!(states.len() > writes.min(2), "{name}: {} states", states.len());
     println!(
         "crash suite: {name}: {calls} calls ({writes} writes), {crashes} crash points, {} runs, {} states left behind",

@@ -279,7 +279,12 @@ impl World {
             now: NOW,
         };
         let images = [(IMAGE.parse().unwrap(), self.image.clone())].into();
-        let facts = Facts { images, keys: self.keys.clone(), blocks_public_images: self.blocks_public_images };
+        let facts = Facts {
+            images,
+            keys: self.keys.clone(),
+            blocks_public_images: self.blocks_public_images,
+            ..Facts::default()
+        };
         look(&question, &facts)
     }
 

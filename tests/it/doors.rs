@@ -229,9 +229,9 @@ fn only_messages_that_another_try_can_mend_come_again() {
     let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);
     let batch = event("sqs-batch", &image);
-    world.fault("ec2:ModifyImageAttribute", "InternalError", 500);
+    world.aws.fault("ec2:ModifyImageAttribute", "InternalError", 500, 100);
     assert_eq!(world.batch(&batch), [format!("{MESSAGE}1"), format!("{MESSAGE}2")], "the list did not need the write");
-    world.fault("ec2:ModifyImageAttribute", "UnauthorizedOperation", 403);
+    world.aws.fault("ec2:ModifyImageAttribute", "UnauthorizedOperation", 403, 100);
     assert_eq!(world.batch(&batch), [""; 0]);
     let log = world.function.log();
     assert_eq!(
@@ -239,7 +239,7 @@ fn only_messages_that_another_try_can_mend_come_again() {
         2,
         "what is not carried out is not lost silently"
     );
-    world.no_faults();
+    world.aws.no_faults();
     assert_eq!(world.batch(&batch), [""; 0]);
 }
 
@@ -251,11 +251,11 @@ fn a_fifo_queue_stops_at_the_first_message_that_must_come_again() {
     let mut broken = batch["Records"][0].clone();
     (broken["messageId"], broken["body"]) = (json!("broken"), json!("{"));
     batch["Records"].as_array_mut().unwrap().insert(0, broken);
-    world.fault("ec2:ModifyImageAttribute", "InternalError", 500);
+    world.aws.fault("ec2:ModifyImageAttribute", "InternalError", 500, 100);
     assert_eq!(world.batch(&batch), [format!("{MESSAGE}1"), format!("{MESSAGE}2")]);
     assert!(world.aws.calls().contains(&"ec2:ModifyImageAttribute".to_owned()));
     assert_eq!(world.answers().len(), 2, "the message behind the failed one was not touched");
-    world.no_faults();
+    world.aws.no_faults();
     // The same batch again, without what was answered: it converges.
     batch["Records"].as_array_mut().unwrap().remove(0);
     assert_eq!(world.batch(&batch), [""; 0]);

@@ -188,10 +188,10 @@ fn a_rule_is_not_applied_where_an_available_image_is_not_shared_by_itself() {
 }
 
 #[test]
-fn a_share_is_overdue_a_minute_after_its_end() {
+fn a_share_is_overdue_five_minutes_after_its_end() {
     let shared = World::open("trial-a").shared_with(&[ONE]);
-    finds(&shared.clone().with_end(ONE, NOW - Duration::minutes(1)), &[]);
-    finds(&shared.with_end(ONE, NOW - Duration::seconds(61)), &["ShareOverdue 111122223333"]);
+    finds(&shared.clone().with_end(ONE, NOW - Duration::minutes(5)), &[]);
+    finds(&shared.with_end(ONE, NOW - Duration::seconds(301)), &["ShareOverdue 111122223333"]);
 }
 
 #[test]

@@ -303,9 +303,9 @@ fn aws_failing_is_told_apart_by_what_helps() {
         assert_eq!(headers.get("retry-after").is_some(), status == 503);
         assert!(!problem.to_string().contains("c2VjcmV0"), "{problem:#}");
     }
-    world.aws.seed(&json!({"faults": [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503, "message": "slow down", "after": 0, "times": 2}]}));
+    world.aws.fault("ec2:ModifyImageAttribute", "RequestLimitExceeded", 503, 2);
     assert_eq!(world.function.http(&event).0, 200, "a passing throttle is ridden out");
-    world.aws.seed(&json!({"faults": []}));
+    world.aws.no_faults();
 }
 
 #[test]
@@ -333,16 +333,6 @@ fn garbage_is_answered_and_the_function_lives_on() {
         assert_eq!(codes(&outcome)[0], "MalformedRequest");
     }
     assert_eq!(world.aws.calls(), [""; 0]);
-}
-
-#[test]
-fn no_write_is_begun_that_could_not_be_answered_in_time() {
-    let world = World::start(ALLOWLIST, &[]);
-    let image = world.aws.image(golden("late"));
-    let request = ask("share", &image, json!({"accountIds": ["111122223333"]})).to_string();
-    let error = world.function.invoke_bytes(&request, std::time::Duration::from_millis(2_200)).unwrap_err();
-    assert_eq!(error["errorType"], "OutOfTime", "{error:#}");
-    assert_eq!(world.launch(&image), [""; 0]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn what_decides_is_synchronous_and_does_no_io() {
         [
             "domain/",
             "decide",
-            "plan.rs",
+            "plan",
             "key_access/",
             "report.rs",
             "request",

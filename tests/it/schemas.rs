@@ -90,18 +90,19 @@ pub fn check_outcome(document: &Value) {
     assert_eq!(CLOSED_OUTCOME.faults(document), None, "{document:#}");
 }
 
-/// Checks the answer to one invocation, whatever the door: an outcome, an HTTP answer with one, or an error with one.
+/// Checks the answer to one invocation: an outcome, an HTTP answer with one, or an error with one. Only a queue gets
+/// none.
 #[track_caller]
 pub fn check_answer(answer: &Result<Value, Value>) {
     let text = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).ok();
     let outcome = match answer {
+        Ok(batch) if batch.get("batchItemFailures").is_some() => return,
         Ok(http) if http.get("statusCode").is_some() => text(&http["body"]),
         Ok(other) => Some(other.clone()),
         Err(error) => text(&error["errorMessage"]),
     };
-    if let Some(outcome) = outcome.filter(|outcome| outcome.get("requestId").is_some()) {
-        check_outcome(&without_problem(outcome));
-    }
+    let outcome = outcome.unwrap_or_else(|| panic!("no outcome in {answer:#?}"));
+    check_outcome(&without_problem(outcome));
 }
 
 /// The outcome in a problem document.

@@ -34,7 +34,7 @@ fn the_metrics_are_what_happened() {
     let function = Function::start(aws.endpoint, ALLOWLIST, &[]);
     let image = aws.image(json!({"name": "golden-web", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}));
     let share = json!({"action": "share", "imageIds": [image], "accountIds": ["111122223333"]});
-    aws.seed(&json!({"faults": [{"call": "ec2:DescribeImages", "code": "RequestLimitExceeded", "status": 503, "message": "slow down", "after": 0, "times": 2}]}));
+    aws.fault("ec2:DescribeImages", "RequestLimitExceeded", 503, 2);
     aws.forget_calls();
     assert_eq!(function.invoke(&share).unwrap()["result"], "completed");
     let asked = aws.calls().len();
@@ -72,7 +72,7 @@ fn every_line_says_to_which_request_it_belongs() {
     let aws = LocalAws::turn();
     let function = Function::start(aws.endpoint, ALLOWLIST, &[]);
     let image = aws.image(json!({"name": "golden-web", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}));
-    aws.seed(&json!({"faults": [{"call": "ec2:ModifyImageAttribute", "code": "Unavailable", "status": 503, "message": "later", "after": 0, "times": 1}]}));
+    aws.fault("ec2:ModifyImageAttribute", "Unavailable", 503, 1);
     let share =
         json!({"action": "share", "imageIds": [image], "accountIds": ["111122223333"], "reason": "{\"_aws\":{}}"});
     let _ = function.invoke(&share);

@@ -204,7 +204,10 @@ impl RuntimeApi {
         let headers = vec![
             ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
             ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
-            ("lambda-runtime-invoked-function-arn", format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:ami-share")),
+            (
+                "lambda-runtime-invoked-function-arn",
+                format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:ami-share:live"),
+            ),
             ("content-type", "application/json".to_owned()),
         ];
         Some(Response { status: 200, headers, body })

@@ -200,8 +200,8 @@ fn the_launch_permission_is_added_last(change: &Change<'_>, found: &mut Vec<Stri
             found.extend(missing.map(|snapshot| format!("{target} may launch {image} and not yet copy {snapshot}")));
         }
         if change.request["expiresAt"].is_string() {
-            let mut names = change.after["schedules"].as_object().unwrap().keys();
-            if !names.any(|name| name.contains(image.as_str())) {
+            let is_of = |end: &Value| end["imageId"] == **image && end["target"] == **target;
+            if !ends(change.after).values().any(is_of) {
                 found.push(format!("{target} may launch {image} and nothing ends that"));
             }
         }
@@ -354,6 +354,11 @@ mod tests {
         check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &["what it would take away is not"]);
         check(&revoke, &other, &revoked, &["is not asked about", "what it would take away is not"]);
         check(&share, &own, &both, &["is gone"]);
+        let mut for_a_time = share.clone();
+        for_a_time["expiresAt"] = json!("2030-01-01T00:00:00Z");
+        let shared = state(&["111122223333"], &[], &none);
+        check(&for_a_time, &bare, &ending(&shared, "111122223333"), &[]);
+        check(&for_a_time, &bare, &ending(&shared, "222233334444"), &["nothing ends that"]);
         let mut other_key = bare.clone();
         other_key["keys"]["key-1"]["policy"] = json!("{}");
         check(&share, &bare, &other_key, &["another than before"]);

@@ -7,7 +7,7 @@ use std::{
     sync::{Condvar, LazyLock, Mutex, PoisonError},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::http;
 
@@ -68,7 +68,7 @@ impl LocalAws {
 
     /// Everything a request could change or must not change, as the local AWS itself keeps it.
     pub fn state(&self) -> Value {
-        self.part_of_state(&serde_json::json!({}))
+        self.part_of_state(&json!({}))
     }
 
     /// A part of it; `local_aws/control.py` says how both are written.
@@ -86,10 +86,20 @@ impl LocalAws {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// Meets the next so many calls of that name with an error.
+    pub fn fault(&self, call: &str, code: &str, status: u16, times: u32) {
+        let fault = json!({"call": call, "code": code, "status": status, "message": "no", "times": times});
+        self.seed(&json!({"faults": [fault]}));
+    }
+
+    pub fn no_faults(&self) {
+        self.seed(&json!({"faults": []}));
+    }
+
     /// Seeds one image and gives its id.
     #[track_caller]
     pub fn image(&self, image: Value) -> String {
-        let made = self.seed(&serde_json::json!({"images": [image]}));
+        let made = self.seed(&json!({"images": [image]}));
         made["images"][0]["imageId"].as_str().unwrap().to_owned()
     }
 

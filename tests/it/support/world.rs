@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{function::Function, local_aws::LocalAws};
+use super::{function::Function, local_aws::LocalAws, scenes::VARIABLES};
 
 /// A function and the AWS it works on. What is so is read from the local AWS, not from the function.
 pub struct World {
@@ -15,6 +15,11 @@ impl World {
         let aws = LocalAws::turn();
         let function = Function::start(aws.endpoint, allowlist, variables);
         Self { aws, function }
+    }
+
+    /// A function that can end shares, and these further variables.
+    pub fn ending(allowlist: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start(allowlist, &[&VARIABLES[..], variables].concat())
     }
 
     /// The outcome of an event; the calls before it are forgotten.
@@ -62,16 +67,6 @@ impl World {
             named.map(|grant| format!("{} {}", text(grant, "name"), text(grant, "grantee"))).collect();
         named.sort();
         named
-    }
-
-    /// Meets the next calls of that kind with an error.
-    pub fn fault(&self, call: &str, code: &str, status: u16) {
-        let fault = json!({"call": call, "code": code, "status": status, "message": "no", "times": 100});
-        self.aws.seed(&json!({"faults": [fault]}));
-    }
-
-    pub fn no_faults(&self) {
-        self.aws.seed(&json!({"faults": []}));
     }
 }
 

@@ -39,7 +39,7 @@ removes those images, snapshots and schedules and nothing else:
      "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
      "keys":      {"arn:…": {"policy": "…"}},
      "grants":    [{"key", "name", "grantee", "issuingAccount", "operations"}],
-     "schedules": {"group/name": {"expression", "input"}}}
+     "schedules": {"group/name": {"expression", "input", "function"}}}
 """
 
 import json
@@ -118,7 +118,8 @@ def state(ids=("",), keys=None):
         "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
                     "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
                    for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
-        "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input")}
+        "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
+                            "function": schedule.get("Target", {}).get("Arn")}
                       for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
     }
 

@@ -1,0 +1,79 @@
+//! Owns [`FunctionArn`]: which function this is, and whose.
+
+use std::{fmt, str::FromStr};
+
+use super::{AccountId, Arn, ParseError, quoted};
+
+/// The ARN of a Lambda function without the version or alias it was invoked by, which would tie to it what is to be
+/// invoked in a year.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html#versioning-versions-using>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionArn {
+    text: String,
+    account: AccountId,
+}
+
+impl FunctionArn {
+    /// The account the function runs in.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The ARN as AWS writes it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for FunctionArn {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let read = || {
+            let Arn { partition, region, account, resource, .. } =
+                Arn::split(text).filter(|arn| arn.service == "lambda")?;
+            let resource = resource.strip_prefix("function:")?;
+            let (name, qualifier) = resource.split_once(':').unwrap_or((resource, ""));
+            let account = account.parse().ok().filter(|_| !name.is_empty() && !qualifier.contains(':'))?;
+            Some(Self { text: format!("arn:{partition}:lambda:{region}:{account}:function:{name}"), account })
+        };
+        read().ok_or_else(|| ParseError::new(format!("{} is not the ARN of a Lambda function", quoted(text))))
+    }
+}
+
+impl fmt::Display for FunctionArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_qualifier_is_no_part_of_which_function_it_is() {
+        let bare = "arn:aws-cn:lambda:cn-north-1:012345678901:function:ami-share";
+        for qualifier in ["", ":$LATEST", ":7", ":live"] {
+            let arn: FunctionArn = format!("{bare}{qualifier}").parse().unwrap();
+            assert_eq!((arn.as_str(), arn.account().to_string().as_str()), (bare, "012345678901"));
+        }
+    }
+
+    #[test]
+    fn what_names_no_account_is_no_function() {
+        for wrong in [
+            "",
+            "ami-share",
+            "arn:aws:lambda:eu-west-1::function:ami-share",
+            "arn:aws:lambda:eu-west-1:12345:function:ami-share",
+            "arn:aws:lambda:eu-west-1:012345678901:function:",
+            "arn:aws:lambda:eu-west-1:012345678901:layer:ami-share",
+            "arn:aws:lambda:eu-west-1:012345678901:function:ami-share:live:more",
+            "arn:aws:ecs:eu-west-1:012345678901:function:ami-share",
+        ] {
+            assert!(wrong.parse::<FunctionArn>().is_err(), "{wrong}");
+        }
+    }
+}
