@@ -50,13 +50,16 @@ test: lint lint-template test-api $(READY) ## everything that must pass, the Rus
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
 
-lint: rust ## formatting, clippy, documentation
+lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
 	$(call say,Formatting)
 	cargo fmt --check
 	$(call say,Clippy ($(BUILD_NOTE)))
 	cargo clippy --all-targets --locked -- -D warnings
 	$(call say,Documentation)
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	$(call say,Fuzz targets)
+	@# Nothing is linked, so libFuzzer is not built and needs no C++ compiler.
+	CUSTOM_LIBFUZZER_PATH="$(CURDIR)/fuzz/none" cargo check --manifest-path fuzz/Cargo.toml --bins --locked
 
 lint-template: $(LINT_READY) ## cfn-lint on template.yaml
 	$(call say,Template)

@@ -41,7 +41,7 @@ fn check(opened: &Opened) {
         }
     };
     assert!(!outcome.reason.iter().any(|reason| reason.chars().any(char::is_control)));
-    let _ = reply(opened.door, &outcome);
+    let _ = reply(opened.door, outcome);
 }
 
 fn through(event: &serde_json::Value, requester: Option<&str>) {
