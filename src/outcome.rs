@@ -333,6 +333,14 @@ impl ResultKind {
 }
 
 impl ErrorCode {
+    /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime => true,
+            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::Unexpected => false,
+        }
+    }
+
     /// The code as documents write it.
     pub fn as_str(self) -> &'static str {
         match self {

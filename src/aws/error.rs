@@ -64,7 +64,7 @@ impl CallError {
             },
         };
         Self {
-            row: ErrorRow { code, call: Some(call), resource: Some(resource), message, retryable: is_retryable(code) },
+            row: ErrorRow { code, call: Some(call), resource: Some(resource), message, retryable: code.may_pass() },
             is_uncertain: !is_answered && !never_sent(error),
         }
     }
@@ -117,13 +117,6 @@ impl CallError {
 /// A request that was never sent has changed nothing.
 fn never_sent<E>(error: &SdkError<E>) -> bool {
     matches!(error, SdkError::ConstructionFailure(_))
-}
-
-fn is_retryable(code: ErrorCode) -> bool {
-    match code {
-        ErrorCode::Throttled | ErrorCode::Unavailable | ErrorCode::OutOfTime | ErrorCode::AllowlistUnavailable => true,
-        ErrorCode::Denied | ErrorCode::NotFound | ErrorCode::LimitExceeded | ErrorCode::Unexpected => false,
-    }
 }
 
 /// Sorts AWS's codes by what can be done about them; [`super::ask`] tries again by the same table.

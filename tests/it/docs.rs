@@ -10,7 +10,9 @@ use ami_share::{
     config::Config,
     inbound::{Arrival, Door, Event, Invocation, open, reply},
     metrics::Measured,
-    outcome::{Code, ErrorRow, ImageRow, Outcome, Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState},
+    outcome::{
+        Code, ErrorRow, FindingCode, ImageRow, Outcome, Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState,
+    },
     request::Action,
 };
 use serde_json::Value;
@@ -159,7 +161,15 @@ fn the_runbook_has_every_kind_of_failure() {
         let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
         let answer = serde_json::json!(reply(Door::Http { allow: None }, outcome).unwrap());
         assert_eq!(row[1], answer["statusCode"].to_string(), "{name}");
+        assert_eq!(row[2], if code.may_pass() { "yes" } else { "no" }, "{name}");
     }
+}
+
+#[test]
+fn the_audits_page_has_every_finding() {
+    let rows = table("docs/audit.md", "| finding | is | what to do | does `repair` mend it? |");
+    let told: Vec<_> = rows.iter().map(|row| row[0].clone()).collect();
+    assert_eq!(told, FindingCode::ALL.map(|code| code.as_str()));
 }
 
 /// The names of the template's resources of a type.
