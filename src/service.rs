@@ -119,11 +119,14 @@ impl Service {
         let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
         // On the heap: the states of everything below would nest deeper than the compiler follows.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
-        if !outcome.is_about_nothing() {
+        let is_about_something = !outcome.is_about_nothing();
+        if is_about_something {
             self.publish(&mut outcome, end).instrument(span).await;
-            self.meter.tell(&self.aws, begun, &outcome, door, context);
         }
         log(&outcome, door, context);
+        if is_about_something {
+            self.meter.tell(&self.aws, begun, &outcome, door, context);
+        }
         outcome
     }
 
