@@ -279,6 +279,5 @@ fn any(truths: impl IntoIterator<Item = Truth>) -> Truth {
 }
 
 fn same_ignoring_case(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
-        || (!(one.is_ascii() && other.is_ascii()) && one.to_lowercase() == other.to_lowercase())
+    one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
 }

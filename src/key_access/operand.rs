@@ -46,7 +46,7 @@ pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.len() {
         // A year, or seconds in the first hours of 1970: nobody can tell.
-        4 if is_digits => None,
+        4 => None,
         _ if is_digits => text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()),
         7 => OffsetDateTime::parse(&format!("{text}-01T00:00:00Z"), &Rfc3339).ok(),
         10 => OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok(),

@@ -163,6 +163,19 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
     assert_eq!(serde_json::to_value(&access.per_action).unwrap()["kms:Decrypt"], "allowed");
 }
 
+/// The statement that many write to let a key be used for volumes only: DescribeKey carries no encryption context, so it
+/// never holds for it.
+#[test]
+fn describe_key_carries_no_encryption_context() {
+    let volumes = json!({"StringLike": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}});
+    let rest = ["kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
+    let access = in_account(&json!([
+        allow(json!({"AWS": ACCOUNT}), json!(rest), json!({})),
+        allow(json!({"AWS": ACCOUNT}), json!("kms:DescribeKey"), volumes),
+    ]));
+    assert_eq!((access.verdict, access.missing), (Verdict::Missing, vec!["kms:DescribeKey".to_owned()]));
+}
+
 #[test]
 fn denials_by_origin_are_likely_to_fail() {
     for key in ["aws:SourceVpc", "aws:SourceVpce", "AWS:sourceVpcE"] {

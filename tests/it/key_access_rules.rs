@@ -494,7 +494,10 @@ fn variables_are_resolved_by_version() {
     );
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", json!({}), "implicit-deny");
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "open", json!({}), "conditional");
-    check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", tag("*"), "conditional");
+    // Nor whether one that is brought matches, or a colon.
+    for value in ["*", KEY] {
+        check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", tag(value), "conditional");
+    }
     let hanging = ask(json!({
         "policy": {"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:kms:*:*:key/${aws:PrincipalTag/Key}"},
@@ -629,6 +632,10 @@ fn organization_facts_may_be_unknown_or_absent() {
         "conditional",
     );
     org(unknown(), json!({"StringEquals": {"aws:PrincipalAccount": "444455556666"}}), "allowed");
+    // One path may be written without a list, and an ARN alone says whose it is.
+    let one_path = json!({"account": "444455556666", "org_id": "o-a1b2c3d4e5", "org_paths": "o-a1b2c3d4e5/r-ab12/"});
+    org(one_path, under("o-a1b2c3d4e5/*"), "allowed");
+    asked_by(json!({"arn": APP}), allow(json!({"AWS": "444455556666"})), "allowed");
 }
 
 #[test]
@@ -717,6 +724,21 @@ fn grants_let_their_grantee_in_and_nobody_else() {
     );
     granted(source(), role(), "kms:DescribeKey", "closed", json!({}), "implicit-deny");
     granted(source(), role(), "kms:Decrypt", "open", json!({}), "conditional");
+    for (context, hangs_on) in
+        [(json!({}), vec!["aws:SourceArn"]), (json!({"aws:SourceArn": "arn:aws:s3:::x"}), vec![])]
+    {
+        let mut entry = source();
+        entry["Operations"] = json!(["Decrypt"]);
+        let hanging = ask(json!({
+            "policy": {"Statement": own}, "grants": [entry], "principal": role(), "action": "kms:Decrypt", "resource": KEY,
+            "context": context,
+        }));
+        assert_eq!(hanging.depends_on, hangs_on);
+    }
+    let service = || json!({"arn": "rds.us-east-1.amazonaws.com"});
+    let to_service = || json!({"GranteeServicePrincipal": "rds.us-east-1.amazonaws.com"});
+    granted(to_service(), service(), "kms:Decrypt", "closed", json!({}), "allowed");
+    granted(to_service(), json!({"arn": "ec2.amazonaws.com"}), "kms:Decrypt", "closed", json!({}), "implicit-deny");
 
     let denied = ask(json!({
         "policy": {"Statement": {"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}},
@@ -884,6 +906,10 @@ fn a_question_that_is_none_is_refused_with_a_reason() {
         "policy": {"Statement": []}, "principal": {"account": "444455556666"}, "action": "kms:Decrypt", "resource": KEY,
     });
     assert!(explain(&good.to_string()).is_ok());
+    let mut nothing = good.clone();
+    nothing["action"] = json!(null);
+    nothing["needed_actions"] = json!([]);
+    assert!(explain(&nothing.to_string()).is_err());
     for (field, value) in [
         ("policy", json!(null)),
         ("principal", json!("444455556666")),
