@@ -4,6 +4,7 @@ mod appconfig;
 mod ask;
 mod connector;
 mod ec2;
+mod environment;
 mod error;
 mod eventbridge;
 mod kms;
@@ -13,7 +14,6 @@ mod whole;
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, retry::RetryConfig};
 use tokio::{sync::Semaphore, time::Instant};
 
 pub use appconfig::Polled;
@@ -49,17 +49,12 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Builds the clients from the SDK's own environment (credentials, Region, `AWS_ENDPOINT_URL`).
+    /// Builds the clients by the SDK's own variables (credentials, Region, endpoints).
     ///
-    /// No call is made. Fails where no Region is set.
-    pub async fn connect() -> Result<Self, &'static str> {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(connector::one_for_all())
-            // Whether a call is worth another try hangs on the invocation: `ask` sees to that, and to how long one takes.
-            .retry_config(RetryConfig::disabled())
-            .load()
-            .await;
-        let region = config.region().ok_or("no Region: set AWS_REGION (Lambda does)")?.to_string();
+    /// No call is made. Says what is wrong where a variable is missing or not in order.
+    pub fn connect(variable: fn(&str) -> Option<String>) -> Result<Self, String> {
+        let config = environment::settings(variable)?;
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
         let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::WholeDocuments).build();
         Ok(Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2),

@@ -16,9 +16,10 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::expect_used, reason = "a function that can't start must say so and stop")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = Config::read(|name| std::env::var(name).ok()).expect("the environment is in order");
+    let variable = |name: &str| std::env::var(name).ok();
+    let config = Config::read(variable).expect("the environment is in order");
     telemetry::install(config.log_level, config.logs_json);
-    let aws = Aws::connect().await.expect("the AWS clients can be built");
+    let aws = Aws::connect(variable).expect("the AWS clients can be built");
     let allowlist = Source::new(config.allowlist, config.allowlist_ttl);
     let service = Service {
         aws,

@@ -4,6 +4,7 @@
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -35,6 +36,9 @@ const OTHER_ATTEMPTS: u32 = 5;
 /// it, and an image may have hundreds of ends.
 const DISTANCE: Duration = Duration::from_millis(200);
 
+/// One attempt under way; its answer is put aside.
+type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
+
 impl Aws {
     /// Makes a call until AWS answers it or refuses it for good, the tries are used up, or no time is left.
     ///
@@ -44,12 +48,36 @@ impl Aws {
         &self,
         call: &'static str,
         resource: &str,
-        send: impl Fn() -> F,
+        send: impl Fn() -> F + Sync,
     ) -> Result<T, CallError>
     where
-        F: Future<Output = Result<T, SdkError<E>>>,
+        T: Send,
+        F: Future<Output = Result<T, SdkError<E>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let answer = Mutex::new(None);
+        let attempt = || -> Attempt<'_> {
+            let sent = send();
+            // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
+            Box::pin(async {
+                let told = sent.await.map_err(|error| CallError::new(call, resource, &error))?;
+                *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+                Ok(())
+            })
+        };
+        self.repeat(call, resource, &attempt).await?;
+        let answer = answer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        answer.ok_or_else(|| CallError::unexpected(call, resource, "the answer is lost"))
+    }
+
+    /// Makes attempts as [`Aws::ask`] says. What they are is behind a pointer: every kind of call would otherwise bring a
+    /// copy of this along.
+    async fn repeat<'a>(
+        &self,
+        call: &'static str,
+        resource: &str,
+        attempt: &(dyn Fn() -> Attempt<'a> + Sync),
+    ) -> Result<(), CallError> {
         let Ok(Ok(_turn)) = timeout_at(self.deadline(), self.turns.acquire()).await else {
             return Err(CallError::not_begun(call, resource));
         };
@@ -69,10 +97,9 @@ impl Aws {
             }
             attempts = attempts.saturating_add(1);
             self.tally.count(attempts > 1);
-            // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
-            let error = match timeout(longest(left), Box::pin(send())).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => CallError::new(call, resource, &error),
+            let error = match timeout(longest(left), attempt()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
                 Err(_) => CallError::not_answered(call, resource),
             };
             // An earlier attempt that was lost may have been carried out, whatever the last one was told.

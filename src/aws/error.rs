@@ -4,7 +4,7 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
@@ -21,21 +21,45 @@ pub struct CallError {
     pub is_uncertain: bool,
 }
 
+/// What an error of the SDK tells, whatever call it is of: what follows from it is there once and not for each call.
+struct Told<'a> {
+    aws_code: Option<&'a str>,
+    aws_message: Option<&'a str>,
+    status: Option<u16>,
+    is_unreadable: bool,
+    is_sent: bool,
+    all: &'a dyn Display,
+}
+
 impl CallError {
     /// Sorts the SDK's error, and logs what only the operator may see.
     pub(super) fn new<E>(call: &'static str, resource: impl Into<String>, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Debug + 'static,
     {
-        let resource = resource.into();
         let service_error = error.as_service_error();
-        let aws_code = service_error.and_then(ProvideErrorMetadata::code);
-        let status = error.raw_response().map(|response| response.status().as_u16());
+        Self::of(
+            call,
+            resource.into(),
+            &Told {
+                aws_code: service_error.and_then(ProvideErrorMetadata::code),
+                aws_message: service_error.and_then(ProvideErrorMetadata::message),
+                status: error.raw_response().map(|response| response.status().as_u16()),
+                is_unreadable: matches!(error, SdkError::ResponseError(_)),
+                // A request that was never sent has changed nothing.
+                is_sent: !matches!(error, SdkError::ConstructionFailure(_)),
+                all: &DisplayErrorContext(error),
+            },
+        )
+    }
+
+    fn of(call: &'static str, resource: String, told: &Told<'_>) -> Self {
+        let Told { aws_code, aws_message, status, is_unreadable, is_sent, all } = *told;
         let (code, is_answered) = match (aws_code, status) {
             (Some(aws_code), status) => (classify(aws_code, status), true),
             // What a gateway on the way says, and a document cut short, tell nothing of what AWS has done.
             (None, Some(200..300 | 500..) | None) => (ErrorCode::Unavailable, false),
-            (None, Some(_)) if matches!(error, SdkError::ResponseError(_)) => (ErrorCode::Unavailable, false),
+            (None, Some(_)) if is_unreadable => (ErrorCode::Unavailable, false),
             (None, Some(_)) => (ErrorCode::Unexpected, true),
         };
         tracing::warn!(
@@ -43,7 +67,7 @@ impl CallError {
             aws.resource = resource,
             aws.error.code = aws_code,
             aws.status = status,
-            error = %DisplayErrorContext(error),
+            error = %all,
             "{call} failed"
         );
         let message = match code {
@@ -55,7 +79,7 @@ impl CallError {
             | ErrorCode::Throttled
             | ErrorCode::Unavailable
             | ErrorCode::OutOfTime
-            | ErrorCode::Unexpected => match (aws_code, service_error.and_then(ProvideErrorMetadata::message)) {
+            | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))
                 }
@@ -65,7 +89,7 @@ impl CallError {
         };
         Self {
             row: ErrorRow { code, call: Some(call), resource: Some(resource), message, retryable: code.may_pass() },
-            is_uncertain: !is_answered && !never_sent(error),
+            is_uncertain: !is_answered && is_sent,
         }
     }
 
@@ -112,11 +136,6 @@ impl CallError {
             is_uncertain: false,
         }
     }
-}
-
-/// A request that was never sent has changed nothing.
-fn never_sent<E>(error: &SdkError<E>) -> bool {
-    matches!(error, SdkError::ConstructionFailure(_))
 }
 
 /// Sorts AWS's codes by what can be done about them; [`super::ask`] tries again by the same table.

@@ -1,0 +1,97 @@
+//! Owns what the clients learn from the environment of a Lambda function: Region, credentials, other endpoints.
+//!
+//! The SDK's own loader looks further: for profiles, web identities, single sign-on and the metadata services of
+//! containers and instances. A function has none of those, and without them it is a tenth smaller. The variables mean
+//! what the SDKs say: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
+
+use std::fmt;
+
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
+};
+use aws_sdk_kms::config::SharedCredentialsProvider;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use super::connector;
+
+/// Reads one variable.
+pub(super) type Variable = fn(&str) -> Option<String>;
+
+/// The settings of all clients, or what is wrong with them.
+pub(super) fn settings(variable: Variable) -> Result<SdkConfig, String> {
+    let set = move |name: &str| variable(name).filter(|text| !text.is_empty());
+    let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
+    let region = region.ok_or("no Region: set AWS_REGION (Lambda does)")?;
+    let switch = |name: &str| match set(name) {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(text) => Err(format!("{name}: `{text}` is not true or false")),
+    };
+    let mut settings = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .use_fips(switch("AWS_USE_FIPS_ENDPOINT")?)
+        .use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT")?)
+        .service_config(OfServices(variable))
+        .http_client(connector::one_for_all())
+        // Whether a call is worth another try hangs on the invocation: `ask` sees to that, and to how long one takes.
+        .retry_config(RetryConfig::disabled());
+    settings.set_endpoint_url(set("AWS_ENDPOINT_URL"));
+    Ok(settings.build())
+}
+
+/// Variables of single services, such as `AWS_ENDPOINT_URL_KMS`.
+struct OfServices(Variable);
+
+impl fmt::Debug for OfServices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfServices")
+    }
+}
+
+impl LoadServiceConfig for OfServices {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace([' ', '-'], "_");
+        (self.0)(&format!("{}_{service}", key.env())).filter(|text| !text.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::config::Config;
+
+    use super::*;
+
+    fn lambda(name: &str) -> Option<String> {
+        let value = match name {
+            "AWS_REGION" => "eu-west-1",
+            "AWS_ENDPOINT_URL" => "http://all.example",
+            "AWS_ENDPOINT_URL_APPCONFIGDATA" => "http://configurations.example",
+            "AWS_USE_FIPS_ENDPOINT" => "TRUE",
+            "AWS_USE_DUALSTACK_ENDPOINT" => "",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    #[test]
+    fn the_variables_mean_what_the_sdks_say() {
+        let settings = settings(lambda).unwrap();
+        assert_eq!(settings.region().map(ToString::to_string), Some("eu-west-1".to_owned()));
+        assert_eq!((settings.use_fips(), settings.use_dual_stack()), (Some(true), Some(false)));
+        let endpoint = |config: Config| format!("{config:?}").contains("http://all.example");
+        assert!(endpoint(Config::new(&settings)));
+        let appconfig = format!("{:?}", aws_sdk_appconfigdata::config::Config::new(&settings));
+        assert!(appconfig.contains("http://configurations.example") && !appconfig.contains("http://all.example"));
+    }
+
+    #[test]
+    fn what_is_missing_or_not_in_order_is_said() {
+        assert!(settings(|_| None).unwrap_err().contains("AWS_REGION"));
+        let elsewhere = settings(|name| (name == "AWS_DEFAULT_REGION").then(|| "cn-north-1".to_owned())).unwrap();
+        assert_eq!(elsewhere.region().map(ToString::to_string), Some("cn-north-1".to_owned()));
+        assert!(settings(|_| Some("maybe".to_owned())).unwrap_err().contains("`maybe` is not true or false"));
+    }
+}
