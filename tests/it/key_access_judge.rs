@@ -292,6 +292,16 @@ fn organizations_are_let_in_by_their_id() {
     assert_eq!(unit.verdict, Verdict::Conditional);
     let elsewhere = facts(Some("o-a1b2c3d4e5"), &["o-zzzzzzzzzz/r-zzzz/"]);
     assert_eq!(launch(&member(paths(any, "o-zzzzzzzzzz/*")), ORGANIZATION, &elsewhere).verdict, Verdict::Missing);
+    // The key's owner is no member that is asked about, nor is anybody in its account; who else is named may be one.
+    for (principal, verdict) in [
+        ("111122223333", Verdict::Missing),
+        ("arn:aws:iam::111122223333:role/Admin", Verdict::Missing),
+        ("arn:aws:iam::444455556666:role/Admin", Verdict::Conditional),
+    ] {
+        let statements = json!([allow(json!({"AWS": principal}), json!("kms:*"), json!({}))]);
+        let access = launch(&statements, ORGANIZATION, &OrganizationFacts::UNKNOWN);
+        assert_eq!(access.verdict, verdict, "{principal}: {access:?}");
+    }
     let one = launch(&json!([everything()]), ORGANIZATION, &OrganizationFacts::UNKNOWN);
     assert_eq!(
         (one.verdict, one.depends_on.as_slice()),

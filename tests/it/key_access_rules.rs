@@ -812,6 +812,8 @@ fn remarks_say_what_is_odd_and_nothing_else() {
     );
     assert_eq!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})), "");
     for (name, why) in [
+        ("arn:aws:iam::444455556666:nothing/x", "of no form"),
+        ("arn:aws:sts::444455556666:nothing/x", "of no form"),
         ("AIDAJQABLZS4A3QDU576Q", "deleted"),
         ("AROAJQABLZS4A3QDU57-Q", "no form"),
         ("AIDA", "no form"),
