@@ -116,17 +116,21 @@ impl Aws {
                 "a required part is missing",
             ));
         };
+        // Create and Update take the same parts, by builders that have no trait in common.
+        macro_rules! of_this_end {
+            ($call:expr) => {
+                $call
+                    .group_name(&schedules.group)
+                    .name(end.name.as_str())
+                    .schedule_expression(at(end.at))
+                    .schedule_expression_timezone("UTC")
+                    .flexible_time_window(window.clone())
+                    .action_after_completion(ActionAfterCompletion::None)
+                    .target(target.clone())
+            };
+        }
         if !replaces {
-            let call = self
-                .scheduler
-                .create_schedule()
-                .group_name(&schedules.group)
-                .name(end.name.as_str())
-                .schedule_expression(at(end.at))
-                .schedule_expression_timezone("UTC")
-                .flexible_time_window(window.clone())
-                .action_after_completion(ActionAfterCompletion::None)
-                .target(target.clone());
+            let call = of_this_end!(self.scheduler.create_schedule());
             let asked = self.ask("scheduler:CreateSchedule", end.name.as_str(), || {
                 let call = call.clone();
                 async move {
@@ -142,16 +146,7 @@ impl Aws {
                 return Ok(());
             }
         }
-        let call = self
-            .scheduler
-            .update_schedule()
-            .group_name(&schedules.group)
-            .name(end.name.as_str())
-            .schedule_expression(at(end.at))
-            .schedule_expression_timezone("UTC")
-            .flexible_time_window(window)
-            .action_after_completion(ActionAfterCompletion::None)
-            .target(target);
+        let call = of_this_end!(self.scheduler.update_schedule());
         self.ask("scheduler:UpdateSchedule", end.name.as_str(), || call.clone().send()).await.map(|_| ())
     }
 

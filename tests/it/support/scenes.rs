@@ -266,6 +266,14 @@ pub fn scene(name: &str) -> Scene {
 pub fn scenes() -> Vec<Scene> {
     let both = ["111122223333", "222233334444"];
     let of = |name, seed, request| Scene { name, seed, request, hint: None, is_unchecked: false };
+    // A revoke of a share with an end, and that end when it has come, begin alike.
+    let ending = |at: &str| {
+        json!({
+            "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
+            "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], both[1], STRANGER]), &both)],
+            "schedules": both.map(|account| end(1, account, at, &[snapshot(10)], &["key-1"])),
+        })
+    };
     vec![
         of(
             "share, not encrypted, every kind of target",
@@ -384,22 +392,14 @@ pub fn scenes() -> Vec<Scene> {
         ),
         of(
             "revoke, with an end, a copy and a grant",
-            json!({
-                "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
-                "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], both[1], STRANGER]), &both)],
-                "schedules": both.map(|account| end(1, account, AHEAD, &[snapshot(10)], &["key-1"])),
-            }),
+            ending(AHEAD),
             json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
         ),
         Scene {
             hint: Some(hint(1, both[0])),
             ..of(
                 "expire, a copy and a grant",
-                json!({
-                    "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
-                    "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], both[1], STRANGER]), &both)],
-                    "schedules": both.map(|account| end(1, account, DUE, &[snapshot(10)], &["key-1"])),
-                }),
+                ending(DUE),
                 json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
             )
         },
