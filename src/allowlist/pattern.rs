@@ -14,11 +14,6 @@ impl Pattern {
         Self(text.chars().collect())
     }
 
-    /// Whether it stands for exactly one text.
-    pub fn is_literal(&self) -> bool {
-        !self.0.iter().any(|character| matches!(character, '*' | '?'))
-    }
-
     /// Whether the whole of `text` matches; takes at most pattern × text steps.
     pub fn matches(&self, text: &str) -> bool {
         let mut pattern = self.0.as_slice();

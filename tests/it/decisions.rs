@@ -780,6 +780,8 @@ fn what_a_caller_should_know_is_told() {
     let world = World::open("golden-1");
     let public = world.clone().shared_with(&["all"]);
     warned(&steps(&public, &share, &[ADD_LAUNCH]), &["is PUBLIC"]);
+    let open_snapshot = world.clone().with(|world| world.snapshot().is_public = true);
+    warned(&steps(&open_snapshot, &share, &[ADD_LAUNCH]), &["modify-snapshot-attribute --snapshot-id snap-1a2b3c4d"]);
     let told = |change: fn(&mut World)| world.clone().with(change).decide(&share);
     warned(&told(|world| world.blocks_public_images = Some(false)), &["block public access for AMIs is off"]);
     warned(&told(|world| world.blocks_public_images = Some(true)), &[]);
