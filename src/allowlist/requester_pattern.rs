@@ -183,6 +183,7 @@ mod tests {
             ("events:999988887777:", "last part is empty"),
             ("jwt:https://*#user", "outside its last part"),
             ("sqs:requests", "is not a requester"),
+            ("sqs:arn:aws:sqs::999988887777:requests", "is not a requester"),
             ("lambda:*", "is not a requester"),
         ] {
             let error = RequesterPattern::parse(wrong).unwrap_err();

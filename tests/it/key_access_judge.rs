@@ -177,6 +177,17 @@ fn describe_key_carries_no_encryption_context() {
 }
 
 #[test]
+fn a_variable_of_which_only_the_form_is_known_is_what_the_answer_hangs_on() {
+    let volume = json!({"StringEquals": {"kms:ViaService": "${kms:EncryptionContext:aws:ebs:id}"}});
+    let access = in_account(&json!([
+        allow(json!({"AWS": ACCOUNT}), json!(["kms:CreateGrant", "kms:DescribeKey"]), json!({})),
+        allow(json!({"AWS": ACCOUNT}), json!("kms:*"), volume),
+    ]));
+    let hangs_on = ["kms:EncryptionContext:aws:ebs:id".to_owned()];
+    assert_eq!((access.verdict, access.depends_on.as_slice()), (Verdict::Conditional, hangs_on.as_slice()));
+}
+
+#[test]
 fn denials_by_origin_are_likely_to_fail() {
     for key in ["aws:SourceVpc", "aws:SourceVpce", "AWS:sourceVpcE"] {
         let access = in_account(&json!([everything(), deny(json!({"StringNotEquals": {key: "vpce-1"}}))]));

@@ -467,6 +467,14 @@ fn variables_are_resolved_by_version() {
     like("${aws:PrincipalTag/x}", "a*", "conditional");
     equals("${aws:PrincipalTag/x}", "a*", "allowed");
     like("${aws:TagKeys}", "x", "implicit-deny");
+    // A key with several values is no variable, whatever it holds; whether a default then counts is not said.
+    condition(
+        json!({"StringEquals": {"aws:PrincipalTag/x": "${aws:TagKeys}"}}),
+        json!({"aws:PrincipalTag/x": "a", "aws:TagKeys": ["a"]}),
+        "implicit-deny",
+    );
+    equals("${aws:TagKeys, 'z'}", "z", "conditional");
+    equals("${aws:PrincipalTag/y, 'a}b'}", "a}b", "allowed");
     condition(json!({"StringNotEquals": {"aws:PrincipalTag/x": "${aws:PrincipalTag/y}"}}), tag("a"), "allowed");
     condition(
         json!({"ArnLike": {"aws:PrincipalTag/x": "arn:aws:iam::${aws:PrincipalAccount}:*"}}),
