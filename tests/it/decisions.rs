@@ -105,7 +105,7 @@ struct Decided {
     steps: Vec<String>,
     gaps: usize,
     warnings: Vec<String>,
-    /// The remedies of the refusals.
+    /// The remedies of the refusals, and of what roles lack.
     remedies: Vec<String>,
     /// The verdicts of the keys, with those of the roles behind them.
     verdicts: Vec<String>,
@@ -320,7 +320,10 @@ fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) ->
         steps: steps.unwrap_or_default().iter().map(step).collect(),
         gaps: decision.gaps.len(),
         warnings: decision.warnings.clone(),
-        remedies: decision.refusals.iter().filter_map(|refusal| refusal.remedy.clone()).collect(),
+        remedies: (decision.refusals.iter().map(|refusal| refusal.remedy.clone()))
+            .chain(decision.keys.iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
+            .flatten()
+            .collect(),
         verdicts: decision
             .keys
             .iter()
@@ -639,7 +642,11 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     assert_eq!(decided, [(name.clone(), false), (format!("{name}/autoscaling"), true), (String::new(), false)]);
     // A check asks for Auto Scaling's by itself, and makes nothing.
     let check = ask("check", accounts(&[ONE]));
-    assert_eq!(world.decide(&check).verdicts, ["Allowed", "autoscaling: Missing"]);
+    let missing = world.decide(&check);
+    assert_eq!(missing.verdicts, ["Allowed", "autoscaling: Missing"]);
+    let command =
+        format!("aws kms create-grant --region eu-west-1 --key-id {KEY} --grantee-principal {}", auto_scaling(ONE));
+    assert!(missing.remedies[0].starts_with(&command), "{:?}", missing.remedies);
     assert_eq!(granted.decide(&check).verdicts, ["Allowed", "autoscaling: Allowed"]);
     assert_eq!(unread.decide(&check).verdicts, ["Allowed", "autoscaling: Unknown"]);
     assert_eq!(world.decide(&ask("share", accounts(&[ONE]))).verdicts, ["Allowed"]);
