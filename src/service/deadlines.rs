@@ -26,32 +26,48 @@ const LONGEST: Duration = Duration::from_secs(900);
 
 /// When reading and writing must be over.
 pub(super) fn deadline(door: Door, time_left: Duration) -> Instant {
-    at_most(door, time_left.saturating_sub(ANSWER_TIME), HTTP_BUDGET)
+    after(budget(door, time_left))
 }
 
 /// When the answer must be on its way.
 pub(super) fn end(door: Door, time_left: Duration) -> Instant {
+    after(until_answered(door, time_left))
+}
+
+/// When reading must be over.
+pub(super) fn reading_deadline(action: Action, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline.checked_sub(for_writing(action, left)).unwrap_or(deadline)
+}
+
+fn after(time: Duration) -> Instant {
+    Instant::now().checked_add(time).unwrap_or_else(Instant::now)
+}
+
+fn budget(door: Door, time_left: Duration) -> Duration {
+    at_most(door, time_left.saturating_sub(ANSWER_TIME), HTTP_BUDGET)
+}
+
+fn until_answered(door: Door, time_left: Duration) -> Duration {
     at_most(door, time_left.saturating_sub(LAST_MOMENT), HTTP_END)
 }
 
-fn at_most(door: Door, time: Duration, over_http: Duration) -> Instant {
-    let time = match door {
+fn at_most(door: Door, time: Duration, over_http: Duration) -> Duration {
+    match door {
         Door::Http { .. } => time.min(over_http),
-        Door::Direct | Door::EventBridge | Door::Queue => time,
-    };
-    Instant::now().checked_add(time.min(LONGEST)).unwrap_or_else(Instant::now)
+        Door::Direct | Door::EventBridge | Door::Queue => time.min(LONGEST),
+    }
 }
 
-/// When reading must be over. Where something is written a third of the time is kept for that: what can be done without
-/// a fact (taking access away) must still be done.
-pub(super) fn reading_deadline(action: Action, deadline: Instant) -> Instant {
-    let third = deadline.saturating_duration_since(Instant::now()).mul_f64(1.0 / 3.0);
-    let for_writing = match action {
+/// How much of the time left is kept from reading. Where something is written it is a third: what can be done without a
+/// fact (taking access away) must still be done.
+fn for_writing(action: Action, left: Duration) -> Duration {
+    let third = left.checked_div(3).unwrap_or_default();
+    match action {
         Action::Share | Action::Revoke | Action::Reset => third,
         Action::Repair => third.min(REPAIR_TIME),
         Action::List | Action::Check | Action::Audit => Duration::ZERO,
-    };
-    deadline.checked_sub(for_writing).unwrap_or(deadline)
+    }
 }
 
 #[cfg(test)]
@@ -60,35 +76,30 @@ mod tests {
 
     const HTTP: Door = Door::Http { allow: None };
 
-    /// How far ahead a time is, in seconds.
-    fn ahead(time: Instant) -> f64 {
-        time.saturating_duration_since(Instant::now()).as_secs_f64()
-    }
-
-    #[track_caller]
-    fn check(time: Instant, expect: f64) {
-        // The clock goes on, and never back.
-        assert!((expect - 1.0..=expect).contains(&ahead(time)), "{} instead of {expect}", ahead(time));
-    }
-
     #[test]
     fn an_api_gateway_that_gives_up_is_never_what_ends_a_request() {
-        let minute = Duration::from_secs(60);
-        check(deadline(HTTP, minute), 25.0);
-        check(end(HTTP, minute), 27.0);
-        check(deadline(Door::Queue, minute), 59.0);
-        check(end(Door::EventBridge, minute), 59.75);
-        check(end(HTTP, Duration::from_secs(10)), 9.75);
-        check(deadline(HTTP, Duration::from_millis(500)), 0.0);
-        check(deadline(Door::Direct, Duration::MAX), 900.0);
+        let milliseconds = Duration::from_millis;
+        let minute = milliseconds(60_000);
+        for (time, expect) in [
+            (budget(HTTP, minute), 25_000),
+            (until_answered(HTTP, minute), 27_000),
+            (budget(Door::Queue, minute), 59_000),
+            (until_answered(Door::EventBridge, minute), 59_750),
+            (until_answered(HTTP, milliseconds(10_000)), 9_750),
+            (budget(HTTP, milliseconds(500)), 0),
+            (budget(Door::Direct, Duration::MAX), 900_000),
+        ] {
+            assert_eq!(time, milliseconds(expect));
+        }
     }
 
     #[test]
     fn reading_leaves_time_for_the_writes() {
-        let in_seconds = |seconds| Instant::now() + Duration::from_secs(seconds);
-        check(reading_deadline(Action::Revoke, in_seconds(24)), 16.0);
-        check(reading_deadline(Action::Repair, in_seconds(24)), 20.0);
-        check(reading_deadline(Action::Repair, in_seconds(6)), 4.0);
-        check(reading_deadline(Action::Audit, in_seconds(24)), 24.0);
+        for (action, left, expect) in
+            [(Action::Revoke, 24, 8), (Action::Repair, 24, 4), (Action::Repair, 6, 2), (Action::Audit, 24, 0)]
+        {
+            let kept = for_writing(action, Duration::from_secs(left));
+            assert_eq!(kept.as_millis(), Duration::from_secs(expect).as_millis(), "{action:?} with {left} s");
+        }
     }
 }
