@@ -221,11 +221,7 @@ pub fn reply(door: Door, outcome: Outcome) -> Result<Reply, InvocationError> {
         Door::Direct | Door::EventBridge | Door::Queue => match outcome.result {
             ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
             // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
-            ResultKind::Incomplete | ResultKind::Failed
-                if door == Door::EventBridge && outcome.next_token.is_some() && !outcome.retryable =>
-            {
-                Ok(Reply::Outcome(Box::new(outcome)))
-            }
+            ResultKind::Incomplete | ResultKind::Failed if outcome.goes_on => Ok(Reply::Outcome(Box::new(outcome))),
             ResultKind::Incomplete | ResultKind::Failed => {
                 Err(InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() })
             }
@@ -245,4 +241,16 @@ fn leading_code(outcome: &Outcome) -> &'static str {
 /// what stands in the way.
 fn deciding_refusal(outcome: &Outcome) -> Option<&Refusal> {
     outcome.refusals.iter().min_by_key(|refusal| refusal.code.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_for_lambda_unless_the_rest_is_on_its_way() {
+        let failed = Outcome::new("id", ResultKind::Incomplete);
+        assert!(reply(Door::EventBridge, failed.clone()).is_err());
+        assert!(reply(Door::EventBridge, Outcome { goes_on: true, ..failed }).is_ok());
+    }
 }

@@ -47,6 +47,9 @@ pub struct Outcome {
     /// Where an audit or repair goes on that has not looked at every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
+    /// Whether the rest, from `next_token` on, is on its way without the caller.
+    #[serde(skip)]
+    pub goes_on: bool,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.
@@ -371,6 +374,7 @@ impl Outcome {
             images: Vec::new(),
             findings: None,
             next_token: None,
+            goes_on: false,
             refusals: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),

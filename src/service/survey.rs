@@ -118,7 +118,7 @@ impl Service {
         }
         let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
         match self.aws.until(until).put_events(bus, &[event]).await {
-            Ok(()) => {}
+            Ok(()) => outcome.goes_on = true,
             Err(error) if error.row.retryable => {
                 // Then Lambda's retry looks at these images again, and tries to go on again.
                 outcome.result = ResultKind::Failed;
