@@ -2,17 +2,24 @@
 //! beginning to end, and then the first goes on. Where the image ends up is written down for every pair.
 
 use std::{
-    sync::{Mutex, mpsc},
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    function::Function,
+    function::{Answer, Function},
     local_aws::LocalAws,
-    proxy::{Proxy, Reply},
+    proxy::{Call, Proxy, Reply},
     scenes::{self, Stage, launch_permissions},
+    steady::steadily,
 };
 
 const WEB: &str = "111122223333";
@@ -61,6 +68,18 @@ fn sorted(targets: &[&str]) -> Vec<String> {
     targets
 }
 
+/// The calls of an invocation by their names, each with how many of its name came before it. Calls that are made together
+/// arrive in any order, so the how manieth of all it is says nothing.
+fn told_apart(calls: Vec<Call>) -> Vec<(String, usize)> {
+    let mut counts = BTreeMap::<_, usize>::new();
+    let apart = calls.into_iter().map(|call| {
+        let count = counts.entry(call.name.clone()).or_default();
+        *count += 1;
+        (call.name, *count - 1)
+    });
+    apart.collect()
+}
+
 #[test]
 fn two_requests_on_one_image_end_as_written_down() {
     let aws = LocalAws::turn();
@@ -76,49 +95,66 @@ fn two_requests_on_one_image_end_as_written_down() {
         stage.seed(&scene);
         proxy.let_pass();
         stopped.invoke(&one).unwrap();
-        let calls = proxy.calls().len();
-        let mut seen = std::collections::BTreeSet::new();
-        for index in 0..calls {
-            let what = format!("{one} stopped before call {index}, overtaken by {other}");
-            let keys = stage.seed(&scene);
-            let (arrives, arrived) = mpsc::channel();
-            let (go_on, may_go_on) = mpsc::channel::<()>();
-            let may_go_on = Mutex::new(may_go_on);
-            proxy.rule(move |call, aws| {
-                if call.index == index {
-                    arrives.send(()).unwrap();
-                    may_go_on.lock().unwrap().recv().unwrap();
+        let seen = RefCell::new(BTreeSet::new());
+        for (name, number) in told_apart(proxy.calls()) {
+            let what = format!("{one} stopped before {name} number {number}, overtaken by {other}");
+            // A call that is held for too long is made anew.
+            steadily(|| {
+                let keys = stage.seed(&scene);
+                let (slow, quick) =
+                    overtaken(&proxy, (&name, number), || stopped.invoke(&one), || overtaking.invoke(&other));
+                for answer in [slow, quick] {
+                    assert_eq!(answer.unwrap()["result"], "completed", "{what}");
                 }
-                Reply::Answer(aws())
-            });
-            let (slow, quick) = std::thread::scope(|scope| {
-                let slow = scope.spawn(|| stopped.invoke(&one));
-                arrived.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|error| panic!("{what}: {error}"));
-                let quick = overtaking.invoke(&other);
-                go_on.send(()).unwrap();
-                (slow.join().unwrap(), quick)
-            });
-            for answer in [slow, quick] {
-                assert_eq!(answer.unwrap()["result"], "completed", "{what}");
-            }
-            let state = stage.state(&keys);
-            let end = launch_permissions(&state, &image);
-            assert!(ends.iter().any(|expect| sorted(expect) == end), "{what}: {end:?}");
-            assert_eq!(launch_permissions(&state, &scenes::image(99)), [WEB, OTHER], "{what}");
-            seen.insert(end);
-            interleavings += 1;
+                let state = stage.state(&keys);
+                let end = launch_permissions(&state, &image);
+                assert!(ends.iter().any(|expect| sorted(expect) == end), "{what}: {end:?}");
+                assert_eq!(launch_permissions(&state, &scenes::image(99)), [WEB, OTHER], "{what}");
+                seen.borrow_mut().insert(end);
 
-            // Whoever asks again gets what was asked for.
-            overtaking.invoke(&other).unwrap();
-            let end = launch_permissions(&stage.state(&keys), &image);
-            let targets = other["accountIds"].as_array().into_iter().flatten();
-            for target in targets.map(|target| target.as_str().unwrap().to_owned()) {
-                assert_eq!(end.contains(&target), other["action"] == "share", "{what}, asked again: {end:?}");
-            }
+                // Whoever asks again gets what was asked for.
+                overtaking.invoke(&other).unwrap();
+                let end = launch_permissions(&stage.state(&keys), &image);
+                let targets = other["accountIds"].as_array().into_iter().flatten();
+                for target in targets.map(|target| target.as_str().unwrap().to_owned()) {
+                    assert_eq!(end.contains(&target), other["action"] == "share", "{what}, asked again: {end:?}");
+                }
+            });
+            interleavings += 1;
         }
+        let seen = seen.into_inner();
         assert_eq!(seen.len(), ends.len(), "{one}, {other}: an end that is written down never came: {seen:?}");
     }
     println!("concurrency: {} pairs of requests, {interleavings} interleavings", PAIRS.len());
+}
+
+/// Begins the one, holds that call of it until the other is over, and lets it go on. Gives both answers.
+fn overtaken(
+    proxy: &Proxy,
+    (name, number): (&str, usize),
+    one: impl FnOnce() -> Answer + Send,
+    other: impl FnOnce() -> Answer,
+) -> (Answer, Answer) {
+    let (arrives, arrived) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let name = name.to_owned();
+    let met = AtomicUsize::new(0);
+    proxy.rule(move |call, aws| {
+        if call.name == name && met.fetch_add(1, Ordering::SeqCst) == number {
+            arrives.send(()).unwrap();
+            // It also goes on where the test gave up.
+            let _ = may_go_on.lock().unwrap().recv();
+        }
+        Reply::Answer(aws())
+    });
+    std::thread::scope(move |scope| {
+        let slow = scope.spawn(one);
+        arrived.recv_timeout(Duration::from_secs(30)).expect("the call is made again");
+        let quick = other();
+        go_on.send(()).unwrap();
+        (slow.join().unwrap(), quick)
+    })
 }
 
 #[test]

@@ -44,8 +44,10 @@ impl LocalAws {
             .wait_while(pool, |pool| pool.free.is_empty() && pool.started == AT_MOST)
             .unwrap_or_else(PoisonError::into_inner);
         let running = pool.free.pop().unwrap_or_else(|| {
+            let running = Box::leak(Box::new(start(pool.started + 1)));
+            // One that did not start must not be waited for.
             pool.started += 1;
-            Box::leak(Box::new(start(pool.started)))
+            running
         });
         drop(pool);
         let endpoint = running.endpoint.as_str();
