@@ -163,7 +163,9 @@ pub(super) fn evaluate_by<'a>(
             }
         }
     }
-    for grant in grants {
+    // What an account was granted it passes on by IAM policies, and nobody but AWS writes those of a service-linked role.
+    let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
+    for grant in grants.iter().filter(counts) {
         let mut unknown = Vec::new();
         let truth = grant.allows(&call, &mut unknown);
         allows.add(truth, Reason::Grant(grant), unknown);

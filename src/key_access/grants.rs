@@ -62,6 +62,13 @@ impl Grant {
         covered.and(self.constraints.as_ref().map_or(Truth::True, |constraints| constraints.met(call, unknown)))
     }
 
+    /// Whether it lets an account in, and whomever that delegates to.
+    pub(super) fn is_to_account(&self) -> bool {
+        self.grantee_principal
+            .as_deref()
+            .is_some_and(|grantee| matches!(Named::from_grant(grantee), Named::Account { .. }))
+    }
+
     fn covers<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
         let service = self
             .grantee_service_principal

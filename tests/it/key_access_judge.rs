@@ -448,6 +448,9 @@ fn a_service_linked_role_needs_a_grant() {
     assert_eq!((granted.verdict, granted.limits.as_slice()), (Verdict::Allowed, [].as_slice()));
     assert_eq!(granted.grant_remedy, None);
     assert!(!granted.notes.iter().any(|note| note.contains("only a grant")), "{:?}", granted.notes);
+    // The account can't pass on what it was granted: only AWS says what a service-linked role may do.
+    let to_account = grant(&format!("arn:aws:iam::{ACCOUNT}:root"), &operations);
+    assert_eq!(ask(&owner_only(), &[to_account], ACCOUNT).verdict, Verdict::Missing);
     let account = in_account(&owner_only());
     assert!(!account.notes.iter().any(|note| note.contains("only a grant")), "{:?}", account.notes);
     // In the key's own account the key policy is enough.
