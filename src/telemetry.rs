@@ -6,16 +6,22 @@ use std::io::Write;
 
 use serde_json::Value;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// The library and the binary.
+const OURS: [&str; 2] = ["ami_share", "bootstrap"];
 
 /// Installs the subscriber. Lines carry no colour: escape sequences would reach CloudWatch as text.
 pub fn install(level: tracing::Level, json: bool) {
-    // Half of the clients' own chatter is on INFO; theirs starts at WARN, ours at the level asked for.
-    let builder = fmt().with_max_level(LevelFilter::from_level(level)).with_target(false).with_ansi(false);
+    let asked = LevelFilter::from_level(level);
+    // The runtime and the SDK write down whole events and answers below WARN, with what callers and AWS keep secret: their
+    // words start there, ours at the level asked for.
+    let ours = Targets::new().with_targets(OURS.map(|name| (name, asked))).with_default(asked.min(LevelFilter::WARN));
+    let builder = fmt().with_max_level(asked).with_target(false).with_ansi(false);
     if json {
-        builder.json().flatten_event(true).with_span_list(false).init();
+        builder.json().flatten_event(true).with_span_list(false).finish().with(ours).init();
     } else {
-        builder.without_time().init();
+        builder.without_time().finish().with(ours).init();
     }
 }
 

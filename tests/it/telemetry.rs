@@ -86,3 +86,21 @@ fn every_line_says_to_which_request_it_belongs() {
     }
     assert_eq!(metrics(&function).len(), 1, "words of a caller are no metrics");
 }
+
+#[test]
+fn no_level_brings_the_callers_tokens_into_the_log() {
+    let aws = LocalAws::turn();
+    let function = Function::start(
+        aws.endpoint,
+        ALLOWLIST,
+        &[("AWS_LAMBDA_LOG_LEVEL", "TRACE"), ("AWS_SESSION_TOKEN", "session-t0ken")],
+    );
+    let mut event: Value = serde_json::from_str(include_str!("../../events/rest-share.json")).unwrap();
+    event["headers"]["authorization"] = json!("Bearer c2VjcmV0");
+    function.http(&event);
+    let log = function.log();
+    assert!(log.contains("request.requester"), "{log}");
+    for secret in ["c2VjcmV0", "session-t0ken", "Credential="] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
