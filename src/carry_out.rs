@@ -1,8 +1,8 @@
 //! Owns carrying out a plan: the phases of an image one after the other, the steps of a phase and several images at
 //! once, the deadline in view.
 //!
-//! Within a phase a failed step doesn't keep the others from being taken; the phases after it are skipped. So a share
-//! never ends with a launch permission whose grant failed, and a revoke takes away what it can in order.
+//! Within a phase a failed step doesn't keep the others from being taken; what waits for it in later phases is skipped.
+//! So a share never ends with a launch permission whose grant failed, and a revoke takes away what it can in order.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     decide::ImageDecision,
     domain::FunctionArn,
     outcome::{ErrorRow, StepState},
-    plan::Step,
+    plan::{Phase, Step},
     report::{ImageResult, StepResult},
 };
 
@@ -61,16 +61,16 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
 
 async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
-    let mut has_failed = false;
+    let mut failed: Vec<Phase> = Vec::new();
     for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
-        let steps = phase.iter().cloned();
-        let phase: Vec<_> = if has_failed {
-            steps.map(|step| skipped(step, None)).collect()
-        } else {
-            future::join_all(steps.map(|step| take(tools, step, turns, deadline))).await
-        };
-        has_failed |= phase.iter().any(|result| result.state != StepState::Done && !result.step.is_best_effort());
-        results.extend(phase);
+        let is_held_up = |step: &Step| failed.iter().any(|phase| step.waits_for(*phase));
+        let taken = phase.iter().cloned().map(async |step| {
+            if is_held_up(&step) { skipped(step, None) } else { take(tools, step, turns, deadline).await }
+        });
+        let taken = future::join_all(taken).await;
+        let missed = taken.iter().find(|result| result.state != StepState::Done && !result.step.is_best_effort());
+        failed.extend(missed.map(|result| result.step.phase()));
+        results.extend(taken);
     }
     results
 }

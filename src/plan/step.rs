@@ -91,7 +91,7 @@ pub enum GranteeKind {
     Role(ServiceLinkedRole),
 }
 
-/// Steps of one phase don't depend on each other; a phase begins when the one before it is done.
+/// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Grants on keys.
@@ -131,6 +131,12 @@ impl Step {
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Phase::Launch,
         }
+    }
+
+    /// Whether it must not be taken where a step of that phase before it failed. A grant is revoked although snapshots
+    /// keep entries of its account, so that as little as possible is left.
+    pub fn waits_for(&self, phase: Phase) -> bool {
+        !(matches!(self, Self::RevokeGrant { .. }) && phase == Phase::Snapshots)
     }
 
     /// Whether the request goes on, and counts as completed, when this fails.
