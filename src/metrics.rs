@@ -63,10 +63,14 @@ impl Measured<'_> {
         let Self { outcome, .. } = self;
         let is = |truth: bool| Value::from(u8::from(truth));
         let is_unreadable = outcome.errors.iter().any(|error| error.code == ErrorCode::AllowlistUnavailable);
+        // The rest of a survey that nobody waits for, and that did not go on by itself, is left undone.
+        let is_left =
+            outcome.next_token.is_some() && !outcome.goes_on && matches!(self.door, Door::EventBridge | Door::Queue);
+        let is_unfinished = is_left || matches!(outcome.result, ResultKind::Incomplete | ResultKind::Failed);
         let metrics = [
             ("Requests", "Count", Value::from(1)),
             ("Refused", "Count", is(outcome.result == ResultKind::Refused)),
-            ("Unfinished", "Count", is(matches!(outcome.result, ResultKind::Incomplete | ResultKind::Failed))),
+            ("Unfinished", "Count", is(is_unfinished)),
             ("AllowlistUnavailable", "Count", is(is_unreadable)),
             ("ColdStarts", "Count", is(self.is_cold)),
             ("AwsCalls", "Count", self.calls.into()),

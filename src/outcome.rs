@@ -106,6 +106,31 @@ pub struct ImageRow {
     pub permissions: Option<Permissions>,
 }
 
+impl ImageRow {
+    /// Takes in what was done for the image later in the same request.
+    fn absorb(&mut self, later: Self) {
+        self.changed |= later.changed;
+        self.steps.extend(later.steps);
+        for key in later.key_arns {
+            if !self.key_arns.contains(&key) {
+                self.key_arns.push(key);
+            }
+        }
+        for row in later.keys {
+            if !self.keys.contains(&row) {
+                self.keys.push(row);
+            }
+        }
+        for row in later.targets {
+            match self.targets.iter_mut().find(|told| told.target == row.target) {
+                None => self.targets.push(row),
+                Some(told) if told.state == TargetState::Failed => *told = row,
+                Some(told) => told.expires_at = row.expires_at.or(told.expires_at),
+            }
+        }
+    }
+}
+
 /// One write to AWS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepRow {
@@ -397,7 +422,12 @@ impl Outcome {
             (one, other) => one.max(other),
         };
         self.retryable = self.retryable || part.retryable;
-        self.images.extend(part.images);
+        for row in part.images {
+            match self.images.iter_mut().find(|told| told.image_id == row.image_id) {
+                Some(told) => told.absorb(row),
+                None => self.images.push(row),
+            }
+        }
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
         }

@@ -93,6 +93,15 @@ impl CallError {
         }
     }
 
+    /// AWS answered, and that a part of what it was asked for failed.
+    pub(super) fn told(call: &'static str, resource: &str, aws_code: &str, what: &str) -> Self {
+        let code = classify(aws_code, None);
+        tracing::warn!(aws.call = call, aws.resource = resource, aws.error.code = aws_code, "{call}: {what}");
+        let message = format!("{call} on {resource}: {what}: {aws_code}");
+        let (call, resource) = (Some(call), Some(resource.to_owned()));
+        Self { row: ErrorRow { code, call, resource, message, retryable: code.may_pass() }, is_uncertain: false }
+    }
+
     /// An attempt was under way when its time ended.
     pub(super) fn not_answered(call: &'static str, resource: &str) -> Self {
         tracing::warn!(aws.call = call, aws.resource = resource, "{call} was not answered in time");
@@ -181,6 +190,7 @@ fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
         | "SlowDown" => ErrorCode::Throttled,
         "InternalError"
         | "InternalFailure"
+        | "InternalException"
         | "ServiceUnavailable"
         | "Unavailable"
         | "IncorrectState"

@@ -60,6 +60,6 @@ impl Aws {
             reason.clone_from(code);
             batch = failed.into_iter().map(|(_, entry)| entry).collect();
         }
-        Err(CallError::unexpected(CALL, bus, &format!("{} events were not taken: {reason}", batch.len())))
+        Err(CallError::told(CALL, bus, &reason, &format!("{} events were not taken", batch.len())))
     }
 }

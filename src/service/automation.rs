@@ -9,8 +9,8 @@ use super::{Context, Service, error, failed};
 use crate::{
     allowlist::{Allowlist, Rule, Usable},
     decide::Authority,
-    domain::{Target, shown},
-    inbound::{Available, Due},
+    domain::{AccountId, ImageId, Target, shown},
+    inbound::{Available, Due, Sent},
     outcome::{ErrorCode, Outcome, ResultKind},
     request::{Access, Action, AskedTarget, Request},
 };
@@ -63,13 +63,18 @@ impl Service {
         let Some(image) = image else {
             return failed(outcome, error(ErrorCode::NotFound, "EC2 does not know the image yet, or no more", true));
         };
+        // By the event's time, so that the same event again does not move an end.
+        let since = match available.sent {
+            Sent::At(sent) => sent.min(context.now),
+            Sent::Now | Sent::Again | Sent::Unknown => context.now,
+        };
+        let rules: Vec<_> =
+            rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)).collect();
         let mut total = outcome.clone();
-        for rule in rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)) {
-            for request in requests(rule, image_id, context.now) {
-                let authority = Authority::Requester(&available.requester);
-                let question = self.question(&request, authority, &allowlist, context);
-                total.absorb(Box::pin(self.pursue(question, context, deadline, outcome.clone())).await);
-            }
+        for request in requests(&rules, image_id, image.owner, since) {
+            let authority = Authority::Requester(&available.requester);
+            let question = self.question(&request, authority, &allowlist, context);
+            total.absorb(Box::pin(self.pursue(question, context, deadline, outcome.clone())).await);
         }
         total
     }
@@ -107,11 +112,29 @@ impl Service {
     }
 }
 
-/// What a rule shares by itself. Only accounts can be let copy, so organizations get what EC2 can give them.
-fn requests(rule: &Rule, image_id: &crate::domain::ImageId, now: OffsetDateTime) -> Vec<Request> {
-    let (accounts, groups): (Vec<_>, Vec<_>) =
-        rule.targets.iter().cloned().partition(|target| target.account().is_some());
-    let expires_at = rule.max_duration.and_then(|longest| now.checked_add(longest));
+/// What the rules about an image share by themselves. A target that several give the image to has it for the longest of
+/// their times; the owner has it anyway.
+fn requests(rules: &[&Rule], image_id: &ImageId, owner: AccountId, since: OffsetDateTime) -> Vec<Request> {
+    let is_for_longer = |one: &Rule, other: &Rule| match (one.max_duration, other.max_duration) {
+        (None, Some(_)) => true,
+        (Some(one), Some(other)) => one > other,
+        (_, None) => false,
+    };
+    let outlasts = |rule: &Rule, target: &Target| {
+        rules.iter().any(|other| is_for_longer(other, rule) && other.targets.contains(target))
+    };
+    let of_rule = |rule: &&Rule| {
+        let targets =
+            rule.targets.iter().filter(|target| **target != Target::Account(owner) && !outlasts(rule, target));
+        requests_of(rule, targets.cloned().collect(), image_id, since)
+    };
+    rules.iter().flat_map(of_rule).collect()
+}
+
+/// What a rule shares with these by itself. Only accounts can be let copy, so organizations get what EC2 can give them.
+fn requests_of(rule: &Rule, targets: Vec<Target>, image_id: &ImageId, since: OffsetDateTime) -> Vec<Request> {
+    let (accounts, groups): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| target.account().is_some());
+    let expires_at = rule.max_duration.and_then(|longest| since.checked_add(longest));
     let asked = |targets: Vec<Target>| -> Vec<AskedTarget> {
         targets.into_iter().map(|target| AskedTarget { target, pointer: String::new() }).collect()
     };
@@ -128,7 +151,7 @@ fn requests(rule: &Rule, image_id: &crate::domain::ImageId, now: OffsetDateTime)
     parts.into_iter().filter(|request| !request.targets.is_empty()).collect()
 }
 
-fn bare(action: Action, image_id: crate::domain::ImageId) -> Request {
+fn bare(action: Action, image_id: ImageId) -> Request {
     Request {
         action,
         image_ids: vec![image_id],

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::Service;
 use crate::{
     aws::BusEvent,
-    outcome::{ImageRow, Outcome, ResultKind},
+    domain::ImageId,
+    outcome::{Outcome, ResultKind},
 };
 
 /// The source of all outcomes.
@@ -36,17 +37,24 @@ impl Service {
     }
 }
 
-/// One event for each image; one alone where there is no image to tell of, and of an audit, whose findings belong
-/// together.
+/// One event for each image that was looked at or refused; one alone where there is no image to tell of, and of an
+/// audit, whose findings belong together.
 fn events(outcome: &Outcome) -> Vec<BusEvent> {
-    let rows = || outcome.images.iter().map(Some);
-    let is_one = outcome.images.is_empty() || outcome.findings.is_some();
-    let rows: Vec<_> = if is_one { vec![None] } else { rows().collect() };
-    rows.into_iter()
-        .map(|row| BusEvent {
+    let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
+    let mut told: Vec<_> = outcome.images.iter().map(|row| &row.image_id).collect();
+    for image_id in refused {
+        if !told.contains(&image_id) {
+            told.push(image_id);
+        }
+    }
+    let is_one = told.is_empty() || outcome.findings.is_some();
+    let images: Vec<_> = if is_one { vec![None] } else { told.into_iter().map(Some).collect() };
+    images
+        .into_iter()
+        .map(|image| BusEvent {
             source: SOURCE.to_owned(),
             detail_type: detail_type(outcome.result),
-            detail: detail(outcome, row),
+            detail: detail(outcome, image),
         })
         .collect()
 }
@@ -62,11 +70,11 @@ fn detail_type(result: ResultKind) -> &'static str {
 }
 
 /// The outcome document with that image alone.
-fn detail(outcome: &Outcome, row: Option<&ImageRow>) -> String {
+fn detail(outcome: &Outcome, image: Option<&ImageId>) -> String {
     let mut one = outcome.clone();
-    if let Some(row) = row {
-        one.images = vec![row.clone()];
-        one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|image_id| *image_id == row.image_id));
+    if let Some(image) = image {
+        one.images.retain(|row| row.image_id == *image);
+        one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|refused| refused == image));
     }
     let mut text = one.to_text();
     // Two hundred targets on many keys, or findings that each bring a policy's statements.

@@ -116,6 +116,38 @@ fn what_two_rules_meet_is_told_once_each() {
 }
 
 #[test]
+fn of_two_rules_the_one_for_longer_counts_and_the_owner_is_no_target() {
+    let rule = |name: &str, targets: &str, days: u8| {
+        format!(
+            "  - {{name: {name}, requesters: [\"events:999988887777:aws.ec2\"], actions: [share], onAvailable: true, \
+             images: {{names: [\"golden-*\"]}}, targets: [{targets}], maxDuration: {days}d}}\n"
+        )
+    };
+    let long = rule("long", "\"111122223333\", \"999988887777\"", 30);
+    let short = rule("short", "\"111122223333\", \"222233334444\"", 14);
+    let variables = [("AMI_SHARE_OUTCOME_BUS", "default")];
+    let world = World::ending(&format!("version: 1\nrules:\n{long}{short}"), &variables);
+    let image = world.aws.image(plain("golden-both"));
+    let event = available(&image);
+    let outcome = world.outcome(&event);
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert_eq!(world.launch(&image), ["111122223333", "222233334444"]);
+    let [row] = outcome["images"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
+    assert_eq!(row["targets"].as_array().unwrap().len(), 2, "{outcome:#}");
+    assert_eq!(world.aws.events().len(), 1, "one for the image, whatever rules it met");
+    let sent = OffsetDateTime::parse(event["time"].as_str().unwrap(), &Rfc3339).unwrap();
+    let end = |days| format!("at({})", (sent + Duration::days(days)).format(&Rfc3339).unwrap().get(..19).unwrap());
+    let mut ends: Vec<_> = world.schedules().into_iter().map(|(_, expression, _)| expression).collect();
+    ends.sort();
+    assert_eq!(ends, [end(14), end(30)]);
+    // The event again is the event once.
+    world.aws.forget_calls();
+    assert_eq!(world.outcome(&event)["result"], "completed");
+    let writes: Vec<_> = world.aws.writes().into_iter().filter(|call| !call.starts_with("events:")).collect();
+    assert_eq!(writes, [""; 0]);
+}
+
+#[test]
 fn only_fresh_events_of_this_account_about_available_images_share() {
     let world = world();
     let image = world.aws.image(plain("golden-ignored"));
@@ -292,6 +324,26 @@ fn every_outcome_is_an_event_for_each_image() {
         assert_eq!((&row["imageId"], &row["tags"]), (&json!(image), &json!({"Tier": "gold"})));
     }
     assert_eq!(events.len(), 2);
+
+    // Of an image that nothing may be said of, an event says why.
+    world.aws.forget_calls();
+    let gone = "ami-0123456789abcdef0";
+    let revoke = json!({"action": "revoke", "imageIds": [one, gone], "accountIds": ["111122223333"]});
+    assert_eq!(world.function.invoke(&revoke).unwrap_err()["errorType"], "ImageNotFound");
+    let events = world.aws.events();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
+            crate::schemas::check_outcome(&outcome);
+            (
+                outcome["images"].as_array().unwrap().len(),
+                codes(&outcome).join(" "),
+                outcome["refusals"][0]["imageId"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [(1, String::new(), Value::Null), (0, "ImageNotFound".to_owned(), json!(gone))]);
     world.aws.fault("events:PutEvents", "InternalException", 500, 50);
     let outcome = world.outcome(&ask("list", &one, json!({})));
     world.aws.no_faults();
