@@ -9,6 +9,8 @@ mod key_check;
 mod leftovers;
 mod refusals;
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 
 use crate::{
@@ -69,6 +71,9 @@ pub struct ImageDecision<'a> {
     pub grants: Vec<NeededGrant>,
     /// The ends that a share has to write down before anything else.
     pub ends: Vec<NeededEnd>,
+    /// Where access is taken away: of each snapshot the accounts whose entries stay, with the image that needs each. Of one
+    /// that is not here it could not be found out.
+    pub needed_by: BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>,
     /// What an audit or repair came upon,
     pub findings: Vec<Finding>,
     /// and of that the grants for shares that aren't there.
@@ -90,6 +95,7 @@ impl<'a> ImageDecision<'a> {
             keys: Vec::new(),
             grants: Vec::new(),
             ends: Vec::new(),
+            needed_by: BTreeMap::new(),
             findings: Vec::new(),
             left: Vec::new(),
             refusals: Vec::new(),
@@ -149,10 +155,25 @@ pub fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecisio
     if question.request.action.surveys() {
         return facts.images.iter().map(|(image_id, image)| audit::decide(question, facts, image_id, image)).collect();
     }
-    question.request.image_ids.iter().map(|image_id| decide_image(question, facts, image_id)).collect()
+    let mut decisions: Vec<_> =
+        question.request.image_ids.iter().map(|image_id| permit(question, facts, image_id)).collect();
+    let refused: Vec<_> = decisions.iter().filter(|it| !it.refusals.is_empty()).map(|it| it.image_id).collect();
+    for decision in decisions.iter_mut().filter(|decision| !decision.blocks_reading()) {
+        let Some(image) = facts.images.get(decision.image_id) else { continue };
+        let action = question.request.action;
+        if action.is_about_sharing() {
+            check_share(question, facts, image, decision);
+        }
+        if action.takes_away() {
+            leftovers::find(question, facts, image, &refused, decision);
+        }
+        warn(question, facts, image, decision);
+    }
+    decisions
 }
 
-fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageId) -> ImageDecision<'a> {
+/// Decides whether a rule covers the image and the targets.
+fn permit<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageId) -> ImageDecision<'a> {
     let mut decision = ImageDecision::new(image_id);
     let Some(image) = facts.images.get(image_id) else {
         decision.refusals.push(refusals::image_not_found(image_id));
@@ -185,14 +206,6 @@ fn decide_image<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageI
             }
         }
     }
-    if question.request.action.is_about_sharing() {
-        check_share(question, facts, image, &mut decision);
-    }
-    match question.request.action {
-        Action::Revoke | Action::Reset => leftovers::find(question, facts, image, &mut decision),
-        Action::Share | Action::List | Action::Check | Action::Audit | Action::Repair => {}
-    }
-    warn(question, facts, image, &mut decision);
     decision
 }
 
@@ -302,6 +315,12 @@ fn take_back_from_all(snapshot_id: &SnapshotId) -> String {
 
 fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let image_id = decision.image_id;
+    if matches!(question.request.action, Action::List | Action::Check) {
+        let unread = image.unread().into_iter();
+        decision
+            .warnings
+            .extend(unread.map(|error| format!("not everything of {image_id} is told: {}", error.message)));
+    }
     if image.is_public() {
         decision.warnings.push(format!(
             "{image_id} is PUBLIC: every AWS account can launch it, whatever is shared or revoked here; \

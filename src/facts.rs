@@ -49,6 +49,8 @@ pub struct Image {
     pub remembered_keys: Vec<KeyArn>,
     /// The snapshots behind it; empty for instance-store images. Read only where the action needs them.
     pub snapshots: Reading<Vec<Snapshot>>,
+    /// Why there is nothing to say of some of them: EC2 named them as the image's and told nothing of them.
+    pub unread_snapshots: Vec<ErrorRow>,
 }
 
 /// When a share ends, and what is to be taken away then: the content of its schedule.
@@ -121,8 +123,8 @@ pub struct Snapshot {
     pub create_volume_permissions: Reading<Vec<AccountId>>,
     /// Whether everybody may; read with the accounts.
     pub is_public: bool,
-    /// The accounts with which other owned images on this snapshot are shared. Read only where access is taken away or looked
-    /// over.
+    /// The accounts with which owned images on this snapshot are shared that are not asked about. Read only where access is
+    /// taken away or looked over.
     pub needed_by: Reading<BTreeMap<AccountId, ImageId>>,
 }
 
@@ -189,7 +191,22 @@ impl Image {
             ends: Ok(BTreeMap::new()),
             remembered_keys,
             snapshots: Ok(Vec::new()),
+            unread_snapshots: Vec::new(),
         }
+    }
+
+    /// Everything that could not be read of the image and its snapshots.
+    pub fn unread(&self) -> Vec<&ErrorRow> {
+        let mut errors: Vec<_> = self.launch_permissions.as_ref().err().into_iter().collect();
+        errors.extend(self.ends.as_ref().err());
+        errors.extend(self.snapshots.as_ref().err());
+        errors.extend(&self.unread_snapshots);
+        for snapshot in self.snapshots.iter().flatten() {
+            errors.extend(snapshot.create_volume_permissions.as_ref().err());
+            errors.extend(snapshot.needed_by.as_ref().err());
+        }
+        errors.dedup();
+        errors
     }
 
     /// The distinct keys behind the image, in the order of its snapshots.

@@ -61,7 +61,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
     if let Authority::EndOfShare(end) = question.authority
         && !described.contains_key(&end.image_id)
     {
-        gone::only_for_sure(permissions.get(&end.image_id), &end.image_id)?;
+        gone::only_for_sure(aws, &end.image_id).await?;
         described.insert(end.image_id.clone(), DescribedImage::gone(end, question.account));
         permissions.remove(&end.image_id);
     }
@@ -71,7 +71,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
         if is_own && !action.takes_away() && !action.surveys() {
             launch_permissions.clone()?;
         }
-        if is_own && (!action.is_about_sharing() || image.state == ImageState::Available) {
+        if is_own && (action != Action::Share || may_be_shared(action, &image)) {
             backing.insert(id.clone(), snapshot_ids);
         }
         facts.images.insert(id, Image { launch_permissions, ..image });
@@ -119,7 +119,7 @@ async fn read_snapshots(
 ) -> Reading<()> {
     let action = question.request.action;
     let needs_others = action.takes_away() || action.surveys();
-    let others = async { if needs_others { aws.describe_own_images_on(&wanted).await } else { Ok(BTreeMap::new()) } };
+    let others = async { if needs_others { Some(aws.describe_own_images_on(&wanted).await) } else { None } };
     let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
     let mut snapshots = match (snapshots.map_err(row), action.takes_away()) {
         (Ok(snapshots), _) => snapshots,
@@ -133,9 +133,13 @@ async fn read_snapshots(
             return Ok(());
         }
     };
-    let missing = wanted.iter().find(|id| !snapshots.contains_key(*id));
-    if let (Some(missing), true) = (missing, action.is_about_sharing()) {
-        return Err(unknown_snapshot(missing));
+    // Of an image that is gone they may be too.
+    for (id, image) in facts.images.iter_mut().filter(|(_, image)| image.state != ImageState::Gone) {
+        let unknown = backing.get(id).into_iter().flatten().filter(|id| !snapshots.contains_key(*id));
+        image.unread_snapshots = unknown.map(unknown_snapshot).collect();
+        if let (Some(error), true) = (image.unread_snapshots.first(), may_be_shared(action, image)) {
+            return Err(error.clone());
+        }
     }
 
     let remembered = facts.images.values().flat_map(|image| image.remembered_keys.iter().cloned());
@@ -148,7 +152,7 @@ async fn read_snapshots(
     let (copy, keys, needed_by) = future::join3(
         each(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
         read_keys(aws, question, keys),
-        read_needs(aws, question, others),
+        read_needs(aws, question, facts, backing, others),
     )
     .await;
     for (id, permissions) in copy {
@@ -172,12 +176,31 @@ async fn read_snapshots(
     if action.is_about_sharing() { read_grants(aws, question, facts).await } else { Ok(()) }
 }
 
+/// Whether it is decided by the facts that the image can be shared.
+fn may_be_shared(action: Action, image: &Image) -> bool {
+    action.is_about_sharing() && image.state == ImageState::Available
+}
+
 fn unknown_snapshot(id: &SnapshotId) -> ErrorRow {
     ErrorRow {
         code: ErrorCode::Unexpected,
         call: Some("ec2:DescribeSnapshots"),
         resource: Some(id.to_string()),
-        message: format!("EC2 does not know {id}, a snapshot of the image, so nothing can be said of its key"),
+        message: format!(
+            "EC2 tells nothing of {id}, a snapshot of the image, so nothing is known of its key and who may copy it"
+        ),
+        retryable: false,
+    }
+}
+
+fn not_listed(id: &ImageId) -> ErrorRow {
+    ErrorRow {
+        code: ErrorCode::Unexpected,
+        call: Some("ec2:DescribeImages"),
+        resource: Some(id.to_string()),
+        message: format!(
+            "EC2's list of the images on the snapshots of {id} lacks {id} itself, so it is not known which others need their entries"
+        ),
         retryable: false,
     }
 }
@@ -188,9 +211,18 @@ type Needs = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
 async fn read_needs(
     aws: &Aws,
     question: &Question<'_>,
-    others: Result<BTreeMap<ImageId, DescribedImage>, CallError>,
+    facts: &Facts,
+    backing: &BTreeMap<ImageId, Vec<SnapshotId>>,
+    others: Option<Result<BTreeMap<ImageId, DescribedImage>, CallError>>,
 ) -> Reading<Needs> {
+    let Some(others) = others else { return Ok(Needs::new()) };
     let mut others = others.map_err(row)?;
+    // A list without the images asked about is not the whole list.
+    let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Gone);
+    let asked = backing.iter().filter(|(id, snapshot_ids)| is_there(id) && !snapshot_ids.is_empty());
+    if let Some((id, _)) = asked.into_iter().find(|(id, _)| !others.contains_key(*id)) {
+        return Err(not_listed(id));
+    }
     others.retain(|id, _| !question.request.image_ids.contains(id));
     let permissions = each(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
     let mut needs = Needs::new();
@@ -217,7 +249,12 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
     let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
-    let read = each(own, async |arn| aws.grants(arn, None).await.map_err(row)).await;
+    let read = each(own, async |arn| match aws.grants(arn, None).await {
+        // A key that was deleted has taken its grants along.
+        Err(error) if error.row.code == ErrorCode::NotFound => Ok(Vec::new()),
+        read => read.map_err(row),
+    })
+    .await;
     let key = |grants| Key { metadata: Err(not_asked()), policy: Err(not_asked()), grants };
     Ok(read.into_iter().map(|(arn, grants)| (arn, key(grants))).collect())
 }

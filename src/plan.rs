@@ -104,7 +104,7 @@ fn take_away(
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == owner) {
-        let Ok(needed_by) = &snapshot.needed_by else { continue };
+        let Some(needed_by) = decision.needed_by.get(&snapshot.id) else { continue };
         let free: Vec<_> = accounts.iter().filter(|account| !needed_by.contains_key(account)).copied().collect();
         let remove = chunks(&free)
             .map(|accounts| Step::RemoveCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });

@@ -271,6 +271,7 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             launch_permissions: Ok(Vec::new()),
             ends: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
+            unread_snapshots: Vec::new(),
             snapshots: Ok(Vec::new()),
         },
         snapshot_ids,

@@ -84,15 +84,9 @@ struct Found {
     remedy: String,
 }
 
-/// Everything that could not be read of an image.
+/// Everything that could not be read of an image and its keys.
 fn unread<'a>(question: &Question<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
-    let mut errors: Vec<_> = image.launch_permissions.as_ref().err().into_iter().collect();
-    errors.extend(image.ends.as_ref().err());
-    errors.extend(image.snapshots.as_ref().err());
-    for snapshot in image.snapshots.iter().flatten() {
-        errors.extend(snapshot.create_volume_permissions.as_ref().err());
-        errors.extend(snapshot.needed_by.as_ref().err());
-    }
+    let mut errors = image.unread();
     let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
     for key in own.filter_map(|arn| facts.keys.get(arn)) {
         errors.extend(key.metadata.as_ref().err());
@@ -145,13 +139,12 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
     for target in image.shared_targets() {
         let rules = sharing_rules(question, image, &target);
         let has_end = image.ends.iter().flatten().any(|(_, end)| end.target == target);
-        let knows_ends = question.can_end_shares && image.ends.is_ok();
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
             outside(target, message, "`revoke` it, or cover it with a rule of the allowlist");
             continue;
         }
-        if knows_ends && !has_end && rules.iter().all(|rule| rule.max_duration.is_some()) {
+        if image.ends.is_ok() && !has_end && rules.iter().all(|rule| rule.max_duration.is_some()) {
             let message = format!("{{image}} is shared with {target} for good, and every rule for that wants an end");
             outside(target.clone(), message, "`revoke` it, or `share` it again with an `expiresAt`");
         }

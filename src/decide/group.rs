@@ -128,6 +128,7 @@ rules:
                 launch_permissions: shared.clone().map(|shared| shared.iter().map(to).collect()),
                 ends: Ok(BTreeMap::new()),
                 remembered_keys: Vec::new(),
+                unread_snapshots: Vec::new(),
                 snapshots: Ok(Vec::new()),
             };
             let mut facts = Facts::default();

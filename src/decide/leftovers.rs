@@ -1,16 +1,25 @@
 //! Owns what taking access away can't finish or leaves on purpose: reads that failed, entries that another image
 //! needs, grants that are not ours.
 
+use std::collections::BTreeMap;
+
 use super::{ImageDecision, Question};
 use crate::{
-    domain::{AccountId, GrantName, Target},
-    facts::{Facts, Image},
+    domain::{AccountId, GrantName, ImageId, Target},
+    facts::{Facts, Image, Reading, Snapshot},
     key_access::Grant,
     request::Action,
 };
 
-/// Fills the gaps and warnings of a revoke or reset.
-pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
+/// Fills the gaps and warnings of a revoke or reset, and which entries stay because another image needs them; of the
+/// images asked about, one that is refused keeps what it needs.
+pub(super) fn find(
+    question: &Question<'_>,
+    facts: &Facts,
+    image: &Image,
+    refused: &[&ImageId],
+    decision: &mut ImageDecision<'_>,
+) {
     let accounts: Vec<AccountId> = match question.request.action {
         Action::Reset => {
             let targets = facts.targets_to_clear(decision.image_id, image, question.account);
@@ -25,10 +34,11 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
         decision.gaps.extend(image.launch_permissions.as_ref().err().cloned());
     }
     decision.gaps.extend(image.snapshots.as_ref().err().cloned());
+    decision.gaps.extend(image.unread_snapshots.iter().cloned());
     decision.gaps.extend(image.ends.as_ref().err().cloned());
     for snapshot in image.snapshots.iter().flatten() {
-        match &snapshot.needed_by {
-            Err(error) => decision.gaps.push(error.clone()),
+        match needed_by(facts, snapshot, refused) {
+            Err(error) => decision.gaps.push(error),
             Ok(needed_by) => {
                 for (account, other) in needed_by.iter().filter(|(account, _)| accounts.contains(account)) {
                     decision.warnings.push(format!(
@@ -36,7 +46,12 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
                         snapshot.id
                     ));
                 }
+                decision.needed_by.insert(snapshot.id.clone(), needed_by);
             }
+        }
+        // Of an image that is shared with nobody these are all that tells what an earlier reset left.
+        if question.request.action == Action::Reset {
+            decision.gaps.extend(snapshot.create_volume_permissions.as_ref().err().cloned());
         }
         let others = snapshot.create_volume_permissions.iter().flatten().filter(|account| !accounts.contains(account));
         let others: Vec<_> = others.map(ToString::to_string).collect();
@@ -61,6 +76,18 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
         }
     }
     decision.gaps.dedup();
+}
+
+/// The accounts whose entries on a snapshot stay, with the image that needs each.
+fn needed_by(facts: &Facts, snapshot: &Snapshot, refused: &[&ImageId]) -> Reading<BTreeMap<AccountId, ImageId>> {
+    let mut needed_by = snapshot.needed_by.clone()?;
+    for (id, image) in refused.iter().filter_map(|id| Some((*id, facts.images.get(*id)?))) {
+        if image.snapshots.iter().flatten().any(|other| other.id == snapshot.id) {
+            image.launch_permissions.as_ref().map_err(Clone::clone)?;
+            needed_by.extend(image.shared_accounts().into_iter().map(|account| (account, id.clone())));
+        }
+    }
+    Ok(needed_by)
 }
 
 /// What is to be said of a grant that stays.

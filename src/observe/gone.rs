@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ends, each, row};
 use crate::{
-    aws::{Aws, CallError},
+    aws::Aws,
     decide::Question,
     domain::{GrantName, ImageId, KeyArn},
-    facts::{Facts, Image, LaunchPermission, Reading},
+    facts::{Facts, Image, Reading},
     outcome::{ErrorCode, ErrorRow},
     request::Action,
 };
@@ -18,16 +18,12 @@ use crate::{
 /// So many images at once are asked about, one by one, before their grants are revoked.
 const AT_ONCE: usize = 20;
 
-/// Fails unless EC2 says of an image that a search didn't find that there is none, by what it said when asked for its
-/// launch permissions.
-pub(super) fn only_for_sure(
-    permissions: Option<&Result<Vec<LaunchPermission>, CallError>>,
-    image_id: &ImageId,
-) -> Reading<()> {
-    match permissions {
-        Some(Err(error)) if error.row.code == ErrorCode::NotFound => Ok(()),
-        Some(Err(error)) => Err(error.row.clone()),
-        Some(Ok(_)) | None => Err(ErrorRow {
+/// Fails unless EC2 says of an image that a search didn't find that there is none.
+pub(super) async fn only_for_sure(aws: &Aws, image_id: &ImageId) -> Reading<()> {
+    match aws.image_exists(image_id).await {
+        Ok(false) => Ok(()),
+        Err(error) => Err(error.row),
+        Ok(true) => Err(ErrorRow {
             code: ErrorCode::Unavailable,
             call: Some("ec2:DescribeImages"),
             resource: Some(image_id.to_string()),

@@ -136,6 +136,41 @@ fn an_entry_that_another_image_on_the_same_snapshot_needs_is_kept_and_told() {
 }
 
 #[test]
+fn an_image_that_is_refused_keeps_the_entries_it_needs() {
+    let world = World::start(ALLOWLIST, &[]);
+    let made = world.aws.seed(&json!({
+        "snapshots": [{"ref": "base", "createVolumePermissions": ["111122223333"]}],
+        "images": [
+            {"name": "golden-one", "mappings": [{"device": "/dev/xvda", "snapshot": "base"}], "launchPermissions": ["111122223333"]},
+            {"name": "nobodys", "mappings": [{"device": "/dev/xvda", "snapshot": "base"}], "launchPermissions": ["111122223333"]},
+        ],
+    }));
+    let ids: Vec<_> =
+        made["images"].as_array().unwrap().iter().map(|image| image["imageId"].as_str().unwrap()).collect();
+    let revoke = json!({"action": "revoke", "imageIds": ids, "accountIds": ["111122223333"]});
+    // The second time nothing is left of the first image: what is on its snapshot could be remains of it.
+    for request in [&revoke, &json!({"action": "reset", "imageIds": ids})] {
+        let error = world.function.invoke(request).unwrap_err();
+        let outcome: Value = serde_json::from_str(error["errorMessage"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (&outcome["result"], codes(&outcome)),
+            (&json!("incomplete"), vec!["ImageNotAllowed"]),
+            "{outcome:#}"
+        );
+        assert!(
+            outcome["warnings"].to_string().contains(&format!("{} is on that snapshot too", ids[1])),
+            "{outcome:#}"
+        );
+        let state = world.aws.state();
+        let launch = |id: &str| state["images"][id]["launchPermissions"].clone();
+        assert_eq!((launch(ids[0]), launch(ids[1])), (json!([]), json!(["111122223333"])));
+        assert_eq!(world.copy(ids[1]), [["111122223333"]]);
+    }
+    world.completed(&ask("revoke", ids[0], json!({"accountIds": ["111122223333"]})));
+    assert_eq!(world.copy(ids[1]), [["111122223333"]]);
+}
+
+#[test]
 fn a_grant_is_made_only_where_the_policy_does_not_let_in_and_never_around_a_deny() {
     let world = World::start(ALLOWLIST, &[]);
     let mut open = owner_only();

@@ -210,6 +210,7 @@ impl World {
             launch_permissions: Ok(Vec::new()),
             ends: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
+            unread_snapshots: Vec::new(),
             snapshots: Ok(vec![snapshot]),
         };
         Self { image, keys: BTreeMap::new(), blocks_public_images: None, can_end_shares: true, entity_quota: 1000 }
@@ -696,7 +697,7 @@ fn an_end_is_written_down_first_and_only_moved_later() {
     warned(&steps(&World::encrypted("kept-1", &[ONE]), &plain, &[ADD_LAUNCH]), &[]);
     let unread = || ending(10).with(|world| world.image.ends = Err(denied("scheduler:ListSchedules")));
     warned(&steps(&unread(), &plain, &[]), &["could not be read"]);
-    warned(&golden(unread()).decide(&ask("check", accounts(&[ONE]))), &[]);
+    warned(&golden(unread()).decide(&ask("check", accounts(&[ONE]))), &["not everything of ami-1a2b3c4d is told"]);
     assert_eq!(unread().decide(&share(10)).gaps, 1);
     let nowhere = World::encrypted("kept-1", &[ONE]).with(|world| world.can_end_shares = false);
     refused(&nowhere, &share(10), &["ExpiryNotPossible"]);
