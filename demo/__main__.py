@@ -101,6 +101,7 @@ class Scenes:
                       self.copy_with_grants, self.copy_again, self.one_account_less, self.one_volume_spoils_it,
                       self.a_unit_without_create_grant, self.the_remedy_applied,
                       self.over_the_bus, self.one_after_the_other, self.by_itself, self.an_end, self.a_forged_end, self.the_end,
+                      self.an_end_without_its_image,
                       self.an_audit, self.a_repair, self.audit_by_schedule, self.a_stranger, self.unsigned):
             scene()
 
@@ -332,13 +333,16 @@ class Scenes:
     def by_itself(self):
         section("No request at all", "A build registers nightly-42. EC2 says so on the default bus, and the rule"
                 " nightly-builds has `onAvailable`: staging-web gets it.")
-        [snapshot] = self.aws.seed(snapshots=[{}])["snapshots"]
-        volume = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot["snapshotId"]}}
-        registered = self.ec2.register_image(Name="nightly-42", RootDeviceName="/dev/sda1", BlockDeviceMappings=[volume])
-        self.images["nightly-42"] = registered["ImageId"]
-        fact("register-image", f"nightly-42 {registered['ImageId']}")
+        self.register("nightly-42")
         self.until(lambda: self.entries("nightly-42"), "the image was not shared")
         expect(self.permissions("nightly-42") == [STAGING], "the image should be shared with staging-web")
+
+    def register(self, name):
+        [snapshot] = self.aws.seed(snapshots=[{}])["snapshots"]
+        volume = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot["snapshotId"]}}
+        registered = self.ec2.register_image(Name=name, RootDeviceName="/dev/sda1", BlockDeviceMappings=[volume])
+        self.images[name] = registered["ImageId"]
+        fact("register-image", f"{name} {registered['ImageId']}")
 
     def an_end(self):
         section("A share that ends", "trial-app may be shared for 30 days at most, so the request says until when. The"
@@ -362,12 +366,29 @@ class Scenes:
     def the_end(self):
         section("Its time comes", "The schedule is moved to now; Scheduler looks every ten seconds here, and wakes the"
                 " function, which takes the share and then the schedule away.")
-        moved = {name: self.schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target")}
-        now = datetime.now(UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
-        self.aws.client("scheduler").update_schedule(**moved, ScheduleExpression=now, ActionAfterCompletion="NONE")
+        self.make_due(self.schedule)
         self.until(lambda: not self.entries("trial-app") and not self.the_schedule(), "the share did not end")
         expect(self.permissions("trial-app") == [], "nobody should be left")
         fact("schedules", "none left", "bold")
+
+    def an_end_without_its_image(self):
+        section("An end outlives its image", "trial-gone is shared until the day after tomorrow, and deregistered"
+                " today. When the time comes EC2 says that there is no such image, and the schedule goes.")
+        self.register("trial-gone")
+        until = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        status, outcome = self.api.call(self.portal, "POST", self.shares("trial-gone"),
+                                        {"accountIds": [BATCH], "expiresAt": until})
+        self.completed(status, outcome, changed=True)
+        self.ec2.deregister_image(ImageId=self.images["trial-gone"])
+        self.make_due(self.the_schedule())
+        self.until(lambda: not self.the_schedule(), "the end of a share stayed behind")
+        fact("schedules", "none left", "bold")
+
+    def make_due(self, schedule):
+        """Moves the end of a share to now."""
+        moved = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target")}
+        now = datetime.now(UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
+        self.aws.client("scheduler").update_schedule(**moved, ScheduleExpression=now, ActionAfterCompletion="NONE")
 
     def an_audit(self):
         section("What was done behind its back", "Block public access is off. By console, somebody makes golden-web public and shares golden-db with"

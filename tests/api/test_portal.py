@@ -86,7 +86,7 @@ class Examples(unittest.TestCase):
             self.skipTest("no curl")
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < (7, 86):
             self.skipTest(f"curl {version} is older than the page asks for")
-        commands = blocks("sh")
+        commands = [block for block in blocks("sh") if "--aws-sigv4" in block]
         self.assertEqual(len(commands), 2)
 
         def status(command, secret=None):

@@ -111,6 +111,45 @@ fn every_http_door_carries_out_the_same_requests() {
 }
 
 #[test]
+fn no_path_leads_out_of_its_route_and_no_body_is_too_long() {
+    let world = World::start(ALLOWLIST, &[]);
+    let image = world.image(&[]);
+    world.aws.forget_calls();
+    let long = json!({"accountIds": ["111122223333"], "reason": "x".repeat(5 << 20)}).to_string();
+    let deep = format!("{{\"accountIds\": {}", "[".repeat(1 << 20));
+    let mut cases = Vec::new();
+    for id in [
+        format!("{image}%2Fshares"),
+        format!("{image}%2f..%2f{image}"),
+        format!("{image}%00"),
+        format!("%61mi{image}"),
+        "..".to_owned(),
+    ] {
+        let mut rest = event("rest-share", &image);
+        rest["pathParameters"]["imageId"] = json!(id);
+        let mut greedy = event("http-api-greedy-share", &image);
+        let path = greedy["requestContext"]["http"]["path"].as_str().unwrap().replace(&image, &id);
+        greedy["requestContext"]["http"]["path"] = json!(path);
+        cases.extend([rest, greedy]);
+    }
+    for (name, body) in
+        [("rest-share", &long), ("http-api-share", &long), ("rest-share", &deep), ("http-api-share", &deep)]
+    {
+        let mut event = event(name, &image);
+        event["body"] = json!(body);
+        cases.push(event);
+    }
+    for event in cases {
+        let (status, _, problem) = world.function.http(&event);
+        let shown = event.to_string().chars().take(300).collect::<String>();
+        assert!((400..500).contains(&status), "{shown}: {status} {problem:#}");
+        assert_eq!(problem["result"], "refused", "{shown}: {problem:#}");
+        assert!(problem.to_string().len() < 10_000, "{shown}: what was sent is not sent back");
+    }
+    assert_eq!(world.aws.calls(), [""; 0]);
+}
+
+#[test]
 fn nobody_gets_401_over_every_http_door_and_costs_no_call() {
     let world = World::start(ALLOWLIST, &[]);
     let image = world.image(&[]);

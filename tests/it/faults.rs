@@ -172,6 +172,10 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
     assert_eq!(ended, stage.undisturbed(scene, function), "{what}, repeated");
 }
 
+fn is_not_found(fault: &Fault) -> bool {
+    matches!(fault.then, Then::Fails { code: "NotFound", .. })
+}
+
 /// Whether it ends with the time and not with the tries.
 fn is_to_the_end(fault: &Fault) -> bool {
     matches!(fault.then, Then::Fails { code: "Throttled" | "OutOfTime", .. })
@@ -205,7 +209,7 @@ fn play_all(title: &str, faults: &[Fault]) {
                     // Of what is there already an update is made, and here there is nothing.
                     && (fault.name != "ConflictException" || *name != "scheduler:CreateSchedule")
                     // A key that is gone has no grants to take away, and here it has.
-                    && (fault.name != "NotFoundException" || *name != "kms:ListGrants" || action(&scene) == "share")
+                    && !(is_not_found(fault) && *name == "kms:ListGrants" && action(&scene) != "share")
             };
             let names = names.iter().filter(is_played);
             cases.extend(names.map(|name| (scene.clone(), name.clone(), fault)));
