@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, future, stream};
 
 use crate::{
-    aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
+    aws::{ALL_GRANT_PAGES, Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
     decide::{self, Authority, Question},
     domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
     facts::{End, Facts, Image, ImageState, Key, Reading},
@@ -17,6 +17,12 @@ use crate::{
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
 };
+
+/// An audit looks through so many pages of grants for the images that it reads together: half a minute's worth at five
+/// calls a second. A key with more than its share is not judged, and does not keep the rest from being looked at,
+const SURVEYED_PAGES: usize = 150;
+/// however many keys there are.
+const FEWEST_PAGES: usize = 3;
 
 /// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided; taking
 /// access away is never held up by what can't be read, so there the gap itself becomes a fact.
@@ -241,7 +247,8 @@ async fn read_needs(
 async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<BTreeMap<KeyArn, Key>> {
     let action = question.request.action;
     if action.is_about_sharing() || action.surveys() {
-        let read = each(arns, async |arn| read_key(aws, question, arn).await).await;
+        let pages = SURVEYED_PAGES.checked_div(arns.len()).unwrap_or_default().max(FEWEST_PAGES);
+        let read = each(arns, async |arn| read_key(aws, question, arn, pages).await).await;
         return read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
     }
     if !action.takes_away() {
@@ -249,7 +256,7 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
     let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
-    let read = each(own, async |arn| match aws.grants(arn, None).await {
+    let read = each(own, async |arn| match aws.grants(arn, None, ALL_GRANT_PAGES).await {
         // A key that was deleted has taken its grants along.
         Err(error) if error.row.code == ErrorCode::NotFound => Ok(Vec::new()),
         read => read.map_err(row),
@@ -264,14 +271,14 @@ fn not_asked() -> ErrorRow {
     ErrorRow { code: ErrorCode::Unexpected, call: None, resource: None, message, retryable: false }
 }
 
-async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<Key> {
+async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn, pages: usize) -> Reading<Key> {
     let is_own = arn.account() == question.account;
     let policy = async {
         // "Cross-account use: No": https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
         if is_own { Some(aws.key_policy(arn).await) } else { None }
     };
     let grants = async {
-        if is_own && question.request.action.surveys() { aws.grants(arn, None).await } else { Ok(Vec::new()) }
+        if is_own && question.request.action.surveys() { aws.grants(arn, None, pages).await } else { Ok(Vec::new()) }
     };
     let (metadata, policy, grants) = future::join3(aws.describe_key(arn), policy, grants).await;
     let policy = policy.map_or_else(|| Ok(Err(not_ours(arn))), tolerate)?;
@@ -293,7 +300,7 @@ fn not_understood(arn: &KeyArn, error: &PolicyError) -> ErrorRow {
 /// Reads the grants that may let somebody in whom a key policy doesn't.
 async fn read_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
     let wanted = decide::grantees_to_look_up(question, facts);
-    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee)).await).await;
+    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), ALL_GRANT_PAGES).await).await;
     for ((arn, _), found) in read {
         let Some(key) = facts.keys.get_mut(&arn) else { continue };
         match (tolerate(found)?, &mut key.grants) {

@@ -12,9 +12,9 @@ use crate::{
     outcome::ErrorCode,
 };
 
-/// At most so many pages of 100 grants are read: a key has at most 50,000.
+/// Pages of 100 grants in which every key's end: it has at most 50,000.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
-const MAX_GRANT_PAGES: usize = 510;
+pub const ALL_GRANT_PAGES: usize = 510;
 
 impl Aws {
     /// Describes a key.
@@ -52,14 +52,14 @@ impl Aws {
         policy.ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no policy"))
     }
 
-    /// Lists the grants of a key, or those of one grantee.
-    pub async fn grants(&self, key: &KeyArn, grantee: Option<&str>) -> Result<Vec<Grant>, CallError> {
+    /// Lists the grants of a key, or those of one grantee; fails where they don't end within so many pages.
+    pub async fn grants(&self, key: &KeyArn, grantee: Option<&str>, pages: usize) -> Result<Vec<Grant>, CallError> {
         const CALL: &str = "kms:ListGrants";
         let grantee = grantee.map(str::to_owned);
         let call = self.kms.list_grants().key_id(key.as_str()).set_grantee_principal(grantee).limit(100);
         let mut grants = Vec::new();
         let mut next = None;
-        for _ in 0..MAX_GRANT_PAGES {
+        for _ in 0..pages {
             let page = self.ask(CALL, key.as_str(), || call.clone().set_marker(next.clone()).send()).await?;
             grants.extend(page.grants().iter().map(grant));
             if !page.truncated {
@@ -70,7 +70,7 @@ impl Aws {
                 return Err(CallError::unexpected(CALL, key.as_str(), "there are more grants and no way to read them"));
             }
         }
-        Err(CallError::unexpected(CALL, key.as_str(), "the list of grants has no end"))
+        Err(CallError::unexpected(CALL, key.as_str(), &format!("there are more grants than {pages} pages hold")))
     }
 
     /// Makes a grant. Its Name makes the call idempotent: the same again gives the same grant.

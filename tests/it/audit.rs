@@ -1,10 +1,18 @@
 //! What is not as the allowlist says shows up in an audit, what is legitimate doesn't, and a repair mends no more than
 //! this function's own: grants for shares that aren't there, and shares that are overdue.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::support::{
+    function::Function,
+    local_aws::LocalAws,
+    proxy::{Proxy, Reply},
     scenes::VARIABLES,
     world::{World, ask},
 };
@@ -433,6 +441,39 @@ fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
     assert_eq!(found(&outcome), [format!("PublicImage {public} -")], "what hangs on the grants is not guessed");
     assert!(outcome["warnings"][0].as_str().unwrap().contains("kms:ListGrants"), "{outcome:#}");
+}
+
+#[test]
+fn a_key_with_too_many_grants_is_told_and_keeps_no_image_from_being_judged() {
+    const KEYS: usize = 15;
+    let aws = LocalAws::turn();
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, ALLOWLIST, &VARIABLES);
+    let keys: Vec<_> =
+        (0..KEYS).map(|n| json!({"ref": format!("key-{n}"), "policy": key(json!([]))["policy"]})).collect();
+    let mappings: Vec<_> =
+        (0..KEYS).map(|n| json!({"device": format!("/dev/sd{n}"), "snapshot": {"key": format!("key-{n}")}})).collect();
+    let made = aws.seed(&json!({"schedules": [{"group": VARIABLES[0].1}], "keys": keys, "images": [
+        {"name": "other-on-keys", "mappings": mappings}, plain("other-public", &["all"])]}));
+    let (crowded, public) = (made["keys"][0]["arn"].clone(), made["images"][1]["imageId"].as_str().unwrap());
+    let (of_rule, pages) = (crowded.as_str().unwrap().to_owned(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&pages);
+    proxy.rule(move |call, aws| {
+        let mut answer = aws();
+        if call.name == "kms:ListGrants" && call.body.contains(&of_rule) {
+            let page = counted.fetch_add(1, Ordering::SeqCst);
+            answer.body = format!(r#"{{"Grants":[],"Truncated":true,"NextMarker":"page-{page}"}}"#);
+            // That marker means nothing to the local AWS.
+            answer.status = 200;
+        }
+        Reply::Answer(answer)
+    });
+    let outcome = function.invoke(&json!({"action": "audit"})).unwrap();
+    assert_eq!(outcome["result"], "completed", "{outcome:#}");
+    assert_eq!(found(&outcome), [format!("PublicImage {public} -")]);
+    let [warning] = outcome["warnings"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
+    assert!(warning.as_str().unwrap().contains(crowded.as_str().unwrap()), "{warning}");
+    assert_eq!(pages.load(Ordering::SeqCst), 150 / KEYS, "each key has its share of half a minute's pages");
 }
 
 #[test]
