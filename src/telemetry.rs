@@ -5,24 +5,27 @@
 use std::io::Write;
 
 use serde_json::Value;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata, level_filters::LevelFilter};
+use tracing_subscriber::fmt::{self, writer::MakeWriterExt};
 
 /// The library and the binary.
 const OURS: [&str; 2] = ["ami_share", "bootstrap"];
 
 /// Installs the subscriber. Lines carry no colour: escape sequences would reach CloudWatch as text.
-pub fn install(level: tracing::Level, json: bool) {
-    let asked = LevelFilter::from_level(level);
-    // The runtime and the SDK write down whole events and answers below WARN, with what callers and AWS keep secret: their
-    // words start there, ours at the level asked for.
-    let ours = Targets::new().with_targets(OURS.map(|name| (name, asked))).with_default(asked.min(LevelFilter::WARN));
-    let builder = fmt().with_max_level(asked).with_target(false).with_ansi(false);
+pub fn install(level: Level, json: bool) {
+    let builder = fmt::fmt().with_max_level(LevelFilter::from_level(level)).with_target(false).with_ansi(false);
+    let builder = builder.with_writer(std::io::stdout.with_filter(may_be_told));
     if json {
-        builder.json().flatten_event(true).with_span_list(false).finish().with(ours).init();
+        builder.json().flatten_event(true).with_span_list(false).init();
     } else {
-        builder.without_time().finish().with(ours).init();
+        builder.without_time().init();
     }
+}
+
+/// The runtime and the SDK write down whole events and answers below WARN, with what callers and AWS keep secret: their
+/// words start there, ours at the level asked for.
+fn may_be_told(record: &Metadata<'_>) -> bool {
+    *record.level() <= Level::WARN || OURS.iter().any(|name| record.target().starts_with(name))
 }
 
 /// Writes metric events, a line each. CloudWatch takes them out of the log whatever the log's format is.
