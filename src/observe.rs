@@ -6,7 +6,7 @@ mod gone;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, future, stream};
+use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
 
 use crate::{
     aws::{ALL_GRANT_PAGES, Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
@@ -325,13 +325,16 @@ fn row(error: CallError) -> ErrorRow {
     error.row
 }
 
-/// Runs one call per item, so many at a time.
+/// Runs one call per item, so many at a time. They are behind a pointer, so that what waits for them is there once for each
+/// kind of answer and not for each kind of call.
 async fn each<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
     let call = &call;
     stream::iter(items)
-        .map(|item| async move {
-            let answer = call(&item).await;
-            (item, answer)
+        .map(|item| -> LocalBoxFuture<'_, (K, T)> {
+            Box::pin(async move {
+                let answer = call(&item).await;
+                (item, answer)
+            })
         })
         .buffer_unordered(CONCURRENCY)
         .collect()

@@ -18,7 +18,7 @@ pub fn install(level: Level, json: bool) {
     if json {
         builder.json().flatten_event(true).with_span_list(false).init();
     } else {
-        builder.without_time().init();
+        builder.init();
     }
 }
 
