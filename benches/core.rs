@@ -157,6 +157,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         launch_permissions: Ok(Vec::new()),
         ends: Ok(Default::default()),
         remembered_keys: Vec::new(),
+        unread_snapshots: Vec::new(),
         snapshots: Ok((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),
     })
 }

@@ -64,7 +64,8 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
     let mut failed: Vec<Phase> = Vec::new();
     for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
         let is_held_up = |step: &Step| failed.iter().any(|phase| step.waits_for(*phase));
-        let taken = phase.iter().cloned().map(async |step| {
+        let taken = phase.iter().map(async |step| {
+            let step = step.clone();
             if is_held_up(&step) { skipped(step, None) } else { take(tools, step, turns, deadline).await }
         });
         let taken = future::join_all(taken).await;
