@@ -71,7 +71,8 @@ impl Service {
         let rules: Vec<_> =
             rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)).collect();
         let mut total = outcome.clone();
-        for request in requests(&rules, image_id, image.owner, since) {
+        let is_ahead = |request: &Request| request.expires_at.is_none_or(|end| end > context.now);
+        for request in requests(&rules, image_id, image.owner, since).into_iter().filter(is_ahead) {
             let authority = Authority::Requester(&available.requester);
             let question = self.question(&request, authority, &allowlist, context);
             total.absorb(Box::pin(self.pursue(question, context, deadline, outcome.clone())).await);
