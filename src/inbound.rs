@@ -92,6 +92,14 @@ impl Door {
             Self::Http { .. } => "http",
         }
     }
+
+    /// Whether somebody waits for the outcome who can act on it, such as ask for the rest of an audit.
+    pub fn is_waited_at(self) -> bool {
+        match self {
+            Self::Direct | Self::Http { .. } => true,
+            Self::EventBridge | Self::Queue => false,
+        }
+    }
 }
 
 /// Why an event never became a question to the allowlist.

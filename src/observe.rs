@@ -77,7 +77,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
         if is_own && !action.takes_away() && !action.surveys() {
             launch_permissions.clone()?;
         }
-        if is_own && (action != Action::Share || may_be_shared(action, &image)) {
+        if is_own && (action != Action::Share || image.state == ImageState::Available) {
             backing.insert(id.clone(), snapshot_ids);
         }
         facts.images.insert(id, Image { launch_permissions, ..image });
@@ -188,27 +188,16 @@ fn may_be_shared(action: Action, image: &Image) -> bool {
 }
 
 fn unknown_snapshot(id: &SnapshotId) -> ErrorRow {
-    ErrorRow {
-        code: ErrorCode::Unexpected,
-        call: Some("ec2:DescribeSnapshots"),
-        resource: Some(id.to_string()),
-        message: format!(
-            "EC2 tells nothing of {id}, a snapshot of the image, so nothing is known of its key and who may copy it"
-        ),
-        retryable: false,
-    }
+    let message = format!(
+        "EC2 tells nothing of {id}, a snapshot of the image, so nothing is known of its key and who may copy it"
+    );
+    left_out("ec2:DescribeSnapshots", id, message)
 }
 
-fn not_listed(id: &ImageId) -> ErrorRow {
-    ErrorRow {
-        code: ErrorCode::Unexpected,
-        call: Some("ec2:DescribeImages"),
-        resource: Some(id.to_string()),
-        message: format!(
-            "EC2's list of the images on the snapshots of {id} lacks {id} itself, so it is not known which others need their entries"
-        ),
-        retryable: false,
-    }
+/// A list of EC2 lacks what it named before.
+fn left_out(call: &'static str, id: impl ToString, message: String) -> ErrorRow {
+    let resource = Some(id.to_string());
+    ErrorRow { code: ErrorCode::Unexpected, call: Some(call), resource, message, retryable: false }
 }
 
 /// For each snapshot the accounts with which images other than those asked about are shared.
@@ -225,9 +214,12 @@ async fn read_needs(
     let mut others = others.map_err(row)?;
     // A list without the images asked about is not the whole list.
     let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Gone);
-    let asked = backing.iter().filter(|(id, snapshot_ids)| is_there(id) && !snapshot_ids.is_empty());
-    if let Some((id, _)) = asked.into_iter().find(|(id, _)| !others.contains_key(*id)) {
-        return Err(not_listed(id));
+    let mut asked = backing.iter().filter(|(id, snapshot_ids)| is_there(id) && !snapshot_ids.is_empty());
+    if let Some((id, _)) = asked.find(|(id, _)| !others.contains_key(*id)) {
+        let message = format!(
+            "EC2's list of the images on the snapshots of {id} lacks {id} itself, so it may lack others that need them"
+        );
+        return Err(left_out("ec2:DescribeImages", id, message));
     }
     others.retain(|id, _| !question.request.image_ids.contains(id));
     let permissions = each(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;

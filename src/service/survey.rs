@@ -155,8 +155,5 @@ fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
 /// Whether nobody waits for the answer who could ask for the rest. What another try may mend comes again as it was, and
 /// must not go on twice.
 pub(super) fn goes_on_by_itself(door: Door, outcome: &Outcome) -> bool {
-    match door {
-        Door::EventBridge | Door::Queue => !outcome.retryable,
-        Door::Direct | Door::Http { .. } => false,
-    }
+    !door.is_waited_at() && !outcome.retryable
 }

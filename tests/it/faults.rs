@@ -272,6 +272,15 @@ fn on_stage(scene: &Scene, then: impl FnOnce(&Stage<'_>, &Function, &Proxy)) {
     then(&stage, &function, &proxy);
 }
 
+/// The end of a share of a copied image behind a grant, on a stage of its own.
+fn when_a_share_ends(then: impl FnOnce(&Stage<'_>, &Function, &Proxy, &Scene)) {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    then(&stage, &function, &proxy, &stage.place(&scenes::scene("expire, a copy and a grant")));
+}
+
 fn launch_permissions(stage: &Stage<'_>, image: &str) -> Vec<String> {
     scenes::launch_permissions(&stage.state(&[]), image)
 }
@@ -396,127 +405,124 @@ fn a_bus_that_never_answers_does_not_keep_the_answer() {
 
 #[test]
 fn an_end_keeps_its_record_where_a_search_does_not_find_its_image() {
-    let aws = LocalAws::turn();
-    let stage = Stage::new(&aws, 0);
-    let proxy = Proxy::start(aws.address);
-    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
-    let scene = stage.place(&scenes::scene("expire, a copy and a grant"));
-    let keys = stage.seed(&scene);
-    let before = stage.state(&keys);
-    proxy.rule(|call, aws| {
-        let mut answer = aws();
-        if call.name == "ec2:DescribeImages" {
-            answer.body = "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>".to_owned();
-        }
-        Reply::Answer(answer)
+    when_a_share_ends(|stage, function, proxy, scene| {
+        let keys = stage.seed(scene);
+        let before = stage.state(&keys);
+        proxy.rule(|call, aws| {
+            let mut answer = aws();
+            if call.name == "ec2:DescribeImages" {
+                answer.body = "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>".to_owned();
+            }
+            Reply::Answer(answer)
+        });
+        let outcome = outcome(&function.invoke(scene.event()));
+        assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("failed"), &json!(true)), "{outcome:#}");
+        assert_eq!(stage.state(&keys), before);
+        proxy.let_pass();
+        assert_eq!(function.invoke(scene.event()).unwrap()["result"], "completed");
     });
-    let outcome = outcome(&function.invoke(scene.event()));
-    assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("failed"), &json!(true)), "{outcome:#}");
-    assert_eq!(stage.state(&keys), before);
-    proxy.let_pass();
-    assert_eq!(function.invoke(scene.event()).unwrap()["result"], "completed");
 }
 
 #[test]
 fn what_a_list_leaves_out_is_not_taken_for_gone() {
-    let aws = LocalAws::turn();
-    let stage = Stage::new(&aws, 0);
-    let proxy = Proxy::start(aws.address);
-    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
-    let scene = stage.place(&scenes::scene("expire, a copy and a grant"));
-    for (call, part, empty) in [
-        ("ec2:DescribeSnapshots", "", "<DescribeSnapshotsResponse><snapshotSet/></DescribeSnapshotsResponse>"),
-        ("ec2:DescribeImages", "block-device-mapping", "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>"),
-    ] {
-        let keys = stage.seed(&scene);
-        let before = stage.state(&keys);
-        proxy.rule(move |made, aws| {
-            let answer = aws();
-            let is_it = made.name == call && made.body.contains(part);
-            Reply::Answer(if is_it { proxy::Answer { body: empty.to_owned(), ..answer } } else { answer })
-        });
-        let ended = outcome(&function.invoke(scene.event()));
-        assert_eq!(
-            (&ended["result"], &ended["errors"][0]["code"]),
-            (&json!("incomplete"), &json!("Unexpected")),
-            "{ended:#}"
-        );
-        let after = stage.state(&keys);
-        assert_ne!(after["images"], before["images"], "the launch permission is gone");
-        assert_eq!((&after["snapshots"], &after["schedules"]), (&before["snapshots"], &before["schedules"]));
-        proxy.let_pass();
-        assert_eq!(function.invoke(scene.event()).unwrap()["result"], "completed");
-        assert_ne!(stage.state(&keys)["schedules"], before["schedules"]);
-    }
-    // A list says so too.
-    stage.seed(&scene);
-    let list = json!({"action": "list", "imageIds": [scenes::image(1)]});
-    for call in ["ec2:DescribeSnapshots", "ec2:DescribeSnapshotAttribute", "scheduler:ListSchedules"] {
-        proxy.rule(move |made, aws| {
-            let body = "<DescribeSnapshotsResponse><snapshotSet/></DescribeSnapshotsResponse>".to_owned();
-            match made.name == call {
-                true if call == "ec2:DescribeSnapshots" => Reply::Answer(proxy::Answer { body, ..aws() }),
-                true => fault_kinds::denied(made, aws),
-                false => Reply::Answer(aws()),
-            }
-        });
-        let told = function.invoke(&list).unwrap();
-        assert_eq!(told["result"], "completed", "{told:#}");
-        assert!(told["warnings"].to_string().contains("not everything of"), "{call}: {told:#}");
-    }
+    when_a_share_ends(|stage, function, proxy, scene| {
+        for (call, part, empty) in [
+            ("ec2:DescribeSnapshots", "", "<DescribeSnapshotsResponse><snapshotSet/></DescribeSnapshotsResponse>"),
+            (
+                "ec2:DescribeImages",
+                "block-device-mapping",
+                "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>",
+            ),
+        ] {
+            let keys = stage.seed(scene);
+            let before = stage.state(&keys);
+            proxy.rule(move |made, aws| {
+                let answer = aws();
+                let is_it = made.name == call && made.body.contains(part);
+                Reply::Answer(if is_it { proxy::Answer { body: empty.to_owned(), ..answer } } else { answer })
+            });
+            let ended = outcome(&function.invoke(scene.event()));
+            assert_eq!(
+                (&ended["result"], &ended["errors"][0]["code"]),
+                (&json!("incomplete"), &json!("Unexpected")),
+                "{ended:#}"
+            );
+            let after = stage.state(&keys);
+            assert_ne!(after["images"], before["images"], "the launch permission is gone");
+            assert_eq!((&after["snapshots"], &after["schedules"]), (&before["snapshots"], &before["schedules"]));
+            proxy.let_pass();
+            assert_eq!(function.invoke(scene.event()).unwrap()["result"], "completed");
+            assert_ne!(stage.state(&keys)["schedules"], before["schedules"]);
+        }
+        // A list says so too.
+        stage.seed(scene);
+        let list = json!({"action": "list", "imageIds": [scenes::image(1)]});
+        for call in ["ec2:DescribeSnapshots", "ec2:DescribeSnapshotAttribute", "scheduler:ListSchedules"] {
+            proxy.rule(move |made, aws| {
+                let body = "<DescribeSnapshotsResponse><snapshotSet/></DescribeSnapshotsResponse>".to_owned();
+                match made.name == call {
+                    true if call == "ec2:DescribeSnapshots" => Reply::Answer(proxy::Answer { body, ..aws() }),
+                    true => fault_kinds::denied(made, aws),
+                    false => Reply::Answer(aws()),
+                }
+            });
+            let told = function.invoke(&list).unwrap();
+            assert_eq!(told["result"], "completed", "{told:#}");
+            assert!(told["warnings"].to_string().contains("not everything of"), "{call}: {told:#}");
+        }
+    });
 }
 
 #[test]
 fn a_deleted_key_keeps_no_share_from_ending() {
-    let aws = LocalAws::turn();
-    let stage = Stage::new(&aws, 0);
-    let proxy = Proxy::start(aws.address);
-    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
-    let scene = stage.place(&scenes::scene("expire, a copy and a grant"));
-    let keys = stage.seed(&scene);
-    let ends = stage.state(&keys)["schedules"].as_object().unwrap().len();
-    proxy.rule(|call, aws| {
-        if call.name != "kms:ListGrants" {
-            return Reply::Answer(aws());
-        }
-        let body = r#"{"__type": "NotFoundException", "message": "Key 'arn' does not exist"}"#.to_owned();
-        Reply::Answer(proxy::Answer { status: 400, body, ..aws() })
+    when_a_share_ends(|stage, function, proxy, scene| {
+        let keys = stage.seed(scene);
+        let ends = stage.state(&keys)["schedules"].as_object().unwrap().len();
+        proxy.rule(|call, aws| {
+            if call.name != "kms:ListGrants" {
+                return Reply::Answer(aws());
+            }
+            let body = r#"{"__type": "NotFoundException", "message": "Key 'arn' does not exist"}"#.to_owned();
+            Reply::Answer(proxy::Answer { status: 400, body, ..aws() })
+        });
+        let ended = outcome(&function.invoke(scene.event()));
+        assert_eq!((&ended["result"], &ended["errors"]), (&json!("completed"), &json!([])), "{ended:#}");
+        assert_eq!(stage.state(&keys)["schedules"].as_object().unwrap().len(), ends - 1);
     });
-    let ended = outcome(&function.invoke(scene.event()));
-    assert_eq!((&ended["result"], &ended["errors"]), (&json!("completed"), &json!([])), "{ended:#}");
-    assert_eq!(stage.state(&keys)["schedules"].as_object().unwrap().len(), ends - 1);
 }
 
 #[test]
 fn a_snapshot_that_keeps_its_entries_does_not_keep_the_grants() {
-    let aws = LocalAws::turn();
-    let stage = Stage::new(&aws, 0);
-    let proxy = Proxy::start(aws.address);
-    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
-    let scene = stage.place(&scenes::scene("expire, a copy and a grant"));
-    let keys = stage.seed(&scene);
-    let before = stage.state(&keys);
-    proxy.rule(|call, aws| {
-        if call.name == "ec2:ModifySnapshotAttribute" { fault_kinds::denied(call, aws) } else { Reply::Answer(aws()) }
+    when_a_share_ends(|stage, function, proxy, scene| {
+        let keys = stage.seed(scene);
+        let before = stage.state(&keys);
+        proxy.rule(|call, aws| {
+            if call.name == "ec2:ModifySnapshotAttribute" {
+                fault_kinds::denied(call, aws)
+            } else {
+                Reply::Answer(aws())
+            }
+        });
+        let ended = outcome(&function.invoke(scene.event()));
+        assert_eq!(ended["result"], "incomplete", "{ended:#}");
+        let steps = ended["images"][0]["steps"].as_array().unwrap().iter();
+        let steps: Vec<_> = steps
+            .map(|step| format!("{} {}", step["call"].as_str().unwrap(), step["state"].as_str().unwrap()))
+            .collect();
+        assert_eq!(
+            steps,
+            [
+                "ec2:ModifyImageAttribute done",
+                "ec2:ModifySnapshotAttribute failed",
+                "kms:RevokeGrant done",
+                "kms:RevokeGrant done",
+                "scheduler:DeleteSchedule skipped"
+            ]
+        );
+        let after = stage.state(&keys);
+        assert_ne!(after["grants"], before["grants"]);
+        assert_eq!((&after["snapshots"], &after["schedules"]), (&before["snapshots"], &before["schedules"]));
     });
-    let ended = outcome(&function.invoke(scene.event()));
-    assert_eq!(ended["result"], "incomplete", "{ended:#}");
-    let steps = ended["images"][0]["steps"].as_array().unwrap().iter();
-    let steps: Vec<_> =
-        steps.map(|step| format!("{} {}", step["call"].as_str().unwrap(), step["state"].as_str().unwrap())).collect();
-    assert_eq!(
-        steps,
-        [
-            "ec2:ModifyImageAttribute done",
-            "ec2:ModifySnapshotAttribute failed",
-            "kms:RevokeGrant done",
-            "kms:RevokeGrant done",
-            "scheduler:DeleteSchedule skipped"
-        ]
-    );
-    let after = stage.state(&keys);
-    assert_ne!(after["grants"], before["grants"]);
-    assert_eq!((&after["snapshots"], &after["schedules"]), (&before["snapshots"], &before["schedules"]));
 }
 
 #[test]
