@@ -228,6 +228,15 @@ impl Image {
             .any(|entry| matches!(entry, LaunchPermission::To(other) if other == target))
     }
 
+    /// The target as EC2 reported it, whose ARN may name another management account than ours, or else as it is.
+    pub fn as_shown<'a>(&'a self, target: &'a Target) -> &'a Target {
+        let shown = self.launch_permissions.iter().flatten().find_map(|entry| match entry {
+            LaunchPermission::To(other) if other == target => Some(other),
+            LaunchPermission::To(_) | LaunchPermission::Public => None,
+        });
+        shown.unwrap_or(target)
+    }
+
     /// The targets with launch permissions of their own, as EC2 reported them.
     pub fn shared_targets(&self) -> Vec<Target> {
         let targets = self.launch_permissions.iter().flatten().filter_map(|entry| match entry {

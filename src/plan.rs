@@ -29,8 +29,9 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
         Action::Revoke => {
             let mut steps = Vec::new();
             if may_change_launch_permissions(image) {
+                let shown: Vec<_> = targets.iter().map(|target| image.as_shown(target).clone()).collect();
                 steps.extend(
-                    chunks(&targets)
+                    chunks(&shown)
                         .map(|targets| Step::RemoveLaunchPermissions { image_id: decision.image_id.clone(), targets }),
                 );
             }

@@ -45,7 +45,9 @@ fn is_organizations_arn(arn: &Arn<'_>) -> bool {
 macro_rules! organizations_arn {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $bare:literal, $what:literal, $is_resource:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        ///
+        /// Two are equal that have the same ID, whatever management account and partition they name.
+        #[derive(Debug, Clone)]
         pub struct $name(String);
 
         impl $name {
@@ -54,8 +56,35 @@ macro_rules! organizations_arn {
                 &self.0
             }
 
-            fn resource(&self) -> &str {
+            /// What identifies it: the resource of the ARN.
+            pub(crate) fn id(&self) -> &str {
                 self.0.split_once(concat!(":", $prefix)).map_or("", |(_, resource)| resource)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.id() == other.id()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.id().cmp(other.id())
+            }
+        }
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.id().hash(state);
             }
         }
 
@@ -106,19 +135,19 @@ organizations_arn!(
 impl OrganizationArn {
     /// The organization's id, `o-…`.
     pub fn organization_id(&self) -> &str {
-        self.resource()
+        self.id()
     }
 }
 
 impl OrganizationalUnitArn {
     /// The id of the organization the unit belongs to, `o-…`.
     pub fn organization_id(&self) -> &str {
-        self.resource().split_once('/').map_or("", |(organization, _)| organization)
+        self.id().split_once('/').map_or("", |(organization, _)| organization)
     }
 
     /// The unit's own id, `ou-…`.
     pub fn unit_id(&self) -> &str {
-        self.resource().split_once('/').map_or("", |(_, unit)| unit)
+        self.id().split_once('/').map_or("", |(_, unit)| unit)
     }
 }
 

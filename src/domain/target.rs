@@ -25,6 +25,18 @@ impl Target {
             Self::Organization(_) | Self::OrganizationalUnit(_) => None,
         }
     }
+
+    /// What identifies the target, and so what two targets that are equal have in common: an account's ID, `o-…`, or
+    /// `o-…/ou-…`. The management account and the partition in an ARN say nothing about whom it names.
+    ///
+    /// EC2 takes whole ARNs, so a call needs the target as it was asked for or as EC2 shows it.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Account(account) => account.to_string(),
+            Self::Organization(organization) => organization.id().to_owned(),
+            Self::OrganizationalUnit(unit) => unit.id().to_owned(),
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -58,3 +70,44 @@ impl fmt::Display for Target {
 }
 
 serde_as_string!(Target);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
+    use super::*;
+
+    #[test]
+    fn an_organization_is_the_same_whatever_management_account_and_partition_its_arn_names() {
+        let target = |text: &str| text.parse::<Target>().unwrap();
+        let same = [
+            [
+                "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+                "arn:aws-cn:organizations::444455556666:organization/o-a1b2c3d4e5",
+            ],
+            [
+                "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111",
+                "arn:aws-us-gov:organizations::444455556666:ou/o-a1b2c3d4e5/ou-ab12-11111111",
+            ],
+        ];
+        for [one, other] in same.map(|pair| pair.map(target)) {
+            assert_eq!(one, other);
+            assert_eq!(one.id(), other.id());
+            assert_ne!(one.to_string(), other.to_string(), "each is shown as it was written");
+            assert_eq!(HashSet::from([one.clone(), other.clone()]).len(), 1);
+            assert_eq!(BTreeSet::from([one, other]).len(), 1);
+        }
+        let all = [
+            "111122223333",
+            "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+            "arn:aws:organizations::111122223333:organization/o-zzzzzzzzzz",
+            "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111",
+            "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-22222222",
+            "arn:aws:organizations::111122223333:ou/o-zzzzzzzzzz/ou-ab12-11111111",
+        ];
+        assert_eq!(all.map(target).into_iter().collect::<HashSet<_>>().len(), all.len());
+        let ids: HashSet<_> = all.map(|text| target(text).id()).into_iter().collect();
+        assert!(ids.contains("o-a1b2c3d4e5") && ids.contains("o-a1b2c3d4e5/ou-ab12-11111111"));
+        assert_eq!(ids.len(), all.len());
+    }
+}
