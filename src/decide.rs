@@ -138,16 +138,13 @@ pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
     let ask = Ask { requester, action: request.action, image: None, target: None, terms: None };
     match question.allowlist.cover(&ask) {
         Err(criterion) => vec![refusals::not_covered(criterion, question, None, None)],
-        Ok(_) => not_built(request),
+        Ok(_) => request.copy_from.iter().map(|_| copies_not_set_up()).collect(),
     }
 }
 
-fn not_built(request: &Request) -> Vec<Refusal> {
-    if request.regions.is_empty() {
-        return Vec::new();
-    }
-    let message = "copying to other Regions: part of the interface but not built yet";
-    vec![Refusal { pointer: Some("/regions".to_owned()), ..Refusal::new(Code::NotSupportedYet, message) }]
+fn copies_not_set_up() -> Refusal {
+    let message = "copies of images in other Regions are not set up in this deployment";
+    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(Code::CopyNotPossible, message) }
 }
 
 /// Decides for every image, in the order of the request; an audit also for those that are gone and left something.

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 
 use crate::{
     domain::Requester,
-    json::Json,
+    json::{Json, NotJson},
     outcome::{Code, ErrorCode, Outcome, Refusal, ResultKind},
     request::{Action, Malformed, Request},
 };
@@ -30,7 +30,7 @@ pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 
 /// What the Lambda runtime says of the invocation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invocation<'a> {
     /// Lambda's own id of the invocation.
     pub request_id: &'a str,
@@ -40,7 +40,7 @@ pub struct Invocation<'a> {
 
 /// What arrived in one invocation.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Arrival {
+pub enum Arrival<'a> {
     /// One request, which has one answer.
     One(Box<Opened>),
     /// An image became available.
@@ -48,7 +48,7 @@ pub enum Arrival {
     /// A share may have reached its end.
     Due(Due),
     /// Messages of a queue, which are each carried out and then together answered by those that must come again.
-    Batch(sqs::Batch),
+    Batch(sqs::Batch<'a>),
 }
 
 /// A request that has been understood as far as its door.
@@ -107,32 +107,55 @@ impl Door {
 pub struct TurnedAway {
     /// The action, where it was readable.
     pub action: Option<Action>,
-    /// The reasons; never empty.
+    /// Whether a dry run was asked for.
+    pub dry_run: bool,
+    /// The reason for the request, where it was readable.
+    pub reason: Option<String>,
+    /// The reasons why not; never empty.
     pub refusals: Vec<Refusal>,
+    /// How many more faults the request has.
+    pub left_out: usize,
 }
 
 impl TurnedAway {
-    fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { action: None, refusals: vec![Refusal::new(code, message)] }
+    fn new(refusal: Refusal) -> Self {
+        Self { action: None, dry_run: false, reason: None, refusals: vec![refusal], left_out: 0 }
+    }
+
+    /// Nobody asked: what of the caller's identity is missing or can't be used.
+    fn nobody(why: &str) -> Self {
+        Self::new(Refusal::new(Code::Unauthenticated, format!("the caller could not be identified: {why}")))
+    }
+
+    /// The outcome of a request that ends here.
+    pub fn into_outcome(self, outcome: Outcome) -> Outcome {
+        let Self { action, dry_run, reason, refusals, left_out } = self;
+        let more = (left_out > 0).then(|| format!("the request has {left_out} more faults, which are left out here"));
+        Outcome { action, dry_run, reason, refusals, warnings: more.into_iter().collect(), ..outcome }
     }
 }
 
 impl From<Malformed> for TurnedAway {
     fn from(malformed: Malformed) -> Self {
+        let Malformed { action, dry_run, reason, faults } = malformed;
         let refusal = |fault: crate::json::Fault| Refusal {
             pointer: Some(fault.pointer),
             ..Refusal::new(Code::MalformedRequest, fault.message)
         };
-        Self { action: malformed.action, refusals: malformed.faults.into_iter().map(refusal).collect() }
+        let refusals = faults.named.into_iter().map(refusal).collect();
+        Self { action, dry_run, reason, refusals, left_out: faults.left_out }
     }
 }
 
 /// Finds out which door an event came through, who asks and what.
-pub fn open(event: &Event, invocation: &Invocation<'_>) -> Arrival {
-    let json = match event.json() {
-        Ok(json) => json,
-        Err(error) => return Arrival::One(Box::new(direct::not_json(error, invocation))),
-    };
+pub fn open<'a>(event: &'a Event, invocation: &Invocation<'a>) -> Arrival<'a> {
+    match event.json() {
+        Ok(json) => of_json(json, invocation),
+        Err(not_json) => Arrival::One(Box::new(of_no_json(not_json, invocation))),
+    }
+}
+
+fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Arrival<'a> {
     let opened = match identify(json) {
         Shape::Batch(records) => return Arrival::Batch(sqs::open(records, invocation)),
         Shape::RestApi => rest_api::open(json, invocation),
@@ -141,35 +164,41 @@ pub fn open(event: &Event, invocation: &Invocation<'_>) -> Arrival {
         Shape::Direct => direct::open(json, invocation),
         Shape::ImageState => match automation::available(json, invocation) {
             Ok(available) => return Arrival::Available(available),
-            Err(malformed) => turned_away(malformed.into(), invocation),
+            Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
         Shape::Due => match automation::due(json, invocation) {
             Ok(due) => return Arrival::Due(due),
-            Err(malformed) => turned_away(malformed.into(), invocation),
+            Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
-        Shape::OtherEvent(detail_type) => turned_away(eventbridge::other(detail_type).into(), invocation),
-        Shape::OtherRecords => {
-            turned_away(Malformed::document("`Records` of another service than SQS, or none").into(), invocation)
+        Shape::OtherEvent(detail_type) => {
+            eventbridge::turned_away(json, eventbridge::other(detail_type).into(), invocation)
         }
+        Shape::OtherRecords(records) => eventbridge::turned_away(json, sqs::other(records).into(), invocation),
     };
     Arrival::One(Box::new(opened))
+}
+
+/// What is known of an event that can't be read to its end: what its envelope said before that. A bare document has no
+/// envelope, and so nobody asked.
+fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Opened {
+    let read = &not_json.read;
+    let why = TurnedAway::from(Malformed::document(format!("not JSON: {}", not_json.error)));
+    match identify(read) {
+        Shape::RestApi => Opened { asked: Err(why), ..rest_api::open(read, invocation) },
+        Shape::HttpApi => Opened { asked: Err(why), ..http_api::open(read, invocation) },
+        Shape::ShareRequest | Shape::ImageState | Shape::OtherEvent(_) => {
+            eventbridge::turned_away(read, why, invocation)
+        }
+        Shape::Batch(_) | Shape::OtherRecords(_) | Shape::Due | Shape::Direct => {
+            Opened { asked: Err(why), requester: None, ..direct::open(read, invocation) }
+        }
+    }
 }
 
 /// An id that a service gave a request, as far as it is fit for a log line.
 fn request_id(id: Option<&Json>) -> Option<&str> {
     let is_plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     id.and_then(Json::as_str).filter(is_plain)
-}
-
-/// An event that nobody asked anything with.
-fn turned_away(why: TurnedAway, invocation: &Invocation<'_>) -> Opened {
-    Opened {
-        door: Door::EventBridge,
-        request_id: invocation.request_id.to_owned(),
-        requester: None,
-        sent: Sent::Unknown,
-        asked: Err(why),
-    }
 }
 
 enum Shape<'a> {
@@ -181,7 +210,7 @@ enum Shape<'a> {
     ImageState,
     Due,
     OtherEvent(&'a Json),
-    OtherRecords,
+    OtherRecords(&'a Json),
 }
 
 /// Tells the doors apart by what only their service sends.
@@ -189,7 +218,7 @@ fn identify(json: &Json) -> Shape<'_> {
     if let Some(context) = json.get("requestContext") {
         if context.get("http").is_some() { Shape::HttpApi } else { Shape::RestApi }
     } else if let Some(records) = json.get("Records") {
-        if sqs::is_batch(records) { Shape::Batch(records) } else { Shape::OtherRecords }
+        if sqs::is_batch(records) { Shape::Batch(records) } else { Shape::OtherRecords(records) }
     } else if let Some(detail_type) = json.get("detail-type") {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,

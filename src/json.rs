@@ -3,12 +3,24 @@
 //! `serde_json::Value` keeps the last of two fields of one name and says nothing; a request that
 //! says `"dryRun": true` and then `"dryRun": false` must be refused, not guessed at.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+
+use crate::domain::shortened;
+
+/// As many values of one document are kept: more than the largest batch of SQS has (10,000 records of some 20 values),
+/// and 15 MB of memory, however a sender arranges them.
+pub const MAX_VALUES: usize = 1 << 18;
+/// So deep may arrays and objects be nested; no event of AWS comes near it.
+const MAX_DEPTH: usize = 64;
 
 /// A JSON value as it was written, repeated fields included.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,12 +37,15 @@ pub enum Json {
     Array(Vec<Json>),
     /// The fields in the order they were written.
     Object(Vec<(String, Json)>),
+    /// In the place of so many items or fields that are too many or too deep to be kept; the last of its array or
+    /// object. It is nothing that any field takes, so whatever lacks something for it is refused.
+    Unread(usize),
 }
 
 impl Json {
     /// Reads JSON text; the error names line and column.
     pub fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        Self::read_text(text).map_err(|not_json| not_json.error)
     }
 
     /// The first field of that name, where this is an object that has one.
@@ -64,7 +79,7 @@ impl Json {
             Self::String(text) => Some(text.into()),
             Self::Number(number) => Some(number.to_string().into()),
             Self::Bool(value) => Some(value.to_string().into()),
-            Self::Null | Self::Array(_) | Self::Object(_) => None,
+            Self::Null | Self::Array(_) | Self::Object(_) | Self::Unread(_) => None,
         }
     }
 
@@ -82,69 +97,187 @@ impl Json {
             Self::String(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
+            Self::Unread(_) => "more than is read",
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Json;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("JSON")
-            }
-
-            fn visit_unit<E>(self) -> Result<Json, E> {
-                Ok(Json::Null)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-                Ok(Json::Bool(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-                Ok(Json::Number(value.into()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-                Ok(Json::Number(value.into()))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-                Ok(serde_json::Number::from_f64(value).map_or(Json::Null, Json::Number))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-                Ok(Json::String(value.to_owned()))
-            }
-
-            fn visit_string<E>(self, value: String) -> Result<Json, E> {
-                Ok(Json::String(value))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
-                let mut array = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    array.push(item);
-                }
-                Ok(Json::Array(array))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Json, A::Error> {
-                let mut object = Vec::new();
-                while let Some(field) = fields.next_entry()? {
-                    object.push(field);
-                }
-                Ok(Json::Object(object))
-            }
-        }
-
-        deserializer.deserialize_any(Any)
+        Reader { state: &State::new(), depth: 0 }.deserialize(deserializer)
     }
 }
+
+/// What could be read of a document before it turned out not to be JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NotJson {
+    /// The fields that were whole, where the document is an object.
+    pub read: Json,
+    /// What is wrong, with line and column.
+    pub error: String,
+}
+
+impl Json {
+    /// Reads a document, or as much of its fields as can be read.
+    pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, NotJson> {
+        let state = State::new();
+        Reader { state: &state, depth: 0 }
+            .deserialize(deserializer)
+            .map_err(|error| NotJson { read: Self::Object(state.read.take()), error: error.to_string() })
+    }
+
+    /// Reads JSON text, or as much of its fields as can be read.
+    pub fn read_text(text: &str) -> Result<Self, NotJson> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = Self::read(&mut reader)?;
+        match reader.end() {
+            Ok(()) => Ok(read),
+            Err(error) => Err(NotJson { read, error: error.to_string() }),
+        }
+    }
+}
+
+/// What all the readers of one document have in common.
+struct State {
+    /// How many more values may be kept.
+    left: Cell<usize>,
+    /// The fields of the whole document that were read before an error.
+    read: RefCell<Vec<(String, Json)>>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self { left: Cell::new(MAX_VALUES), read: RefCell::default() }
+    }
+
+    /// Whether one more value may be kept.
+    fn take(&self) -> bool {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.unwrap_or_default());
+        left.is_some()
+    }
+
+    /// There was no value after all.
+    fn give_back(&self) {
+        self.left.set(self.left.get().saturating_add(1));
+    }
+}
+
+/// Reads one value, so many arrays and objects deep.
+struct Reader<'a> {
+    state: &'a State,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn inner(&self) -> Reader<'a> {
+        Reader { state: self.state, depth: self.depth.saturating_add(1) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(Json::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(serde_json::Number::from_f64(value).map_or(Json::Null, Json::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Json, E> {
+        Ok(Json::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut array = Vec::new();
+        while self.depth < MAX_DEPTH && self.state.take() {
+            match items.next_element_seed(self.inner())? {
+                Some(item) => array.push(item),
+                None => {
+                    self.state.give_back();
+                    array.shrink_to_fit();
+                    return Ok(Json::Array(array));
+                }
+            }
+        }
+        let mut unread: usize = 0;
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            unread = unread.saturating_add(1);
+        }
+        if unread > 0 {
+            array.push(Json::Unread(unread));
+        }
+        array.shrink_to_fit();
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        let whole = self.fields(&mut fields, &mut object);
+        object.shrink_to_fit();
+        match whole {
+            Ok(()) => Ok(Json::Object(object)),
+            Err(error) => {
+                if self.depth == 0 {
+                    self.state.read.replace(object);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn fields<'de, A: MapAccess<'de>>(&self, fields: &mut A, object: &mut Vec<(String, Json)>) -> Result<(), A::Error> {
+        while self.depth < MAX_DEPTH && self.state.take() {
+            let Some(name) = fields.next_key()? else {
+                self.state.give_back();
+                return Ok(());
+            };
+            object.push((name, fields.next_value_seed(self.inner())?));
+        }
+        let Some((name, IgnoredAny)) = fields.next_entry()? else { return Ok(()) };
+        let mut unread: usize = 1;
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            unread = unread.saturating_add(1);
+        }
+        object.push((name, Json::Unread(unread)));
+        Ok(())
+    }
+}
+
+/// At most so many faults of a request are named.
+pub const MAX_FAULTS: usize = 50;
 
 /// What is wrong at one place of a document; the caller can act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -162,10 +295,52 @@ impl Fault {
     }
 }
 
+/// The first faults of a document, and how many more there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The first [`MAX_FAULTS`].
+    pub named: Vec<Fault>,
+    /// How many more there are.
+    pub left_out: usize,
+}
+
+impl Faults {
+    /// One fault.
+    pub fn one(fault: Fault) -> Self {
+        Self { named: vec![fault], left_out: 0 }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// One more fault, which is only put into words where there is room for it.
+    pub fn add(&mut self, fault: impl FnOnce() -> Fault) {
+        if self.named.len() < MAX_FAULTS {
+            self.named.push(fault());
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    /// So many more faults, none of which is named.
+    pub fn leave_out(&mut self, faults: usize) {
+        self.left_out = self.left_out.saturating_add(faults);
+    }
+
+    /// The faults of another part of the same document.
+    pub fn extend(&mut self, others: Self) {
+        for fault in others.named {
+            self.add(|| fault);
+        }
+        self.leave_out(others.left_out);
+    }
+}
+
 /// The JSON Pointer of a top-level field, its name escaped (RFC 6901 §3) and shortened.
 pub fn field_pointer(name: &str) -> String {
-    let name: String = name.chars().take(80).flat_map(char::escape_debug).collect();
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("/{}", shortened(name).replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]
@@ -182,8 +357,69 @@ mod tests {
     }
 
     #[test]
-    fn bottomless_nesting_is_an_error_not_a_stack_overflow() {
-        assert!(Json::parse(&"[".repeat(1_000_000)).unwrap_err().contains("recursion limit"));
+    fn what_is_nested_too_deep_is_read_over() {
+        let deep = |depth: usize| format!("{}0{}", "[".repeat(depth), "]".repeat(depth));
+        let innermost = |text: &str| {
+            let mut json = Json::parse(text).unwrap();
+            while let Json::Array(mut items) = json {
+                json = items.pop().unwrap();
+            }
+            json
+        };
+        assert_eq!(innermost(&deep(64)), Json::Number(0.into()));
+        for depth in [65, 66, 127, 128, 129, 1_000_000] {
+            assert_eq!(innermost(&deep(depth)), Json::Unread(1), "{depth}");
+        }
+        assert!(Json::parse(&"[".repeat(1_000_000)).unwrap_err().contains("EOF"));
+        assert!(Json::parse(&r#"{"a":"#.repeat(1_000_000)).unwrap_err().contains("EOF"));
+    }
+
+    #[test]
+    fn values_beyond_the_most_that_are_kept_are_counted() {
+        let zeros = |n: usize| format!("[{}0]", "0,".repeat(n - 1));
+        let array = |text: &str| Json::parse(text).unwrap().as_array().unwrap().to_vec();
+        assert_eq!(array(&zeros(MAX_VALUES)).last(), Some(&Json::Number(0.into())));
+        let cut = array(&zeros(MAX_VALUES + 7));
+        assert_eq!((cut.len(), cut.last()), (MAX_VALUES + 1, Some(&Json::Unread(7))));
+        let object = format!(r#"{{{}"b":0,"c":0}}"#, r#""a":0,"#.repeat(MAX_VALUES));
+        let Json::Object(fields) = Json::parse(&object).unwrap() else { panic!() };
+        assert_eq!(fields.last(), Some(&("b".to_owned(), Json::Unread(2))));
+        let nested = array(&format!("[{}[]]", "[0],".repeat(MAX_VALUES)));
+        assert_eq!(nested.len(), MAX_VALUES / 2 + 1);
+        assert_eq!(nested.last(), Some(&Json::Unread(MAX_VALUES / 2 + 1)));
+    }
+
+    #[test]
+    fn the_fields_before_an_error_are_kept() {
+        let read = |text: &str| Json::read(&mut serde_json::Deserializer::from_str(text));
+        for (text, expect) in [
+            (r#"{"a": 1, "b": {"c": "\ud800"}, "d": 2}"#, r#"{"a": 1}"#),
+            (r#"{"a": 1, "b": [1e999]}"#, r#"{"a": 1}"#),
+            (r#"{"a": {"b": 2}, "c": "#, r#"{"a": {"b": 2}}"#),
+            (r#"["a", nonsense]"#, "{}"),
+            ("", "{}"),
+        ] {
+            assert_eq!(read(text).unwrap_err().read, Json::parse(expect).unwrap(), "{text}");
+        }
+        assert_eq!(read(r#"{"a": 1}"#), Ok(Json::parse(r#"{"a": 1}"#).unwrap()));
+    }
+
+    #[test]
+    fn faults_beyond_the_fiftieth_are_counted() {
+        let mut faults = Faults::default();
+        for number in 0..MAX_FAULTS {
+            faults.add(|| Fault::new(format!("/{number}"), "wrong"));
+        }
+        assert_eq!(faults.left_out, 0);
+        faults.add(|| panic!("nobody reads it"));
+        faults.extend(Faults { named: vec![Fault::new("", "x"); 2], left_out: 3 });
+        assert_eq!((faults.named.len(), faults.left_out), (50, 6));
+    }
+
+    #[test]
+    fn a_pointer_is_short() {
+        assert!(field_pointer(&"\u{e0001}".repeat(100_000)).len() < 1_000);
+        assert!(field_pointer(&"x".repeat(81)).ends_with("x…"));
     }
 
     #[test]

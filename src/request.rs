@@ -10,11 +10,12 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     domain::{
-        AccountId, GroupId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target, quoted,
+        AccountId, GroupId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target,
+        code_point, invisible, quoted,
     },
-    json::{Fault, Json, field_pointer},
+    json::{Fault, Faults, Json, field_pointer},
 };
-use fields::Fields;
+use fields::{Fields, Ids};
 pub use next_token::NextToken;
 
 /// At most so many images in one request.
@@ -23,6 +24,8 @@ pub const MAX_IMAGES: usize = 50;
 pub const MAX_TARGETS: usize = 200;
 /// At most so many image × target pairs in one request.
 pub const MAX_PAIRS: usize = 1_000;
+/// At most so many service-linked roles in one request.
+pub const MAX_ROLES: usize = 50;
 /// At most so many characters in a reason.
 pub const MAX_REASON: usize = 500;
 
@@ -43,8 +46,8 @@ pub struct Request {
     pub service_linked_roles: Vec<ServiceLinkedRole>,
     /// When the share ends.
     pub expires_at: Option<OffsetDateTime>,
-    /// The Regions to copy to before sharing.
-    pub regions: Vec<Region>,
+    /// The Region that the images are in, where not these but their copies in this Region are meant.
+    pub copy_from: Option<Region>,
     /// Where an audit or repair goes on.
     pub next_token: Option<NextToken>,
     /// Decide and plan, change nothing.
@@ -188,19 +191,23 @@ impl FromStr for Access {
     }
 }
 
-/// A request document that is not in order: every fault, and what could be understood all the same.
+/// A request document that is not in order: its faults, and what could be understood all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     /// The action, where it was readable.
     pub action: Option<Action>,
-    /// Every fault; never empty.
-    pub faults: Vec<Fault>,
+    /// Whether a dry run was asked for.
+    pub dry_run: bool,
+    /// The reason, where there is one that the log can hold.
+    pub reason: Option<String>,
+    /// The faults; never empty.
+    pub faults: Faults,
 }
 
 impl Malformed {
     /// One fault of the document as a whole.
     pub fn document(message: impl Into<String>) -> Self {
-        Self { action: None, faults: vec![Fault::new("", message)] }
+        Self { action: None, dry_run: false, reason: None, faults: Faults::one(Fault::new("", message)) }
     }
 }
 
@@ -226,56 +233,53 @@ impl Request {
         if action.is_none() && !fields.has("action") {
             fields.fault("/action", "missing");
         }
-        let image_ids = fields.ids::<ImageId>("imageIds");
-        let accounts = fields.ids::<AccountId>("accountIds");
-        let organizations = fields.ids::<OrganizationArn>("organizationArns");
-        let units = fields.ids::<OrganizationalUnitArn>("organizationalUnitArns");
+        let images = fields.ids::<ImageId>("imageIds", "images", MAX_IMAGES);
+        let accounts = fields.ids::<AccountId>("accountIds", "targets", MAX_TARGETS);
+        let organizations = fields.ids::<OrganizationArn>("organizationArns", "targets", MAX_TARGETS);
+        let units = fields.ids::<OrganizationalUnitArn>("organizationalUnitArns", "targets", MAX_TARGETS);
         let access = fields.choice("access", str::parse::<Access>).unwrap_or_default();
-        let service_linked_roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles");
+        let roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles", "roles", MAX_ROLES);
         let expires_at = fields.choice("expiresAt", |text| expiry(text, now));
-        let regions = fields.ids::<Region>("regions");
+        let copy_from = fields.choice("copyFrom", |text| text.parse::<Region>().map_err(|error| error.to_string()));
         let next_token =
             fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
         fields.refuse_the_rest();
 
-        let targets: Vec<_> = asked("accountIds", &accounts, |id| Target::Account(*id))
-            .chain(asked("organizationArns", &organizations, |arn| Target::Organization(arn.clone())))
-            .chain(asked("organizationalUnitArns", &units, |arn| Target::OrganizationalUnit(arn.clone())))
-            .collect();
         if let Some(action) = action {
-            check_shape(&mut fields, action, image_ids.len(), targets.len(), group.is_some());
+            let targets = [accounts.different, organizations.different, units.different];
+            check_shape(&mut fields, action, images.different, targets, group.is_some());
         }
+        let targets = asked("accountIds", accounts, Target::Account)
+            .chain(asked("organizationArns", organizations, Target::Organization))
+            .chain(asked("organizationalUnitArns", units, Target::OrganizationalUnit));
 
-        let request = |action| Self {
-            action,
-            image_ids: image_ids.into_iter().map(|(_, id)| id).collect(),
-            targets,
-            group,
-            access,
-            service_linked_roles: service_linked_roles.into_iter().map(|(_, role)| role).collect(),
-            expires_at,
-            regions: regions.into_iter().map(|(_, region)| region).collect(),
-            next_token,
-            dry_run,
-            reason,
-        };
         match action {
-            Some(known) if fields.faults.is_empty() => Ok(request(known)),
-            Some(_) | None => Err(Malformed { action, faults: fields.faults }),
+            Some(action) if fields.faults.is_empty() => Ok(Self {
+                action,
+                image_ids: images.into_ids().collect(),
+                targets: targets.collect(),
+                group,
+                access,
+                service_linked_roles: roles.into_ids().collect(),
+                expires_at,
+                copy_from,
+                next_token,
+                dry_run,
+                reason,
+            }),
+            Some(_) | None => Err(Malformed { action, dry_run, reason, faults: fields.faults }),
         }
     }
 }
 
-/// What an action must have, may not have, and how much of it.
-fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: usize, has_group: bool) {
+/// What an action must have, may not have, and how much of it. `targets` counts those of each field.
+fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
     if action.takes_images() {
         if !fields.has("imageIds") {
             fields.fault("/imageIds", format!("missing: `{action}` is about at least one image"));
-        } else if images > MAX_IMAGES {
-            fields.fault("/imageIds", format!("{images} images; at most {MAX_IMAGES} go into one request"));
         }
     } else if fields.has("imageIds") {
         fields.fault("/imageIds", format!("`{action}` takes no images"));
@@ -287,12 +291,15 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
                 format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`"),
             );
         }
-        if targets > MAX_TARGETS {
-            fields.fault("", format!("{targets} targets; at most {MAX_TARGETS} go into one request"));
-        }
-        let pairs = images.saturating_mul(targets);
-        if pairs > MAX_PAIRS {
-            fields.fault("", format!("{pairs} image × target pairs; at most {MAX_PAIRS} go into one request"));
+        // Where one field alone has too many, that is what is said.
+        let all = targets.iter().fold(0, |all: usize, targets| all.saturating_add(*targets));
+        let pairs = images.saturating_mul(all);
+        if images <= MAX_IMAGES && targets.iter().all(|targets| *targets <= MAX_TARGETS) {
+            if all > MAX_TARGETS {
+                fields.fault("", format!("{all} targets; at most {MAX_TARGETS} go into one request"));
+            } else if pairs > MAX_PAIRS {
+                fields.fault("", format!("{pairs} image × target pairs; at most {MAX_PAIRS} go into one request"));
+            }
         }
     } else {
         for name in TARGET_FIELDS.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
@@ -303,20 +310,17 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
     let meaningless: &[&str] = match action {
         Action::Share | Action::Check => &["nextToken"],
         Action::Revoke => &["expiresAt", "nextToken"],
-        Action::Reset | Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
-        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt"],
+        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
+        Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
+        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
     };
     for name in meaningless.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
     }
 }
 
-fn asked<'a, T>(
-    field: &'a str,
-    ids: &'a [(usize, T)],
-    target: impl Fn(&T) -> Target + 'a,
-) -> impl Iterator<Item = AskedTarget> + 'a {
-    ids.iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
+fn asked<T>(field: &str, ids: Ids<T>, target: fn(T) -> Target) -> impl Iterator<Item = AskedTarget> {
+    ids.ids.into_iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
 }
 
 fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
@@ -333,17 +337,12 @@ fn reason(text: &str) -> Result<String, String> {
     if text.chars().count() > MAX_REASON {
         return Err(format!("longer than {MAX_REASON} characters"));
     }
-    if text.chars().any(is_forging) {
-        return Err("has control characters".to_owned());
+    match invisible(text) {
+        Some((place, character)) => {
+            Err(format!("character {place} is {}, which can't be seen: leave it out", code_point(character)))
+        }
+        None => Ok(text.to_owned()),
     }
-    Ok(text.to_owned())
-}
-
-/// Characters that could forge a line or its reading order in a log: the control characters, the
-/// line and paragraph separators, and the bidirectional overrides (Unicode TR 36 §2.5).
-fn is_forging(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -359,7 +358,7 @@ mod tests {
     /// Checks which places are faulty, and that each message holds the words beside it.
     #[track_caller]
     fn faults(text: &str, expect: &[(&str, &str)]) {
-        let faults = parse(text).unwrap_err().faults;
+        let faults = parse(text).unwrap_err().faults.named;
         let places: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(places, expect.iter().map(|(place, _)| *place).collect::<Vec<_>>(), "{faults:#?}");
         for (fault, (_, words)) in faults.iter().zip(expect) {
@@ -385,12 +384,13 @@ mod tests {
                 "organizationArns":["arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5"],
                 "organizationalUnitArns":["arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111"],
                 "access":"copy","serviceLinkedRoles":["autoscaling","autoscaling:blue","spot"],
-                "expiresAt":"2026-11-22T14:00:00+01:00","regions":["eu-west-1"],"dryRun":true,"reason":"for the launch ☂"}"#,
+                "expiresAt":"2026-11-22T14:00:00+01:00","copyFrom":"us-east-1","dryRun":true,"reason":"for the launch ☂"}"#,
         )
         .unwrap();
         assert_eq!(request.targets.len(), 3);
         assert_eq!(request.access, Access::Copy);
         assert_eq!(request.service_linked_roles.len(), 3);
+        assert_eq!(request.copy_from.unwrap().to_string(), "us-east-1");
         assert_eq!(request.expires_at, Some(time::macros::datetime!(2026-11-22 13:00 UTC)));
         assert!(request.dry_run);
     }
@@ -425,7 +425,7 @@ mod tests {
     fn repeated_fields_and_items_are_faults() {
         faults(
             r#"{"action":"list","imageIds":["ami-1a2b3c4d","ami-1a2b3c4d"],"dryRun":true,"dryRun":false}"#,
-            &[("/imageIds/1", "second time"), ("/dryRun", "more than once")],
+            &[("/imageIds/1", "duplicate"), ("/dryRun", "repeated")],
         );
     }
 
@@ -438,6 +438,14 @@ mod tests {
             &[("/accountIds", "takes no targets")],
         );
         faults(r#"{"action":"audit","imageIds":["ami-1a2b3c4d"]}"#, &[("/imageIds", "takes no images")]);
+        faults(
+            r#"{"action":"reset","imageIds":["ami-1a2b3c4d"],"copyFrom":"eu-west-1"}"#,
+            &[("/copyFrom", "no meaning")],
+        );
+        faults(
+            r#"{"action":"audit","copyFrom":"eu"}"#,
+            &[("/copyFrom", "not the name of a Region"), ("/copyFrom", "no meaning")],
+        );
         faults(
             r#"{"action":"revoke","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"expiresAt":"2027-01-01T00:00:00Z"}"#,
             &[("/expiresAt", "no meaning")],
@@ -474,8 +482,87 @@ mod tests {
         assert!(parse(&many(50, 20)).is_ok());
         assert!(parse(&many(5, 200)).is_ok());
         faults(&many(51, 1), &[("/imageIds", "51 images")]);
-        faults(&many(1, 201), &[("", "201 targets")]);
+        faults(&many(1, 201), &[("/accountIds", "201 targets")]);
         faults(&many(50, 21), &[("", "1050 image × target pairs")]);
+        faults(&many(51, 201), &[("/imageIds", "51 images"), ("/accountIds", "201 targets")]);
+        let units: Vec<_> =
+            (0..101).map(|n| format!("arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-{n:08}")).collect();
+        let mut document: serde_json::Value = serde_json::from_str(&many(1, 100)).unwrap();
+        document["organizationalUnitArns"] = units.into();
+        faults(&document.to_string(), &[("", "201 targets")]);
+    }
+
+    #[test]
+    fn limits_count_what_differs() {
+        let repeated = |items: &[String]| [items, items].concat();
+        let images: Vec<_> = (0..50).map(|n| format!("ami-{n:08x}")).collect();
+        let document = serde_json::json!({"action": "list", "imageIds": repeated(&images)}).to_string();
+        let named = parse(&document).unwrap_err().faults.named;
+        assert_eq!(named.len(), 50);
+        assert!(named.iter().all(|fault| fault.message == "duplicate value"), "{named:#?}");
+        let accounts: Vec<_> = (0..20).map(|n| format!("{n:012}")).collect();
+        let document = serde_json::json!({"action": "share", "imageIds": images, "accountIds": repeated(&accounts)});
+        let named = parse(&document.to_string()).unwrap_err().faults.named;
+        assert_eq!(named.len(), 20);
+        assert!(named.iter().all(|fault| fault.message == "duplicate value"), "{named:#?}");
+    }
+
+    #[test]
+    fn two_arns_of_one_organization_are_one_target() {
+        faults(
+            r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"organizationArns":[
+                "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+                "arn:aws:organizations::444455556666:organization/o-a1b2c3d4e5"]}"#,
+            &[("/organizationArns/1", "duplicate value")],
+        );
+    }
+
+    #[test]
+    fn faults_beyond_the_fiftieth_are_only_counted() {
+        let unknown: String = (0..100_000).map(|n| format!(r#""{n}":0,"#)).collect();
+        let faults = parse(&format!(r#"{{{unknown}"action":"audit"}}"#)).unwrap_err().faults;
+        assert_eq!((faults.named.len(), faults.left_out), (50, 99_950));
+        let same = r#""ami-1a2b3c4d","#.repeat(100_000);
+        let faults = parse(&format!(r#"{{"action":"list","imageIds":[{same}"ami-1a2b3c4d"]}}"#)).unwrap_err().faults;
+        assert_eq!((faults.named.len(), faults.left_out), (50, 99_950));
+    }
+
+    #[test]
+    fn too_many_items_are_not_looked_at() {
+        let zeros = "0,".repeat(1_000_000);
+        faults(
+            &format!(r#"{{"action":"list","imageIds":[{zeros}0]}}"#),
+            &[("/imageIds", "1000001 images; at most 50")],
+        );
+        let roles: String = (0..51).map(|n| format!(r#""autoscaling:{n}","#)).collect();
+        faults(
+            &format!(
+                r#"{{"action":"check","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"serviceLinkedRoles":[{roles}7]}}"#
+            ),
+            &[("/serviceLinkedRoles", "52 roles; at most 50")],
+        );
+    }
+
+    #[test]
+    fn a_document_with_too_many_fields_is_refused_whatever_the_others_say() {
+        let fields = r#""dryRun":true,"#.repeat(crate::json::MAX_VALUES);
+        let faults = parse(&format!(r#"{{{fields}"action":"audit","dryRun":false}}"#)).unwrap_err().faults;
+        assert!(faults.named[0].message.contains("2 more were not read"), "{faults:#?}");
+    }
+
+    #[test]
+    fn what_could_be_understood_of_a_malformed_request_is_kept() {
+        let Malformed { action, dry_run, reason, .. } =
+            parse(r#"{"action":"share","dryRun":true,"reason":"spring release","typo":1}"#).unwrap_err();
+        assert_eq!((action, dry_run, reason.as_deref()), (Some(Action::Share), true, Some("spring release")));
+    }
+
+    #[test]
+    fn regions_are_refused_with_the_way_out() {
+        faults(
+            r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"regions":["eu-west-1"]}"#,
+            &[("/regions", "send the request with `copyFrom` to the deployment of the other Region")],
+        );
     }
 
     fn with(field: &str, value: serde_json::Value) -> String {
@@ -507,8 +594,13 @@ mod tests {
     fn a_reason_is_short_and_cannot_forge_a_log_line() {
         assert!(parse(&with("reason", "é".repeat(500).into())).is_ok());
         faults(&with("reason", "x".repeat(501).into()), &[("/reason", "longer than 500")]);
-        for wrong in ["a\nb", "a\u{7f}b", "a\u{85}b", "a\u{2028}b", "a\u{202e}b"] {
-            faults(&with("reason", wrong.into()), &[("/reason", "control characters")]);
+        for (wrong, words) in [
+            ("a\nb", "character 2 is U+000A"),
+            ("a\u{7f}b", "U+007F"),
+            ("a\u{2028}b", "U+2028"),
+            ("\u{1F469}\u{200d}\u{1F4BB}", "character 2 is U+200D"),
+        ] {
+            faults(&with("reason", wrong.into()), &[("/reason", words)]);
         }
     }
 }

@@ -97,9 +97,7 @@ impl Service {
                     self.answer(&request, &requester, (door, sent), context, outcome).await
                 }
                 (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
-                (Err(turned_away), _) => {
-                    Outcome { action: turned_away.action, refusals: turned_away.refusals, ..outcome }
-                }
+                (Err(turned_away), _) => turned_away.into_outcome(outcome),
             }
         };
         self.conclude(door, &request_id, answer, context).await

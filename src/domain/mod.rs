@@ -16,6 +16,7 @@ mod resource_id;
 mod schedule_name;
 mod service_linked_role;
 mod target;
+mod visible;
 
 pub use account_id::AccountId;
 pub(crate) use arn::Arn;
@@ -32,6 +33,7 @@ pub use resource_id::{ImageId, SnapshotId};
 pub use schedule_name::ScheduleName;
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
+pub(crate) use visible::{code_point, invisible};
 
 /// Why a piece of text is not what it was taken for; the sentence is meant for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +55,16 @@ impl std::error::Error for ParseError {}
 
 /// Shows a caller's text inside a message: shortened, control characters escaped, in backticks.
 pub(crate) fn quoted(text: &str) -> String {
+    format!("`{}`", shortened(text))
+}
+
+/// The beginning of a caller's text, control characters escaped.
+pub(crate) fn shortened(text: &str) -> String {
     let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     if text.chars().nth(80).is_some() {
         shown.push('…');
     }
-    format!("`{shown}`")
+    shown
 }
 
 /// Shows a time as documents write it.

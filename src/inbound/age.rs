@@ -43,6 +43,16 @@ impl Sent {
         text.and_then(time).map_or(Self::Unknown, Self::At)
     }
 
+    /// The older of two times; what can't be told of one can't be told of both.
+    pub(super) fn older(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Again, _) | (_, Self::Again) => Self::Again,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::At(one), Self::At(another)) => Self::At(one.min(another)),
+            (Self::Now, then) | (then, Self::Now) => then,
+        }
+    }
+
     /// Why a request of this age may not be carried out, if so.
     pub fn refusal(self, action: Action, now: OffsetDateTime, max_age: std::time::Duration) -> Option<Refusal> {
         match action {

@@ -1,11 +1,7 @@
 //! Owns the direct door: a bare request document, by anybody who may invoke the function.
 
 use super::{Door, Invocation, Opened, Sent};
-use crate::{
-    domain::Requester,
-    json::Json,
-    request::{Malformed, Request},
-};
+use crate::{domain::Requester, json::Json, request::Request};
 
 pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Opened {
     Opened {
@@ -14,15 +10,5 @@ pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Opened {
         requester: Some(Requester::new("lambda:invoke".to_owned())),
         sent: Sent::Now,
         asked: Request::parse(document, invocation.now).map_err(Into::into),
-    }
-}
-
-pub(super) fn not_json(error: &str, invocation: &Invocation<'_>) -> Opened {
-    Opened {
-        door: Door::Direct,
-        request_id: invocation.request_id.to_owned(),
-        requester: None,
-        sent: Sent::Now,
-        asked: Err(Malformed::document(format!("not JSON: {error}")).into()),
     }
 }

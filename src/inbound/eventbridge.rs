@@ -7,9 +7,8 @@ use time::OffsetDateTime;
 
 use super::{Door, Invocation, Opened, Sent, TurnedAway, request_id};
 use crate::{
-    domain::{AccountId, Requester, quoted},
+    domain::{AccountId, Requester, code_point, invisible, quoted},
     json::Json,
-    outcome::Code,
     request::{Malformed, Request},
 };
 
@@ -17,19 +16,33 @@ use crate::{
 pub const DETAIL_TYPE: &str = "AMI Share Request";
 
 pub(super) fn open(envelope: &Json, invocation: &Invocation<'_>) -> Opened {
-    let id = request_id(envelope.get("id"));
-    let opened = |requester, asked| Opened {
+    let (requester, asked) = match requester(envelope) {
+        Ok(requester) => (Some(requester), asked(envelope, invocation.now)),
+        Err(why) => (None, Err(TurnedAway::nobody(&why))),
+    };
+    Opened {
         door: Door::EventBridge,
-        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        request_id: id(envelope).unwrap_or(invocation.request_id).to_owned(),
         requester,
         sent: sent(envelope),
         asked,
-    };
-    let Some(requester) = requester(envelope) else {
-        let message = "the event has no `account` of twelve digits and no `source`, so nobody asked";
-        return opened(None, Err(TurnedAway::new(Code::Unauthenticated, message)));
-    };
-    opened(Some(requester), asked(envelope, invocation.now))
+    }
+}
+
+/// An event that asks nothing, with what its envelope says of its sender.
+pub(super) fn turned_away(envelope: &Json, why: TurnedAway, invocation: &Invocation<'_>) -> Opened {
+    Opened {
+        door: Door::EventBridge,
+        request_id: id(envelope).unwrap_or(invocation.request_id).to_owned(),
+        requester: requester(envelope).ok(),
+        sent: sent(envelope),
+        asked: Err(why),
+    }
+}
+
+/// The event's own ID.
+pub(super) fn id(envelope: &Json) -> Option<&str> {
+    request_id(envelope.get("id"))
 }
 
 /// What an envelope asks.
@@ -56,9 +69,71 @@ pub(super) fn sent(envelope: &Json) -> Sent {
     if is_replay(envelope) { Sent::Again } else { Sent::at_rfc3339(envelope.get("time").and_then(Json::as_str)) }
 }
 
-fn requester(envelope: &Json) -> Option<Requester> {
-    let account: AccountId = envelope.get("account")?.as_str()?.parse().ok()?;
-    let source = envelope.get("source")?.as_str()?;
-    let is_plain = (1..=256).contains(&source.len()) && source.bytes().all(|byte| byte.is_ascii_graphic());
-    is_plain.then(|| Requester::new(format!("events:{account}:{source}")))
+/// Longer than any source in use, and short enough for a log line. EventBridge sets no limit of its own.
+const MAX_SOURCE: usize = 256;
+
+/// The sender, or what of it is missing or can't be used.
+///
+/// A source may have spaces: EventBridge Pipes send `Pipe <name>`.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-target.html>
+fn requester(envelope: &Json) -> Result<Requester, String> {
+    let text = |name: &str| match envelope.get(name) {
+        None | Some(Json::Null) => Err(format!("the event has no `{name}`")),
+        Some(value) => value.as_str().ok_or_else(|| format!("the event's `{name}` is {}", value.kind())),
+    };
+    let account: AccountId = text("account")?.parse().map_err(|error| format!("the event's `account`: {error}"))?;
+    let source = text("source")?;
+    if source.is_empty() {
+        return Err("the event's `source` is empty".to_owned());
+    }
+    if source.chars().nth(MAX_SOURCE).is_some() {
+        return Err(format!("the event's `source` is longer than {MAX_SOURCE} characters"));
+    }
+    match invisible(source) {
+        Some((_, character)) => {
+            Err(format!("the event's `source` holds {}, which can't be seen", code_point(character)))
+        }
+        None => Ok(Requester::new(format!("events:{account}:{source}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(envelope: &str, expect: Result<&str, &str>) {
+        let requester = requester(&Json::parse(envelope).unwrap());
+        assert_eq!(requester.as_ref().map(Requester::as_str).map_err(String::as_str), expect, "{envelope}");
+    }
+
+    #[test]
+    fn the_sender_is_account_and_source_whatever_source_aws_takes() {
+        for source in ["com.example", "Pipe share-requests", "x y/z", "bücher.example", "aws.ec2", &"s".repeat(256)] {
+            let envelope = format!(r#"{{"account": "999988887777", "source": "{source}"}}"#);
+            check(&envelope, Ok(&format!("events:999988887777:{source}")));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_what_cannot_be_used_are_told_apart() {
+        let with = |account: &str, source: &str| format!(r#"{{"account": {account}, "source": {source}}}"#);
+        check("{}", Err("the event has no `account`"));
+        check(&with("null", r#""x""#), Err("the event has no `account`"));
+        check(&with("999988887777", r#""x""#), Err("the event's `account` is a number"));
+        check(
+            &with(r#""1""#, r#""x""#),
+            Err("the event's `account`: `1` is not an account id: twelve digits, without hyphens"),
+        );
+        let account = r#""999988887777""#;
+        check(r#"{"account": "999988887777"}"#, Err("the event has no `source`"));
+        check(&with(account, "7"), Err("the event's `source` is a number"));
+        check(&with(account, r#""""#), Err("the event's `source` is empty"));
+        check(&with(account, r#""a\u200bb""#), Err("the event's `source` holds U+200B, which can't be seen"));
+        check(&with(account, r#""a\nb""#), Err("the event's `source` holds U+000A, which can't be seen"));
+        check(
+            &with(account, &format!("{:?}", "s".repeat(257))),
+            Err("the event's `source` is longer than 256 characters"),
+        );
+    }
 }

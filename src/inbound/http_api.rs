@@ -5,65 +5,62 @@
 
 use super::{
     Invocation, Opened,
-    http::{self, HttpRequest},
+    http::{self, HttpRequest, Query, Routing},
     identity,
 };
 use crate::{domain::Requester, json::Json};
+use percent_encoding::percent_decode_str;
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
     let context = |path: &[&str]| event.get("requestContext").and_then(|context| context.at(path)?.as_str());
+    let path = context(&["http", "path"]).unwrap_or_default();
     let request = HttpRequest {
         // A route may be for `ANY` method; which one it was, only the context says.
         method: context(&["http", "method"]).unwrap_or_default(),
-        resource: event.get("routeKey").and_then(Json::as_str).and_then(resource),
-        path: path(context(&["http", "path"]).unwrap_or_default(), context(&["stage"])),
+        routing: match event.get("routeKey").and_then(Json::as_str).and_then(resource) {
+            Some(resource) => Routing::Resource { resource, path: http::without_stage(path, context(&["stage"])) },
+            None => Routing::Path(http::without_stage(path, context(&["stage"]))),
+        },
         path_parameters: event.get("pathParameters").and_then(Json::as_object).unwrap_or_default(),
         query: query(event),
-        body: event.get("body").and_then(Json::as_str).unwrap_or_default(),
+        body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    http::open(&request, requester(event), event, invocation)
+    http::open(request, requester(event), event, invocation)
 }
 
 /// The resource of a route key such as `GET /images/{imageId}/shares`. `$default` (all a function URL has) and greedy
 /// routes have none: there the path says what is meant.
 fn resource(route_key: &str) -> Option<&str> {
-    route_key.split_once(' ').map(|(_, resource)| resource).filter(|resource| !resource.contains("+}"))
-}
-
-/// The path without the stage that it begins with, unless that is `$default` or a custom domain hides it.
-fn path<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
-    let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
-    let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-    rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path)
+    let resource = route_key.split_once(' ').map(|(_, resource)| resource);
+    resource.filter(|resource| http::greedy_parameter(resource).is_none())
 }
 
 /// Every query parameter, repeated ones repeated: `queryStringParameters` has joined those with commas.
 ///
-/// Nothing is percent-decoded, because no parameter and no value that the routes take needs encoding; what is encoded
-/// all the same is refused as unknown.
-fn query(event: &Json) -> Vec<(&str, &str)> {
+/// A plus sign is one, as RFC 3986 has it: no value that the routes take has a space, and a time may have an offset.
+fn query(event: &Json) -> Query<'_> {
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
     match event.get("rawQueryString").and_then(Json::as_str) {
-        Some(raw) if !raw.is_empty() => raw
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .collect(),
-        Some(_) | None => {
-            let joined = event.get("queryStringParameters").and_then(Json::as_object).unwrap_or_default();
-            joined.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect()
+        Some(raw) if !raw.is_empty() => {
+            let pairs = raw.split('&').filter(|pair| !pair.is_empty());
+            let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            Box::new(pairs.map(move |(name, value)| (decoded(name), decoded(value))))
         }
+        Some(_) | None => http::single(event),
     }
 }
 
 /// Who asks, as an IAM authorizer established it or else a JWT authorizer. Where there is an IAM identity, it alone
 /// counts, even if it is nobody's: a token adds nothing to it.
-fn requester(event: &Json) -> Option<Requester> {
-    let authorizer = event.at(&["requestContext", "authorizer"])?;
-    match authorizer.get("iam") {
-        Some(Json::Null) | None => identity::token_holder(authorizer.at(&["jwt", "claims"])?),
-        Some(iam) if is_guest(iam) => None,
-        Some(iam) => identity::requester(iam.get("userArn")?.as_str()?),
+fn requester(event: &Json) -> Result<Requester, String> {
+    let authorizer = event.at(&["requestContext", "authorizer"]);
+    let part = |path: &[&str]| authorizer.and_then(|authorizer| authorizer.at(path)).filter(|it| **it != Json::Null);
+    match (part(&["iam"]), part(&["jwt", "claims"])) {
+        (Some(iam), _) if is_guest(iam) => Err(identity::GUEST.to_owned()),
+        (Some(iam), _) => identity::requester(iam.get("userArn")),
+        (None, Some(claims)) => identity::token_holder(claims),
+        (None, None) => Err(identity::NO_IDENTITY.to_owned()),
     }
 }
 
@@ -100,27 +97,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_stage_is_taken_off_the_path_once_and_only_as_a_whole_segment() {
-        for (given, stage, expect) in [
-            ("/v1/requests", Some("v1"), "/requests"),
-            ("/requests", Some("$default"), "/requests"),
-            ("/requests", Some("v1"), "/requests"),
-            ("/v1/v1/requests", Some("v1"), "/v1/requests"),
-            ("/v10/requests", Some("v1"), "/v10/requests"),
-            ("/v1", Some("v1"), ""),
-            ("//v1/requests", Some("v1"), "//v1/requests"),
-            ("/requests", None, "/requests"),
-            ("/requests", Some(""), "/requests"),
-            ("", Some("v1"), ""),
-        ] {
-            assert_eq!(path(given, stage), expect, "{given} {stage:?}");
-        }
-    }
-
     #[track_caller]
     fn check_query(event: &str, expect: &[(&str, &str)]) {
-        assert_eq!(query(&Json::parse(event).unwrap()), expect, "{event}");
+        let event = Json::parse(event).unwrap();
+        let query: Vec<_> = query(&event).collect();
+        let query: Vec<_> = query.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(query, expect, "{event:?}");
     }
 
     #[test]
@@ -130,7 +112,12 @@ mod tests {
             &[("dryRun", "true"), ("dryRun", "false")],
         );
         check_query(r#"{"rawQueryString": "dryRun&a=b=c&&"}"#, &[("dryRun", ""), ("a", "b=c")]);
-        check_query(r#"{"rawQueryString": "dry%52un=true"}"#, &[("dry%52un", "true")]);
+        check_query(r#"{"rawQueryString": "dry%52un=%74rue"}"#, &[("dryRun", "true")]);
+        check_query(
+            r#"{"rawQueryString": "expiresAt=2027-01-31T12%3A00%3A00+01:00"}"#,
+            &[("expiresAt", "2027-01-31T12:00:00+01:00")],
+        );
+        check_query(r#"{"rawQueryString": "a=%zz%&b=%ff&%26=%3D"}"#, &[("a", "%zz%"), ("b", "\u{fffd}"), ("&", "=")]);
         check_query(r#"{"rawQueryString": "", "queryStringParameters": {"dryRun": "true"}}"#, &[("dryRun", "true")]);
         check_query(r#"{"queryStringParameters": {"dryRun": ["true"]}}"#, &[("dryRun", "")]);
         check_query(r#"{"rawQueryString": null}"#, &[]);
@@ -140,7 +127,7 @@ mod tests {
     fn check(authorizer: &str, expect: Option<&str>) {
         let event = format!(r#"{{"requestContext": {{"accountId": "999988887777", "authorizer": {authorizer}}}}}"#);
         let requester = requester(&Json::parse(&event).unwrap());
-        assert_eq!(requester.as_ref().map(Requester::as_str), expect, "{authorizer}");
+        assert_eq!(requester.as_ref().map(Requester::as_str).ok(), expect, "{authorizer}");
     }
 
     #[test]
@@ -165,5 +152,22 @@ mod tests {
         {
             check(nobody, None);
         }
+    }
+
+    #[test]
+    fn the_true_reason_is_said() {
+        let why = |authorizer: &str| {
+            requester(&Json::parse(&format!(r#"{{"requestContext": {{"authorizer": {authorizer}}}}}"#)).unwrap())
+                .unwrap_err()
+        };
+        assert!(why("null").contains("neither an IAM identity nor a token"));
+        assert!(why(r#"{"iam": {"userArn": "arn:aws:iam::999988887777:root"}}"#).contains("root user"));
+        assert!(
+            why(r#"{"iam": {"userArn": "x", "cognitoIdentity": {"amr": ["unauthenticated"]}}}"#).contains("Cognito")
+        );
+        assert!(
+            why(r#"{"iam": {"userArn": "arn:aws:sts::999988887777:federated-user/a"}}"#).contains("federated user")
+        );
+        assert!(why(r#"{"jwt": {"claims": {"iss": "i", "sub": "a b"}}}"#).contains("holds a space"));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{
     Invocation, Opened,
-    http::{self, HttpRequest},
+    http::{self, HttpRequest, Query, Routing},
     identity,
 };
 use crate::{domain::Requester, json::Json};
@@ -13,42 +13,51 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
     let request = HttpRequest {
         method: text("httpMethod").unwrap_or_default(),
-        resource: text("resource").filter(|resource| !resource.contains("+}")),
-        path: text("path").unwrap_or_default(),
+        routing: routing(event),
         path_parameters: event.get("pathParameters").and_then(Json::as_object).unwrap_or_default(),
         query: query(event),
-        body: text("body").unwrap_or_default(),
+        body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    http::open(&request, requester(event), event, invocation)
+    http::open(request, requester(event), event, invocation)
+}
+
+/// How the route is found. HTTP APIs, which alone give a `version`, have the stage in the path, REST APIs have not.
+fn routing(event: &Json) -> Routing<'_> {
+    let text = |name: &str| event.get(name).and_then(Json::as_str);
+    let path = text("path").unwrap_or_default();
+    let without_stage = || http::without_stage(path, event.at(&["requestContext", "stage"]).and_then(Json::as_str));
+    match text("resource") {
+        None | Some("$default") => Routing::Path(without_stage()),
+        Some(resource) => match http::greedy_parameter(resource) {
+            Some(_) if text("version").is_some() => Routing::Path(without_stage()),
+            Some(parameter) => Routing::Greedy { parameter, path },
+            None => Routing::Resource { resource, path },
+        },
+    }
 }
 
 /// Who asks, as IAM authorization established it or else a Cognito or JWT authorizer. Where there is an IAM identity,
 /// it alone counts, even if it is nobody's: a token adds nothing to it.
-fn requester(event: &Json) -> Option<Requester> {
-    let context = event.get("requestContext")?;
-    let identity = |name: &str| context.at(&["identity", name]).filter(|value| **value != Json::Null);
-    if identity("cognitoAuthenticationType").and_then(Json::as_str) == Some("unauthenticated") {
-        return None;
+fn requester(event: &Json) -> Result<Requester, String> {
+    let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
+    if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
+        return Err(identity::GUEST.to_owned());
     }
-    match identity("userArn") {
-        Some(arn) => identity::requester(arn.as_str()?),
-        None => identity::token_holder(context.at(&["authorizer", "claims"])?),
+    match (part(&["identity", "userArn"]), part(&["authorizer", "claims"])) {
+        (Some(arn), _) => identity::requester(Some(arn)),
+        (None, Some(claims)) => identity::token_holder(claims),
+        (None, None) => Err(identity::NO_IDENTITY.to_owned()),
     }
 }
 
-/// Every query parameter, repeated ones repeated.
-fn query(event: &Json) -> Vec<(&str, &str)> {
-    let fields = |name: &str| event.get(name).and_then(Json::as_object);
-    if let Some(several) = fields("multiValueQueryStringParameters") {
-        return several
-            .iter()
-            .flat_map(|(name, values)| values.as_array().unwrap_or_default().iter().map(move |value| (name, value)))
-            .map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
-            .collect();
-    }
-    let single = fields("queryStringParameters").unwrap_or_default();
-    single.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())).collect()
+/// Every query parameter, repeated ones repeated. API Gateway has decoded them.
+fn query(event: &Json) -> Query<'_> {
+    let Some(several) = event.get("multiValueQueryStringParameters").and_then(Json::as_object) else {
+        return http::single(event);
+    };
+    let pairs = several.iter().flat_map(|(name, values)| values.items().iter().map(move |value| (name, value)));
+    Box::new(pairs.map(|(name, value)| (name.as_str().into(), value.as_str().unwrap_or_default().into())))
 }
 
 #[cfg(test)]
@@ -58,7 +67,7 @@ mod tests {
     #[track_caller]
     fn check(context: &str, expect: Option<&str>) {
         let requester = requester(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap());
-        assert_eq!(requester.as_ref().map(Requester::as_str), expect, "{context}");
+        assert_eq!(requester.as_ref().map(Requester::as_str).ok(), expect, "{context}");
     }
 
     #[test]

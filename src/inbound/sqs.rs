@@ -5,21 +5,42 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Door, Opened, Sent, TurnedAway, eventbridge, request_id};
+use super::{Door, Invocation, Opened, Sent, TurnedAway, eventbridge, request_id};
 use crate::{
-    domain::{AccountId, Arn, Partition, Region, Requester},
-    json::Json,
-    outcome::{Code, Outcome, ResultKind},
+    domain::{AccountId, Arn, Partition, Region, Requester, quoted},
+    json::{Json, NotJson},
+    outcome::{Outcome, ResultKind},
     request::{Malformed, Request},
 };
 
+/// The most messages that Lambda takes from a queue at once:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+const MAX_RECORDS: usize = 10_000;
+
 /// What the event source mapping handed over in one invocation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Batch<'a> {
     /// Whether the queue keeps an order: then nothing may overtake a message that must come again.
     pub is_fifo: bool,
-    /// The messages, in the queue's order.
-    pub messages: Vec<Message>,
+    records: &'a [Json],
+    invocation: Invocation<'a>,
+}
+
+impl<'a> Batch<'a> {
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is none; SQS sends no such batch.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The messages, in the queue's order, each opened when its turn comes, so that a broken one costs no other.
+    pub fn messages(self) -> impl Iterator<Item = Message> + 'a {
+        self.records.iter().map(move |record| message(record, &self.invocation))
+    }
 }
 
 /// One message of a batch.
@@ -34,45 +55,66 @@ pub struct Message {
 
 /// Whether any of the records is a message; then the others are broken ones.
 pub(super) fn is_batch(records: &Json) -> bool {
-    records.as_array().unwrap_or_default().iter().any(is_message)
+    let records = records.as_array().unwrap_or_default();
+    records.len() <= MAX_RECORDS && records.iter().any(is_message)
+}
+
+/// Why `Records` are no batch of messages.
+pub(super) fn other(records: &Json) -> Malformed {
+    let message = match records.as_array() {
+        None => format!("`Records` is {}, not an array", records.kind()),
+        Some([]) => "`Records` is empty".to_owned(),
+        Some(records) if records.len() > MAX_RECORDS => {
+            format!("more than {MAX_RECORDS} `Records`; no queue has so many in a batch")
+        }
+        Some([first, ..]) => {
+            let service = first.get("eventSource").or(first.get("EventSource")).and_then(Json::as_str);
+            format!(
+                "`Records` of {}; this function takes those of `aws:sqs`",
+                service.map_or("no service".into(), quoted)
+            )
+        }
+    };
+    Malformed::document(message)
 }
 
 fn is_message(record: &Json) -> bool {
     record.get("eventSource").and_then(Json::as_str) == Some("aws:sqs")
 }
 
-/// Opens every record by itself, so that a broken one costs no other.
-pub(super) fn open(records: &Json, invocation: &super::Invocation<'_>) -> Batch {
+pub(super) fn open<'a>(records: &'a Json, invocation: &Invocation<'a>) -> Batch<'a> {
     let records = records.as_array().unwrap_or_default();
     let is_fifo = |record: &Json| queue(record).is_some_and(|arn| arn.ends_with(".fifo"));
-    Batch {
-        is_fifo: records.iter().any(is_fifo),
-        messages: records.iter().map(|record| message(record, invocation)).collect(),
-    }
+    Batch { is_fifo: records.iter().any(is_fifo), records, invocation: *invocation }
 }
 
-fn message(record: &Json, invocation: &super::Invocation<'_>) -> Message {
+fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     let id = request_id(record.get("messageId"));
     // Whatever the body says of its own origin, the queue is all that SQS vouches for.
     let requester = queue(record).map(|arn| Requester::new(format!("sqs:{arn}")));
-    let (sent, asked) = match (id, &requester) {
-        _ if !is_message(record) => (Sent::Unknown, Err(Malformed::document("the record is no SQS message").into())),
+    let unasked = |why| Asked { request_id: None, sent: Sent::Unknown, request: Err(why) };
+    let asked = match (id, &requester) {
+        _ if !is_message(record) => unasked(Malformed::document("the record is no SQS message").into()),
         (None, _) => {
-            let message = "the message has no `messageId`, so it could not be asked for again";
-            (Sent::Unknown, Err(Malformed::document(message).into()))
+            let what = if record.get("messageId").is_some() { "an unusable" } else { "no" };
+            let message = format!("the message has {what} `messageId`, so it could not be asked for again");
+            unasked(Malformed::document(message).into())
         }
-        (Some(_), None) => {
-            let message = "the message's `eventSourceARN` is not the ARN of a queue, so nobody asked";
-            (Sent::Unknown, Err(TurnedAway::new(Code::Unauthenticated, message)))
-        }
+        (Some(_), None) => unasked(TurnedAway::nobody(&match record.get("eventSourceARN") {
+            None | Some(Json::Null) => "the message has no `eventSourceARN`".to_owned(),
+            Some(arn) => {
+                let shown = arn.as_str().map_or_else(|| arn.kind().to_owned(), quoted);
+                format!("the message's `eventSourceARN` is {shown}, not the ARN of a queue")
+            }
+        })),
         (Some(_), Some(_)) => asked(record, invocation.now),
     };
     let opened = Opened {
         door: Door::Queue,
-        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        request_id: asked.request_id.unwrap_or_else(|| id.unwrap_or(invocation.request_id).to_owned()),
         requester,
-        sent,
-        asked,
+        sent: asked.sent,
+        asked: asked.request,
     };
     Message { id: id.map(str::to_owned), opened }
 }
@@ -93,29 +135,55 @@ fn queue(record: &Json) -> Option<&str> {
     is_queue.then_some(text)
 }
 
+/// What a message's body says.
+struct Asked {
+    /// The ID of the EventBridge envelope, where there is one.
+    request_id: Option<String>,
+    sent: Sent,
+    request: Result<Request, TurnedAway>,
+}
+
 /// The request in a message's body: a document, or an EventBridge envelope around one.
 ///
-/// The message's own time counts and not the envelope's, which whoever may send to the queue can choose.
-fn asked(record: &Json, now: OffsetDateTime) -> (Sent, Result<Request, TurnedAway>) {
+/// Whoever may send to the queue can choose the envelope's time, so that can only make a message older than SQS says.
+fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let time = record.at(&["attributes", "SentTimestamp"]).and_then(Json::as_str);
     let sent = Sent::at_milliseconds(time);
-    let Some(body) = record.get("body").and_then(Json::as_str) else {
-        return (sent, Err(Malformed::document("the message has no body").into()));
+    let malformed = |message: String| Err(Malformed::document(message).into());
+    let (body, error) = match record.get("body") {
+        None | Some(Json::Null) => (Json::Null, Some("the message has no body".to_owned())),
+        Some(Json::String(text)) => match Json::read_text(text) {
+            Ok(body) => (body, None),
+            Err(NotJson { read, error }) => (read, Some(format!("the message's body is not JSON: {error}"))),
+        },
+        Some(other) => (Json::Null, Some(format!("the message's body is {}, not text", other.kind()))),
     };
-    let body = match Json::parse(body) {
-        Ok(body) => body,
-        Err(error) => {
-            return (sent, Err(Malformed::document(format!("the message's body is not JSON: {error}")).into()));
+    let detail_type = body.get("detail-type");
+    let request = match (error, detail_type) {
+        (Some(error), _) => malformed(error),
+        (None, None) if is_sns_envelope(&body) => malformed(
+            "the message is an SNS envelope around one: turn on raw message delivery for the queue's subscription"
+                .to_owned(),
+        ),
+        (None, None) => Request::parse(&body, now).map_err(Into::into),
+        (None, Some(detail_type)) if detail_type.as_str() == Some(eventbridge::DETAIL_TYPE) => {
+            eventbridge::asked(&body, now)
         }
+        (None, Some(other)) => Err(eventbridge::other(other).into()),
     };
-    match body.get("detail-type") {
-        None => (sent, Request::parse(&body, now).map_err(Into::into)),
-        Some(detail_type) if detail_type.as_str() == Some(eventbridge::DETAIL_TYPE) => {
-            let sent = if eventbridge::is_replay(&body) { Sent::Again } else { sent };
-            (sent, eventbridge::asked(&body, now))
-        }
-        Some(other) => (sent, Err(eventbridge::other(other).into())),
+    let is_dated = body.get("time").is_some() || eventbridge::is_replay(&body);
+    let is_envelope = detail_type.is_some();
+    Asked {
+        request_id: eventbridge::id(&body).filter(|_| is_envelope).map(str::to_owned),
+        sent: if is_envelope && is_dated { sent.older(eventbridge::sent(&body)) } else { sent },
+        request,
     }
+}
+
+/// What Amazon SNS makes of a message, unless its subscription asks for raw message delivery:
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html>
+fn is_sns_envelope(body: &Json) -> bool {
+    ["Type", "TopicArn", "Message"].iter().all(|field| body.get(field).and_then(Json::as_str).is_some())
 }
 
 /// Whether a message must come again: it was not carried out, and sending it again helps.
@@ -167,13 +235,15 @@ mod tests {
         record
     }
 
-    fn batch(records: &[serde_json::Value]) -> Batch {
+    const INVOCATION: Invocation<'_> = Invocation { request_id: "lambda-id", now: NOW };
+
+    fn batch(records: &[serde_json::Value]) -> Vec<Message> {
         let records = Json::parse(&json!(records).to_string()).unwrap();
-        open(&records, &Invocation { request_id: "lambda-id", now: NOW })
+        open(&records, &INVOCATION).messages().collect()
     }
 
     fn one(more: serde_json::Value) -> Message {
-        batch(&[record(more)]).messages.remove(0)
+        batch(&[record(more)]).remove(0)
     }
 
     /// The words of the first refusal.
@@ -189,14 +259,52 @@ mod tests {
             "time": "1999-01-01T00:00:00Z", "id": "e-1", "detail": {"action": "list", "imageIds": ["ami-1a2b3c4d"]},
             "requestContext": {"identity": {"userArn": "arn:aws:iam::999988887777:user/ada"}},
         });
-        for body in [LIST.to_owned(), envelope.to_string()] {
+        for (body, request_id) in [(LIST.to_owned(), "m-1"), (envelope.to_string(), "e-1")] {
             let Message { id, opened } = one(json!({"body": body}));
             assert_eq!(id.as_deref(), Some("m-1"));
-            assert_eq!(opened.request_id, "m-1");
+            assert_eq!(opened.request_id, request_id);
             assert_eq!(opened.requester.unwrap().as_str(), format!("sqs:{QUEUE}"));
-            assert_eq!(opened.sent, Sent::At(NOW));
             assert!(opened.asked.is_ok(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_message_is_as_old_as_the_older_of_its_own_time_and_its_envelopes() {
+        let hour_ago = NOW - time::Duration::hours(1);
+        let sent = |more: serde_json::Value| {
+            let mut body = json!({"detail-type": "AMI Share Request", "detail": {}});
+            for (name, value) in more.as_object().unwrap() {
+                body[name] = value.clone();
+            }
+            one(json!({"body": body.to_string()})).opened.sent
+        };
+        assert_eq!(sent(json!({"time": "2026-11-22T11:00:00Z"})), Sent::At(hour_ago));
+        assert_eq!(sent(json!({"time": "2026-11-22T13:00:00Z"})), Sent::At(NOW));
+        assert_eq!(sent(json!({})), Sent::At(NOW));
+        for odd in [json!(null), json!(""), json!("yesterday"), json!(1795348800), json!({})] {
+            assert_eq!(sent(json!({"time": odd})), Sent::Unknown, "{odd}");
+        }
+        // Without an envelope a `time` is an unknown field and nothing else.
+        let plain = one(json!({"body": r#"{"time": "1999-01-01T00:00:00Z"}"#}));
+        assert_eq!(plain.opened.sent, Sent::At(NOW));
+        let undated = one(json!({"attributes": {}, "body": r#"{"detail-type": "x", "time": "2026-11-22T12:00:00Z"}"#}));
+        assert_eq!(undated.opened.sent, Sent::Unknown);
+    }
+
+    #[test]
+    fn an_sns_envelope_is_refused_with_the_way_out() {
+        let envelope = json!({"Type": "Notification", "MessageId": "x", "TopicArn": "arn:aws:sns:eu-west-1:999988887777:t", "Message": LIST});
+        let words = refusal(&one(json!({"body": envelope.to_string()})));
+        assert!(words.contains("raw message delivery"), "{words}");
+    }
+
+    #[test]
+    fn an_envelope_whose_detail_cannot_be_read_keeps_its_id() {
+        let body = r#"{"id": "e-1", "detail-type": "AMI Share Request", "detail": {"reason": "\ud800"}}"#;
+        let message = one(json!({"body": body}));
+        assert!(refusal(&message).contains("not JSON"));
+        assert_eq!(message.opened.request_id, "e-1");
+        assert_eq!(message.opened.requester.unwrap().as_str(), format!("sqs:{QUEUE}"));
     }
 
     #[test]
@@ -249,7 +357,7 @@ mod tests {
         let mut records = broken.to_vec();
         records.insert(0, record(json!({"messageId": "first"})));
         records.push(record(json!({"messageId": "last"})));
-        let messages = batch(&records).messages;
+        let messages = batch(&records);
         assert_eq!(messages.len(), records.len());
         for message in messages.iter().skip(1).take(broken.len()) {
             assert!(refusal(message).starts_with("MalformedRequest"), "{message:?}");
@@ -262,8 +370,10 @@ mod tests {
 
     #[test]
     fn a_queue_keeps_an_order_where_its_name_says_so() {
-        assert!(!batch(&[record(json!({}))]).is_fifo);
-        assert!(batch(&[json!(null), record(json!({"eventSourceARN": format!("{QUEUE}.fifo")}))]).is_fifo);
+        let is_fifo =
+            |records: serde_json::Value| open(&Json::parse(&records.to_string()).unwrap(), &INVOCATION).is_fifo;
+        assert!(!is_fifo(json!([record(json!({}))])));
+        assert!(is_fifo(json!([null, record(json!({"eventSourceARN": format!("{QUEUE}.fifo")}))])));
         assert!(is_batch(&Json::parse(&json!([null, record(json!({}))]).to_string()).unwrap()));
         for other in ["[]", "{}", "null", r#"[{"eventSource": "aws:s3"}]"#] {
             assert!(!is_batch(&Json::parse(other).unwrap()), "{other}");

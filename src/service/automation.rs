@@ -161,7 +161,7 @@ fn bare(action: Action, image_id: ImageId) -> Request {
         access: Access::Launch,
         service_linked_roles: Vec::new(),
         expires_at: None,
-        regions: Vec::new(),
+        copy_from: None,
         next_token: None,
         dry_run: false,
         reason: None,

@@ -16,12 +16,12 @@ impl Service {
     ///
     /// One at a time: two messages of a batch may be about one image, and the account's request rate is shared with
     /// everybody else anyway. A FIFO queue's order is kept by leaving everything behind a failed message alone.
-    pub(super) async fn work_off(&self, batch: Batch, context: &Context<'_>) -> serde_json::Value {
+    pub(super) async fn work_off(&self, batch: Batch<'_>, context: &Context<'_>) -> serde_json::Value {
         let begun = Instant::now();
         let mut again = Vec::new();
         let mut is_stopped = false;
-        let messages = batch.messages.len();
-        for (place, Message { id, opened }) in batch.messages.into_iter().enumerate() {
+        let messages = batch.len();
+        for (place, Message { id, opened }) in batch.messages().enumerate() {
             let elapsed = begun.elapsed();
             let time_left = context.time_left.saturating_sub(elapsed);
             let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);

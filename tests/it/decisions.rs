@@ -830,14 +830,17 @@ fn a_refusal_of_one_image_refuses_a_share_as_a_whole_and_never_a_revoke() {
 }
 
 #[test]
-fn what_is_not_built_is_said_before_aws_is_asked() {
+fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
     let codes = |request: &Value| {
         World::open("golden-1").put(request, |question, _| {
             admit(question).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
         })
     };
     assert_eq!(codes(&ask("share", accounts(&[ONE]))), []);
-    let regions = json!({"accountIds": [ONE], "regions": ["eu-west-1"]});
-    assert_eq!(codes(&ask("share", regions)), [("NotSupportedYet".to_owned(), Some("/regions".to_owned()))]);
+    let copy = json!({"accountIds": [ONE], "copyFrom": "us-east-1"});
+    for action in ["share", "check", "revoke"] {
+        let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
+        assert_eq!(codes(&ask(action, copy.clone())), expect, "{action}");
+    }
     assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), None)]);
 }

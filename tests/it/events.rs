@@ -4,7 +4,10 @@
 
 use std::{fmt::Write, path::Path};
 
-use ami_share::inbound::{Arrival, Door, Event, Invocation, Opened, TurnedAway, open};
+use ami_share::{
+    inbound::{Arrival, Door, Event, Invocation, Opened, TurnedAway, open},
+    request::Access,
+};
 
 const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
 const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
@@ -20,7 +23,7 @@ fn summary(text: &str) -> String {
         Arrival::Due(due) => format!("{} may be due", due.schedule),
         Arrival::Batch(batch) => {
             let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
-            for message in batch.messages {
+            for message in batch.messages() {
                 write!(summary, "\n  {}: ", message.id.as_deref().unwrap_or("no id")).unwrap();
                 summary.push_str(&of_request(message.opened).replace('\n', "\n  "));
             }
@@ -30,13 +33,13 @@ fn summary(text: &str) -> String {
 }
 
 fn of_request(opened: Opened) -> String {
-    let Opened { door, requester, sent, asked, request_id: _ } = opened;
+    let Opened { door, requester, sent, asked, request_id } = opened;
     let mut summary = match door {
         Door::Http { allow: Some(allow) } => format!("http (allow: {allow})"),
         Door::Http { allow: None } | Door::Direct | Door::EventBridge | Door::Queue => door.as_str().to_owned(),
     };
     let who = requester.as_ref().map_or("nobody", |requester| requester.as_str());
-    write!(summary, ", {who}").unwrap();
+    write!(summary, ", {who}, {request_id}").unwrap();
     match asked {
         Ok(request) => {
             write!(summary, "\n  {} {} image(s)", request.action, request.image_ids.len()).unwrap();
@@ -46,6 +49,18 @@ fn of_request(opened: Opened) -> String {
             if let Some(group) = &request.group {
                 write!(summary, ", whichever target has the id {group}").unwrap();
             }
+            if request.access != Access::default() {
+                write!(summary, ", {:?} access", request.access).unwrap();
+            }
+            for role in &request.service_linked_roles {
+                write!(summary, ", {role}").unwrap();
+            }
+            if let Some(end) = request.expires_at {
+                write!(summary, ", until {end}").unwrap();
+            }
+            if let Some(region) = &request.copy_from {
+                write!(summary, ", copied from {region}").unwrap();
+            }
             if request.dry_run {
                 summary.push_str(", dry run");
             }
@@ -53,7 +68,7 @@ fn of_request(opened: Opened) -> String {
                 write!(summary, "\n  {}: {}", stale.code, stale.message).unwrap();
             }
         }
-        Err(TurnedAway { action, refusals }) => {
+        Err(TurnedAway { action, refusals, .. }) => {
             write!(summary, ", action {}", action.map_or("unknown", |action| action.as_str())).unwrap();
             for refusal in refusals {
                 let place = refusal.pointer.map(|pointer| format!(" at {pointer:?}")).unwrap_or_default();

@@ -8,7 +8,7 @@ use std::{
 
 use ami_share::{
     allowlist::Allowlist,
-    inbound::{Arrival, Event, Invocation, Opened, TurnedAway, open, reply},
+    inbound::{Arrival, Event, Invocation, Opened, open, reply},
     json::{Fault, Json},
     key_access::{ActionVerdict, Because, BecauseEffect, KeyAccess, Limit, Verdict},
     outcome::{
@@ -122,9 +122,17 @@ pub fn check_allowlist(document: &Value) {
 /// What no schema can say of a request.
 fn is_beyond_a_schema(fault: &Fault) -> bool {
     let message = &fault.message;
-    message == "stands here more than once"
+    message == "repeated field"
+        || fault.pointer == "/reason" && is_beyond_the_pattern(message)
+        || fault.pointer.starts_with("/organization") && message == "duplicate value"
         || fault.pointer.is_empty() && message.contains("at most")
         || message.contains("5 minutes")
+}
+
+/// Whether it is about a character beyond U+FFFF, which patterns can't name in all implementations alike.
+fn is_beyond_the_pattern(message: &str) -> bool {
+    let number = message.split_once("U+").and_then(|(_, rest)| rest.split_once(','));
+    number.is_some_and(|(number, _)| number.len() > 4)
 }
 
 /// Checks that parser and schema agree about a request document.
@@ -135,7 +143,8 @@ fn agree(name: &str, text: &str) {
     match (parsed, REQUEST.faults(&document)) {
         (Ok(_), Some(faults)) => panic!("{name}: the parser takes it, the schema does not: {document:#}\n{faults}"),
         (Err(malformed), None) => {
-            let expressible: Vec<_> = malformed.faults.iter().filter(|fault| !is_beyond_a_schema(fault)).collect();
+            let expressible: Vec<_> =
+                malformed.faults.named.iter().filter(|fault| !is_beyond_a_schema(fault)).collect();
             assert!(expressible.is_empty(), "{name}: the schema takes it: {document:#}\n{expressible:#?}");
         }
         (Ok(_), None) | (Err(_), Some(_)) => {}
@@ -191,7 +200,9 @@ fn events() -> Vec<(String, String)> {
 fn every_event_is_a_request_to_the_schema_just_where_it_is_one_to_the_parser() {
     let (mut accepted, mut refused) = (0, 0);
     for (name, text) in events() {
-        for request in requests(&serde_json::from_str(&text).unwrap()) {
+        // A few are not JSON on purpose.
+        let Ok(event) = serde_json::from_str(&text) else { continue };
+        for request in requests(&event) {
             agree(&name, &request);
             let is_valid = REQUEST.faults(&serde_json::from_str(&request).unwrap()).is_none();
             *(if is_valid { &mut accepted } else { &mut refused }) += 1;
@@ -221,10 +232,22 @@ fn what_the_parser_refuses_for_its_shape_the_schema_refuses() {
         ("access", vec![json!("write"), json!(["copy"])]),
         ("serviceLinkedRoles", vec![json!([]), json!(["eks"]), json!(["autoscaling:"]), json!(["autoscaling:a b"])]),
         ("expiresAt", vec![json!("tomorrow"), json!("2027-01-01"), json!(1_800_000_000)]),
-        ("regions", vec![json!(["eu"]), json!(["eu-west-1a"]), json!(["eu-west-123"])]),
+        ("copyFrom", vec![json!("eu"), json!("eu-west-1a"), json!("eu-west-123"), json!(["eu-west-1"])]),
+        ("regions", vec![json!(["eu-west-1"])]),
         ("nextToken", vec![json!("AAMA"), json!("ami-1A2B3C4D"), json!("ami-1a2b3c4d."), json!(1)]),
         ("dryRun", vec![json!("true"), json!(1), Value::Null]),
-        ("reason", vec![json!("x".repeat(501)), json!("a\nb"), json!("a\u{202e}b"), json!("a\u{85}b"), json!(1)]),
+        (
+            "reason",
+            vec![
+                json!("x".repeat(501)),
+                json!("a\nb"),
+                json!("a\u{202e}b"),
+                json!("a\u{85}b"),
+                json!("\u{ad}"),
+                json!("\u{e000}"),
+                json!(1),
+            ],
+        ),
         ("unknown", vec![json!(true)]),
     ] {
         for value in values {
@@ -246,7 +269,7 @@ fn what_each_action_needs_and_does_not_take_is_the_same_to_parser_and_schema() {
         ("access", json!("launch")),
         ("serviceLinkedRoles", json!(["autoscaling", "spot"])),
         ("expiresAt", json!("2027-01-31T12:00:00Z")),
-        ("regions", json!(["eu-west-1"])),
+        ("copyFrom", json!("eu-west-1")),
         ("nextToken", json!("ami-1a2b3c4d.0123456789ab")),
         ("dryRun", json!(true)),
         ("reason", json!("spring release")),
@@ -300,7 +323,7 @@ proptest! {
         access in prop_oneof![1 => text(&["launch", "copy", "write"]).prop_map(Some), 3 => Just(None)],
         roles in prop_oneof![1 => targets(&["spot", "autoscaling:blue", "ec2fleet", "eks"]).prop_map(Some), 6 => Just(None)],
         expires_at in prop_oneof![1 => text(&["2027-01-31T12:00:00Z", "2027-01-31T12:00:00+01:00", "2027"]).prop_map(Some), 6 => Just(None)],
-        regions in prop_oneof![1 => targets(&["eu-west-1", "us-gov-east-1", "eu"]).prop_map(Some), 6 => Just(None)],
+        copy_from in prop_oneof![1 => text(&["eu-west-1", "us-gov-east-1", "eu"]).prop_map(Some), 6 => Just(None)],
         next_token in prop_oneof![1 => text(&["ami-1a2b3c4d", "ami-1a2b3c4d.0123456789ab", "x"]).prop_map(Some), 6 => Just(None)],
         dry_run in prop_oneof![1 => any::<bool>().prop_map(|value| Some(json!(value))), 1 => odd().prop_map(Some), 6 => Just(None)],
         reason in prop_oneof![1 => "\\PC{0,40}".prop_map(|text| Some(json!(text))), 1 => any::<String>().prop_map(|text| Some(json!(text))), 6 => Just(None)],
@@ -309,7 +332,7 @@ proptest! {
         let fields = [
             ("action", Some(action)), ("imageIds", image_ids), ("accountIds", accounts),
             ("organizationArns", organizations), ("organizationalUnitArns", units), ("access", access),
-            ("serviceLinkedRoles", roles), ("expiresAt", expires_at), ("regions", regions), ("dryRun", dry_run),
+            ("serviceLinkedRoles", roles), ("expiresAt", expires_at), ("copyFrom", copy_from), ("dryRun", dry_run),
             ("nextToken", next_token), ("reason", reason), (unknown.unwrap_or_default(), unknown.map(|_| json!(1))),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -381,7 +404,7 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
 fn opened(event: &Event) -> Vec<Opened> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW }) {
         Arrival::One(opened) => vec![*opened],
-        Arrival::Batch(batch) => batch.messages.into_iter().map(|message| message.opened).collect(),
+        Arrival::Batch(batch) => batch.messages().map(|message| message.opened).collect(),
         Arrival::Available(_) | Arrival::Due(_) => Vec::new(),
     }
 }
@@ -391,8 +414,9 @@ fn every_answer_to_an_event_without_an_allowlist_is_as_the_schema_says() {
     let mut answers = 0;
     for (name, text) in events() {
         for opened in opened(&serde_json::from_str(&text).unwrap()) {
-            let Err(TurnedAway { action, refusals }) = opened.asked else { continue };
-            let outcome = Outcome { action, requester: opened.requester, ..Outcome::refused(&name, refusals) };
+            let Err(turned_away) = opened.asked else { continue };
+            let outcome = Outcome { requester: opened.requester, ..Outcome::refused(&name, Vec::new()) };
+            let outcome = turned_away.into_outcome(outcome);
             check_outcome(&json!(outcome));
             check_answer(&Ok(json!(reply(opened.door, outcome).unwrap())));
             answers += 1;
@@ -495,7 +519,7 @@ fn everything() -> Outcome {
 }
 
 fn opened_by_anybody() -> Option<ami_share::domain::Requester> {
-    let event: Event = Json::parse(r#"{"action": "list"}"#).unwrap().into();
+    let event: Event = serde_json::from_str(r#"{"action": "list"}"#).unwrap();
     opened(&event).pop()?.requester
 }
 
