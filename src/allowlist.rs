@@ -8,11 +8,12 @@ mod document;
 mod location;
 mod memory;
 mod pattern;
-mod place;
 mod requester_pattern;
+mod review;
 mod rules;
 #[cfg(feature = "aws")]
 pub mod source;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use crate::{
     domain::{AccountId, ServiceLinkedRole, Target},
     request::{Access, Action},
 };
-pub use document::InvalidAllowlist;
+pub use document::{DocumentFault, InvalidAllowlist, Part, parse_duration};
 pub use location::{Location, Profile};
 pub use memory::{Memory, Usable};
 pub use pattern::Pattern;
@@ -89,8 +90,7 @@ pub enum Images {
 }
 
 /// How the keys of encrypted snapshots are dealt with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keys {
     /// Refuse unless the key policy or a grant lets the target in.
     #[default]

@@ -1,5 +1,8 @@
-//! Any bytes as an event, and any text as what each door carries: nothing panics, nobody becomes a requester by what a
-//! body says, and no message could forge a log line.
+//! Any bytes as an event, and any text as what a trigger carries: nothing panics, nobody becomes a requester by what a
+//! body says, no message could forge a log line, and every answer stays small.
+//!
+//! The first byte says what the rest is, so that each input is one event and a mutation changes one thing. An event of
+//! `events/` begins with `{` and is taken as it is.
 
 #![no_main]
 
@@ -9,91 +12,129 @@ use ami_share::{
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const INVOCATION: Invocation<'static> =
     Invocation { request_id: "lambda-id", now: time::macros::datetime!(2026-11-22 12:00 UTC) };
-const ROLE: &str = "arn:aws:sts::999988887777:assumed-role/portal/session";
+const SESSION: &str = "arn:aws:sts::999988887777:assumed-role/portal/session";
+const ROLE: &str = "arn:aws:iam::999988887777:role/portal";
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:999988887777:requests";
-
-fn arrive(bytes: &[u8]) -> Arrival {
-    let event = Event::deserialize(&mut serde_json::Deserializer::from_slice(bytes)).expect("an event can always be read");
-    open(&event, &INVOCATION)
-}
-
-fn check(opened: &Opened) {
-    assert!(opened.request_id.bytes().all(|byte| byte.is_ascii_graphic()));
-    if let Some(requester) = &opened.requester {
-        assert!(!requester.as_str().chars().any(char::is_control));
-    }
-    let outcome = match &opened.asked {
-        Ok(request) => {
-            assert!(opened.requester.is_some(), "nobody asked, and yet there is a request");
-            assert!(request.image_ids.len() <= 50 && request.targets.len() <= 200);
-            Outcome { reason: request.reason.clone(), ..Outcome::new(&opened.request_id, ResultKind::Completed) }
-        }
-        Err(turned_away) => {
-            assert!(!turned_away.refusals.is_empty());
-            for refusal in &turned_away.refusals {
-                assert!(!refusal.message.chars().any(char::is_control), "{:?}", refusal.message);
-            }
-            Outcome::refused(&opened.request_id, turned_away.refusals.clone())
-        }
-    };
-    assert!(!outcome.reason.iter().any(|reason| reason.chars().any(char::is_control)));
-    let _ = reply(opened.door, outcome);
-}
-
-fn through(event: &serde_json::Value, requester: Option<&str>) {
-    match arrive(event.to_string().as_bytes()) {
-        Arrival::One(opened) => {
-            assert_eq!(opened.requester.as_ref().map(|requester| requester.as_str()), requester);
-            check(&opened);
-        }
-        Arrival::Batch(batch) => {
-            for message in batch.messages {
-                assert_eq!(message.opened.requester.as_ref().map(|requester| requester.as_str()), requester);
-                check(&message.opened);
-            }
-        }
-        Arrival::Available(_) | Arrival::Due(_) => unreachable!("a door's own fields decide which door it is"),
-    }
-}
+/// No answer is longer, whatever was sent.
+const MAX_ANSWER: usize = 1_000_000;
+/// So long is what a text is repeated to.
+const MAX_REPEATED: usize = 1 << 16;
 
 fuzz_target!(|data: &[u8]| {
-    match arrive(data) {
-        Arrival::One(opened) => check(&opened),
-        Arrival::Batch(batch) => batch.messages.iter().for_each(|message| check(&message.opened)),
-        Arrival::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
-        Arrival::Due(_) => {}
+    let Some((kind, rest)) = data.split_first() else { return };
+    if *kind == b'{' {
+        return arrive(data, None);
     }
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let role = Some("arn:aws:iam::999988887777:role/portal");
+    let Ok(text) = std::str::from_utf8(rest) else { return arrive(rest, None) };
     let rest = |method: &str, resource: &str, identity: Option<&str>| {
         json!({"httpMethod": method, "resource": resource, "path": text, "body": text,
             "pathParameters": {"imageId": text, "target": text, "proxy": text},
             "multiValueQueryStringParameters": {"dryRun": [text]}, "headers": {"x-user": text},
             "requestContext": {"requestId": text, "identity": {"userArn": identity}}})
     };
-    for (method, resource) in [
-        ("POST", "/requests"),
-        ("GET", "/images/{imageId}/shares"),
-        ("POST", "/images/{imageId}/shares"),
-        ("GET", "/images/{imageId}/shares/{target}"),
-        ("DELETE", "/{proxy+}"),
-    ] {
-        through(&rest(method, resource, Some(ROLE)), role);
-        through(&rest(method, resource, None), None);
-    }
-    let http_api = json!({"version": "2.0", "routeKey": "$default", "rawPath": text, "rawQueryString": text, "body": text,
-        "requestContext": {"stage": "$default", "http": {"method": "POST", "path": text}, "authorizer": {"iam": {"userArn": ROLE}}}});
-    through(&http_api, role);
-    let message = json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "eventSourceARN": QUEUE, "body": text,
-        "attributes": {"SentTimestamp": text}}]});
-    through(&message, Some("sqs:arn:aws:sqs:eu-west-1:999988887777:requests"));
-    if let Ok(detail) = serde_json::from_str::<serde_json::Value>(text) {
-        let event = json!({"detail-type": "AMI Share Request", "source": "com.example", "account": "999988887777",
-            "id": text, "time": text, "detail": detail});
-        through(&event, Some("events:999988887777:com.example"));
+    let http_api = |method: &str, path: &str, query: &str, body: &str, is_base64: bool| {
+        json!({"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "body": body,
+            "isBase64Encoded": is_base64, "requestContext": {"stage": "$default",
+            "http": {"method": method, "path": path}, "authorizer": {"iam": {"userArn": SESSION}}}})
+    };
+    let message = |body: &str| {
+        json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "eventSourceARN": QUEUE, "body": body,
+            "attributes": {"SentTimestamp": "1795348800000"}}]})
+    };
+    let repeated = |open: &str, close: &str| {
+        let times = MAX_REPEATED.checked_div(text.len()).unwrap_or_default();
+        format!("{open}{}{close}", text.repeat(times))
+    };
+    let queue = format!("sqs:{QUEUE}");
+    let share = "/images/ami-0123456789abcdef0/shares";
+    match kind % 24 {
+        0 => through(&rest("POST", "/requests", Some(SESSION)), Some(ROLE)),
+        1 => through(&rest("POST", "/requests", None), None),
+        2 => through(&rest("GET", "/images/{imageId}/shares", Some(SESSION)), Some(ROLE)),
+        3 => through(&rest("POST", "/images/{imageId}/shares", Some(SESSION)), Some(ROLE)),
+        4 => through(&rest("GET", "/images/{imageId}/shares/{target}", Some(SESSION)), Some(ROLE)),
+        5 => through(&rest("DELETE", "/{proxy+}", Some(SESSION)), Some(ROLE)),
+        6 => through(&rest("GET", "/requests", Some(text)), None),
+        7 => through(&http_api("POST", text, text, text, false), Some(ROLE)),
+        8 => through(&http_api("POST", "/requests", "", text, true), Some(ROLE)),
+        9 => through(&http_api("GET", &format!("{share}/111122223333"), text, "", false), Some(ROLE)),
+        10 => through(&http_api("POST", share, text, "{}", false), Some(ROLE)),
+        11..=14 => through(&http_api("POST", "/requests", "", text, false), Some(ROLE)),
+        15..=18 => through(&message(text), Some(&queue)),
+        19 | 20 => arrive(
+            format!(r#"{{"detail-type":"AMI Share Request","source":"com.example","account":"999988887777","detail":{text}}}"#)
+                .as_bytes(),
+            Some("events:999988887777:com.example"),
+        ),
+        21 => arrive(
+            json!({"detail-type": "AMI Share Request", "source": text, "account": "999988887777", "id": text,
+                "time": text, "detail": {}})
+            .to_string()
+            .as_bytes(),
+            None,
+        ),
+        // What repeats is the cheapest to send; one input of ninety, for each costs as much as many others.
+        22 if kind / 24 == 0 => through(&message(&repeated(r#"{"action":"list","imageIds":["#, "0]}")), Some(&queue)),
+        22 if kind / 24 == 1 => through(&message(&repeated("{", r#""action":"list"}"#)), Some(&queue)),
+        22 if kind / 24 == 2 => {
+            let query = repeated("", "");
+            through(&http_api("GET", &format!("{share}/111122223333"), &query, "", false), Some(ROLE));
+        }
+        22 | 23.. => arrive(text.as_bytes(), None),
     }
 });
+
+fn through(event: &Value, requester: Option<&str>) {
+    arrive(event.to_string().as_bytes(), requester);
+}
+
+/// Opens an event, and where it must be this requester's, checks that too.
+fn arrive(bytes: &[u8], requester: Option<&str>) {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let event = Event::deserialize(&mut reader).expect("an event can always be read");
+    match open(&event, &INVOCATION) {
+        Arrival::One(opened) => check(*opened, requester),
+        Arrival::Batch(batch) => batch.messages().for_each(|message| check(message.opened, requester)),
+        Arrival::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
+        Arrival::Due(_) => {}
+    }
+}
+
+fn check(opened: Opened, requester: Option<&str>) {
+    assert!(opened.request_id.bytes().all(|byte| byte.is_ascii_graphic()));
+    if let Some(requester) = requester {
+        // What an event source vouches for is known, however broken the rest is.
+        assert_eq!(opened.requester.as_ref().map(|requester| requester.as_str()), Some(requester));
+    }
+    if let Some(requester) = &opened.requester {
+        assert!(!requester.as_str().chars().any(char::is_control));
+    }
+    let outcome = Outcome { requester: opened.requester, ..Outcome::new(&opened.request_id, ResultKind::Refused) };
+    let outcome = match opened.asked {
+        Ok(request) => {
+            assert!(outcome.requester.is_some(), "nobody asked, and yet there is a request");
+            assert!(request.image_ids.len() <= 50 && request.targets.len() <= 200);
+            assert!(request.image_ids.len() * request.targets.len() <= 1_000);
+            Outcome { reason: request.reason, ..outcome }
+        }
+        Err(turned_away) => {
+            assert!((1..=50).contains(&turned_away.refusals.len()));
+            for refusal in &turned_away.refusals {
+                assert!(!refusal.message.chars().any(char::is_control), "{:?}", refusal.message);
+                assert!(refusal.message.len() < 2_000, "{:?}", refusal.message);
+            }
+            turned_away.into_outcome(outcome)
+        }
+    };
+    assert!(!outcome.reason.iter().any(|reason| reason.chars().any(char::is_control)));
+    let answer = reply(opened.door, outcome);
+    let length = answer.map_or_else(
+        |error| error.error_message.len(),
+        |reply| serde_json::to_string(&reply).expect("a reply is JSON").len(),
+    );
+    assert!(length < MAX_ANSWER, "an answer of {length} bytes");
+}

@@ -1,7 +1,5 @@
 //! Owns [`Pattern`]: IAM's wildcards.
 
-use crate::domain::StrictString;
-
 /// Text with IAM's wildcards: `*` stands for any characters, `?` for exactly one; case counts.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_String>
@@ -16,8 +14,26 @@ impl Pattern {
 
     /// Whether the whole of `text` matches; takes at most pattern × text steps.
     pub fn matches(&self, text: &str) -> bool {
+        self.matches_all(text.chars(), |expected, found| expected == '?' || expected == found)
+    }
+
+    /// Whether it has nothing but wildcards.
+    pub(super) fn is_only_wildcards(&self) -> bool {
+        self.0.iter().all(|character| matches!(character, '*' | '?'))
+    }
+
+    /// Whether it surely matches every text that the other matches. A star of the other is only taken by one of ours.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.matches_all(other.0.iter().copied(), |expected, found| match (expected, found) {
+            (_, '*') => false,
+            (expected, '?') => expected == '?',
+            (expected, found) => expected == '?' || expected == found,
+        })
+    }
+
+    fn matches_all(&self, text: impl Iterator<Item = char> + Clone, is_one: impl Fn(char, char) -> bool) -> bool {
         let mut pattern = self.0.as_slice();
-        let mut rest = text.chars();
+        let mut rest = text;
         // Where the latest star began: what follows it, and the text it has not swallowed yet.
         let mut star = None;
         loop {
@@ -26,7 +42,7 @@ impl Pattern {
                     star = Some((after, rest.clone()));
                     pattern = after;
                 }
-                (Some((expected, after)), Some(found)) if *expected == '?' || *expected == found => {
+                (Some((expected, after)), Some(found)) if is_one(*expected, found) => {
                     pattern = after;
                     rest.next();
                 }
@@ -42,16 +58,6 @@ impl Pattern {
                 }
             }
         }
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Pattern {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let StrictString(text) = StrictString::deserialize(deserializer)?;
-        if text.is_empty() {
-            return Err(serde::de::Error::custom("an empty pattern matches nothing"));
-        }
-        Ok(Self::new(&text))
     }
 }
 
@@ -78,6 +84,28 @@ mod tests {
         check("a*b*c", &["abc", "aXbbYc", "abcbc"], &["ab", "acb"]);
         check("[ab]{1,2}.", &["[ab]{1,2}."], &["a", "ab."]);
         check("*", &["", "x", "\n"], &[]);
+    }
+
+    #[test]
+    fn a_pattern_covers_another_that_matches_nothing_else() {
+        for (pattern, other, expect) in [
+            ("golden-*", "golden-*", true),
+            ("golden-*", "golden-web-*", true),
+            ("golden-*", "golden-?", true),
+            ("golden-*", "golden-", true),
+            ("*", "**?", true),
+            ("?*", "??", true),
+            ("??", "a?", true),
+            ("*-prod-*", "eu-prod-web-*", true),
+            ("golden-web-*", "golden-*", false),
+            ("golden-?", "golden-*", false),
+            ("golden-?", "golden-??", false),
+            ("a?", "??", false),
+            ("?*", "*", false),
+            ("golden", "Golden", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).covers(&Pattern::new(other)), expect, "{pattern} {other}");
+        }
     }
 
     #[test]

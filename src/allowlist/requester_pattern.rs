@@ -1,7 +1,7 @@
 //! Owns [`RequesterPattern`]: which callers a rule names.
 
 use super::Pattern;
-use crate::domain::{AccountId, Partition, Requester, StrictString, quoted};
+use crate::domain::{AccountId, Partition, Requester, quoted};
 
 /// A requester whose last part may have wildcards; everything before it, the account above all, is written out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +22,22 @@ impl RequesterPattern {
             .is_some_and(|last| !(is_iam && last.contains('/')) && self.last.matches(last))
     }
 
+    /// Whether it names everybody of its kind: its last part is only wildcards.
+    pub(super) fn is_open(&self) -> bool {
+        self.last.is_only_wildcards()
+    }
+
+    /// Whether it surely names all whom the other names.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.prefix == other.prefix && self.last.covers(&other.last)
+    }
+
     /// The pattern as the document writes it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let prefix = prefix(text)?;
         let last = text.get(prefix..).unwrap_or_default();
         let fixed = text.get(..prefix).unwrap_or_default();
@@ -98,13 +108,6 @@ fn unknown(text: &str) -> String {
          `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
         quoted(text)
     )
-}
-
-impl<'de> serde::Deserialize<'de> for RequesterPattern {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let StrictString(text) = StrictString::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
 }
 
 #[cfg(test)]

@@ -643,6 +643,8 @@ fn the_allowlists_schema_takes_what_the_parser_takes() {
         json!({"maxDuration": "090m"}),
         json!({"onAvailable": false, "images": "all"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30d"}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30m"}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "0100m", "images": {"names": ["????*", "golden-*"]}}),
     ] {
         both(&allowlist(&change), true);
     }
@@ -650,6 +652,11 @@ fn the_allowlists_schema_takes_what_the_parser_takes() {
     facts["accounts"]["111122223333"] =
         json!({"organizationId": "o-a1b2c3d4e5", "organizationPath": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"});
     both(&facts, true);
+    for name in ["web", "o", "ou", "oo", "o.x", "our", "1a", "_", "x-1"] {
+        let mut groups = allowlist(&json!({"targets": [name]}));
+        groups["groups"] = json!({name: ["111122223333"]});
+        both(&groups, true);
+    }
 }
 
 #[test]
@@ -705,6 +712,11 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
         json!({"onAvailable": true}),
         json!({"onAvailable": true, "images": "all", "requesters": ["events:999988887777:aws.ec2"]}),
         json!({"onAvailable": true, "actions": ["revoke"], "requesters": ["events:999988887777:aws.ec2"]}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "29m"}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "images": {"names": ["*"]}}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "images": {"names": ["golden-*", "*?*"]}}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "images": {"names": ["???*"]}}),
+        json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "images": {"names": ["?*??"]}}),
         json!({"effect": "Deny"}),
     ] {
         both(&allowlist(&change), false);
@@ -723,6 +735,13 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
         json!({"version": 1, "rules": rules, "accounts": {"111122223333": {"organizationId": "o-1"}}}),
         json!({"version": 1, "rules": rules, "accounts": {"111122223333": {"organizationPath": "o-a1b2c3d4e5/r-ab12"}}}),
         json!({"version": 1, "rules": rules, "accounts": {"111122223333": {"owner": "ada"}}}),
+        json!({"version": 1, "rules": rules, "groups": {}}),
+        json!({"version": 1, "rules": rules, "groups": {"web": []}}),
+        json!({"version": 1, "rules": rules, "groups": {"web": ["*"]}}),
+        json!({"version": 1, "rules": rules, "groups": {"o-web": ["111122223333"]}}),
+        json!({"version": 1, "rules": rules, "groups": {"ou-web": ["111122223333"]}}),
+        json!({"version": 1, "rules": rules, "groups": {"111122223333": ["444455556666"]}}),
+        json!({"version": 1, "rules": rules, "groups": {"a b": ["111122223333"]}}),
     ] {
         both(&document, false);
     }

@@ -1,0 +1,148 @@
+//! Owns what is odd about an allowlist that is in order: [`Allowlist::warnings`].
+
+use super::{Allowlist, Images, Pattern, Rule};
+use crate::request::Action;
+
+impl Allowlist {
+    /// What its author may not have meant: rules that can never decide, and requesters that are everybody of their kind.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            let open = rule.requesters.iter().filter(|pattern| pattern.is_open());
+            warnings.extend(open.map(|pattern| {
+                format!("rule `{}`: the last part of the requester `{}` is only wildcards", rule.name, pattern.as_str())
+            }));
+            if let Some(earlier) = self.rules.iter().take(index).find(|earlier| earlier.covers(rule)) {
+                warnings.push(format!(
+                    "rule `{}` can never decide: rule `{}` before it covers all that it covers",
+                    rule.name, earlier.name
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+impl Rule {
+    /// Whether this rule surely covers, in every criterion, all that the other covers.
+    fn covers(&self, other: &Self) -> bool {
+        let requesters =
+            other.requesters.iter().all(|requester| self.requesters.iter().any(|pattern| pattern.covers(requester)));
+        let duration = match (self.max_duration, other.max_duration) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(longest), Some(other)) => other <= longest,
+        };
+        // An action without targets is covered whatever targets there are.
+        let takes_targets = other.actions.iter().any(|action| action.takes_targets());
+        requesters
+            && other.actions.iter().all(|action| self.actions.contains(action))
+            && self.images.cover(&other.images)
+            && (!takes_targets || other.targets.iter().all(|target| self.targets.contains(target)))
+            && other.access <= self.access
+            && other.service_linked_roles.iter().all(|role| self.service_linked_roles.contains(role))
+            && (duration || !other.actions.iter().copied().any(Action::is_about_sharing))
+            && (self.on_available || !other.on_available)
+    }
+}
+
+impl Images {
+    /// Whether these surely include all that the others include.
+    fn cover(&self, others: &Self) -> bool {
+        let (names, tags) = match self {
+            Self::All => return true,
+            Self::Matching { names, tags } => (names, tags),
+        };
+        let Self::Matching { names: other_names, tags: other_tags } = others else { return false };
+        let named = names.is_empty() || (!other_names.is_empty() && cover(names, other_names));
+        let tagged = tags
+            .iter()
+            .all(|(key, values)| other_tags.get(key).is_some_and(|other_values| cover(values, other_values)));
+        named && tagged
+    }
+}
+
+fn cover(patterns: &[Pattern], others: &[Pattern]) -> bool {
+    others.iter().all(|other| patterns.iter().any(|pattern| pattern.covers(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The warnings of a document with these rules, each of which lacks what is the same for all.
+    fn warnings(rules: &[serde_json::Value]) -> Vec<String> {
+        let rules: Vec<_> = rules
+            .iter()
+            .enumerate()
+            .map(|(number, change)| {
+                let mut rule = json!({"name": format!("r{number}"), "requesters": ["arn:aws:iam::999988887777:role/portal"],
+                    "actions": ["share", "revoke"], "images": {"names": ["golden-*"]}, "targets": ["111122223333", "444455556666"]});
+                for (field, value) in change.as_object().unwrap() {
+                    rule[field] = value.clone();
+                }
+                rule
+            })
+            .collect();
+        Allowlist::parse(&json!({"version": 1, "rules": rules}).to_string()).unwrap().warnings()
+    }
+
+    #[track_caller]
+    fn check(earlier: serde_json::Value, later: serde_json::Value, can_decide: bool) {
+        let warnings = warnings(&[earlier, later]);
+        let never = warnings.iter().any(|warning| warning.starts_with("rule `r1` can never decide: rule `r0`"));
+        assert_eq!(never, !can_decide, "{warnings:?}");
+    }
+
+    #[test]
+    fn a_rule_never_decides_whose_every_criterion_an_earlier_one_covers() {
+        check(json!({}), json!({}), false);
+        check(json!({}), json!({"images": {"names": ["golden-web-*"], "tags": {"Tier": ["gold"]}}}), false);
+        check(json!({}), json!({"actions": ["revoke"], "targets": ["444455556666"]}), false);
+        check(json!({"images": "all"}), json!({"images": {"tags": {"Tier": ["gold"]}}}), false);
+        check(json!({"access": "copy", "keys": "unchecked"}), json!({"maxDuration": "1d"}), false);
+        check(json!({"requesters": ["arn:aws:iam::999988887777:role/port*"]}), json!({}), false);
+        check(json!({"maxDuration": "2d"}), json!({"maxDuration": "1d"}), false);
+        check(json!({"actions": ["list"]}), json!({"actions": ["list"], "maxDuration": "1d"}), false);
+    }
+
+    #[test]
+    fn a_rule_may_decide_that_goes_further_in_any_criterion() {
+        check(json!({}), json!({"requesters": ["arn:aws:iam::999988887777:role/portal", "lambda:invoke"]}), true);
+        check(json!({}), json!({"requesters": ["arn:aws:iam::999988887777:role/*"]}), true);
+        check(json!({}), json!({"actions": ["share", "check"]}), true);
+        check(json!({}), json!({"images": "all"}), true);
+        check(json!({}), json!({"images": {"names": ["*-golden"]}}), true);
+        check(json!({}), json!({"images": {"tags": {"Tier": ["gold"]}}}), true);
+        check(json!({"images": {"tags": {"Tier": ["gold"]}}}), json!({}), true);
+        check(
+            json!({"images": {"tags": {"Tier": ["gold"]}}}),
+            json!({"images": {"tags": {"Tier": ["gold", "silver"]}}}),
+            true,
+        );
+        check(json!({}), json!({"targets": ["777788889999"]}), true);
+        check(json!({}), json!({"access": "copy"}), true);
+        check(json!({"keys": "grant"}), json!({"keys": "grant", "serviceLinkedRoles": ["spot"]}), true);
+        check(json!({"maxDuration": "1d"}), json!({"maxDuration": "2d"}), true);
+        check(json!({"maxDuration": "1d"}), json!({}), true);
+        let by_itself = json!({"requesters": ["events:999988887777:aws.ec2"], "onAvailable": true});
+        check(json!({"requesters": ["events:999988887777:aws.ec2"]}), by_itself, true);
+    }
+
+    #[test]
+    fn a_requester_that_is_everybody_of_its_kind_is_noticed() {
+        for (requester, is_open) in [
+            ("arn:aws:iam::999988887777:role/*", true),
+            ("events:999988887777:*", true),
+            ("jwt:https://issuer.example/#??*", true),
+            ("arn:aws:iam::999988887777:role/portal-*", false),
+            ("lambda:invoke", false),
+        ] {
+            let warnings = warnings(&[json!({"requesters": [requester]})]);
+            assert_eq!(warnings.len(), usize::from(is_open), "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.contains(requester) && warning.contains("only wildcards")));
+        }
+    }
+}
