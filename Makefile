@@ -32,7 +32,11 @@ FUZZ_TARGETS ?= inbound allowlist key_policy
 MUTANTS ?= src/key_access/** src/allowlist/** src/allowlist.rs src/decide/** src/decide.rs src/plan/** src/plan.rs
 # With what a fuzzer begins, beside what it found before.
 FUZZ_SEEDS_inbound := events
+# The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.
+FUZZ_FLAGS_inbound := -s none
+FUZZ_FLAGS_allowlist := -s none
 FUZZ_SEEDS_allowlist := examples demo
+FUZZ_OPTIONS_inbound := -rss_limit_mb=256
 FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 
 .PHONY: help demo test lint lint-template test-api api-fuzz conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
@@ -101,7 +105,7 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 	@cargo +nightly --version >/dev/null 2>&1 \
 		|| { echo "A nightly Rust is missing: run rustup toolchain install nightly --profile minimal, then make fuzz again."; exit 1; }
 	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
-	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
+	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(FUZZ_FLAGS_$(target)) $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
 		-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
 
 mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=src/plan.rs
