@@ -16,9 +16,9 @@ use serde::{
 
 use crate::domain::shortened;
 
-/// As many values of one document are kept: more than the largest batch of SQS has (10,000 records of some 20 values),
-/// and 15 MB of memory, however a sender arranges them.
-pub const MAX_VALUES: usize = 1 << 18;
+/// As many values of one document are kept: more than any batch of SQS has (6 MB of records with ten attributes each are
+/// some 280,000), and at most 30 MB of memory, however a sender arranges them.
+pub const MAX_VALUES: usize = 1 << 19;
 /// So deep may arrays and objects be nested; no event of AWS comes near it.
 const MAX_DEPTH: usize = 64;
 

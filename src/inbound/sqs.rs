@@ -56,7 +56,12 @@ pub struct Message {
 /// Whether any of the records is a message; then the others are broken ones.
 pub(super) fn is_batch(records: &Json) -> bool {
     let records = records.as_array().unwrap_or_default();
-    records.len() <= MAX_RECORDS && records.iter().any(is_message)
+    !is_too_long(records) && records.iter().any(is_message)
+}
+
+/// Whether there are more records than SQS sends.
+fn is_too_long(records: &[Json]) -> bool {
+    records.len() > MAX_RECORDS || matches!(records.last(), Some(Json::Unread(_)))
 }
 
 /// Why `Records` are no batch of messages.
@@ -64,7 +69,7 @@ pub(super) fn other(records: &Json) -> Malformed {
     let message = match records.as_array() {
         None => format!("`Records` is {}, not an array", records.kind()),
         Some([]) => "`Records` is empty".to_owned(),
-        Some(records) if records.len() > MAX_RECORDS => {
+        Some(records) if is_too_long(records) => {
             format!("more than {MAX_RECORDS} `Records`; no queue has so many in a batch")
         }
         Some([first, ..]) => {
@@ -375,9 +380,24 @@ mod tests {
         assert!(!is_fifo(json!([record(json!({}))])));
         assert!(is_fifo(json!([null, record(json!({"eventSourceARN": format!("{QUEUE}.fifo")}))])));
         assert!(is_batch(&Json::parse(&json!([null, record(json!({}))]).to_string()).unwrap()));
-        for other in ["[]", "{}", "null", r#"[{"eventSource": "aws:s3"}]"#] {
-            assert!(!is_batch(&Json::parse(other).unwrap()), "{other}");
+        let message = record(json!({})).to_string();
+        let too_many = format!("[{}{message}]", "0,".repeat(MAX_RECORDS));
+        for (other, words) in [
+            ("[]", "is empty"),
+            ("{}", "an object, not an array"),
+            ("null", "null, not an array"),
+            (r#"[{"eventSource": "aws:s3"}]"#, "of `aws:s3`"),
+            (r#"[{"EventSource": "aws:sns"}]"#, "of `aws:sns`"),
+            ("[7]", "of no service"),
+            (&too_many, "more than 10000"),
+        ] {
+            let records = Json::parse(other).unwrap();
+            assert!(!is_batch(&records), "{words}");
+            let why = super::other(&records).faults.named.remove(0).message;
+            assert!(why.contains(words), "{why} should say {words:?}");
         }
+        let cut = Json::Array(vec![Json::parse(&message).unwrap(), Json::Unread(1)]);
+        assert!(!is_batch(&cut), "the messages that were not read would be lost");
     }
 
     #[test]

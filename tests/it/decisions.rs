@@ -830,6 +830,19 @@ fn a_refusal_of_one_image_refuses_a_share_as_a_whole_and_never_a_revoke() {
 }
 
 #[test]
+fn an_organization_is_the_same_whatever_management_account_its_arn_names() {
+    const ELSEWHERE: &str = "arn:aws-cn:organizations::111122223333:organization/o-a1b2c3d4e5";
+    let asked = |action| ask(action, json!({"organizationArns": [ELSEWHERE]}));
+    // The rule names it under one account; EC2 shows it so too, or takes it as it was asked for.
+    let open = World::open("golden-1");
+    steps(&open, &asked("share"), &[&format!("ec2:ModifyImageAttribute {IMAGE} +{ELSEWHERE}")]);
+    let shared = open.shared_with(&[ORGANIZATION]);
+    steps(&shared, &asked("share"), &[]);
+    steps(&shared, &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ORGANIZATION}")]);
+    steps(&World::open("golden-1"), &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ELSEWHERE}")]);
+}
+
+#[test]
 fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
     let codes = |request: &Value| {
         World::open("golden-1").put(request, |question, _| {
