@@ -162,6 +162,8 @@ fn nobody_gets_401_over_every_http_door_and_costs_no_call() {
         "http-api-guest",
         "http-api-root",
         "http-api-federated-user",
+        "rest-federated-user",
+        "http-api-jwt-subject-with-a-space",
         "http-api-no-identity",
         "http-api-lambda-authorizer",
         "http-api-jwt-issuer-with-hash",
@@ -180,11 +182,34 @@ fn nobody_gets_401_over_every_http_door_and_costs_no_call() {
         ("http-api-wrong-method", 405),
         ("http-api-repeated-dry-run", 400),
         ("http-api-unknown-query-parameter", 400),
-        ("http-api-body-base64", 400),
     ] {
         assert_eq!(world.http(name, &image).0, expect, "{name}");
     }
     assert_eq!(world.aws.calls(), [""; 0]);
+}
+
+#[test]
+fn a_body_is_the_same_in_base64() {
+    use base64::Engine as _;
+    let world = World::start(ALLOWLIST, &[]);
+    let image = world.image(&[]);
+    let mut share = event("http-api-share", &image);
+    let body = base64::engine::general_purpose::STANDARD.encode(share["body"].as_str().unwrap());
+    (share["body"], share["isBase64Encoded"]) = (json!(body), json!(true));
+    let (status, _, outcome) = world.function.http(&share);
+    assert_eq!((status, &outcome["images"][0]["targets"][0]["state"]), (200, &json!("shared")), "{outcome:#}");
+}
+
+#[test]
+fn the_terms_of_a_check_are_those_of_its_url() {
+    let world = World::start(ALLOWLIST, &[]);
+    let image = world.image(&[]);
+    for name in ["rest-check-terms", "http-api-check-terms"] {
+        let (status, outcome) = world.http(name, &image);
+        assert_eq!(status, 200, "{outcome:#}");
+        // The rule lets nobody copy, and this deployment ends no shares.
+        assert_eq!(codes(&outcome), ["AccessNotAllowed", "ExpiryNotPossible"], "{outcome:#}");
+    }
 }
 
 #[test]
