@@ -2,7 +2,8 @@
 
 POST /_local/seed — every member is optional; `ref` is a handle for use inside the same request:
 
-    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000},
+    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000,
+                  "unknownAccounts": [], "namesUnknown": true},
      "keys":      [{"ref", "account", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
                     "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "validTo": 1830000000,
                     "grants": [{"grantee", "operations": […], "name", "issuingAccount", "retiring", "constraints"}]}],
