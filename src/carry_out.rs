@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, Schedules},
     decide::ImageDecision,
-    domain::{FunctionArn, Target},
+    domain::{FunctionArn, Target, some_of},
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
@@ -123,7 +123,13 @@ async fn take_or_split(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline
         };
         splits = splits.saturating_add(1);
         let (unknown, parts) = result.step.without_unknown(&words);
-        results.extend(unknown.map(|step| StepResult { step, ..result }));
+        results.extend(unknown.map(|step| {
+            let error = result.error.map(|error| ErrorRow {
+                message: format!("AWS does not know {}: {words}", some_of(step.adds().iter().chain(&step.removes()))),
+                ..error
+            });
+            StepResult { step, error, ..result }
+        }));
         for part in &parts {
             log_step(part);
         }

@@ -68,13 +68,13 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         roles: Vec::new(),
     };
     let outcome = |images, result| Outcome { images, ..Outcome::new("id", result) };
-    let keys = (0..50).flat_map(|number| (0..20).map(move |of| (number, of))).map(|(number, of)| key(number, of));
+    let keys = (0..20).flat_map(|number| (0..4).map(move |of| (number, of))).map(|(number, of)| key(number, of));
     check("remedies", &outcome(vec![ImageRow { keys: keys.collect(), ..image(1) }], ResultKind::Completed));
 
     let launch = |number| LaunchRow { kind: "account", id: target(number).to_string() };
     let permissions = Permissions {
         launch: (0..1_000).map(launch).collect(),
-        copy: (0..40)
+        copy: (0..2)
             .map(|number| CopyRow {
                 snapshot_id: format!("snap-{number:017x}").parse().unwrap(),
                 account_ids: Some((0..1_000).map(|number| target(number).account().unwrap()).collect()),
@@ -91,7 +91,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
     let targets: Vec<_> = (0..1_000).map(row).collect();
     let listed =
         |number| ImageRow { permissions: Some(permissions.clone()), targets: targets.clone(), ..image(number) };
-    check("a list", &outcome((0..50).map(listed).collect(), ResultKind::Completed));
+    check("a list", &outcome((0..10).map(listed).collect(), ResultKind::Completed));
 
     let tags: std::collections::BTreeMap<_, _> =
         (0..50).map(|number| (format!("{number:03}{}", "\"".repeat(125)), "☂".repeat(256))).collect();
@@ -107,10 +107,10 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         remove: Vec::new(),
         state: StepState::Done,
     };
-    let steps = ImageRow { steps: (0..10_000).map(step).collect(), ..image(1) };
+    let steps = ImageRow { steps: (0..5_000).map(step).collect(), ..image(1) };
     check("steps", &outcome(vec![steps], ResultKind::Incomplete));
 
-    let refusals = (0..1_000).map(|_| Refusal::new(Code::KeyAccessMissing, "x").remedy("statement ".repeat(3_000)));
+    let refusals = (0..100).map(|_| Refusal::new(Code::KeyAccessMissing, "x").remedy("statement ".repeat(3_000)));
     check("refusals", &Outcome::refused("id", refusals.collect()));
     let error = |_| ErrorRow {
         code: ErrorCode::Throttled,
@@ -119,7 +119,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         message: "y".repeat(2_000),
         retryable: true,
     };
-    check("errors", &Outcome { errors: (0..1_000).map(error).collect(), ..Outcome::new("id", ResultKind::Failed) });
+    check("errors", &Outcome { errors: (0..400).map(error).collect(), ..Outcome::new("id", ResultKind::Failed) });
     check("a warning", &Outcome { warnings: vec!["w".repeat(2 * MOST)], ..Outcome::new("id", ResultKind::Completed) });
     check("a message", &Outcome::refused("id", vec![Refusal::new(Code::MalformedRequest, "\"".repeat(2 * MOST))]));
     let finding = |number| Finding {
@@ -131,14 +131,14 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
     };
     check(
         "findings",
-        &Outcome { findings: Some((0..500).map(finding).collect()), ..Outcome::new("id", ResultKind::Completed) },
+        &Outcome { findings: Some((0..60).map(finding).collect()), ..Outcome::new("id", ResultKind::Completed) },
     );
 }
 
 #[test]
 fn the_refusal_that_decides_the_status_is_never_cut_away() {
     let mut refusals: Vec<_> =
-        (0..2_500).map(|_| Refusal::new(Code::KeyAccessMissing, "x").remedy("statement ".repeat(300))).collect();
+        (0..2_500).map(|_| Refusal::new(Code::KeyAccessMissing, "x").remedy("statement ".repeat(60))).collect();
     refusals.push(Refusal::new(Code::TargetNotAllowed, "no"));
     let mut outcome = Outcome::refused("id", refusals);
     outcome.cut_to(LONGEST_ANSWER);
