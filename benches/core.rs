@@ -14,7 +14,7 @@ use ami_share::{
     allowlist::Allowlist,
     decide::{self, Authority, Question},
     domain::{ImageId, KeyArn, Requester},
-    facts::{Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
+    facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     inbound::{self, Arrival, Event, Invocation},
     key_access::Policy,
     outcome::{Outcome, ResultKind},
@@ -118,7 +118,9 @@ impl World {
             now,
         };
         let mut results = Vec::new();
-        for decision in decide::decide(&question, &self.facts) {
+        for decision in decide::decide(&question, &self.facts, &decide::Judgements::until(&|| false))
+            .map_err(|error| error.message)?
+        {
             let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
             if plan(&question, &decision, image, &self.facts).len() != 1 {
                 return Err("not one step".into());
@@ -142,9 +144,9 @@ fn image(place: usize) -> Result<Image, Failure> {
             id: format!("snap-{:017x}", place.saturating_mul(SNAPSHOTS).saturating_add(number)).parse()?,
             owner: ACCOUNT.parse()?,
             key: Some(key_arn(number.checked_rem(KEYS).unwrap_or_default())?),
-            create_volume_permissions: Ok(Vec::new()),
+            create_volume_permissions: Fact::Known(Vec::new()),
             is_public: false,
-            needed_by: Ok(Default::default()),
+            needed_by: Fact::Known(Default::default()),
         })
     };
     Ok(Image {
@@ -154,11 +156,12 @@ fn image(place: usize) -> Result<Image, Failure> {
         tags: Default::default(),
         deprecation_time: None,
         has_product_codes: false,
-        launch_permissions: Ok(Vec::new()),
+        launch_permissions: Fact::Known(Vec::new()),
         ends: Ok(Default::default()),
         remembered_keys: Vec::new(),
         unread_snapshots: Vec::new(),
-        snapshots: Ok((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),
+        is_instance_store: false,
+        snapshots: Fact::Known((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),
     })
 }
 

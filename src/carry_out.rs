@@ -4,7 +4,7 @@
 //! Within a phase a failed step doesn't keep the others from being taken; what waits for it in later phases is skipped.
 //! So a share never ends with a launch permission whose grant failed, and a revoke takes away what it can in order.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, future, stream};
 use tokio::{sync::Semaphore, time::Instant};
@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, Schedules},
     decide::ImageDecision,
-    domain::FunctionArn,
+    domain::{FunctionArn, Target, some_of},
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
@@ -20,6 +20,10 @@ use crate::{
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
+
+/// A step is split so often: for a few closed accounts among 200 by halves, or for many that AWS names. The rest fails as
+/// one.
+const MOST_SPLITS: usize = 64;
 
 /// With what the steps are taken.
 #[derive(Debug, Clone, Copy)]
@@ -62,18 +66,89 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
 async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
     let mut failed: Vec<Phase> = Vec::new();
+    // A target that AWS does not know keeps the others from nothing: later phases go on without it.
+    let mut unknown = BTreeSet::new();
     for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
         let is_held_up = |step: &Step| failed.iter().any(|phase| step.waits_for(*phase));
         let taken = phase.iter().map(async |step| {
-            let step = step.clone();
-            if is_held_up(&step) { skipped(step, None) } else { take(tools, step, turns, deadline).await }
+            if is_held_up(step) {
+                return vec![skipped(step.clone(), None)];
+            }
+            let (without, rest) = of_known(step, &unknown);
+            let mut taken: Vec<_> = without.map(|step| skipped(step, None)).into_iter().collect();
+            if let Some(step) = rest {
+                taken.extend(take_or_split(tools, step, turns, deadline).await);
+            }
+            taken
         });
-        let taken = future::join_all(taken).await;
-        let missed = taken.iter().find(|result| result.state != StepState::Done && !result.step.is_best_effort());
-        failed.extend(missed.map(|result| result.step.phase()));
+        let taken: Vec<_> = future::join_all(taken).await.into_iter().flatten().collect();
+        for result in taken.iter().filter(|result| result.is_target_unknown()) {
+            unknown.extend(result.step.adds().into_iter().chain(result.step.removes()));
+        }
+        let is_for_nobody = |step: &Step| matches!(step.split(|target| unknown.contains(target)), (Some(_), None));
+        let is_missed = |result: &&StepResult| {
+            result.state != StepState::Done && !result.step.is_best_effort() && !is_for_nobody(&result.step)
+        };
+        failed.extend(taken.iter().find(is_missed).map(|result| result.step.phase()));
         results.extend(taken);
     }
     results
+}
+
+/// What of a step is skipped because AWS does not know whom it is for, and what is left of it. Whatever takes access away
+/// is tried all the same; only the record of an end stays, as long as its share is not surely over.
+fn of_known(step: &Step, unknown: &BTreeSet<Target>) -> (Option<Step>, Option<Step>) {
+    let is_record = step.phase() == Phase::Ends && step.removes().iter().any(|target| unknown.contains(target));
+    if is_record {
+        return (Some(step.clone()), None);
+    }
+    match step.split(|target| unknown.contains(target)) {
+        (Some(without), rest) if step.removes().is_empty() => (Some(without), rest),
+        _ => (None, Some(step.clone())),
+    }
+}
+
+/// Takes a step. Where AWS does not know one of its targets, it is split until the others have theirs: by AWS's own words, or
+/// by halves. Each part is a step of the plan like any other.
+async fn take_or_split(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
+    let mut results = Vec::new();
+    let mut waiting = vec![step];
+    let mut splits: usize = 0;
+    while let Some(step) = waiting.pop() {
+        let result = take(tools, step, turns, deadline).await;
+        let words = result.error.as_ref().filter(|_| result.is_target_unknown()).map(|error| error.message.clone());
+        let Some(words) = words.filter(|_| splits < MOST_SPLITS) else {
+            results.push(result);
+            continue;
+        };
+        splits = splits.saturating_add(1);
+        let (unknown, parts) = result.step.without_unknown(&words);
+        results.extend(unknown.map(|step| {
+            let error = result.error.map(|error| ErrorRow {
+                message: format!("AWS does not know {}: {words}", some_of(step.adds().iter().chain(&step.removes()))),
+                ..error
+            });
+            StepResult { step, error, ..result }
+        }));
+        for part in &parts {
+            log_step(part);
+        }
+        waiting.extend(parts.into_iter().rev());
+    }
+    results
+}
+
+/// Says what is going to be written, before it is.
+fn log_step(step: &Step) {
+    tracing::info!(
+        plan.call = step.call(),
+        plan.resource = step.resource(),
+        plan.add = ?step.adds().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        plan.remove = ?step.removes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "planned {} on {} without a target that AWS does not know",
+        step.call(),
+        step.resource()
+    );
 }
 
 async fn take(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> StepResult {

@@ -5,18 +5,20 @@ mod backing_key;
 mod ending;
 mod grants;
 mod group;
+mod judgements;
 mod key_check;
 mod leftovers;
 mod refusals;
+mod remaining;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
-    domain::{AccountId, ImageId, Requester, SnapshotId, Target},
-    facts::{End, Facts, Image, ImageState},
+    domain::{AccountId, ImageId, Requester, SnapshotId, Target, quoted},
+    facts::{End, Facts, Image, ImageState, LaunchPermission, Reading},
     outcome::{Code, ErrorRow, Finding, KeyRow, Refusal},
     request::{Access, Action, AskedTarget, Request},
 };
@@ -25,7 +27,9 @@ pub use audit::LeftGrant;
 pub use ending::NeededEnd;
 pub use grants::NeededGrant;
 pub use group::resolve;
+pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
+pub use remaining::{Remaining, remaining};
 
 /// Everything a decision rests on besides the facts.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +65,8 @@ pub enum Authority<'a> {
 pub struct ImageDecision<'a> {
     /// The image.
     pub image_id: &'a ImageId,
-    /// The targets, with the rule that covers each; without one the target is refused.
+    /// The targets that a rule covers, with that rule; none is needed where a share ends. Of a target that no rule covers
+    /// there is a refusal and nothing else.
     pub targets: Vec<(&'a AskedTarget, Option<&'a Rule>)>,
     /// The rule that covers the image, for actions without targets.
     pub rule: Option<&'a Rule>,
@@ -119,14 +124,23 @@ impl<'a> ImageDecision<'a> {
         })
     }
 
-    /// Whether a refusal of this image refuses the request: a share is decided as a whole, and what may not be read
-    /// is not read in part. Taking access away goes image by image.
+    /// Whether more must be read of the image than its description. What is refused already is not looked at: reading
+    /// would cost AWS calls, and its errors would tell what the requester may not know.
+    fn needs_reading(&self, request: &Request) -> bool {
+        match request.action {
+            Action::Share => !self.blocks_reading() && (request.group.is_some() || !self.targets.is_empty()),
+            Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
+            Action::Revoke | Action::Reset => self.refusals.is_empty(),
+        }
+    }
+
+    /// Whether a refusal of this image refuses the request: a share is decided as a whole. Looking and taking access
+    /// away go image by image.
     pub fn refuses_whole(&self, action: Action) -> bool {
         match action {
             Action::Share => !self.refusals.is_empty(),
-            // A check lists what a share would meet; only what keeps it from looking refuses it.
-            Action::List | Action::Check => self.blocks_reading(),
-            Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
+            // A check lists what a share would meet.
+            Action::List | Action::Check | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
         }
     }
 }
@@ -142,37 +156,72 @@ pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
     }
 }
 
+/// Why a requester that no rule names is refused; nothing where a rule names it.
+pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
+    let is_named = allowlist.rules.iter().any(|rule| rule.requesters.iter().any(|pattern| pattern.matches(requester)));
+    (!is_named).then(|| refusals::stranger(requester))
+}
+
 fn copies_not_set_up() -> Refusal {
     let message = "copies of images in other Regions are not set up in this deployment";
     Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(Code::CopyNotPossible, message) }
 }
 
-/// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
-pub fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
+/// The images of which more may and must be read than their descriptions.
+pub fn permitted(question: &Question<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
     if question.request.action.surveys() {
-        return facts.images.iter().map(|(image_id, image)| audit::decide(question, facts, image_id, image)).collect();
+        let is_own = |image: &&Image| image.owner == question.account;
+        let covered =
+            images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(question, image).is_ok());
+        return covered.map(|(id, _)| id.clone()).collect();
+    }
+    let decisions = question.request.image_ids.iter().map(|image_id| permit(question, images, image_id));
+    let needed = decisions.filter(|decision| decision.needs_reading(question.request));
+    needed.map(|decision| decision.image_id.clone()).collect()
+}
+
+/// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image.
+pub fn is_covered(question: &Question<'_>, image: &Image) -> bool {
+    covering_rule_of_image(question, image).is_ok()
+}
+
+/// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
+/// Fails where time runs out before every key is judged.
+pub fn decide<'a>(
+    question: &Question<'a>,
+    facts: &'a Facts,
+    judgements: &Judgements<'_>,
+) -> Reading<Vec<ImageDecision<'a>>> {
+    if question.request.action.surveys() {
+        let images = facts.images.iter();
+        return images.map(|(image_id, image)| audit::decide(question, facts, judgements, image_id, image)).collect();
     }
     let mut decisions: Vec<_> =
-        question.request.image_ids.iter().map(|image_id| permit(question, facts, image_id)).collect();
-    let refused: Vec<_> = decisions.iter().filter(|it| !it.refusals.is_empty()).map(|it| it.image_id).collect();
+        question.request.image_ids.iter().map(|image_id| permit(question, &facts.images, image_id)).collect();
     for decision in decisions.iter_mut().filter(|decision| !decision.blocks_reading()) {
         let Some(image) = facts.images.get(decision.image_id) else { continue };
-        let action = question.request.action;
-        if action.is_about_sharing() {
-            check_share(question, facts, image, decision);
+        let request = question.request;
+        if let (Some(group), true) = (&request.group, request.targets.is_empty() && decision.refusals.is_empty()) {
+            decision.refusals.push(refusals::target_not_found(decision.image_id, group));
+            continue;
         }
-        if action.takes_away() {
-            leftovers::find(question, facts, image, &refused, decision);
+        if request.action.is_about_sharing() {
+            check_share(question, facts, judgements, image, decision)?;
         }
-        warn(question, facts, image, decision);
+        if request.action.takes_away() && decision.refusals.is_empty() {
+            leftovers::find(question, facts, image, decision);
+        }
+        if decision.needs_reading(request) {
+            warn(question, facts, image, decision);
+        }
     }
-    decisions
+    Ok(decisions)
 }
 
 /// Decides whether a rule covers the image and the targets.
-fn permit<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageId) -> ImageDecision<'a> {
+fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> ImageDecision<'a> {
     let mut decision = ImageDecision::new(image_id);
-    let Some(image) = facts.images.get(image_id) else {
+    let Some(image) = images.get(image_id) else {
         decision.refusals.push(refusals::image_not_found(image_id));
         return decision;
     };
@@ -188,18 +237,11 @@ fn permit<'a>(question: &Question<'a>, facts: &Facts, image_id: &'a ImageId) -> 
     if !decision.refusals.is_empty() {
         return decision;
     }
-    if let Some(group) = &question.request.group
-        && question.request.targets.is_empty()
-    {
-        decision.refusals.push(refusals::target_not_found(image_id, group));
-        return decision;
-    }
     for asked in &question.request.targets {
         match covering_rule(question, image, &asked.target) {
             Ok(rule) => decision.targets.push((asked, rule)),
             Err(criterion) => {
                 decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked)));
-                decision.targets.push((asked, None));
             }
         }
     }
@@ -262,7 +304,13 @@ fn ask<'a>(
 }
 
 /// What a share of the image would meet.
-fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
+fn check_share(
+    question: &Question<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+    image: &Image,
+    decision: &mut ImageDecision<'_>,
+) -> Reading<()> {
     let image_id = decision.image_id;
     if image.state != ImageState::Available {
         decision.refusals.push(refusals::image_not_available(image_id, &image.state));
@@ -275,14 +323,15 @@ fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: 
     if question.request.access == Access::Copy {
         decision.refusals.extend(copy_refusals(question, image, image_id, &decision.targets));
     }
-    let entries = image.launch_permissions.as_ref().map_or(0, Vec::len).saturating_sub(usize::from(image.is_public()));
+    let entries = image.launch_permissions.iter().flatten().filter(|entry| **entry != LaunchPermission::Public).count();
     let new = decision.targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
     let total = entries.saturating_add(new);
     if new > 0 && total > question.entity_quota {
         decision.refusals.push(refusals::quota_exceeded(image_id, entries, new, question.entity_quota));
     }
-    key_check::check(question, facts, image, decision);
+    key_check::check(question, facts, judgements, image, decision)?;
     ending::check(question, image, decision);
+    Ok(())
 }
 
 /// Snapshots can be shared with accounts only, and only by the account that owns them.
@@ -298,6 +347,7 @@ fn copy_refusals(
     let foreign = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != question.account);
     groups
         .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
+        .chain(image.is_instance_store.then(|| refusals::copy_of_instance_store(image_id)))
         .chain(foreign.map(|snapshot| refusals::copy_of_foreign_snapshot(image_id, snapshot)))
         .collect()
 }
@@ -317,7 +367,22 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
         decision
             .warnings
             .extend(unread.map(|error| format!("not everything of {image_id} is told: {}", error.message)));
+        let untold = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != question.account);
+        decision.warnings.extend(untold.map(|snapshot| {
+            format!(
+                "who may copy {} of {image_id} is not known: account {} owns the snapshot, and EC2 tells its owner only",
+                snapshot.id, snapshot.owner
+            )
+        }));
     }
+    decision.warnings.extend(image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+        LaunchPermission::Unknown(text) => Some(format!(
+            "{image_id} has a launch permission of a kind that this version does not know: {}; whom it lets launch the \
+             image is not known",
+            quoted(text)
+        )),
+        LaunchPermission::Public | LaunchPermission::To(_) => None,
+    }));
     if image.is_public() {
         decision.warnings.push(format!(
             "{image_id} is PUBLIC: every AWS account can launch it, whatever is shared or revoked here; \
@@ -332,6 +397,7 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
         ));
     }
     if question.request.action == Action::Revoke {
+        remaining::warn(question, image, decision);
         for (asked, _) in &decision.targets {
             let again = question.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target);
             decision.warnings.extend(again.map(|rule| {
@@ -364,6 +430,13 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
             decision
                 .warnings
                 .push(format!("{image_id} carries AWS Marketplace product codes: targets need the subscription"));
+            if question.request.access == Access::Copy {
+                // "You can't copy an AMI with a product code": https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html
+                decision.warnings.push(format!(
+                    "AWS lets no other account copy {image_id}, because of its AWS Marketplace product codes; \
+                     `access: copy` gives the targets its snapshots all the same"
+                ));
+            }
         }
     }
 }

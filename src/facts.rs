@@ -10,8 +10,53 @@ use crate::{
     outcome::ErrorRow,
 };
 
-/// A fact, or why it could not be found out.
+/// What was read, or why it could not be found out.
 pub type Reading<T> = Result<T, ErrorRow>;
+
+/// One thing that AWS can be asked. An empty list is an answer; that nobody asked is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// Nobody asked: the action does not need it, or AWS tells it to somebody else only.
+    NotRead,
+    /// It was asked, and this went wrong.
+    Failed(ErrorRow),
+    /// AWS said so.
+    Known(T),
+}
+
+impl<T> Fact<T> {
+    /// What AWS said.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::NotRead | Self::Failed(_) => None,
+        }
+    }
+
+    /// Why it could not be found out.
+    pub fn failed(&self) -> Option<&ErrorRow> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::NotRead | Self::Known(_) => None,
+        }
+    }
+
+    /// Whether AWS said anything.
+    pub fn is_known(&self) -> bool {
+        self.known().is_some()
+    }
+
+    /// What AWS said, once or not at all.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.known().into_iter()
+    }
+}
+
+impl<T> From<Reading<T>> for Fact<T> {
+    fn from(read: Reading<T>) -> Self {
+        read.map_or_else(Self::Failed, Self::Known)
+    }
+}
 
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +67,25 @@ pub struct Facts {
     pub keys: BTreeMap<KeyArn, Key>,
     /// Those of the keys on which grants for more images that are gone were not looked at.
     pub unfinished_keys: BTreeSet<KeyArn>,
+    /// What a look through the grants of a key came upon beside those it has in full.
+    pub grant_scans: BTreeMap<KeyArn, GrantScan>,
+    /// Other images of this account on the snapshots of those that access is taken away from: they say whether the
+    /// requester may learn of one that needs an entry.
+    pub neighbours: BTreeMap<ImageId, Image>,
     /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
     pub blocks_public_images: Option<bool>,
+}
+
+/// What a look through the grants of a key says beside the grants it keeps. A key has up to 50,000, and a target may make
+/// nearly all of them: those that a target made are counted, and a few are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GrantScan {
+    /// How many grants each other account made.
+    pub made_by: BTreeMap<AccountId, usize>,
+    /// Why some of them were not seen, if so.
+    pub unseen: Option<ErrorRow>,
+    /// Whether a grant of ours may be among the unseen ones.
+    pub may_hide_ours: bool,
 }
 
 /// One image.
@@ -42,13 +104,15 @@ pub struct Image {
     /// Whether it carries AWS Marketplace product codes.
     pub has_product_codes: bool,
     /// Who may launch it.
-    pub launch_permissions: Reading<Vec<LaunchPermission>>,
+    pub launch_permissions: Fact<Vec<LaunchPermission>>,
     /// The ends of its shares, by the names of their schedules, as far as the action needs them.
     pub ends: Reading<BTreeMap<ScheduleName, End>>,
     /// The keys that an end or a grant remembers of an image which is gone.
     pub remembered_keys: Vec<KeyArn>,
-    /// The snapshots behind it; empty for instance-store images. Read only where the action needs them.
-    pub snapshots: Reading<Vec<Snapshot>>,
+    /// Whether its root is an instance store: then there are no snapshots, and its data is in a bundle in S3.
+    pub is_instance_store: bool,
+    /// The snapshots behind it.
+    pub snapshots: Fact<Vec<Snapshot>>,
     /// Why there is nothing to say of some of them: EC2 named them as the image's and told nothing of them.
     pub unread_snapshots: Vec<ErrorRow>,
 }
@@ -108,6 +172,15 @@ pub enum LaunchPermission {
     Public,
     /// One target.
     To(Target),
+    /// Somebody that this version does not know how to name, in EC2's words.
+    Unknown(String),
+}
+
+impl LaunchPermission {
+    /// An entry in EC2's words, as far as they fit a line.
+    pub fn unknown(text: &str) -> Self {
+        Self::Unknown(text.chars().filter(|character| !character.is_control()).take(200).collect())
+    }
 }
 
 /// One snapshot behind an image.
@@ -119,13 +192,13 @@ pub struct Snapshot {
     pub owner: AccountId,
     /// The key it is encrypted with; none for an unencrypted one.
     pub key: Option<KeyArn>,
-    /// The accounts that may create volumes from it.
-    pub create_volume_permissions: Reading<Vec<AccountId>>,
+    /// The accounts that may create volumes from it; EC2 tells its owner only.
+    pub create_volume_permissions: Fact<Vec<AccountId>>,
     /// Whether everybody may; read with the accounts.
     pub is_public: bool,
-    /// The accounts with which owned images on this snapshot are shared that are not asked about. Read only where access is
-    /// taken away or looked over.
-    pub needed_by: Reading<BTreeMap<AccountId, ImageId>>,
+    /// The accounts with which owned images on this snapshot are shared that this request does not change. Read only
+    /// where access is taken away or looked over.
+    pub needed_by: Fact<BTreeMap<AccountId, ImageId>>,
 }
 
 /// One KMS key.
@@ -165,7 +238,7 @@ impl Facts {
         let keys = image.keys().into_iter().filter_map(|key| self.keys.get(key));
         let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(owner));
         let granted = ours.filter_map(|grant| GrantName::account_of(grant.name.as_deref()?, image_id));
-        let is_unshared = image.launch_permissions.as_ref().is_ok_and(Vec::is_empty);
+        let is_unshared = image.launch_permissions.known().is_some_and(Vec::is_empty);
         let snapshots = image.snapshots.iter().flatten().filter(|_| is_unshared);
         let remains = snapshots.flat_map(|snapshot| snapshot.create_volume_permissions.iter().flatten()).copied();
         let ended = image.ends.iter().flatten().map(|(_, end)| end.target.clone());
@@ -187,23 +260,24 @@ impl Image {
             tags: BTreeMap::new(),
             deprecation_time: None,
             has_product_codes: false,
-            launch_permissions: Ok(Vec::new()),
+            launch_permissions: Fact::Known(Vec::new()),
             ends: Ok(BTreeMap::new()),
             remembered_keys,
-            snapshots: Ok(Vec::new()),
+            is_instance_store: false,
+            snapshots: Fact::Known(Vec::new()),
             unread_snapshots: Vec::new(),
         }
     }
 
     /// Everything that could not be read of the image and its snapshots.
     pub fn unread(&self) -> Vec<&ErrorRow> {
-        let mut errors: Vec<_> = self.launch_permissions.as_ref().err().into_iter().collect();
+        let mut errors: Vec<_> = self.launch_permissions.failed().into_iter().collect();
         errors.extend(self.ends.as_ref().err());
-        errors.extend(self.snapshots.as_ref().err());
+        errors.extend(self.snapshots.failed());
         errors.extend(&self.unread_snapshots);
         for snapshot in self.snapshots.iter().flatten() {
-            errors.extend(snapshot.create_volume_permissions.as_ref().err());
-            errors.extend(snapshot.needed_by.as_ref().err());
+            errors.extend(snapshot.create_volume_permissions.failed());
+            errors.extend(snapshot.needed_by.failed());
         }
         errors.dedup();
         errors
@@ -232,7 +306,7 @@ impl Image {
     pub fn as_shown<'a>(&'a self, target: &'a Target) -> &'a Target {
         let shown = self.launch_permissions.iter().flatten().find_map(|entry| match entry {
             LaunchPermission::To(other) if other == target => Some(other),
-            LaunchPermission::To(_) | LaunchPermission::Public => None,
+            LaunchPermission::To(_) | LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
         });
         shown.unwrap_or(target)
     }
@@ -240,7 +314,7 @@ impl Image {
     /// The targets with launch permissions of their own, as EC2 reported them.
     pub fn shared_targets(&self) -> Vec<Target> {
         let targets = self.launch_permissions.iter().flatten().filter_map(|entry| match entry {
-            LaunchPermission::Public => None,
+            LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
             LaunchPermission::To(target) => Some(target.clone()),
         });
         targets.collect()

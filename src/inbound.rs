@@ -251,19 +251,32 @@ pub enum Reply {
     Document(serde_json::Value),
 }
 
+/// No answer has more bytes than this and what is around it: an HTTP answer is JSON text inside of JSON text, and counts
+/// as such. API Gateway takes 10 MB, Lambda 6, but nobody reads them.
+pub const LONGEST_ANSWER: usize = 900_000;
+
+/// Nor has the error of an invocation: on its way to an on-failure destination it is a message beside the event that
+/// failed, and SNS takes 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
+const LONGEST_ERROR: usize = 100_000;
+
 /// Puts the outcome into the form the door wants.
 pub fn reply(door: Door, outcome: Outcome) -> Result<Reply, InvocationError> {
     match door {
         Door::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
         Door::Direct | Door::EventBridge | Door::Queue => match outcome.result {
+            // A refusal that passes by itself: Lambda sends the event again, until it is too old.
+            ResultKind::Refused if outcome.retryable && door == Door::EventBridge => Err(invocation_error(outcome)),
             ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
             // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
             ResultKind::Incomplete | ResultKind::Failed if outcome.goes_on => Ok(Reply::Outcome(Box::new(outcome))),
-            ResultKind::Incomplete | ResultKind::Failed => {
-                Err(InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() })
-            }
+            ResultKind::Incomplete | ResultKind::Failed => Err(invocation_error(outcome)),
         },
     }
+}
+
+fn invocation_error(mut outcome: Outcome) -> InvocationError {
+    outcome.cut_to(LONGEST_ERROR);
+    InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() }
 }
 
 /// The code that says best why the outcome is not what was asked for.
@@ -277,7 +290,7 @@ fn leading_code(outcome: &Outcome) -> &'static str {
 /// The refusal that decides the status: who may not ask learns that before what is not there, and that before
 /// what stands in the way.
 fn deciding_refusal(outcome: &Outcome) -> Option<&Refusal> {
-    outcome.refusals.iter().min_by_key(|refusal| refusal.code.status())
+    outcome.deciding_refusal()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::domain::shortened;
+use crate::domain::excerpt;
 
 /// As many values of one document are kept: more than any batch of SQS has (6 MB of records with ten attributes each are
 /// some 280,000), and at most 30 MB of memory, however a sender arranges them.
@@ -340,7 +340,7 @@ impl Faults {
 
 /// The JSON Pointer of a top-level field, its name escaped (RFC 6901 §3) and shortened.
 pub fn field_pointer(name: &str) -> String {
-    format!("/{}", shortened(name).replace('~', "~0").replace('/', "~1"))
+    format!("/{}", excerpt(name).replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod key_access;
 pub mod metrics;
 pub mod outcome;
 pub mod plan;
+pub mod record;
 pub mod report;
 pub mod request;
 

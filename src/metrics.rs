@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    domain::Requester,
+    domain::shortened,
     inbound::Door,
     outcome::{ErrorCode, Outcome, ResultKind},
 };
@@ -71,6 +71,7 @@ impl Measured<'_> {
             ("Refused", "Count", is(outcome.result == ResultKind::Refused)),
             ("Unfinished", "Count", is(is_unfinished)),
             ("AllowlistUnavailable", "Count", is(is_unreadable)),
+            ("PublishFailed", "Count", is(outcome.is_unpublished)),
             ("ColdStarts", "Count", is(self.is_cold)),
             ("AwsCalls", "Count", self.calls.into()),
             ("AwsRetries", "Count", self.retries.into()),
@@ -87,10 +88,14 @@ impl Measured<'_> {
         event.insert("Result".to_owned(), outcome.result.as_str().into());
         let codes: BTreeSet<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
         let errors: BTreeSet<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
-        let images: Vec<_> = outcome.images.iter().map(|image| image.image_id.as_str()).collect();
+        let images = outcome.images.iter().map(|image| image.image_id.as_str());
+        let images: Vec<_> = images.take(crate::request::MAX_IMAGES).collect();
         let properties = [
             ("request.door", json!(self.door.as_str())),
-            ("request.requester", json!(outcome.requester.as_ref().map(Requester::as_str))),
+            (
+                "request.requester",
+                json!(outcome.requester.as_ref().map(|requester| shortened(requester.as_str(), 1_000))),
+            ),
             ("request.dry_run", json!(outcome.dry_run)),
             ("outcome.images", json!(images)),
             ("outcome.refusals", json!(codes)),
@@ -213,6 +218,7 @@ mod tests {
             ("Refused", 0.0),
             ("Unfinished", 0.0),
             ("AllowlistUnavailable", 0.0),
+            ("PublishFailed", 0.0),
             ("ColdStarts", 1.0),
             ("AwsCalls", 7.0),
             ("AwsRetries", 2.0),

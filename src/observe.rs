@@ -1,18 +1,20 @@
-//! Owns what AWS must be asked before anything is decided, in as few waves as the data allows: images and their launch
-//! permissions, then the snapshots, then what hangs on them (keys and policies, create volume permissions, other
-//! images), then, where a key policy alone doesn't settle the question, the grants. When shares end is read beside it.
+//! Owns what AWS must be asked before anything is decided, in as few waves as the data allows: the images; of those that
+//! may be read further their launch permissions, snapshots and the names of their ends; then what hangs on these (keys
+//! and policies, create volume permissions, other images, ends); then, where a key policy alone doesn't settle the
+//! question, the grants.
 
 mod gone;
+mod grants;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
 
 use crate::{
-    aws::{ALL_GRANT_PAGES, Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
-    decide::{self, Authority, Question},
+    aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
+    decide::{self, Authority, Judgements, Question},
     domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
-    facts::{End, Facts, Image, ImageState, Key, Reading},
+    facts::{End, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Snapshot},
     key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
@@ -24,22 +26,52 @@ const SURVEYED_PAGES: usize = 150;
 /// however many keys there are.
 const FEWEST_PAGES: usize = 3;
 
+/// So many pages of the grants of one grantee are read to judge a share; a key with more of them is not judged.
+const GRANTEE_PAGES: usize = 20;
+
 /// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided; taking
 /// access away is never held up by what can't be read, so there the gap itself becomes a fact.
-pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Question<'_>) -> Reading<Facts> {
-    let ids = question.request.image_ids.clone();
-    let ends = each(ids, async |id| read_ends(aws, schedules, question, id).await);
-    let (mut facts, ends) = if question.request.action.surveys() {
+///
+/// Of an image that is refused by its description nothing more is read.
+pub async fn observe(
+    aws: &Aws,
+    schedules: Option<&Schedules>,
+    question: &Question<'_>,
+    judgements: &Judgements<'_>,
+) -> Reading<Facts> {
+    if question.request.action.surveys() {
         // What an end that has outlived its image remembers is looked at too.
-        let ends = ends.await;
-        (read_images(aws, question, &ends).await?, ends)
-    } else {
-        let (facts, ends) = future::join(read_images(aws, question, &BTreeMap::new()), ends).await;
-        (facts?, ends)
+        let ids = question.request.image_ids.clone();
+        let ends = each(ids, async |id| read_ends(aws, schedules, question, id).await).await;
+        let (mut facts, backing) = read_images(aws, question).await?;
+        gone::of_ends(aws, question, &ends, &mut facts).await?;
+        read_further(aws, question, judgements, &mut facts, backing).await?;
+        gone::of_grants(aws, question, &mut facts).await?;
+        for (id, ends) in ends {
+            if let Some(image) = facts.images.get_mut(&id) {
+                image.ends = ends;
+            }
+        }
+        return Ok(facts);
+    }
+    let (mut facts, backing) = read_images(aws, question).await?;
+    let ids: Vec<_> = decide::permitted(question, &facts.images).into_iter().collect();
+    let is_nothing = ids.is_empty();
+    let blocks_public_images = async {
+        let is_asked = question.request.action == Action::Check && !is_nothing;
+        if is_asked { aws.blocks_public_images().await.ok() } else { None }
     };
+    let (read, ends, blocks_public_images) = future::join3(
+        read_further(aws, question, judgements, &mut facts, backing),
+        each(ids, async |id| read_ends(aws, schedules, question, id).await),
+        blocks_public_images,
+    )
+    .await;
+    read?;
+    facts.blocks_public_images = blocks_public_images;
     for (id, ends) in ends {
         let Some(image) = facts.images.get_mut(&id) else { continue };
-        if image.owner == question.account && question.request.expires_at.is_some() {
+        if question.request.expires_at.is_some() {
             ends.clone()?;
         }
         image.ends = ends;
@@ -47,53 +79,29 @@ pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Questi
     Ok(facts)
 }
 
+/// The snapshots that DescribeImages names, of each image.
+type Backing = BTreeMap<ImageId, Vec<SnapshotId>>;
+
 /// When the shares of each image end.
 type Ends = BTreeMap<ImageId, Reading<BTreeMap<ScheduleName, End>>>;
 
-/// Reads the images and what hangs on them; an audit knows when shares end, and which ends have outlived their images.
-async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading<Facts> {
-    let action = question.request.action;
-    let ids = &question.request.image_ids;
-    let (described, mut permissions, blocks_public_images) = future::join3(
-        aws.describe_images(ids),
-        each(ids.clone(), async |id| aws.launch_permissions(id).await),
-        async { if action == Action::Check { aws.blocks_public_images().await.ok() } else { None } },
-    )
-    .await;
-
-    let mut facts = Facts { blocks_public_images, ..Facts::default() };
-    let mut backing = BTreeMap::new();
-    let mut described = described.map_err(row)?;
+/// Reads what the images are; of one that is gone, what the end of its share remembers.
+async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Backing)> {
+    let mut described = aws.describe_images(&question.request.image_ids).await.map_err(row)?;
     if let Authority::EndOfShare(end) = question.authority
         && !described.contains_key(&end.image_id)
     {
         gone::only_for_sure(aws, &end.image_id).await?;
         described.insert(end.image_id.clone(), DescribedImage::gone(end, question.account));
-        permissions.remove(&end.image_id);
     }
+    let (mut facts, mut backing) = (Facts::default(), Backing::new());
     for (id, DescribedImage { image, snapshot_ids }) in described {
-        let is_own = image.owner == question.account;
-        let launch_permissions = permissions.remove(&id).unwrap_or_else(|| Ok(Vec::new())).map_err(row);
-        if is_own && !action.takes_away() && !action.surveys() {
-            launch_permissions.clone()?;
-        }
-        if is_own && (action != Action::Share || image.state == ImageState::Available) {
+        if image.owner == question.account {
             backing.insert(id.clone(), snapshot_ids);
         }
-        facts.images.insert(id, Image { launch_permissions, ..image });
+        facts.images.insert(id, image);
     }
-    if action.surveys() {
-        gone::of_ends(aws, question, ends, &mut facts).await?;
-    }
-    let has_remembered_keys = facts.images.values().any(|image| !image.remembered_keys.is_empty());
-    let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
-    if !wanted.is_empty() || has_remembered_keys {
-        read_snapshots(aws, question, &mut facts, &backing, wanted.into_iter().collect()).await?;
-    }
-    if action.surveys() {
-        gone::of_grants(aws, question, &mut facts).await?;
-    }
-    Ok(facts)
+    Ok((facts, backing))
 }
 
 /// Reads when an image's shares end: with the asked targets, or where none are asked about, with all.
@@ -115,50 +123,97 @@ async fn read_ends(
     read.into_iter().filter_map(|(name, end)| Some(end.transpose()?.map(|end| (name, end)))).collect()
 }
 
-/// Reads the snapshots of the images, and what the action needs to know of them.
-async fn read_snapshots(
+/// Reads the launch permissions of the images that may be read further, the snapshots behind them and what hangs on
+/// those.
+async fn read_further(
     aws: &Aws,
     question: &Question<'_>,
+    judgements: &Judgements<'_>,
     facts: &mut Facts,
-    backing: &BTreeMap<ImageId, Vec<SnapshotId>>,
-    wanted: Vec<SnapshotId>,
+    mut backing: Backing,
 ) -> Reading<()> {
     let action = question.request.action;
-    let needs_others = action.takes_away() || action.surveys();
-    let others = async { if needs_others { Some(aws.describe_own_images_on(&wanted).await) } else { None } };
-    let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
-    let mut snapshots = match (snapshots.map_err(row), action.takes_away()) {
-        (Ok(snapshots), _) => snapshots,
-        (Err(error), false) => return Err(error),
-        (Err(error), true) => {
-            for id in backing.keys() {
-                if let Some(image) = facts.images.get_mut(id) {
-                    image.snapshots = Err(error.clone());
-                }
-            }
-            return Ok(());
+    let permitted = decide::permitted(question, &facts.images);
+    let state = |id: &ImageId| facts.images.get(id).map(|image| image.state.clone());
+    let there: Vec<_> = permitted.iter().filter(|id| state(id) != Some(ImageState::Gone)).cloned().collect();
+    // What can't be shared needs no keys.
+    let needs_keys = |id: &ImageId| action != Action::Share || state(id) == Some(ImageState::Available);
+    backing.retain(|id, _| permitted.contains(id) && needs_keys(id));
+    let (permissions, behind) = future::join(
+        each(there, async |id| aws.launch_permissions(id).await.map_err(row)),
+        read_behind(aws, question, facts, &backing),
+    )
+    .await;
+    for (id, permissions) in permissions {
+        if !action.takes_away() && !action.surveys() {
+            permissions.clone()?;
         }
-    };
-    // Of an image that is gone they may be too.
-    for (id, image) in facts.images.iter_mut().filter(|(_, image)| image.state != ImageState::Gone) {
-        let unknown = backing.get(id).into_iter().flatten().filter(|id| !snapshots.contains_key(*id));
-        image.unread_snapshots = unknown.map(unknown_snapshot).collect();
+        if let Some(image) = facts.images.get_mut(&id) {
+            image.launch_permissions = permissions.into();
+        }
+    }
+    let Behind { snapshots, keys, grant_scans, neighbours } = behind?;
+    for (id, snapshot_ids) in &backing {
+        let Some(image) = facts.images.get_mut(id) else { continue };
+        image.snapshots = match &snapshots {
+            Ok(snapshots) => Fact::Known(snapshot_ids.iter().filter_map(|id| snapshots.get(id).cloned()).collect()),
+            Err(error) => Fact::Failed(error.clone()),
+        };
+        // Of an image that is gone they may be too.
+        if let (Ok(snapshots), true) = (&snapshots, image.state != ImageState::Gone) {
+            let unknown = snapshot_ids.iter().filter(|id| !snapshots.contains_key(*id));
+            image.unread_snapshots = unknown.map(unknown_snapshot).collect();
+        }
         if let (Some(error), true) = (image.unread_snapshots.first(), may_be_shared(action, image)) {
             return Err(error.clone());
         }
     }
+    (facts.keys, facts.grant_scans, facts.neighbours) = (keys, grant_scans, neighbours);
+    if action.is_about_sharing() { read_grants(aws, question, judgements, facts).await } else { Ok(()) }
+}
 
-    let remembered = facts.images.values().flat_map(|image| image.remembered_keys.iter().cloned());
+/// What is behind images.
+struct Behind {
+    snapshots: Reading<BTreeMap<SnapshotId, Snapshot>>,
+    keys: BTreeMap<KeyArn, Key>,
+    grant_scans: BTreeMap<KeyArn, GrantScan>,
+    neighbours: BTreeMap<ImageId, Image>,
+}
+
+impl Behind {
+    fn only(snapshots: Reading<BTreeMap<SnapshotId, Snapshot>>) -> Self {
+        let (keys, grant_scans, neighbours) = Default::default();
+        Self { snapshots, keys, grant_scans, neighbours }
+    }
+}
+
+/// Reads the snapshots of the images, and what the action needs to know of them.
+async fn read_behind(aws: &Aws, question: &Question<'_>, facts: &Facts, backing: &Backing) -> Reading<Behind> {
+    let action = question.request.action;
+    let wanted: Vec<_> = backing.values().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let remembered: BTreeSet<_> =
+        facts.images.values().flat_map(|image| image.remembered_keys.iter().cloned()).collect();
+    if wanted.is_empty() && remembered.is_empty() {
+        return Ok(Behind::only(Ok(BTreeMap::new())));
+    }
+    let needs_others = action.takes_away() || action.surveys();
+    let others = async { if needs_others { Some(aws.describe_own_images_on(&wanted).await) } else { None } };
+    let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
+    let mut snapshots = match snapshots.map_err(row) {
+        Ok(snapshots) => snapshots,
+        Err(error) if action.takes_away() => return Ok(Behind::only(Err(error))),
+        Err(error) => return Err(error),
+    };
     let keys: BTreeSet<KeyArn> =
         snapshots.values().filter_map(|snapshot| snapshot.key.clone()).chain(remembered).collect();
-    let keys: Vec<_> = keys.into_iter().collect();
     let needs_copy = !action.is_about_sharing() || action == Action::Check || question.request.access == Access::Copy;
     let owned = snapshots.values().filter(|snapshot| needs_copy && snapshot.owner == question.account);
     let owned: Vec<_> = owned.map(|snapshot| snapshot.id.clone()).collect();
+    let mut neighbours = BTreeMap::new();
     let (copy, keys, needed_by) = future::join3(
         each(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
-        read_keys(aws, question, keys),
-        read_needs(aws, question, facts, backing, others),
+        read_keys(aws, question, keys.into_iter().collect()),
+        read_needs(aws, question, facts, backing, others, &mut neighbours),
     )
     .await;
     for (id, permissions) in copy {
@@ -167,19 +222,18 @@ async fn read_snapshots(
         }
         if let Some(snapshot) = snapshots.get_mut(&id) {
             snapshot.is_public = permissions.as_ref().is_ok_and(|(_, is_public)| *is_public);
-            snapshot.create_volume_permissions = permissions.map(|(accounts, _)| accounts);
+            snapshot.create_volume_permissions = permissions.map(|(accounts, _)| accounts).into();
         }
     }
     for snapshot in snapshots.values_mut() {
-        snapshot.needed_by = needed_by.clone().map(|needs| needs.get(&snapshot.id).cloned().unwrap_or_default());
+        let needs = |needs: &Needs| needs.get(&snapshot.id).cloned().unwrap_or_default();
+        snapshot.needed_by = match &needed_by {
+            None => Fact::NotRead,
+            Some(read) => read.as_ref().map(needs).map_err(Clone::clone).into(),
+        };
     }
-    for (id, snapshot_ids) in backing {
-        if let Some(image) = facts.images.get_mut(id) {
-            image.snapshots = Ok(snapshot_ids.iter().filter_map(|id| snapshots.get(id).cloned()).collect());
-        }
-    }
-    facts.keys = keys?;
-    if action.is_about_sharing() { read_grants(aws, question, facts).await } else { Ok(()) }
+    let (keys, grant_scans) = keys?;
+    Ok(Behind { snapshots: Ok(snapshots), keys, grant_scans, neighbours })
 }
 
 /// Whether it is decided by the facts that the image can be shared.
@@ -200,18 +254,22 @@ fn left_out(call: &'static str, id: impl ToString, message: String) -> ErrorRow 
     ErrorRow { code: ErrorCode::Unexpected, call: Some(call), resource, message, retryable: false }
 }
 
-/// For each snapshot the accounts with which images other than those asked about are shared.
+/// For each snapshot the accounts with which images are shared that this request does not change.
 type Needs = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
 
 async fn read_needs(
     aws: &Aws,
     question: &Question<'_>,
     facts: &Facts,
-    backing: &BTreeMap<ImageId, Vec<SnapshotId>>,
+    backing: &Backing,
     others: Option<Result<BTreeMap<ImageId, DescribedImage>, CallError>>,
-) -> Reading<Needs> {
-    let Some(others) = others else { return Ok(Needs::new()) };
-    let mut others = others.map_err(row)?;
+    neighbours: &mut BTreeMap<ImageId, Image>,
+) -> Option<Reading<Needs>> {
+    let others = others?.map_err(row);
+    let mut others = match others {
+        Ok(others) => others,
+        Err(error) => return Some(Err(error)),
+    };
     // A list without the images asked about is not the whole list.
     let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Gone);
     let mut asked = backing.iter().filter(|(id, snapshot_ids)| is_there(id) && !snapshot_ids.is_empty());
@@ -219,43 +277,63 @@ async fn read_needs(
         let message = format!(
             "EC2's list of the images on the snapshots of {id} lacks {id} itself, so it may lack others that need them"
         );
-        return Err(left_out("ec2:DescribeImages", id, message));
+        return Some(Err(left_out("ec2:DescribeImages", id, message)));
     }
-    others.retain(|id, _| !question.request.image_ids.contains(id));
+    // An image that is asked about and refused keeps what it needs like any other.
+    others.retain(|id, _| !backing.contains_key(id));
     let permissions = each(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
     let mut needs = Needs::new();
     for (id, launch_permissions) in permissions {
         let Some(DescribedImage { image, snapshot_ids }) = others.remove(&id) else { continue };
-        let image = Image { launch_permissions: Ok(launch_permissions.map_err(row)?), ..image };
+        let launch_permissions = match launch_permissions {
+            Ok(launch_permissions) => launch_permissions,
+            Err(error) if decide::is_covered(question, &image) => return Some(Err(error.row)),
+            Err(error) => return Some(Err(of_another_image(error.row))),
+        };
+        let image = Image { launch_permissions: Fact::Known(launch_permissions), ..image };
         for snapshot_id in snapshot_ids {
             let accounts = image.shared_accounts().into_iter().map(|account| (account, id.clone()));
             needs.entry(snapshot_id).or_default().extend(accounts);
         }
+        neighbours.insert(id, image);
     }
-    Ok(needs)
+    Some(Ok(needs))
 }
 
+/// The same error without the name of an image that the requester may not know.
+fn of_another_image(error: ErrorRow) -> ErrorRow {
+    let call = error.call.unwrap_or("the call");
+    let message =
+        format!("{call} failed for another image of this account on the same snapshots ({})", error.code.as_str());
+    ErrorRow { resource: None, message, ..error }
+}
+
+/// The keys, and what a look through their grants came upon.
+type Keys = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
+
 /// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
-async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<BTreeMap<KeyArn, Key>> {
+async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<Keys> {
     let action = question.request.action;
     if action.is_about_sharing() || action.surveys() {
         let pages = SURVEYED_PAGES.checked_div(arns.len()).unwrap_or_default().max(FEWEST_PAGES);
         let read = each(arns, async |arn| read_key(aws, question, arn, pages).await).await;
-        return read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
+        let keys: Reading<_> = read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
+        return Ok((keys?, BTreeMap::new()));
     }
+    let (mut keys, mut scans) = Keys::default();
     if !action.takes_away() {
-        return Ok(BTreeMap::new());
+        return Ok((keys, scans));
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
     let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
-    let read = each(own, async |arn| match aws.grants(arn, None, ALL_GRANT_PAGES).await {
-        // A key that was deleted has taken its grants along.
-        Err(error) if error.row.code == ErrorCode::NotFound => Ok(Vec::new()),
-        read => read.map_err(row),
-    })
-    .await;
-    let key = |grants| Key { metadata: Err(not_asked()), policy: Err(not_asked()), grants };
-    Ok(read.into_iter().map(|(arn, grants)| (arn, key(grants))).collect())
+    for (arn, scanned) in each(own, async |arn| grants::scan(aws, question, arn).await).await {
+        let grants = scanned.map(|(grants, scan)| {
+            scans.insert(arn.clone(), scan);
+            grants
+        });
+        keys.insert(arn, Key { metadata: Err(not_asked()), policy: Err(not_asked()), grants });
+    }
+    Ok((keys, scans))
 }
 
 fn not_asked() -> ErrorRow {
@@ -290,9 +368,14 @@ fn not_understood(arn: &KeyArn, error: &PolicyError) -> ErrorRow {
 }
 
 /// Reads the grants that may let somebody in whom a key policy doesn't.
-async fn read_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
-    let wanted = decide::grantees_to_look_up(question, facts);
-    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), ALL_GRANT_PAGES).await).await;
+async fn read_grants(
+    aws: &Aws,
+    question: &Question<'_>,
+    judgements: &Judgements<'_>,
+    facts: &mut Facts,
+) -> Reading<()> {
+    let wanted = decide::grantees_to_look_up(question, facts, judgements)?;
+    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     for ((arn, _), found) in read {
         let Some(key) = facts.keys.get_mut(&arn) else { continue };
         match (tolerate(found)?, &mut key.grants) {

@@ -1,5 +1,6 @@
 //! Owns [`Outcome`] and its rows: what is answered, serialised once for every door.
 
+mod bounds;
 mod code;
 mod finding;
 
@@ -50,6 +51,9 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, is on its way without the caller.
     #[serde(skip)]
     pub goes_on: bool,
+    /// Whether the outcome could not be published.
+    #[serde(skip)]
+    pub is_unpublished: bool,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.
@@ -245,10 +249,10 @@ pub struct Permissions {
 /// One launch permission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LaunchRow {
-    /// `account`, `organization`, `organizational-unit` or `public`.
+    /// `account`, `organization`, `organizational-unit`, `public` or, of a kind that this version does not know, `unknown`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The account id or ARN; `all` for `public`.
+    /// The account id or ARN; `all` for `public`; EC2's words for `unknown`.
     pub id: String,
 }
 
@@ -258,8 +262,8 @@ pub struct LaunchRow {
 pub struct CopyRow {
     /// The snapshot.
     pub snapshot_id: SnapshotId,
-    /// The accounts that may create volumes from it.
-    pub account_ids: Vec<crate::domain::AccountId>,
+    /// The accounts that may create volumes from it; `null` where that is not known, which is not the same as nobody.
+    pub account_ids: Option<Vec<crate::domain::AccountId>>,
 }
 
 /// One reason why not, and what to do about it.
@@ -343,6 +347,8 @@ pub enum ErrorCode {
     Unavailable,
     /// The invocation's time ran out.
     OutOfTime,
+    /// A target that AWS does not know, such as an account that was closed.
+    TargetNotKnown,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -365,7 +371,7 @@ impl ErrorCode {
     pub fn may_pass(self) -> bool {
         match self {
             Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime => true,
-            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::Unexpected => false,
+            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
         }
     }
 
@@ -379,6 +385,7 @@ impl ErrorCode {
             Self::Throttled => "Throttled",
             Self::Unavailable => "Unavailable",
             Self::OutOfTime => "OutOfTime",
+            Self::TargetNotKnown => "TargetNotKnown",
             Self::Unexpected => "Unexpected",
         }
     }
@@ -400,6 +407,7 @@ impl Outcome {
             findings: None,
             next_token: None,
             goes_on: false,
+            is_unpublished: false,
             refusals: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -421,7 +429,6 @@ impl Outcome {
             }
             (one, other) => one.max(other),
         };
-        self.retryable = self.retryable || part.retryable;
         for row in part.images {
             match self.images.iter_mut().find(|told| told.image_id == row.image_id) {
                 Some(told) => told.absorb(row),
@@ -434,12 +441,29 @@ impl Outcome {
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);
         self.warnings.extend(part.warnings);
+        self.retryable = match self.result {
+            ResultKind::Refused => self.is_refused_for_now(),
+            ResultKind::Completed | ResultKind::Planned | ResultKind::Failed | ResultKind::Incomplete => {
+                self.retryable || part.retryable
+            }
+        };
     }
 
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
     /// share was said to be due that isn't.
     pub fn is_about_nothing(&self) -> bool {
         self.result == ResultKind::Completed && self.images.is_empty() && self.findings.is_none()
+    }
+
+    /// The refusal that decides the status: who may not ask learns that before what is not there, and that before what
+    /// stands in the way.
+    pub fn deciding_refusal(&self) -> Option<&Refusal> {
+        self.refusals.iter().min_by_key(|refusal| refusal.code.status())
+    }
+
+    /// Whether every refusal passes by itself.
+    pub fn is_refused_for_now(&self) -> bool {
+        !self.refusals.is_empty() && self.refusals.iter().all(|refusal| refusal.may_pass)
     }
 
     /// The document as JSON text, its fields in the documented order.

@@ -81,7 +81,7 @@ fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets
     steps.extend(grants.into_iter().map(Step::from));
     if request.access == Access::Copy {
         for snapshot in image.snapshots.iter().flatten() {
-            let may = snapshot.create_volume_permissions.as_deref().unwrap_or_default();
+            let may = snapshot.create_volume_permissions.known().map(Vec::as_slice).unwrap_or_default();
             let missing: Vec<_> = accounts(targets).into_iter().filter(|account| !may.contains(account)).collect();
             let add = chunks(&missing)
                 .map(|accounts| Step::AddCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });

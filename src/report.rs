@@ -3,13 +3,12 @@
 use time::OffsetDateTime;
 
 use crate::{
-    allowlist::Allowlist,
-    decide::{ImageDecision, Question},
+    decide::{ImageDecision, Question, Remaining, remaining},
     domain::Target,
     facts::{Facts, Image, LaunchPermission},
     outcome::{
-        CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ResultKind, StepRow, StepState, TargetRow,
-        TargetState,
+        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ResultKind, StepRow, StepState,
+        TargetRow, TargetState,
     },
     plan::{GranteeKind, Step},
     request::{Action, NextToken},
@@ -26,6 +25,15 @@ pub struct StepResult {
     pub error: Option<ErrorRow>,
     /// Whether AWS may have done it although no answer arrived.
     pub is_uncertain: bool,
+}
+
+impl StepResult {
+    /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
+    /// be known well enough.
+    pub fn is_target_unknown(&self) -> bool {
+        let is_unknown = |error: &ErrorRow| error.code == ErrorCode::TargetNotKnown;
+        self.error.as_ref().is_some_and(is_unknown) && !self.step.is_best_effort()
+    }
 }
 
 /// What was decided and done for one image.
@@ -82,7 +90,7 @@ pub fn report(
     }
     outcome.retryable = match outcome.result {
         ResultKind::Completed | ResultKind::Planned => false,
-        ResultKind::Refused => !outcome.refusals.is_empty() && outcome.refusals.iter().all(|refusal| refusal.may_pass),
+        ResultKind::Refused => outcome.is_refused_for_now(),
         ResultKind::Incomplete | ResultKind::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
 }
@@ -112,14 +120,21 @@ fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>
 /// What became of the request as a whole.
 fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
     let request = question.request;
-    let refused = results.iter().filter(|result| !result.decision.refusals.is_empty()).count();
-    if refused > 0 && refused == results.len() && request.action.writes()
+    // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
+    let is_refused = |result: &ImageResult<'_>| match request.action {
+        Action::List | Action::Check => result.decision.blocks_reading(),
+        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
+            !result.decision.refusals.is_empty()
+        }
+    };
+    let refused = results.iter().filter(|result| is_refused(result)).count();
+    if refused > 0 && refused == results.len()
         || results.iter().any(|result| result.decision.refuses_whole(request.action))
     {
         return ResultKind::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    let is_partly_refused = refused > 0 && request.action != Action::Check;
+    let is_partly_refused = refused > 0 && request.action.writes();
     let has_gaps = results.iter().any(|result| !result.decision.gaps.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
     let is_short =
@@ -147,7 +162,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
                 state,
                 expires_at: expires_at(question, image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
-                detail: detail(state, image, &asked.target),
+                detail: detail(question, state, image, &asked.target),
             }
         })
         .collect();
@@ -195,7 +210,7 @@ fn end_of(image: &Image, target: &Target) -> Option<OffsetDateTime> {
 /// A row for everybody the image is shared with.
 fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
     image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
-        LaunchPermission::Public => None,
+        LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
         LaunchPermission::To(target) => Some(TargetRow {
             target: target.clone(),
             state: TargetState::Shared,
@@ -225,7 +240,7 @@ fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
 
 /// Whether the step makes a difference to what was read; where that is not known, it does.
 fn changes(step: &Step, image: &Image) -> bool {
-    let was_unknown = image.launch_permissions.is_err();
+    let was_unknown = !image.launch_permissions.is_known();
     match step {
         Step::AddLaunchPermissions { targets, .. } => targets.iter().any(|target| !image.is_shared_with(target)),
         Step::RemoveLaunchPermissions { targets, .. } => {
@@ -236,7 +251,7 @@ fn changes(step: &Step, image: &Image) -> bool {
         }
         Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
             let snapshot = image.snapshots.iter().flatten().find(|snapshot| snapshot.id == *snapshot_id);
-            let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.as_ref().ok());
+            let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.known());
             before.is_none_or(|before| accounts.iter().any(|account| before.contains(account)))
         }
         Step::CreateGrant { .. }
@@ -264,42 +279,21 @@ fn target_state(
         Action::Share | Action::Revoke if has_failed => TargetState::Failed,
         Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
         Action::Share => TargetState::Shared,
-        Action::Revoke => match (remaining_access(question.allowlist, image, target), was_shared) {
-            (Some(state), _) => state,
-            (None, true) => TargetState::Revoked,
-            (None, false) if image.launch_permissions.is_err() => TargetState::Revoked,
-            (None, false) => TargetState::NotShared,
+        Action::Revoke => match (remaining(question.allowlist, image, target), was_shared) {
+            (Remaining::Surely(_), _) => TargetState::StillReachable,
+            (Remaining::Maybe(_) | Remaining::Unread(_), _) => TargetState::MaybeReachable,
+            (Remaining::Nothing, true) => TargetState::Revoked,
+            (Remaining::Nothing, false) => TargetState::NotShared,
         },
         Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read,
     }
 }
 
-/// What is left when the target's own entry is gone: EC2 reports success and access remains through the others.
-///
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/share-amis-org-ou-manage.html>
-fn remaining_access(allowlist: &Allowlist, image: &Image, target: &Target) -> Option<TargetState> {
-    let covers = image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
-        LaunchPermission::Public => Some(TargetState::StillReachable),
-        LaunchPermission::To(other) if other == target => None,
-        LaunchPermission::To(other) => match allowlist.is_member(target, other) {
-            Some(true) => Some(TargetState::StillReachable),
-            Some(false) => None,
-            None => Some(TargetState::MaybeReachable),
-        },
-    });
-    covers.reduce(|one, other| if one == TargetState::StillReachable { one } else { other })
-}
-
-fn detail(state: TargetState, image: &Image, target: &Target) -> Option<String> {
+fn detail(question: &Question<'_>, state: TargetState, image: &Image, target: &Target) -> Option<String> {
     match state {
         TargetState::StillReachable | TargetState::MaybeReachable => {
-            let others = image.launch_permissions.iter().flatten().map(launch_row);
-            let others: Vec<_> =
-                others.filter(|row| row.kind != "account" && row.id != target.to_string()).map(|row| row.id).collect();
-            Some(format!(
-                "its own launch permission is gone; remaining entries that cover or may cover it: {}",
-                others.join(", ")
-            ))
+            let why = remaining(question.allowlist, image, target).why()?;
+            Some(format!("its own launch permission is gone; {why}"))
         }
         TargetState::Shared
         | TargetState::AlreadyShared
@@ -314,19 +308,22 @@ fn permissions(image: &Image) -> Permissions {
     let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
     launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
     let copy = image.snapshots.iter().flatten();
-    let copy = copy
-        .filter_map(|snapshot| {
-            let mut account_ids = snapshot.create_volume_permissions.clone().ok()?;
+    let copy = copy.map(|snapshot| {
+        let mut account_ids = snapshot.create_volume_permissions.known().cloned();
+        if let Some(account_ids) = &mut account_ids {
             account_ids.sort_unstable();
-            Some(CopyRow { snapshot_id: snapshot.id.clone(), account_ids })
-        })
-        .collect();
+        }
+        CopyRow { snapshot_id: snapshot.id.clone(), account_ids }
+    });
+    let unread = image.unread_snapshots.iter().filter_map(|error| error.resource.as_deref()?.parse().ok());
+    let copy = copy.chain(unread.map(|snapshot_id| CopyRow { snapshot_id, account_ids: None })).collect();
     Permissions { launch, copy }
 }
 
 fn launch_row(entry: &LaunchPermission) -> LaunchRow {
     let (kind, id) = match entry {
         LaunchPermission::Public => ("public", "all".to_owned()),
+        LaunchPermission::Unknown(text) => ("unknown", text.clone()),
         LaunchPermission::To(Target::Account(account)) => ("account", account.to_string()),
         LaunchPermission::To(Target::Organization(arn)) => ("organization", arn.to_string()),
         LaunchPermission::To(Target::OrganizationalUnit(arn)) => ("organizational-unit", arn.to_string()),

@@ -20,14 +20,14 @@ use crate::{
     allowlist::{Allowlist, Usable, source::Source},
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
-    decide::{self, Authority, Question},
-    domain::{FunctionArn, Requester},
+    decide::{self, Authority, Judgements, Question},
+    domain::{FunctionArn, Requester, shortened},
     inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
     plan::plan,
-    report,
-    request::Request,
+    record, report,
+    request::{Action, Request},
 };
 
 /// What lives as long as the process.
@@ -97,7 +97,13 @@ impl Service {
                     self.answer(&request, &requester, (door, sent), context, outcome).await
                 }
                 (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
-                (Err(turned_away), _) => turned_away.into_outcome(outcome),
+                (Err(turned_away), requester) => {
+                    let outcome = turned_away.into_outcome(outcome);
+                    match requester {
+                        Some(requester) => self.turn_away(outcome, &requester, door, context).await,
+                        None => outcome,
+                    }
+                }
             }
         };
         self.conclude(door, &request_id, answer, context).await
@@ -118,14 +124,29 @@ impl Service {
         // On the heap: the states of everything below would nest deeper than the compiler follows.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
         let is_about_something = !outcome.is_about_nothing();
-        if is_about_something {
+        if is_about_something && !publish::is_for_nobody(&outcome) {
             self.publish(&mut outcome, end).instrument(span).await;
         }
         log(&outcome, door, context);
         if is_about_something {
             self.meter.tell(&self.aws, begun, &outcome, door, context);
         }
+        // Log, metrics and events have told what the answer may be too short for.
+        outcome.cut_to(inbound::LONGEST_ANSWER);
         outcome
+    }
+
+    /// Says what is wrong with a request, to those whom a rule names: a stranger learns nothing.
+    async fn turn_away(&self, outcome: Outcome, requester: &Requester, door: Door, context: &Context<'_>) -> Outcome {
+        // By an allowlist that is young enough to give by: what a withdrawn rule named is a stranger.
+        let usable = self.allowlist.usable_for(Action::List, &self.aws, context.now, deadline(door, context.time_left));
+        match usable.await {
+            Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
+            Ok(Usable { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
+                Some(refusal) => Outcome { refusals: vec![refusal], warnings: Vec::new(), ..outcome },
+                None => outcome,
+            },
+        }
     }
 
     async fn answer(
@@ -177,8 +198,11 @@ impl Service {
         mut outcome: Outcome,
     ) -> Outcome {
         let aws = if question.request.action.surveys() { self.aws.at_leisure() } else { self.aws.clone() };
-        let reading = aws.until(reading_deadline(question.request.action, deadline));
-        let facts = match observe(&reading, self.schedules.as_ref(), &question).await {
+        let reading_deadline = reading_deadline(question.request.action, deadline);
+        let reading = aws.until(reading_deadline);
+        let is_over = || Instant::now() >= reading_deadline;
+        let judgements = Judgements::until(&is_over);
+        let facts = match observe(&reading, self.schedules.as_ref(), &question, &judgements).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
@@ -188,7 +212,10 @@ impl Service {
         };
         let request = request.as_ref();
         let question = Question { request, ..question };
-        let plans = decide::decide(&question, &facts);
+        let plans = match decide::decide(&question, &facts, &judgements) {
+            Ok(plans) => plans,
+            Err(error) => return failed(outcome, error),
+        };
         let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
         let plans: Vec<_> = plans
             .into_iter()
@@ -239,7 +266,7 @@ fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
     Outcome { result: ResultKind::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
 }
 
-/// One line per request: who asked what, why, and what became of it; and one per finding.
+/// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
 fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
@@ -247,31 +274,39 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
             finding.code = finding.code.as_str(),
             finding.image = finding.image_id.as_str(),
             finding.target = finding.target.as_ref().map(ToString::to_string).unwrap_or_default(),
-            finding.remedy,
+            finding.remedy = &*shortened(&finding.remedy, record::LONGEST_TEXT),
             "{}",
-            finding.message
+            shortened(&finding.message, record::LONGEST_TEXT)
         );
     }
-    let codes: Vec<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
-    let errors: Vec<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
-    let images: Vec<_> = outcome.images.iter().map(|image| image.image_id.as_str()).collect();
     let action = outcome.action.map_or("", |action| action.as_str());
-    let requester = outcome.requester.as_ref().map_or("", Requester::as_str);
-    tracing::info!(
-        lambda.request_id = context.request_id,
-        request.id = outcome.request_id,
-        request.door = door.as_str(),
-        request.action = action,
-        request.requester = requester,
-        request.reason = outcome.reason.as_deref().unwrap_or_default(),
-        request.dry_run = outcome.dry_run,
-        outcome.result = outcome.result.as_str(),
-        outcome.images = ?images,
-        outcome.refusals = ?codes,
-        outcome.errors = ?errors,
-        outcome.warnings = ?outcome.warnings,
-        outcome.next_token = outcome.next_token.as_ref().map(ToString::to_string).unwrap_or_default(),
-        "{action} by {requester}: {}",
-        outcome.result.as_str()
-    );
+    let requester = shortened(outcome.requester.as_ref().map_or("", Requester::as_str), 1_000);
+    let lists = [
+        outcome.images.iter().map(|image| image.image_id.to_string()).collect(),
+        outcome.refusals.iter().map(|refusal| refusal.code.to_string()).collect(),
+        outcome.errors.iter().map(|error| error.code.as_str().to_owned()).collect(),
+        outcome.warnings.clone(),
+    ];
+    let parts = record::parts(lists);
+    for (index, [images, refusals, errors, warnings]) in parts.iter().enumerate() {
+        tracing::info!(
+            lambda.request_id = context.request_id,
+            request.id = outcome.request_id,
+            request.door = door.as_str(),
+            request.action = action,
+            request.requester = &*requester,
+            request.reason = outcome.reason.as_deref().unwrap_or_default(),
+            request.dry_run = outcome.dry_run,
+            outcome.result = outcome.result.as_str(),
+            outcome.images = ?images,
+            outcome.refusals = ?refusals,
+            outcome.errors = ?errors,
+            outcome.warnings = ?warnings,
+            outcome.next_token = outcome.next_token.as_ref().map(ToString::to_string).unwrap_or_default(),
+            part = index.saturating_add(1),
+            parts = parts.len(),
+            "{action} by {requester}: {}",
+            outcome.result.as_str()
+        );
+    }
 }

@@ -120,7 +120,7 @@ async fn fetch_configuration(
         aws.latest_configuration(&token).await
     };
     let polled = polled.await.map_err(|error| error.row.message)?;
-    let document = polled.document.ok_or("nothing is deployed there")?;
+    let document = polled.document.ok_or("the configuration that is deployed there is empty")?;
     *poll = polled.next_token;
     Ok(Some(document))
 }

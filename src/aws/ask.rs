@@ -148,6 +148,7 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
         ErrorCode::Denied
         | ErrorCode::NotFound
         | ErrorCode::LimitExceeded
+        | ErrorCode::TargetNotKnown
         | ErrorCode::Unexpected
         | ErrorCode::AllowlistUnavailable => return None,
     };

@@ -1,9 +1,6 @@
 //! Owns the EC2 calls: images, their launch permissions, their snapshots.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    str::FromStr,
-};
+use std::{collections::BTreeMap, str::FromStr};
 
 use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
 use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
@@ -12,7 +9,7 @@ use futures_util::future;
 use super::{Aws, CallError};
 use crate::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
-    facts::{End, Image, ImageState, LaunchPermission, Snapshot},
+    facts::{End, Fact, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
 };
 
@@ -61,10 +58,11 @@ impl Aws {
         }
     }
 
-    /// The ids of this account's images, disabled ones included.
-    pub async fn own_images(&self) -> Result<BTreeSet<ImageId>, CallError> {
+    /// This account's images, disabled ones included.
+    pub async fn own_images(&self) -> Result<BTreeMap<ImageId, Image>, CallError> {
         let call = self.ec2.describe_images().owners("self").max_results(1000);
-        Ok(self.all_images(call).await?.into_keys().collect())
+        let described = self.all_images(call).await?.into_iter();
+        Ok(described.map(|(id, described)| (id, described.image)).collect())
     }
 
     /// Describes this account's images that are backed by any of these snapshots, disabled ones included.
@@ -85,7 +83,7 @@ impl Aws {
         let attribute = types::ImageAttributeName::LaunchPermission;
         let call = self.ec2.describe_image_attribute().image_id(id.as_str()).attribute(attribute);
         let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
-        attribute.launch_permissions().iter().map(|entry| launch_permission(CALL, id, entry)).collect()
+        Ok(attribute.launch_permissions().iter().map(launch_permission).collect())
     }
 
     /// Describes the snapshots that exist among `ids`.
@@ -112,9 +110,9 @@ impl Aws {
                     id: id.clone(),
                     owner: parse(CALL, "snapshot's owner", snapshot.owner_id())?,
                     key: snapshot_key(CALL, &id, snapshot)?,
-                    create_volume_permissions: Ok(Vec::new()),
+                    create_volume_permissions: Fact::NotRead,
                     is_public: false,
-                    needed_by: Ok(BTreeMap::new()),
+                    needed_by: Fact::NotRead,
                 };
                 snapshots.insert(id, snapshot);
             }
@@ -268,11 +266,12 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             tags: tags.collect(),
             deprecation_time: image.deprecation_time().map(str::to_owned),
             has_product_codes: !image.product_codes().is_empty(),
-            launch_permissions: Ok(Vec::new()),
+            launch_permissions: Fact::NotRead,
             ends: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
             unread_snapshots: Vec::new(),
-            snapshots: Ok(Vec::new()),
+            is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
+            snapshots: Fact::NotRead,
         },
         snapshot_ids,
     })
@@ -288,18 +287,16 @@ fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot)
         .map_err(|error| CallError::unexpected(call, id.as_str(), &error.row.message))
 }
 
-fn launch_permission(
-    call: &'static str,
-    id: &ImageId,
-    entry: &types::LaunchPermission,
-) -> Result<LaunchPermission, CallError> {
-    if entry.group() == Some(&PermissionGroup::All) {
-        return Ok(LaunchPermission::Public);
+/// An entry of a kind that this version does not know is shown as EC2 writes it: it must not hide the others.
+fn launch_permission(entry: &types::LaunchPermission) -> LaunchPermission {
+    let group = entry.group().map(PermissionGroup::as_str);
+    let named = entry.user_id().or(entry.organization_arn()).or(entry.organizational_unit_arn());
+    match (group, named) {
+        (Some("all"), _) => LaunchPermission::Public,
+        (None, Some(text)) => text.parse().map_or_else(|_| LaunchPermission::unknown(text), LaunchPermission::To),
+        (Some(group), _) => LaunchPermission::unknown(group),
+        (None, None) => LaunchPermission::unknown("(an entry without a name)"),
     }
-    let text = entry.user_id().or(entry.organization_arn()).or(entry.organizational_unit_arn());
-    parse(call, "launch permission", text)
-        .map(LaunchPermission::To)
-        .map_err(|error| CallError::unexpected(call, id.as_str(), &error.row.message))
 }
 
 fn entry(target: &Target) -> types::LaunchPermission {

@@ -8,7 +8,10 @@ use std::fmt::{Debug, Display};
 
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
-use crate::outcome::{ErrorCode, ErrorRow};
+use crate::{
+    domain::shortened,
+    outcome::{ErrorCode, ErrorRow},
+};
 
 pub(super) type SdkError<E> = aws_sdk_ec2::error::SdkError<E>;
 
@@ -56,7 +59,7 @@ impl CallError {
     fn of(call: &'static str, resource: String, told: &Told<'_>) -> Self {
         let Told { aws_code, aws_message, status, is_unreadable, is_sent, all } = *told;
         let (code, is_answered) = match (aws_code, status) {
-            (Some(aws_code), status) => (classify(aws_code, status), true),
+            (Some(aws_code), status) => (classify(call, aws_code, aws_message, status), true),
             // What a gateway on the way says, and a document cut short, tell nothing of what AWS has done.
             (None, Some(200..300 | 500..) | None) => (ErrorCode::Unavailable, false),
             (None, Some(_)) if is_unreadable => (ErrorCode::Unavailable, false),
@@ -67,7 +70,7 @@ impl CallError {
             aws.resource = resource,
             aws.error.code = aws_code,
             aws.status = status,
-            error = %all,
+            error = &*shortened(&all.to_string(), 8_000),
             "{call} failed"
         );
         let message = match code {
@@ -79,6 +82,7 @@ impl CallError {
             | ErrorCode::Throttled
             | ErrorCode::Unavailable
             | ErrorCode::OutOfTime
+            | ErrorCode::TargetNotKnown
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))
@@ -95,7 +99,7 @@ impl CallError {
 
     /// AWS answered, and that a part of what it was asked for failed.
     pub(super) fn told(call: &'static str, resource: &str, aws_code: &str, what: &str) -> Self {
-        let code = classify(aws_code, None);
+        let code = classify(call, aws_code, None, None);
         tracing::warn!(aws.call = call, aws.resource = resource, aws.error.code = aws_code, "{call}: {what}");
         let message = format!("{call} on {resource}: {what}: {aws_code}");
         let (call, resource) = (Some(call), Some(resource.to_owned()));
@@ -148,8 +152,14 @@ impl CallError {
 }
 
 /// Sorts AWS's codes by what can be done about them; [`super::ask`] tries again by the same table.
-fn classify(aws_code: &str, status: Option<u16>) -> ErrorCode {
+fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Option<u16>) -> ErrorCode {
+    let is_pending = || aws_message.is_some_and(|message| message.contains("pending"));
     match aws_code {
+        // Every account and ARN that is sent has the right form, so what is wrong with one is that there is none such.
+        "InvalidAMIAttributeItemValue" => ErrorCode::TargetNotKnown,
+        "InvalidArnException" if call == "kms:CreateGrant" || call == "kms:ListGrants" => ErrorCode::TargetNotKnown,
+        // "The image ID '…' is currently pending": EC2's reads were ahead of its writes.
+        "InvalidAMIID.Unavailable" if is_pending() => ErrorCode::Unavailable,
         "UnauthorizedOperation"
         | "AuthFailure"
         | "AccessDenied"
@@ -220,7 +230,8 @@ mod tests {
     use super::*;
 
     /// The error codes that EC2 and KMS document for the calls made here, by what can be done about them.
-    const CODES: [(ErrorCode, &[(&str, u16)]); 6] = [
+    const CODES: [(ErrorCode, &[(&str, u16)]); 7] = [
+        (ErrorCode::TargetNotKnown, &[("InvalidAMIAttributeItemValue", 400)]),
         (
             ErrorCode::Denied,
             &[
@@ -283,7 +294,6 @@ mod tests {
                 ("DryRunOperation", 412),
                 ("DryRunOperationException", 412),
                 ("InvalidAMIID.Malformed", 400),
-                ("InvalidAMIAttributeItemValue", 400),
                 ("InvalidParameterValue", 400),
                 ("InvalidParameter", 400),
                 ("InvalidParameterCombination", 400),
@@ -314,8 +324,26 @@ mod tests {
     fn every_documented_code_is_sorted_by_what_can_be_done() {
         for (expect, codes) in CODES {
             for (aws_code, status) in codes {
-                assert_eq!(classify(aws_code, Some(*status)), expect, "{aws_code}");
+                assert_eq!(classify("ec2:DescribeImages", aws_code, None, Some(*status)), expect, "{aws_code}");
             }
+        }
+    }
+
+    #[test]
+    fn a_code_means_what_its_call_and_message_say() {
+        let pending = Some("The image ID 'ami-1a2b3c4d' is currently pending and may not be modified");
+        for (call, aws_code, message, expect) in [
+            ("ec2:ModifyImageAttribute", "InvalidAMIID.Unavailable", pending, ErrorCode::Unavailable),
+            (
+                "ec2:ModifyImageAttribute",
+                "InvalidAMIID.Unavailable",
+                Some("is no longer available"),
+                ErrorCode::NotFound,
+            ),
+            ("kms:CreateGrant", "InvalidArnException", None, ErrorCode::TargetNotKnown),
+            ("kms:DescribeKey", "InvalidArnException", None, ErrorCode::Unexpected),
+        ] {
+            assert_eq!(classify(call, aws_code, message, Some(400)), expect, "{call} {aws_code} {message:?}");
         }
     }
 

@@ -7,11 +7,14 @@ use std::time::Duration;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
 use super::{Aws, CallError};
+use crate::outcome::ErrorRow;
 
 /// PutEvents takes at most so many entries,
 const MAX_ENTRIES: usize = 10;
 /// and so many bytes in one call; some are kept for what is around the details.
 const MAX_BYTES: usize = 900_000;
+const CALL: &str = "events:PutEvents";
+
 /// Entries that EventBridge could not take are sent so often.
 const TRIES: u32 = 3;
 
@@ -43,8 +46,15 @@ impl Aws {
         if batch.is_empty() { Ok(()) } else { self.put_batch(bus, batch).await }
     }
 
-    async fn put_batch(&self, bus: &str, mut batch: Vec<PutEventsRequestEntry>) -> Result<(), CallError> {
-        const CALL: &str = "events:PutEvents";
+    /// Which bus it is, and what AWS says of it, stays in the log: whoever asked for a share may not know.
+    async fn put_batch(&self, bus: &str, batch: Vec<PutEventsRequestEntry>) -> Result<(), CallError> {
+        self.try_batch(bus, batch).await.map_err(|error| {
+            let message = format!("{CALL} failed: {}; the function's log says why", error.row.code.as_str());
+            CallError { row: ErrorRow { resource: None, message, ..error.row }, ..error }
+        })
+    }
+
+    async fn try_batch(&self, bus: &str, mut batch: Vec<PutEventsRequestEntry>) -> Result<(), CallError> {
         let mut reason = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {

@@ -16,6 +16,17 @@ use crate::{
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
 pub const ALL_GRANT_PAGES: usize = 510;
 
+const LIST: &str = "kms:ListGrants";
+
+/// Some of a key's grants.
+#[derive(Debug)]
+pub struct GrantPage {
+    /// The grants.
+    pub grants: Vec<Grant>,
+    /// By what the next page is asked for, where there is one.
+    pub marker: Option<String>,
+}
+
 impl Aws {
     /// Describes a key.
     pub async fn describe_key(&self, key: &KeyArn) -> Result<KeyMetadata, CallError> {
@@ -54,23 +65,35 @@ impl Aws {
 
     /// Lists the grants of a key, or those of one grantee; fails where they don't end within so many pages.
     pub async fn grants(&self, key: &KeyArn, grantee: Option<&str>, pages: usize) -> Result<Vec<Grant>, CallError> {
-        const CALL: &str = "kms:ListGrants";
-        let grantee = grantee.map(str::to_owned);
-        let call = self.kms.list_grants().key_id(key.as_str()).set_grantee_principal(grantee).limit(100);
         let mut grants = Vec::new();
-        let mut next = None;
+        let mut marker = None;
         for _ in 0..pages {
-            let page = self.ask(CALL, key.as_str(), || call.clone().set_marker(next.clone()).send()).await?;
-            grants.extend(page.grants().iter().map(grant));
-            if !page.truncated {
+            let page = self.page_of_grants(key, grantee, marker).await?;
+            grants.extend(page.grants);
+            marker = page.marker;
+            if marker.is_none() {
                 return Ok(grants);
             }
-            next = page.next_marker;
-            if next.is_none() {
-                return Err(CallError::unexpected(CALL, key.as_str(), "there are more grants and no way to read them"));
-            }
         }
-        Err(CallError::unexpected(CALL, key.as_str(), &format!("there are more grants than {pages} pages hold")))
+        Err(CallError::unexpected(LIST, key.as_str(), &format!("there are more grants than {pages} pages hold")))
+    }
+
+    /// Lists a page of the grants of a key, or of those of one grantee, after that of `marker`.
+    pub async fn page_of_grants(
+        &self,
+        key: &KeyArn,
+        grantee: Option<&str>,
+        marker: Option<String>,
+    ) -> Result<GrantPage, CallError> {
+        let call = self.kms.list_grants().key_id(key.as_str()).set_grantee_principal(grantee.map(str::to_owned));
+        let call = call.set_marker(marker).limit(100);
+        let page = self.ask(LIST, key.as_str(), || call.clone().send()).await?;
+        let grants = page.grants().iter().map(grant).collect();
+        let marker = page.next_marker.filter(|_| page.truncated);
+        if page.truncated && marker.is_none() {
+            return Err(CallError::unexpected(LIST, key.as_str(), "there are more grants and no way to read them"));
+        }
+        Ok(GrantPage { grants, marker })
     }
 
     /// Makes a grant. Its Name makes the call idempotent: the same again gives the same grant.

@@ -5,11 +5,14 @@
 
 use time::Duration;
 
-use super::{ImageDecision, Question, backing_key::BackingKey, covering_rule_of_image, take_back_from_all};
+use super::{
+    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By,
+    take_back_from_all,
+};
 use crate::{
     allowlist::{Keys, Rule},
     domain::{AccountId, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
-    facts::{Facts, Image, ImageState},
+    facts::{Facts, Image, ImageState, Reading},
     key_access::{Grant, KeyUse, Verdict},
     outcome::{ErrorRow, Finding, FindingCode},
     request::{Access, Action},
@@ -36,13 +39,14 @@ pub struct LeftGrant<'a> {
 pub(super) fn decide<'a>(
     question: &Question<'a>,
     facts: &'a Facts,
+    judgements: &Judgements<'_>,
     image_id: &'a ImageId,
     image: &'a Image,
-) -> ImageDecision<'a> {
+) -> Reading<ImageDecision<'a>> {
     let mut decision = ImageDecision::new(image_id);
-    let Ok(rule) = covering_rule_of_image(question, image) else { return decision };
+    let Ok(rule) = covering_rule_of_image(question, image) else { return Ok(decision) };
     if image.owner != question.account {
-        return decision;
+        return Ok(decision);
     }
     decision.rule = rule;
     for error in unread(question, facts, image) {
@@ -56,11 +60,11 @@ pub(super) fn decide<'a>(
     decision.left = grants_left(question, facts, image_id, image);
     let mut found = overdue(question, image);
     found.extend(exposed(image));
-    if image.launch_permissions.is_ok() {
+    if image.launch_permissions.is_known() {
         found.extend(outside_allowlist(question, facts, image_id, image));
         found.extend(permissions_left(question, facts, image_id, image));
         found.extend(decision.left.iter().map(grant_left));
-        found.extend(key_access_lost(question, facts, image));
+        found.extend(key_access_lost(question, facts, judgements, image)?);
         found.extend(rules_not_applied(question, image));
     }
     decision.findings = found
@@ -73,7 +77,7 @@ pub(super) fn decide<'a>(
             remedy: remedy.replace("{image}", image_id.as_str()),
         })
         .collect();
-    decision
+    Ok(decision)
 }
 
 /// A finding, with `{image}` where its image is named.
@@ -151,7 +155,7 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
             continue;
         };
-        for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.needed_by.is_ok()) {
+        for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.needed_by.is_known()) {
             let may_copy = snapshot.create_volume_permissions.iter().flatten().any(|other| *other == account);
             if may_copy && !is_needed_elsewhere(facts, image_id, &snapshot.id, account) {
                 let message =
@@ -177,7 +181,7 @@ fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, 
     let shared = image.shared_accounts();
     let own = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == question.account);
     let mut found = Vec::new();
-    for snapshot in own.filter(|snapshot| snapshot.needed_by.is_ok()) {
+    for snapshot in own.filter(|snapshot| snapshot.needed_by.is_known()) {
         let accounts = snapshot.create_volume_permissions.iter().flatten().filter(|account| !shared.contains(account));
         let left = accounts.filter(|account| !is_needed_elsewhere(facts, image_id, &snapshot.id, **account));
         found.extend(left.map(|account| Found {
@@ -202,7 +206,7 @@ fn grants_left<'a>(
     image: &'a Image,
 ) -> Vec<LeftGrant<'a>> {
     let shared = image.shared_accounts();
-    if image.launch_permissions.is_err() {
+    if !image.launch_permissions.is_known() {
         return Vec::new();
     }
     let keys = image.keys().into_iter().filter_map(|arn| facts.keys.get_key_value(arn));
@@ -231,7 +235,12 @@ fn grant_left(left: &LeftGrant<'_>) -> Found {
     }
 }
 
-fn key_access_lost(question: &Question<'_>, facts: &Facts, image: &Image) -> Vec<Found> {
+fn key_access_lost(
+    question: &Question<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+    image: &Image,
+) -> Reading<Vec<Found>> {
     let targets: Vec<_> =
         image.shared_targets().into_iter().filter(|target| wants_keys(question, image, target)).collect();
     let lost = |target: Option<Target>, message: String, remedy: String| {
@@ -246,7 +255,7 @@ fn key_access_lost(question: &Question<'_>, facts: &Facts, image: &Image) -> Vec
             continue;
         }
         for target in &targets {
-            let access = key.judge_by_all(target, &KeyUse::Launch);
+            let access = judgements.of(&key, target, &KeyUse::Launch, By::All)?;
             let why = match access.verdict {
                 Verdict::Missing => format!("does not let it in any more: {} missing", access.missing.join(", ")),
                 Verdict::Denied => "denies it".to_owned(),
@@ -261,7 +270,7 @@ fn key_access_lost(question: &Question<'_>, facts: &Facts, image: &Image) -> Vec
             found.push(lost(Some(target.clone()), message, remedy));
         }
     }
-    found
+    Ok(found)
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.

@@ -39,7 +39,7 @@ impl GranteeKind {
     }
 
     /// The grantee's ARN in an account.
-    pub(super) fn arn(&self, key: &KeyArn, account: AccountId) -> String {
+    pub fn arn(&self, key: &KeyArn, account: AccountId) -> String {
         match (self, Partition::parse(key.partition())) {
             (Self::Role(role), Some(partition)) => role.arn(&partition, account),
             (Self::Account, _) | (Self::Role(_), None) => format!("arn:{}:iam::{account}:root", key.partition()),
@@ -115,11 +115,14 @@ impl NeededGrant {
 }
 
 impl Grant {
+    /// The account that made it.
+    pub fn issuer(&self) -> Option<AccountId> {
+        let issuer = self.issuing_account.as_deref()?;
+        issuer.parse().ok().or_else(|| issuer.strip_suffix(":root")?.split(':').nth(4)?.parse().ok())
+    }
+
     /// Whether this account made it; ListGrants writes the issuer as an account's root ARN.
     pub fn is_issued_by(&self, account: AccountId) -> bool {
-        let account = account.to_string();
-        self.issuing_account.as_deref().is_some_and(|issuer| {
-            issuer == account || issuer.split(':').nth(4) == Some(account.as_str()) && issuer.ends_with(":root")
-        })
+        self.issuer() == Some(account)
     }
 }

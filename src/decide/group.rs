@@ -26,7 +26,7 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
         group,
         shared.filter_map(|entry| match entry {
             LaunchPermission::To(target) => Some(target),
-            LaunchPermission::Public => None,
+            LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
         }),
     );
     if targets.is_empty() {
@@ -38,7 +38,7 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
         targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
     }
     if targets.is_empty()
-        && let Some(error) = images().find_map(|image| image.launch_permissions.as_ref().err())
+        && let Some(error) = images().find_map(|image| image.launch_permissions.failed())
     {
         return Err(error.clone());
     }
@@ -71,9 +71,9 @@ mod tests {
     use super::*;
     use crate::{
         allowlist::Allowlist,
-        decide::decide,
+        decide::{Judgements, decide},
         domain::{AccountId, Requester},
-        facts::ImageState,
+        facts::{Fact, ImageState},
         json::Json,
         outcome::{Code, ErrorCode, ErrorRow},
     };
@@ -125,11 +125,12 @@ rules:
                 tags: BTreeMap::new(),
                 deprecation_time: None,
                 has_product_codes: false,
-                launch_permissions: shared.clone().map(|shared| shared.iter().map(to).collect()),
+                launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),
                 ends: Ok(BTreeMap::new()),
                 remembered_keys: Vec::new(),
                 unread_snapshots: Vec::new(),
-                snapshots: Ok(Vec::new()),
+                is_instance_store: false,
+                snapshots: Fact::Known(Vec::new()),
             };
             let mut facts = Facts::default();
             facts.images.insert("ami-1a2b3c4d".parse().unwrap(), image);
@@ -139,8 +140,13 @@ rules:
                     let found: Vec<_> = request.targets.iter().map(|asked| asked.target.to_string()).collect();
                     assert_eq!(found, *targets, "{action}");
                     let question = Question { request: &request, ..question };
-                    let refused: Vec<_> =
-                        decide(&question, &facts).remove(0).refusals.iter().map(|refusal| refusal.code).collect();
+                    let refused: Vec<_> = decide(&question, &facts, &Judgements::until(&|| false))
+                        .unwrap()
+                        .remove(0)
+                        .refusals
+                        .iter()
+                        .map(|refusal| refusal.code)
+                        .collect();
                     assert_eq!(refused, *codes, "{action}");
                 }
                 (found, _) => panic!("{found:?}"),

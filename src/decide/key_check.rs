@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{ImageDecision, NeededGrant, Question, backing_key::BackingKey, covering_rule, refusals};
+use super::{
+    ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit, refusals,
+};
 use crate::{
     allowlist::{Keys, Rule},
     domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
-    facts::{Facts, Image},
+    facts::{Facts, Image, Reading},
     key_access::{KeyUse, Verdict},
     outcome::{Code, ErrorCode, ErrorRow, KeyRow, Refusal, RoleRow},
     plan::GranteeKind,
@@ -15,10 +17,16 @@ use crate::{
 };
 
 /// Judges every key for every covered target.
-pub(super) fn check(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
+pub(super) fn check(
+    question: &Question<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+    image: &Image,
+    decision: &mut ImageDecision<'_>,
+) -> Reading<()> {
     let covered: Vec<_> = decision.targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule))).collect();
     if covered.is_empty() {
-        return;
+        return Ok(());
     }
     for arn in image.keys() {
         let key = BackingKey::new(question, facts, arn);
@@ -32,25 +40,29 @@ pub(super) fn check(question: &Question<'_>, facts: &Facts, image: &Image, decis
                 .push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
         }
         for (asked, rule) in &covered {
-            check_pair(&key, asked, rule, decision);
+            check_pair(judgements, &key, asked, rule, decision)?;
         }
     }
+    Ok(())
 }
 
 /// Judges one key for one target, and plans the grants that the rule allows.
-fn check_pair(key: &BackingKey<'_>, asked: &AskedTarget, rule: &Rule, decision: &mut ImageDecision<'_>) {
+fn check_pair(
+    judgements: &Judgements<'_>,
+    key: &BackingKey<'_>,
+    asked: &AskedTarget,
+    rule: &Rule,
+    decision: &mut ImageDecision<'_>,
+) -> Reading<()> {
     let BackingKey { question, arn, .. } = *key;
     let target = &asked.target;
-    let key_use = match question.request.access {
-        Access::Launch => KeyUse::Launch,
-        Access::Copy => KeyUse::Copy,
-    };
+    let key_use = key_use(question);
 
     let access = match (rule.keys, target.account()) {
         (Keys::Grant, Some(account)) => {
             let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
-            let by_policy = key.judge(&[], target, &key_use);
-            let with_grant = key.judge(&[needed.as_made(question.account)], target, &key_use);
+            let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
+            let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
             match (by_policy.verdict, with_grant.verdict) {
                 // The image's own grant, whatever others there are: those may go without notice.
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
@@ -68,10 +80,10 @@ fn check_pair(key: &BackingKey<'_>, asked: &AskedTarget, rule: &Rule, decision: 
                 (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
             }
         }
-        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => key.judge_by_all(target, &key_use),
+        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => judgements.of(key, target, &key_use, By::All)?,
     };
-    let row =
-        KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles: check_roles(key, asked, rule, decision) };
+    let roles = check_roles(judgements, key, asked, rule, decision)?;
+    let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
     if row.access.verdict != Verdict::Allowed {
         match rule.keys {
             Keys::Unchecked => decision.warnings.push(unchecked_warning(&row)),
@@ -81,15 +93,17 @@ fn check_pair(key: &BackingKey<'_>, asked: &AskedTarget, rule: &Rule, decision: 
         }
     }
     decision.keys.push(row);
+    Ok(())
 }
 
 /// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants.
 fn check_roles(
+    judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
     asked: &AskedTarget,
     rule: &Rule,
     decision: &mut ImageDecision<'_>,
-) -> Vec<RoleRow> {
+) -> Reading<Vec<RoleRow>> {
     let BackingKey { question, arn, .. } = *key;
     let Some(account) = asked.target.account() else {
         if let Some(role) = question.request.service_linked_roles.first() {
@@ -98,17 +112,16 @@ fn check_roles(
                 asked.target
             ));
         }
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let mut rows = Vec::new();
     for role in roles(question) {
         let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
         let is_asked_for = rule.keys == Keys::Grant && question.request.service_linked_roles.contains(&role);
-        let mut verdict = key.judge_by_all(&asked.target, &key_use).verdict;
+        let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
         if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
-            let as_made = [needed.as_made(question.account)];
-            let with_grant = key.judge(&as_made, &asked.target, &key_use).verdict;
+            let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
             if with_grant == Verdict::Allowed {
                 verdict = with_grant;
                 decision.grants.push(needed.clone());
@@ -121,7 +134,7 @@ fn check_roles(
         let remedy = (verdict != Verdict::Allowed).then(|| needed.command());
         rows.push(RoleRow { role, verdict, remedy });
     }
-    rows
+    Ok(rows)
 }
 
 fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
@@ -134,11 +147,15 @@ fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
 }
 
 /// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
-pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyArn, String)> {
+pub fn grantees_to_look_up(
+    question: &Question<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+) -> Reading<Vec<(KeyArn, String)>> {
     let mut pairs = BTreeSet::new();
-    for image in facts.images.values().filter(|image| image.owner == question.account) {
-        let targets = question.request.targets.iter().map(|asked| &asked.target);
-        let covered = targets.filter(|target| covering_rule(question, image, target).is_ok());
+    for image_id in &question.request.image_ids {
+        let Some(image) = facts.images.get(image_id) else { continue };
+        let covered = permit(question, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
         for account in covered.filter_map(Target::account) {
             let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
             pairs.extend(own.map(|arn| (arn, account)));
@@ -150,14 +167,21 @@ pub fn grantees_to_look_up(question: &Question<'_>, facts: &Facts) -> Vec<(KeyAr
         if key.metadata().is_none_or(|metadata| metadata.is_aws_managed) {
             continue;
         }
-        let by_policy = key.judge(&[], &Target::Account(account), &KeyUse::Launch).verdict;
+        let by_policy = judgements.of(&key, &Target::Account(account), &key_use(question), By::Policy)?.verdict;
         if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
             wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
         }
         let roles = roles(question).into_iter();
         wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
     }
-    wanted
+    Ok(wanted)
+}
+
+fn key_use(question: &Question<'_>) -> KeyUse {
+    match question.request.access {
+        Access::Launch => KeyUse::Launch,
+        Access::Copy => KeyUse::Copy,
+    }
 }
 
 fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {
@@ -186,7 +210,9 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
         Verdict::Allowed | Verdict::Missing => None,
     };
     let message = story.map_or_else(|| message.clone(), |story| format!("{message}: {story}"));
-    let refusal = refusals::pair(code, image_id, asked, message);
+    // What AWS could not answer now may be answered the next time.
+    let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
+    let refusal = Refusal { may_pass, ..refusals::pair(code, image_id, asked, message) };
     match &access.remedy {
         Some(statements) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
         None => refusal.remedy(match (access.verdict, unread) {

@@ -1,25 +1,19 @@
 //! Owns what taking access away can't finish or leaves on purpose: reads that failed, entries that another image
 //! needs, grants that are not ours.
 
-use std::collections::BTreeMap;
-
-use super::{ImageDecision, Question};
+use super::{ImageDecision, Question, is_covered};
 use crate::{
-    domain::{AccountId, GrantName, ImageId, Target},
-    facts::{Facts, Image, Reading, Snapshot},
+    domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
+    facts::{Fact, Facts, GrantScan, Image},
     key_access::Grant,
     request::Action,
 };
 
-/// Fills the gaps and warnings of a revoke or reset, and which entries stay because another image needs them; of the
-/// images asked about, one that is refused keeps what it needs.
-pub(super) fn find(
-    question: &Question<'_>,
-    facts: &Facts,
-    image: &Image,
-    refused: &[&ImageId],
-    decision: &mut ImageDecision<'_>,
-) {
+/// So many of an account's grants are named.
+const EXAMPLES: usize = 3;
+
+/// Fills the gaps and warnings of a revoke or reset, and which entries stay because another image needs them.
+pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let accounts: Vec<AccountId> = match question.request.action {
         Action::Reset => {
             let targets = facts.targets_to_clear(decision.image_id, image, question.account);
@@ -29,29 +23,32 @@ pub(super) fn find(
             decision.targets.iter().filter_map(|(asked, _)| asked.target.account()).collect()
         }
     };
-    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear.
-    if question.request.action == Action::Reset {
-        decision.gaps.extend(image.launch_permissions.as_ref().err().cloned());
-    }
-    decision.gaps.extend(image.snapshots.as_ref().err().cloned());
+    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear. A revoke doesn't
+    // know what still gives access, and asks again where that may help.
+    let unread = image.launch_permissions.failed().into_iter();
+    decision.gaps.extend(unread.filter(|error| question.request.action == Action::Reset || error.retryable).cloned());
+    decision.gaps.extend(image.snapshots.failed().cloned());
     decision.gaps.extend(image.unread_snapshots.iter().cloned());
     decision.gaps.extend(image.ends.as_ref().err().cloned());
     for snapshot in image.snapshots.iter().flatten() {
-        match needed_by(facts, snapshot, refused) {
-            Err(error) => decision.gaps.push(error),
-            Ok(needed_by) => {
+        match &snapshot.needed_by {
+            // Its entries stay as they are, because another image may need them.
+            Fact::NotRead => {}
+            Fact::Failed(error) => decision.gaps.push(error.clone()),
+            Fact::Known(needed_by) => {
                 for (account, other) in needed_by.iter().filter(|(account, _)| accounts.contains(account)) {
                     decision.warnings.push(format!(
-                        "{account} keeps its create volume permission on {}, if it has one: {other} is on that snapshot too and shared with it",
-                        snapshot.id
+                        "{account} keeps its create volume permission on {}, if it has one: {} is on that snapshot too and shared with it",
+                        snapshot.id,
+                        name_of(question, facts, other)
                     ));
                 }
-                decision.needed_by.insert(snapshot.id.clone(), needed_by);
+                decision.needed_by.insert(snapshot.id.clone(), needed_by.clone());
             }
         }
         // Of an image that is shared with nobody these are all that tells what an earlier reset left.
         if question.request.action == Action::Reset {
-            decision.gaps.extend(snapshot.create_volume_permissions.as_ref().err().cloned());
+            decision.gaps.extend(snapshot.create_volume_permissions.failed().cloned());
         }
         let others = snapshot.create_volume_permissions.iter().flatten().filter(|account| !accounts.contains(account));
         let others: Vec<_> = others.map(ToString::to_string).collect();
@@ -69,46 +66,79 @@ pub(super) fn find(
             None => {}
             Some(Err(error)) => decision.gaps.push(error.clone()),
             Some(Ok(grants)) => {
-                let told = grants.iter().filter_map(|grant| about(question, grant, decision, &accounts));
-                let told: Vec<_> = told.map(|what| format!("{arn}: {what}")).collect();
+                let scan = facts.grant_scans.get(arn);
+                let told =
+                    passed_on(arn, grants, scan, &accounts).chain(orphans(question, arn, grants, decision, &accounts));
+                let told: Vec<_> = told.collect();
                 decision.warnings.extend(told);
             }
+        }
+        let Some(scan) = facts.grant_scans.get(arn) else { continue };
+        if let Some(error) = &scan.unseen {
+            if scan.may_hide_ours {
+                decision.gaps.push(error.clone());
+            }
+            decision.warnings.push(format!(
+                "not every grant on {arn} was looked at, so there may be more that the targets passed on: {}",
+                error.message
+            ));
         }
     }
     decision.gaps.dedup();
 }
 
-/// The accounts whose entries on a snapshot stay, with the image that needs each.
-fn needed_by(facts: &Facts, snapshot: &Snapshot, refused: &[&ImageId]) -> Reading<BTreeMap<AccountId, ImageId>> {
-    let mut needed_by = snapshot.needed_by.clone()?;
-    for (id, image) in refused.iter().filter_map(|id| Some((*id, facts.images.get(*id)?))) {
-        if image.snapshots.iter().flatten().any(|other| other.id == snapshot.id) {
-            image.launch_permissions.as_ref().map_err(Clone::clone)?;
-            needed_by.extend(image.shared_accounts().into_iter().map(|account| (account, id.clone())));
-        }
-    }
-    Ok(needed_by)
+/// Another image, named only to a requester that a rule lets ask about it.
+fn name_of(question: &Question<'_>, facts: &Facts, other: &ImageId) -> String {
+    let is_told = facts.neighbours.get(other).is_some_and(|image| is_covered(question, image));
+    if is_told { other.to_string() } else { "another image of this account".to_owned() }
 }
 
-/// What is to be said of a grant that stays.
-fn about(
+/// The grants by which the accounts passed their access on: one line for each account, however many there are.
+fn passed_on(
+    arn: &KeyArn,
+    grants: &[Grant],
+    scan: Option<&GrantScan>,
+    accounts: &[AccountId],
+) -> impl Iterator<Item = String> {
+    accounts.iter().filter_map(move |account| {
+        let made: Vec<_> = grants.iter().filter(|grant| grant.is_issued_by(*account)).collect();
+        let counted = scan.and_then(|scan| scan.made_by.get(account)).copied().unwrap_or_default().max(made.len());
+        let examples = made.iter().take(EXAMPLES).map(|grant| grant.grant_id.as_str()).collect::<Vec<_>>().join(", ");
+        match counted {
+            0 => None,
+            1 => Some(format!(
+                "{arn}: {account} passed its access on by grant {examples}, which stays; it can retire or revoke it"
+            )),
+            _ => Some(format!(
+                "{arn}: {account} passed its access on by {counted} grants, such as {examples}, which stay; it can \
+                 retire or revoke them"
+            )),
+        }
+    })
+}
+
+/// The grants for the image that a reset leaves, because their Names name no account that it knows.
+fn orphans(
     question: &Question<'_>,
-    grant: &Grant,
+    arn: &KeyArn,
+    grants: &[Grant],
     decision: &ImageDecision<'_>,
     accounts: &[AccountId],
 ) -> Option<String> {
-    let id = &grant.grant_id;
-    if let Some(account) = accounts.iter().find(|account| grant.is_issued_by(**account)) {
-        return Some(format!("{account} passed its access on by grant {id}, which stays; it can retire or revoke it"));
-    }
-    let name = grant.name.as_deref()?;
-    let is_orphan = question.request.action == Action::Reset
-        && grant.is_issued_by(question.account)
-        && GrantName::is_for_image(name, decision.image_id)
-        && !accounts.iter().any(|account| GrantName::is_for(name, decision.image_id, *account));
-    is_orphan.then(|| {
+    let is_orphan = |grant: &&Grant| {
+        let name = grant.name.as_deref().unwrap_or_default();
+        question.request.action == Action::Reset
+            && grant.is_issued_by(question.account)
+            && GrantName::is_for_image(name, decision.image_id)
+            && !accounts.iter().any(|account| GrantName::is_for(name, decision.image_id, *account))
+    };
+    let orphans: Vec<_> = grants.iter().filter(is_orphan).collect();
+    let names =
+        orphans.iter().map(|grant| format!("{} (`{}`)", grant.grant_id, grant.name.as_deref().unwrap_or_default()));
+    (!orphans.is_empty()).then(|| {
         format!(
-            "grant {id} (`{name}`) is left from a share that was not there any more; revoke that target to remove it"
+            "{arn}: grants left from shares that were not there any more: {}; revoke those targets to remove them",
+            some_of(names)
         )
     })
 }

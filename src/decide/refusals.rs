@@ -3,7 +3,7 @@
 use super::{Authority, Question};
 use crate::{
     allowlist::Criterion,
-    domain::{GroupId, ImageId, quoted},
+    domain::{GroupId, ImageId, Requester, quoted},
     facts::{ImageState, Snapshot},
     outcome::{Code, Refusal},
     request::AskedTarget,
@@ -19,6 +19,11 @@ pub(super) fn pair(code: Code, image_id: &ImageId, asked: &AskedTarget, message:
         pointer: Some(asked.pointer.clone()),
         ..image(code, image_id, message)
     }
+}
+
+/// No rule names the requester.
+pub(super) fn stranger(requester: &Requester) -> Refusal {
+    Refusal::new(Code::RequesterNotAllowed, format!("no rule of the allowlist names {}", quoted(requester.as_str())))
 }
 
 /// No rule covers what is asked; `criterion` is the one that left none.
@@ -137,6 +142,16 @@ pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) 
         format!("{} behind {image_id} belongs to account {}, which alone can share it", snapshot.id, snapshot.owner);
     image(Code::CopyNotPossible, image_id, message)
         .remedy("copy the image, so that its snapshots are this account's, and share the copy")
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>: whoever copies an instance store-backed image
+/// needs to read its bundle in S3, and a bundle has no permission of its own.
+pub(super) fn copy_of_instance_store(image_id: &ImageId) -> Refusal {
+    let message = format!(
+        "{image_id} is backed by an instance store: its data is a bundle in Amazon S3, which no create volume permission gives"
+    );
+    image(Code::CopyNotPossible, image_id, message)
+        .remedy("share it with `access: launch`, or make an EBS-backed image of it and share that")
 }
 
 pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quota: usize) -> Refusal {

@@ -55,14 +55,34 @@ impl std::error::Error for ParseError {}
 
 /// Shows a caller's text inside a message: shortened, control characters escaped, in backticks.
 pub(crate) fn quoted(text: &str) -> String {
-    format!("`{}`", shortened(text))
+    format!("`{}`", excerpt(text))
 }
 
 /// The beginning of a caller's text, control characters escaped.
-pub(crate) fn shortened(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     if text.chars().nth(80).is_some() {
         shown.push('…');
+    }
+    shown
+}
+
+/// The text, or its beginning where it has more characters than this.
+pub(crate) fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some((end, _)) => format!("{}… (shortened)", text.get(..end).unwrap_or_default()).into(),
+    }
+}
+
+/// Shows the first few of a list that may be long, and how many more there are.
+pub(crate) fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    const SHOWN: usize = 5;
+    let mut items = items.into_iter();
+    let mut shown = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    let more = items.count();
+    if more > 0 {
+        shown.push_str(&format!(" and {more} more"));
     }
     shown
 }

@@ -357,10 +357,11 @@ pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_jso
     let mut headers = serde_json::Map::new();
     headers.insert("content-type".to_owned(), json!(content_type));
     headers.insert("cache-control".to_owned(), json!("no-store"));
-    if let Some(allow) = allow {
+    // A stranger is refused before it learns what methods there are.
+    if let Some(allow) = allow.filter(|_| status == 405) {
         headers.insert("allow".to_owned(), json!(allow));
     }
-    if status == 503 {
+    if status == 503 || status == 409 && outcome.retryable {
         headers.insert("retry-after".to_owned(), json!(problem::RETRY_AFTER_SECONDS));
     }
     json!({"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": false})

@@ -1,9 +1,14 @@
 //! Owns the HTTP status of an outcome and its form as an RFC 9457 problem; nothing else knows HTTP statuses of results.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{deciding_refusal, leading_code};
-use crate::outcome::{ErrorCode, Outcome, ResultKind};
+use crate::{
+    domain::shortened,
+    outcome::{ErrorCode, Outcome, ResultKind},
+};
 
 /// When a throttled caller may try again: the buckets of the EC2 API refill within seconds.
 pub(super) const RETRY_AFTER_SECONDS: &str = "5";
@@ -29,6 +34,7 @@ fn error_status(code: ErrorCode) -> u16 {
         | ErrorCode::NotFound
         | ErrorCode::LimitExceeded
         | ErrorCode::Unavailable
+        | ErrorCode::TargetNotKnown
         | ErrorCode::Unexpected => 502,
     }
 }
@@ -40,7 +46,7 @@ pub(super) struct Problem<'a> {
     kind: String,
     title: &'static str,
     status: u16,
-    detail: &'a str,
+    detail: Cow<'a, str>,
     #[serde(flatten)]
     outcome: &'a Outcome,
 }
@@ -55,5 +61,6 @@ pub(super) fn document(outcome: &Outcome, status: u16) -> Problem<'_> {
         (Some(_), _) | (None, None) => "The request could not be carried out",
     };
     let detail = error.or(refusal.map(|refusal| refusal.message.as_str())).unwrap_or_default();
+    let detail = shortened(detail, 2_000);
     Problem { kind: format!("urn:ami-share:problem:{code}"), title, status, detail, outcome }
 }

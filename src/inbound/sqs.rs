@@ -193,13 +193,14 @@ fn is_sns_envelope(body: &Json) -> bool {
 
 /// Whether a message must come again: it was not carried out, and sending it again helps.
 ///
-/// A refusal is an answer, a malformed message included. So is a failure that no repetition mends, such as a permission
+/// A refusal is an answer, a malformed message included, unless it passes by itself: then the message comes again until
+/// it is too old. So is a failure that no repetition mends, such as a permission
 /// the function's role lacks: in a queue it would only come back until it is thrown away, and in a FIFO queue hold up
 /// every message behind it.
 pub fn must_come_again(outcome: &Outcome) -> bool {
     match outcome.result {
-        ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => false,
-        ResultKind::Incomplete | ResultKind::Failed => outcome.retryable,
+        ResultKind::Completed | ResultKind::Planned => false,
+        ResultKind::Refused | ResultKind::Incomplete | ResultKind::Failed => outcome.retryable,
     }
 }
 
@@ -417,7 +418,7 @@ mod tests {
             (ResultKind::Completed, false, false),
             (ResultKind::Planned, false, false),
             (ResultKind::Refused, false, false),
-            (ResultKind::Refused, true, false),
+            (ResultKind::Refused, true, true),
             (ResultKind::Incomplete, true, true),
             (ResultKind::Incomplete, false, false),
             (ResultKind::Failed, true, true),

@@ -95,6 +95,7 @@ pub struct KeyAccess {
     /// stands in the way (the notes name it), and none for a service-linked role.
     pub remedy: Option<Value>,
     /// For a service-linked role: the parameters of the `CreateGrant` that lets it in.
+    #[serde(skip)]
     pub grant_remedy: Option<Value>,
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Ends, each, row};
 use crate::{
     aws::Aws,
-    decide::Question,
+    decide::{self, Question},
     domain::{GrantName, ImageId, KeyArn},
     facts::{Facts, Image, Reading},
     outcome::{ErrorCode, ErrorRow},
@@ -57,6 +57,10 @@ pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Fa
         for id in images.into_iter().filter(|id| !facts.images.contains_key(id)) {
             named.entry(id).or_default().push(arn.clone());
         }
+    }
+    // What an image was called that is gone nobody knows: only a rule about every image covers it.
+    if !decide::is_covered(question, &Image::gone(question.account, Vec::new())) {
+        return Ok(());
     }
     let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
     named.retain(|id, _| !known.contains_key(id));

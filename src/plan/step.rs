@@ -105,6 +105,68 @@ pub enum Phase {
 }
 
 impl Step {
+    /// The targets it names, where it may be taken for some of them without the others.
+    fn parts(&self) -> Vec<Target> {
+        match self {
+            Self::AddLaunchPermissions { targets, .. } | Self::RemoveLaunchPermissions { targets, .. } => {
+                targets.clone()
+            }
+            Self::AddCreateVolumePermissions { accounts, .. }
+            | Self::RemoveCreateVolumePermissions { accounts, .. } => {
+                accounts.iter().copied().map(Target::Account).collect()
+            }
+            Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
+            Self::PutEnd { .. }
+            | Self::DeleteEnd { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::RevokeGrant { .. } => Vec::new(),
+        }
+    }
+
+    /// The same step for those of its targets that are, and that are not, among these; nothing where there is none.
+    pub fn split(&self, among: impl Fn(&Target) -> bool) -> (Option<Self>, Option<Self>) {
+        let (these, others): (Vec<_>, Vec<_>) = self.parts().into_iter().partition(among);
+        (self.narrowed(these), self.narrowed(others))
+    }
+
+    fn narrowed(&self, to: Vec<Target>) -> Option<Self> {
+        if to.is_empty() {
+            return None;
+        }
+        let mut step = self.clone();
+        match &mut step {
+            Self::AddLaunchPermissions { targets, .. } | Self::RemoveLaunchPermissions { targets, .. } => *targets = to,
+            Self::AddCreateVolumePermissions { accounts, .. }
+            | Self::RemoveCreateVolumePermissions { accounts, .. } => {
+                *accounts = to.iter().filter_map(Target::account).collect();
+            }
+            Self::CreateGrant { .. }
+            | Self::PutEnd { .. }
+            | Self::DeleteEnd { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::RevokeGrant { .. } => {}
+        }
+        Some(step)
+    }
+
+    /// What is left to do where AWS did not know a target of this step: the step for those that AWS's words name, which is
+    /// not to be tried again, and the steps for the others. Where the words name none, both halves are to be tried; one
+    /// target alone is the one.
+    pub fn without_unknown(&self, words: &str) -> (Option<Self>, Vec<Self>) {
+        let named = self.split(|target| is_named(words, &target.to_string()));
+        let targets = self.parts();
+        match named {
+            (Some(unknown), rest) => (Some(unknown), rest.into_iter().collect()),
+            (None, _) if targets.len() < 2 => (Some(self.clone()), Vec::new()),
+            (None, _) => {
+                let middle = targets.len().div_ceil(2);
+                let (first, second) = targets.split_at_checked(middle).unwrap_or((&targets, &[]));
+                let halves = [first, second].map(|half| self.narrowed(half.to_vec()));
+                (None, halves.into_iter().flatten().collect())
+            }
+        }
+    }
+
     /// The service and operation.
     pub fn call(&self) -> &'static str {
         match self {
@@ -205,6 +267,13 @@ impl Step {
             | Self::ResetLaunchPermissions { .. } => Vec::new(),
         }
     }
+}
+
+/// Whether the words name a target: as a word of its own, not as a part of another number or ARN.
+fn is_named(words: &str, target: &str) -> bool {
+    words
+        .split(|character: char| !character.is_ascii_alphanumeric() && !":/-".contains(character))
+        .any(|word| word == target)
 }
 
 impl From<NeededGrant> for Step {

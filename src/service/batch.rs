@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Context, Service, deadlines::ANSWER_TIME};
-use crate::inbound::sqs::{self, Batch, Message};
+use crate::{
+    domain::shortened,
+    inbound::sqs::{self, Batch, Message},
+    outcome::Outcome,
+};
 
 /// With less time than this left no message is begun: it would more likely be cut off than finished, and comes again
 /// whole when it is left alone.
@@ -43,13 +47,19 @@ impl Service {
                 tracing::error!(
                     lambda.request_id = context.request_id,
                     request.id = outcome.request_id,
-                    outcome = outcome.to_text(),
+                    outcome.errors = ?errors_of(&outcome),
                     "this message could not be carried out, and sending it again would not help"
                 );
             }
         }
         sqs::reply(&again)
     }
+}
+
+/// What went wrong first; the rest is in the request's own record.
+fn errors_of(outcome: &Outcome) -> Vec<String> {
+    let errors = outcome.errors.iter().take(10);
+    errors.map(|error| format!("{}: {}", error.code.as_str(), shortened(&error.message, 500))).collect()
 }
 
 /// How much of the time left the next of so many messages may take, or that it is not begun.

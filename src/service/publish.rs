@@ -8,7 +8,7 @@ use super::Service;
 use crate::{
     aws::BusEvent,
     domain::ImageId,
-    outcome::{Outcome, ResultKind},
+    outcome::{Code, Outcome, Refusal, ResultKind},
 };
 
 /// The source of all outcomes.
@@ -16,10 +16,6 @@ const SOURCE: &str = "ami-share";
 
 /// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
 const MAX_BYTES: usize = 800_000;
-
-/// What an event says first that does not tell everything.
-const SHORTENED: &str = "shortened: the outcome was too long for an event; the log has its findings, warnings and errors, \
-                         and `check` tells `keys` and `refusals`";
 
 /// Publishing may take so long: a bus that is slow is not waited for by a caller.
 const PUBLISH_TIME: Duration = Duration::from_secs(4);
@@ -31,10 +27,26 @@ impl Service {
         let Some(bus) = &self.outcome_bus else { return };
         let until = Instant::now().checked_add(PUBLISH_TIME).map_or(end, |until| until.min(end));
         if let Err(error) = self.aws.until(until).put_events(bus, &events(outcome)).await {
-            tracing::error!(request.id = outcome.request_id, bus, "the outcome could not be published");
-            outcome.warnings.push(format!("the outcome could not be published: {}", error.row.message));
+            tracing::error!(
+                request.id = outcome.request_id,
+                bus,
+                error = error.row.message,
+                "the outcome could not be published"
+            );
+            outcome.is_unpublished = true;
+            // Which bus, and what AWS says of it, is nobody's business who only asked for a share.
+            outcome.warnings.push("the outcome could not be published; the function's log says why".to_owned());
         }
     }
+}
+
+/// Whether nobody asked, or nobody that a rule names: what strangers send costs no event.
+pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
+    let is_strange = |refusal: &Refusal| {
+        matches!(refusal.code, Code::Unauthenticated | Code::RequesterNotAllowed)
+            || refusal.code == Code::MalformedRequest && outcome.requester.is_none()
+    };
+    outcome.result == ResultKind::Refused && outcome.refusals.iter().all(is_strange)
 }
 
 /// One event for each image that was looked at or refused; one alone where there is no image to tell of, and of an
@@ -71,31 +83,17 @@ fn detail_type(result: ResultKind) -> &'static str {
 
 /// The outcome document with that image alone.
 fn detail(outcome: &Outcome, image: Option<&ImageId>) -> String {
-    let mut one = outcome.clone();
-    if let Some(image) = image {
-        one.images.retain(|row| row.image_id == *image);
-        one.refusals.retain(|refusal| refusal.image_id.as_ref().is_none_or(|refused| refused == image));
-    }
-    let mut text = one.to_text();
-    // Two hundred targets on many keys, or findings that each bring a policy's statements.
-    for rows in [1_000, 100, 10, 0] {
-        if text.len() <= MAX_BYTES {
-            break;
-        }
-        for image in &mut one.images {
-            image.keys.clear();
-        }
-        one.refusals.truncate(rows);
-        one.errors.truncate(rows);
-        one.warnings.retain(|warning| warning != SHORTENED);
-        one.warnings.truncate(rows);
-        if let Some(findings) = &mut one.findings {
-            findings.truncate(rows);
-        }
-        one.warnings.insert(0, SHORTENED.to_owned());
-        text = one.to_text();
-    }
-    text
+    let is_told = |told: &ImageId| image.is_none_or(|image| told == image);
+    let mut one = Outcome {
+        images: outcome.images.iter().filter(|row| is_told(&row.image_id)).cloned().collect(),
+        refusals: outcome.refusals.iter().filter(|row| row.image_id.as_ref().is_none_or(is_told)).cloned().collect(),
+        findings: outcome.findings.clone(),
+        errors: outcome.errors.clone(),
+        warnings: outcome.warnings.clone(),
+        ..outcome.without_rows()
+    };
+    one.cut_to(MAX_BYTES);
+    one.to_text()
 }
 
 #[cfg(test)]

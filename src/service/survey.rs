@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::{Context, Service, failed};
 use crate::{
     aws::BusEvent,
-    decide::Question,
+    decide::{self, Question},
     domain::{AccountId, ImageId, Requester, ScheduleName},
-    facts::Reading,
+    facts::{Image, Reading},
     inbound::{Door, Due, REQUEST_DETAIL_TYPE},
     outcome::{Finding, FindingCode, Outcome, ResultKind},
     request::{Action, Request},
@@ -30,7 +30,7 @@ impl Service {
         outcome: Outcome,
     ) -> Outcome {
         let asked = question.request;
-        let images = match self.images_to_survey(deadline).await {
+        let images = match self.images_to_survey(&question, deadline).await {
             Ok(images) => images,
             Err(error) => return failed(outcome, error),
         };
@@ -66,15 +66,20 @@ impl Service {
         }
     }
 
-    /// The images in the order of their ids: those there are, and those that have ends although they are gone.
-    async fn images_to_survey(&self, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
+    /// The images in the order of their ids: those there are, and those that have ends although they are gone. Only those
+    /// that a rule of the requester covers, so that the place where a survey goes on tells of no other.
+    async fn images_to_survey(&self, question: &Question<'_>, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
         let aws = self.aws.at_leisure().until(deadline);
-        let mut images = aws.own_images().await.map_err(|error| error.row)?;
-        if let Some(schedules) = &self.schedules {
+        let images = aws.own_images().await.map_err(|error| error.row)?;
+        let mut covered: BTreeSet<_> =
+            images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
+        // What a gone image was called nobody knows: only a rule about every image covers it.
+        let is_gone_covered = decide::is_covered(question, &Image::gone(question.account, Vec::new()));
+        if let Some(schedules) = self.schedules.as_ref().filter(|_| is_gone_covered) {
             let names = aws.end_names(schedules, None).await.map_err(|error| error.row)?;
-            images.extend(names.iter().filter_map(ScheduleName::image_id));
+            covered.extend(names.iter().filter_map(ScheduleName::image_id).filter(|id| !images.contains_key(id)));
         }
-        Ok(images)
+        Ok(covered)
     }
 
     async fn survey_some(

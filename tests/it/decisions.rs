@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use ami_share::{
     allowlist::Allowlist,
-    decide::{Authority, ImageDecision, Question, admit, decide, grantees_to_look_up},
+    decide::{Authority, ImageDecision, Judgements, Question, admit, grantees_to_look_up},
     domain::{AccountId, KeyArn, ScheduleName, Target},
-    facts::{End, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
+    facts::{End, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
     inbound::{Arrival, Event, Invocation, open},
     key_access::{Grant, Policy},
     outcome::{ErrorCode, ErrorRow},
@@ -115,6 +115,11 @@ pub(crate) fn account(text: &str) -> AccountId {
     text.parse().unwrap()
 }
 
+/// What is decided where time does not run out.
+pub(crate) fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
+    ami_share::decide::decide(question, facts, &Judgements::until(&|| false)).unwrap()
+}
+
 fn owner() -> AccountId {
     account("999988887777")
 }
@@ -196,9 +201,9 @@ impl World {
             id: "snap-1a2b3c4d".parse().unwrap(),
             owner: owner(),
             key: None,
-            create_volume_permissions: Ok(Vec::new()),
+            create_volume_permissions: Fact::Known(Vec::new()),
             is_public: false,
-            needed_by: Ok(BTreeMap::new()),
+            needed_by: Fact::Known(BTreeMap::new()),
         };
         let image = Image {
             owner: owner(),
@@ -207,11 +212,12 @@ impl World {
             tags: BTreeMap::new(),
             deprecation_time: None,
             has_product_codes: false,
-            launch_permissions: Ok(Vec::new()),
+            launch_permissions: Fact::Known(Vec::new()),
             ends: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
             unread_snapshots: Vec::new(),
-            snapshots: Ok(vec![snapshot]),
+            is_instance_store: false,
+            snapshots: Fact::Known(vec![snapshot]),
         };
         Self { image, keys: BTreeMap::new(), blocks_public_images: None, can_end_shares: true, entity_quota: 1000 }
     }
@@ -232,7 +238,8 @@ impl World {
     }
 
     pub(crate) fn snapshot(&mut self) -> &mut Snapshot {
-        &mut self.image.snapshots.as_mut().unwrap()[0]
+        let Fact::Known(snapshots) = &mut self.image.snapshots else { panic!("not read") };
+        &mut snapshots[0]
     }
 
     pub(crate) fn key(&mut self) -> &mut Key {
@@ -245,7 +252,7 @@ impl World {
             text => LaunchPermission::To(target(text)),
         });
         let entries = entries.collect();
-        self.with(|world| world.image.launch_permissions = Ok(entries))
+        self.with(|world| world.image.launch_permissions = Fact::Known(entries))
     }
 
     pub(crate) fn with_end(self, of: &str, at: OffsetDateTime) -> Self {
@@ -296,7 +303,11 @@ impl World {
     /// The grantees whose grants would be asked for.
     fn looked_up(&self, request: &Value) -> Vec<String> {
         self.put(request, |question, facts| {
-            grantees_to_look_up(question, facts).into_iter().map(|(_, grantee)| grantee).collect()
+            grantees_to_look_up(question, facts, &Judgements::until(&|| false))
+                .unwrap()
+                .into_iter()
+                .map(|(_, grantee)| grantee)
+                .collect()
         })
     }
 }
@@ -390,7 +401,7 @@ fn a_share_writes_only_what_is_missing() {
     steps(&world.clone().shared_with(&[ONE]), &share, &[]);
     steps(&world.clone().shared_with(&[TWO]), &share, &[ADD_LAUNCH]);
     steps(&world.clone().shared_with(&[ONE]), &copy, &[ADD_COPY]);
-    let copied = world.with(|world| world.snapshot().create_volume_permissions = Ok(vec![account(ONE)]));
+    let copied = world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(ONE)]));
     steps(&copied, &copy, &[ADD_LAUNCH]);
     steps(&copied.shared_with(&[ONE]), &copy, &[]);
 }
@@ -731,10 +742,10 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
     warned(&decided, &["passed its access on"]);
     // Another image on the snapshot is shared with the account, or another account's snapshot is behind the image.
     let needed = |other: &str| [(account(other), "ami-99999999".parse().unwrap())].into();
-    let shared = world.clone().with(|world| world.snapshot().needed_by = Ok(needed(ONE)));
+    let shared = world.clone().with(|world| world.snapshot().needed_by = Fact::Known(needed(ONE)));
     let decided = steps(&shared, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete]);
     warned(&decided, &["keeps its create volume permission"]);
-    let shared = world.clone().with(|world| world.snapshot().needed_by = Ok(needed(TWO)));
+    let shared = world.clone().with(|world| world.snapshot().needed_by = Fact::Known(needed(TWO)));
     warned(&steps(&shared, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete]), &[]);
     let elsewhere = world.with(|world| world.snapshot().owner = account(TWO));
     steps(&elsewhere, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete]);
@@ -749,8 +760,8 @@ fn an_end_stays_while_something_of_its_share_may_be_left() {
     steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete]);
     steps(&world, &reset, &["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY, &delete]);
     let no_grants = world.clone().with(|world| world.key().grants = Err(denied("kms:ListGrants")));
-    let no_needs = world.clone().with(|world| world.snapshot().needed_by = Err(denied("ec2:DescribeImages")));
-    let no_snapshots = world.with(|world| world.image.snapshots = Err(denied("ec2:DescribeSnapshots")));
+    let no_needs = world.clone().with(|world| world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages")));
+    let no_snapshots = world.with(|world| world.image.snapshots = Fact::Failed(denied("ec2:DescribeSnapshots")));
     for (world, left) in [(no_grants, &[REMOVE_COPY][..]), (no_needs, &[]), (no_snapshots, &[])] {
         assert_eq!(steps(&world, &revoke, &[&[REMOVE_LAUNCH], left].concat()).gaps, 1);
         assert_eq!(steps(&world, &reset, &[&["ec2:ResetImageAttribute ami-1a2b3c4d"], left].concat()).gaps, 1);
@@ -764,7 +775,8 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, "all"]);
     warned(&steps(&world, &reset, &[launch, REMOVE_COPY]), &["PUBLIC"]);
     // Of an image that is shared with nobody, what is left of an earlier reset is cleared; else it is told.
-    let left = |world: World| world.with(|world| world.snapshot().create_volume_permissions = Ok(vec![account(TWO)]));
+    let left =
+        |world: World| world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(TWO)]));
     let world = World::encrypted("golden-1", &[]);
     steps(&left(world.clone()), &reset, &[launch, "ec2:ModifySnapshotAttribute snap-1a2b3c4d -222233334444"]);
     let decided = steps(&left(world.clone().shared_with(&[ONE])), &reset, &[launch, REMOVE_COPY]);
@@ -776,11 +788,12 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     // One that names no account can't be attributed, and is told.
     let nobodys = grant(&format!("ami-share/{IMAGE}/nobody"), &root(ONE), "999988887777");
     let left = world.clone().with(|world| world.key().grants = Ok(vec![nobodys]));
-    warned(&steps(&left, &reset, &[launch]), &["is left from a share"]);
+    warned(&steps(&left, &reset, &[launch]), &["grants left from shares"]);
     let ending = world.clone().with_end(ONE, in_days(1));
     let delete = format!("scheduler:DeleteSchedule {} -{ONE}", schedule(ONE));
     steps(&ending, &reset, &[launch, REMOVE_COPY, &delete]);
-    let unread = world.with(|world| world.image.launch_permissions = Err(denied("ec2:DescribeImageAttribute")));
+    let unread =
+        world.with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
     assert_eq!(steps(&unread, &reset, &[launch]).gaps, 1);
     let disabled = granted.with(|world| world.image.state = ImageState::Disabled);
     steps(&disabled, &reset, &[REMOVE_COPY, &revoke_grant()]);
@@ -805,6 +818,8 @@ fn what_a_caller_should_know_is_told() {
     warned(&World::open("golden-new-1").decide(&share), &[]);
     let sold = world.with(|world| world.image.has_product_codes = true);
     warned(&sold.decide(&revoke), &[]);
+    let copy = ask("share", json!({"accountIds": [ONE], "access": "copy"}));
+    warned(&sold.decide(&copy), &["Marketplace", "AWS lets no other account copy"]);
 }
 
 #[test]
@@ -817,13 +832,13 @@ fn a_refusal_of_one_image_refuses_a_share_as_a_whole_and_never_a_revoke() {
     };
     let (golden, silver) = (World::open("golden-1"), World::open("silver-1"));
     let pending = golden.clone().with(|world| world.image.state = ImageState::Pending);
-    for (action, by_state, by_rule) in [("share", true, true), ("check", false, true), ("revoke", false, false)] {
+    for (action, by_state, by_rule) in [("share", true, true), ("check", false, false), ("revoke", false, false)] {
         let request = ask(action, accounts(&[ONE]));
         assert_eq!(refuses(&golden, &request), (false, false), "{action}");
         assert_eq!(refuses(&pending, &request), (false, by_state), "{action}");
         assert_eq!(refuses(&silver, &request), (true, by_rule), "{action}");
     }
-    for (action, by_rule) in [("list", true), ("reset", false)] {
+    for (action, by_rule) in [("list", false), ("reset", false)] {
         assert_eq!(refuses(&golden, &ask(action, json!({}))), (false, false), "{action}");
         assert_eq!(refuses(&silver, &ask(action, json!({}))), (true, by_rule), "{action}");
     }

@@ -1,8 +1,7 @@
 //! What an audit finds at one image, and what of it a repair mends: rows of facts, without AWS.
 
 use ami_share::{
-    decide::decide,
-    facts::ImageState,
+    facts::{Fact, ImageState},
     outcome::{ErrorRow, Finding},
     plan::plan,
 };
@@ -10,7 +9,7 @@ use serde_json::json;
 use time::Duration;
 
 use crate::decisions::{
-    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, denied, grant, in_days, parsed, root,
+    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, decide, denied, grant, in_days, parsed, root,
 };
 
 const STRAY: &str = "333344445555";
@@ -56,7 +55,7 @@ fn finds(world: &World, expect: &[&str]) {
 }
 
 fn may_copy(world: World, who: &str) -> World {
-    world.with(|world| world.snapshot().create_volume_permissions = Ok(vec![account(who)]))
+    world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(who)]))
 }
 
 fn granted(world: World, name: &str, grantee: &str, issuer: &str) -> World {
@@ -100,7 +99,7 @@ fn copying_what_may_be_launched_only_is_outside_the_allowlist() {
     let copied = may_copy(World::open("loose-a").shared_with(&[ONE]), ONE);
     finds(&copied, &["SharedOutsideAllowlist 111122223333"]);
     let needed = copied.with(|world| {
-        world.snapshot().needed_by = Ok([(account(ONE), "ami-00000001".parse().unwrap())].into());
+        world.snapshot().needed_by = Fact::Known([(account(ONE), "ami-00000001".parse().unwrap())].into());
     });
     finds(&needed, &[]);
 }
@@ -111,7 +110,7 @@ fn an_entry_on_a_snapshot_is_left_where_no_image_on_it_needs_it() {
     finds(&left, &["SnapshotPermissionLeft 111122223333"]);
     finds(&may_copy(World::open("golden-a"), ONE), &["SnapshotPermissionLeft 111122223333"]);
     let needed = left.clone().with(|world| {
-        world.snapshot().needed_by = Ok([(account(ONE), "ami-00000001".parse().unwrap())].into());
+        world.snapshot().needed_by = Fact::Known([(account(ONE), "ami-00000001".parse().unwrap())].into());
     });
     finds(&needed, &[]);
     finds(&left.with(|world| world.snapshot().owner = account(STRAY)), &[]);
@@ -143,7 +142,7 @@ fn a_grant_is_left_where_its_share_is_not_there() {
     // Of an image that is gone all are left.
     let gone = world.with(|world| {
         world.image.state = ImageState::Gone;
-        world.image.snapshots = Ok(Vec::new());
+        world.image.snapshots = Fact::Known(Vec::new());
         world.image.remembered_keys = vec![KEY.parse().unwrap()];
     });
     finds(&granted(gone, ours, ONE, "999988887777"), &["GrantLeft 111122223333"]);
@@ -199,12 +198,13 @@ fn a_share_is_overdue_five_minutes_after_its_end() {
 fn what_cannot_be_read_is_told_and_not_judged() {
     let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY, "all"]).with_end(ONE, in_days(-1));
     let passing = || ErrorRow { retryable: true, ..denied("ec2:DescribeImageAttribute") };
-    let unread = world.clone().with(|world| world.image.launch_permissions = Err(denied("ec2:DescribeImageAttribute")));
+    let unread =
+        world.clone().with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
     assert_eq!(
         judge(&unread),
         Judged { found: vec!["ShareOverdue 111122223333".to_owned()], mended: vec![], gaps: 0, warnings: 1 }
     );
-    let later = unread.with(|world| world.image.launch_permissions = Err(passing()));
+    let later = unread.with(|world| world.image.launch_permissions = Fact::Failed(passing()));
     assert_eq!(judge(&later).gaps, 1);
     let shared = World::encrypted("golden-a", &[]).shared_with(&[ONE]);
     for unread in [
@@ -212,11 +212,11 @@ fn what_cannot_be_read_is_told_and_not_judged() {
         shared.clone().with(|world| world.key().policy = Err(denied("kms:GetKeyPolicy"))),
         may_copy(shared.clone(), STRAY).with(|world| {
             world.key().policy = Err(denied("kms:GetKeyPolicy"));
-            world.snapshot().create_volume_permissions = Err(denied("ec2:DescribeSnapshotAttribute"));
+            world.snapshot().create_volume_permissions = Fact::Failed(denied("ec2:DescribeSnapshotAttribute"));
         }),
         may_copy(shared, STRAY).with(|world| {
             world.key().policy = Err(denied("kms:GetKeyPolicy"));
-            world.snapshot().needed_by = Err(denied("ec2:DescribeImages"));
+            world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages"));
         }),
     ] {
         let judged = judge(&unread);

@@ -14,6 +14,7 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod bounds;
 mod decisions;
 mod docs;
 mod events;
@@ -30,6 +31,8 @@ mod access;
 #[cfg(feature = "aws")]
 mod allowlists;
 #[cfg(feature = "aws")]
+mod answers;
+#[cfg(feature = "aws")]
 mod audit;
 #[cfg(feature = "aws")]
 mod automation;
@@ -45,6 +48,8 @@ mod faults;
 mod function;
 #[cfg(feature = "aws")]
 mod replay;
+#[cfg(feature = "aws")]
+mod strangers;
 #[cfg(feature = "aws")]
 mod support;
 #[cfg(feature = "aws")]

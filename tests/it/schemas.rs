@@ -364,7 +364,7 @@ fn enumerates(schema: &Value, pointer: &str, expect: BTreeSet<String>) {
 
 /// Every kind of failure.
 pub fn error_codes() -> Vec<ErrorCode> {
-    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, Unexpected)
+    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, TargetNotKnown, Unexpected)
 }
 
 /// Their names.
@@ -480,7 +480,7 @@ fn everything() -> Outcome {
             launch: vec![LaunchRow { kind: "public", id: "all".to_owned() }],
             copy: vec![CopyRow {
                 snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
-                account_ids: vec!["111122223333".parse().unwrap()],
+                account_ids: Some(vec!["111122223333".parse().unwrap()]),
             }],
         }),
     };

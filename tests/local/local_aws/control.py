@@ -2,7 +2,8 @@
 
 POST /_local/seed — every member is optional; `ref` is a handle for use inside the same request:
 
-    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000},
+    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000,
+                  "unknownAccounts": [], "namesUnknown": true},
      "keys":      [{"ref", "account", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
                     "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "validTo": 1830000000,
                     "grants": [{"grantee", "operations": […], "name", "issuingAccount", "retiring", "constraints"}]}],
@@ -12,7 +13,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                     "deprecationTime": "2027-01-01T00:00:00.000Z",
                     "mappings": [{"device": "/dev/xvda", "snapshot": SNAPSHOT} | {"device", "size": 8}
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
-                    "productCodes": [{"id", "type": "marketplace"}],
+                    "productCodes": [{"id", "type": "marketplace"}], "rootDeviceType": "ebs",
                     "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}}],
      "parameters":     [{"name": "/path/name", "value": "…"}],
@@ -262,7 +263,7 @@ class Seed:
 
     def image(self, where, seed):
         fields(where, seed, "ref id account name description architecture state tags mappings deprecationTime productCodes"
-                            " launchPermissions")
+                            " launchPermissions rootDeviceType")
         owner = seed.get("account", self.account)
         image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
         mappings = [self.mapping(f"{where}/mappings/{i}", owner, m) for i, m in enumerate(seed.get("mappings", []))]
@@ -270,7 +271,7 @@ class Seed:
             ec2._images[image_id] = {
                 "ImageId": image_id, "Name": seed.get("name", image_id), "ImageLocation": "", "OwnerId": owner,
                 "Description": seed.get("description", ""), "Architecture": seed.get("architecture", "x86_64"),
-                "RootDeviceType": "ebs", "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
+                "RootDeviceType": seed.get("rootDeviceType", "ebs"), "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
                 "CreationDate": ec2._now_ts(), "State": seed.get("state", "available"),
                 "BlockDeviceMappings": mappings, "ProductCodes": seed.get("productCodes", []),
                 "DeprecationTime": seed.get("deprecationTime"),

@@ -201,6 +201,7 @@ def modify_image_attribute(params):
     for entry in add + remove:
         check_permission(entry)
     image = changeable(params)
+    refuse_unknown(entry["UserId"] for entry in add + remove if "UserId" in entry)
     if add:
         refuse_what_cannot_be_shared(image, add)
     refuse_dry_run(params)
@@ -214,6 +215,16 @@ def modify_image_attribute(params):
         raise Refusal("ResourceLimitExceeded", "You have reached the quota of entities this AMI can be shared with")
     image["LaunchPermissions"] = after
     return done()
+
+
+def refuse_unknown(accounts):
+    """EC2 API Reference, Error codes, InvalidAMIAttributeItemValue: "The value of an item added to, or removed from, an
+    image attribute is not valid." The wording is that of EC2's answers; it names one account, or with the setting
+    `namesUnknown` off none."""
+    for account in accounts:
+        if account in settings.CURRENT["unknownAccounts"]:
+            named = f'"{account}"' if settings.CURRENT["namesUnknown"] else "given"
+            raise Refusal("InvalidAMIAttributeItemValue", f"Invalid attribute item value {named} for userId item type.")
 
 
 def launch_permission_changes(params):

@@ -5,6 +5,10 @@ DEFAULTS = {
     "entityQuota": 1000,
     # Block public access for AMIs is on in new accounts (EC2 User Guide, "Block public access to your AMIs").
     "blockPublicAccess": True,
+    # Accounts that were closed or never were; EC2 finds that out when they are named in a modification.
+    "unknownAccounts": [],
+    # Whether EC2 says which of the accounts it does not know.
+    "namesUnknown": True,
     # The most items one page of a paginated Describe call holds.
     "pageSize": 1000,
 }

@@ -5,7 +5,7 @@ import re
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2
 
-from local_aws import keys
+from local_aws import images, keys
 from local_aws.wire import (Refusal, action, applied, check_permission, done, element, filters, matches, members, page,
                             param, permission_items, permission_set, refuse_dry_run, required, tag_set)
 
@@ -126,6 +126,7 @@ def modify_snapshot_attribute(params):
     for entry in add + remove:
         check_permission(entry)
     snapshot = own(params)
+    images.refuse_unknown(entry["UserId"] for entry in add + remove if "UserId" in entry)
     if add:
         refuse_what_cannot_be_shared(snapshot, add)
     refuse_dry_run(params)

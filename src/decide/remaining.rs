@@ -1,0 +1,98 @@
+//! Owns what still gives a target access when its own launch permission is gone: EC2 reports success, and access remains
+//! through the entry of an organization or unit, or of everybody. Pure.
+//!
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/share-amis-org-ou-manage.html>
+
+use std::collections::BTreeMap;
+
+use super::{ImageDecision, Question};
+use crate::{
+    allowlist::Allowlist,
+    domain::{Target, quoted, some_of},
+    facts::{Fact, Image, LaunchPermission},
+    outcome::ErrorRow,
+};
+
+/// What is left of a target's access.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remaining<'a> {
+    /// No other entry covers it.
+    Nothing,
+    /// These entries surely cover it.
+    Surely(Vec<&'a LaunchPermission>),
+    /// These entries cover it if it is a member, which is not known.
+    Maybe(Vec<&'a LaunchPermission>),
+    /// The launch permissions could not be read.
+    Unread(&'a ErrorRow),
+}
+
+impl Remaining<'_> {
+    /// What still gives access, in words; nothing where nothing does.
+    pub fn why(&self) -> Option<String> {
+        let entries = |entries: &[&LaunchPermission]| some_of(entries.iter().map(|entry| name(entry)));
+        match self {
+            Self::Nothing => None,
+            Self::Surely(covering) => Some(format!("{} still gives it access", entries(covering))),
+            Self::Maybe(covering) => Some(format!("{} may still give it access", entries(covering))),
+            Self::Unread(error) => {
+                Some(format!("whether another launch permission still gives it access is not known: {}", error.message))
+            }
+        }
+    }
+}
+
+/// What the image's other launch permissions mean for the target.
+pub fn remaining<'a>(allowlist: &Allowlist, image: &'a Image, target: &Target) -> Remaining<'a> {
+    let entries = match &image.launch_permissions {
+        Fact::Known(entries) => entries,
+        Fact::Failed(error) => return Remaining::Unread(error),
+        Fact::NotRead => return Remaining::Nothing,
+    };
+    let (mut sure, mut unsure) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match covers(allowlist, entry, target) {
+            Some(true) => sure.push(entry),
+            Some(false) => {}
+            None => unsure.push(entry),
+        }
+    }
+    match (sure.is_empty(), unsure.is_empty()) {
+        (false, _) => Remaining::Surely(sure),
+        (true, false) => Remaining::Maybe(unsure),
+        (true, true) => Remaining::Nothing,
+    }
+}
+
+/// Whether an entry that is not the target's own covers it; `None` where that is not known.
+fn covers(allowlist: &Allowlist, entry: &LaunchPermission, target: &Target) -> Option<bool> {
+    match entry {
+        LaunchPermission::Public => Some(true),
+        LaunchPermission::Unknown(_) => None,
+        LaunchPermission::To(other) if other == target => Some(false),
+        LaunchPermission::To(other) => allowlist.is_member(target, other),
+    }
+}
+
+fn name(entry: &LaunchPermission) -> String {
+    match entry {
+        LaunchPermission::Public => "the public launch permission".to_owned(),
+        LaunchPermission::To(target) => target.to_string(),
+        LaunchPermission::Unknown(text) => format!("a launch permission of an unknown kind ({})", quoted(text)),
+    }
+}
+
+/// One warning for each different story, with the targets that it is about.
+pub(super) fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+    let mut stories = BTreeMap::<String, Vec<&Target>>::new();
+    for (asked, _) in &decision.targets {
+        if let Some(why) = remaining(question.allowlist, image, &asked.target).why() {
+            stories.entry(why).or_default().push(&asked.target);
+        }
+    }
+    let image_id = decision.image_id;
+    decision.warnings.extend(
+        stories
+            .into_iter()
+            .map(|(why, targets)| format!("{image_id}, revoked from {}: {why}", some_of(targets.iter()))),
+    );
+}
