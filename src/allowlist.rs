@@ -22,7 +22,7 @@ use crate::{
     domain::{AccountId, ServiceLinkedRole, Target},
     request::{Access, Action},
 };
-pub use document::InvalidAllowlist;
+pub use document::{InvalidAllowlist, parse_duration};
 pub use location::{Location, Profile};
 pub use memory::{Memory, Usable};
 pub use pattern::Pattern;

@@ -415,7 +415,7 @@ fn organization_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 
 fn max_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let StrictString(text) = StrictString::deserialize(deserializer)?;
-    duration(&text).map(Some).ok_or_else(|| {
+    parse_duration(&text).map(Some).ok_or_else(|| {
         D::Error::custom(format_args!(
             "{} is not a duration from `5m` to `3650d`: a number and m, h or d",
             quoted(&text)
@@ -423,7 +423,8 @@ fn max_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dur
     })
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// Reads a duration as `maxDuration` has it: a number and m, h or d, from `5m` to `3650d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let number = text.strip_suffix(unit)?;
     let number: i64 = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok()).flatten()?;

@@ -1,7 +1,7 @@
 //! Owns [`RequesterPattern`]: which callers a rule names.
 
 use super::Pattern;
-use crate::domain::{AccountId, Partition, Requester, StrictString, quoted};
+use crate::domain::{AccountId, ParseError, Partition, Requester, StrictString, quoted};
 
 /// A requester whose last part may have wildcards; everything before it, the account above all, is written out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,19 @@ impl RequesterPattern {
             .as_str()
             .strip_prefix(&self.prefix)
             .is_some_and(|last| !(is_iam && last.contains('/')) && self.last.matches(last))
+    }
+
+    /// Reads a requester that a question names: no trigger has established it, so it gives nobody anything.
+    ///
+    /// # Errors
+    /// The text is not one requester as the allowlist writes it. A token's subject may have any character, the last
+    /// part of any other requester no wildcard.
+    pub fn requester(text: &str) -> Result<Requester, ParseError> {
+        Self::parse(text).map_err(ParseError::new)?;
+        if text.contains(['*', '?']) && !text.starts_with("jwt:") {
+            return Err(ParseError::new(format!("{} has a wildcard: write out one requester", quoted(text))));
+        }
+        Ok(Requester::new(text.to_owned()))
     }
 
     /// The pattern as the document writes it.
@@ -162,6 +175,23 @@ mod tests {
             &["sqs:arn:aws:sqs:eu-west-1:999988887777:requests"],
         );
         check("lambda:invoke", &["lambda:invoke"], &["lambda:invoke2"]);
+    }
+
+    #[test]
+    fn a_question_names_one_requester() {
+        let right = ["arn:aws:iam::999988887777:role/portal", "lambda:invoke", "jwt:https://issuer.example/#user-*"];
+        for text in right {
+            assert_eq!(RequesterPattern::requester(text).unwrap().as_str(), text);
+        }
+        for (wrong, words) in [
+            ("arn:aws:iam::999988887777:role/portal-*", "write out one requester"),
+            ("events:999988887777:com.example.?", "write out one requester"),
+            ("arn:aws:sts::999988887777:assumed-role/portal/session", "write its role"),
+            ("portal", "is not a requester"),
+        ] {
+            let error = RequesterPattern::requester(wrong).unwrap_err().to_string();
+            assert!(error.contains(words), "{wrong}: {error}");
+        }
     }
 
     #[test]
