@@ -1,7 +1,7 @@
 //! Owns [`RequesterPattern`]: which callers a rule names.
 
 use super::Pattern;
-use crate::domain::{AccountId, ParseError, Partition, Requester, StrictString, quoted};
+use crate::domain::{AccountId, Partition, Requester, StrictString, quoted};
 
 /// A requester whose last part may have wildcards; everything before it, the account above all, is written out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,19 @@ pub struct RequesterPattern {
 }
 
 impl RequesterPattern {
+    /// Reads a requester that a question names: no trigger has established it, so it gives nobody anything.
+    ///
+    /// # Errors
+    /// The text is not one requester as the allowlist writes it. A token's subject may have any character, the last
+    /// part of any other requester no wildcard.
+    pub fn requester(text: &str) -> Result<Requester, String> {
+        Self::parse(text)?;
+        if text.contains(['*', '?']) && !text.starts_with("jwt:") {
+            return Err(format!("{} has a wildcard: write out one requester", quoted(text)));
+        }
+        Ok(Requester::new(text.to_owned()))
+    }
+
     /// Whether it names this requester.
     pub fn matches(&self, requester: &Requester) -> bool {
         // An IAM name has no slash: `user/*` is every user without a path, not every user.
@@ -20,19 +33,6 @@ impl RequesterPattern {
             .as_str()
             .strip_prefix(&self.prefix)
             .is_some_and(|last| !(is_iam && last.contains('/')) && self.last.matches(last))
-    }
-
-    /// Reads a requester that a question names: no trigger has established it, so it gives nobody anything.
-    ///
-    /// # Errors
-    /// The text is not one requester as the allowlist writes it. A token's subject may have any character, the last
-    /// part of any other requester no wildcard.
-    pub fn requester(text: &str) -> Result<Requester, ParseError> {
-        Self::parse(text).map_err(ParseError::new)?;
-        if text.contains(['*', '?']) && !text.starts_with("jwt:") {
-            return Err(ParseError::new(format!("{} has a wildcard: write out one requester", quoted(text))));
-        }
-        Ok(Requester::new(text.to_owned()))
     }
 
     /// The pattern as the document writes it.
@@ -189,7 +189,7 @@ mod tests {
             ("arn:aws:sts::999988887777:assumed-role/portal/session", "write its role"),
             ("portal", "is not a requester"),
         ] {
-            let error = RequesterPattern::requester(wrong).unwrap_err().to_string();
+            let error = RequesterPattern::requester(wrong).unwrap_err();
             assert!(error.contains(words), "{wrong}: {error}");
         }
     }

@@ -46,13 +46,15 @@ struct Checked {
 }
 
 /// Something about one place of a document.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Finding {
-    /// The rule's name; in the directory the key.
+    /// The part of the document: a rule by its name, an account or a group by its key.
     rule: Option<String>,
+    account: Option<String>,
+    group: Option<String>,
     field: Option<String>,
-    line: Option<u64>,
+    line: Option<usize>,
     message: String,
 }
 
@@ -76,7 +78,7 @@ pub(crate) fn read(file: &Input) -> Result<Allowlist, Failure> {
 
 /// The parser stops at the first fault, and its sentence names the place.
 fn faults(invalid: &InvalidAllowlist) -> Vec<Finding> {
-    vec![Finding { rule: None, field: None, line: None, message: invalid.to_string() }]
+    vec![Finding { message: invalid.to_string(), ..Finding::default() }]
 }
 
 impl Answer for Checked {
@@ -90,10 +92,13 @@ impl Answer for Checked {
         for (kind, finding) in findings.chain(self.warnings.iter().map(|warning| ("warning", warning))) {
             // The form in which editors and CI systems find file and line.
             let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let rule = finding.rule.as_ref().map(|rule| format!("`{rule}`: ")).unwrap_or_default();
-            let field = finding.field.as_ref().map(|field| format!("`{field}`: ")).unwrap_or_default();
+            let Finding { rule, account, group, field, .. } = finding;
+            let place: String = [("rule", rule), ("account", account), ("group", group), ("field", field)]
+                .into_iter()
+                .filter_map(|(part, name)| Some(format!("{part} `{}`: ", name.as_ref()?)))
+                .collect();
             // Writing to a String cannot fail.
-            let _ = writeln!(words, "{}{line}: {kind}: {rule}{field}{}", self.file, finding.message);
+            let _ = writeln!(words, "{}{line}: {kind}: {place}{}", self.file, finding.message);
         }
         let _ = match self.holds {
             Some((rules, accounts)) => writeln!(
