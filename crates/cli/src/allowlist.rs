@@ -93,10 +93,10 @@ impl Answer for Checked {
             // The form in which editors and CI systems find file and line.
             let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
             let Finding { rule, account, group, field, .. } = finding;
-            let place: String = [("rule", rule), ("account", account), ("group", group), ("field", field)]
-                .into_iter()
-                .filter_map(|(part, name)| Some(format!("{part} `{}`: ", name.as_ref()?)))
-                .collect();
+            let parts = [("rule", rule), ("account", account), ("group", group), ("field", field)];
+            let parts = parts.into_iter().filter_map(|(part, name)| Some(format!("{part} `{}`", name.as_ref()?)));
+            let place = parts.collect::<Vec<_>>().join(", ");
+            let place = if place.is_empty() { place } else { format!("{place}: ") };
             // Writing to a String cannot fail.
             let _ = writeln!(words, "{}{line}: {kind}: {place}{}", self.file, finding.message);
         }
