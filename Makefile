@@ -51,12 +51,16 @@ demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print wha
 test: lint lint-template test-api $(READY) ## everything that must pass, the Rust tests last
 	$(call say,Python tests of the local AWS)
 	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
+	$(call say,Rust tests of the command line)
+	cargo test --locked -p ami-share-cli
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
 
 lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
 	$(call say,Formatting)
-	cargo fmt --check
+	cargo fmt --all --check
+	$(call say,Clippy of the command line)
+	cargo clippy -p ami-share-cli --all-targets --locked -- -D warnings
 	$(call say,Clippy ($(BUILD_NOTE)))
 	cargo clippy --all-targets --locked -- -D warnings
 	$(call say,Documentation)
@@ -116,7 +120,7 @@ mutants: rust ## change what decides, one place at a time, and see that a test f
 deny: rust ## licences, sources and known vulnerabilities of the dependencies, by deny.toml
 	@cargo deny --version >/dev/null 2>&1 \
 		|| { echo "cargo-deny is missing: run cargo install cargo-deny --locked, then make deny again."; exit 1; }
-	cargo deny check
+	cargo deny --workspace check
 
 local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
 	@"$(VENV)/bin/python" demo/playground.py

@@ -270,14 +270,7 @@ fn covering_rule_for<'a>(
     target: &Target,
 ) -> Result<Option<&'a Rule>, Criterion> {
     let Authority::Requester(requester) = question.authority else { return Ok(None) };
-    let covered = question.allowlist.cover(&ask(question, requester, action, image, Some(target)));
-    match covered {
-        // What no rule of anybody names any more can always be taken away.
-        Err(Criterion::Target) if action == Action::Revoke && !question.allowlist.names_target(target) => {
-            question.allowlist.cover(&ask(question, requester, action, image, None)).map(Some)
-        }
-        Ok(_) | Err(_) => covered.map(Some),
-    }
+    question.allowlist.cover(&ask(question, requester, action, image, Some(target))).map(Some)
 }
 
 fn ask<'a>(

@@ -12,6 +12,19 @@ pub struct RequesterPattern {
 }
 
 impl RequesterPattern {
+    /// Reads a requester that a question names: no trigger has established it, so it gives nobody anything.
+    ///
+    /// # Errors
+    /// The text is not one requester as the allowlist writes it. A token's subject may have any character, the last
+    /// part of any other requester no wildcard.
+    pub fn requester(text: &str) -> Result<Requester, String> {
+        Self::parse(text)?;
+        if text.contains(['*', '?']) && !text.starts_with("jwt:") {
+            return Err(format!("{} has a wildcard: write out one requester", quoted(text)));
+        }
+        Ok(Requester::new(text.to_owned()))
+    }
+
     /// Whether it names this requester.
     pub fn matches(&self, requester: &Requester) -> bool {
         // An IAM name has no slash: `user/*` is every user without a path, not every user.
@@ -165,6 +178,23 @@ mod tests {
             &["sqs:arn:aws:sqs:eu-west-1:999988887777:requests"],
         );
         check("lambda:invoke", &["lambda:invoke"], &["lambda:invoke2"]);
+    }
+
+    #[test]
+    fn a_question_names_one_requester() {
+        let right = ["arn:aws:iam::999988887777:role/portal", "lambda:invoke", "jwt:https://issuer.example/#user-*"];
+        for text in right {
+            assert_eq!(RequesterPattern::requester(text).unwrap().as_str(), text);
+        }
+        for (wrong, words) in [
+            ("arn:aws:iam::999988887777:role/portal-*", "write out one requester"),
+            ("events:999988887777:com.example.?", "write out one requester"),
+            ("arn:aws:sts::999988887777:assumed-role/portal/session", "write its role"),
+            ("portal", "is not a requester"),
+        ] {
+            let error = RequesterPattern::requester(wrong).unwrap_err();
+            assert!(error.contains(words), "{wrong}: {error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Owns what a rule covers: [`Allowlist::cover`] names the rule that decides, or the criterion that left none.
+//! Owns what a rule covers: [`Allowlist::cover`] names the rule that decides, or the criterion that left none, and
+//! [`Allowlist::explain`] what each rule says.
 
 use std::collections::BTreeMap;
 
@@ -59,17 +60,41 @@ pub enum Criterion {
     Duration,
 }
 
+impl Criterion {
+    /// The criterion in one word, as the contract names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requester => "requester",
+            Self::Action => "action",
+            Self::Image => "image",
+            Self::Target => "target",
+            Self::Access => "access",
+            Self::Roles => "roles",
+            Self::Duration => "duration",
+        }
+    }
+}
+
 impl Allowlist {
     /// The first rule in document order that covers everything asked, or the criterion that left no rule.
     pub fn cover(&self, ask: &Ask<'_>) -> Result<&Rule, Criterion> {
         let mut furthest = Criterion::Requester;
-        for rule in &self.rules {
-            match rule.falls_short(ask) {
+        for (rule, falls_short) in self.explain(ask) {
+            match falls_short {
                 None => return Ok(rule),
                 Some(criterion) => furthest = furthest.max(criterion),
             }
         }
         Err(furthest)
+    }
+
+    /// Every rule in document order, with the first criterion that it does not meet. The first rule without one decides.
+    ///
+    /// Access can always be taken away: a revoke of a target that no rule of anybody names needs no target match.
+    pub fn explain<'a>(&'a self, ask: &Ask<'_>) -> impl Iterator<Item = (&'a Rule, Option<Criterion>)> {
+        let needs_target = |target: &&Target| ask.action != Action::Revoke || self.names_target(target);
+        let ask = Ask { target: ask.target.filter(needs_target), ..*ask };
+        self.rules.iter().map(move |rule| (rule, rule.falls_short(&ask)))
     }
 
     /// Whether any rule, whoever's, names the target.
@@ -156,6 +181,7 @@ rules:
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
     const PORTAL: &str = "arn:aws:iam::999988887777:role/portal";
 
+    #[derive(Clone, Copy)]
     struct Asked {
         requester: &'static str,
         action: Action,
@@ -235,6 +261,36 @@ rules:
         check(Asked { minutes: Some(61), ..second() }, Err(Criterion::Duration));
         check(Asked { minutes: Some(60), ..second() }, Ok("portal-copy"));
         check(Asked { minutes: Some(1_000_000), ..SHARE }, Ok("portal"));
+    }
+
+    #[test]
+    fn every_rule_is_explained_by_the_first_criterion_that_it_does_not_meet() {
+        let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
+        let requester = Requester::new(PORTAL.to_owned());
+        let tags = BTreeMap::new();
+        let explain = |action, target: &str| {
+            let target = target.parse().unwrap();
+            let ask = Ask {
+                requester: &requester,
+                action,
+                image: Some((Some("golden-1"), &tags)),
+                target: Some(&target),
+                terms: None,
+            };
+            allowlist.explain(&ask).map(|(_, falls_short)| falls_short.map(Criterion::as_str)).collect::<Vec<_>>()
+        };
+        assert_eq!(explain(Action::Share, "444455556666"), [Some("image"), None, Some("requester")]);
+        assert_eq!(explain(Action::Share, "777788889999"), [Some("image"), Some("target"), Some("requester")]);
+        assert_eq!(explain(Action::Reset, "444455556666"), [Some("action"), Some("action"), Some("requester")]);
+    }
+
+    #[test]
+    fn a_revoke_of_a_target_that_no_rule_names_needs_no_target_match() {
+        let revoke = Asked { action: Action::Revoke, ..SHARE };
+        check(Asked { target: "777788889999", ..revoke }, Ok("portal"));
+        // The second rule names this one.
+        check(Asked { target: "444455556666", ..revoke }, Err(Criterion::Target));
+        check(Asked { target: "777788889999", name: Some("silver-1"), ..revoke }, Err(Criterion::Image));
     }
 
     #[test]

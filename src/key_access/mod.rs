@@ -9,7 +9,7 @@
 //! called permissive on a guess.
 //!
 //! [`judge`] answers for a use (launching, copying, a service-linked role), [`evaluate`] for one
-//! action, [`explain`] for a question written down as JSON.
+//! action, [`explain`] for a question written down as JSON, and [`json_lines`] for one on each line.
 
 mod call;
 mod caller;
@@ -20,6 +20,7 @@ mod document;
 mod evaluate;
 mod explain;
 mod grants;
+pub mod json_lines;
 mod judge;
 mod operand;
 mod pattern;

@@ -1,0 +1,376 @@
+//! Owns the commands about the allowlist: every fault of a document, and what its rules say of a request.
+
+use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
+
+use ami_share::{
+    allowlist::{
+        Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms, parse_duration,
+    },
+    domain::{Requester, ServiceLinkedRole, Target},
+    outcome::Code,
+    request::{Access, Action},
+};
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    answer::{Answer, Failure, Format, give},
+    input::Input,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Check {
+    /// The allowlist, YAML or JSON; `-` is standard input
+    file: Input,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Words)]
+    format: Format,
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        let text = self.file.read()?;
+        give(&Checked::of(&self.file, &text), self.format)
+    }
+}
+
+/// What is wrong with a document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Checked {
+    file: String,
+    /// Why the document can't be used.
+    faults: Vec<Finding>,
+    /// What is allowed and hardly meant, such as a rule that can never decide.
+    warnings: Vec<Finding>,
+    #[serde(skip)]
+    holds: Option<(usize, usize)>,
+}
+
+/// Something about one place of a document.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finding {
+    /// The part of the document: a rule by its name, an account or a group by its key.
+    rule: Option<String>,
+    account: Option<String>,
+    group: Option<String>,
+    field: Option<String>,
+    line: Option<usize>,
+    message: String,
+}
+
+impl Checked {
+    fn of(file: &Input, text: &str) -> Self {
+        let allowlist = Allowlist::parse(text);
+        let warning = |message| Finding { message, ..Finding::default() };
+        Self {
+            file: file.to_string(),
+            holds: allowlist.as_ref().ok().map(|allowlist| (allowlist.rules.len(), allowlist.accounts.len())),
+            warnings: allowlist.iter().flat_map(Allowlist::warnings).map(warning).collect(),
+            faults: allowlist.err().into_iter().flat_map(|invalid| invalid.faults).map(Finding::from).collect(),
+        }
+    }
+}
+
+impl From<DocumentFault> for Finding {
+    fn from(DocumentFault { line, part, field, message }: DocumentFault) -> Self {
+        let field = (!field.is_empty()).then_some(field);
+        let finding = Self { line: Some(line), field, message, ..Self::default() };
+        match part {
+            Part::Document => finding,
+            Part::Rule(name) => Self { rule: Some(name), ..finding },
+            Part::Account(key) => Self { account: Some(key), ..finding },
+            Part::Group(name) => Self { group: Some(name), ..finding },
+        }
+    }
+}
+
+/// Reads an allowlist that must be in order.
+pub(crate) fn read(file: &Input) -> Result<Allowlist, Failure> {
+    Allowlist::parse(&file.read()?).map_err(|invalid| {
+        let remedy = "Mend what `ami-share allowlist check` names, then ask again.";
+        Failure::unusable(format_args!("{file} is not in order"), invalid, remedy)
+    })
+}
+
+impl Answer for Checked {
+    fn is_yes(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    fn in_words(&self) -> String {
+        let mut words = String::new();
+        let findings = self.faults.iter().map(|fault| ("fault", fault));
+        for (kind, finding) in findings.chain(self.warnings.iter().map(|warning| ("warning", warning))) {
+            // The form in which editors and CI systems find file and line.
+            let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let Finding { rule, account, group, field, .. } = finding;
+            let parts = [("rule", rule), ("account", account), ("group", group), ("field", field)];
+            let parts = parts.into_iter().filter_map(|(part, name)| Some(format!("{part} `{}`", name.as_ref()?)));
+            let place = parts.collect::<Vec<_>>().join(", ");
+            let place = if place.is_empty() { place } else { format!("{place}: ") };
+            // Writing to a String cannot fail.
+            let _ = writeln!(words, "{}{line}: {kind}: {place}{}", self.file, finding.message);
+        }
+        let _ = match self.holds {
+            Some((rules, accounts)) => writeln!(
+                words,
+                "{}: no faults; {} and {} in the directory",
+                self.file,
+                count(rules, "rule"),
+                count(accounts, "account")
+            ),
+            None => writeln!(words, "{}: {}", self.file, count(self.faults.len(), "fault")),
+        };
+        words
+    }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Explain {
+    /// The allowlist, YAML or JSON; `-` is standard input
+    file: Input,
+    /// Who asks, as the allowlist writes it: `arn:aws:iam::999988887777:role/portal`
+    #[arg(long, value_parser = RequesterPattern::requester)]
+    requester: Requester,
+    /// `share`, `revoke`, `reset`, `list`, `check`, `audit` or `repair`
+    #[arg(long)]
+    action: Action,
+    /// The image's name. Without name and tags, the image is not asked about
+    #[arg(long, value_name = "NAME")]
+    image_name: Option<String>,
+    /// One of the image's tags; repeat for more
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
+    /// An account ID, or the ARN of an organization or OU. Without it, the target is not asked about
+    #[arg(long)]
+    target: Option<Target>,
+    /// What the target shall be able to do: `launch` (as is without it) or `copy`
+    #[arg(long)]
+    access: Option<Access>,
+    /// A service-linked role that needs the keys: `autoscaling`, `autoscaling:<suffix>`, `spot`, `spotfleet` or
+    /// `ec2fleet`; repeat for more
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<ServiceLinkedRole>,
+    /// How long the share lasts, such as `12h` or `30d`. Without it, the share has no end
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expires_in: Option<Duration>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Words)]
+    format: Format,
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("write the tag's key, `=` and its value: `Tier=gold`".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text).ok_or("write a number and m, h or d, from `5m` to `3650d`")
+}
+
+impl Explain {
+    pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
+        let tags = self.check()?;
+        give(&self.explain(&read(&self.file)?, &tags), self.format)
+    }
+
+    /// Refuses what the request document would have no meaning for either, and reads the tags.
+    fn check(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let Self { action, .. } = self;
+        let about_sharing = [
+            ("--access", self.access.is_some()),
+            ("--role", !self.roles.is_empty()),
+            ("--expires-in", self.expires_in.is_some()),
+        ];
+        if let Some((option, _)) = about_sharing.iter().find(|(_, given)| *given && !action.is_about_sharing()) {
+            return Err(Failure::Usage(format!("{option} has no meaning for `{action}`: leave it out.")));
+        }
+        if self.target.is_some() && !action.takes_targets() {
+            return Err(Failure::Usage(format!("--target has no meaning for `{action}`: leave it out.")));
+        }
+        let mut tags = BTreeMap::new();
+        for (key, value) in &self.tags {
+            if tags.insert(key.clone(), value.clone()).is_some() {
+                return Err(Failure::Usage(format!("--tag names the key `{key}` twice: an image has each key once.")));
+            }
+        }
+        Ok(tags)
+    }
+
+    fn explain<'a>(&'a self, allowlist: &'a Allowlist, tags: &BTreeMap<String, String>) -> Explained<'a> {
+        // Only the time from now to the end counts, so any now will do.
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let terms = Terms {
+            access: self.access.unwrap_or_default(),
+            service_linked_roles: &self.roles,
+            expires_at: self.expires_in.and_then(|duration| now.checked_add(duration)),
+            now,
+        };
+        let is_about_an_image = self.image_name.is_some() || !tags.is_empty();
+        let ask = Ask {
+            requester: &self.requester,
+            action: self.action,
+            image: is_about_an_image.then_some((self.image_name.as_deref(), tags)),
+            target: self.target.as_ref(),
+            terms: self.action.is_about_sharing().then_some(terms),
+        };
+        let covered = allowlist.cover(&ask);
+        let rules = allowlist.explain(&ask).map(|(rule, fails)| Explanation {
+            rule: &rule.name,
+            fails: fails.map(Criterion::as_str),
+            why: fails.map(|criterion| self.why(rule, criterion, tags)),
+        });
+        let is_unnamed = |target| !allowlist.names_target(target);
+        let not_asked = [
+            (!is_about_an_image).then_some(NotAsked { criterion: "image", why: "neither name nor tags are given" }),
+            match &self.target {
+                None if self.action.takes_targets() => Some(NotAsked { criterion: "target", why: "none is given" }),
+                Some(target) if self.action == Action::Revoke && is_unnamed(target) => {
+                    let why = "no rule names it, and access can always be taken away";
+                    Some(NotAsked { criterion: "target", why })
+                }
+                Some(_) | None => None,
+            },
+        ];
+        Explained {
+            decides: covered.ok().map(|rule| rule.name.as_str()),
+            fails: covered.err().map(Criterion::as_str),
+            refusal: covered.err().map(|criterion| refusal(criterion, self.expires_in.is_some()).as_str()),
+            rules: rules.collect(),
+            not_asked: not_asked.into_iter().flatten().collect(),
+        }
+    }
+
+    /// What of the rule the request does not meet.
+    fn why(&self, rule: &Rule, criterion: Criterion, tags: &BTreeMap<String, String>) -> String {
+        match criterion {
+            Criterion::Requester => format!("its `requesters` don't name `{}`", self.requester),
+            Criterion::Action => format!("its `actions` don't have `{}`", self.action),
+            Criterion::Image => why_not_image(&rule.images, self.image_name.as_deref(), tags),
+            Criterion::Target => {
+                let target = self.target.as_ref().map(ToString::to_string).unwrap_or_default();
+                let names_a_group = rule.targets.iter().any(|target| target.account().is_none());
+                let is_account = self.target.as_ref().is_some_and(|target| target.account().is_some());
+                let never_members = if names_a_group && is_account {
+                    "; an organization or OU there never covers its members"
+                } else {
+                    ""
+                };
+                format!("its `targets` don't name {target}{never_members}")
+            }
+            Criterion::Access => "its `access` is `launch`, and the request asks for `copy`".to_owned(),
+            Criterion::Roles => {
+                let lacking = self.roles.iter().filter(|role| !rule.service_linked_roles.contains(role));
+                let lacking: Vec<_> = lacking.map(|role| format!("`{role}`")).collect();
+                format!("its `serviceLinkedRoles` don't have {}", lacking.join(", "))
+            }
+            Criterion::Duration if self.expires_in.is_none() => {
+                "it has a `maxDuration`, and the share has no end (--expires-in)".to_owned()
+            }
+            Criterion::Duration => "the share lasts longer than its `maxDuration`".to_owned(),
+        }
+    }
+}
+
+fn why_not_image(images: &Images, name: Option<&str>, tags: &BTreeMap<String, String>) -> String {
+    let Images::Matching { names, tags: wanted } = images else { return "its `images` don't match".to_owned() };
+    match name {
+        _ if names.is_empty() => {}
+        None => return "its `images` have `names`, and the image has no name (--image-name)".to_owned(),
+        Some(name) if !names.iter().any(|pattern| pattern.matches(name)) => {
+            return format!("none of the `names` of its `images` matches `{name}`");
+        }
+        Some(_) => {}
+    }
+    for (key, patterns) in wanted {
+        match tags.get(key) {
+            None => return format!("its `images` have the tag `{key}`, and the image has no such tag (--tag)"),
+            Some(value) if !patterns.iter().any(|pattern| pattern.matches(value)) => {
+                return format!("none of the values that its `images` have for the tag `{key}` matches `{value}`");
+            }
+            Some(_) => {}
+        }
+    }
+    "its `images` don't match".to_owned()
+}
+
+/// The code of the refusal that a request meets where this criterion left no rule.
+fn refusal(criterion: Criterion, has_end: bool) -> Code {
+    match criterion {
+        Criterion::Requester => Code::RequesterNotAllowed,
+        Criterion::Action => Code::ActionNotAllowed,
+        Criterion::Image => Code::ImageNotAllowed,
+        Criterion::Target => Code::TargetNotAllowed,
+        Criterion::Access => Code::AccessNotAllowed,
+        Criterion::Roles => Code::RoleNotAllowed,
+        Criterion::Duration if has_end => Code::ExpiryNotAllowed,
+        Criterion::Duration => Code::ExpiryRequired,
+    }
+}
+
+/// What the rules say of a request.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explained<'a> {
+    /// The rule that decides.
+    decides: Option<&'a str>,
+    /// The criterion that left no rule.
+    fails: Option<&'static str>,
+    /// The code of the refusal that the request meets.
+    refusal: Option<&'static str>,
+    /// Every rule in document order.
+    rules: Vec<Explanation<'a>>,
+    /// The criteria that every rule meets.
+    not_asked: Vec<NotAsked>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NotAsked {
+    criterion: &'static str,
+    why: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanation<'a> {
+    rule: &'a str,
+    /// The criterion that fails first; none where the rule covers the request.
+    fails: Option<&'static str>,
+    why: Option<String>,
+}
+
+impl Answer for Explained<'_> {
+    fn is_yes(&self) -> bool {
+        self.decides.is_some()
+    }
+
+    fn in_words(&self) -> String {
+        let mut words = match (self.decides, self.fails, self.refusal) {
+            (Some(rule), _, _) => format!("rule `{rule}` decides: it is the first that covers the request\n"),
+            (None, Some(criterion), Some(code)) => {
+                format!("no rule covers the request: it is refused with {code}, because of the {criterion}\n")
+            }
+            (None, _, _) => "no rule covers the request\n".to_owned(),
+        };
+        for explanation in &self.rules {
+            // Writing to a String cannot fail.
+            let _ = match (explanation.fails, &explanation.why) {
+                (Some(criterion), Some(why)) => writeln!(words, "  `{}` fails at {criterion}: {why}", explanation.rule),
+                _ => writeln!(words, "  `{}` covers the request", explanation.rule),
+            };
+        }
+        for NotAsked { criterion, why } in &self.not_asked {
+            let _ = writeln!(words, "note: no rule is asked about the {criterion}: {why}");
+        }
+        words
+    }
+}

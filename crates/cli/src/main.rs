@@ -1,0 +1,66 @@
+//! `ami-share`, the command line: checks an allowlist and explains its rules, and explains a KMS key. It needs no AWS.
+
+mod allowlist;
+mod answer;
+mod input;
+mod key;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use answer::Failure;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  The answer is yes: the allowlist has no faults, a rule covers the request, the key lets the target in.
+     With `key explain --json-lines`: every line got an answer, whichever it is.
+  1  The answer is no: faults, no rule, or a key that does not surely let the target in.
+  2  The command line is wrong.
+  3  There is no answer: a file, standard input or output can't be used.
+
+Answers go to standard output, what went wrong to standard error.";
+
+/// Checks what ami-share works by, without AWS
+#[derive(Parser)]
+#[command(name = "ami-share", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Subcommand)]
+enum Subject {
+    /// The allowlist: who may share which images with whom
+    #[command(subcommand)]
+    Allowlist(Allowlist),
+    /// The KMS keys behind encrypted images
+    #[command(subcommand)]
+    Key(Key),
+}
+
+#[derive(Subcommand)]
+enum Allowlist {
+    /// Name every fault of an allowlist
+    #[command(after_help = EXIT_CODES)]
+    Check(allowlist::Check),
+    /// Say which rule covers a request, or why each rule does not
+    #[command(after_help = EXIT_CODES)]
+    Explain(allowlist::Explain),
+}
+
+#[derive(Subcommand)]
+enum Key {
+    /// Say whether a key policy and grants let a target use the key, why, and what is missing
+    #[command(after_help = EXIT_CODES)]
+    Explain(key::Explain),
+}
+
+fn main() -> ExitCode {
+    let answered = match Cli::parse().subject {
+        Subject::Allowlist(Allowlist::Check(check)) => check.run(),
+        Subject::Allowlist(Allowlist::Explain(explain)) => explain.run(),
+        Subject::Key(Key::Explain(explain)) => explain.run(),
+    };
+    answered.unwrap_or_else(Failure::report)
+}

@@ -1,0 +1,161 @@
+//! `allowlist check` and `allowlist explain`.
+
+use serde_json::{Value, json};
+
+use crate::{check, command, finish, run};
+
+const ONE_RULE: &str = r#"{"version": 1, "rules": [{"name": "r", "requesters": ["lambda:invoke"], "actions": ["list"], "images": "all"}]}"#;
+
+#[test]
+fn the_allowlists_of_the_project_have_no_faults() {
+    for (file, words) in [
+        ("examples/allowlist.yaml", "no faults; 4 rules and 2 accounts in the directory"),
+        ("demo/allowlist.yaml", "no faults; 9 rules and 3 accounts in the directory"),
+    ] {
+        check(&run(&format!("allowlist check {file}"), ""), 0, &[file, words]);
+        let answer = run(&format!("allowlist check {file} --format json"), "");
+        check(&answer, 0, &[]);
+        assert_eq!(answer.json(), json!({"file": file, "faults": [], "warnings": []}));
+    }
+    check(&run("allowlist check -", ONE_RULE), 0, &["standard input: no faults; 1 rule and 0 accounts"]);
+}
+
+#[test]
+fn a_fault_is_1_and_named_with_its_place() {
+    let wrong = "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n    actions: [share]\n    images: all\n    targets: [111122223333]\n";
+    for (document, words) in [
+        (wrong, [":7: fault: rule `r`, field `targets", "put it in quotes", ""]),
+        (
+            &wrong.replace("[111122223333]", "[nobody]"),
+            [":7: fault: rule `r`, field `targets", "`nobody` is not a", ""],
+        ),
+        ("", [":1: fault", "", ""]),
+    ] {
+        let answer = run("allowlist check -", document);
+        check(&answer, 1, &["standard input", "1 fault\n"]);
+        check(&answer, 1, &words);
+        assert_eq!(answer.stderr, "");
+        let answer = run("allowlist check - --format json", document);
+        check(&answer, 1, &[]);
+        let faults = &answer.json()["faults"];
+        assert_eq!(faults.as_array().map(Vec::len), Some(1), "{answer}");
+        assert!(faults[0]["message"].is_string(), "{answer}");
+    }
+}
+
+/// Asks the rules of `examples/allowlist.yaml`; `expect` is the rule that decides, or criterion and refusal.
+#[track_caller]
+fn asked(question: &str, expect: Result<&str, [&str; 2]>) {
+    let explain = |format| run(&format!("allowlist explain examples/allowlist.yaml {question} --format {format}"), "");
+    let (json, words) = (explain("json"), explain("words"));
+    let answer = json.json();
+    let rules: Vec<_> = answer["rules"].as_array().unwrap().iter().collect();
+    assert_eq!(rules.len(), 4);
+    match expect {
+        Ok(rule) => {
+            check(&words, 0, &[&format!("rule `{rule}` decides"), &format!("`{rule}` covers the request")]);
+            assert_eq!((json.code, &answer["decides"], &answer["refusal"]), (Some(0), &rule.into(), &Value::Null));
+            let first = rules.iter().find(|rule| rule["fails"].is_null()).unwrap();
+            assert_eq!(first["rule"], rule);
+        }
+        Err([criterion, refusal]) => {
+            check(&words, 1, &["no rule covers the request", criterion, refusal]);
+            assert_eq!((json.code, &answer["decides"]), (Some(1), &Value::Null));
+            assert_eq!((&answer["fails"], &answer["refusal"]), (&criterion.into(), &refusal.into()));
+            assert!(rules.iter().all(|rule| rule["fails"].is_string() && rule["why"].is_string()), "{json}");
+        }
+    }
+}
+
+const PORTAL: &str = "--requester arn:aws:iam::999988887777:role/portal";
+const OPERATOR: &str = "--requester arn:aws:iam::999988887777:role/platform-operator";
+const GOLDEN: &str = "--image-name golden-1 --tag Tier=gold";
+
+#[test]
+fn the_first_rule_that_covers_decides() {
+    asked(&format!("{PORTAL} --action share {GOLDEN} --target 111122223333"), Ok("portal-golden"));
+    asked(&format!("{PORTAL} --action check {GOLDEN} --target 444455556666 --access launch"), Ok("portal-golden"));
+    asked(&format!("{PORTAL} --action share {GOLDEN} --target 111122223333 --expires-in 3650d"), Ok("portal-golden"));
+    asked(&format!("{OPERATOR} --action reset --image-name anything"), Ok("operators"));
+    asked("--requester events:999988887777:ami-share.audit --action audit", Ok("audit"));
+}
+
+#[test]
+fn where_none_covers_each_rule_tells_its_first_failing_criterion() {
+    let share = format!("{PORTAL} --action share");
+    asked("--requester lambda:invoke --action share", Err(["requester", "RequesterNotAllowed"]));
+    asked(&format!("{PORTAL} --action reset"), Err(["action", "ActionNotAllowed"]));
+    asked(&format!("{share} --image-name golden-1"), Err(["image", "ImageNotAllowed"]));
+    asked(&format!("{share} {GOLDEN} --target 777788889999"), Err(["target", "TargetNotAllowed"]));
+    asked(&format!("{share} {GOLDEN} --target 111122223333 --access copy"), Err(["access", "AccessNotAllowed"]));
+    asked(&format!("{share} {GOLDEN} --target 111122223333 --role spot"), Err(["roles", "RoleNotAllowed"]));
+}
+
+#[test]
+fn a_revoke_of_a_target_that_no_rule_names_needs_no_target_match() {
+    asked(&format!("{PORTAL} --action revoke {GOLDEN} --target 777788889999"), Ok("portal-golden"));
+    let demo = format!("allowlist explain demo/allowlist.yaml {PORTAL} --action revoke {GOLDEN}");
+    check(&run(&format!("{demo} --target 777788889999"), ""), 0, &["note: no rule is asked about the target: no rule"]);
+    // Another rule names this one.
+    check(&run(&format!("{demo} --target 222233334444"), ""), 1, &["TargetNotAllowed"]);
+}
+
+#[test]
+fn a_rule_with_a_longest_duration_wants_an_end_within_it() {
+    let trial = format!(
+        "allowlist explain demo/allowlist.yaml {PORTAL} --action share --image-name trial-1 --target 222233334444"
+    );
+    for (end, code, words) in [
+        ("", 1, ["ExpiryRequired", "`trial` fails at duration: it has a `maxDuration`"]),
+        ("--expires-in 721h", 1, ["ExpiryNotAllowed", "lasts longer than its `maxDuration`"]),
+        ("--expires-in 30d", 0, ["rule `trial` decides", ""]),
+    ] {
+        check(&run(&format!("{trial} {end}"), ""), code, &words);
+    }
+}
+
+#[test]
+fn an_image_and_a_target_that_are_not_given_are_not_asked_about() {
+    let answer = run(&format!("allowlist explain examples/allowlist.yaml {PORTAL} --action share --format json"), "");
+    check(&answer, 0, &[]);
+    let criteria: Vec<_> =
+        answer.json()["notAsked"].as_array().unwrap().iter().map(|it| it["criterion"].clone()).collect();
+    assert_eq!(criteria, ["image", "target"]);
+}
+
+#[test]
+fn a_rule_says_what_of_its_images_does_not_match() {
+    let of = |image: &[&str]| {
+        let requester = "arn:aws:iam::999988887777:role/portal";
+        let share = ["allowlist", "explain", "examples/allowlist.yaml", "--action", "share", "--requester", requester];
+        let arguments = [&share, image].concat();
+        finish(command(&arguments), "")
+    };
+    for (image, words) in [
+        (["--tag", "Tier=gold"].as_slice(), "the image has no name (--image-name)"),
+        (&["--image-name", "a name"], "none of the `names` of its `images` matches `a name`"),
+        (&["--image-name", "golden-1"], "the image has no such tag (--tag)"),
+        (&["--image-name", "golden-1", "--tag", "Tier=a=b"], "for the tag `Tier` matches `a=b`"),
+        (&["--image-name", "golden-1", "--tag", "Tier="], "for the tag `Tier` matches ``"),
+    ] {
+        check(&of(image), 1, &["`portal-golden` fails at image: ", words]);
+    }
+}
+
+#[test]
+fn whole_answers_are_as_they_were_reviewed() {
+    let member = format!(
+        "allowlist explain demo/allowlist.yaml {PORTAL} --action share --image-name fleet-1 --target 111122223333 --access copy"
+    );
+    let revoke =
+        format!("allowlist explain examples/allowlist.yaml {PORTAL} --action revoke {GOLDEN} --target 777788889999");
+    for (name, arguments) in [
+        ("explain_no_rule", member.clone()),
+        ("explain_no_rule_json", format!("{member} --format json")),
+        ("explain_a_rule", revoke.clone()),
+        ("explain_a_rule_json", format!("{revoke} --format json")),
+        ("check", "allowlist check examples/allowlist.yaml".to_owned()),
+    ] {
+        insta::assert_snapshot!(name, run(&arguments, ""), &arguments);
+    }
+}

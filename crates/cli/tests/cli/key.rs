@@ -1,0 +1,158 @@
+//! `key explain`.
+
+use std::{io::Write as _, process::Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{check, command, finish, run};
+
+const KEY: &str = "--key arn:aws:kms:eu-west-1:999988887777:key/1";
+const ACCOUNT: &str = "--target 111122223333";
+
+/// A key policy with one statement on every action of a launch.
+fn policy(effect: &str, principal: Value, condition: Value) -> String {
+    let actions =
+        ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"];
+    let statement = json!({"Sid": "AllowUse", "Effect": effect, "Principal": principal, "Action": actions, "Resource": "*", "Condition": condition});
+    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+}
+
+fn to_account() -> Value {
+    json!({"AWS": "arn:aws:iam::111122223333:root"})
+}
+
+#[track_caller]
+fn asked(arguments: &str, policy: &str, code: i32, verdict: &str) -> Value {
+    check(&run(&format!("key explain - {KEY} {arguments}"), policy), code, &[&format!("{verdict}: ")]);
+    let answer = run(&format!("key explain - {KEY} {arguments} --format json"), policy);
+    check(&answer, code, &[]);
+    assert_eq!(answer.json()["verdict"], verdict, "{answer}");
+    answer.json()
+}
+
+#[test]
+fn the_exit_code_is_0_only_where_the_key_surely_lets_the_target_in() {
+    let tagged = json!({"StringEquals": {"aws:PrincipalTag/Team": "web"}});
+    let organization = "--target arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
+    let of_organization = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
+    asked(ACCOUNT, &policy("Allow", to_account(), json!({})), 0, "allowed");
+    asked("--target 444455556666", &policy("Allow", to_account(), json!({})), 1, "missing");
+    asked(ACCOUNT, &policy("Allow", to_account(), tagged), 1, "conditional");
+    asked(ACCOUNT, &policy("Deny", to_account(), json!({})), 1, "denied");
+    asked(organization, &policy("Allow", "*".into(), of_organization.clone()), 0, "allowed");
+    asked(&format!("{ACCOUNT} --use copy"), &policy("Allow", to_account(), json!({})), 0, "allowed");
+    // Whatever the key policy says, only a grant lets a service-linked role of another account in.
+    let role =
+        asked(&format!("{ACCOUNT} --use autoscaling:web"), &policy("Allow", to_account(), json!({})), 1, "missing");
+    assert_eq!((&role["use"], &role["remedy"]), (&"autoscaling:web".into(), &Value::Null));
+    assert!(role["grantRemedy"]["GranteePrincipal"].as_str().unwrap().ends_with("AWSServiceRoleForAutoScaling_web"));
+    // The directory of this allowlist says that the account is in the organization.
+    asked(ACCOUNT, &policy("Allow", "*".into(), of_organization.clone()), 1, "conditional");
+    asked(
+        &format!("{ACCOUNT} --allowlist examples/allowlist.yaml"),
+        &policy("Allow", "*".into(), of_organization),
+        0,
+        "allowed",
+    );
+}
+
+#[test]
+fn a_policy_is_read_as_the_aws_cli_prints_it() {
+    let document = policy("Allow", to_account(), json!({}));
+    asked(ACCOUNT, &json!({"Policy": document, "PolicyName": "default"}).to_string(), 0, "allowed");
+    asked(ACCOUNT, &json!({"Policy": document}).to_string(), 0, "allowed");
+    asked(ACCOUNT, &format!("{document}\n"), 0, "allowed");
+}
+
+#[test]
+fn grants_are_read_as_the_aws_cli_prints_them() {
+    let operations = ["DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom"];
+    let grant = json!({"KeyId": "arn:aws:kms:eu-west-1:999988887777:key/1", "GrantId": "g-1", "Name": "ours", "GranteePrincipal": "arn:aws:iam::111122223333:root", "Operations": operations, "CreationDate": "2026-11-22T12:00:00+00:00"});
+    let file = |name: &str, content: &Value| {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::File::create(&path).unwrap().write_all(content.to_string().as_bytes()).unwrap();
+        path.display().to_string()
+    };
+    for (name, printed) in
+        [("object.json", json!({"Grants": [grant], "Truncated": false})), ("array.json", json!([grant]))]
+    {
+        let answer = asked(
+            &format!("{ACCOUNT} --grants {}", file(name, &printed)),
+            &json!({"Statement": []}).to_string(),
+            0,
+            "allowed",
+        );
+        assert_eq!(answer["because"], json!([{"grantId": "g-1", "grantName": "ours"}]));
+        assert_eq!(answer["limits"], json!(["default-key-only"]));
+    }
+    let none = format!("{ACCOUNT} --grants {}", file("none.json", &json!({"Grants": []})));
+    let without = asked(ACCOUNT, r#"{"Statement": []}"#, 1, "missing");
+    assert!(without["notes"].to_string().contains("no grants are given"), "{without}");
+    let organization = "--target arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
+    let organization = asked(organization, r#"{"Statement": []}"#, 1, "missing");
+    assert!(!organization["notes"].to_string().contains("no grants are given"), "{organization}");
+    let with = asked(&none, r#"{"Statement": []}"#, 1, "missing");
+    assert!(!with["notes"].to_string().contains("no grants are given"), "{with}");
+}
+
+#[test]
+fn the_remedy_added_to_the_policy_lets_the_target_in() {
+    let missing = asked(ACCOUNT, r#"{"Version": "2012-10-17", "Statement": []}"#, 1, "missing");
+    let mended = json!({"Version": "2012-10-17", "Statement": missing["remedy"]}).to_string();
+    asked(ACCOUNT, &mended, 0, "allowed");
+}
+
+#[test]
+fn json_lines_are_answered_as_by_the_example() {
+    let cases = std::fs::read_to_string(crate::root().join("tests/data/key-policy-cases.json")).unwrap();
+    let cases: Value = serde_json::from_str(&cases).unwrap();
+    let cases: Vec<&Value> = cases.as_object().unwrap().values().flat_map(|list| list.as_array().unwrap()).collect();
+    let questions: String = cases.iter().map(|case| format!("{case}\n")).collect();
+    let answer = run("key explain --json-lines", &questions);
+    check(&answer, 0, &[]);
+    let answers: Vec<Value> = answer.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), cases.len());
+    for (answer, case) in answers.iter().zip(cases).filter(|(_, case)| case["ambiguous"] != true) {
+        assert_eq!(answer["name"], case["name"]);
+        assert!(answer["verdict"] == case["expected"] || case.get("kleene") == Some(&answer["verdict"]), "{answer}");
+    }
+}
+
+#[test]
+fn a_line_that_is_not_a_question_does_not_stop_the_others() {
+    let question = include_str!("question.json").replace('\n', "");
+    let lines = format!("no question\n\n{question}\n{}\n{question}", "x".repeat(5 * 1024 * 1024));
+    let answer = run("key explain --json-lines --format json", &lines);
+    check(&answer, 0, &[r#""line":1,"name":null"#, r#""error":"the line is longer than"#]);
+    assert_eq!(answer.stdout.lines().count(), 4);
+    for words in ["--format words", "--pretty"] {
+        let answer = run(&format!("key explain --json-lines {words}"), &lines);
+        check(&answer, 0, &["line 1 is no question: ", "q\n  not allowed: ", "line 4 is no question: "]);
+    }
+}
+
+#[test]
+fn a_reader_of_json_lines_that_has_seen_enough_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(&["key", "explain", "--json-lines"]);
+    command.stdout(Stdio::from(writer));
+    check(&finish(command, include_str!("question.json").replace('\n', "")), 0, &[]);
+}
+
+#[test]
+fn whole_answers_are_as_they_were_reviewed() {
+    let allowed = policy("Allow", to_account(), json!({}));
+    let from_vpc = policy("Allow", to_account(), json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}}));
+    let missing = r#"{"Version": "2012-10-17", "Statement": []}"#.to_owned();
+    for (name, arguments, policy) in [
+        ("key_allowed", ACCOUNT.to_owned(), &allowed),
+        ("key_missing", ACCOUNT.to_owned(), &missing),
+        ("key_missing_json", format!("{ACCOUNT} --format json"), &missing),
+        ("key_likely_to_fail", ACCOUNT.to_owned(), &from_vpc),
+        ("key_role", format!("{ACCOUNT} --use spot"), &allowed),
+    ] {
+        let arguments = format!("key explain - {KEY} {arguments}");
+        insta::assert_snapshot!(name, run(&arguments, policy), &arguments);
+    }
+}
