@@ -186,9 +186,8 @@ impl Reader {
                 is_name,
                 "is not a name: up to 64 letters, digits, `.`, `_`, `-`, and not like an ID",
             )?;
-            if let Some(id) = id {
-                self.name(field.0, "name", &name, vec![Target::Account(id)], names);
-            }
+            // A name for what can't be read is a name all the same: one fault is enough.
+            self.name(field.0, "name", &name, id.map(Target::Account).into_iter().collect(), names);
             Some(name)
         });
         let organization = fields.take("organizationId");
@@ -290,7 +289,16 @@ impl Reader {
         {
             self.fault(line, "serviceLinkedRoles", "needs `keys: grant`; a role is let in by a grant");
         }
-        let rule = Rule {
+        if let (Some((line, _)), true) = (given_on_available, on_available) {
+            let requesters = requesters.as_deref().unwrap_or_default();
+            self.on_available(line, requesters, actions.as_deref().unwrap_or_default(), images.as_ref());
+            if let (Some((line, _)), true) =
+                (given_duration, max_duration.is_some_and(|longest| longest < SHORTEST_BY_ITSELF))
+            {
+                self.fault(line, "maxDuration", "with `onAvailable` at least `30m`: EC2's event may be late");
+            }
+        }
+        Some(Rule {
             name: name?,
             requesters: requesters?,
             actions: actions?,
@@ -301,37 +309,34 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
-        };
-        if let (Some((line, _)), true) = (given_on_available, on_available) {
-            self.on_available(line, &rule, given_duration.map(|(line, _)| line));
-        }
-        Some(rule)
+        })
     }
 
     /// What a rule must be that shares by itself.
-    fn on_available(&mut self, line: usize, rule: &Rule, duration_line: Option<usize>) {
+    fn on_available(
+        &mut self,
+        line: usize,
+        requesters: &[RequesterPattern],
+        actions: &[Action],
+        images: Option<&Images>,
+    ) {
         let is_automation = |pattern: &RequesterPattern| {
             pattern.as_str().starts_with("events:") && pattern.as_str().ends_with(":aws.ec2")
         };
-        if !rule.actions.contains(&Action::Share) {
+        if !actions.contains(&Action::Share) {
             self.fault(line, "onAvailable", "needs `share` among the actions");
         }
-        if !rule.requesters.iter().any(is_automation) {
+        if !requesters.iter().any(is_automation) {
             self.fault(line, "onAvailable", "needs the requester `events:<this account>:aws.ec2`");
         }
-        match &rule.images {
-            Images::All => {
+        match images {
+            Some(Images::All) => {
                 self.fault(line, "onAvailable", "not together with `images: all`; every new image would be shared");
             }
-            Images::Matching { names, .. } if match_every_name(names) => {
+            Some(Images::Matching { names, .. }) if match_every_name(names) => {
                 self.fault(line, "onAvailable", "not together with `names` that match every image's name");
             }
-            Images::Matching { .. } => {}
-        }
-        if let (Some(line), true) =
-            (duration_line, rule.max_duration.is_some_and(|longest| longest < SHORTEST_BY_ITSELF))
-        {
-            self.fault(line, "maxDuration", "with `onAvailable` at least `30m`: EC2's event may be late");
+            Some(Images::Matching { .. }) | None => {}
         }
     }
 
@@ -1003,5 +1008,6 @@ owner: ada
             "not together with `images: all`",
         );
         refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "at least `30m`");
+        refused(&by_itself(serde_json::json!({"images": "all", "name": ""})), "not together with `images: all`");
     }
 }

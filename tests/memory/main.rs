@@ -6,6 +6,7 @@
     clippy::allow_attributes,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::arithmetic_side_effects,
     missing_docs,
     reason = "a test fails by panicking, and nobody builds on its helpers"
