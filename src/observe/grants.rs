@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future;
 
-use super::{each, row};
+use super::{each, left_out, row};
 use crate::{
     aws::{ALL_GRANT_PAGES, Aws},
     decide::{Authority, Question},
@@ -61,7 +61,7 @@ async fn scan_on(
             return Ok(());
         }
     }
-    Ok(())
+    Err(left_out("kms:ListGrants", arn, format!("{arn} has more grants than {ALL_GRANT_PAGES} pages hold")))
 }
 
 /// The grants of ours for those whom a share makes grants for, or nothing where some of them could not be listed.

@@ -97,7 +97,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         (0..50).map(|number| (format!("{number:03}{}", "\"".repeat(125)), "☂".repeat(256))).collect();
     let tags: std::collections::BTreeMap<_, _> = tags;
     let tagged = |number| ImageRow { tags: tags.clone(), ..image(number) };
-    check("tags", &outcome((0..50).map(|number| tagged(number)).collect(), ResultKind::Completed));
+    check("tags", &outcome((0..50).map(tagged).collect(), ResultKind::Completed));
 
     let step = |number| StepRow {
         call: "kms:CreateGrant",
