@@ -77,7 +77,7 @@ async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<
         match found {
             Ok(found) => ours.extend(found.into_iter().filter(|grant| is_ours(question, grant))),
             // KMS knows no such principal, and so no grant for it.
-            Err(error) if matches!(error.row.code, ErrorCode::NotFound | ErrorCode::TargetNotKnown) => {}
+            Err(error) if error.row.code == ErrorCode::NotFound => {}
             Err(_) => return None,
         }
     }
