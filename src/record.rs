@@ -31,6 +31,13 @@ pub fn parts<const LISTS: usize>(lists: [Vec<String>; LISTS]) -> Vec<[Vec<String
     parts
 }
 
+/// Divides a text among lines; nothing of it is lost.
+pub fn pieces(text: &str) -> Vec<String> {
+    let characters: Vec<_> = text.chars().collect();
+    let pieces: Vec<_> = characters.chunks(LONGEST_TEXT).map(|piece| piece.iter().collect()).collect();
+    if pieces.is_empty() { vec![String::new()] } else { pieces }
+}
+
 /// How long an item is in a line: quoted in a list, which is quoted in a JSON line.
 fn written(item: &str) -> usize {
     let escaped = item.chars().map(|character| match character {
@@ -51,6 +58,13 @@ mod tests {
         let lists = [vec!["a".to_owned()], Vec::new(), vec!["b".to_owned()]];
         assert_eq!(parts(lists.clone()), [lists]);
         assert_eq!(parts::<2>(Default::default()).len(), 1);
+    }
+
+    #[test]
+    fn a_long_text_is_several_pieces_and_whole() {
+        let text = "é\"".repeat(10_000);
+        assert_eq!((pieces(&text).len(), pieces(&text).concat()), (5, text));
+        assert_eq!(pieces(""), [""]);
     }
 
     #[test]

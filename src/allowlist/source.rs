@@ -16,6 +16,7 @@ use super::{
 use crate::{
     aws::Aws,
     outcome::{ErrorCode, ErrorRow},
+    record,
     request::Action,
 };
 
@@ -54,7 +55,17 @@ impl Source {
             Err(_) => "no answer in time".to_owned(),
         };
         let location = &self.location;
-        tracing::error!(allowlist.location = %location, error = problem, "the allowlist {location} can't be used: {problem}");
+        // A document may have any number of faults, and each is told.
+        let parts = record::pieces(&problem);
+        for (index, part) in parts.iter().enumerate() {
+            tracing::error!(
+                allowlist.location = %location,
+                error = part,
+                part = index.saturating_add(1),
+                parts = parts.len(),
+                "the allowlist {location} can't be used: {part}"
+            );
+        }
         self.memory().old(action).ok_or_else(|| ErrorRow {
             code: ErrorCode::AllowlistUnavailable,
             call: None,

@@ -157,7 +157,8 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
     match aws_code {
         // Every account and ARN that is sent has the right form, so what is wrong with one is that there is none such.
         "InvalidAMIAttributeItemValue" => ErrorCode::TargetNotKnown,
-        "InvalidArnException" if call == "kms:CreateGrant" || call == "kms:ListGrants" => ErrorCode::TargetNotKnown,
+        // Of a grant that is the grantee; the key's own ARN was read before.
+        "InvalidArnException" if call == "kms:CreateGrant" => ErrorCode::TargetNotKnown,
         // "The image ID '…' is currently pending": EC2's reads were ahead of its writes.
         "InvalidAMIID.Unavailable" if is_pending() => ErrorCode::Unavailable,
         "UnauthorizedOperation"

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future;
 
-use super::{each, row};
+use super::{each, left_out, row};
 use crate::{
     aws::{ALL_GRANT_PAGES, Aws},
     decide::{Authority, Question},
@@ -61,7 +61,7 @@ async fn scan_on(
             return Ok(());
         }
     }
-    Ok(())
+    Err(left_out("kms:ListGrants", arn, format!("{arn} has more grants than {ALL_GRANT_PAGES} pages hold")))
 }
 
 /// The grants of ours for those whom a share makes grants for, or nothing where some of them could not be listed.
@@ -77,7 +77,7 @@ async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<
         match found {
             Ok(found) => ours.extend(found.into_iter().filter(|grant| is_ours(question, grant))),
             // KMS knows no such principal, and so no grant for it.
-            Err(error) if matches!(error.row.code, ErrorCode::NotFound | ErrorCode::TargetNotKnown) => {}
+            Err(error) if error.row.code == ErrorCode::NotFound => {}
             Err(_) => return None,
         }
     }

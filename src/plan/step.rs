@@ -288,3 +288,44 @@ impl From<NeededEnd> for Step {
         Self::PutEnd { end, replaces }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: &str = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
+
+    fn add(targets: &[&str]) -> Step {
+        let targets = targets.iter().map(|target| target.parse().unwrap()).collect();
+        Step::AddLaunchPermissions { image_id: "ami-1a2b3c4d".parse().unwrap(), targets }
+    }
+
+    /// Checks whom AWS does not know by its words, and what is tried next.
+    #[track_caller]
+    fn check(targets: &[&str], words: &str, unknown: &[&str], next: &[&[&str]]) {
+        let expect = ((!unknown.is_empty()).then(|| add(unknown)), next.iter().map(|targets| add(targets)).collect());
+        assert_eq!(add(targets).without_unknown(words), expect);
+    }
+
+    #[test]
+    fn a_target_that_aws_does_not_know_is_taken_out_by_its_name_or_found_by_halves() {
+        let (one, two, three) = ("111122223333", "222233334444", "333344445555");
+        let named = |target: &str| format!("Invalid attribute item value \"{target}\" for userId item type.");
+        check(&[one, two, three], &named(two), &[two], &[&[one, three]]);
+        check(&[one, OTHER, three], &named(OTHER), &[OTHER], &[&[one, three]]);
+        check(&[two], &named(two), &[two], &[]);
+        check(&[one, two, three], "no name", &[], &[&[one, two], &[three]]);
+        check(&[two], "no name", &[two], &[]);
+        // A part of another number or ARN is no name.
+        check(&[one, two], &named("2222333344445"), &[], &[&[one], &[two]]);
+        check(&[one, OTHER], &named(&format!("{OTHER}6")), &[], &[&[one], &[OTHER]]);
+        check(&[one, "999988887777"], &named(OTHER), &[], &[&[one], &["999988887777"]]);
+    }
+
+    #[test]
+    fn what_is_for_nobody_in_particular_is_not_split() {
+        let reset = Step::ResetLaunchPermissions { image_id: "ami-1a2b3c4d".parse().unwrap() };
+        assert_eq!(reset.split(|_| true), (None, None));
+        assert_eq!(reset.without_unknown("111122223333"), (Some(reset.clone()), Vec::new()));
+    }
+}

@@ -20,6 +20,9 @@ use crate::{
 /// So many images are read together; what was found at them is kept when time runs out.
 const IMAGES_AT_ONCE: usize = 10;
 
+/// With so many findings an answer is full: the rest is the next one's.
+const FULL: usize = 500;
+
 impl Service {
     /// Looks over the owned images after the request's `nextToken`, and in a repair mends what is this function's own.
     pub(super) async fn survey(
@@ -45,7 +48,8 @@ impl Service {
             if image_ids.is_empty() {
                 return Outcome { next_token: None, ..total };
             }
-            if deadline.saturating_duration_since(Instant::now()) < longest {
+            let is_full = total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL);
+            if is_full || deadline.saturating_duration_since(Instant::now()) < longest {
                 return Outcome { next_token: place, ..total };
             }
             let begun = Instant::now();

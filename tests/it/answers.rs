@@ -296,3 +296,35 @@ fn however_many_grants_a_target_made_a_revoke_finds_ours_and_sums_the_others_up(
     assert!(outcome["warnings"].to_string().contains("not every grant on"), "{outcome:#}");
     assert_eq!(world.grants(image).len(), 0);
 }
+
+#[test]
+fn a_key_with_more_grants_than_there_is_time_for_keeps_no_revoke_from_its_answer() {
+    let aws = LocalAws::turn();
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, ALLOWLIST, &[]);
+    let image = aws.image(json!({"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"policy": owner_only()}}}]}));
+    assert_eq!(function.invoke(&ask("share", &image, json!({"accountIds": [ONE]}))).unwrap()["result"], "completed");
+    // Page after page of what the target made; the list of a grantee is as it is.
+    proxy.rule(|call, aws| {
+        let mut answer = aws();
+        if call.name == "kms:ListGrants" && !call.body.contains("GranteePrincipal") {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            let made = |n: usize| {
+                json!({"GrantId": format!("g{n}"), "IssuingAccount": format!("arn:aws:iam::{ONE}:root"),
+                "GranteePrincipal": format!("arn:aws:iam::{ONE}:role/r"), "Operations": ["Decrypt"]})
+            };
+            let grants: Vec<_> = (0..100).map(made).collect();
+            answer.body = json!({"Grants": grants, "Truncated": true, "NextMarker": "more"}).to_string();
+        }
+        Reply::Answer(answer)
+    });
+    let mut http = event("rest-request-revoke", &image);
+    http["body"] = json!(ask("revoke", &image, json!({"accountIds": [ONE]})).to_string());
+    let (status, _, outcome) = function.http_within(&http, std::time::Duration::from_secs(10));
+    assert_eq!((status, &outcome["result"]), (200, &json!("completed")), "{outcome:#}");
+    assert_eq!(aws.state()["images"][&image]["launchPermissions"], json!([]));
+    let grants = aws.state()["grants"].to_string();
+    assert!(!grants.contains(&format!("ami-share/{image}")), "{grants}");
+    assert!(outcome["warnings"].as_array().unwrap().len() <= 3, "{outcome:#}");
+    assert!(outcome["warnings"].to_string().contains("not every grant on"), "{outcome:#}");
+}

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use ami_share::{
     decide::{Judgements, decide},
     domain::Target,
-    facts::Fact,
     inbound::{Door, LONGEST_ANSWER, Reply, reply},
     key_access::KeyAccess,
     outcome::{
@@ -15,7 +14,7 @@ use ami_share::{
 };
 use serde_json::json;
 
-use crate::decisions::{ONE, TWO, World, denied};
+use crate::decisions::{ONE, TWO, World};
 
 const MOST: usize = 1_000_000;
 
@@ -97,7 +96,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         (0..50).map(|number| (format!("{number:03}{}", "\"".repeat(125)), "☂".repeat(256))).collect();
     let tags: std::collections::BTreeMap<_, _> = tags;
     let tagged = |number| ImageRow { tags: tags.clone(), ..image(number) };
-    check("tags", &outcome((0..50).map(|number| tagged(number)).collect(), ResultKind::Completed));
+    check("tags", &outcome((0..50).map(tagged).collect(), ResultKind::Completed));
 
     let step = |number| StepRow {
         call: "kms:CreateGrant",
@@ -182,13 +181,4 @@ fn where_time_runs_out_between_two_judgements_nothing_is_decided() {
         let error = decide(question, facts, &Judgements::until(&is_over)).unwrap_err();
         assert_eq!((error.code, error.retryable, asked.get()), (ErrorCode::OutOfTime, true, 2));
     });
-}
-
-#[test]
-fn what_was_not_read_is_never_an_empty_list() {
-    let world = World::open("golden-1");
-    let unread = world.clone().with(|world| world.image.launch_permissions = Fact::NotRead);
-    assert_eq!(unread.image.launch_permissions.known(), None);
-    let failed = world.with(|world| world.image.launch_permissions = Fact::Failed(denied("x")));
-    assert!(failed.image.launch_permissions.failed().is_some() && !failed.image.launch_permissions.is_known());
 }

@@ -799,6 +799,73 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     steps(&disabled, &reset, &[REMOVE_COPY, &revoke_grant()]);
 }
 
+/// What is taken back from two targets of which one has other entries, and what the warnings say.
+#[test]
+fn what_still_gives_access_is_named_once_for_each_story() {
+    let revoke = ask("revoke", accounts(&[ONE, TWO]));
+    let remove = "ec2:ModifyImageAttribute ami-1a2b3c4d -111122223333 -222233334444";
+    let remove_copy = "ec2:ModifySnapshotAttribute snap-1a2b3c4d -111122223333 -222233334444";
+    let world = World::open("golden-1");
+    let warned_of = |world: &World, words: &[&str]| warned(&steps(world, &revoke, &[remove, remove_copy]), words);
+    warned_of(&world.clone().shared_with(&[ONE, TWO]), &[]);
+    let both = "revoked from 111122223333, 222233334444";
+    let of_organization = format!("{both}: {ORGANIZATION} may still give it access");
+    warned_of(&world.clone().shared_with(&[ONE, ORGANIZATION]), &[&of_organization]);
+    warned_of(
+        &world.clone().shared_with(&["all"]),
+        &["is PUBLIC", "the public launch permission still gives it access"],
+    );
+    let unknown = world.clone().with(|world| {
+        world.image.launch_permissions = Fact::Known(vec![LaunchPermission::unknown("part\nners")]);
+    });
+    warned_of(
+        &unknown,
+        &["a kind that this version does not know: `partners`", "an unknown kind (`partners`) may still"],
+    );
+    // What can't be read at all is told; what may be read later is a gap, too.
+    let unread = |error: ErrorRow| world.clone().with(|world| world.image.launch_permissions = Fact::Failed(error));
+    warned_of(&unread(denied("ec2:DescribeImageAttribute")), &["is not known: the function's role may not call"]);
+    assert_eq!(unread(denied("x")).decide(&revoke).gaps, 0);
+    let later = ErrorRow { retryable: true, ..denied("ec2:DescribeImageAttribute") };
+    assert_eq!(unread(later).decide(&revoke).gaps, 1);
+}
+
+#[test]
+fn the_other_images_on_a_snapshot_are_named_to_those_who_may_ask_about_them() {
+    let revoke = ask("revoke", accounts(&[ONE]));
+    let other = "ami-99999999";
+    let world = World::open("golden-1")
+        .with(|world| world.snapshot().needed_by = Fact::Known([(account(ONE), other.parse().unwrap())].into()));
+    for (name, told) in [("golden-2", other), ("silver-2", "another image of this account")] {
+        let warnings = world.put(&revoke, |question, facts| {
+            let neighbour = Image { name: Some(name.to_owned()), ..world.image.clone() };
+            let neighbours = [(other.parse().unwrap(), neighbour)].into();
+            let facts = Facts { neighbours, ..facts.clone() };
+            let decision = decide(question, &facts).remove(0);
+            decision.warnings.concat()
+        });
+        assert!(warnings.contains(told) && (told == other || !warnings.contains(other)), "{name}: {warnings}");
+    }
+}
+
+#[test]
+fn of_images_that_are_refused_by_their_description_nothing_more_is_read() {
+    let permitted = |name: &str, request: &Value| {
+        World::open(name).put(request, |question, facts| ami_share::decide::permitted(question, &facts.images).len())
+    };
+    let stranger = "333344445555"; // of a rule of somebody else
+    for (action, of_both) in [("share", 1), ("check", 1), ("revoke", 0)] {
+        assert_eq!(permitted("golden-1", &ask(action, accounts(&[ONE]))), 1, "{action}");
+        assert_eq!(permitted("silver-1", &ask(action, accounts(&[ONE]))), 0, "{action}");
+        assert_eq!(permitted("golden-1", &ask(action, accounts(&[ONE, stranger]))), of_both, "{action}");
+    }
+    assert_eq!(permitted("golden-1", &ask("share", accounts(&[stranger]))), 0);
+    assert_eq!(
+        (permitted("golden-1", &ask("list", json!({}))), permitted("silver-1", &ask("list", json!({})))),
+        (1, 0)
+    );
+}
+
 #[test]
 fn what_a_caller_should_know_is_told() {
     let share = ask("share", accounts(&[ONE]));

@@ -214,7 +214,7 @@ const EC2_CODES: &[(&str, u16, &str)] = &[
     ("ResourceLimitExceeded", 400, "LimitExceeded"),
     ("ResourceCountExceeded", 400, "LimitExceeded"),
     ("InvalidAMIID.Malformed", 400, "Unexpected"),
-    ("InvalidAMIAttributeItemValue", 400, "Unexpected"),
+    ("InvalidAMIAttributeItemValue", 400, "TargetNotKnown"),
     ("InvalidParameterValue", 400, "Unexpected"),
     ("InvalidParameter", 400, "Unexpected"),
     ("InvalidParameterCombination", 400, "Unexpected"),
