@@ -114,8 +114,10 @@ impl World {
             allowlist: &self.allowlist,
             account: ACCOUNT.parse()?,
             entity_quota: 1000,
-            can_end_shares: false,
+            unset_for_expiry: &[],
+            is_automatic: false,
             now,
+            deadline: now,
         };
         let mut results = Vec::new();
         for decision in decide::decide(&question, &self.facts) {

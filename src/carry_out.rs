@@ -12,7 +12,6 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, Schedules},
     decide::ImageDecision,
-    domain::FunctionArn,
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
@@ -26,10 +25,8 @@ const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
 pub struct Tools<'a> {
     /// The clients.
     pub aws: &'a Aws,
-    /// Where the ends of shares are written down.
+    /// Where the records of expiries are.
     pub schedules: Option<&'a Schedules>,
-    /// Whom a schedule wakes: this function.
-    pub function_arn: &'a FunctionArn,
 }
 
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
@@ -95,14 +92,14 @@ fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
 }
 
 /// The one place where anything in AWS is changed.
-async fn write(Tools { aws, schedules, function_arn }: Tools<'_>, step: &Step) -> Result<(), CallError> {
+async fn write(Tools { aws, schedules }: Tools<'_>, step: &Step) -> Result<(), CallError> {
     match step {
-        Step::PutEnd { end, replaces } => match schedules {
-            Some(schedules) => aws.put_end(schedules, function_arn, end, *replaces).await,
+        Step::CreateExpiry(expiry) => match schedules {
+            Some(schedules) => aws.create_expiry(schedules, expiry).await,
             None => Err(CallError::not_set_up(step.call())),
         },
-        Step::DeleteEnd { name, target: _ } => match schedules {
-            Some(schedules) => aws.delete_end(schedules, name).await,
+        Step::DeleteExpiry { name, target: _ } => match schedules {
+            Some(schedules) => aws.delete_expiry(schedules, name).await,
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {

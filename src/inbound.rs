@@ -25,7 +25,7 @@ use crate::{
     request::{Action, Malformed, Request},
 };
 pub use age::Sent;
-pub use automation::{Available, Due};
+pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 
@@ -45,8 +45,8 @@ pub enum Arrival {
     One(Box<Opened>),
     /// An image became available.
     Available(Available),
-    /// A share may have reached its end.
-    Due(Due),
+    /// The expiry of a share may be due.
+    Expiry(ExpiryHint),
     /// Messages of a queue, which are each carried out and then together answered by those that must come again.
     Batch(sqs::Batch),
 }
@@ -143,8 +143,12 @@ pub fn open(event: &Event, invocation: &Invocation<'_>) -> Arrival {
             Ok(available) => return Arrival::Available(available),
             Err(malformed) => turned_away(malformed.into(), invocation),
         },
-        Shape::Due => match automation::due(json, invocation) {
-            Ok(due) => return Arrival::Due(due),
+        Shape::ExpiryEvent => match automation::expiry_event(json, invocation) {
+            Ok(hint) => return Arrival::Expiry(hint),
+            Err(malformed) => turned_away(malformed.into(), invocation),
+        },
+        Shape::Expiry => match automation::expiry(json, invocation) {
+            Ok(hint) => return Arrival::Expiry(hint),
             Err(malformed) => turned_away(malformed.into(), invocation),
         },
         Shape::OtherEvent(detail_type) => turned_away(eventbridge::other(detail_type).into(), invocation),
@@ -179,7 +183,8 @@ enum Shape<'a> {
     ShareRequest,
     Direct,
     ImageState,
-    Due,
+    ExpiryEvent,
+    Expiry,
     OtherEvent(&'a Json),
     OtherRecords,
 }
@@ -194,10 +199,11 @@ fn identify(json: &Json) -> Shape<'_> {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
             Some(automation::IMAGE_STATE) => Shape::ImageState,
+            Some(EXPIRY_DETAIL_TYPE) => Shape::ExpiryEvent,
             Some(_) | None => Shape::OtherEvent(detail_type),
         }
-    } else if json.get("action").and_then(Json::as_str) == Some("expire") {
-        Shape::Due
+    } else if automation::is_expire(json) {
+        Shape::Expiry
     } else {
         Shape::Direct
     }

@@ -1,6 +1,6 @@
 //! Owns what AWS must be asked before anything is decided, in as few waves as the data allows: images and their launch
 //! permissions, then the snapshots, then what hangs on them (keys and policies, create volume permissions, other
-//! images), then, where a key policy alone doesn't settle the question, the grants. When shares end is read beside it.
+//! images), then, where a key policy alone doesn't settle the question, the grants. When shares expire is read beside it.
 
 mod gone;
 
@@ -10,9 +10,9 @@ use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
 
 use crate::{
     aws::{ALL_GRANT_PAGES, Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
-    decide::{self, Authority, Question},
-    domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
-    facts::{End, Facts, Image, ImageState, Key, Reading},
+    decide::{self, Authority, Question, SecondLook, Seen},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
+    facts::{Expiry, Facts, Image, ImageState, Key, Reading, Recorded},
     key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
@@ -28,30 +28,55 @@ const FEWEST_PAGES: usize = 3;
 /// access away is never held up by what can't be read, so there the gap itself becomes a fact.
 pub async fn observe(aws: &Aws, schedules: Option<&Schedules>, question: &Question<'_>) -> Reading<Facts> {
     let ids = question.request.image_ids.clone();
-    let ends = each(ids, async |id| read_ends(aws, schedules, question, id).await);
-    let (mut facts, ends) = if question.request.action.surveys() {
-        // What an end that has outlived its image remembers is looked at too.
-        let ends = ends.await;
-        (read_images(aws, question, &ends).await?, ends)
+    let expiries = each(ids, async |id| read_expiries(aws, schedules, question, id).await);
+    // What a record that has outlived its image remembers is looked at too, and an expiry time that is too near needs no
+    // more reading than that of the records.
+    let are_first = question.request.action.surveys() || decide::is_near(question.request, question.now);
+    let (mut facts, expiries) = if are_first {
+        let expiries = expiries.await;
+        (read_images(aws, question, &expiries).await?, expiries)
     } else {
-        let (facts, ends) = future::join(read_images(aws, question, &BTreeMap::new()), ends).await;
-        (facts?, ends)
+        let (facts, expiries) = future::join(read_images(aws, question, &Expiries::new()), expiries).await;
+        (facts?, expiries)
     };
-    for (id, ends) in ends {
+    let is_needed = question.request.expires_at.is_some() || matches!(question.authority, Authority::Expiry(_));
+    for (id, records) in expiries {
         let Some(image) = facts.images.get_mut(&id) else { continue };
-        if image.owner == question.account && question.request.expires_at.is_some() {
-            ends.clone()?;
+        if image.owner == question.account && is_needed {
+            records.as_ref().map_err(Clone::clone)?;
         }
-        image.ends = ends;
+        image.expiries = records.map(|Records { expiries, nobodys }| {
+            facts.nobodys_records.extend(nobodys);
+            expiries
+        });
     }
     Ok(facts)
 }
 
-/// When the shares of each image end.
-type Ends = BTreeMap<ImageId, Reading<BTreeMap<ScheduleName, End>>>;
+/// When the shares of each image expire.
+type Expiries = BTreeMap<ImageId, Reading<Records>>;
 
-/// Reads the images and what hangs on them; an audit knows when shares end, and which ends have outlived their images.
-async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading<Facts> {
+/// The records of an image's shares.
+#[derive(Debug, Clone, Default)]
+struct Records {
+    /// Those that are ours.
+    expiries: BTreeMap<ExpiryName, Expiry>,
+    /// Those that are nobody's, with what is wrong.
+    nobodys: BTreeMap<ExpiryName, String>,
+}
+
+impl Records {
+    fn insert(&mut self, name: ExpiryName, recorded: Recorded) {
+        match recorded {
+            Recorded::Nothing => {}
+            Recorded::Expiry(expiry) => drop(self.expiries.insert(name, expiry)),
+            Recorded::Nobodys { why } => drop(self.nobodys.insert(name, why)),
+        }
+    }
+}
+
+/// Reads the images and what hangs on them; an audit knows when shares expire, and which records have outlived their images.
+async fn read_images(aws: &Aws, question: &Question<'_>, expiries: &Expiries) -> Reading<Facts> {
     let action = question.request.action;
     let ids = &question.request.image_ids;
     let (described, mut permissions, blocks_public_images) = future::join3(
@@ -64,12 +89,12 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
     let mut facts = Facts { blocks_public_images, ..Facts::default() };
     let mut backing = BTreeMap::new();
     let mut described = described.map_err(row)?;
-    if let Authority::EndOfShare(end) = question.authority
-        && !described.contains_key(&end.image_id)
+    if let Authority::Expiry(expiry) = question.authority
+        && !described.contains_key(&expiry.image_id)
     {
-        gone::only_for_sure(aws, &end.image_id).await?;
-        described.insert(end.image_id.clone(), DescribedImage::gone(end, question.account));
-        permissions.remove(&end.image_id);
+        gone::only_for_sure(aws, &expiry.image_id).await?;
+        described.insert(expiry.image_id.clone(), DescribedImage::gone(expiry, question.account));
+        permissions.remove(&expiry.image_id);
     }
     for (id, DescribedImage { image, snapshot_ids }) in described {
         let is_own = image.owner == question.account;
@@ -83,8 +108,12 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
         facts.images.insert(id, Image { launch_permissions, ..image });
     }
     if action.surveys() {
-        gone::of_ends(aws, question, ends, &mut facts).await?;
+        gone::of_expiries(aws, question, expiries, &mut facts).await?;
     }
+    backing.retain(|id, _| {
+        let records = expiries.get(id).and_then(|read| read.as_ref().ok());
+        !decide::is_refused_by_time(question, id, records.map(|records| &records.expiries))
+    });
     let has_remembered_keys = facts.images.values().any(|image| !image.remembered_keys.is_empty());
     let wanted: BTreeSet<_> = backing.values().flatten().cloned().collect();
     if !wanted.is_empty() || has_remembered_keys {
@@ -96,23 +125,84 @@ async fn read_images(aws: &Aws, question: &Question<'_>, ends: &Ends) -> Reading
     Ok(facts)
 }
 
-/// Reads when an image's shares end: with the asked targets, or where none are asked about, with all.
-async fn read_ends(
+/// Reads the records of an image's shares: with the asked targets, or where none are asked about, with all.
+async fn read_expiries(
     aws: &Aws,
     schedules: Option<&Schedules>,
     question: &Question<'_>,
     image_id: &ImageId,
-) -> Reading<BTreeMap<ScheduleName, End>> {
-    let Some(schedules) = schedules else { return Ok(BTreeMap::new()) };
-    let mut names = aws.end_names(schedules, Some(image_id)).await.map_err(row)?;
-    // Of a group in a URL only the id is known yet, and so not the name of its schedule.
-    if question.request.action.takes_targets() && question.request.group.is_none() {
-        let asked: Vec<_> =
-            question.request.targets.iter().map(|asked| ScheduleName::new(image_id, &asked.target)).collect();
-        names.retain(|name| asked.contains(name));
+) -> Reading<Records> {
+    let Some(schedules) = schedules else { return Ok(Records::default()) };
+    let request = question.request;
+    // Of a group in a URL only the id is known yet, and so not the names of its records.
+    let has_targets = request.action.takes_targets() && request.group.is_none();
+    let prefix = match request.targets.as_slice() {
+        [asked] if has_targets => ExpiryName::pair_prefix(image_id, &asked.target),
+        _ => ExpiryName::image_prefix(image_id),
+    };
+    let mut names = aws.expiry_names(schedules, Some(&prefix)).await.map_err(row)?;
+    let pairs: BTreeSet<_> =
+        request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target)).collect();
+    names.retain(|name| !has_targets || pairs.contains(&format!("{}-", name.pair())));
+    let read = each(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
+    let mut records = Records::default();
+    for (_, read) in read {
+        for (name, recorded) in read? {
+            records.insert(name, recorded);
+        }
     }
-    let read = each(names, async |name| aws.end(schedules, name).await.map_err(row)).await;
-    read.into_iter().filter_map(|(name, end)| Some(end.transpose()?.map(|end| (name, end)))).collect()
+    Ok(records)
+}
+
+/// The names to read, in lists of which the first that is a record will do. What is looked at or shared has the expiry time
+/// of its latest record, and a share needs to know of the very record that it asks for; what is taken away has all.
+fn wanted(question: &Question<'_>, image_id: &ImageId, names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
+    let request = question.request;
+    if !request.action.is_about_sharing() && request.action != Action::List {
+        return names.into_iter().map(|name| vec![name]).collect();
+    }
+    let newest_first = |names: &[ExpiryName]| names.iter().rev().cloned().collect::<Vec<_>>();
+    let mut lists: Vec<_> = names.chunk_by(|one, other| one.pair() == other.pair()).map(newest_first).collect();
+    let very = request.targets.iter().filter_map(|asked| ExpiryName::new(image_id, &asked.target, request.expires_at?));
+    let is_first = |name: &ExpiryName| lists.iter().any(|list| list.first() == Some(name));
+    let very: Vec<_> = very.filter(|name| names.contains(name) && !is_first(name)).map(|name| vec![name]).collect();
+    lists.extend(very);
+    lists
+}
+
+/// Reads these names until one is a record.
+async fn read_latest(aws: &Aws, schedules: &Schedules, names: &[ExpiryName]) -> Reading<Vec<(ExpiryName, Recorded)>> {
+    let mut read = Vec::new();
+    for name in names {
+        let recorded = aws.expiry(schedules, name).await.map_err(row)?;
+        let is_found = matches!(recorded, Recorded::Expiry(_));
+        read.push((name.clone(), recorded));
+        if is_found {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+/// Looks again, after launch permissions were added, whether shares still have a record: the one they had, or any other.
+pub async fn look_again(
+    aws: &Aws,
+    schedules: Option<&Schedules>,
+    looks: Vec<SecondLook>,
+) -> BTreeMap<SecondLook, Seen> {
+    each(looks, async |SecondLook { image_id, target, record }| {
+        let Some(schedules) = schedules else { return Ok(false) };
+        if let Recorded::Expiry(_) = aws.expiry(schedules, record).await.map_err(row)? {
+            return Ok(true);
+        }
+        let prefix = ExpiryName::pair_prefix(image_id, target);
+        let mut names = aws.expiry_names(schedules, Some(&prefix)).await.map_err(row)?;
+        names.retain(|name| name != record);
+        names.reverse();
+        let read = read_latest(aws, schedules, &names).await?;
+        Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Expiry(_))))
+    })
+    .await
 }
 
 /// Reads the snapshots of the images, and what the action needs to know of them.

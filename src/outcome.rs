@@ -9,7 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
     key_access::{KeyAccess, Verdict},
     request::{Action, NextToken},
 };
@@ -50,6 +50,12 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, is on its way without the caller.
     #[serde(skip)]
     pub goes_on: bool,
+    /// The records of shares that an audit or repair found overdue.
+    #[serde(skip)]
+    pub overdue: Vec<ExpiryName>,
+    /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
+    #[serde(skip)]
+    pub nobodys_records: BTreeMap<ExpiryName, String>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.
@@ -173,7 +179,7 @@ pub struct TargetRow {
     pub target: Target,
     /// What is so now; in a dry run, what would be.
     pub state: TargetState,
-    /// When the share ends.
+    /// When the share expires.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
     /// The allowlist rule that decided.
@@ -343,6 +349,8 @@ pub enum ErrorCode {
     Unavailable,
     /// The invocation's time ran out.
     OutOfTime,
+    /// The record of an expiry was deleted while the share was under way, so the share was taken back.
+    ExpiryLost,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -364,7 +372,9 @@ impl ErrorCode {
     /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
     pub fn may_pass(self) -> bool {
         match self {
-            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime => true,
+            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
+                true
+            }
             Self::Denied | Self::NotFound | Self::LimitExceeded | Self::Unexpected => false,
         }
     }
@@ -379,6 +389,7 @@ impl ErrorCode {
             Self::Throttled => "Throttled",
             Self::Unavailable => "Unavailable",
             Self::OutOfTime => "OutOfTime",
+            Self::ExpiryLost => "ExpiryLost",
             Self::Unexpected => "Unexpected",
         }
     }
@@ -400,6 +411,8 @@ impl Outcome {
             findings: None,
             next_token: None,
             goes_on: false,
+            overdue: Vec::new(),
+            nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -431,13 +444,15 @@ impl Outcome {
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
         }
+        self.overdue.extend(part.overdue);
+        self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);
         self.warnings.extend(part.warnings);
     }
 
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
-    /// share was said to be due that isn't.
+    /// share was said to expire that doesn't.
     pub fn is_about_nothing(&self) -> bool {
         self.result == ResultKind::Completed && self.images.is_empty() && self.findings.is_none()
     }

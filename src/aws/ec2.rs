@@ -12,7 +12,7 @@ use futures_util::future;
 use super::{Aws, CallError};
 use crate::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
-    facts::{End, Image, ImageState, LaunchPermission, Snapshot},
+    facts::{Expiry, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
 };
 
@@ -30,10 +30,10 @@ pub struct DescribedImage {
 }
 
 impl DescribedImage {
-    /// What a share's end remembers of an image that is gone.
-    pub fn gone(end: &End, owner: AccountId) -> Self {
-        let image = Image::gone(owner, end.key_arns.clone());
-        Self { image, snapshot_ids: end.snapshot_ids.clone() }
+    /// What the record of an expiry remembers of an image that is gone.
+    pub fn gone(expiry: &Expiry, owner: AccountId) -> Self {
+        let image = Image::gone(owner, expiry.key_arns.clone());
+        Self { image, snapshot_ids: expiry.snapshot_ids.clone() }
     }
 }
 
@@ -269,7 +269,7 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             deprecation_time: image.deprecation_time().map(str::to_owned),
             has_product_codes: !image.product_codes().is_empty(),
             launch_permissions: Ok(Vec::new()),
-            ends: Ok(BTreeMap::new()),
+            expiries: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
             unread_snapshots: Vec::new(),
             snapshots: Ok(Vec::new()),

@@ -35,7 +35,7 @@ pub(super) fn find(
     }
     decision.gaps.extend(image.snapshots.as_ref().err().cloned());
     decision.gaps.extend(image.unread_snapshots.iter().cloned());
-    decision.gaps.extend(image.ends.as_ref().err().cloned());
+    decision.gaps.extend(image.expiries.as_ref().err().cloned());
     for snapshot in image.snapshots.iter().flatten() {
         match needed_by(facts, snapshot, refused) {
             Err(error) => decision.gaps.push(error),

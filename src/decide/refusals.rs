@@ -31,7 +31,7 @@ pub(super) fn not_covered(
     let action = question.request.action;
     let who = match question.authority {
         Authority::Requester(requester) => quoted(requester.as_str()),
-        Authority::EndOfShare(_) => "nobody".to_owned(),
+        Authority::Expiry(_) => "nobody".to_owned(),
     };
     let target = asked.map(|asked| asked.target.to_string()).unwrap_or_default();
     let (code, message, remedy) = match criterion {

@@ -6,6 +6,7 @@
 mod account_id;
 mod arn;
 mod digest;
+mod expiry_name;
 mod function_arn;
 mod grant_name;
 mod key_arn;
@@ -13,7 +14,6 @@ mod organization;
 mod region;
 mod requester;
 mod resource_id;
-mod schedule_name;
 mod service_linked_role;
 mod target;
 
@@ -21,6 +21,7 @@ pub use account_id::AccountId;
 pub(crate) use arn::Arn;
 pub use arn::{Partition, iam_role_arn};
 pub(crate) use digest::{digest, is_digest};
+pub use expiry_name::ExpiryName;
 pub use function_arn::FunctionArn;
 pub use grant_name::GrantName;
 pub use key_arn::KeyArn;
@@ -29,7 +30,6 @@ pub(crate) use organization::{is_organization_id, is_organization_path};
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};
-pub use schedule_name::ScheduleName;
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
 

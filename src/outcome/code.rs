@@ -69,8 +69,10 @@ codes! {
     TargetIsOwner = 409;
     /// Snapshots cannot be shared with an organization or organizational unit
     CopyNotPossible = 409;
-    /// Shares that end are not set up
+    /// Shares that expire are not set up
     ExpiryNotPossible = 409;
+    /// The share is about to expire
+    ShareEnding = 409;
     /// The image would be shared with more entities than the quota allows
     QuotaExceeded = 409;
     /// The event is too old, too new or a replay

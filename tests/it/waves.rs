@@ -15,7 +15,7 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
-    scenes::{END, VARIABLES},
+    scenes::{EXPIRES, VARIABLES, rfc3339},
 };
 
 /// So many calls of a name.
@@ -130,7 +130,7 @@ impl World {
 }
 
 const IMAGE: [Calls; 2] = [("ec2:DescribeImages", 1), ("ec2:DescribeImageAttribute", 1)];
-const IMAGE_AND_ENDS: [Calls; 3] = [IMAGE[0], IMAGE[1], ("scheduler:ListSchedules", 1)];
+const IMAGE_AND_RECORDS: [Calls; 3] = [IMAGE[0], IMAGE[1], ("scheduler:ListSchedules", 1)];
 const SNAPSHOTS: [Calls; 1] = [("ec2:DescribeSnapshots", 1)];
 const KEYS: [Calls; 2] = [("kms:DescribeKey", 2), ("kms:GetKeyPolicy", 2)];
 const LAUNCH: [Calls; 1] = [("ec2:ModifyImageAttribute", 1)];
@@ -140,20 +140,22 @@ fn a_share_takes_three_waves_of_reading_and_one_of_writing() {
     let world = World::new(&VARIABLES);
     let all = accounts(ACCOUNTS);
     world.aws.seed(&images("open", 1, 4, &[]));
-    world.check(&ask("share", 1, &all, json!({})), &[&IMAGE_AND_ENDS, &SNAPSHOTS, &KEYS, &LAUNCH]);
-    world.check(&ask("share", 1, &all, json!({})), &[&IMAGE_AND_ENDS, &SNAPSHOTS, &KEYS]);
+    world.check(&ask("share", 1, &all, json!({})), &[&IMAGE_AND_RECORDS, &SNAPSHOTS, &KEYS, &LAUNCH]);
+    world.check(&ask("share", 1, &all, json!({})), &[&IMAGE_AND_RECORDS, &SNAPSHOTS, &KEYS]);
 
-    // What is there to read about the ends of shares is read beside the rest.
-    let (two, end) = (accounts(2), json!({"expiresAt": *END, "access": "copy"}));
+    // What is there to read about the expiries of shares is read beside the rest. A share that expires looks at its records
+    // again when it has given something.
+    let (two, expiry) = (accounts(2), json!({"expiresAt": rfc3339(*EXPIRES), "access": "copy"}));
     let keys_and_copies = [KEYS[0], KEYS[1], ("ec2:DescribeSnapshotAttribute", 4)];
-    let snapshots_and_ends = [SNAPSHOTS[0], ("scheduler:GetSchedule", 2)];
-    let (ends, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 4)]);
+    let looked_at = [("scheduler:GetSchedule", 2)];
+    let snapshots_and_records = [SNAPSHOTS[0], looked_at[0]];
+    let (records, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 4)]);
     world.aws.seed(&images("open", 1, 4, &[]));
     world.check(
-        &ask("share", 1, &two, end.clone()),
-        &[&IMAGE_AND_ENDS, &SNAPSHOTS, &keys_and_copies, &ends, &copies, &LAUNCH],
+        &ask("share", 1, &two, expiry.clone()),
+        &[&IMAGE_AND_RECORDS, &SNAPSHOTS, &keys_and_copies, &records, &copies, &LAUNCH, &looked_at],
     );
-    world.check(&ask("share", 1, &two, end), &[&IMAGE_AND_ENDS, &snapshots_and_ends, &keys_and_copies]);
+    world.check(&ask("share", 1, &two, expiry), &[&IMAGE_AND_RECORDS, &snapshots_and_records, &keys_and_copies]);
 }
 
 #[test]
@@ -187,11 +189,11 @@ fn grants_are_made_and_revoked_together() {
     world.aws.seed(&images("closed", 1, 2, &[]));
     let two = accounts(2);
     let (grants, made) = ([("kms:ListGrants", 4)], [("kms:CreateGrant", 4)]);
-    world.check(&ask("share", 1, &two, json!({})), &[&IMAGE_AND_ENDS, &SNAPSHOTS, &KEYS, &grants, &made, &LAUNCH]);
+    world.check(&ask("share", 1, &two, json!({})), &[&IMAGE_AND_RECORDS, &SNAPSHOTS, &KEYS, &grants, &made, &LAUNCH]);
     world.check(
         &ask("revoke", 1, &two, json!({})),
         &[
-            &IMAGE_AND_ENDS,
+            &IMAGE_AND_RECORDS,
             &[SNAPSHOTS[0], ("ec2:DescribeImages", 1)],
             &[("ec2:DescribeSnapshotAttribute", 2), ("kms:ListGrants", 2)],
             &LAUNCH,
