@@ -65,7 +65,7 @@ pub(super) fn not_covered(
         ),
         Criterion::Duration if question.request.expires_at.is_none() => (
             Code::ExpiryRequired,
-            format!("the rules that allow {who} to share this image with {target} want the share to end"),
+            format!("the rules that allow {who} to share this image with {target} want the share to expire"),
             Some("give `expiresAt`".to_owned()),
         ),
         Criterion::Duration => (

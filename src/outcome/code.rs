@@ -49,7 +49,7 @@ codes! {
     AccessNotAllowed = 403;
     /// No rule allows a grant for this service-linked role
     RoleNotAllowed = 403;
-    /// The rule only allows shares that end
+    /// The rule only allows shares that expire
     ExpiryRequired = 403;
     /// The rule does not allow a share to last that long
     ExpiryNotAllowed = 403;
