@@ -114,8 +114,10 @@ impl World {
             allowlist: &self.allowlist,
             account: ACCOUNT.parse()?,
             entity_quota: 1000,
-            can_end_shares: false,
+            unset_for_expiry: &[],
+            is_automatic: false,
             now,
+            deadline: now,
         };
         let mut results = Vec::new();
         for decision in decide::decide(&question, &self.facts, &decide::Judgements::until(&|| false))
@@ -157,7 +159,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),
-        ends: Ok(Default::default()),
+        expiries: Ok(Default::default()),
         remembered_keys: Vec::new(),
         unread_snapshots: Vec::new(),
         is_instance_store: false,

@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, Schedules},
     decide::ImageDecision,
-    domain::{FunctionArn, Target, some_of},
+    domain::{Target, some_of},
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
@@ -30,10 +30,8 @@ const MOST_SPLITS: usize = 64;
 pub struct Tools<'a> {
     /// The clients.
     pub aws: &'a Aws,
-    /// Where the ends of shares are written down.
+    /// Where the records of expiries are.
     pub schedules: Option<&'a Schedules>,
-    /// Whom a schedule wakes: this function.
-    pub function_arn: &'a FunctionArn,
 }
 
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
@@ -98,7 +96,7 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
 /// What of a step is skipped because AWS does not know whom it is for, and what is left of it. Whatever takes access away
 /// is tried all the same; only the record of an end stays, as long as its share is not surely over.
 fn of_known(step: &Step, unknown: &BTreeSet<Target>) -> (Option<Step>, Option<Step>) {
-    let is_record = step.phase() == Phase::Ends && step.removes().iter().any(|target| unknown.contains(target));
+    let is_record = step.phase() == Phase::Expiries && step.removes().iter().any(|target| unknown.contains(target));
     if is_record {
         return (Some(step.clone()), None);
     }
@@ -170,14 +168,14 @@ fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
 }
 
 /// The one place where anything in AWS is changed.
-async fn write(Tools { aws, schedules, function_arn }: Tools<'_>, step: &Step) -> Result<(), CallError> {
+async fn write(Tools { aws, schedules }: Tools<'_>, step: &Step) -> Result<(), CallError> {
     match step {
-        Step::PutEnd { end, replaces } => match schedules {
-            Some(schedules) => aws.put_end(schedules, function_arn, end, *replaces).await,
+        Step::CreateExpiry(expiry) => match schedules {
+            Some(schedules) => aws.create_expiry(schedules, expiry).await,
             None => Err(CallError::not_set_up(step.call())),
         },
-        Step::DeleteEnd { name, target: _ } => match schedules {
-            Some(schedules) => aws.delete_end(schedules, name).await,
+        Step::DeleteExpiry { name, target: _ } => match schedules {
+            Some(schedules) => aws.delete_expiry(schedules, name).await,
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {

@@ -15,8 +15,9 @@ pub struct Config {
     pub max_event_age: Duration,
     /// `AMI_SHARE_ENTITY_QUOTA`: how many entities one image may be shared with.
     pub entity_quota: usize,
-    /// `AMI_SHARE_SCHEDULE_GROUP` and `AMI_SHARE_SCHEDULE_ROLE_ARN`: what shares that end need.
-    pub schedules: Option<(String, String)>,
+    /// `AMI_SHARE_SCHEDULE_GROUP`, `AMI_SHARE_SCHEDULE_ROLE_ARN` and `AMI_SHARE_REQUEST_BUS`: what recording an expiry needs,
+    /// or the names of those that are not set.
+    pub records: Result<RecordSettings, Vec<&'static str>>,
     /// `AMI_SHARE_OUTCOME_BUS`: where outcomes are published.
     pub outcome_bus: Option<String>,
     /// `AMI_SHARE_REQUEST_BUS`: the bus that requests come by, where an audit puts its rest.
@@ -27,6 +28,17 @@ pub struct Config {
     pub log_level: tracing::Level,
     /// `AWS_LAMBDA_LOG_FORMAT`: whether log lines are JSON.
     pub logs_json: bool,
+}
+
+/// Where the records of expiries are, and where Scheduler puts their hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordSettings {
+    /// The schedule group.
+    pub group: String,
+    /// The role by which Scheduler puts events on the bus.
+    pub role_arn: String,
+    /// The bus, by name or ARN.
+    pub bus: String,
 }
 
 impl Config {
@@ -51,14 +63,21 @@ impl Config {
         let max_age = number(&get, "AMI_SHARE_MAX_EVENT_AGE", 900, 1..=86_400, &mut problems);
         let quota = number(&get, "AMI_SHARE_ENTITY_QUOTA", 1_000, 1..=1_000_000, &mut problems);
         let set = |name: &str| get(name).filter(|text| !text.is_empty());
-        let schedules = match (set("AMI_SHARE_SCHEDULE_GROUP"), set("AMI_SHARE_SCHEDULE_ROLE_ARN")) {
-            (Some(group), Some(role_arn)) => Some((group, role_arn)),
-            (None, None) => None,
-            (Some(_), None) | (None, Some(_)) => {
-                problems
-                    .push("AMI_SHARE_SCHEDULE_GROUP, AMI_SHARE_SCHEDULE_ROLE_ARN: one without the other".to_owned());
+        let mut unset = Vec::new();
+        let mut needed = |name: &'static str| {
+            set(name).or_else(|| {
+                unset.push(name);
                 None
-            }
+            })
+        };
+        let settings = (
+            needed("AMI_SHARE_SCHEDULE_GROUP"),
+            needed("AMI_SHARE_SCHEDULE_ROLE_ARN"),
+            needed("AMI_SHARE_REQUEST_BUS"),
+        );
+        let records = match settings {
+            (Some(group), Some(role_arn), Some(bus)) => Ok(RecordSettings { group, role_arn, bus }),
+            _ => Err(unset),
         };
         let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
             None | Some("" | "INFO") => tracing::Level::INFO,
@@ -79,7 +98,7 @@ impl Config {
                 allowlist_ttl: Duration::from_secs(ttl),
                 max_event_age: Duration::from_secs(max_age),
                 entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
-                schedules,
+                records,
                 outcome_bus: set("AMI_SHARE_OUTCOME_BUS"),
                 request_bus: set("AMI_SHARE_REQUEST_BUS"),
                 function_name: set("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
@@ -124,22 +143,35 @@ mod tests {
     }
 
     #[test]
+    fn what_records_lack_is_named_and_keeps_nothing_else_from_working() {
+        let all = [
+            ("AMI_SHARE_SCHEDULE_GROUP", "records"),
+            ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/hints"),
+            ("AMI_SHARE_REQUEST_BUS", "ami-share"),
+        ];
+        let with =
+            |set: &[(&str, &str)]| read(&[&[("AMI_SHARE_ALLOWLIST", "file:a.yaml")], set].concat()).unwrap().records;
+        assert_eq!(with(&all).unwrap().bus, "ami-share");
+        assert_eq!(with(&[]), Err(all.map(|(name, _)| name).to_vec()));
+        for (place, (name, _)) in all.iter().enumerate() {
+            let mut set = all;
+            set[place].1 = "";
+            assert_eq!(with(&set), Err(vec![*name]));
+        }
+    }
+
+    #[test]
     fn every_bad_variable_is_reported_together() {
         let problems = read(&[
             ("AMI_SHARE_ALLOWLIST", "s3://bucket"),
             ("AMI_SHARE_ALLOWLIST_TTL", "soon"),
             ("AMI_SHARE_ENTITY_QUOTA", "0"),
-            ("AMI_SHARE_SCHEDULE_GROUP", "ends"),
             ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
         ])
         .unwrap_err();
-        for name in [
-            "AMI_SHARE_ALLOWLIST:",
-            "AMI_SHARE_ALLOWLIST_TTL:",
-            "AMI_SHARE_ENTITY_QUOTA:",
-            "AMI_SHARE_SCHEDULE_ROLE_ARN:",
-            "AWS_LAMBDA_LOG_LEVEL:",
-        ] {
+        for name in
+            ["AMI_SHARE_ALLOWLIST:", "AMI_SHARE_ALLOWLIST_TTL:", "AMI_SHARE_ENTITY_QUOTA:", "AWS_LAMBDA_LOG_LEVEL:"]
+        {
             assert!(problems.contains(name), "{problems}");
         }
         assert!(read(&[]).unwrap_err().contains("missing"));

@@ -2,7 +2,7 @@
 
 mod audit;
 mod backing_key;
-mod ending;
+mod expiry;
 mod grants;
 mod group;
 mod judgements;
@@ -17,14 +17,14 @@ use time::OffsetDateTime;
 
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
-    domain::{AccountId, ImageId, Requester, SnapshotId, Target, quoted},
-    facts::{End, Facts, Image, ImageState, LaunchPermission, Reading},
+    domain::{AccountId, ExpiryName, ImageId, Requester, SnapshotId, Target, quoted, shown},
+    facts::{Expiry, Facts, Image, ImageState, LaunchPermission, Reading},
     outcome::{Code, ErrorRow, Finding, KeyRow, Refusal},
     request::{Access, Action, AskedTarget, Request},
 };
 
 pub use audit::LeftGrant;
-pub use ending::NeededEnd;
+pub use expiry::{Due, SecondLook, Seen, due, is_near, is_refused_by_time, lost, second_looks};
 pub use grants::NeededGrant;
 pub use group::resolve;
 pub use judgements::Judgements;
@@ -45,10 +45,14 @@ pub struct Question<'a> {
     /// How many entities one image may be shared with:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-quotas.html>
     pub entity_quota: usize,
-    /// Whether this deployment can end shares: whether it has a schedule group.
-    pub can_end_shares: bool,
+    /// The variables that this deployment lacks to record when a share expires; none where it can.
+    pub unset_for_expiry: &'a [&'static str],
+    /// Whether a rule shares by itself and nobody asks.
+    pub is_automatic: bool,
     /// Now.
     pub now: OffsetDateTime,
+    /// When the invocation ends at the latest: what it sends arrives before that.
+    pub deadline: OffsetDateTime,
 }
 
 /// By what right something is done.
@@ -56,8 +60,8 @@ pub struct Question<'a> {
 pub enum Authority<'a> {
     /// Somebody asks, and the allowlist decides.
     Requester(&'a Requester),
-    /// A share has reached the end that was written down when it was made: nobody asks, and nobody is asked.
-    EndOfShare(&'a End),
+    /// The recorded expiry of a share is due: nobody asks, and nobody is asked.
+    Expiry(&'a Expiry),
 }
 
 /// What is decided for one image.
@@ -74,8 +78,14 @@ pub struct ImageDecision<'a> {
     pub keys: Vec<KeyRow>,
     /// The grants that a share has to make first.
     pub grants: Vec<NeededGrant>,
-    /// The ends that a share has to write down before anything else.
-    pub ends: Vec<NeededEnd>,
+    /// The expiries that a share has to record before anything else.
+    pub new_expiries: Vec<Expiry>,
+    /// Of a share that a rule makes by itself: the targets whose existing shares are left as they are.
+    pub left_as_they_are: Vec<(&'a AskedTarget, Option<&'a Rule>)>,
+    /// Whether a later record has taken the place of the expiry that is due: then only its own record is deleted.
+    pub is_superseded: bool,
+    /// The records that an audit or repair found overdue.
+    pub overdue: Vec<ExpiryName>,
     /// Where access is taken away: of each snapshot the accounts whose entries stay, with the image that needs each. Of one
     /// that is not here it could not be found out.
     pub needed_by: BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>,
@@ -99,7 +109,10 @@ impl<'a> ImageDecision<'a> {
             rule: None,
             keys: Vec::new(),
             grants: Vec::new(),
-            ends: Vec::new(),
+            new_expiries: Vec::new(),
+            left_as_they_are: Vec::new(),
+            is_superseded: false,
+            overdue: Vec::new(),
             needed_by: BTreeMap::new(),
             findings: Vec::new(),
             left: Vec::new(),
@@ -139,8 +152,11 @@ impl<'a> ImageDecision<'a> {
     pub fn refuses_whole(&self, action: Action) -> bool {
         match action {
             Action::Share => !self.refusals.is_empty(),
-            // A check lists what a share would meet.
-            Action::List | Action::Check | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
+            // A check lists what a share would meet, but for what no share can ask.
+            Action::List | Action::Check => {
+                self.refusals.iter().any(|refusal| refusal.code == Code::MalformedRequest)
+            }
+            Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
         }
     }
 }
@@ -205,7 +221,12 @@ pub fn decide<'a>(
             decision.refusals.push(refusals::target_not_found(decision.image_id, group));
             continue;
         }
+        if expiry::is_superseded(question, image) {
+            supersede(image, decision);
+            continue;
+        }
         if request.action.is_about_sharing() {
+            expiry::leave_existing(question, image, decision);
             check_share(question, facts, judgements, image, decision)?;
         }
         if request.action.takes_away() && decision.refusals.is_empty() {
@@ -216,6 +237,17 @@ pub fn decide<'a>(
         }
     }
     Ok(decisions)
+}
+
+/// An expiry that finds a later record deletes its own record and does nothing else.
+fn supersede(image: &Image, decision: &mut ImageDecision<'_>) {
+    decision.is_superseded = true;
+    for (asked, _) in &decision.targets {
+        if let Some(latest) = image.expiry_of(&asked.target) {
+            let (image_id, target, at) = (decision.image_id, &asked.target, shown(latest.at));
+            decision.warnings.push(format!("the share of {image_id} with {target} was renewed and expires at {at}"));
+        }
+    }
 }
 
 /// Decides whether a rule covers the image and the targets.
@@ -248,10 +280,10 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
     decision
 }
 
-/// The rule that covers the image; none is needed where a share ends.
+/// The rule that covers the image; none is needed where a share expires.
 fn covering_rule_of_image<'a>(question: &Question<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
     match question.authority {
-        Authority::EndOfShare(_) => Ok(None),
+        Authority::Expiry(_) => Ok(None),
         Authority::Requester(requester) => {
             question.allowlist.cover(&ask(question, requester, question.request.action, image, None)).map(Some)
         }
@@ -262,7 +294,7 @@ fn covering_rule<'a>(question: &Question<'a>, image: &Image, target: &Target) ->
     covering_rule_for(question.request.action, question, image, target)
 }
 
-/// The rule that covers an action for a target; none is needed where a share ends.
+/// The rule that covers an action for a target; none is needed where a share expires.
 fn covering_rule_for<'a>(
     action: Action,
     question: &Question<'a>,
@@ -323,7 +355,7 @@ fn check_share(
         decision.refusals.push(refusals::quota_exceeded(image_id, entries, new, question.entity_quota));
     }
     key_check::check(question, facts, judgements, image, decision)?;
-    ending::check(question, image, decision);
+    expiry::check(question, image, decision);
     Ok(())
 }
 

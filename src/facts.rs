@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     key_access::{Grant, Policy},
     outcome::ErrorRow,
 };
@@ -61,7 +61,7 @@ impl<T> From<Reading<T>> for Fact<T> {
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The images, whoever owns them; those that are gone too where an end or a grant has outlived them.
+    /// The images, whoever owns them; those that are gone too where a record or a grant has outlived them.
     pub images: BTreeMap<ImageId, Image>,
     /// The keys behind them, as far as the action needs them.
     pub keys: BTreeMap<KeyArn, Key>,
@@ -72,6 +72,8 @@ pub struct Facts {
     /// Other images of this account on the snapshots of those that access is taken away from: they say whether the
     /// requester may learn of one that needs an entry.
     pub neighbours: BTreeMap<ImageId, Image>,
+    /// The schedules that bear the name of a record and are none, and why.
+    pub nobodys_records: BTreeMap<ExpiryName, String>,
     /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
     pub blocks_public_images: Option<bool>,
 }
@@ -105,9 +107,10 @@ pub struct Image {
     pub has_product_codes: bool,
     /// Who may launch it.
     pub launch_permissions: Fact<Vec<LaunchPermission>>,
-    /// The ends of its shares, by the names of their schedules, as far as the action needs them.
-    pub ends: Reading<BTreeMap<ScheduleName, End>>,
-    /// The keys that an end or a grant remembers of an image which is gone.
+    /// The recorded expiries of its shares by their names, as far as the action needs them. A share can have several: the
+    /// latest gives its expiry time.
+    pub expiries: Reading<BTreeMap<ExpiryName, Expiry>>,
+    /// The keys that a record or a grant remembers of an image which is gone.
     pub remembered_keys: Vec<KeyArn>,
     /// Whether its root is an instance store: then there are no snapshots, and its data is in a bundle in S3.
     pub is_instance_store: bool,
@@ -117,12 +120,12 @@ pub struct Image {
     pub unread_snapshots: Vec<ErrorRow>,
 }
 
-/// When a share ends, and what is to be taken away then: the content of its schedule.
+/// When a share expires, and what is to be taken away then: the content of a record, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// The schedule's name.
-    pub name: ScheduleName,
-    /// When.
+pub struct Expiry {
+    /// The record's name.
+    pub name: ExpiryName,
+    /// The expiry time, in whole seconds.
     pub at: OffsetDateTime,
     /// The image.
     pub image_id: ImageId,
@@ -132,6 +135,20 @@ pub struct End {
     pub snapshot_ids: Vec<SnapshotId>,
     /// The keys behind it then.
     pub key_arns: Vec<KeyArn>,
+}
+
+/// What Scheduler has under the name of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing.
+    Nothing,
+    /// A record.
+    Expiry(Expiry),
+    /// A schedule that this function did not write so. It is nobody's record: nothing is done because of it.
+    Nobodys {
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// The state of an image.
@@ -146,7 +163,7 @@ pub enum ImageState {
     /// It was disabled, which removed its launch permissions:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
     Disabled,
-    /// It is gone; an end or a grant has outlived it.
+    /// It is gone; a record or a grant has outlived it.
     Gone,
     /// Anything else, in EC2's word.
     Other(String),
@@ -229,7 +246,7 @@ pub struct KeyMetadata {
 }
 
 impl Facts {
-    /// The targets that a reset clears away: those with a launch permission, and those that a grant or an end of ours
+    /// The targets that a reset clears away: those with a launch permission, and those that a grant or a record of ours
     /// for the image names, which outlive the launch permission where an earlier reset was cut short.
     ///
     /// So do create volume permissions, which name no image. Of an image that is shared with nobody those that no other
@@ -241,9 +258,9 @@ impl Facts {
         let is_unshared = image.launch_permissions.known().is_some_and(Vec::is_empty);
         let snapshots = image.snapshots.iter().flatten().filter(|_| is_unshared);
         let remains = snapshots.flat_map(|snapshot| snapshot.create_volume_permissions.iter().flatten()).copied();
-        let ended = image.ends.iter().flatten().map(|(_, end)| end.target.clone());
+        let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry.target.clone());
         let mut targets = image.shared_targets();
-        targets.extend(granted.chain(remains).map(Target::Account).chain(ended));
+        targets.extend(granted.chain(remains).map(Target::Account).chain(recorded));
         let mut seen = BTreeSet::new();
         targets.retain(|target| seen.insert(target.clone()));
         targets
@@ -261,7 +278,7 @@ impl Image {
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),
-            ends: Ok(BTreeMap::new()),
+            expiries: Ok(BTreeMap::new()),
             remembered_keys,
             is_instance_store: false,
             snapshots: Fact::Known(Vec::new()),
@@ -272,7 +289,7 @@ impl Image {
     /// Everything that could not be read of the image and its snapshots.
     pub fn unread(&self) -> Vec<&ErrorRow> {
         let mut errors: Vec<_> = self.launch_permissions.failed().into_iter().collect();
-        errors.extend(self.ends.as_ref().err());
+        errors.extend(self.expiries.as_ref().err());
         errors.extend(self.snapshots.failed());
         errors.extend(&self.unread_snapshots);
         for snapshot in self.snapshots.iter().flatten() {
@@ -292,6 +309,12 @@ impl Image {
             }
         }
         keys
+    }
+
+    /// The expiry of the share with this target: its latest record. None where there is none, or none could be read.
+    pub fn expiry_of(&self, target: &Target) -> Option<&Expiry> {
+        let of_target = self.expiries.iter().flatten().map(|(_, expiry)| expiry).filter(|it| it.target == *target);
+        of_target.max_by_key(|expiry| expiry.at)
     }
 
     /// Whether EC2 reported a launch permission for exactly this target; `false` where that could not be read.

@@ -25,7 +25,7 @@ use crate::{
     request::{Action, Malformed, Request},
 };
 pub use age::Sent;
-pub use automation::{Available, Due};
+pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 
@@ -45,8 +45,8 @@ pub enum Arrival<'a> {
     One(Box<Opened>),
     /// An image became available.
     Available(Available),
-    /// A share may have reached its end.
-    Due(Due),
+    /// The expiry of a share may be due.
+    Expiry(ExpiryHint),
     /// Messages of a queue, which are each carried out and then together answered by those that must come again.
     Batch(sqs::Batch<'a>),
 }
@@ -166,8 +166,12 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Arrival<'a> {
             Ok(available) => return Arrival::Available(available),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
-        Shape::Due => match automation::due(json, invocation) {
-            Ok(due) => return Arrival::Due(due),
+        Shape::ExpiryEvent => match automation::expiry_event(json, invocation) {
+            Ok(hint) => return Arrival::Expiry(hint),
+            Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
+        },
+        Shape::Expiry => match automation::expiry(json, invocation) {
+            Ok(hint) => return Arrival::Expiry(hint),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
         Shape::OtherEvent(detail_type) => {
@@ -186,10 +190,10 @@ fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Opened {
     match identify(read) {
         Shape::RestApi => Opened { asked: Err(why), ..rest_api::open(read, invocation) },
         Shape::HttpApi => Opened { asked: Err(why), ..http_api::open(read, invocation) },
-        Shape::ShareRequest | Shape::ImageState | Shape::OtherEvent(_) => {
+        Shape::ShareRequest | Shape::ImageState | Shape::ExpiryEvent | Shape::OtherEvent(_) => {
             eventbridge::turned_away(read, why, invocation)
         }
-        Shape::Batch(_) | Shape::OtherRecords(_) | Shape::Due | Shape::Direct => {
+        Shape::Batch(_) | Shape::OtherRecords(_) | Shape::Expiry | Shape::Direct => {
             Opened { asked: Err(why), requester: None, ..direct::open(read, invocation) }
         }
     }
@@ -208,7 +212,8 @@ enum Shape<'a> {
     ShareRequest,
     Direct,
     ImageState,
-    Due,
+    ExpiryEvent,
+    Expiry,
     OtherEvent(&'a Json),
     OtherRecords(&'a Json),
 }
@@ -223,10 +228,11 @@ fn identify(json: &Json) -> Shape<'_> {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
             Some(automation::IMAGE_STATE) => Shape::ImageState,
+            Some(EXPIRY_DETAIL_TYPE) => Shape::ExpiryEvent,
             Some(_) | None => Shape::OtherEvent(detail_type),
         }
-    } else if json.get("action").and_then(Json::as_str) == Some("expire") {
-        Shape::Due
+    } else if automation::is_expire(json) {
+        Shape::Expiry
     } else {
         Shape::Direct
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ami_share::{
     allowlist::source::Source,
-    aws::{Aws, Schedules},
+    aws::Aws,
     config::Config,
     domain::{FunctionArn, ParseError},
     inbound::{Event, InvocationError},
@@ -26,7 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         allowlist,
         entity_quota: config.entity_quota,
         max_event_age: config.max_event_age,
-        schedules: config.schedules.map(|(group, role_arn)| Schedules { group, role_arn }),
+        records: config.records,
         outcome_bus: config.outcome_bus,
         request_bus: config.request_bus,
         meter: Meter::new(config.function_name),

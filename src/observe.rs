@@ -1,6 +1,6 @@
 //! Owns what AWS must be asked before anything is decided, in as few waves as the data allows: the images; of those that
-//! may be read further their launch permissions, snapshots and the names of their ends; then what hangs on these (keys
-//! and policies, create volume permissions, other images, ends); then, where a key policy alone doesn't settle the
+//! may be read further their launch permissions, snapshots and the names of their records; then what depends on these (keys
+//! and policies, create volume permissions, other images, records); then, where a key policy alone doesn't settle the
 //! question, the grants.
 
 mod gone;
@@ -12,9 +12,9 @@ use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
 
 use crate::{
     aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
-    decide::{self, Authority, Judgements, Question},
-    domain::{AccountId, ImageId, KeyArn, ScheduleName, SnapshotId},
-    facts::{End, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Snapshot},
+    decide::{self, Authority, Judgements, Question, SecondLook, Seen},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
+    facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Recorded, Snapshot},
     key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
@@ -39,60 +39,99 @@ pub async fn observe(
     question: &Question<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
+    let records_of = |ids| each(ids, async |id| read_expiries(aws, schedules, question, id).await);
     if question.request.action.surveys() {
-        // What an end that has outlived its image remembers is looked at too.
-        let ids = question.request.image_ids.clone();
-        let ends = each(ids, async |id| read_ends(aws, schedules, question, id).await).await;
+        // What a record that has outlived its image remembers is looked at too.
+        let expiries = records_of(question.request.image_ids.clone()).await;
         let (mut facts, backing) = read_images(aws, question).await?;
-        gone::of_ends(aws, question, &ends, &mut facts).await?;
+        gone::of_expiries(aws, question, &expiries, &mut facts).await?;
         read_further(aws, question, judgements, &mut facts, backing).await?;
         gone::of_grants(aws, question, &mut facts).await?;
-        for (id, ends) in ends {
-            if let Some(image) = facts.images.get_mut(&id) {
-                image.ends = ends;
-            }
-        }
+        keep(question, &mut facts, expiries)?;
         return Ok(facts);
     }
-    let (mut facts, backing) = read_images(aws, question).await?;
+    let (mut facts, mut backing) = read_images(aws, question).await?;
     let ids: Vec<_> = decide::permitted(question, &facts.images).into_iter().collect();
     let is_nothing = ids.is_empty();
     let blocks_public_images = async {
         let is_asked = question.request.action == Action::Check && !is_nothing;
         if is_asked { aws.blocks_public_images().await.ok() } else { None }
     };
-    let (read, ends, blocks_public_images) = future::join3(
+    // An expiry time that is too near needs no more reading than that of the records.
+    let early = if decide::is_near(question.request, question.now) { Some(records_of(ids.clone()).await) } else { None };
+    if let Some(expiries) = &early {
+        backing.retain(|id, _| {
+            let records = expiries.get(id).and_then(|read| read.as_ref().ok());
+            !decide::is_refused_by_time(question, id, records.map(|records| &records.expiries))
+        });
+    }
+    let expiries = async {
+        match early {
+            Some(expiries) => expiries,
+            None => records_of(ids).await,
+        }
+    };
+    let (read, expiries, blocks_public_images) = future::join3(
         read_further(aws, question, judgements, &mut facts, backing),
-        each(ids, async |id| read_ends(aws, schedules, question, id).await),
+        expiries,
         blocks_public_images,
     )
     .await;
     read?;
     facts.blocks_public_images = blocks_public_images;
-    for (id, ends) in ends {
-        let Some(image) = facts.images.get_mut(&id) else { continue };
-        if question.request.expires_at.is_some() {
-            ends.clone()?;
-        }
-        image.ends = ends;
-    }
+    keep(question, &mut facts, expiries)?;
     Ok(facts)
+}
+
+/// Keeps what the records say; fails where nothing may be decided without them.
+fn keep(question: &Question<'_>, facts: &mut Facts, expiries: Expiries) -> Reading<()> {
+    let is_needed = question.request.expires_at.is_some() || matches!(question.authority, Authority::Expiry(_));
+    for (id, records) in expiries {
+        let Some(image) = facts.images.get_mut(&id) else { continue };
+        if is_needed {
+            records.as_ref().map_err(Clone::clone)?;
+        }
+        image.expiries = records.map(|Records { expiries, nobodys }| {
+            facts.nobodys_records.extend(nobodys);
+            expiries
+        });
+    }
+    Ok(())
 }
 
 /// The snapshots that DescribeImages names, of each image.
 type Backing = BTreeMap<ImageId, Vec<SnapshotId>>;
 
-/// When the shares of each image end.
-type Ends = BTreeMap<ImageId, Reading<BTreeMap<ScheduleName, End>>>;
+/// When the shares of each image expire.
+type Expiries = BTreeMap<ImageId, Reading<Records>>;
 
-/// Reads what the images are; of one that is gone, what the end of its share remembers.
+/// The records of an image's shares.
+#[derive(Debug, Clone, Default)]
+struct Records {
+    /// Those that are ours.
+    expiries: BTreeMap<ExpiryName, Expiry>,
+    /// Those that are nobody's, with what is wrong.
+    nobodys: BTreeMap<ExpiryName, String>,
+}
+
+impl Records {
+    fn insert(&mut self, name: ExpiryName, recorded: Recorded) {
+        match recorded {
+            Recorded::Nothing => {}
+            Recorded::Expiry(expiry) => drop(self.expiries.insert(name, expiry)),
+            Recorded::Nobodys { why } => drop(self.nobodys.insert(name, why)),
+        }
+    }
+}
+
+/// Reads what the images are; of one that is gone, what the record of its share remembers.
 async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Backing)> {
     let mut described = aws.describe_images(&question.request.image_ids).await.map_err(row)?;
-    if let Authority::EndOfShare(end) = question.authority
-        && !described.contains_key(&end.image_id)
+    if let Authority::Expiry(expiry) = question.authority
+        && !described.contains_key(&expiry.image_id)
     {
-        gone::only_for_sure(aws, &end.image_id).await?;
-        described.insert(end.image_id.clone(), DescribedImage::gone(end, question.account));
+        gone::only_for_sure(aws, &expiry.image_id).await?;
+        described.insert(expiry.image_id.clone(), DescribedImage::gone(expiry, question.account));
     }
     let (mut facts, mut backing) = (Facts::default(), Backing::new());
     for (id, DescribedImage { image, snapshot_ids }) in described {
@@ -104,23 +143,84 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Back
     Ok((facts, backing))
 }
 
-/// Reads when an image's shares end: with the asked targets, or where none are asked about, with all.
-async fn read_ends(
+/// Reads the records of an image's shares: with the asked targets, or where none are asked about, with all.
+async fn read_expiries(
     aws: &Aws,
     schedules: Option<&Schedules>,
     question: &Question<'_>,
     image_id: &ImageId,
-) -> Reading<BTreeMap<ScheduleName, End>> {
-    let Some(schedules) = schedules else { return Ok(BTreeMap::new()) };
-    let mut names = aws.end_names(schedules, Some(image_id)).await.map_err(row)?;
-    // Of a group in a URL only the id is known yet, and so not the name of its schedule.
-    if question.request.action.takes_targets() && question.request.group.is_none() {
-        let asked: Vec<_> =
-            question.request.targets.iter().map(|asked| ScheduleName::new(image_id, &asked.target)).collect();
-        names.retain(|name| asked.contains(name));
+) -> Reading<Records> {
+    let Some(schedules) = schedules else { return Ok(Records::default()) };
+    let request = question.request;
+    // Of a group in a URL only the id is known yet, and so not the names of its records.
+    let has_targets = request.action.takes_targets() && request.group.is_none();
+    let prefix = match request.targets.as_slice() {
+        [asked] if has_targets => ExpiryName::pair_prefix(image_id, &asked.target),
+        _ => ExpiryName::image_prefix(image_id),
+    };
+    let mut names = aws.expiry_names(schedules, Some(&prefix)).await.map_err(row)?;
+    let pairs: BTreeSet<_> =
+        request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target)).collect();
+    names.retain(|name| !has_targets || pairs.contains(&format!("{}-", name.pair())));
+    let read = each(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
+    let mut records = Records::default();
+    for (_, read) in read {
+        for (name, recorded) in read? {
+            records.insert(name, recorded);
+        }
     }
-    let read = each(names, async |name| aws.end(schedules, name).await.map_err(row)).await;
-    read.into_iter().filter_map(|(name, end)| Some(end.transpose()?.map(|end| (name, end)))).collect()
+    Ok(records)
+}
+
+/// The names to read, in lists of which the first that is a record will do. What is looked at or shared has the expiry time
+/// of its latest record, and a share needs to know of the very record that it asks for; what is taken away has all.
+fn wanted(question: &Question<'_>, image_id: &ImageId, names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
+    let request = question.request;
+    if !request.action.is_about_sharing() && request.action != Action::List {
+        return names.into_iter().map(|name| vec![name]).collect();
+    }
+    let newest_first = |names: &[ExpiryName]| names.iter().rev().cloned().collect::<Vec<_>>();
+    let mut lists: Vec<_> = names.chunk_by(|one, other| one.pair() == other.pair()).map(newest_first).collect();
+    let very = request.targets.iter().filter_map(|asked| ExpiryName::new(image_id, &asked.target, request.expires_at?));
+    let is_first = |name: &ExpiryName| lists.iter().any(|list| list.first() == Some(name));
+    let very: Vec<_> = very.filter(|name| names.contains(name) && !is_first(name)).map(|name| vec![name]).collect();
+    lists.extend(very);
+    lists
+}
+
+/// Reads these names until one is a record.
+async fn read_latest(aws: &Aws, schedules: &Schedules, names: &[ExpiryName]) -> Reading<Vec<(ExpiryName, Recorded)>> {
+    let mut read = Vec::new();
+    for name in names {
+        let recorded = aws.expiry(schedules, name).await.map_err(row)?;
+        let is_found = matches!(recorded, Recorded::Expiry(_));
+        read.push((name.clone(), recorded));
+        if is_found {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+/// Looks again, after launch permissions were added, whether shares still have a record: the one they had, or any other.
+pub async fn look_again(
+    aws: &Aws,
+    schedules: Option<&Schedules>,
+    looks: Vec<SecondLook>,
+) -> BTreeMap<SecondLook, Seen> {
+    each(looks, async |SecondLook { image_id, target, record }| {
+        let Some(schedules) = schedules else { return Ok(false) };
+        if let Recorded::Expiry(_) = aws.expiry(schedules, record).await.map_err(row)? {
+            return Ok(true);
+        }
+        let prefix = ExpiryName::pair_prefix(image_id, target);
+        let mut names = aws.expiry_names(schedules, Some(&prefix)).await.map_err(row)?;
+        names.retain(|name| name != record);
+        names.reverse();
+        let read = read_latest(aws, schedules, &names).await?;
+        Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Expiry(_))))
+    })
+    .await
 }
 
 /// Reads the launch permissions of the images that may be read further, the snapshots behind them and what hangs on

@@ -10,7 +10,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
     key_access::{KeyAccess, Verdict},
     request::{Action, NextToken},
 };
@@ -54,6 +54,12 @@ pub struct Outcome {
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
+    /// The records of shares that an audit or repair found overdue.
+    #[serde(skip)]
+    pub overdue: Vec<ExpiryName>,
+    /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
+    #[serde(skip)]
+    pub nobodys_records: BTreeMap<ExpiryName, String>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.
@@ -177,7 +183,7 @@ pub struct TargetRow {
     pub target: Target,
     /// What is so now; in a dry run, what would be.
     pub state: TargetState,
-    /// When the share ends.
+    /// When the share expires.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
     /// The allowlist rule that decided.
@@ -349,6 +355,8 @@ pub enum ErrorCode {
     OutOfTime,
     /// A target that AWS does not know, such as an account that was closed.
     TargetNotKnown,
+    /// The record of an expiry was deleted while the share was under way, so the share was taken back.
+    ExpiryLost,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -370,7 +378,9 @@ impl ErrorCode {
     /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
     pub fn may_pass(self) -> bool {
         match self {
-            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime => true,
+            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
+                true
+            }
             Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
         }
     }
@@ -386,6 +396,7 @@ impl ErrorCode {
             Self::Unavailable => "Unavailable",
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
+            Self::ExpiryLost => "ExpiryLost",
             Self::Unexpected => "Unexpected",
         }
     }
@@ -408,6 +419,8 @@ impl Outcome {
             next_token: None,
             goes_on: false,
             is_unpublished: false,
+            overdue: Vec::new(),
+            nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -438,6 +451,8 @@ impl Outcome {
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
         }
+        self.overdue.extend(part.overdue);
+        self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);
         self.warnings.extend(part.warnings);
@@ -450,7 +465,7 @@ impl Outcome {
     }
 
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
-    /// share was said to be due that isn't.
+    /// share was said to expire that doesn't.
     pub fn is_about_nothing(&self) -> bool {
         self.result == ResultKind::Completed && self.images.is_empty() && self.findings.is_none()
     }

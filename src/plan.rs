@@ -3,9 +3,9 @@
 mod step;
 
 use crate::{
-    decide::{ImageDecision, Question},
-    domain::{AccountId, GrantName, KeyArn, Target},
-    facts::{Facts, Image, ImageState},
+    decide::{Authority, ImageDecision, Question},
+    domain::{AccountId, GrantName, ImageId, KeyArn, Target},
+    facts::{Expiry, Facts, Image, ImageState},
     request::{Access, Action, Request},
 };
 pub use step::{GranteeKind, Phase, Step};
@@ -16,11 +16,14 @@ const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 
 /// The writes for one image. A refused image has none.
 ///
-/// Sharing: grants, snapshots, launch permission, so that nobody can launch before everything a launch needs is there.
+/// Sharing: record, grants, snapshots, launch permission, so that nobody can launch before everything a launch needs is there.
 /// Taking away: the other way round.
 pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
     if !decision.refusals.is_empty() {
         return Vec::new();
+    }
+    if let (Authority::Expiry(own), true) = (question.authority, decision.is_superseded) {
+        return vec![delete_expiry(own)];
     }
     let Question { request, account: owner, .. } = *question;
     let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
@@ -30,13 +33,10 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             let mut steps = Vec::new();
             if may_change_launch_permissions(image) {
                 let shown: Vec<_> = targets.iter().map(|target| image.as_shown(target).clone()).collect();
-                steps.extend(
-                    chunks(&shown)
-                        .map(|targets| Step::RemoveLaunchPermissions { image_id: decision.image_id.clone(), targets }),
-                );
+                steps.extend(remove_launch_permissions(decision.image_id, &shown));
             }
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_ends(decision, image, &targets));
+            steps.extend(delete_expiries(question, decision, image, &targets));
             steps
         }
         Action::Reset => {
@@ -46,10 +46,10 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             }
             let targets = facts.targets_to_clear(decision.image_id, image, owner);
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_ends(decision, image, &targets));
+            steps.extend(delete_expiries(question, decision, image, &targets));
             steps
         }
-        // Overdue ends are ended like due ones, by their records.
+        // Overdue shares expire like due ones, by their records.
         Action::Repair => {
             let left = decision.left.iter();
             left.map(|left| revoke_grant(left.key, &left.grant.grant_id, left.name, left.account)).collect()
@@ -63,18 +63,47 @@ fn may_change_launch_permissions(image: &Image) -> bool {
     !matches!(image.state, ImageState::Disabled | ImageState::Gone)
 }
 
-/// Deletes the ends of shares that are gone, as the last step. An end stays where something could not be found out:
-/// it is the only record of what is left to take away when nobody asks, and an `expire` finds its work by it.
-fn delete_ends(decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> impl Iterator<Item = Step> {
-    let is_all_known = decision.gaps.is_empty();
-    let ends = image.ends.iter().flatten().filter(move |(_, end)| is_all_known && targets.contains(&end.target));
-    ends.map(|(name, end)| Step::DeleteEnd { name: name.clone(), target: end.target.clone() })
+/// Deletes the records of shares that were taken away, as the last step. A record stays where something could not be found
+/// out: it is the only one of what is left to take away when nobody asks, and an `expire` finds its work by it.
+///
+/// An expiry deletes its own record and ends with that; earlier ones have a time of their own. A revoke or reset deletes all
+/// of them, and then takes the launch permissions away once more: a share that crossed it may have found such a record and
+/// given the permission again, and nothing would end that share any more.
+fn delete_expiries(
+    question: &Question<'_>,
+    decision: &ImageDecision<'_>,
+    image: &Image,
+    targets: &[Target],
+) -> Vec<Step> {
+    if !decision.gaps.is_empty() {
+        return Vec::new();
+    }
+    if let Authority::Expiry(own) = question.authority {
+        return vec![delete_expiry(own)];
+    }
+    let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
+    let recorded: Vec<_> = recorded.filter(|expiry| targets.contains(&expiry.target)).collect();
+    let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
+    if may_change_launch_permissions(image) {
+        let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
+        let again: Vec<_> = targets.iter().filter(has_record).cloned().collect();
+        steps.extend(remove_launch_permissions(decision.image_id, &again));
+    }
+    steps
+}
+
+fn delete_expiry(expiry: &Expiry) -> Step {
+    Step::DeleteExpiry { name: expiry.name.clone(), target: expiry.target.clone() }
+}
+
+fn remove_launch_permissions(image_id: &ImageId, targets: &[Target]) -> impl Iterator<Item = Step> {
+    chunks(targets).map(|targets| Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets })
 }
 
 /// A share writes only what is missing.
 fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> Vec<Step> {
-    // The end is written down first: whatever happens after that, the share ends.
-    let mut steps: Vec<_> = decision.ends.iter().cloned().map(Step::from).collect();
+    // The record comes first: whatever happens after that, the share expires.
+    let mut steps: Vec<_> = decision.new_expiries.iter().cloned().map(Step::CreateExpiry).collect();
     let mut grants = decision.grants.clone();
     // What the share depends on comes before what is best effort.
     grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
@@ -92,6 +121,11 @@ fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets
     let image_id = || decision.image_id.clone();
     steps.extend(chunks(&missing).map(|targets| Step::AddLaunchPermissions { image_id: image_id(), targets }));
     steps
+}
+
+/// Takes launch permissions back that a share has just added.
+pub fn take_back(image_id: &ImageId, targets: &[Target]) -> Vec<Step> {
+    remove_launch_permissions(image_id, targets).collect()
 }
 
 /// What else a share gave these accounts. Everything asked for is removed whatever was read, because EC2's reads lag

@@ -64,6 +64,7 @@ pub fn report(
             outcome.warnings.push(format!("{key}: {later}"));
         }
     }
+    outcome.nobodys_records.clone_from(&facts.nobodys_records);
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
@@ -73,6 +74,7 @@ pub fn report(
         if let Some(findings) = &mut outcome.findings {
             findings.extend(result.decision.findings);
         }
+        outcome.overdue.extend(result.decision.overdue);
         outcome.errors.extend(result.decision.gaps);
         for step in result.steps {
             match (step.error, step.step.is_best_effort()) {
@@ -156,7 +158,11 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         .targets
         .iter()
         .map(|(asked, rule)| {
-            let state = target_state(question, image, steps, &asked.target, is_refused);
+            let state = if decision.is_superseded {
+                as_read(image, &asked.target)
+            } else {
+                target_state(question, image, steps, &asked.target, is_refused)
+            };
             TargetRow {
                 target: asked.target.clone(),
                 state,
@@ -166,6 +172,13 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
             }
         })
         .collect();
+    targets.extend(decision.left_as_they_are.iter().map(|(asked, rule)| TargetRow {
+        target: asked.target.clone(),
+        state: TargetState::AlreadyShared,
+        expires_at: expiry_time(image, &asked.target),
+        rule: rule.map(|rule| rule.name.clone()),
+        detail: None,
+    }));
     if request.action == Action::List {
         targets.extend(listed(image));
     }
@@ -189,7 +202,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
     }
 }
 
-/// When the share with a target ends, where there is a share.
+/// When the share with a target expires, where there is a share.
 fn expires_at(
     question: &Question<'_>,
     image: &Image,
@@ -198,13 +211,17 @@ fn expires_at(
     state: TargetState,
 ) -> Option<OffsetDateTime> {
     let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
-    let wanted = decision.ends.iter().find(|needed| needed.end.target == *target).map(|needed| needed.end.at);
-    let wanted = wanted.filter(|_| question.request.action == Action::Share);
-    wanted.or_else(|| end_of(image, target)).filter(|_| is_shared)
+    let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target).map(|expiry| expiry.at);
+    let new = new.filter(|_| question.request.action == Action::Share);
+    new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
 }
 
-fn end_of(image: &Image, target: &Target) -> Option<OffsetDateTime> {
-    image.ends.iter().flatten().find(|(_, end)| end.target == *target).map(|(_, end)| end.at)
+fn expiry_time(image: &Image, target: &Target) -> Option<OffsetDateTime> {
+    image.expiry_of(target).map(|expiry| expiry.at)
+}
+
+fn as_read(image: &Image, target: &Target) -> TargetState {
+    if image.is_shared_with(target) { TargetState::Shared } else { TargetState::NotShared }
 }
 
 /// A row for everybody the image is shared with.
@@ -214,7 +231,7 @@ fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
         LaunchPermission::To(target) => Some(TargetRow {
             target: target.clone(),
             state: TargetState::Shared,
-            expires_at: end_of(image, target),
+            expires_at: expiry_time(image, target),
             rule: None,
             detail: None,
         }),
@@ -257,8 +274,8 @@ fn changes(step: &Step, image: &Image) -> bool {
         Step::CreateGrant { .. }
         | Step::RevokeGrant { .. }
         | Step::AddCreateVolumePermissions { .. }
-        | Step::PutEnd { .. }
-        | Step::DeleteEnd { .. } => true,
+        | Step::CreateExpiry(_)
+        | Step::DeleteExpiry { .. } => true,
     }
 }
 
@@ -270,12 +287,14 @@ fn target_state(
     is_refused: bool,
 ) -> TargetState {
     let was_shared = image.is_shared_with(target);
-    let as_read = if was_shared { TargetState::Shared } else { TargetState::NotShared };
     let is_about_it = |step: &Step| step.adds().contains(target) || step.removes().contains(target);
     let about_it = || steps.iter().filter(|result| is_about_it(&result.step) && !result.step.is_best_effort());
     let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
+    // A share removes only what it takes back.
+    let is_taken_back = about_it().any(|result| result.step.removes().contains(target));
     match question.request.action {
-        Action::Share if is_refused => as_read,
+        Action::Share if is_refused => as_read(image, target),
+        Action::Share if is_taken_back => TargetState::Failed,
         Action::Share | Action::Revoke if has_failed => TargetState::Failed,
         Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
         Action::Share => TargetState::Shared,
@@ -285,7 +304,7 @@ fn target_state(
             (Remaining::Nothing, true) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read,
+        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read(image, target),
     }
 }
 

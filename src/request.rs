@@ -44,7 +44,7 @@ pub struct Request {
     pub access: Access,
     /// The service-linked roles in the target accounts that need the keys too.
     pub service_linked_roles: Vec<ServiceLinkedRole>,
-    /// When the share ends.
+    /// When the share expires.
     pub expires_at: Option<OffsetDateTime>,
     /// The Region that the images are in, where not these but their copies in this Region are meant.
     pub copy_from: Option<Region>,
@@ -212,7 +212,7 @@ impl Malformed {
 }
 
 impl Request {
-    /// Reads a request document and names every fault in it. `now` bounds `expiresAt`.
+    /// Reads a request document and names every fault in it. `now` bounds `expiresAt`, as far as records don't.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::parse_for(None, document, now)
     }
@@ -323,14 +323,20 @@ fn asked<T>(field: &str, ids: Ids<T>, target: fn(T) -> Target) -> impl Iterator<
     ids.ids.into_iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
 }
 
+/// How long EventBridge and Lambda send a request again; so long ago an expiry time can have been ahead when it was sent
+/// first. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html>
+const LONGEST_RETRY: Duration = Duration::hours(24);
+
+/// An expiry time that is less than 5 minutes ahead is refused by `decide`, which knows the records: a share that is sent
+/// again to finish what it began has one.
 fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
-    let end = OffsetDateTime::parse(text, &Rfc3339)
+    let at = OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|_| format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text)))?;
-    let ahead = end - now;
-    if ahead < Duration::minutes(5) || ahead > Duration::days(3653) {
+    let ahead = at - now;
+    if ahead < -LONGEST_RETRY || ahead > Duration::days(3653) {
         return Err(format!("{} is not between 5 minutes and 10 years ahead", quoted(text)));
     }
-    Ok(end)
+    Ok(at)
 }
 
 fn reason(text: &str) -> Result<String, String> {
@@ -573,12 +579,13 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_five_minutes_to_ten_years_ahead() {
-        for right in ["2026-11-22T12:05:00Z", "2036-11-21T12:00:00Z"] {
+    fn an_expiry_time_is_no_longer_over_than_a_request_is_sent_again_and_at_most_ten_years_ahead() {
+        // Whether the near ones have a record is for `decide` to say.
+        for right in ["2026-11-21T12:00:00Z", "2026-11-22T12:04:59Z", "2026-11-22T12:05:00Z", "2036-11-21T12:00:00Z"] {
             assert!(parse(&with("expiresAt", right.into())).is_ok(), "{right}");
         }
         for wrong in [
-            "2026-11-22T12:04:59Z",
+            "2026-11-21T11:59:59Z",
             "2020-01-01T00:00:00Z",
             "2037-01-01T00:00:00Z",
             "tomorrow",

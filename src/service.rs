@@ -5,6 +5,7 @@ mod batch;
 mod deadlines;
 mod meter;
 mod publish;
+mod second_look;
 mod survey;
 
 pub use meter::Meter;
@@ -15,17 +16,18 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use self::deadlines::{deadline, end, reading_deadline};
+use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
 use crate::{
     allowlist::{Allowlist, Usable, source::Source},
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
+    config::RecordSettings,
     decide::{self, Authority, Judgements, Question},
     domain::{FunctionArn, Requester, shortened},
     inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
-    plan::plan,
+    plan::{Step, plan},
     record, report,
     request::{Action, Request},
 };
@@ -41,8 +43,8 @@ pub struct Service {
     pub entity_quota: usize,
     /// How old an event may be that asks for a share.
     pub max_event_age: Duration,
-    /// Where the ends of shares are written down, if anywhere.
-    pub schedules: Option<Schedules>,
+    /// Where the records of expiries are, or the variables that are not set.
+    pub records: Result<RecordSettings, Vec<&'static str>>,
     /// The bus on which outcomes are published, if any.
     pub outcome_bus: Option<String>,
     /// The bus on which the function gets requests, if it may put the rest of an audit there.
@@ -78,9 +80,9 @@ impl Service {
                 let outcome = self.conclude(Door::EventBridge, &available.request_id, share, context).await;
                 inbound::reply(Door::EventBridge, outcome)
             }
-            Arrival::Due(due) => {
-                let end_share = self.end_share(&due, false, context, deadline);
-                let outcome = self.conclude(Door::EventBridge, &due.request_id, end_share, context).await;
+            Arrival::Expiry(hint) => {
+                let expire = self.expire(&hint, false, context, deadline);
+                let outcome = self.conclude(Door::EventBridge, &hint.request_id, expire, context).await;
                 inbound::reply(Door::EventBridge, outcome)
             }
             Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
@@ -128,7 +130,7 @@ impl Service {
             self.publish(&mut outcome, end).instrument(span).await;
         }
         log(&outcome, door, context);
-        if is_about_something {
+        if is_about_something || !outcome.nobodys_records.is_empty() {
             self.meter.tell(&self.aws, begun, &outcome, door, context);
         }
         // Log, metrics and events have told what the answer may be too short for.
@@ -202,7 +204,8 @@ impl Service {
         let reading = aws.until(reading_deadline);
         let is_over = || Instant::now() >= reading_deadline;
         let judgements = Judgements::until(&is_over);
-        let facts = match observe(&reading, self.schedules.as_ref(), &question, &judgements).await {
+        let schedules = self.schedules(context);
+        let facts = match observe(&reading, schedules.as_ref(), &question, &judgements).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
@@ -225,36 +228,64 @@ impl Service {
                 (decision, steps)
             })
             .collect();
-        for step in plans.iter().flat_map(|(_, steps)| steps) {
-            tracing::info!(
-                request.id = outcome.request_id,
-                plan.call = step.call(),
-                plan.resource = step.resource(),
-                plan.grant = step.grant_name().unwrap_or_default(),
-                plan.add = ?step.adds().iter().map(ToString::to_string).collect::<Vec<_>>(),
-                plan.remove = ?step.removes().iter().map(ToString::to_string).collect::<Vec<_>>(),
-                dry_run = request.dry_run,
-                "planned {} on {}",
-                step.call(),
-                step.resource()
-            );
+        for (_, steps) in &plans {
+            log_plan(&outcome.request_id, steps, request.dry_run);
         }
-        let tools = Tools { aws: &aws, schedules: self.schedules.as_ref(), function_arn: context.function };
-        let results = carry_out(tools, plans, request.dry_run, deadline).await;
+        let tools = Tools { aws: &aws, schedules: schedules.as_ref() };
+        let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
+        let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
+        let mut results = carry_out(tools, plans, request.dry_run, giving).await;
+        if is_looked_at_again {
+            results = second_look::take(tools, &outcome.request_id, &facts, results, deadline).await;
+        }
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome
     }
 
     fn question<'a>(
-        &self,
+        &'a self,
         request: &'a Request,
         authority: Authority<'a>,
         allowlist: &'a Allowlist,
         context: &Context<'_>,
     ) -> Question<'a> {
-        let Context { function, now, .. } = *context;
-        let (account, can_end_shares) = (function.account(), self.schedules.is_some());
-        Question { request, authority, allowlist, account, entity_quota: self.entity_quota, can_end_shares, now }
+        let unset_for_expiry = self.records.as_ref().err().map(Vec::as_slice).unwrap_or_default();
+        Question {
+            request,
+            authority,
+            allowlist,
+            account: context.function.account(),
+            entity_quota: self.entity_quota,
+            unset_for_expiry,
+            is_automatic: false,
+            now: context.now,
+            deadline: context.now.saturating_add(context.time_left.try_into().unwrap_or(time::Duration::MAX)),
+        }
+    }
+
+    /// Where the records of expiries are, if anywhere.
+    fn schedules(&self, context: &Context<'_>) -> Option<Schedules> {
+        let RecordSettings { group, role_arn, bus } = self.records.as_ref().ok()?;
+        let bus_arn = context.function.bus_arn(bus);
+        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn })
+    }
+}
+
+/// Every step is in the log before it is taken.
+fn log_plan(request_id: &str, steps: &[Step], dry_run: bool) {
+    for step in steps {
+        tracing::info!(
+            request.id = request_id,
+            plan.call = step.call(),
+            plan.resource = step.resource(),
+            plan.grant = step.grant_name().unwrap_or_default(),
+            plan.add = ?step.adds().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            plan.remove = ?step.removes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            dry_run,
+            "planned {} on {}",
+            step.call(),
+            step.resource()
+        );
     }
 }
 
@@ -277,6 +308,13 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
             finding.remedy = &*shortened(&finding.remedy, record::LONGEST_TEXT),
             "{}",
             shortened(&finding.message, record::LONGEST_TEXT)
+        );
+    }
+    for (name, why) in &outcome.nobodys_records {
+        tracing::warn!(
+            request.id = outcome.request_id,
+            record.name = name.as_str(),
+            "{name} is nobody's record: {why}"
         );
     }
     let action = outcome.action.map_or("", |action| action.as_str());

@@ -103,7 +103,7 @@ fn arrive(bytes: &[u8], requester: Option<&str>) {
         Arrival::One(opened) => check(*opened, requester),
         Arrival::Batch(batch) => batch.messages().for_each(|message| check(message.opened, requester)),
         Arrival::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
-        Arrival::Due(_) => {}
+        Arrival::Expiry(_) => {}
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Terms<'a> {
     pub access: Access,
     /// The service-linked roles that need grants.
     pub service_linked_roles: &'a [ServiceLinkedRole],
-    /// When the share ends.
+    /// When the share expires.
     pub expires_at: Option<OffsetDateTime>,
     /// Now.
     pub now: OffsetDateTime,

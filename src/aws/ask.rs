@@ -150,7 +150,8 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
         | ErrorCode::LimitExceeded
         | ErrorCode::TargetNotKnown
         | ErrorCode::Unexpected
-        | ErrorCode::AllowlistUnavailable => return None,
+        | ErrorCode::AllowlistUnavailable
+        | ErrorCode::ExpiryLost => return None,
     };
     if attempts >= attempts_at_most {
         return None;

@@ -9,7 +9,7 @@ use futures_util::future;
 use super::{Aws, CallError};
 use crate::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
-    facts::{End, Fact, Image, ImageState, LaunchPermission, Snapshot},
+    facts::{Expiry, Fact, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
 };
 
@@ -27,10 +27,10 @@ pub struct DescribedImage {
 }
 
 impl DescribedImage {
-    /// What a share's end remembers of an image that is gone.
-    pub fn gone(end: &End, owner: AccountId) -> Self {
-        let image = Image::gone(owner, end.key_arns.clone());
-        Self { image, snapshot_ids: end.snapshot_ids.clone() }
+    /// What the record of an expiry remembers of an image that is gone.
+    pub fn gone(expiry: &Expiry, owner: AccountId) -> Self {
+        let image = Image::gone(owner, expiry.key_arns.clone());
+        Self { image, snapshot_ids: expiry.snapshot_ids.clone() }
     }
 }
 
@@ -267,7 +267,7 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             deprecation_time: image.deprecation_time().map(str::to_owned),
             has_product_codes: !image.product_codes().is_empty(),
             launch_permissions: Fact::NotRead,
-            ends: Ok(BTreeMap::new()),
+            expiries: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
             unread_snapshots: Vec::new(),
             is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),

@@ -83,6 +83,7 @@ impl CallError {
             | ErrorCode::Unavailable
             | ErrorCode::OutOfTime
             | ErrorCode::TargetNotKnown
+            | ErrorCode::ExpiryLost
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))
@@ -131,6 +132,14 @@ impl CallError {
     pub fn not_set_up(call: &'static str) -> Self {
         let message = format!("{call}: this deployment has no schedule group");
         let row = ErrorRow { code: ErrorCode::Unexpected, call: Some(call), resource: None, message, retryable: false };
+        Self { row, is_uncertain: false }
+    }
+
+    /// Something that came between, and that the same request again doesn't meet.
+    pub(super) fn passing(call: &'static str, resource: &str, what: &str) -> Self {
+        let message = format!("{call} on {resource}: {what}; send the request again");
+        let (call, resource) = (Some(call), Some(resource.to_owned()));
+        let row = ErrorRow { code: ErrorCode::Unavailable, call, resource, message, retryable: true };
         Self { row, is_uncertain: false }
     }
 

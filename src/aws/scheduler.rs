@@ -1,79 +1,90 @@
-//! Owns the EventBridge Scheduler calls: the schedules that end shares.
+//! Owns the EventBridge Scheduler calls: the schedules that record when shares expire.
 //!
-//! The schedule is the record of a share's end. It is never deleted by itself (`ActionAfterCompletion: NONE`), so that an
-//! end that was missed can still be found.
+//! A record is created and deleted, and never updated. Scheduler doesn't delete it after it has fired
+//! (`ActionAfterCompletion: NONE`), so that an expiry that was missed can still be found.
 
 use aws_sdk_scheduler::{
     operation::{
-        create_schedule::CreateScheduleError, delete_schedule::DeleteScheduleError, get_schedule::GetScheduleError,
+        create_schedule::CreateScheduleError,
+        delete_schedule::DeleteScheduleError,
+        get_schedule::{GetScheduleError, GetScheduleOutput},
     },
-    types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target},
+    types::{
+        ActionAfterCompletion, EventBridgeParameters, FlexibleTimeWindow, FlexibleTimeWindowMode, ScheduleState, Target,
+    },
 };
 use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
 
 use super::{Aws, CallError, error::SdkError};
 use crate::{
-    domain::{self, FunctionArn, ImageId, KeyArn, ScheduleName, SnapshotId},
-    facts::End,
+    domain::{self, ExpiryName, ImageId, KeyArn, SnapshotId},
+    facts::{Expiry, Recorded},
+    inbound::{EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE},
 };
 
-/// Where schedules live and whom they wake.
+/// Where the records of expiries are, and where Scheduler puts their hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedules {
-    /// The schedule group, which holds nothing else.
+    /// The schedule group, which holds nothing but records.
     pub group: String,
-    /// The role by which Scheduler invokes the function.
+    /// The role by which Scheduler puts events on the bus.
     pub role_arn: String,
+    /// The ARN of the bus that requests come by.
+    pub bus_arn: String,
 }
 
 /// At most so many pages of 100 names are read: an account has a million schedules at most, and a list that goes on
 /// longer than this is not one to wait for. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>
 const MAX_PAGES: usize = 1_000;
 
-/// What a schedule sends, which is also what it remembers.
+/// In which times of expressions are.
+const TIMEZONE: &str = "UTC";
+
+/// The detail of the event that a schedule sends, which is also what it records.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Input {
     action: String,
-    schedule: ScheduleName,
+    schedule: ExpiryName,
     image_id: ImageId,
     target: domain::Target,
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
     snapshot_ids: Vec<SnapshotId>,
     key_arns: Vec<KeyArn>,
 }
 
 impl Aws {
-    /// The names of an image's schedules, or those of all images.
-    pub async fn end_names(
+    /// The names of the records that begin so, in the order of their names.
+    pub async fn expiry_names(
         &self,
         schedules: &Schedules,
-        image_id: Option<&ImageId>,
-    ) -> Result<Vec<ScheduleName>, CallError> {
+        prefix: Option<&str>,
+    ) -> Result<Vec<ExpiryName>, CallError> {
         const CALL: &str = "scheduler:ListSchedules";
-        let prefix = image_id.map(ScheduleName::prefix);
-        let call = self.scheduler.list_schedules().group_name(&schedules.group).set_name_prefix(prefix);
-        let call = call.max_results(100);
-        let about = image_id.map_or(schedules.group.as_str(), ImageId::as_str);
+        let call = self.scheduler.list_schedules().group_name(&schedules.group);
+        let call = call.set_name_prefix(prefix.map(str::to_owned)).max_results(100);
+        let about = prefix.unwrap_or(&schedules.group);
         let mut names = Vec::new();
         let mut next = None;
         for _ in 0..MAX_PAGES {
             let page = self.ask(CALL, about, || call.clone().set_next_token(next.clone()).send()).await?;
-            // A schedule of another form was put there by somebody else and is none of ours.
-            names.extend(page.schedules().iter().filter_map(|schedule| schedule.name()?.parse().ok()));
+            // A schedule with a name of another form is no record.
+            names.extend(page.schedules().iter().filter_map(|schedule| schedule.name()?.parse::<ExpiryName>().ok()));
             next = page.next_token;
             if next.is_none() {
+                names.sort_unstable();
                 return Ok(names);
             }
         }
         Err(CallError::unexpected(CALL, about, "the list of schedules has no end"))
     }
 
-    /// The end of a share, or nothing where there is no such schedule.
-    pub async fn end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<Option<End>, CallError> {
-        const CALL: &str = "scheduler:GetSchedule";
+    /// What is there under the name of a record.
+    pub async fn expiry(&self, schedules: &Schedules, name: &ExpiryName) -> Result<Recorded, CallError> {
         let call = self.scheduler.get_schedule().group_name(&schedules.group).name(name.as_str());
-        let asked = self.ask(CALL, name.as_str(), || {
+        let asked = self.ask("scheduler:GetSchedule", name.as_str(), || {
             let call = call.clone();
             async move {
                 match call.send().await {
@@ -83,75 +94,61 @@ impl Aws {
                 }
             }
         });
-        let Some(schedule) = asked.await? else { return Ok(None) };
-        let at = schedule.schedule_expression().and_then(parse_at);
-        let input = schedule.target().and_then(|target| target.input());
-        let input = input.and_then(|input| serde_json::from_str::<Input>(input).ok());
-        match (at, input) {
-            (Some(at), Some(input))
-                if input.schedule == *name && ScheduleName::new(&input.image_id, &input.target) == *name =>
-            {
-                let Input { image_id, target, snapshot_ids, key_arns, .. } = input;
-                Ok(Some(End { name: name.clone(), at, image_id, target, snapshot_ids, key_arns }))
-            }
-            _ => Err(CallError::unexpected(CALL, name.as_str(), "the schedule was not written by this function")),
-        }
+        let Some(schedule) = asked.await? else { return Ok(Recorded::Nothing) };
+        Ok(match record(schedules, name, &schedule) {
+            Ok(expiry) => Recorded::Expiry(expiry),
+            Err(why) => Recorded::Nobodys { why: why.to_owned() },
+        })
     }
 
-    /// Writes a share's end down.
-    pub async fn put_end(
-        &self,
-        schedules: &Schedules,
-        function_arn: &FunctionArn,
-        end: &End,
-        replaces: bool,
-    ) -> Result<(), CallError> {
+    /// Records an expiry. The same record that is there already is as good as created: then a try before this one got so
+    /// far, or another request was first.
+    pub async fn create_expiry(&self, schedules: &Schedules, expiry: &Expiry) -> Result<(), CallError> {
+        const CALL: &str = "scheduler:CreateSchedule";
+        let name = expiry.name.as_str();
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
-        let target =
-            Target::builder().arn(function_arn.as_str()).role_arn(&schedules.role_arn).input(input(end)).build();
+        let parameters = EventBridgeParameters::builder().detail_type(EXPIRY_DETAIL_TYPE).source(EXPIRY_SOURCE).build();
+        let target = parameters.and_then(|parameters| {
+            let target = Target::builder().arn(&schedules.bus_arn).role_arn(&schedules.role_arn);
+            target.event_bridge_parameters(parameters).input(input(expiry)).build()
+        });
         let (Ok(window), Ok(target)) = (window, target) else {
-            return Err(CallError::unexpected(
-                "scheduler:CreateSchedule",
-                end.name.as_str(),
-                "a required part is missing",
-            ));
+            return Err(CallError::unexpected(CALL, name, "a required part is missing"));
         };
-        // Create and Update take the same parts, by builders that have no trait in common.
-        macro_rules! of_this_end {
-            ($call:expr) => {
-                $call
-                    .group_name(&schedules.group)
-                    .name(end.name.as_str())
-                    .schedule_expression(at(end.at))
-                    .schedule_expression_timezone("UTC")
-                    .flexible_time_window(window.clone())
-                    .action_after_completion(ActionAfterCompletion::None)
-                    .target(target.clone())
-            };
-        }
-        if !replaces {
-            let call = of_this_end!(self.scheduler.create_schedule());
-            let asked = self.ask("scheduler:CreateSchedule", end.name.as_str(), || {
-                let call = call.clone();
-                async move {
-                    match call.send().await {
-                        Ok(_) => Ok(true),
-                        // The list lagged, or a try before this one got so far: then it is replaced.
-                        Err(error) if is(&error, CreateScheduleError::is_conflict_exception) => Ok(false),
-                        Err(error) => Err(error),
-                    }
+        let call = self
+            .scheduler
+            .create_schedule()
+            .group_name(&schedules.group)
+            .name(name)
+            .schedule_expression(at(expiry.at))
+            .schedule_expression_timezone(TIMEZONE)
+            .flexible_time_window(window)
+            .state(ScheduleState::Enabled)
+            .action_after_completion(ActionAfterCompletion::None)
+            .target(target);
+        let asked = self.ask(CALL, name, || {
+            let call = call.clone();
+            async move {
+                match call.send().await {
+                    Ok(_) => Ok(true),
+                    Err(error) if is(&error, CreateScheduleError::is_conflict_exception) => Ok(false),
+                    Err(error) => Err(error),
                 }
-            });
-            if asked.await? {
-                return Ok(());
             }
+        });
+        if asked.await? {
+            return Ok(());
         }
-        let call = of_this_end!(self.scheduler.update_schedule());
-        self.ask("scheduler:UpdateSchedule", end.name.as_str(), || call.clone().send()).await.map(|_| ())
+        match self.expiry(schedules, &expiry.name).await? {
+            Recorded::Expiry(there) if there == *expiry => Ok(()),
+            Recorded::Expiry(_) => Err(taken(schedules, name, "it records another expiry")),
+            Recorded::Nobodys { why } => Err(taken(schedules, name, &why)),
+            Recorded::Nothing => Err(CallError::passing(CALL, name, "the record was deleted meanwhile")),
+        }
     }
 
-    /// Deletes a share's end; one that is gone already is as good as deleted.
-    pub async fn delete_end(&self, schedules: &Schedules, name: &ScheduleName) -> Result<(), CallError> {
+    /// Deletes a record; one that is not there any more is as good as deleted.
+    pub async fn delete_expiry(&self, schedules: &Schedules, name: &ExpiryName) -> Result<(), CallError> {
         let call = self.scheduler.delete_schedule().group_name(&schedules.group).name(name.as_str());
         let asked = self.ask("scheduler:DeleteSchedule", name.as_str(), || {
             let call = call.clone();
@@ -166,14 +163,57 @@ impl Aws {
     }
 }
 
+/// The name of a record is taken by a schedule that isn't this record.
+fn taken(schedules: &Schedules, name: &str, why: &str) -> CallError {
+    let group = &schedules.group;
+    CallError::unexpected(
+        "scheduler:CreateSchedule",
+        name,
+        &format!(
+            "a schedule of this name is there and is not this record: {why}. Find out who wrote it, delete it with \
+             `aws scheduler delete-schedule --group-name {group} --name {name}`, and send the request again"
+        ),
+    )
+}
+
+/// Reads a schedule as the record of that name, or says what is wrong with it.
+///
+/// Its role is not compared: a record whose role was replaced sends no hint, and a repair must still find it.
+fn record(schedules: &Schedules, name: &ExpiryName, schedule: &GetScheduleOutput) -> Result<Expiry, &'static str> {
+    let target = schedule.target().ok_or("it has no target")?;
+    let input = target.input().and_then(|input| serde_json::from_str::<Input>(input).ok());
+    let input = input.ok_or("its input is not that of a record")?;
+    let at = schedule.schedule_expression().and_then(parse_at).ok_or("its expression is not a time")?;
+    let Input { action, schedule: named, image_id, target: shared_with, expires_at, snapshot_ids, key_arns } = input;
+    if action != "expire" || named != *name {
+        return Err("its input is that of another record");
+    }
+    if expires_at != at || ExpiryName::new(&image_id, &shared_with, at).as_ref() != Some(name) {
+        return Err("its name, expression and input disagree");
+    }
+    if schedule.schedule_expression_timezone().is_some_and(|timezone| timezone != TIMEZONE) {
+        return Err("its expression is not in UTC");
+    }
+    if schedule.state() != Some(&ScheduleState::Enabled) {
+        return Err("it is not enabled");
+    }
+    let parameters = target.event_bridge_parameters();
+    let is_hint = |it: &EventBridgeParameters| it.detail_type() == EXPIRY_DETAIL_TYPE && it.source() == EXPIRY_SOURCE;
+    if target.arn() != schedules.bus_arn || !parameters.is_some_and(is_hint) {
+        return Err("its target is not the bus of this function");
+    }
+    Ok(Expiry { name: name.clone(), at, image_id, target: shared_with, snapshot_ids, key_arns })
+}
+
 /// Whether the service answered with that error.
 fn is<E>(error: &SdkError<E>, kind: impl Fn(&E) -> bool) -> bool {
     error.as_service_error().is_some_and(kind)
 }
 
-fn input(end: &End) -> String {
-    let End { name, at: _, image_id, target, snapshot_ids, key_arns } = end.clone();
-    let input = Input { action: "expire".to_owned(), schedule: name, image_id, target, snapshot_ids, key_arns };
+fn input(expiry: &Expiry) -> String {
+    let Expiry { name: schedule, at: expires_at, image_id, target, snapshot_ids, key_arns } = expiry.clone();
+    let action = "expire".to_owned();
+    let input = Input { action, schedule, image_id, target, expires_at, snapshot_ids, key_arns };
     serde_json::json!(input).to_string()
 }
 

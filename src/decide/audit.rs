@@ -1,6 +1,6 @@
 //! Owns what an audit comes upon at one image, and which of it this function may mend by itself.
 //!
-//! It judges by the allowlist as it is now, by what EC2 and KMS say and by the records of ends. What can't be read is
+//! It judges by the allowlist as it is now, by what EC2 and KMS say and by the records of expiries. What can't be read is
 //! not judged, and said so.
 
 use time::Duration;
@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{
     allowlist::{Keys, Rule},
-    domain::{AccountId, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
     facts::{Facts, Image, ImageState, Reading},
     key_access::{Grant, KeyUse, Verdict},
     outcome::{ErrorRow, Finding, FindingCode},
     request::{Access, Action},
 };
 
-/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not ended by then is
-/// overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
+/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
+/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
 const OVERDUE: Duration = Duration::minutes(5);
 
 /// A grant of ours for a share that isn't there.
@@ -58,10 +58,12 @@ pub(super) fn decide<'a>(
         }
     }
     decision.left = grants_left(question, facts, image_id, image);
+    decision.overdue = overdue_records(question, image);
     let mut found = overdue(question, image);
     found.extend(exposed(image));
     if image.launch_permissions.is_known() {
         found.extend(outside_allowlist(question, facts, image_id, image));
+        found.extend(expiries_missing(question, image));
         found.extend(permissions_left(question, facts, image_id, image));
         found.extend(decision.left.iter().map(grant_left));
         found.extend(key_access_lost(question, facts, judgements, image)?);
@@ -142,15 +144,10 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
     };
     for target in image.shared_targets() {
         let rules = sharing_rules(question, image, &target);
-        let has_end = image.ends.iter().flatten().any(|(_, end)| end.target == target);
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
             outside(target, message, "`revoke` it, or cover it with a rule of the allowlist");
             continue;
-        }
-        if image.ends.is_ok() && !has_end && rules.iter().all(|rule| rule.max_duration.is_some()) {
-            let message = format!("{{image}} is shared with {target} for good, and every rule for that wants an end");
-            outside(target.clone(), message, "`revoke` it, or `share` it again with an `expiresAt`");
         }
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
             continue;
@@ -165,6 +162,29 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
         }
     }
     found
+}
+
+/// The shares that only rules with a longest duration cover and that nothing ends.
+fn expiries_missing(question: &Question<'_>, image: &Image) -> Vec<Found> {
+    if image.expiries.is_err() {
+        return Vec::new();
+    }
+    let is_missing = |target: &Target| {
+        let rules = sharing_rules(question, image, target);
+        let is_bounded = !rules.is_empty() && rules.iter().all(|rule| rule.max_duration.is_some());
+        is_bounded && image.expiry_of(target).is_none()
+    };
+    let missing = image.shared_targets().into_iter().filter(is_missing);
+    missing
+        .map(|target| Found {
+            code: FindingCode::ExpiryMissing,
+            message: format!(
+                "{{image}} is shared with {target}, every rule for that has a `maxDuration`, and no record ends it"
+            ),
+            target: Some(target),
+            remedy: "`revoke` it, and `share` it again with an `expiresAt` if it is still wanted".to_owned(),
+        })
+        .collect()
 }
 
 /// Whether another image on the snapshot is shared with the account.
@@ -280,7 +300,7 @@ fn wants_keys(question: &Question<'_>, image: &Image, target: &Target) -> bool {
 }
 
 /// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether
-/// its share ended or never began can't be told.
+/// its share expired or never began can't be told.
 fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
     let automation = Requester::new(format!("events:{}:aws.ec2", question.account));
     let applies = |rule: &&Rule| {
@@ -302,13 +322,27 @@ fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
         .collect()
 }
 
+/// The records whose time has passed: also those of renewed shares, which are only deleted.
+fn overdue_records(question: &Question<'_>, image: &Image) -> Vec<ExpiryName> {
+    let overdue = image.expiries.iter().flatten().filter(|(_, expiry)| question.now - expiry.at > OVERDUE);
+    overdue.map(|(name, _)| name.clone()).collect()
+}
+
 fn overdue(question: &Question<'_>, image: &Image) -> Vec<Found> {
-    let ends = image.ends.iter().flatten().filter(|(_, end)| question.now - end.at > OVERDUE);
-    ends.map(|(name, end)| Found {
-        code: FindingCode::ShareOverdue,
-        target: Some(end.target.clone()),
-        message: format!("the share of {{image}} with {} should have ended at {}", end.target, shown(end.at)),
-        remedy: format!("`repair` ends it; if that fails too, see the log for the schedule `{name}`"),
-    })
-    .collect()
+    let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
+    // An earlier record of a renewed share ends nothing.
+    let latest = recorded.filter(|expiry| image.expiry_of(&expiry.target) == Some(*expiry));
+    let overdue = latest.filter(|expiry| question.now - expiry.at > OVERDUE);
+    overdue
+        .map(|expiry| Found {
+            code: FindingCode::ShareOverdue,
+            target: Some(expiry.target.clone()),
+            message: format!(
+                "the share of {{image}} with {} should have expired at {}",
+                expiry.target,
+                shown(expiry.at)
+            ),
+            remedy: format!("`repair` ends it; if that fails too, see the log for the schedule `{}`", expiry.name),
+        })
+        .collect()
 }

@@ -33,7 +33,7 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
         let rules = question.allowlist.rules.iter();
         let own_rules = rules.filter(|rule| match question.authority {
             Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
-            Authority::EndOfShare(_) => false,
+            Authority::Expiry(_) => false,
         });
         targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
     }
@@ -111,7 +111,9 @@ rules:
             let question = Question {
                 request: &request,
                 authority: Authority::Requester(&requester),
-                can_end_shares: false,
+                unset_for_expiry: &[],
+                is_automatic: false,
+                deadline: NOW,
                 allowlist: &allowlist,
                 account,
                 entity_quota: 1000,
@@ -126,7 +128,7 @@ rules:
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),
-                ends: Ok(BTreeMap::new()),
+                expiries: Ok(BTreeMap::new()),
                 remembered_keys: Vec::new(),
                 unread_snapshots: Vec::new(),
                 is_instance_store: false,

@@ -29,7 +29,7 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
     decision.gaps.extend(unread.filter(|error| question.request.action == Action::Reset || error.retryable).cloned());
     decision.gaps.extend(image.snapshots.failed().cloned());
     decision.gaps.extend(image.unread_snapshots.iter().cloned());
-    decision.gaps.extend(image.ends.as_ref().err().cloned());
+    decision.gaps.extend(image.expiries.as_ref().err().cloned());
     for snapshot in image.snapshots.iter().flatten() {
         match &snapshot.needed_by {
             // Its entries stay as they are, because another image may need them.

@@ -36,7 +36,7 @@ pub(super) fn not_covered(
     let action = question.request.action;
     let who = match question.authority {
         Authority::Requester(requester) => quoted(requester.as_str()),
-        Authority::EndOfShare(_) => "nobody".to_owned(),
+        Authority::Expiry(_) => "nobody".to_owned(),
     };
     let target = asked.map(|asked| asked.target.to_string()).unwrap_or_default();
     let (code, message, remedy) = match criterion {
@@ -70,7 +70,7 @@ pub(super) fn not_covered(
         ),
         Criterion::Duration if question.request.expires_at.is_none() => (
             Code::ExpiryRequired,
-            format!("the rules that allow {who} to share this image with {target} want the share to end"),
+            format!("the rules that allow {who} to share this image with {target} want the share to expire"),
             Some("give `expiresAt`".to_owned()),
         ),
         Criterion::Duration => (

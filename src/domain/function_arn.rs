@@ -11,6 +11,8 @@ use super::{AccountId, Arn, ParseError, quoted};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionArn {
     text: String,
+    partition: String,
+    region: String,
     account: AccountId,
 }
 
@@ -18,6 +20,23 @@ impl FunctionArn {
     /// The account the function runs in.
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// The ARN of an event bus that is named, or given by its ARN: a bus that is only named is in the function's own
+    /// account and Region.
+    ///
+    /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html>
+    pub fn bus_arn(&self, name_or_arn: &str) -> String {
+        if name_or_arn.starts_with("arn:") {
+            return name_or_arn.to_owned();
+        }
+        let Self { partition, region, account, .. } = self;
+        format!("arn:{partition}:events:{region}:{account}:event-bus/{name_or_arn}")
+    }
+
+    /// The Region the function runs in.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// The ARN as AWS writes it.
@@ -36,7 +55,12 @@ impl FromStr for FunctionArn {
             let resource = resource.strip_prefix("function:")?;
             let (name, qualifier) = resource.split_once(':').unwrap_or((resource, ""));
             let account = account.parse().ok().filter(|_| !name.is_empty() && !qualifier.contains(':'))?;
-            Some(Self { text: format!("arn:{partition}:lambda:{region}:{account}:function:{name}"), account })
+            Some(Self {
+                text: format!("arn:{partition}:lambda:{region}:{account}:function:{name}"),
+                partition: partition.to_owned(),
+                region: region.to_owned(),
+                account,
+            })
         };
         read().ok_or_else(|| ParseError::new(format!("{} is not the ARN of a Lambda function", quoted(text))))
     }
@@ -59,6 +83,15 @@ mod tests {
             let arn: FunctionArn = format!("{bare}{qualifier}").parse().unwrap();
             assert_eq!((arn.as_str(), arn.account().to_string().as_str()), (bare, "012345678901"));
         }
+    }
+
+    #[test]
+    fn a_bus_that_is_named_is_the_functions_neighbour() {
+        let function: FunctionArn = "arn:aws-cn:lambda:cn-north-1:012345678901:function:ami-share".parse().unwrap();
+        let bus = "arn:aws-cn:events:cn-north-1:012345678901:event-bus/ami-share";
+        assert_eq!(function.bus_arn("ami-share"), bus);
+        assert_eq!(function.bus_arn(bus), bus);
+        assert_eq!(function.region(), "cn-north-1");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Owns the doors that no person stands at: an image that became available, and a share whose end has come.
+//! Owns the doors that no person stands at: an image that became available, and a share whose expiry is due.
 
 use super::{Invocation, Sent, eventbridge, request_id};
 use crate::{
-    domain::{AccountId, ImageId, Requester, ScheduleName, quoted},
+    domain::{AccountId, ExpiryName, ImageId, Requester, quoted},
     json::Json,
     request::Malformed,
 };
@@ -12,6 +12,12 @@ use crate::{
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
 pub(super) const IMAGE_STATE: &str = "EC2 AMI State Change";
 
+/// The detail-type of the events that the records of expiries put on the function's own bus,
+pub const EXPIRY_DETAIL_TYPE: &str = "AMI Share Record Due";
+
+/// and their source, which only Scheduler may use there.
+pub const EXPIRY_SOURCE: &str = "ami-share.ends";
+
 /// An image that became available: created, copied, registered, restored or enabled again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Available {
@@ -19,6 +25,8 @@ pub struct Available {
     pub request_id: String,
     /// The account the event is of; only this function's own counts.
     pub account: AccountId,
+    /// The Region the event is of; only this function's own counts.
+    pub region: Option<String>,
     /// The requester that rules with `onAvailable` name.
     pub requester: Requester,
     /// When EC2 sent it.
@@ -27,13 +35,13 @@ pub struct Available {
     pub image_id: Option<ImageId>,
 }
 
-/// A hint that a share may have reached its end. It carries nothing that is believed but the name of its record.
+/// A hint that the expiry of a share may be due. It carries nothing that is believed but the name of its record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Due {
-    /// Lambda's id of the invocation.
+pub struct ExpiryHint {
+    /// The event's id, or Lambda's of the invocation.
     pub request_id: String,
-    /// The schedule.
-    pub schedule: ScheduleName,
+    /// The record.
+    pub record: ExpiryName,
 }
 
 pub(super) fn available(envelope: &Json, invocation: &Invocation<'_>) -> Result<Available, Malformed> {
@@ -50,16 +58,36 @@ pub(super) fn available(envelope: &Json, invocation: &Invocation<'_>) -> Result<
     Ok(Available {
         request_id: request_id(envelope.get("id")).unwrap_or(invocation.request_id).to_owned(),
         account,
+        region: text(&["region"]).map(str::to_owned),
         requester: Requester::new(format!("events:{account}:aws.ec2")),
         sent: eventbridge::sent(envelope),
         image_id: is_available.then_some(image_id),
     })
 }
 
-pub(super) fn due(document: &Json, invocation: &Invocation<'_>) -> Result<Due, Malformed> {
+/// The hint in an event of Scheduler on the bus.
+pub(super) fn expiry_event(envelope: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
+    if envelope.get("source").and_then(Json::as_str) != Some(EXPIRY_SOURCE) {
+        return Err(Malformed::document(format!("`{EXPIRY_DETAIL_TYPE}` from another source than {EXPIRY_SOURCE}")));
+    }
+    let detail = envelope.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
+    if !is_expire(detail) {
+        return Err(Malformed::document("the event's `detail` has another `action` than `expire`"));
+    }
+    let request_id = request_id(envelope.get("id")).unwrap_or(invocation.request_id);
+    Ok(ExpiryHint { request_id: request_id.to_owned(), ..expiry(detail, invocation)? })
+}
+
+/// The hint in a document that names a record.
+pub(super) fn expiry(document: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
     let name = document.get("schedule").and_then(Json::as_str).unwrap_or_default();
-    let schedule = name.parse().map_err(|_| {
-        Malformed::document(format!("`schedule` is {}, not the name of a share's schedule", quoted(name)))
+    let record = name.parse().map_err(|_| {
+        Malformed::document(format!("`schedule` is {}, not the name of an expiry's record", quoted(name)))
     })?;
-    Ok(Due { request_id: invocation.request_id.to_owned(), schedule })
+    Ok(ExpiryHint { request_id: invocation.request_id.to_owned(), record })
+}
+
+/// Whether a document is such a hint.
+pub(super) fn is_expire(document: &Json) -> bool {
+    document.get("action").and_then(Json::as_str) == Some("expire")
 }

@@ -28,7 +28,7 @@ pub(super) fn status(outcome: &Outcome) -> u16 {
 
 fn error_status(code: ErrorCode) -> u16 {
     match code {
-        ErrorCode::AllowlistUnavailable | ErrorCode::Throttled => 503,
+        ErrorCode::AllowlistUnavailable | ErrorCode::Throttled | ErrorCode::ExpiryLost => 503,
         ErrorCode::OutOfTime => 504,
         ErrorCode::Denied
         | ErrorCode::NotFound

@@ -1,11 +1,11 @@
-//! Owns what has outlived its image: ends and grants of ours that name images of which EC2 knows nothing any more.
+//! Owns what has outlived its image: records and grants of ours that name images of which EC2 knows nothing any more.
 //!
 //! That a search doesn't find an image is not enough to take anything for a left-over of it: EC2's reads lag its writes.
 //! What is taken away or no longer remembered for that reason, EC2 has said of the id that there is no such image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ends, each, row};
+use super::{Expiries, each, row};
 use crate::{
     aws::Aws,
     decide::{self, Question},
@@ -33,12 +33,17 @@ pub(super) async fn only_for_sure(aws: &Aws, image_id: &ImageId) -> Reading<()> 
     }
 }
 
-/// Adds the images asked about that are gone, with the keys that the ends of their shares remember.
-pub(super) async fn of_ends(aws: &Aws, question: &Question<'_>, ends: &Ends, facts: &mut Facts) -> Reading<()> {
+/// Adds the images asked about that are gone, with the keys that the records of their shares remember.
+pub(super) async fn of_expiries(
+    aws: &Aws,
+    question: &Question<'_>,
+    expiries: &Expiries,
+    facts: &mut Facts,
+) -> Reading<()> {
     let unknown = question.request.image_ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
     for id in confirmed(aws, unknown).await? {
-        let remembered = ends.get(&id).into_iter().flatten().flatten();
-        let keys: BTreeSet<_> = remembered.flat_map(|(_, end)| end.key_arns.iter().cloned()).collect();
+        let recorded = expiries.get(&id).into_iter().flatten().flat_map(|records| records.expiries.values());
+        let keys: BTreeSet<_> = recorded.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
         facts.images.insert(id, Image::gone(question.account, keys.into_iter().collect()));
     }
     Ok(())

@@ -90,7 +90,7 @@ fn may_have_others(question: &Question<'_>) -> bool {
     let has_suffix = |role: &ServiceLinkedRole| matches!(role, ServiceLinkedRole::AutoScaling { suffix: Some(_) });
     match question.authority {
         // The allowlist is not asked, and so it is not known what roles there are.
-        Authority::EndOfShare(_) => true,
+        Authority::Expiry(_) => true,
         Authority::Requester(_) => {
             question.allowlist.rules.iter().any(|rule| rule.service_linked_roles.iter().any(has_suffix))
         }

@@ -49,7 +49,7 @@ codes! {
     AccessNotAllowed = 403;
     /// No rule allows a grant for this service-linked role
     RoleNotAllowed = 403;
-    /// The rule only allows shares that end
+    /// The rule only allows shares that expire
     ExpiryRequired = 403;
     /// The rule does not allow a share to last that long
     ExpiryNotAllowed = 403;
@@ -69,8 +69,10 @@ codes! {
     TargetIsOwner = 409;
     /// The image cannot be copied, or not by this target
     CopyNotPossible = 409;
-    /// Shares that end are not set up
+    /// Shares that expire are not set up
     ExpiryNotPossible = 409;
+    /// The share is about to expire
+    ShareEnding = 409;
     /// The image would be shared with more entities than the quota allows
     QuotaExceeded = 409;
     /// The event is too old, too new or a replay

@@ -36,13 +36,15 @@ pub enum FindingCode {
     KeyAccessLost,
     /// A rule shares matching images by itself, and this one is not shared.
     RuleNotApplied,
-    /// The end of a share has passed and its record is still there.
+    /// The expiry time of a share has passed and its record is still there.
     ShareOverdue,
+    /// A share that may only be for a time has no record of its expiry.
+    ExpiryMissing,
 }
 
 impl FindingCode {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SharedOutsideAllowlist,
         Self::PublicImage,
         Self::SnapshotPermissionLeft,
@@ -50,6 +52,7 @@ impl FindingCode {
         Self::KeyAccessLost,
         Self::RuleNotApplied,
         Self::ShareOverdue,
+        Self::ExpiryMissing,
     ];
 
     /// The code as documents write it.
@@ -62,6 +65,7 @@ impl FindingCode {
             Self::KeyAccessLost => "KeyAccessLost",
             Self::RuleNotApplied => "RuleNotApplied",
             Self::ShareOverdue => "ShareOverdue",
+            Self::ExpiryMissing => "ExpiryMissing",
         }
     }
 }

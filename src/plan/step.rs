@@ -1,26 +1,21 @@
 //! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
 
 use crate::{
-    decide::{NeededEnd, NeededGrant},
-    domain::{AccountId, GrantName, ImageId, KeyArn, ScheduleName, ServiceLinkedRole, SnapshotId, Target},
-    facts::End,
+    decide::NeededGrant,
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, ServiceLinkedRole, SnapshotId, Target},
+    facts::Expiry,
 };
 
 /// One write to AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// CreateSchedule or UpdateSchedule: writes down when a share ends.
-    PutEnd {
-        /// The end and what it remembers.
-        end: End,
-        /// Whether it replaces an end that is there.
-        replaces: bool,
-    },
-    /// DeleteSchedule: the share has no end any more because it is gone.
-    DeleteEnd {
-        /// The schedule.
-        name: ScheduleName,
-        /// With whom the image was shared.
+    /// CreateSchedule: records when a share expires.
+    CreateExpiry(Expiry),
+    /// DeleteSchedule: the record is no longer needed.
+    DeleteExpiry {
+        /// The record.
+        name: ExpiryName,
+        /// With whom the image is or was shared.
         target: Target,
     },
     /// CreateGrant on a key, for the target account or a service-linked role in it.
@@ -100,8 +95,8 @@ pub enum Phase {
     Snapshots,
     /// Launch permissions.
     Launch,
-    /// The ends of shares.
-    Ends,
+    /// The records of expiries.
+    Expiries,
 }
 
 impl Step {
@@ -116,8 +111,8 @@ impl Step {
                 accounts.iter().copied().map(Target::Account).collect()
             }
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
-            Self::PutEnd { .. }
-            | Self::DeleteEnd { .. }
+            Self::CreateExpiry { .. }
+            | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. } => Vec::new(),
         }
@@ -141,8 +136,8 @@ impl Step {
                 *accounts = to.iter().filter_map(Target::account).collect();
             }
             Self::CreateGrant { .. }
-            | Self::PutEnd { .. }
-            | Self::DeleteEnd { .. }
+            | Self::CreateExpiry { .. }
+            | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. } => {}
         }
@@ -170,9 +165,8 @@ impl Step {
     /// The service and operation.
     pub fn call(&self) -> &'static str {
         match self {
-            Self::PutEnd { replaces: false, .. } => "scheduler:CreateSchedule",
-            Self::PutEnd { replaces: true, .. } => "scheduler:UpdateSchedule",
-            Self::DeleteEnd { .. } => "scheduler:DeleteSchedule",
+            Self::CreateExpiry(_) => "scheduler:CreateSchedule",
+            Self::DeleteExpiry { .. } => "scheduler:DeleteSchedule",
             Self::CreateGrant { .. } => "kms:CreateGrant",
             Self::RevokeGrant { .. } => "kms:RevokeGrant",
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
@@ -186,7 +180,7 @@ impl Step {
     /// The phase it belongs to.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::PutEnd { .. } | Self::DeleteEnd { .. } => Phase::Ends,
+            Self::CreateExpiry(_) | Self::DeleteExpiry { .. } => Phase::Expiries,
             Self::CreateGrant { .. } | Self::RevokeGrant { .. } => Phase::Grants,
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => Phase::Snapshots,
             Self::AddLaunchPermissions { .. }
@@ -209,7 +203,7 @@ impl Step {
     /// What it changes.
     pub fn resource(&self) -> String {
         match self {
-            Self::PutEnd { end: End { name, .. }, .. } | Self::DeleteEnd { name, .. } => name.to_string(),
+            Self::CreateExpiry(Expiry { name, .. }) | Self::DeleteExpiry { name, .. } => name.to_string(),
             Self::CreateGrant { key, .. } | Self::RevokeGrant { key, .. } => key.to_string(),
             Self::AddCreateVolumePermissions { snapshot_id, .. }
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
@@ -224,8 +218,8 @@ impl Step {
         match self {
             Self::CreateGrant { name, .. } => Some(name.as_str()),
             Self::RevokeGrant { name, .. } => Some(name),
-            Self::PutEnd { .. }
-            | Self::DeleteEnd { .. }
+            Self::CreateExpiry(_)
+            | Self::DeleteExpiry { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
@@ -237,7 +231,7 @@ impl Step {
     /// The targets it adds.
     pub fn adds(&self) -> Vec<Target> {
         match self {
-            Self::PutEnd { end, .. } => vec![end.target.clone()],
+            Self::CreateExpiry(expiry) => vec![expiry.target.clone()],
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
             Self::AddCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
@@ -246,7 +240,7 @@ impl Step {
             Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
-            | Self::DeleteEnd { .. }
+            | Self::DeleteExpiry { .. }
             | Self::RevokeGrant { .. } => Vec::new(),
         }
     }
@@ -254,13 +248,13 @@ impl Step {
     /// The targets it removes.
     pub fn removes(&self) -> Vec<Target> {
         match self {
-            Self::DeleteEnd { target, .. } => vec![target.clone()],
+            Self::DeleteExpiry { target, .. } => vec![target.clone()],
             Self::RevokeGrant { account, .. } => vec![Target::Account(*account)],
             Self::RemoveCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
             }
             Self::RemoveLaunchPermissions { targets, .. } => targets.clone(),
-            Self::PutEnd { .. }
+            Self::CreateExpiry(_)
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
@@ -280,12 +274,6 @@ impl From<NeededGrant> for Step {
     fn from(grant: NeededGrant) -> Self {
         let NeededGrant { key, name, account, grantee, kind } = grant;
         Self::CreateGrant { key, name, account, grantee, kind }
-    }
-}
-
-impl From<NeededEnd> for Step {
-    fn from(NeededEnd { end, replaces }: NeededEnd) -> Self {
-        Self::PutEnd { end, replaces }
     }
 }
 

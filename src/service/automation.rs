@@ -1,22 +1,20 @@
-//! Owns what happens without anybody asking: images share themselves when they become available, shares end.
+//! Owns what happens without anybody asking: images share themselves when they become available, shares expire.
 
 use std::collections::BTreeMap;
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::{Context, Service, error, failed};
 use crate::{
     allowlist::{Allowlist, Rule, Usable},
-    decide::Authority,
+    decide::{self, Authority, Due, Question},
     domain::{AccountId, ImageId, Target, shown},
-    inbound::{Available, Due, Sent},
+    facts::{ImageState, Recorded},
+    inbound::{Available, ExpiryHint, Sent},
     outcome::{ErrorCode, Outcome, ResultKind},
     request::{Access, Action, AskedTarget, Request},
 };
-
-/// Schedules run to the minute, and clocks differ a little.
-const EARLIEST: Duration = Duration::minutes(1);
 
 impl Service {
     /// Shares an image that became available as the rules with `onAvailable` say.
@@ -32,6 +30,10 @@ impl Service {
             ..Outcome::new(&available.request_id, ResultKind::Completed)
         };
         let Some(image_id) = &available.image_id else { return outcome };
+        if let Some(region) = available.region.as_deref().filter(|region| *region != context.function.region()) {
+            let warning = format!("the event is about an image in {region}; only those of this Region count");
+            return Outcome { warnings: vec![warning], ..outcome };
+        }
         if available.account != context.function.account() {
             let warning =
                 format!("the event is about an image of account {}; only this account's own count", available.account);
@@ -60,10 +62,23 @@ impl Service {
             Ok(mut described) => described.remove(image_id).map(|described| described.image),
             Err(error) => return failed(outcome, error.row),
         };
-        let Some(image) = image else {
-            return failed(outcome, error(ErrorCode::NotFound, "EC2 does not know the image yet, or no more", true));
+        // An event can be there before what EC2 says of the image: it comes again.
+        let image = match image {
+            None => {
+                return failed(
+                    outcome,
+                    error(ErrorCode::NotFound, "EC2 does not know the image yet, or no more", true),
+                );
+            }
+            Some(image) if image.state == ImageState::Pending => {
+                return failed(
+                    outcome,
+                    error(ErrorCode::Unavailable, "EC2 says that the image is pending still", true),
+                );
+            }
+            Some(image) => image,
         };
-        // By the event's time, so that the same event again does not move an end.
+        // By the event's time, so that the same event again has the same expiry time.
         let since = match available.sent {
             Sent::At(sent) => sent.min(context.now),
             Sent::Now | Sent::Again | Sent::Unknown => context.now,
@@ -71,44 +86,50 @@ impl Service {
         let rules: Vec<_> =
             rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)).collect();
         let mut total = outcome.clone();
-        let is_ahead = |request: &Request| request.expires_at.is_none_or(|end| end > context.now);
-        for request in requests(&rules, image_id, image.owner, since).into_iter().filter(is_ahead) {
+        for request in requests(&rules, image_id, image.owner, since) {
             let authority = Authority::Requester(&available.requester);
             let question = self.question(&request, authority, &allowlist, context);
+            let question = Question { is_automatic: true, ..question };
             total.absorb(Box::pin(self.pursue(question, context, deadline, outcome.clone())).await);
         }
         total
     }
 
-    /// Ends a share, if its record says that it is due. The event is only a hint.
-    pub(super) async fn end_share(
+    /// Takes a share away whose recorded expiry is due. The event is only a hint.
+    pub(super) async fn expire(
         &self,
-        due: &Due,
+        hint: &ExpiryHint,
         dry_run: bool,
         context: &Context<'_>,
         deadline: Instant,
     ) -> Outcome {
         let outcome =
-            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&due.request_id, ResultKind::Completed) };
+            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, ResultKind::Completed) };
         let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
-        let Some(schedules) = &self.schedules else {
-            return nothing(outcome, "this deployment has no schedule group, so no share ends here".to_owned());
+        let name = &hint.record;
+        let Some(schedules) = self.schedules(context) else {
+            return nothing(outcome, "this deployment has no records, so no share expires here".to_owned());
         };
-        let end = match self.aws.until(deadline).end(schedules, &due.schedule).await {
-            Ok(Some(end)) => end,
-            Ok(None) => return nothing(outcome, format!("there is no schedule {}; nothing is due", due.schedule)),
+        let expiry = match self.aws.until(deadline).expiry(&schedules, name).await {
+            Ok(Recorded::Expiry(expiry)) => expiry,
+            Ok(Recorded::Nothing) => return nothing(outcome, format!("there is no record {name}; nothing is due")),
+            Ok(Recorded::Nobodys { why }) => {
+                let warning = format!("{name} is nobody's record ({why}); nothing is done because of it");
+                let nobodys_records = BTreeMap::from([(name.clone(), why)]);
+                return nothing(Outcome { nobodys_records, ..outcome }, warning);
+            }
             Err(error) => return failed(outcome, error.row),
         };
-        if end.at - context.now > EARLIEST {
-            return nothing(outcome, format!("the share ends at {}; nothing is due yet", shown(end.at)));
+        if decide::due(&expiry, context.now) == Due::NotYet {
+            return nothing(outcome, format!("the share expires at {}; nothing is due yet", shown(expiry.at)));
         }
         let request = Request {
-            targets: vec![AskedTarget { target: end.target.clone(), pointer: String::new() }],
+            targets: vec![AskedTarget { target: expiry.target.clone(), pointer: String::new() }],
             dry_run,
-            ..bare(Action::Revoke, end.image_id.clone())
+            ..bare(Action::Revoke, expiry.image_id.clone())
         };
         let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
-        let question = self.question(&request, Authority::EndOfShare(&end), &nobody, context);
+        let question = self.question(&request, Authority::Expiry(&expiry), &nobody, context);
         Box::pin(self.pursue(question, context, deadline, outcome)).await
     }
 }

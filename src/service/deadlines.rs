@@ -21,6 +21,12 @@ const HTTP_END: Duration = Duration::from_secs(27);
 /// A repair's writing needs no more than this: what it comes upon is little, and reading at leisure takes its time.
 const REPAIR_TIME: Duration = Duration::from_secs(4);
 
+/// A share that expires is looked at again after it was given: at most so long,
+const SECOND_LOOK: Duration = Duration::from_secs(6);
+
+/// of which so much is kept for taking it back.
+const TAKING_BACK: Duration = Duration::from_secs(2);
+
 /// Lambda lets no function run longer.
 const LONGEST: Duration = Duration::from_secs(900);
 
@@ -38,6 +44,18 @@ pub(super) fn end(door: Door, time_left: Duration) -> Instant {
 pub(super) fn reading_deadline(action: Action, deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(Instant::now());
     deadline.checked_sub(for_writing(action, left)).unwrap_or(deadline)
+}
+
+/// When the steps of a share must be over that is looked at again.
+pub(super) fn giving_deadline(deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let kept = left.checked_div(3).unwrap_or_default().min(SECOND_LOOK);
+    deadline.checked_sub(kept).unwrap_or(deadline)
+}
+
+/// When the second look must be over.
+pub(super) fn looking_deadline(deadline: Instant) -> Instant {
+    deadline.checked_sub(TAKING_BACK).unwrap_or(deadline)
 }
 
 fn after(time: Duration) -> Instant {

@@ -10,10 +10,10 @@ use super::{Context, Service, failed};
 use crate::{
     aws::BusEvent,
     decide::{self, Question},
-    domain::{AccountId, ImageId, Requester, ScheduleName},
+    domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
-    inbound::{Door, Due, REQUEST_DETAIL_TYPE},
-    outcome::{Finding, FindingCode, Outcome, ResultKind},
+    inbound::{Door, ExpiryHint, REQUEST_DETAIL_TYPE},
+    outcome::{Outcome, ResultKind},
     request::{Action, Request},
 };
 
@@ -33,7 +33,7 @@ impl Service {
         outcome: Outcome,
     ) -> Outcome {
         let asked = question.request;
-        let images = match self.images_to_survey(&question, deadline).await {
+        let images = match self.images_to_survey(&question, context, deadline).await {
             Ok(images) => images,
             Err(error) => return failed(outcome, error),
         };
@@ -70,18 +70,23 @@ impl Service {
         }
     }
 
-    /// The images in the order of their ids: those there are, and those that have ends although they are gone. Only those
-    /// that a rule of the requester covers, so that the place where a survey goes on tells of no other.
-    async fn images_to_survey(&self, question: &Question<'_>, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
+    /// The images in the order of their ids: those there are, and those that have records although they are gone. Only
+    /// those that a rule of the requester covers, so that the place where a survey goes on tells of no other.
+    async fn images_to_survey(
+        &self,
+        question: &Question<'_>,
+        context: &Context<'_>,
+        deadline: Instant,
+    ) -> Reading<BTreeSet<ImageId>> {
         let aws = self.aws.at_leisure().until(deadline);
         let images = aws.own_images().await.map_err(|error| error.row)?;
         let mut covered: BTreeSet<_> =
             images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
         let is_gone_covered = decide::is_covered(question, &Image::gone(question.account, Vec::new()));
-        if let Some(schedules) = self.schedules.as_ref().filter(|_| is_gone_covered) {
-            let names = aws.end_names(schedules, None).await.map_err(|error| error.row)?;
-            covered.extend(names.iter().filter_map(ScheduleName::image_id).filter(|id| !images.contains_key(id)));
+        if let Some(schedules) = self.schedules(context).filter(|_| is_gone_covered) {
+            let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
+            covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
         }
         Ok(covered)
     }
@@ -95,9 +100,9 @@ impl Service {
     ) -> Outcome {
         let mut part = Box::pin(self.pursue(question, context, deadline, outcome.clone())).await;
         if question.request.action == Action::Repair {
-            for schedule in overdue(&part) {
-                let due = Due { request_id: outcome.request_id.clone(), schedule };
-                part.absorb(Box::pin(self.end_share(&due, question.request.dry_run, context, deadline)).await);
+            for record in std::mem::take(&mut part.overdue) {
+                let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
+                part.absorb(Box::pin(self.expire(&hint, question.request.dry_run, context, deadline)).await);
             }
         }
         part
@@ -148,12 +153,6 @@ fn add(total: &mut Outcome, mut part: Outcome) {
     }
     part.warnings.retain(|warning| !total.warnings.contains(warning));
     total.absorb(part);
-}
-
-/// The schedules of the shares that an outcome says are overdue.
-fn overdue(outcome: &Outcome) -> Vec<ScheduleName> {
-    let overdue = outcome.findings.iter().flatten().filter(|finding| finding.code == FindingCode::ShareOverdue);
-    overdue.filter_map(|Finding { image_id, target, .. }| Some(ScheduleName::new(image_id, target.as_ref()?))).collect()
 }
 
 /// The source of an event of this account, by which the rest of its request can be told to come from it too.

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PREFIXES = {"eventbridge": "events"}
 # What is done in the role's name by others, and why.
 IN_ITS_NAME = {
-    "iam:PassRole": "scheduler:CreateSchedule names the role by which Scheduler wakes the function",
+    "iam:PassRole": "scheduler:CreateSchedule names the role by which Scheduler puts hints on the bus",
     "kms:Decrypt": "Parameter Store decrypts a SecureString, SQS the messages of an encrypted queue",
     "kms:GenerateDataKey": "SQS encrypts what Lambda keeps of a failed invocation",
     "sqs:ReceiveMessage": "Lambda polls the queue",
@@ -139,8 +139,37 @@ class Doors(unittest.TestCase):
     def test_another_account_sends_under_its_own_sources_only(self):
         [statement] = statements(resources()["Bus"])
         self.assertEqual(statement["Principal"], {"AWS": {"Ref": "SenderAccountId"}})
-        self.assertEqual(statement["Condition"], {"StringEquals": {
-            "events:source": {"Split": [",", {"Ref": "SenderSources"}]}, "events:detail-type": "AMI Share Request"}})
+        self.assertEqual(statement["Condition"], {
+            "ForAllValues:StringEquals": {
+                "events:source": {"Split": [",", {"Ref": "SenderSources"}]}, "events:detail-type": "AMI Share Request"},
+            "Null": {"events:source": "false", "events:detail-type": "false"}})
+        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"]["AllowedPattern"]
+        for sources, is_allowed in [("", True), ("com.example", True), ("com.example,com.ami-share.x", True),
+                                    ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
+            self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
+
+    def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
+        hints = "ami-share.ends"
+        allowing = [(name, statement) for name, resource in resources().items() for statement in statements(resource)
+                    if hints in str(statement)]
+        [(name, statement)] = allowing
+        self.assertEqual((name, statement["Action"], statement["Resource"]), ("EndsRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
+        self.assertEqual(statement["Condition"], {
+            "ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}})
+        role = resources()["EndsRole"]["Properties"]
+        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+        self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
+        self.assertIn("schedule-group/${Ends}", trust["Condition"]["StringEquals"]["aws:SourceArn"]["Sub"])
+        self.assertEqual([len(policy["PolicyDocument"]["Statement"]) for policy in role["Policies"]], [1])
+        others = [r for r in resources().values() if r["Type"] == "AWS::IAM::Policy"]
+        self.assertEqual(others, [], "no policy adds to the role's")
+        rule = resources()["Function"]["Properties"]["Events"]["RecordDue"]["Properties"]
+        self.assertEqual(rule["Pattern"], {"source": [hints], "detail-type": ["AMI Share Record Due"]})
+
+    def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self):
+        for statement in statements(resources()):
+            if statement["Effect"] == "Allow" and "events:PutEvents" in str(statement["Action"]):
+                self.assertIn("events:source", str(statement["Condition"]), statement)
 
     def test_a_private_api_has_no_other_way_in(self):
         allow, deny = statements(resources()["Api"])

@@ -8,7 +8,7 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
-    scenes::{END, VARIABLES},
+    scenes::{EXPIRES, VARIABLES, rfc3339},
     world::{World, ask, codes},
 };
 
@@ -49,7 +49,7 @@ fn a_revoke_that_could_not_read_what_still_gives_access_says_so_and_keeps_the_re
     let world = World::ending(ALLOWLIST, &[]);
     let image = |name: &str| {
         let id = world.aws.image(json!({"name": name, "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}));
-        world.completed(&ask("share", &id, json!({"accountIds": [ONE], "expiresAt": *END})));
+        world.completed(&ask("share", &id, json!({"accountIds": [ONE], "expiresAt": rfc3339(*EXPIRES)})));
         world.aws.seed(&json!({"images": [{"id": id, "name": name, "launchPermissions": [ONE, "all"]}]}));
         id
     };

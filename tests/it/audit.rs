@@ -13,7 +13,7 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
-    scenes::VARIABLES,
+    scenes::{VARIABLES, record},
     world::{World, ask},
 };
 
@@ -54,9 +54,12 @@ rules:
     images: {names: ["golden-*"]}
 "#;
 
-/// A function that can end shares and send the rest of an audit on its way.
+/// The bus on which the rest of an audit is put, and the hints of records.
+const BUS: &str = "default";
+
+/// A function that can record expiries and send the rest of an audit on its way.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_REQUEST_BUS", "default")])
+    World::ending(ALLOWLIST, &[("AMI_SHARE_REQUEST_BUS", BUS)])
 }
 
 impl World {
@@ -76,16 +79,14 @@ impl World {
         self.completed(&request);
     }
 
-    /// An end of a share, so long ago or ahead.
-    fn end(&self, image: &str, target: &str, ahead: Duration, key: Option<&str>) -> String {
-        let target_id: ami_share::domain::Target = target.parse().unwrap();
-        let name = ami_share::domain::ScheduleName::new(&image.parse().unwrap(), &target_id).to_string();
-        let at = (OffsetDateTime::now_utc() + ahead).format(&Rfc3339).unwrap();
-        let input = json!({"action": "expire", "schedule": name, "imageId": image, "target": target,
-            "snapshotIds": [], "keyArns": key.into_iter().collect::<Vec<_>>()});
-        let expression = format!("at({})", at.get(..19).unwrap());
-        self.aws.seed(&json!({"schedules": [{"group": VARIABLES[0].1, "name": name, "expression": expression, "input": input.to_string()}]}));
-        name
+    /// Puts the record of an expiry there, so long ago or ahead.
+    fn seed_record(&self, image: &str, target: &str, ahead: Duration, key: Option<&str>) -> String {
+        let at = (OffsetDateTime::now_utc() + ahead).replace_nanosecond(0).unwrap();
+        let keys: Vec<_> = key.into_iter().collect();
+        let mut record = record(image, target, at, &[], &keys);
+        record["bus"] = json!(BUS);
+        self.aws.seed(&json!({"schedules": [record]}));
+        record["name"].as_str().unwrap().to_owned()
     }
 }
 
@@ -157,15 +158,15 @@ fn each_kind_of_drift_is_found_and_named() {
             {"name": "auto-disabled", "state": "disabled", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]},
         ]}));
     let image = |index: usize| made["images"][index]["imageId"].as_str().unwrap().to_owned();
-    world.end(&image(7), "111122223333", Duration::hours(-1), None);
-    world.end(&image(0), "111122223333", Duration::hours(1), None);
+    world.seed_record(&image(7), "111122223333", Duration::hours(-1), None);
+    world.seed_record(&image(0), "111122223333", Duration::hours(1), None);
     let mut expect = [
         format!("SharedOutsideAllowlist {} 333344445555", image(0)),
         format!("PublicImage {} -", image(1)),
         format!("SnapshotPermissionLeft {} 333344445555", image(2)),
         format!("KeyAccessLost {} 111122223333", image(3)),
         format!("RuleNotApplied {} 111122223333", image(4)),
-        format!("SharedOutsideAllowlist {} 111122223333", image(5)),
+        format!("ExpiryMissing {} 111122223333", image(5)),
         format!("SharedOutsideAllowlist {} 222233334444", image(6)),
         format!("ShareOverdue {} 111122223333", image(7)),
         format!("PublicImage {} -", image(8)),
@@ -225,8 +226,8 @@ fn a_repair_revokes_our_own_orphans_and_ends_what_is_overdue() {
         "images": [{"name": "golden-second", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "second"}},
                                                           {"device": "/dev/xvdb", "snapshot": {"key": arn}}]}]}));
     let second_image = second["images"][0]["imageId"].as_str().unwrap().to_owned();
-    let schedule = world.end(&image(2), "111122223333", Duration::hours(-1), None);
-    let not_due = world.end(&image(2), "222233334444", Duration::hours(1), None);
+    let schedule = world.seed_record(&image(2), "111122223333", Duration::hours(-1), None);
+    let not_due = world.seed_record(&image(2), "222233334444", Duration::hours(1), None);
     let before = names(&world);
 
     let plan = world.outcome(&json!({"action": "repair", "dryRun": true}));
@@ -250,6 +251,15 @@ fn a_repair_revokes_our_own_orphans_and_ends_what_is_overdue() {
 
     let again = world.outcome(&json!({"action": "repair"}));
     assert_eq!((&again["result"], world.aws.writes().len()), (&json!("completed"), 0), "{again:#}");
+
+    // The earlier record of a renewed share is overdue, and the share is not.
+    let earlier = world.seed_record(&image(2), "222233334444", Duration::hours(-1), None);
+    let outcome = world.completed(&json!({"action": "repair"}));
+    assert!(!found(&outcome).iter().any(|finding| finding.starts_with("ShareOverdue")), "{outcome:#}");
+    let state = world.aws.state();
+    let records: Vec<_> = state["schedules"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(records, [format!("default/{not_due}")], "{earlier} is deleted");
+    assert_eq!(state["images"][image(2)]["launchPermissions"], json!(["222233334444"]));
 }
 
 #[test]
@@ -267,11 +277,11 @@ fn an_orphaned_grant_of_an_image_that_is_there_is_revoked() {
 }
 
 #[test]
-fn ends_that_outlived_their_images_are_carried_out() {
+fn records_that_outlived_their_images_are_worked_off() {
     let world = world();
     let gone = "ami-00000000000000bad";
     let made = world.aws.seed(&json!({"keys": [key(json!([grant(gone, "111122223333")]))]}));
-    world.end(gone, "111122223333", Duration::hours(-1), made["keys"][0]["arn"].as_str());
+    world.seed_record(gone, "111122223333", Duration::hours(-1), made["keys"][0]["arn"].as_str());
     assert_eq!(world.audit(), [format!("GrantLeft {gone} 111122223333"), format!("ShareOverdue {gone} 111122223333")]);
     let outcome = world.outcome(&json!({"action": "repair"}));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
@@ -392,7 +402,7 @@ fn what_a_repair_cannot_mend_does_not_keep_it_from_the_rest() {
     let between = (0..10).map(|index| plain(&format!("other-{index}"), &[]));
     let images: Vec<_> = [late].into_iter().chain(between).chain([with_grant(last)]).collect();
     world.aws.seed(&json!({"keys": [key(json!([grant(last, "111122223333")]))], "images": images}));
-    world.end(first, "111122223333", Duration::hours(-1), None);
+    world.seed_record(first, "111122223333", Duration::hours(-1), None);
     world.aws.fault("ec2:ModifyImageAttribute", "UnauthorizedOperation", 403, 100);
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
     event["source"] = json!("ami-share.audit");

@@ -14,8 +14,11 @@ use std::{
 
 use serde_json::{Value, json};
 
+use time::{Duration as Ahead, OffsetDateTime};
+
 use crate::support::{
     function::{Answer, Function},
+    invariants::shares_that_never_expire,
     local_aws::LocalAws,
     proxy::{Call, Proxy, Reply},
     scenes::{self, Stage, launch_permissions},
@@ -155,6 +158,158 @@ fn overtaken(
         go_on.send(()).unwrap();
         (slow.join().unwrap(), quick)
     })
+}
+
+/// What is asked about the expiring share of the scene, and by when it is to have expired: in so many days.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Expiring {
+    /// A share until then.
+    ShareUntil(i64),
+    /// A share that says nothing of an expiry.
+    Share,
+    Revoke,
+    Reset,
+    /// The hint of the record of that day.
+    Expire(i64),
+}
+
+/// Today: its record is due.
+const TODAY: i64 = 0;
+
+/// Whether the image is shared before, the days of its records, the request that is stopped and the one that overtakes it.
+type Crossing = (bool, &'static [i64], Expiring, Expiring);
+
+const CROSSINGS: [Crossing; 22] = {
+    use Expiring::{Expire, Reset, Revoke, Share, ShareUntil};
+    [
+        // A share with an expiry and a revoke: of nothing yet, of what was begun, of what is there.
+        (false, &[], ShareUntil(3), Revoke),
+        (false, &[3], ShareUntil(3), Revoke),
+        (true, &[3], ShareUntil(3), Revoke),
+        (false, &[], Revoke, ShareUntil(3)),
+        (false, &[3], Revoke, ShareUntil(3)),
+        (true, &[3], Revoke, ShareUntil(3)),
+        (false, &[3], Share, Revoke),
+        (true, &[3], Revoke, Share),
+        // A renewal and the expiry of the earlier record, or of the one that is renewed.
+        (true, &[TODAY, 3], ShareUntil(5), Expire(TODAY)),
+        (true, &[TODAY, 3], Expire(TODAY), ShareUntil(5)),
+        (true, &[TODAY], Expire(TODAY), ShareUntil(5)),
+        // A renewal and a revoke.
+        (true, &[3], ShareUntil(5), Revoke),
+        (true, &[3], Revoke, ShareUntil(5)),
+        (true, &[3, 4], Revoke, ShareUntil(5)),
+        // A share and an expiry.
+        (false, &[TODAY], Expire(TODAY), Share),
+        (false, &[TODAY], Share, Expire(TODAY)),
+        (true, &[TODAY], Expire(TODAY), Expire(TODAY)),
+        // A share with an expiry and a reset.
+        (false, &[3], ShareUntil(3), Reset),
+        (true, &[3], ShareUntil(5), Reset),
+        (true, &[3], Reset, ShareUntil(5)),
+        (true, &[3], Reset, ShareUntil(3)),
+        // Two renewals.
+        (true, &[3], ShareUntil(5), ShareUntil(7)),
+    ]
+};
+
+#[test]
+fn no_share_that_must_expire_is_without_a_record_however_requests_cross() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    let image = scenes::image(1);
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
+    let day = |days: i64| now + Ahead::days(days);
+    let record = |days: i64| scenes::record(&image, WEB, day(days), &[], &["key-1"]);
+    let event = |asked: Expiring| match asked {
+        Expiring::ShareUntil(days) => {
+            let mut share = request(&image, ("share", &[WEB]));
+            share["expiresAt"] = json!(scenes::rfc3339(day(days)));
+            share
+        }
+        Expiring::Share => request(&image, ("share", &[WEB])),
+        Expiring::Revoke => request(&image, ("revoke", &[WEB])),
+        Expiring::Reset => request(&image, ("reset", &[])),
+        Expiring::Expire(days) => json!({"action": "expire", "schedule": record(days)["name"]}),
+    };
+    let (mut interleavings, taken_back) = (0, AtomicUsize::new(0));
+    for (is_shared, days, one, other) in CROSSINGS {
+        let mut scene = scenes::shared_with(if is_shared { &[WEB, OTHER] } else { &[OTHER] });
+        scene.seed["schedules"] = days.iter().map(|days| record(*days)).collect();
+        let scene = stage.place(&scene);
+        let (first, second) = (event(one), event(other));
+        stage.seed(&scene);
+        proxy.let_pass();
+        let _ = stopped.invoke(&first);
+        for (name, number) in told_apart(proxy.calls()) {
+            let what =
+                format!("{is_shared} {days:?}: {one:?} stopped before {name} number {number}, overtaken by {other:?}");
+            steadily(|| {
+                let keys = stage.seed(&scene);
+                let before = stage.state(&keys);
+                let (slow, quick) =
+                    overtaken(&proxy, (&name, number), || stopped.invoke(&first), || overtaking.invoke(&second));
+                let check = |what: &str| {
+                    let after = stage.state(&keys);
+                    assert_eq!(shares_that_never_expire(&before, &[&first, &second], &after), [""; 0], "{what}");
+                    assert!(
+                        launch_permissions(&after, &image).contains(&OTHER.to_owned())
+                            || one == Expiring::Reset
+                            || other == Expiring::Reset,
+                        "{what}"
+                    );
+                };
+                check(&what);
+                for (asked, answer) in [(one, slow), (other, quick)] {
+                    taken_back.fetch_add(usize::from(is_as_expected(asked, &answer, &what)), Ordering::SeqCst);
+                }
+                // Nor does either of them sent again lose it.
+                for (event, function) in [(&first, &stopped), (&second, &overtaking)] {
+                    proxy.let_pass();
+                    let _ = function.invoke(event);
+                    check(&format!("{what}; then {event}"));
+                }
+            });
+            interleavings += 1;
+        }
+    }
+    let taken_back = taken_back.into_inner();
+    assert!(taken_back > 0, "no share was ever taken back by its second look");
+    println!(
+        "concurrency: {} crossings of shares that expire, {interleavings} interleavings, {taken_back} shares taken back",
+        CROSSINGS.len()
+    );
+}
+
+/// Holds an answer against what is promised of crossing requests; says whether a share took itself back.
+fn is_as_expected(asked: Expiring, answer: &Answer, what: &str) -> bool {
+    match answer {
+        Ok(outcome) if outcome["result"] == "completed" => false,
+        Ok(outcome) => {
+            let codes: Vec<_> =
+                outcome["refusals"].as_array().unwrap().iter().map(|refusal| &refusal["code"]).collect();
+            assert!(matches!(asked, Expiring::Share | Expiring::ShareUntil(_)), "{what}: {outcome:#}");
+            assert_eq!(codes, ["ShareEnding"], "{what}: {outcome:#}");
+            false
+        }
+        Err(error) => {
+            let outcome: Value = serde_json::from_str(error["errorMessage"].as_str().unwrap()).unwrap();
+            assert_eq!(
+                (
+                    &outcome["result"],
+                    &outcome["retryable"],
+                    &error["errorType"],
+                    &outcome["images"][0]["targets"][0]["state"]
+                ),
+                (&json!("incomplete"), &json!(true), &json!("ExpiryLost"), &json!("failed")),
+                "{what}: {outcome:#}"
+            );
+            true
+        }
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ crash! {
     a_share_of_encrypted_images_survives_crashes: "share, two encrypted images with three keys and a grant",
     a_share_with_an_organization_survives_crashes: "share, encrypted, with an organization",
     a_share_through_a_grant_survives_crashes: "share, encrypted, let in by a grant",
-    a_share_with_an_end_survives_crashes: "share, with an end, a copy and a grant",
+    a_share_with_an_expiry_survives_crashes: "share, with an expiry, a copy and a grant",
     a_share_of_one_copy_survives_crashes: "share, one copy and its grant",
     a_revoke_of_one_copy_survives_crashes: "revoke, one copy and its grant",
     a_share_with_copies_and_grants_survives_crashes: "share, copies and grants",
@@ -161,9 +161,13 @@ crash! {
     a_revoke_survives_crashes: "revoke, three images, one disabled",
     a_revoke_of_organizations_survives_crashes: "revoke, organization and unit",
     a_reset_survives_crashes: "reset, two images, one public",
-    a_revoke_of_a_share_with_an_end_survives_crashes: "revoke, with an end, a copy and a grant",
-    the_end_of_a_share_survives_crashes: "expire, a copy and a grant",
-    the_end_of_a_share_of_an_image_that_is_gone_survives_crashes: "expire, the image is gone",
+    a_share_without_an_expiry_time_where_a_record_is_survives_crashes: "share, without an expiry time where a record is",
+    a_renewal_survives_crashes: "share, a renewal and a new one",
+    a_revoke_of_a_share_with_an_expiry_survives_crashes: "revoke, with an expiry, a copy and a grant",
+    a_reset_of_a_share_with_two_records_survives_crashes: "reset, with two records of a share",
+    an_expiry_survives_crashes: "expire, a copy and a grant",
+    an_expiry_of_a_renewed_share_survives_crashes: "expire, the share was renewed",
+    an_expiry_of_an_image_that_is_gone_survives_crashes: "expire, the image is gone",
 }
 
 #[test]

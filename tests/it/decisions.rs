@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use ami_share::{
     allowlist::Allowlist,
-    decide::{Authority, ImageDecision, Judgements, Question, admit, grantees_to_look_up},
-    domain::{AccountId, KeyArn, ScheduleName, Target},
-    facts::{End, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
+    decide::{
+        Authority, Due, ImageDecision, Judgements, Question, admit, due, grantees_to_look_up, is_refused_by_time, lost,
+        second_looks,
+    },
+    domain::{AccountId, ExpiryName, KeyArn, Target},
+    facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
     inbound::{Arrival, Event, Invocation, open},
     key_access::{Grant, Policy},
     outcome::{ErrorCode, ErrorRow},
-    plan::plan,
+    plan::{plan, take_back},
+    request::Request,
 };
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
@@ -92,7 +96,9 @@ pub(crate) struct World {
     pub(crate) image: Image,
     pub(crate) keys: BTreeMap<KeyArn, Key>,
     pub(crate) blocks_public_images: Option<bool>,
-    pub(crate) can_end_shares: bool,
+    pub(crate) unset_for_expiry: Vec<&'static str>,
+    pub(crate) is_automatic: bool,
+    pub(crate) deadline: OffsetDateTime,
     pub(crate) entity_quota: usize,
 }
 
@@ -190,6 +196,13 @@ fn ask(action: &str, more: Value) -> Value {
     request
 }
 
+/// The record of an expiry.
+fn expiry(of: &str, at: OffsetDateTime) -> Expiry {
+    let (image_id, target) = (IMAGE.parse().unwrap(), target(of));
+    let name = ExpiryName::new(&image_id, &target, at).unwrap();
+    Expiry { name, at, image_id, target, snapshot_ids: Vec::new(), key_arns: Vec::new() }
+}
+
 fn accounts(accounts: &[&str]) -> Value {
     json!({"accountIds": accounts})
 }
@@ -213,13 +226,21 @@ impl World {
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),
-            ends: Ok(BTreeMap::new()),
+            expiries: Ok(BTreeMap::new()),
             remembered_keys: Vec::new(),
             unread_snapshots: Vec::new(),
             is_instance_store: false,
             snapshots: Fact::Known(vec![snapshot]),
         };
-        Self { image, keys: BTreeMap::new(), blocks_public_images: None, can_end_shares: true, entity_quota: 1000 }
+        Self {
+            image,
+            keys: BTreeMap::new(),
+            blocks_public_images: None,
+            unset_for_expiry: Vec::new(),
+            is_automatic: false,
+            deadline: NOW + Duration::minutes(1),
+            entity_quota: 1000,
+        }
     }
 
     /// The same on a key whose policy lets these accounts in.
@@ -255,18 +276,9 @@ impl World {
         self.with(|world| world.image.launch_permissions = Fact::Known(entries))
     }
 
-    pub(crate) fn with_end(self, of: &str, at: OffsetDateTime) -> Self {
-        let image_id = IMAGE.parse().unwrap();
-        let name = ScheduleName::new(&image_id, &target(of));
-        let end = End {
-            name: name.clone(),
-            at,
-            image_id,
-            target: target(of),
-            snapshot_ids: Vec::new(),
-            key_arns: Vec::new(),
-        };
-        self.with(|world| drop(world.image.ends.as_mut().unwrap().insert(name, end)))
+    pub(crate) fn with_expiry(self, of: &str, at: OffsetDateTime) -> Self {
+        let recorded = expiry(of, at);
+        self.with(|world| drop(world.image.expiries.as_mut().unwrap().insert(recorded.name.clone(), recorded)))
     }
 
     /// Puts the question and the facts before `look`.
@@ -276,15 +288,27 @@ impl World {
             panic!("{request}")
         };
         let (request, requester) = (opened.asked.unwrap(), opened.requester.unwrap());
+        self.put_as(Authority::Requester(&requester), &request, look)
+    }
+
+    /// The same by another right.
+    fn put_as<T>(
+        &self,
+        authority: Authority<'_>,
+        request: &Request,
+        look: impl FnOnce(&Question<'_>, &Facts) -> T,
+    ) -> T {
         let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
         let question = Question {
-            request: &request,
-            authority: Authority::Requester(&requester),
+            request,
+            authority,
             allowlist: &allowlist,
             account: owner(),
             entity_quota: self.entity_quota,
-            can_end_shares: self.can_end_shares,
+            unset_for_expiry: &self.unset_for_expiry,
+            is_automatic: self.is_automatic,
             now: NOW,
+            deadline: self.deadline,
         };
         let images = [(IMAGE.parse().unwrap(), self.image.clone())].into();
         let facts = Facts {
@@ -387,8 +411,12 @@ fn revoke_grant() -> String {
     format!("kms:RevokeGrant {KEY} -{ONE}")
 }
 
-fn schedule(of: &str) -> ScheduleName {
-    ScheduleName::new(&IMAGE.parse().unwrap(), &target(of))
+fn create(of: &str, at: OffsetDateTime) -> String {
+    format!("scheduler:CreateSchedule {} +{of}", expiry(of, at).name)
+}
+
+fn delete(of: &str, at: OffsetDateTime) -> String {
+    format!("scheduler:DeleteSchedule {} -{of}", expiry(of, at).name)
 }
 
 #[test]
@@ -676,57 +704,276 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     assert!(decided.warnings[0].contains("ask for its accounts one by one"), "{decided:#?}");
 }
 
-#[test]
-fn an_end_is_written_down_first_and_only_moved_later() {
-    let share = |days: i64| ask("share", json!({"accountIds": [ONE], "expiresAt": text(in_days(days))}));
-    let create = format!("scheduler:CreateSchedule {} +{ONE}", schedule(ONE));
-    let update = format!("scheduler:UpdateSchedule {} +{ONE}", schedule(ONE));
-    let world = World::encrypted("kept-1", &[ONE]);
-    steps(&world, &share(10), &[&create, ADD_LAUNCH]);
-    let end = world.put(&share(10), |question, facts| decide(question, facts).remove(0).ends.remove(0).end);
-    assert_eq!((end.at, end.target), (in_days(10), target(ONE)));
-    assert_eq!((end.snapshot_ids.len(), end.key_arns), (1, vec![key()]));
+/// A share with one account until then.
+fn until(at: OffsetDateTime) -> Value {
+    ask("share", json!({"accountIds": [ONE], "expiresAt": text(at)}))
+}
 
-    let ending = |days| World::encrypted("kept-1", &[ONE]).shared_with(&[ONE]).with_end(ONE, in_days(days));
-    steps(&ending(10), &share(11), &[&update]);
-    steps(&ending(10), &share(10), &[]);
-    let decided = refused(&ending(10), &share(9), &["ExpiryNotAllowed 111122223333"]);
-    assert!(decided.remedies[0].contains("`revoke` beside `share`"), "{decided:#?}");
+#[test]
+fn an_expiry_is_recorded_first_and_only_moved_later() {
+    let world = World::encrypted("kept-1", &[ONE]);
+    steps(&world, &until(in_days(10)), &[&create(ONE, in_days(10)), ADD_LAUNCH]);
+    let new =
+        world.put(&until(in_days(10)), |question, facts| decide(question, facts).remove(0).new_expiries.remove(0));
+    assert_eq!((new.at, new.target), (in_days(10), target(ONE)));
+    assert_eq!((new.snapshot_ids.len(), new.key_arns), (1, vec![key()]));
+    // Scheduler knows seconds and no parts of them.
+    steps(&world, &until(in_days(10) + Duration::milliseconds(999)), &[&create(ONE, in_days(10)), ADD_LAUNCH]);
+
+    let kept = |days| World::encrypted("kept-1", &[ONE]).shared_with(&[ONE]).with_expiry(ONE, in_days(days));
+    // The record that is there stays, and another is made.
+    steps(&kept(10), &until(in_days(11)), &[&create(ONE, in_days(11))]);
+    steps(&kept(10), &until(in_days(10)), &[]);
+    steps(&kept(10), &until(in_days(10) + Duration::milliseconds(1)), &[]);
+    steps(&kept(9).with_expiry(ONE, in_days(12)), &until(in_days(13)), &[&create(ONE, in_days(13))]);
+    // Of several records the latest gives the expiry time.
+    for world in [kept(10), kept(10).with_expiry(ONE, in_days(8)), kept(8).with_expiry(ONE, in_days(10))] {
+        let decided = refused(&world, &until(in_days(9)), &["ExpiryNotAllowed 111122223333"]);
+        assert!(decided.remedies[0].contains("`revoke`, then share again"), "{decided:#?}");
+        // Nor does the right to revoke move it earlier.
+        let golden = world.with(|world| world.image.name = Some("golden-1".to_owned()));
+        refused(&golden, &until(in_days(9)), &["ExpiryNotAllowed 111122223333"]);
+    }
+    // To give an expiry to a share that has none is to take access away.
     let endless = World::encrypted("kept-1", &[ONE]).shared_with(&[ONE]);
-    refused(&endless, &share(10), &["ExpiryNotAllowed 111122223333"]);
-    // Who may revoke may also end it earlier.
-    let golden = |world: World| world.with(|world| world.image.name = Some("golden-1".to_owned()));
-    steps(&golden(ending(10)), &share(9), &[&update]);
-    steps(&golden(endless), &share(10), &[&create]);
-    // The record of a share that is gone binds nobody, and is replaced, also by the same time.
-    let stale = World::encrypted("kept-1", &[ONE]).with_end(ONE, in_days(10));
-    steps(&stale, &share(9), &[&update, ADD_LAUNCH]);
-    steps(&stale, &share(10), &[&update, ADD_LAUNCH]);
-    // A share without an end leaves an existing one, and says so.
+    let decided = refused(&endless, &until(in_days(10)), &["ExpiryNotAllowed 111122223333"]);
+    assert!(decided.remedies[0].contains("`revoke` beside `share`"), "{decided:#?}");
+    let golden = endless.with(|world| world.image.name = Some("golden-1".to_owned()));
+    steps(&golden, &until(in_days(10)), &[&create(ONE, in_days(10))]);
+    // A record whose share is gone gives the expiry time of the next one too.
+    let stale = World::encrypted("kept-1", &[ONE]).with_expiry(ONE, in_days(10));
+    refused(&stale, &until(in_days(9)), &["ExpiryNotAllowed 111122223333"]);
+    steps(&stale, &until(in_days(10)), &[ADD_LAUNCH]);
+    steps(&stale, &until(in_days(11)), &[&create(ONE, in_days(11)), ADD_LAUNCH]);
+}
+
+#[test]
+fn a_share_without_an_expiry_time_leaves_the_recorded_one_and_says_so() {
     let plain = ask("share", accounts(&[ONE]));
-    warned(&steps(&ending(10), &plain, &[]), &["which this request does not change"]);
+    let kept = World::encrypted("kept-1", &[ONE]).shared_with(&[ONE]).with_expiry(ONE, in_days(10));
+    warned(&steps(&kept, &plain, &[]), &["which this request does not change"]);
     warned(&steps(&World::encrypted("kept-1", &[ONE]), &plain, &[ADD_LAUNCH]), &[]);
-    let unread = || ending(10).with(|world| world.image.ends = Err(denied("scheduler:ListSchedules")));
-    warned(&steps(&unread(), &plain, &[]), &["could not be read"]);
-    warned(&golden(unread()).decide(&ask("check", accounts(&[ONE]))), &["not everything of ami-1a2b3c4d is told"]);
-    assert_eq!(unread().decide(&share(10)).gaps, 1);
-    let nowhere = World::encrypted("kept-1", &[ONE]).with(|world| world.can_end_shares = false);
-    refused(&nowhere, &share(10), &["ExpiryNotPossible"]);
-    let place = nowhere.put(&share(10), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
-    assert_eq!(place.as_deref(), Some("/expiresAt"));
+    let unread = kept.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    warned(&steps(&unread, &plain, &[]), &["could not be read"]);
+    assert_eq!(unread.decide(&until(in_days(10))).gaps, 1);
+    let golden = unread.with(|world| world.image.name = Some("golden-1".to_owned()));
+    warned(&golden.decide(&ask("check", accounts(&[ONE]))), &["not everything of ami-1a2b3c4d is told"]);
+}
+
+#[test]
+fn what_a_deployment_lacks_for_an_expiry_is_named() {
+    let with = |unset: &[&'static str]| {
+        World::encrypted("kept-1", &[ONE]).with(|world| world.unset_for_expiry = unset.to_vec())
+    };
+    for unset in [
+        &["AMI_SHARE_REQUEST_BUS"][..],
+        &["AMI_SHARE_SCHEDULE_GROUP", "AMI_SHARE_SCHEDULE_ROLE_ARN", "AMI_SHARE_REQUEST_BUS"],
+    ] {
+        let decided = refused(&with(unset), &until(in_days(10)), &["ExpiryNotPossible"]);
+        assert!(unset.iter().all(|name| decided.remedies[0].contains(name)), "{decided:#?}");
+        steps(&with(unset), &ask("share", accounts(&[ONE])), &[ADD_LAUNCH]);
+    }
+    let pointer = with(&["AMI_SHARE_REQUEST_BUS"])
+        .put(&until(in_days(10)), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
+    assert_eq!(pointer.as_deref(), Some("/expiresAt"));
+}
+
+#[test]
+fn an_expiry_time_is_five_minutes_ahead_unless_its_very_record_is_there() {
+    let world = World::encrypted("kept-1", &[ONE]);
+    let minutes = |minutes: i64| NOW + Duration::minutes(minutes);
+    steps(&world, &until(minutes(5)), &[&create(ONE, minutes(5)), ADD_LAUNCH]);
+    for at in [minutes(5) - Duration::milliseconds(1), minutes(0), minutes(-5), minutes(-24 * 60)] {
+        refused(&world, &until(at), &["MalformedRequest"]);
+        // So is that of a share which has another record.
+        refused(&world.clone().with_expiry(ONE, in_days(3)), &until(at), &["MalformedRequest"]);
+    }
+    let pointer =
+        world.put(&until(minutes(4)), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
+    assert_eq!(pointer.as_deref(), Some("/expiresAt"));
+    // One for the image, however many targets.
+    let two = ask("share", json!({"accountIds": [ONE, TWO], "expiresAt": text(minutes(4))}));
+    refused(&World::open("golden-1"), &two, &["MalformedRequest"]);
+    refused(&World::open("golden-1").with_expiry(ONE, minutes(4)), &two, &["MalformedRequest"]);
+    // A share that is sent again finishes what it began.
+    steps(&world.clone().with_expiry(ONE, minutes(4)), &until(minutes(4)), &[ADD_LAUNCH]);
+    let shared = world.with_expiry(ONE, minutes(4)).shared_with(&[ONE]);
+    steps(&shared, &until(minutes(4)), &[]);
+    // A check says what a share would meet, and nothing but that the time is no good.
+    World::open("golden-1").put(
+        &ask("check", json!({"accountIds": [ONE], "expiresAt": text(minutes(4))})),
+        |question, facts| {
+            let decision = decide(question, facts).remove(0);
+            assert!(decision.refuses_whole(question.request.action), "{decision:#?}");
+        },
+    );
+}
+
+#[test]
+fn the_records_alone_refuse_a_time_that_is_too_near() {
+    let minutes = |minutes: i64| NOW + Duration::minutes(minutes);
+    let is_refused = |world: &World, at| {
+        world.put(&until(at), |question, facts| {
+            let (image_id, image) = facts.images.iter().next().unwrap();
+            is_refused_by_time(question, image_id, image.expiries.as_ref().ok())
+        })
+    };
+    let world = World::open("kept-1");
+    assert!(is_refused(&world, minutes(4)));
+    assert!(!is_refused(&world, minutes(5)));
+    assert!(!is_refused(&world.clone().with_expiry(ONE, minutes(4)), minutes(4)));
+    assert!(is_refused(&world.clone().with_expiry(TWO, minutes(4)), minutes(4)));
+    let unread = world.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    assert!(!is_refused(&unread, minutes(4)), "what is not known refuses nothing");
+}
+
+#[test]
+fn a_share_that_is_about_to_expire_is_left_alone() {
+    let minutes = |minutes: i64| NOW + Duration::minutes(minutes);
+    let plain = ask("share", accounts(&[ONE]));
+    let world = World::encrypted("kept-1", &[ONE]);
+    for at in [minutes(2), minutes(1), minutes(0), in_days(-2)] {
+        for world in [world.clone().with_expiry(ONE, at), world.clone().with_expiry(ONE, at).shared_with(&[ONE])] {
+            for request in [&plain, &until(in_days(3))] {
+                refused(&world, request, &["ShareEnding 111122223333"]);
+                let may_pass =
+                    world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).may_pass);
+                assert!(may_pass);
+            }
+        }
+    }
+    refused(&world.clone().with_expiry(ONE, in_days(-1)), &until(in_days(-1)), &["ShareEnding 111122223333"]);
+    // An earlier record of a renewed share says nothing.
+    steps(&world.clone().with_expiry(ONE, minutes(1)).with_expiry(ONE, in_days(1)), &plain, &[ADD_LAUNCH]);
+    steps(&world.with_expiry(TWO, minutes(1)), &plain, &[ADD_LAUNCH]);
+}
+
+#[test]
+fn a_launch_permission_is_added_only_where_the_invocation_ends_two_minutes_before_the_expiry() {
+    let minutes = |minutes: i64| NOW + Duration::minutes(minutes);
+    let plain = ask("share", accounts(&[ONE]));
+    let lasts = |minutes_left| World::encrypted("kept-1", &[ONE]).with(|world| world.deadline = minutes(minutes_left));
+    steps(&lasts(14), &until(minutes(17)), &[&create(ONE, minutes(17)), ADD_LAUNCH]);
+    refused(&lasts(15), &until(minutes(17)), &["ShareEnding 111122223333"]);
+    let passes = |world: &World, request: &Value| {
+        world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).may_pass)
+    };
+    assert!(!passes(&lasts(15), &until(minutes(17))), "another try has less time still");
+    // The recorded expiry counts as much, and passes.
+    let recorded = lasts(15).with_expiry(ONE, minutes(17));
+    refused(&recorded, &plain, &["ShareEnding 111122223333"]);
+    assert!(passes(&recorded, &plain));
+    refused(&recorded, &until(minutes(17)), &["ShareEnding 111122223333"]);
+    steps(&recorded, &until(minutes(18)), &[&create(ONE, minutes(18)), ADD_LAUNCH]);
+    // What is shared already needs no launch permission.
+    steps(&recorded.clone().shared_with(&[ONE]), &plain, &[]);
+    steps(&recorded.shared_with(&[ONE]), &until(minutes(17)), &[]);
+}
+
+#[test]
+fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
+    let both = |at: OffsetDateTime| ask("share", json!({"accountIds": [ONE, TWO], "expiresAt": text(at)}));
+    let add_two = "ec2:ModifyImageAttribute ami-1a2b3c4d +222233334444";
+    let world = World::open("golden-1").shared_with(&[ONE]).with(|world| world.is_automatic = true);
+    let later = world.clone().with_expiry(ONE, in_days(9));
+    for (world, told) in [(&world, "without an expiry"), (&later, "until 2026-12-01")] {
+        let decided = steps(world, &both(in_days(3)), &[&create(TWO, in_days(3)), add_two]);
+        warned(&decided, &[told]);
+        let left =
+            world.put(&both(in_days(3)), |question, facts| decide(question, facts).remove(0).left_as_they_are.len());
+        assert_eq!(left, 1);
+    }
+    // Its key may not let the existing target in; that does not hold up the others.
+    let closed = World::encrypted("golden-1", &[TWO]).shared_with(&[ONE]).with(|world| world.is_automatic = true);
+    steps(&closed, &both(in_days(3)), &[&create(TWO, in_days(3)), add_two]);
+    steps(&closed, &ask("share", accounts(&[ONE, TWO])), &[add_two]);
+    // One that expires earlier is renewed, and the event again changes nothing.
+    let earlier = world.clone().with_expiry(ONE, in_days(2));
+    steps(&earlier, &both(in_days(3)), &[&create(ONE, in_days(3)), &create(TWO, in_days(3)), add_two]);
+    let done = world.clone().shared_with(&[ONE, TWO]).with_expiry(ONE, in_days(3)).with_expiry(TWO, in_days(3));
+    steps(&done, &both(in_days(3)), &[]);
+    // Who asks is not a rule.
+    let asked = later.with(|world| world.is_automatic = false);
+    refused(&asked, &both(in_days(3)), &["ExpiryNotAllowed 111122223333"]);
+}
+
+#[test]
+fn an_expiry_is_due_a_minute_before_its_time() {
+    let at = |at| due(&expiry(ONE, at), NOW);
+    assert_eq!(at(NOW + Duration::seconds(61)), Due::NotYet);
+    assert_eq!(at(NOW + Duration::minutes(1)), Due::Now);
+    assert_eq!(at(in_days(-9)), Due::Now);
+}
+
+#[test]
+fn an_expiry_deletes_its_own_record_last_and_no_other() {
+    let (own, earlier, later) = (expiry(ONE, NOW), in_days(-1), in_days(1));
+    let request = World::open("golden-1").put(&ask("revoke", accounts(&[ONE])), |question, _| question.request.clone());
+    let planned = |world: &World| {
+        let authority = Authority::Expiry(&own);
+        world.put_as(authority, &request, |question, facts| told(question, facts, &decide(question, facts).remove(0)))
+    };
+    let grants = vec![grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777")];
+    let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, TWO]).with_expiry(ONE, NOW).with_expiry(TWO, NOW);
+    let world = world.with(|world| world.key().grants = Ok(grants)).with_expiry(ONE, earlier);
+    let whole = [REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete(ONE, NOW)];
+    assert_eq!(planned(&world).steps, whole);
+    // A later record of the share takes its place; that of another target does not.
+    assert_eq!(planned(&world.clone().with_expiry(TWO, later)).steps, whole);
+    let renewed = planned(&world.clone().with_expiry(ONE, later));
+    assert_eq!(renewed.steps, [delete(ONE, NOW)]);
+    warned(&renewed, &["was renewed and expires at"]);
+    // Whatever else could not be read.
+    let unread = world.with(|world| world.key().grants = Err(denied("kms:ListGrants")));
+    assert_eq!(planned(&unread.clone().with_expiry(ONE, later)).steps, [delete(ONE, NOW)]);
+    assert_eq!(planned(&unread).steps, [REMOVE_LAUNCH, REMOVE_COPY]);
+}
+
+#[test]
+fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
+    let looks = |world: &World, request: &Value| {
+        world.put(request, |question, facts| {
+            let decision = decide(question, facts).remove(0);
+            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)])
+        })
+    };
+    let world = World::open("golden-1");
+    let plain = ask("share", accounts(&[ONE]));
+    assert_eq!(looks(&world, &plain), [], "a share without an expiry costs no look");
+    let [look] = looks(&world, &until(in_days(3))).try_into().unwrap();
+    assert_eq!((&look.record, &look.target), (&expiry(ONE, in_days(3)).name, &target(ONE)));
+    let recorded = world.with_expiry(ONE, in_days(2));
+    assert_eq!(looks(&recorded, &plain)[0].record, expiry(ONE, in_days(2)).name);
+    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, expiry(ONE, in_days(3)).name);
+
+    assert_eq!(lost(&look, &Ok(true)), None);
+    let gone = lost(&look, &Ok(false)).unwrap();
+    assert_eq!((gone.code, gone.retryable), (ErrorCode::ExpiryLost, true));
+    let unread = denied("scheduler:GetSchedule");
+    assert_eq!(lost(&look, &Err(unread.clone())), Some(unread));
+    let back = take_back(&look.image_id, &[look.target.clone()]);
+    assert_eq!(back.iter().map(ami_share::plan::Step::removes).collect::<Vec<_>>(), [[target(ONE)]]);
+    assert_eq!(take_back(&look.image_id, &[]), []);
 }
 
 #[test]
 fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
     let revoke = ask("revoke", accounts(&[ONE]));
     let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
-    let world =
-        World::encrypted("golden-1", &[]).shared_with(&[ONE, TWO]).with_end(ONE, in_days(5)).with_end(TWO, in_days(5));
+    let world = World::encrypted("golden-1", &[])
+        .shared_with(&[ONE, TWO])
+        .with_expiry(ONE, in_days(5))
+        .with_expiry(TWO, in_days(5));
     let world = world.with(|world| world.key().grants = Ok(vec![own.clone()]));
-    let delete = format!("scheduler:DeleteSchedule {} -{ONE}", schedule(ONE));
-    warned(&steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete]), &[]);
+    let delete = delete(ONE, in_days(5));
+    // Once more in the end: a share that found the record may have come between.
+    warned(&steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH]), &[]);
     // Whatever was read: EC2's reads lag its writes.
-    steps(&world.clone().shared_with(&[]), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete]);
+    steps(
+        &world.clone().shared_with(&[]),
+        &revoke,
+        &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH],
+    );
     for state in [ImageState::Disabled, ImageState::Gone] {
         let world = world.clone().with(|world| world.image.state = state);
         steps(&world, &revoke, &[REMOVE_COPY, &revoke_grant(), &delete]);
@@ -735,30 +982,30 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
     // Not ours: made by hand, for another image or account, made by another account.
     for name in ["by-hand", "ami-share/ami-99999999/111122223333", &format!("ami-share/{IMAGE}/{TWO}")] {
         let other = grant(name, &root(ONE), "999988887777");
-        warned(&steps(&with(other), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete]), &[]);
+        warned(&steps(&with(other), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]), &[]);
     }
     let passed_on = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(TWO), ONE);
-    let decided = steps(&with(passed_on), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete]);
+    let decided = steps(&with(passed_on), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]);
     warned(&decided, &["passed its access on"]);
     // Another image on the snapshot is shared with the account, or another account's snapshot is behind the image.
     let needed = |other: &str| [(account(other), "ami-99999999".parse().unwrap())].into();
     let shared = world.clone().with(|world| world.snapshot().needed_by = Fact::Known(needed(ONE)));
-    let decided = steps(&shared, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete]);
+    let decided = steps(&shared, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete, REMOVE_LAUNCH]);
     warned(&decided, &["keeps its create volume permission"]);
     let shared = world.clone().with(|world| world.snapshot().needed_by = Fact::Known(needed(TWO)));
-    warned(&steps(&shared, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete]), &[]);
+    warned(&steps(&shared, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH]), &[]);
     let elsewhere = world.with(|world| world.snapshot().owner = account(TWO));
-    steps(&elsewhere, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete]);
+    steps(&elsewhere, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete, REMOVE_LAUNCH]);
 }
 
 #[test]
-fn an_end_stays_while_something_of_its_share_may_be_left() {
+fn a_record_stays_while_something_of_its_share_may_be_left() {
     let revoke = ask("revoke", accounts(&[ONE]));
     let reset = ask("reset", json!({}));
-    let world = World::encrypted("golden-1", &[]).shared_with(&[ONE]).with_end(ONE, in_days(5));
-    let delete = format!("scheduler:DeleteSchedule {} -{ONE}", schedule(ONE));
-    steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete]);
-    steps(&world, &reset, &["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY, &delete]);
+    let world = World::encrypted("golden-1", &[]).shared_with(&[ONE]).with_expiry(ONE, in_days(5));
+    let delete = delete(ONE, in_days(5));
+    steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]);
+    steps(&world, &reset, &["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY, &delete, REMOVE_LAUNCH]);
     let no_grants = world.clone().with(|world| world.key().grants = Err(denied("kms:ListGrants")));
     let no_needs = world.clone().with(|world| world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages")));
     let no_snapshots = world.with(|world| world.image.snapshots = Fact::Failed(denied("ec2:DescribeSnapshots")));
@@ -781,7 +1028,7 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     steps(&left(world.clone()), &reset, &[launch, "ec2:ModifySnapshotAttribute snap-1a2b3c4d -222233334444"]);
     let decided = steps(&left(world.clone().shared_with(&[ONE])), &reset, &[launch, REMOVE_COPY]);
     warned(&decided, &["can still be copied by 222233334444"]);
-    // Grants and ends of ours name their account.
+    // Grants and records of ours name their account.
     let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
     let granted = world.clone().with(|world| world.key().grants = Ok(vec![own.clone()]));
     steps(&granted, &reset, &[launch, REMOVE_COPY, &revoke_grant()]);
@@ -789,9 +1036,9 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     let nobodys = grant(&format!("ami-share/{IMAGE}/nobody"), &root(ONE), "999988887777");
     let left = world.clone().with(|world| world.key().grants = Ok(vec![nobodys]));
     warned(&steps(&left, &reset, &[launch]), &["grants left from shares"]);
-    let ending = world.clone().with_end(ONE, in_days(1));
-    let delete = format!("scheduler:DeleteSchedule {} -{ONE}", schedule(ONE));
-    steps(&ending, &reset, &[launch, REMOVE_COPY, &delete]);
+    let recorded = world.clone().with_expiry(ONE, in_days(1)).with_expiry(ONE, in_days(2));
+    let (one, other) = (delete(ONE, in_days(1)), delete(ONE, in_days(2)));
+    steps(&recorded, &reset, &[launch, REMOVE_COPY, &one, &other, REMOVE_LAUNCH]);
     let unread =
         world.with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
     assert_eq!(steps(&unread, &reset, &[launch]).gaps, 1);

@@ -20,7 +20,7 @@ fn summary(text: &str) -> String {
             Some(image_id) => format!("{image_id} is available, {}", available.requester),
             None => format!("an image is not available, {}", available.requester),
         },
-        Arrival::Due(due) => format!("{} may be due", due.schedule),
+        Arrival::Expiry(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
         Arrival::Batch(batch) => {
             let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
             for message in batch.messages() {

@@ -29,8 +29,14 @@ const SIDE_BY_SIDE: u32 = 15;
 /// A share whose key is checked and gets no grant; beside its calls of KMS nothing differs from the other share.
 const KEYS_VERIFIED: &str = "share, encrypted, let in by a grant";
 
-/// A share and a revoke of one with an end; beside their calls of Scheduler nothing differs from the others.
-const WITH_AN_END: [&str; 2] = ["share, with an end, a copy and a grant", "revoke, with an end, a copy and a grant"];
+/// Shares that expire and a revoke of one; beside their calls of Scheduler nothing differs from the others.
+const WITH_AN_EXPIRY: [&str; 5] = [
+    "share, with an expiry, a copy and a grant",
+    "share, a renewal and a new one",
+    "share, without an expiry time where a record is",
+    "revoke, with an expiry, a copy and a grant",
+    "expire, the share was renewed",
+];
 
 /// The actions, on images whose sharing takes every kind of call there is.
 fn flows() -> Vec<Scene> {
@@ -40,11 +46,12 @@ fn flows() -> Vec<Scene> {
         scenes::scene(KEYS_VERIFIED),
         scenes::scene("revoke, one copy and its grant"),
         scenes::scene("reset, two images, one public"),
-        scenes::scene(WITH_AN_END[0]),
-        scenes::scene(WITH_AN_END[1]),
         scenes::scene("expire, a copy and a grant"),
         Scene { request: list, ..scenes::scene("share, one copy and its grant") },
     ]
+    .into_iter()
+    .chain(WITH_AN_EXPIRY.map(scenes::scene))
+    .collect()
 }
 
 fn action(scene: &Scene) -> &str {
@@ -68,11 +75,11 @@ fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fau
         (_, "kms:RevokeGrant") if *code == "NotFound" => &["completed"],
         // These are answered with a status and no document.
         (_, "kms:RevokeGrant" | "scheduler:DeleteSchedule") if is_garbled => &["completed"],
-        // The second try is told what the first one did, and makes it an update.
+        // The second try is told what the first one did, and reads that it is this very record.
         (_, "scheduler:CreateSchedule") if is_garbled => &["completed"],
         (_, "scheduler:DeleteSchedule" | "scheduler:GetSchedule") if *code == "NotFound" => &["completed"],
-        // Without the record of its end no share is known to be due.
-        (_, "scheduler:GetSchedule") if scene.hint.is_some() => &["failed"],
+        // Without its records no share is known to be due, nor whether it was renewed.
+        (_, "scheduler:GetSchedule" | "scheduler:ListSchedules") if scene.hint.is_some() => &["failed"],
         // What came before is done: it is not nothing that was changed.
         _ if is_write && (*is_uncertain || is_changed) => &["incomplete"],
         _ if is_write => &["failed"],
@@ -84,7 +91,7 @@ fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fau
         // What is not known of a key refuses a share, unless asking again may tell.
         ("share", call) if call.starts_with("kms:") && !is_retryable => &["refused"],
         ("list", "ec2:DescribeSnapshotAttribute") => &["completed"],
-        // These do without the ends, and say so; where AWS doesn't answer no time may be left for the reads after it.
+        // These do without the records, and say so; where AWS doesn't answer no time may be left for the reads after it.
         ("list" | "share", "scheduler:ListSchedules") if scene.request["expiresAt"].is_null() => {
             if is_to_the_end(fault) { &["completed", "failed"] } else { &["completed"] }
         }
@@ -208,8 +215,8 @@ fn play_all(title: &str, faults: &[Fault]) {
             let is_played = |name: &&String| {
                 fault.service.is_none_or(|service| name.starts_with(service))
                     && (scene.name != KEYS_VERIFIED || name.starts_with("kms:"))
-                    && (!WITH_AN_END.contains(&scene.name) || name.starts_with("scheduler:"))
-                    // Of what is there already an update is made, and here there is nothing.
+                    && (!WITH_AN_EXPIRY.contains(&scene.name) || name.starts_with("scheduler:"))
+                    // What is there already is read, and here there is nothing.
                     && (fault.name != "ConflictException" || *name != "scheduler:CreateSchedule")
                     // A key that is gone has no grants to take away, and here it has.
                     && !(is_not_found(fault) && *name == "kms:ListGrants" && action(&scene) != "share")
@@ -275,8 +282,8 @@ fn on_stage(scene: &Scene, then: impl FnOnce(&Stage<'_>, &Function, &Proxy)) {
     then(&stage, &function, &proxy);
 }
 
-/// The end of a share of a copied image behind a grant, on a stage of its own.
-fn when_a_share_ends(then: impl FnOnce(&Stage<'_>, &Function, &Proxy, &Scene)) {
+/// The expiry of a share of a copied image behind a grant, on a stage of its own.
+fn when_a_share_expires(then: impl FnOnce(&Stage<'_>, &Function, &Proxy, &Scene)) {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
     let proxy = Proxy::start(aws.address);
@@ -407,8 +414,8 @@ fn a_bus_that_never_answers_does_not_keep_the_answer() {
 }
 
 #[test]
-fn an_end_keeps_its_record_where_a_search_does_not_find_its_image() {
-    when_a_share_ends(|stage, function, proxy, scene| {
+fn an_expiry_keeps_its_record_where_a_search_does_not_find_its_image() {
+    when_a_share_expires(|stage, function, proxy, scene| {
         let keys = stage.seed(scene);
         let before = stage.state(&keys);
         proxy.rule(|call, aws| {
@@ -428,7 +435,7 @@ fn an_end_keeps_its_record_where_a_search_does_not_find_its_image() {
 
 #[test]
 fn what_a_list_leaves_out_is_not_taken_for_gone() {
-    when_a_share_ends(|stage, function, proxy, scene| {
+    when_a_share_expires(|stage, function, proxy, scene| {
         for (call, part, empty) in [
             ("ec2:DescribeSnapshots", "", "<DescribeSnapshotsResponse><snapshotSet/></DescribeSnapshotsResponse>"),
             (
@@ -477,10 +484,10 @@ fn what_a_list_leaves_out_is_not_taken_for_gone() {
 }
 
 #[test]
-fn a_deleted_key_keeps_no_share_from_ending() {
-    when_a_share_ends(|stage, function, proxy, scene| {
+fn a_deleted_key_keeps_no_share_from_expiring() {
+    when_a_share_expires(|stage, function, proxy, scene| {
         let keys = stage.seed(scene);
-        let ends = stage.state(&keys)["schedules"].as_object().unwrap().len();
+        let records = stage.state(&keys)["schedules"].as_object().unwrap().len();
         proxy.rule(|call, aws| {
             if call.name != "kms:ListGrants" {
                 return Reply::Answer(aws());
@@ -490,13 +497,13 @@ fn a_deleted_key_keeps_no_share_from_ending() {
         });
         let ended = outcome(&function.invoke(scene.event()));
         assert_eq!((&ended["result"], &ended["errors"]), (&json!("completed"), &json!([])), "{ended:#}");
-        assert_eq!(stage.state(&keys)["schedules"].as_object().unwrap().len(), ends - 1);
+        assert_eq!(stage.state(&keys)["schedules"].as_object().unwrap().len(), records - 1);
     });
 }
 
 #[test]
 fn a_snapshot_that_keeps_its_entries_does_not_keep_the_grants() {
-    when_a_share_ends(|stage, function, proxy, scene| {
+    when_a_share_expires(|stage, function, proxy, scene| {
         let keys = stage.seed(scene);
         let before = stage.state(&keys);
         proxy.rule(|call, aws| {

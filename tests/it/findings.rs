@@ -41,6 +41,11 @@ fn judge(world: &World) -> Judged {
     })
 }
 
+/// How many records a repair works off.
+fn overdue_records(world: &World) -> usize {
+    world.put(&json!({"action": "repair"}), |question, facts| decide(question, facts).remove(0).overdue.len())
+}
+
 #[track_caller]
 fn finds(world: &World, expect: &[&str]) {
     let judged = judge(world);
@@ -71,7 +76,7 @@ fn what_the_rules_allow_is_no_finding() {
     finds(&World::encrypted("golden-a", &[ONE]).shared_with(&[ONE]), &[]);
     let by_grant = World::encrypted("granted-a", &[]).shared_with(&[ONE]);
     finds(&granted(by_grant, "ami-share/ami-1a2b3c4d/111122223333", ONE, "999988887777"), &[]);
-    finds(&World::open("trial-a").shared_with(&[ONE]).with_end(ONE, in_days(3)), &[]);
+    finds(&World::open("trial-a").shared_with(&[ONE]).with_expiry(ONE, in_days(3)), &[]);
     finds(&World::open("golden-new-a").shared_with(&[ONE]), &[]);
     finds(&World::open("nobodys"), &[]);
 }
@@ -86,12 +91,19 @@ fn a_share_that_no_rule_covers_is_outside_the_allowlist() {
 }
 
 #[test]
-fn a_share_without_the_end_that_every_rule_wants_is_outside_the_allowlist() {
+fn a_share_that_every_rule_bounds_and_no_record_ends_misses_its_expiry() {
     let endless = World::open("trial-a").shared_with(&[ONE]);
-    finds(&endless, &["SharedOutsideAllowlist 111122223333"]);
-    finds(&endless.clone().with_end(TWO, in_days(3)), &["SharedOutsideAllowlist 111122223333"]);
-    // Where no share can end any more none has an end.
-    finds(&endless.with(|world| world.can_end_shares = false), &["SharedOutsideAllowlist 111122223333"]);
+    finds(&endless, &["ExpiryMissing 111122223333"]);
+    finds(&endless.clone().with_expiry(TWO, in_days(3)), &["ExpiryMissing 111122223333"]);
+    // Where no expiry can be recorded any more no share has one.
+    let unset = endless.clone().with(|world| world.unset_for_expiry = vec!["AMI_SHARE_SCHEDULE_GROUP"]);
+    finds(&unset, &["ExpiryMissing 111122223333"]);
+    // Whether there is a record is not known.
+    let unread = endless.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    assert_eq!((judge(&unread).found, judge(&unread).warnings), (vec![], 1));
+    // One rule without a longest duration is enough, and whom no rule covers is found for that.
+    finds(&World::open("golden-a").shared_with(&[ONE]), &[]);
+    finds(&World::open("trial-a").shared_with(&[STRAY]), &["SharedOutsideAllowlist 333344445555"]);
 }
 
 #[test]
@@ -188,15 +200,21 @@ fn a_rule_is_not_applied_where_an_available_image_is_not_shared_by_itself() {
 }
 
 #[test]
-fn a_share_is_overdue_five_minutes_after_its_end() {
+fn a_share_is_overdue_five_minutes_after_its_expiry_time() {
     let shared = World::open("trial-a").shared_with(&[ONE]);
-    finds(&shared.clone().with_end(ONE, NOW - Duration::minutes(5)), &[]);
-    finds(&shared.with_end(ONE, NOW - Duration::seconds(301)), &["ShareOverdue 111122223333"]);
+    finds(&shared.clone().with_expiry(ONE, NOW - Duration::minutes(5)), &[]);
+    let overdue = shared.with_expiry(ONE, NOW - Duration::seconds(301));
+    finds(&overdue, &["ShareOverdue 111122223333"]);
+    assert_eq!(overdue_records(&overdue), 1);
+    // An earlier record of a renewed share is overdue, and the share is not.
+    let renewed = overdue.with_expiry(ONE, in_days(1));
+    finds(&renewed, &[]);
+    assert_eq!(overdue_records(&renewed), 1);
 }
 
 #[test]
 fn what_cannot_be_read_is_told_and_not_judged() {
-    let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY, "all"]).with_end(ONE, in_days(-1));
+    let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY, "all"]).with_expiry(ONE, in_days(-1));
     let passing = || ErrorRow { retryable: true, ..denied("ec2:DescribeImageAttribute") };
     let unread =
         world.clone().with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));

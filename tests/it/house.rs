@@ -86,8 +86,8 @@ fn aws_is_written_to_only_where_a_plan_is_carried_out() {
         ".remove_create_volume_permissions(",
         ".create_grant(",
         ".revoke_grant(",
-        ".put_end(",
-        ".delete_end(",
+        ".create_expiry(",
+        ".delete_expiry(",
     ];
     absent(&writes, |name| name != "carry_out.rs" && !name.starts_with("aws/"));
 }

@@ -161,8 +161,9 @@ fn requests(event: &Value) -> Vec<String> {
     }
     let Some(method) = event["httpMethod"].as_str() else {
         let is_other = ["requestContext", "Records"].iter().any(|field| event.get(field).is_some());
-        let is_request = !is_other && event["action"] != "expire";
-        let document = event.get("detail").unwrap_or(event).to_string();
+        let document = event.get("detail").unwrap_or(event);
+        let is_request = !is_other && document["action"] != "expire";
+        let document = document.to_string();
         return is_request.then_some(document).into_iter().collect();
     };
     let body = event["body"].as_str().unwrap_or("{}");
@@ -364,7 +365,7 @@ fn enumerates(schema: &Value, pointer: &str, expect: BTreeSet<String>) {
 
 /// Every kind of failure.
 pub fn error_codes() -> Vec<ErrorCode> {
-    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, TargetNotKnown, Unexpected)
+    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, Unexpected)
 }
 
 /// Their names.
@@ -405,7 +406,7 @@ fn opened(event: &Event) -> Vec<Opened> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW }) {
         Arrival::One(opened) => vec![*opened],
         Arrival::Batch(batch) => batch.messages().map(|message| message.opened).collect(),
-        Arrival::Available(_) | Arrival::Due(_) => Vec::new(),
+        Arrival::Available(_) | Arrival::Expiry(_) => Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     event,
-    scenes::END,
+    scenes::{EXPIRES, rfc3339},
     world::{World, ask, codes},
 };
 
@@ -105,7 +105,7 @@ fn of_a_target_that_no_rule_covers_there_is_a_refusal_and_nothing_else() {
     let image =
         world.aws.image(json!({"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {}}}]}));
     let name = world.aws.image(json!({"name": "golden-2"}));
-    world.completed(&ask("share", &name, json!({"accountIds": [ONE], "expiresAt": *END})));
+    world.completed(&ask("share", &name, json!({"accountIds": [ONE], "expiresAt": rfc3339(*EXPIRES)})));
     let secret = "222233334444";
     world.aws.seed(&json!({"images": [{"id": image, "name": "golden-1", "launchPermissions": [ONE, secret]}]}));
     for action in ["share", "revoke"] {

@@ -15,7 +15,7 @@ use crate::support::{
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
-    scenes::{END, VARIABLES},
+    scenes::{EXPIRES, VARIABLES, rfc3339},
 };
 
 /// So many calls of a name.
@@ -159,14 +159,19 @@ fn a_share_takes_three_waves_of_reading_and_one_of_writing() {
     world.check(&ask("share", 1, &all, json!({})), &[&IMAGES, &BEHIND, &KEYS, &LAUNCH]);
     world.check(&ask("share", 1, &all, json!({})), &[&IMAGES, &BEHIND, &KEYS]);
 
-    // What is there to read about the ends of shares is read beside the rest.
-    let (two, end) = (accounts(2), json!({"expiresAt": *END, "access": "copy"}));
-    let keys_and_copies = [KEYS[0], KEYS[1], ("ec2:DescribeSnapshotAttribute", 2)];
-    let and_ends = [KEYS[0], KEYS[1], keys_and_copies[2], ("scheduler:GetSchedule", 2)];
-    let (ends, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 2)]);
-    world.aws.seed(&images("open", 1, 2, &[]));
-    world.check(&ask("share", 1, &two, end.clone()), &[&IMAGES, &BEHIND, &keys_and_copies, &ends, &copies, &LAUNCH]);
-    world.check(&ask("share", 1, &two, end), &[&IMAGES, &BEHIND, &and_ends]);
+    // What is there to read about the expiries of shares is read beside the rest. A share that expires looks at its records
+    // again when it has given something.
+    let (two, expiry) = (accounts(2), json!({"expiresAt": rfc3339(*EXPIRES), "access": "copy"}));
+    let keys_and_copies = [KEYS[0], KEYS[1], ("ec2:DescribeSnapshotAttribute", 4)];
+    let looked_at = [("scheduler:GetSchedule", 2)];
+    let and_records = [KEYS[0], KEYS[1], keys_and_copies[2], looked_at[0]];
+    let (records, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 4)]);
+    world.aws.seed(&images("open", 1, 4, &[]));
+    world.check(
+        &ask("share", 1, &two, expiry.clone()),
+        &[&IMAGES, &BEHIND, &keys_and_copies, &records, &copies, &LAUNCH, &looked_at],
+    );
+    world.check(&ask("share", 1, &two, expiry), &[&IMAGES, &BEHIND, &and_records]);
 }
 
 #[test]

@@ -78,17 +78,18 @@ class Role(unittest.TestCase):
             self.kms.revoke_grant(KeyId=self.key, GrantId=grant["GrantId"])
         self.assertEqual(self.kms.list_grants(KeyId=self.key)["Grants"], [])
 
-    def test_it_may_write_down_ends_in_its_own_group_only(self):
+    def test_it_may_record_expiries_in_its_own_group_only_and_change_none(self):
         scheduler = aws.client("scheduler", **self.credentials)
         groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
         [group] = [g["Name"] for g in groups if g["Name"] == "ami-share-ends"]
-        end = {"Name": "end", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
-               "Target": {"Arn": stack["FunctionArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}"}}
-        scheduler.create_schedule(GroupName=group, **end)
-        scheduler.update_schedule(GroupName=group, **end)
+        record = {"Name": "record", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
+                  "Target": {"Arn": stack["BusArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}",
+                             "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}}}
+        scheduler.create_schedule(GroupName=group, **record)
+        self.denied(scheduler.update_schedule, GroupName=group, **record)
         self.assertEqual(len(scheduler.list_schedules(GroupName=group)["Schedules"]), 1)
-        scheduler.delete_schedule(GroupName=group, Name="end")
-        self.denied(scheduler.create_schedule, GroupName="default", **end)
+        scheduler.delete_schedule(GroupName=group, Name="record")
+        self.denied(scheduler.create_schedule, GroupName="default", **record)
 
     def test_it_may_not_change_anything_else_of_an_image(self):
         image = {"ImageId": self.image}
@@ -185,7 +186,7 @@ class Choices(unittest.TestCase):
     def test_everything_optional_can_be_left_out(self):
         outputs = self.deployed("bare", EnableRestApi="false", EnableEnds="false", CreateAlarms="false", CreateDashboard="false")
         self.assertEqual(set(outputs), self.ALWAYS)
-        self.assertFalse([sid for sid in self.statements(outputs) if "Ends" in sid or "Scheduler" in sid])
+        self.assertFalse([sid for sid in self.statements(outputs) if "Expiries" in sid or "Scheduler" in sid])
         environment = self.environment(outputs)
         self.assertEqual((environment["AMI_SHARE_SCHEDULE_GROUP"], environment["AMI_SHARE_SCHEDULE_ROLE_ARN"]), ("", ""))
         kinds = set(self.resources("bare").values())

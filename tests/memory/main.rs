@@ -59,7 +59,7 @@ fn answer(payload: &str, messages: usize) -> (usize, usize) {
                 most = most.max(region.change().bytes_allocated);
             }
         }
-        Arrival::Available(_) | Arrival::Due(_) => panic!("nobody asked for that"),
+        Arrival::Available(_) | Arrival::Expiry(_) => panic!("nobody asked for that"),
     }
 }
 

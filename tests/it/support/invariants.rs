@@ -19,14 +19,15 @@ pub struct Change<'a> {
 
 type Invariant = fn(&Change<'_>, &mut Vec<String>);
 
-const INVARIANTS: [Invariant; 8] = [
+const INVARIANTS: [Invariant; 9] = [
     nothing_becomes_public,
     nothing_is_granted_that_was_not_asked_for,
     nothing_is_removed_that_was_not_asked_for,
     nobody_can_launch_without_the_keys,
     the_launch_permission_is_added_last,
     the_launch_permission_is_removed_first,
-    an_end_is_removed_last,
+    a_record_is_deleted_last,
+    a_share_that_expires_has_a_record,
     nothing_else_changes,
 ];
 
@@ -55,10 +56,42 @@ fn permissions(state: &Value) -> BTreeSet<Permission> {
     found
 }
 
-/// What the schedules remember, by their names.
-fn ends(state: &Value) -> BTreeMap<String, Value> {
+/// What the records hold, by their names.
+fn records(state: &Value) -> BTreeMap<String, Value> {
     let schedules = state["schedules"].as_object().unwrap().iter();
-    schedules.map(|(name, end)| (name.clone(), serde_json::from_str(end["input"].as_str().unwrap()).unwrap())).collect()
+    let read = |record: &Value| serde_json::from_str(record["input"].as_str().unwrap()).unwrap();
+    schedules.map(|(name, record)| (name.clone(), read(record))).collect()
+}
+
+/// The images and targets that have a record.
+fn recorded(state: &Value) -> BTreeSet<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    records(state).into_values().map(|record| (text(&record["imageId"]), text(&record["target"]))).collect()
+}
+
+/// Shares that must expire and that nothing ends: those that had a record before, and those that one of the requests wants
+/// to expire. This holds however requests cross. A share that had no record before and was there is none of them.
+pub fn shares_that_never_expire(before: &Value, requests: &[&Value], after: &Value) -> Vec<String> {
+    let mut must_expire = recorded(before);
+    for request in requests.iter().filter(|request| request["expiresAt"].is_string()) {
+        for image in strings(&request["imageIds"]) {
+            must_expire.extend(targets(request).into_iter().map(|target| (image.clone(), target)));
+        }
+    }
+    let (was, now, records) = (permissions(before), permissions(after), recorded(after));
+    let is_for_good = |(image, target): &&(String, String)| {
+        let launch = (LAUNCH, image.clone(), target.clone());
+        let had_none = was.contains(&launch) && !recorded(before).contains(&(image.clone(), target.clone()));
+        now.contains(&launch) && !records.contains(&(image.clone(), target.clone())) && !had_none
+    };
+    let found = must_expire.iter().filter(is_for_good);
+    found.map(|(image, target)| format!("{target} may launch {image} and nothing ends that")).collect()
+}
+
+/// The targets of a request.
+fn targets(request: &Value) -> Vec<String> {
+    let fields = ["accountIds", "organizationArns", "organizationalUnitArns"];
+    fields.iter().flat_map(|field| strings(&request[field])).collect()
 }
 
 fn strings(array: &Value) -> Vec<String> {
@@ -75,18 +108,16 @@ impl Change<'_> {
     }
 
     fn targets(&self) -> Vec<String> {
-        ["accountIds", "organizationArns", "organizationalUnitArns"]
-            .iter()
-            .flat_map(|field| strings(&self.request[field]))
-            .collect()
+        targets(self.request)
     }
 
-    /// The snapshots behind the images; an end remembers those of an image that is gone.
+    /// The snapshots behind the images; a record remembers those of an image that is gone.
     fn snapshots(&self) -> Vec<String> {
         let images = self.images();
         let there = images.iter().flat_map(|image| strings(&self.before["images"][image]["snapshots"]));
-        let ends = ends(self.before).into_values().filter(|end| images.iter().any(|image| end["imageId"] == **image));
-        there.chain(ends.flat_map(|end| strings(&end["snapshotIds"]))).collect()
+        let records = records(self.before).into_values();
+        let of_images = records.filter(|record| images.iter().any(|image| record["imageId"] == **image));
+        there.chain(of_images.flat_map(|record| strings(&record["snapshotIds"]))).collect()
     }
 
     fn keys(&self) -> Vec<String> {
@@ -199,12 +230,6 @@ fn the_launch_permission_is_added_last(change: &Change<'_>, found: &mut Vec<Stri
             let missing = snapshots.filter(|snapshot| !now.contains(&(COPY, snapshot.clone(), target.clone())));
             found.extend(missing.map(|snapshot| format!("{target} may launch {image} and not yet copy {snapshot}")));
         }
-        if change.request["expiresAt"].is_string() {
-            let is_of = |end: &Value| end["imageId"] == **image && end["target"] == **target;
-            if !ends(change.after).values().any(is_of) {
-                found.push(format!("{target} may launch {image} and nothing ends that"));
-            }
-        }
     }
 }
 
@@ -232,29 +257,41 @@ fn the_launch_permission_is_removed_first(change: &Change<'_>, found: &mut Vec<S
     }
 }
 
-fn an_end_is_removed_last(change: &Change<'_>, found: &mut Vec<String>) {
-    let (before, after) = (ends(change.before), ends(change.after));
+fn a_share_that_expires_has_a_record(change: &Change<'_>, found: &mut Vec<String>) {
+    found.extend(shares_that_never_expire(change.before, &[change.request], change.after));
+}
+
+fn a_record_is_deleted_last(change: &Change<'_>, found: &mut Vec<String>) {
+    let (before, after) = (records(change.before), records(change.after));
     let now = permissions(change.after);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    for (name, end) in &before {
-        let (image, target) = (text(&end["imageId"]), text(&end["target"]));
+    for (name, record) in &before {
+        let (image, target) = (text(&record["imageId"]), text(&record["target"]));
         let is_asked =
             change.images().contains(&image) && (change.action() == "reset" || change.targets().contains(&target));
-        if change.before["schedules"][name] != change.after["schedules"][name] && !is_asked {
-            found.push(format!("the end {name} is not asked about and is another"));
+        let has_changed = change.before["schedules"][name] != change.after["schedules"][name];
+        if has_changed && (!is_asked || after.contains_key(name)) {
+            found.push(format!("the record {name} is not asked about or is another"));
         }
         if after.contains_key(name) {
             continue;
         }
+        // That of a renewed share goes when its time has come, and the later one stays.
+        let is_renewed = change.action() == "expire"
+            && after.values().any(|other| {
+                other["imageId"] == record["imageId"]
+                    && other["target"] == record["target"]
+                    && text(&other["expiresAt"]) > text(&record["expiresAt"])
+            });
         let is_left = now.contains(&(LAUNCH, image.clone(), target.clone()))
-            || strings(&end["snapshotIds"]).iter().any(|id| now.contains(&(COPY, id.clone(), target.clone())))
+            || strings(&record["snapshotIds"]).iter().any(|id| now.contains(&(COPY, id.clone(), target.clone())))
             || change.after["grants"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .any(|grant| grant["name"].as_str().unwrap().starts_with(&format!("ami-share/{image}/{target}")));
-        if is_left || change.action() == "share" {
-            found.push(format!("the end {name} is gone, and what it would take away is not"));
+        if is_left && !is_renewed || change.action() == "share" {
+            found.push(format!("the record {name} is gone, and what it would take away is not"));
         }
     }
 }
@@ -338,27 +375,45 @@ mod tests {
             &["a grant is gone"],
         );
         check(&revoke, &state(&[], &[], &ours("ami-2")), &bare, &["removed"]);
-        // An end goes when nothing of its share is left, and none that was not asked about.
-        let ending = |state: &Value, target: &str| {
-            let input = json!({"imageId": "ami-1", "target": target, "snapshotIds": ["snap-1"]}).to_string();
+        // A record goes when nothing of its share is left, and none that was not asked about.
+        let expiring = |state: &Value, target: &str| {
+            let input = json!({"imageId": "ami-1", "target": target, "snapshotIds": ["snap-1"], "expiresAt": "2030-01-01T00:00:00Z"});
             let mut state = state.clone();
-            state["schedules"] = json!({format!("default/ami-1-{target}"): {"expression": "at()", "input": input}});
+            let record = json!({"expression": "at()", "input": input.to_string()});
+            state["schedules"] = json!({format!("default/ami-1-{target}"): record});
             state
         };
-        let (own, other) = (ending(&both, "222233334444"), ending(&both, "111122223333"));
+        let (own, other) = (expiring(&both, "222233334444"), expiring(&both, "111122223333"));
         let revoked = state(&["111122223333"], &[], &none);
         check(&revoke, &own, &revoked, &[]);
-        check(&revoke, &own, &ending(&revoked, "222233334444"), &[]);
-        check(&revoke, &own, &both, &["what it would take away is not"]);
+        check(&revoke, &own, &expiring(&revoked, "222233334444"), &[]);
+        check(&revoke, &own, &both, &["what it would take away is not", "nothing ends that"]);
         check(&revoke, &own, &state(&["111122223333"], &["222233334444"], &none), &["what it would take away is not"]);
         check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &["what it would take away is not"]);
-        check(&revoke, &other, &revoked, &["is not asked about", "what it would take away is not"]);
-        check(&share, &own, &both, &["is gone"]);
+        let gone = ["is not asked about", "what it would take away is not", "nothing ends that"];
+        check(&revoke, &other, &revoked, &gone);
+        check(&share, &own, &both, &["is gone", "nothing ends that"]);
         let mut for_a_time = share.clone();
         for_a_time["expiresAt"] = json!("2030-01-01T00:00:00Z");
         let shared = state(&["111122223333"], &[], &none);
-        check(&for_a_time, &bare, &ending(&shared, "111122223333"), &[]);
-        check(&for_a_time, &bare, &ending(&shared, "222233334444"), &["nothing ends that"]);
+        check(&for_a_time, &bare, &expiring(&shared, "111122223333"), &[]);
+        check(&for_a_time, &bare, &expiring(&shared, "222233334444"), &["nothing ends that"]);
+        // What was there without a record is no share that was to expire, as long as nothing was done.
+        check(&for_a_time, &shared, &shared, &[]);
+        // The record of a renewed share is deleted by its expiry alone, and the later one stays.
+        let mut renewed = own.clone();
+        let later = json!({"imageId": "ami-1", "target": "222233334444", "snapshotIds": [], "expiresAt": "2031-01-01T00:00:00Z"});
+        renewed["schedules"]["default/later"] = json!({"expression": "at()", "input": later.to_string()});
+        let mut expired = renewed.clone();
+        expired["schedules"].as_object_mut().unwrap().remove("default/ami-1-222233334444");
+        let mut expire = revoke.clone();
+        expire["action"] = json!("expire");
+        check(&expire, &renewed, &expired, &[]);
+        check(&expire, &renewed, &both, &["is gone", "is gone", "nothing ends that"]);
+        // A record that is there never becomes another.
+        let mut moved = own.clone();
+        moved["schedules"]["default/ami-1-222233334444"]["expression"] = json!("at(2040-01-01T00:00:00)");
+        check(&share, &own, &moved, &["is not asked about or is another"]);
         let mut other_key = bare.clone();
         other_key["keys"]["key-1"]["policy"] = json!("{}");
         check(&share, &bare, &other_key, &["another than before"]);

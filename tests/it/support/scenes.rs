@@ -2,8 +2,9 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 
-use ami_share::domain::ScheduleName;
+use ami_share::domain::ExpiryName;
 use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
 
 use super::{function::Function, local_aws::LocalAws};
 
@@ -36,20 +37,24 @@ rules:
 "#;
 
 /// A time that has come, and one that has not.
-const DUE: &str = "at(2026-01-01T00:00:00)";
-const AHEAD: &str = "at(2100-01-01T00:00:00)";
+const DUE: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
+const AHEAD: OffsetDateTime = datetime!(2100-01-01 0:00 UTC);
 
-/// What a function needs to end shares.
-pub const VARIABLES: [(&str, &str); 2] = [
+/// What a function needs to record expiries.
+pub const VARIABLES: [(&str, &str); 3] = [
     ("AMI_SHARE_SCHEDULE_GROUP", "default"),
-    ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/wake-ami-share"),
+    ("AMI_SHARE_SCHEDULE_ROLE_ARN", "arn:aws:iam::999988887777:role/ami-share-hints"),
+    ("AMI_SHARE_REQUEST_BUS", "ami-share"),
 ];
 
-/// When a share of the scenes ends: some time ahead, the same in one run of the tests.
-pub static END: LazyLock<String> = LazyLock::new(|| {
-    let end = time::OffsetDateTime::from(std::time::SystemTime::now()) + time::Duration::days(100);
-    end.replace_nanosecond(0).unwrap().format(&time::format_description::well_known::Rfc3339).unwrap()
-});
+/// When a share of the scenes expires: some time ahead, the same in one run of the tests.
+pub static EXPIRES: LazyLock<OffsetDateTime> =
+    LazyLock::new(|| (OffsetDateTime::now_utc() + Duration::days(100)).replace_nanosecond(0).unwrap());
+
+/// A time as requests write it.
+pub fn rfc3339(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap()
+}
 
 const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
 const UNIT: &str = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
@@ -190,18 +195,21 @@ fn seeded(n: usize, name: &str, keys: &[Option<&str>], shared: &[&str]) -> Value
     json!({"id": image(n), "name": format!("{name}-{n}"), "mappings": mappings, "launchPermissions": shared})
 }
 
-/// The end of the share of image number `n` with this account, which was on these snapshots and keys.
-fn end(n: usize, account: &str, expression: &str, snapshots: &[String], keys: &[&str]) -> Value {
-    let name = ScheduleName::new(&image(n).parse().unwrap(), &account.parse().unwrap());
+/// The record of the expiry of a share of this image with this target, which was on these snapshots and keys; for
+/// `/_local/seed`.
+pub fn record(image: &str, target: &str, at: OffsetDateTime, snapshots: &[String], keys: &[&str]) -> Value {
+    let name = ExpiryName::new(&image.parse().unwrap(), &target.parse().unwrap(), at).unwrap();
     let input = json!({
-        "action": "expire", "schedule": name, "imageId": image(n), "target": account, "snapshotIds": snapshots, "keyArns": keys,
+        "action": "expire", "schedule": name, "imageId": image, "target": target, "expiresAt": rfc3339(at),
+        "snapshotIds": snapshots, "keyArns": keys,
     });
-    json!({"group": "default", "name": name, "expression": expression, "input": input})
+    let expression = format!("at({})", rfc3339(at).get(..19).unwrap());
+    json!({"group": VARIABLES[0].1, "name": name, "expression": expression, "input": input})
 }
 
-/// What Scheduler sends when that end has come.
+/// The hint that Scheduler sends when that expiry is due.
 fn hint(n: usize, account: &str) -> Value {
-    json!({"action": "expire", "schedule": end(n, account, DUE, &[], &[])["name"]})
+    json!({"action": "expire", "schedule": record(&image(n), account, DUE, &[], &[])["name"]})
 }
 
 /// A key whose policy lets these accounts use it.
@@ -266,12 +274,12 @@ pub fn scene(name: &str) -> Scene {
 pub fn scenes() -> Vec<Scene> {
     let both = ["111122223333", "222233334444"];
     let of = |name, seed, request| Scene { name, seed, request, hint: None, is_unchecked: false };
-    // A revoke of a share with an end, and that end when it has come, begin alike.
-    let ending = |at: &str| {
+    // A revoke of a share that expires, and its expiry when that is due, begin alike.
+    let expiring = |at: OffsetDateTime| {
         json!({
             "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
             "images": [copied(seeded(1, "granted", &[Some("key-1")], &[both[0], both[1], STRANGER]), &both)],
-            "schedules": both.map(|account| end(1, account, at, &[snapshot(10)], &["key-1"])),
+            "schedules": both.map(|account| record(&image(1), account, at, &[snapshot(10)], &["key-1"])),
         })
     };
     vec![
@@ -324,12 +332,12 @@ pub fn scenes() -> Vec<Scene> {
             json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
         ),
         of(
-            "share, with an end, a copy and a grant",
+            "share, with an expiry, a copy and a grant",
             json!({
                 "keys": [key("key-1", &[])],
                 "images": [seeded(1, "granted", &[Some("key-1")], &[STRANGER])],
             }),
-            json!({"action": "share", "imageIds": [image(1)], "accountIds": both, "access": "copy", "expiresAt": *END}),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both, "access": "copy", "expiresAt": rfc3339(*EXPIRES)}),
         ),
         of(
             "share, copies and grants",
@@ -391,18 +399,58 @@ pub fn scenes() -> Vec<Scene> {
             json!({"action": "revoke", "imageIds": [image(1)], "organizationArns": [ORGANIZATION], "organizationalUnitArns": [UNIT]}),
         ),
         of(
-            "revoke, with an end, a copy and a grant",
-            ending(AHEAD),
+            "revoke, with an expiry, a copy and a grant",
+            expiring(AHEAD),
             json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
         ),
         Scene {
             hint: Some(hint(1, both[0])),
             ..of(
                 "expire, a copy and a grant",
-                ending(DUE),
+                expiring(DUE),
                 json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
             )
         },
+        Scene {
+            hint: Some(hint(1, both[0])),
+            ..of(
+                "expire, the share was renewed",
+                {
+                    let mut seed = expiring(DUE);
+                    let later = record(&image(1), both[0], AHEAD, &[snapshot(10)], &["key-1"]);
+                    seed["schedules"].as_array_mut().unwrap().push(later);
+                    seed
+                },
+                json!({"action": "expire", "imageIds": [image(1)], "accountIds": both[..1]}),
+            )
+        },
+        of(
+            "share, a renewal and a new one",
+            {
+                let mut seed = expiring(*EXPIRES - Duration::days(50));
+                seed["images"][0]["launchPermissions"] = json!([both[0], STRANGER]);
+                seed
+            },
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both, "access": "copy", "expiresAt": rfc3339(*EXPIRES)}),
+        ),
+        of(
+            "share, without an expiry time where a record is",
+            json!({
+                "images": [seeded(1, "golden", &[None], &[STRANGER])],
+                "schedules": [record(&image(1), both[0], AHEAD, &[snapshot(10)], &[])],
+            }),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both}),
+        ),
+        of(
+            "reset, with two records of a share",
+            {
+                let mut seed = expiring(AHEAD);
+                let earlier = record(&image(1), both[0], AHEAD - Duration::days(9), &[snapshot(10)], &["key-1"]);
+                seed["schedules"].as_array_mut().unwrap().push(earlier);
+                seed
+            },
+            json!({"action": "reset", "imageIds": [image(1)]}),
+        ),
         Scene {
             hint: Some(hint(1, both[0])),
             ..of(
@@ -411,7 +459,7 @@ pub fn scenes() -> Vec<Scene> {
                     "keys": [with_our_grants(key("key-1", &[]), 1, both[0])],
                     "snapshots": [{"id": snapshot(10), "key": "key-1", "createVolumePermissions": [both[0], STRANGER]}],
                     "images": [],
-                    "schedules": [end(1, both[0], DUE, &[snapshot(10)], &["key-1"])],
+                    "schedules": [record(&image(1), both[0], DUE, &[snapshot(10)], &["key-1"])],
                 }),
                 json!({"action": "revoke", "imageIds": [image(1)], "accountIds": both[..1]}),
             )

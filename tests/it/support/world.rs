@@ -17,7 +17,7 @@ impl World {
         Self { aws, function }
     }
 
-    /// A function that can end shares, and these further variables.
+    /// A function that can record expiries, and these further variables.
     pub fn ending(allowlist: &str, variables: &[(&str, &str)]) -> Self {
         Self::start(allowlist, &[&VARIABLES[..], variables].concat())
     }

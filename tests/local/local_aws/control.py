@@ -15,7 +15,8 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
                     "productCodes": [{"id", "type": "marketplace"}], "rootDeviceType": "ebs",
                     "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
-     "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}}],
+     "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
+                    "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends"}],
      "parameters":     [{"name": "/path/name", "value": "…"}],
      "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
@@ -40,7 +41,7 @@ removes those images, snapshots and schedules and nothing else:
      "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
      "keys":      {"arn:…": {"policy": "…"}},
      "grants":    [{"key", "name", "grantee", "issuingAccount", "operations"}],
-     "schedules": {"group/name": {"expression", "input", "function"}}}
+     "schedules": {"group/name": {"expression", "input", "target", "parameters"}}}
 """
 
 import json
@@ -87,6 +88,7 @@ def handle(method, path, body, account, region):
             store._data.clear()
         kms.reset()
         scheduler.reset()
+        scheduler._schedule_last_fired.clear()
         settings.CURRENT.update(settings.DEFAULTS)
         FAULTS.clear()
         CALLS.clear()
@@ -120,7 +122,8 @@ def state(ids=("",), keys=None):
                     "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
                    for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
         "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
-                            "function": schedule.get("Target", {}).get("Arn")}
+                            "target": schedule.get("Target", {}).get("Arn"),
+                            "parameters": schedule.get("Target", {}).get("EventBridgeParameters")}
                       for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
     }
 
@@ -185,7 +188,7 @@ class Seed:
         return made
 
     def schedule(self, where, seed):
-        fields(where, seed, "group name expression input")
+        fields(where, seed, "group name expression input state timezone bus source")
         group = seed["group"]
         scheduler._create_schedule_group(group, {})  # may be there already
         if "name" not in seed:
@@ -193,11 +196,16 @@ class Seed:
         given = seed["input"]
         if isinstance(given, dict):
             given = json.dumps(given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]})
-        target = {"Arn": "arn:aws:lambda:::function:nobody", "RoleArn": "arn:aws:iam:::role/nobody", "Input": given}
+        bus = f"arn:aws:events:{self.region}:{self.account}:event-bus/{seed.get('bus', 'ami-share')}"
+        parameters = {"DetailType": "AMI Share Record Due", "Source": seed.get("source", "ami-share.ends")}
+        target = {"Arn": bus, "RoleArn": f"arn:aws:iam::{self.account}:role/hints", "Input": given,
+                  "EventBridgeParameters": parameters}
         scheduler._schedules.pop(f"{group}/{seed['name']}", None)
-        scheduler._create_schedule(seed["name"], {
+        status, _, body = scheduler._create_schedule(seed["name"], {
             "GroupName": group, "ScheduleExpression": seed["expression"], "FlexibleTimeWindow": {"Mode": "OFF"},
-            "State": "DISABLED", "Target": target})
+            "ScheduleExpressionTimezone": seed.get("timezone", "UTC"), "State": seed.get("state", "ENABLED"), "Target": target})
+        if status != 200:
+            raise BadSeed(f"{where}: {body.decode()}")
 
     def fault(self, where, seed):
         fields(where, seed, "call code status message after times holding")
