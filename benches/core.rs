@@ -157,7 +157,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Ok(Vec::new()),
-        ends: Ok(Default::default()),
+        expiries: Ok(Default::default()),
         remembered_keys: Vec::new(),
         unread_snapshots: Vec::new(),
         snapshots: Ok((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),

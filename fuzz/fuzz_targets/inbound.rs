@@ -56,7 +56,7 @@ fn through(event: &serde_json::Value, requester: Option<&str>) {
                 check(&message.opened);
             }
         }
-        Arrival::Available(_) | Arrival::Due(_) => unreachable!("a door's own fields decide which door it is"),
+        Arrival::Available(_) | Arrival::Expiry(_) => unreachable!("a door's own fields decide which door it is"),
     }
 }
 
@@ -65,7 +65,7 @@ fuzz_target!(|data: &[u8]| {
         Arrival::One(opened) => check(&opened),
         Arrival::Batch(batch) => batch.messages.iter().for_each(|message| check(&message.opened)),
         Arrival::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
-        Arrival::Due(_) => {}
+        Arrival::Expiry(_) => {}
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
     let role = Some("arn:aws:iam::999988887777:role/portal");
