@@ -100,8 +100,8 @@ class Scenes:
                       self.aws_managed_key, self.somebody_elses, self.dry_run, self.list, self.check, self.revoke,
                       self.copy_with_grants, self.copy_again, self.one_account_less, self.one_volume_spoils_it,
                       self.a_unit_without_create_grant, self.the_remedy_applied,
-                      self.over_the_bus, self.one_after_the_other, self.by_itself, self.an_end, self.a_forged_end, self.the_end,
-                      self.an_end_without_its_image,
+                      self.over_the_bus, self.one_after_the_other, self.by_itself, self.an_expiry, self.a_forged_expiry, self.its_expiry,
+                      self.an_expiry_without_its_image,
                       self.an_audit, self.a_repair, self.audit_by_schedule, self.a_stranger, self.unsigned):
             scene()
 
@@ -127,10 +127,10 @@ class Scenes:
         return snapshot["KmsKeyId"]
 
     def the_schedule(self):
-        """The only schedule of an end, or None."""
+        """The only record of an expiry, or None."""
         scheduler, group = self.aws.client("scheduler"), f"{STACK}-ends"
         names = [schedule["Name"] for schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
-        expect(len(names) <= 1, f"one schedule at most was promised, not {names}")
+        expect(len(names) <= 1, f"one record at most was promised, not {names}")
         return scheduler.get_schedule(GroupName=group, Name=names[0]) if names else None
 
     def until(self, is_so, otherwise):
@@ -344,36 +344,36 @@ class Scenes:
         self.images[name] = registered["ImageId"]
         fact("register-image", f"{name} {registered['ImageId']}")
 
-    def an_end(self):
-        section("A share that ends", "trial-app may be shared for 30 days at most, so the request says until when. The"
-                " end is a schedule, written down before anything is given.")
+    def an_expiry(self):
+        section("A share that expires", "trial-app may be shared for 30 days at most, so the request says until when. The"
+                " expiry is recorded in a schedule before anything is given.")
         until = datetime.now(UTC) + timedelta(days=2)
         status, outcome = self.api.call(self.portal, "POST", self.shares("trial-app"),
                                         {"accountIds": [BATCH], "expiresAt": until.strftime("%Y-%m-%dT%H:%M:%SZ")})
         self.completed(status, outcome, changed=True)
         expect(self.permissions("trial-app") == [BATCH], "the image should be shared with batch")
         self.schedule = self.the_schedule()
-        fact("schedule", f"{self.schedule['Name']} {self.schedule['ScheduleExpression']}", "bold")
+        fact("record", f"{self.schedule['Name']} {self.schedule['ScheduleExpression']}", "bold")
 
-    def a_forged_end(self):
-        section("A hint is not a record", "Somebody invokes the function with the name of that schedule, two days early,"
+    def a_forged_expiry(self):
+        section("A hint is not a record", "Somebody invokes the function with the name of that record, two days early,"
                 " and with one that doesn't exist. The record decides: nothing is due.")
         for name in (self.schedule["Name"], self.schedule["Name"][:-4] + "0000"):
             answer = invoke(self.aws, self.stack["FunctionArn"], {"action": "expire", "schedule": name})
             expect(answer["result"] == "completed" and not answer["images"], "nothing should have been done")
         expect(self.permissions("trial-app") == [BATCH], "the share should still be there")
 
-    def the_end(self):
-        section("Its time comes", "The schedule is moved to now; Scheduler looks every ten seconds here, and wakes the"
-                " function, which takes the share and then the schedule away.")
+    def its_expiry(self):
+        section("Its time comes", "A record of the same share takes its place that is due now. Scheduler looks every ten"
+                " seconds here and puts its hint on the bus; the function takes the share and then the record away.")
         self.make_due(self.schedule)
-        self.until(lambda: not self.entries("trial-app") and not self.the_schedule(), "the share did not end")
+        self.until(lambda: not self.entries("trial-app") and not self.the_schedule(), "the share did not expire")
         expect(self.permissions("trial-app") == [], "nobody should be left")
-        fact("schedules", "none left", "bold")
+        fact("records", "none left", "bold")
 
-    def an_end_without_its_image(self):
-        section("An end outlives its image", "trial-gone is shared until the day after tomorrow, and deregistered"
-                " today. When the time comes EC2 says that there is no such image, and the schedule goes.")
+    def an_expiry_without_its_image(self):
+        section("A record outlives its image", "trial-gone is shared until the day after tomorrow, and deregistered"
+                " today. When the time comes EC2 says that there is no such image, and the record goes.")
         self.register("trial-gone")
         until = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
         status, outcome = self.api.call(self.portal, "POST", self.shares("trial-gone"),
@@ -381,14 +381,19 @@ class Scenes:
         self.completed(status, outcome, changed=True)
         self.ec2.deregister_image(ImageId=self.images["trial-gone"])
         self.make_due(self.the_schedule())
-        self.until(lambda: not self.the_schedule(), "the end of a share stayed behind")
-        fact("schedules", "none left", "bold")
+        self.until(lambda: not self.the_schedule(), "the record of a share stayed behind")
+        fact("records", "none left", "bold")
 
-    def make_due(self, schedule):
-        """Moves the end of a share to now."""
-        moved = {name: schedule[name] for name in ("Name", "GroupName", "FlexibleTimeWindow", "Target")}
-        now = datetime.now(UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
-        self.aws.client("scheduler").update_schedule(**moved, ScheduleExpression=now, ActionAfterCompletion="NONE")
+    def make_due(self, record):
+        """Puts a record that is due now in the place of one that is ahead: no record is ever moved."""
+        now = datetime.now(UTC)
+        name = f"{record['Name'].rpartition('-')[0]}-{int(now.timestamp()):08x}"
+        detail = json.loads(record["Target"]["Input"]) | {"schedule": name, "expiresAt": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        kept = {field: record[field] for field in ("GroupName", "FlexibleTimeWindow", "ScheduleExpressionTimezone")}
+        scheduler = self.aws.client("scheduler")
+        scheduler.delete_schedule(GroupName=record["GroupName"], Name=record["Name"])
+        scheduler.create_schedule(**kept, Name=name, ScheduleExpression=now.strftime("at(%Y-%m-%dT%H:%M:%S)"),
+                                  Target=record["Target"] | {"Input": json.dumps(detail)}, ActionAfterCompletion="NONE")
 
     def an_audit(self):
         section("What was done behind its back", "Block public access is off. By console, somebody makes golden-web public and shares golden-db with"

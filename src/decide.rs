@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use audit::LeftGrant;
-pub use expiry::{Due, SecondLook, Seen, due, is_near, is_refused_by_time, lost, second_looks};
+pub use expiry::{SecondLook, Seen, is_due, is_near, is_refused_by_time, lost, second_looks};
 pub use grants::NeededGrant;
 pub use group::resolve;
 pub use judgements::Judgements;

@@ -41,6 +41,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             request_id: &event.context.request_id,
             function: &function,
             time_left: event.context.deadline().duration_since(now).unwrap_or(Duration::ZERO),
+            deadline: event.context.deadline().into(),
             now: now.into(),
         };
         service.handle(&event.payload, &context).await.map_err(diagnostic)

@@ -60,8 +60,10 @@ pub struct Context<'a> {
     pub request_id: &'a str,
     /// Which function this is.
     pub function: &'a FunctionArn,
-    /// How much time the invocation has left.
+    /// How much time the invocation has left, or of a batch the message.
     pub time_left: Duration,
+    /// When Lambda ends the invocation.
+    pub deadline: OffsetDateTime,
     /// Now.
     pub now: OffsetDateTime,
 }
@@ -259,7 +261,7 @@ impl Service {
             unset_for_expiry,
             is_automatic: false,
             now: context.now,
-            deadline: context.now.saturating_add(context.time_left.try_into().unwrap_or(time::Duration::MAX)),
+            deadline: context.deadline,
         }
     }
 

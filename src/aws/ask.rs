@@ -33,7 +33,7 @@ const OTHER_ATTEMPTS: u32 = 5;
 
 /// The distance between calls that are made at leisure: five a second, of the twenty a second that refill the bucket
 /// of EC2's Describe calls for the whole account. Only Scheduler is asked as fast as it answers: nobody else waits for
-/// it, and an image may have hundreds of ends.
+/// it, and an image may have hundreds of records.
 const DISTANCE: Duration = Duration::from_millis(200);
 
 /// One attempt under way; its answer is put aside.

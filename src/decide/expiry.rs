@@ -27,18 +27,9 @@ const SHORTEST: Duration = Duration::minutes(5);
 /// that a share adds arrives after the expiry has begun.
 const ENDING: Duration = Duration::minutes(2);
 
-/// What an expiry has to do, by its record alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    /// Nothing yet.
-    NotYet,
-    /// Its time has come.
-    Now,
-}
-
 /// Whether the time of a recorded expiry has come.
-pub fn due(expiry: &Expiry, now: OffsetDateTime) -> Due {
-    if expiry.at - now > EARLIEST { Due::NotYet } else { Due::Now }
+pub fn is_due(expiry: &Expiry, now: OffsetDateTime) -> bool {
+    expiry.at - now <= EARLIEST
 }
 
 /// Whether a later record of the same image and target has taken the place of an expiry that is due.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Context, Service, error, failed};
 use crate::{
     allowlist::{Allowlist, Rule, Usable},
-    decide::{self, Authority, Due, Question},
+    decide::{self, Authority, Question},
     domain::{AccountId, ImageId, Target, shown},
     facts::{ImageState, Recorded},
     inbound::{Available, ExpiryHint, Sent},
@@ -120,7 +120,7 @@ impl Service {
             }
             Err(error) => return failed(outcome, error.row),
         };
-        if decide::due(&expiry, context.now) == Due::NotYet {
+        if !decide::is_due(&expiry, context.now) {
             return nothing(outcome, format!("the share expires at {}; nothing is due yet", shown(expiry.at)));
         }
         let request = Request {

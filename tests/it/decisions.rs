@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ami_share::{
     allowlist::Allowlist,
     decide::{
-        Authority, Due, ImageDecision, Judgements, Question, admit, due, grantees_to_look_up, is_refused_by_time, lost,
+        Authority, ImageDecision, Judgements, Question, admit, grantees_to_look_up, is_due, is_refused_by_time, lost,
         second_looks,
     },
     domain::{AccountId, ExpiryName, KeyArn, Target},
@@ -899,10 +899,10 @@ fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
 
 #[test]
 fn an_expiry_is_due_a_minute_before_its_time() {
-    let at = |at| due(&expiry(ONE, at), NOW);
-    assert_eq!(at(NOW + Duration::seconds(61)), Due::NotYet);
-    assert_eq!(at(NOW + Duration::minutes(1)), Due::Now);
-    assert_eq!(at(in_days(-9)), Due::Now);
+    let at = |at| is_due(&expiry(ONE, at), NOW);
+    assert!(!at(NOW + Duration::seconds(61)));
+    assert!(at(NOW + Duration::minutes(1)));
+    assert!(at(in_days(-9)));
 }
 
 #[test]
@@ -951,7 +951,7 @@ fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
     assert_eq!((gone.code, gone.retryable), (ErrorCode::ExpiryLost, true));
     let unread = denied("scheduler:GetSchedule");
     assert_eq!(lost(&look, &Err(unread.clone())), Some(unread));
-    let back = take_back(&look.image_id, &[look.target.clone()]);
+    let back = take_back(&look.image_id, std::slice::from_ref(&look.target));
     assert_eq!(back.iter().map(ami_share::plan::Step::removes).collect::<Vec<_>>(), [[target(ONE)]]);
     assert_eq!(take_back(&look.image_id, &[]), []);
 }

@@ -1,11 +1,13 @@
 """The local AWS behaves as the AWS documentation says, seen through boto3."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import urllib.error
 from pathlib import Path
@@ -394,6 +396,64 @@ class Control(Case):
         empty = aws.control("POST", "/_local/state", {})
         self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {}})
         self.assertEqual(ec2.describe_images()["Images"], [])  # the fault is forgotten too
+
+
+class Schedules(unittest.TestCase):
+    """EventBridge Scheduler, API Reference."""
+
+    def schedule(self, name, at="2099-01-01T00:00:00", **target):
+        target = {"Arn": self.bus, "RoleArn": f"arn:aws:iam::{aws.account}:role/hints", "Input": '{"action": "expire"}',
+                  "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}} | target
+        target = {field: value for field, value in target.items() if value is not None}
+        aws.client("scheduler").create_schedule(
+            Name=name, ScheduleExpression=f"at({at})", FlexibleTimeWindow={"Mode": "OFF"}, Target=target)
+
+    def setUp(self):
+        self.addCleanup(aws.control, "DELETE", "/_local/state")
+        events = aws.client("events")
+        with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
+            events.create_event_bus(Name="hints")
+        self.bus = f"arn:aws:events:{aws.region}:{aws.account}:event-bus/hints"
+
+    def refused(self, code, *args, **kwargs):
+        with self.assertRaises(ClientError) as caught:
+            self.schedule(*args, **kwargs)
+        self.assertEqual(caught.exception.response["Error"]["Code"], code)
+
+    def test_a_name_has_64_characters_at_most_and_is_taken_once(self):
+        self.schedule("a" * 64)
+        self.refused("ConflictException", "a" * 64)
+        for name in ("a" * 65, "a@b"):
+            self.refused("ValidationException", name)
+
+    def test_a_bus_as_target_wants_its_parameters_and_a_detail(self):
+        self.refused("ValidationException", "one", EventBridgeParameters=None)
+        self.refused("ValidationException", "one", Input="no JSON")
+
+    def test_a_list_has_pages(self):
+        for name in ("ami-1-a", "ami-1-b", "ami-1-c", "ami-2-a"):
+            self.schedule(name)
+        pages = aws.client("scheduler").get_paginator("list_schedules").paginate(
+            GroupName="default", NamePrefix="ami-1-", PaginationConfig={"PageSize": 2})
+        self.assertEqual([[s["Name"] for s in page["Schedules"]] for page in pages], [["ami-1-a", "ami-1-b"], ["ami-1-c"]])
+
+    def test_a_schedule_that_is_due_puts_its_input_on_the_bus(self):
+        events, sqs = aws.client("events"), aws.client("sqs")
+        queue = sqs.create_queue(QueueName="hints")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        pattern = {"source": ["ami-share.ends"], "detail-type": ["AMI Share Record Due"], "account": [aws.account]}
+        events.put_rule(Name="hints", EventBusName="hints", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="hints", EventBusName="hints", Targets=[{"Id": "queue", "Arn": arn}])
+        self.schedule("ami-3-due", at="2020-01-01T00:00:00", Input='{"action": "expire", "schedule": "ami-3-due"}')
+        [told] = aws.control("POST", "/_local/hints", {"ids": ["ami-3"]})
+        found = []
+        deadline = time.monotonic() + 30  # it looks every ten seconds
+        while not found and time.monotonic() < deadline:
+            found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
+        [message] = found
+        event = json.loads(message["Body"])
+        for field in ("source", "detail-type", "account", "region", "detail"):
+            self.assertEqual(event[field], told[field])
 
 
 class Process(unittest.TestCase):

@@ -124,7 +124,7 @@ class Stack(unittest.TestCase):
         rules = [r for r in allowed if r[0] == "events.amazonaws.com"]
         self.assertEqual([r for r in allowed if r not in rules], [("apigateway.amazonaws.com", "v1/*")])
         # The rule on the bus of the stack, and the one for images that became available on the default bus.
-        self.assertEqual(sorted(r[1].startswith("ami-share/") for r in rules), [False, True], rules)
+        self.assertEqual(sorted(r[1].startswith("ami-share/") for r in rules), [False, True, True], rules)
 
     def test_every_method_asks_for_a_signature(self):
         api = aws.client("apigateway")

@@ -80,6 +80,13 @@ impl LocalAws {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// The events that the schedules whose names hold `part` put on their bus when they are due.
+    pub fn hints(&self, part: &str) -> Vec<Value> {
+        let (status, body) = http::send(self.address, "POST", "/_local/hints", &json!({"ids": [part]}).to_string());
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
     /// Puts keys, snapshots, images or faults there; `local_aws/control.py` says how it is written.
     #[track_caller]
     pub fn seed(&self, seed: &Value) -> Value {

@@ -32,6 +32,9 @@ SecureString, a configuration is made if need be and deployed at once. The answe
 GET /_local/calls — [{"service": "ec2", "operation": "DescribeImages", "account": "…", "agent": "…", "params": {…}}],
 the AWS calls received since the last DELETE /_local/calls, in order. Calls of the test itself are among them.
 
+POST /_local/hints {"ids": ["ami-1"]} — the events that the schedules whose names contain one of `ids` put on their bus when
+they are due, as a rule there hands them on.
+
 POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
 an API: the images, snapshots and schedules whose ids or names contain one of `ids`, and these keys with their grants;
 {} is everything. DELETE /_local/state removes everything, and forgets settings, faults and calls with it; with `ids` it
@@ -52,7 +55,7 @@ from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, request_scope
 from ministack.services import ec2, kms, scheduler
 
-from local_aws import documents, settings
+from local_aws import documents, schedules, settings
 
 CALLS = []
 FAULTS = []
@@ -75,6 +78,11 @@ def handle(method, path, body, account, region):
     if (method, path) == ("DELETE", "/_local/calls"):
         CALLS.clear()
         return 200, []
+    if (method, path) == ("POST", "/_local/hints"):
+        ids = json.loads(body)["ids"]
+        with request_scope(account, region):
+            return 200, [schedules.hint(schedule) for (_, _, key), schedule in scheduler._schedules.all_items()
+                         if any(part in key for part in ids)]
     if (method, path) == ("POST", "/_local/state"):
         return 200, state(**json.loads(body))
     if (method, path) == ("DELETE", "/_local/state") and body:

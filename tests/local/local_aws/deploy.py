@@ -24,8 +24,10 @@ def deploy(aws, binary, allowlist, stack="ami-share", **parameters):
         pass  # a second stack
     s3.put_object(Bucket=BUCKET, Key="function.zip", Body=zipped("bootstrap", binary.read_bytes(), 0o755))
     s3.put_object(Bucket=BUCKET, Key="allowlist.zip", Body=zipped("allowlist.yaml", allowlist.read_bytes(), 0o644))
+    # Larger than a request may be (CloudFormation quotas, "Template body size in a request"), so it is uploaded too.
+    s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=packaged().encode())
     cloudformation.create_stack(
-        StackName=stack, TemplateBody=packaged(), Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        StackName=stack, TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
     deadline = time.monotonic() + DEPLOY_SECONDS
     while time.monotonic() < deadline:

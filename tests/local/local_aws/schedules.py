@@ -4,9 +4,12 @@ A schedule whose target is an event bus puts its input there as the detail of an
 its EventBridgeParameters (API Reference, "EventBridgeParameters"; User Guide, "Using templated targets").
 """
 
+import datetime
 import json
 import re
+import uuid
 
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import eventbridge, scheduler
 
 from local_aws import settings
@@ -58,6 +61,18 @@ def pages(query):
 
 
 def invoke(target, event, rule, view=None):
-    if parameters := target.get("EventBridgeParameters"):
-        event = {**event, "Source": parameters["Source"], "DetailType": parameters["DetailType"]}
-    return _invoke(target, event, rule, view)
+    if "EventBridgeParameters" not in target:
+        return _invoke(target, event, rule, view)
+    parameters = target["EventBridgeParameters"]
+    return eventbridge._put_events({"Entries": [{
+        "EventBusName": target["Arn"], "Source": parameters["Source"], "DetailType": parameters["DetailType"],
+        "Detail": target["Input"], "Resources": event.get("Resources", [])}]})
+
+
+def hint(schedule):
+    """The event that a rule on its bus hands on when this schedule is due."""
+    parameters = schedule["Target"]["EventBridgeParameters"]
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"version": "0", "id": str(uuid.uuid4()), "detail-type": parameters["DetailType"], "source": parameters["Source"],
+            "account": get_account_id(), "time": now, "region": get_region(), "resources": [schedule["Arn"]],
+            "detail": json.loads(schedule["Target"]["Input"])}
