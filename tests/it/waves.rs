@@ -155,18 +155,18 @@ const LAUNCH: [Calls; 1] = [("ec2:ModifyImageAttribute", 1)];
 fn a_share_takes_three_waves_of_reading_and_one_of_writing() {
     let world = World::new(&VARIABLES);
     let all = accounts(ACCOUNTS);
-    world.aws.seed(&images("open", 1, 4, &[]));
+    world.aws.seed(&images("open", 1, 2, &[]));
     world.check(&ask("share", 1, &all, json!({})), &[&IMAGES, &BEHIND, &KEYS, &LAUNCH]);
     world.check(&ask("share", 1, &all, json!({})), &[&IMAGES, &BEHIND, &KEYS]);
 
     // What is there to read about the expiries of shares is read beside the rest. A share that expires looks at its records
     // again when it has given something.
     let (two, expiry) = (accounts(2), json!({"expiresAt": rfc3339(*EXPIRES), "access": "copy"}));
-    let keys_and_copies = [KEYS[0], KEYS[1], ("ec2:DescribeSnapshotAttribute", 4)];
+    let keys_and_copies = [KEYS[0], KEYS[1], ("ec2:DescribeSnapshotAttribute", 2)];
     let looked_at = [("scheduler:GetSchedule", 2)];
     let and_records = [KEYS[0], KEYS[1], keys_and_copies[2], looked_at[0]];
-    let (records, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 4)]);
-    world.aws.seed(&images("open", 1, 4, &[]));
+    let (records, copies) = ([("scheduler:CreateSchedule", 2)], [("ec2:ModifySnapshotAttribute", 2)]);
+    world.aws.seed(&images("open", 1, 2, &[]));
     world.check(
         &ask("share", 1, &two, expiry.clone()),
         &[&IMAGES, &BEHIND, &keys_and_copies, &records, &copies, &LAUNCH, &looked_at],
