@@ -45,7 +45,7 @@ impl<'a> BackingKey<'a> {
             return Some((
                 Code::KeyNotUsable,
                 format!("{arn} is in the state {state}, in which nobody can use it"),
-                "enable the key, or cancel its deletion, and send the request again",
+                remedy_of(state),
             ));
         }
         if !metadata.is_symmetric {
@@ -101,5 +101,33 @@ impl<'a> BackingKey<'a> {
         };
         let organization = &question.allowlist.organization_facts(target);
         key_access::judge(&key_access::Question { key: arn, policy, grants, target, organization, key_use })
+    }
+}
+
+/// What gets a key out of a state in which nobody can use it.
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
+fn remedy_of(state: &str) -> &'static str {
+    match state {
+        "Disabled" => "enable the key (`aws kms enable-key`) and send the request again",
+        "PendingDeletion" => {
+            "cancel the key's deletion (`aws kms cancel-key-deletion`), enable it (`aws kms enable-key`), and send the \
+             request again"
+        }
+        "PendingReplicaDeletion" => {
+            "cancel the deletion of the multi-Region primary key (`aws kms cancel-key-deletion`), which waits for its \
+             replicas to be deleted, enable it (`aws kms enable-key`), and send the request again"
+        }
+        "PendingImport" => {
+            "import the key material (`aws kms import-key-material`), which is missing, deleted or expired, and send the \
+             request again"
+        }
+        "Unavailable" => {
+            "connect the key's custom key store (`aws kms connect-custom-key-store`) and send the request again"
+        }
+        "Creating" => "wait until the multi-Region replica key is created and send the request again",
+        _ => {
+            "see with `aws kms describe-key` what state the key is in, and send the request again once it is `Enabled`"
+        }
     }
 }

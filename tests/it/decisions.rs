@@ -573,8 +573,23 @@ fn a_key_that_nobody_can_use_refuses_once_for_all_targets() {
     refused(&managed, &share, &["DefaultKey"]);
     let closed = managed.with(|world| world.key().policy = Ok(policy(&[])));
     assert_eq!(closed.looked_up(&share), [""; 0], "no grant helps there");
-    let disabled = with(|metadata| metadata.unusable_state = Some("Disabled".to_owned()));
-    refused(&disabled, &share, &["KeyNotUsable"]);
+    // Each state has its own way out.
+    for (state, remedy) in [
+        ("Disabled", &["aws kms enable-key"][..]),
+        ("PendingDeletion", &["aws kms cancel-key-deletion", "aws kms enable-key"]),
+        ("PendingReplicaDeletion", &["replicas", "aws kms cancel-key-deletion", "aws kms enable-key"]),
+        ("PendingImport", &["aws kms import-key-material"]),
+        ("Unavailable", &["aws kms connect-custom-key-store"]),
+        ("Creating", &["wait until"]),
+        ("unknown", &["aws kms describe-key"]),
+    ] {
+        let world = World::encrypted("golden-1", &[ONE, TWO])
+            .with(|world| world.key().metadata.as_mut().unwrap().unusable_state = Some(state.to_owned()));
+        let decided = refused(&world, &share, &["KeyNotUsable"]);
+        assert_eq!(decided.remedies.len(), 1);
+        assert!(remedy.iter().all(|words| decided.remedies[0].contains(words)), "{state}: {decided:#?}");
+        assert_eq!(decided.remedies[0].contains("enable-key"), remedy.contains(&"aws kms enable-key"), "{state}");
+    }
     refused(&with(|metadata| metadata.is_symmetric = false), &share, &["KeyNotUsable"]);
     let ending = with(|metadata| metadata.ends_at = Some("2027-01-01T00:00:00Z".to_owned()));
     let added = "ec2:ModifyImageAttribute ami-1a2b3c4d +111122223333 +222233334444";
