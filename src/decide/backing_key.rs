@@ -4,7 +4,7 @@ use super::Question;
 use crate::{
     domain::{KeyArn, Target},
     facts::{Facts, Key, KeyMetadata},
-    key_access::{self, Grant, KeyAccess, KeyUse, Verdict},
+    key_access::{Grant, Judgement, KeyAccess, KeyUse, Verdict},
     outcome::{Code, ErrorRow},
 };
 
@@ -80,27 +80,28 @@ impl<'a> BackingKey<'a> {
 
     /// Judges by the policy and these grants.
     pub(super) fn judge(&self, grants: &[Grant], target: &Target, key_use: &KeyUse) -> KeyAccess {
+        match self.judgement(target, key_use) {
+            Ok(judgement) => judgement.access(grants),
+            Err(why) => KeyAccess::unknown(why),
+        }
+    }
+
+    /// What the policy says of the target, to be asked with any grants; or why nobody can say.
+    pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
         let Self { question, arn, key } = *self;
-        let Some(key) = key else {
-            return KeyAccess::unknown(format!("{arn} was not read"));
-        };
+        let key = key.ok_or_else(|| format!("{arn} was not read"))?;
         if arn.account() != question.account {
-            return KeyAccess::unknown(format!(
+            return Err(format!(
                 "{arn} belongs to account {}, and only the owner of a key may read its policy",
                 arn.account()
             ));
         }
         if let Err(error) = &key.metadata {
-            return KeyAccess::unknown(format!("what kind of key {arn} is can't be read: {}", error.message));
+            return Err(format!("what kind of key {arn} is can't be read: {}", error.message));
         }
-        let policy = match &key.policy {
-            Ok(policy) => policy,
-            Err(error) => {
-                return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message));
-            }
-        };
-        let organization = &question.allowlist.organization_facts(target);
-        key_access::judge(&key_access::Question { key: arn, policy, grants, target, organization, key_use })
+        let unreadable = |error: &ErrorRow| format!("the key policy of {arn} can't be read: {}", error.message);
+        let policy = key.policy.as_ref().map_err(unreadable)?;
+        Ok(Judgement::new(arn, policy, target, &question.allowlist.organization_facts(target), key_use))
     }
 }
 

@@ -29,7 +29,7 @@ rules:
     requesters: ["lambda:invoke"]
     actions: [share, revoke, reset, list, check]
     images: {names: ["golden-*"]}
-    targets: ["111122223333", "222233334444", "999988887777", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
+    targets: ["111122223333", "222233334444", "999988887777", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5", "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"]
     access: copy
   - name: grants
     requesters: ["lambda:invoke"]
@@ -101,6 +101,8 @@ pub(crate) struct World {
 struct Decided {
     /// As `Code target`.
     refusals: Vec<String>,
+    /// What the refusals say.
+    messages: Vec<String>,
     /// As `service:Call resource +added -removed`.
     steps: Vec<String>,
     gaps: usize,
@@ -318,6 +320,7 @@ fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) ->
                 format!("{}{target}", refusal.code)
             })
             .collect(),
+        messages: decision.refusals.iter().map(|refusal| refusal.message.clone()).collect(),
         steps: steps.unwrap_or_default().iter().map(step).collect(),
         gaps: decision.gaps.len(),
         warnings: decision.warnings.clone(),
@@ -499,6 +502,36 @@ fn a_key_lets_in_by_its_policy_or_by_any_grant() {
     refused(&granted, &ask("share", accounts(&[ONE, TWO])), &["KeyAccessMissing 222233334444"]);
     // What the policy settles needs no grants.
     assert_eq!(World::encrypted("golden-1", &[ONE]).looked_up(&share), [""; 0]);
+}
+
+#[test]
+fn a_refusal_because_of_a_key_tells_the_part_that_decides() {
+    let with = |statement: Value| {
+        World::encrypted("golden-1", &[]).with(|world| {
+            let mut document = policy_document(&[ONE]);
+            document["Statement"].as_array_mut().unwrap().push(statement);
+            world.key().policy = Ok(parsed(&document));
+        })
+    };
+    let hits = with(json!({
+        "Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+        "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}},
+    }));
+    let decided = refused(&hits, &ask("share", accounts(&[ONE])), &["KeyAccessDenied 111122223333"]);
+    assert!(
+        decided.messages[0].contains("statement `No` (index 2) denies kms:Decrypt to `role/aws:ec2-infrastructure`"),
+        "{decided:#?}"
+    );
+    assert!(decided.remedies[0].contains("change the Deny"), "{decided:#?}");
+    // Of a unit nobody listed an account of: with its path known the policy says enough.
+    let member = with(json!({
+        "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+        "Condition": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}},
+    }));
+    let unit = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
+    let share = ask("share", json!({"organizationalUnitArns": [unit]}));
+    let decided = refused(&member, &share, &[&format!("KeyAccessConditional {unit}")]);
+    assert!(decided.remedies[0].starts_with("list one account of ou-ab12-11111111"), "{decided:#?}");
 }
 
 #[test]
