@@ -325,9 +325,9 @@ fn infrastructure_denied(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
     let words = reasons.filter_map(|(action, reason, verdict)| match reason {
         Reason::OnInfrastructure(statement) => {
             let (denies, so) = if verdict == ActionVerdict::Denied {
-                ("denies", "its instances can't start")
+                ("denies", "the target's instances can't start")
             } else {
-                ("may deny", "its instances may fail to start unless the statement exempts that role")
+                ("may deny", "the target's instances may fail to start unless the statement exempts that role")
             };
             Some(format!(
                 "{} {denies} {action} to `role/{INFRASTRUCTURE_ROLE}`, EC2's own role in the target's account, \
