@@ -125,6 +125,7 @@ fn grant(entry: &GrantListEntry) -> Grant {
     let pairs = |pairs: &HashMap<String, String>| pairs.clone().into_iter().collect::<BTreeMap<_, _>>();
     Grant {
         grant_id: entry.grant_id().unwrap_or_default().to_owned(),
+        key_id: entry.key_id().map(str::to_owned),
         name: entry.name().map(str::to_owned),
         grantee_principal: entry.grantee_principal().map(str::to_owned),
         grantee_service_principal: entry.grantee_service_principal().map(str::to_owned),

@@ -4,7 +4,7 @@ use super::Question;
 use crate::{
     domain::{KeyArn, Target},
     facts::{Facts, Key, KeyMetadata},
-    key_access::{self, Grant, KeyAccess, KeyUse, Verdict},
+    key_access::{Grant, Judgement, KeyAccess, KeyUse, Verdict},
     outcome::{Code, ErrorRow},
 };
 
@@ -45,7 +45,7 @@ impl<'a> BackingKey<'a> {
             return Some((
                 Code::KeyNotUsable,
                 format!("{arn} is in the state {state}, in which nobody can use it"),
-                "enable the key, or cancel its deletion, and send the request again",
+                remedy_of(state),
             ));
         }
         if !metadata.is_symmetric {
@@ -80,26 +80,55 @@ impl<'a> BackingKey<'a> {
 
     /// Judges by the policy and these grants.
     pub(super) fn judge(&self, grants: &[Grant], target: &Target, key_use: &KeyUse) -> KeyAccess {
+        match self.judgement(target, key_use) {
+            Ok(judgement) => judgement.access(grants),
+            Err(why) => KeyAccess::unknown(why),
+        }
+    }
+
+    /// What the policy says of the target, to be asked with any grants; or why nobody can say.
+    pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
         let Self { question, arn, key } = *self;
-        let Some(key) = key else {
-            return KeyAccess::unknown(format!("{arn} was not read"));
-        };
+        let key = key.ok_or_else(|| format!("{arn} was not read"))?;
         if arn.account() != question.account {
-            return KeyAccess::unknown(format!(
+            return Err(format!(
                 "{arn} belongs to account {}, and only the owner of a key may read its policy",
                 arn.account()
             ));
         }
         if let Err(error) = &key.metadata {
-            return KeyAccess::unknown(format!("what kind of key {arn} is can't be read: {}", error.message));
+            return Err(format!("what kind of key {arn} is can't be read: {}", error.message));
         }
-        let policy = match &key.policy {
-            Ok(policy) => policy,
-            Err(error) => {
-                return KeyAccess::unknown(format!("the key policy of {arn} can't be read: {}", error.message));
-            }
-        };
-        let organization = &question.allowlist.organization_facts(target);
-        key_access::judge(&key_access::Question { key: arn, policy, grants, target, organization, key_use })
+        let unreadable = |error: &ErrorRow| format!("the key policy of {arn} can't be read: {}", error.message);
+        let policy = key.policy.as_ref().map_err(unreadable)?;
+        Ok(Judgement::new(arn, policy, target, &question.allowlist.organization_facts(target), key_use))
+    }
+}
+
+/// What gets a key out of a state in which nobody can use it.
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
+fn remedy_of(state: &str) -> &'static str {
+    match state {
+        "Disabled" => "enable the key (`aws kms enable-key`) and send the request again",
+        "PendingDeletion" => {
+            "cancel the key's deletion (`aws kms cancel-key-deletion`), enable it (`aws kms enable-key`), and send the \
+             request again"
+        }
+        "PendingReplicaDeletion" => {
+            "cancel the deletion of the multi-Region primary key (`aws kms cancel-key-deletion`), which waits for its \
+             replicas to be deleted, enable it (`aws kms enable-key`), and send the request again"
+        }
+        "PendingImport" => {
+            "import the key material (`aws kms import-key-material`), which is missing, deleted or expired, and send the \
+             request again"
+        }
+        "Unavailable" => {
+            "connect the key's custom key store (`aws kms connect-custom-key-store`) and send the request again"
+        }
+        "Creating" => "wait until the multi-Region replica key is created and send the request again",
+        _ => {
+            "see with `aws kms describe-key` what state the key is in, and send the request again once it is `Enabled`"
+        }
     }
 }

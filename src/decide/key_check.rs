@@ -213,9 +213,10 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
     // What AWS could not answer now may be answered the next time.
     let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
     let refusal = Refusal { may_pass, ..refusals::pair(code, image_id, asked, message) };
-    match &access.remedy {
-        Some(statements) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
-        None => refusal.remedy(match (access.verdict, unread) {
+    match (&access.remedy, &access.advice) {
+        (Some(statements), _) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
+        (None, Some(advice)) => refusal.remedy(advice.clone()),
+        (None, None) => refusal.remedy(match (access.verdict, unread) {
             (Verdict::Denied, _) => {
                 "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
             }

@@ -14,6 +14,7 @@ const TIME_DIGITS: usize = 8;
 
 /// The name of the schedule that records one expiry:
 /// `<imageId>-<first 32 hexadecimal digits of SHA-256(target)>-<expiry time as 8 hexadecimal digits of Unix seconds>`.
+/// The target is named by its ID: an organization is the same whatever management account its ARN names.
 ///
 /// Image, target and time are in the name, so a record never changes: another time is another record. Names sort by time.
 ///
@@ -36,7 +37,7 @@ impl ExpiryName {
 
     /// What the names of all records of an image and a target begin with.
     pub fn pair_prefix(image_id: &ImageId, target: &Target) -> String {
-        format!("{}{}-", Self::image_prefix(image_id), digest(&target.to_string(), DIGEST_BYTES))
+        format!("{}{}-", Self::image_prefix(image_id), digest(&target.id(), DIGEST_BYTES))
     }
 
     /// The part of the name that all records of the same image and target have.
@@ -113,6 +114,15 @@ mod tests {
         assert!(made.is_of(&image(), &"111122223333".parse().unwrap()));
         assert!(!made.is_of(&image(), &"222233334444".parse().unwrap()));
         assert!(!made.is_of(&"ami-0123456789abcdef1".parse().unwrap(), &"111122223333".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_organization_or_unit_has_the_same_records_whatever_management_account_its_arn_names() {
+        let at = datetime!(2027-01-31 12:00 UTC);
+        for (kind, id) in [("organization", "o-a1b2c3d4e5"), ("ou", "o-a1b2c3d4e5/ou-ab12-11111111")] {
+            let named = |partition, account| name(&format!("arn:{partition}:organizations::{account}:{kind}/{id}"), at);
+            assert_eq!(named("aws", "999988887777"), named("aws-cn", "111122223333"));
+        }
     }
 
     #[test]

@@ -7,34 +7,37 @@ use super::{
     condition::Condition,
     context::{Context, Fact, Key, Unknown},
     evaluate::Request,
-    pattern::{matches, matches_arn},
+    pattern::{matches, matches_resource},
     statement::{ActionPattern, Effect, Element, Statement},
     template::{Resolved, Template},
     truth::Truth,
 };
 
 /// A request prepared for comparing: names in lower case.
-pub(super) struct Call<'a> {
-    pub caller: &'a Caller,
+pub(super) struct Call<'c> {
+    pub caller: &'c Caller,
     pub action: String,
-    resource: &'a str,
-    pub context: &'a Context,
+    pub resource: &'c str,
+    pub context: &'c Context,
 }
 
-impl<'a> Call<'a> {
-    pub(super) fn new(request: &Request<'a>) -> Self {
+impl<'c> Call<'c> {
+    pub(super) fn new(request: &Request<'c>) -> Self {
         let Request { caller, action, resource, context } = *request;
         Self { caller, action: action.to_ascii_lowercase(), resource, context }
     }
 
     /// Whether KMS takes such a call from there at all: other accounts may use a key, not manage it.
-    pub(super) fn is_possible(&self) -> bool {
+    pub(super) fn is_possible(&self) -> Truth {
+        if CROSS_ACCOUNT.contains(&self.action.as_str()) {
+            return Truth::True;
+        }
         let owner: Option<AccountId> = Arn::split(self.resource).and_then(|arn| arn.account.parse().ok());
-        let foreign = match (self.caller.identity(), owner, self.caller.account()) {
-            (Identity::Service(_), _, _) | (_, None, _) | (_, _, None) => false,
-            (_, Some(owner), Some(own)) => owner != own,
-        };
-        !foreign || CROSS_ACCOUNT.contains(&self.action.as_str())
+        match (self.caller.identity(), owner, self.caller.account()) {
+            (Identity::Service(_), _, _) | (_, None, _) => Truth::True,
+            (_, Some(owner), Some(own)) => (owner == own).into(),
+            (_, Some(_), None) => Truth::Unknown,
+        }
     }
 
     /// What is known of a key.
@@ -43,7 +46,7 @@ impl<'a> Call<'a> {
     }
 
     /// Whether the statement applies: every part of it must.
-    pub(super) fn applies(&self, statement: &'a Statement, unknown: &mut Unknown<'a>) -> Truth {
+    pub(super) fn applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
         let mut so_far = if statement.is_odd { Truth::Unknown } else { Truth::True };
         // The first part that fails settles it; who asks fails most often.
         for part in [Self::principal_applies, Self::action_applies, Self::resource_applies] {
@@ -64,29 +67,32 @@ impl<'a> Call<'a> {
         so_far
     }
 
-    pub(super) fn principal_applies(&self, statement: &'a Statement, unknown: &mut Unknown<'a>) -> Truth {
+    pub(super) fn principal_applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+        #[cfg(test)]
+        super::work::count_statement();
         match &statement.principal {
             Element::Missing => Truth::False,
             Element::Is(principals) => principals.cover(self.caller, unknown),
             Element::IsNot(principals) => {
                 let covered = principals.cover(self.caller, unknown);
-                // A name of no known form may be one that KMS understands and we do not.
-                let unsure = covered == Truth::False && principals.has_unrecognised();
-                // IAM itself calls these unreliable.
-                let unreliable = statement.effect == Effect::Deny
-                    && covered == Truth::True
-                    && principals.lists_member_without_account(self.caller);
-                if unsure || unreliable {
+                let is_unsure = match covered {
+                    // A name of no known form may be one that KMS understands and we do not.
+                    Truth::False => principals.has_unrecognised(),
+                    Truth::True => statement.effect != Effect::Allow && !principals.surely_exempt(self.caller),
+                    Truth::Unknown => false,
+                };
+                if is_unsure {
                     unknown.push("aws:PrincipalArn".into());
                     return Truth::Unknown;
                 }
-                covered.not()
+                // With `Allow` it is not supported: nobody is allowed by it for sure.
+                if statement.effect == Effect::Allow { covered.not().and(Truth::Unknown) } else { covered.not() }
             }
             Element::Unreadable => Truth::Unknown,
         }
     }
 
-    pub(super) fn action_applies(&self, statement: &'a Statement, _: &mut Unknown<'a>) -> Truth {
+    pub(super) fn action_applies<'p>(&self, statement: &'p Statement, _: &mut Unknown<'p>) -> Truth {
         let named = |patterns: &[ActionPattern]| {
             patterns.iter().fold(Truth::False, |so_far, pattern| {
                 so_far.or(match pattern {
@@ -103,11 +109,11 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(super) fn resource_applies(&self, statement: &'a Statement, unknown: &mut Unknown<'a>) -> Truth {
-        let mut named = |templates: &'a [Template]| {
+    pub(super) fn resource_applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+        let mut named = |templates: &'p [Template]| {
             let mut depends = Vec::new();
             let truth = templates.iter().fold(Truth::False, |so_far, template| {
-                so_far.or(match template.resolve(|key| self.fact_for(key)) {
+                so_far.or(match template.resolve(|key| self.fact(key)) {
                     Ok(value) => self.resource_matches(&value),
                     Err(unresolved) => unresolved.matched(&mut depends),
                 })
@@ -129,21 +135,11 @@ impl<'a> Call<'a> {
         if value.from_variables.wildcard || value.from_variables.colon {
             return Truth::Unknown;
         }
-        // Whether a `*` reaches over a colon of the ARN is not documented.
-        let whole = matches(&value.pattern, self.resource);
-        let in_parts = value.text == "*" || matches_arn(&value.pattern, self.resource).unwrap_or(false);
-        if whole == in_parts { whole.into() } else { Truth::Unknown }
+        matches_resource(&value.pattern, self.resource)
     }
 
-    pub(super) fn condition_holds(&self, condition: &'a Condition, unknown: &mut Unknown<'a>) -> Truth {
-        condition.holds(&|key: &Key| self.fact_for(key), unknown)
-    }
-
-    /// [`fact`](Self::fact), for as long as what the request borrows.
-    fn fact_for(&self, key: &Key) -> &'a Fact {
-        let context: &'a Context = self.context;
-        let caller: &'a Caller = self.caller;
-        caller.fact(key.source).unwrap_or_else(|| context.fact(&key.folded, &self.action))
+    pub(super) fn condition_holds<'p>(&self, condition: &'p Condition, unknown: &mut Unknown<'p>) -> Truth {
+        condition.holds(&|key: &Key| self.fact(key), unknown)
     }
 }
 

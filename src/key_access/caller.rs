@@ -4,7 +4,7 @@ use crate::domain::{AccountId, Arn, ParseError, quoted};
 
 use super::context::{Fact, Form, Source, Value};
 
-/// Who asks: an account as a whole, one identity in it, any member of an organization, or a service.
+/// Who asks: an account as a whole, one identity in it, EC2's own role there, any member of an organization, or a service.
 #[derive(Debug, Clone)]
 pub struct Caller {
     account: Option<AccountId>,
@@ -36,8 +36,21 @@ pub(super) enum Identity {
         role: String,
         role_arn: Option<String>,
     },
+    /// EC2's [`INFRASTRUCTURE_ROLE`]: of an account that is known, or else of any but one.
+    Infrastructure {
+        other_than: Option<AccountId>,
+    },
     Service(String),
 }
+
+/// The identity-only role by which EC2 decrypts the data keys of an instance's volumes. Every account has it, and each of
+/// its sessions is named after an instance.
+///
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-instance-permissions>
+pub(super) const INFRASTRUCTURE_ROLE: &str = "aws:ec2-infrastructure";
+
+/// The form of an account that is not known.
+const ANY_ACCOUNT: &str = "????????????";
 
 /// A fact that may not be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,23 +95,27 @@ impl Caller {
         let parts = Arn::split(arn).ok_or_else(wrong)?;
         let account: AccountId = parts.account.parse().map_err(|_| wrong())?;
         let text = arn.to_owned();
-        // What aws:PrincipalArn holds: for a session the ARN of its role.
+        // What aws:PrincipalArn holds: for a session the ARN of its role, whose path the session's ARN does not say.
         // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn>
         let (identity, principal_arn) = match (parts.service, parts.resource.split_once('/')) {
-            ("iam", None) if parts.resource == "root" => (Identity::Root, text),
-            ("iam", Some(("user", _))) | ("sts", Some(("federated-user", _))) => (Identity::User(text.clone()), text),
-            ("iam", Some(("role", _))) => (Identity::Role(text.clone()), text),
+            ("iam", None) if parts.resource == "root" => (Identity::Root, Fact::is(text)),
+            ("iam", Some(("user", _))) | ("sts", Some(("federated-user", _))) => {
+                (Identity::User(text.clone()), Fact::is(text))
+            }
+            ("iam", Some(("role", _))) => (Identity::Role(text.clone()), Fact::is(text)),
             ("sts", Some(("assumed-role", session))) => {
                 let (role, _) = session.split_once('/').ok_or_else(wrong)?;
-                let of_role = role_arn
-                    .map_or_else(|| format!("arn:{}:iam::{account}:role/{role}", parts.partition), ToOwned::to_owned);
-                let role_arn = role_arn.map(ToOwned::to_owned);
-                (Identity::Session { arn: text, role: role.to_owned(), role_arn }, of_role)
+                let session =
+                    Identity::Session { arn: text, role: role.to_owned(), role_arn: role_arn.map(ToOwned::to_owned) };
+                let top = format!("arn:{}:iam::{account}:role/", parts.partition);
+                let below = [format!("{top}{role}"), format!("{top}*/{role}")];
+                let arn = role_arn.map_or_else(|| Fact::like(below.iter().map(String::as_str)), Fact::is);
+                (session, arn)
             }
             _ => return Err(wrong()),
         };
         let partition = Some(parts.partition.to_owned());
-        Ok(Self::new(Some(account), partition, identity, Fact::is(account.to_string()), Fact::is(principal_arn)))
+        Ok(Self::new(Some(account), partition, identity, Fact::is(account.to_string()), principal_arn))
     }
 
     /// An AWS service calling for itself, by its principal (`ec2.amazonaws.com`).
@@ -111,7 +128,23 @@ impl Caller {
     /// Any account of an organization, but for one that needs no letting in: of the caller only its place in the
     /// organization is known.
     pub fn any_member(other_than: Option<AccountId>) -> Self {
-        Self::new(None, None, Identity::Member { other_than }, Fact::like(["????????????"]), Fact::Unknown)
+        Self::new(None, None, Identity::Member { other_than }, Fact::like([ANY_ACCOUNT]), Fact::Unknown)
+    }
+
+    /// EC2's [`INFRASTRUCTURE_ROLE`] of the accounts that `asking` stands for, in the same place in its organization.
+    pub(super) fn infrastructure_of(asking: &Self, partition: &str) -> Self {
+        let other_than = if let Identity::Member { other_than } = asking.identity { other_than } else { None };
+        let account = asking.account.map_or_else(|| ANY_ACCOUNT.to_owned(), |account| account.to_string());
+        let role = format!("arn:{partition}:iam::{account}:role/{INFRASTRUCTURE_ROLE}");
+        // CloudTrail and AWS's data perimeter policies name the role alone, the EBS guide also the instance:
+        // <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
+        let arn = Value::TwoForms { usual: Form::new(&role), other: Form::new(&format!("{role}/i-*")) };
+        Self {
+            partition: Some(partition.to_owned()),
+            identity: Identity::Infrastructure { other_than },
+            arn: Fact::Present(vec![arn]),
+            ..asking.clone()
+        }
     }
 
     /// States where the caller stands in AWS Organizations.
@@ -149,7 +182,7 @@ impl Caller {
     pub fn with_arn_forms(mut self) -> Self {
         let Some(partition) = self.partition.as_deref() else { return self };
         if matches!(self.identity, Identity::Whole | Identity::Member { .. }) {
-            let account = self.account.map_or_else(|| "????????????".to_owned(), |account| account.to_string());
+            let account = self.account.map_or_else(|| ANY_ACCOUNT.to_owned(), |account| account.to_string());
             let iam = format!("arn:{partition}:iam::{account}:*");
             let sts = format!("arn:{partition}:sts::{account}:*");
             self.arn = Fact::like([iam.as_str(), sts.as_str()]);

@@ -6,7 +6,7 @@ use crate::json::Json;
 
 use super::{
     context::{Fact, Form, Key, Unknown, Value},
-    operand::{Number, Range, is_base64, parse_bool, parse_date},
+    operand::{Flag, Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
     principal::clip,
     template::{FromVariables, Resolved, Template},
@@ -48,11 +48,11 @@ enum Test {
     Arn(Vec<Template>),
     Number(fn(Ordering) -> bool, Vec<Number>),
     Date(fn(Ordering) -> bool, Vec<time::OffsetDateTime>),
-    Bool(Vec<bool>),
+    Bool(Vec<Flag>),
     Binary(Vec<String>),
     Address(Vec<Range>),
     /// Whether the key is absent.
-    Null(Vec<bool>),
+    Null(Vec<Flag>),
     /// Nothing is known of what KMS makes of it.
     Unreadable,
 }
@@ -102,7 +102,7 @@ fn read_test(name: &str, scalars: &[Cow<'_, str>], variables: bool) -> Option<(b
     let templates = || scalars.iter().map(|text| Template::new(text, variables)).collect::<Vec<_>>();
     let numbers = || scalars.iter().map(|text| Number::parse(text)).collect::<Option<Vec<_>>>();
     let dates = || scalars.iter().map(|text| parse_date(text)).collect::<Option<Vec<_>>>();
-    let bools = || scalars.iter().map(|text| parse_bool(text)).collect::<Option<Vec<_>>>();
+    let flags = || scalars.iter().map(|text| Flag::parse(text)).collect::<Option<Vec<_>>>();
     let ranges = || scalars.iter().map(|text| Range::parse(text)).collect::<Option<Vec<_>>>();
     Some(match name {
         "StringEquals" => (false, Test::Equal(templates())),
@@ -125,8 +125,8 @@ fn read_test(name: &str, scalars: &[Cow<'_, str>], variables: bool) -> Option<(b
         "DateLessThanEquals" => (false, Test::Date(Ordering::is_le, dates()?)),
         "DateGreaterThan" => (false, Test::Date(Ordering::is_gt, dates()?)),
         "DateGreaterThanEquals" => (false, Test::Date(Ordering::is_ge, dates()?)),
-        "Bool" => (false, Test::Bool(bools()?)),
-        "Null" => (false, Test::Null(bools()?)),
+        "Bool" => (false, Test::Bool(flags()?)),
+        "Null" => (false, Test::Null(flags()?)),
         "IpAddress" => (false, Test::Address(ranges()?)),
         "NotIpAddress" => (true, Test::Address(ranges()?)),
         "BinaryEquals" => {
@@ -143,8 +143,18 @@ impl Condition {
         self.set == SetOperator::ForAllValues && !self.if_exists
     }
 
+    /// What a text is compared with, where the policy says it in full.
+    pub(super) fn plain_values(&self) -> impl Iterator<Item = &str> {
+        let templates =
+            if let Test::Equal(templates) | Test::Like(templates) = &self.test { templates.as_slice() } else { &[] };
+        templates.iter().filter_map(|template| match template {
+            Template::Plain { text, .. } => Some(text.as_str()),
+            Template::Variables(_) | Template::Unreadable => None,
+        })
+    }
+
     /// What is known of whether the condition holds; what the answer hangs on is added to `unknown`.
-    pub(super) fn holds<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
+    pub(super) fn holds<'p, 'f>(&'p self, fact: &impl Fn(&Key) -> &'f Fact, unknown: &mut Unknown<'p>) -> Truth {
         let before = unknown.len();
         let truth = self.judge(fact, unknown);
         if truth != Truth::Unknown {
@@ -155,7 +165,7 @@ impl Condition {
         truth
     }
 
-    fn judge<'a>(&'a self, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
+    fn judge<'p, 'f>(&'p self, fact: &impl Fn(&Key) -> &'f Fact, unknown: &mut Unknown<'p>) -> Truth {
         if matches!(self.test, Test::Unreadable) {
             return Truth::Unknown;
         }
@@ -166,14 +176,24 @@ impl Condition {
         };
         if let Test::Null(wanted) = &self.test {
             // Whether an empty set counts as there is not documented.
-            return if values.is_empty() { Truth::Unknown } else { wanted.contains(&false).into() };
+            return if values.is_empty() { Truth::Unknown } else { any_flag(wanted, false) };
         }
-        let mut each = values.iter().map(|value| self.value_passes(value, fact, unknown));
+        // An empty text counts as no value there:
+        // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN>
+        let no_values = matches!(values.as_slice(), [Value::Exactly(text)] if text.is_empty());
+        if self.set == SetOperator::ForAllValues && no_values {
+            return Truth::True;
+        }
+        let mut each = values.iter().map(|value| (value, self.value_passes(value, fact, unknown)));
         match self.set {
-            SetOperator::ForAllValues => each.fold(Truth::True, Truth::and),
-            SetOperator::ForAnyValue => each.fold(Truth::False, Truth::or),
+            SetOperator::ForAllValues => each.fold(Truth::True, |so_far, (value, passes)| {
+                so_far.and(if value.is_sure_to_be() { passes } else { passes.or(Truth::Unknown) })
+            }),
+            SetOperator::ForAnyValue => each.fold(Truth::False, |so_far, (value, passes)| {
+                so_far.or(if value.is_sure_to_be() { passes } else { passes.and(Truth::Unknown) })
+            }),
             SetOperator::None => match (each.next(), each.next()) {
-                (Some(only), None) if !self.key.is_multivalued() => only,
+                (Some((_, only)), None) if !self.key.is_multivalued() => only,
                 // IAM asks for a set operator here and does not say what happens without.
                 _ => Truth::Unknown,
             },
@@ -183,7 +203,7 @@ impl Condition {
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_IfExists>
     fn without_key(&self) -> Truth {
         if let Test::Null(wanted) = &self.test {
-            return wanted.contains(&true).into();
+            return any_flag(wanted, true);
         }
         match (self.set, self.if_exists) {
             (SetOperator::ForAllValues, _) | (SetOperator::None, true) => Truth::True,
@@ -194,15 +214,30 @@ impl Condition {
         }
     }
 
-    fn value_passes<'a>(&'a self, value: &Value, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
+    fn value_passes<'p, 'f>(
+        &'p self,
+        value: &Value,
+        fact: &impl Fn(&Key) -> &'f Fact,
+        unknown: &mut Unknown<'p>,
+    ) -> Truth {
         let matched = match value {
             Value::Exactly(text) => self.matches_text(text, fact, unknown),
-            Value::OneOf(forms) => Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown))),
+            Value::OneOf(forms) | Value::Perhaps(forms) => {
+                Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown)))
+            }
+            Value::TwoForms { usual, other } => {
+                self.matches_form(usual, fact, unknown).or(self.matches_form(other, fact, unknown).and(Truth::Unknown))
+            }
         };
         if self.negated { matched.not() } else { matched }
     }
 
-    fn matches_text<'a>(&'a self, text: &str, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
+    fn matches_text<'p, 'f>(
+        &'p self,
+        text: &str,
+        fact: &impl Fn(&Key) -> &'f Fact,
+        unknown: &mut Unknown<'p>,
+    ) -> Truth {
         match &self.test {
             Test::Equal(templates) => any_template(templates, fact, unknown, |value| (value.text == text).into()),
             Test::EqualIgnoringCase(templates) => {
@@ -223,7 +258,7 @@ impl Condition {
             }),
             Test::Date(compare, dates) => parse_date(text)
                 .map_or(Truth::Unknown, |value| dates.iter().any(|date| compare(value.cmp(date))).into()),
-            Test::Bool(wanted) => parse_bool(text).map_or(Truth::Unknown, |value| wanted.contains(&value).into()),
+            Test::Bool(wanted) => parse_bool(text).map_or(Truth::Unknown, |value| any_flag(wanted, value)),
             Test::Binary(wanted) => {
                 if is_base64(text) {
                     wanted.iter().any(|wanted| wanted == text).into()
@@ -239,7 +274,12 @@ impl Condition {
     }
 
     /// What is known where the request's value is only known to be of a form.
-    fn matches_form<'a>(&'a self, form: &Form, fact: &impl Fn(&Key) -> &'a Fact, unknown: &mut Unknown<'a>) -> Truth {
+    fn matches_form<'p, 'f>(
+        &'p self,
+        form: &Form,
+        fact: &impl Fn(&Key) -> &'f Fact,
+        unknown: &mut Unknown<'p>,
+    ) -> Truth {
         match &self.test {
             Test::Equal(templates) => any_template(templates, fact, unknown, |value| form.may_be(&value.text)),
             Test::Like(templates) => any_template(templates, fact, unknown, |value| {
@@ -262,16 +302,20 @@ impl Condition {
 }
 
 /// Whether any of the policy's values matches.
-fn any_template<'a>(
-    templates: &'a [Template],
-    fact: &impl Fn(&Key) -> &'a Fact,
-    unknown: &mut Unknown<'a>,
-    matches: impl Fn(&Resolved<'a>) -> Truth,
+fn any_template<'p, 'f>(
+    templates: &'p [Template],
+    fact: &impl Fn(&Key) -> &'f Fact,
+    unknown: &mut Unknown<'p>,
+    matches: impl Fn(&Resolved<'p>) -> Truth,
 ) -> Truth {
     any(templates.iter().map(|template| match template.resolve(fact) {
         Ok(value) => matches(&value),
         Err(unresolved) => unresolved.matched(unknown),
     }))
+}
+
+fn any_flag(wanted: &[Flag], value: bool) -> Truth {
+    any(wanted.iter().map(|flag| flag.equals(value)))
 }
 
 fn any(truths: impl IntoIterator<Item = Truth>) -> Truth {

@@ -25,6 +25,22 @@ pub enum Value {
     Exactly(String),
     /// Not known, but surely of one of these forms.
     OneOf(Vec<Form>),
+    /// Any number of further values, each of one of these forms.
+    Perhaps(Vec<Form>),
+    /// Of the usual form, but a page of AWS writes it in the other form too: what matches only that is not sure to match.
+    TwoForms {
+        /// How AWS's logs and policies write it.
+        usual: Form,
+        /// How another page does.
+        other: Form,
+    },
+}
+
+impl Value {
+    /// Whether the request surely carries such a value.
+    pub(super) fn is_sure_to_be(&self) -> bool {
+        !matches!(self, Self::Perhaps(_))
+    }
 }
 
 /// A form that a value is known to have, such as `vol-*`.
@@ -179,6 +195,7 @@ impl Key {
                 | "aws:principalorgpaths"
                 | "aws:sourceorgpaths"
                 | "aws:resourceorgpaths"
+                | "aws:vpceorgpaths"
                 | "aws:calledvia"
                 | "aws:tagkeys"
                 | "aws:principalservicenameslist"
@@ -189,7 +206,8 @@ impl Key {
 /// Whether a request of this action surely lacks the key; both in lower case. Keys that are not
 /// listed may be carried by anything.
 ///
-/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>
 pub(super) fn never_carried(key: &str, action: &str) -> bool {
     let carriers: &[&str] = match key {
         "kms:grantoperations"
@@ -197,10 +215,15 @@ pub(super) fn never_carried(key: &str, action: &str) -> bool {
         | "kms:granteeserviceprincipal"
         | "kms:retiringprincipal"
         | "kms:retiringserviceprincipal"
-        | "kms:grantconstrainttype"
         | "kms:grantconstraintsourcearn" => &["kms:creategrant"],
+        "kms:grantconstrainttype" => &["kms:creategrant", "kms:retiregrant"],
         "kms:grantisforawsresource" => &["kms:creategrant", "kms:listgrants", "kms:revokegrant"],
-        "kms:encryptioncontextkeys" => ENCRYPTION_CONTEXT_CARRIERS,
+        "kms:encryptioncontextkeys" => return !carries_encryption_context(action),
+        "kms:encryptionalgorithm" => return !SYMMETRIC_OPERATIONS.contains(&action),
+        "kms:requestalias" => {
+            return !SYMMETRIC_OPERATIONS.contains(&action) && !REQUEST_ALIAS_CARRIERS.contains(&action);
+        }
+        "aws:tagkeys" => &["kms:createkey", "kms:replicatekey", "kms:tagresource", "kms:untagresource"],
         "kms:reencryptonsamekey" => &["kms:reencryptfrom", "kms:reencryptto"],
         "kms:signingalgorithm" | "kms:messagetype" => &["kms:sign", "kms:verify"],
         "kms:macalgorithm" => &["kms:generatemac", "kms:verifymac"],
@@ -209,17 +232,44 @@ pub(super) fn never_carried(key: &str, action: &str) -> bool {
         "kms:schedulekeydeletionpendingwindowindays" => &["kms:schedulekeydeletion"],
         "kms:rotationperiodindays" => &["kms:enablekeyrotation"],
         "kms:primaryregion" => &["kms:updateprimaryregion"],
+        "kms:bypasspolicylockoutsafetycheck" => &["kms:createkey", "kms:putkeypolicy"],
+        "kms:trailingdayswithoutkeyusage" => &["kms:disablekey", "kms:schedulekeydeletion"],
         "kms:replicaregion" => &["kms:replicatekey"],
         "kms:wrappingalgorithm" | "kms:wrappingkeyspec" => &["kms:getparametersforimport"],
         "kms:expirationmodel" | "kms:validto" => &["kms:importkeymaterial"],
-        _ if key.starts_with(ENCRYPTION_CONTEXT) => ENCRYPTION_CONTEXT_CARRIERS,
+        _ if key.starts_with(ENCRYPTION_CONTEXT) => return !carries_encryption_context(action),
+        _ if key.starts_with("kms:recipientattestation:") => &[
+            "kms:decrypt",
+            "kms:derivesharedsecret",
+            "kms:generatedatakey",
+            "kms:generatedatakeypair",
+            "kms:generaterandom",
+        ],
+        _ if key.starts_with("aws:requesttag/") => &["kms:createkey", "kms:replicatekey", "kms:tagresource"],
         _ => return false,
     };
     !carriers.contains(&action)
 }
 
-const ENCRYPTION_CONTEXT_CARRIERS: &[&str] = &[
-    "kms:creategrant",
+/// Grants carry it as a constraint.
+fn carries_encryption_context(action: &str) -> bool {
+    SYMMETRIC_OPERATIONS.contains(&action) || matches!(action, "kms:creategrant" | "kms:retiregrant")
+}
+
+/// Other operations than [`SYMMETRIC_OPERATIONS`] that name a key by an alias.
+const REQUEST_ALIAS_CARRIERS: &[&str] = &[
+    "kms:decapsulate",
+    "kms:derivesharedsecret",
+    "kms:describekey",
+    "kms:encapsulate",
+    "kms:generatemac",
+    "kms:getpublickey",
+    "kms:sign",
+    "kms:verify",
+    "kms:verifymac",
+];
+
+const SYMMETRIC_OPERATIONS: &[&str] = &[
     "kms:decrypt",
     "kms:encrypt",
     "kms:generatedatakey",
@@ -242,8 +292,13 @@ const KNOWN_KEYS: &[&str] = &[
     "aws:PrincipalIsAWSService",
     "aws:PrincipalOrgID",
     "aws:PrincipalOrgPaths",
+    "aws:PrincipalServiceName",
+    "aws:PrincipalServiceNamesList",
     "aws:PrincipalType",
     "aws:RequestedRegion",
+    "aws:ResourceAccount",
+    "aws:ResourceOrgID",
+    "aws:ResourceOrgPaths",
     "aws:SecureTransport",
     "aws:SourceAccount",
     "aws:SourceArn",
@@ -257,6 +312,9 @@ const KNOWN_KEYS: &[&str] = &[
     "aws:UserAgent",
     "aws:ViaAWSService",
     "aws:VpcSourceIp",
+    "aws:VpceAccount",
+    "aws:VpceOrgID",
+    "aws:VpceOrgPaths",
     "aws:userid",
     "aws:username",
     "kms:CallerAccount",

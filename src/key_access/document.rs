@@ -117,16 +117,6 @@ impl Policy {
     pub(super) fn statements(&self) -> &[Statement] {
         &self.statements
     }
-
-    /// This policy with the statements of another after its own.
-    pub(super) fn joined(&self, mut other: Self) -> Self {
-        let mut joined = self.clone();
-        for statement in &mut other.statements {
-            statement.index = statement.index.saturating_add(self.statements.len());
-        }
-        joined.statements.append(&mut other.statements);
-        joined
-    }
 }
 
 impl Remark {

@@ -71,6 +71,8 @@ pub struct Decision<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reason<'a> {
     Statement(&'a Statement),
+    /// A `Deny` that hits EC2's own role in the target's account.
+    OnInfrastructure(&'a Statement),
     Grant(&'a Grant),
 }
 
@@ -128,60 +130,123 @@ pub(super) enum Allowing {
 }
 
 /// Says what the policy and the grants make of the request.
-pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &Request<'a>) -> Decision<'a> {
-    evaluate_by(policy, grants, request, Allowing::PolicyAndGrants)
+pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &Request<'_>) -> Decision<'a> {
+    let (call, allowing) = (Call::new(request), Allowing::PolicyAndGrants);
+    Sides::of(policy, &call, None, allowing).decide(Side::of_grants(grants, &call, allowing))
 }
 
-pub(super) fn evaluate_by<'a>(
-    policy: &'a Policy,
-    grants: &'a [Grant],
-    request: &Request<'a>,
-    allowing: Allowing,
-) -> Decision<'a> {
-    let call = Call::new(request);
-    if !call.is_possible() {
-        return Decision { verdict: ActionVerdict::ImplicitDeny, reasons: Vec::new(), depends_on: BTreeSet::new() };
-    }
-    let mut allows = Side::default();
-    let mut denies = Side::default();
-    for statement in policy.statements() {
-        if statement.effect == Effect::Allow && allowing == Allowing::GrantsOnly {
-            continue;
-        }
-        let mut unknown = Vec::new();
-        let truth = call.applies(statement, &mut unknown);
-        let reason = Reason::Statement(statement);
-        match statement.effect {
-            Effect::Allow => allows.add(truth, reason, unknown),
-            Effect::Deny => denies.add(truth, reason, unknown),
-            Effect::Unreadable => {
-                let maybe = truth.and(Truth::Unknown);
-                if allowing == Allowing::PolicyAndGrants {
-                    allows.add(maybe, reason, unknown.clone());
-                }
-                denies.add(maybe, reason, unknown);
-            }
-        }
-    }
-    // What an account was granted it passes on by IAM policies, and nobody but AWS writes those of a service-linked role.
-    let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
-    for grant in grants.iter().filter(counts) {
-        let mut unknown = Vec::new();
-        let truth = grant.allows(&call, &mut unknown);
-        allows.add(truth, Reason::Grant(grant), unknown);
-    }
-    conclude(allows, denies)
+/// What the statements of a policy say of one call. No grant changes that, so it is found out once.
+#[derive(Debug, Clone)]
+pub(super) struct Sides<'a> {
+    is_possible: Truth,
+    pub allows: Side<'a>,
+    denies: Side<'a>,
 }
 
 /// What surely and what possibly applies, of one effect.
-#[derive(Default)]
-struct Side<'a> {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Side<'a> {
     sure: Vec<Reason<'a>>,
     maybe: Vec<Reason<'a>>,
     depends_on: Unknown<'a>,
 }
 
+impl<'a> Sides<'a> {
+    /// Asks each statement whether it applies to the call. A `Deny` is also asked about `infrastructure`, the same
+    /// action called by EC2's own role.
+    pub(super) fn of(
+        policy: &'a Policy,
+        call: &Call<'_>,
+        infrastructure: Option<&Call<'_>>,
+        allowing: Allowing,
+    ) -> Self {
+        let mut sides = Self { is_possible: call.is_possible(), allows: Side::default(), denies: Side::default() };
+        for statement in policy.statements().iter().filter(|_| sides.is_possible != Truth::False) {
+            let counts_as_allow = statement.effect != Effect::Deny && allowing == Allowing::PolicyAndGrants;
+            if statement.effect == Effect::Allow && !counts_as_allow {
+                continue;
+            }
+            let mut unknown = Vec::new();
+            let mut truth = call.applies(statement, &mut unknown);
+            if statement.effect == Effect::Unreadable {
+                truth = truth.and(Truth::Unknown);
+            }
+            let reason = Reason::Statement(statement);
+            if counts_as_allow {
+                sides.allows.add(truth, reason, unknown.clone());
+            }
+            if statement.effect == Effect::Allow {
+                continue;
+            }
+            sides.denies.add(truth, reason, unknown);
+            if let (Some(call), true) = (infrastructure, truth != Truth::True && statement.effect == Effect::Deny) {
+                let mut unknown = Vec::new();
+                let truth = call.applies(statement, &mut unknown);
+                sides.denies.add(truth, Reason::OnInfrastructure(statement), unknown);
+            }
+        }
+        sides
+    }
+
+    /// The verdict, with what else allows the call.
+    pub(super) fn decide(&self, more: Side<'a>) -> Decision<'a> {
+        let (allows, denies) = (&self.allows, &self.denies);
+        let mut sure: Vec<_> = allows.sure.iter().copied().chain(more.sure).collect();
+        let mut maybe: Vec<_> = allows.maybe.iter().copied().chain(more.maybe).collect();
+        if self.is_possible == Truth::Unknown {
+            maybe.append(&mut sure);
+        }
+        let certain = |verdict, reasons| Decision { verdict, reasons, depends_on: BTreeSet::new() };
+        if !denies.sure.is_empty() {
+            return certain(ActionVerdict::Denied, denies.sure.clone());
+        }
+        if self.is_possible == Truth::False || (sure.is_empty() && maybe.is_empty()) {
+            return certain(ActionVerdict::ImplicitDeny, Vec::new());
+        }
+        if denies.maybe.is_empty() && !sure.is_empty() {
+            return certain(ActionVerdict::Allowed, sure);
+        }
+        let mut depends_on: BTreeSet<_> = denies.depends_on.iter().cloned().collect();
+        let mut reasons = Vec::new();
+        // Where something surely allows, only the denials keep the matter open.
+        if sure.is_empty() {
+            depends_on.extend((self.is_possible == Truth::Unknown).then_some("aws:PrincipalAccount".into()));
+            depends_on.extend(allows.depends_on.iter().cloned().chain(more.depends_on));
+            reasons = maybe;
+        }
+        reasons.extend(&denies.maybe);
+        Decision { verdict: ActionVerdict::Conditional, reasons, depends_on }
+    }
+}
+
 impl<'a> Side<'a> {
+    /// The grants that allow the call.
+    pub(super) fn of_grants(grants: &'a [Grant], call: &Call<'_>, allowing: Allowing) -> Self {
+        // What an account was granted it passes on by IAM policies, and nobody but AWS writes those of a service-linked
+        // role.
+        let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
+        let mut side = Self::default();
+        for grant in grants.iter().filter(counts) {
+            let mut unknown = Vec::new();
+            let truth = grant.allows(call, &mut unknown);
+            side.add(truth, Reason::Grant(grant), unknown);
+        }
+        side
+    }
+
+    /// Whether nothing here may apply.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sure.is_empty() && self.maybe.is_empty()
+    }
+
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.sure.extend(other.sure);
+        self.maybe.extend(other.maybe);
+        self.depends_on.extend(other.depends_on);
+        self
+    }
+
     fn add(&mut self, truth: Truth, reason: Reason<'a>, unknown: Unknown<'a>) {
         match truth {
             Truth::True => self.sure.push(reason),
@@ -191,27 +256,6 @@ impl<'a> Side<'a> {
             }
             Truth::False => {}
         }
-    }
-}
-
-fn conclude<'a>(allows: Side<'a>, denies: Side<'a>) -> Decision<'a> {
-    let no_keys = BTreeSet::new;
-    if !denies.sure.is_empty() {
-        return Decision { verdict: ActionVerdict::Denied, reasons: denies.sure, depends_on: no_keys() };
-    }
-    if allows.sure.is_empty() && allows.maybe.is_empty() {
-        return Decision { verdict: ActionVerdict::ImplicitDeny, reasons: Vec::new(), depends_on: no_keys() };
-    }
-    if denies.maybe.is_empty() && !allows.sure.is_empty() {
-        return Decision { verdict: ActionVerdict::Allowed, reasons: allows.sure, depends_on: no_keys() };
-    }
-    // Where something surely allows, only the denials keep the matter open.
-    let open = if allows.sure.is_empty() { allows.depends_on } else { Vec::new() };
-    let allowing = if allows.sure.is_empty() { allows.maybe } else { Vec::new() };
-    Decision {
-        verdict: ActionVerdict::Conditional,
-        reasons: allowing.into_iter().chain(denies.maybe).collect(),
-        depends_on: open.into_iter().chain(denies.depends_on).collect(),
     }
 }
 
@@ -225,7 +269,7 @@ impl Decision<'_> {
 impl Reason<'_> {
     fn because(&self) -> Because {
         match self {
-            Self::Statement(statement) => statement.because(),
+            Self::Statement(statement) | Self::OnInfrastructure(statement) => statement.because(),
             Self::Grant(grant) => Because::Grant { grant_id: grant.grant_id.clone(), grant_name: grant.name.clone() },
         }
     }

@@ -20,6 +20,8 @@ use super::{
 pub struct Grant {
     /// Its id.
     pub grant_id: String,
+    /// The key it is on, by ARN or id, where that is said.
+    pub key_id: Option<String>,
     /// The name it was made with, which makes `CreateGrant` idempotent.
     pub name: Option<String>,
     /// Whom it lets in: an ARN, a service's principal, or the id of a principal since deleted.
@@ -50,7 +52,10 @@ pub struct GrantConstraints {
 
 impl Grant {
     /// Whether the grant allows the call; what the answer hangs on is added to `unknown`.
-    pub(super) fn allows<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
+    pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut Unknown<'g>) -> Truth {
+        if !self.is_on(call.resource) {
+            return Truth::False;
+        }
         let operation = call.action.strip_prefix("kms:");
         if !self.operations.iter().any(|own| operation.is_some_and(|asked| asked.eq_ignore_ascii_case(own))) {
             return Truth::False;
@@ -62,6 +67,14 @@ impl Grant {
         covered.and(self.constraints.as_ref().map_or(Truth::True, |constraints| constraints.met(call, unknown)))
     }
 
+    /// Whether it is on this key. A replica of a multi-Region key has the same id and grants of its own, so an ARN counts
+    /// as a whole.
+    fn is_on(&self, key_arn: &str) -> bool {
+        self.key_id.as_deref().is_none_or(|key| {
+            key == key_arn || !key.contains(':') && key_arn.rsplit_once("key/").is_some_and(|(_, id)| id == key)
+        })
+    }
+
     /// Whether it lets an account in, and whomever that delegates to.
     pub(super) fn is_to_account(&self) -> bool {
         self.grantee_principal
@@ -69,7 +82,7 @@ impl Grant {
             .is_some_and(|grantee| matches!(Named::from_grant(grantee), Named::Account { .. }))
     }
 
-    fn covers<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
+    fn covers(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
         let service = self
             .grantee_service_principal
             .as_ref()
@@ -91,7 +104,7 @@ impl Grant {
 }
 
 impl GrantConstraints {
-    fn met<'a>(&'a self, call: &Call<'a>, unknown: &mut Unknown<'a>) -> Truth {
+    fn met(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
         let mut met = Truth::True;
         if let Some(wanted) = &self.source_arn {
             let key = Key::new("aws:SourceArn");
@@ -136,6 +149,7 @@ fn equals(fact: &Fact, wanted: &str) -> Truth {
         Fact::Present(values) => match values.as_slice() {
             [Value::Exactly(value)] => (value == wanted).into(),
             [Value::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
+            // Constraints are on keys of one value, in one form.
             _ => Truth::Unknown,
         },
     }

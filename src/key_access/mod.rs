@@ -30,6 +30,8 @@ mod several;
 mod statement;
 mod template;
 mod truth;
+#[cfg(test)]
+mod work;
 
 pub use caller::{Caller, Known, OrganizationFacts};
 pub use context::{Context, Fact, Form, Value};
@@ -37,4 +39,4 @@ pub use document::{Policy, PolicyError, Remark};
 pub use evaluate::{ActionVerdict, Because, BecauseEffect, Decision, Request, evaluate};
 pub use explain::{Explanation, explain};
 pub use grants::{Grant, GrantConstraints};
-pub use judge::{KeyAccess, KeyUse, Limit, NEEDED, NEEDED_UNDER_THE_SAME_KEY, Question, Verdict, judge};
+pub use judge::{Judgement, KeyAccess, KeyUse, Limit, NEEDED, NEEDED_UNDER_THE_SAME_KEY, Question, Verdict, judge};

@@ -4,6 +4,8 @@ use std::{cmp::Ordering, net::IpAddr};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::truth::Truth;
+
 /// A number of a numeric operator: integers are compared exactly, others as floating point.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number {
@@ -111,12 +113,43 @@ pub(super) fn is_base64(text: &str) -> bool {
         && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
-/// `true` and `false` in exactly this spelling; what KMS makes of `True` is not documented.
+/// A boolean of a request, which AWS spells `true` or `false`.
 pub(super) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "true" => Some(true),
         "false" => Some(false),
         _ => None,
+    }
+}
+
+/// A boolean of a policy. What KMS makes of `True` and `False` is not documented, only that `False` is never true: it is
+/// either read as false, or nothing equals it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    Is(bool),
+    /// `True`.
+    OddTrue,
+    /// `False`.
+    OddFalse,
+}
+
+impl Flag {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            _ if parse_bool(text).is_some() => parse_bool(text).map(Self::Is),
+            _ if text.eq_ignore_ascii_case("true") => Some(Self::OddTrue),
+            _ if text.eq_ignore_ascii_case("false") => Some(Self::OddFalse),
+            _ => None,
+        }
+    }
+
+    /// Whether it equals a value.
+    pub(super) fn equals(self, value: bool) -> Truth {
+        match self {
+            Self::Is(own) => (own == value).into(),
+            Self::OddFalse if value => Truth::False,
+            Self::OddTrue | Self::OddFalse => Truth::Unknown,
+        }
     }
 }
 
@@ -198,5 +231,11 @@ mod tests {
         assert!(["", "QmluYXJ5", "aGk=", "aA==", "+/+/"].into_iter().all(is_base64));
         assert!(!["a", "a===", "aGk", "a*==", "aG=k"].into_iter().any(is_base64));
         assert_eq!(["true", "false", "True", "1", ""].map(parse_bool), [Some(true), Some(false), None, None, None]);
+        let equals = |text: &str| Flag::parse(text).map(|flag| [flag.equals(true), flag.equals(false)]);
+        assert_eq!(equals("true"), Some([Truth::True, Truth::False]));
+        assert_eq!(equals("false"), Some([Truth::False, Truth::True]));
+        assert_eq!(equals("TRUE"), Some([Truth::Unknown, Truth::Unknown]));
+        assert_eq!(equals("False"), Some([Truth::False, Truth::Unknown]));
+        assert_eq!(["1", "0", "yes", ""].map(equals), [None; 4]);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    caller::{Caller, Identity},
+    caller::{Caller, INFRASTRUCTURE_ROLE, Identity},
     context::Unknown,
     truth::Truth,
 };
@@ -110,25 +110,27 @@ impl Principals {
         so_far
     }
 
-    /// Whether a role, user or session of the caller's account is listed without that account.
+    /// Whether a `Deny` with these as `NotPrincipal` surely spares a caller whom they cover.
     ///
-    /// IAM warns that a `Deny` with such a `NotPrincipal` may hit the listed role all the same:
+    /// The account's own ARN spares nobody but its root user: AWS's example lists Bob and his account, and denies
+    /// everybody but Bob. Who is listed without the account may be denied with it, and a session needs its role as well.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>
-    pub(super) fn lists_member_without_account(&self, caller: &Caller) -> bool {
-        let is_own = |account: &AccountId| caller.account() == Some(*account);
-        let lists_member = self.named.iter().any(|named| match named {
-            Named::User { account, .. } | Named::Role { account, .. } | Named::Session { account, .. } => {
-                is_own(account)
-            }
-            Named::Everyone | Named::Account { .. } | Named::Service(_) | Named::Nobody | Named::Unrecognised => false,
-        });
-        let lists_account = self.named.iter().any(|named| match named {
-            Named::Everyone => true,
-            Named::Account { account, .. } => is_own(account),
-            Named::User { .. } | Named::Role { .. } | Named::Session { .. } => false,
-            Named::Service(_) | Named::Nobody | Named::Unrecognised => false,
-        });
-        lists_member && !lists_account
+    pub(super) fn surely_exempt(&self, caller: &Caller) -> bool {
+        let lists = |is_kind: fn(&Named) -> bool| {
+            self.named.iter().any(|named| is_kind(named) && named.covers(caller) == Cover::Yes)
+        };
+        let lists_account = || lists(|named| matches!(named, Named::Account { .. }));
+        let lists_role = || lists(|named| matches!(named, Named::Role { .. }));
+        let lists_itself = match caller.identity() {
+            Identity::Service(_) => return true,
+            // The sessions of EC2's role are named after instances, which nobody can list beforehand.
+            Identity::Whole | Identity::Member { .. } | Identity::Infrastructure { .. } => false,
+            Identity::Root => true,
+            Identity::User(_) => lists(|named| matches!(named, Named::User { .. })),
+            Identity::Role(_) => lists_role(),
+            Identity::Session { .. } => lists_role() && lists(|named| matches!(named, Named::Session { .. })),
+        };
+        self.named.contains(&Named::Everyone) || (lists_itself && lists_account())
     }
 }
 
@@ -210,11 +212,20 @@ impl Named {
             Self::User { account, arn } => match caller.identity() {
                 Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::User(own) => yes_or_no(own == arn),
-                Identity::Role(_) | Identity::Session { .. } | Identity::Root | Identity::Service(_) => Cover::No,
+                Identity::Role(_)
+                | Identity::Session { .. }
+                | Identity::Root
+                | Identity::Infrastructure { .. }
+                | Identity::Service(_) => Cover::No,
             },
             Self::Session { account, arn } => match caller.identity() {
                 Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::Session { arn: own, .. } => yes_or_no(own == arn),
+                // Its sessions are named after the instances.
+                Identity::Infrastructure { .. } => match infrastructure_role(arn, "assumed-role/") {
+                    Some(_) => member(*account, caller),
+                    None => Cover::No,
+                },
                 Identity::Role(_) | Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
             },
             Self::Role { account, arn } => match caller.identity() {
@@ -225,20 +236,38 @@ impl Named {
                     let same_place = caller.account() == Some(*account) && caller.partition() == partition.as_deref();
                     yes_or_no(same_place && arn.rsplit('/').next() == Some(role.as_str()))
                 }
+                Identity::Infrastructure { .. } => match infrastructure_role(arn, "role/") {
+                    Some("") if caller.account() == Some(*account) => Cover::Yes,
+                    Some(_) => member(*account, caller),
+                    None => Cover::No,
+                },
                 Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
             },
         }
     }
 }
 
+/// What follows the name of EC2's infrastructure role, if an ARN names that.
+fn infrastructure_role<'a>(arn: &'a str, kind: &str) -> Option<&'a str> {
+    let rest = Arn::split(arn)?.resource.strip_prefix(kind)?.strip_prefix(INFRASTRUCTURE_ROLE)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
 /// What an account principal says of a caller whose account may not be known.
 fn same_account(account: AccountId, caller: &Caller) -> Cover {
     match caller.identity() {
-        Identity::Member { other_than } if *other_than == Some(account) => Cover::No,
-        Identity::Member { .. } => Cover::DependsOn("aws:PrincipalAccount"),
+        Identity::Member { other_than } | Identity::Infrastructure { other_than } if *other_than == Some(account) => {
+            Cover::No
+        }
         Identity::Service(_) => Cover::No,
-        Identity::Whole | Identity::Root | Identity::User(_) | Identity::Role(_) | Identity::Session { .. } => {
-            yes_or_no(caller.account() == Some(account))
+        Identity::Member { .. }
+        | Identity::Infrastructure { .. }
+        | Identity::Whole
+        | Identity::Root
+        | Identity::User(_)
+        | Identity::Role(_)
+        | Identity::Session { .. } => {
+            caller.account().map_or(Cover::DependsOn("aws:PrincipalAccount"), |own| yes_or_no(own == account))
         }
     }
 }
@@ -247,7 +276,11 @@ fn same_account(account: AccountId, caller: &Caller) -> Cover {
 fn member(account: AccountId, caller: &Caller) -> Cover {
     match (caller.account(), caller.identity()) {
         (Some(own), _) if own != account => Cover::No,
-        (_, Identity::Member { other_than }) if *other_than == Some(account) => Cover::No,
+        (_, Identity::Member { other_than } | Identity::Infrastructure { other_than })
+            if *other_than == Some(account) =>
+        {
+            Cover::No
+        }
         (Some(_) | None, _) => Cover::DependsOn("aws:PrincipalArn"),
     }
 }

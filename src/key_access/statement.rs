@@ -206,8 +206,15 @@ impl Statement {
             }
         }
         notes.extend(missing(&principal, &action, &resource));
+        if let (Effect::Allow, Element::IsNot(_)) = (effect, &principal) {
+            notes.push("`NotPrincipal` with `Allow` is not supported, so nothing is certain of it".to_owned());
+        }
         if let (Effect::Deny, Element::IsNot(_)) = (effect, &principal) {
-            notes.push("a `Deny` with `NotPrincipal` may also hit the roles and users it lists unless their account is listed too".to_owned());
+            notes.push(
+                "a `Deny` with `NotPrincipal` spares only users, roles and sessions that are listed together with their \
+                 account (the account alone is its root user), and nobody who has a permissions boundary"
+                    .to_owned(),
+            );
         }
         let odd =
             odd.into_iter().map(|why| format!("the statement cannot be read, so nothing is certain of it: {why}"));

@@ -79,7 +79,7 @@ impl Template {
     }
 
     /// Puts in the values of the variables.
-    pub(super) fn resolve<'a>(&'a self, fact: impl Fn(&Key) -> &'a Fact) -> Result<Resolved<'a>, Unresolved<'a>> {
+    pub(super) fn resolve<'p, 'f>(&'p self, fact: impl Fn(&Key) -> &'f Fact) -> Result<Resolved<'p>, Unresolved<'p>> {
         let parts = match self {
             Self::Plain { text, pattern } => {
                 let (text, pattern) = (text.into(), pattern.into());
@@ -107,7 +107,7 @@ impl Template {
                 (Fact::Absent, None) => return Err(Unresolved::NoValue),
                 (Fact::Present(values), _) => match values.as_slice() {
                     [Value::Exactly(value)] => value,
-                    [Value::OneOf(_)] => return Err(Unresolved::DependsOn(&key.name)),
+                    [Value::OneOf(_) | Value::TwoForms { .. }] => return Err(Unresolved::DependsOn(&key.name)),
                     _ => return Err(Unresolved::Unclear),
                 },
             };

@@ -33,7 +33,7 @@ rules:
     requesters: ["lambda:invoke"]
     actions: [share, revoke, reset, list, check]
     images: {names: ["golden-*"]}
-    targets: ["111122223333", "222233334444", "999988887777", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
+    targets: ["111122223333", "222233334444", "999988887777", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5", "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"]
     access: copy
   - name: grants
     requesters: ["lambda:invoke"]
@@ -107,6 +107,8 @@ pub(crate) struct World {
 struct Decided {
     /// As `Code target`.
     refusals: Vec<String>,
+    /// What the refusals say.
+    messages: Vec<String>,
     /// As `service:Call resource +added -removed`.
     steps: Vec<String>,
     gaps: usize,
@@ -353,6 +355,7 @@ fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) ->
                 format!("{}{target}", refusal.code)
             })
             .collect(),
+        messages: decision.refusals.iter().map(|refusal| refusal.message.clone()).collect(),
         steps: steps.unwrap_or_default().iter().map(step).collect(),
         gaps: decision.gaps.len(),
         warnings: decision.warnings.clone(),
@@ -541,6 +544,36 @@ fn a_key_lets_in_by_its_policy_or_by_any_grant() {
 }
 
 #[test]
+fn a_refusal_because_of_a_key_tells_the_part_that_decides() {
+    let with = |statement: Value| {
+        World::encrypted("golden-1", &[]).with(|world| {
+            let mut document = policy_document(&[ONE]);
+            document["Statement"].as_array_mut().unwrap().push(statement);
+            world.key().policy = Ok(parsed(&document));
+        })
+    };
+    let hits = with(json!({
+        "Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+        "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}},
+    }));
+    let decided = refused(&hits, &ask("share", accounts(&[ONE])), &["KeyAccessDenied 111122223333"]);
+    assert!(
+        decided.messages[0].contains("statement `No` (index 2) denies kms:Decrypt to `role/aws:ec2-infrastructure`"),
+        "{decided:#?}"
+    );
+    assert!(decided.remedies[0].contains("change the Deny"), "{decided:#?}");
+    // Of a unit nobody listed an account of: with its path known the policy says enough.
+    let member = with(json!({
+        "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+        "Condition": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}},
+    }));
+    let unit = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
+    let share = ask("share", json!({"organizationalUnitArns": [unit]}));
+    let decided = refused(&member, &share, &[&format!("KeyAccessConditional {unit}")]);
+    assert!(decided.remedies[0].starts_with("list one account of ou-ab12-11111111"), "{decided:#?}");
+}
+
+#[test]
 fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
     let share = ask("share", accounts(&[ONE]));
     let unread = |allowed: &[&str], name: &str, change: fn(&mut Key)| {
@@ -612,8 +645,23 @@ fn a_key_that_nobody_can_use_refuses_once_for_all_targets() {
     refused(&managed, &share, &["DefaultKey"]);
     let closed = managed.with(|world| world.key().policy = Ok(policy(&[])));
     assert_eq!(closed.looked_up(&share), [""; 0], "no grant helps there");
-    let disabled = with(|metadata| metadata.unusable_state = Some("Disabled".to_owned()));
-    refused(&disabled, &share, &["KeyNotUsable"]);
+    // Each state has its own way out.
+    for (state, remedy) in [
+        ("Disabled", &["aws kms enable-key"][..]),
+        ("PendingDeletion", &["aws kms cancel-key-deletion", "aws kms enable-key"]),
+        ("PendingReplicaDeletion", &["replicas", "aws kms cancel-key-deletion", "aws kms enable-key"]),
+        ("PendingImport", &["aws kms import-key-material"]),
+        ("Unavailable", &["aws kms connect-custom-key-store"]),
+        ("Creating", &["wait until"]),
+        ("unknown", &["aws kms describe-key"]),
+    ] {
+        let world = World::encrypted("golden-1", &[ONE, TWO])
+            .with(|world| world.key().metadata.as_mut().unwrap().unusable_state = Some(state.to_owned()));
+        let decided = refused(&world, &share, &["KeyNotUsable"]);
+        assert_eq!(decided.remedies.len(), 1);
+        assert!(remedy.iter().all(|words| decided.remedies[0].contains(words)), "{state}: {decided:#?}");
+        assert_eq!(decided.remedies[0].contains("enable-key"), remedy.contains(&"aws kms enable-key"), "{state}");
+    }
     refused(&with(|metadata| metadata.is_symmetric = false), &share, &["KeyNotUsable"]);
     let ending = with(|metadata| metadata.ends_at = Some("2027-01-01T00:00:00Z".to_owned()));
     let added = "ec2:ModifyImageAttribute ami-1a2b3c4d +111122223333 +222233334444";

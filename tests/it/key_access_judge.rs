@@ -126,11 +126,35 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
         (json!({"StringEquals": {"aws:PrincipalAccount": "777788889999"}}), Verdict::Missing),
         (json!({"Bool": {"kms:GrantIsForAWSResource": "true"}}), Verdict::Missing),
         (json!({"BoolIfExists": {"kms:GrantIsForAWSResource": "true"}}), Verdict::Allowed),
+        (json!({"StringLikeIfExists": {"kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"]}}), Verdict::Allowed),
+        (json!({"StringLikeIfExists": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}}), Verdict::Conditional),
+        (json!({"StringNotLike": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}}), Verdict::Missing),
+        (json!({"Bool": {"aws:SecureTransport": "true"}}), Verdict::Allowed),
+        (json!({"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}), Verdict::Allowed),
+        (json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}), Verdict::Missing),
+        (json!({"StringEquals": {"aws:ResourceAccount": "111122223333"}}), Verdict::Allowed),
+        (json!({"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}), Verdict::Missing),
+        (json!({"Bool": {"aws:ViaAWSService": "true", "aws:PrincipalIsAWSService": "false"}}), Verdict::Allowed),
+        (json!({"Bool": {"aws:PrincipalIsAWSService": "true"}}), Verdict::Missing),
+        (json!({"StringEquals": {"aws:PrincipalServiceName": "ec2.amazonaws.com"}}), Verdict::Missing),
         (
-            json!({"StringLikeIfExists": {"kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"]}}),
-            Verdict::Conditional,
+            json!({"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT"}}),
+            Verdict::Allowed,
         ),
-        (json!({"StringNotLike": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}}), Verdict::Conditional),
+        (json!({"Bool": {"kms:MultiRegion": "false"}}), Verdict::Allowed),
+        (json!({"StringEqualsIfExists": {"kms:GrantConstraintType": "EncryptionContextSubset"}}), Verdict::Allowed),
+        (json!({"StringEqualsIfExists": {"kms:GrantConstraintType": "EncryptionContextEquals"}}), Verdict::Missing),
+        (json!({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["aws:ebs:id"]}}), Verdict::Allowed),
+        (json!({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["aws:s3:arn"]}}), Verdict::Missing),
+        (json!({"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "aws:ebs:id"}}), Verdict::Missing),
+        // AWS's own policy for EBS in ROSA allows no grant with more.
+        (
+            json!({"ForAllValues:StringEquals": {"kms:GrantOperations":
+                ["Decrypt", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]}}),
+            Verdict::Allowed,
+        ),
+        (json!({"ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt"]}}), Verdict::Conditional),
+        (json!({"ForAllValues:StringEquals": {"kms:GrantOperations": ["Encrypt"]}}), Verdict::Missing),
         (json!({"StringEqualsIfExists": {"kms:EncryptionContext:aws:ebs:id": "orders"}}), Verdict::Missing),
         (json!({"StringEquals": {"kms:EncryptionContext:Department": "IT"}}), Verdict::Missing),
         (json!({"StringEquals": {"aws:SourceAccount": ACCOUNT}}), Verdict::Missing),
@@ -199,8 +223,16 @@ fn denials_by_origin_are_likely_to_fail() {
     }
     let ip = in_account(&json!([everything(), deny(json!({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))]));
     assert_eq!((ip.verdict, ip.likely_to_fail.len()), (Verdict::Conditional, 1));
+    // Neither caller is a service's principal.
     let service = in_account(&json!([everything(), deny(json!({"Bool": {"aws:PrincipalIsAWSService": "false"}}))]));
-    assert_eq!((service.verdict, service.likely_to_fail.len()), (Verdict::Conditional, 1));
+    assert_eq!((service.verdict, service.likely_to_fail.len()), (Verdict::Denied, 0));
+    // What it hangs on is the organization, not where the call comes from.
+    let member =
+        json!({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "Null": {"aws:SourceIp": "false"}});
+    let unknown = in_account(&json!([everything(), deny(member.clone())]));
+    assert_eq!((unknown.verdict, unknown.likely_to_fail.len()), (Verdict::Conditional, 1));
+    let outside = launch(&json!([everything(), deny(member)]), ACCOUNT, &facts(Some("o-a1b2c3d4e5"), &[]));
+    assert_eq!((outside.verdict, outside.likely_to_fail.len()), (Verdict::Allowed, 0));
     let mfa = in_account(&json!([everything(), deny(json!({"Bool": {"aws:MultiFactorAuthPresent": "false"}}))]));
     assert_eq!((mfa.verdict, mfa.likely_to_fail.len()), (Verdict::Conditional, 0));
     assert_eq!(mfa.depends_on, ["aws:MultiFactorAuthPresent"]);
@@ -208,6 +240,167 @@ fn denials_by_origin_are_likely_to_fail() {
         in_account(&json!([everything(), deny(json!({"StringNotEquals": {"kms:CallerAccount": "111122223333"}}))]));
     assert_eq!((denied.verdict, denied.remedy.as_ref()), (Verdict::Denied, None));
     assert_eq!(serde_json::to_value(&denied.because).unwrap(), json!([{"sid": "Guard", "index": 1, "effect": "Deny"}]));
+}
+
+/// Which `Deny` hits whom: somebody in the account through EC2, and EC2's own role there when a volume is attached.
+#[test]
+fn a_deny_counts_for_both_callers_of_a_launch() {
+    let role = "arn:aws:iam::444455556666:role/aws:ec2-infrastructure";
+    let any = "arn:aws:iam::*:role/aws:ec2-infrastructure";
+    let (allowed, conditional, denied) = (Verdict::Allowed, Verdict::Conditional, Verdict::Denied);
+    let network = |more: Value| {
+        let mut condition = json!({
+            "NotIpAddressIfExists": {"aws:SourceIp": "203.0.113.0/24"},
+            "StringNotEqualsIfExists": {"aws:SourceVpc": "vpc-1"},
+        });
+        condition.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        condition
+    };
+    let not_a_service = || json!({"aws:PrincipalIsAWSService": "false", "aws:ViaAWSService": "false"});
+    for (condition, verdict) in [
+        // Through EC2 the call is a forward access session. Whether the role's call is one is not documented.
+        (json!({"Bool": {"aws:ViaAWSService": "true"}}), denied),
+        (json!({"Bool": {"aws:ViaAWSService": "false"}}), conditional),
+        (json!({"StringNotEquals": {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}}), conditional),
+        (json!({"StringNotEqualsIfExists": {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}}), conditional),
+        (json!({"StringNotLike": {"kms:ViaService": "rds.*"}}), denied),
+        (json!({"Null": {"kms:ViaService": "true"}}), conditional),
+        // Of both it is known, or of neither.
+        (json!({"Bool": {"aws:SecureTransport": "false"}}), allowed),
+        (json!({"BoolIfExists": {"aws:SecureTransport": "False"}}), allowed),
+        (json!({"StringNotEquals": {"aws:RequestedRegion": ["us-east-1"]}}), allowed),
+        (json!({"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1"]}}), denied),
+        (json!({"StringNotEqualsIfExists": {"aws:ResourceAccount": "111122223333"}}), allowed),
+        (json!({"StringNotEquals": {"aws:PrincipalAccount": [ACCOUNT, "111122223333"]}}), allowed),
+        (json!({"StringNotEquals": {"kms:CallerAccount": "111122223333"}}), denied),
+        (json!({"Bool": {"aws:MultiFactorAuthPresent": "false"}}), conditional),
+        // AWS's protection against confused deputies is about services' principals.
+        (
+            json!({"StringNotEqualsIfExists": {"aws:SourceOrgID": "o-a1b2c3d4e5"}, "Null": {"aws:SourceAccount": "false"},
+                "Bool": {"aws:PrincipalIsAWSService": "true"}}),
+            allowed,
+        ),
+        (json!({"Bool": {"aws:PrincipalIsAWSService": "true"}}), allowed),
+        // AWS's network perimeters for KMS exempt the role by name; the EBS guide says what happens to those that don't.
+        (network(json!({"BoolIfExists": not_a_service(), "ArnNotLikeIfExists": {"aws:PrincipalArn": [any]}})), allowed),
+        (network(json!({"BoolIfExists": not_a_service(), "ArnNotLikeIfExists": {"aws:PrincipalArn": role}})), allowed),
+        (network(json!({"BoolIfExists": not_a_service()})), conditional),
+        (network(json!({})), conditional),
+        (
+            json!({"StringNotEqualsIfExists": {"aws:VpceOrgID": "o-a1b2c3d4e5"}, "BoolIfExists": not_a_service()}),
+            conditional,
+        ),
+        // The role by its ARN, which the EBS guide writes with the instance.
+        (json!({"ArnLike": {"aws:PrincipalArn": any}}), denied),
+        (json!({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-*"}}), denied),
+        (json!({"ArnLike": {"aws:PrincipalArn": format!("{any}*")}}), denied),
+        (json!({"ArnLike": {"aws:PrincipalArn": format!("{any}/*")}}), conditional),
+        (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::777788889999:role/aws:ec2-infrastructure"}}), allowed),
+        (json!({"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/Admin"}}), denied),
+        (json!({"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::444455556666:role/Admin", any]}}), conditional),
+        (json!({"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:*::444455556666:*"]}}), allowed),
+    ] {
+        let access = in_account(&json!([everything(), deny(condition.clone())]));
+        assert_eq!(access.verdict, verdict, "{condition}: {access:#?}");
+    }
+    let principals = |name: &str, principals: Value| {
+        let statement = json!({"Effect": "Deny", name: {"AWS": principals}, "Action": "kms:Decrypt", "Resource": "*"});
+        in_account(&json!([everything(), statement])).verdict
+    };
+    for (listed, hit, spared) in [
+        (json!(ACCOUNT), denied, conditional),
+        (json!(role), denied, conditional),
+        (json!([ACCOUNT, role]), denied, conditional),
+        (json!("arn:aws:sts::444455556666:assumed-role/aws:ec2-infrastructure/i-1"), conditional, conditional),
+        (json!([ACCOUNT, "arn:aws:iam::444455556666:role/App"]), denied, conditional),
+        // The role is surely hit where neither it nor its account is listed.
+        (json!("arn:aws:iam::444455556666:role/App"), conditional, denied),
+        (json!("arn:aws:iam::777788889999:role/aws:ec2-infrastructure"), allowed, denied),
+        (json!("777788889999"), allowed, denied),
+    ] {
+        assert_eq!(principals("Principal", listed.clone()), hit, "Principal {listed}");
+        assert_eq!(principals("NotPrincipal", listed.clone()), spared, "NotPrincipal {listed}");
+    }
+    // EC2's role decrypts under a grant of EC2's own: no Allow needs to name it, and it is called upon for nothing else.
+    for (action, verdict) in [("kms:Decrypt", denied), ("kms:*", denied), ("kms:Encrypt", allowed)] {
+        let statement = json!({"Effect": "Deny", "Principal": {"AWS": role}, "Action": action, "Resource": "*"});
+        assert_eq!(in_account(&json!([everything(), statement])).verdict, verdict, "{action}");
+    }
+    let in_organization = |account: &str| {
+        let member = allow(json!("*"), json!("kms:*"), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
+        let arn = format!("arn:aws:iam::{account}:role/aws:ec2-infrastructure");
+        let condition = json!({"ArnLike": {"aws:PrincipalArn": arn}});
+        launch(&json!([member, deny(condition)]), ORGANIZATION, &OrganizationFacts::UNKNOWN).verdict
+    };
+    assert_eq!(["*", ACCOUNT].map(in_organization), [denied, conditional]);
+}
+
+#[test]
+fn an_answer_says_that_the_deny_hits_ec2s_own_role() {
+    let by_arn = |operator: &str, arn: &str| {
+        in_account(&json!([everything(), deny(json!({operator: {"aws:PrincipalArn": arn}}))]))
+    };
+    let any = "arn:aws:iam::*:role/aws:ec2-infrastructure";
+    let denied = by_arn("ArnLike", any);
+    assert!(
+        denied.notes[0].starts_with("statement `Guard` (index 1) denies kms:Decrypt to `role/aws:ec2-infrastructure`")
+    );
+    assert!(denied.notes.iter().any(|note| note.contains("a Deny that hits EC2's own role")), "{:?}", denied.notes);
+    assert_eq!(denied.remedy, None);
+    let row = serde_json::to_value(&denied).unwrap();
+    assert_eq!(row["because"], json!([{"sid": "Guard", "index": 1, "effect": "Deny"}]));
+    let open = by_arn("ArnLike", &format!("{any}/*"));
+    assert!(open.notes[0].contains("may deny kms:Decrypt to `role/aws:ec2-infrastructure`"), "{:?}", open.notes);
+    assert_eq!(open.depends_on, ["aws:PrincipalArn"]);
+    // The same holds for a service-linked role.
+    let role = KeyUse::ServiceLinkedRole("autoscaling".parse().unwrap());
+    let statements = json!([deny(json!({"ArnLike": {"aws:PrincipalArn": any}}))]);
+    let granted = grant(ROLE, &["Decrypt", "ReEncryptFrom", "DescribeKey", "CreateGrant"]);
+    let access = ask(&statements, &[granted], ACCOUNT, &OrganizationFacts::UNKNOWN, &role, KEY);
+    assert_eq!((access.verdict, access.grant_remedy), (Verdict::Denied, None));
+}
+
+#[test]
+fn a_unit_whose_path_is_not_known_needs_an_account_in_the_directory_and_no_statement() {
+    let member = |condition: Value| json!([allow(json!("*"), json!("kms:*"), condition)]);
+    let under = |path: &str| json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [path]}});
+    let own = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*";
+    let access = launch(&member(under(own)), UNIT, &OrganizationFacts::UNKNOWN);
+    assert_eq!((access.verdict, access.remedy.as_ref()), (Verdict::Conditional, None));
+    let advice = access.advice.unwrap();
+    assert!(
+        advice.starts_with("list one account of ou-ab12-11111111") && advice.contains("`organizationPath`"),
+        "{advice}"
+    );
+    assert!(access.notes.contains(&advice), "{:?}", access.notes);
+    let listed = facts(None, &["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"]);
+    let access = launch(&member(under(own)), UNIT, &listed);
+    assert_eq!((access.verdict, access.advice), (Verdict::Allowed, None));
+    let elsewhere = facts(None, &["o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/ou-ab12-11111111/"]);
+    let access = launch(&member(under(own)), UNIT, &elsewhere);
+    assert_eq!((access.verdict, access.remedy.is_some(), access.advice), (Verdict::Missing, true, None));
+    // The path settles it where others are let in too, or the unit is below one that is, but not where more is wanting, or
+    // no account of the unit can have such a path.
+    let both =
+        |condition: Value| json!([allow(json!({"AWS": ACCOUNT}), json!("kms:*"), json!({})), member(condition)[0]]);
+    let mut with_tag = under(own);
+    with_tag["StringEquals"] = json!({"aws:PrincipalTag/team": "a"});
+    for (condition, settles) in [
+        (under(own), true),
+        (under("o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/*"), true),
+        (under("o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/ou-ab12-11111111/*"), true),
+        (json!({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": [own, "o-zzzzzzzzzz/*"]}}), true),
+        (under("o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"), false),
+        (under("o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/ou-ab12-11111111/ou-*"), false),
+        (under("o-zzzzzzzzzz/r-ab12/ou-ab12-22222222/*"), false),
+        (under("o-a1b2c3d4e5/r-zzzz/ou-ab12-22222222/*"), false),
+        (with_tag, false),
+        (json!({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}), false),
+    ] {
+        let access = launch(&both(condition.clone()), UNIT, &OrganizationFacts::UNKNOWN);
+        let found = (access.verdict, access.remedy.is_some(), access.advice.is_some());
+        assert_eq!(found, (Verdict::Conditional, !settles, settles), "{condition}: {access:#?}");
+    }
 }
 
 #[test]
@@ -420,6 +613,9 @@ fn grants_let_an_account_launch() {
     assert_eq!(access.verdict, Verdict::Allowed);
     assert_eq!(serde_json::to_value(&access.because).unwrap(), json!([{"grantId": "g-1"}]));
     assert_eq!(with(grant(root, &all[..2])).verdict, Verdict::Missing);
+    let on_key = |key: &str| with(Grant { key_id: Some(key.to_owned()), ..grant(root, &all) }).verdict;
+    assert_eq!(on_key(KEY), Verdict::Allowed);
+    assert_eq!(on_key("arn:aws:kms:us-east-1:111122223333:key/other"), Verdict::Missing);
     let constrained = |name: &str, value: &str| {
         let pairs = [(name.to_owned(), value.to_owned())].into();
         let constraints =
@@ -470,7 +666,8 @@ fn other_partitions_have_their_own_names() {
     let via = |service: &str| {
         ask(&json!([allow(json!("*"), json!("kms:*"), json!({"StringEquals": {"kms:ViaService": service}}))])).verdict
     };
-    assert_eq!(via("ec2.cn-north-1.amazonaws.com.cn"), Verdict::Conditional);
+    assert_eq!(via("ec2.cn-north-1.amazonaws.com"), Verdict::Allowed);
+    assert_eq!(via("ec2.cn-north-1.amazonaws.com.cn"), Verdict::Missing);
     assert_eq!(via("ec2.us-east-1.amazonaws.com"), Verdict::Missing);
     assert_eq!(via("rds.cn-north-1.amazonaws.com.cn"), Verdict::Missing);
 }

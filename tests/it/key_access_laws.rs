@@ -3,8 +3,8 @@
 use ami_share::{
     domain::{AccountId, KeyArn, Target},
     key_access::{
-        ActionVerdict, Caller, Context, Fact, Grant, KeyUse, Known, OrganizationFacts, Policy, Question, Request,
-        Value as KeyValue, Verdict, evaluate, explain, judge,
+        ActionVerdict, Caller, Context, Fact, Grant, KeyUse, Known, NEEDED, OrganizationFacts, Policy, Question,
+        Request, Value as KeyValue, Verdict, evaluate, explain, judge,
     },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -13,6 +13,11 @@ use serde_json::{Map, Value, json};
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const ACCOUNT: &str = "444455556666";
 const ROLE: &str = "arn:aws:iam::444455556666:role/App";
+const USER: &str = "arn:aws:iam::444455556666:user/Bob";
+const ROOT: &str = "arn:aws:iam::444455556666:root";
+const SESSION: &str = "arn:aws:sts::444455556666:assumed-role/App/one";
+const EC2S_ROLE: &str = "arn:aws:iam::444455556666:role/aws:ec2-infrastructure";
+const EC2S_SESSION: &str = "arn:aws:sts::444455556666:assumed-role/aws:ec2-infrastructure/i-0abc";
 const ACTIONS: [&str; 5] =
     ["kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
 
@@ -87,6 +92,27 @@ fn statement(effects: Vec<&'static str>) -> impl Strategy<Value = Value> {
     })
 }
 
+/// A statement about who calls and how.
+fn launch_statement() -> impl Strategy<Value = Value> {
+    let condition = select(vec![
+        json!({}),
+        json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}}),
+        json!({"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::*:role/App", "arn:aws:iam::*:role/aws:ec2-infrastructure"]}}),
+        json!({"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/*"}}),
+        json!({"Bool": {"aws:ViaAWSService": "false"}}),
+        json!({"BoolIfExists": {"aws:ViaAWSService": "true"}}),
+        json!({"StringNotEqualsIfExists": {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}}),
+        json!({"Null": {"kms:ViaService": "true"}, "Bool": {"aws:PrincipalIsAWSService": "false"}}),
+        json!({"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}}),
+    ]);
+    let sure = Just(json!({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "kms:*", "Resource": "*"}));
+    let conditioned = (statement(vec!["Allow", "Deny"]), condition).prop_map(|(mut statement, condition)| {
+        statement["Condition"] = condition;
+        statement
+    });
+    prop_oneof![2 => sure, 3 => conditioned, 1 => statement(vec!["Allow", "Deny"])]
+}
+
 fn statements() -> impl Strategy<Value = Vec<Value>> {
     vec(statement(vec!["Allow", "Allow", "Allow", "Deny"]), 0..5)
 }
@@ -123,6 +149,15 @@ fn known() -> impl Strategy<Value = Vec<(&'static str, Fact)>> {
 fn caller() -> impl Strategy<Value = Caller> {
     let whole = || Caller::account_as_a_whole(ACCOUNT.parse::<AccountId>().unwrap()).in_partition("aws");
     prop_oneof![Just(whole()), Just(whole().with_arn_forms()), Just(Caller::identity_in_account(ROLE, None).unwrap())]
+}
+
+/// Whether a call of this action can carry one of [`KEYS`].
+fn is_carried(key: &str, action: &str) -> bool {
+    match key {
+        "kms:GrantIsForAWSResource" => action == "kms:CreateGrant",
+        "kms:RequestAlias" => action != "kms:CreateGrant",
+        _ => true,
+    }
 }
 
 fn policy(statements: &[Value]) -> Policy {
@@ -183,9 +218,8 @@ proptest! {
         let session_arn = "arn:aws:sts::444455556666:assumed-role/App/one";
         let somebody = Caller::identity_in_account(if session { session_arn } else { ROLE }, Some(ROLE)).unwrap();
         // Only what was not known can be learned, and only what a call of the action can carry.
-        let carried = |key: &&str| *key != "kms:GrantIsForAWSResource" || action == "kms:CreateGrant";
         let mut more = known.clone();
-        more.extend(learned.into_iter().filter(|(key, _)| carried(key) && !known.iter().any(|(own, _)| own == key)));
+        more.extend(learned.into_iter().filter(|(key, _)| is_carried(key, action) && !known.iter().any(|(own, _)| own == key)));
         for caller in [&whole, &whole.clone().with_arn_forms()] {
             let before = verdict(&statements, &grants, caller, action, &known);
             for caller in [caller, &somebody] {
@@ -233,6 +267,48 @@ proptest! {
             // Nothing to mend, or something stands in the way and is named.
             None => prop_assert!(access.verdict == Verdict::Allowed
                 || access.notes.iter().any(|note| note.starts_with("change ") || note.starts_with("mend ")), "{:?}", access),
+        }
+    }
+
+    /// Whoever it is that asks, and however EC2's own role does.
+    #[test]
+    fn what_is_certain_of_a_launch_holds_for_each_of_its_callers(
+        statements in vec(launch_statement(), 0..4), grants in grants(), asking in select(vec![ROLE, USER, ROOT, SESSION]),
+        known in known(), more_known in known(), via in option::of(any::<bool>()),
+    ) {
+        let (key, target): (KeyArn, Target) = (KEY.parse().unwrap(), ACCOUNT.parse().unwrap());
+        let (policy, organization, key_use) = (policy(&statements), OrganizationFacts::UNKNOWN, KeyUse::Launch);
+        let question = Question { key: &key, policy: &policy, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
+        let verdict = judge(&question).verdict;
+        let somebody = Caller::identity_in_account(asking, None).unwrap();
+        let ec2 = Caller::identity_in_account(EC2S_SESSION, Some(EC2S_ROLE)).unwrap();
+        let own = [Grant { grantee_principal: Some(EC2S_SESSION.to_owned()), operations: vec!["Decrypt".to_owned()], ..Grant::default() }];
+        let always = |known: &[(&str, Fact)]| {
+            context(known).with("aws:RequestedRegion", Fact::is("us-east-1")).with("aws:PrincipalIsAWSService", Fact::is("false"))
+        };
+        let through_ec2 = |action: &str| {
+            let carried: Vec<_> = known.iter().filter(|(key, _)| is_carried(key, action)).cloned().collect();
+            let context = always(&carried).with("kms:ViaService", Fact::is("ec2.us-east-1.amazonaws.com"))
+                .with("aws:ViaAWSService", Fact::is("true"));
+            let is_grant = action == "kms:CreateGrant";
+            let granting = if is_grant { Fact::is("true") } else { Fact::Absent };
+            let context = context.with("kms:GrantIsForAWSResource", granting);
+            evaluate(&policy, &grants, &Request { caller: &somebody, action, resource: KEY, context: &context }).verdict
+        };
+        let at_attachment = {
+            // It is a forward access session or it is not.
+            let fact = |yes: &str| via.map_or(Fact::Unknown, |via| if via { Fact::is(yes) } else { Fact::Absent });
+            let context = always(&more_known).with("kms:ViaService", fact("ec2.us-east-1.amazonaws.com"))
+                .with("aws:ViaAWSService", via.map_or(Fact::Unknown, |via| Fact::is(via.to_string())))
+                .with("kms:GrantIsForAWSResource", Fact::Absent);
+            evaluate(&policy, &own, &Request { caller: &ec2, action: "kms:Decrypt", resource: KEY, context: &context }).verdict
+        };
+        let each: Vec<_> = NEEDED.iter().map(|action| through_ec2(action)).chain([at_attachment]).collect();
+        match verdict {
+            Verdict::Allowed => prop_assert!(each.iter().all(|one| *one == ActionVerdict::Allowed), "{each:?}"),
+            Verdict::Denied => prop_assert!(each.contains(&ActionVerdict::Denied), "{each:?}"),
+            Verdict::Missing => prop_assert!(each.iter().any(|one| *one >= ActionVerdict::ImplicitDeny), "{each:?}"),
+            Verdict::Conditional | Verdict::Unknown => {}
         }
     }
 

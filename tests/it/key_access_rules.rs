@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const APP: &str = "arn:aws:iam::444455556666:role/App";
+const SESSION: &str = "arn:aws:sts::444455556666:assumed-role/App/one";
 
 fn ask(question: Value) -> Explanation {
     explain(&question.to_string()).unwrap_or_else(|error| panic!("{error}: {question}"))
@@ -86,6 +87,9 @@ fn conditions_follow_the_table_for_missing_keys_and_empty_sets() {
     let empty = || json!({"kms:GrantOperations": []});
     condition(json!({"ForAllValues:StringEquals": {"kms:GrantOperations": "Decrypt"}}), empty(), "allowed");
     condition(json!({"ForAnyValue:StringNotEquals": {"kms:GrantOperations": "Decrypt"}}), empty(), "implicit-deny");
+    // An empty text is no value to `ForAllValues`, and a value to the others.
+    condition(json!({"ForAllValues:StringEquals": {"kms:x": "a"}}), json!({"kms:x": ""}), "allowed");
+    condition(json!({"ForAnyValue:StringEquals": {"kms:x": "a"}}), json!({"kms:x": ""}), "implicit-deny");
     condition(json!({"Null": {"kms:GrantOperations": "true"}}), none(), "allowed");
     condition(json!({"Null": {"kms:GrantOperations": ["true", "false"]}}), none(), "allowed");
     condition(json!({"Null": {"kms:ViaService": "false"}}), json!({"kms:ViaService": "x"}), "allowed");
@@ -181,6 +185,15 @@ fn typed_operators_compare_by_value_and_never_guess() {
     one("kms:x", "Bool", json!(false), "false", "allowed");
     one("kms:x", "Bool", json!("false"), "true", "implicit-deny");
     one("kms:x", "Bool", json!("True"), "true", "conditional");
+    one("kms:x", "Bool", json!("True"), "false", "conditional");
+    // However `False` is read, it is not true.
+    one("kms:x", "Bool", json!("False"), "false", "conditional");
+    one("kms:x", "Bool", json!("FALSE"), "true", "implicit-deny");
+    one("kms:x", "Bool", json!(["False", "true"]), "true", "allowed");
+    one("kms:x", "Bool", json!(0), "true", "conditional");
+    one("kms:x", "Null", json!("False"), "x", "conditional");
+    condition(json!({"Bool": {"kms:x": "True"}}), json!({}), "implicit-deny");
+    condition(json!({"BoolIfExists": {"kms:x": "True"}}), json!({}), "allowed");
 }
 
 #[test]
@@ -363,8 +376,40 @@ fn principals_are_compared_as_iam_does() {
 fn not_principal_is_the_negation() {
     let role = || json!({"account": "444455556666", "arn": APP, "org_id": null});
     let whole = || json!({"account": "444455556666", "arn": null, "org_id": null});
-    asked_by(role(), deny_all_but(json!({"AWS": "444455556666"})), "allowed");
-    asked_by(whole(), deny_all_but(json!({"AWS": ["444455556666", APP]})), "allowed");
+    let root = || json!({"account": "444455556666", "arn": "arn:aws:iam::444455556666:root", "org_id": null});
+    let user = || json!({"account": "444455556666", "arn": "arn:aws:iam::444455556666:user/Bob", "org_id": null});
+    let session = || json!({"account": "444455556666", "arn": SESSION, "org_id": null});
+    // The account's ARN spares its root user: everybody else is spared who is listed beside it.
+    for (asking, listed, expected) in [
+        (root(), json!(["444455556666"]), "allowed"),
+        (root(), json!(["arn:aws:iam::777788889999:root"]), "denied"),
+        (role(), json!(["444455556666"]), "conditional"),
+        (role(), json!(["arn:aws:iam::111122223333:root", "arn:aws:iam::444455556666:root"]), "conditional"),
+        (role(), json!(["444455556666", "arn:aws:iam::444455556666:role/Other"]), "conditional"),
+        (role(), json!(["444455556666", APP]), "allowed"),
+        (user(), json!(["444455556666", APP]), "conditional"),
+        (user(), json!(["444455556666", "arn:aws:iam::444455556666:user/Bob"]), "allowed"),
+        (session(), json!(["444455556666", APP]), "conditional"),
+        (session(), json!(["444455556666", SESSION]), "conditional"),
+        (session(), json!(["444455556666", APP, SESSION]), "allowed"),
+        (session(), json!([APP, SESSION]), "conditional"),
+        (whole(), json!(["444455556666"]), "conditional"),
+        (whole(), json!(["444455556666", APP]), "conditional"),
+        (whole(), json!(["777788889999"]), "denied"),
+        (whole(), json!("*"), "allowed"),
+        (json!({"account": null, "arn": null, "org_id": "o-a1b2c3d4e5"}), json!(["444455556666"]), "conditional"),
+    ] {
+        let answer = asked_by(asking, deny_all_but(json!({"AWS": listed})), expected);
+        assert_eq!(answer.depends_on.is_empty(), expected != "conditional", "{answer:?}");
+    }
+    // With `Allow` it is not supported.
+    let allow_all_but =
+        |principal: Value| json!([{"Effect": "Allow", "NotPrincipal": principal, "Action": "kms:*", "Resource": "*"}]);
+    asked_by(role(), allow_all_but(json!({"AWS": "777788889999"})), "conditional");
+    asked_by(role(), allow_all_but(json!({"AWS": "444455556666"})), "implicit-deny");
+    let service = || json!({"account": null, "arn": "ec2.amazonaws.com"});
+    asked_by(service(), deny_all_but(json!({"Service": "ec2.amazonaws.com"})), "allowed");
+    asked_by(service(), deny_all_but(json!({"AWS": "444455556666"})), "denied");
     asked_by(role(), deny_all_but(json!({"AWS": "*"})), "allowed");
     asked_by(role(), deny_all_but(json!({"AWS": ["arn:aws:iam::777788889999:root"]})), "denied");
     asked_by(whole(), deny_all_but(json!({"AWS": APP})), "conditional");
@@ -399,7 +444,12 @@ fn actions_and_resources_match_by_wildcard_and_negation() {
     resource(json!({"Resource": ["arn:aws:kms:us-east-1:111122223333:alias/x", KEY]}), "allowed");
     resource(json!({"Resource": "arn:aws:kms:us-east-1:111122223333:alias/x"}), "implicit-deny");
     resource(json!({"Resource": KEY.to_uppercase()}), "implicit-deny");
-    resource(json!({"Resource": "arn:aws:kms:*:key/1234abcd-12ab-34cd-56ef-1234567890ab"}), "conditional");
+    // A `*` that ends a segment reaches beyond the colon.
+    resource(json!({"Resource": "arn:aws:kms:*:key/1234abcd-12ab-34cd-56ef-1234567890ab"}), "allowed");
+    resource(json!({"Resource": "arn:aws:kms:*"}), "allowed");
+    resource(json!({"Resource": "arn:aws:kms:*"  , "Effect": "Deny"}), "denied");
+    resource(json!({"Resource": null, "NotResource": "arn:aws:kms:*"}), "implicit-deny");
+    resource(json!({"Resource": "arn:aws:kms:*key/1234abcd-12ab-34cd-56ef-1234567890ab"}), "conditional");
     resource(json!({"Resource": null, "NotResource": KEY}), "implicit-deny");
     resource(json!({"Resource": null, "NotResource": "*"}), "implicit-deny");
     resource(json!({"Resource": null, "NotResource": KEY, "Effect": "Deny"}), "allowed");
@@ -431,6 +481,15 @@ fn only_some_operations_work_across_accounts() {
         ["PutKeyPolicy", "GetKeyPolicy", "ScheduleKeyDeletion", "DisableKey", "TagResource", "UpdateAlias", "ReEncrypt"]
     {
         check(json!({}), &format!("kms:{action}"), "closed", json!({}), "implicit-deny");
+    }
+    // Whether some member of an organization is the owner is not known.
+    for (action, expected) in [("kms:PutKeyPolicy", "conditional"), ("kms:Decrypt", "allowed")] {
+        let member = ask(json!({
+            "policy": {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}},
+            "principal": {"account": null, "arn": null, "org_id": "o-a1b2c3d4e5"}, "action": action, "resource": KEY,
+        }));
+        assert_eq!(member.verdict.as_str(), expected, "{action}");
+        assert_eq!(member.depends_on.len(), usize::from(expected == "conditional"), "{member:?}");
     }
     let owner = json!({
         "policy": {"Statement": {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "kms:*", "Resource": "*"}},
@@ -518,6 +577,37 @@ fn variables_are_resolved_by_version() {
     assert_eq!(hanging.depends_on, ["aws:PrincipalTag/Key", "aws:PrincipalTag/Via"]);
 }
 
+/// A session's ARN has lost its role's path, and `aws:PrincipalArn` is the role's ARN.
+#[test]
+fn the_path_of_a_sessions_role_is_not_known_unless_it_is_said() {
+    let ask = |role_arn: Option<&str>, wanted: &str| {
+        ask(json!({
+            "policy": {"Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+                "Condition": {"ArnLike": {"aws:PrincipalArn": wanted}},
+            }]},
+            "principal": {"account": "444455556666", "arn": SESSION}, "principal_role_arn": role_arn,
+            "action": "kms:Decrypt", "resource": KEY,
+        }))
+        .verdict
+        .as_str()
+    };
+    let below = "arn:aws:iam::444455556666:role/path/App";
+    for (role_arn, wanted, expected) in [
+        (Some(APP), APP, "allowed"),
+        (Some(below), APP, "implicit-deny"),
+        (Some(below), below, "allowed"),
+        (None, APP, "conditional"),
+        (None, below, "conditional"),
+        (None, "arn:aws:iam::444455556666:role/*", "allowed"),
+        (None, "arn:aws:iam::*:role/*App", "allowed"),
+        (None, "arn:aws:iam::444455556666:role/Other", "implicit-deny"),
+        (None, "arn:aws:iam::444455556666:user/App", "implicit-deny"),
+    ] {
+        assert_eq!(ask(role_arn, wanted), expected, "{wanted} for {role_arn:?}");
+    }
+}
+
 #[test]
 fn arns_are_compared_part_by_part() {
     let arn = |operator: &str, wanted: &str, value: &str, expected: &str| {
@@ -558,7 +648,19 @@ fn keys_that_an_action_never_carries_are_absent() {
     open("kms:ReEncryptOnSameKey", "kms:Decrypt", "allowed");
     open("kms:EncryptionContext:a", "kms:GenerateDataKey", "conditional");
     open("kms:EncryptionContext:a", "kms:CreateGrant", "conditional");
+    open("kms:EncryptionContext:a", "kms:RetireGrant", "conditional");
+    open("kms:EncryptionContextKeys", "kms:DescribeKey", "allowed");
     open("kms:EncryptionContext:a", "kms:ListGrants", "allowed");
+    open("kms:RecipientAttestation:PCR0", "kms:Decrypt", "conditional");
+    open("kms:RecipientAttestation:PCR0", "kms:CreateGrant", "allowed");
+    open("kms:EncryptionAlgorithm", "kms:Decrypt", "conditional");
+    open("kms:EncryptionAlgorithm", "kms:CreateGrant", "allowed");
+    open("kms:RequestAlias", "kms:Decrypt", "conditional");
+    open("kms:RequestAlias", "kms:DescribeKey", "conditional");
+    open("kms:RequestAlias", "kms:Sign", "conditional");
+    open("kms:RequestAlias", "kms:CreateGrant", "allowed");
+    open("aws:RequestTag/owner", "kms:Decrypt", "allowed");
+    open("aws:TagKeys", "kms:CreateGrant", "allowed");
     open("kms:EncryptionContext:a", "kms:Sign", "allowed");
     for (key, carrier) in [
         ("kms:SigningAlgorithm", "kms:Sign"),
@@ -569,6 +671,8 @@ fn keys_that_an_action_never_carries_are_absent() {
         ("kms:ScheduleKeyDeletionPendingWindowInDays", "kms:ScheduleKeyDeletion"),
         ("kms:RotationPeriodInDays", "kms:EnableKeyRotation"),
         ("kms:PrimaryRegion", "kms:UpdatePrimaryRegion"),
+        ("kms:BypassPolicyLockoutSafetyCheck", "kms:PutKeyPolicy"),
+        ("kms:TrailingDaysWithoutKeyUsage", "kms:DisableKey"),
         ("kms:ReplicaRegion", "kms:ReplicateKey"),
         ("kms:WrappingAlgorithm", "kms:GetParametersForImport"),
         ("kms:WrappingKeySpec", "kms:GetParametersForImport"),
@@ -720,6 +824,18 @@ fn grants_let_their_grantee_in_and_nobody_else() {
     assert_eq!(open.depends_on, ["kms:EncryptionContext:aws:ebs:id"]);
     granted(subset(), role(), "kms:CreateGrant", "closed", json!({}), "implicit-deny");
     granted(subset(), role(), "kms:RetireGrant", "closed", json!({}), "allowed");
+    // A grant is on one key. A replica of a multi-Region key shares its id, and has grants of its own.
+    for (key, expected) in [
+        (KEY, "allowed"),
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", "allowed"),
+        ("arn:aws:kms:us-east-1:111122223333:key/other", "implicit-deny"),
+        ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "implicit-deny"),
+        ("34cd-56ef-1234567890ab", "implicit-deny"),
+        ("alias/x", "implicit-deny"),
+    ] {
+        let on_key = json!({"GranteePrincipal": APP, "KeyId": key});
+        granted(on_key, role(), "kms:Decrypt", "closed", json!({}), expected);
+    }
     let source =
         || json!({"GranteePrincipal": APP, "Constraints": {"SourceArn": "arn:aws:ec2:us-east-1:1:instance/i-1"}});
     granted(
@@ -818,7 +934,7 @@ fn remarks_say_what_is_odd_and_nothing_else() {
     assert!(
         remarks(json!({"Effect": "Deny", "Principal": null, "NotPrincipal": {"AWS": APP}})).contains("NotPrincipal")
     );
-    assert_eq!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})), "");
+    assert!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})).contains("not supported"));
     for (name, why) in [
         ("arn:aws:iam::444455556666:nothing/x", "of no form"),
         ("arn:aws:sts::444455556666:nothing/x", "of no form"),

@@ -21,6 +21,7 @@ mod events;
 mod findings;
 mod house;
 mod key_access_cases;
+mod key_access_field;
 mod key_access_judge;
 mod key_access_laws;
 mod key_access_rules;
