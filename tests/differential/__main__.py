@@ -1,33 +1,35 @@
 """Asks the product and the evaluator the same made-up questions, and prints where they differ.
 
     python -m differential --questions 1000000 --seed 7 path/to/explain_key_policy
+    python -m differential --questions 20000 --only-plain node iam_simulate/simulate.mjs
 
-Three outcomes: they agree; no page of AWS settles the question (the evaluator says why: open-questions.md); they
+With --only-plain come the questions that a simulator of requests can answer, too: nothing unknown, no grants, one
+identity that asks. The evaluator is then compared with that simulator. Three outcomes: they agree; no page of AWS settles the question (the evaluator says why: open-questions.md); they
 differ. A difference is made as small as it goes and printed, one for each kind.
 """
 from __future__ import annotations
 
 import argparse
-import collections
 import json
 import sys
 import time
 
-from .compare import Comparison, published_cases
+from .compare import Comparison, is_plain, published_cases
 from .generator import Generator
 from .product import Product
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("binary", help="the built example explain_key_policy")
+    parser.add_argument("command", nargs="+", help="what answers: the built example explain_key_policy, or a simulator")
+    parser.add_argument("--only-plain", action="store_true", help="only questions without unknowns and grants")
     parser.add_argument("--questions", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--most", type=int, default=40, help="how many kinds of differences to print")
     options = parser.parse_args()
     began = time.monotonic()
-    with Product(options.binary) as product:
-        comparison = Comparison(product, options.most)
+    with Product(options.command) as product:
+        comparison = Comparison(product, options.most, is_plain if options.only_plain else None)
         comparison.run(Generator(options.seed, published_cases()), options.questions)
         report(comparison, time.monotonic() - began)
     return 1 if comparison.kinds else 0

@@ -30,14 +30,15 @@ class Kind:
 
 
 class Comparison:
-    def __init__(self, product, most=40):
-        self.product, self.most = product, most
+    def __init__(self, product, most=40, is_wanted=None):
+        self.product, self.most, self.is_wanted = product, most, is_wanted
         self.counts, self.agreed = collections.Counter(), collections.Counter()
         self.unsettled = collections.defaultdict(lambda: [0, 0])
         self.kinds, self.seen, self.rough = {}, collections.Counter(), []
 
     def run(self, generator, count):
-        made = itertools.islice((q for _ in itertools.count() for q in generator.questions()), count)
+        made = (question for _ in itertools.count() for question in generator.questions())
+        made = itertools.islice(filter(self.is_wanted, made) if self.is_wanted else made, count)
         waiting = None
         while batch := list(itertools.islice(made, BATCH)):
             started = self.product.start([json.dumps(question) for question in batch])
@@ -53,7 +54,8 @@ class Comparison:
     def compare(self, batch, own, answers):
         for question, mine, answer in zip(batch, own, answers):
             if "error" in answer:
-                self.count("the product could not read it", question, None)
+                self.counts["could not be read"] += 1
+                self.kinds.setdefault(("error", str(answer["error"])), Kind(question, str(answer), ""))
                 continue
             for action, one in mine.items():
                 self.compare_action(question, action, one, answer["per_action"][action])
@@ -67,16 +69,11 @@ class Comparison:
         elif verdict == own.verdict:
             self.counts["agree"] += 1
             self.agreed[verdict] += 1
-        elif own.verdict == "conditional" and entailed(question, action) == {verdict}:
+        elif is_sure(question, action, own.verdict, verdict):
             self.counts["agree: surely so whatever the unknown keys are"] += 1
         else:
             self.counts["differ"] += 1
             self.differ(question, action, own.verdict, verdict)
-
-    def count(self, name, question, _):
-        self.counts[name] += 1
-        if name not in self.kinds:
-            self.kinds[name] = Kind(question, "error", "")
 
     def differ(self, question, action, own, verdict):
         rough = (own, verdict, shape(question, action))
@@ -98,7 +95,7 @@ class Comparison:
         mine = evaluator.judge_action(question, question["action"])
         if mine.notes or mine.verdict != own:
             return False
-        if own == "conditional" and entailed(question, question["action"]) == {verdict}:
+        if is_sure(question, question["action"], own, verdict):
             return False
         return self.product.ask(question).get("verdict") == verdict
 
@@ -111,6 +108,14 @@ class Comparison:
                     question, shrinking = smaller, True
                     break
         return question
+
+
+def is_plain(question):
+    """Whether nothing about the request is unknown, one identity asks, and no grant plays a part."""
+    who = question["principal"]
+    return (question["context_mode"] == "closed" and not question.get("grants") and "action" in question
+            and who["arn"] is not None and who["arn"].startswith("arn:") and "unknown" not in (who["org_id"], who["org_paths"])
+            and (":assumed-role/" not in who["arn"] or "principal_role_arn" in question))
 
 
 def judged(question):
@@ -134,10 +139,19 @@ def shape(question, action):
         parts.update(element for element in ("NotPrincipal", "NotAction", "NotResource") if element in statement)
         parts.update(re.findall(r":(role|user|assumed-role|federated-user|group)/", json.dumps(
             statement.get("Principal") or statement.get("NotPrincipal") or "")))
-    return tuple(sorted(map(str, parts))), bool(question.get("grants")), action if action not in evaluator.CRYPTOGRAPHIC else ""
+    return tuple(sorted(map(str, parts))), bool(question.get("grants"))
 
 
 # ------------------------------------------------------------------------------------------------------ completions
+
+def is_sure(question, action, own, verdict):
+    """Whether the product knows more than three-valued logic does, and is right."""
+    if own not in ("conditional", "implicit-deny"):
+        return False
+    verdicts = entailed(question, action)
+    # With no Allow that could apply, whether a Deny does as well makes no difference.
+    return verdicts == {verdict} or verdict == "implicit-deny" and verdicts == {"implicit-deny", "denied"}
+
 
 def entailed(question, action, most=4000):
     """The verdicts over every way to fill in what isn't known: if it is one, that is as right as "conditional"."""
@@ -222,18 +236,15 @@ def who_it_could_be(question):
 def organizations(who, text):
     known, paths = who.get("org_id"), who.get("org_paths")
     for organization in [None, "o-qqqqqqqqqq"] + re.findall(r"o-[a-z0-9]{10,32}", text) if known == "unknown" else [known]:
-        if organization is None:
-            yield None, []
-        elif isinstance(paths, list) and not any(path.endswith("/*") for path in paths):
-            yield organization, paths
-        else:
-            beginning = paths[0][:-1] if isinstance(paths, list) else organization + "/r-qq12/"
-            yield organization, [beginning + ("" if beginning.count("/") > 1 else "r-qq12/")]
-            yield organization, [beginning + ("" if beginning.count("/") > 1 else "r-qq12/") + "ou-qq12-qqqqqqqq/"]
-            for path in re.findall(r"o-[a-z0-9]+/[^\"]*", text):
-                path = re.sub("/+", "/", path.replace("*", "ou-qq12-qqqqqqqq/").replace("?", "q").rstrip("/") + "/")
-                if path.startswith(beginning if isinstance(paths, list) else organization + "/"):
-                    yield organization, [path]
+        if organization is None or isinstance(paths, list):
+            yield organization, paths if organization else []
+            continue
+        yield organization, [organization + "/r-qq12/"]
+        yield organization, [organization + "/r-qq12/ou-qq12-qqqqqqqq/"]
+        for path in re.findall(r"o-[a-z0-9]+/[^\"]*", text):
+            path = re.sub("/+", "/", path.replace("*", "ou-qq12-qqqqqqqq/").replace("?", "q").rstrip("/") + "/")
+            if path.startswith(organization + "/"):
+                yield organization, [path]
 
 
 # ------------------------------------------------------------------------------------------------------- reductions

@@ -33,10 +33,6 @@ ABSENT, UNKNOWN = "(absent)", "(unknown)"
 VARIABLES_SINCE = "2012-10-17"
 
 
-class Prefix(str):
-    """A value of which only the beginning is known: the path of any account in an organizational unit."""
-
-
 class Answer:
     """The verdict, what it depends on, and what no page of AWS settles."""
 
@@ -110,6 +106,7 @@ CARRIED_BY = {
     "kms:rotationperiodindays": frozenset(["EnableKeyRotation"]),
     "kms:schedulekeydeletionpendingwindowindays": frozenset(["ScheduleKeyDeletion"]),
     "kms:signingalgorithm": frozenset(["Sign", "Verify"]),
+    "kms:trailingdayswithoutkeyusage": frozenset(["DisableKey", "ScheduleKeyDeletion"]),
     "kms:validto": frozenset(["ImportKeyMaterial"]),
     "kms:wrappingalgorithm": frozenset(["GetParametersForImport"]),
     "kms:wrappingkeyspec": frozenset(["GetParametersForImport"]),
@@ -162,8 +159,6 @@ class Request:
         """global: the keys that follow from who asks."""
         account = ABSENT if self.service else [self.account] if self.account else UNKNOWN
         organization, paths = who.get("org_id"), who.get("org_paths")
-        if paths and paths != "unknown":
-            paths = [Prefix(path[:-1]) if path.endswith("/*") else path for path in paths]
         return {
             "aws:principalaccount": account,
             "kms:calleraccount": account,
@@ -183,10 +178,12 @@ class Request:
 
     def value_of(self, key):
         """ABSENT, UNKNOWN or the list of values. operators: key names ignore case."""
+        if not is_carried(key, self.operation):
+            return ABSENT  # whatever the context says: it is that of a launch, which makes several calls
         value = self.context.get(key)
         if value is not None:
             return value
-        if self.is_closed or not is_carried(key, self.operation):
+        if self.is_closed:
             return ABSENT
         if key in ("aws:sourcearn", "aws:sourceaccount"):
             self.notes.add("whether a request of an account's principal can carry " + key)
@@ -220,37 +217,8 @@ def wild(literal):
 
 
 def glob(pattern, value):
-    """operators: `*` is any number of characters, `?` exactly one. A value known by its beginning may be unknown."""
-    if isinstance(value, Prefix):
-        return glob_prefix(pattern, value)
+    """operators: `*` is any number of characters, `?` exactly one."""
     return compiled(pattern).fullmatch(value) is not None
-
-
-def glob_prefix(pattern, prefix):
-    """Whether every, no or some string that begins with the prefix matches."""
-    states = closure({0}, pattern)
-    for c in prefix:
-        moved = set()
-        for at in states:
-            if at < len(pattern):
-                if pattern[at] == ("*",):
-                    moved.add(at)
-                elif pattern[at] == ("?",) or pattern[at] == c:
-                    moved.add(at + 1)
-        states = closure(moved, pattern)
-    if not states:
-        return False
-    ends_wild = bool(pattern) and pattern[-1] == ("*",)
-    return True if ends_wild and len(pattern) in states else None
-
-
-def closure(states, pattern):
-    result = set(states)
-    for at in sorted(states):
-        while at < len(pattern) and pattern[at] == ("*",):
-            at += 1
-            result.add(at)
-    return result
 
 
 # -------------------------------------------------------------------------------------------------------- variables
@@ -308,8 +276,6 @@ def match_string(value, wanted, request, *, ignores_case=False, is_like=False):
         return False
     if pattern is UNKNOWN:
         return None
-    if isinstance(value, Prefix):
-        return glob_prefix(pattern, value)
     if is_like:
         return glob(pattern, value)
     plain = "".join(pattern)
@@ -332,7 +298,7 @@ def match_arn(value, wanted, request):
             part.append(c)
     parts.append(tuple(part))
     values = value.split(":", 5)
-    if len(parts) < 6 or parts[0] != tuple("arn"):
+    if len(parts) < 6:
         request.notes.add("a pattern for an ARN that has not six parts")
         return None
     if len(values) < 6 or values[0] != "arn":
@@ -468,6 +434,19 @@ OPERATOR = re.compile(r"(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?"
 
 # ------------------------------------------------------------------------------------------------------- conditions
 
+def is_readable(operator, wanted):
+    """Whether a policy's value is of the operator's type. A variable counts: it is another question."""
+    if operator.startswith("Numeric"):
+        return number(wanted) is not None
+    if operator.startswith("Date"):
+        return moment(wanted, set()) is not None
+    if operator == "Bool":
+        return wanted in ("true", "false")
+    if operator.endswith("IpAddress"):
+        return network(wanted)[0] is not None
+    return True
+
+
 def condition_holds(operator, key, wanted, request):
     """One operator on one key. logic: several wanted values are OR, for a negated operator NOR."""
     parts = OPERATOR.fullmatch(operator)
@@ -481,11 +460,12 @@ def condition_holds(operator, key, wanted, request):
     if any(item is None for item in wanted) or not wanted:
         request.notes.add("a condition without a plain value")
         return None
+    unreadable = sum(not is_readable(parts.group(2), item) for item in wanted)
+    if unreadable and (known is ABSENT or unreadable < len(wanted)):
+        request.notes.add("an unreadable value beside others, or for a key that is absent")
     if known is ABSENT:
         if quantifier == "ForAnyValue" and if_exists:
             request.notes.add("ForAnyValue with IfExists and a missing key")
-        if quantifier == "ForAnyValue" and negated:
-            request.notes.add("ForAnyValue with a negated operator and a missing key")
         if quantifier == "ForAllValues" and negated:
             request.notes.add("ForAllValues with a negated operator and a missing key: the pages say both")
         if if_exists:
@@ -502,7 +482,9 @@ def condition_holds(operator, key, wanted, request):
         matches = any_of([match(value, item, request) for item in wanted])
         return negate(matches) if negated else matches
 
-    if known == [""] or not known and not quantifier:
+    if known in ([], [""]):
+        if quantifier:  # operators: "or if the context key value resolves to a null dataset, such as an empty string"
+            return quantifier == "ForAllValues"
         request.notes.add("a key whose value is an empty set or an empty text")
     results = [value_holds(value) for value in known]
     if quantifier == "ForAllValues":
@@ -518,7 +500,7 @@ def null_holds(parts, key, known, wanted, request):
         return None
     if known is UNKNOWN:
         return None
-    if known == [] or known == [""]:
+    if known in ([], [""]):
         request.notes.add("a key whose value is an empty set or an empty text")
     return any_of([(known is ABSENT) == (item == "true") for item in wanted])
 
@@ -527,6 +509,8 @@ def conditions_hold(condition, request, depends_on):
     """logic: all operators and all keys must hold."""
     result = True
     for operator, keys in condition.items():
+        if len({key.lower() for key in keys}) < len(keys):
+            request.notes.add("a key twice under one operator")
         for key, wanted in keys.items():
             request.unknown_variables = set()
             holds = condition_holds(operator, key, texts(wanted), request)

@@ -9,6 +9,8 @@ import copy
 import json
 import random
 
+from .evaluator import is_carried
+
 TARGET, OWNER, OTHER = "444455556666", "111122223333", "777788889999"
 REGION = "us-east-1"
 KEY = f"arn:aws:kms:{REGION}:{OWNER}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -124,7 +126,7 @@ class Generator:
     def questions(self):
         """A few questions about one policy, as `explain_key_policy` reads them."""
         question = self.mutated() if self.cases and self.chance(0.25) else self.made()
-        yield question
+        yield self.possible(question)
         for _ in range(5):
             other = question | {"context_mode": self.pick(("open", "closed"))}
             if self.chance(0.6) and "action" in other:
@@ -133,7 +135,15 @@ class Generator:
                 self.other_principal(other)
             if self.chance(0.5):
                 other["context"] = self.context()
-            yield other
+            yield self.possible(other)
+
+    def possible(self, question):
+        """Without what no request of the action carries. What only CreateGrant carries stays beside other actions."""
+        actions = question.get("needed_actions") or [question["action"]]
+        context = {key: value for key, value in question["context"].items()
+                   if all(is_carried(key.lower(), action[4:]) for action in actions)
+                   or "kms:CreateGrant" in actions and is_carried(key.lower(), "CreateGrant")}
+        return question | {"context": context}
 
     def made(self):
         question = {"resource": KEY}
@@ -153,8 +163,7 @@ class Generator:
         organization, paths = self.pick((
             (None, []), ("unknown", "unknown"), (ORGANIZATION, [CHILD]), (ORGANIZATION, [UNIT]), (ORGANIZATION, "unknown")))
         if self.chance(0.12):
-            paths = self.pick(("unknown", [UNIT + "*"], [ORGANIZATION + "/*"], ["o-a1b2c3d4e5/r-ab12/*"]))
-            return {"account": None, "arn": None, "org_id": ORGANIZATION, "org_paths": paths}
+            return {"account": None, "arn": None, "org_id": ORGANIZATION, "org_paths": "unknown"}
         arn = self.pick((None, None, None, ROLE, ROLE, PATH_ROLE, SESSION, PATH_SESSION, USER, FEDERATED, INFRASTRUCTURE,
                          f"arn:aws:iam::{TARGET}:root"))
         if self.chance(0.04):

@@ -18,10 +18,8 @@ def principal_of(case):
     paths = case.get("organizationPaths", "unknown")
     if not target.startswith("arn:"):
         return {"account": target, "arn": None, "org_id": organization, "org_paths": paths}
-    _, organization, *unit = target.rsplit(":", 1)[1].split("/")
-    # A path of a unit is known only from an account in it; every member of an organization is below its id.
-    return {"account": None, "arn": None, "org_id": organization,
-            "org_paths": paths if paths != "unknown" or unit else [organization + "/*"]}
+    organization = target.rsplit(":", 1)[1].split("/")[1]
+    return {"account": None, "arn": None, "org_id": organization, "org_paths": paths}
 
 
 def questions(case):
