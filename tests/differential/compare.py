@@ -8,7 +8,7 @@ import json
 import pathlib
 import re
 
-from . import evaluator
+from . import evaluator, faults
 
 BATCH = 1200
 CASES = pathlib.Path(__file__).parents[1] / "data" / "key-policy-cases.json"
@@ -28,10 +28,13 @@ class Kind:
     def __init__(self, question, product, own):
         self.question, self.product, self.evaluator, self.times = question, product, own, 1
 
+    def described(self):
+        return json.dumps({"times": self.times, "product": self.product, "evaluator": self.evaluator} | self.question)
+
 
 class Comparison:
-    def __init__(self, product, most=40, is_wanted=None):
-        self.product, self.most, self.is_wanted = product, most, is_wanted
+    def __init__(self, product, most=40, is_wanted=None, known_faults=frozenset()):
+        self.product, self.most, self.is_wanted, self.known_faults = product, most, is_wanted, known_faults
         self.counts, self.agreed = collections.Counter(), collections.Counter()
         self.unsettled = collections.defaultdict(lambda: [0, 0])
         self.kinds, self.seen, self.rough = {}, collections.Counter(), []
@@ -71,6 +74,8 @@ class Comparison:
             self.agreed[verdict] += 1
         elif is_sure(question, action, own.verdict, verdict):
             self.counts["agree: surely so whatever the unknown keys are"] += 1
+        elif self.known_faults and faults.categories(question, action) & self.known_faults:
+            self.counts["differ as settled cases do: a known fault"] += 1
         else:
             self.counts["differ"] += 1
             self.differ(question, action, own.verdict, verdict)

@@ -192,14 +192,18 @@ class Request:
 
 def text(value):
     """grammar: quotation marks are optional for numeric and Boolean values."""
+    if isinstance(value, str):
+        return value
     if value is True:
         return "true"
     if value is False:
         return "false"
-    return value if isinstance(value, str) else None if value is None or isinstance(value, (dict, list)) else str(value)
+    return None if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def texts(value):
+    if isinstance(value, str):
+        return [value]
     return [text(item) for item in value] if isinstance(value, list) else [text(value)]
 
 
@@ -219,6 +223,11 @@ def wild(literal):
 def glob(pattern, value):
     """operators: `*` is any number of characters, `?` exactly one."""
     return compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=65536)
+def plain_glob(text, value):
+    return glob(wild(text), value)
 
 
 # -------------------------------------------------------------------------------------------------------- variables
@@ -432,6 +441,11 @@ for name, holds in COMPARISONS.items():
 OPERATOR = re.compile(r"(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?")
 
 
+@lru_cache(maxsize=1024)
+def operator_parts(operator):
+    return OPERATOR.fullmatch(operator)
+
+
 # ------------------------------------------------------------------------------------------------------- conditions
 
 def is_readable(operator, wanted):
@@ -449,7 +463,7 @@ def is_readable(operator, wanted):
 
 def condition_holds(operator, key, wanted, request):
     """One operator on one key. logic: several wanted values are OR, for a negated operator NOR."""
-    parts = OPERATOR.fullmatch(operator)
+    parts = operator_parts(operator)
     key = key.lower()
     known = request.value_of(key)
     if parts and parts.group(2) == "Null":
@@ -530,6 +544,7 @@ ACCOUNT_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root")
 IDENTITY_ARN = re.compile(r"arn:aws[a-z-]*:(?:iam::(\d{12}):(?:user|role)/|sts::(\d{12}):(?:assumed-role|federated-user)/)")
 
 
+@lru_cache(maxsize=4096)
 def account_of(listed):
     """principal: an account is its 12 digits or the ARN of its root, and both are the same."""
     if re.fullmatch(r"\d{12}", listed):
@@ -542,12 +557,20 @@ def same_account(account, request):
     return None if request.account is None else account == request.account
 
 
-def is_identity(listed, request):
-    """principal: a user, a role, a session or a federated user, named by its whole ARN. A wildcard names nobody."""
+@lru_cache(maxsize=4096)
+def identity_account(listed):
+    """The account of a user, role, session or federated user; nothing for what names none of them."""
     found = IDENTITY_ARN.match(listed)
     if not found or "*" in listed or "?" in listed:
-        return False  # a deleted principal's unique id, a group, part of a name
-    account = found.group(1) or found.group(2)
+        return None  # a deleted principal's unique id, a group, part of a name
+    return found.group(1) or found.group(2)
+
+
+def is_identity(listed, request):
+    """principal: a user, a role, a session or a federated user, named by its whole ARN. A wildcard names nobody."""
+    account = identity_account(listed)
+    if account is None:
+        return False
     if request.arn is None:
         # Not one identity asks but any of an account or an organization.
         return False if same_account(account, request) is False else None
@@ -588,6 +611,8 @@ def is_listed(kind, listed, request):
 def principal_holds(statement, request, depends_on):
     if "Principal" in statement and "NotPrincipal" in statement:
         request.notes.add("a statement with both an element and its negation")
+    if statement.get("Principal") == "*" and "NotPrincipal" not in statement:
+        return True
     if "Principal" in statement:
         listed = principals(statement["Principal"], request.notes)
         result = any_of([is_listed(kind, item, request) for kind, item in listed])
@@ -646,7 +671,7 @@ def action_holds(statement, request):
             if not items or None in items:
                 request.notes.add("an element without a plain value")
                 return None
-            return any(glob(wild(item.lower()), request.action) for item in items) is sign
+            return any([plain_glob(item.lower(), request.action) for item in items]) is sign
     return False
 
 
@@ -656,6 +681,8 @@ def resource_holds(statement, request, depends_on):
         request.notes.add("a statement with both an element and its negation")
     for element, sign in (("Resource", True), ("NotResource", False)):
         if element in statement:
+            if statement[element] == "*":
+                return sign
             items = texts(statement[element])
             if not items or None in items:
                 request.notes.add("an element without a plain value")

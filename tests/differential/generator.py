@@ -43,7 +43,7 @@ KEYS = {
     "kms:KeySpec": ("string", ("SYMMETRIC_DEFAULT",)),
     "aws:RequestedRegion": ("string", (REGION,)),
     "aws:PrincipalTag/team": ("string", ("blue", TARGET)),
-    "aws:PrincipalTag/home": ("string", ("blue",)),
+    "aws:PrincipalTag/home": ("string", ("blue", "")),
     "aws:RequestTag/owner": ("string", ("blue",)),
     "aws:ResourceTag/env": ("string", ("prod", "test")),
     "aws:SourceVpce": ("string", ("vpce-1",)),
@@ -127,9 +127,12 @@ class Generator:
         """A few questions about one policy, as `explain_key_policy` reads them."""
         question = self.mutated() if self.cases and self.chance(0.25) else self.made()
         yield self.possible(question)
-        for _ in range(5):
+        for _ in range(7):
             other = question | {"context_mode": self.pick(("open", "closed"))}
-            if self.chance(0.6) and "action" in other:
+            if self.chance(0.3):
+                other["needed_actions"] = list(self.pick((LAUNCH, ACTIONS)))
+                other.pop("action", None)
+            elif self.chance(0.6) and "action" in other:
                 other["action"] = self.pick(ACTIONS)
             if self.chance(0.6):
                 self.other_principal(other)
@@ -251,7 +254,7 @@ class Generator:
     def resources(self):
         return self.few((
             "*", KEY, KEY[:-1] + "?", "arn:aws:kms:*:*:key/*", "arn:aws:kms:*:*:alias/*", f"arn:aws:kms:eu-west-1:{OWNER}:key/*",
-            f"arn:aws:kms:{REGION}:{OWNER}:key/9999*", KEY.upper(), "arn:aws:kms:*", f"arn:aws:kms:{REGION}:{OWNER}:key/${{aws:PrincipalTag/team}}",
+            f"arn:aws:kms:{REGION}:{OWNER}:key/9999*", KEY.upper(), "arn:aws:kms:*", "arn:aws:kms:*:key/*", f"arn:aws:kms:{REGION}:{OWNER}:key/${{aws:PrincipalTag/team}}",
             f"arn:aws:kms:{REGION}:{OWNER}:*", "1234abcd-12ab-34cd-56ef-1234567890ab"))
 
     def conditions(self, question):
