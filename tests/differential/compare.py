@@ -62,6 +62,10 @@ class Comparison:
                 continue
             for action, one in mine.items():
                 self.compare_action(question, action, one, answer["per_action"][action])
+            if "action" in question and depends_otherwise(question, one, answer) and not (
+                    self.known_faults and faults.categories(question, action) & self.known_faults):
+                self.counts["differ in what it depends on"] += 1
+                self.differ(question, action, one.verdict, answer["verdict"])
 
     def compare_action(self, question, action, own, verdict):
         if own.notes:
@@ -100,6 +104,8 @@ class Comparison:
         mine = evaluator.judge_action(question, question["action"])
         if mine.notes or mine.verdict != own:
             return False
+        if own == verdict:
+            return depends_otherwise(question, mine, self.product.ask(question))
         if is_sure(question, question["action"], own, verdict):
             return False
         return self.product.ask(question).get("verdict") == verdict
@@ -119,8 +125,20 @@ def is_plain(question):
     """Whether nothing about the request is unknown, one identity asks, and no grant plays a part."""
     who = question["principal"]
     return (question["context_mode"] == "closed" and not question.get("grants") and "action" in question
-            and who["arn"] is not None and who["arn"].startswith("arn:") and "unknown" not in (who["org_id"], who["org_paths"])
+            and who["arn"] is not None and who["arn"].startswith("arn:")
+            and "unknown" not in (who["org_id"], who["org_paths"])
             and (":assumed-role/" not in who["arn"] or "principal_role_arn" in question))
+
+
+def depends_otherwise(question, own, answer):
+    """Whether both say "conditional", but on other keys."""
+    if own.notes or not own.verdict == answer.get("verdict") == "conditional":
+        return False
+    if not question["principal"].get("account"):
+        return False  # of an organization's accounts the product knows more than the logic does
+    if "${" in json.dumps(question["policy"]) or "session" in faults.categories(question, question["action"]):
+        return False  # where key and variable are both unknown, either will do; of a session's role much is known
+    return own.depends_on != {key.lower() for key in answer["depends_on"]}
 
 
 def judged(question):
@@ -171,7 +189,8 @@ def entailed(question, action, most=4000):
     verdicts = set()
     for principal in principals:
         for filled in itertools.product(*choices):
-            complete = question | principal | {"context_mode": "closed", "context": question["context"] | dict(zip(keys, filled))}
+            context = question["context"] | dict(zip(keys, filled))
+            complete = question | principal | {"context_mode": "closed", "context": context}
             verdicts.add(evaluator.judge_action(complete, action).verdict)
     return verdicts
 
@@ -190,11 +209,13 @@ def unknown_keys(question, action):
     keys.update(key for key, _ in conditions(question))
     for grant in question.get("grants") or ():
         for name, pairs in (grant.get("Constraints") or {}).items():
-            keys.update(["aws:sourcearn"] if name == "SourceArn" else ["kms:encryptioncontext:" + key.lower() for key in pairs])
+            keys.update(["aws:sourcearn"] if name == "SourceArn" else
+                        ["kms:encryptioncontext:" + key.lower() for key in pairs])
     return sorted(key for key in keys if request.value_of(key) is evaluator.UNKNOWN and key not in FROM_PRINCIPAL)
 
 
-FROM_PRINCIPAL = ("aws:principalarn", "aws:principalaccount", "kms:calleraccount", "aws:principalorgid", "aws:principalorgpaths")
+FROM_PRINCIPAL = ("aws:principalarn", "aws:principalaccount", "kms:calleraccount", "aws:principalorgid",
+                  "aws:principalorgpaths")
 BOOLEANS = ("aws:multifactorauthpresent", "aws:principalisawsservice", "aws:viaawsservice", "aws:securetransport",
             "kms:grantisforawsresource", "kms:reencryptonsamekey")
 
@@ -224,7 +245,8 @@ def who_it_could_be(question):
     accounts = [who["account"]] if who.get("account") not in (None, "unknown") else \
         list(dict.fromkeys(["999900001111"] + re.findall(r"(?<![\w])\d{12}(?![\w])", text)))
     for account in accounts:
-        named = re.findall(rf"arn:aws:(?:iam|sts)::{account}:(?:role|user|assumed-role|federated-user)/[\w+=,.@/:-]+", text)
+        named = re.findall(
+            rf"arn:aws:(?:iam|sts)::{account}:(?:role|user|assumed-role|federated-user)/[\w+=,.@/:-]+", text)
         for organization, paths in organizations(who, text):
             for arn in [who["arn"]] if who.get("arn") else \
                     [f"arn:aws:iam::{account}:{name}" for name in ("role/q/Qq", "user/Qq", "root")] + named:
@@ -240,7 +262,8 @@ def who_it_could_be(question):
 
 def organizations(who, text):
     known, paths = who.get("org_id"), who.get("org_paths")
-    for organization in [None, "o-qqqqqqqqqq"] + re.findall(r"o-[a-z0-9]{10,32}", text) if known == "unknown" else [known]:
+    could_be = [None, "o-qqqqqqqqqq"] + re.findall(r"o-[a-z0-9]{10,32}", text) if known == "unknown" else [known]
+    for organization in could_be:
         if organization is None or isinstance(paths, list):
             yield organization, paths if organization else []
             continue
@@ -270,34 +293,9 @@ def reductions(question):
         yield changed(question, lambda q: q["context"].pop(key))
     if question["policy"].get("Version") != "2012-10-17":
         yield changed(question, lambda q: q["policy"].update(Version="2012-10-17"))
-    for at, statement in enumerate(statements):
-        for operator, keys in statement.get("Condition", {}).items():
-            yield changed(question, lambda q: q["policy"]["Statement"][at]["Condition"].pop(operator))
-            for key in keys if len(keys) > 1 else ():
-                yield changed(question, lambda q: q["policy"]["Statement"][at]["Condition"][operator].pop(key))
-            for key, values in keys.items():
-                for item in values if isinstance(values, list) else ():
-                    yield changed(question, lambda q: q["policy"]["Statement"][at]["Condition"][operator].update({key: item}))
-        if statement.get("Condition") == {}:
-            yield changed(question, lambda q: q["policy"]["Statement"][at].pop("Condition"))
-        for element, simple in (("Principal", "*"), ("Action", "kms:*"), ("Resource", "*")):
-            if statement.get(element) != simple:
-                yield changed(question, lambda q: q["policy"]["Statement"][at].update({element: simple}), drop=(at, "Not" + element))
-        for element in ("Action", "NotAction", "Resource", "NotResource"):
-            if isinstance(statement.get(element), list):
-                for item in statement[element]:
-                    yield changed(question, lambda q: q["policy"]["Statement"][at].update({element: item}))
-        for element in ("Principal", "NotPrincipal"):
-            listed = statement.get(element)
-            if isinstance(listed, dict):
-                for kind, items in listed.items():
-                    if len(listed) > 1:
-                        yield changed(question, lambda q: q["policy"]["Statement"][at].update({element: {kind: items}}))
-                    for item in items if isinstance(items, list) else ():
-                        less = [other for other in items if other != item]
-                        yield changed(question, lambda q: q["policy"]["Statement"][at][element].update(
-                            {kind: less[0] if len(less) == 1 else less})) if less else changed(
-                            question, lambda q: q["policy"]["Statement"][at][element].update({kind: item}))
+    for at in range(len(statements)):
+        for smaller in smaller_statements(statements[at]):
+            yield changed(question, lambda q: q["policy"]["Statement"].__setitem__(at, smaller))
     who = question["principal"]
     if who.get("account") and (who["org_id"], who["org_paths"]) != (None, []):
         yield changed(question, lambda q: q["principal"].update(org_id=None, org_paths=[]))
@@ -308,9 +306,38 @@ def reductions(question):
             yield changed(question, lambda q: q["grants"][at].update(Operations=[q["action"][4:]]))
 
 
-def changed(question, change, drop=None):
+def smaller_statements(statement):
+    condition = statement.get("Condition", {})
+    for operator, keys in condition.items():
+        yield statement | {"Condition": without(condition, operator)}
+        for key in keys if len(keys) > 1 else ():
+            yield statement | {"Condition": condition | {operator: without(keys, key)}}
+        for key, values in keys.items():
+            for item in values if isinstance(values, list) else ():
+                yield statement | {"Condition": condition | {operator: keys | {key: item}}}
+    if "Condition" in statement and not condition:
+        yield without(statement, "Condition")
+    for element, simple in (("Principal", "*"), ("Action", "kms:*"), ("Resource", "*")):
+        if statement.get(element) != simple:
+            yield without(statement, "Not" + element) | {element: simple}
+    for element in ("Action", "NotAction", "Resource", "NotResource"):
+        for item in statement[element] if isinstance(statement.get(element), list) else ():
+            yield statement | {element: item}
+    for element in ("Principal", "NotPrincipal"):
+        listed = statement.get(element)
+        for kind, items in listed.items() if isinstance(listed, dict) else ():
+            if len(listed) > 1:
+                yield statement | {element: {kind: items}}
+            for item in items if isinstance(items, list) else ():
+                less = [other for other in items if other != item] or [item]
+                yield statement | {element: listed | {kind: less[0] if len(less) == 1 else less}}
+
+
+def without(mapping, key):
+    return {other: value for other, value in mapping.items() if other != key}
+
+
+def changed(question, change):
     question = copy.deepcopy(question)
     change(question)
-    if drop:
-        question["policy"]["Statement"][drop[0]].pop(drop[1], None)
     return question

@@ -18,7 +18,7 @@ three-valued (Kleene): `True`, `False`, and `None` for "not known". Each rule na
   reference   Service Authorization Reference, list_awskeymanagementservice
   grants      KMS guide, grants and create-grant-overview
 
-Where no page settles what AWS does, the answer carries a note, and nobody is judged by it. open-questions.md lists them.
+Where no page settles what AWS does, the answer carries a note, and nobody is judged by it. open-questions.md has them.
 """
 from __future__ import annotations
 
@@ -211,8 +211,9 @@ def texts(value):
 
 @lru_cache(maxsize=65536)
 def compiled(pattern):
-    """`pattern` is a tuple of characters and of WILD marks, so that a literal `*` can be told from a wildcard."""
-    return re.compile("".join(".*" if c == ("*",) else "." if c == ("?",) else re.escape(c) for c in pattern), re.DOTALL)
+    """`pattern` is a tuple of characters and of wildcards in tuples of their own, so that a literal `*` can be told from a wildcard."""
+    return re.compile(
+        "".join(".*" if c == ("*",) else "." if c == ("?",) else re.escape(c) for c in pattern), re.DOTALL)
 
 
 @lru_cache(maxsize=65536)
@@ -541,7 +542,8 @@ def conditions_hold(condition, request, depends_on):
 # ------------------------------------------------------------------------------------------------------- principals
 
 ACCOUNT_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root")
-IDENTITY_ARN = re.compile(r"arn:aws[a-z-]*:(?:iam::(\d{12}):(?:user|role)/|sts::(\d{12}):(?:assumed-role|federated-user)/)")
+IDENTITY_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?:iam::(\d{12}):(?:user|role)/|sts::(\d{12}):(?:assumed-role|federated-user)/)")
 
 
 @lru_cache(maxsize=4096)

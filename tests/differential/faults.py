@@ -42,6 +42,7 @@ def categories(question, action):
         if any("*" in pattern and pattern != "*" and pattern.count(":") < 5 for pattern in patterns):
             found.add("resource")
         keys = [key.lower() for by_key in statement.get("Condition", {}).values() for key in by_key]
-        if not all(evaluator.is_carried(key, action[4:]) for key in keys) or "${" in json.dumps(statement.get("Condition", "")):
+        has_variable = "${" in json.dumps(statement.get("Condition", ""))
+        if has_variable or not all(evaluator.is_carried(key, action[4:]) for key in keys):
             found.add("applicability")
     return found

@@ -1,8 +1,9 @@
 """A launch as questions to an evaluator: what EC2 asks of the key, for a target as a whole.
 
-EBS guide, "Requirements for Amazon EBS encryption" and "How Amazon EBS encryption works": there are two callers. Somebody
-in the target account calls EC2, which calls KMS with a forward access session. And EC2's identity-only role in the target
-account decrypts when the volume is attached, under EC2's own grant, so that only a Deny of the key policy can stop it.
+EBS guide, "Requirements for Amazon EBS encryption" and "How Amazon EBS encryption works": there are two callers.
+Somebody in the target account calls EC2, which calls KMS with a forward access session. And EC2's identity-only role
+in the target account decrypts when the volume is attached, under EC2's own grant, so that only a Deny of the key
+policy can stop it.
 """
 from __future__ import annotations
 
@@ -28,14 +29,16 @@ def questions(case):
     region, owner = key.split(":")[3:5]
     always = {"aws:SecureTransport": "true", "aws:RequestedRegion": region, "aws:ResourceAccount": owner}
     session = always | {
-        "kms:ViaService": f"ec2.{region}.amazonaws.com", "aws:ViaAWSService": "true", "aws:PrincipalIsAWSService": "false"}
+        "kms:ViaService": f"ec2.{region}.amazonaws.com", "aws:ViaAWSService": "true",
+        "aws:PrincipalIsAWSService": "false"}
     asked = {"policy": case["policy"], "grants": case.get("grants", []), "resource": key, "context_mode": "open"}
     for action in ACTIONS:
         context = session
         if action != "kms:DescribeKey":
             context = context | {"kms:EncryptionContextKeys": ["aws:ebs:id"]}
         if action == "kms:CreateGrant":
-            context = context | {"kms:GrantIsForAWSResource": "true", "kms:GrantConstraintType": "EncryptionContextSubset"}
+            context = context | {
+                "kms:GrantIsForAWSResource": "true", "kms:GrantConstraintType": "EncryptionContextSubset"}
         yield asked | {"principal": principal, "action": action, "context": context}
     role = f"arn:aws:iam::{principal['account']}:role/aws:ec2-infrastructure" if principal["account"] else None
     statements = case["policy"]["Statement"]

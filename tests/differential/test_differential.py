@@ -24,8 +24,8 @@ KNOWN_FAULTS = {"resource", "applicability", "session", "condition", "action", "
 
 def setUpModule():
     global binary
-    subprocess.run(["cargo", "build", "--quiet", "--locked", "--no-default-features", "--example", "explain_key_policy"],
-                   cwd=REPOSITORY, check=True)
+    build = "cargo build --quiet --locked --no-default-features --example explain_key_policy"
+    subprocess.run(build.split(), cwd=REPOSITORY, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     binary = target / "debug" / "examples" / "explain_key_policy"
 
@@ -58,12 +58,13 @@ class TheEvaluator(unittest.TestCase):
 
     def test_is_as_sure_of_a_complete_question_as_of_the_one_it_completes(self):
         generator = Generator(4)
-        for _ in range(150):
+        for _ in range(60):
             for question in generator.questions():
+                question = compare.one_action(question, (question.get("needed_actions") or [question.get("action")])[0])
                 for action, own in compare.judged(question).items():
-                    if own.notes or own.verdict == "conditional":
-                        continue
-                    verdicts = compare.entailed(question, action, most=200)
+                    if own.notes or own.verdict == "conditional" or "session" in faults.categories(question, action):
+                        continue  # a role is taken to be the one of a session's name, whatever its path
+                    verdicts = compare.entailed(question, action, most=60)
                     expected = {own.verdict} if own.verdict != "implicit-deny" else {"implicit-deny", "denied"}
                     self.assertLessEqual(verdicts, expected, json.dumps(question))
 
