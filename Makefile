@@ -80,8 +80,9 @@ api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml 
 	@"$(VENV)/bin/python" tests/api/fuzz.py
 
 differential: rust $(VENV)/bin/python ## ask the key evaluator and a second opinion N (100000) questions: make differential N=1000000 SEED=7
-	cargo build --locked --no-default-features --example explain_key_policy
-	@cd tests && "$(VENV)/bin/python" -m differential --questions $(N) --seed $(SEED) "$(TARGET)/debug/examples/explain_key_policy"
+	@# Optimised, which makes it five times as fast; in a folder of its own, so that nothing else is built anew.
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --no-default-features --example explain_key_policy --target-dir "$(TARGET)/differential"
+	@cd tests && "$(VENV)/bin/python" -m differential --questions $(N) --seed $(SEED) "$(TARGET)/differential/debug/examples/explain_key_policy"
 
 differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-copilot/iam-simulate; needs Node.js 20
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then run make again."; exit 1; }

@@ -211,7 +211,7 @@ def texts(value):
 
 @lru_cache(maxsize=65536)
 def compiled(pattern):
-    """`pattern` is a tuple of characters and of wildcards in tuples of their own, so that a literal `*` can be told from a wildcard."""
+    """`pattern` has characters, and wildcards in tuples of their own: so a literal `*` can be told from a wildcard."""
     return re.compile(
         "".join(".*" if c == ("*",) else "." if c == ("?",) else re.escape(c) for c in pattern), re.DOTALL)
 

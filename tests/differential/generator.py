@@ -317,7 +317,8 @@ class Generator:
         if self.chance(0.12):
             return self.pick(("${aws:PrincipalAccount}", "${aws:PrincipalTag/team}", "${aws:PrincipalTag/team, 'blue'}",
                               "${kms:ViaService}", "${aws:principalorgid}", "${aws:PrincipalTag/home}*", "x${*}y",
-                              "${custom:thing}", value[:3] + "${?}", f"arn:aws:iam::${{aws:PrincipalAccount}}:role/App"))
+                              "${custom:thing}", value[:3] + "${?}",
+                              f"arn:aws:iam::${{aws:PrincipalAccount}}:role/App"))
         near = (value, value, value, value, value + "*", value[:-1] + "*", value[:-1] + "?", value + "?",
                 value[:4] + "*", "*" + value[-4:], "*", value.upper(), value.swapcase(), value + "x", value[:-1],
                 value[1:], value.replace(".", "?"), value.replace("-", "*"), "other")
@@ -354,7 +355,8 @@ class Generator:
         for _ in range(self.pick((1, 1, 2, 3))):
             self.pick((self.other_mode, self.other_principal, self.other_action, self.other_context,
                        self.another_statement, self.without_statement, self.flipped, self.other_condition,
-                       self.without_condition, self.other_version, self.a_grant, self.other_element, self.respelled))(case)
+                       self.without_condition, self.other_version, self.a_grant,
+                       self.other_element, self.respelled))(case)
         return case
 
     def statements(self, case):
