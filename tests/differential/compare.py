@@ -85,7 +85,7 @@ class Comparison:
             self.differ(question, action, own.verdict, verdict)
 
     def differ(self, question, action, own, verdict):
-        rough = (own, verdict, shape(question, action))
+        rough = (own, verdict, shape(question))
         self.seen[rough] += 1
         if self.seen[rough] == 1 and len(self.rough) < 20 * self.most:
             self.rough.append((question, action, own, verdict))
@@ -94,7 +94,7 @@ class Comparison:
         if len(self.kinds) >= self.most:
             return
         small = self.smallest(one_action(question, action), own, verdict)
-        kind = (own, verdict, shape(small, action))
+        kind = (own, verdict, shape(small))
         if kind in self.kinds:
             self.kinds[kind].times += 1
         else:
@@ -152,7 +152,7 @@ def one_action(question, action):
     return question | {"action": action}
 
 
-def shape(question, action):
+def shape(question):
     """What makes two differences the same kind: the operators and keys, and how a principal is named."""
     statements = question["policy"]["Statement"]
     parts = set()
@@ -254,10 +254,19 @@ def who_it_could_be(question):
                 if ":assumed-role/" not in arn or "principal_role_arn" in question:
                     yield whole
                     continue
-                name = arn.split("/")[1]
-                for role in {f"arn:aws:iam::{account}:role/{name}", f"arn:aws:iam::{account}:role/q/{name}"} | {
-                        other for other in named if ":role/" in other and other.endswith("/" + name)}:
+                for role in roles_of_that_name(arn.split("/")[1], account, named, question):
                     yield whole | {"principal_role_arn": role}
+
+
+def roles_of_that_name(name, account, named, question):
+    """IAM guide, reference_identifiers: a name is an account's only once. A role that is a principal's exists."""
+    statements = question["policy"]["Statement"]
+    statements = statements if isinstance(statements, list) else [statements]
+    principals = json.dumps([[s.get("Principal"), s.get("NotPrincipal")] for s in statements]
+                            + [grant.get("GranteePrincipal") for grant in question.get("grants") or ()])
+    fitting = [arn for arn in named if ":role/" in arn and arn.endswith("/" + name)]
+    return [arn for arn in fitting if f'"{arn}"' in principals][:1] or \
+        {f"arn:aws:iam::{account}:role/{name}", f"arn:aws:iam::{account}:role/q/{name}", *fitting}
 
 
 def organizations(who, text):

@@ -60,6 +60,7 @@ KEYS = {
     "aws:ViaAWSService": ("bool", ("true", "false")),
     "kms:ReEncryptOnSameKey": ("bool", ("true", "false")),
     "aws:MultiFactorAuthAge": ("number", ("60", "3600", "59.5")),
+    "custom:count": ("number", ("60", "61", "0")),
     "aws:CurrentTime": ("date", ("2026-01-01T00:00:00Z", "2026-06-01T12:30:00Z")),
     "aws:TokenIssueTime": ("date", ("2026-01-01T00:00:00Z",)),
     "aws:EpochTime": ("date", ("1767225600",)),
@@ -80,6 +81,9 @@ KEYS = {
 DERIVED = ("kms:CallerAccount", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalOrgID",
            "aws:PrincipalOrgPaths")
 IN_CONTEXT = tuple(key for key in KEYS if key not in DERIVED)
+NAMES = {key.lower(): key for key in IN_CONTEXT}
+# Of few types there are many keys; these are the others.
+TYPED = tuple(key for key, (kind, _) in KEYS.items() if kind in ("number", "date", "ip", "binary", "arn"))
 KEY_NAMES = tuple(KEYS) + DERIVED + ("kms:ViaService", "kms:GrantIsForAWSResource", "aws:PrincipalOrgID",
                                      "aws:PrincipalOrgPaths", "aws:PrincipalArn", "kms:EncryptionContext:aws:ebs:id")
 
@@ -149,7 +153,7 @@ class Generator:
             if self.chance(0.6):
                 self.other_principal(other)
             if self.chance(0.5):
-                other["context"] = self.context()
+                other["context"] = self.context(other["policy"])
             yield self.possible(other)
 
     def possible(self, question):
@@ -170,6 +174,8 @@ class Generator:
         question["context_mode"] = self.pick(("open", "closed"))
         question["context"] = self.context()
         question["policy"] = self.policy(question)
+        if self.chance(0.5):
+            question["context"] = self.context(question["policy"])
         if self.chance(0.3):
             question["grants"] = [self.grant() for _ in range(self.random.randint(1, 2))]
         return question
@@ -187,10 +193,12 @@ class Generator:
                     "org_id": organization, "org_paths": paths}
         return {"account": TARGET, "arn": arn, "org_id": organization, "org_paths": paths}
 
-    def context(self):
+    def context(self, policy=None):
+        """Some keys, and of those that the policy's conditions name about half."""
         context = {}
-        for _ in range(self.pick((0, 0, 1, 2, 3, 6))):
-            key = self.pick(IN_CONTEXT)
+        named = [key for key in NAMES if key in json.dumps(policy).lower()] if policy else []
+        keys = [self.pick(IN_CONTEXT) for _ in range(self.pick((0, 0, 1, 2, 3, 6)))]
+        for key in keys + [NAMES[name] for name in named if self.chance(0.5)]:
             context[self.spelled(key)] = None if self.chance(0.2) else copy.copy(self.pick(KEYS[key][1]))
         if self.chance(0.3):
             sent = dict(list(SENT_BY_EC2.items())[:self.pick((2, 2, len(SENT_BY_EC2)))])
@@ -277,7 +285,7 @@ class Generator:
 
     def condition(self, question):
         given = [key for key in question["context"]] + list(DERIVED)
-        key = self.pick(given) if self.chance(0.5) else self.pick(KEY_NAMES)
+        key = self.pick(given) if self.chance(0.5) else self.pick(KEY_NAMES) if self.chance(0.7) else self.pick(TYPED)
         kind, values = next((entry for name, entry in KEYS.items() if name.lower() == key.lower()), ("string", ()))
         if self.chance(0.07):
             return "Null", key, self.pick(("true", "false", True, False, ["true", "false"]))

@@ -19,20 +19,26 @@ class Product:
         self.process.stdout.close()
 
     def start(self, lines):
-        """Hands the questions over. A thread writes, since the process answers before it has read everything."""
-        text = ("\n".join(lines) + "\n").encode()
-        writer = threading.Thread(target=self.write, args=(text,))
-        writer.start()
-        return writer, len(lines)
+        """Hands the questions over. One thread writes and one reads, so that neither side waits for the other."""
+        text, answers = ("\n".join(lines) + "\n").encode(), []
+        threads = [threading.Thread(target=self.write, args=(text,)),
+                   threading.Thread(target=self.read, args=(len(lines), answers))]
+        for thread in threads:
+            thread.start()
+        return threads, answers
 
     def write(self, text):
         self.process.stdin.write(text)
         self.process.stdin.flush()
 
+    def read(self, count, answers):
+        for _ in range(count):
+            answers.append(self.process.stdout.readline())
+
     def finish(self, started):
-        writer, count = started
-        answers = [self.process.stdout.readline() for _ in range(count)]
-        writer.join()
+        threads, answers = started
+        for thread in threads:
+            thread.join()
         return [json.loads(answer) for answer in answers]
 
     def ask(self, question):
