@@ -28,6 +28,8 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
     let Question { request, account: owner, .. } = *question;
     let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
     match request.action {
+        // Nothing is given without knowing.
+        Action::Share if !decision.gaps.is_empty() => Vec::new(),
         Action::Share => share(request, decision, image, &targets),
         Action::Revoke => {
             let mut steps = Vec::new();
