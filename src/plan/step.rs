@@ -92,7 +92,7 @@ pub enum GranteeKind {
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Grants on keys.
     Grants,
