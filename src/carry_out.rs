@@ -65,7 +65,7 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
     let mut results = Vec::with_capacity(steps.len());
     let mut failed: Vec<Phase> = Vec::new();
     // A target that AWS does not know keeps the others from nothing: later phases go on without it.
-    let mut unknown = BTreeSet::new();
+    let mut unknown = Unknown::new();
     for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
         let is_held_up = |step: &Step| failed.iter().any(|phase| step.waits_for(*phase));
         let taken = phase.iter().map(async |step| {
@@ -81,9 +81,10 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
         });
         let taken: Vec<_> = future::join_all(taken).await.into_iter().flatten().collect();
         for result in taken.iter().filter(|result| result.is_target_unknown()) {
-            unknown.extend(result.step.adds().into_iter().chain(result.step.removes()));
+            let targets = result.step.adds().into_iter().chain(result.step.removes());
+            unknown.extend(targets.map(|target| (result.step.phase(), target)));
         }
-        let is_for_nobody = |step: &Step| matches!(step.split(|target| unknown.contains(target)), (Some(_), None));
+        let is_for_nobody = |step: &Step| matches!(of_known(step, &unknown), (Some(_), None));
         let is_missed = |result: &&StepResult| {
             result.state != StepState::Done && !result.step.is_best_effort() && !is_for_nobody(&result.step)
         };
@@ -93,16 +94,21 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
     results
 }
 
-/// What of a step is skipped because AWS does not know whom it is for, and what is left of it. Whatever takes access away
-/// is tried all the same; only the record of an end stays, as long as its share is not surely over.
-fn of_known(step: &Step, unknown: &BTreeSet<Target>) -> (Option<Step>, Option<Step>) {
-    let is_record = step.phase() == Phase::Expiries && step.removes().iter().any(|target| unknown.contains(target));
-    if is_record {
-        return (Some(step.clone()), None);
-    }
-    match step.split(|target| unknown.contains(target)) {
-        (Some(without), rest) if step.removes().is_empty() => (Some(without), rest),
-        _ => (None, Some(step.clone())),
+/// The targets that AWS did not know, each with the phase in which that turned out.
+type Unknown = BTreeSet<(Phase, Target)>;
+
+/// What of a step waits for what could not be done for a target that AWS does not know, and what is left of it: for each target
+/// the phases hold each other up, so that nobody keeps a launch permission whose grant is gone.
+fn of_known(step: &Step, unknown: &Unknown) -> (Option<Step>, Option<Step>) {
+    let is_held_up = |target: &Target| unknown.iter().any(|(phase, other)| other == target && step.waits_for(*phase));
+    match step.split(is_held_up) {
+        // A step that is not taken for some of its targets only, such as a grant's, is about one.
+        (None, None) => {
+            let about = [step.adds(), step.removes()].concat();
+            let is_held_up = !about.is_empty() && about.iter().all(is_held_up);
+            if is_held_up { (Some(step.clone()), None) } else { (None, Some(step.clone())) }
+        }
+        parts => parts,
     }
 }
 

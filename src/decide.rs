@@ -153,9 +153,7 @@ impl<'a> ImageDecision<'a> {
         match action {
             Action::Share => !self.refusals.is_empty(),
             // A check lists what a share would meet, but for what no share can ask.
-            Action::List | Action::Check => {
-                self.refusals.iter().any(|refusal| refusal.code == Code::MalformedRequest)
-            }
+            Action::List | Action::Check => self.refusals.iter().any(|refusal| refusal.code == Code::MalformedRequest),
             Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
         }
     }
@@ -196,9 +194,10 @@ pub fn permitted(question: &Question<'_>, images: &BTreeMap<ImageId, Image>) -> 
     needed.map(|decision| decision.image_id.clone()).collect()
 }
 
-/// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image.
+/// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image. Where a
+/// share expires nobody asks, and so nobody may.
 pub fn is_covered(question: &Question<'_>, image: &Image) -> bool {
-    covering_rule_of_image(question, image).is_ok()
+    matches!(covering_rule_of_image(question, image), Ok(Some(_)))
 }
 
 /// Decides for every image, in the order of the request; an audit also for those that are gone and left something.

@@ -88,7 +88,7 @@ fn delete_expiries(
     let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
     if may_change_launch_permissions(image) {
         let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
-        let again: Vec<_> = targets.iter().filter(has_record).cloned().collect();
+        let again: Vec<_> = targets.iter().filter(has_record).map(|target| image.as_shown(target).clone()).collect();
         steps.extend(remove_launch_permissions(decision.image_id, &again));
     }
     steps

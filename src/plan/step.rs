@@ -87,7 +87,7 @@ pub enum GranteeKind {
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Grants on keys.
     Grants,
@@ -190,9 +190,13 @@ impl Step {
     }
 
     /// Whether it must not be taken where a step of that phase before it failed. A grant is revoked although snapshots
-    /// keep entries of its account, so that as little as possible is left.
+    /// keep entries of its account, so that as little as possible is left. The Remove that is sent once more after records
+    /// were deleted waits for none of them: one that could not be deleted must not keep the access of the others.
     pub fn waits_for(&self, phase: Phase) -> bool {
-        !(matches!(self, Self::RevokeGrant { .. }) && phase == Phase::Snapshots)
+        !matches!(
+            (self, phase),
+            (Self::RevokeGrant { .. }, Phase::Snapshots) | (Self::RemoveLaunchPermissions { .. }, Phase::Expiries)
+        )
     }
 
     /// Whether the request goes on, and counts as completed, when this fails.

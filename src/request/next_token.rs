@@ -7,6 +7,9 @@ use crate::domain::{ImageId, KeyArn, ParseError, digest, is_digest, quoted, serd
 /// Enough of a digest to tell the keys of one account and Region apart.
 const DIGEST_BYTES: usize = 6;
 
+/// As many keys are remembered; of one that is forgotten the same grants are told again.
+const MAX_KEYS: usize = 1_000;
+
 /// The place after which an audit or repair goes on: the last image it looked at, and the keys whose grants for images
 /// that are gone it is done with, so that they are told once and not with every image on the key.
 ///
@@ -23,7 +26,7 @@ impl NextToken {
     /// The place after these images, with these keys, when `before` was the place before them.
     pub fn new<'a>(before: Option<&Self>, after: ImageId, keys: impl IntoIterator<Item = &'a KeyArn>) -> Self {
         let told = before.into_iter().flat_map(|before| before.keys.iter().cloned());
-        Self { after, keys: told.chain(keys.into_iter().map(of_key)).collect() }
+        Self { after, keys: keys.into_iter().map(of_key).chain(told).take(MAX_KEYS).collect() }
     }
 
     /// Whether the grants of this key for images that are gone are done with.
@@ -40,7 +43,8 @@ impl FromStr for NextToken {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let mut parts = text.split('.');
+        let too_many = text.split('.').nth(MAX_KEYS.saturating_add(1)).is_some();
+        let mut parts = text.split('.').take_while(|_| !too_many);
         let after = parts.next().and_then(|image| image.parse().ok());
         let keys: Option<_> = parts.map(|part| is_digest(part, DIGEST_BYTES).then(|| part.to_owned())).collect();
         match (after, keys) {
@@ -62,6 +66,18 @@ serde_as_string!(NextToken);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_remembers_no_more_keys_than_fit_a_log_line() {
+        let token = |keys: usize| (0..keys).fold("ami-00000001".to_owned(), |text, key| format!("{text}.{key:012x}"));
+        let full: NextToken = token(MAX_KEYS).parse().unwrap();
+        assert!(token(MAX_KEYS + 1).parse::<NextToken>().is_err());
+        let key: KeyArn =
+            "arn:aws:kms:eu-west-1:999988887777:key/00000000-0000-0000-0000-000000000001".parse().unwrap();
+        let next = NextToken::new(Some(&full), "ami-00000002".parse().unwrap(), [&key]);
+        assert!(next.knows(&key));
+        assert_eq!(next.to_string().len(), token(MAX_KEYS).len());
+    }
 
     #[test]
     fn a_token_is_read_as_it_was_written() {
