@@ -12,7 +12,7 @@ use std::{
 
 use ami_share::{
     allowlist::Allowlist,
-    decide::{self, Authority, Question},
+    decide::{self, Authority, Question, Setup},
     domain::{ImageId, KeyArn, Requester},
     facts::{Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     inbound::{self, Arrival, Event, Invocation},
@@ -115,6 +115,7 @@ impl World {
             account: ACCOUNT.parse()?,
             entity_quota: 1000,
             can_end_shares: false,
+            setup: Setup { key_grants: true, copy_access: true },
             now,
         };
         let mut results = Vec::new();

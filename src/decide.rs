@@ -43,8 +43,19 @@ pub struct Question<'a> {
     pub entity_quota: usize,
     /// Whether this deployment can end shares: whether it has a schedule group.
     pub can_end_shares: bool,
+    /// What else this deployment may do.
+    pub setup: Setup,
     /// Now.
     pub now: OffsetDateTime,
+}
+
+/// What this deployment may do beside launch permissions; its role is made to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Whether it may make grants.
+    pub key_grants: bool,
+    /// Whether it may give create volume permissions.
+    pub copy_access: bool,
 }
 
 /// By what right something is done.
@@ -277,6 +288,9 @@ fn check_share(question: &Question<'_>, facts: &Facts, image: &Image, decision: 
     }
     if question.request.access == Access::Copy {
         decision.refusals.extend(copy_refusals(question, image, image_id, &decision.targets));
+        if !question.setup.copy_access && lacks_copy_access(image, &decision.targets) {
+            decision.refusals.push(refusals::copy_access_off(image_id));
+        }
     }
     let entries = image.launch_permissions.as_ref().map_or(0, Vec::len).saturating_sub(usize::from(image.is_public()));
     let new = decision.targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
@@ -303,6 +317,17 @@ fn copy_refusals(
         .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
         .chain(foreign.map(|snapshot| refusals::copy_of_foreign_snapshot(image_id, snapshot)))
         .collect()
+}
+
+/// Whether a snapshot would have to be changed so that every account may copy it.
+fn lacks_copy_access(image: &Image, targets: &[(&AskedTarget, Option<&Rule>)]) -> bool {
+    let accounts: Vec<_> = targets.iter().filter_map(|(asked, _)| asked.target.account()).collect();
+    image.snapshots.as_ref().is_ok_and(|snapshots| {
+        snapshots.iter().any(|snapshot| {
+            let may = snapshot.create_volume_permissions.as_deref().unwrap_or_default();
+            accounts.iter().any(|account| !may.contains(account))
+        })
+    })
 }
 
 /// What to do about a snapshot that is public.

@@ -20,7 +20,7 @@ use crate::{
     allowlist::{Allowlist, Usable, source::Source},
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
-    decide::{self, Authority, Question},
+    decide::{self, Authority, Question, Setup},
     domain::{FunctionArn, Requester},
     inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
@@ -43,6 +43,8 @@ pub struct Service {
     pub max_event_age: Duration,
     /// Where the ends of shares are written down, if anywhere.
     pub schedules: Option<Schedules>,
+    /// What the function's role may do.
+    pub setup: Setup,
     /// The bus on which outcomes are published, if any.
     pub outcome_bus: Option<String>,
     /// The bus on which the function gets requests, if it may put the rest of an audit there.
@@ -229,7 +231,8 @@ impl Service {
     ) -> Question<'a> {
         let Context { function, now, .. } = *context;
         let (account, can_end_shares) = (function.account(), self.schedules.is_some());
-        Question { request, authority, allowlist, account, entity_quota: self.entity_quota, can_end_shares, now }
+        let (entity_quota, setup) = (self.entity_quota, self.setup);
+        Question { request, authority, allowlist, account, entity_quota, can_end_shares, setup, now }
     }
 }
 

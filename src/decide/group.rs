@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         allowlist::Allowlist,
-        decide::decide,
+        decide::{Setup, decide},
         domain::{AccountId, Requester},
         facts::ImageState,
         json::Json,
@@ -112,6 +112,7 @@ rules:
                 request: &request,
                 authority: Authority::Requester(&requester),
                 can_end_shares: false,
+                setup: Setup { key_grants: true, copy_access: true },
                 allowlist: &allowlist,
                 account,
                 entity_quota: 1000,

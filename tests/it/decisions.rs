@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ami_share::{
     allowlist::Allowlist,
-    decide::{Authority, ImageDecision, Question, admit, decide, grantees_to_look_up},
+    decide::{Authority, ImageDecision, Question, Setup, admit, decide, grantees_to_look_up},
     domain::{AccountId, KeyArn, ScheduleName, Target},
     facts::{End, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
     inbound::{Arrival, Event, Invocation, open},
@@ -93,6 +93,7 @@ pub(crate) struct World {
     pub(crate) keys: BTreeMap<KeyArn, Key>,
     pub(crate) blocks_public_images: Option<bool>,
     pub(crate) can_end_shares: bool,
+    pub(crate) setup: Setup,
     pub(crate) entity_quota: usize,
 }
 
@@ -213,7 +214,15 @@ impl World {
             unread_snapshots: Vec::new(),
             snapshots: Ok(vec![snapshot]),
         };
-        Self { image, keys: BTreeMap::new(), blocks_public_images: None, can_end_shares: true, entity_quota: 1000 }
+        let setup = Setup { key_grants: true, copy_access: true };
+        Self {
+            image,
+            keys: BTreeMap::new(),
+            blocks_public_images: None,
+            can_end_shares: true,
+            setup,
+            entity_quota: 1000,
+        }
     }
 
     /// The same on a key whose policy lets these accounts in.
@@ -277,6 +286,7 @@ impl World {
             account: owner(),
             entity_quota: self.entity_quota,
             can_end_shares: self.can_end_shares,
+            setup: self.setup,
             now: NOW,
         };
         let images = [(IMAGE.parse().unwrap(), self.image.clone())].into();
@@ -612,6 +622,53 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     // No grant can name an organization.
     let organization = ask("share", json!({"organizationArns": [ORGANIZATION]}));
     refused(&closed, &organization, &[&format!("KeyAccessMissing {ORGANIZATION}")]);
+}
+
+#[test]
+fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
+    let off = |name: &str, allowed: &[&str]| {
+        let setup = Setup { key_grants: false, copy_access: false };
+        World::encrypted(name, allowed).with(|world| world.setup = setup)
+    };
+    let place = |world: &World, request: &Value| {
+        world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer)
+    };
+    // A grant: for an account that the policy doesn't let in, and for a role.
+    let share = ask("share", accounts(&[ONE]));
+    let one = format!("NotSetUp {ONE}");
+    refused(&off("granted-1", &[]), &share, &[&one]);
+    assert_eq!(place(&off("granted-1", &[]), &share).as_deref(), Some("/accountIds/0"));
+    let remedies = off("granted-1", &[]).decide(&share).remedies;
+    assert!(remedies[0].contains("EnableKeyGrants"), "{remedies:?}");
+    let check = off("granted-1", &[]).decide(&ask("check", accounts(&[ONE])));
+    assert_eq!(
+        (check.refusals, check.verdicts),
+        (vec![one.clone()], vec!["Missing".into(), "autoscaling: Missing".into()])
+    );
+    let roles = ask("share", json!({"accountIds": [ONE], "serviceLinkedRoles": ["autoscaling"]}));
+    refused(&off("granted-1", &[ONE]), &roles, &[&one]);
+    // Nothing is made: the policy lets the account in, or the grant is there.
+    steps(&off("granted-1", &[ONE]), &share, &[ADD_LAUNCH]);
+    let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
+    let granted = off("granted-1", &[]).with(|world| world.key().grants = Ok(vec![own.clone()]));
+    steps(&granted, &share, &[ADD_LAUNCH]);
+    // What no grant would mend is refused as ever.
+    refused(&off("golden-1", &[]), &share, &[&format!("KeyAccessMissing {ONE}")]);
+
+    let copy = ask("share", json!({"accountIds": [ONE], "access": "copy"}));
+    let open = off("golden-1", &[ONE]);
+    refused(&open, &copy, &["NotSetUp"]);
+    assert_eq!(place(&open, &copy).as_deref(), Some("/access"));
+    assert!(open.decide(&copy).remedies[0].contains("EnableCopyAccess"));
+    let may_copy = open.clone().with(|world| world.snapshot().create_volume_permissions = Ok(vec![account(ONE)]));
+    steps(&may_copy, &copy, &[ADD_LAUNCH]);
+
+    // Taking away is tried all the same.
+    let revoke = ask("revoke", accounts(&[ONE]));
+    let world = granted.shared_with(&[ONE]).with(|world| {
+        world.snapshot().create_volume_permissions = Ok(vec![account(ONE)]);
+    });
+    steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant()]);
 }
 
 #[test]
