@@ -42,6 +42,8 @@ mod doors;
 #[cfg(feature = "aws")]
 mod faults;
 #[cfg(feature = "aws")]
+mod first_hour;
+#[cfg(feature = "aws")]
 mod function;
 #[cfg(feature = "aws")]
 mod replay;
