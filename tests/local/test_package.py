@@ -1,6 +1,6 @@
 """What `make package` makes: the same bytes each time, for the architecture of the binary and no other."""
 
-import os
+import hashlib
 import re
 import subprocess
 import sys
@@ -66,13 +66,10 @@ class Package(unittest.TestCase):
     def test_the_checksums_are_those_of_everything(self):
         self.pack(X86_64)
         self.pack(ARM64)
-        check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
-        self.assertEqual(subprocess.run(check, cwd=self.dist).returncode, 0)
-        listed = {line.split()[1] for line in (self.dist / "SHA256SUMS").read_text().splitlines()}
-        self.assertEqual(listed | {"SHA256SUMS"}, {file.name for file in self.dist.iterdir()})
-        with open(self.dist / "ami-share-arm64.zip", "ab") as file:
-            file.write(b"x")
-        self.assertNotEqual(subprocess.run(check, cwd=self.dist, capture_output=True).returncode, 0)
+        listed = {name: digest for digest, name in
+                  (line.split("  ") for line in (self.dist / "SHA256SUMS").read_text().splitlines())}
+        self.assertEqual(listed, {file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+                                  for file in self.dist.iterdir() if file.name != "SHA256SUMS"})
 
     def test_what_lambda_could_not_start_is_not_packed(self):
         for binary, why in ((b"#!/bin/sh\n", "no 64-bit ELF"), (b"", "no 64-bit ELF"), (stand_in(243), "e_machine 243"),
@@ -100,5 +97,4 @@ class Package(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    os.chdir(Path(__file__).parent)
     unittest.main()

@@ -4,16 +4,14 @@ import contextlib
 import http.client
 import json
 import os
-import tempfile
 import time
 import unittest
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAws
-from local_aws.deploy import deploy
+from local_aws.role import credentials, without_binary
 
 TARGET, OTHER = "111122223333", "222233334444"
 EVERY_KEY = "arn:aws:kms:eu-west-1:999988887777:key/*"
@@ -26,32 +24,13 @@ def setUpModule():
 
 
 def deployed(name, **parameters):
-    """The outputs of a stack whose function can only fail."""
-    with tempfile.TemporaryDirectory() as folder:
-        nothing = Path(folder) / "nothing"
-        nothing.write_text("")
-        return deploy(aws, nothing, nothing, stack=name, **parameters)
+    return without_binary(aws, name, **parameters)
 
 
 def statements(outputs):
     iam, name = aws.client("iam"), outputs["FunctionRoleArn"].rpartition("/")[2]
     document = iam.get_role_policy(RoleName=name, PolicyName="FunctionRolePolicy0")["PolicyDocument"]
     return {statement["Sid"]: statement for statement in document["Statement"]}
-
-
-def assume(role_arn):
-    """Credentials with every inline policy of a role, through a role that a test may assume."""
-    iam, name = aws.client("iam"), role_arn.rpartition("/")[2]
-    trust = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}]}
-    like = f"like-{name}"[:64]
-    made = iam.create_role(RoleName=like, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
-    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        iam.put_role_policy(RoleName=like, PolicyName=policy, PolicyDocument=json.dumps(document))
-    session = aws.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
-    return {"aws_access_key_id": session["AccessKeyId"], "aws_session_token": session["SessionToken"],
-            "aws_secret_access_key": session["SecretAccessKey"]}
 
 
 class Denied:
@@ -70,8 +49,8 @@ class Role(Denied, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stack = deployed("role", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true", OutcomeBusName="outcomes")
-        cls.credentials = credentials = assume(cls.stack["FunctionRoleArn"])
-        cls.ec2, cls.kms = aws.client("ec2", **credentials), aws.client("kms", **credentials)
+        cls.credentials = made = credentials(aws, cls.stack["FunctionRoleArn"])
+        cls.ec2, cls.kms = aws.client("ec2", **made), aws.client("kms", **made)
         seeded = aws.seed(keys=[{"ref": "k"}], snapshots=[{"ref": "s", "key": "k"}],
                           images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
                                   {"account": TARGET, "launchPermissions": [aws.account]}])
@@ -165,8 +144,8 @@ class Switches(Denied, unittest.TestCase):
 
     def role(self, name, **parameters):
         outputs = deployed(name, **parameters)
-        credentials = assume(outputs["FunctionRoleArn"])
-        return outputs, aws.client("ec2", **credentials), aws.client("kms", **credentials)
+        made = credentials(aws, outputs["FunctionRoleArn"])
+        return outputs, aws.client("ec2", **made), aws.client("kms", **made)
 
     def grant(self, kms, account, key=None, grantee="root"):
         return kms.create_grant(KeyId=key or self.key, GranteePrincipal=f"arn:aws:iam::{account}:{grantee}",
