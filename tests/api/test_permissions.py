@@ -203,9 +203,9 @@ class Triggers(unittest.TestCase):
 class Kept(unittest.TestCase):
     """What can't be made again outlives its stack, and stands in the way of no other."""
 
-    def test_queues_and_logs_are_kept_and_have_no_names_that_collide(self):
+    def test_failures_and_logs_are_kept_and_have_no_names_that_collide(self):
         for name, resource in resources().items():
-            if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup"):
+            if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup") and name != "Requests":  # it is no record
                 with self.subTest(name):
                     self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
                     properties = resource["Properties"]
@@ -217,7 +217,7 @@ class Kept(unittest.TestCase):
         limits = {"AWS::Events::EventBus": ("Name", 256), "AWS::Scheduler::ScheduleGroup": ("Name", 64),
                   "AWS::ApiGatewayV2::Api": ("Name", 128), "AWS::Serverless::LayerVersion": ("LayerName", 140),
                   "AWS::CloudWatch::Dashboard": ("DashboardName", 255), "AWS::SSM::Parameter": ("Name", 1011),
-                  "AWS::Logs::LogGroup": ("LogGroupName", 512), "AWS::Serverless::Api": ("Name", 1024)}
+                  "AWS::Logs::LogGroup": ("LogGroupName", 512), "AWS::SQS::Queue": ("QueueName", 80), "AWS::Serverless::Api": ("Name", 1024)}
         guide = (ROOT / "docs/deployment.md").read_text()
         longest = int(re.search(r"stack's name has at most (\d+) characters", guide)[1])
         seen = 0
