@@ -347,6 +347,7 @@ class Choices(unittest.TestCase):
                 # A space after a comma would be part of an account, an audience, a source.
                 ({"JwtAudience": "portal, cli"}, "JwtAudience"),
                 ({"SenderSources": "com.example, com.other"}, "SenderSources"),
+                ({"SenderSources": "com.example,ami-share.ends"}, "SenderSources"),
                 ({"ApiCallerAccounts": f"{TARGET}, {OTHER}"}, "ApiCallerAccounts"),
                 ({"TargetAccounts": f"{TARGET}, {OTHER}"}, "TargetAccounts"),
                 ({"KeyArns": f"{EVERY_KEY}, {EVERY_KEY}"}, "KeyArns"),
