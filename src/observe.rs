@@ -58,7 +58,8 @@ pub async fn observe(
         if is_asked { aws.blocks_public_images().await.ok() } else { None }
     };
     // An expiry time that is too near needs no more reading than that of the records.
-    let early = if decide::is_near(question.request, question.now) { Some(records_of(ids.clone()).await) } else { None };
+    let early =
+        if decide::is_near(question.request, question.now) { Some(records_of(ids.clone()).await) } else { None };
     if let Some(expiries) = &early {
         backing.retain(|id, _| {
             let records = expiries.get(id).and_then(|read| read.as_ref().ok());
@@ -71,12 +72,9 @@ pub async fn observe(
             None => records_of(ids).await,
         }
     };
-    let (read, expiries, blocks_public_images) = future::join3(
-        read_further(aws, question, judgements, &mut facts, backing),
-        expiries,
-        blocks_public_images,
-    )
-    .await;
+    let (read, expiries, blocks_public_images) =
+        future::join3(read_further(aws, question, judgements, &mut facts, backing), expiries, blocks_public_images)
+            .await;
     read?;
     facts.blocks_public_images = blocks_public_images;
     keep(question, &mut facts, expiries)?;
