@@ -222,7 +222,7 @@ class Stack(unittest.TestCase):
                          for s in policy["Statement"])
         rules = [r for r in allowed if r[0] == "events.amazonaws.com"]
         self.assertEqual([r for r in allowed if r not in rules], [("apigateway.amazonaws.com", "v1/*")])
-        # The rule on the bus of the stack, and the one for images that became available on the default bus.
+        # The rules on the bus of the stack, for requests and for records that are due, and the one on the default bus.
         self.assertEqual(sorted(r[1].startswith("ami-share/") for r in rules), [False, True, True], rules)
 
     def test_every_method_asks_for_a_signature(self):
@@ -380,9 +380,10 @@ class Choices(unittest.TestCase):
         self.assertEqual((alarm["Period"] * alarm["EvaluationPeriods"], alarm["TreatMissingData"]), (25 * 3600, "breaching"))
 
     def test_alarms_watch_the_rules_and_the_group_of_this_stack(self):
-        name = self.physical("FunctionRequest").rpartition("|")[2]
-        told = {d["Name"]: d["Value"] for d in self.alarm("LostRequestsAlarm")["Dimensions"]}
-        self.assertEqual(told, {"EventBusName": "ami-share", "RuleName": name})
+        for rule, alarm in (("FunctionRequest", "LostRequestsAlarm"), ("FunctionRecordDue", "LostHintsAlarm")):
+            name = self.physical(rule).rpartition("|")[2]
+            told = {d["Name"]: d["Value"] for d in self.alarm(alarm)["Dimensions"]}
+            self.assertEqual(told, {"EventBusName": "ami-share", "RuleName": name})
         told = {d["Name"]: d["Value"] for d in self.alarm("LostImageEventsAlarm")["Dimensions"]}
         self.assertEqual(told, {"RuleName": self.physical("FunctionImageAvailable")})
         told = {d["Name"]: d["Value"] for d in self.alarm("ScheduleDroppedAlarm")["Dimensions"]}
