@@ -12,6 +12,8 @@ API_READY := $(VENV)/api-ready
 REQUIREMENTS := tests/local/requirements.txt
 LINT_REQUIREMENTS := tests/local/requirements-lint.txt
 API_REQUIREMENTS := tests/api/requirements.txt
+SECURITY_VENV := $(VENV)-security
+SECURITY_REQUIREMENTS := tests/local/requirements-lint-security.txt
 FUZZ_READY := $(VENV)/fuzz-ready
 FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
 BENCH_READY := $(VENV)/bench-ready
@@ -43,7 +45,7 @@ FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 N ?= 100000
 SEED ?= 1
 
-.PHONY: help demo test lint lint-template test-api api-fuzz differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
+.PHONY: help demo test lint lint-template lint-security package test-api api-fuzz differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -80,6 +82,12 @@ lint-template: $(LINT_READY) ## cfn-lint on template.yaml
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
 
+lint-security: $(SECURITY_VENV)/ready ## checkov on template.yaml: 300 MB of tools, half a minute
+	$(call say,The security of the template)
+	@# Exceptions stand in the template, each with its reason.
+	"$(SECURITY_VENV)/bin/checkov" --file template.yaml --framework cloudformation --compact --quiet --skip-download
+	@echo "template.yaml has no finding that isn't answered"
+
 test-api: $(API_READY) ## openapi.yaml against template, router, schemas and events
 	$(call say,The API description)
 	cd tests/api && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
@@ -115,6 +123,17 @@ bench-core: rust
 	$(call say,The core without AWS (the first build takes about 2 minutes))
 	cargo bench --locked --no-default-features --bench core --bench key_access
 
+# BINARY names one that is built already, by cargo-lambda for example: make package BINARY=target/lambda/bootstrap/bootstrap
+ifdef BINARY
+package:
+else
+package: BINARY := $(TARGET)/release/bootstrap
+package: release
+endif
+package: ## dist/: the zip for this architecture, its template, checksums; BINARY=path packs that one
+	$(call say,The package)
+	@$(PYTHON) deploy/package.py --binary "$(BINARY)"
+
 release: rust
 	$(call say,The release binary (the first build takes about 20 minutes and up to 9 GB of memory))
 	cargo build --release --locked
@@ -142,7 +161,7 @@ local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how
 	@"$(VENV)/bin/python" demo/playground.py
 
 clean: ## remove what make and cargo made here
-	rm -rf "$(VENV)" .aws-sam
+	rm -rf "$(VENV)" "$(SECURITY_VENV)" .aws-sam dist
 	cargo clean
 
 rust:
@@ -180,4 +199,11 @@ $(BENCH_READY): $(BENCH_REQUIREMENTS) | $(READY)
 $(LINT_READY): $(LINT_REQUIREMENTS) | $(READY)
 	$(call say,What the template check needs)
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Apart from the rest: it pins other versions of the same libraries.
+$(SECURITY_VENV)/ready: $(SECURITY_REQUIREMENTS) | $(VENV)/bin/python
+	$(call say,What the security check needs (a minute))
+	@$(PYTHON) -m venv "$(SECURITY_VENV)"
+	@"$(SECURITY_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

@@ -12,7 +12,7 @@ use std::{
 
 use ami_share::{
     allowlist::Allowlist,
-    decide::{self, Authority, Question},
+    decide::{self, Authority, Question, Setup},
     domain::{ImageId, KeyArn, Requester},
     facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     inbound::{self, Arrival, Event, Invocation},
@@ -116,6 +116,7 @@ impl World {
             entity_quota: 1000,
             unset_for_expiry: &[],
             is_automatic: false,
+            setup: Setup { key_grants: true, copy_access: true },
             now,
             deadline: now,
         };

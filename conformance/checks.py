@@ -5,7 +5,7 @@ from typing import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ledger import Ledger
+from ledger import TAG, Ledger
 from world import BOTH, LAUNCH, answer
 
 CHECKS = []
@@ -109,6 +109,76 @@ def attribute_condition(world):
         {"Effect": "Deny", "Action": "ec2:ModifyImageAttribute", "Resource": here,
          "Condition": {"StringEqualsIgnoreCase": {"ec2:Attribute": ["launchPermission", "LaunchPermission"]}}})
     return answer(ec2.modify_image_attribute, ImageId=image, LaunchPermission={"Add": [{"UserId": world.target}]})
+
+
+# What the deployment's policies rely on
+
+
+@check("Is a call of PutEvents that also has an entry of another source kept from that source, where `events:source` is "
+       "compared by ForAllValues?", "accepted, refused or accepted, half accepted", "an event bus and a role")
+def mixed_sources(world):
+    bus = world.bus()
+    events = world.role({"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus, "Condition": {
+        "ForAllValues:StringEquals": {"events:source": "com.example.mine"}, "Null": {"events:source": "false"}}}, service="events")
+
+    def put(*sources):
+        try:
+            failed = events.put_events(Entries=[{"EventBusName": bus, "Source": source, "DetailType": "x", "Detail": "{}"}
+                                                for source in sources])["FailedEntryCount"]
+        except ClientError as error:
+            return "refused" if "Denied" in error.response["Error"]["Code"] else error.response["Error"]["Code"]
+        return "accepted" if not failed else "refused" if failed == len(sources) else "half accepted"
+    return f"{put('com.example.mine')}, {put('com.example.mine', 'com.example.other')}"
+
+
+@check("Does IAM see `ec2:Add/userId` in the call that the function makes, so that TargetAccounts bounds it?",
+       "accepted, UnauthorizedOperation", "a snapshot and a role")
+def add_condition(world):
+    snapshot = world.snapshot()
+    ec2 = world.role({"Effect": "Allow", "Action": "ec2:ModifySnapshotAttribute", "Resource": "*", "Condition": {
+        "ForAllValues:StringEquals": {"ec2:Add/userId": [world.target]}, "Null": {"ec2:Add/userId": "false"}}})
+
+    def add(account):
+        return answer(ec2.modify_snapshot_attribute, SnapshotId=snapshot, Attribute="createVolumePermission",
+                      OperationType="add", UserIds=[account])
+    seen = f"{add(world.target)}, {add('000000000000')}"
+    world.ec2.reset_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+    return seen
+
+
+@check("May a role remove somebody from a snapshot, and add nobody, by the keys `ec2:Remove/userId` and `ec2:Add/userId`?",
+       "accepted, UnauthorizedOperation", "a snapshot and a role")
+def remove_condition(world):
+    snapshot = world.snapshot()
+    ec2 = world.role({"Effect": "Allow", "Action": "ec2:ModifySnapshotAttribute", "Resource": "*", "Condition": {
+        "Null": {"ec2:Remove/userId": "false", "ec2:Add/userId": "true", "ec2:Add/group": "true"}}})
+
+    def change(operation):
+        return answer(ec2.modify_snapshot_attribute, SnapshotId=snapshot, Attribute="createVolumePermission",
+                      OperationType=operation, UserIds=[world.target])
+    return f"{change('remove')}, {change('add')}"
+
+
+@check("Does a key's tag decide where a role may make grants, as KeyTagValue relies on?", "accepted, AccessDeniedException",
+       "a key, a grant and a role")
+def tagged_key(world):
+    key = world.key()
+
+    def grant(value):
+        kms = world.role({"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": "*", "Condition": {
+            "StringEquals": {f"aws:ResourceTag/{TAG}": value}}}, service="kms")
+        made = answer(kms.create_grant, KeyId=key, Operations=["Decrypt"],
+                      GranteePrincipal=f"arn:{world.partition}:iam::{world.target}:root")
+        for one in world.kms.list_grants(KeyId=key)["Grants"]:
+            world.kms.revoke_grant(KeyId=key, GrantId=one["GrantId"])
+        return made
+    return f"{grant(world.run)}, {grant('another')}"
+
+
+@check("Does CloudFormation end the name of a FIFO queue in .fifo by itself?", "yes", "a stack with a queue")
+def fifo_name(world):
+    queue = world.stack({"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}})
+    return "yes" if queue.endswith(".fifo") else queue
 
 
 # Keys

@@ -59,6 +59,12 @@ def sweep(owner, target):
         iam = owner.client("iam")
         for role in iam.get_paginator("list_roles").paginate(PathPrefix=f"/{TAG}/").build_full_result()["Roles"]:
             enter_role(ledger, iam, role["RoleName"])
+        events, cloudformation = owner.client("events"), owner.client("cloudformation")
+        for bus in events.list_event_buses(NamePrefix=f"{TAG}-")["EventBuses"]:
+            ledger.enter(f"event bus {bus['Name']}", lambda n=bus["Name"]: events.delete_event_bus(Name=n))
+        for stack in cloudformation.get_paginator("describe_stacks").paginate().build_full_result()["Stacks"]:
+            if stack["StackName"].startswith(f"{TAG}-"):
+                ledger.enter(f"stack {stack['StackName']}", lambda n=stack["StackName"]: cloudformation.delete_stack(StackName=n))
         kms = owner.client("kms")
         for key in kms.get_paginator("list_keys").paginate().build_full_result()["Keys"]:
             enter_tagged_key(ledger, kms, key["KeyId"])

@@ -24,7 +24,8 @@ class World:
     def __init__(self, owner, target, identities, options):
         self.owner, self.target = (identity["Account"] for identity in identities)
         self.partition = identities[0]["Arn"].split(":")[1]
-        self.ec2, self.kms, self.iam, self.sts = (owner.client(name) for name in ("ec2", "kms", "iam", "sts"))
+        self.ec2, self.kms, self.iam, self.sts, self.events, self.cloudformation = (
+            owner.client(name) for name in ("ec2", "kms", "iam", "sts", "events", "cloudformation"))
         self.their_ec2, self.their_kms = target.client("ec2"), target.client("kms")
         self.options, self.made = options, {}
         self.run = uuid.uuid4().hex[:8]
@@ -154,9 +155,30 @@ class World:
             time.sleep(2)
         return "still pending"
 
-    def role(self, *statements):
-        """An EC2 client of a role of the owner with these statements."""
+    def bus(self):
+        """The ARN of an event bus of the owner that no rule listens to."""
         name = f"{TAG}-{self.run}"
+        arn = self.events.create_event_bus(Name=name, Tags=[{"Key": TAG, "Value": self.run}])["EventBusArn"]
+        self.passing.enter(f"event bus {name}", lambda: self.events.delete_event_bus(Name=name))
+        return arn
+
+    def stack(self, resource):
+        """What CloudFormation calls a resource of its own stack."""
+        name = f"{TAG}-{self.run}"
+        self.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": {"Resource": resource}}),
+                                         Tags=[{"Key": TAG, "Value": self.run}])
+
+        def remove():
+            self.cloudformation.delete_stack(StackName=name)
+            self.cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
+        self.passing.enter(f"stack {name}", remove)
+        self.cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
+        found = self.cloudformation.describe_stack_resource(StackName=name, LogicalResourceId="Resource")
+        return found["StackResourceDetail"]["PhysicalResourceId"]
+
+    def role(self, *statements, service="ec2"):
+        """A client of a service, of a role of the owner with these statements."""
+        name = f"{TAG}-{self.run}-{len(self.passing.entries)}"
         trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
             "AWS": f"arn:{self.partition}:iam::{self.owner}:root"}}]}
         arn = self.iam.create_role(RoleName=name, Path=f"/{TAG}/", AssumeRolePolicyDocument=json.dumps(trust),
@@ -167,7 +189,7 @@ class World:
         self.passing.enter(f"policy of {name}", lambda: self.iam.delete_role_policy(RoleName=name, PolicyName="check"))
         self.wait(POLICY_SECONDS)
         session = self.patiently(self.sts.assume_role, RoleArn=arn, RoleSessionName="check")["Credentials"]
-        return boto3.client("ec2", region_name=self.options.region, endpoint_url=self.ec2.meta.endpoint_url,
+        return boto3.client(service, region_name=self.options.region, endpoint_url=self.ec2.meta.endpoint_url,
                             aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
                             aws_session_token=session["SessionToken"])
 

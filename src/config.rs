@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use crate::allowlist::Location;
+use crate::{allowlist::Location, decide::Setup};
 
 /// The function's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Config {
     /// `AMI_SHARE_SCHEDULE_GROUP`, `AMI_SHARE_SCHEDULE_ROLE_ARN` and `AMI_SHARE_REQUEST_BUS`: what recording an expiry needs,
     /// or the names of those that are not set.
     pub records: Result<RecordSettings, Vec<&'static str>>,
+    /// `AMI_SHARE_KEY_GRANTS` and `AMI_SHARE_COPY_ACCESS`: what the function's role may do.
+    pub setup: Setup,
     /// `AMI_SHARE_OUTCOME_BUS`: where outcomes are published.
     pub outcome_bus: Option<String>,
     /// `AMI_SHARE_REQUEST_BUS`: the bus that requests come by, where an audit puts its rest.
@@ -62,6 +64,10 @@ impl Config {
         let ttl = number(&get, "AMI_SHARE_ALLOWLIST_TTL", 60, 1..=86_400, &mut problems);
         let max_age = number(&get, "AMI_SHARE_MAX_EVENT_AGE", 900, 1..=86_400, &mut problems);
         let quota = number(&get, "AMI_SHARE_ENTITY_QUOTA", 1_000, 1..=1_000_000, &mut problems);
+        let setup = Setup {
+            key_grants: switch(&get, "AMI_SHARE_KEY_GRANTS", &mut problems),
+            copy_access: switch(&get, "AMI_SHARE_COPY_ACCESS", &mut problems),
+        };
         let set = |name: &str| get(name).filter(|text| !text.is_empty());
         let mut unset = Vec::new();
         let mut needed = |name: &'static str| {
@@ -99,6 +105,7 @@ impl Config {
                 max_event_age: Duration::from_secs(max_age),
                 entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
                 records,
+                setup,
                 outcome_bus: set("AMI_SHARE_OUTCOME_BUS"),
                 request_bus: set("AMI_SHARE_REQUEST_BUS"),
                 function_name: set("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
@@ -127,6 +134,32 @@ fn number(
     }
 }
 
+/// Whether the file that `SSL_CERT_FILE` names is one: without certificates every call to AWS fails, each with an error
+/// that names none of this.
+pub fn check_certificates(path: Option<String>, read: impl Fn(&str) -> std::io::Result<Vec<u8>>) -> Result<(), String> {
+    let Some(path) = path.filter(|path| !path.is_empty()) else { return Ok(()) };
+    let remedy =
+        "name a file of PEM certificates (Amazon Linux 2023 has /etc/pki/tls/certs/ca-bundle.crt), or unset it";
+    let text = read(&path).map_err(|error| format!("SSL_CERT_FILE: {path} can't be read: {error}; {remedy}"))?;
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    if !text.windows(begin.len()).any(|part| part == begin) {
+        return Err(format!("SSL_CERT_FILE: {path} holds no certificate; {remedy}"));
+    }
+    Ok(())
+}
+
+/// Whether something is `on`, as it is when nothing is said.
+fn switch(get: &impl Fn(&str) -> Option<String>, name: &str, problems: &mut Vec<String>) -> bool {
+    match get(name).as_deref() {
+        None | Some("" | "on") => true,
+        Some("off") => false,
+        Some(other) => {
+            problems.push(format!("{name}: `{other}` is not on or off"));
+            true
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +173,34 @@ mod tests {
         let config = read(&[("AMI_SHARE_ALLOWLIST", "file:allowlist.yaml")]).unwrap();
         assert_eq!((config.allowlist_ttl.as_secs(), config.entity_quota), (60, 1000));
         assert!(config.logs_json);
+        assert_eq!(config.setup, Setup { key_grants: true, copy_access: true });
+    }
+
+    #[test]
+    fn what_the_role_may_not_do_is_switched_off() {
+        for value in ["on", ""] {
+            let config = read(&[("AMI_SHARE_ALLOWLIST", "file:a"), ("AMI_SHARE_KEY_GRANTS", value)]).unwrap();
+            assert!(config.setup.key_grants, "{value}");
+        }
+        let off =
+            [("AMI_SHARE_ALLOWLIST", "file:a"), ("AMI_SHARE_KEY_GRANTS", "off"), ("AMI_SHARE_COPY_ACCESS", "off")];
+        assert_eq!(read(&off).unwrap().setup, Setup { key_grants: false, copy_access: false });
+    }
+
+    #[test]
+    fn a_certificate_file_is_there_and_holds_certificates() {
+        let read = |path: &str| match path {
+            "/bundle" => Ok(b"# Amazon\n-----BEGIN CERTIFICATE-----\nMII".to_vec()),
+            "/empty" => Ok(Vec::new()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let check = |path: &str| check_certificates(Some(path.to_owned()), read);
+        assert_eq!(check_certificates(None, read), Ok(()));
+        assert_eq!((check(""), check("/bundle")), (Ok(()), Ok(())));
+        for (path, why) in [("/empty", "holds no certificate"), ("/none", "can't be read")] {
+            let problem = check(path).unwrap_err();
+            assert!(problem.starts_with(&format!("SSL_CERT_FILE: {path} {why}")), "{problem}");
+        }
     }
 
     #[test]
@@ -166,12 +227,19 @@ mod tests {
             ("AMI_SHARE_ALLOWLIST", "s3://bucket"),
             ("AMI_SHARE_ALLOWLIST_TTL", "soon"),
             ("AMI_SHARE_ENTITY_QUOTA", "0"),
+            ("AMI_SHARE_KEY_GRANTS", "true"),
+            ("AMI_SHARE_COPY_ACCESS", "OFF"),
             ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
         ])
         .unwrap_err();
-        for name in
-            ["AMI_SHARE_ALLOWLIST:", "AMI_SHARE_ALLOWLIST_TTL:", "AMI_SHARE_ENTITY_QUOTA:", "AWS_LAMBDA_LOG_LEVEL:"]
-        {
+        for name in [
+            "AMI_SHARE_ALLOWLIST:",
+            "AMI_SHARE_ALLOWLIST_TTL:",
+            "AMI_SHARE_ENTITY_QUOTA:",
+            "AMI_SHARE_KEY_GRANTS:",
+            "AMI_SHARE_COPY_ACCESS:",
+            "AWS_LAMBDA_LOG_LEVEL:",
+        ] {
             assert!(problems.contains(name), "{problems}");
         }
         assert!(read(&[]).unwrap_err().contains("missing"));

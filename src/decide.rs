@@ -49,10 +49,21 @@ pub struct Question<'a> {
     pub unset_for_expiry: &'a [&'static str],
     /// Whether a rule shares by itself and nobody asks.
     pub is_automatic: bool,
+    /// What else this deployment may do.
+    pub setup: Setup,
     /// Now.
     pub now: OffsetDateTime,
     /// When the invocation ends at the latest: what it sends arrives before that.
     pub deadline: OffsetDateTime,
+}
+
+/// What this deployment may do beside launch permissions; its role is made to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Whether it may make grants.
+    pub key_grants: bool,
+    /// Whether it may give create volume permissions.
+    pub copy_access: bool,
 }
 
 /// By what right something is done.
@@ -346,6 +357,9 @@ fn check_share(
     }
     if question.request.access == Access::Copy {
         decision.refusals.extend(copy_refusals(question, image, image_id, &decision.targets));
+        if !question.setup.copy_access && lacks_copy_access(image, &decision.targets) {
+            decision.refusals.push(refusals::copy_access_off(image_id));
+        }
     }
     let entries = image.launch_permissions.iter().flatten().filter(|entry| **entry != LaunchPermission::Public).count();
     let new = decision.targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
@@ -374,6 +388,16 @@ fn copy_refusals(
         .chain(image.is_instance_store.then(|| refusals::copy_of_instance_store(image_id)))
         .chain(foreign.map(|snapshot| refusals::copy_of_foreign_snapshot(image_id, snapshot)))
         .collect()
+}
+
+/// Whether a snapshot would have to be changed so that every account may copy it.
+fn lacks_copy_access(image: &Image, targets: &[(&AskedTarget, Option<&Rule>)]) -> bool {
+    let accounts: Vec<_> = targets.iter().filter_map(|(asked, _)| asked.target.account()).collect();
+    let mut snapshots = image.snapshots.iter().flatten();
+    snapshots.any(|snapshot| {
+        let may: Vec<_> = snapshot.create_volume_permissions.iter().flatten().collect();
+        accounts.iter().any(|account| !may.contains(&account))
+    })
 }
 
 /// What to do about a snapshot that is public.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use ami_share::{
     allowlist::source::Source,
     aws::Aws,
-    config::Config,
+    config::{self, Config},
     domain::{FunctionArn, ParseError},
     inbound::{Event, InvocationError},
     service::{Context, Meter, Service},
@@ -18,6 +18,8 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 async fn main() -> Result<(), lambda_runtime::Error> {
     let variable = |name: &str| std::env::var(name).ok();
     let config = Config::read(variable).expect("the environment is in order");
+    config::check_certificates(variable("SSL_CERT_FILE"), |path| std::fs::read(path))
+        .expect("the certificates of AWS can be checked");
     telemetry::install(config.log_level, config.logs_json);
     let aws = Aws::connect(variable).expect("the AWS clients can be built");
     let allowlist = Source::new(config.allowlist, config.allowlist_ttl);
@@ -27,6 +29,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         entity_quota: config.entity_quota,
         max_event_age: config.max_event_age,
         records: config.records,
+        setup: config.setup,
         outcome_bus: config.outcome_bus,
         request_bus: config.request_bus,
         meter: Meter::new(config.function_name),

@@ -22,7 +22,7 @@ use crate::{
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
     config::RecordSettings,
-    decide::{self, Authority, Judgements, Question},
+    decide::{self, Authority, Judgements, Question, Setup},
     domain::{FunctionArn, Requester, shortened},
     inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
     observe::observe,
@@ -45,6 +45,8 @@ pub struct Service {
     pub max_event_age: Duration,
     /// Where the records of expiries are, or the variables that are not set.
     pub records: Result<RecordSettings, Vec<&'static str>>,
+    /// What the function's role may do.
+    pub setup: Setup,
     /// The bus on which outcomes are published, if any.
     pub outcome_bus: Option<String>,
     /// The bus on which the function gets requests, if it may put the rest of an audit there.
@@ -259,6 +261,7 @@ impl Service {
             account: context.function.account(),
             entity_quota: self.entity_quota,
             unset_for_expiry,
+            setup: self.setup,
             is_automatic: false,
             now: context.now,
             deadline: context.deadline,

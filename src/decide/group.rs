@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         allowlist::Allowlist,
-        decide::{Judgements, decide},
+        decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
         facts::{Fact, ImageState},
         json::Json,
@@ -114,6 +114,7 @@ rules:
                 unset_for_expiry: &[],
                 is_automatic: false,
                 deadline: NOW,
+                setup: Setup { key_grants: true, copy_access: true },
                 allowlist: &allowlist,
                 account,
                 entity_quota: 1000,

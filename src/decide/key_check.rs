@@ -58,12 +58,18 @@ fn check_pair(
     let target = &asked.target;
     let key_use = key_use(question);
 
+    let mut lacking = None;
     let access = match (rule.keys, target.account()) {
         (Keys::Grant, Some(account)) => {
             let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
             let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
             let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
+            let can_grant = question.setup.key_grants || needed.is_among(key.known_grants(), question.account);
             match (by_policy.verdict, with_grant.verdict) {
+                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !can_grant => {
+                    lacking = Some(needed);
+                    by_policy
+                }
                 // The image's own grant, whatever others there are: those may go without notice.
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
                     let is_made = needed.is_among(key.known_grants(), question.account);
@@ -85,9 +91,12 @@ fn check_pair(
     let roles = check_roles(judgements, key, asked, rule, decision)?;
     let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
     if row.access.verdict != Verdict::Allowed {
-        match rule.keys {
-            Keys::Unchecked => decision.warnings.push(unchecked_warning(&row)),
-            Keys::Verify | Keys::Grant => {
+        match (rule.keys, lacking) {
+            (Keys::Unchecked, _) => decision.warnings.push(unchecked_warning(&row)),
+            (Keys::Verify | Keys::Grant, Some(grant)) => {
+                decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
+            }
+            (Keys::Verify | Keys::Grant, None) => {
                 decision.refusals.push(refusal(decision.image_id, asked, &row, key.unread()));
             }
         }
@@ -122,7 +131,9 @@ fn check_roles(
         let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
         if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
             let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
-            if with_grant == Verdict::Allowed {
+            if with_grant == Verdict::Allowed && !question.setup.key_grants {
+                decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &needed));
+            } else if with_grant == Verdict::Allowed {
                 verdict = with_grant;
                 decision.grants.push(needed.clone());
             } else {

@@ -1,6 +1,6 @@
 //! Owns the wording of the refusals: what is in the way, and what to do about it.
 
-use super::{Authority, Question};
+use super::{Authority, NeededGrant, Question};
 use crate::{
     allowlist::Criterion,
     domain::{GroupId, ImageId, Requester, quoted},
@@ -135,6 +135,25 @@ pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal
     );
     pair(Code::CopyNotPossible, image_id, asked, message)
         .remedy("share with `access: launch`, and with `access: copy` with each account that must copy")
+}
+
+/// The role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
+pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
+    let message = "this deployment can't give `access: copy`: its parameter EnableCopyAccess is off";
+    Refusal { pointer: Some("/access".to_owned()), ..image(Code::NotSetUp, image_id, message) }
+        .remedy("ask for `access: launch`, or have the stack updated with EnableCopyAccess=true")
+}
+
+/// The role may not make grants: `AMI_SHARE_KEY_GRANTS`.
+pub(super) fn key_grants_off(image_id: &ImageId, asked: &AskedTarget, grant: &NeededGrant) -> Refusal {
+    let message = format!(
+        "{} would need a grant on {}, and this deployment can't make grants: its parameter EnableKeyGrants is off",
+        grant.grantee, grant.key
+    );
+    pair(Code::NotSetUp, image_id, asked, message).remedy(format!(
+        "have the stack updated with EnableKeyGrants=true, or let {} use the key by its key policy",
+        grant.account
+    ))
 }
 
 pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) -> Refusal {

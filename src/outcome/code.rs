@@ -71,6 +71,8 @@ codes! {
     CopyNotPossible = 409;
     /// Shares that expire are not set up
     ExpiryNotPossible = 409;
+    /// This deployment lacks what the request needs, or has it switched off
+    NotSetUp = 409;
     /// The share is about to expire
     ShareEnding = 409;
     /// The image would be shared with more entities than the quota allows

@@ -6,7 +6,6 @@ An argument is the path of a built function; without one cargo builds it. Furthe
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,7 @@ def main():
     arguments = sys.argv[1:]
     binary = Path(arguments.pop(0) if arguments and Path(arguments[0]).is_file() else stage.build())
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
-        machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
+        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml")
         images = list(stage.seed(aws).values())
         role, api = portal.Role(aws, "portal"), portal.Api(aws, stack["ApiUrl"])
         credentials = role.credentials

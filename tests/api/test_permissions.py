@@ -121,14 +121,18 @@ class Permissions(unittest.TestCase):
                 self.assertLessEqual(set([action] if isinstance(action, str) else action), without, statement["Sid"])
 
 
-class Doors(unittest.TestCase):
+class Triggers(unittest.TestCase):
     """Who may come in: the policies of API, bus, queue, role and function."""
 
     def test_nothing_is_open_to_everybody(self):
-        allowed = [s["Principal"] for s in statements(resources()) if s["Effect"] == "Allow" and "Principal" in s]
+        allowed = [s for s in statements(resources()) if s["Effect"] == "Allow" and "Principal" in s]
         self.assertGreater(len(allowed), 3)
-        for principal in allowed:
-            self.assertNotIn("*", [principal, *principal.values()])
+        for statement in allowed:
+            principal = statement["Principal"]
+            if principal == "*":  # everybody in an organization
+                self.assertEqual(statement["Condition"]["StringEquals"], {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}})
+            else:
+                self.assertNotIn("*", principal.values())
 
     def test_services_act_for_this_stack_only(self):
         for statement in statements(resources()):
@@ -136,11 +140,23 @@ class Doors(unittest.TestCase):
                 keys = {key for operator in statement["Condition"].values() for key in operator}
                 self.assertTrue(keys & {"aws:SourceArn", "aws:SourceAccount"}, statement)
 
-    def test_another_account_sends_under_its_own_sources_only(self):
-        [statement] = statements(resources()["Bus"])
-        self.assertEqual(statement["Principal"], {"AWS": {"Ref": "SenderAccountId"}})
-        self.assertEqual(statement["Condition"], {"StringEquals": {
-            "events:source": {"Split": [",", {"Ref": "SenderSources"}]}, "events:detail-type": "AMI Share Request"}})
+    def test_other_accounts_send_under_their_own_sources_only(self):
+        accounts, organization = statements(resources()["Bus"])
+        tied = {"ForAllValues:StringEquals": {"events:source": {"Split": [",", {"Ref": "SenderSources"}]},
+                                              "events:detail-type": "AMI Share Request"},
+                "Null": {"events:source": "false", "events:detail-type": "false"}}
+        self.assertEqual(accounts["Principal"], {"AWS": {"Split": [",", {"Ref": "SenderAccountIds"}]}})
+        self.assertEqual(accounts["Condition"], tied)
+        # A bus's policy lets principals of its own account in without any of theirs, so they are left out.
+        self.assertEqual(organization["Condition"], tied | {
+            "StringEquals": {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}},
+            "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})
+
+    def test_nobody_is_given_the_sources_of_the_stack(self):
+        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"]["AllowedPattern"]
+        for sources, is_allowed in [("", True), ("com.example", True), ("com.example,com.ami-share.x", True),
+                                    ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
+            self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
 
     def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
         hints = "ami-share.ends"
@@ -166,18 +182,87 @@ class Doors(unittest.TestCase):
             if statement["Effect"] == "Allow" and "events:PutEvents" in str(statement["Action"]):
                 self.assertIn("events:source", str(statement["Condition"]), statement)
 
+    def test_keys_that_hold_several_values_are_compared_as_such(self):
+        # Service Authorization Reference: the ArrayOfString keys that are used here. Of one value alone a plain operator
+        # compares, and where there is none ForAllValues is content.
+        several = {"events:source", "events:detail-type", "ec2:Add/userId", "ec2:Remove/userId", "kms:GrantOperations"}
+        seen = set()
+        for statement in statements(resources()):
+            condition = statement.get("Condition", {})
+            for operator, keys in condition.items():
+                branches = keys["If"][1:] if "If" in keys else [keys]
+                for key in {key for branch in branches for key in branch if key in several}:
+                    seen.add(key)
+                    if statement["Effect"] == "Allow" and operator != "Null":
+                        self.assertEqual(operator, "ForAllValues:StringEquals", statement)
+                        self.assertEqual(condition["Null"][key], "false", statement)
+        self.assertEqual(seen, several)
+
+    def test_queues_take_nothing_without_tls(self):
+        queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
+        policies = [r["Properties"] for r in resources().values() if r["Type"] == "AWS::SQS::QueuePolicy"]
+        denying = {queue["Ref"] for policy in policies for queue in policy["Queues"] for s in statements(policy)
+                   if (s["Effect"], s["Principal"], s["Condition"]) == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})}
+        self.assertEqual(denying, queues)
+
+    def test_apis_take_no_tls_older_than_1_2(self):
+        api = resources()["Api"]["Properties"]
+        self.assertEqual(api["SecurityPolicy"], "SecurityPolicy_TLS13_1_2_2021_06")
+        self.assertEqual(resources()["HttpApi"]["Properties"]["ProtocolType"], "HTTP")
+
     def test_a_private_api_has_no_other_way_in(self):
         allow, deny = statements(resources()["Api"])
         self.assertEqual((allow["Effect"], deny["Effect"], deny["Principal"]), ("Allow", "Deny", "*"))
         self.assertEqual(deny["Condition"], {"StringNotEquals": {
             "aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}})
 
-    def test_only_the_doors_may_invoke_the_function(self):
+    def test_every_role_of_the_stack_takes_the_boundary(self):
+        boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+        for name, resource in resources().items():
+            if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function") and name != "EndsRole":
+                self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
+
+    def test_only_the_triggers_may_invoke_the_function(self):
         permissions = {name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"}
         self.assertEqual(set(permissions), {"ApiPermission", "HttpApiPermission"})
         for name, properties in permissions.items():
             self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
             self.assertIn(f"${{{name.removesuffix('Permission')}}}/", properties["SourceArn"]["Sub"])
+
+
+class Kept(unittest.TestCase):
+    """What can't be made again outlives its stack, and stands in the way of no other."""
+
+    def test_failures_and_logs_are_kept_and_have_no_names_that_collide(self):
+        for name, resource in resources().items():
+            if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup") and name != "Requests":  # it is no record
+                with self.subTest(name):
+                    self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+                    properties = resource["Properties"]
+                    given = properties.get("QueueName") or properties.get("LogGroupName") or "AWS::StackId"
+                    self.assertIn("AWS::StackId", str(given))
+
+    def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):
+        # The limits of the names, by their API references.
+        limits = {"AWS::Events::EventBus": ("Name", 256), "AWS::Scheduler::ScheduleGroup": ("Name", 64),
+                  "AWS::ApiGatewayV2::Api": ("Name", 128), "AWS::Serverless::LayerVersion": ("LayerName", 140),
+                  "AWS::CloudWatch::Dashboard": ("DashboardName", 255), "AWS::SSM::Parameter": ("Name", 1011),
+                  "AWS::Logs::LogGroup": ("LogGroupName", 512), "AWS::SQS::Queue": ("QueueName", 80), "AWS::Serverless::Api": ("Name", 1024)}
+        guide = (ROOT / "docs/deployment.md").read_text()
+        longest = int(re.search(r"stack's name has at most (\d+) characters", guide)[1])
+        seen = 0
+        for name, resource in resources().items():
+            field, limit = limits.get(resource["Type"], (None, None))
+            text = str(resource["Properties"].get(field))
+            if "AWS::StackName" in text:
+                seen += 1
+                given = re.search(r"\S*\$\{AWS::StackName\}[^'\"]*", text)
+                rest = re.sub(r"\$\{AWS::StackName\}|^['\"\[{]+", "", given[0]) if given else ""
+                rest = rest.replace("${AWS::Region}", "ap-southeast-99").replace("${Id}", "0" * 36)
+                self.assertLessEqual(longest + len(rest), limit, name)
+            elif field and "AWS::StackName" not in text:
+                self.assertIn(text, ("None",), f"{name} has one name in all stacks")
+        self.assertGreater(seen, 6)
 
 
 if __name__ == "__main__":

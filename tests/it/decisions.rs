@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ami_share::{
     allowlist::Allowlist,
     decide::{
-        Authority, ImageDecision, Judgements, Question, admit, grantees_to_look_up, is_due, is_refused_by_time, lost,
-        second_looks,
+        Authority, ImageDecision, Judgements, Question, Setup, admit, grantees_to_look_up, is_due, is_refused_by_time,
+        lost, second_looks,
     },
     domain::{AccountId, ExpiryName, KeyArn, Target},
     facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
@@ -99,6 +99,7 @@ pub(crate) struct World {
     pub(crate) unset_for_expiry: Vec<&'static str>,
     pub(crate) is_automatic: bool,
     pub(crate) deadline: OffsetDateTime,
+    pub(crate) setup: Setup,
     pub(crate) entity_quota: usize,
 }
 
@@ -240,6 +241,7 @@ impl World {
             blocks_public_images: None,
             unset_for_expiry: Vec::new(),
             is_automatic: false,
+            setup: Setup { key_grants: true, copy_access: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
         }
@@ -309,6 +311,7 @@ impl World {
             entity_quota: self.entity_quota,
             unset_for_expiry: &self.unset_for_expiry,
             is_automatic: self.is_automatic,
+            setup: self.setup,
             now: NOW,
             deadline: self.deadline,
         };
@@ -699,6 +702,54 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     // No grant can name an organization.
     let organization = ask("share", json!({"organizationArns": [ORGANIZATION]}));
     refused(&closed, &organization, &[&format!("KeyAccessMissing {ORGANIZATION}")]);
+}
+
+#[test]
+fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
+    let off = |name: &str, allowed: &[&str]| {
+        let setup = Setup { key_grants: false, copy_access: false };
+        World::encrypted(name, allowed).with(|world| world.setup = setup)
+    };
+    let place = |world: &World, request: &Value| {
+        world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer)
+    };
+    // A grant: for an account that the policy doesn't let in, and for a role.
+    let share = ask("share", accounts(&[ONE]));
+    let one = format!("NotSetUp {ONE}");
+    refused(&off("granted-1", &[]), &share, &[&one]);
+    assert_eq!(place(&off("granted-1", &[]), &share).as_deref(), Some("/accountIds/0"));
+    let remedies = off("granted-1", &[]).decide(&share).remedies;
+    assert!(remedies[0].contains("EnableKeyGrants"), "{remedies:?}");
+    let check = off("granted-1", &[]).decide(&ask("check", accounts(&[ONE])));
+    assert_eq!(
+        (check.refusals, check.verdicts),
+        (vec![one.clone()], vec!["Missing".into(), "autoscaling: Missing".into()])
+    );
+    let roles = ask("share", json!({"accountIds": [ONE], "serviceLinkedRoles": ["autoscaling"]}));
+    refused(&off("granted-1", &[ONE]), &roles, &[&one]);
+    // Nothing is made: the policy lets the account in, or the grant is there.
+    steps(&off("granted-1", &[ONE]), &share, &[ADD_LAUNCH]);
+    let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
+    let granted = off("granted-1", &[]).with(|world| world.key().grants = Ok(vec![own.clone()]));
+    steps(&granted, &share, &[ADD_LAUNCH]);
+    // What no grant would mend is refused as ever.
+    refused(&off("golden-1", &[]), &share, &[&format!("KeyAccessMissing {ONE}")]);
+
+    let copy = ask("share", json!({"accountIds": [ONE], "access": "copy"}));
+    let open = off("golden-1", &[ONE]);
+    refused(&open, &copy, &["NotSetUp"]);
+    assert_eq!(place(&open, &copy).as_deref(), Some("/access"));
+    assert!(open.decide(&copy).remedies[0].contains("EnableCopyAccess"));
+    let may_copy =
+        open.clone().with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(ONE)]));
+    steps(&may_copy, &copy, &[ADD_LAUNCH]);
+
+    // Taking away is tried all the same.
+    let revoke = ask("revoke", accounts(&[ONE]));
+    let world = granted.shared_with(&[ONE]).with(|world| {
+        world.snapshot().create_volume_permissions = Fact::Known(vec![account(ONE)]);
+    });
+    steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant()]);
 }
 
 #[test]

@@ -288,6 +288,24 @@ fn the_deployment_guide_has_every_variable() {
     assert_eq!(told, own);
 }
 
+#[test]
+fn the_allowlist_that_the_stack_makes_lets_its_audit_look_and_nobody_share() {
+    let template = read(&root().join("template.yaml"));
+    let (_, value) = template.split_once("  FirstAllowlist:\n    Type:").unwrap();
+    let (_, value) = value.split_once("Value: !Sub |\n").unwrap();
+    let text: String =
+        value.lines().take_while(|line| !line.is_empty()).map(|line| format!("{}\n", &line[8..])).collect();
+    let allowlist = Allowlist::parse(&text.replace("${AWS::AccountId}", "444455556666")).unwrap();
+    let [rule] = &allowlist.rules[..] else { panic!("one rule") };
+    assert_eq!(rule.actions, [Action::Audit]);
+    let event = serde_json::json!({"id": "1", "detail-type": "AMI Share Request", "source": "ami-share.audit",
+        "account": "444455556666", "time": "1970-01-01T00:00:00Z", "detail": {"action": "audit"}});
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    let event = serde_json::from_value(event).unwrap();
+    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    assert!(rule.requesters.iter().any(|pattern| pattern.matches(opened.requester.as_ref().unwrap())));
+}
+
 /// JSON without the spaces and line breaks between its parts; the order of fields stays.
 fn minified(json: &str) -> String {
     let (mut text, mut is_string, mut is_escaped) = (String::new(), false, false);

@@ -45,8 +45,13 @@ mod crash;
 mod doors;
 #[cfg(feature = "aws")]
 mod faults;
+// It packs the binary for Lambda, which is Linux.
+#[cfg(all(feature = "aws", target_os = "linux"))]
+mod first_hour;
 #[cfg(feature = "aws")]
 mod function;
+#[cfg(feature = "aws")]
+mod real_role;
 #[cfg(feature = "aws")]
 mod replay;
 #[cfg(feature = "aws")]

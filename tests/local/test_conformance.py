@@ -50,6 +50,10 @@ class Conformance(unittest.TestCase):
         for arn in state["keys"]:
             self.assertEqual(kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"], "PendingDeletion")
         self.assertEqual([r["RoleName"] for r in aws.client("iam").list_roles(PathPrefix="/ami-share-conformance/")["Roles"]], [])
+        buses = aws.client("events").list_event_buses(NamePrefix="ami-share-conformance-")["EventBuses"]
+        stacks = [stack for stack in aws.client("cloudformation").describe_stacks()["Stacks"]
+                  if stack["StackStatus"] != "DELETE_COMPLETE"]
+        self.assertEqual((buses, stacks), ([], []))
         instances = [i for r in aws.client("ec2", account=TARGET).describe_instances()["Reservations"] for i in r["Instances"]]
         self.assertEqual({i["State"]["Name"] for i in instances} - {"terminated", "shutting-down"}, set())
 
@@ -107,7 +111,8 @@ class Conformance(unittest.TestCase):
         rows = {line[2:].split()[0]: (line[0], line) for line in table[2:]}
         planned = [line.split(":")[0] for line in run("--dry-run").stdout.splitlines()[:-4:2]]
         self.assertEqual(list(rows), planned)
-        for name in ("idempotent", "reset", "target-reads-permissions"):
+        for name in ("idempotent", "reset", "target-reads-permissions", "mixed-sources", "add-condition", "remove-condition",
+                     "tagged-key", "fifo-name"):
             self.assertEqual(rows[name][0], " ", rows[name])
         mark, line = rows["pending-image"]
         self.assertTrue(mark == "!" and "could not be asked" in line, line)

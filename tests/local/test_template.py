@@ -4,57 +4,58 @@ import contextlib
 import http.client
 import json
 import os
-import tempfile
 import time
 import unittest
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAws
-from local_aws.deploy import deploy
+from local_aws.role import credentials, without_binary
 
-TARGET = "111122223333"
+TARGET, OTHER = "111122223333", "222233334444"
+EVERY_KEY = "arn:aws:kms:eu-west-1:999988887777:key/*"
 
 
 def setUpModule():
     global aws, stack
     aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
-    with tempfile.TemporaryDirectory() as folder:
-        nothing = Path(folder) / "nothing"  # a function that can only fail
-        nothing.write_text("")
-        stack = deploy(aws, nothing, nothing)
+    stack = deployed("ami-share")
 
 
-class Role(unittest.TestCase):
-    """Every statement of the function's role, in a role that a test may assume."""
+def deployed(name, **parameters):
+    return without_binary(aws, name, **parameters)
+
+
+def statements(outputs):
+    iam, name = aws.client("iam"), outputs["FunctionRoleArn"].rpartition("/")[2]
+    document = iam.get_role_policy(RoleName=name, PolicyName="FunctionRolePolicy0")["PolicyDocument"]
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+class Denied:
+    """For tests of what a role may not do."""
+
+    def denied(self, call, *args, **kwargs):
+        with self.assertRaises(ClientError) as caught:
+            call(*args, **kwargs)
+        self.assertIn(caught.exception.response["Error"]["Code"],
+                      ("UnauthorizedOperation", "AccessDeniedException", "AccessDenied"))
+
+
+class Role(Denied, unittest.TestCase):
+    """Every statement of the function's role, with every switch on."""
 
     @classmethod
     def setUpClass(cls):
-        iam, sts = aws.client("iam"), aws.client("sts")
-        name = aws.client("lambda").get_function_configuration(FunctionName=stack["FunctionArn"])["Role"].rpartition("/")[2]
-        trust = {"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}]}
-        made = iam.create_role(RoleName="like-the-function", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
-        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-            iam.put_role_policy(RoleName="like-the-function", PolicyName=policy, PolicyDocument=json.dumps(document))
-        session = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
-        credentials = {"aws_access_key_id": session["AccessKeyId"], "aws_session_token": session["SessionToken"],
-                       "aws_secret_access_key": session["SecretAccessKey"]}
-        cls.credentials = credentials
-        cls.ec2, cls.kms = aws.client("ec2", **credentials), aws.client("kms", **credentials)
+        cls.stack = deployed("role", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true", OutcomeBusName="outcomes")
+        cls.credentials = made = credentials(aws, cls.stack["FunctionRoleArn"])
+        cls.ec2, cls.kms = aws.client("ec2", **made), aws.client("kms", **made)
         seeded = aws.seed(keys=[{"ref": "k"}], snapshots=[{"ref": "s", "key": "k"}],
                           images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
                                   {"account": TARGET, "launchPermissions": [aws.account]}])
         [cls.image, cls.foreign] = [image["imageId"] for image in seeded["images"]]
         cls.snapshot, cls.key = seeded["snapshots"][0]["snapshotId"], seeded["keys"][0]["arn"]
-
-    def denied(self, call, **kwargs):
-        with self.assertRaises(ClientError) as caught:
-            call(**kwargs)
-        self.assertIn(caught.exception.response["Error"]["Code"], ("UnauthorizedOperation", "AccessDeniedException"))
 
     def test_it_may_do_what_sharing_takes(self):
         add = {"Add": [{"UserId": TARGET}]}
@@ -81,7 +82,7 @@ class Role(unittest.TestCase):
     def test_it_may_record_expiries_in_its_own_group_only_and_change_none(self):
         scheduler = aws.client("scheduler", **self.credentials)
         groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
-        [group] = [g["Name"] for g in groups if g["Name"] == "ami-share-ends"]
+        [group] = [g["Name"] for g in groups if g["Name"] == "role-ends"]
         record = {"Name": "record", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
                   "Target": {"Arn": stack["BusArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}",
                              "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}}}
@@ -116,14 +117,112 @@ class Role(unittest.TestCase):
         self.denied(self.ec2.disable_image_block_public_access)
 
 
+    def test_it_puts_events_under_its_own_sources_only(self):
+        aws.client("events").create_event_bus(Name="outcomes")
+        events = aws.client("events", **self.credentials)
+
+        def put(bus, *entries):
+            events.put_events(Entries=[{"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": "{}"}
+                                       for source, kind in entries])
+
+        own, rest = ("ami-share", "AMI Share Request Completed"), ("ami-share.audit", "AMI Share Request")
+        put("outcomes", own)
+        put(self.stack["BusName"], rest)
+        # Both keys have several values: one entry of another source and the whole call is refused.
+        for bus, *entries in (("outcomes", rest), ("outcomes", own, ("com.example", "x")), (self.stack["BusName"], own),
+                              (self.stack["BusName"], rest, own), (self.stack["BusName"], ("ami-share.audit", "x"))):
+            with self.subTest(bus=bus, entries=entries):
+                self.denied(put, bus, *entries)
+
+
+class Switches(Denied, unittest.TestCase):
+    """What EnableKeyGrants and EnableCopyAccess let the role do, on and off, and for which keys and accounts."""
+
+    def setUp(self):
+        made = aws.seed(keys=[{"ref": "k"}, {"ref": "l"}], snapshots=[{"ref": "s", "key": "k"}])
+        self.key, self.other_key = (key["arn"] for key in made["keys"])
+        self.snapshot = made["snapshots"][0]["snapshotId"]
+
+    def role(self, name, **parameters):
+        outputs = deployed(name, **parameters)
+        made = credentials(aws, outputs["FunctionRoleArn"])
+        return outputs, aws.client("ec2", **made), aws.client("kms", **made)
+
+    def grant(self, kms, account, key=None, grantee="root"):
+        return kms.create_grant(KeyId=key or self.key, GranteePrincipal=f"arn:aws:iam::{account}:{grantee}",
+                                Operations=["Decrypt"])["GrantId"]
+
+    def modify(self, ec2, change, account):
+        ec2.modify_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission",
+                                      OperationType=change, UserIds=[account])
+
+    def environment(self, outputs):
+        client = aws.client("lambda")
+        variables = client.get_function_configuration(FunctionName=outputs["FunctionArn"])["Environment"]["Variables"]
+        return variables["AMI_SHARE_KEY_GRANTS"], variables["AMI_SHARE_COPY_ACCESS"]
+
+    def test_off_nothing_is_given_and_everything_taken(self):
+        outputs, ec2, kms = self.role("switched-off")
+        self.assertEqual(self.environment(outputs), ("off", "off"))
+        self.denied(self.grant, kms=kms, account=TARGET)
+        self.denied(self.modify, ec2=ec2, change="add", account=TARGET)
+        grant = self.grant(aws.client("kms"), TARGET)
+        self.modify(aws.client("ec2"), "add", TARGET)
+        kms.revoke_grant(KeyId=self.key, GrantId=grant)
+        self.modify(ec2, "remove", TARGET)
+        told = aws.client("ec2").describe_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission")
+        self.assertEqual(told["CreateVolumePermissions"], [])
+
+    def test_one_does_not_bring_the_other(self):
+        outputs, ec2, kms = self.role("copy-only", EnableCopyAccess="true")
+        self.assertEqual(self.environment(outputs), ("off", "on"))
+        self.modify(ec2, "add", TARGET)
+        self.denied(self.grant, kms=kms, account=TARGET)
+        outputs, ec2, kms = self.role("grants-only", EnableKeyGrants="true", KeyArns=EVERY_KEY)
+        self.assertEqual(self.environment(outputs), ("on", "off"))
+        self.grant(kms, TARGET)
+        self.denied(self.modify, ec2=ec2, change="add", account=TARGET)
+
+    def test_grants_are_made_on_the_keys_that_are_named(self):
+        _, _, kms = self.role("named-keys", EnableKeyGrants="true", KeyArns=f"{self.key},{self.key}0")
+        self.grant(kms, TARGET)
+        self.denied(self.grant, kms=kms, account=TARGET, key=self.other_key)
+
+    def test_grants_are_made_on_keys_with_the_tag(self):
+        _, _, kms = self.role("tagged-keys", EnableKeyGrants="true", KeyTagValue="golden")
+        self.denied(self.grant, kms=kms, account=TARGET)
+        for key, value in ((self.key, "golden"), (self.other_key, "silver")):
+            aws.client("kms").tag_resource(KeyId=key, Tags=[{"TagKey": "ami-share", "TagValue": value}])
+        self.grant(kms, TARGET)
+        self.denied(self.grant, kms=kms, account=TARGET, key=self.other_key)
+
+    def test_only_the_accounts_of_the_list_are_given_anything(self):
+        _, ec2, kms = self.role("few-targets", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true",
+                                TargetAccounts=f"{TARGET},{OTHER}")
+        role = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        for account in (TARGET, OTHER):
+            for grantee in ("root", role):
+                self.grant(kms, account, grantee=grantee)
+            self.denied(self.grant, kms=kms, account=account, grantee="role/app")
+            self.modify(ec2, "add", account)
+        for grantee in ("root", role):
+            self.denied(self.grant, kms=kms, account="333344445555", grantee=grantee)
+        self.denied(self.modify, ec2=ec2, change="add", account="333344445555")
+        self.denied(ec2.modify_snapshot_attribute, SnapshotId=self.snapshot, Attribute="createVolumePermission",
+                    OperationType="add", UserIds=[TARGET, "333344445555"])
+        # Whoever has something from before loses it all the same.
+        self.modify(aws.client("ec2"), "add", "333344445555")
+        self.modify(ec2, "remove", "333344445555")
+
+
 class Stack(unittest.TestCase):
-    def test_only_the_doors_may_invoke_the_function(self):
+    def test_only_the_triggers_may_invoke_the_function(self):
         policy = json.loads(aws.client("lambda").get_policy(FunctionName=stack["FunctionArn"])["Policy"])
         allowed = sorted((s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"].partition("/")[2])
                          for s in policy["Statement"])
         rules = [r for r in allowed if r[0] == "events.amazonaws.com"]
         self.assertEqual([r for r in allowed if r not in rules], [("apigateway.amazonaws.com", "v1/*")])
-        # The rule on the bus of the stack, and the one for images that became available on the default bus.
+        # The rules on the bus of the stack, for requests and for records that are due, and the one on the default bus.
         self.assertEqual(sorted(r[1].startswith("ami-share/") for r in rules), [False, True, True], rules)
 
     def test_every_method_asks_for_a_signature(self):
@@ -161,20 +260,8 @@ class Stack(unittest.TestCase):
 class Choices(unittest.TestCase):
     """What the parameters add and leave out."""
 
-    ALWAYS = {"BusName", "BusArn", "FunctionArn", "LogGroupName", "FailedRequestsUrl", "UndeliveredEventsUrl"}
+    ALWAYS = {"BusName", "BusArn", "FunctionArn", "FunctionRoleArn", "LogGroupName", "FailedRequestsUrl", "UndeliveredEventsUrl"}
     KEY = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-
-    def deployed(self, name, **parameters):
-        with tempfile.TemporaryDirectory() as folder:
-            nothing = Path(folder) / "nothing"
-            nothing.write_text("")
-            return deploy(aws, nothing, nothing, stack=name, **parameters)
-
-    def statements(self, outputs):
-        iam = aws.client("iam")
-        name = aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])["Role"].rpartition("/")[2]
-        document = iam.get_role_policy(RoleName=name, PolicyName="FunctionRolePolicy0")["PolicyDocument"]
-        return {statement["Sid"]: statement for statement in document["Statement"]}
 
     def environment(self, outputs):
         return aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])["Environment"]["Variables"]
@@ -184,9 +271,9 @@ class Choices(unittest.TestCase):
         return {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
 
     def test_everything_optional_can_be_left_out(self):
-        outputs = self.deployed("bare", EnableRestApi="false", EnableEnds="false", CreateAlarms="false", CreateDashboard="false")
+        outputs = deployed("bare", EnableRestApi="false", EnableEnds="false", CreateAlarms="false", CreateDashboard="false")
         self.assertEqual(set(outputs), self.ALWAYS)
-        self.assertFalse([sid for sid in self.statements(outputs) if "Expiries" in sid or "Scheduler" in sid])
+        self.assertFalse([sid for sid in statements(outputs) if "Expiries" in sid or "Scheduler" in sid])
         environment = self.environment(outputs)
         self.assertEqual((environment["AMI_SHARE_SCHEDULE_GROUP"], environment["AMI_SHARE_SCHEDULE_ROLE_ARN"]), ("", ""))
         kinds = set(self.resources("bare").values())
@@ -194,26 +281,30 @@ class Choices(unittest.TestCase):
                      "AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::Lambda::EventSourceMapping"):
             self.assertNotIn(kind, kinds)
 
-    def test_every_door_can_be_opened(self):
-        outputs = self.deployed(
+    def test_every_trigger_can_be_added(self):
+        outputs = deployed(
             "open", JwtIssuer="https://login.example.com", JwtAudience="portal,cli", Queue="fifo", EnableFunctionUrl="true",
-            OutcomeBusName="outcomes", EncryptionKeyArn=self.KEY, ReservedConcurrency="5")
+            OutcomeBusName="outcomes", EncryptionKeyArn=self.KEY, ReservedConcurrency="5", RestApiAccessLog="true",
+            CorsOrigins="https://portal.example.com,http://localhost:8080")
         self.assertEqual(set(outputs), self.ALWAYS | {"ApiUrl", "ApiArn", "HttpApiUrl", "FunctionUrl", "QueueUrl", "QueueArn",
                                                       "FailedMessagesUrl"})
-        statements = self.statements(outputs)
-        self.assertEqual(statements["WorkOffTheQueue"]["Resource"], outputs["QueueArn"])
-        self.assertEqual(statements["UseTheKeyOfTheQueues"]["Resource"], self.KEY)
-        self.assertIn("PublishOutcomes", statements)
+        found = statements(outputs)
+        self.assertEqual(found["ProcessTheQueue"]["Resource"], outputs["QueueArn"])
+        self.assertEqual(found["UseTheKeyOfTheQueues"]["Resource"], self.KEY)
+        self.assertIn("PublishOutcomes", found)
         client = aws.client("lambda")
         [mapping] = client.list_event_source_mappings(FunctionName=outputs["FunctionArn"])["EventSourceMappings"]
         self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
         self.assertEqual(client.get_function_url_config(FunctionName=outputs["FunctionArn"])["AuthType"], "AWS_IAM")
         queue = aws.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
         self.assertEqual((queue["FifoQueue"], queue["KmsMasterKeyId"]), ("true", self.KEY))
+        self.assertTrue(outputs["QueueArn"].endswith(".fifo"))
         client = aws.client("apigatewayv2")
         [api] = client.get_apis()["Items"]
-        [route] = client.get_routes(ApiId=api["ApiId"])["Items"]
-        self.assertEqual((route["RouteKey"], route["AuthorizationType"]), ("$default", "JWT"))
+        routes = {route["RouteKey"]: route["AuthorizationType"] for route in client.get_routes(ApiId=api["ApiId"])["Items"]}
+        self.assertEqual(routes, {"$default": "JWT", "OPTIONS /{proxy+}": "NONE"})
+        [stage] = client.get_stages(ApiId=api["ApiId"])["Items"]
+        self.assertIn(":log-group:/aws/vendedlogs/open/http-", stage["AccessLogSettings"]["DestinationArn"])
         [authorizer] = client.get_authorizers(ApiId=api["ApiId"])["Items"]
         self.assertEqual(authorizer["JwtConfiguration"], {"Issuer": "https://login.example.com", "Audience": ["portal", "cli"]})
         self.assertEqual(self.status(outputs["HttpApiUrl"], "/requests"), 401)
@@ -226,17 +317,17 @@ class Choices(unittest.TestCase):
             return connection.getresponse().status
 
     def test_the_allowlist_comes_from_where_the_parameters_say(self):
-        outputs = self.deployed("parameter", AllowlistParameter="/ami-share/allowlist", AllowlistParameterKeyArn=self.KEY)
+        outputs = deployed("parameter", AllowlistParameter="/ami-share/allowlist", AllowlistParameterKeyArn=self.KEY)
         self.assertEqual(self.environment(outputs)["AMI_SHARE_ALLOWLIST"], "ssm:/ami-share/allowlist")
-        statements = self.statements(outputs)
+        found = statements(outputs)
         parameter = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/ami-share/allowlist"
-        self.assertEqual(statements["ReadTheAllowlistParameter"]["Resource"], parameter)
-        self.assertEqual(statements["DecryptTheAllowlistParameter"]["Condition"],
+        self.assertEqual(found["ReadTheAllowlistParameter"]["Resource"], parameter)
+        self.assertEqual(found["DecryptTheAllowlistParameter"]["Condition"],
                          {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameter}})
-        outputs = self.deployed("profile", AllowlistApplicationId="abc1234", AllowlistEnvironmentId="bcd1234",
+        outputs = deployed("profile", AllowlistApplicationId="abc1234", AllowlistEnvironmentId="bcd1234",
                                 AllowlistProfileId="cde1234")
         self.assertEqual(self.environment(outputs)["AMI_SHARE_ALLOWLIST"], "appconfig:abc1234/bcd1234/cde1234")
-        self.assertEqual(self.statements(outputs)["ReadTheAllowlistProfile"]["Resource"],
+        self.assertEqual(statements(outputs)["ReadTheAllowlistProfile"]["Resource"],
                          f"arn:aws:appconfig:{aws.region}:{aws.account}:application/abc1234/environment/bcd1234/configuration/cde1234")
         for name in ("parameter", "profile"):
             self.assertNotIn("AWS::Lambda::LayerVersion", self.resources(name).values())
@@ -246,9 +337,65 @@ class Choices(unittest.TestCase):
                 ({"AllowlistParameter": "/a", "AllowlistApplicationId": "abc1234"}, "either in a parameter"),
                 ({"AllowlistApplicationId": "abc1234"}, "needs AllowlistEnvironmentId"),
                 ({"JwtIssuer": "https://login.example.com"}, "needs JwtAudience"),
-                ({"SenderAccountId": TARGET}, "needs SenderSources")):
+                ({"AllowlistParameter": "/a", "AllowlistInLayer": "true"}, "or in the layer"),
+                ({"AllowlistApplicationId": "abc1234", "AllowlistEnvironmentId": "bcd1234", "AllowlistProfileId": "cde1234",
+                  "AllowlistInLayer": "true"}, "or in the layer"),
+                ({"SenderAccountIds": TARGET}, "need SenderSources"),
+                ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "need SenderSources"),
+                ({"CorsOrigins": "https://portal.example.com"}, "needs JwtIssuer"),
+                ({"EnableKeyGrants": "true"}, "needs KeyArns or KeyTagValue"),
+                ({"EnableKeyGrants": "true", "KeyArns": EVERY_KEY, "KeyTagValue": "golden"}, "either by KeyArns or"),
+                # A space after a comma would be part of an account, an audience, a source.
+                ({"JwtAudience": "portal, cli"}, "JwtAudience"),
+                ({"SenderSources": "com.example, com.other"}, "SenderSources"),
+                ({"SenderSources": "com.example,ami-share.ends"}, "SenderSources"),
+                ({"ApiCallerAccounts": f"{TARGET}, {OTHER}"}, "ApiCallerAccounts"),
+                ({"TargetAccounts": f"{TARGET}, {OTHER}"}, "TargetAccounts"),
+                ({"KeyArns": f"{EVERY_KEY}, {EVERY_KEY}"}, "KeyArns"),
+                ({"CorsOrigins": "https://a.example, https://b.example"}, "CorsOrigins"),
+                ({"CorsOrigins": "*"}, "CorsOrigins")):
             with self.subTest(why), self.assertRaisesRegex(ClientError, why):
-                self.deployed("refused", **parameters)
+                deployed("refused", **parameters)
+
+    def test_without_an_allowlist_the_stack_makes_one_for_this_account(self):
+        outputs = deployed("first", AllowlistInLayer="false")
+        self.assertEqual(self.environment(outputs)["AMI_SHARE_ALLOWLIST"], "ssm:/first/first-allowlist")
+        parameter = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/first/first-allowlist"
+        self.assertEqual(statements(outputs)["ReadTheFirstAllowlist"]["Resource"], parameter)
+        text = aws.client("ssm").get_parameter(Name="/first/first-allowlist")["Parameter"]["Value"]
+        self.assertIn(f'"events:{aws.account}:ami-share.audit"', text)
+        self.assertNotIn("AWS::Lambda::LayerVersion", self.resources("first").values())
+
+    def test_layers_are_each_stacks_own(self):
+        for name in ("one", "two"):
+            deployed(name)
+        layers = {layer["LayerName"] for layer in aws.client("lambda").list_layers()["Layers"]}
+        self.assertLessEqual({"one-allowlist", "two-allowlist"}, layers)
+
+    def test_a_refused_audit_is_kept_and_missed(self):
+        schedule = aws.client("scheduler").get_schedule(Name=self.physical("Audit"))
+        self.assertEqual(schedule["Target"]["DeadLetterConfig"]["Arn"].rpartition(":")[2],
+                         stack["UndeliveredEventsUrl"].rpartition("/")[2])
+        alarm = self.alarm("AuditMissingAlarm")
+        self.assertEqual((alarm["Period"] * alarm["EvaluationPeriods"], alarm["TreatMissingData"]), (25 * 3600, "breaching"))
+
+    def test_alarms_watch_the_rules_and_the_group_of_this_stack(self):
+        for rule, alarm in (("FunctionRequest", "LostRequestsAlarm"), ("FunctionRecordDue", "LostHintsAlarm")):
+            name = self.physical(rule).rpartition("|")[2]
+            told = {d["Name"]: d["Value"] for d in self.alarm(alarm)["Dimensions"]}
+            self.assertEqual(told, {"EventBusName": "ami-share", "RuleName": name})
+        told = {d["Name"]: d["Value"] for d in self.alarm("LostImageEventsAlarm")["Dimensions"]}
+        self.assertEqual(told, {"RuleName": self.physical("FunctionImageAvailable")})
+        told = {d["Name"]: d["Value"] for d in self.alarm("ScheduleDroppedAlarm")["Dimensions"]}
+        self.assertEqual(told, {"ScheduleGroup": "ami-share-ends"})
+
+    def physical(self, name):
+        found = aws.client("cloudformation").describe_stack_resource(StackName="ami-share", LogicalResourceId=name)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
+
+    def alarm(self, name):
+        [alarm] = aws.client("cloudwatch").describe_alarms(AlarmNames=[self.physical(name)])["MetricAlarms"]
+        return alarm
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ as on AWS."""
 import json
 import re
 
-from ministack.core import iam_actions
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_region
 from ministack.services import ec2
 
@@ -14,6 +15,8 @@ _arn, _context = iam_actions.extract_resource_arn, iam_actions.request_tag_conte
 def install():
     iam_actions.extract_resource_arn = resource_arn
     iam_actions.request_tag_context = context
+    # Calls on loopback stand for calls over TLS, which the public endpoints of AWS take ("aws:SecureTransport").
+    app.pin_request_origin = lambda source_ip, _secure: iam_evaluator.pin_request_origin(source_ip, True)
 
 
 def resource_arn(service, method, path, headers, body, params, region, account):
@@ -27,11 +30,18 @@ def resource_arn(service, method, path, headers, body, params, region, account):
 
 
 def context(service, action, body, params):
-    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…."""
+    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…, events:source,
+    events:detail-type."""
     keys = dict(_context(service, action, body, params))
     if action == "kms:CreateGrant":
         asked = json.loads(body)
         return keys | {"kms:GranteePrincipal": asked.get("GranteePrincipal", ""), "kms:GrantOperations": asked.get("Operations", [])}
+    if action == "events:PutEvents":
+        # ArrayOfString: the values of all entries of the call.
+        entries = json.loads(body).get("Entries", [])
+        return keys | {key: sorted({entry[field] for entry in entries if field in entry})
+                       for key, field in (("events:source", "Source"), ("events:detail-type", "DetailType"))
+                       if any(field in entry for entry in entries)}
     if service != "ec2":
         return keys
     if action == "ec2:ModifySnapshotAttribute":

@@ -15,17 +15,30 @@ class DeployFailed(Exception):
     """CloudFormation did not create the stack."""
 
 
+# The parameters that say where the allowlist is.
+ALLOWLIST = ("AllowlistParameter", "AllowlistApplicationId", "AllowlistInLayer")
+
+
 def deploy(aws, binary, allowlist, stack="ami-share", **parameters):
-    """Create the stack in the local AWS and answer its outputs."""
-    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
+    """Create the stack in the local AWS and answer its outputs. The allowlist goes into the layer, unless a parameter says
+    that it is somewhere else."""
+    if not any(name in parameters for name in ALLOWLIST):
+        parameters["AllowlistInLayer"] = "true"
+    s3 = aws.client("s3")
     try:
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
     except s3.exceptions.BucketAlreadyOwnedByYou:
         pass  # a second stack
     s3.put_object(Bucket=BUCKET, Key="function.zip", Body=zipped("bootstrap", binary.read_bytes(), 0o755))
     s3.put_object(Bucket=BUCKET, Key="allowlist.zip", Body=zipped("allowlist.yaml", allowlist.read_bytes(), 0o644))
+    return create(aws, packaged(), stack, parameters)
+
+
+def create(aws, template, stack, parameters):
+    """Create a stack of a packaged template and answer its outputs."""
+    cloudformation = aws.client("cloudformation")
     # Larger than a request may be (CloudFormation quotas, "Template body size in a request"), so it is uploaded too.
-    s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=packaged().encode())
+    aws.client("s3").put_object(Bucket=BUCKET, Key="template.yaml", Body=template.encode())
     cloudformation.create_stack(
         StackName=stack, TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
