@@ -64,10 +64,8 @@ pub(super) async fn take<'a>(
 
 /// What is looked at again after these steps.
 fn looks<'s>(decision: &ImageDecision<'_>, steps: impl Iterator<Item = &'s Step>, facts: &Facts) -> Vec<SecondLook> {
-    let added = steps.filter_map(|step| match step {
-        Step::AddLaunchPermissions { targets, .. } => Some(targets),
-        _ => None,
-    });
+    let added = steps
+        .filter_map(|step| if let Step::AddLaunchPermissions { targets, .. } = step { Some(targets) } else { None });
     let added: Vec<_> = added.flatten().cloned().collect();
     let image = facts.images.get(decision.image_id);
     image.map(|image| decide::second_looks(decision, image, &added)).unwrap_or_default()
