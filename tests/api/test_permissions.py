@@ -242,6 +242,11 @@ class Kept(unittest.TestCase):
                     given = properties.get("QueueName") or properties.get("LogGroupName") or "AWS::StackId"
                     self.assertIn("AWS::StackId", str(given))
 
+    def test_the_group_of_records_is_kept(self):
+        # Deleting a group deletes its schedules: the shares that they would end last.
+        group = resources()["Ends"]
+        self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+
     def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):
         # The limits of the names, by their API references.
         limits = {"AWS::Events::EventBus": ("Name", 256), "AWS::Scheduler::ScheduleGroup": ("Name", 64),
