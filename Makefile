@@ -35,7 +35,7 @@ FUZZ_SEEDS_inbound := events
 FUZZ_SEEDS_allowlist := examples demo
 FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 
-.PHONY: help demo test lint lint-template test-api api-fuzz conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
+.PHONY: help demo test lint lint-template test-api api-fuzz bundle record conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -72,6 +72,12 @@ test-api: $(API_READY) ## openapi.yaml against template, router, schemas and eve
 
 api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
 	@"$(VENV)/bin/python" tests/api/fuzz.py
+
+bundle: $(READY) ## make openapi.bundle.yaml from openapi.yaml, schemas/ and clients/examples.json
+	@"$(VENV)/bin/python" clients/bundle.py
+
+record: rust $(READY) ## record what the locally deployed API answers, as examples of openapi.bundle.yaml
+	@"$(VENV)/bin/python" clients/record.py
 
 conformance: $(READY) ## ask AWS itself, in two accounts of yours: make conformance ARGS="--help"
 	@"$(VENV)/bin/python" conformance $(ARGS)
