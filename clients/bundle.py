@@ -14,9 +14,9 @@ Whatever a source says in a way that this file does not know is an error, so tha
 
 import json
 import re
-import sys
 from pathlib import Path
 
+import python_types
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -44,16 +44,19 @@ class NotUnderstood(Exception):
 
 
 def main():
-    text = dump(bundle())
-    if sys.argv[1:] == ["--check"]:
-        if not BUNDLE.exists() or BUNDLE.read_text() != text:
-            sys.exit(f"{BUNDLE.name} is not what the sources give: run make bundle.")
-    else:
-        BUNDLE.write_text(text)
+    for path, text in files().items():
+        path.write_text(text)
+
+
+def files():
+    """Path → text of everything that is made from the sources."""
+    made = bundle()
+    return {BUNDLE: dump(made)} | python_types.files(made)
 
 
 def bundle():
-    return Bundle(yaml.safe_load((ROOT / "openapi.yaml").read_text()), json.loads((ROOT / "clients/examples.json").read_text())).document()
+    api = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    return Bundle(api, json.loads((ROOT / "clients/examples.json").read_text())).document()
 
 
 class Bundle:
