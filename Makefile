@@ -12,6 +12,8 @@ API_READY := $(VENV)/api-ready
 REQUIREMENTS := tests/local/requirements.txt
 LINT_REQUIREMENTS := tests/local/requirements-lint.txt
 API_REQUIREMENTS := tests/api/requirements.txt
+CLIENTS_READY := $(VENV)/clients-ready
+CLIENTS_REQUIREMENTS := clients/generators/requirements.txt
 FUZZ_READY := $(VENV)/fuzz-ready
 FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
 BENCH_READY := $(VENV)/bench-ready
@@ -35,7 +37,7 @@ FUZZ_SEEDS_inbound := events
 FUZZ_SEEDS_allowlist := examples demo
 FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 
-.PHONY: help demo test lint lint-template test-api api-fuzz bundle record conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
+.PHONY: help demo test lint lint-template test-api test-clients api-fuzz bundle record conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -49,6 +51,7 @@ test: lint lint-template test-api $(READY) ## everything that must pass, the Rus
 	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
+	@$(MAKE) --no-print-directory test-clients
 
 lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
 	$(call say,Formatting)
@@ -73,7 +76,11 @@ test-api: $(API_READY) ## openapi.yaml against template, router, schemas and eve
 api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
 	@"$(VENV)/bin/python" tests/api/fuzz.py
 
-bundle: $(READY) ## make openapi.bundle.yaml from openapi.yaml, schemas/ and clients/examples.json
+test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is generated from it, try the clients
+	$(call say,Clients (a minute; what needs Node.js is skipped without it))
+	@"$(VENV)/bin/python" clients/check.py
+
+bundle: $(READY) ## make openapi.bundle.yaml and the clients' types from openapi.yaml, schemas/, clients/examples.json
 	@"$(VENV)/bin/python" clients/bundle.py
 
 record: rust $(READY) ## record what the locally deployed API answers, as examples of openapi.bundle.yaml
@@ -124,7 +131,7 @@ local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how
 	@"$(VENV)/bin/python" demo/playground.py
 
 clean: ## remove what make and cargo made here
-	rm -rf "$(VENV)" .aws-sam
+	rm -rf "$(VENV)" .aws-sam clients/*/node_modules clients/generators/out clients/typescript/dist
 	cargo clean
 
 rust:
@@ -146,6 +153,11 @@ $(READY): $(REQUIREMENTS) | $(VENV)/bin/python
 
 $(API_READY): $(API_REQUIREMENTS) | $(READY)
 	$(call say,What the tests of the API description need)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(CLIENTS_READY): $(CLIENTS_REQUIREMENTS) | $(READY)
+	$(call say,What the tests of the clients need)
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

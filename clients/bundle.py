@@ -14,6 +14,8 @@ Whatever a source says in a way that this file does not know is an error, so tha
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import python_types
@@ -46,6 +48,13 @@ class NotUnderstood(Exception):
 def main():
     for path, text in files().items():
         path.write_text(text)
+    if shutil.which("npm"):
+        typescript = ROOT / "clients/typescript"
+        if not (typescript / "node_modules/openapi-typescript").exists():
+            subprocess.run(["npm", "ci", "--silent"], cwd=typescript, check=True)
+        subprocess.run(["npm", "run", "--silent", "generate"], cwd=typescript, check=True, stdout=subprocess.DEVNULL)
+    else:
+        print("clients/typescript/src/schema.ts is as it was: openapi-typescript, which makes it, needs Node.js.")
 
 
 def files():
