@@ -52,7 +52,7 @@ def is_node_there():
     if not missing and tuple(map(int, version.lstrip("v").split(".")[:2])) >= OLDEST_NODE:
         return True
     print(f"Skipped: redocly, spectral, openapi-typescript and the TypeScript client need Node.js {'.'.join(map(str, OLDEST_NODE))} or newer with"
-          f" npm, and {f'this is {version}' if version else ' and '.join(missing) + ' is not installed'}. CI has it.")
+          f" npm, and {f'this is {version}' if version else 'here is no ' + ' and no '.join(missing)}. CI has it.")
     return False
 
 

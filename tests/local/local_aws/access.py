@@ -1,4 +1,4 @@
-"""IAM for EC2 images and snapshots and for KMS grants: their ARNs and condition keys, so that a role's policies decide
+"""IAM for EC2 images and snapshots, KMS grants and events: their ARNs and condition keys, so that a role's policies decide
 as on AWS."""
 
 import json
@@ -27,11 +27,17 @@ def resource_arn(service, method, path, headers, body, params, region, account):
 
 
 def context(service, action, body, params):
-    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…."""
+    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…, and of
+    PutEvents events:source and events:detail-type, which have a value for each entry."""
     keys = dict(_context(service, action, body, params))
     if action == "kms:CreateGrant":
         asked = json.loads(body)
         return keys | {"kms:GranteePrincipal": asked.get("GranteePrincipal", ""), "kms:GrantOperations": asked.get("Operations", [])}
+    if action == "events:PutEvents":
+        for key, field in (("events:source", "Source"), ("events:detail-type", "DetailType")):
+            values = sorted({entry.get(field, "") for entry in json.loads(body)["Entries"]})
+            keys[key] = values[0] if len(values) == 1 else values
+        return keys
     if service != "ec2":
         return keys
     if action == "ec2:ModifySnapshotAttribute":
