@@ -37,7 +37,7 @@ FUZZ_SEEDS_inbound := events
 FUZZ_SEEDS_allowlist := examples demo
 FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 
-.PHONY: help demo test lint lint-template test-api test-clients api-fuzz bundle record conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
+.PHONY: help demo test lint lint-template test-api test-clients api-fuzz bundle record conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -51,6 +51,9 @@ test: lint lint-template test-api $(READY) ## everything that must pass, the Rus
 	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
+	$(call say,The playground)
+	cd tests/api && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" \
+		"$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q test_playground
 	@$(MAKE) --no-print-directory test-clients
 
 lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
@@ -127,8 +130,11 @@ deny: rust ## licences, sources and known vulnerabilities of the dependencies, b
 		|| { echo "cargo-deny is missing: run cargo install cargo-deny --locked, then make deny again."; exit 1; }
 	cargo deny check
 
-local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+playground: rust $(READY) ## keep the template deployed on a local AWS, with a role for each kind of caller, and follow its log
 	@"$(VENV)/bin/python" demo/playground.py
+
+local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+	@"$(VENV)/bin/python" demo/open_aws.py
 
 clean: ## remove what make and cargo made here
 	rm -rf "$(VENV)" .aws-sam clients/*/node_modules clients/generators/out clients/typescript/dist

@@ -36,7 +36,8 @@ def main():
     python_offline()
     if has_node:
         node_offline()
-    with local_api() as environment:
+    binary = Path(os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()).resolve()
+    with local_api(binary) as environment:
         run("The Python client against the local AWS", PYTHON, sys.executable, "-W", "error::ResourceWarning", "-m", "unittest", "-q",
             "tests.test_local", **environment)
         run("openapi-python-client's against the local AWS", GENERATORS, sys.executable, "example.py", PYTHONPATH=str(OUT), **environment)
@@ -86,9 +87,8 @@ def node_offline():
 
 
 @contextlib.contextmanager
-def local_api():
+def local_api(binary):
     """The template on the local AWS: what a caller needs, as environment variables."""
-    binary = Path(os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()).resolve()
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)

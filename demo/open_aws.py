@@ -1,4 +1,4 @@
-"""Keep a local AWS with the demo's images open until Ctrl-C, and say how to talk to it. Run it with `make local-aws`."""
+"""Keep a local AWS with the demo's images open until Ctrl-C, and say how to talk to it. `make local-aws`."""
 
 import signal
 import sys
