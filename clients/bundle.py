@@ -85,10 +85,11 @@ class Bundle:
     # Paths, parameters, responses.
 
     def path(self, item):
-        return {name: self.operation(value) if name in METHODS else value for name, value in item.items()}
+        made = {name: self.operation(value) if name in METHODS else value for name, value in item.items()}
+        return made | self.parameters(item)
 
     def operation(self, operation):
-        made = dict(operation)
+        made = operation | self.parameters(operation)
         if "requestBody" in operation:
             made["requestBody"] = operation["requestBody"] | {"content": {
                 kind: {"schema": self.schema("", content["schema"], "Body"), "examples": self.bodies(operation, content)}
@@ -105,6 +106,10 @@ class Bundle:
                     if method in item for status, answer in item[method]["responses"].items() if "$ref" in answer}
         return {name: (statuses[name], value) for name, value in self.api["components"]["responses"].items()
                 if statuses.get(name, "") >= "300"}
+
+    def parameters(self, item):
+        """The parameters of a path or operation that stand there themselves."""
+        return {"parameters": [one if "$ref" in one else self.parameter(one) for one in item["parameters"]]} if "parameters" in item else {}
 
     def parameter(self, parameter):
         return parameter | {"schema": self.schema("", parameter["schema"], "")}
@@ -219,6 +224,8 @@ class Bundle:
             made["additionalProperties"] = value if isinstance(value, bool) else self.schema(base, value, name + "Value")
         if is_one_of_several(rest.get("anyOf")):
             made["description"] = " ".join(filter(None, [made.get("description"), needs(rest.pop("anyOf"), "At least")]))
+        for union in [union for union in ("anyOf", "oneOf") if union in rest]:
+            made[union] = [self.schema(base, one, name) for one in rest.pop(union)]
         if rest:
             raise NotUnderstood(f"{name} says {', '.join(rest)}")
         kinds = [made.get("type")] if isinstance(made.get("type"), str) else made.get("type") or []
@@ -226,32 +233,40 @@ class Bundle:
             raise NotUnderstood(f"{name} is an array without items")
         if "object" in kinds and "properties" not in made:
             made.setdefault("additionalProperties", True)
-        if not kinds:
+        if not kinds and not {"anyOf", "oneOf"} & set(made):
             raise NotUnderstood(f"{name} has no type")
         return made
 
     def by_action(self, name, base, node):
         """A request document as one object for each action."""
+        actions = node["properties"]["action"]["enum"]
+        branches = {action: [branch for branch in node["oneOf"] if action in actions_of(name, branch)] for action in actions}
+        if not all(branches.values()):
+            raise NotUnderstood(f"{name}'s oneOf has no branch for {', '.join(action for action in actions if not branches[action])}")
         mapping = {}
-        for branch in node["oneOf"]:
-            known = {"properties", "required", "anyOf", "oneOf", "not"}
-            if set(branch) - known or set(branch["properties"]) != {"action"}:
-                raise NotUnderstood(f"a branch of {name}'s oneOf says more than {', '.join(sorted(known))} of one or several actions")
-            without = forbidden(self, base, branch.get("not"))
-            told = [needs(branch[kind], words) for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly")) if kind in branch]
-            for action in branch["properties"]["action"].get("enum") or [branch["properties"]["action"]["const"]]:
-                fields = {field: {"const": action} if field == "action" else value
-                          for field, value in node["properties"].items() if field not in without}
-                required = [*node.get("required", []), *branch.get("required", [])]
-                own = pascal(action) + "Request"
-                self.schemas[own] = self.written(base, {
-                    "description": " ".join([f"The document of a request to {action}.", *told]), "type": "object",
-                    "properties": fields, "required": required, "additionalProperties": node["additionalProperties"]}, name)
-                mapping[action] = f"#/components/schemas/{own}"
-        if set(mapping) != set(node["properties"]["action"]["enum"]):
-            raise NotUnderstood(f"the branches of {name}'s oneOf are not about its actions")
+        for action in actions:
+            own = pascal(action) + "Request"
+            self.schemas[own] = self.of_action(name, base, node, action, branches[action])
+            mapping[action] = f"#/components/schemas/{own}"
         return described(node) | {"oneOf": [{"$ref": reference} for reference in mapping.values()],
                                   "discriminator": {"propertyName": "action", "mapping": mapping}}
+
+    def of_action(self, name, base, node, action, branches):
+        """What the branches about an action say, as one object; what more than one type could say is in words."""
+        without = [forbidden(self, base, branch) for branch in branches]
+        required = [branch.get("required", []) for branch in branches]
+        told = [needs(branch[kind], words) for branch in branches for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly")) if kind in branch]
+        if len(branches) > 1:
+            told.insert(0, f"Either {' or '.join('with ' + named(fields) for fields in required)}.")
+        fields = {field: value for field, value in node["properties"].items() if not all(field in one for one in without)}
+        for branch in branches if len(branches) == 1 else []:
+            fields |= {field: self.resolved(base, fields[field]) | value for field, value in branch["properties"].items()
+                       if isinstance(value, dict)}
+        always = [field for field in required[0] if all(field in one for one in required)]
+        return self.written(base, {
+            "description": " ".join([f"The document of a request to {action}.", *told]), "type": "object",
+            "properties": fields | {"action": {"const": action}}, "required": [*node.get("required", []), *always],
+            "additionalProperties": node["additionalProperties"]}, name)
 
     def problem(self):
         """What the function and API Gateway say when something is wrong, as one flat object."""
@@ -280,16 +295,31 @@ def widened(ours, theirs):
     return ours | {"type": types} if isinstance(types, list) else ours
 
 
-def forbidden(bundle, base, node):
-    """The fields that a `not` rules out."""
-    if node is None:
-        return set()
+def actions_of(name, branch):
+    known = {"properties", "required", "anyOf", "oneOf", "not"}
+    if set(branch) - known or "action" not in branch.get("properties", {}):
+        raise NotUnderstood(f"a branch of {name}'s oneOf says more than {', '.join(sorted(known))}, or not of which action")
+    about = branch["properties"]["action"]
+    return about["enum"] if "enum" in about else [about["const"]]
+
+
+def forbidden(bundle, base, branch):
+    """The fields that a branch rules out, by `not` or by `false`."""
+    never = {field for field, value in branch["properties"].items() if value is False}
+    return never | excluded(bundle, base, branch["not"]) if "not" in branch else never
+
+
+def excluded(bundle, base, node):
     node = bundle.resolved(base, node)
     if set(node) == {"required"} and len(node["required"]) == 1:
         return set(node["required"])
     if set(node) == {"anyOf"}:
-        return set().union(*(forbidden(bundle, base, one) for one in node["anyOf"]))
+        return set().union(*(excluded(bundle, base, one) for one in node["anyOf"]))
     raise NotUnderstood(f"a `not` of {', '.join(node)}")
+
+
+def named(fields):
+    return " and ".join(f"`{field}`" for field in fields) or "nothing else"
 
 
 def is_one_of_several(branches):
@@ -299,7 +329,7 @@ def is_one_of_several(branches):
 def needs(branches, quantity):
     if not is_one_of_several(branches):
         raise NotUnderstood("branches that say more than what is required")
-    *others, last = [" with ".join(f"`{field}`" for field in branch["required"]) for branch in branches]
+    *others, last = [named(branch["required"]) for branch in branches]
     return f"{quantity} one of {', '.join(others)} and {last} is required."
 
 

@@ -76,16 +76,16 @@ def operations(bundle):
 
 def method_of(bundle, path, method, operation, parameters, used):
     in_path, in_query = [], []
-    for reference in parameters + operation.get("parameters", []):
-        parameter = bundle["components"]["parameters"][reference["$ref"].rsplit("/", 1)[1]]
+    for parameter in parameters + operation.get("parameters", []):
+        if "$ref" in parameter:
+            parameter = bundle["components"]["parameters"][parameter["$ref"].rsplit("/", 1)[1]]
         (in_path if parameter["in"] == "path" else in_query).append(parameter)
     arguments, keywords, body = ["self"], [], "None"
     for parameter in in_path:
         arguments.append(f"{snake(parameter['name'])}: {type_for(parameter, used)}")
     if "requestBody" in operation:
         [content] = operation["requestBody"]["content"].values()
-        used.add(written(content["schema"]))
-        arguments.append(f"body: {written(content['schema'])}")
+        arguments.append(f"body: {type_for(content, used)}")
         body = "body"
     for parameter in in_query:
         kind = type_for(parameter, used)
@@ -93,7 +93,7 @@ def method_of(bundle, path, method, operation, parameters, used):
     route = re.sub(r"{(\w+)}", lambda name: "{quote(" + snake(name[1]) + ", safe='')}", path)
     query = "{" + ", ".join(f'"{parameter["name"]}": {snake(parameter["name"])}' for parameter in in_query) + "}"
     [success] = [content for status, answer in operation["responses"].items() if status == "200" for content in answer["content"].values()]
-    used.add(outcome := written(success["schema"]))
+    outcome = type_for(success, used)
     told = one_line(" ".join(filter(None, [operation["summary"].rstrip(".?") + ("?" if operation["summary"].endswith("?") else "."),
                                            operation.get("description")])))
     return (f"\n    def {snake(operation['operationId'])}({', '.join(arguments + (['*'] if keywords else []) + keywords)}) -> {outcome}:\n"
@@ -102,10 +102,10 @@ def method_of(bundle, path, method, operation, parameters, used):
             "        return answer\n")
 
 
-def type_for(parameter, used):
-    kind = written(parameter["schema"])
-    if "$ref" in parameter["schema"]:
-        used.add(kind)
+def type_for(holder, used):
+    """The type of what has a schema; the names in it are added to those that are used."""
+    kind = written(holder["schema"])
+    used.update(re.findall(r"#/components/schemas/(\w+)", repr(holder["schema"])))
     return kind
 
 

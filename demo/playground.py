@@ -64,7 +64,7 @@ def play(aws, binary, scratch):
            {"Effect": "Allow", "Action": "events:PutEvents", "Resource": stack["BusArn"],
             "Condition": {"StringEquals": {"events:source": SOURCE}}},
            {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"], "Resource": outcomes["arn"]})
-    docs("As the pipeline", pipeline_commands(scratch, images["golden-db"]))
+    docs("As the pipeline: an event, and one whose outcomes are gathered", pipeline_commands(scratch, images))
     caller(aws, scratch, "platform-operator", "An operator: may also audit, repair and reset.", {"API_URL": url})
     docs("As the operator", operator_commands())
     section("The function's log", "Ctrl-C ends it all.")
@@ -133,16 +133,11 @@ def portal_commands(scratch, image):
     return [block.replace(IMAGE, image) for block in sharing_first] + [script(scratch, "share.py", python.replace(IMAGE, image))]
 
 
-def pipeline_commands(scratch, image):
+def pipeline_commands(scratch, images):
     put = next(block for block in blocks("python") if "put_events" in block)
-    receive = (
-        '"""Receive the outcomes that are there, and take them from the queue."""\n\n'
-        "import json\nimport os\n\nimport boto3\n\nsqs, url = boto3.client(\"sqs\"), os.environ[\"OUTCOMES_URL\"]\n"
-        "for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=5).get(\"Messages\", []):\n"
-        "    event = json.loads(message[\"Body\"])\n"
-        "    print(event[\"detail-type\"], json.dumps(event[\"detail\"], indent=2))\n"
-        "    sqs.delete_message(QueueUrl=url, ReceiptHandle=message[\"ReceiptHandle\"])\n")
-    return [script(scratch, "put.py", put.replace(IMAGE, image)), script(scratch, "outcomes.py", receive)]
+    client = ROOT / "clients/python"
+    gather = shlex.join([sys.executable, str(client / "examples/gather.py"), images["golden-web"], images["golden-db"]])
+    return [script(scratch, "put.py", put.replace(IMAGE, images["golden-db"])), f"PYTHONPATH={shlex.quote(str(client))} {gather}"]
 
 
 def operator_commands():
