@@ -46,7 +46,7 @@ help: ## show this list
 demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print what happens
 	@"$(VENV)/bin/python" demo
 
-test: lint lint-template test-api $(READY) ## everything that must pass, the Rust tests last
+test: lint lint-template test-api $(READY) ## everything that must pass; last the Rust tests, the playground and the clients
 	$(call say,Python tests of the local AWS)
 	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
 	$(call say,Rust tests ($(BUILD_NOTE)))

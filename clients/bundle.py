@@ -50,9 +50,10 @@ def main():
         path.write_text(text)
     if shutil.which("npm"):
         typescript = ROOT / "clients/typescript"
-        if not (typescript / "node_modules/openapi-typescript").exists():
-            subprocess.run(["npm", "ci", "--silent"], cwd=typescript, check=True)
-        subprocess.run(["npm", "run", "--silent", "generate"], cwd=typescript, check=True, stdout=subprocess.DEVNULL)
+        is_ready = (typescript / "node_modules/openapi-typescript").exists()
+        for command in ([] if is_ready else [["npm", "ci", "--silent"]]) + [["npm", "run", "--silent", "generate"]]:
+            if subprocess.run(command, cwd=typescript, stdout=subprocess.DEVNULL).returncode:
+                raise SystemExit(f"clients/typescript/src/schema.ts is as it was: {' '.join(command)} failed.")
     else:
         print("clients/typescript/src/schema.ts is as it was: openapi-typescript, which makes it, needs Node.js.")
 
@@ -255,7 +256,8 @@ class Bundle:
         """What the branches about an action say, as one object; what more than one type could say is in words."""
         without = [forbidden(self, base, branch) for branch in branches]
         required = [branch.get("required", []) for branch in branches]
-        told = [needs(branch[kind], words) for branch in branches for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly")) if kind in branch]
+        told = [needs(branch[kind], words) for branch in branches
+                for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly")) if kind in branch]
         if len(branches) > 1:
             told.insert(0, f"Either {' or '.join('with ' + named(fields) for fields in required)}.")
         fields = {field: value for field, value in node["properties"].items() if not all(field in one for one in without)}

@@ -34,8 +34,8 @@ def put_request(events: Any, bus: str, source: str, request: RequestDocument) ->
 class Gathering:
     """The outcome events of one request, in whatever order and however often they come.
 
-    It is complete once there is an event of each image that was asked for, and none that something continues. Without `image_ids` that is known only of
-    outcomes that are one event, and where events say how many images there are.
+    It is complete once there is an event for each image, and none of them is `accepted`. Without `image_ids` it knows the
+    number of images only from the events: a request that is one event, or `imageCount`.
     """
 
     def __init__(self, request_id: str, image_ids: Iterable[str] = ()) -> None:

@@ -18,9 +18,8 @@ const BEST_TO_WORST: readonly string[] = ["completed", "planned", "accepted", "r
 
 /**
  * The outcome events of one request, in whatever order and however often they come. The ID that PutEvents answers, as
- * `EventId`, is the `requestId`. It is complete once there is an event of each image that was asked for, and none that
- * something continues. Without `imageIds` that is known only of outcomes that are one event, and where events say how
- * many images there are.
+ * `EventId`, is the `requestId`. It is complete once there is an event for each image, and none of them is `accepted`.
+ * Without `imageIds` it knows the number of images only from the events: a request that is one event, or `imageCount`.
  */
 export class Gathering {
   readonly #events = new Map<string | null, OutcomeEvent>();
