@@ -14,6 +14,8 @@ LINT_REQUIREMENTS := tests/local/requirements-lint.txt
 API_REQUIREMENTS := tests/api/requirements.txt
 SECURITY_VENV := $(VENV)-security
 SECURITY_REQUIREMENTS := tests/local/requirements-lint-security.txt
+CLIENTS_READY := $(VENV)/clients-ready
+CLIENTS_REQUIREMENTS := clients/generators/requirements.txt
 FUZZ_READY := $(VENV)/fuzz-ready
 FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
 BENCH_READY := $(VENV)/bench-ready
@@ -45,7 +47,7 @@ FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 N ?= 100000
 SEED ?= 1
 
-.PHONY: help demo test lint lint-template lint-security package test-api api-fuzz differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny local-aws clean rust
+.PHONY: help demo test lint lint-template lint-security package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -105,6 +107,20 @@ differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-
 	npm ci --prefix tests/differential/iam_simulate --no-audit --no-fund
 	@cd tests && "$(VENV)/bin/python" -m differential --questions $(N) --seed $(SEED) --only-plain -- node differential/iam_simulate/simulate.mjs
 
+test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is generated from it, try the clients
+	$(call say,The playground ($(BUILD_NOTE)))
+	cargo build --locked
+	cd tests/api && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" \
+		"$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q test_playground
+	$(call say,Clients (a minute; what needs Node.js is skipped without it))
+	@"$(VENV)/bin/python" clients/check.py
+
+bundle: $(READY) ## make openapi.bundle.yaml and the clients' types from openapi.yaml, schemas/, clients/examples.json
+	@"$(VENV)/bin/python" clients/bundle.py
+
+record: rust $(READY) ## record what the locally deployed API answers, as examples of openapi.bundle.yaml
+	@"$(VENV)/bin/python" clients/record.py
+
 conformance: $(READY) ## ask AWS itself, in two accounts of yours: make conformance ARGS="--help"
 	@"$(VENV)/bin/python" conformance $(ARGS)
 
@@ -157,11 +173,14 @@ deny: rust ## licences, sources and known vulnerabilities of the dependencies, b
 		|| { echo "cargo-deny is missing: run cargo install cargo-deny --locked, then make deny again."; exit 1; }
 	cargo deny --workspace check
 
-local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+playground: rust $(READY) ## keep the template deployed on a local AWS, with a role for each kind of caller, and follow its log
 	@"$(VENV)/bin/python" demo/playground.py
 
+local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+	@"$(VENV)/bin/python" demo/open_aws.py
+
 clean: ## remove what make and cargo made here
-	rm -rf "$(VENV)" "$(SECURITY_VENV)" .aws-sam dist
+	rm -rf "$(VENV)" "$(SECURITY_VENV)" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
 	cargo clean
 
 rust:
@@ -183,6 +202,11 @@ $(READY): $(REQUIREMENTS) | $(VENV)/bin/python
 
 $(API_READY): $(API_REQUIREMENTS) | $(READY)
 	$(call say,What the tests of the API description need)
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(CLIENTS_READY): $(CLIENTS_REQUIREMENTS) | $(READY)
+	$(call say,What the tests of the clients need)
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

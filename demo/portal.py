@@ -45,13 +45,14 @@ class Api:
 class Role:
     """An IAM role that may call the API, and a session of it."""
 
-    def __init__(self, aws, name):
+    def __init__(self, aws, name, hours=1):
         iam = aws.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}
         call = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
-        self.arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+        self.arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust), MaxSessionDuration=hours * 3600)["Role"]["Arn"]
         iam.put_role_policy(RoleName=name, PolicyName="call-the-api", PolicyDocument=policy(call))
-        session = aws.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="demo")["Credentials"]
+        assumed = aws.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="demo", DurationSeconds=hours * 3600)
+        session = assumed["Credentials"]
         self.credentials = Credentials(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from urllib.parse import urlsplit
 
 from local_aws.deploy import ROOT
 
@@ -18,6 +19,13 @@ def build():
     if cargo.returncode:
         raise SystemExit("The build failed; cargo says why above.")
     return next(m["executable"] for m in messages if m["reason"] == "compiler-artifact" and m.get("executable"))
+
+
+def address(aws, url):
+    """Where the local AWS answers what AWS answers at the output `ApiUrl`. Not every system knows that names below
+    localhost are this machine, so it has none but the loopback address in it."""
+    parts = urlsplit(url)
+    return f"{aws.endpoint}/_aws/execute-api/{parts.hostname.split('.')[0]}{parts.path}"
 
 
 def seed(aws):

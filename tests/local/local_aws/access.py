@@ -1,4 +1,4 @@
-"""IAM for EC2 images and snapshots and for KMS grants: their ARNs and condition keys, so that a role's policies decide
+"""IAM for EC2 images and snapshots, KMS grants and events: their ARNs and condition keys, so that a role's policies decide
 as on AWS."""
 
 import json

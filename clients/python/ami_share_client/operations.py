@@ -1,0 +1,41 @@
+"""Made from openapi.bundle.yaml by clients/python_types.py (make bundle). Edit openapi.yaml and schemas/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from .documents import Access, CopyFrom, ExpiresAt, ImageId, Outcome, RequestDocument, Share
+
+
+class Operations:
+    """A method for each operation of the API. What is not answered with success is raised as `ApiError`."""
+
+    def call(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> Any:
+        raise NotImplementedError
+
+    def send_request(self, body: RequestDocument, *, dry_run: bool | None = None) -> Outcome:
+        """Send a request document. The document that every trigger takes. `action` says which of its fields there are."""
+        answer: Outcome = self.call("POST", "/requests", {"dryRun": dry_run}, body)
+        return answer
+
+    def list_shares(self, image_id: ImageId, *, copy_from: CopyFrom | None = None) -> Outcome:
+        """Who may launch the image, and who may copy it. The action `list`. `permissions` is what EC2 says."""
+        answer: Outcome = self.call("GET", f"/images/{quote(image_id, safe='')}/shares", {"copyFrom": copy_from}, None)
+        return answer
+
+    def share_image(self, image_id: ImageId, body: Share, *, copy_from: CopyFrom | None = None, dry_run: bool | None = None) -> Outcome:
+        """Share the image. The request document without `action` and `imageIds`, which the route says."""
+        answer: Outcome = self.call("POST", f"/images/{quote(image_id, safe='')}/shares", {"copyFrom": copy_from, "dryRun": dry_run}, body)
+        return answer
+
+    def check_share(self, image_id: ImageId, target: str, *, access: Access | None = None, copy_from: CopyFrom | None = None, expires_at: ExpiresAt | None = None, service_linked_roles: list[str] | None = None) -> Outcome:
+        """Is the image shared with the target, and can the target launch it? The status is 200 also where a share would be refused; `refusals` lists what it would meet."""
+        answer: Outcome = self.call("GET", f"/images/{quote(image_id, safe='')}/shares/{quote(target, safe='')}", {"access": access, "copyFrom": copy_from, "expiresAt": expires_at, "serviceLinkedRoles": service_linked_roles}, None)
+        return answer
+
+    def revoke_share(self, image_id: ImageId, target: str, *, copy_from: CopyFrom | None = None, dry_run: bool | None = None) -> Outcome:
+        """Take the share back. The action `revoke`. It is carried out whatever the image's keys and state are."""
+        answer: Outcome = self.call("DELETE", f"/images/{quote(image_id, safe='')}/shares/{quote(target, safe='')}", {"copyFrom": copy_from, "dryRun": dry_run}, None)
+        return answer
