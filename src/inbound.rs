@@ -309,4 +309,38 @@ mod tests {
         assert!(reply(Door::EventBridge, failed.clone()).is_err());
         assert!(reply(Door::EventBridge, Outcome { goes_on: true, ..failed }).is_ok());
     }
+
+    /// Who is said to have asked, under which ID, with an event that breaks off.
+    #[track_caller]
+    fn check(event: &str, requester: Option<&str>, request_id: &str) {
+        let broken: Event = serde::Deserialize::deserialize(&mut serde_json::Deserializer::from_str(event)).unwrap();
+        let now = time::macros::datetime!(2026-11-22 12:00 UTC);
+        let Arrival::One(opened) = open(&broken, &Invocation { request_id: "lambda-id", now }) else {
+            panic!("{event}")
+        };
+        assert_eq!(opened.requester.as_ref().map(Requester::as_str), requester, "{event}");
+        assert_eq!(opened.request_id, request_id, "{event}");
+        let refusals = opened.asked.unwrap_err().refusals;
+        assert!(refusals[0].message.starts_with("not JSON"), "{refusals:?}");
+    }
+
+    #[test]
+    fn an_event_that_breaks_off_keeps_what_its_envelope_has_said() {
+        let envelope = |detail_type: &str, source: &str, detail: &str| {
+            format!(
+                r#"{{"id": "e-1", "detail-type": "{detail_type}", "source": "{source}", "account": "999988887777", "detail": {detail}}}"#
+            )
+        };
+        for detail in [r#"{"reason": "\ud800"}"#, "{\"imageIds\": [1e999]}", "{", "nonsense"] {
+            let sender = Some("events:999988887777:com.example");
+            check(&envelope("AMI Share Request", "com.example", detail), sender, "e-1");
+            check(&envelope("AMI Share Demand", "com.example", detail), sender, "e-1");
+            check(&envelope("EC2 AMI State Change", "aws.ec2", detail), Some("events:999988887777:aws.ec2"), "e-1");
+        }
+        let http = r#"{"requestContext": {"requestId": "r-1", "identity": {"userArn": "arn:aws:iam::999988887777:user/ada"}}, "body": nonsense"#;
+        check(http, Some("arn:aws:iam::999988887777:user/ada"), "r-1");
+        // A bare document has no envelope, and what would follow could be one.
+        check(r#"{"action": "share", "imageIds": ["#, None, "lambda-id");
+        check("", None, "lambda-id");
+    }
 }
