@@ -174,6 +174,14 @@ async fn read_expiries(
 /// of its latest record, and a share needs to know of the very record that it asks for; what is taken away has all.
 fn wanted(question: &Question<'_>, image_id: &ImageId, names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
     let request = question.request;
+    if let Authority::Expiry(own) = question.authority {
+        // All that it asks of the others is whether a later one has taken its place: of a share that is renewed often
+        // there are too many to read.
+        let (own, mut later): (Vec<_>, Vec<_>) =
+            names.into_iter().filter(|name| *name >= own.name).partition(|name| *name == own.name);
+        later.reverse();
+        return [later, own].into_iter().filter(|names| !names.is_empty()).collect();
+    }
     if !request.action.is_about_sharing() && request.action != Action::List {
         return names.into_iter().map(|name| vec![name]).collect();
     }
