@@ -326,20 +326,19 @@ class Keys(Case):
 class Events(Case):
     def test_a_role_puts_events_under_the_sources_that_its_policy_names(self):
         iam, arn = aws.client("iam"), f"arn:aws:iam::{aws.account}"
-        for number, operator in enumerate(("StringEquals", "ForAllValues:StringEquals")):
-            with self.subTest(operator):
-                allowed = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "*",
-                           "Condition": {operator: {"events:source": "own", "events:detail-type": "Request"}}}
-                trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"{arn}:root"}}
-                iam.create_role(RoleName=f"sender{number}", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-                iam.put_role_policy(RoleName=f"sender{number}", PolicyName="put", PolicyDocument=json.dumps({"Statement": [allowed]}))
-                session = aws.client("sts").assume_role(RoleArn=f"{arn}:role/sender{number}", RoleSessionName="session")["Credentials"]
-                events = aws.client("events", aws_access_key_id=session["AccessKeyId"], aws_session_token=session["SessionToken"],
-                                    aws_secret_access_key=session["SecretAccessKey"])
-                own = {"Source": "own", "DetailType": "Request", "Detail": "{}"}
-                self.assertEqual(events.put_events(Entries=[own, own])["FailedEntryCount"], 0)
-                for entries in ([own | {"Source": "other"}], [own | {"DetailType": "Other"}], [own, own | {"Source": "other"}]):
-                    self.refused("AccessDeniedException", events.put_events, Entries=entries)
+        allowed = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "*", "Condition": {
+            "ForAllValues:StringEquals": {"events:source": "own", "events:detail-type": "Request"},
+            "Null": {"events:source": "false", "events:detail-type": "false"}}}
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"{arn}:root"}}
+        iam.create_role(RoleName="sender", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+        iam.put_role_policy(RoleName="sender", PolicyName="put", PolicyDocument=json.dumps({"Statement": [allowed]}))
+        session = aws.client("sts").assume_role(RoleArn=f"{arn}:role/sender", RoleSessionName="session")["Credentials"]
+        events = aws.client("events", aws_access_key_id=session["AccessKeyId"], aws_session_token=session["SessionToken"],
+                            aws_secret_access_key=session["SecretAccessKey"])
+        own = {"Source": "own", "DetailType": "Request", "Detail": "{}"}
+        self.assertEqual(events.put_events(Entries=[own, own])["FailedEntryCount"], 0)
+        for entries in ([own | {"Source": "other"}], [own | {"DetailType": "Other"}], [own, own | {"Source": "other"}]):
+            self.refused("AccessDeniedException", events.put_events, Entries=entries)
 
 
 class Control(Case):
