@@ -33,7 +33,7 @@ BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 # How long each parser is fuzzed, and which; whose mutants are tried. Hours of work: narrow it down as you like.
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS ?= inbound allowlist key_policy
-MUTANTS ?= src/key_access/** src/allowlist/** src/allowlist.rs src/decide/** src/decide.rs src/plan/** src/plan.rs
+MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs
 # With what a fuzzer begins, beside what it found before.
 FUZZ_SEEDS_inbound := events
 # The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.
@@ -59,8 +59,6 @@ demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print wha
 test: lint lint-template test-api $(READY) ## everything that must pass, the Rust tests last
 	$(call say,Python tests of the local AWS)
 	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
-	$(call say,Rust tests of the command line)
-	cargo test --locked -p ami-share-cli
 	$(call say,Key verdicts against a second opinion)
 	cd tests && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q differential.test_differential
 	$(call say,Rust tests ($(BUILD_NOTE)))
@@ -69,12 +67,10 @@ test: lint lint-template test-api $(READY) ## everything that must pass, the Rus
 lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
 	$(call say,Formatting)
 	cargo fmt --all --check
-	$(call say,Clippy of the command line)
-	cargo clippy -p ami-share-cli --all-targets --locked -- -D warnings
 	$(call say,Clippy ($(BUILD_NOTE)))
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(call say,Documentation)
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(call say,Fuzz targets)
 	@# Nothing is linked, so libFuzzer is not built and needs no C++ compiler.
 	CUSTOM_LIBFUZZER_PATH="$(CURDIR)/fuzz/none" cargo check --manifest-path fuzz/Cargo.toml --bins --locked
@@ -99,7 +95,7 @@ api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml 
 
 differential: rust $(VENV)/bin/python ## ask the key evaluator and a second opinion N (100000) questions: make differential N=1000000 SEED=7
 	@# Optimised, which makes it five times as fast; in a folder of its own, so that nothing else is built anew.
-	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --no-default-features --example explain_key_policy --target-dir "$(TARGET)/differential"
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --example explain_key_policy --target-dir "$(TARGET)/differential"
 	@cd tests && "$(VENV)/bin/python" -m differential --questions $(N) --seed $(SEED) "$(TARGET)/differential/debug/examples/explain_key_policy"
 
 differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-copilot/iam-simulate; needs Node.js 20
@@ -137,7 +133,7 @@ endif
 
 bench-core: rust
 	$(call say,The core without AWS (the first build takes about 2 minutes))
-	cargo bench --locked --no-default-features --bench core --bench key_access
+	cargo bench --locked -p triggers --bench core -p key-policy --bench evaluate
 
 # BINARY names one that is built already, by cargo-lambda for example: make package BINARY=target/lambda/bootstrap/bootstrap
 ifdef BINARY
@@ -163,10 +159,10 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(FUZZ_FLAGS_$(target)) $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
 		-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
 
-mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=src/plan.rs
+mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=crates/sharing/src/plan.rs
 	@cargo mutants --version >/dev/null 2>&1 \
 		|| { echo "cargo-mutants is missing: run cargo install cargo-mutants --locked, then make mutants again."; exit 1; }
-	cargo mutants --no-default-features --timeout 120 $(MUTANTS:%=-f '%') -e src/allowlist/source.rs -- --lib --test it
+	cargo mutants --timeout 120 $(MUTANTS:%=-f '%')
 
 deny: rust ## licences, sources and known vulnerabilities of the dependencies, by deny.toml
 	@cargo deny --version >/dev/null 2>&1 \

@@ -14,8 +14,6 @@ mod whole;
 
 use std::sync::Arc;
 
-use tokio::{sync::Semaphore, time::Instant};
-
 pub use appconfig::Polled;
 pub use ask::Attempts;
 pub use ec2::DescribedImage;
@@ -23,6 +21,7 @@ pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
 pub use scheduler::Schedules;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
 /// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.

@@ -7,16 +7,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, future, stream};
-use tokio::{sync::Semaphore, time::Instant};
-
-use crate::{
-    aws::{Aws, CONCURRENCY, CallError, Schedules},
+use sharing::{
     decide::ImageDecision,
     domain::{Target, some_of},
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
 };
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::aws::{Aws, CONCURRENCY, CallError, Schedules};
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);

@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use crate::{allowlist::Location, decide::Setup};
+use sharing::{allowlist::Location, decide::Setup};
 
 /// The function's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,13 +12,12 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
-use crate::{
+use sharing::{
     domain::shortened,
-    inbound::Door,
     outcome::{ErrorCode, Outcome, ResultKind},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use triggers::Door;
 
 /// The namespace of every metric; the alarms and the dashboard of `template.yaml` name it too.
 pub const NAMESPACE: &str = "AmiShare";
@@ -90,7 +89,7 @@ impl Measured<'_> {
         let codes: BTreeSet<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
         let errors: BTreeSet<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
         let images = outcome.images.iter().map(|image| image.image_id.as_str());
-        let images: Vec<_> = images.take(crate::request::MAX_IMAGES).collect();
+        let images: Vec<_> = images.take(sharing::request::MAX_IMAGES).collect();
         let properties = [
             ("request.door", json!(self.door.as_str())),
             (
@@ -146,11 +145,12 @@ fn directive(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
+    use sharing::{
         outcome::{Code, ErrorRow, Finding, FindingCode, Refusal},
         request::Action,
     };
+
+    use super::*;
 
     fn measured(outcome: &Outcome) -> Measured<'_> {
         Measured {

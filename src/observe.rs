@@ -9,16 +9,16 @@ mod grants;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
-
-use crate::{
-    aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
+use key_policy::{Policy, PolicyError};
+use sharing::{
     decide::{self, Authority, Judgements, Question, SecondLook, Seen},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
     facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Recorded, Snapshot},
-    key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
 };
+
+use crate::aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules};
 
 /// An audit looks through so many pages of grants for the images that it reads together: half a minute's worth at five
 /// calls a second. A key with more than its share is not judged, and does not keep the rest from being looked at,

@@ -8,28 +8,31 @@ mod publish;
 mod second_look;
 mod survey;
 
-pub use meter::Meter;
-
 use std::time::Duration;
 
+pub use meter::Meter;
+use sharing::{
+    allowlist::{Allowlist, Usable},
+    decide::{self, Authority, Judgements, Question, Setup},
+    domain::{FunctionArn, Requester, shortened},
+    outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
+    plan::{Step, plan},
+    report,
+    request::{Action, Request},
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
+use triggers::{Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent};
 
 use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
 use crate::{
-    allowlist::{Allowlist, Usable, source::Source},
+    allowlist_source::Source,
     aws::{Aws, Schedules},
     carry_out::{Tools, carry_out},
     config::RecordSettings,
-    decide::{self, Authority, Judgements, Question, Setup},
-    domain::{FunctionArn, Requester, shortened},
-    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
+    log_lines,
     observe::observe,
-    outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
-    plan::{Step, plan},
-    record, report,
-    request::{Action, Request},
 };
 
 /// What lives as long as the process.
@@ -74,20 +77,20 @@ impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
         let deadline = deadline(Door::EventBridge, context.time_left);
-        match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
+        match triggers::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
             Arrival::One(opened) => {
                 let door = opened.door;
-                inbound::reply(door, self.settle(*opened, context).await)
+                triggers::reply(door, self.settle(*opened, context).await)
             }
             Arrival::Available(available) => {
                 let share = self.share_available(&available, context, deadline);
                 let outcome = self.conclude(Door::EventBridge, &available.request_id, share, context).await;
-                inbound::reply(Door::EventBridge, outcome)
+                triggers::reply(Door::EventBridge, outcome)
             }
             Arrival::Expiry(hint) => {
                 let expire = self.expire(&hint, false, context, deadline);
                 let outcome = self.conclude(Door::EventBridge, &hint.request_id, expire, context).await;
-                inbound::reply(Door::EventBridge, outcome)
+                triggers::reply(Door::EventBridge, outcome)
             }
             Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
         }
@@ -138,7 +141,7 @@ impl Service {
             self.meter.tell(&self.aws, begun, &outcome, door, context);
         }
         // Log, metrics and events have told what the answer may be too short for.
-        outcome.cut_to(inbound::LONGEST_ANSWER);
+        outcome.cut_to(triggers::LONGEST_ANSWER);
         outcome
     }
 
@@ -310,9 +313,9 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
             finding.code = finding.code.as_str(),
             finding.image = finding.image_id.as_str(),
             finding.target = finding.target.as_ref().map(ToString::to_string).unwrap_or_default(),
-            finding.remedy = &*shortened(&finding.remedy, record::LONGEST_TEXT),
+            finding.remedy = &*shortened(&finding.remedy, log_lines::LONGEST_TEXT),
             "{}",
-            shortened(&finding.message, record::LONGEST_TEXT)
+            shortened(&finding.message, log_lines::LONGEST_TEXT)
         );
     }
     for (name, why) in &outcome.nobodys_records {
@@ -330,7 +333,7 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
         outcome.errors.iter().map(|error| error.code.as_str().to_owned()).collect(),
         outcome.warnings.clone(),
     ];
-    let parts = record::parts(lists);
+    let parts = log_lines::parts(lists);
     for (index, [images, refusals, errors, warnings]) in parts.iter().enumerate() {
         tracing::info!(
             lambda.request_id = context.request_id,

@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use ami_share::{
-    allowlist::{Allowlist, Ask, Criterion, Terms},
-    inbound::{Arrival, Event, Invocation, open},
-    request::{Access, Action},
-};
+use sharing::allowlist::{Allowlist, Ask, Criterion, Terms};
+use triggers::{Arrival, Event, Invocation, open};
+use sharing::request::{Access, Action};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 

@@ -6,10 +6,8 @@
 
 #![no_main]
 
-use ami_share::{
-    inbound::{Arrival, Event, Invocation, Opened, open, reply},
-    outcome::{Outcome, ResultKind},
-};
+use triggers::{Arrival, Event, Invocation, Opened, open, reply};
+use sharing::outcome::{Outcome, ResultKind};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -7,8 +7,7 @@
 use std::fmt::{Debug, Display};
 
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
-
-use crate::{
+use sharing::{
     domain::shortened,
     outcome::{ErrorCode, ErrorRow},
 };

@@ -14,14 +14,14 @@ use aws_sdk_scheduler::{
     },
 };
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
-
-use super::{Aws, CallError, error::SdkError};
-use crate::{
+use sharing::{
     domain::{self, ExpiryName, ImageId, KeyArn, SnapshotId},
     facts::{Expiry, Recorded},
-    inbound::{EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE},
 };
+use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
+use triggers::{EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE};
+
+use super::{Aws, CallError, error::SdkError};
 
 /// Where the records of expiries are, and where Scheduler puts their hints.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Expiries, each, row};
-use crate::{
-    aws::Aws,
+use sharing::{
     decide::{self, Question},
     domain::{GrantName, ImageId, KeyArn},
     facts::{Facts, Image, Reading},
     outcome::{ErrorCode, ErrorRow},
     request::Action,
 };
+
+use super::{Expiries, each, row};
+use crate::aws::Aws;
 
 /// So many images at once are asked about, one by one, before their grants are revoked.
 const AT_ONCE: usize = 20;

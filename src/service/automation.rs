@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
-use tokio::time::Instant;
-
-use super::{Context, Service, error, failed};
-use crate::{
+use sharing::{
     allowlist::{Allowlist, Rule, Usable},
     decide::{self, Authority, Question},
     domain::{AccountId, ImageId, Target, shown},
     facts::{ImageState, Recorded},
-    inbound::{Available, ExpiryHint, Sent},
     outcome::{ErrorCode, Outcome, ResultKind},
     request::{Access, Action, AskedTarget, Request},
 };
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use triggers::{Available, ExpiryHint, Sent};
+
+use super::{Context, Service, error, failed};
 
 impl Service {
     /// Shares an image that became available as the rules with `onAvailable` say.

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
+use sharing::{domain::shortened, outcome::Outcome};
 use tokio::time::Instant;
+use triggers::sqs::{self, Batch, Message};
 
 use super::{Context, Service, deadlines::ANSWER_TIME};
-use crate::{
-    domain::shortened,
-    inbound::sqs::{self, Batch, Message},
-    outcome::Outcome,
-};
 
 /// With less time than this left no message is begun: it would more likely be cut off than finished, and comes again
 /// whole when it is left alone.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sharing::request::Action;
 use tokio::time::Instant;
-
-use crate::{inbound::Door, request::Action};
+use triggers::Door;
 
 /// So much of the invocation's time is kept back for answering.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(1_000);

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sharing::outcome::Outcome;
 use tokio::time::Instant;
+use triggers::Door;
 
 use super::Context;
 use crate::{
     aws::{Attempts, Aws},
-    inbound::Door,
     metrics::Measured,
-    outcome::Outcome,
     telemetry,
 };
 

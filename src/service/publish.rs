@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::Service;
-use crate::{
-    aws::BusEvent,
+use sharing::{
     domain::ImageId,
     outcome::{Code, Outcome, Refusal, ResultKind},
 };
+use tokio::time::Instant;
+
+use super::Service;
+use crate::aws::BusEvent;
 
 /// The source of all outcomes.
 const SOURCE: &str = "ami-share";
@@ -98,8 +98,9 @@ fn detail(outcome: &Outcome, image: Option<&ImageId>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sharing::outcome::{Code, Finding, FindingCode, Refusal};
+
     use super::*;
-    use crate::outcome::{Code, Finding, FindingCode, Refusal};
 
     #[test]
     fn an_outcome_without_images_is_one_event() {

@@ -4,17 +4,19 @@
 //! A revoke that crosses a share deletes the record last. Where the share's launch permission comes after that, only the
 //! share can know.
 
+use sharing::{
+    decide::{self, ImageDecision, SecondLook},
+    facts::Facts,
+    outcome::StepState,
+    plan::{Step, take_back},
+    report::{ImageResult, StepResult},
+};
 use tokio::time::Instant;
 
 use super::{deadlines::looking_deadline, log_plan};
 use crate::{
     carry_out::{Tools, carry_out},
-    decide::{self, ImageDecision, SecondLook},
-    facts::Facts,
     observe::look_again,
-    outcome::StepState,
-    plan::{Step, take_back},
-    report::{ImageResult, StepResult},
 };
 
 /// Whether a plan gives something that is looked at again.

@@ -4,18 +4,18 @@
 use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
 use serde_json::json;
-use tokio::time::Instant;
-
-use super::{Context, Service, failed};
-use crate::{
-    aws::BusEvent,
+use sharing::{
     decide::{self, Question},
     domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
-    inbound::{Door, ExpiryHint, REQUEST_DETAIL_TYPE},
     outcome::{Outcome, ResultKind},
     request::{Action, Request},
 };
+use tokio::time::Instant;
+use triggers::{Door, ExpiryHint, REQUEST_DETAIL_TYPE};
+
+use super::{Context, Service, failed};
+use crate::aws::BusEvent;
 
 /// So many images are read together; what was found at them is kept when time runs out.
 const IMAGES_AT_ONCE: usize = 10;

@@ -289,9 +289,9 @@ fn a_share_that_expires_is_recorded_first_and_taken_back_when_due() {
     assert_eq!(writes[1..], ["ec2:ModifyImageAttribute"]);
     assert!(calls.last().unwrap().starts_with("scheduler:"), "it looks at the record again: {calls:?}");
     let (name, expression, input) = world.records().pop().unwrap();
-    let target: ami_share::domain::Target = "111122223333".parse().unwrap();
+    let target: sharing::domain::Target = "111122223333".parse().unwrap();
     let time = OffsetDateTime::parse(&at, &Rfc3339).unwrap();
-    let expected = ami_share::domain::ExpiryName::new(&image.parse().unwrap(), &target, time).unwrap();
+    let expected = sharing::domain::ExpiryName::new(&image.parse().unwrap(), &target, time).unwrap();
     assert_eq!((name.as_str(), expression), (expected.as_str(), format!("at({})", at.get(..19).unwrap())));
     assert_eq!(
         (&input["imageId"], &input["target"], &input["expiresAt"]),
@@ -664,7 +664,7 @@ fn every_outcome_is_an_event_for_each_image() {
             (&json!("ami-share"), &json!("AMI Share Request Completed"))
         );
         let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
-        crate::schemas::check_outcome(&outcome);
+        ami_share_testing::schemas::check_outcome(&outcome);
         let [row] = outcome["images"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
         assert_eq!((&row["imageId"], &row["tags"]), (&json!(image), &json!({"Tier": "gold"})));
     }
@@ -680,7 +680,7 @@ fn every_outcome_is_an_event_for_each_image() {
         .iter()
         .map(|event| {
             let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
-            crate::schemas::check_outcome(&outcome);
+            ami_share_testing::schemas::check_outcome(&outcome);
             (
                 outcome["images"].as_array().unwrap().len(),
                 codes(&outcome).join(" "),

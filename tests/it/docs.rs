@@ -5,19 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ami_share::{
+use ami_share::{config::Config, metrics::Measured};
+use ami_share_testing::schemas::{check_allowlist, check_outcome, check_request, error_code_names, error_codes};
+use serde_json::Value;
+use sharing::{
     allowlist::Allowlist,
-    config::Config,
-    inbound::{Arrival, Door, Event, Invocation, open, reply},
-    metrics::Measured,
     outcome::{
         Code, ErrorRow, FindingCode, ImageRow, Outcome, Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState,
     },
     request::Action,
 };
-use serde_json::Value;
-
-use crate::schemas::{check_allowlist, check_outcome, check_request, error_code_names, error_codes};
+use triggers::{Arrival, Door, Event, Invocation, open, reply};
 
 /// A fenced code block: its page, its info string, its text.
 struct Block {
@@ -351,7 +349,7 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
             call: "ec2:ModifyImageAttribute",
             resource: "ami-0123456789abcdef0".to_owned(),
             grant_name: None,
-            add: vec![ami_share::domain::Target::clone(&target)],
+            add: vec![sharing::domain::Target::clone(&target)],
             remove: Vec::new(),
             state: StepState::Done,
         }],

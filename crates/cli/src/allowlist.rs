@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 
-use ami_share::{
+use serde::Serialize;
+use sharing::{
     allowlist::{
         Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms, parse_duration,
     },
@@ -10,7 +11,6 @@ use ami_share::{
     outcome::Code,
     request::{Access, Action},
 };
-use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
