@@ -17,7 +17,7 @@ use sharing::{
     outcome::{ErrorCode, Outcome, ResultKind},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use triggers::Door;
+use triggers::Trigger;
 
 /// The namespace of every metric; the alarms and the dashboard of `template.yaml` name it too.
 pub const NAMESPACE: &str = "AmiShare";
@@ -29,8 +29,8 @@ pub struct Measured<'a> {
     pub function_name: &'a str,
     /// Lambda's id of the invocation, which its own log lines carry.
     pub lambda_request_id: &'a str,
-    /// The door the request came through.
-    pub door: Door,
+    /// The trigger the request came through.
+    pub trigger: Trigger,
     /// What became of it.
     pub outcome: &'a Outcome,
     /// When it was answered.
@@ -63,7 +63,7 @@ impl Measured<'_> {
         let is = |truth: bool| Value::from(u8::from(truth));
         let is_unreadable = outcome.errors.iter().any(|error| error.code == ErrorCode::AllowlistUnavailable);
         // The rest of a survey that nobody waits for, and that did not go on by itself, is left undone.
-        let is_left = outcome.next_token.is_some() && !outcome.goes_on && !self.door.is_waited_at();
+        let is_left = outcome.next_token.is_some() && !outcome.goes_on && !self.trigger.is_synchronous();
         let is_unfinished = is_left || matches!(outcome.result, ResultKind::Incomplete | ResultKind::Failed);
         let metrics = [
             ("Requests", "Count", Value::from(1)),
@@ -91,7 +91,7 @@ impl Measured<'_> {
         let images = outcome.images.iter().map(|image| image.image_id.as_str());
         let images: Vec<_> = images.take(sharing::request::MAX_IMAGES).collect();
         let properties = [
-            ("request.door", json!(self.door.as_str())),
+            ("request.trigger", json!(self.trigger.as_str())),
             (
                 "request.requester",
                 json!(outcome.requester.as_ref().map(|requester| shortened(requester.as_str(), 1_000))),
@@ -156,7 +156,7 @@ mod tests {
         Measured {
             function_name: "ami-share",
             lambda_request_id: "11111111-2222-3333-4444-555555555555",
-            door: Door::EventBridge,
+            trigger: Trigger::EventBridge,
             outcome,
             at: OffsetDateTime::from_unix_timestamp_nanos(1_900_000_000_123_000_000).unwrap(),
             duration: Duration::from_micros(1_234_567),
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(of(&metrics, &["ami-share", "share", "completed"], "Requests"), 1.0);
         assert_eq!(events[0]["_aws"]["Timestamp"], 1_900_000_000_123_u64);
         assert_eq!(events[0]["timestamp"], "2030-03-17T17:46:40.123Z");
-        assert_eq!(events[0]["request.door"], "eventbridge");
+        assert_eq!(events[0]["request.trigger"], "eventbridge");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use sharing::{
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
-use triggers::{Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent};
+use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Reply, SentAt, Trigger};
 
 use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
 use crate::{
@@ -76,57 +76,57 @@ pub struct Context<'a> {
 impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
-        let deadline = deadline(Door::EventBridge, context.time_left);
+        let deadline = deadline(Trigger::EventBridge, context.time_left);
         match triggers::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
-            Arrival::One(opened) => {
-                let door = opened.door;
-                triggers::reply(door, self.settle(*opened, context).await)
+            Incoming::One(envelope) => {
+                let trigger = envelope.trigger;
+                triggers::reply(trigger, self.settle(*envelope, context).await)
             }
-            Arrival::Available(available) => {
+            Incoming::Available(available) => {
                 let share = self.share_available(&available, context, deadline);
-                let outcome = self.conclude(Door::EventBridge, &available.request_id, share, context).await;
-                triggers::reply(Door::EventBridge, outcome)
+                let outcome = self.conclude(Trigger::EventBridge, &available.request_id, share, context).await;
+                triggers::reply(Trigger::EventBridge, outcome)
             }
-            Arrival::Expiry(hint) => {
+            Incoming::Expiry(hint) => {
                 let expire = self.expire(&hint, false, context, deadline);
-                let outcome = self.conclude(Door::EventBridge, &hint.request_id, expire, context).await;
-                triggers::reply(Door::EventBridge, outcome)
+                let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, context).await;
+                triggers::reply(Trigger::EventBridge, outcome)
             }
-            Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
+            Incoming::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
         }
     }
 
     /// Makes an outcome of a request.
-    async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
-        let Opened { door, request_id, requester, sent, asked } = opened;
+    async fn settle(&self, envelope: Envelope, context: &Context<'_>) -> Outcome {
+        let Envelope { trigger, request_id, requester, sent, asked } = envelope;
         let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, ResultKind::Refused) };
         let answer = async {
             match (asked, requester) {
                 (Ok(request), Some(requester)) => {
-                    self.answer(&request, &requester, (door, sent), context, outcome).await
+                    self.answer(&request, &requester, (trigger, sent), context, outcome).await
                 }
                 (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
                 (Err(turned_away), requester) => {
                     let outcome = turned_away.into_outcome(outcome);
                     match requester {
-                        Some(requester) => self.turn_away(outcome, &requester, door, context).await,
+                        Some(requester) => self.turn_away(outcome, &requester, trigger, context).await,
                         None => outcome,
                     }
                 }
             }
         };
-        self.conclude(door, &request_id, answer, context).await
+        self.conclude(trigger, &request_id, answer, context).await
     }
 
     /// Waits for an outcome, publishes, logs and counts it.
     async fn conclude(
         &self,
-        door: Door,
+        trigger: Trigger,
         request_id: &str,
         answer: impl Future<Output = Outcome>,
         context: &Context<'_>,
     ) -> Outcome {
-        let end = end(door, context.time_left);
+        let end = end(trigger, context.time_left);
         let begun = self.meter.begin(&self.aws);
         // What every line of the log says that is written on the way: which invocation, and which request of it.
         let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
@@ -136,9 +136,9 @@ impl Service {
         if is_about_something && !publish::is_for_nobody(&outcome) {
             self.publish(&mut outcome, end).instrument(span).await;
         }
-        log(&outcome, door, context);
+        log(&outcome, trigger, context);
         if is_about_something || !outcome.nobodys_records.is_empty() {
-            self.meter.tell(&self.aws, begun, &outcome, door, context);
+            self.meter.tell(&self.aws, begun, &outcome, trigger, context);
         }
         // Log, metrics and events have told what the answer may be too short for.
         outcome.cut_to(triggers::LONGEST_ANSWER);
@@ -146,9 +146,16 @@ impl Service {
     }
 
     /// Says what is wrong with a request, to those whom a rule names: a stranger learns nothing.
-    async fn turn_away(&self, outcome: Outcome, requester: &Requester, door: Door, context: &Context<'_>) -> Outcome {
+    async fn turn_away(
+        &self,
+        outcome: Outcome,
+        requester: &Requester,
+        trigger: Trigger,
+        context: &Context<'_>,
+    ) -> Outcome {
         // By an allowlist that is young enough to give by: what a withdrawn rule named is a stranger.
-        let usable = self.allowlist.usable_for(Action::List, &self.aws, context.now, deadline(door, context.time_left));
+        let usable =
+            self.allowlist.usable_for(Action::List, &self.aws, context.now, deadline(trigger, context.time_left));
         match usable.await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
             Ok(Usable { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
@@ -162,7 +169,7 @@ impl Service {
         &self,
         request: &Request,
         requester: &Requester,
-        (door, sent): (Door, Sent),
+        (trigger, sent): (Trigger, SentAt),
         context: &Context<'_>,
         outcome: Outcome,
     ) -> Outcome {
@@ -172,7 +179,7 @@ impl Service {
             reason: request.reason.clone(),
             ..outcome
         };
-        let (deadline, end) = (deadline(door, context.time_left), end(door, context.time_left));
+        let (deadline, end) = (deadline(trigger, context.time_left), end(trigger, context.time_left));
         let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
         let Usable { allowlist, warning } = match usable {
             Ok(usable) => usable,
@@ -192,7 +199,7 @@ impl Service {
             return self.pursue(question, context, deadline, outcome).await;
         }
         let mut outcome = self.survey(question, context, deadline, outcome).await;
-        if survey::goes_on_by_itself(door, &outcome) {
+        if survey::goes_on_by_itself(trigger, &outcome) {
             self.go_on(question.account, &mut outcome, end).await;
         }
         outcome
@@ -306,7 +313,7 @@ fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
-fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
+fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
             request.id = outcome.request_id,
@@ -338,7 +345,7 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
         tracing::info!(
             lambda.request_id = context.request_id,
             request.id = outcome.request_id,
-            request.door = door.as_str(),
+            request.trigger = trigger.as_str(),
             request.action = action,
             request.requester = &*requester,
             request.reason = outcome.reason.as_deref().unwrap_or_default(),

@@ -12,7 +12,7 @@ use sharing::{
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
-use triggers::{Available, ExpiryHint, Sent};
+use triggers::{Available, ExpiryHint, SentAt};
 
 use super::{Context, Service, error, failed};
 
@@ -80,8 +80,8 @@ impl Service {
         };
         // By the event's time, so that the same event again has the same expiry time.
         let since = match available.sent {
-            Sent::At(sent) => sent.min(context.now),
-            Sent::Now | Sent::Again | Sent::Unknown => context.now,
+            SentAt::At(sent) => sent.min(context.now),
+            SentAt::Now | SentAt::Again | SentAt::Unknown => context.now,
         };
         let rules: Vec<_> =
             rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)).collect();

@@ -22,21 +22,21 @@ impl Service {
         let mut again = Vec::new();
         let mut is_stopped = false;
         let messages = batch.len();
-        for (place, Message { id, opened }) in batch.messages().enumerate() {
+        for (place, Message { id, envelope }) in batch.messages().enumerate() {
             let elapsed = begun.elapsed();
             let time_left = context.time_left.saturating_sub(elapsed);
             let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
             let Some(time_left) = share else {
                 tracing::info!(
                     lambda.request_id = context.request_id,
-                    request.id = opened.request_id,
+                    request.id = envelope.request_id,
                     "left in the queue for another try"
                 );
                 again.extend(id);
                 continue;
             };
             let now = context.now.saturating_add(elapsed.try_into().unwrap_or_default());
-            let outcome = self.settle(opened, &Context { now, time_left, ..*context }).await;
+            let outcome = self.settle(envelope, &Context { now, time_left, ..*context }).await;
             if sqs::must_come_again(&outcome) {
                 again.extend(id);
                 is_stopped = batch.is_fifo;

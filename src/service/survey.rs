@@ -12,7 +12,7 @@ use sharing::{
     request::{Action, Request},
 };
 use tokio::time::Instant;
-use triggers::{Door, ExpiryHint, REQUEST_DETAIL_TYPE};
+use triggers::{ExpiryHint, REQUEST_DETAIL_TYPE, Trigger};
 
 use super::{Context, Service, failed};
 use crate::aws::BusEvent;
@@ -162,6 +162,6 @@ fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
 
 /// Whether nobody waits for the answer who could ask for the rest. What another try may mend comes again as it was, and
 /// must not go on twice.
-pub(super) fn goes_on_by_itself(door: Door, outcome: &Outcome) -> bool {
-    !door.is_waited_at() && !outcome.retryable
+pub(super) fn goes_on_by_itself(trigger: Trigger, outcome: &Outcome) -> bool {
+    !trigger.is_synchronous() && !outcome.retryable
 }

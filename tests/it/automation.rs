@@ -1,4 +1,4 @@
-//! Images share themselves, shares expire, outcomes are events: what happens without anybody at a door.
+//! Images share themselves, shares expire, outcomes are events: what happens without anybody at a trigger.
 
 use std::sync::{Mutex, mpsc};
 

@@ -15,7 +15,7 @@ use sharing::{
     },
     request::Action,
 };
-use triggers::{Arrival, Door, Event, Invocation, open, reply};
+use triggers::{Event, Incoming, Invocation, Trigger, open, reply};
 
 /// A fenced code block: its page, its info string, its text.
 struct Block {
@@ -157,7 +157,7 @@ fn the_runbook_has_every_kind_of_failure() {
         let row = rows.iter().find(|row| row[0] == name.as_str().unwrap()).unwrap();
         let error = ErrorRow { code, call: None, resource: None, message: String::new(), retryable: true };
         let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
-        let answer = serde_json::json!(reply(Door::Http { allow: None }, outcome).unwrap());
+        let answer = serde_json::json!(reply(Trigger::Http { allow: None }, outcome).unwrap());
         assert_eq!(row[1], answer["statusCode"].to_string(), "{name}");
         assert_eq!(row[2], if code.may_pass() { "yes" } else { "no" }, "{name}");
     }
@@ -200,7 +200,7 @@ fn metrics() -> BTreeSet<String> {
     let measured = Measured {
         function_name: "f",
         lambda_request_id: "id",
-        door: Door::Direct,
+        trigger: Trigger::Direct,
         outcome: &Outcome::refused("id", refusals),
         at: time::OffsetDateTime::UNIX_EPOCH,
         duration: std::time::Duration::ZERO,
@@ -300,8 +300,8 @@ fn the_allowlist_that_the_stack_makes_lets_its_audit_look_and_nobody_share() {
         "account": "444455556666", "time": "1970-01-01T00:00:00Z", "detail": {"action": "audit"}});
     let now = time::OffsetDateTime::UNIX_EPOCH;
     let event = serde_json::from_value(event).unwrap();
-    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
-    assert!(rule.requesters.iter().any(|pattern| pattern.matches(opened.requester.as_ref().unwrap())));
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    assert!(rule.requesters.iter().any(|pattern| pattern.matches(envelope.requester.as_ref().unwrap())));
 }
 
 /// JSON without the spaces and line breaks between its parts; the order of fields stays.
@@ -333,8 +333,8 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
 
     let event: Event = serde_json::from_str(&read(&root().join("events/rest-share.json"))).unwrap();
     let now = time::OffsetDateTime::UNIX_EPOCH;
-    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
-    let requester = opened.requester;
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    let requester = envelope.requester;
 
     let target = "111122223333".parse().unwrap();
     let row = ImageRow {
@@ -370,7 +370,8 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         ..Outcome::new("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", ResultKind::Completed)
     };
     assert_eq!(minified(answer), outcome.to_text());
-    let problem = reply(Door::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(Code::DefaultKey, "no")]));
+    let problem =
+        reply(Trigger::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(Code::DefaultKey, "no")]));
     let problem = serde_json::json!(problem.unwrap());
     let body = problem["body"].as_str().unwrap();
     assert!(body.starts_with(r#"{"type":"urn:ami-share:problem:DefaultKey","title":"#), "{body}");

@@ -1,4 +1,4 @@
-//! Owns [`Outcome`] and its rows: what is answered, serialised once for every door.
+//! Owns [`Outcome`] and its rows: what is answered, serialised once for every trigger.
 
 mod bounds;
 mod code;

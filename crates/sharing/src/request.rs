@@ -1,4 +1,4 @@
-//! Owns [`Request`]: what may be asked, whichever door it comes through, and how the document is read.
+//! Owns [`Request`]: what may be asked, whichever trigger it comes through, and how the document is read.
 
 mod fields;
 mod next_token;

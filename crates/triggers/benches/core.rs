@@ -23,7 +23,7 @@ use sharing::{
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use time::OffsetDateTime;
-use triggers::{Arrival, Event, Invocation};
+use triggers::{Event, Incoming, Invocation};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -104,10 +104,10 @@ impl World {
     fn answer(&self) -> Result<String, Failure> {
         let event: Event = serde_json::from_str(&self.event)?;
         let now = OffsetDateTime::UNIX_EPOCH;
-        let Arrival::One(opened) = triggers::open(&event, &Invocation { request_id: "bench", now }) else {
+        let Incoming::One(envelope) = triggers::open(&event, &Invocation { request_id: "bench", now }) else {
             return Err("no request".into());
         };
-        let (request, requester) = (opened.asked.map_err(|_| "turned away")?, opened.requester.ok_or("nobody")?);
+        let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
         let question = Question {
             request: &request,
             authority: Authority::Requester(&requester),

@@ -12,9 +12,9 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 /// Clocks differ a little; an event from further ahead than this was not sent by a clock.
 const LARGEST_LEAD: Duration = Duration::minutes(5);
 
-/// When a request was sent, as far as its door can tell.
+/// When a request was sent, as far as its trigger can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub enum SentAt {
     /// The caller is waiting.
     Now,
     /// Then.
@@ -22,11 +22,11 @@ pub enum Sent {
     /// It is an archived event that was sent again:
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-replay-archived-event.html>
     Again,
-    /// The door should say, and what it says is no time.
+    /// The trigger should say, and what it says is no time.
     Unknown,
 }
 
-impl Sent {
+impl SentAt {
     /// The time an EventBridge envelope carries.
     pub(super) fn at_rfc3339(text: Option<&str>) -> Self {
         text.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()).map_or(Self::Unknown, Self::At)
@@ -88,14 +88,14 @@ mod tests {
     const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
 
     #[track_caller]
-    fn check(sent: Sent, is_stale: bool) {
+    fn check(sent: SentAt, is_stale: bool) {
         let refusal = sent.refusal(Action::Share, NOW, MAX_AGE);
         assert_eq!(refusal.map(|refusal| refusal.code), is_stale.then_some(Code::StaleRequest), "{sent:?}");
     }
 
     #[test]
     fn a_share_is_stale_when_too_old_too_new_replayed_or_of_unknown_age() {
-        check(Sent::Now, false);
+        check(SentAt::Now, false);
         for (time, is_stale) in [
             ("2026-11-22T12:00:00Z", false),
             ("2026-11-22T11:45:00Z", false),
@@ -109,10 +109,10 @@ mod tests {
             ("1795348800", true),
             ("", true),
         ] {
-            check(Sent::at_rfc3339(Some(time)), is_stale);
+            check(SentAt::at_rfc3339(Some(time)), is_stale);
         }
-        check(Sent::at_rfc3339(None), true);
-        check(Sent::Again, true);
+        check(SentAt::at_rfc3339(None), true);
+        check(SentAt::Again, true);
     }
 
     #[test]
@@ -130,15 +130,15 @@ mod tests {
             ("18446744073709551616", true),
             ("", true),
         ] {
-            check(Sent::at_milliseconds(Some(time)), is_stale);
+            check(SentAt::at_milliseconds(Some(time)), is_stale);
         }
-        check(Sent::at_milliseconds(None), true);
+        check(SentAt::at_milliseconds(None), true);
     }
 
     #[test]
     fn nothing_but_a_share_is_held_up_by_its_age() {
         for action in [Action::Revoke, Action::Reset, Action::List, Action::Check, Action::Audit, Action::Repair] {
-            for sent in [Sent::Now, Sent::At(OffsetDateTime::UNIX_EPOCH), Sent::Again, Sent::Unknown] {
+            for sent in [SentAt::Now, SentAt::At(OffsetDateTime::UNIX_EPOCH), SentAt::Again, SentAt::Unknown] {
                 assert_eq!(sent.refusal(action, NOW, MAX_AGE), None, "{action} {sent:?}");
             }
         }

@@ -1,4 +1,4 @@
-//! Owns the doors that no person stands at: an image that became available, and a share whose expiry is due.
+//! Owns the triggers that no person stands at: an image that became available, and a share whose expiry is due.
 
 use key_policy::json::Json;
 use sharing::{
@@ -6,7 +6,7 @@ use sharing::{
     request::Malformed,
 };
 
-use super::{Invocation, Sent, eventbridge, request_id};
+use super::{Invocation, SentAt, eventbridge, request_id};
 
 /// The detail-type of EC2's own events about images.
 ///
@@ -31,7 +31,7 @@ pub struct Available {
     /// The requester that rules with `onAvailable` name.
     pub requester: Requester,
     /// When EC2 sent it.
-    pub sent: Sent,
+    pub sent: SentAt,
     /// The image; none where the event is about another state.
     pub image_id: Option<ImageId>,
 }
@@ -45,8 +45,8 @@ pub struct ExpiryHint {
     pub record: ExpiryName,
 }
 
-pub(super) fn available(envelope: &Json, invocation: &Invocation<'_>) -> Result<Available, Malformed> {
-    let text = |path: &[&str]| envelope.at(path).and_then(Json::as_str);
+pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Available, Malformed> {
+    let text = |path: &[&str]| event.at(path).and_then(Json::as_str);
     if text(&["source"]) != Some("aws.ec2") {
         return Err(Malformed::document(format!("`{IMAGE_STATE}` from another source than aws.ec2")));
     }
@@ -57,25 +57,25 @@ pub(super) fn available(envelope: &Json, invocation: &Invocation<'_>) -> Result<
     let image_id = text(&["detail", "ImageId"]).unwrap_or_default();
     let image_id: ImageId = image_id.parse().map_err(|error| Malformed::document(format!("{error}")))?;
     Ok(Available {
-        request_id: request_id(envelope.get("id")).unwrap_or(invocation.request_id).to_owned(),
+        request_id: request_id(event.get("id")).unwrap_or(invocation.request_id).to_owned(),
         account,
         region: text(&["region"]).map(str::to_owned),
         requester: Requester::new(format!("events:{account}:aws.ec2")),
-        sent: eventbridge::sent(envelope),
+        sent: eventbridge::sent(event),
         image_id: is_available.then_some(image_id),
     })
 }
 
 /// The hint in an event of Scheduler on the bus.
-pub(super) fn expiry_event(envelope: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
-    if envelope.get("source").and_then(Json::as_str) != Some(EXPIRY_SOURCE) {
+pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
+    if event.get("source").and_then(Json::as_str) != Some(EXPIRY_SOURCE) {
         return Err(Malformed::document(format!("`{EXPIRY_DETAIL_TYPE}` from another source than {EXPIRY_SOURCE}")));
     }
-    let detail = envelope.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
+    let detail = event.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
     if !is_expire(detail) {
         return Err(Malformed::document("the event's `detail` has another `action` than `expire`"));
     }
-    let request_id = request_id(envelope.get("id")).unwrap_or(invocation.request_id);
+    let request_id = request_id(event.get("id")).unwrap_or(invocation.request_id);
     Ok(ExpiryHint { request_id: request_id.to_owned(), ..expiry(detail, invocation)? })
 }
 

@@ -1,6 +1,6 @@
-//! Owns the event bus door: `AMI Share Request` events.
+//! Owns the event bus trigger: `AMI Share Request` events.
 //!
-//! The envelope is EventBridge's; a sender can choose `source`, `detail-type` and `detail` but not `account`:
+//! The event is EventBridge's; a sender can choose `source`, `detail-type` and `detail` but not `account`:
 //! <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 
 use key_policy::json::Json;
@@ -10,63 +10,63 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-use super::{Door, Invocation, Opened, Sent, TurnedAway, request_id};
+use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, request_id};
 
 /// The detail-type of a request.
 pub const DETAIL_TYPE: &str = "AMI Share Request";
 
-pub(super) fn open(envelope: &Json, invocation: &Invocation<'_>) -> Opened {
-    let (requester, asked) = match requester(envelope) {
-        Ok(requester) => (Some(requester), asked(envelope, invocation.now)),
+pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    let (requester, asked) = match requester(event) {
+        Ok(requester) => (Some(requester), asked(event, invocation.now)),
         Err(why) => (None, Err(TurnedAway::nobody(&why))),
     };
-    Opened {
-        door: Door::EventBridge,
-        request_id: id(envelope).unwrap_or(invocation.request_id).to_owned(),
+    Envelope {
+        trigger: Trigger::EventBridge,
+        request_id: id(event).unwrap_or(invocation.request_id).to_owned(),
         requester,
-        sent: sent(envelope),
+        sent: sent(event),
         asked,
     }
 }
 
-/// An event that asks nothing, with what its envelope says of its sender.
-pub(super) fn turned_away(envelope: &Json, why: TurnedAway, invocation: &Invocation<'_>) -> Opened {
-    Opened {
-        door: Door::EventBridge,
-        request_id: id(envelope).unwrap_or(invocation.request_id).to_owned(),
-        requester: requester(envelope).ok(),
-        sent: sent(envelope),
+/// An event that asks nothing, with what its event says of its sender.
+pub(super) fn turned_away(event: &Json, why: TurnedAway, invocation: &Invocation<'_>) -> Envelope {
+    Envelope {
+        trigger: Trigger::EventBridge,
+        request_id: id(event).unwrap_or(invocation.request_id).to_owned(),
+        requester: requester(event).ok(),
+        sent: sent(event),
         asked: Err(why),
     }
 }
 
 /// The event's own ID.
-pub(super) fn id(envelope: &Json) -> Option<&str> {
-    request_id(envelope.get("id"))
+pub(super) fn id(event: &Json) -> Option<&str> {
+    request_id(event.get("id"))
 }
 
-/// What an envelope asks.
-pub(super) fn asked(envelope: &Json, now: OffsetDateTime) -> Result<Request, TurnedAway> {
-    match envelope.get("detail") {
+/// What an event asks.
+pub(super) fn asked(event: &Json, now: OffsetDateTime) -> Result<Request, TurnedAway> {
+    match event.get("detail") {
         Some(detail) => Request::parse(detail, now).map_err(Into::into),
         None => Err(Malformed::document("the event has no `detail`").into()),
     }
 }
 
-/// Why an envelope of another detail-type is no request.
+/// Why an event of another detail-type is no request.
 pub(super) fn other(detail_type: &Json) -> Malformed {
     let shown = detail_type.as_str().map_or_else(|| detail_type.kind().to_owned(), quoted);
     Malformed::document(format!("an event with the detail-type {shown}; this function takes `{DETAIL_TYPE}`"))
 }
 
 /// Whether an archive sent the event once more, whatever name the replay has.
-pub(super) fn is_replay(envelope: &Json) -> bool {
-    envelope.get("replay-name").is_some()
+pub(super) fn is_replay(event: &Json) -> bool {
+    event.get("replay-name").is_some()
 }
 
 /// When EventBridge was given the event, or that an archive sent it once more.
-pub(super) fn sent(envelope: &Json) -> Sent {
-    if is_replay(envelope) { Sent::Again } else { Sent::at_rfc3339(envelope.get("time").and_then(Json::as_str)) }
+pub(super) fn sent(event: &Json) -> SentAt {
+    if is_replay(event) { SentAt::Again } else { SentAt::at_rfc3339(event.get("time").and_then(Json::as_str)) }
 }
 
 /// Longer than any source in use, and short enough for a log line. EventBridge sets no limit of its own.
@@ -76,8 +76,8 @@ const MAX_SOURCE: usize = 256;
 ///
 /// A source may have spaces: EventBridge Pipes send `Pipe <name>`.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-target.html>
-fn requester(envelope: &Json) -> Result<Requester, String> {
-    let text = |name: &str| match envelope.get(name) {
+fn requester(event: &Json) -> Result<Requester, String> {
+    let text = |name: &str| match event.get(name) {
         None | Some(Json::Null) => Err(format!("the event has no `{name}`")),
         Some(value) => value.as_str().ok_or_else(|| format!("the event's `{name}` is {}", value.kind())),
     };
@@ -102,16 +102,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(envelope: &str, expect: Result<&str, &str>) {
-        let requester = requester(&Json::parse(envelope).unwrap());
-        assert_eq!(requester.as_ref().map(Requester::as_str).map_err(String::as_str), expect, "{envelope}");
+    fn check(event: &str, expect: Result<&str, &str>) {
+        let requester = requester(&Json::parse(event).unwrap());
+        assert_eq!(requester.as_ref().map(Requester::as_str).map_err(String::as_str), expect, "{event}");
     }
 
     #[test]
     fn the_sender_is_account_and_source_whatever_source_aws_takes() {
         for source in ["com.example", "Pipe share-requests", "x y/z", "bücher.example", "aws.ec2", &"s".repeat(256)] {
-            let envelope = format!(r#"{{"account": "999988887777", "source": "{source}"}}"#);
-            check(&envelope, Ok(&format!("events:999988887777:{source}")));
+            let event = format!(r#"{{"account": "999988887777", "source": "{source}"}}"#);
+            check(&event, Ok(&format!("events:999988887777:{source}")));
         }
     }
 

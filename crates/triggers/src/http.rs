@@ -1,5 +1,5 @@
 //! Owns the routes, and the answer to an HTTP request. What the event formats of API Gateway and function URLs call
-//! things is their doors' business.
+//! things is their triggers' business.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-use super::{Door, Invocation, Opened, Sent, TurnedAway, problem, request_id};
+use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, problem, request_id};
 
 /// The parts of an HTTP request that matter here.
 pub(super) struct HttpRequest<'a> {
@@ -97,24 +97,24 @@ impl Route<'_> {
     }
 }
 
-/// What an HTTP event asks, when its door has said what its format calls the parts of the request and who asks, or why
+/// What an HTTP event asks, when its trigger has said what its format calls the parts of the request and who asks, or why
 /// nobody does.
 pub(super) fn open(
     request: HttpRequest<'_>,
     requester: Result<Requester, String>,
     event: &Json,
     invocation: &Invocation<'_>,
-) -> Opened {
+) -> Envelope {
     let id = request_id(event.at(&["requestContext", "requestId"]));
     let (allow, asked) = match &requester {
         Ok(_) => ask(request, invocation.now),
         Err(why) => (None, Err(unidentified(why))),
     };
-    Opened {
-        door: Door::Http { allow },
+    Envelope {
+        trigger: Trigger::Http { allow },
         request_id: id.unwrap_or(invocation.request_id).to_owned(),
         requester: requester.ok(),
-        sent: Sent::Now,
+        sent: SentAt::Now,
         asked,
     }
 }

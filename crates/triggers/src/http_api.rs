@@ -1,4 +1,4 @@
-//! Owns the door of HTTP APIs and function URLs: payload version 2.0, which both send.
+//! Owns the trigger of HTTP APIs and function URLs: payload version 2.0, which both send.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
 //! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
@@ -8,12 +8,12 @@ use percent_encoding::percent_decode_str;
 use sharing::domain::Requester;
 
 use super::{
-    Invocation, Opened,
+    Envelope, Invocation,
     http::{self, HttpRequest, Query, Routing},
     identity,
 };
 
-pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
+pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     let context = |path: &[&str]| event.get("requestContext").and_then(|context| context.at(path)?.as_str());
     let path = context(&["http", "path"]).unwrap_or_default();
     let request = HttpRequest {

@@ -1,6 +1,6 @@
-//! Owns the doors: which one an event came through, who asks, what is asked, and how each door is answered.
+//! Owns the triggers: which one an event came through, who asks, what is asked, and how each trigger is answered.
 //!
-//! Everything here is told from the event's own shape. The requester is read only from what the door's AWS
+//! Everything here is told from the event's own shape. The requester is read only from what the trigger's AWS
 //! service vouches for, never from a body, a header or `requestContext.accountId`.
 
 mod age;
@@ -15,7 +15,7 @@ mod problem;
 mod rest_api;
 pub mod sqs;
 
-pub use age::Sent;
+pub use age::SentAt;
 pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
@@ -39,9 +39,9 @@ pub struct Invocation<'a> {
 
 /// What arrived in one invocation.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Arrival<'a> {
+pub enum Incoming<'a> {
     /// One request, which has one answer.
-    One(Box<Opened>),
+    One(Box<Envelope>),
     /// An image became available.
     Available(Available),
     /// The expiry of a share may be due.
@@ -50,24 +50,24 @@ pub enum Arrival<'a> {
     Batch(sqs::Batch<'a>),
 }
 
-/// A request that has been understood as far as its door.
+/// A request that has been understood as far as its trigger.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Opened {
+pub struct Envelope {
     /// How to answer.
-    pub door: Door,
+    pub trigger: Trigger,
     /// The id that outcome, log and caller share.
     pub request_id: String,
     /// Who asks, where that is known.
     pub requester: Option<Requester>,
     /// When it was sent.
-    pub sent: Sent,
+    pub sent: SentAt,
     /// What is asked, or why that is no question.
     pub asked: Result<Request, TurnedAway>,
 }
 
-/// The doors that can be answered, each in its own way.
+/// The triggers that can be answered, each in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Trigger {
     /// The caller waits for the outcome document: direct invocation.
     Direct,
     /// Nobody waits: EventBridge, through Lambda's asynchronous queue.
@@ -81,8 +81,8 @@ pub enum Door {
     },
 }
 
-impl Door {
-    /// The door's name in logs.
+impl Trigger {
+    /// The trigger's name in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Direct => "direct",
@@ -93,7 +93,7 @@ impl Door {
     }
 
     /// Whether somebody waits for the outcome who can act on it, such as ask for the rest of an audit.
-    pub fn is_waited_at(self) -> bool {
+    pub fn is_synchronous(self) -> bool {
         match self {
             Self::Direct | Self::Http { .. } => true,
             Self::EventBridge | Self::Queue => false,
@@ -146,31 +146,31 @@ impl From<Malformed> for TurnedAway {
     }
 }
 
-/// Finds out which door an event came through, who asks and what.
-pub fn open<'a>(event: &'a Event, invocation: &Invocation<'a>) -> Arrival<'a> {
+/// Finds out which trigger an event came through, who asks and what.
+pub fn open<'a>(event: &'a Event, invocation: &Invocation<'a>) -> Incoming<'a> {
     match event.json() {
         Ok(json) => of_json(json, invocation),
-        Err(not_json) => Arrival::One(Box::new(of_no_json(not_json, invocation))),
+        Err(not_json) => Incoming::One(Box::new(of_no_json(not_json, invocation))),
     }
 }
 
-fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Arrival<'a> {
-    let opened = match identify(json) {
-        Shape::Batch(records) => return Arrival::Batch(sqs::open(records, invocation)),
+fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
+    let envelope = match identify(json) {
+        Shape::Batch(records) => return Incoming::Batch(sqs::open(records, invocation)),
         Shape::RestApi => rest_api::open(json, invocation),
         Shape::HttpApi => http_api::open(json, invocation),
         Shape::ShareRequest => eventbridge::open(json, invocation),
         Shape::Direct => direct::open(json, invocation),
         Shape::ImageState => match automation::available(json, invocation) {
-            Ok(available) => return Arrival::Available(available),
+            Ok(available) => return Incoming::Available(available),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
         Shape::ExpiryEvent => match automation::expiry_event(json, invocation) {
-            Ok(hint) => return Arrival::Expiry(hint),
+            Ok(hint) => return Incoming::Expiry(hint),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
         Shape::Expiry => match automation::expiry(json, invocation) {
-            Ok(hint) => return Arrival::Expiry(hint),
+            Ok(hint) => return Incoming::Expiry(hint),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
         Shape::OtherEvent(detail_type) => {
@@ -178,22 +178,22 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Arrival<'a> {
         }
         Shape::OtherRecords(records) => eventbridge::turned_away(json, sqs::other(records).into(), invocation),
     };
-    Arrival::One(Box::new(opened))
+    Incoming::One(Box::new(envelope))
 }
 
 /// What is known of an event that can't be read to its end: what its envelope said before that. A bare document has no
 /// envelope, and so nobody asked.
-fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Opened {
+fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     let read = &not_json.read;
     let why = TurnedAway::from(Malformed::document(format!("not JSON: {}", not_json.error)));
     match identify(read) {
-        Shape::RestApi => Opened { asked: Err(why), ..rest_api::open(read, invocation) },
-        Shape::HttpApi => Opened { asked: Err(why), ..http_api::open(read, invocation) },
+        Shape::RestApi => Envelope { asked: Err(why), ..rest_api::open(read, invocation) },
+        Shape::HttpApi => Envelope { asked: Err(why), ..http_api::open(read, invocation) },
         Shape::ShareRequest | Shape::ImageState | Shape::ExpiryEvent | Shape::OtherEvent(_) => {
             eventbridge::turned_away(read, why, invocation)
         }
         Shape::Batch(_) | Shape::OtherRecords(_) | Shape::Expiry | Shape::Direct => {
-            Opened { asked: Err(why), requester: None, ..direct::open(read, invocation) }
+            Envelope { asked: Err(why), requester: None, ..direct::open(read, invocation) }
         }
     }
 }
@@ -217,7 +217,7 @@ enum Shape<'a> {
     OtherRecords(&'a Json),
 }
 
-/// Tells the doors apart by what only their service sends.
+/// Tells the triggers apart by what only their service sends.
 fn identify(json: &Json) -> Shape<'_> {
     if let Some(context) = json.get("requestContext") {
         if context.get("http").is_some() { Shape::HttpApi } else { Shape::RestApi }
@@ -264,13 +264,15 @@ pub const LONGEST_ANSWER: usize = 900_000;
 /// failed, and SNS takes 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
 const LONGEST_ERROR: usize = 100_000;
 
-/// Puts the outcome into the form the door wants.
-pub fn reply(door: Door, outcome: Outcome) -> Result<Reply, InvocationError> {
-    match door {
-        Door::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
-        Door::Direct | Door::EventBridge | Door::Queue => match outcome.result {
+/// Puts the outcome into the form the trigger wants.
+pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationError> {
+    match trigger {
+        Trigger::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
+        Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
             // A refusal that passes by itself: Lambda sends the event again, until it is too old.
-            ResultKind::Refused if outcome.retryable && door == Door::EventBridge => Err(invocation_error(outcome)),
+            ResultKind::Refused if outcome.retryable && trigger == Trigger::EventBridge => {
+                Err(invocation_error(outcome))
+            }
             ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
             // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
             ResultKind::Incomplete | ResultKind::Failed if outcome.goes_on => Ok(Reply::Outcome(Box::new(outcome))),
@@ -305,8 +307,8 @@ mod tests {
     #[test]
     fn a_failure_is_one_for_lambda_unless_the_rest_is_on_its_way() {
         let failed = Outcome::new("id", ResultKind::Incomplete);
-        assert!(reply(Door::EventBridge, failed.clone()).is_err());
-        assert!(reply(Door::EventBridge, Outcome { goes_on: true, ..failed }).is_ok());
+        assert!(reply(Trigger::EventBridge, failed.clone()).is_err());
+        assert!(reply(Trigger::EventBridge, Outcome { goes_on: true, ..failed }).is_ok());
     }
 
     /// Who is said to have asked, under which ID, with an event that breaks off.
@@ -314,12 +316,12 @@ mod tests {
     fn check(event: &str, requester: Option<&str>, request_id: &str) {
         let broken: Event = serde::Deserialize::deserialize(&mut serde_json::Deserializer::from_str(event)).unwrap();
         let now = time::macros::datetime!(2026-11-22 12:00 UTC);
-        let Arrival::One(opened) = open(&broken, &Invocation { request_id: "lambda-id", now }) else {
+        let Incoming::One(envelope) = open(&broken, &Invocation { request_id: "lambda-id", now }) else {
             panic!("{event}")
         };
-        assert_eq!(opened.requester.as_ref().map(Requester::as_str), requester, "{event}");
-        assert_eq!(opened.request_id, request_id, "{event}");
-        let refusals = opened.asked.unwrap_err().refusals;
+        assert_eq!(envelope.requester.as_ref().map(Requester::as_str), requester, "{event}");
+        assert_eq!(envelope.request_id, request_id, "{event}");
+        let refusals = envelope.asked.unwrap_err().refusals;
         assert!(refusals[0].message.starts_with("not JSON"), "{refusals:?}");
     }
 

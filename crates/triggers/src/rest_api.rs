@@ -1,4 +1,4 @@
-//! Owns the REST API door: API Gateway's Lambda proxy event, payload version 1.0.
+//! Owns the REST API trigger: API Gateway's Lambda proxy event, payload version 1.0.
 //!
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format>
 
@@ -6,12 +6,12 @@ use key_policy::json::Json;
 use sharing::domain::Requester;
 
 use super::{
-    Invocation, Opened,
+    Envelope, Invocation,
     http::{self, HttpRequest, Query, Routing},
     identity,
 };
 
-pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Opened {
+pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
     let request = HttpRequest {
         method: text("httpMethod").unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Owns the queue door: batches of SQS messages, each a request of its own, and which of them must come again.
+//! Owns the queue trigger: batches of SQS messages, each a request of its own, and which of them must come again.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
@@ -11,7 +11,7 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-use super::{Door, Invocation, Opened, Sent, TurnedAway, eventbridge, request_id};
+use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, eventbridge, request_id};
 
 /// The most messages that Lambda takes from a queue at once:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
@@ -37,7 +37,7 @@ impl<'a> Batch<'a> {
         self.records.is_empty()
     }
 
-    /// The messages, in the queue's order, each opened when its turn comes, so that a broken one costs no other.
+    /// The messages, in the queue's order, each envelope when its turn comes, so that a broken one costs no other.
     pub fn messages(self) -> impl Iterator<Item = Message> + 'a {
         self.records.iter().map(move |record| message(record, &self.invocation))
     }
@@ -50,7 +50,7 @@ pub struct Message {
     /// not be.
     pub id: Option<String>,
     /// What it says.
-    pub opened: Opened,
+    pub envelope: Envelope,
 }
 
 /// Whether any of the records is a message; then the others are broken ones.
@@ -97,7 +97,7 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     let id = request_id(record.get("messageId"));
     // Whatever the body says of its own origin, the queue is all that SQS vouches for.
     let requester = queue(record).map(|arn| Requester::new(format!("sqs:{arn}")));
-    let unasked = |why| Asked { request_id: None, sent: Sent::Unknown, request: Err(why) };
+    let unasked = |why| Asked { request_id: None, sent: SentAt::Unknown, request: Err(why) };
     let asked = match (id, &requester) {
         _ if !is_message(record) => unasked(Malformed::document("the record is no SQS message").into()),
         (None, _) => {
@@ -114,14 +114,14 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
         })),
         (Some(_), Some(_)) => asked(record, invocation.now),
     };
-    let opened = Opened {
-        door: Door::Queue,
+    let envelope = Envelope {
+        trigger: Trigger::Queue,
         request_id: asked.request_id.unwrap_or_else(|| id.unwrap_or(invocation.request_id).to_owned()),
         requester,
         sent: asked.sent,
         asked: asked.request,
     };
-    Message { id: id.map(str::to_owned), opened }
+    Message { id: id.map(str::to_owned), envelope }
 }
 
 /// The ARN of the queue, where it is one: `arn:aws:sqs:<region>:<account>:<name>`.
@@ -142,18 +142,18 @@ fn queue(record: &Json) -> Option<&str> {
 
 /// What a message's body says.
 struct Asked {
-    /// The ID of the EventBridge envelope, where there is one.
+    /// The ID of the EventBridge event, where there is one.
     request_id: Option<String>,
-    sent: Sent,
+    sent: SentAt,
     request: Result<Request, TurnedAway>,
 }
 
-/// The request in a message's body: a document, or an EventBridge envelope around one.
+/// The request in a message's body: a document, or an EventBridge event around one.
 ///
-/// Whoever may send to the queue can choose the envelope's time, so that can only make a message older than SQS says.
+/// Whoever may send to the queue can choose the event's time, so that can only make a message older than SQS says.
 fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let time = record.at(&["attributes", "SentTimestamp"]).and_then(Json::as_str);
-    let sent = Sent::at_milliseconds(time);
+    let sent = SentAt::at_milliseconds(time);
     let malformed = |message: String| Err(Malformed::document(message).into());
     let (body, error) = match record.get("body") {
         None | Some(Json::Null) => (Json::Null, Some("the message has no body".to_owned())),
@@ -167,7 +167,7 @@ fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let request = match (error, detail_type) {
         (Some(error), _) => malformed(error),
         (None, None) if is_sns_envelope(&body) => malformed(
-            "the message is an SNS envelope around one: turn on raw message delivery for the queue's subscription"
+            "the message is an SNS event around one: turn on raw message delivery for the queue's subscription"
                 .to_owned(),
         ),
         (None, None) => Request::parse(&body, now).map_err(Into::into),
@@ -253,23 +253,23 @@ mod tests {
 
     /// The words of the first refusal.
     fn refusal(message: &Message) -> String {
-        let refusal = &message.opened.asked.as_ref().unwrap_err().refusals[0];
+        let refusal = &message.envelope.asked.as_ref().unwrap_err().refusals[0];
         format!("{}: {}", refusal.code, refusal.message)
     }
 
     #[test]
     fn the_queue_asks_whatever_the_body_says_of_its_own_origin() {
-        let envelope = json!({
+        let event = json!({
             "detail-type": "AMI Share Request", "source": "com.example.pipeline", "account": "111122223333",
             "time": "1999-01-01T00:00:00Z", "id": "e-1", "detail": {"action": "list", "imageIds": ["ami-1a2b3c4d"]},
             "requestContext": {"identity": {"userArn": "arn:aws:iam::999988887777:user/ada"}},
         });
-        for (body, request_id) in [(LIST.to_owned(), "m-1"), (envelope.to_string(), "e-1")] {
-            let Message { id, opened } = one(json!({"body": body}));
+        for (body, request_id) in [(LIST.to_owned(), "m-1"), (event.to_string(), "e-1")] {
+            let Message { id, envelope } = one(json!({"body": body}));
             assert_eq!(id.as_deref(), Some("m-1"));
-            assert_eq!(opened.request_id, request_id);
-            assert_eq!(opened.requester.unwrap().as_str(), format!("sqs:{QUEUE}"));
-            assert!(opened.asked.is_ok(), "{body}");
+            assert_eq!(envelope.request_id, request_id);
+            assert_eq!(envelope.requester.unwrap().as_str(), format!("sqs:{QUEUE}"));
+            assert!(envelope.asked.is_ok(), "{body}");
         }
     }
 
@@ -281,25 +281,25 @@ mod tests {
             for (name, value) in more.as_object().unwrap() {
                 body[name] = value.clone();
             }
-            one(json!({"body": body.to_string()})).opened.sent
+            one(json!({"body": body.to_string()})).envelope.sent
         };
-        assert_eq!(sent(json!({"time": "2026-11-22T11:00:00Z"})), Sent::At(hour_ago));
-        assert_eq!(sent(json!({"time": "2026-11-22T13:00:00Z"})), Sent::At(NOW));
-        assert_eq!(sent(json!({})), Sent::At(NOW));
+        assert_eq!(sent(json!({"time": "2026-11-22T11:00:00Z"})), SentAt::At(hour_ago));
+        assert_eq!(sent(json!({"time": "2026-11-22T13:00:00Z"})), SentAt::At(NOW));
+        assert_eq!(sent(json!({})), SentAt::At(NOW));
         for odd in [json!(null), json!(""), json!("yesterday"), json!(1795348800), json!({})] {
-            assert_eq!(sent(json!({"time": odd})), Sent::Unknown, "{odd}");
+            assert_eq!(sent(json!({"time": odd})), SentAt::Unknown, "{odd}");
         }
-        // Without an envelope a `time` is an unknown field and nothing else.
+        // Without an event a `time` is an unknown field and nothing else.
         let plain = one(json!({"body": r#"{"time": "1999-01-01T00:00:00Z"}"#}));
-        assert_eq!(plain.opened.sent, Sent::At(NOW));
+        assert_eq!(plain.envelope.sent, SentAt::At(NOW));
         let undated = one(json!({"attributes": {}, "body": r#"{"detail-type": "x", "time": "2026-11-22T12:00:00Z"}"#}));
-        assert_eq!(undated.opened.sent, Sent::Unknown);
+        assert_eq!(undated.envelope.sent, SentAt::Unknown);
     }
 
     #[test]
     fn an_sns_envelope_is_refused_with_the_way_out() {
-        let envelope = json!({"Type": "Notification", "MessageId": "x", "TopicArn": "arn:aws:sns:eu-west-1:999988887777:t", "Message": LIST});
-        let words = refusal(&one(json!({"body": envelope.to_string()})));
+        let event = json!({"Type": "Notification", "MessageId": "x", "TopicArn": "arn:aws:sns:eu-west-1:999988887777:t", "Message": LIST});
+        let words = refusal(&one(json!({"body": event.to_string()})));
         assert!(words.contains("raw message delivery"), "{words}");
     }
 
@@ -308,14 +308,14 @@ mod tests {
         let body = r#"{"id": "e-1", "detail-type": "AMI Share Request", "detail": {"reason": "\ud800"}}"#;
         let message = one(json!({"body": body}));
         assert!(refusal(&message).contains("not JSON"));
-        assert_eq!(message.opened.request_id, "e-1");
-        assert_eq!(message.opened.requester.unwrap().as_str(), format!("sqs:{QUEUE}"));
+        assert_eq!(message.envelope.request_id, "e-1");
+        assert_eq!(message.envelope.requester.unwrap().as_str(), format!("sqs:{QUEUE}"));
     }
 
     #[test]
     fn a_replayed_envelope_is_a_replay_in_a_queue_too() {
-        let envelope = json!({"detail-type": "AMI Share Request", "replay-name": "again", "detail": {"action": "list", "imageIds": ["ami-1a2b3c4d"]}});
-        assert_eq!(one(json!({"body": envelope.to_string()})).opened.sent, Sent::Again);
+        let event = json!({"detail-type": "AMI Share Request", "replay-name": "again", "detail": {"action": "list", "imageIds": ["ami-1a2b3c4d"]}});
+        assert_eq!(one(json!({"body": event.to_string()})).envelope.sent, SentAt::Again);
     }
 
     #[test]
@@ -336,7 +336,7 @@ mod tests {
             json!(format!("arn:aws:sqs:eu-west-1:999988887777:{}", "x".repeat(81))),
         ] {
             let message = one(json!({"eventSourceARN": arn}));
-            assert_eq!(message.opened.requester, None, "{arn}");
+            assert_eq!(message.envelope.requester, None, "{arn}");
             assert!(refusal(&message).starts_with("Unauthenticated"), "{arn}");
         }
     }
@@ -369,7 +369,7 @@ mod tests {
         }
         for (message, id) in [(messages.first(), "first"), (messages.last(), "last")] {
             let message = message.unwrap();
-            assert_eq!((message.id.as_deref(), message.opened.asked.is_ok()), (Some(id), true));
+            assert_eq!((message.id.as_deref(), message.envelope.asked.is_ok()), (Some(id), true));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Who asks, as the door the request came through established it; never taken from a body or a header.
+/// Who asks, as the trigger the request came through established it; never taken from a body or a header.
 ///
 /// One of `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<path><name>`,
 /// `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`.

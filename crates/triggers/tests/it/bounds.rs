@@ -13,7 +13,7 @@ use sharing::{
         Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState,
     },
 };
-use triggers::{Door, LONGEST_ANSWER, Reply, reply};
+use triggers::{LONGEST_ANSWER, Reply, Trigger, reply};
 
 const MOST: usize = 1_000_000;
 
@@ -37,19 +37,19 @@ fn image(number: usize) -> ImageRow {
     }
 }
 
-/// Checks that no door's answer to this outcome is too long, and that it says what was left out.
+/// Checks that no trigger's answer to this outcome is too long, and that it says what was left out.
 #[track_caller]
 fn check(what: &str, outcome: &Outcome) {
     assert!(outcome.to_text().len() > MOST, "{what} is too small to show anything");
-    for door in [Door::Http { allow: None }, Door::Direct, Door::EventBridge] {
+    for trigger in [Trigger::Http { allow: None }, Trigger::Direct, Trigger::EventBridge] {
         let mut outcome = outcome.clone();
         outcome.cut_to(LONGEST_ANSWER);
-        let answer = match reply(door, outcome) {
+        let answer = match reply(trigger, outcome) {
             Ok(Reply::Outcome(outcome)) => outcome.to_text(),
             Ok(Reply::Document(document)) => document.to_string(),
             Err(error) => json!(error.error_message).to_string(),
         };
-        assert!(answer.len() < MOST, "{what}: {} bytes at {door:?}", answer.len());
+        assert!(answer.len() < MOST, "{what}: {} bytes at {trigger:?}", answer.len());
         assert_eq!(answer.matches("shortened: there was more").count(), 1, "{what}");
     }
 }

@@ -1,11 +1,11 @@
-//! Every file of `events/` through the door it belongs to: who asks what, or why it is no question.
+//! Every file of `events/` through the trigger it belongs to: who asks what, or why it is no question.
 //!
 //! The same files serve the documentation, so each must be read here, and each summary is reviewed by hand.
 
 use std::{fmt::Write, path::Path};
 
 use sharing::request::Access;
-use triggers::{Arrival, Door, Event, Invocation, Opened, TurnedAway, open};
+use triggers::{Envelope, Event, Incoming, Invocation, Trigger, TurnedAway, open};
 
 const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
 const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
@@ -13,28 +13,30 @@ const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
 fn summary(text: &str) -> String {
     let event: Event = serde_json::from_str(text).unwrap();
     match open(&event, &Invocation { request_id: "lambda-id", now: NOW }) {
-        Arrival::One(opened) => of_request(*opened),
-        Arrival::Available(available) => match available.image_id {
+        Incoming::One(envelope) => of_request(*envelope),
+        Incoming::Available(available) => match available.image_id {
             Some(image_id) => format!("{image_id} is available, {}", available.requester),
             None => format!("an image is not available, {}", available.requester),
         },
-        Arrival::Expiry(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
-        Arrival::Batch(batch) => {
+        Incoming::Expiry(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
+        Incoming::Batch(batch) => {
             let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
             for message in batch.messages() {
                 write!(summary, "\n  {}: ", message.id.as_deref().unwrap_or("no id")).unwrap();
-                summary.push_str(&of_request(message.opened).replace('\n', "\n  "));
+                summary.push_str(&of_request(message.envelope).replace('\n', "\n  "));
             }
             summary
         }
     }
 }
 
-fn of_request(opened: Opened) -> String {
-    let Opened { door, requester, sent, asked, request_id } = opened;
-    let mut summary = match door {
-        Door::Http { allow: Some(allow) } => format!("http (allow: {allow})"),
-        Door::Http { allow: None } | Door::Direct | Door::EventBridge | Door::Queue => door.as_str().to_owned(),
+fn of_request(envelope: Envelope) -> String {
+    let Envelope { trigger, requester, sent, asked, request_id } = envelope;
+    let mut summary = match trigger {
+        Trigger::Http { allow: Some(allow) } => format!("http (allow: {allow})"),
+        Trigger::Http { allow: None } | Trigger::Direct | Trigger::EventBridge | Trigger::Queue => {
+            trigger.as_str().to_owned()
+        }
     };
     let who = requester.as_ref().map_or("nobody", |requester| requester.as_str());
     write!(summary, ", {who}, {request_id}").unwrap();
@@ -96,8 +98,8 @@ fn bytes_that_are_not_json_are_a_malformed_request() {
     for bytes in [&b""[..], b"{", b"\xff\xfe", b"action=share", b"{\"action\":"] {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let event: Event = serde::Deserialize::deserialize(&mut reader).unwrap();
-        let Arrival::One(opened) = open(&event, &Invocation { request_id: "lambda-id", now: NOW }) else { panic!() };
-        let refusals = opened.asked.unwrap_err().refusals;
+        let Incoming::One(envelope) = open(&event, &Invocation { request_id: "lambda-id", now: NOW }) else { panic!() };
+        let refusals = envelope.asked.unwrap_err().refusals;
         assert_eq!(refusals.len(), 1);
         assert!(refusals[0].message.starts_with("not JSON"), "{}", refusals[0].message);
     }

@@ -26,7 +26,7 @@ use sharing::{
     },
     request::{Access, Action, Request},
 };
-use triggers::{Arrival, Event, Invocation, Opened, open, reply};
+use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 
 const DRAFT_4: &str = "http://json-schema.org/draft-04/schema#";
 const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -290,12 +290,12 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     enumerates(&read("allowlist"), "/definitions/rule/properties/actions/items/enum", actions);
 }
 
-/// The requests in an event, as the doors hand them over.
-fn opened(event: &Event) -> Vec<Opened> {
+/// The requests in an event, as the triggers hand them over.
+fn envelope(event: &Event) -> Vec<Envelope> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW }) {
-        Arrival::One(opened) => vec![*opened],
-        Arrival::Batch(batch) => batch.messages().map(|message| message.opened).collect(),
-        Arrival::Available(_) | Arrival::Expiry(_) => Vec::new(),
+        Incoming::One(envelope) => vec![*envelope],
+        Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
+        Incoming::Available(_) | Incoming::Expiry(_) => Vec::new(),
     }
 }
 
@@ -303,12 +303,12 @@ fn opened(event: &Event) -> Vec<Opened> {
 fn every_answer_to_an_event_without_an_allowlist_is_as_the_schema_says() {
     let mut answers = 0;
     for (name, text) in events() {
-        for opened in opened(&serde_json::from_str(&text).unwrap()) {
-            let Err(turned_away) = opened.asked else { continue };
-            let outcome = Outcome { requester: opened.requester, ..Outcome::refused(&name, Vec::new()) };
+        for envelope in envelope(&serde_json::from_str(&text).unwrap()) {
+            let Err(turned_away) = envelope.asked else { continue };
+            let outcome = Outcome { requester: envelope.requester, ..Outcome::refused(&name, Vec::new()) };
             let outcome = turned_away.into_outcome(outcome);
             check_outcome(&json!(outcome));
-            check_answer(&Ok(json!(reply(opened.door, outcome).unwrap())));
+            check_answer(&Ok(json!(reply(envelope.trigger, outcome).unwrap())));
             answers += 1;
         }
     }
@@ -410,7 +410,7 @@ fn everything() -> Outcome {
 
 fn opened_by_anybody() -> Option<sharing::domain::Requester> {
     let event: Event = serde_json::from_str(r#"{"action": "list"}"#).unwrap();
-    opened(&event).pop()?.requester
+    envelope(&event).pop()?.requester
 }
 
 #[test]

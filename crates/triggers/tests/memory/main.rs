@@ -17,7 +17,7 @@ use std::alloc::System;
 use serde_json::{Value, json};
 use sharing::outcome::{Outcome, ResultKind};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use triggers::{Arrival, Event, Invocation, Opened, open, reply};
+use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -34,30 +34,31 @@ const LONGEST_ANSWER: usize = 100_000;
 fn answer(payload: &str, messages: usize) -> (usize, usize) {
     let region = Region::new(ALLOCATOR);
     let event: Event = serde_json::from_str(payload).unwrap();
-    let of = |opened: Opened| {
-        let outcome = Outcome { requester: opened.requester, ..Outcome::new(&opened.request_id, ResultKind::Refused) };
-        let Err(turned_away) = opened.asked else { panic!("a request of this size is refused") };
-        let reply = reply(opened.door, turned_away.into_outcome(outcome)).unwrap();
+    let of = |envelope: Envelope| {
+        let outcome =
+            Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, ResultKind::Refused) };
+        let Err(turned_away) = envelope.asked else { panic!("a request of this size is refused") };
+        let reply = reply(envelope.trigger, turned_away.into_outcome(outcome)).unwrap();
         serde_json::to_string(&reply).unwrap().len()
     };
     match open(&event, &Invocation { request_id: "lambda-id", now: NOW }) {
-        Arrival::One(opened) => {
+        Incoming::One(envelope) => {
             assert_eq!(messages, 1);
-            let length = of(*opened);
+            let length = of(*envelope);
             (region.change().bytes_allocated, length)
         }
-        Arrival::Batch(batch) => {
+        Incoming::Batch(batch) => {
             assert_eq!(messages, batch.len());
             let (mut longest, mut most, before) = (0, 0, region.change().bytes_allocated);
             let mut messages = batch.messages();
             loop {
                 let region = Region::new(ALLOCATOR);
                 let Some(message) = messages.next() else { return (before + most, longest) };
-                longest = longest.max(of(message.opened));
+                longest = longest.max(of(message.envelope));
                 most = most.max(region.change().bytes_allocated);
             }
         }
-        Arrival::Available(_) | Arrival::Expiry(_) => panic!("nobody asked for that"),
+        Incoming::Available(_) | Incoming::Expiry(_) => panic!("nobody asked for that"),
     }
 }
 

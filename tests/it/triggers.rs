@@ -1,5 +1,5 @@
-//! Every door but the first two, through the real binary to the local AWS: HTTP APIs, function URLs, queues; and what
-//! the doors say of a request's age.
+//! Every trigger but the first two, through the real binary to the local AWS: HTTP APIs, function URLs, queues; and what
+//! the triggers say of a request's age.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ const MESSAGE: &str = "059f36b4-87a3-44ab-83d2-66197583000";
 
 impl World {
     fn image(&self, shared: &[&str]) -> String {
-        self.aws.image(json!({"name": "golden-doors", "launchPermissions": shared}))
+        self.aws.image(json!({"name": "golden-triggers", "launchPermissions": shared}))
     }
 
     /// Sends a file of `events/` about the image; gives status and body.
@@ -342,7 +342,7 @@ fn one_throttled_message_leaves_the_others_their_time() {
     let aws = LocalAws::turn();
     let proxy = Proxy::start(aws.address);
     let function = Function::start(&proxy.endpoint, ALLOWLIST, &[]);
-    let image = || aws.image(json!({"name": "golden-doors"}));
+    let image = || aws.image(json!({"name": "golden-triggers"}));
     let (throttled, free) = (image(), image());
     let mut batch = event("sqs-batch", &free);
     let record = |image: &str, number: u8| {
