@@ -3,7 +3,7 @@
 //! and policies, create volume permissions, other images, records); then, where a key policy alone doesn't settle the
 //! question, the grants.
 
-mod gone;
+mod deregistered;
 mod grants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,9 +44,9 @@ pub async fn observe(
         // What a record that has outlived its image remembers is looked at too.
         let expiries = records_of(question.request.image_ids.clone()).await;
         let (mut facts, backing) = read_images(aws, question).await?;
-        gone::of_expiries(aws, question, &expiries, &mut facts).await?;
+        deregistered::of_expiries(aws, question, &expiries, &mut facts).await?;
         read_further(aws, question, judgements, &mut facts, backing).await?;
-        gone::of_grants(aws, question, &mut facts).await?;
+        deregistered::of_grants(aws, question, &mut facts).await?;
         keep(question, &mut facts, expiries)?;
         return Ok(facts);
     }
@@ -128,8 +128,8 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Back
     if let Authority::Expiry(expiry) = question.authority
         && !described.contains_key(&expiry.image_id)
     {
-        gone::only_for_sure(aws, &expiry.image_id).await?;
-        described.insert(expiry.image_id.clone(), DescribedImage::gone(expiry, question.account));
+        deregistered::ensure_deregistered(aws, &expiry.image_id).await?;
+        described.insert(expiry.image_id.clone(), DescribedImage::deregistered(expiry, question.account));
     }
     let (mut facts, mut backing) = (Facts::default(), Backing::new());
     for (id, DescribedImage { image, snapshot_ids }) in described {
@@ -241,7 +241,7 @@ async fn read_further(
     let action = question.request.action;
     let permitted = decide::permitted(question, &facts.images);
     let state = |id: &ImageId| facts.images.get(id).map(|image| image.state.clone());
-    let there: Vec<_> = permitted.iter().filter(|id| state(id) != Some(ImageState::Gone)).cloned().collect();
+    let there: Vec<_> = permitted.iter().filter(|id| state(id) != Some(ImageState::Deregistered)).cloned().collect();
     // What can't be shared needs no keys.
     let needs_keys = |id: &ImageId| action != Action::Share || state(id) == Some(ImageState::Available);
     backing.retain(|id, _| permitted.contains(id) && needs_keys(id));
@@ -266,7 +266,7 @@ async fn read_further(
             Err(error) => Fact::Failed(error.clone()),
         };
         // Of an image that is gone they may be too.
-        if let (Ok(snapshots), true) = (&snapshots, image.state != ImageState::Gone) {
+        if let (Ok(snapshots), true) = (&snapshots, image.state != ImageState::Deregistered) {
             let unknown = snapshot_ids.iter().filter(|id| !snapshots.contains_key(*id));
             image.unread_snapshots = unknown.map(unknown_snapshot).collect();
         }
@@ -377,7 +377,7 @@ async fn read_needs(
         Err(error) => return Some(Err(error)),
     };
     // A list without the images asked about is not the whole list.
-    let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Gone);
+    let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Deregistered);
     let mut asked = backing.iter().filter(|(id, snapshot_ids)| is_there(id) && !snapshot_ids.is_empty());
     if let Some((id, _)) = asked.find(|(id, _)| !others.contains_key(*id)) {
         let message = format!(

@@ -30,8 +30,8 @@ pub struct DescribedImage {
 
 impl DescribedImage {
     /// What the record of an expiry remembers of an image that is gone.
-    pub fn gone(expiry: &Expiry, owner: AccountId) -> Self {
-        let image = Image::gone(owner, expiry.key_arns.clone());
+    pub fn deregistered(expiry: &Expiry, owner: AccountId) -> Self {
+        let image = Image::deregistered(owner, expiry.key_arns.clone());
         Self { image, snapshot_ids: expiry.snapshot_ids.clone() }
     }
 }

@@ -164,7 +164,7 @@ pub enum ImageState {
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
     Disabled,
     /// It is gone; a record or a grant has outlived it.
-    Gone,
+    Deregistered,
     /// Anything else, in EC2's word.
     Other(String),
 }
@@ -176,7 +176,7 @@ impl ImageState {
             Self::Available => "available",
             Self::Pending => "pending",
             Self::Disabled => "disabled",
-            Self::Gone => "gone",
+            Self::Deregistered => "deregistered",
             Self::Other(state) => state,
         }
     }
@@ -269,10 +269,10 @@ impl Facts {
 
 impl Image {
     /// An image of which only these keys are known any more.
-    pub fn gone(owner: AccountId, remembered_keys: Vec<KeyArn>) -> Self {
+    pub fn deregistered(owner: AccountId, remembered_keys: Vec<KeyArn>) -> Self {
         Self {
             owner,
-            state: ImageState::Gone,
+            state: ImageState::Deregistered,
             name: None,
             tags: BTreeMap::new(),
             deprecation_time: None,

@@ -63,7 +63,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
 
 /// Disabling an image removed its launch permissions, and EC2 refuses to change them until it is enabled.
 fn may_change_launch_permissions(image: &Image) -> bool {
-    !matches!(image.state, ImageState::Disabled | ImageState::Gone)
+    !matches!(image.state, ImageState::Disabled | ImageState::Deregistered)
 }
 
 /// Deletes the records of shares that were taken away, as the last step. A record stays where something could not be found

@@ -114,7 +114,7 @@ pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Ref
     let remedy = match state {
         ImageState::Pending => "send the request again when the image is `available`",
         ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
-        ImageState::Available | ImageState::Gone | ImageState::Other(_) => {
+        ImageState::Available | ImageState::Deregistered | ImageState::Other(_) => {
             "see the image's state reason in the EC2 console"
         }
     };

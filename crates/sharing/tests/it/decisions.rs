@@ -809,7 +809,7 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
         &revoke,
         &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH],
     );
-    for state in [ImageState::Disabled, ImageState::Gone] {
+    for state in [ImageState::Disabled, ImageState::Deregistered] {
         let world = world.clone().with(|world| world.image.state = state);
         steps(&world, &revoke, &[REMOVE_COPY, &revoke_grant(), &delete]);
     }

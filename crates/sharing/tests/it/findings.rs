@@ -152,7 +152,7 @@ fn a_grant_is_left_where_its_share_is_not_there() {
     finds(&granted(world.clone(), "ami-share/ami-1a2b3c4d/somebody", ONE, "999988887777"), &[]);
     // Of an image that is gone all are left.
     let gone = world.with(|world| {
-        world.image.state = ImageState::Gone;
+        world.image.state = ImageState::Deregistered;
         world.image.snapshots = Fact::Known(Vec::new());
         world.image.remembered_keys = vec![KEY.parse().unwrap()];
     });

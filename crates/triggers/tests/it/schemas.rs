@@ -468,7 +468,7 @@ fn an_outcome_that_lacks_a_field_or_says_something_else_is_not_as_the_schema_say
     }
     for (pointer, wrong) in [
         ("/result", json!("done")),
-        ("/images/0/targets/0/state", json!("gone")),
+        ("/images/0/targets/0/state", json!("deregistered")),
         ("/images/0/targets/0/target", json!("all")),
         ("/images/0/steps/0/add", json!([])),
         ("/images/0/keys/0/because/0/index", json!("first")),

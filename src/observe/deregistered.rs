@@ -20,7 +20,7 @@ use crate::aws::Aws;
 const AT_ONCE: usize = 20;
 
 /// Fails unless EC2 says of an image that a search didn't find that there is none.
-pub(super) async fn only_for_sure(aws: &Aws, image_id: &ImageId) -> Reading<()> {
+pub(super) async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Reading<()> {
     match aws.image_exists(image_id).await {
         Ok(false) => Ok(()),
         Err(error) => Err(error.row),
@@ -45,7 +45,7 @@ pub(super) async fn of_expiries(
     for id in confirmed(aws, unknown).await? {
         let recorded = expiries.get(&id).into_iter().flatten().flat_map(|records| records.expiries.values());
         let keys: BTreeSet<_> = recorded.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
-        facts.images.insert(id, Image::gone(question.account, keys.into_iter().collect()));
+        facts.images.insert(id, Image::deregistered(question.account, keys.into_iter().collect()));
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Fa
         }
     }
     // What an image was called that is gone nobody knows: only a rule about every image covers it.
-    if !decide::is_covered(question, &Image::gone(question.account, Vec::new())) {
+    if !decide::is_covered(question, &Image::deregistered(question.account, Vec::new())) {
         return Ok(());
     }
     let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
@@ -76,7 +76,7 @@ pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Fa
         let confirmed = confirmed(aws, named.keys().cloned().collect()).await?;
         named.retain(|id, _| confirmed.contains(id));
     }
-    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::gone(question.account, keys))));
+    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::deregistered(question.account, keys))));
     Ok(())
 }
 
