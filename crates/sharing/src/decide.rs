@@ -7,13 +7,13 @@ mod grants;
 mod group;
 mod judgements;
 mod key_check;
-mod leftovers;
 mod refusals;
 mod remaining;
+mod residue;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use audit::LeftGrant;
+pub use audit::OrphanedGrant;
 pub use expiry::{SecondLook, Seen, is_due, is_near, is_refused_by_time, lost, second_looks};
 pub use grants::NeededGrant;
 pub use group::resolve;
@@ -102,7 +102,7 @@ pub struct ImageDecision<'a> {
     /// What an audit or repair came upon,
     pub findings: Vec<Finding>,
     /// and of that the grants for shares that aren't there.
-    pub left: Vec<LeftGrant<'a>>,
+    pub orphaned: Vec<OrphanedGrant<'a>>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out and was gone on without, because taking access away is never held up.
@@ -125,7 +125,7 @@ impl<'a> ImageDecision<'a> {
             overdue: Vec::new(),
             needed_by: BTreeMap::new(),
             findings: Vec::new(),
-            left: Vec::new(),
+            orphaned: Vec::new(),
             refusals: Vec::new(),
             gaps: Vec::new(),
             warnings: Vec::new(),
@@ -239,7 +239,7 @@ pub fn decide<'a>(
             check_share(question, facts, judgements, image, decision)?;
         }
         if request.action.takes_away() && decision.refusals.is_empty() {
-            leftovers::find(question, facts, image, decision);
+            residue::find(question, facts, image, decision);
         }
         if decision.needs_reading(request) {
             warn(question, facts, image, decision);

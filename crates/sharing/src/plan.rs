@@ -54,7 +54,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
         }
         // Overdue shares expire like due ones, by their records.
         Action::Repair => {
-            let left = decision.left.iter();
+            let left = decision.orphaned.iter();
             left.map(|left| revoke_grant(left.key, &left.grant.grant_id, left.name, left.account)).collect()
         }
         Action::List | Action::Check | Action::Audit => Vec::new(),

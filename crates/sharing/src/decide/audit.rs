@@ -24,7 +24,7 @@ const OVERDUE: Duration = Duration::minutes(5);
 
 /// A grant of ours for a share that isn't there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftGrant<'a> {
+pub struct OrphanedGrant<'a> {
     /// The key.
     pub key: &'a KeyArn,
     /// The grant.
@@ -57,7 +57,7 @@ pub(super) fn decide<'a>(
             decision.warnings.push(format!("{image_id} was not judged in every respect: {}", error.message));
         }
     }
-    decision.left = grants_left(question, facts, image_id, image);
+    decision.orphaned = orphaned_grants(question, facts, image_id, image);
     decision.overdue = overdue_records(question, image);
     let mut found = overdue(question, image);
     found.extend(exposed(image));
@@ -65,7 +65,7 @@ pub(super) fn decide<'a>(
         found.extend(outside_allowlist(question, facts, image_id, image));
         found.extend(expiries_missing(question, image));
         found.extend(permissions_left(question, facts, image_id, image));
-        found.extend(decision.left.iter().map(grant_left));
+        found.extend(decision.orphaned.iter().map(orphaned_grant));
         found.extend(key_access_lost(question, facts, judgements, image)?);
         found.extend(rules_not_applied(question, image));
     }
@@ -219,12 +219,12 @@ fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, 
 
 /// The grants of ours that are named after the image and an account with which it is not shared. Only these may be
 /// taken for left-overs: the Name says whom they are for, and the issuer that they are ours.
-fn grants_left<'a>(
+fn orphaned_grants<'a>(
     question: &Question<'_>,
     facts: &'a Facts,
     image_id: &ImageId,
     image: &'a Image,
-) -> Vec<LeftGrant<'a>> {
+) -> Vec<OrphanedGrant<'a>> {
     let shared = image.shared_accounts();
     if !image.launch_permissions.is_known() {
         return Vec::new();
@@ -236,13 +236,13 @@ fn grants_left<'a>(
         .filter_map(|(key, grant)| {
             let name = grant.name.as_deref()?;
             let account = GrantName::account_of(name, image_id)?;
-            (!shared.contains(&account)).then_some(LeftGrant { key, grant, name, account })
+            (!shared.contains(&account)).then_some(OrphanedGrant { key, grant, name, account })
         })
         .collect()
 }
 
-fn grant_left(left: &LeftGrant<'_>) -> Found {
-    let LeftGrant { key, grant, name, account } = left;
+fn orphaned_grant(left: &OrphanedGrant<'_>) -> Found {
+    let OrphanedGrant { key, grant, name, account } = left;
     Found {
         code: FindingCode::GrantLeft,
         target: Some(Target::Account(*account)),

@@ -49,10 +49,10 @@ fn overdue_records(world: &World) -> usize {
 fn finds(world: &World, expect: &[&str]) {
     let judged = judge(world);
     assert_eq!(judged.found, expect, "{judged:?}");
-    let grants_left = expect.iter().filter(|code| code.starts_with("GrantLeft")).count();
+    let orphaned_grants = expect.iter().filter(|code| code.starts_with("GrantLeft")).count();
     assert_eq!(
         judged.mended,
-        vec!["kms:RevokeGrant"; grants_left],
+        vec!["kms:RevokeGrant"; orphaned_grants],
         "a repair revokes the grants that are left, no more"
     );
     assert_eq!((judged.gaps, judged.warnings), (0, 0), "{judged:?}");
