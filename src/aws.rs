@@ -42,7 +42,7 @@ pub struct Aws {
     deadline: Option<Instant>,
     turns: Arc<Semaphore>,
     /// Whether calls keep a distance from each other.
-    is_at_leisure: bool,
+    is_rate_limited: bool,
     pace: Arc<ask::Pace>,
     jitter: ask::Jitter,
     tally: Arc<ask::Tally>,
@@ -66,7 +66,7 @@ impl Aws {
             region,
             deadline: None,
             turns: Arc::new(Semaphore::new(CONCURRENCY)),
-            is_at_leisure: false,
+            is_rate_limited: false,
             pace: Arc::default(),
             jitter: ask::Jitter::default(),
             tally: Arc::default(),
@@ -82,8 +82,8 @@ impl Aws {
     /// The same clients, for work that nobody waits for: at most five calls of EC2 and KMS a second, so that looking over
     /// a thousand images leaves the account's request rates to those who need them.
     #[must_use]
-    pub fn at_leisure(&self) -> Self {
-        Self { is_at_leisure: true, ..self.clone() }
+    pub fn rate_limited(&self) -> Self {
+        Self { is_rate_limited: true, ..self.clone() }
     }
 
     /// The Region the clients work in.

@@ -63,7 +63,7 @@ impl Measured<'_> {
         let is = |truth: bool| Value::from(u8::from(truth));
         let is_unreadable = outcome.errors.iter().any(|error| error.code == ErrorCode::AllowlistUnavailable);
         // The rest of a survey that nobody waits for, and that did not go on by itself, is left undone.
-        let is_left = outcome.next_token.is_some() && !outcome.goes_on && !self.trigger.is_synchronous();
+        let is_left = outcome.next_token.is_some() && !outcome.continues && !self.trigger.is_synchronous();
         let is_unfinished = is_left || matches!(outcome.result, ResultKind::Incomplete | ResultKind::Failed);
         let metrics = [
             ("Requests", "Count", Value::from(1)),

@@ -92,7 +92,7 @@ impl Service {
                 let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, context).await;
                 triggers::reply(Trigger::EventBridge, outcome)
             }
-            Incoming::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
+            Incoming::Batch(batch) => Ok(Reply::Document(self.process_batch(batch, context).await)),
         }
     }
 
@@ -132,7 +132,7 @@ impl Service {
         let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
         // On the heap: the states of everything below would nest deeper than the compiler follows.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
-        let is_about_something = !outcome.is_about_nothing();
+        let is_about_something = !outcome.is_no_op();
         if is_about_something && !publish::is_for_nobody(&outcome) {
             self.publish(&mut outcome, end).instrument(span).await;
         }
@@ -199,7 +199,7 @@ impl Service {
             return self.pursue(question, context, deadline, outcome).await;
         }
         let mut outcome = self.survey(question, context, deadline, outcome).await;
-        if survey::goes_on_by_itself(trigger, &outcome) {
+        if survey::continues_by_itself(trigger, &outcome) {
             self.go_on(question.account, &mut outcome, end).await;
         }
         outcome
@@ -213,7 +213,7 @@ impl Service {
         deadline: Instant,
         mut outcome: Outcome,
     ) -> Outcome {
-        let aws = if question.request.action.surveys() { self.aws.at_leisure() } else { self.aws.clone() };
+        let aws = if question.request.action.surveys() { self.aws.rate_limited() } else { self.aws.clone() };
         let reading_deadline = reading_deadline(question.request.action, deadline);
         let reading = aws.until(reading_deadline);
         let is_over = || Instant::now() >= reading_deadline;

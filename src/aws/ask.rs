@@ -84,7 +84,7 @@ impl Aws {
         let mut attempts: u32 = 0;
         let mut is_uncertain = false;
         let mut last = None;
-        let keeps_distance = self.is_at_leisure && !call.starts_with("scheduler:");
+        let keeps_distance = self.is_rate_limited && !call.starts_with("scheduler:");
         loop {
             if keeps_distance {
                 sleep_until(self.pace.turn(Instant::now()).min(self.deadline())).await;

@@ -17,7 +17,7 @@ impl Service {
     ///
     /// One at a time: two messages of a batch may be about one image, and the account's request rate is shared with
     /// everybody else anyway. A FIFO queue's order is kept by leaving everything behind a failed message alone.
-    pub(super) async fn work_off(&self, batch: Batch<'_>, context: &Context<'_>) -> serde_json::Value {
+    pub(super) async fn process_batch(&self, batch: Batch<'_>, context: &Context<'_>) -> serde_json::Value {
         let begun = Instant::now();
         let mut again = Vec::new();
         let mut is_stopped = false;

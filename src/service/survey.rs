@@ -78,7 +78,7 @@ impl Service {
         context: &Context<'_>,
         deadline: Instant,
     ) -> Reading<BTreeSet<ImageId>> {
-        let aws = self.aws.at_leisure().until(deadline);
+        let aws = self.aws.rate_limited().until(deadline);
         let images = aws.own_images().await.map_err(|error| error.row)?;
         let mut covered: BTreeSet<_> =
             images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
@@ -132,7 +132,7 @@ impl Service {
         }
         let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
         match self.aws.until(until).put_events(bus, &[event]).await {
-            Ok(()) => outcome.goes_on = true,
+            Ok(()) => outcome.continues = true,
             Err(error) if error.row.retryable => {
                 // Then Lambda's retry looks at these images again, and tries to go on again.
                 outcome.result = ResultKind::Failed;
@@ -162,6 +162,6 @@ fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
 
 /// Whether nobody waits for the answer who could ask for the rest. What another try may mend comes again as it was, and
 /// must not go on twice.
-pub(super) fn goes_on_by_itself(trigger: Trigger, outcome: &Outcome) -> bool {
+pub(super) fn continues_by_itself(trigger: Trigger, outcome: &Outcome) -> bool {
     !trigger.is_synchronous() && !outcome.retryable
 }

@@ -50,7 +50,7 @@ pub struct Outcome {
     pub next_token: Option<NextToken>,
     /// Whether the rest, from `next_token` on, is on its way without the caller.
     #[serde(skip)]
-    pub goes_on: bool,
+    pub continues: bool,
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
@@ -417,7 +417,7 @@ impl Outcome {
             images: Vec::new(),
             findings: None,
             next_token: None,
-            goes_on: false,
+            continues: false,
             is_unpublished: false,
             overdue: Vec::new(),
             nobodys_records: BTreeMap::new(),
@@ -466,7 +466,7 @@ impl Outcome {
 
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
     /// share was said to expire that doesn't.
-    pub fn is_about_nothing(&self) -> bool {
+    pub fn is_no_op(&self) -> bool {
         self.result == ResultKind::Completed && self.images.is_empty() && self.findings.is_none()
     }
 

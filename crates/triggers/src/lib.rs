@@ -275,7 +275,7 @@ pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationErro
             }
             ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
             // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
-            ResultKind::Incomplete | ResultKind::Failed if outcome.goes_on => Ok(Reply::Outcome(Box::new(outcome))),
+            ResultKind::Incomplete | ResultKind::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
             ResultKind::Incomplete | ResultKind::Failed => Err(invocation_error(outcome)),
         },
     }
@@ -308,7 +308,7 @@ mod tests {
     fn a_failure_is_one_for_lambda_unless_the_rest_is_on_its_way() {
         let failed = Outcome::new("id", ResultKind::Incomplete);
         assert!(reply(Trigger::EventBridge, failed.clone()).is_err());
-        assert!(reply(Trigger::EventBridge, Outcome { goes_on: true, ..failed }).is_ok());
+        assert!(reply(Trigger::EventBridge, Outcome { continues: true, ..failed }).is_ok());
     }
 
     /// Who is said to have asked, under which ID, with an event that breaks off.

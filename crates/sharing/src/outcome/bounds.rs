@@ -29,7 +29,7 @@ impl Outcome {
             reason: self.reason.clone(),
             retryable: self.retryable,
             next_token: self.next_token.clone(),
-            goes_on: self.goes_on,
+            continues: self.continues,
             is_unpublished: self.is_unpublished,
             ..Self::new(self.request_id.clone(), self.result)
         }
