@@ -6,7 +6,7 @@ use std::{
 };
 
 use sharing::{
-    allowlist::{Allowlist, Location, Memory, Profile, Usable},
+    allowlist::{Allowlist, Loaded, Location, Memory, Profile},
     outcome::{ErrorCode, ErrorRow},
     request::Action,
 };
@@ -35,13 +35,13 @@ impl Source {
     }
 
     /// The allowlist to decide `action` by. Why none can be had goes to the log; the caller learns only that.
-    pub async fn usable_for(
+    pub async fn load_for(
         &self,
         action: Action,
         aws: &Aws,
         now: OffsetDateTime,
         deadline: Instant,
-    ) -> Result<Usable, ErrorRow> {
+    ) -> Result<Loaded, ErrorRow> {
         let until = Instant::now().checked_add(FETCH_TIME).map_or(deadline, |until| until.min(deadline));
         let current = timeout_at(until, self.current(&aws.until(until), now)).await;
         let problem = match current {
@@ -61,7 +61,7 @@ impl Source {
                 "the allowlist {location} can't be used: {part}"
             );
         }
-        self.memory().old(action).ok_or_else(|| ErrorRow {
+        self.memory().stale(action).ok_or_else(|| ErrorRow {
             code: ErrorCode::AllowlistUnavailable,
             call: None,
             resource: None,
@@ -72,25 +72,25 @@ impl Source {
         })
     }
 
-    async fn current(&self, aws: &Aws, now: OffsetDateTime) -> Result<Usable, String> {
-        if let Some(usable) = self.memory().young(now) {
+    async fn current(&self, aws: &Aws, now: OffsetDateTime) -> Result<Loaded, String> {
+        if let Some(usable) = self.memory().fresh(now) {
             return Ok(usable);
         }
         let mut poll = self.poll.lock().await;
         // Whoever fetched before may have left a copy that is young enough.
-        if let Some(usable) = self.memory().young(now) {
+        if let Some(usable) = self.memory().fresh(now) {
             return Ok(usable);
         }
         let unchanged = "AppConfig sent no document";
         match self.fetch(aws, &mut poll).await? {
-            None => self.memory().renew(now).ok_or_else(|| unchanged.to_owned()),
+            None => self.memory().touch(now).ok_or_else(|| unchanged.to_owned()),
             Some(text) => {
                 let allowlist = Allowlist::parse(&text).map_err(|error| {
                     // Without its token AppConfig sends the document again, and so the fault is found again.
                     *poll = None;
                     error.to_string()
                 })?;
-                Ok(self.memory().keep(allowlist, now))
+                Ok(self.memory().insert(allowlist, now))
             }
         }
     }

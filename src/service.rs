@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use meter::Meter;
 use sharing::{
-    allowlist::{Allowlist, Usable},
+    allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Judgements, Question, Setup},
     domain::{FunctionArn, Requester, shortened},
     outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
@@ -155,10 +155,10 @@ impl Service {
     ) -> Outcome {
         // By an allowlist that is young enough to give by: what a withdrawn rule named is a stranger.
         let usable =
-            self.allowlist.usable_for(Action::List, &self.aws, context.now, deadline(trigger, context.time_left));
+            self.allowlist.load_for(Action::List, &self.aws, context.now, deadline(trigger, context.time_left));
         match usable.await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
-            Ok(Usable { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
+            Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
                 Some(refusal) => Outcome { refusals: vec![refusal], warnings: Vec::new(), ..outcome },
                 None => outcome,
             },
@@ -180,8 +180,8 @@ impl Service {
             ..outcome
         };
         let (deadline, end) = (deadline(trigger, context.time_left), end(trigger, context.time_left));
-        let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
-        let Usable { allowlist, warning } = match usable {
+        let usable = self.allowlist.load_for(request.action, &self.aws, context.now, deadline).await;
+        let Loaded { allowlist, warning } = match usable {
             Ok(usable) => usable,
             Err(error) => return failed(outcome, error),
         };

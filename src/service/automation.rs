@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sharing::{
-    allowlist::{Allowlist, Rule, Usable},
+    allowlist::{Allowlist, Loaded, Rule},
     decide::{self, Authority, Question},
     domain::{AccountId, ImageId, Target, shown},
     facts::{ImageState, Recorded},
@@ -39,8 +39,8 @@ impl Service {
                 format!("the event is about an image of account {}; only this account's own count", available.account);
             return Outcome { warnings: vec![warning], ..outcome };
         }
-        let usable = self.allowlist.usable_for(Action::Share, &self.aws, context.now, deadline).await;
-        let Usable { allowlist, .. } = match usable {
+        let usable = self.allowlist.load_for(Action::Share, &self.aws, context.now, deadline).await;
+        let Loaded { allowlist, .. } = match usable {
             Ok(usable) => usable,
             Err(error) => return failed(outcome, error),
         };

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 pub use document::{DocumentFault, InvalidAllowlist, Part, parse_duration};
 pub use location::{Location, Profile};
-pub use memory::{Memory, Usable};
+pub use memory::{Loaded, Memory};
 pub use pattern::Pattern;
 pub use requester_pattern::RequesterPattern;
 pub use rules::{Ask, Criterion, Terms};

@@ -16,7 +16,7 @@ pub struct Memory {
 
 /// An allowlist to decide by.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Usable {
+pub struct Loaded {
     /// The allowlist.
     pub allowlist: Arc<Allowlist>,
     /// What the caller should know of it.
@@ -30,35 +30,35 @@ impl Memory {
     }
 
     /// The copy, while it is younger than the TTL. One from the future says only that the clock was set back.
-    pub fn young(&self, now: OffsetDateTime) -> Option<Usable> {
+    pub fn fresh(&self, now: OffsetDateTime) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_ref()?;
-        let is_young = *read_at <= now && now - *read_at < self.ttl;
-        is_young.then(|| Usable { allowlist: Arc::clone(allowlist), warning: None })
+        let is_fresh = *read_at <= now && now - *read_at < self.ttl;
+        is_fresh.then(|| Loaded { allowlist: Arc::clone(allowlist), warning: None })
     }
 
     /// Remembers what has just been read.
-    pub fn keep(&mut self, allowlist: Allowlist, now: OffsetDateTime) -> Usable {
+    pub fn insert(&mut self, allowlist: Allowlist, now: OffsetDateTime) -> Loaded {
         let allowlist = Arc::new(allowlist);
         self.copy = Some((now, Arc::clone(&allowlist)));
-        Usable { allowlist, warning: None }
+        Loaded { allowlist, warning: None }
     }
 
     /// The copy is as good as new: its source says that nothing has changed since.
-    pub fn renew(&mut self, now: OffsetDateTime) -> Option<Usable> {
+    pub fn touch(&mut self, now: OffsetDateTime) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_mut()?;
         *read_at = now;
-        Some(Usable { allowlist: Arc::clone(allowlist), warning: None })
+        Some(Loaded { allowlist: Arc::clone(allowlist), warning: None })
     }
 
     /// What may be decided by the old copy when no new one can be had: only that access is taken away, which is never
     /// held up. Nothing is given by a rule that may have been withdrawn since.
-    pub fn old(&self, action: Action) -> Option<Usable> {
+    pub fn stale(&self, action: Action) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_ref().filter(|_| action.takes_away())?;
         let read_at = shown(*read_at);
         let warning = format!(
             "the allowlist can't be read now, and the function's log says why; this was decided by the copy of {read_at}"
         );
-        Some(Usable { allowlist: Arc::clone(allowlist), warning: Some(warning) })
+        Some(Loaded { allowlist: Arc::clone(allowlist), warning: Some(warning) })
     }
 }
 
@@ -74,33 +74,33 @@ mod tests {
 
     fn memory() -> Memory {
         let mut memory = Memory::new(Duration::from_secs(60));
-        assert_eq!(memory.young(NOW), None);
-        assert_eq!(memory.renew(NOW), None, "what was never read is not renewed");
-        assert_eq!(memory.old(Action::Revoke), None);
+        assert_eq!(memory.fresh(NOW), None);
+        assert_eq!(memory.touch(NOW), None, "what was never read is not renewed");
+        assert_eq!(memory.stale(Action::Revoke), None);
         let allowlist = Allowlist::parse(include_str!("../../../../examples/allowlist.yaml")).unwrap();
-        assert_eq!(memory.keep(allowlist, NOW).allowlist.rules.len(), 4);
+        assert_eq!(memory.insert(allowlist, NOW).allowlist.rules.len(), 4);
         memory
     }
 
     #[test]
     fn a_copy_is_young_until_its_ttl_and_never_before_it_was_read() {
         let mut memory = memory();
-        for (seconds, is_young) in [(0, true), (59, true), (60, false), (61, false), (-1, false)] {
-            assert_eq!(memory.young(at(seconds)).is_some(), is_young, "after {seconds} seconds");
+        for (seconds, is_fresh) in [(0, true), (59, true), (60, false), (61, false), (-1, false)] {
+            assert_eq!(memory.fresh(at(seconds)).is_some(), is_fresh, "after {seconds} seconds");
         }
-        assert!(memory.renew(at(60)).is_some());
-        assert!(memory.young(at(119)).is_some() && memory.young(at(120)).is_none());
+        assert!(memory.touch(at(60)).is_some());
+        assert!(memory.fresh(at(119)).is_some() && memory.fresh(at(120)).is_none());
     }
 
     #[test]
     fn an_old_copy_takes_access_away_with_a_warning_and_does_nothing_else() {
         let memory = memory();
         for action in [Action::Revoke, Action::Reset] {
-            let warning = memory.old(action).unwrap().warning.unwrap();
+            let warning = memory.stale(action).unwrap().warning.unwrap();
             assert!(warning.contains("2026-11-22T12:00:00Z"), "{warning}");
         }
         for action in [Action::Share, Action::List, Action::Check, Action::Audit, Action::Repair] {
-            assert_eq!(memory.old(action), None, "{action}");
+            assert_eq!(memory.stale(action), None, "{action}");
         }
     }
 }
