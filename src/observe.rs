@@ -415,10 +415,10 @@ fn of_another_image(error: ErrorRow) -> ErrorRow {
 }
 
 /// The keys, and what a look through their grants came upon.
-type Keys = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
+type KeyCheck = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
 
 /// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
-async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<Keys> {
+async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<KeyCheck> {
     let action = question.request.action;
     if action.is_about_sharing() || action.surveys() {
         let pages = SURVEYED_PAGES.checked_div(arns.len()).unwrap_or_default().max(FEWEST_PAGES);
@@ -426,7 +426,7 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
         let keys: Reading<_> = read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
         return Ok((keys?, BTreeMap::new()));
     }
-    let (mut keys, mut scans) = Keys::default();
+    let (mut keys, mut scans) = KeyCheck::default();
     if !action.takes_away() {
         return Ok((keys, scans));
     }

@@ -15,7 +15,7 @@ use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Judgements, Question, Setup},
     domain::{FunctionArn, Requester, shortened},
-    outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
+    outcome::{ErrorCode, ErrorRow, Outcome, Status},
     plan::{Step, plan},
     report,
     request::{Action, Request},
@@ -99,7 +99,7 @@ impl Service {
     /// Makes an outcome of a request.
     async fn settle(&self, envelope: Envelope, context: &Context<'_>) -> Outcome {
         let Envelope { trigger, request_id, requester, sent, asked } = envelope;
-        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, ResultKind::Refused) };
+        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
         let answer = async {
             match (asked, requester) {
                 (Ok(request), Some(requester)) => {
@@ -190,10 +190,10 @@ impl Service {
 
         let strangers = decide::admit(&question);
         if !strangers.is_empty() {
-            return Outcome { result: ResultKind::Refused, refusals: strangers, ..outcome };
+            return Outcome { result: Status::Refused, refusals: strangers, ..outcome };
         }
         if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
-            return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
+            return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
         }
         if !request.action.surveys() {
             return self.pursue(question, context, deadline, outcome).await;
@@ -309,7 +309,7 @@ fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
 }
 
 fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
-    Outcome { result: ResultKind::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
+    Outcome { result: Status::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.

@@ -7,7 +7,7 @@
 #![no_main]
 
 use triggers::{Incoming, Event, Invocation, Envelope, open, reply};
-use sharing::outcome::{Outcome, ResultKind};
+use sharing::outcome::{Outcome, Status};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ fn check(envelope: Envelope, requester: Option<&str>) {
     if let Some(requester) = &envelope.requester {
         assert!(!requester.as_str().chars().any(char::is_control));
     }
-    let outcome = Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, ResultKind::Refused) };
+    let outcome = Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, Status::Refused) };
     let outcome = match envelope.asked {
         Ok(request) => {
             assert!(outcome.requester.is_some(), "nobody asked, and yet there is a request");

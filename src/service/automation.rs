@@ -7,7 +7,7 @@ use sharing::{
     decide::{self, Authority, Question},
     domain::{AccountId, ImageId, Target, shown},
     facts::{ImageState, Recorded},
-    outcome::{ErrorCode, Outcome, ResultKind},
+    outcome::{ErrorCode, Outcome, Status},
     request::{Access, Action, AskedTarget, Request},
 };
 use time::OffsetDateTime;
@@ -27,7 +27,7 @@ impl Service {
         let outcome = Outcome {
             action: Some(Action::Share),
             requester: Some(available.requester.clone()),
-            ..Outcome::new(&available.request_id, ResultKind::Completed)
+            ..Outcome::new(&available.request_id, Status::Completed)
         };
         let Some(image_id) = &available.image_id else { return outcome };
         if let Some(region) = available.region.as_deref().filter(|region| *region != context.function.region()) {
@@ -55,7 +55,7 @@ impl Service {
             return outcome;
         }
         if let Some(stale) = available.sent.refusal(Action::Share, context.now, self.max_event_age) {
-            return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
+            return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
         }
         let aws = self.aws.until(deadline);
         let image = match aws.describe_images(std::slice::from_ref(image_id)).await {
@@ -104,7 +104,7 @@ impl Service {
         deadline: Instant,
     ) -> Outcome {
         let outcome =
-            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, ResultKind::Completed) };
+            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, Status::Completed) };
         let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
         let name = &hint.record;
         let Some(schedules) = self.schedules(context) else {

@@ -8,7 +8,7 @@ use sharing::{
     decide::{self, Question},
     domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
-    outcome::{Outcome, ResultKind},
+    outcome::{Outcome, Status},
     request::{Action, Request},
 };
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ impl Service {
             Err(error) => return failed(outcome, error),
         };
         let is_plan = asked.dry_run && asked.action.writes();
-        let result = if is_plan { ResultKind::Planned } else { ResultKind::Completed };
+        let result = if is_plan { Status::Planned } else { Status::Completed };
         let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
         let mut place = asked.next_token.clone();
         let mut longest = Duration::ZERO;
@@ -58,7 +58,7 @@ impl Service {
             let is_first = place == asked.next_token;
             // What another try may mend is left for it, and what was found before is not lost: who goes on from here
             // begins with what failed. What no other try mends must not keep the images after it from being looked at.
-            if part.result == ResultKind::Failed && (part.retryable || part.next_token.is_none()) {
+            if part.result == Status::Failed && (part.retryable || part.next_token.is_none()) {
                 return if is_first { part } else { Outcome { next_token: place, ..total } };
             }
             place.clone_from(&part.next_token);
@@ -135,7 +135,7 @@ impl Service {
             Ok(()) => outcome.continues = true,
             Err(error) if error.row.retryable => {
                 // Then Lambda's retry looks at these images again, and tries to go on again.
-                outcome.result = ResultKind::Failed;
+                outcome.result = Status::Failed;
                 outcome.retryable = true;
                 outcome.errors.push(error.row);
             }

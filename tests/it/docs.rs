@@ -11,7 +11,8 @@ use serde_json::Value;
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        Code, ErrorRow, FindingCode, ImageRow, Outcome, Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState,
+        ErrorRow, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState, TargetRow,
+        TargetState,
     },
     request::Action,
 };
@@ -138,8 +139,10 @@ fn the_runbook_has_every_refusal_with_its_status_and_title() {
         .map(|row| row[..3].to_vec())
         .collect();
     let plain = |text: &str| text.replace('`', "");
-    let known: Vec<_> =
-        Code::ALL.iter().map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())]).collect();
+    let known: Vec<_> = RefusalCode::ALL
+        .iter()
+        .map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())])
+        .collect();
     assert_eq!(told, known);
     for row in table("docs/runbook.md", "| code | status | it means | what to do |") {
         assert!(row.len() == 4 && row[3].len() > 10, "{row:?} does not say what to do");
@@ -156,7 +159,7 @@ fn the_runbook_has_every_kind_of_failure() {
         let name = serde_json::json!(code);
         let row = rows.iter().find(|row| row[0] == name.as_str().unwrap()).unwrap();
         let error = ErrorRow { code, call: None, resource: None, message: String::new(), retryable: true };
-        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
+        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", Status::Failed) };
         let answer = serde_json::json!(reply(Trigger::Http { allow: None }, outcome).unwrap());
         assert_eq!(row[1], answer["statusCode"].to_string(), "{name}");
         assert_eq!(row[2], if code.may_pass() { "yes" } else { "no" }, "{name}");
@@ -196,7 +199,7 @@ fn the_runbook_has_every_queue_and_every_alarm_of_the_template() {
 
 /// The metrics of the events that the function writes.
 fn metrics() -> BTreeSet<String> {
-    let refusals = vec![Refusal::new(Code::DefaultKey, "no")];
+    let refusals = vec![Refusal::new(RefusalCode::DefaultKey, "no")];
     let measured = Measured {
         function_name: "f",
         lambda_request_id: "id",
@@ -230,8 +233,10 @@ fn the_runbook_has_every_metric_and_alarms_stand_on_no_others() {
 #[test]
 fn the_readme_has_every_refusal() {
     let plain = |text: &str| text.replace('`', "");
-    let known: Vec<_> =
-        Code::ALL.iter().map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())]).collect();
+    let known: Vec<_> = RefusalCode::ALL
+        .iter()
+        .map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())])
+        .collect();
     assert_eq!(table("README.md", "| code | status | it means |"), known);
 }
 
@@ -367,11 +372,11 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         action: Some(Action::Share),
         requester,
         images: vec![row],
-        ..Outcome::new("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", ResultKind::Completed)
+        ..Outcome::new("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", Status::Completed)
     };
     assert_eq!(minified(answer), outcome.to_text());
     let problem =
-        reply(Trigger::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(Code::DefaultKey, "no")]));
+        reply(Trigger::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(RefusalCode::DefaultKey, "no")]));
     let problem = serde_json::json!(problem.unwrap());
     let body = problem["body"].as_str().unwrap();
     assert!(body.starts_with(r#"{"type":"urn:ami-share:problem:DefaultKey","title":"#), "{body}");

@@ -64,7 +64,7 @@ pub struct Rule {
     /// The most it may ask for.
     pub access: Access,
     /// How the keys of encrypted snapshots are dealt with.
-    pub keys: Keys,
+    pub keys: KeyCheck,
     /// The service-linked roles it may ask grants for.
     pub service_linked_roles: Vec<ServiceLinkedRole>,
     /// Where set, shares must end, and no later than this from now.
@@ -89,7 +89,7 @@ pub enum Images {
 
 /// How the keys of encrypted snapshots are dealt with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keys {
+pub enum KeyCheck {
     /// Refuse unless the key policy or a grant lets the target in.
     #[default]
     Verify,

@@ -26,7 +26,7 @@ use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{AccountId, ExpiryName, ImageId, Requester, SnapshotId, Target, quoted, shown},
     facts::{Expiry, Facts, Image, ImageState, LaunchPermission, Reading},
-    outcome::{Code, ErrorRow, Finding, KeyRow, Refusal},
+    outcome::{ErrorRow, Finding, KeyRow, Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, Request},
 };
 
@@ -137,12 +137,12 @@ impl<'a> ImageDecision<'a> {
         self.refusals.iter().any(|refusal| {
             matches!(
                 refusal.code,
-                Code::RequesterNotAllowed
-                    | Code::ActionNotAllowed
-                    | Code::ImageNotAllowed
-                    | Code::ImageNotFound
-                    | Code::ImageNotOwned
-                    | Code::TargetNotFound
+                RefusalCode::RequesterNotAllowed
+                    | RefusalCode::ActionNotAllowed
+                    | RefusalCode::ImageNotAllowed
+                    | RefusalCode::ImageNotFound
+                    | RefusalCode::ImageNotOwned
+                    | RefusalCode::TargetNotFound
             )
         })
     }
@@ -163,7 +163,9 @@ impl<'a> ImageDecision<'a> {
         match action {
             Action::Share => !self.refusals.is_empty(),
             // A check lists what a share would meet, but for what no share can ask.
-            Action::List | Action::Check => self.refusals.iter().any(|refusal| refusal.code == Code::MalformedRequest),
+            Action::List | Action::Check => {
+                self.refusals.iter().any(|refusal| refusal.code == RefusalCode::MalformedRequest)
+            }
             Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
         }
     }
@@ -188,7 +190,7 @@ pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal>
 
 fn copies_not_set_up() -> Refusal {
     let message = "copies of images in other Regions are not set up in this deployment";
-    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(Code::CopyNotPossible, message) }
+    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(RefusalCode::CopyNotPossible, message) }
 }
 
 /// The images of which more may and must be read than their descriptions.

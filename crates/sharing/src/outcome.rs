@@ -6,7 +6,7 @@ mod finding;
 
 use std::collections::BTreeMap;
 
-pub use code::Code;
+pub use code::RefusalCode;
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What became of the request.
-    pub result: ResultKind,
+    pub result: Status,
     /// Whether sending the request again may help.
     pub retryable: bool,
     /// One row per image.
@@ -71,7 +71,7 @@ pub struct Outcome {
 /// What became of a request, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ResultKind {
+pub enum Status {
     /// Everything asked for is so.
     Completed,
     /// A dry run: this would be done.
@@ -277,7 +277,7 @@ pub struct CopyRow {
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// The reason's name.
-    pub code: Code,
+    pub code: RefusalCode,
     /// The image it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_id: Option<ImageId>,
@@ -299,7 +299,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal of the request as a whole; the other fields can be set on it.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self {
             code,
             image_id: None,
@@ -361,7 +361,7 @@ pub enum ErrorCode {
     Unexpected,
 }
 
-impl ResultKind {
+impl Status {
     /// The result as documents write it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -404,7 +404,7 @@ impl ErrorCode {
 
 impl Outcome {
     /// An answer that nothing has been filled into yet.
-    pub fn new(request_id: impl Into<String>, result: ResultKind) -> Self {
+    pub fn new(request_id: impl Into<String>, result: Status) -> Self {
         Self {
             version: "1",
             request_id: request_id.into(),
@@ -430,15 +430,11 @@ impl Outcome {
     /// Takes in the outcome of another part of the same request; the worse result counts.
     pub fn absorb(&mut self, part: Self) {
         self.result = match (self.result, part.result) {
-            (ResultKind::Completed, ResultKind::Refused | ResultKind::Failed)
-                if self.images.iter().any(|row| row.changed) =>
-            {
-                ResultKind::Incomplete
+            (Status::Completed, Status::Refused | Status::Failed) if self.images.iter().any(|row| row.changed) => {
+                Status::Incomplete
             }
-            (ResultKind::Refused | ResultKind::Failed, ResultKind::Completed)
-                if part.images.iter().any(|row| row.changed) =>
-            {
-                ResultKind::Incomplete
+            (Status::Refused | Status::Failed, Status::Completed) if part.images.iter().any(|row| row.changed) => {
+                Status::Incomplete
             }
             (one, other) => one.max(other),
         };
@@ -457,8 +453,8 @@ impl Outcome {
         self.errors.extend(part.errors);
         self.warnings.extend(part.warnings);
         self.retryable = match self.result {
-            ResultKind::Refused => self.is_refused_for_now(),
-            ResultKind::Completed | ResultKind::Planned | ResultKind::Failed | ResultKind::Incomplete => {
+            Status::Refused => self.is_refused_for_now(),
+            Status::Completed | Status::Planned | Status::Failed | Status::Incomplete => {
                 self.retryable || part.retryable
             }
         };
@@ -467,7 +463,7 @@ impl Outcome {
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
     /// share was said to expire that doesn't.
     pub fn is_no_op(&self) -> bool {
-        self.result == ResultKind::Completed && self.images.is_empty() && self.findings.is_none()
+        self.result == Status::Completed && self.images.is_empty() && self.findings.is_none()
     }
 
     /// The refusal that decides the status: who may not ask learns that before what is not there, and that before what
@@ -488,7 +484,7 @@ impl Outcome {
 
     /// A refusal before anything was looked at.
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
-        Self { refusals, ..Self::new(request_id, ResultKind::Refused) }
+        Self { refusals, ..Self::new(request_id, Status::Refused) }
     }
 }
 

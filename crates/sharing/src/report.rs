@@ -7,8 +7,8 @@ use crate::{
     domain::Target,
     facts::{Facts, Image, LaunchPermission},
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ResultKind, StepRow, StepState,
-        TargetRow, TargetState,
+        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Status, StepRow, StepState, TargetRow,
+        TargetState,
     },
     plan::{GranteeKind, Step},
     request::{Action, NextToken},
@@ -91,9 +91,9 @@ pub fn report(
         }
     }
     outcome.retryable = match outcome.result {
-        ResultKind::Completed | ResultKind::Planned => false,
-        ResultKind::Refused => outcome.is_refused_for_now(),
-        ResultKind::Incomplete | ResultKind::Failed => outcome.errors.iter().any(|error| error.retryable),
+        Status::Completed | Status::Planned => false,
+        Status::Refused => outcome.is_refused_for_now(),
+        Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
 }
 
@@ -120,7 +120,7 @@ fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>
 }
 
 /// What became of the request as a whole.
-fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
+fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
     let request = question.request;
     // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
     let is_refused = |result: &ImageResult<'_>| match request.action {
@@ -133,7 +133,7 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
     if refused > 0 && refused == results.len()
         || results.iter().any(|result| result.decision.refuses_whole(request.action))
     {
-        return ResultKind::Refused;
+        return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
     let is_partly_refused = refused > 0 && request.action.writes();
@@ -143,10 +143,10 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> ResultKind {
         is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.step.is_best_effort());
     let is_changed = steps().any(|step| step.state == StepState::Done || step.is_uncertain);
     match (is_short, is_changed) {
-        (true, false) if !is_partly_refused => ResultKind::Failed,
-        (true, _) => ResultKind::Incomplete,
-        (false, _) if request.dry_run && request.action.writes() => ResultKind::Planned,
-        (false, _) => ResultKind::Completed,
+        (true, false) if !is_partly_refused => Status::Failed,
+        (true, _) => Status::Incomplete,
+        (false, _) if request.dry_run && request.action.writes() => Status::Planned,
+        (false, _) => Status::Completed,
     }
 }
 

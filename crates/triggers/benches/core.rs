@@ -17,7 +17,7 @@ use sharing::{
     decide::{self, Authority, Question, Setup},
     domain::{ImageId, KeyArn, Requester},
     facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
-    outcome::{Outcome, ResultKind},
+    outcome::{Outcome, Status},
     plan::plan,
     report::{self, ImageResult},
 };
@@ -131,7 +131,7 @@ impl World {
             results.push(ImageResult { decision, steps: Vec::new() });
         }
         let mut outcome =
-            Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", ResultKind::Refused) };
+            Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", Status::Refused) };
         report::report(&mut outcome, &question, &self.facts, results, "eu-west-1");
         Ok(serde_json::to_string(&outcome)?)
     }

@@ -4,7 +4,7 @@
 //! in the meantime; everything else is as harmless late as on time, so only shares have an age.
 
 use sharing::{
-    outcome::{Code, Refusal},
+    outcome::{Refusal, RefusalCode},
     request::Action,
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -76,7 +76,7 @@ impl SentAt {
             Self::Again => "the event is a replay; a share is carried out only when it is first asked for".to_owned(),
             Self::Unknown => "the event does not say when it was sent, so it may be any age".to_owned(),
         };
-        Some(Refusal::new(Code::StaleRequest, message).remedy("if the share is still wanted, ask for it again"))
+        Some(Refusal::new(RefusalCode::StaleRequest, message).remedy("if the share is still wanted, ask for it again"))
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
     #[track_caller]
     fn check(sent: SentAt, is_stale: bool) {
         let refusal = sent.refusal(Action::Share, NOW, MAX_AGE);
-        assert_eq!(refusal.map(|refusal| refusal.code), is_stale.then_some(Code::StaleRequest), "{sent:?}");
+        assert_eq!(refusal.map(|refusal| refusal.code), is_stale.then_some(RefusalCode::StaleRequest), "{sent:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use key_policy::json::{Fault, Faults, Json, field_pointer};
 use serde_json::json;
 use sharing::{
     domain::{GroupId, Requester, quoted},
-    outcome::{Code, Outcome, Refusal, to_text},
+    outcome::{Outcome, Refusal, RefusalCode, to_text},
     request::{Action, MAX_ROLES, Malformed, Request},
 };
 use time::OffsetDateTime;
@@ -133,14 +133,14 @@ fn unidentified(why: &str) -> TurnedAway {
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
     let (method, path) = (request.method, path(&request.routing).to_owned());
     let Some(resource) = resource(&request.routing, request.path_parameters) else {
-        let refusal = Refusal::new(Code::RouteNotFound, format!("no route for {}", quoted(&path)));
+        let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(&path)));
         return (None, Err(TurnedAway::new(refusal)));
     };
     match route(method, resource) {
         Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
         Err(allow) => {
             let message = format!("{} is not among the route's methods: {allow}", quoted(method));
-            (Some(allow), Err(TurnedAway::new(Refusal::new(Code::MethodNotAllowed, message))))
+            (Some(allow), Err(TurnedAway::new(Refusal::new(RefusalCode::MethodNotAllowed, message))))
         }
     }
 }

@@ -23,7 +23,7 @@ use key_policy::json::{Json, NotJson};
 use serde::Serialize;
 use sharing::{
     domain::Requester,
-    outcome::{Code, ErrorCode, Outcome, Refusal, ResultKind},
+    outcome::{ErrorCode, Outcome, Refusal, RefusalCode, Status},
     request::{Action, Malformed, Request},
 };
 use time::OffsetDateTime;
@@ -123,7 +123,7 @@ impl TurnedAway {
 
     /// Nobody asked: what of the caller's identity is missing or can't be used.
     fn nobody(why: &str) -> Self {
-        Self::new(Refusal::new(Code::Unauthenticated, format!("the caller could not be identified: {why}")))
+        Self::new(Refusal::new(RefusalCode::Unauthenticated, format!("the caller could not be identified: {why}")))
     }
 
     /// The outcome of a request that ends here.
@@ -139,7 +139,7 @@ impl From<Malformed> for TurnedAway {
         let Malformed { action, dry_run, reason, faults } = malformed;
         let refusal = |fault: key_policy::json::Fault| Refusal {
             pointer: Some(fault.pointer),
-            ..Refusal::new(Code::MalformedRequest, fault.message)
+            ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
         };
         let refusals = faults.named.into_iter().map(refusal).collect();
         Self { action, dry_run, reason, refusals, left_out: faults.left_out }
@@ -270,13 +270,11 @@ pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationErro
         Trigger::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
         Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
             // A refusal that passes by itself: Lambda sends the event again, until it is too old.
-            ResultKind::Refused if outcome.retryable && trigger == Trigger::EventBridge => {
-                Err(invocation_error(outcome))
-            }
-            ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => Ok(Reply::Outcome(Box::new(outcome))),
+            Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
+            Status::Completed | Status::Planned | Status::Refused => Ok(Reply::Outcome(Box::new(outcome))),
             // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
-            ResultKind::Incomplete | ResultKind::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
-            ResultKind::Incomplete | ResultKind::Failed => Err(invocation_error(outcome)),
+            Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
+            Status::Incomplete | Status::Failed => Err(invocation_error(outcome)),
         },
     }
 }
@@ -306,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_for_lambda_unless_the_rest_is_on_its_way() {
-        let failed = Outcome::new("id", ResultKind::Incomplete);
+        let failed = Outcome::new("id", Status::Incomplete);
         assert!(reply(Trigger::EventBridge, failed.clone()).is_err());
         assert!(reply(Trigger::EventBridge, Outcome { continues: true, ..failed }).is_ok());
     }

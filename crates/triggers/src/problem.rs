@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sharing::{
     domain::shortened,
-    outcome::{ErrorCode, Outcome, ResultKind},
+    outcome::{ErrorCode, Outcome, Status},
 };
 
 use super::{deciding_refusal, leading_code};
@@ -17,9 +17,9 @@ pub(super) const RETRY_AFTER_SECONDS: &str = "5";
 pub(super) fn status(outcome: &Outcome) -> u16 {
     let refused = || deciding_refusal(outcome).map(|refusal| refusal.code.status());
     match outcome.result {
-        ResultKind::Completed | ResultKind::Planned => 200,
-        ResultKind::Refused => refused().unwrap_or(500),
-        ResultKind::Incomplete | ResultKind::Failed => match outcome.errors.first() {
+        Status::Completed | Status::Planned => 200,
+        Status::Refused => refused().unwrap_or(500),
+        Status::Incomplete | Status::Failed => match outcome.errors.first() {
             Some(error) => error_status(error.code),
             None => refused().unwrap_or(500),
         },

@@ -6,7 +6,7 @@ use key_policy::json::{Json, NotJson};
 use serde_json::json;
 use sharing::{
     domain::{AccountId, Arn, Partition, Region, Requester, quoted},
-    outcome::{Outcome, ResultKind},
+    outcome::{Outcome, Status},
     request::{Malformed, Request},
 };
 use time::OffsetDateTime;
@@ -199,16 +199,16 @@ fn is_sns_envelope(body: &Json) -> bool {
 /// every message behind it.
 pub fn must_come_again(outcome: &Outcome) -> bool {
     match outcome.result {
-        ResultKind::Completed | ResultKind::Planned => false,
-        ResultKind::Refused | ResultKind::Incomplete | ResultKind::Failed => outcome.retryable,
+        Status::Completed | Status::Planned => false,
+        Status::Refused | Status::Incomplete | Status::Failed => outcome.retryable,
     }
 }
 
 /// Whether a message was not carried out and is not asked for again: nobody but the log and the outcome's event tell.
 pub fn is_lost(outcome: &Outcome) -> bool {
     match outcome.result {
-        ResultKind::Completed | ResultKind::Planned | ResultKind::Refused => false,
-        ResultKind::Incomplete | ResultKind::Failed => !outcome.retryable,
+        Status::Completed | Status::Planned | Status::Refused => false,
+        Status::Incomplete | Status::Failed => !outcome.retryable,
     }
 }
 
@@ -414,18 +414,18 @@ mod tests {
             ..Outcome::new("m-1", result)
         };
         for (result, retryable, expect) in [
-            (ResultKind::Completed, false, false),
-            (ResultKind::Planned, false, false),
-            (ResultKind::Refused, false, false),
-            (ResultKind::Refused, true, true),
-            (ResultKind::Incomplete, true, true),
-            (ResultKind::Incomplete, false, false),
-            (ResultKind::Failed, true, true),
-            (ResultKind::Failed, false, false),
+            (Status::Completed, false, false),
+            (Status::Planned, false, false),
+            (Status::Refused, false, false),
+            (Status::Refused, true, true),
+            (Status::Incomplete, true, true),
+            (Status::Incomplete, false, false),
+            (Status::Failed, true, true),
+            (Status::Failed, false, false),
         ] {
             let outcome = outcome(result, retryable);
             assert_eq!(must_come_again(&outcome), expect, "{result:?} {retryable}");
-            let is_failure = matches!(result, ResultKind::Incomplete | ResultKind::Failed);
+            let is_failure = matches!(result, Status::Incomplete | Status::Failed);
             assert_eq!(is_lost(&outcome), is_failure && !expect, "{result:?} {retryable}");
         }
         assert_eq!(reply(&["a".to_owned()]), json!({"batchItemFailures": [{"itemIdentifier": "a"}]}));

@@ -9,7 +9,7 @@ use std::{
 use time::Duration;
 
 use super::{
-    AccountFacts, Allowlist, Images, Keys, Pattern, RequesterPattern, Rule,
+    AccountFacts, Allowlist, Images, KeyCheck, Pattern, RequesterPattern, Rule,
     yaml::{Node, Value},
 };
 use crate::{
@@ -285,7 +285,7 @@ impl Reader {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
         }
         if let (Some((line, _)), false) = (given_roles, service_linked_roles.is_empty())
-            && keys != Some(Keys::Grant)
+            && keys != Some(KeyCheck::Grant)
         {
             self.fault(line, "serviceLinkedRoles", "needs `keys: grant`; a role is let in by a grant");
         }
@@ -568,11 +568,11 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     if text.is_empty() { Err("an empty pattern matches nothing".to_owned()) } else { Ok(Pattern::new(text)) }
 }
 
-fn keys(text: &str) -> Result<Keys, String> {
+fn keys(text: &str) -> Result<KeyCheck, String> {
     match text {
-        "verify" => Ok(Keys::Verify),
-        "grant" => Ok(Keys::Grant),
-        "unchecked" => Ok(Keys::Unchecked),
+        "verify" => Ok(KeyCheck::Verify),
+        "grant" => Ok(KeyCheck::Grant),
+        "unchecked" => Ok(KeyCheck::Unchecked),
         _ => Err(format!("{} is not `verify`, `grant` or `unchecked`", quoted(text))),
     }
 }

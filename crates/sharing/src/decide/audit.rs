@@ -11,7 +11,7 @@ use super::{
     take_back_from_all,
 };
 use crate::{
-    allowlist::{Keys, Rule},
+    allowlist::{KeyCheck, Rule},
     domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
     facts::{Facts, Image, ImageState, Reading},
     outcome::{ErrorRow, Finding, FindingCode},
@@ -296,7 +296,7 @@ fn key_access_lost(
 /// Whether anybody would be refused to share the image with the target because of its keys.
 fn wants_keys(question: &Question<'_>, image: &Image, target: &Target) -> bool {
     let rules = sharing_rules(question, image, target);
-    !rules.is_empty() && rules.iter().all(|rule| rule.keys != Keys::Unchecked)
+    !rules.is_empty() && rules.iter().all(|rule| rule.keys != KeyCheck::Unchecked)
 }
 
 /// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether

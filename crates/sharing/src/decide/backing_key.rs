@@ -6,7 +6,7 @@ use super::Question;
 use crate::{
     domain::{KeyArn, Target},
     facts::{Facts, Key, KeyMetadata},
-    outcome::{Code, ErrorRow},
+    outcome::{ErrorRow, RefusalCode},
 };
 
 /// A key behind an image, and who asks about it.
@@ -33,25 +33,25 @@ impl<'a> BackingKey<'a> {
     }
 
     /// Why no target at all can be let in by this key, and what to do about it.
-    pub(super) fn unusable(&self) -> Option<(Code, String, &'static str)> {
+    pub(super) fn unusable(&self) -> Option<(RefusalCode, String, &'static str)> {
         let (arn, metadata) = (self.arn, self.metadata()?);
         if metadata.is_aws_managed {
             return Some((
-                Code::DefaultKey,
+                RefusalCode::DefaultKey,
                 format!("a snapshot is encrypted with {arn}, a key that AWS manages; such an image can't be shared"),
                 "copy the image with a customer managed key (`aws ec2 copy-image --encrypted --kms-key-id …`) and share the copy",
             ));
         }
         if let Some(state) = &metadata.unusable_state {
             return Some((
-                Code::KeyNotUsable,
+                RefusalCode::KeyNotUsable,
                 format!("{arn} is in the state {state}, in which nobody can use it"),
                 remedy_of(state),
             ));
         }
         if !metadata.is_symmetric {
             return Some((
-                Code::KeyNotUsable,
+                RefusalCode::KeyNotUsable,
                 format!("{arn} is not a symmetric encryption key; EBS can't use it"),
                 "copy the image with another key",
             ));

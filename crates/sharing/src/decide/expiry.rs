@@ -13,7 +13,7 @@ use crate::{
     allowlist::Rule,
     domain::{ExpiryName, ImageId, Target, shown},
     facts::{Expiry, Image, Reading},
-    outcome::{Code, ErrorCode, ErrorRow, Refusal},
+    outcome::{ErrorCode, ErrorRow, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
 
@@ -194,7 +194,7 @@ fn may_revoke(question: &Question<'_>, image: &Image, target: &Target) -> bool {
 fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
     let unset = question.unset_for_expiry.join(", ");
     let message = format!("this deployment can't record when a share expires: it has no {unset}");
-    let refusal = refusals::image(Code::ExpiryNotPossible, image_id, message)
+    let refusal = refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
         .remedy(format!("set {unset}, or leave `expiresAt` out"));
     Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
 }
@@ -205,7 +205,7 @@ const POINTER: &str = "/expiresAt";
 fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
     let at = question.request.expires_at.map(shown).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
-    let refusal = refusals::image(Code::MalformedRequest, image_id, message)
+    let refusal = refusals::image(RefusalCode::MalformedRequest, image_id, message)
         .remedy("give an expiry time that is at least 5 minutes ahead");
     Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
 }
@@ -213,7 +213,7 @@ fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
 fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
     let at = shown(there.at);
     let message = format!("the share with {} expires at {at}; until that is over nothing is shared anew", asked.target);
-    let refusal = refusals::pair(Code::ShareEnding, image_id, asked, message).remedy(
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(
         "send the request again in a few minutes; where the expiry does not come, `revoke` deletes its record and \
          `repair` makes up for it",
     );
@@ -233,7 +233,7 @@ fn too_late(
         "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
          permission is added only where that is more than 2 minutes before"
     );
-    let refusal = refusals::pair(Code::ShareEnding, image_id, asked, message);
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message);
     // What is recorded passes; a time that is only asked for comes nearer with each try.
     match latest {
         Some(_) => Refusal { may_pass: true, ..refusal.remedy("send the request again when the share has expired") },
@@ -244,14 +244,14 @@ fn too_late(
 fn earlier(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
     let (target, at) = (&asked.target, shown(there.at));
     let message = format!("the share with {target} expires at {at}; an expiry time is only moved later");
-    refusals::pair(Code::ExpiryNotAllowed, image_id, asked, message)
+    refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
 }
 
 fn takes_away(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     let (target, action) = (&asked.target, question.request.action);
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
-    refusals::pair(Code::ExpiryNotAllowed, image_id, asked, message)
+    refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
 }
 

@@ -75,7 +75,7 @@ mod tests {
         decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
         facts::{Fact, ImageState},
-        outcome::{Code, ErrorCode, ErrorRow},
+        outcome::{ErrorCode, ErrorRow, RefusalCode},
     };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
@@ -101,7 +101,7 @@ rules:
 
     /// What a revoke or check of `id` is about when the image is shared with these, and what is refused.
     #[track_caller]
-    fn check(id: &str, name: &str, shared: Reading<&[&str]>, expect: Result<(&[&str], &[Code]), ErrorCode>) {
+    fn check(id: &str, name: &str, shared: Reading<&[&str]>, expect: Result<(&[&str], &[RefusalCode]), ErrorCode>) {
         for action in ["revoke", "check"] {
             let document = format!(r#"{{"action": "{action}", "imageIds": ["ami-1a2b3c4d"]}}"#);
             let request = Request::parse_for(GroupId::parse(id), &Json::parse(&document).unwrap(), NOW).unwrap();
@@ -167,21 +167,21 @@ rules:
         check("o-a1b2c3d4e5", "golden-1", Ok(&[]), Ok((&[ORGANIZATION], &[])));
         check("o-a1b2c3d4e5", "golden-1", Err(unreadable()), Ok((&[ORGANIZATION], &[])));
         // What is shared with a target of another's rule is no secret here, and still not this requester's to revoke.
-        check("o-zzzzzzzzzz", "golden-1", Ok(&[OTHERS]), Ok((&[OTHERS], &[Code::TargetNotAllowed])));
+        check("o-zzzzzzzzzz", "golden-1", Ok(&[OTHERS]), Ok((&[OTHERS], &[RefusalCode::TargetNotAllowed])));
     }
 
     #[test]
     fn an_id_that_nothing_known_has_is_not_found() {
-        check("o-zzzzzzzzzz", "golden-1", Ok(&[ORGANIZATION]), Ok((&[], &[Code::TargetNotFound])));
-        check("o-yyyyyyyyyy", "golden-1", Ok(&[]), Ok((&[], &[Code::TargetNotFound])));
-        check("ou-ab12-11111111", "golden-1", Ok(&[ORGANIZATION]), Ok((&[], &[Code::TargetNotFound])));
+        check("o-zzzzzzzzzz", "golden-1", Ok(&[ORGANIZATION]), Ok((&[], &[RefusalCode::TargetNotFound])));
+        check("o-yyyyyyyyyy", "golden-1", Ok(&[]), Ok((&[], &[RefusalCode::TargetNotFound])));
+        check("ou-ab12-11111111", "golden-1", Ok(&[ORGANIZATION]), Ok((&[], &[RefusalCode::TargetNotFound])));
         check("o-zzzzzzzzzz", "golden-1", Err(unreadable()), Err(ErrorCode::Throttled));
     }
 
     #[test]
     fn of_an_image_that_is_not_theirs_to_ask_about_a_requester_learns_no_target() {
-        check("o-a1b2c3d4e5", "silver-1", Ok(&[]), Ok((&[ORGANIZATION], &[Code::ImageNotAllowed])));
-        check("o-zzzzzzzzzz", "silver-1", Ok(&[OTHERS]), Ok((&[], &[Code::ImageNotAllowed])));
-        check("o-zzzzzzzzzz", "silver-1", Err(unreadable()), Ok((&[], &[Code::ImageNotAllowed])));
+        check("o-a1b2c3d4e5", "silver-1", Ok(&[]), Ok((&[ORGANIZATION], &[RefusalCode::ImageNotAllowed])));
+        check("o-zzzzzzzzzz", "silver-1", Ok(&[OTHERS]), Ok((&[], &[RefusalCode::ImageNotAllowed])));
+        check("o-zzzzzzzzzz", "silver-1", Err(unreadable()), Ok((&[], &[RefusalCode::ImageNotAllowed])));
     }
 }

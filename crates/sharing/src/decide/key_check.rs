@@ -9,10 +9,10 @@ use super::{
     ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit, refusals,
 };
 use crate::{
-    allowlist::{Keys, Rule},
+    allowlist::{KeyCheck, Rule},
     domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
     facts::{Facts, Image, Reading},
-    outcome::{Code, ErrorCode, ErrorRow, KeyRow, Refusal, RoleRow},
+    outcome::{ErrorCode, ErrorRow, KeyRow, Refusal, RefusalCode, RoleRow},
     plan::GranteeKind,
     request::{Access, Action, AskedTarget},
 };
@@ -61,7 +61,7 @@ fn check_pair(
 
     let mut lacking = None;
     let access = match (rule.keys, target.account()) {
-        (Keys::Grant, Some(account)) => {
+        (KeyCheck::Grant, Some(account)) => {
             let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
             let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
             let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
@@ -87,17 +87,19 @@ fn check_pair(
                 (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
             }
         }
-        (Keys::Grant | Keys::Verify | Keys::Unchecked, _) => judgements.of(key, target, &key_use, By::All)?,
+        (KeyCheck::Grant | KeyCheck::Verify | KeyCheck::Unchecked, _) => {
+            judgements.of(key, target, &key_use, By::All)?
+        }
     };
     let roles = check_roles(judgements, key, asked, rule, decision)?;
     let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
     if row.access.verdict != Verdict::Allowed {
         match (rule.keys, lacking) {
-            (Keys::Unchecked, _) => decision.warnings.push(unchecked_warning(&row)),
-            (Keys::Verify | Keys::Grant, Some(grant)) => {
+            (KeyCheck::Unchecked, _) => decision.warnings.push(unchecked_warning(&row)),
+            (KeyCheck::Verify | KeyCheck::Grant, Some(grant)) => {
                 decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
             }
-            (Keys::Verify | Keys::Grant, None) => {
+            (KeyCheck::Verify | KeyCheck::Grant, None) => {
                 decision.refusals.push(refusal(decision.image_id, asked, &row, key.unread()));
             }
         }
@@ -128,7 +130,7 @@ fn check_roles(
     for role in roles(question) {
         let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
-        let is_asked_for = rule.keys == Keys::Grant && question.request.service_linked_roles.contains(&role);
+        let is_asked_for = rule.keys == KeyCheck::Grant && question.request.service_linked_roles.contains(&role);
         let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
         if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
             let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
@@ -200,20 +202,20 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
     let KeyRow { key_arn, target, access, roles: _ } = row;
     let (code, message) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
-            (Code::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))
+            (RefusalCode::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))
         }
         Verdict::Missing => (
-            Code::KeyAccessMissing,
+            RefusalCode::KeyAccessMissing,
             format!(
                 "{key_arn} does not let {target} in: {} missing; its instances would die at launch",
                 access.missing.join(", ")
             ),
         ),
         Verdict::Conditional => (
-            Code::KeyAccessConditional,
+            RefusalCode::KeyAccessConditional,
             format!("whether {key_arn} lets {target} in hangs on {}", access.depends_on.join(", ")),
         ),
-        Verdict::Denied => (Code::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
+        Verdict::Denied => (RefusalCode::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
     };
     // The whole story is in the key's own row; the part that decides is told here too.
     let story = match access.verdict {

@@ -5,15 +5,15 @@ use crate::{
     allowlist::Criterion,
     domain::{GroupId, ImageId, Requester, quoted},
     facts::{ImageState, Snapshot},
-    outcome::{Code, Refusal},
+    outcome::{Refusal, RefusalCode},
     request::AskedTarget,
 };
 
-pub(super) fn image(code: Code, image_id: &ImageId, message: impl Into<String>) -> Refusal {
+pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
     Refusal { image_id: Some(image_id.clone()), ..Refusal::new(code, message) }
 }
 
-pub(super) fn pair(code: Code, image_id: &ImageId, asked: &AskedTarget, message: impl Into<String>) -> Refusal {
+pub(super) fn pair(code: RefusalCode, image_id: &ImageId, asked: &AskedTarget, message: impl Into<String>) -> Refusal {
     Refusal {
         target: Some(asked.target.clone()),
         pointer: Some(asked.pointer.clone()),
@@ -23,7 +23,10 @@ pub(super) fn pair(code: Code, image_id: &ImageId, asked: &AskedTarget, message:
 
 /// No rule names the requester.
 pub(super) fn stranger(requester: &Requester) -> Refusal {
-    Refusal::new(Code::RequesterNotAllowed, format!("no rule of the allowlist names {}", quoted(requester.as_str())))
+    Refusal::new(
+        RefusalCode::RequesterNotAllowed,
+        format!("no rule of the allowlist names {}", quoted(requester.as_str())),
+    )
 }
 
 /// No rule covers what is asked; `criterion` is the one that left none.
@@ -40,41 +43,43 @@ pub(super) fn not_covered(
     };
     let target = asked.map(|asked| asked.target.to_string()).unwrap_or_default();
     let (code, message, remedy) = match criterion {
-        Criterion::Requester => (Code::RequesterNotAllowed, format!("no rule of the allowlist names {who}"), None),
+        Criterion::Requester => {
+            (RefusalCode::RequesterNotAllowed, format!("no rule of the allowlist names {who}"), None)
+        }
         Criterion::Action => (
-            Code::ActionNotAllowed,
+            RefusalCode::ActionNotAllowed,
             format!("no rule allows {who} to `{action}`"),
             Some(format!("ask the allowlist's owners to add `{action}` to the actions of a rule for {who}")),
         ),
         Criterion::Image => (
-            Code::ImageNotAllowed,
+            RefusalCode::ImageNotAllowed,
             format!("no rule allows {who} to `{action}` an image with this name and these tags"),
             Some("compare the image's name and tags with the rule's `images`".to_owned()),
         ),
         Criterion::Target => (
-            Code::TargetNotAllowed,
+            RefusalCode::TargetNotAllowed,
             format!("no rule allows {who} to `{action}` this image for {target}"),
             Some(format!("ask the allowlist's owners to add {} to the targets of a rule", quoted(&target))),
         ),
         Criterion::Access => (
-            Code::AccessNotAllowed,
+            RefusalCode::AccessNotAllowed,
             format!("no rule allows {who} to share this image with {target} for copying"),
             Some("ask for `access: launch`, or for `access: copy` in the rule".to_owned()),
         ),
         Criterion::Roles => (
-            Code::RoleNotAllowed,
+            RefusalCode::RoleNotAllowed,
             format!("no rule allows {who} a grant for every one of these service-linked roles in {target}"),
             Some(
                 "ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`".to_owned(),
             ),
         ),
         Criterion::Duration if question.request.expires_at.is_none() => (
-            Code::ExpiryRequired,
+            RefusalCode::ExpiryRequired,
             format!("the rules that allow {who} to share this image with {target} want the share to expire"),
             Some("give `expiresAt`".to_owned()),
         ),
         Criterion::Duration => (
-            Code::ExpiryNotAllowed,
+            RefusalCode::ExpiryNotAllowed,
             format!("no rule allows {who} to share this image with {target} until then"),
             Some("give an earlier `expiresAt`; the rule's `maxDuration` bounds it".to_owned()),
         ),
@@ -89,7 +94,7 @@ pub(super) fn not_covered(
 
 pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
     image(
-        Code::ImageNotFound,
+        RefusalCode::ImageNotFound,
         image_id,
         format!("{image_id} does not exist in this Region, or this account can't see it"),
     )
@@ -98,12 +103,13 @@ pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
 
 pub(super) fn target_not_found(image_id: &ImageId, group: &GroupId) -> Refusal {
     let message = format!("{image_id} is not shared with {group}, and no rule for the requester names its ARN");
-    image(Code::TargetNotFound, image_id, message).remedy("name it by its ARN, in the document of `POST /requests`")
+    image(RefusalCode::TargetNotFound, image_id, message)
+        .remedy("name it by its ARN, in the document of `POST /requests`")
 }
 
 pub(super) fn image_not_owned(image_id: &ImageId) -> Refusal {
     image(
-        Code::ImageNotOwned,
+        RefusalCode::ImageNotOwned,
         image_id,
         format!("another account owns {image_id}; only the owner can see and change its launch permissions"),
     )
@@ -119,13 +125,18 @@ pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Ref
         }
     };
     let message = format!("{image_id} is {}; only an `available` image can be shared", quoted(state.as_str()));
-    let refusal = image(Code::ImageNotAvailable, image_id, message).remedy(remedy);
+    let refusal = image(RefusalCode::ImageNotAvailable, image_id, message).remedy(remedy);
     Refusal { may_pass: *state == ImageState::Pending, ..refusal }
 }
 
 pub(super) fn target_is_owner(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
-    pair(Code::TargetIsOwner, image_id, asked, format!("{} owns {image_id} and can always launch it", asked.target))
-        .remedy("leave the account out")
+    pair(
+        RefusalCode::TargetIsOwner,
+        image_id,
+        asked,
+        format!("{} owns {image_id} and can always launch it", asked.target),
+    )
+    .remedy("leave the account out")
 }
 
 pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
@@ -133,14 +144,14 @@ pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal
         "EC2 has no create volume permission for organizations and their units, so {} can't be let copy",
         asked.target
     );
-    pair(Code::CopyNotPossible, image_id, asked, message)
+    pair(RefusalCode::CopyNotPossible, image_id, asked, message)
         .remedy("share with `access: launch`, and with `access: copy` with each account that must copy")
 }
 
 /// The role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
 pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
     let message = "this deployment can't give `access: copy`: its parameter EnableCopyAccess is off";
-    Refusal { pointer: Some("/access".to_owned()), ..image(Code::NotSetUp, image_id, message) }
+    Refusal { pointer: Some("/access".to_owned()), ..image(RefusalCode::NotSetUp, image_id, message) }
         .remedy("ask for `access: launch`, or have the stack updated with EnableCopyAccess=true")
 }
 
@@ -150,7 +161,7 @@ pub(super) fn key_grants_off(image_id: &ImageId, asked: &AskedTarget, grant: &Ne
         "{} would need a grant on {}, and this deployment can't make grants: its parameter EnableKeyGrants is off",
         grant.grantee, grant.key
     );
-    pair(Code::NotSetUp, image_id, asked, message).remedy(format!(
+    pair(RefusalCode::NotSetUp, image_id, asked, message).remedy(format!(
         "have the stack updated with EnableKeyGrants=true, or let {} use the key by its key policy",
         grant.account
     ))
@@ -159,7 +170,7 @@ pub(super) fn key_grants_off(image_id: &ImageId, asked: &AskedTarget, grant: &Ne
 pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) -> Refusal {
     let message =
         format!("{} behind {image_id} belongs to account {}, which alone can share it", snapshot.id, snapshot.owner);
-    image(Code::CopyNotPossible, image_id, message)
+    image(RefusalCode::CopyNotPossible, image_id, message)
         .remedy("copy the image, so that its snapshots are this account's, and share the copy")
 }
 
@@ -169,13 +180,13 @@ pub(super) fn copy_of_instance_store(image_id: &ImageId) -> Refusal {
     let message = format!(
         "{image_id} is backed by an instance store: its data is a bundle in Amazon S3, which no create volume permission gives"
     );
-    image(Code::CopyNotPossible, image_id, message)
+    image(RefusalCode::CopyNotPossible, image_id, message)
         .remedy("share it with `access: launch`, or make an EBS-backed image of it and share that")
 }
 
 pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quota: usize) -> Refusal {
     let message = format!("{image_id} is shared with {entries} entities; {new} more would exceed the quota of {quota}");
-    image(Code::QuotaExceeded, image_id, message).remedy(
+    image(RefusalCode::QuotaExceeded, image_id, message).remedy(
         "share with an organization or organizational unit, which counts as one entity, or have the quota \
          \"AMI sharing\" raised and AMI_SHARE_ENTITY_QUOTA with it",
     )

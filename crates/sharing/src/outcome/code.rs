@@ -1,4 +1,4 @@
-//! Owns [`Code`]: the name of every refusal, its HTTP status and its title. The refusal table of the docs is made from it.
+//! Owns [`RefusalCode`]: the name of every refusal, its HTTP status and its title. The refusal table of the docs is made from it.
 
 use serde::Serialize;
 
@@ -6,11 +6,11 @@ macro_rules! codes {
     ($($(#[doc = $title:literal])+ $name:ident = $status:literal;)+) => {
         /// Why a request, or a part of it, is refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-        pub enum Code {
+        pub enum RefusalCode {
             $($(#[doc = $title])+ $name,)+
         }
 
-        impl Code {
+        impl RefusalCode {
             /// Every code, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
@@ -93,7 +93,7 @@ codes! {
     KeyAccessUnknown = 409;
 }
 
-impl std::fmt::Display for Code {
+impl std::fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_code_has_a_title_and_a_client_error_status() {
-        for code in Code::ALL {
+        for code in RefusalCode::ALL {
             assert!(!code.title().is_empty() && !code.title().starts_with(' '), "{code}");
             assert!((400..500).contains(&code.status()), "{code}");
         }

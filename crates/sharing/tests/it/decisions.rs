@@ -18,7 +18,7 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 /// What was decided, in words that a row can compare.
 #[derive(Debug, Default, PartialEq)]
 struct Decided {
-    /// As `Code target`.
+    /// As `RefusalCode target`.
     refusals: Vec<String>,
     /// What the refusals say.
     messages: Vec<String>,

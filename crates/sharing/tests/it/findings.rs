@@ -13,7 +13,7 @@ use time::Duration;
 
 const STRAY: &str = "333344445555";
 
-/// What is found, as `Code target`; what a repair would do, as `service:Call`; gaps and warnings.
+/// What is found, as `RefusalCode target`; what a repair would do, as `service:Call`; gaps and warnings.
 #[derive(Debug, PartialEq)]
 struct Judged {
     found: Vec<String>,

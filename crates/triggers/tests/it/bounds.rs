@@ -9,8 +9,8 @@ use sharing::{
     decide::{Judgements, decide},
     domain::Target,
     outcome::{
-        Code, CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions,
-        Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState,
+        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
+        RefusalCode, Status, StepRow, StepState, TargetRow, TargetState,
     },
 };
 use triggers::{LONGEST_ANSWER, Reply, Trigger, reply};
@@ -67,7 +67,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
     };
     let outcome = |images, result| Outcome { images, ..Outcome::new("id", result) };
     let keys = (0..20).flat_map(|number| (0..4).map(move |of| (number, of))).map(|(number, of)| key(number, of));
-    check("remedies", &outcome(vec![ImageRow { keys: keys.collect(), ..image(1) }], ResultKind::Completed));
+    check("remedies", &outcome(vec![ImageRow { keys: keys.collect(), ..image(1) }], Status::Completed));
 
     let launch = |number| LaunchRow { kind: "account", id: target(number).to_string() };
     let permissions = Permissions {
@@ -89,13 +89,13 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
     let targets: Vec<_> = (0..1_000).map(row).collect();
     let listed =
         |number| ImageRow { permissions: Some(permissions.clone()), targets: targets.clone(), ..image(number) };
-    check("a list", &outcome((0..10).map(listed).collect(), ResultKind::Completed));
+    check("a list", &outcome((0..10).map(listed).collect(), Status::Completed));
 
     let tags: std::collections::BTreeMap<_, _> =
         (0..50).map(|number| (format!("{number:03}{}", "\"".repeat(125)), "☂".repeat(256))).collect();
     let tags: std::collections::BTreeMap<_, _> = tags;
     let tagged = |number| ImageRow { tags: tags.clone(), ..image(number) };
-    check("tags", &outcome((0..50).map(tagged).collect(), ResultKind::Completed));
+    check("tags", &outcome((0..50).map(tagged).collect(), Status::Completed));
 
     let step = |number| StepRow {
         call: "kms:CreateGrant",
@@ -106,9 +106,10 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         state: StepState::Done,
     };
     let steps = ImageRow { steps: (0..5_000).map(step).collect(), ..image(1) };
-    check("steps", &outcome(vec![steps], ResultKind::Incomplete));
+    check("steps", &outcome(vec![steps], Status::Incomplete));
 
-    let refusals = (0..100).map(|_| Refusal::new(Code::KeyAccessMissing, "x").remedy("statement ".repeat(3_000)));
+    let refusals =
+        (0..100).map(|_| Refusal::new(RefusalCode::KeyAccessMissing, "x").remedy("statement ".repeat(3_000)));
     check("refusals", &Outcome::refused("id", refusals.collect()));
     let error = |_| ErrorRow {
         code: ErrorCode::Throttled,
@@ -117,9 +118,12 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         message: "y".repeat(2_000),
         retryable: true,
     };
-    check("errors", &Outcome { errors: (0..400).map(error).collect(), ..Outcome::new("id", ResultKind::Failed) });
-    check("a warning", &Outcome { warnings: vec!["w".repeat(2 * MOST)], ..Outcome::new("id", ResultKind::Completed) });
-    check("a message", &Outcome::refused("id", vec![Refusal::new(Code::MalformedRequest, "\"".repeat(2 * MOST))]));
+    check("errors", &Outcome { errors: (0..400).map(error).collect(), ..Outcome::new("id", Status::Failed) });
+    check("a warning", &Outcome { warnings: vec!["w".repeat(2 * MOST)], ..Outcome::new("id", Status::Completed) });
+    check(
+        "a message",
+        &Outcome::refused("id", vec![Refusal::new(RefusalCode::MalformedRequest, "\"".repeat(2 * MOST))]),
+    );
     let finding = |number| Finding {
         code: FindingCode::KeyAccessLost,
         image_id: format!("ami-{number:017x}").parse().unwrap(),
@@ -129,18 +133,18 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
     };
     check(
         "findings",
-        &Outcome { findings: Some((0..60).map(finding).collect()), ..Outcome::new("id", ResultKind::Completed) },
+        &Outcome { findings: Some((0..60).map(finding).collect()), ..Outcome::new("id", Status::Completed) },
     );
 }
 
 #[test]
 fn the_refusal_that_decides_the_status_is_never_cut_away() {
     let mut refusals: Vec<_> =
-        (0..2_500).map(|_| Refusal::new(Code::KeyAccessMissing, "x").remedy("statement ".repeat(60))).collect();
-    refusals.push(Refusal::new(Code::TargetNotAllowed, "no"));
+        (0..2_500).map(|_| Refusal::new(RefusalCode::KeyAccessMissing, "x").remedy("statement ".repeat(60))).collect();
+    refusals.push(Refusal::new(RefusalCode::TargetNotAllowed, "no"));
     let mut outcome = Outcome::refused("id", refusals);
     outcome.cut_to(LONGEST_ANSWER);
-    assert_eq!(outcome.deciding_refusal().map(|refusal| refusal.code), Some(Code::TargetNotAllowed));
+    assert_eq!(outcome.deciding_refusal().map(|refusal| refusal.code), Some(RefusalCode::TargetNotAllowed));
 }
 
 #[test]

@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        Code, CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions,
-        Refusal, ResultKind, RoleRow, StepRow, StepState, TargetRow, TargetState,
+        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
+        RefusalCode, RoleRow, Status, StepRow, StepState, TargetRow, TargetState,
     },
     request::{Access, Action, Request},
 };
@@ -271,9 +271,9 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
 
     let outcome = read("outcome");
     enumerates(&outcome, "/properties/action/enum", actions.clone());
-    let results = every!(ResultKind: Completed, Planned, Refused, Incomplete, Failed);
+    let results = every!(Status: Completed, Planned, Refused, Incomplete, Failed);
     enumerates(&outcome, "/properties/result/enum", names(&results));
-    enumerates(&outcome, "/definitions/refusal/properties/code/enum", names(Code::ALL));
+    enumerates(&outcome, "/definitions/refusal/properties/code/enum", names(RefusalCode::ALL));
     enumerates(&outcome, "/definitions/error/properties/code/enum", error_code_names());
     enumerates(&outcome, "/definitions/finding/properties/code/enum", names(&FindingCode::ALL));
     let states = every!(StepState: Done, Planned, Failed, Skipped);
@@ -385,7 +385,7 @@ fn everything() -> Outcome {
         image_id: Some(image_id),
         target: Some(target),
         pointer: Some("/accountIds/0".to_owned()),
-        ..Refusal::new(Code::DefaultKey, "message").remedy("remedy")
+        ..Refusal::new(RefusalCode::DefaultKey, "message").remedy("remedy")
     };
     let error = ErrorRow {
         code: ErrorCode::Throttled,
@@ -404,7 +404,7 @@ fn everything() -> Outcome {
         warnings: vec!["warning".to_owned()],
         findings: Some(vec![finding]),
         next_token: Some("ami-1a2b3c4d.0123456789ab".parse().unwrap()),
-        ..Outcome::new("id", ResultKind::Incomplete)
+        ..Outcome::new("id", Status::Incomplete)
     }
 }
 

@@ -15,7 +15,7 @@
 use std::alloc::System;
 
 use serde_json::{Value, json};
-use sharing::outcome::{Outcome, ResultKind};
+use sharing::outcome::{Outcome, Status};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 
@@ -35,8 +35,7 @@ fn answer(payload: &str, messages: usize) -> (usize, usize) {
     let region = Region::new(ALLOCATOR);
     let event: Event = serde_json::from_str(payload).unwrap();
     let of = |envelope: Envelope| {
-        let outcome =
-            Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, ResultKind::Refused) };
+        let outcome = Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, Status::Refused) };
         let Err(turned_away) = envelope.asked else { panic!("a request of this size is refused") };
         let reply = reply(envelope.trigger, turned_away.into_outcome(outcome)).unwrap();
         serde_json::to_string(&reply).unwrap().len()
