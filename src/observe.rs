@@ -39,7 +39,7 @@ pub async fn observe(
     question: &Question<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
-    let records_of = |ids| each(ids, async |id| read_expiries(aws, schedules, question, id).await);
+    let records_of = |ids| concurrently(ids, async |id| read_expiries(aws, schedules, question, id).await);
     if question.request.action.surveys() {
         // What a record that has outlived its image remembers is looked at too.
         let expiries = records_of(question.request.image_ids.clone()).await;
@@ -160,7 +160,8 @@ async fn read_expiries(
     let pairs: BTreeSet<_> =
         request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target)).collect();
     names.retain(|name| !has_targets || pairs.contains(&format!("{}-", name.pair())));
-    let read = each(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
+    let read =
+        concurrently(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
     let mut records = Records::default();
     for (_, read) in read {
         for (name, recorded) in read? {
@@ -214,7 +215,7 @@ pub async fn look_again(
     schedules: Option<&Schedules>,
     looks: Vec<SecondLook>,
 ) -> BTreeMap<SecondLook, Seen> {
-    each(looks, async |SecondLook { image_id, target, record }| {
+    concurrently(looks, async |SecondLook { image_id, target, record }| {
         let Some(schedules) = schedules else { return Ok(false) };
         if let Recorded::Expiry(_) = aws.expiry(schedules, record).await.map_err(row)? {
             return Ok(true);
@@ -246,7 +247,7 @@ async fn read_further(
     let needs_keys = |id: &ImageId| action != Action::Share || state(id) == Some(ImageState::Available);
     backing.retain(|id, _| permitted.contains(id) && needs_keys(id));
     let (permissions, behind) = future::join(
-        each(there, async |id| aws.launch_permissions(id).await.map_err(row)),
+        concurrently(there, async |id| aws.launch_permissions(id).await.map_err(row)),
         read_behind(aws, question, facts, &backing),
     )
     .await;
@@ -317,7 +318,7 @@ async fn read_behind(aws: &Aws, question: &Question<'_>, facts: &Facts, backing:
     let owned: Vec<_> = owned.map(|snapshot| snapshot.id.clone()).collect();
     let mut neighbours = BTreeMap::new();
     let (copy, keys, needed_by) = future::join3(
-        each(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
+        concurrently(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
         read_keys(aws, question, keys.into_iter().collect()),
         read_needs(aws, question, facts, backing, others, &mut neighbours),
     )
@@ -387,7 +388,7 @@ async fn read_needs(
     }
     // An image that is asked about and refused keeps what it needs like any other.
     others.retain(|id, _| !backing.contains_key(id));
-    let permissions = each(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
+    let permissions = concurrently(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
     let mut needs = Needs::new();
     for (id, launch_permissions) in permissions {
         let Some(DescribedImage { image, snapshot_ids }) = others.remove(&id) else { continue };
@@ -422,7 +423,7 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
     let action = question.request.action;
     if action.is_about_sharing() || action.surveys() {
         let pages = SURVEYED_PAGES.checked_div(arns.len()).unwrap_or_default().max(FEWEST_PAGES);
-        let read = each(arns, async |arn| read_key(aws, question, arn, pages).await).await;
+        let read = concurrently(arns, async |arn| read_key(aws, question, arn, pages).await).await;
         let keys: Reading<_> = read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
         return Ok((keys?, BTreeMap::new()));
     }
@@ -432,7 +433,7 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
     let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
-    for (arn, scanned) in each(own, async |arn| grants::scan(aws, question, arn).await).await {
+    for (arn, scanned) in concurrently(own, async |arn| grants::scan(aws, question, arn).await).await {
         let grants = scanned.map(|(grants, scan)| {
             scans.insert(arn.clone(), scan);
             grants
@@ -481,7 +482,7 @@ async fn read_grants(
     facts: &mut Facts,
 ) -> Reading<()> {
     let wanted = decide::grantees_to_look_up(question, facts, judgements)?;
-    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
+    let read = concurrently(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     for ((arn, _), found) in read {
         let Some(key) = facts.keys.get_mut(&arn) else { continue };
         match (tolerate(found)?, &mut key.grants) {
@@ -508,7 +509,7 @@ fn row(error: CallError) -> ErrorRow {
 
 /// Runs one call per item, so many at a time. They are behind a pointer, so that what waits for them is there once for each
 /// kind of answer and not for each kind of call.
-async fn each<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
+async fn concurrently<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
     let call = &call;
     stream::iter(items)
         .map(|item| -> LocalBoxFuture<'_, (K, T)> {

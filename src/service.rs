@@ -29,7 +29,7 @@ use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
 use crate::{
     allowlist_source::Source,
     aws::{Aws, Schedules},
-    carry_out::{Tools, carry_out},
+    carry_out::{Writer, carry_out},
     config::RecordSettings,
     log_lines,
     observe::observe,
@@ -245,12 +245,12 @@ impl Service {
         for (_, steps) in &plans {
             log_plan(&outcome.request_id, steps, request.dry_run);
         }
-        let tools = Tools { aws: &aws, schedules: schedules.as_ref() };
+        let writer = Writer { aws: &aws, schedules: schedules.as_ref() };
         let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
         let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
-        let mut results = carry_out(tools, plans, request.dry_run, giving).await;
+        let mut results = carry_out(writer, plans, request.dry_run, giving).await;
         if is_looked_at_again {
-            results = second_look::take(tools, &outcome.request_id, &facts, results, deadline).await;
+            results = second_look::take(writer, &outcome.request_id, &facts, results, deadline).await;
         }
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome

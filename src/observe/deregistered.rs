@@ -82,7 +82,7 @@ pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Fa
 
 /// Those of the images of which EC2 says that there is no such image.
 async fn confirmed(aws: &Aws, ids: Vec<ImageId>) -> Reading<BTreeSet<ImageId>> {
-    let asked = each(ids, async |id| aws.image_exists(id).await).await;
+    let asked = concurrently(ids, async |id| aws.image_exists(id).await).await;
     let asked = asked.into_iter().map(|(id, exists)| exists.map(|exists| (!exists).then_some(id)).map_err(row));
     let gone: Reading<Vec<_>> = asked.collect();
     Ok(gone?.into_iter().flatten().collect())

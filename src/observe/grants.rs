@@ -71,7 +71,7 @@ async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<
     let kinds: Vec<_> =
         [GranteeKind::Account].into_iter().chain(roles.into_iter().flatten().map(GranteeKind::Role)).collect();
     let grantees = accounts.flat_map(|account| kinds.iter().map(move |kind| kind.arn(arn, account))).collect();
-    let read = each(grantees, async |grantee| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
+    let read = concurrently(grantees, async |grantee| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     let mut ours = Vec::new();
     for found in read.into_values() {
         match found {

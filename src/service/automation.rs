@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sharing::{
     allowlist::{Allowlist, Loaded, Rule},
     decide::{self, Authority, Question},
-    domain::{AccountId, ImageId, Target, shown},
+    domain::{AccountId, ImageId, Target, rfc3339},
     facts::{ImageState, Recorded},
     outcome::{ErrorCode, Outcome, Status},
     request::{Access, Action, AskedTarget, Request},
@@ -121,7 +121,7 @@ impl Service {
             Err(error) => return failed(outcome, error.row),
         };
         if !decide::is_due(&expiry, context.now) {
-            return nothing(outcome, format!("the share expires at {}; nothing is due yet", shown(expiry.at)));
+            return nothing(outcome, format!("the share expires at {}; nothing is due yet", rfc3339(expiry.at)));
         }
         let request = Request {
             targets: vec![AskedTarget { target: expiry.target.clone(), pointer: String::new() }],

@@ -46,7 +46,7 @@ impl<'c> Call<'c> {
 
     /// Whether the statement applies: every part of it must.
     pub(super) fn applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
-        let mut so_far = if statement.is_odd { Truth::Unknown } else { Truth::True };
+        let mut so_far = if statement.is_unreadable { Truth::Unknown } else { Truth::True };
         // The first part that fails settles it; who asks fails most often.
         for part in [Self::principal_applies, Self::action_applies, Self::resource_applies] {
             so_far = so_far.and(part(self, statement, unknown));

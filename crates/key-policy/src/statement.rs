@@ -24,7 +24,7 @@ pub(super) struct Statement {
     pub resource: Element<Vec<Template>>,
     pub conditions: Vec<Condition>,
     /// Whether something in the statement, or the statement itself, could not be read.
-    pub is_odd: bool,
+    pub is_unreadable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +180,7 @@ impl Statement {
                 Err(why) => odd.push(why),
             }
         }
-        let mut is_odd = !odd.is_empty();
+        let mut is_unreadable = !odd.is_empty();
         // What is left out on purpose has no effect; a statement that is no object may mean anything.
         let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
             (Element::Unreadable, Element::Unreadable, Element::Unreadable)
@@ -191,7 +191,7 @@ impl Statement {
                 resource.never_empty(Vec::is_empty),
             )
         };
-        is_odd |= version == Version::Unreadable
+        is_unreadable |= version == Version::Unreadable
             && fields
                 .resource
                 .or(fields.not_resource)
@@ -219,7 +219,7 @@ impl Statement {
             odd.into_iter().map(|why| format!("the statement cannot be read, so nothing is certain of it: {why}"));
         remarks.extend(odd.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
         let label = format!("Statement[{index}]");
-        Self { sid, index, label, effect, principal, action, resource, conditions, is_odd }
+        Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
     }
 }
 

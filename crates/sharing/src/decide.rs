@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
-    domain::{AccountId, ExpiryName, ImageId, Requester, SnapshotId, Target, quoted, shown},
+    domain::{AccountId, ExpiryName, ImageId, Requester, SnapshotId, Target, quoted, rfc3339},
     facts::{Expiry, Facts, Image, ImageState, LaunchPermission, Reading},
     outcome::{ErrorRow, Finding, KeyRow, Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, Request},
@@ -255,7 +255,7 @@ fn supersede(image: &Image, decision: &mut ImageDecision<'_>) {
     decision.is_superseded = true;
     for (asked, _) in &decision.targets {
         if let Some(latest) = image.expiry_of(&asked.target) {
-            let (image_id, target, at) = (decision.image_id, &asked.target, shown(latest.at));
+            let (image_id, target, at) = (decision.image_id, &asked.target, rfc3339(latest.at));
             decision.warnings.push(format!("the share of {image_id} with {target} was renewed and expires at {at}"));
         }
     }

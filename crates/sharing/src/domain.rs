@@ -23,6 +23,6 @@ pub use resource_id::{ImageId, SnapshotId};
 pub use visible::{code_point, invisible};
 
 /// Shows a time as documents write it.
-pub fn shown(time: time::OffsetDateTime) -> String {
+pub fn rfc3339(time: time::OffsetDateTime) -> String {
     time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

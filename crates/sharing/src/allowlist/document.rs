@@ -135,7 +135,7 @@ impl Reader {
     fn document(&mut self, root: &Node) -> Option<Allowlist> {
         let mut fields = self.fields("", (root.line, root), &["version", "accounts", "groups", "rules"])?;
         match fields.take("version") {
-            Some(field) if self.is_odd("version", field) => {}
+            Some(field) if self.is_unreadable("version", field) => {}
             Some((_, Node { value: Value::Number(number), .. })) if number == "1" => {}
             Some((line, Node { value: Value::Number(number), .. })) => {
                 self.fault(line, "version", format!("version {number}; this function reads version 1"));
@@ -345,7 +345,7 @@ impl Reader {
             Value::Text(text) if text == "all" && node.oddity.is_none() => return Some(Images::All),
             Value::Map(_) => {}
             Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null | Value::List(_) => {
-                if !self.is_odd("images", (line, node)) {
+                if !self.is_unreadable("images", (line, node)) {
                     self.fault(line, "images", "say `all`, or give a map of `names` and `tags`");
                 }
                 return None;
@@ -395,7 +395,7 @@ impl Reader {
     }
 
     /// Whether a node has what an allowlist may not have; that is then its fault.
-    fn is_odd(&mut self, field: &str, (line, node): Field<'_>) -> bool {
+    fn is_unreadable(&mut self, field: &str, (line, node): Field<'_>) -> bool {
         if let Some(oddity) = node.oddity {
             self.fault(line, field, oddity);
         }
@@ -422,7 +422,7 @@ impl Reader {
     /// The entries of a map with something in it.
     fn entries<'n>(&mut self, field: &str, (line, node): Field<'n>) -> &'n [(Node, Node)] {
         match &node.value {
-            _ if self.is_odd(field, (line, node)) => &[],
+            _ if self.is_unreadable(field, (line, node)) => &[],
             Value::Map(entries) => {
                 if entries.is_empty() {
                     self.fault(line, field, "an empty map; leave the field out or fill it");
@@ -438,7 +438,7 @@ impl Reader {
 
     /// The fields of a map, all of which are known.
     fn fields<'n>(&mut self, place: &str, (line, node): Field<'n>, known: &[&str]) -> Option<Fields<'n>> {
-        if self.is_odd(place, (line, node)) {
+        if self.is_unreadable(place, (line, node)) {
             return None;
         }
         let Value::Map(entries) = &node.value else {
@@ -470,7 +470,7 @@ impl Reader {
 
     /// The items of a list.
     fn items<'n>(&mut self, field: &str, (line, node): Field<'n>, may_be_empty: bool) -> Option<&'n [Node]> {
-        if self.is_odd(field, (line, node)) {
+        if self.is_unreadable(field, (line, node)) {
             return None;
         }
         let Value::List(items) = &node.value else {
@@ -509,7 +509,7 @@ impl Reader {
 
     fn text<'n>(&mut self, field: &str, (line, node): Field<'n>) -> Option<&'n str> {
         match &node.value {
-            _ if self.is_odd(field, (line, node)) => None,
+            _ if self.is_unreadable(field, (line, node)) => None,
             Value::Text(text) => Some(text),
             Value::Number(_) | Value::Bool(_) | Value::Null | Value::List(_) | Value::Map(_) => {
                 self.wrong_kind(field, (line, node), "text");
@@ -520,7 +520,7 @@ impl Reader {
 
     fn boolean(&mut self, field: &str, (line, node): Field<'_>) -> bool {
         match node.value {
-            _ if self.is_odd(field, (line, node)) => false,
+            _ if self.is_unreadable(field, (line, node)) => false,
             Value::Bool(value) => value,
             Value::Text(_) | Value::Number(_) | Value::Null | Value::List(_) | Value::Map(_) => {
                 self.wrong_kind(field, (line, node), "a boolean (`true` or `false`)");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 
 use super::Allowlist;
-use crate::{domain::shown, request::Action};
+use crate::{domain::rfc3339, request::Action};
 
 /// The last copy and its age.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Memory {
     /// held up. Nothing is given by a rule that may have been withdrawn since.
     pub fn stale(&self, action: Action) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_ref().filter(|_| action.takes_away())?;
-        let read_at = shown(*read_at);
+        let read_at = rfc3339(*read_at);
         let warning = format!(
             "the allowlist can't be read now, and the function's log says why; this was decided by the copy of {read_at}"
         );

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, shown},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, rfc3339},
     facts::{Facts, Image, ImageState, Reading},
     outcome::{ErrorRow, Finding, FindingCode},
     request::{Access, Action},
@@ -340,7 +340,7 @@ fn overdue(question: &Question<'_>, image: &Image) -> Vec<Found> {
             message: format!(
                 "the share of {{image}} with {} should have expired at {}",
                 expiry.target,
-                shown(expiry.at)
+                rfc3339(expiry.at)
             ),
             remedy: format!("`repair` ends it; if that fails too, see the log for the schedule `{}`", expiry.name),
         })

@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use super::{Authority, ImageDecision, Question, covering_rule_for, refusals};
 use crate::{
     allowlist::Rule,
-    domain::{ExpiryName, ImageId, Target, shown},
+    domain::{ExpiryName, ImageId, Target, rfc3339},
     facts::{Expiry, Image, Reading},
     outcome::{ErrorCode, ErrorRow, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
@@ -91,7 +91,7 @@ pub(super) fn leave_existing<'a>(question: &Question<'a>, image: &Image, decisio
     decision.targets = rest;
     for (asked, rule) in left {
         let until = match image.expiry_of(&asked.target) {
-            Some(there) => format!("until {}", shown(there.at)),
+            Some(there) => format!("until {}", rfc3339(there.at)),
             None => "without an expiry".to_owned(),
         };
         decision.warnings.push(format!(
@@ -183,7 +183,7 @@ fn move_to(
 /// A share without an expiry time leaves an existing expiry as it is, and says so.
 fn stays(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Option<&Expiry>) -> Option<String> {
     let there = latest.filter(|_| question.request.action == Action::Share)?;
-    let (target, at) = (&asked.target, shown(there.at));
+    let (target, at) = (&asked.target, rfc3339(there.at));
     Some(format!("the share of {image_id} with {target} expires at {at}, which this request does not change"))
 }
 
@@ -211,7 +211,7 @@ fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
 }
 
 fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let at = shown(there.at);
+    let at = rfc3339(there.at);
     let message = format!("the share with {} expires at {at}; until that is over nothing is shared anew", asked.target);
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(
         "send the request again in a few minutes; where the expiry does not come, `revoke` deletes its record and \
@@ -228,7 +228,7 @@ fn too_late(
     at: OffsetDateTime,
     latest: Option<&Expiry>,
 ) -> Refusal {
-    let (target, at, deadline) = (&asked.target, shown(at), shown(question.deadline));
+    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(question.deadline));
     let message = format!(
         "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
          permission is added only where that is more than 2 minutes before"
@@ -242,7 +242,7 @@ fn too_late(
 }
 
 fn earlier(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let (target, at) = (&asked.target, shown(there.at));
+    let (target, at) = (&asked.target, rfc3339(there.at));
     let message = format!("the share with {target} expires at {at}; an expiry time is only moved later");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
