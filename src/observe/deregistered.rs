@@ -13,7 +13,7 @@ use sharing::{
     request::Action,
 };
 
-use super::{Expiries, each, row};
+use super::{Expiries, concurrently, row};
 use crate::aws::Aws;
 
 /// So many images at once are asked about, one by one, before their grants are revoked.
@@ -84,6 +84,6 @@ pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Fa
 async fn confirmed(aws: &Aws, ids: Vec<ImageId>) -> Reading<BTreeSet<ImageId>> {
     let asked = concurrently(ids, async |id| aws.image_exists(id).await).await;
     let asked = asked.into_iter().map(|(id, exists)| exists.map(|exists| (!exists).then_some(id)).map_err(row));
-    let gone: Reading<Vec<_>> = asked.collect();
-    Ok(gone?.into_iter().flatten().collect())
+    let deregistered: Reading<Vec<_>> = asked.collect();
+    Ok(deregistered?.into_iter().flatten().collect())
 }

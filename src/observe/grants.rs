@@ -16,7 +16,7 @@ use sharing::{
     request::Action,
 };
 
-use super::{each, left_out, row};
+use super::{concurrently, left_out, row};
 use crate::aws::{ALL_GRANT_PAGES, Aws};
 
 /// So many pages are read of the grants of one grantee; one with more of them is found by the other way, or not at all.

@@ -83,8 +83,8 @@ impl Service {
         let mut covered: BTreeSet<_> =
             images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
-        let is_gone_covered = decide::is_covered(question, &Image::deregistered(question.account, Vec::new()));
-        if let Some(schedules) = self.schedules(context).filter(|_| is_gone_covered) {
+        let is_deregistered_covered = decide::is_covered(question, &Image::deregistered(question.account, Vec::new()));
+        if let Some(schedules) = self.schedules(context).filter(|_| is_deregistered_covered) {
             let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
             covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
         }

@@ -203,7 +203,7 @@ fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
 const POINTER: &str = "/expiresAt";
 
 fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
-    let at = question.request.expires_at.map(shown).unwrap_or_default();
+    let at = question.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
     let refusal = refusals::image(RefusalCode::MalformedRequest, image_id, message)
         .remedy("give an expiry time that is at least 5 minutes ahead");
