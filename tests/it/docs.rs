@@ -168,7 +168,7 @@ fn the_runbook_has_every_kind_of_failure() {
 
 #[test]
 fn the_audits_page_has_every_finding() {
-    let rows = table("docs/audit.md", "| finding | is | what to do | does `repair` mend it? |");
+    let rows = table("docs/audit.md", "| finding | meaning | what to do | does `repair` fix it? |");
     let told: Vec<_> = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, FindingCode::ALL.map(|code| code.as_str()));
 }
