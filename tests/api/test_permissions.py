@@ -158,19 +158,34 @@ class Triggers(unittest.TestCase):
                                     ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
             self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
 
+    # What Scheduler does in a role's name with an event that it can't deliver.
+    KEEPING = [("sqs:SendMessage", {"GetAtt": "UndeliveredEvents.Arn"}),
+               (["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "EncryptionKeyArn"})]
+
+    def test_scheduler_takes_each_role_for_schedules_of_one_group_and_keeps_what_it_can_not_deliver(self):
+        roles = {"ExpiryRole": "schedule-group/${Expiries}", "AuditRole": "schedule-group/default"}
+        for name, group in roles.items():
+            role = resources()[name]["Properties"]
+            [trust] = statements(role["AssumeRolePolicyDocument"])
+            self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
+            self.assertTrue(trust["Condition"]["StringEquals"]["aws:SourceArn"]["Sub"].endswith(group), name)
+            kept = [(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s["Action"] != "events:PutEvents"]
+            self.assertEqual(kept, self.KEEPING, name)
+        queue = {"GetAtt": "UndeliveredEvents.Arn"}
+        self.assertEqual(resources()["Audit"]["Properties"]["Target"]["DeadLetterConfig"], {"Arn": queue})
+        variables = resources()["Function"]["Properties"]["Environment"]["Variables"]
+        self.assertEqual(variables["AMI_SHARE_SCHEDULE_DLQ_ARN"], {"If": ["HasExpiry", queue, ""]})
+
     def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
         hints = "ami-share.ends"
         allowing = [(name, statement) for name, resource in resources().items() for statement in statements(resource)
                     if hints in str(statement)]
         [(name, statement)] = allowing
-        self.assertEqual((name, statement["Action"], statement["Resource"]), ("EndsRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
+        self.assertEqual((name, statement["Action"], statement["Resource"]), ("ExpiryRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
         self.assertEqual(statement["Condition"], {
             "ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}})
-        role = resources()["EndsRole"]["Properties"]
-        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
-        self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
-        self.assertIn("schedule-group/${Ends}", trust["Condition"]["StringEquals"]["aws:SourceArn"]["Sub"])
-        self.assertEqual([len(policy["PolicyDocument"]["Statement"]) for policy in role["Policies"]], [1])
+        role = resources()["ExpiryRole"]["Properties"]
+        self.assertEqual([(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s != statement], self.KEEPING)
         others = [r for r in resources().values() if r["Type"] == "AWS::IAM::Policy"]
         self.assertEqual(others, [], "no policy adds to the role's")
         rule = resources()["Function"]["Properties"]["Events"]["RecordDue"]["Properties"]
@@ -219,7 +234,7 @@ class Triggers(unittest.TestCase):
     def test_every_role_of_the_stack_takes_the_boundary(self):
         boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
         for name, resource in resources().items():
-            if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function") and name != "EndsRole":
+            if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function"):
                 self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
 
     def test_only_the_triggers_may_invoke_the_function(self):
@@ -244,7 +259,7 @@ class Kept(unittest.TestCase):
 
     def test_the_group_of_records_is_kept(self):
         # Deleting a group deletes its schedules: the shares that they would end last.
-        group = resources()["Ends"]
+        group = resources()["Expiries"]
         self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):

@@ -82,7 +82,7 @@ class Role(Denied, unittest.TestCase):
     def test_it_may_record_expiries_in_its_own_group_only_and_change_none(self):
         scheduler = aws.client("scheduler", **self.credentials)
         groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
-        [group] = [g["Name"] for g in groups if g["Name"] == "role-ends"]
+        [group] = [g["Name"] for g in groups if g["Name"] == "role-expiries"]
         record = {"Name": "record", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
                   "Target": {"Arn": stack["BusArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}",
                              "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}}}
@@ -271,7 +271,7 @@ class Choices(unittest.TestCase):
         return {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
 
     def test_everything_optional_can_be_left_out(self):
-        outputs = deployed("bare", EnableRestApi="false", EnableEnds="false", CreateAlarms="false", CreateDashboard="false")
+        outputs = deployed("bare", EnableRestApi="false", EnableExpiry="false", CreateAlarms="false", CreateDashboard="false")
         self.assertEqual(set(outputs), self.ALWAYS)
         self.assertFalse([sid for sid in statements(outputs) if "Expiries" in sid or "Scheduler" in sid])
         environment = self.environment(outputs)
@@ -387,7 +387,7 @@ class Choices(unittest.TestCase):
         told = {d["Name"]: d["Value"] for d in self.alarm("LostImageEventsAlarm")["Dimensions"]}
         self.assertEqual(told, {"RuleName": self.physical("FunctionImageAvailable")})
         told = {d["Name"]: d["Value"] for d in self.alarm("ScheduleDroppedAlarm")["Dimensions"]}
-        self.assertEqual(told, {"ScheduleGroup": "ami-share-ends"})
+        self.assertEqual(told, {"ScheduleGroup": "ami-share-expiries"})
 
     def physical(self, name):
         found = aws.client("cloudformation").describe_stack_resource(StackName="ami-share", LogicalResourceId=name)
