@@ -1,5 +1,6 @@
 """What the function's role may do against the calls that src/aws can make: nothing more, nothing less."""
 
+import json
 import re
 import unittest
 from pathlib import Path
@@ -47,6 +48,13 @@ def statements(part):
 
 def resources():
     return yaml.load((ROOT / "template.yaml").read_text(), Loader)["Resources"]
+
+
+def policies_of_the_guides():
+    """The policies that the guides tell readers to paste, by page."""
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]):
+        blocks = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.M | re.S)]
+        yield page.name, [block for block in blocks if "Statement" in block]
 
 
 def permitted():
@@ -201,17 +209,18 @@ class Triggers(unittest.TestCase):
         # Service Authorization Reference: the ArrayOfString keys that are used here. Of one value alone a plain operator
         # compares, and where there is none ForAllValues is content.
         several = {"events:source", "events:detail-type", "ec2:Add/userId", "ec2:Remove/userId", "kms:GrantOperations"}
-        seen = set()
-        for statement in statements(resources()):
-            condition = statement.get("Condition", {})
-            for operator, keys in condition.items():
-                branches = keys["If"][1:] if "If" in keys else [keys]
-                for key in {key for branch in branches for key in branch if key in several}:
-                    seen.add(key)
-                    if statement["Effect"] == "Allow" and operator != "Null":
-                        self.assertEqual(operator, "ForAllValues:StringEquals", statement)
-                        self.assertEqual(condition["Null"][key], "false", statement)
-        self.assertEqual(seen, several)
+        for where, policies in (("template.yaml", resources()), *policies_of_the_guides()):
+            seen = set()
+            for statement in statements(policies):
+                condition = statement.get("Condition", {})
+                for operator, keys in condition.items():
+                    branches = keys["If"][1:] if "If" in keys else [keys]
+                    for key in {key for branch in branches for key in branch if key in several}:
+                        seen.add(key)
+                        if statement["Effect"] == "Allow" and operator != "Null":
+                            self.assertEqual(operator, "ForAllValues:StringEquals", (where, statement))
+                            self.assertEqual(condition["Null"][key], "false", (where, statement))
+            self.assertEqual(seen, {"template.yaml": several, "deployment.md": {"events:source", "events:detail-type"}}.get(where, set()), where)
 
     def test_queues_take_nothing_without_tls(self):
         queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
