@@ -1,5 +1,6 @@
 """What the function's role may do against the calls that src/aws can make: nothing more, nothing less."""
 
+import functools
 import json
 import re
 import unittest
@@ -46,8 +47,13 @@ def statements(part):
             yield from statements(value)
 
 
+@functools.cache
+def template():
+    return yaml.load((ROOT / "template.yaml").read_text(), Loader)
+
+
 def resources():
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)["Resources"]
+    return template()["Resources"]
 
 
 def policies_of_the_guides():
@@ -161,7 +167,7 @@ class Triggers(unittest.TestCase):
             "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})
 
     def test_nobody_is_given_the_sources_of_the_stack(self):
-        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"]["AllowedPattern"]
+        pattern = template()["Parameters"]["SenderSources"]["AllowedPattern"]
         for sources, is_allowed in [("", True), ("com.example", True), ("com.example,com.ami-share.x", True),
                                     ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
             self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
@@ -252,6 +258,90 @@ class Triggers(unittest.TestCase):
         for name, properties in permissions.items():
             self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
             self.assertIn(f"${{{name.removesuffix('Permission')}}}/", properties["SourceArn"]["Sub"])
+
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+class Resolved:
+    """The template with values for its parameters, as far as CloudFormation can know before it creates anything."""
+
+    def __init__(self, **parameters):
+        self.parameters = {name: str(p["Default"]) for name, p in template()["Parameters"].items()} | parameters
+
+    def resource(self, name):
+        resource = resources()[name]
+        return self.value(resource["Properties"]) if self.holds(resource.get("Condition")) else None
+
+    def holds(self, condition):
+        return condition is None or self.value(template()["Conditions"][condition])
+
+    def value(self, value):
+        if isinstance(value, list):
+            return [item for item in map(self.value, value) if item != NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        [(name, given)] = value.items() if len(value) == 1 else [("", None)]
+        if name == "Ref" and given in self.parameters:
+            return self.parameters[given]
+        if name == "Condition" and isinstance(given, str):
+            return self.holds(given)
+        if name == "If":
+            return self.value(given[1] if self.holds(given[0]) else given[2])
+        if name in ("Equals", "Not", "And", "Or", "Split"):
+            given = self.value(given)
+            return {"Equals": lambda: str(given[0]) == str(given[1]), "Not": lambda: not given[0], "And": lambda: all(given),
+                    "Or": lambda: any(given), "Split": lambda: given[1].split(given[0])}[name]()
+        found = {key: self.value(item) for key, item in value.items()}
+        return {key: item for key, item in found.items() if item != NO_VALUE}
+
+
+class Choices(unittest.TestCase):
+    """What the parameters set whose effect the local AWS ignores; tests/local/test_template.py tries the others."""
+
+    BOUNDARY = "arn:aws:iam::999988887777:policy/boundary"
+    ACCOUNTS = "111122223333,222233334444"
+
+    def check(self, name, path, default, other, **parameters):
+        for given, expected in (({}, default), (parameters, other)):
+            found = Resolved(**given).resource(name)
+            for step in path:
+                found = None if found is None else found[step] if isinstance(step, int) else found.get(step)
+            self.assertEqual(found, expected, (name, given))
+
+    def test_the_function_is_as_the_parameters_say(self):
+        self.check("Function", ["Tracing"], "Disabled", "Active", Tracing="Active")
+        self.check("Api", ["TracingEnabled"], False, True, Tracing="Active")
+        self.check("Function", ["ReservedConcurrentExecutions"], None, "0", ReservedConcurrency="0")
+        for role in ("Function", "ExpiryRole", "AuditRole"):
+            self.check(role, ["PermissionsBoundary"], None, self.BOUNDARY, PermissionsBoundaryArn=self.BOUNDARY)
+
+    def test_the_rest_api_is_as_the_parameters_say(self):
+        destination = {"GetAtt": "RestApiLog.Arn"}
+        self.check("Api", ["AccessLogSetting", "DestinationArn"], None, destination, RestApiAccessLog="true")
+        policy = ["DefinitionBody", "x-amazon-apigateway-policy", "Statement"]
+        callers = {"AWS": self.ACCOUNTS.split(",")}
+        self.check("Api", [*policy, 0, "Principal"], None, callers, ApiCallerAccounts=self.ACCOUNTS)
+        endpoints = {"ApiVpcEndpointIds": "vpce-0a,vpce-0b"}
+        self.check("Api", ["EndpointConfiguration"], {"Type": "REGIONAL"},
+                   {"Type": "PRIVATE", "VPCEndpointIds": ["vpce-0a", "vpce-0b"]}, **endpoints)
+        self.check("Api", ["EndpointAccessMode"], "STRICT", "BASIC", **endpoints)
+        self.check("Api", [*policy, 0, "Principal"], None, {"AWS": {"Ref": "AWS::AccountId"}}, **endpoints)
+        self.check("Api", [*policy, 1, "Condition"], None,
+                   {"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}}, **endpoints)
+
+    def test_the_bus_takes_from_other_accounts_what_the_parameters_say(self):
+        tied = {"ForAllValues:StringEquals": {"events:source": ["com.example", "com.other"], "events:detail-type": "AMI Share Request"},
+                "Null": {"events:source": "false", "events:detail-type": "false"}}
+        sources = {"SenderSources": "com.example,com.other"}
+        self.check("Bus", ["Policy"], None, None, **sources)
+        for given, principal, condition in (
+                ({"SenderAccountIds": self.ACCOUNTS}, {"AWS": self.ACCOUNTS.split(",")}, tied),
+                ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "*", tied | {
+                    "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+                    "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})):
+            [statement] = Resolved(**sources, **given).resource("Bus")["Policy"]["Statement"]
+            self.assertEqual((statement["Principal"], statement["Condition"]), (principal, condition))
 
 
 class Kept(unittest.TestCase):
