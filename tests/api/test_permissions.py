@@ -330,6 +330,14 @@ class Choices(unittest.TestCase):
         self.check("Api", [*policy, 1, "Condition"], None,
                    {"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}}, **endpoints)
 
+    def test_scripts_of_the_named_origins_alone_may_call_the_http_api(self):
+        tokens = {"JwtIssuer": "https://login.example.com", "JwtAudience": "portal,cli"}
+        self.check("HttpApi", ["CorsConfiguration"], None, None, **tokens)
+        self.check("HttpApi", ["CorsConfiguration"], None, {
+            "AllowOrigins": ["https://portal.example.com", "http://localhost:8080"], "AllowMethods": ["GET", "POST", "DELETE"],
+            "AllowHeaders": ["authorization", "content-type"], "ExposeHeaders": ["retry-after"], "MaxAge": 300},
+            CorsOrigins="https://portal.example.com,http://localhost:8080", **tokens)
+
     def test_the_bus_takes_from_other_accounts_what_the_parameters_say(self):
         tied = {"ForAllValues:StringEquals": {"events:source": ["com.example", "com.other"], "events:detail-type": "AMI Share Request"},
                 "Null": {"events:source": "false", "events:detail-type": "false"}}
