@@ -72,7 +72,7 @@ def follow(binary):
             "AWS_EC2_METADATA_DISABLED": "true"} | session(aws)
         found = steps()
         script = PRELUDE + f"echo '{SEPARATOR}'\n".join(commands for commands, _ in found)
-        answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE)
+        answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, timeout=900)
     printed = answer.stdout.split(f"{SEPARATOR}\n")
     for (commands, expected), actual in zip(found, printed):
         if not matches(expected, actual):
