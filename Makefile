@@ -47,7 +47,7 @@ FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 N ?= 100000
 SEED ?= 1
 
-.PHONY: help demo test lint lint-template lint-security package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test lint lint-template lint-security lint-terraform package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -85,6 +85,14 @@ lint-security: $(SECURITY_VENV)/ready ## checkov on template.yaml: 300 MB of too
 	@# Exceptions stand in the template, each with its reason.
 	"$(SECURITY_VENV)/bin/checkov" --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	@echo "template.yaml has no finding that isn't answered"
+
+lint-terraform: export TF_DATA_DIR := $(VENV)-terraform
+lint-terraform: ## terraform fmt and validate on deploy/terraform; fetches the AWS provider
+	@command -v terraform >/dev/null || { echo "terraform is missing: install Terraform 1.5 or newer, then run make again."; exit 1; }
+	$(call say,The Terraform module)
+	terraform -chdir=deploy/terraform fmt -check -diff
+	terraform -chdir=deploy/terraform init -backend=false -input=false
+	terraform -chdir=deploy/terraform validate
 
 test-api: $(API_READY) ## openapi.yaml against template, router, schemas and events
 	$(call say,The API description)
@@ -176,7 +184,7 @@ local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how
 	@"$(VENV)/bin/python" demo/open_aws.py
 
 clean: ## remove what make and cargo made here
-	rm -rf "$(VENV)" "$(SECURITY_VENV)" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
+	rm -rf "$(VENV)" "$(SECURITY_VENV)" "$(VENV)-terraform" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
 	cargo clean
 
 rust:

@@ -280,9 +280,10 @@ impl Service {
 
     /// Where the records of expiries are, if anywhere.
     fn schedules(&self, context: &Context<'_>) -> Option<Schedules> {
-        let RecordSettings { group, role_arn, bus } = self.records.as_ref().ok()?;
+        let RecordSettings { group, role_arn, bus, dead_letter_arn } = self.records.as_ref().ok()?;
         let bus_arn = context.function.bus_arn(bus);
-        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn })
+        let dead_letter_arn = dead_letter_arn.clone();
+        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn, dead_letter_arn })
     }
 }
 

@@ -36,9 +36,11 @@ rules:
     targets: ["111122223333", "222233334444"]
 "#;
 
+const UNDELIVERED: &str = "arn:aws:sqs:eu-west-1:999988887777:undelivered";
+
 /// A function that can record expiries and tells of outcomes.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default")])
+    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default"), ("AMI_SHARE_SCHEDULE_DLQ_ARN", UNDELIVERED)])
 }
 
 impl World {
@@ -302,6 +304,8 @@ fn a_share_that_expires_is_recorded_first_and_taken_back_when_due() {
     let schedule = world.aws.state()["schedules"][format!("default/{name}")].clone();
     assert_eq!(schedule["target"], "arn:aws:events:eu-west-1:999988887777:event-bus/ami-share");
     assert_eq!(schedule["parameters"], json!({"DetailType": "AMI Share Record Due", "Source": "ami-share.ends"}));
+    // A hint that Scheduler can't deliver is kept in the queue.
+    assert_eq!(schedule["deadLetters"], UNDELIVERED);
     let listed = world.outcome(&ask("list", &image, json!({})));
     assert_eq!(listed["images"][0]["targets"][0]["expiresAt"], json!(at), "{listed:#}");
 

@@ -54,6 +54,9 @@ class Conformance(unittest.TestCase):
         stacks = [stack for stack in aws.client("cloudformation").describe_stacks()["Stacks"]
                   if stack["StackStatus"] != "DELETE_COMPLETE"]
         self.assertEqual((buses, stacks), ([], []))
+        scheduler = aws.client("scheduler")
+        self.assertEqual([group["Name"] for group in scheduler.list_schedule_groups()["ScheduleGroups"]], ["default"])
+        self.assertEqual(scheduler.list_schedules()["Schedules"], [])
         instances = [i for r in aws.client("ec2", account=TARGET).describe_instances()["Reservations"] for i in r["Instances"]]
         self.assertEqual({i["State"]["Name"] for i in instances} - {"terminated", "shutting-down"}, set())
 

@@ -44,7 +44,7 @@ removes those images, snapshots and schedules and nothing else:
      "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
      "keys":      {"arn:…": {"policy": "…"}},
      "grants":    [{"key", "name", "grantee", "issuingAccount", "operations"}],
-     "schedules": {"group/name": {"expression", "input", "target", "parameters"}}}
+     "schedules": {"group/name": {"expression", "input", "target", "parameters", "deadLetters": ARN | null}}}
 """
 
 import json
@@ -131,7 +131,8 @@ def state(ids=("",), keys=None):
                    for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
         "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
                             "target": schedule.get("Target", {}).get("Arn"),
-                            "parameters": schedule.get("Target", {}).get("EventBridgeParameters")}
+                            "parameters": schedule.get("Target", {}).get("EventBridgeParameters"),
+                            "deadLetters": schedule.get("Target", {}).get("DeadLetterConfig", {}).get("Arn")}
                       for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
     }
 

@@ -25,6 +25,7 @@ def install():
         "DisableImage": action(disable_image),
         "EnableImage": action(enable_image),
         "GetImageBlockPublicAccessState": action(block_public_access_state),
+        "EnableImageBlockPublicAccess": action(enable_block_public_access),
     })
 
 
@@ -272,6 +273,12 @@ def reset_image_attribute(params):
     refuse_dry_run(params)
     image["LaunchPermissions"] = []
     return done()
+
+
+def enable_block_public_access(params):
+    """EC2 API Reference, EnableImageBlockPublicAccess. Here it takes effect at once."""
+    settings.CURRENT["blockPublicAccess"] = True
+    return "<imageBlockPublicAccessState>block-new-sharing</imageBlockPublicAccessState>"
 
 
 def block_public_access_state(params):
