@@ -392,8 +392,8 @@ class Control(Case):
         foreign, granted = made["images"][0]["imageId"], made["keys"][0]["arn"]
 
         state = aws.control("POST", "/_local/state", {})
-        self.assertEqual(state["images"][shared], {"owner": aws.account, "state": "available", "snapshots": [snapshot],
-                                                   "launchPermissions": [TARGET]})
+        self.assertEqual(state["images"][shared], {"owner": aws.account, "region": aws.region, "state": "available",
+                                                   "snapshots": [snapshot], "launchPermissions": [TARGET]})
         self.assertEqual(state["images"][foreign]["launchPermissions"], ["all"])
         self.assertEqual(state["snapshots"][snapshot], {"owner": aws.account, "key": key, "createVolumePermissions": []})
         self.assertEqual(state["grants"], [{"key": granted, "name": "n", "grantee": grant["grantee"],
@@ -412,7 +412,8 @@ class Control(Case):
         self.assertEqual(sorted(left["images"]), sorted(key for key in state["images"] if key != foreign))
         aws.control("DELETE", "/_local/state")
         empty = aws.control("POST", "/_local/state", {})
-        self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {}})
+        self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {},
+                                 "parameters": {}, "usageReports": {}})
         self.assertEqual(ec2.describe_images()["Images"], [])  # the fault is forgotten too
 
 

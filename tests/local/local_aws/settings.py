@@ -11,6 +11,13 @@ DEFAULTS = {
     "namesUnknown": True,
     # The most items one page of a paginated Describe call holds.
     "pageSize": 1000,
+    # "Destination Regions are limited to 300 concurrent AMI copy operations" (EC2 User Guide, "How Amazon EC2 AMI copy works").
+    "copyQuota": 300,
+    # When pending copies and usage reports end by themselves; with None, only when a test says so.
+    "copySeconds": None,
+    "reportSeconds": None,
+    # Whether parameters of the data type aws:ec2:image wait with their validation until a test asks for it.
+    "parametersWait": False,
 }
 
 CURRENT = dict(DEFAULTS)
