@@ -7,8 +7,7 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+import cases
 from local_aws.client import LocalAws
 
 OTHER, TARGET = "444455556666", "111122223333"
@@ -22,9 +21,7 @@ def setUpModule() -> None:
 
 
 def client(service: str, region: str | None = None, **credentials: Any) -> Any:
-    made = LocalAws()
-    made.endpoint, made.account, made.region = aws.endpoint, aws.account, region or aws.region
-    return made.client(service, **credentials)
+    return aws.client(service, region=region, **credentials)
 
 
 def source(key: dict[str, Any] | str | None = None, **fields: Any) -> str:
@@ -62,14 +59,9 @@ def snapshots(image_id: str, region: str = AWAY, **credentials: Any) -> list[dic
     return list(client("ec2", region, **credentials).describe_snapshots(SnapshotIds=ids)["Snapshots"])
 
 
-class Case(unittest.TestCase):
+class Case(cases.Case):
     def setUp(self) -> None:
         self.addCleanup(aws.control, "DELETE", "/_local/state")
-
-    def refused(self, code: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        with self.assertRaises(ClientError) as caught:
-            call(*args, **kwargs)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
 
 class TheCopy(Case):
@@ -242,7 +234,7 @@ class Keys(Case):
                 "Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "kms:*", "Resource": "*"}]}}}}])
         aws.seed(encryption=[{"region": AWAY, "key": default}, {"key": here}])
         named = {"Encrypted": True, "KmsKeyId": away}
-        rows = [  # source, destination, what is asked for, encryption by default, the key
+        rows: list[tuple[str, str, dict[str, Any], bool, str | None]] = [  # source, destination, what is asked for, encryption by default, the key
             (plain, AWAY, {}, False, None), (plain, AWAY, {}, True, default), (plain, AWAY, {"Encrypted": True}, False, default),
             (plain, AWAY, named, False, away), (plain, AWAY, named, True, away),
             (encrypted, aws.region, {}, False, own), (encrypted, aws.region, {"Encrypted": True}, False, own),
@@ -345,18 +337,7 @@ class Roles(Case):
     KEY_ACTIONS = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
 
     def role(self, *statements: dict[str, Any]) -> dict[str, str]:
-        """Credentials of a role that may do this and nothing else."""
-        iam, name = client("iam"), self._testMethodName[:60]
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
-        try:
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-        except iam.exceptions.EntityAlreadyExistsException:
-            pass
-        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*"} | s for s in statements]}
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
-        session = client("sts").assume_role(RoleArn=f"arn:aws:iam::{aws.account}:role/{name}", RoleSessionName="session")["Credentials"]
-        return {"aws_access_key_id": session["AccessKeyId"], "aws_secret_access_key": session["SecretAccessKey"],
-                "aws_session_token": session["SessionToken"]}
+        return cases.role(aws, *statements)
 
     def source_only(self, **condition: Any) -> dict[str, Any]:
         return {"Action": "ec2:CopyImage", "Resource": f"arn:aws:ec2:{aws.region}::image/*"} | condition
@@ -380,10 +361,11 @@ class Roles(Case):
         def tagging(**condition: str) -> dict[str, Any]:
             return {"Action": "ec2:CreateTags", "Condition": {"StringEquals": condition}}
         may_copy = {"Action": "ec2:CopyImage"}
-        image_tag = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}]}
+        image_tag: dict[str, Any] = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}]}
         snapshot_tag = {"TagSpecifications": [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]}
         by_copy, by_run = tagging(**{"ec2:CreateAction": "CopyImage"}), tagging(**{"ec2:CreateAction": "RunInstances"})
-        for given in ({"CopyImageTags": True}, image_tag, snapshot_tag):
+        every: tuple[dict[str, Any], ...] = ({"CopyImageTags": True}, image_tag, snapshot_tag)
+        for given in every:
             with self.subTest(given):
                 self.refused("UnauthorizedOperation", copy, source(), credentials=self.role(may_copy), **given)
                 self.refused("UnauthorizedOperation", copy, source(), credentials=self.role(may_copy, by_run), **given)
@@ -393,7 +375,7 @@ class Roles(Case):
         self.refused("UnauthorizedOperation", ec2.create_tags, Resources=[one], Tags=[{"Key": "a", "Value": "b"}])
         only_a = tagging(**{"ec2:CreateAction": "CopyImage", "aws:RequestTag/a": "b"})
         copy(source(), credentials=self.role(may_copy, only_a), **image_tag)
-        other = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "c"}]}]}
+        other: dict[str, Any] = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "c"}]}]}
         self.refused("UnauthorizedOperation", copy, source(), credentials=self.role(may_copy, only_a), **other)
 
     def test_the_caller_must_be_allowed_to_use_the_keys_through_ec2(self) -> None:
@@ -402,7 +384,7 @@ class Roles(Case):
             condition = {"StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"}}
             return {"Action": self.KEY_ACTIONS, "Condition": condition} | more
         for_aws = {"StringEquals": {"kms:ViaService": f"ec2.{AWAY}.amazonaws.com"}, "Bool": {"kms:GrantIsForAWSResource": "true"}}
-        rows = [  # the role's statements about keys, whether the source is encrypted, what becomes of the copy
+        rows: list[tuple[list[dict[str, Any]], bool, str]] = [  # the role's statements about keys, whether the source is encrypted, what becomes of the copy
             ([], False, "failed"), ([use(AWAY)], False, "available"), ([use("eu-central-1")], False, "failed"),
             ([use(AWAY)], True, "failed"), ([use(AWAY), use(aws.region)], True, "available"),
             ([use(AWAY, Action=self.KEY_ACTIONS[:3])], False, "failed"),

@@ -6,8 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+import cases
 from local_aws.client import LocalAws
 
 OTHER, TARGET = "444455556666", "111122223333"
@@ -49,14 +48,9 @@ def ids(client: Any = None, **filters: str) -> list[str]:
     return [i["ImageId"] for i in (client or ec2).describe_images(Filters=given)["Images"]]
 
 
-class Case(unittest.TestCase):
+class Case(cases.Case):
     def setUp(self) -> None:
         self.addCleanup(aws.control, "DELETE", "/_local/state")
-
-    def refused(self, code: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        with self.assertRaises(ClientError) as caught:
-            call(*args, **kwargs)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
 
 class Watermarks(Case):
@@ -87,12 +81,11 @@ class Watermarks(Case):
         self.refused("OperationNotPermitted", ec2.modify_image_attribute, ImageId=one, LaunchPermission={"Add": [{"Group": "all"}]})
 
     def test_copies_keep_watermarks_and_are_not_touched_by_detaching(self) -> None:
-        one, away = image(watermarks=[f"{aws.account}:approved"]), LocalAws()
-        away.endpoint, away.account, away.region = aws.endpoint, aws.account, AWAY
-        made = away.client("ec2").copy_image(SourceRegion=aws.region, SourceImageId=one, Name="copy")["ImageId"]
+        one, away = image(watermarks=[f"{aws.account}:approved"]), aws.client("ec2", region=AWAY)
+        made = away.copy_image(SourceRegion=aws.region, SourceImageId=one, Name="copy")["ImageId"]
         aws.control("POST", "/_local/copies", {"ids": [made]})
         ec2.detach_image_watermark(ImageId=one, WatermarkKey=f"{aws.account}:approved")
-        [mark] = described(made, away.client("ec2"))["ImageWatermarks"]
+        [mark] = described(made, away)["ImageWatermarks"]
         self.assertEqual((mark["WatermarkKey"], mark["SourceImageId"], mark["SourceImageRegion"]),
                          (f"{aws.account}:approved", one, aws.region))
 

@@ -292,6 +292,13 @@ class Keys(Case):
         self.refused("NotFoundException", kms.get_key_policy, KeyId="alias/policies")
         self.refused("NotFoundException", kms.get_key_policy, KeyId=key["arn"], PolicyName="AWS_RAM")
 
+    def test_an_hmac_key_makes_codes_and_verifies_them(self):
+        [key] = aws.seed(keys=[{"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}])["keys"]
+        given = {"KeyId": key["arn"], "MacAlgorithm": "HMAC_SHA_256", "Message": b"m" * 4096}
+        mac = kms.generate_mac(**given)["Mac"]
+        self.assertEqual((len(mac), kms.verify_mac(**given, Mac=mac)["MacValid"]), (32, True))
+        self.refused("KMSInvalidMacException", kms.verify_mac, **given | {"Message": b"other"}, Mac=mac)
+
     def test_other_accounts_keys(self):
         open_policy = {"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "kms:*", "Resource": "*"}]}

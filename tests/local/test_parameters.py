@@ -1,6 +1,5 @@
 """Parameters of the data type aws:ec2:image behave as the AWS documentation says, seen through boto3."""
 
-import json
 import os
 import unittest
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+import cases
 from local_aws.client import LocalAws
 
 OTHER = "444455556666"
@@ -41,14 +41,9 @@ def get(name: str = "/golden/web/latest", client: Any = None) -> tuple[str, int,
     return found["Value"], found["Version"], found["DataType"]
 
 
-class Case(unittest.TestCase):
+class Case(cases.Case):
     def setUp(self) -> None:
         self.addCleanup(aws.control, "DELETE", "/_local/state")
-
-    def refused(self, code: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        with self.assertRaises(ClientError) as caught:
-            call(*args, **kwargs)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
 
 class Images(Case):
@@ -104,6 +99,12 @@ class Images(Case):
         self.assertEqual(ssm.put_parameter(Name="/golden/web/latest", Value="latest", Overwrite=True)["Version"], 2)
         self.assertEqual(get(), (one, 1, "aws:ec2:image"))
 
+    def test_a_seeded_parameter_is_not_validated(self) -> None:
+        aws.seed(parameters=[{"name": "/golden/web/latest", "value": "ami-00000000000000000", "type": "String",
+                              "dataType": "aws:ec2:image"}])
+        self.assertEqual(get(), ("ami-00000000000000000", 1, "aws:ec2:image"))
+        self.assertEqual(put(image()), 2)
+
     def test_names(self) -> None:
         one = image()
         self.refused("ValidationException", put, one, "/golden/web latest")
@@ -135,19 +136,7 @@ class Images(Case):
 
 class Roles(Case):
     def role(self, *statements: dict[str, Any]) -> Any:
-        """Systems Manager for a role that may do this and nothing else."""
-        iam, name = aws.client("iam"), "publisher"
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
-        try:
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-        except iam.exceptions.EntityAlreadyExistsException:
-            pass
-        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow"} | s for s in statements]}
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
-        arn = f"arn:aws:iam::{aws.account}:role/{name}"
-        session = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
-        return aws.client("ssm", aws_access_key_id=session["AccessKeyId"], aws_session_token=session["SessionToken"],
-                          aws_secret_access_key=session["SecretAccessKey"])
+        return aws.client("ssm", **cases.role(aws, *statements))
 
     def test_a_prefix_of_names_and_the_right_to_describe_images(self) -> None:
         one, denied = image(), "AccessDeniedException"

@@ -1,15 +1,13 @@
 """Image usage reports behave as the AWS documentation says, seen through boto3."""
 
 import datetime
-import json
 import os
 import time
 import unittest
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+import cases
 from local_aws.client import LocalAws
 
 OTHER, TARGET, SECOND = "444455556666", "111122223333", "222233334444"
@@ -49,14 +47,9 @@ def entries(**given: Any) -> list[tuple[str, str, int]]:
     return [(e["AccountId"], e["ResourceType"], e["UsageCount"]) for e in found]
 
 
-class Case(unittest.TestCase):
+class Case(cases.Case):
     def setUp(self) -> None:
         self.addCleanup(aws.control, "DELETE", "/_local/state")
-
-    def refused(self, code: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        with self.assertRaises(ClientError) as caught:
-            call(*args, **kwargs)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
 
 class Reports(Case):
@@ -129,8 +122,7 @@ class Reports(Case):
         one = used()
         made = create(one)
         ec2.delete_image_usage_report(ReportId=made)
-        for call in (ec2.delete_image_usage_report,):
-            self.refused("InvalidImageUsageReportId.NotFound", call, ReportId=made)
+        self.refused("InvalidImageUsageReportId.NotFound", ec2.delete_image_usage_report, ReportId=made)
         self.refused("InvalidImageUsageReportId.NotFound", ec2.describe_image_usage_reports, ReportIds=[made])
         old = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=31)).isoformat()
         aws.seed(usageReports=[{"imageId": one, "createdAt": old}])
@@ -176,19 +168,7 @@ class Reports(Case):
 
 class Roles(Case):
     def role(self, *statements: dict[str, Any]) -> Any:
-        """EC2 for a role that may do this and nothing else."""
-        iam, name = aws.client("iam"), "reporter"
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
-        try:
-            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-        except iam.exceptions.EntityAlreadyExistsException:
-            pass
-        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow"} | s for s in statements]}
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
-        arn = f"arn:aws:iam::{aws.account}:role/{name}"
-        session = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
-        return aws.client("ec2", aws_access_key_id=session["AccessKeyId"], aws_session_token=session["SessionToken"],
-                          aws_secret_access_key=session["SecretAccessKey"])
+        return aws.client("ec2", **cases.role(aws, *statements))
 
     def test_the_image_and_the_report_are_asked_for(self) -> None:
         owner = {"StringEquals": {"ec2:Owner": aws.account}}

@@ -26,16 +26,17 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
      "encryption": [{"account", "region", "byDefault": true, "key": KEY}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
                     "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends"}],
-     "parameters":     [{"name": "/path/name", "value": "…"}],
+     "parameters":     [{"name": "/path/name", "value": "…", "type": "SecureString", "dataType": "text"}],
      "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
                     "message": "…", "after": 0, "times": 1, "holding": "…"}]}
 
 KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot; IMAGE an image's `ref`
 or id. What has no `account` belongs to the server's own; what has no `region` is in the server's own. An image with a
-`sourceInstanceId` was made by CreateImage, one with a source image alone by CopyImage. A fault answers the next `times` calls of its kind (and with parameters that hold
-its text), once `after` of them have passed, with an error instead; giving `faults` forgets earlier ones. A parameter is a
-SecureString, a configuration is made if need be and deployed at once. The answer has these lists, in the order given:
+`sourceInstanceId` was made by CreateImage, one with a source image alone by CopyImage. A fault answers the next `times` calls
+of its kind (and with parameters that hold its text), once `after` of them have passed, with an error instead; giving `faults`
+forgets earlier ones. A parameter is there without validation, a configuration is made if need be and deployed at once. The
+answer has these lists, in the order given:
 
     {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}],
      "usageReports": [{"ref", "reportId"}]}
@@ -46,20 +47,20 @@ the AWS calls received since the last DELETE /_local/calls, in order. Calls of t
 POST /_local/hints {"ids": ["ami-1"]} — the events that the schedules whose names contain one of `ids` put on their bus when
 they are due, as a rule there hands them on.
 
-POST /_local/copies {"ids": ["ami-1"], "state": "available" | "failed", "reason": "…", "event": true} — ends pending copies, all
-or those whose id or source's id contains one of `ids`: they fail, for this reason, or are available, unless EC2 finds a key
-that it can't use. With `event` false, EC2 sends no event. The answer: [{"imageId", "region", "state", "reason"}].
+POST /_local/copies {"ids": ["ami-1"], "state": "available" | "failed", "reason": "…", "event": true} — ends pending copies,
+all or those whose id or source's id contains one of `ids`: they fail, for this reason, or are available, unless EC2 finds a
+key that it can't use. With `event` false, EC2 sends no event. The answer: [{"imageId", "region", "state", "reason"}].
 
-POST /_local/usage-reports {"ids": ["ami-1"], "state": "available" | "error", "reason": "…"} — ends pending usage reports, all or
-those whose id or image's id contains one of `ids`. The answer: [{"reportId", "imageId", "region", "state"}].
+POST /_local/usage-reports {"ids": ["ami-1"], "state": "available" | "error", "reason": "…"} — ends pending usage reports, all
+or those whose id or image's id contains one of `ids`. The answer: [{"reportId", "imageId", "region", "state"}].
 
 POST /_local/parameters {} — validates the parameters that wait: [{"name", "version", "valid"}].
 
 POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
 an API: the images, snapshots and schedules whose ids or names contain one of `ids`, the images whose source's id does, with
 their snapshots, and these keys with their grants; further the usage reports of these images, and the parameters that hold
-one of `ids` in their name or value. {} is everything. DELETE /_local/state removes everything, and forgets settings, faults and calls with
-it; with `ids` it removes those and nothing else, and keeps the keys:
+one of `ids` in their name or value; {} is everything. DELETE /_local/state removes everything, and forgets settings, faults
+and calls with it; with `ids` it removes those and nothing else, and no keys:
 
     {"images":    {"ami-…": {"owner", "region", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …],
                              "source": "REGION/ami-…" | absent}},
@@ -250,14 +251,14 @@ class Seed:
         self.keys, self.snapshots, self.images = {}, {}, {}
 
     def run(self, document):
-        fields("the seed", document, "settings keys snapshots images usageReports encryption schedules parameters configurations"
-                                     " faults")
+        fields("the seed", document, "settings keys snapshots images usageReports encryption schedules parameters"
+                                     " configurations faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
         if "faults" in document:
             FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
         for i, item in enumerate(document.get("parameters", [])):
-            documents.put_parameter(**fields(f"parameters/{i}", item, "name value"))
+            documents.put_parameter(**fields(f"parameters/{i}", item, "name value type dataType"))
         for i, item in enumerate(document.get("configurations", [])):
             documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
         made = {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]

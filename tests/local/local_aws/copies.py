@@ -13,7 +13,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
-from local_aws import access, client_tokens, ebs_encryption, image_events, images, key_use, later, settings, shared_tags, snapshots
+from local_aws import (access, client_tokens, ebs_encryption, image_events, images, key_use, later, settings, shared_tags,
+                       snapshots)
 from local_aws.wire import Refusal, action, element, param, refuse_dry_run, required, tag_specifications
 
 Params = dict[str, Any]
@@ -95,14 +96,16 @@ def copy_image(params: Params) -> str:
     refuse_too_many()
     made = pending(params, region, source)
     volumes = [volume(mapping, stored, params, source, region) for mapping in source.get("BlockDeviceMappings") or []]
-    _WORK[made["ImageId"]] = Work(volumes, tags.get("snapshot", []), refused_key(volumes))
+    work = _WORK[made["ImageId"]] = Work(volumes, tags.get("snapshot", []), refused_key(volumes))
     _SOURCES[made["ImageId"]] = source_id
     ec2._images[made["ImageId"]] = made
     new = {tag["Key"]: tag for tag in (copied_tags if flag(params, "CopyImageTags") else []) + tags.get("image", [])}
     ec2._tags[made["ImageId"]] = list(new.values())
     client_tokens.keep(params, made["ImageId"])
     owner, destination = get_account_id(), get_region()
-    later.after(settings.CURRENT["copySeconds"], lambda: finish(owner, destination, made["ImageId"]))
+    # An image of this ID may be made anew in the meantime.
+    later.after(settings.CURRENT["copySeconds"],
+                lambda: finish(owner, destination, made["ImageId"]) if _WORK.get(made["ImageId"]) is work else None)
     return element("imageId", made["ImageId"])
 
 
@@ -175,9 +178,9 @@ def refuse_too_many() -> None:
 
 
 def pending(params: Params, region: str, source: Record) -> Record:
-    """The new image: the caller's own, private, without an instance it came from and without a deprecation time; its
-    mappings come with its snapshots. EC2 API Reference, Image: SourceImageId, SourceImageRegion; AttachImageWatermark:
-    watermarks go along."""
+    """The new image: the caller's own, private, without an instance it came from and without a deprecation time. What a
+    pending image says of its snapshots isn't documented; here it says nothing. EC2 API Reference, Image: SourceImageId,
+    SourceImageRegion; AttachImageWatermark: watermarks go along."""
     return {name: source[name] for name in KEPT} | {
         "ImageId": new_id(region, source["ImageId"]), "Name": required(params, "Name"), "ImageLocation": "",
         "Description": param(params, "Description"), "OwnerId": get_account_id(), "State": "pending",

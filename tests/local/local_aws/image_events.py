@@ -1,6 +1,6 @@
 """EC2's own events about images on the default bus: EC2 User Guide, "Monitor AMI events using Amazon EventBridge".
 
-An image becomes available when it is registered and when it is enabled again; what becomes of a copy is announced by `copies`.
+An image becomes available when it is registered and when it is enabled again; what becomes of a copy, `copies` announces.
 """
 
 import json

@@ -23,7 +23,8 @@ Key = dict[str, Any]
 def find(identifier: str) -> Key | None:
     """CopyImage, KmsKeyId: key ID, key alias, key ARN or alias ARN; "must exist in the destination Region"."""
     parts = identifier.split(":")
-    owner, region = (parts[4], parts[3]) if identifier.startswith("arn:") and len(parts) > 5 else (get_account_id(), get_region())
+    is_arn = parts[0] == "arn" and len(parts) > 5
+    owner, region = (parts[4], parts[3]) if is_arn else (get_account_id(), get_region())
     if region != get_region():
         return None
     with request_scope(owner, region):

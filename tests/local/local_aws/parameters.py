@@ -42,7 +42,7 @@ class Waiting:
 _WAITING: list[Waiting] = []
 # The last version number given out, which may be one that never came to be.
 _VERSIONS: dict[tuple[str, str, str], int] = {}
-_put: Callable[[Record], Answer] = ssm._put_parameter
+unvalidated: Callable[[Record], Answer] = ssm._put_parameter
 
 
 def install() -> None:
@@ -78,14 +78,14 @@ def put(request: Record) -> Answer:
     name = request.get("Name") or ""
     existing = ssm._parameters.get(name)
     data_type = request.get("DataType") or (existing or {}).get("DataType", "text")
-    refused = refusal(name, request, existing, data_type) or full_history(name)
-    if refused:
-        return refused
+    error = refusal(name, request, existing, data_type) or full_history(name)
+    if error:
+        return error
     if data_type != IMAGE:
-        return trimmed(name, _put(request | {"DataType": data_type}))
+        return trimmed(name, unvalidated(request | {"DataType": data_type}))
     history = ssm._parameter_history.get(name)
     before = None if history is None else list(history)
-    answer = _put(request | {"DataType": data_type})
+    answer = unvalidated(request | {"DataType": data_type})
     if answer[0] != 200:
         return answer
     one = taken_out(name, existing, before)
@@ -97,10 +97,6 @@ def put(request: Record) -> Answer:
 
 def refusal(name: str, request: Record, existing: Record | None, data_type: str) -> Answer | None:
     """The errors of PutParameter's page; for a changed data type it names none."""
-    def refused(code: str, message: str) -> Answer:
-        answer: Answer = error_response_json(code, message, 400)
-        return answer
-
     if name and not NAME.fullmatch(name):
         return refused("ValidationException", "Parameter name must consist of letters, numbers and the symbols . - _ /")
     if name.strip("/").count("/") >= LEVELS:
@@ -117,14 +113,18 @@ def refusal(name: str, request: Record, existing: Record | None, data_type: str)
     return None
 
 
+def refused(code: str, message: str) -> Answer:
+    answer: Answer = error_response_json(code, message, 400)
+    return answer
+
+
 def full_history(name: str) -> Answer | None:
     """PutParameter, Errors: ParameterMaxVersionLimitExceeded, if the oldest version, which would go, has a label."""
     history = ssm._parameter_history.get(name) or []
     if len(history) < VERSIONS or not history[0].get("Labels"):
         return None
-    answer: Answer = error_response_json("ParameterMaxVersionLimitExceeded",
-                                         f"Version {history[0]['Version']} has a label, so a new version can't be created", 400)
-    return answer
+    return refused("ParameterMaxVersionLimitExceeded",
+                   f"Version {history[0]['Version']} has a label, so a new version can't be created")
 
 
 def trimmed(name: str, answer: Answer) -> Answer:

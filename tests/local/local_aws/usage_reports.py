@@ -83,7 +83,7 @@ def text(time: datetime.datetime) -> str:
 def create(params: Params) -> str:
     required(params, "ImageId")
     types = resource_types(params)
-    accounts = members(params, "AccountId.UserId") or members(params, "AccountId")
+    accounts = members(params, "AccountId")
     if len(accounts) > MOST_IDS:
         raise Refusal("InvalidParameterValue", f"A report takes at most {MOST_IDS} account IDs")
     for account in accounts:
@@ -120,7 +120,7 @@ def resource_types(params: Params) -> list[Record]:
         name, option = param(params, f"ResourceType.{number}.ResourceType"), f"ResourceType.{number}.ResourceTypeOption.1"
         if name not in TYPES:
             raise Refusal("InvalidParameterValue", f"Value ({name}) for parameter resourceType is invalid.")
-        depth = param(params, f"{option}.OptionValue.1") or param(params, f"{option}.OptionValue.item.1")
+        depth = param(params, f"{option}.OptionValue.1")
         if depth and (name != "ec2:LaunchTemplate" or not depth.isdigit() or not 1 <= int(depth) <= 10000):
             raise Refusal("InvalidParameterValue", f"Value ({depth}) for parameter version-depth is invalid.")
         found.append({"ResourceType": name, "Depth": depth or None})
