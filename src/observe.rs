@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
 use key_policy::{Policy, PolicyError};
 use sharing::{
-    decide::{self, Authority, Judgements, Question, SecondLook, Seen},
+    decide::{self, Authority, Case, Judgements, SecondLook, Seen},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
     facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Recorded, Snapshot},
     outcome::{ErrorCode, ErrorRow},
@@ -36,34 +36,33 @@ const GRANTEE_PAGES: usize = 20;
 pub async fn observe(
     aws: &Aws,
     schedules: Option<&Schedules>,
-    question: &Question<'_>,
+    case: &Case<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
-    let records_of = |ids| concurrently(ids, async |id| read_expiries(aws, schedules, question, id).await);
-    if question.request.action.surveys() {
+    let records_of = |ids| concurrently(ids, async |id| read_expiries(aws, schedules, case, id).await);
+    if case.request.action.surveys() {
         // What a record that has outlived its image remembers is looked at too.
-        let expiries = records_of(question.request.image_ids.clone()).await;
-        let (mut facts, backing) = read_images(aws, question).await?;
-        deregistered::of_expiries(aws, question, &expiries, &mut facts).await?;
-        read_further(aws, question, judgements, &mut facts, backing).await?;
-        deregistered::of_grants(aws, question, &mut facts).await?;
-        keep(question, &mut facts, expiries)?;
+        let expiries = records_of(case.request.image_ids.clone()).await;
+        let (mut facts, backing) = read_images(aws, case).await?;
+        deregistered::of_expiries(aws, case, &expiries, &mut facts).await?;
+        read_further(aws, case, judgements, &mut facts, backing).await?;
+        deregistered::of_grants(aws, case, &mut facts).await?;
+        keep(case, &mut facts, expiries)?;
         return Ok(facts);
     }
-    let (mut facts, mut backing) = read_images(aws, question).await?;
-    let ids: Vec<_> = decide::permitted(question, &facts.images).into_iter().collect();
+    let (mut facts, mut backing) = read_images(aws, case).await?;
+    let ids: Vec<_> = decide::permitted(case, &facts.images).into_iter().collect();
     let is_nothing = ids.is_empty();
     let blocks_public_images = async {
-        let is_asked = question.request.action == Action::Check && !is_nothing;
+        let is_asked = case.request.action == Action::Check && !is_nothing;
         if is_asked { aws.blocks_public_images().await.ok() } else { None }
     };
     // An expiry time that is too near needs no more reading than that of the records.
-    let early =
-        if decide::is_near(question.request, question.now) { Some(records_of(ids.clone()).await) } else { None };
+    let early = if decide::is_near(case.request, case.now) { Some(records_of(ids.clone()).await) } else { None };
     if let Some(expiries) = &early {
         backing.retain(|id, _| {
             let records = expiries.get(id).and_then(|read| read.as_ref().ok());
-            !decide::is_refused_by_time(question, id, records.map(|records| &records.expiries))
+            !decide::is_refused_by_time(case, id, records.map(|records| &records.expiries))
         });
     }
     let expiries = async {
@@ -73,17 +72,16 @@ pub async fn observe(
         }
     };
     let (read, expiries, blocks_public_images) =
-        future::join3(read_further(aws, question, judgements, &mut facts, backing), expiries, blocks_public_images)
-            .await;
+        future::join3(read_further(aws, case, judgements, &mut facts, backing), expiries, blocks_public_images).await;
     read?;
     facts.blocks_public_images = blocks_public_images;
-    keep(question, &mut facts, expiries)?;
+    keep(case, &mut facts, expiries)?;
     Ok(facts)
 }
 
 /// Keeps what the records say; fails where nothing may be decided without them.
-fn keep(question: &Question<'_>, facts: &mut Facts, expiries: Expiries) -> Reading<()> {
-    let is_needed = question.request.expires_at.is_some() || matches!(question.authority, Authority::Expiry(_));
+fn keep(case: &Case<'_>, facts: &mut Facts, expiries: Expiries) -> Reading<()> {
+    let is_needed = case.request.expires_at.is_some() || matches!(case.authority, Authority::Expiry(_));
     for (id, records) in expiries {
         let Some(image) = facts.images.get_mut(&id) else { continue };
         if is_needed {
@@ -123,17 +121,17 @@ impl Records {
 }
 
 /// Reads what the images are; of one that is gone, what the record of its share remembers.
-async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Backing)> {
-    let mut described = aws.describe_images(&question.request.image_ids).await.map_err(row)?;
-    if let Authority::Expiry(expiry) = question.authority
+async fn read_images(aws: &Aws, case: &Case<'_>) -> Reading<(Facts, Backing)> {
+    let mut described = aws.describe_images(&case.request.image_ids).await.map_err(row)?;
+    if let Authority::Expiry(expiry) = case.authority
         && !described.contains_key(&expiry.image_id)
     {
         deregistered::ensure_deregistered(aws, &expiry.image_id).await?;
-        described.insert(expiry.image_id.clone(), DescribedImage::deregistered(expiry, question.account));
+        described.insert(expiry.image_id.clone(), DescribedImage::deregistered(expiry, case.account));
     }
     let (mut facts, mut backing) = (Facts::default(), Backing::new());
     for (id, DescribedImage { image, snapshot_ids }) in described {
-        if image.owner == question.account {
+        if image.owner == case.account {
             backing.insert(id.clone(), snapshot_ids);
         }
         facts.images.insert(id, image);
@@ -145,11 +143,11 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Back
 async fn read_expiries(
     aws: &Aws,
     schedules: Option<&Schedules>,
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: &ImageId,
 ) -> Reading<Records> {
     let Some(schedules) = schedules else { return Ok(Records::default()) };
-    let request = question.request;
+    let request = case.request;
     // Of a group in a URL only the id is known yet, and so not the names of its records.
     let has_targets = request.action.takes_targets() && request.group.is_none();
     let prefix = match request.targets.as_slice() {
@@ -161,7 +159,7 @@ async fn read_expiries(
         request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target)).collect();
     names.retain(|name| !has_targets || pairs.contains(&format!("{}-", name.pair())));
     let read =
-        concurrently(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
+        concurrently(wanted(case, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
     let mut records = Records::default();
     for (_, read) in read {
         for (name, recorded) in read? {
@@ -173,9 +171,9 @@ async fn read_expiries(
 
 /// The names to read, in lists of which the first that is a record will do. What is looked at or shared has the expiry time
 /// of its latest record, and a share needs to know of the very record that it asks for; what is taken away has all.
-fn wanted(question: &Question<'_>, image_id: &ImageId, names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
-    let request = question.request;
-    if let Authority::Expiry(own) = question.authority {
+fn wanted(case: &Case<'_>, image_id: &ImageId, names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
+    let request = case.request;
+    if let Authority::Expiry(own) = case.authority {
         // All that it asks of the others is whether a later one has taken its place: of a share that is renewed often
         // there are too many to read.
         let (own, mut later): (Vec<_>, Vec<_>) =
@@ -234,13 +232,13 @@ pub async fn look_again(
 /// those.
 async fn read_further(
     aws: &Aws,
-    question: &Question<'_>,
+    case: &Case<'_>,
     judgements: &Judgements<'_>,
     facts: &mut Facts,
     mut backing: Backing,
 ) -> Reading<()> {
-    let action = question.request.action;
-    let permitted = decide::permitted(question, &facts.images);
+    let action = case.request.action;
+    let permitted = decide::permitted(case, &facts.images);
     let state = |id: &ImageId| facts.images.get(id).map(|image| image.state.clone());
     let there: Vec<_> = permitted.iter().filter(|id| state(id) != Some(ImageState::Deregistered)).cloned().collect();
     // What can't be shared needs no keys.
@@ -248,7 +246,7 @@ async fn read_further(
     backing.retain(|id, _| permitted.contains(id) && needs_keys(id));
     let (permissions, behind) = future::join(
         concurrently(there, async |id| aws.launch_permissions(id).await.map_err(row)),
-        read_behind(aws, question, facts, &backing),
+        read_behind(aws, case, facts, &backing),
     )
     .await;
     for (id, permissions) in permissions {
@@ -276,7 +274,7 @@ async fn read_further(
         }
     }
     (facts.keys, facts.grant_scans, facts.neighbours) = (keys, grant_scans, neighbours);
-    if action.is_about_sharing() { read_grants(aws, question, judgements, facts).await } else { Ok(()) }
+    if action.is_about_sharing() { read_grants(aws, case, judgements, facts).await } else { Ok(()) }
 }
 
 /// What is behind images.
@@ -295,8 +293,8 @@ impl Behind {
 }
 
 /// Reads the snapshots of the images, and what the action needs to know of them.
-async fn read_behind(aws: &Aws, question: &Question<'_>, facts: &Facts, backing: &Backing) -> Reading<Behind> {
-    let action = question.request.action;
+async fn read_behind(aws: &Aws, case: &Case<'_>, facts: &Facts, backing: &Backing) -> Reading<Behind> {
+    let action = case.request.action;
     let wanted: Vec<_> = backing.values().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
     let remembered: BTreeSet<_> =
         facts.images.values().flat_map(|image| image.remembered_keys.iter().cloned()).collect();
@@ -313,14 +311,14 @@ async fn read_behind(aws: &Aws, question: &Question<'_>, facts: &Facts, backing:
     };
     let keys: BTreeSet<KeyArn> =
         snapshots.values().filter_map(|snapshot| snapshot.key.clone()).chain(remembered).collect();
-    let needs_copy = !action.is_about_sharing() || action == Action::Check || question.request.access == Access::Copy;
-    let owned = snapshots.values().filter(|snapshot| needs_copy && snapshot.owner == question.account);
+    let needs_copy = !action.is_about_sharing() || action == Action::Check || case.request.access == Access::Copy;
+    let owned = snapshots.values().filter(|snapshot| needs_copy && snapshot.owner == case.account);
     let owned: Vec<_> = owned.map(|snapshot| snapshot.id.clone()).collect();
     let mut neighbours = BTreeMap::new();
     let (copy, keys, needed_by) = future::join3(
         concurrently(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
-        read_keys(aws, question, keys.into_iter().collect()),
-        read_needs(aws, question, facts, backing, others, &mut neighbours),
+        read_keys(aws, case, keys.into_iter().collect()),
+        read_needs(aws, case, facts, backing, others, &mut neighbours),
     )
     .await;
     for (id, permissions) in copy {
@@ -366,7 +364,7 @@ type Needs = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
 
 async fn read_needs(
     aws: &Aws,
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &Facts,
     backing: &Backing,
     others: Option<Result<BTreeMap<ImageId, DescribedImage>, CallError>>,
@@ -394,7 +392,7 @@ async fn read_needs(
         let Some(DescribedImage { image, snapshot_ids }) = others.remove(&id) else { continue };
         let launch_permissions = match launch_permissions {
             Ok(launch_permissions) => launch_permissions,
-            Err(error) if decide::is_covered(question, &image) => return Some(Err(error.row)),
+            Err(error) if decide::is_covered(case, &image) => return Some(Err(error.row)),
             Err(error) => return Some(Err(of_another_image(error.row))),
         };
         let image = Image { launch_permissions: Fact::Known(launch_permissions), ..image };
@@ -419,11 +417,11 @@ fn of_another_image(error: ErrorRow) -> ErrorRow {
 type KeyCheck = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
 
 /// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
-async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<KeyCheck> {
-    let action = question.request.action;
+async fn read_keys(aws: &Aws, case: &Case<'_>, arns: Vec<KeyArn>) -> Reading<KeyCheck> {
+    let action = case.request.action;
     if action.is_about_sharing() || action.surveys() {
         let pages = SURVEYED_PAGES.checked_div(arns.len()).unwrap_or_default().max(FEWEST_PAGES);
-        let read = concurrently(arns, async |arn| read_key(aws, question, arn, pages).await).await;
+        let read = concurrently(arns, async |arn| read_key(aws, case, arn, pages).await).await;
         let keys: Reading<_> = read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
         return Ok((keys?, BTreeMap::new()));
     }
@@ -432,8 +430,8 @@ async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Rea
         return Ok((keys, scans));
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
-    let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
-    for (arn, scanned) in concurrently(own, async |arn| grants::scan(aws, question, arn).await).await {
+    let own = arns.into_iter().filter(|arn| arn.account() == case.account).collect();
+    for (arn, scanned) in concurrently(own, async |arn| grants::scan(aws, case, arn).await).await {
         let grants = scanned.map(|(grants, scan)| {
             scans.insert(arn.clone(), scan);
             grants
@@ -448,14 +446,14 @@ fn not_asked() -> ErrorRow {
     ErrorRow { code: ErrorCode::Unexpected, call: None, resource: None, message, retryable: false }
 }
 
-async fn read_key(aws: &Aws, question: &Question<'_>, arn: &KeyArn, pages: usize) -> Reading<Key> {
-    let is_own = arn.account() == question.account;
+async fn read_key(aws: &Aws, case: &Case<'_>, arn: &KeyArn, pages: usize) -> Reading<Key> {
+    let is_own = arn.account() == case.account;
     let policy = async {
         // "Cross-account use: No": https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
         if is_own { Some(aws.key_policy(arn).await) } else { None }
     };
     let grants = async {
-        if is_own && question.request.action.surveys() { aws.grants(arn, None, pages).await } else { Ok(Vec::new()) }
+        if is_own && case.request.action.surveys() { aws.grants(arn, None, pages).await } else { Ok(Vec::new()) }
     };
     let (metadata, policy, grants) = future::join3(aws.describe_key(arn), policy, grants).await;
     let policy = policy.map_or_else(|| Ok(Err(not_ours(arn))), tolerate)?;
@@ -475,13 +473,8 @@ fn not_understood(arn: &KeyArn, error: &PolicyError) -> ErrorRow {
 }
 
 /// Reads the grants that may let somebody in whom a key policy doesn't.
-async fn read_grants(
-    aws: &Aws,
-    question: &Question<'_>,
-    judgements: &Judgements<'_>,
-    facts: &mut Facts,
-) -> Reading<()> {
-    let wanted = decide::grantees_to_look_up(question, facts, judgements)?;
+async fn read_grants(aws: &Aws, case: &Case<'_>, judgements: &Judgements<'_>, facts: &mut Facts) -> Reading<()> {
+    let wanted = decide::grantees_to_look_up(case, facts, judgements)?;
     let read = concurrently(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     for ((arn, _), found) in read {
         let Some(key) = facts.keys.get_mut(&arn) else { continue };

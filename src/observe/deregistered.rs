@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sharing::{
-    decide::{self, Question},
+    decide::{self, Case},
     domain::{GrantName, ImageId, KeyArn},
     facts::{Facts, Image, Reading},
     outcome::{ErrorCode, ErrorRow},
@@ -35,17 +35,12 @@ pub(super) async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Readin
 }
 
 /// Adds the images asked about that are gone, with the keys that the records of their shares remember.
-pub(super) async fn of_expiries(
-    aws: &Aws,
-    question: &Question<'_>,
-    expiries: &Expiries,
-    facts: &mut Facts,
-) -> Reading<()> {
-    let unknown = question.request.image_ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
+pub(super) async fn of_expiries(aws: &Aws, case: &Case<'_>, expiries: &Expiries, facts: &mut Facts) -> Reading<()> {
+    let unknown = case.request.image_ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
     for id in confirmed(aws, unknown).await? {
         let recorded = expiries.get(&id).into_iter().flatten().flat_map(|records| records.expiries.values());
         let keys: BTreeSet<_> = recorded.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
-        facts.images.insert(id, Image::deregistered(question.account, keys.into_iter().collect()));
+        facts.images.insert(id, Image::deregistered(case.account, keys.into_iter().collect()));
     }
     Ok(())
 }
@@ -54,29 +49,29 @@ pub(super) async fn of_expiries(
 ///
 /// A key is looked through once. A repair asks EC2 about each of the images and revokes their grants, and so looks at
 /// some at a time: the rest is come upon again with the next images on the key, or the next repair.
-pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
-    let is_done = |arn: &KeyArn| question.request.next_token.as_ref().is_some_and(|token| token.knows(arn));
+pub(super) async fn of_grants(aws: &Aws, case: &Case<'_>, facts: &mut Facts) -> Reading<()> {
+    let is_done = |arn: &KeyArn| case.request.next_token.as_ref().is_some_and(|token| token.knows(arn));
     let mut named: BTreeMap<ImageId, Vec<KeyArn>> = BTreeMap::new();
     for (arn, key) in facts.keys.iter().filter(|(arn, _)| !is_done(arn)) {
-        let ours = key.grants.iter().flatten().filter(|grant| grant.is_issued_by(question.account));
+        let ours = key.grants.iter().flatten().filter(|grant| grant.is_issued_by(case.account));
         let images: BTreeSet<_> = ours.filter_map(|grant| GrantName::image_of(grant.name.as_deref()?)).collect();
         for id in images.into_iter().filter(|id| !facts.images.contains_key(id)) {
             named.entry(id).or_default().push(arn.clone());
         }
     }
     // What an image was called that is gone nobody knows: only a rule about every image covers it.
-    if !decide::is_covered(question, &Image::deregistered(question.account, Vec::new())) {
+    if !decide::is_covered(case, &Image::deregistered(case.account, Vec::new())) {
         return Ok(());
     }
     let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
     named.retain(|id, _| !known.contains_key(id));
-    if question.request.action != Action::Audit {
+    if case.request.action != Action::Audit {
         let later = named.keys().nth(AT_ONCE).cloned().map(|first| named.split_off(&first)).unwrap_or_default();
         facts.unfinished_keys.extend(later.into_values().flatten());
         let confirmed = confirmed(aws, named.keys().cloned().collect()).await?;
         named.retain(|id, _| confirmed.contains(id));
     }
-    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::deregistered(question.account, keys))));
+    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::deregistered(case.account, keys))));
     Ok(())
 }
 

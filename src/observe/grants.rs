@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use futures_util::future;
 use key_policy::Grant;
 use sharing::{
-    decide::{Authority, Question},
+    decide::{Authority, Case},
     domain::{AccountId, GrantName, KeyArn, ServiceLinkedRole},
     facts::{GrantScan, Reading},
     outcome::ErrorCode,
@@ -26,7 +26,7 @@ const GRANTEE_PAGES: usize = 20;
 const EXAMPLES: usize = 3;
 
 /// Reads the grants of a key as far as they may be of this request.
-pub(super) async fn scan(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<(Vec<Grant>, GrantScan)> {
+pub(super) async fn scan(aws: &Aws, case: &Case<'_>, arn: &KeyArn) -> Reading<(Vec<Grant>, GrantScan)> {
     let first = match aws.page_of_grants(arn, None, None).await {
         Ok(page) => page,
         // A key that was deleted has taken its grants along.
@@ -34,28 +34,22 @@ pub(super) async fn scan(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Re
         Err(error) => return Err(error.row),
     };
     let mut kept = Kept::default();
-    kept.take(question, first.grants);
+    kept.take(case, first.grants);
     if first.marker.is_none() {
         return Ok(kept.end(None, false));
     }
     let (by_grantee, unseen) =
-        future::join(by_grantee(aws, question, arn), scan_on(aws, question, arn, first.marker, &mut kept)).await;
+        future::join(by_grantee(aws, case, arn), scan_on(aws, case, arn, first.marker, &mut kept)).await;
     let is_complete = by_grantee.is_some();
     kept.add(by_grantee.into_iter().flatten());
-    Ok(kept.end(unseen.err(), !is_complete || may_have_others(question)))
+    Ok(kept.end(unseen.err(), !is_complete || may_have_others(case)))
 }
 
 /// The rest of the grants, page after page.
-async fn scan_on(
-    aws: &Aws,
-    question: &Question<'_>,
-    arn: &KeyArn,
-    mut marker: Option<String>,
-    kept: &mut Kept,
-) -> Reading<()> {
+async fn scan_on(aws: &Aws, case: &Case<'_>, arn: &KeyArn, mut marker: Option<String>, kept: &mut Kept) -> Reading<()> {
     for _ in 0..ALL_GRANT_PAGES {
         let page = aws.page_of_grants(arn, None, marker).await.map_err(row)?;
-        kept.take(question, page.grants);
+        kept.take(case, page.grants);
         marker = page.marker;
         if marker.is_none() {
             return Ok(());
@@ -65,8 +59,8 @@ async fn scan_on(
 }
 
 /// The grants of ours for those whom a share makes grants for, or nothing where some of them could not be listed.
-async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<Vec<Grant>> {
-    let accounts = question.request.targets.iter().filter_map(|asked| asked.target.account());
+async fn by_grantee(aws: &Aws, case: &Case<'_>, arn: &KeyArn) -> Option<Vec<Grant>> {
+    let accounts = case.request.targets.iter().filter_map(|asked| asked.target.account());
     let roles = ["autoscaling", "spot", "spotfleet", "ec2fleet"].map(str::parse::<ServiceLinkedRole>);
     let kinds: Vec<_> =
         [GranteeKind::Account].into_iter().chain(roles.into_iter().flatten().map(GranteeKind::Role)).collect();
@@ -75,31 +69,31 @@ async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<
     let mut ours = Vec::new();
     for found in read.into_values() {
         match found {
-            Ok(found) => ours.extend(found.into_iter().filter(|grant| is_ours(question, grant))),
+            Ok(found) => ours.extend(found.into_iter().filter(|grant| is_ours(case, grant))),
             // KMS knows no such principal, and so no grant for it.
             Err(error) if error.row.code == ErrorCode::NotFound => {}
             Err(_) => return None,
         }
     }
     // The targets of a reset are only known by all grants there are.
-    (question.request.action == Action::Revoke).then_some(ours)
+    (case.request.action == Action::Revoke).then_some(ours)
 }
 
 /// Whether ours may be for others than those who were asked about: roles with suffixes of their own.
-fn may_have_others(question: &Question<'_>) -> bool {
+fn may_have_others(case: &Case<'_>) -> bool {
     let has_suffix = |role: &ServiceLinkedRole| matches!(role, ServiceLinkedRole::AutoScaling { suffix: Some(_) });
-    match question.authority {
+    match case.authority {
         // The allowlist is not asked, and so it is not known what roles there are.
         Authority::Expiry(_) => true,
         Authority::Requester(_) => {
-            question.allowlist.rules.iter().any(|rule| rule.service_linked_roles.iter().any(has_suffix))
+            case.allowlist.rules.iter().any(|rule| rule.service_linked_roles.iter().any(has_suffix))
         }
     }
 }
 
-fn is_ours(question: &Question<'_>, grant: &Grant) -> bool {
+fn is_ours(case: &Case<'_>, grant: &Grant) -> bool {
     let image = grant.name.as_deref().and_then(GrantName::image_of);
-    image.is_some_and(|image| question.request.image_ids.contains(&image)) && grant.is_issued_by(question.account)
+    image.is_some_and(|image| case.request.image_ids.contains(&image)) && grant.is_issued_by(case.account)
 }
 
 /// What is kept of the grants that were seen.
@@ -110,13 +104,13 @@ struct Kept {
 }
 
 impl Kept {
-    fn take(&mut self, question: &Question<'_>, grants: Vec<Grant>) {
+    fn take(&mut self, case: &Case<'_>, grants: Vec<Grant>) {
         for grant in grants {
-            if is_ours(question, &grant) {
+            if is_ours(case, &grant) {
                 self.add([grant]);
                 continue;
             }
-            let Some(issuer) = grant.issuer().filter(|issuer| *issuer != question.account) else { continue };
+            let Some(issuer) = grant.issuer().filter(|issuer| *issuer != case.account) else { continue };
             let count = self.made_by.entry(issuer).or_default();
             if *count < EXAMPLES {
                 self.grants.push(grant);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sharing::{
     allowlist::{Allowlist, Loaded, Rule},
-    decide::{self, Authority, Question},
+    decide::{self, Authority, Case},
     domain::{AccountId, ImageId, Target, rfc3339},
     facts::{ImageState, Recorded},
     outcome::{ErrorCode, Outcome, Status},
@@ -88,9 +88,9 @@ impl Service {
         let mut total = outcome.clone();
         for request in requests(&rules, image_id, image.owner, since) {
             let authority = Authority::Requester(&available.requester);
-            let question = self.question(&request, authority, &allowlist, context);
-            let question = Question { is_automatic: true, ..question };
-            total.absorb(Box::pin(self.pursue(question, context, deadline, outcome.clone())).await);
+            let case = self.case(&request, authority, &allowlist, context);
+            let case = Case { is_automatic: true, ..case };
+            total.absorb(Box::pin(self.pursue(case, context, deadline, outcome.clone())).await);
         }
         total
     }
@@ -129,8 +129,8 @@ impl Service {
             ..bare(Action::Revoke, expiry.image_id.clone())
         };
         let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
-        let question = self.question(&request, Authority::Expiry(&expiry), &nobody, context);
-        Box::pin(self.pursue(question, context, deadline, outcome)).await
+        let case = self.case(&request, Authority::Expiry(&expiry), &nobody, context);
+        Box::pin(self.pursue(case, context, deadline, outcome)).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
 use serde_json::json;
 use sharing::{
-    decide::{self, Question},
+    decide::{self, Case},
     domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
     outcome::{Outcome, Status},
@@ -27,13 +27,13 @@ impl Service {
     /// Looks over the owned images after the request's `nextToken`, and in a repair mends what is this function's own.
     pub(super) async fn survey(
         &self,
-        question: Question<'_>,
+        case: Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
         outcome: Outcome,
     ) -> Outcome {
-        let asked = question.request;
-        let images = match self.images_to_survey(&question, context, deadline).await {
+        let asked = case.request;
+        let images = match self.images_to_survey(&case, context, deadline).await {
             Ok(images) => images,
             Err(error) => return failed(outcome, error),
         };
@@ -54,7 +54,7 @@ impl Service {
             }
             let begun = Instant::now();
             let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
-            let part = self.survey_some(Question { request: &request, ..question }, context, deadline, &outcome).await;
+            let part = self.survey_some(Case { request: &request, ..case }, context, deadline, &outcome).await;
             let is_first = place == asked.next_token;
             // What another try may mend is left for it, and what was found before is not lost: who goes on from here
             // begins with what failed. What no other try mends must not keep the images after it from being looked at.
@@ -74,16 +74,16 @@ impl Service {
     /// those that a rule of the requester covers, so that the place where a survey goes on tells of no other.
     async fn images_to_survey(
         &self,
-        question: &Question<'_>,
+        case: &Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
     ) -> Reading<BTreeSet<ImageId>> {
         let aws = self.aws.rate_limited().until(deadline);
         let images = aws.own_images().await.map_err(|error| error.row)?;
         let mut covered: BTreeSet<_> =
-            images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
+            images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
-        let is_deregistered_covered = decide::is_covered(question, &Image::deregistered(question.account, Vec::new()));
+        let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
         if let Some(schedules) = self.schedules(context).filter(|_| is_deregistered_covered) {
             let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
             covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
@@ -93,16 +93,16 @@ impl Service {
 
     async fn survey_some(
         &self,
-        question: Question<'_>,
+        case: Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
         outcome: &Outcome,
     ) -> Outcome {
-        let mut part = Box::pin(self.pursue(question, context, deadline, outcome.clone())).await;
-        if question.request.action == Action::Repair {
+        let mut part = Box::pin(self.pursue(case, context, deadline, outcome.clone())).await;
+        if case.request.action == Action::Repair {
             for record in std::mem::take(&mut part.overdue) {
                 let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
-                part.absorb(Box::pin(self.expire(&hint, question.request.dry_run, context, deadline)).await);
+                part.absorb(Box::pin(self.expire(&hint, case.request.dry_run, context, deadline)).await);
             }
         }
         part

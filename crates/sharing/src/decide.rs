@@ -32,7 +32,7 @@ use crate::{
 
 /// Everything a decision rests on besides the facts.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct Case<'a> {
     /// What is asked.
     pub request: &'a Request,
     /// By what right.
@@ -172,12 +172,12 @@ impl<'a> ImageDecision<'a> {
 }
 
 /// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
-pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
-    let request = question.request;
-    let Authority::Requester(requester) = question.authority else { return Vec::new() };
+pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
+    let request = case.request;
+    let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, target: None, terms: None };
-    match question.allowlist.cover(&ask) {
-        Err(criterion) => vec![refusals::not_covered(criterion, question, None, None)],
+    match case.allowlist.cover(&ask) {
+        Err(criterion) => vec![refusals::not_covered(criterion, case, None, None)],
         Ok(_) => request.copy_from.iter().map(|_| copies_not_set_up()).collect(),
     }
 }
@@ -194,57 +194,52 @@ fn copies_not_set_up() -> Refusal {
 }
 
 /// The images of which more may and must be read than their descriptions.
-pub fn permitted(question: &Question<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
-    if question.request.action.surveys() {
-        let is_own = |image: &&Image| image.owner == question.account;
-        let covered =
-            images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(question, image).is_ok());
+pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
+    if case.request.action.surveys() {
+        let is_own = |image: &&Image| image.owner == case.account;
+        let covered = images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(case, image).is_ok());
         return covered.map(|(id, _)| id.clone()).collect();
     }
-    let decisions = question.request.image_ids.iter().map(|image_id| permit(question, images, image_id));
-    let needed = decisions.filter(|decision| decision.needs_reading(question.request));
+    let decisions = case.request.image_ids.iter().map(|image_id| permit(case, images, image_id));
+    let needed = decisions.filter(|decision| decision.needs_reading(case.request));
     needed.map(|decision| decision.image_id.clone()).collect()
 }
 
 /// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image. Where a
 /// share expires nobody asks, and so nobody may.
-pub fn is_covered(question: &Question<'_>, image: &Image) -> bool {
-    matches!(covering_rule_of_image(question, image), Ok(Some(_)))
+pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
+    matches!(covering_rule_of_image(case, image), Ok(Some(_)))
 }
 
 /// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
 /// Fails where time runs out before every key is judged.
-pub fn decide<'a>(
-    question: &Question<'a>,
-    facts: &'a Facts,
-    judgements: &Judgements<'_>,
-) -> Reading<Vec<ImageDecision<'a>>> {
-    if question.request.action.surveys() {
+pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts, judgements: &Judgements<'_>) -> Reading<Vec<ImageDecision<'a>>> {
+    if case.request.action.surveys() {
         let images = facts.images.iter();
-        return images.map(|(image_id, image)| audit::decide(question, facts, judgements, image_id, image)).collect();
+        return images.map(|(image_id, image)| audit::decide(case, facts, judgements, image_id, image)).collect();
     }
     let mut decisions: Vec<_> =
-        question.request.image_ids.iter().map(|image_id| permit(question, &facts.images, image_id)).collect();
+        case.request.image_ids.iter().map(|image_id| permit(case, &facts.images, image_id)).collect();
     for decision in decisions.iter_mut().filter(|decision| !decision.blocks_reading()) {
         let Some(image) = facts.images.get(decision.image_id) else { continue };
-        let request = question.request;
+        let request = case.request;
         if let (Some(group), true) = (&request.group, request.targets.is_empty() && decision.refusals.is_empty()) {
             decision.refusals.push(refusals::target_not_found(decision.image_id, group));
             continue;
         }
-        if expiry::is_superseded(question, image) {
+        if expiry::is_superseded(case, image) {
             supersede(image, decision);
             continue;
         }
         if request.action.is_about_sharing() {
-            expiry::leave_existing(question, image, decision);
-            check_share(question, facts, judgements, image, decision)?;
+            expiry::leave_existing(case, image, decision);
+            check_share(case, facts, judgements, image, decision)?;
         }
         if request.action.takes_away() && decision.refusals.is_empty() {
-            residue::find(question, facts, image, decision);
+            residue::find(case, facts, image, decision);
         }
         if decision.needs_reading(request) {
-            warn(question, facts, image, decision);
+            warn(case, facts, image, decision);
         }
     }
     Ok(decisions)
@@ -262,29 +257,29 @@ fn supersede(image: &Image, decision: &mut ImageDecision<'_>) {
 }
 
 /// Decides whether a rule covers the image and the targets.
-fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> ImageDecision<'a> {
+fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> ImageDecision<'a> {
     let mut decision = ImageDecision::new(image_id);
     let Some(image) = images.get(image_id) else {
         decision.refusals.push(refusals::image_not_found(image_id));
         return decision;
     };
-    match covering_rule_of_image(question, image) {
+    match covering_rule_of_image(case, image) {
         Ok(rule) => decision.rule = rule,
         Err(criterion) => {
-            decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None));
+            decision.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None));
         }
     }
-    if image.owner != question.account {
+    if image.owner != case.account {
         decision.refusals.push(refusals::image_not_owned(image_id));
     }
     if !decision.refusals.is_empty() {
         return decision;
     }
-    for asked in &question.request.targets {
-        match covering_rule(question, image, &asked.target) {
+    for asked in &case.request.targets {
+        match covering_rule(case, image, &asked.target) {
             Ok(rule) => decision.targets.push((asked, rule)),
             Err(criterion) => {
-                decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked)));
+                decision.refusals.push(refusals::not_covered(criterion, case, Some(image_id), Some(asked)));
             }
         }
     }
@@ -292,43 +287,43 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
 }
 
 /// The rule that covers the image; none is needed where a share expires.
-fn covering_rule_of_image<'a>(question: &Question<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
-    match question.authority {
+fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
+    match case.authority {
         Authority::Expiry(_) => Ok(None),
         Authority::Requester(requester) => {
-            question.allowlist.cover(&ask(question, requester, question.request.action, image, None)).map(Some)
+            case.allowlist.cover(&ask(case, requester, case.request.action, image, None)).map(Some)
         }
     }
 }
 
-fn covering_rule<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Result<Option<&'a Rule>, Criterion> {
-    covering_rule_for(question.request.action, question, image, target)
+fn covering_rule<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Result<Option<&'a Rule>, Criterion> {
+    covering_rule_for(case.request.action, case, image, target)
 }
 
 /// The rule that covers an action for a target; none is needed where a share expires.
 fn covering_rule_for<'a>(
     action: Action,
-    question: &Question<'a>,
+    case: &Case<'a>,
     image: &Image,
     target: &Target,
 ) -> Result<Option<&'a Rule>, Criterion> {
-    let Authority::Requester(requester) = question.authority else { return Ok(None) };
-    question.allowlist.cover(&ask(question, requester, action, image, Some(target))).map(Some)
+    let Authority::Requester(requester) = case.authority else { return Ok(None) };
+    case.allowlist.cover(&ask(case, requester, action, image, Some(target))).map(Some)
 }
 
 fn ask<'a>(
-    question: &Question<'a>,
+    case: &Case<'a>,
     requester: &'a Requester,
     action: Action,
     image: &'a Image,
     target: Option<&'a Target>,
 ) -> Ask<'a> {
-    let request = question.request;
+    let request = case.request;
     let terms = Terms {
         access: request.access,
         service_linked_roles: &request.service_linked_roles,
         expires_at: request.expires_at,
-        now: question.now,
+        now: case.now,
     };
     Ask {
         requester,
@@ -341,7 +336,7 @@ fn ask<'a>(
 
 /// What a share of the image would meet.
 fn check_share(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
     image: &Image,
@@ -356,20 +351,20 @@ fn check_share(
             decision.refusals.push(refusals::target_is_owner(image_id, asked));
         }
     }
-    if question.request.access == Access::Copy {
-        decision.refusals.extend(copy_refusals(question, image, image_id, &decision.targets));
-        if !question.setup.copy_access && lacks_copy_access(image, &decision.targets) {
+    if case.request.access == Access::Copy {
+        decision.refusals.extend(copy_refusals(case, image, image_id, &decision.targets));
+        if !case.setup.copy_access && lacks_copy_access(image, &decision.targets) {
             decision.refusals.push(refusals::copy_access_off(image_id));
         }
     }
     let entries = image.launch_permissions.iter().flatten().filter(|entry| **entry != LaunchPermission::Public).count();
     let new = decision.targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
     let total = entries.saturating_add(new);
-    if new > 0 && total > question.entity_quota {
-        decision.refusals.push(refusals::quota_exceeded(image_id, entries, new, question.entity_quota));
+    if new > 0 && total > case.entity_quota {
+        decision.refusals.push(refusals::quota_exceeded(image_id, entries, new, case.entity_quota));
     }
-    key_check::check(question, facts, judgements, image, decision)?;
-    expiry::check(question, image, decision);
+    key_check::check(case, facts, judgements, image, decision)?;
+    expiry::check(case, image, decision);
     Ok(())
 }
 
@@ -377,13 +372,13 @@ fn check_share(
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySnapshotAttribute.html>
 fn copy_refusals(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image: &Image,
     image_id: &ImageId,
     targets: &[(&AskedTarget, Option<&Rule>)],
 ) -> Vec<Refusal> {
     let groups = targets.iter().filter(|(asked, _)| asked.target.account().is_none());
-    let foreign = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != question.account);
+    let foreign = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != case.account);
     groups
         .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
         .chain(image.is_instance_store.then(|| refusals::copy_of_instance_store(image_id)))
@@ -409,14 +404,14 @@ fn take_back_from_all(snapshot_id: &SnapshotId) -> String {
     )
 }
 
-fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
+fn warn(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
     let image_id = decision.image_id;
-    if matches!(question.request.action, Action::List | Action::Check) {
+    if matches!(case.request.action, Action::List | Action::Check) {
         let unread = image.unread().into_iter();
         decision
             .warnings
             .extend(unread.map(|error| format!("not everything of {image_id} is told: {}", error.message)));
-        let untold = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != question.account);
+        let untold = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != case.account);
         decision.warnings.extend(untold.map(|snapshot| {
             format!(
                 "who may copy {} of {image_id} is not known: account {} owns the snapshot, and EC2 tells its owner only",
@@ -445,10 +440,10 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
             take_back_from_all(&snapshot.id)
         ));
     }
-    if question.request.action == Action::Revoke {
-        remaining::warn(question, image, decision);
+    if case.request.action == Action::Revoke {
+        remaining::warn(case, image, decision);
         for (asked, _) in &decision.targets {
-            let again = question.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target);
+            let again = case.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target);
             decision.warnings.extend(again.map(|rule| {
                 format!(
                     "rule `{}` shares {image_id} with {} again when the image next becomes available; change the rule to end that",
@@ -464,12 +459,12 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
         );
     }
     let makes_grants = !decision.grants.is_empty() && decision.refusals.is_empty();
-    if question.request.action == Action::Share && makes_grants {
+    if case.request.action == Action::Share && makes_grants {
         decision
             .warnings
             .push("grants take up to 5 minutes to be felt everywhere; a launch before that can fail".to_owned());
     }
-    if question.request.action.is_about_sharing() {
+    if case.request.action.is_about_sharing() {
         if let Some(time) = &image.deprecation_time {
             decision.warnings.push(format!(
                 "{image_id} is or will be deprecated ({time}): targets then no longer find it by searching"
@@ -479,7 +474,7 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
             decision
                 .warnings
                 .push(format!("{image_id} carries AWS Marketplace product codes: targets need the subscription"));
-            if question.request.access == Access::Copy {
+            if case.request.access == Access::Copy {
                 // "You can't copy an AMI with a product code": https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html
                 decision.warnings.push(format!(
                     "AWS lets no other account copy {image_id}, because of its AWS Marketplace product codes; \

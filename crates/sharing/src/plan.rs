@@ -5,7 +5,7 @@ mod step;
 pub use step::{GranteeKind, Phase, Step};
 
 use crate::{
-    decide::{Authority, ImageDecision, Question},
+    decide::{Authority, Case, ImageDecision},
     domain::{AccountId, GrantName, ImageId, KeyArn, Target},
     facts::{Expiry, Facts, Image, ImageState},
     request::{Access, Action, Request},
@@ -19,14 +19,14 @@ const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 ///
 /// Sharing: record, grants, snapshots, launch permission, so that nobody can launch before everything a launch needs is there.
 /// Taking away: the other way round.
-pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
+pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
     if !decision.refusals.is_empty() {
         return Vec::new();
     }
-    if let (Authority::Expiry(own), true) = (question.authority, decision.is_superseded) {
+    if let (Authority::Expiry(own), true) = (case.authority, decision.is_superseded) {
         return vec![delete_expiry(own)];
     }
-    let Question { request, account: owner, .. } = *question;
+    let Case { request, account: owner, .. } = *case;
     let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
     match request.action {
         // Nothing is given without knowing.
@@ -39,7 +39,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
                 steps.extend(remove_launch_permissions(decision.image_id, &shown));
             }
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_expiries(question, decision, image, &targets));
+            steps.extend(delete_expiries(case, decision, image, &targets));
             steps
         }
         Action::Reset => {
@@ -49,7 +49,7 @@ pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image
             }
             let targets = facts.targets_to_clear(decision.image_id, image, owner);
             steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_expiries(question, decision, image, &targets));
+            steps.extend(delete_expiries(case, decision, image, &targets));
             steps
         }
         // Overdue shares expire like due ones, by their records.
@@ -72,16 +72,11 @@ fn may_change_launch_permissions(image: &Image) -> bool {
 /// An expiry deletes its own record and ends with that; earlier ones have a time of their own. A revoke or reset deletes all
 /// of them, and then takes the launch permissions away once more: a share that crossed it may have found such a record and
 /// given the permission again, and nothing would end that share any more.
-fn delete_expiries(
-    question: &Question<'_>,
-    decision: &ImageDecision<'_>,
-    image: &Image,
-    targets: &[Target],
-) -> Vec<Step> {
+fn delete_expiries(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> Vec<Step> {
     if !decision.gaps.is_empty() {
         return Vec::new();
     }
-    if let Authority::Expiry(own) = question.authority {
+    if let Authority::Expiry(own) = case.authority {
         return vec![delete_expiry(own)];
     }
     let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{ImageDecision, Question, Remaining, remaining},
+    decide::{Case, ImageDecision, Remaining, remaining},
     domain::Target,
     facts::{Facts, Image, LaunchPermission},
     outcome::{
@@ -46,15 +46,9 @@ pub struct ImageResult<'a> {
 }
 
 /// Fills the rows of the outcome and says what became of the request.
-pub fn report(
-    outcome: &mut Outcome,
-    question: &Question<'_>,
-    facts: &Facts,
-    results: Vec<ImageResult<'_>>,
-    region: &str,
-) {
-    let request = question.request;
-    outcome.result = result(question, &results);
+pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
+    let request = case.request;
+    outcome.result = result(case, &results);
     if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
         outcome.findings.get_or_insert_default();
         let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
@@ -69,7 +63,7 @@ pub fn report(
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
-            outcome.images.push(image_row(question, image, &result, region));
+            outcome.images.push(image_row(case, image, &result, region));
         }
         if let Some(findings) = &mut outcome.findings {
             findings.extend(result.decision.findings);
@@ -120,8 +114,8 @@ fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>
 }
 
 /// What became of the request as a whole.
-fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
-    let request = question.request;
+fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
+    let request = case.request;
     // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
     let is_refused = |result: &ImageResult<'_>| match request.action {
         Action::List | Action::Check => result.decision.blocks_reading(),
@@ -150,9 +144,9 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
     }
 }
 
-fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
+fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
     let ImageResult { decision, steps } = result;
-    let request = question.request;
+    let request = case.request;
     let is_refused = !decision.refusals.is_empty();
     let mut targets: Vec<_> = decision
         .targets
@@ -161,14 +155,14 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
             let state = if decision.is_superseded {
                 as_read(image, &asked.target)
             } else {
-                target_state(question, image, steps, &asked.target, is_refused)
+                target_state(case, image, steps, &asked.target, is_refused)
             };
             TargetRow {
                 target: asked.target.clone(),
                 state,
-                expires_at: expires_at(question, image, decision, &asked.target, state),
+                expires_at: expires_at(case, image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
-                detail: detail(question, state, image, &asked.target),
+                detail: detail(case, state, image, &asked.target),
             }
         })
         .collect();
@@ -204,7 +198,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
 
 /// When the share with a target expires, where there is a share.
 fn expires_at(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image: &Image,
     decision: &ImageDecision<'_>,
     target: &Target,
@@ -212,7 +206,7 @@ fn expires_at(
 ) -> Option<OffsetDateTime> {
     let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
     let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target).map(|expiry| expiry.at);
-    let new = new.filter(|_| question.request.action == Action::Share);
+    let new = new.filter(|_| case.request.action == Action::Share);
     new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
 }
 
@@ -280,7 +274,7 @@ fn changes(step: &Step, image: &Image) -> bool {
 }
 
 fn target_state(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image: &Image,
     steps: &[StepResult],
     target: &Target,
@@ -292,13 +286,13 @@ fn target_state(
     let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
     // A share removes only what it takes back.
     let is_taken_back = about_it().any(|result| result.step.removes().contains(target));
-    match question.request.action {
+    match case.request.action {
         Action::Share if is_refused => as_read(image, target),
         Action::Share if is_taken_back => TargetState::Failed,
         Action::Share | Action::Revoke if has_failed => TargetState::Failed,
         Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
         Action::Share => TargetState::Shared,
-        Action::Revoke => match (remaining(question.allowlist, image, target), was_shared) {
+        Action::Revoke => match (remaining(case.allowlist, image, target), was_shared) {
             (Remaining::Surely(_), _) => TargetState::StillReachable,
             (Remaining::Maybe(_) | Remaining::Unread(_), _) => TargetState::MaybeReachable,
             (Remaining::Nothing, true) => TargetState::Revoked,
@@ -308,10 +302,10 @@ fn target_state(
     }
 }
 
-fn detail(question: &Question<'_>, state: TargetState, image: &Image, target: &Target) -> Option<String> {
+fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -> Option<String> {
     match state {
         TargetState::StillReachable | TargetState::MaybeReachable => {
-            let why = remaining(question.allowlist, image, target).why()?;
+            let why = remaining(case.allowlist, image, target).why()?;
             Some(format!("its own launch permission is gone; {why}"))
         }
         TargetState::Shared

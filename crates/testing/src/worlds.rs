@@ -7,7 +7,7 @@ use key_policy::{Grant, Policy, json::Json};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{Authority, ImageDecision, Judgements, Question, Setup},
+    decide::{Authority, Case, ImageDecision, Judgements, Setup},
     domain::{AccountId, ExpiryName, KeyArn, Requester, Target},
     facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
     outcome::{ErrorCode, ErrorRow},
@@ -104,8 +104,8 @@ pub fn account(text: &str) -> AccountId {
 }
 
 /// What is decided where time does not run out.
-pub fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
-    sharing::decide::decide(question, facts, &Judgements::until(&|| false)).unwrap()
+pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
+    sharing::decide::decide(case, facts, &Judgements::until(&|| false)).unwrap()
 }
 
 pub fn owner() -> AccountId {
@@ -245,8 +245,8 @@ impl World {
         self.with(|world| drop(world.image.expiries.as_mut().unwrap().insert(recorded.name.clone(), recorded)))
     }
 
-    /// Puts the question and the facts before `look`.
-    pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Question<'_>, &Facts) -> T) -> T {
+    /// Puts the case and the facts before `look`.
+    pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Case<'_>, &Facts) -> T) -> T {
         let request = Request::parse(&Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
         let requester = Requester::new("lambda:invoke".to_owned());
         self.put_as(Authority::Requester(&requester), &request, look)
@@ -257,10 +257,10 @@ impl World {
         &self,
         authority: Authority<'_>,
         request: &Request,
-        look: impl FnOnce(&Question<'_>, &Facts) -> T,
+        look: impl FnOnce(&Case<'_>, &Facts) -> T,
     ) -> T {
         let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
-        let question = Question {
+        let case = Case {
             request,
             authority,
             allowlist: &allowlist,
@@ -279,6 +279,6 @@ impl World {
             blocks_public_images: self.blocks_public_images,
             ..Facts::default()
         };
-        look(&question, &facts)
+        look(&case, &facts)
     }
 }

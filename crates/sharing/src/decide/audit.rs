@@ -7,7 +7,7 @@ use key_policy::{Grant, KeyUse, Verdict};
 use time::Duration;
 
 use super::{
-    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By,
+    Case, ImageDecision, Judgements, backing_key::BackingKey, covering_rule_of_image, judgements::By,
     take_back_from_all,
 };
 use crate::{
@@ -37,19 +37,19 @@ pub struct OrphanedGrant<'a> {
 
 /// Judges one image. One that the requester has no rule for is passed over: an audit is of what its rules are about.
 pub(super) fn decide<'a>(
-    question: &Question<'a>,
+    case: &Case<'a>,
     facts: &'a Facts,
     judgements: &Judgements<'_>,
     image_id: &'a ImageId,
     image: &'a Image,
 ) -> Reading<ImageDecision<'a>> {
     let mut decision = ImageDecision::new(image_id);
-    let Ok(rule) = covering_rule_of_image(question, image) else { return Ok(decision) };
-    if image.owner != question.account {
+    let Ok(rule) = covering_rule_of_image(case, image) else { return Ok(decision) };
+    if image.owner != case.account {
         return Ok(decision);
     }
     decision.rule = rule;
-    for error in unread(question, facts, image) {
+    for error in unread(case, facts, image) {
         // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
         if error.retryable {
             decision.gaps.push(error.clone());
@@ -57,17 +57,17 @@ pub(super) fn decide<'a>(
             decision.warnings.push(format!("{image_id} was not judged in every respect: {}", error.message));
         }
     }
-    decision.orphaned = orphaned_grants(question, facts, image_id, image);
-    decision.overdue = overdue_records(question, image);
-    let mut found = overdue(question, image);
+    decision.orphaned = orphaned_grants(case, facts, image_id, image);
+    decision.overdue = overdue_records(case, image);
+    let mut found = overdue(case, image);
     found.extend(exposed(image));
     if image.launch_permissions.is_known() {
-        found.extend(outside_allowlist(question, facts, image_id, image));
-        found.extend(expiries_missing(question, image));
-        found.extend(permissions_left(question, facts, image_id, image));
+        found.extend(outside_allowlist(case, facts, image_id, image));
+        found.extend(expiries_missing(case, image));
+        found.extend(permissions_left(case, facts, image_id, image));
         found.extend(decision.orphaned.iter().map(orphaned_grant));
-        found.extend(key_access_lost(question, facts, judgements, image)?);
-        found.extend(rules_not_applied(question, image));
+        found.extend(key_access_lost(case, facts, judgements, image)?);
+        found.extend(rules_not_applied(case, image));
     }
     decision.findings = found
         .into_iter()
@@ -91,9 +91,9 @@ struct Found {
 }
 
 /// Everything that could not be read of an image and its keys.
-fn unread<'a>(question: &Question<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
+fn unread<'a>(case: &Case<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
     let mut errors = image.unread();
-    let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+    let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
     for key in own.filter_map(|arn| facts.keys.get(arn)) {
         errors.extend(key.metadata.as_ref().err());
         errors.extend(key.policy.as_ref().err());
@@ -126,8 +126,8 @@ fn exposed(image: &Image) -> Vec<Found> {
 }
 
 /// The rules by which somebody may share the image with the target.
-fn sharing_rules<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
-    let rules = question.allowlist.rules.iter();
+fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let rules = case.allowlist.rules.iter();
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
             && rule.images.include(image.name.as_deref(), &image.tags)
@@ -136,14 +136,14 @@ fn sharing_rules<'a>(question: &Question<'a>, image: &Image, target: &Target) ->
     rules.filter(covers).collect()
 }
 
-fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
+fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
     let mut found = Vec::new();
     let mut outside = |target: Target, message: String, remedy: &str| {
         let code = FindingCode::SharedOutsideAllowlist;
         found.push(Found { code, target: Some(target), message, remedy: remedy.to_owned() });
     };
     for target in image.shared_targets() {
-        let rules = sharing_rules(question, image, &target);
+        let rules = sharing_rules(case, image, &target);
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
             outside(target, message, "`revoke` it, or cover it with a rule of the allowlist");
@@ -165,12 +165,12 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
 }
 
 /// The shares that only rules with a longest duration cover and that nothing ends.
-fn expiries_missing(question: &Question<'_>, image: &Image) -> Vec<Found> {
+fn expiries_missing(case: &Case<'_>, image: &Image) -> Vec<Found> {
     if image.expiries.is_err() {
         return Vec::new();
     }
     let is_missing = |target: &Target| {
-        let rules = sharing_rules(question, image, target);
+        let rules = sharing_rules(case, image, target);
         let is_bounded = !rules.is_empty() && rules.iter().all(|rule| rule.max_duration.is_some());
         is_bounded && image.expiry_of(target).is_none()
     };
@@ -197,9 +197,9 @@ fn is_needed_elsewhere(facts: &Facts, image_id: &ImageId, snapshot_id: &Snapshot
     })
 }
 
-fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
+fn permissions_left(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
     let shared = image.shared_accounts();
-    let own = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == question.account);
+    let own = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == case.account);
     let mut found = Vec::new();
     for snapshot in own.filter(|snapshot| snapshot.needed_by.is_known()) {
         let accounts = snapshot.create_volume_permissions.iter().flatten().filter(|account| !shared.contains(account));
@@ -220,7 +220,7 @@ fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, 
 /// The grants of ours that are named after the image and an account with which it is not shared. Only these may be
 /// taken for left-overs: the Name says whom they are for, and the issuer that they are ours.
 fn orphaned_grants<'a>(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &'a Facts,
     image_id: &ImageId,
     image: &'a Image,
@@ -232,7 +232,7 @@ fn orphaned_grants<'a>(
     let keys = image.keys().into_iter().filter_map(|arn| facts.keys.get_key_value(arn));
     let grants = keys.flat_map(|(arn, key)| key.grants.iter().flatten().map(move |grant| (arn, grant)));
     grants
-        .filter(|(_, grant)| grant.is_issued_by(question.account))
+        .filter(|(_, grant)| grant.is_issued_by(case.account))
         .filter_map(|(key, grant)| {
             let name = grant.name.as_deref()?;
             let account = GrantName::account_of(name, image_id)?;
@@ -255,21 +255,15 @@ fn orphaned_grant(left: &OrphanedGrant<'_>) -> Found {
     }
 }
 
-fn key_access_lost(
-    question: &Question<'_>,
-    facts: &Facts,
-    judgements: &Judgements<'_>,
-    image: &Image,
-) -> Reading<Vec<Found>> {
-    let targets: Vec<_> =
-        image.shared_targets().into_iter().filter(|target| wants_keys(question, image, target)).collect();
+fn key_access_lost(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>, image: &Image) -> Reading<Vec<Found>> {
+    let targets: Vec<_> = image.shared_targets().into_iter().filter(|target| wants_keys(case, image, target)).collect();
     let lost = |target: Option<Target>, message: String, remedy: String| {
         let code = FindingCode::KeyAccessLost;
         Found { code, target, message, remedy }
     };
     let mut found = Vec::new();
-    for arn in image.keys().into_iter().filter(|arn| arn.account() == question.account && !targets.is_empty()) {
-        let key = BackingKey::new(question, facts, arn);
+    for arn in image.keys().into_iter().filter(|arn| arn.account() == case.account && !targets.is_empty()) {
+        let key = BackingKey::new(case, facts, arn);
         if let Some((_, message, remedy)) = key.unusable() {
             found.push(lost(None, format!("{{image}} is shared, and {message}"), remedy.to_owned()));
             continue;
@@ -294,22 +288,22 @@ fn key_access_lost(
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.
-fn wants_keys(question: &Question<'_>, image: &Image, target: &Target) -> bool {
-    let rules = sharing_rules(question, image, target);
+fn wants_keys(case: &Case<'_>, image: &Image, target: &Target) -> bool {
+    let rules = sharing_rules(case, image, target);
     !rules.is_empty() && rules.iter().all(|rule| rule.keys != KeyCheck::Unchecked)
 }
 
 /// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether
 /// its share expired or never began can't be told.
-fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
-    let automation = Requester::new(format!("events:{}:aws.ec2", question.account));
+fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
+    let automation = Requester::new(format!("events:{}:aws.ec2", case.account));
     let applies = |rule: &&Rule| {
         rule.on_available
             && rule.max_duration.is_none()
             && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
             && rule.images.include(image.name.as_deref(), &image.tags)
     };
-    let rules = question.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
+    let rules = case.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
     let pairs = rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));
     let missing = pairs.filter(|(_, target)| **target != Target::Account(image.owner) && !image.is_shared_with(target));
     missing
@@ -323,16 +317,16 @@ fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
 }
 
 /// The records whose time has passed: also those of renewed shares, which are only deleted.
-fn overdue_records(question: &Question<'_>, image: &Image) -> Vec<ExpiryName> {
-    let overdue = image.expiries.iter().flatten().filter(|(_, expiry)| question.now - expiry.at > OVERDUE);
+fn overdue_records(case: &Case<'_>, image: &Image) -> Vec<ExpiryName> {
+    let overdue = image.expiries.iter().flatten().filter(|(_, expiry)| case.now - expiry.at > OVERDUE);
     overdue.map(|(name, _)| name.clone()).collect()
 }
 
-fn overdue(question: &Question<'_>, image: &Image) -> Vec<Found> {
+fn overdue(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
     // An earlier record of a renewed share ends nothing.
     let latest = recorded.filter(|expiry| image.expiry_of(&expiry.target) == Some(*expiry));
-    let overdue = latest.filter(|expiry| question.now - expiry.at > OVERDUE);
+    let overdue = latest.filter(|expiry| case.now - expiry.at > OVERDUE);
     overdue
         .map(|expiry| Found {
             code: FindingCode::ShareOverdue,

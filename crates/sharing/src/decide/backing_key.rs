@@ -2,7 +2,7 @@
 
 use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
 
-use super::Question;
+use super::Case;
 use crate::{
     domain::{KeyArn, Target},
     facts::{Facts, Key, KeyMetadata},
@@ -12,14 +12,14 @@ use crate::{
 /// A key behind an image, and who asks about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BackingKey<'a> {
-    pub(super) question: &'a Question<'a>,
+    pub(super) case: &'a Case<'a>,
     pub(super) arn: &'a KeyArn,
     key: Option<&'a Key>,
 }
 
 impl<'a> BackingKey<'a> {
-    pub(super) fn new(question: &'a Question<'a>, facts: &'a Facts, arn: &'a KeyArn) -> Self {
-        Self { question, arn, key: facts.keys.get(arn) }
+    pub(super) fn new(case: &'a Case<'a>, facts: &'a Facts, arn: &'a KeyArn) -> Self {
+        Self { case, arn, key: facts.keys.get(arn) }
     }
 
     /// What kind of key it is, where that was read.
@@ -61,7 +61,7 @@ impl<'a> BackingKey<'a> {
 
     /// What of our own key could not be read; nobody but its owner may read another account's.
     pub(super) fn unread(&self) -> Option<&'a ErrorRow> {
-        let key = self.key.filter(|_| self.arn.account() == self.question.account)?;
+        let key = self.key.filter(|_| self.arn.account() == self.case.account)?;
         key.metadata.as_ref().err().or(key.policy.as_ref().err()).or(key.grants.as_ref().err())
     }
 
@@ -89,9 +89,9 @@ impl<'a> BackingKey<'a> {
 
     /// What the policy says of the target, to be asked with any grants; or why nobody can say.
     pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
-        let Self { question, arn, key } = *self;
+        let Self { case, arn, key } = *self;
         let key = key.ok_or_else(|| format!("{arn} was not read"))?;
-        if arn.account() != question.account {
+        if arn.account() != case.account {
             return Err(format!(
                 "{arn} belongs to account {}, and only the owner of a key may read its policy",
                 arn.account()
@@ -102,7 +102,7 @@ impl<'a> BackingKey<'a> {
         }
         let unreadable = |error: &ErrorRow| format!("the key policy of {arn} can't be read: {}", error.message);
         let policy = key.policy.as_ref().map_err(unreadable)?;
-        Ok(Judgement::new(arn, policy, target, &question.allowlist.organization_facts(target), key_use))
+        Ok(Judgement::new(arn, policy, target, &case.allowlist.organization_facts(target), key_use))
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Authority, ImageDecision, Question, covering_rule_for, refusals};
+use super::{Authority, Case, ImageDecision, covering_rule_for, refusals};
 use crate::{
     allowlist::Rule,
     domain::{ExpiryName, ImageId, Target, rfc3339},
@@ -33,8 +33,8 @@ pub fn is_due(expiry: &Expiry, now: OffsetDateTime) -> bool {
 }
 
 /// Whether a later record of the same image and target has taken the place of an expiry that is due.
-pub(super) fn is_superseded(question: &Question<'_>, image: &Image) -> bool {
-    let Authority::Expiry(own) = question.authority else { return false };
+pub(super) fn is_superseded(case: &Case<'_>, image: &Image) -> bool {
+    let Authority::Expiry(own) = case.authority else { return false };
     image.expiry_of(&own.target).is_some_and(|latest| latest.at > own.at)
 }
 
@@ -47,40 +47,35 @@ pub fn is_near(request: &Request, now: OffsetDateTime) -> bool {
 /// Whether the records of an image alone refuse to share it because the expiry time is too near; then nothing else of it
 /// needs to be read.
 pub fn is_refused_by_time(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: &ImageId,
     expiries: Option<&BTreeMap<ExpiryName, Expiry>>,
 ) -> bool {
     let lacks_record = |expiries: &BTreeMap<ExpiryName, Expiry>| {
-        question.request.targets.iter().any(|asked| !has_record(question, image_id, &asked.target, expiries))
+        case.request.targets.iter().any(|asked| !has_record(case, image_id, &asked.target, expiries))
     };
-    is_near(question.request, question.now) && expiries.is_some_and(lacks_record)
+    is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
 }
 
 /// Whether the share has the record of exactly the expiry that is asked for.
-fn has_record(
-    question: &Question<'_>,
-    image_id: &ImageId,
-    target: &Target,
-    expiries: &BTreeMap<ExpiryName, Expiry>,
-) -> bool {
-    let name = wanted(question).and_then(|at| ExpiryName::new(image_id, target, at));
+fn has_record(case: &Case<'_>, image_id: &ImageId, target: &Target, expiries: &BTreeMap<ExpiryName, Expiry>) -> bool {
+    let name = wanted(case).and_then(|at| ExpiryName::new(image_id, target, at));
     name.is_some_and(|name| expiries.contains_key(&name))
 }
 
 /// The expiry time that is asked for, as Scheduler takes it: in whole seconds.
-fn wanted(question: &Question<'_>) -> Option<OffsetDateTime> {
-    let at = question.request.expires_at?;
+fn wanted(case: &Case<'_>) -> Option<OffsetDateTime> {
+    let at = case.request.expires_at?;
     Some(at.replace_nanosecond(0).unwrap_or(at))
 }
 
 /// Takes the targets out of a share that a rule makes by itself with which the image is shared already, without an expiry
 /// or until later: those shares are left as they are.
-pub(super) fn leave_existing<'a>(question: &Question<'a>, image: &Image, decision: &mut ImageDecision<'a>) {
-    if !question.is_automatic || image.expiries.is_err() {
+pub(super) fn leave_existing<'a>(case: &Case<'a>, image: &Image, decision: &mut ImageDecision<'a>) {
+    if !case.is_automatic || image.expiries.is_err() {
         return;
     }
-    let outlasts = |target: &Target| match (image.expiry_of(target), wanted(question)) {
+    let outlasts = |target: &Target| match (image.expiry_of(target), wanted(case)) {
         (None, _) => true,
         (Some(there), Some(at)) => there.at > at,
         (Some(_), None) => false,
@@ -103,16 +98,16 @@ pub(super) fn leave_existing<'a>(question: &Question<'a>, image: &Image, decisio
 }
 
 /// Decides about the expiries of the covered targets.
-pub(super) fn check(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
-    let wanted = wanted(question);
-    if wanted.is_some() && !question.unset_for_expiry.is_empty() {
-        return decision.refusals.push(not_possible(question, decision.image_id));
+pub(super) fn check(case: &Case<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+    let wanted = wanted(case);
+    if wanted.is_some() && !case.unset_for_expiry.is_empty() {
+        return decision.refusals.push(not_possible(case, decision.image_id));
     }
     let expiries = match (&image.expiries, wanted) {
         (Ok(expiries), _) => expiries,
         // `observe` fails before this; nothing is given without knowing.
         (Err(error), Some(_)) => return decision.gaps.push(error.clone()),
-        (Err(_), None) if question.request.action == Action::Share => {
+        (Err(_), None) if case.request.action == Action::Share => {
             return decision.warnings.push(format!(
                 "whether the shares of {} expire could not be read; an expiry that is there stays",
                 decision.image_id
@@ -123,28 +118,28 @@ pub(super) fn check(question: &Question<'_>, image: &Image, decision: &mut Image
     let covered: Vec<_> = decision.targets.iter().filter(|(_, rule)| rule.is_some()).map(|(asked, _)| *asked).collect();
     for asked in covered {
         let latest = image.expiry_of(&asked.target);
-        if let Some(there) = latest.filter(|there| there.at - question.now <= ENDING) {
+        if let Some(there) = latest.filter(|there| there.at - case.now <= ENDING) {
             decision.refusals.push(ending(decision.image_id, asked, there));
             continue;
         }
         let refused = decision.refusals.len();
         match wanted {
-            None => decision.warnings.extend(stays(question, decision.image_id, asked, latest)),
-            Some(at) => move_to(question, image, expiries, asked, (at, latest), decision),
+            None => decision.warnings.extend(stays(case, decision.image_id, asked, latest)),
+            Some(at) => move_to(case, image, expiries, asked, (at, latest), decision),
         }
         let expires = wanted.max(latest.map(|there| there.at));
-        if let Some(at) = expires.filter(|at| *at - question.deadline <= ENDING)
+        if let Some(at) = expires.filter(|at| *at - case.deadline <= ENDING)
             && !image.is_shared_with(&asked.target)
             && decision.refusals.len() == refused
         {
-            decision.refusals.push(too_late(question, decision.image_id, asked, at, latest));
+            decision.refusals.push(too_late(case, decision.image_id, asked, at, latest));
         }
     }
 }
 
 /// What a share with an expiry time does to the records of one target: nothing, a new record, or it is refused.
 fn move_to(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image: &Image,
     expiries: &BTreeMap<ExpiryName, Expiry>,
     asked: &AskedTarget,
@@ -152,8 +147,8 @@ fn move_to(
     decision: &mut ImageDecision<'_>,
 ) {
     let image_id = decision.image_id;
-    if !has_record(question, image_id, &asked.target, expiries) && is_near(question.request, question.now) {
-        let refusal = near(question, image_id);
+    if !has_record(case, image_id, &asked.target, expiries) && is_near(case.request, case.now) {
+        let refusal = near(case, image_id);
         if !decision.refusals.contains(&refusal) {
             decision.refusals.push(refusal);
         }
@@ -162,8 +157,8 @@ fn move_to(
     match latest {
         Some(there) if there.at == at => return,
         Some(there) if there.at > at => return decision.refusals.push(earlier(image_id, asked, there)),
-        None if image.is_shared_with(&asked.target) && !may_revoke(question, image, &asked.target) => {
-            return decision.refusals.push(takes_away(question, image_id, asked));
+        None if image.is_shared_with(&asked.target) && !may_revoke(case, image, &asked.target) => {
+            return decision.refusals.push(takes_away(case, image_id, asked));
         }
         Some(_) | None => {}
     }
@@ -181,18 +176,18 @@ fn move_to(
 }
 
 /// A share without an expiry time leaves an existing expiry as it is, and says so.
-fn stays(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Option<&Expiry>) -> Option<String> {
-    let there = latest.filter(|_| question.request.action == Action::Share)?;
+fn stays(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Option<&Expiry>) -> Option<String> {
+    let there = latest.filter(|_| case.request.action == Action::Share)?;
     let (target, at) = (&asked.target, rfc3339(there.at));
     Some(format!("the share of {image_id} with {target} expires at {at}, which this request does not change"))
 }
 
-fn may_revoke(question: &Question<'_>, image: &Image, target: &Target) -> bool {
-    covering_rule_for(Action::Revoke, question, image, target).is_ok()
+fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
+    covering_rule_for(Action::Revoke, case, image, target).is_ok()
 }
 
-fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
-    let unset = question.unset_for_expiry.join(", ");
+fn not_possible(case: &Case<'_>, image_id: &ImageId) -> Refusal {
+    let unset = case.unset_for_expiry.join(", ");
     let message = format!("this deployment can't record when a share expires: it has no {unset}");
     let refusal = refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
         .remedy(format!("set {unset}, or leave `expiresAt` out"));
@@ -202,8 +197,8 @@ fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
 /// Where a request names its expiry time.
 const POINTER: &str = "/expiresAt";
 
-fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
-    let at = question.request.expires_at.map(rfc3339).unwrap_or_default();
+fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
+    let at = case.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
     let refusal = refusals::image(RefusalCode::MalformedRequest, image_id, message)
         .remedy("give an expiry time that is at least 5 minutes ahead");
@@ -222,13 +217,13 @@ fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
 
 /// The invocation may last until shortly before the expiry, and a launch permission that arrives late would stay.
 fn too_late(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: &ImageId,
     asked: &AskedTarget,
     at: OffsetDateTime,
     latest: Option<&Expiry>,
 ) -> Refusal {
-    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(question.deadline));
+    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(case.deadline));
     let message = format!(
         "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
          permission is added only where that is more than 2 minutes before"
@@ -248,8 +243,8 @@ fn earlier(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
         .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
 }
 
-fn takes_away(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
-    let (target, action) = (&asked.target, question.request.action);
+fn takes_away(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
+    let (target, action) = (&asked.target, case.request.action);
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))

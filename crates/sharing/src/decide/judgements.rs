@@ -65,7 +65,7 @@ impl<'a> Judgements<'a> {
         let access = match by {
             By::Policy => key.judge(&[], target, key_use),
             By::All => key.judge_by_all(target, key_use),
-            By::Made(grant) => key.judge(&[grant.as_made(key.question.account)], target, key_use),
+            By::Made(grant) => key.judge(&[grant.as_made(key.case.account)], target, key_use),
         };
         self.made.borrow_mut().insert(subject, access.clone());
         Ok(access)

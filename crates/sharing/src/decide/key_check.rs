@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 
 use key_policy::{KeyUse, Verdict};
 
-use super::{
-    ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit, refusals,
-};
+use super::{Case, ImageDecision, Judgements, NeededGrant, backing_key::BackingKey, judgements::By, permit, refusals};
 use crate::{
     allowlist::{KeyCheck, Rule},
     domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
@@ -19,7 +17,7 @@ use crate::{
 
 /// Judges every key for every covered target.
 pub(super) fn check(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
     image: &Image,
@@ -30,7 +28,7 @@ pub(super) fn check(
         return Ok(());
     }
     for arn in image.keys() {
-        let key = BackingKey::new(question, facts, arn);
+        let key = BackingKey::new(case, facts, arn);
         if let Some((code, message, remedy)) = key.unusable() {
             decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
             continue;
@@ -55,9 +53,9 @@ fn check_pair(
     rule: &Rule,
     decision: &mut ImageDecision<'_>,
 ) -> Reading<()> {
-    let BackingKey { question, arn, .. } = *key;
+    let BackingKey { case, arn, .. } = *key;
     let target = &asked.target;
-    let key_use = key_use(question);
+    let key_use = key_use(case);
 
     let mut lacking = None;
     let access = match (rule.keys, target.account()) {
@@ -65,7 +63,7 @@ fn check_pair(
             let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
             let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
             let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
-            let can_grant = question.setup.key_grants || needed.is_among(key.known_grants(), question.account);
+            let can_grant = case.setup.key_grants || needed.is_among(key.known_grants(), case.account);
             match (by_policy.verdict, with_grant.verdict) {
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !can_grant => {
                     lacking = Some(needed);
@@ -73,7 +71,7 @@ fn check_pair(
                 }
                 // The image's own grant, whatever others there are: those may go without notice.
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-                    let is_made = needed.is_among(key.known_grants(), question.account);
+                    let is_made = needed.is_among(key.known_grants(), case.account);
                     let story = if is_made { "is there" } else { "a share makes" };
                     let mut access = with_grant;
                     access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
@@ -116,9 +114,9 @@ fn check_roles(
     rule: &Rule,
     decision: &mut ImageDecision<'_>,
 ) -> Reading<Vec<RoleRow>> {
-    let BackingKey { question, arn, .. } = *key;
+    let BackingKey { case, arn, .. } = *key;
     let Some(account) = asked.target.account() else {
-        if let Some(role) = question.request.service_linked_roles.first() {
+        if let Some(role) = case.request.service_linked_roles.first() {
             decision.warnings.push(format!(
                 "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
                 asked.target
@@ -127,14 +125,14 @@ fn check_roles(
         return Ok(Vec::new());
     };
     let mut rows = Vec::new();
-    for role in roles(question) {
+    for role in roles(case) {
         let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
-        let is_asked_for = rule.keys == KeyCheck::Grant && question.request.service_linked_roles.contains(&role);
+        let is_asked_for = rule.keys == KeyCheck::Grant && case.request.service_linked_roles.contains(&role);
         let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
-        if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
+        if is_asked_for && !needed.is_among(key.known_grants(), case.account) {
             let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
-            if with_grant == Verdict::Allowed && !question.setup.key_grants {
+            if with_grant == Verdict::Allowed && !case.setup.key_grants {
                 decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &needed));
             } else if with_grant == Verdict::Allowed {
                 verdict = with_grant;
@@ -151,10 +149,10 @@ fn check_roles(
     Ok(rows)
 }
 
-fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
-    let mut roles = question.request.service_linked_roles.clone();
+fn roles(case: &Case<'_>) -> Vec<ServiceLinkedRole> {
+    let mut roles = case.request.service_linked_roles.clone();
     let auto_scaling = ServiceLinkedRole::AutoScaling { suffix: None };
-    if question.request.action == Action::Check && !roles.contains(&auto_scaling) {
+    if case.request.action == Action::Check && !roles.contains(&auto_scaling) {
         roles.push(auto_scaling);
     }
     roles
@@ -162,37 +160,37 @@ fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
 
 /// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
 pub fn grantees_to_look_up(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
 ) -> Reading<Vec<(KeyArn, String)>> {
     let mut pairs = BTreeSet::new();
-    for image_id in &question.request.image_ids {
+    for image_id in &case.request.image_ids {
         let Some(image) = facts.images.get(image_id) else { continue };
-        let covered = permit(question, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
+        let covered = permit(case, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
         for account in covered.filter_map(Target::account) {
-            let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+            let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
             pairs.extend(own.map(|arn| (arn, account)));
         }
     }
     let mut wanted = Vec::new();
     for (arn, account) in pairs {
-        let key = BackingKey::new(question, facts, arn);
+        let key = BackingKey::new(case, facts, arn);
         if key.metadata().is_none_or(|metadata| metadata.is_aws_managed) {
             continue;
         }
-        let by_policy = judgements.of(&key, &Target::Account(account), &key_use(question), By::Policy)?.verdict;
+        let by_policy = judgements.of(&key, &Target::Account(account), &key_use(case), By::Policy)?.verdict;
         if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
             wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
         }
-        let roles = roles(question).into_iter();
+        let roles = roles(case).into_iter();
         wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
     }
     Ok(wanted)
 }
 
-fn key_use(question: &Question<'_>) -> KeyUse {
-    match question.request.access {
+fn key_use(case: &Case<'_>) -> KeyUse {
+    match case.request.access {
         Access::Launch => KeyUse::Launch,
         Access::Copy => KeyUse::Copy,
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ImageDecision, Question};
+use super::{Case, ImageDecision};
 use crate::{
     allowlist::Allowlist,
     domain::{Target, quoted, some_of},
@@ -82,10 +82,10 @@ fn name(entry: &LaunchPermission) -> String {
 }
 
 /// One warning for each different story, with the targets that it is about.
-pub(super) fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+pub(super) fn warn(case: &Case<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
     let mut stories = BTreeMap::<String, Vec<&Target>>::new();
     for (asked, _) in &decision.targets {
-        if let Some(why) = remaining(question.allowlist, image, &asked.target).why() {
+        if let Some(why) = remaining(case.allowlist, image, &asked.target).why() {
             stories.entry(why).or_default().push(&asked.target);
         }
     }

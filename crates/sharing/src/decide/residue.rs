@@ -3,7 +3,7 @@
 
 use key_policy::Grant;
 
-use super::{ImageDecision, Question, is_covered};
+use super::{Case, ImageDecision, is_covered};
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
     facts::{Fact, Facts, GrantScan, Image},
@@ -14,10 +14,10 @@ use crate::{
 const EXAMPLES: usize = 3;
 
 /// Fills the gaps and warnings of a revoke or reset, and which entries stay because another image needs them.
-pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
-    let accounts: Vec<AccountId> = match question.request.action {
+pub(super) fn find(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecision<'_>) {
+    let accounts: Vec<AccountId> = match case.request.action {
         Action::Reset => {
-            let targets = facts.targets_to_clear(decision.image_id, image, question.account);
+            let targets = facts.targets_to_clear(decision.image_id, image, case.account);
             targets.iter().filter_map(Target::account).collect()
         }
         Action::Share | Action::Revoke | Action::List | Action::Check | Action::Audit | Action::Repair => {
@@ -27,7 +27,7 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
     // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear. A revoke doesn't
     // know what still gives access, and asks again where that may help.
     let unread = image.launch_permissions.failed().into_iter();
-    decision.gaps.extend(unread.filter(|error| question.request.action == Action::Reset || error.retryable).cloned());
+    decision.gaps.extend(unread.filter(|error| case.request.action == Action::Reset || error.retryable).cloned());
     decision.gaps.extend(image.snapshots.failed().cloned());
     decision.gaps.extend(image.unread_snapshots.iter().cloned());
     decision.gaps.extend(image.expiries.as_ref().err().cloned());
@@ -41,19 +41,19 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
                     decision.warnings.push(format!(
                         "{account} keeps its create volume permission on {}, if it has one: {} is on that snapshot too and shared with it",
                         snapshot.id,
-                        name_of(question, facts, other)
+                        name_of(case, facts, other)
                     ));
                 }
                 decision.needed_by.insert(snapshot.id.clone(), needed_by.clone());
             }
         }
         // Of an image that is shared with nobody these are all that tells what an earlier reset left.
-        if question.request.action == Action::Reset {
+        if case.request.action == Action::Reset {
             decision.gaps.extend(snapshot.create_volume_permissions.failed().cloned());
         }
         let others = snapshot.create_volume_permissions.iter().flatten().filter(|account| !accounts.contains(account));
         let others: Vec<_> = others.map(ToString::to_string).collect();
-        if question.request.action == Action::Reset && !others.is_empty() {
+        if case.request.action == Action::Reset && !others.is_empty() {
             decision.warnings.push(format!(
                 "{} can still be copied by {}, with whom {} was not shared",
                 snapshot.id,
@@ -69,7 +69,7 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
             Some(Ok(grants)) => {
                 let scan = facts.grant_scans.get(arn);
                 let told =
-                    passed_on(arn, grants, scan, &accounts).chain(orphans(question, arn, grants, decision, &accounts));
+                    passed_on(arn, grants, scan, &accounts).chain(orphans(case, arn, grants, decision, &accounts));
                 let told: Vec<_> = told.collect();
                 decision.warnings.extend(told);
             }
@@ -89,8 +89,8 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
 }
 
 /// Another image, named only to a requester that a rule lets ask about it.
-fn name_of(question: &Question<'_>, facts: &Facts, other: &ImageId) -> String {
-    let is_told = facts.neighbours.get(other).is_some_and(|image| is_covered(question, image));
+fn name_of(case: &Case<'_>, facts: &Facts, other: &ImageId) -> String {
+    let is_told = facts.neighbours.get(other).is_some_and(|image| is_covered(case, image));
     if is_told { other.to_string() } else { "another image of this account".to_owned() }
 }
 
@@ -120,7 +120,7 @@ fn passed_on(
 
 /// The grants for the image that a reset leaves, because their Names name no account that it knows.
 fn orphans(
-    question: &Question<'_>,
+    case: &Case<'_>,
     arn: &KeyArn,
     grants: &[Grant],
     decision: &ImageDecision<'_>,
@@ -128,8 +128,8 @@ fn orphans(
 ) -> Option<String> {
     let is_orphan = |grant: &&Grant| {
         let name = grant.name.as_deref().unwrap_or_default();
-        question.request.action == Action::Reset
-            && grant.is_issued_by(question.account)
+        case.request.action == Action::Reset
+            && grant.is_issued_by(case.account)
             && GrantName::is_for_image(name, decision.image_id)
             && !accounts.iter().any(|account| GrantName::is_for(name, decision.image_id, *account))
     };

@@ -5,7 +5,7 @@ use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, ImageDecision, Judgements, Question, Setup, admit, grantees_to_look_up, is_due, is_refused_by_time,
+        Authority, Case, ImageDecision, Judgements, Setup, admit, grantees_to_look_up, is_due, is_refused_by_time,
         lost, second_looks,
     },
     domain::Target,
@@ -62,12 +62,12 @@ trait Decide {
 
 impl Decide for World {
     fn decide(&self, request: &Value) -> Decided {
-        self.put(request, |question, facts| told(question, facts, &decide(question, facts).remove(0)))
+        self.put(request, |case, facts| told(case, facts, &decide(case, facts).remove(0)))
     }
 
     fn looked_up(&self, request: &Value) -> Vec<String> {
-        self.put(request, |question, facts| {
-            grantees_to_look_up(question, facts, &Judgements::until(&|| false))
+        self.put(request, |case, facts| {
+            grantees_to_look_up(case, facts, &Judgements::until(&|| false))
                 .unwrap()
                 .into_iter()
                 .map(|(_, grantee)| grantee)
@@ -76,14 +76,14 @@ impl Decide for World {
     }
 }
 
-fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
+fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
     let step = |step: &sharing::plan::Step| {
         let names = |sign: char, targets: Vec<Target>| {
             targets.into_iter().map(move |target| format!(" {sign}{target}")).collect::<String>()
         };
         format!("{} {}{}{}", step.call(), step.resource(), names('+', step.adds()), names('-', step.removes()))
     };
-    let steps = facts.images.get(decision.image_id).map(|image| plan(question, decision, image, facts));
+    let steps = facts.images.get(decision.image_id).map(|image| plan(case, decision, image, facts));
     Decided {
         refusals: decision
             .refusals
@@ -211,9 +211,7 @@ fn a_share_is_refused_for_what_the_image_is() {
 #[test]
 fn a_refusal_says_of_what_it_is_and_whether_it_may_pass() {
     let first = |world: &World, target: &str| {
-        world.put(&ask("share", accounts(&[target])), |question, facts| {
-            decide(question, facts).remove(0).refusals.remove(0)
-        })
+        world.put(&ask("share", accounts(&[target])), |case, facts| decide(case, facts).remove(0).refusals.remove(0))
     };
     let world = World::open("golden-1");
     let stranger = first(&world, "777788889999");
@@ -412,7 +410,7 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     let closed = World::encrypted("granted-1", &[]);
     let decided = steps(&closed, &share, &[&create_grant(), ADD_LAUNCH]);
     warned(&decided, &["up to 5 minutes"]);
-    let because = closed.put(&share, |question, facts| decide(question, facts).remove(0).keys.remove(0).access.because);
+    let because = closed.put(&share, |case, facts| decide(case, facts).remove(0).keys.remove(0).access.because);
     assert_eq!(json!(because)[0]["grantName"], format!("ami-share/{IMAGE}/{ONE}"));
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
@@ -446,7 +444,7 @@ fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
         World::encrypted(name, allowed).with(|world| world.setup = setup)
     };
     let place = |world: &World, request: &Value| {
-        world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer)
+        world.put(request, |case, facts| decide(case, facts).remove(0).refusals.remove(0).pointer)
     };
     // A grant: for an account that the policy doesn't let in, and for a role.
     let share = ask("share", accounts(&[ONE]));
@@ -502,11 +500,11 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     steps(&unread, &share, &[&create_grant(), ADD_LAUNCH]);
     // What the account needs comes before what is best effort.
     let closed = World::encrypted("granted-1", &[]);
-    let needed = closed.put(&share, |question, facts| decide(question, facts).remove(0).grants.len());
+    let needed = closed.put(&share, |case, facts| decide(case, facts).remove(0).grants.len());
     assert_eq!(needed, 2);
-    let decided = closed.put(&share, |question, facts| {
-        let decision = decide(question, facts).remove(0);
-        let steps = plan(question, &decision, &facts.images[decision.image_id], facts);
+    let decided = closed.put(&share, |case, facts| {
+        let decision = decide(case, facts).remove(0);
+        let steps = plan(case, &decision, &facts.images[decision.image_id], facts);
         steps
             .iter()
             .map(|step| (step.grant_name().unwrap_or_default().to_owned(), step.is_best_effort()))
@@ -547,8 +545,7 @@ fn until(at: OffsetDateTime) -> Value {
 fn an_expiry_is_recorded_first_and_only_moved_later() {
     let world = World::encrypted("kept-1", &[ONE]);
     steps(&world, &until(in_days(10)), &[&create(ONE, in_days(10)), ADD_LAUNCH]);
-    let new =
-        world.put(&until(in_days(10)), |question, facts| decide(question, facts).remove(0).new_expiries.remove(0));
+    let new = world.put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).new_expiries.remove(0));
     assert_eq!((new.at, new.target), (in_days(10), target(ONE)));
     assert_eq!((new.snapshot_ids.len(), new.key_arns), (1, vec![key()]));
     // Scheduler knows seconds and no parts of them.
@@ -609,7 +606,7 @@ fn what_a_deployment_lacks_for_an_expiry_is_named() {
         steps(&with(unset), &ask("share", accounts(&[ONE])), &[ADD_LAUNCH]);
     }
     let pointer = with(&["AMI_SHARE_REQUEST_BUS"])
-        .put(&until(in_days(10)), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
+        .put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).refusals.remove(0).pointer);
     assert_eq!(pointer.as_deref(), Some("/expiresAt"));
 }
 
@@ -623,8 +620,7 @@ fn an_expiry_time_is_five_minutes_ahead_unless_its_very_record_is_there() {
         // So is that of a share which has another record.
         refused(&world.clone().with_expiry(ONE, in_days(3)), &until(at), &["MalformedRequest"]);
     }
-    let pointer =
-        world.put(&until(minutes(4)), |question, facts| decide(question, facts).remove(0).refusals.remove(0).pointer);
+    let pointer = world.put(&until(minutes(4)), |case, facts| decide(case, facts).remove(0).refusals.remove(0).pointer);
     assert_eq!(pointer.as_deref(), Some("/expiresAt"));
     // One for the image, however many targets.
     let two = ask("share", json!({"accountIds": [ONE, TWO], "expiresAt": text(minutes(4))}));
@@ -637,9 +633,9 @@ fn an_expiry_time_is_five_minutes_ahead_unless_its_very_record_is_there() {
     // A check says what a share would meet, and nothing but that the time is no good.
     World::open("golden-1").put(
         &ask("check", json!({"accountIds": [ONE], "expiresAt": text(minutes(4))})),
-        |question, facts| {
-            let decision = decide(question, facts).remove(0);
-            assert!(decision.refuses_whole(question.request.action), "{decision:#?}");
+        |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            assert!(decision.refuses_whole(case.request.action), "{decision:#?}");
         },
     );
 }
@@ -648,9 +644,9 @@ fn an_expiry_time_is_five_minutes_ahead_unless_its_very_record_is_there() {
 fn the_records_alone_refuse_a_time_that_is_too_near() {
     let minutes = |minutes: i64| NOW + Duration::minutes(minutes);
     let is_refused = |world: &World, at| {
-        world.put(&until(at), |question, facts| {
+        world.put(&until(at), |case, facts| {
             let (image_id, image) = facts.images.iter().next().unwrap();
-            is_refused_by_time(question, image_id, image.expiries.as_ref().ok())
+            is_refused_by_time(case, image_id, image.expiries.as_ref().ok())
         })
     };
     let world = World::open("kept-1");
@@ -672,7 +668,7 @@ fn a_share_that_is_about_to_expire_is_left_alone() {
             for request in [&plain, &until(in_days(3))] {
                 refused(&world, request, &["ShareEnding 111122223333"]);
                 let may_pass =
-                    world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).may_pass);
+                    world.put(request, |case, facts| decide(case, facts).remove(0).refusals.remove(0).may_pass);
                 assert!(may_pass);
             }
         }
@@ -691,7 +687,7 @@ fn a_launch_permission_is_added_only_where_the_invocation_ends_two_minutes_befor
     steps(&lasts(14), &until(minutes(17)), &[&create(ONE, minutes(17)), ADD_LAUNCH]);
     refused(&lasts(15), &until(minutes(17)), &["ShareEnding 111122223333"]);
     let passes = |world: &World, request: &Value| {
-        world.put(request, |question, facts| decide(question, facts).remove(0).refusals.remove(0).may_pass)
+        world.put(request, |case, facts| decide(case, facts).remove(0).refusals.remove(0).may_pass)
     };
     assert!(!passes(&lasts(15), &until(minutes(17))), "another try has less time still");
     // The recorded expiry counts as much, and passes.
@@ -714,8 +710,7 @@ fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
     for (world, told) in [(&world, "without an expiry"), (&later, "until 2026-12-01")] {
         let decided = steps(world, &both(in_days(3)), &[&create(TWO, in_days(3)), add_two]);
         warned(&decided, &[told]);
-        let left =
-            world.put(&both(in_days(3)), |question, facts| decide(question, facts).remove(0).left_as_they_are.len());
+        let left = world.put(&both(in_days(3)), |case, facts| decide(case, facts).remove(0).left_as_they_are.len());
         assert_eq!(left, 1);
     }
     // Its key may not let the existing target in; that does not hold up the others.
@@ -743,10 +738,10 @@ fn an_expiry_is_due_a_minute_before_its_time() {
 #[test]
 fn an_expiry_deletes_its_own_record_last_and_no_other() {
     let (own, earlier, later) = (expiry(ONE, NOW), in_days(-1), in_days(1));
-    let request = World::open("golden-1").put(&ask("revoke", accounts(&[ONE])), |question, _| question.request.clone());
+    let request = World::open("golden-1").put(&ask("revoke", accounts(&[ONE])), |case, _| case.request.clone());
     let planned = |world: &World| {
         let authority = Authority::Expiry(&own);
-        world.put_as(authority, &request, |question, facts| told(question, facts, &decide(question, facts).remove(0)))
+        world.put_as(authority, &request, |case, facts| told(case, facts, &decide(case, facts).remove(0)))
     };
     let grants = vec![grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777")];
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, TWO]).with_expiry(ONE, NOW).with_expiry(TWO, NOW);
@@ -767,8 +762,8 @@ fn an_expiry_deletes_its_own_record_last_and_no_other() {
 #[test]
 fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
     let looks = |world: &World, request: &Value| {
-        world.put(request, |question, facts| {
-            let decision = decide(question, facts).remove(0);
+        world.put(request, |case, facts| {
+            let decision = decide(case, facts).remove(0);
             second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)])
         })
     };
@@ -919,11 +914,11 @@ fn the_other_images_on_a_snapshot_are_named_to_those_who_may_ask_about_them() {
     let world = World::open("golden-1")
         .with(|world| world.snapshot().needed_by = Fact::Known([(account(ONE), other.parse().unwrap())].into()));
     for (name, told) in [("golden-2", other), ("silver-2", "another image of this account")] {
-        let warnings = world.put(&revoke, |question, facts| {
+        let warnings = world.put(&revoke, |case, facts| {
             let neighbour = Image { name: Some(name.to_owned()), ..world.image.clone() };
             let neighbours = [(other.parse().unwrap(), neighbour)].into();
             let facts = Facts { neighbours, ..facts.clone() };
-            let decision = decide(question, &facts).remove(0);
+            let decision = decide(case, &facts).remove(0);
             decision.warnings.concat()
         });
         assert!(warnings.contains(told) && (told == other || !warnings.contains(other)), "{name}: {warnings}");
@@ -933,7 +928,7 @@ fn the_other_images_on_a_snapshot_are_named_to_those_who_may_ask_about_them() {
 #[test]
 fn of_images_that_are_refused_by_their_description_nothing_more_is_read() {
     let permitted = |name: &str, request: &Value| {
-        World::open(name).put(request, |question, facts| sharing::decide::permitted(question, &facts.images).len())
+        World::open(name).put(request, |case, facts| sharing::decide::permitted(case, &facts.images).len())
     };
     let stranger = "333344445555"; // of a rule of somebody else
     for (action, of_both) in [("share", 1), ("check", 1), ("revoke", 0)] {
@@ -974,9 +969,9 @@ fn what_a_caller_should_know_is_told() {
 #[test]
 fn a_refusal_of_one_image_refuses_a_share_as_a_whole_and_never_a_revoke() {
     let refuses = |world: &World, request: &Value| {
-        world.put(request, |question, facts| {
-            let decision = decide(question, facts).remove(0);
-            (decision.blocks_reading(), decision.refuses_whole(question.request.action))
+        world.put(request, |case, facts| {
+            let decision = decide(case, facts).remove(0);
+            (decision.blocks_reading(), decision.refuses_whole(case.request.action))
         })
     };
     let (golden, silver) = (World::open("golden-1"), World::open("silver-1"));
@@ -1009,8 +1004,8 @@ fn an_organization_is_the_same_whatever_management_account_its_arn_names() {
 #[test]
 fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
     let codes = |request: &Value| {
-        World::open("golden-1").put(request, |question, _| {
-            admit(question).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
+        World::open("golden-1").put(request, |case, _| {
+            admit(case).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
         })
     };
     assert_eq!(codes(&ask("share", accounts(&[ONE]))), []);

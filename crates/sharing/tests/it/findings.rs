@@ -23,14 +23,14 @@ struct Judged {
 }
 
 fn judge(world: &World) -> Judged {
-    world.put(&json!({"action": "repair"}), |question, facts| {
-        let [decision] = &decide(question, facts)[..] else { panic!("one image, one decision") };
+    world.put(&json!({"action": "repair"}), |case, facts| {
+        let [decision] = &decide(case, facts)[..] else { panic!("one image, one decision") };
         let told = |finding: &Finding| {
             assert!(finding.message.contains(decision.image_id.as_str()), "{finding:?}");
             let target = finding.target.as_ref().map_or("-".to_owned(), ToString::to_string);
             format!("{} {target}", finding.code.as_str())
         };
-        let steps = plan(question, decision, &facts.images[decision.image_id], facts);
+        let steps = plan(case, decision, &facts.images[decision.image_id], facts);
         Judged {
             found: decision.findings.iter().map(told).collect(),
             mended: steps.iter().map(sharing::plan::Step::call).collect(),
@@ -42,7 +42,7 @@ fn judge(world: &World) -> Judged {
 
 /// How many records a repair works off.
 fn overdue_records(world: &World) -> usize {
-    world.put(&json!({"action": "repair"}), |question, facts| decide(question, facts).remove(0).overdue.len())
+    world.put(&json!({"action": "repair"}), |case, facts| decide(case, facts).remove(0).overdue.len())
 }
 
 #[track_caller]
