@@ -15,9 +15,10 @@ use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Case, Judgements, Setup},
     domain::{FunctionArn, Requester, shortened},
-    outcome::{ErrorCode, ErrorRow, Outcome, Status},
+    facts::Failure,
+    outcome::{ErrorCode, Outcome, Status},
     plan::{Step, plan},
-    report,
+    report::{self, failed},
     request::{Action, Request},
 };
 use time::OffsetDateTime;
@@ -298,12 +299,8 @@ fn log_plan(request_id: &str, steps: &[Step], dry_run: bool) {
     }
 }
 
-fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
-    ErrorRow { code, call: None, resource: None, message: message.to_owned(), retryable }
-}
-
-fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
-    Outcome { result: Status::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
+fn error(code: ErrorCode, message: &str, retryable: bool) -> Failure {
+    Failure { code, call: None, resource: None, message: message.to_owned(), retryable }
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.

@@ -8,13 +8,14 @@ use sharing::{
     domain::{AccountId, ImageId, Target, rfc3339},
     facts::{ImageState, Recorded},
     outcome::{ErrorCode, Outcome, Status},
+    report::failed,
     request::{Access, Action, AskedTarget, Request},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use triggers::{Available, ExpiryHint, SentAt};
 
-use super::{Context, Service, error, failed};
+use super::{Context, Service, error};
 
 impl Service {
     /// Shares an image that became available as the rules with `onAvailable` say.
@@ -59,8 +60,8 @@ impl Service {
         }
         let aws = self.aws.until(deadline);
         let image = match aws.describe_images(std::slice::from_ref(image_id)).await {
-            Ok(mut described) => described.remove(image_id).map(|described| described.image),
-            Err(error) => return failed(outcome, error.row),
+            Ok(mut described) => described.remove(image_id),
+            Err(error) => return failed(outcome, error.failure),
         };
         // An event can be there before what EC2 says of the image: it comes again.
         let image = match image {
@@ -118,7 +119,7 @@ impl Service {
                 let nobodys_records = BTreeMap::from([(name.clone(), why)]);
                 return nothing(Outcome { nobodys_records, ..outcome }, warning);
             }
-            Err(error) => return failed(outcome, error.row),
+            Err(error) => return failed(outcome, error.failure),
         };
         if !decide::is_due(&expiry, context.now) {
             return nothing(outcome, format!("the share expires at {}; nothing is due yet", rfc3339(expiry.at)));

@@ -9,12 +9,13 @@ use sharing::{
     domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
     outcome::{Outcome, Status},
+    report::{self, failed},
     request::{Action, Request},
 };
 use tokio::time::Instant;
 use triggers::{ExpiryHint, REQUEST_DETAIL_TYPE, Trigger};
 
-use super::{Context, Service, failed};
+use super::{Context, Service};
 use crate::aws::BusEvent;
 
 /// So many images are read together; what was found at them is kept when time runs out.
@@ -79,13 +80,13 @@ impl Service {
         deadline: Instant,
     ) -> Reading<BTreeSet<ImageId>> {
         let aws = self.aws.rate_limited().until(deadline);
-        let images = aws.own_images().await.map_err(|error| error.row)?;
+        let images = aws.own_images().await.map_err(|error| error.failure)?;
         let mut covered: BTreeSet<_> =
             images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
         let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
         if let Some(schedules) = self.schedules(context).filter(|_| is_deregistered_covered) {
-            let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
+            let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.failure)?;
             covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
         }
         Ok(covered)
@@ -133,13 +134,11 @@ impl Service {
         let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
         match self.aws.until(until).put_events(bus, &[event]).await {
             Ok(()) => outcome.continues = true,
-            Err(error) if error.row.retryable => {
+            Err(error) if error.failure.retryable => {
                 // Then Lambda's retry looks at these images again, and tries to go on again.
-                outcome.result = Status::Failed;
-                outcome.retryable = true;
-                outcome.errors.push(error.row);
+                report::fail_late(outcome, error.failure);
             }
-            Err(error) => outcome.warnings.extend([by_hand, error.row.message]),
+            Err(error) => outcome.warnings.extend([by_hand, error.failure.message]),
         }
     }
 }

@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{AccountId, ExpiryName, ImageId, Requester, SnapshotId, Target, quoted, rfc3339},
-    facts::{Expiry, Facts, Image, ImageState, LaunchPermission, Reading},
-    outcome::{ErrorRow, Finding, KeyRow, Refusal, RefusalCode},
+    facts::{Expiry, Fact, Facts, Failure, Image, ImageState, LaunchPermission, Reading},
+    outcome::{Finding, KeyRow, Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, Request},
 };
 
@@ -106,7 +106,7 @@ pub struct ImageDecision<'a> {
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out and was gone on without, because taking access away is never held up.
-    pub gaps: Vec<ErrorRow>,
+    pub gaps: Vec<Failure>,
     /// What the caller should know.
     pub warnings: Vec<String>,
 }
@@ -378,7 +378,7 @@ fn copy_refusals(
     targets: &[(&AskedTarget, Option<&Rule>)],
 ) -> Vec<Refusal> {
     let groups = targets.iter().filter(|(asked, _)| asked.target.account().is_none());
-    let foreign = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != case.account);
+    let foreign = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
     groups
         .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
         .chain(image.is_instance_store.then(|| refusals::copy_of_instance_store(image_id)))
@@ -389,10 +389,9 @@ fn copy_refusals(
 /// Whether a snapshot would have to be changed so that every account may copy it.
 fn lacks_copy_access(image: &Image, targets: &[(&AskedTarget, Option<&Rule>)]) -> bool {
     let accounts: Vec<_> = targets.iter().filter_map(|(asked, _)| asked.target.account()).collect();
-    let mut snapshots = image.snapshots.iter().flatten();
-    snapshots.any(|snapshot| {
-        let may: Vec<_> = snapshot.create_volume_permissions.iter().flatten().collect();
-        accounts.iter().any(|account| !may.contains(&account))
+    image.known_snapshots().any(|snapshot| {
+        let may: Vec<_> = snapshot.may_create_volumes().collect();
+        accounts.iter().any(|account| !may.contains(account))
     })
 }
 
@@ -411,7 +410,7 @@ fn warn(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecis
         decision
             .warnings
             .extend(unread.map(|error| format!("not everything of {image_id} is told: {}", error.message)));
-        let untold = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner != case.account);
+        let untold = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
         decision.warnings.extend(untold.map(|snapshot| {
             format!(
                 "who may copy {} of {image_id} is not known: account {} owns the snapshot, and EC2 tells its owner only",
@@ -452,7 +451,7 @@ fn warn(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut ImageDecis
             }));
         }
     }
-    if facts.blocks_public_images == Some(false) {
+    if facts.blocks_public_images == Fact::Known(false) {
         decision.warnings.push(
             "block public access for AMIs is off in this Region: anybody with ec2:ModifyImageAttribute can make an image public"
                 .to_owned(),

@@ -107,8 +107,8 @@ fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets
     grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
     steps.extend(grants.into_iter().map(Step::from));
     if request.access == Access::Copy {
-        for snapshot in image.snapshots.iter().flatten() {
-            let may = snapshot.create_volume_permissions.known().map(Vec::as_slice).unwrap_or_default();
+        for snapshot in image.known_snapshots() {
+            let may: Vec<_> = snapshot.may_create_volumes().collect();
             let missing: Vec<_> = accounts(targets).into_iter().filter(|account| !may.contains(account)).collect();
             let add = chunks(&missing)
                 .map(|accounts| Step::AddCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
@@ -136,7 +136,7 @@ fn take_away(
     accounts: &[AccountId],
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == owner) {
+    for snapshot in image.known_snapshots().filter(|snapshot| snapshot.owner == owner) {
         let Some(needed_by) = decision.needed_by.get(&snapshot.id) else { continue };
         let free: Vec<_> = accounts.iter().filter(|account| !needed_by.contains_key(account)).copied().collect();
         let remove = chunks(&free)

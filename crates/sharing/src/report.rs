@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::{
     decide::{Case, ImageDecision, Remaining, remaining},
     domain::Target,
-    facts::{Facts, Image, LaunchPermission},
+    facts::{Facts, Failure, Image, LaunchPermission},
     outcome::{
         CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Status, StepRow, StepState, TargetRow,
         TargetState,
@@ -22,7 +22,7 @@ pub struct StepResult {
     /// How far it got.
     pub state: StepState,
     /// Why it failed.
-    pub error: Option<ErrorRow>,
+    pub error: Option<Failure>,
     /// Whether AWS may have done it although no answer arrived.
     pub is_uncertain: bool,
 }
@@ -31,7 +31,7 @@ impl StepResult {
     /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
     /// be known well enough.
     pub fn is_target_unknown(&self) -> bool {
-        let is_unknown = |error: &ErrorRow| error.code == ErrorCode::TargetNotKnown;
+        let is_unknown = |error: &Failure| error.code == ErrorCode::TargetNotKnown;
         self.error.as_ref().is_some_and(is_unknown) && !self.step.is_best_effort()
     }
 }
@@ -43,6 +43,24 @@ pub struct ImageResult<'a> {
     pub decision: ImageDecision<'a>,
     /// The steps, in order.
     pub steps: Vec<StepResult>,
+}
+
+/// The outcome of a request that could not be decided: this failed before.
+pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
+    Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
+}
+
+/// Adds what failed after everything that was asked for was done.
+pub fn fail_late(outcome: &mut Outcome, failure: Failure) {
+    outcome.result = Status::Failed;
+    outcome.retryable = true;
+    outcome.errors.push(error_row(failure));
+}
+
+/// The one place that makes a row of a failure.
+fn error_row(failure: Failure) -> ErrorRow {
+    let Failure { code, call, resource, message, retryable } = failure;
+    ErrorRow { code, call, resource, message, retryable }
 }
 
 /// Fills the rows of the outcome and says what became of the request.
@@ -69,11 +87,11 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             findings.extend(result.decision.findings);
         }
         outcome.overdue.extend(result.decision.overdue);
-        outcome.errors.extend(result.decision.gaps);
+        outcome.errors.extend(result.decision.gaps.into_iter().map(error_row));
         for step in result.steps {
             match (step.error, step.step.is_best_effort()) {
                 (Some(error), true) => outcome.warnings.extend(role_warning(&step.step, &error)),
-                (Some(error), false) => outcome.errors.push(error),
+                (Some(error), false) => outcome.errors.push(error_row(error)),
                 (None, _) => {}
             }
         }
@@ -92,7 +110,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
 }
 
 /// What to do for a service-linked role that could not be given its grant.
-fn role_warning(step: &Step, error: &ErrorRow) -> Option<String> {
+fn role_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CreateGrant { kind: GranteeKind::Role(role), key, account, grantee, .. } = step else { return None };
     let operations = GranteeKind::Role(role.clone()).operations().join(" ");
     Some(format!(
@@ -261,9 +279,9 @@ fn changes(step: &Step, image: &Image) -> bool {
             was_unknown || image.launch_permissions.iter().flatten().next().is_some()
         }
         Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
-            let snapshot = image.snapshots.iter().flatten().find(|snapshot| snapshot.id == *snapshot_id);
+            let snapshot = image.known_snapshots().find(|snapshot| snapshot.id == *snapshot_id);
             let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.known());
-            before.is_none_or(|before| accounts.iter().any(|account| before.contains(account)))
+            before.is_none_or(|before| accounts.iter().any(|account| before.accounts.contains(account)))
         }
         Step::CreateGrant { .. }
         | Step::RevokeGrant { .. }
@@ -320,16 +338,15 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
 fn permissions(image: &Image) -> Permissions {
     let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
     launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
-    let copy = image.snapshots.iter().flatten();
-    let copy = copy.map(|snapshot| {
-        let mut account_ids = snapshot.create_volume_permissions.known().cloned();
+    let copy = image.known_snapshots().map(|snapshot| {
+        let mut account_ids = snapshot.create_volume_permissions.known().map(|known| known.accounts.clone());
         if let Some(account_ids) = &mut account_ids {
             account_ids.sort_unstable();
         }
         CopyRow { snapshot_id: snapshot.id.clone(), account_ids }
     });
-    let unread = image.unread_snapshots.iter().filter_map(|error| error.resource.as_deref()?.parse().ok());
-    let copy = copy.chain(unread.map(|snapshot_id| CopyRow { snapshot_id, account_ids: None })).collect();
+    let unread = image.unread_snapshots().map(|(id, _)| CopyRow { snapshot_id: id.clone(), account_ids: None });
+    let copy = copy.chain(unread).collect();
     Permissions { launch, copy }
 }
 

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     allowlist::{KeyCheck, Rule},
     domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, rfc3339},
-    facts::{Facts, Image, ImageState, Reading},
-    outcome::{ErrorRow, Finding, FindingCode},
+    facts::{Facts, Failure, Image, ImageState, Reading},
+    outcome::{Finding, FindingCode},
     request::{Access, Action},
 };
 
@@ -91,13 +91,11 @@ struct Found {
 }
 
 /// Everything that could not be read of an image and its keys.
-fn unread<'a>(case: &Case<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
+fn unread<'a>(case: &Case<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a Failure> {
     let mut errors = image.unread();
     let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
     for key in own.filter_map(|arn| facts.keys.get(arn)) {
-        errors.extend(key.metadata.as_ref().err());
-        errors.extend(key.policy.as_ref().err());
-        errors.extend(key.grants.as_ref().err());
+        errors.extend(key.unread());
     }
     errors.dedup();
     errors
@@ -152,8 +150,8 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
             continue;
         };
-        for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.needed_by.is_known()) {
-            let may_copy = snapshot.create_volume_permissions.iter().flatten().any(|other| *other == account);
+        for snapshot in image.known_snapshots().filter(|snapshot| snapshot.needed_by.is_known()) {
+            let may_copy = snapshot.may_create_volumes().any(|other| other == account);
             if may_copy && !is_needed_elsewhere(facts, image_id, &snapshot.id, account) {
                 let message =
                     format!("{account} may also copy {{image}} ({}), and every rule lets it launch only", snapshot.id);
@@ -166,7 +164,7 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
 
 /// The shares that only rules with a longest duration cover and that nothing ends.
 fn expiries_missing(case: &Case<'_>, image: &Image) -> Vec<Found> {
-    if image.expiries.is_err() {
+    if image.expiries.failed().is_some() {
         return Vec::new();
     }
     let is_missing = |target: &Target| {
@@ -190,7 +188,7 @@ fn expiries_missing(case: &Case<'_>, image: &Image) -> Vec<Found> {
 /// Whether another image on the snapshot is shared with the account.
 fn is_needed_elsewhere(facts: &Facts, image_id: &ImageId, snapshot_id: &SnapshotId, account: AccountId) -> bool {
     facts.images.iter().any(|(id, image)| {
-        image.snapshots.iter().flatten().filter(|snapshot| snapshot.id == *snapshot_id).any(|snapshot| {
+        image.known_snapshots().filter(|snapshot| snapshot.id == *snapshot_id).any(|snapshot| {
             let is_other_and_shared = id != image_id && image.shared_accounts().contains(&account);
             is_other_and_shared || snapshot.needed_by.iter().flatten().any(|(needs, _)| *needs == account)
         })
@@ -199,14 +197,14 @@ fn is_needed_elsewhere(facts: &Facts, image_id: &ImageId, snapshot_id: &Snapshot
 
 fn permissions_left(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
     let shared = image.shared_accounts();
-    let own = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == case.account);
+    let own = image.known_snapshots().filter(|snapshot| snapshot.owner == case.account);
     let mut found = Vec::new();
     for snapshot in own.filter(|snapshot| snapshot.needed_by.is_known()) {
-        let accounts = snapshot.create_volume_permissions.iter().flatten().filter(|account| !shared.contains(account));
-        let left = accounts.filter(|account| !is_needed_elsewhere(facts, image_id, &snapshot.id, **account));
+        let accounts = snapshot.may_create_volumes().filter(|account| !shared.contains(account));
+        let left = accounts.filter(|account| !is_needed_elsewhere(facts, image_id, &snapshot.id, *account));
         found.extend(left.map(|account| Found {
             code: FindingCode::SnapshotPermissionLeft,
-            target: Some(Target::Account(*account)),
+            target: Some(Target::Account(account)),
             message: format!(
                 "{account} may create volumes from {} of {{image}}, which is not shared with it",
                 snapshot.id

@@ -5,8 +5,8 @@ use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
 use super::Case;
 use crate::{
     domain::{KeyArn, Target},
-    facts::{Facts, Key, KeyMetadata},
-    outcome::{ErrorRow, RefusalCode},
+    facts::{Fact, Facts, Failure, Key, KeyMetadata},
+    outcome::RefusalCode,
 };
 
 /// A key behind an image, and who asks about it.
@@ -24,12 +24,12 @@ impl<'a> BackingKey<'a> {
 
     /// What kind of key it is, where that was read.
     pub(super) fn metadata(&self) -> Option<&'a KeyMetadata> {
-        self.key?.metadata.as_ref().ok()
+        self.key?.metadata.known()
     }
 
     /// The grants that were read.
     pub(super) fn known_grants(&self) -> &'a [Grant] {
-        self.key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default()
+        self.key.and_then(|key| key.grants.known()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Why no target at all can be let in by this key, and what to do about it.
@@ -60,9 +60,9 @@ impl<'a> BackingKey<'a> {
     }
 
     /// What of our own key could not be read; nobody but its owner may read another account's.
-    pub(super) fn unread(&self) -> Option<&'a ErrorRow> {
+    pub(super) fn unread(&self) -> Option<&'a Failure> {
         let key = self.key.filter(|_| self.arn.account() == self.case.account)?;
-        key.metadata.as_ref().err().or(key.policy.as_ref().err()).or(key.grants.as_ref().err())
+        key.unread().next()
     }
 
     /// Judges by the policy and every grant. Where the grants can't be read, one of them may let in whom the policy does
@@ -71,11 +71,14 @@ impl<'a> BackingKey<'a> {
         let access = self.judge(self.known_grants(), target, key_use);
         let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
         match self.key.map(|key| &key.grants) {
-            Some(Err(error)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
+            Some(Fact::Failed(failure)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
                 "the key policy alone does not let {target} in, and the grants can't be read: {}",
-                error.message
+                failure.message
             )),
-            _ => access,
+            Some(Fact::NotRead) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
+                "the key policy alone does not let {target} in, and the grants were not read"
+            )),
+            Some(_) | None => access,
         }
     }
 
@@ -97,11 +100,20 @@ impl<'a> BackingKey<'a> {
                 arn.account()
             ));
         }
-        if let Err(error) = &key.metadata {
-            return Err(format!("what kind of key {arn} is can't be read: {}", error.message));
+        match &key.metadata {
+            Fact::Known(_) => {}
+            Fact::Failed(failure) => {
+                return Err(format!("what kind of key {arn} is can't be read: {}", failure.message));
+            }
+            Fact::NotRead => return Err(format!("what kind of key {arn} is was not read")),
         }
-        let unreadable = |error: &ErrorRow| format!("the key policy of {arn} can't be read: {}", error.message);
-        let policy = key.policy.as_ref().map_err(unreadable)?;
+        let policy = match &key.policy {
+            Fact::Known(policy) => policy,
+            Fact::Failed(failure) => {
+                return Err(format!("the key policy of {arn} can't be read: {}", failure.message));
+            }
+            Fact::NotRead => return Err(format!("the key policy of {arn} was not read")),
+        };
         Ok(Judgement::new(arn, policy, target, &case.allowlist.organization_facts(target), key_use))
     }
 }

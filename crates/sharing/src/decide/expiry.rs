@@ -12,8 +12,8 @@ use super::{Authority, Case, ImageDecision, covering_rule_for, refusals};
 use crate::{
     allowlist::Rule,
     domain::{ExpiryName, ImageId, Target, rfc3339},
-    facts::{Expiry, Image, Reading},
-    outcome::{ErrorCode, ErrorRow, Refusal, RefusalCode},
+    facts::{Expiry, Fact, Failure, Image, Reading},
+    outcome::{ErrorCode, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
 
@@ -72,7 +72,7 @@ fn wanted(case: &Case<'_>) -> Option<OffsetDateTime> {
 /// Takes the targets out of a share that a rule makes by itself with which the image is shared already, without an expiry
 /// or until later: those shares are left as they are.
 pub(super) fn leave_existing<'a>(case: &Case<'a>, image: &Image, decision: &mut ImageDecision<'a>) {
-    if !case.is_automatic || image.expiries.is_err() {
+    if !case.is_automatic || !image.expiries.is_known() {
         return;
     }
     let outlasts = |target: &Target| match (image.expiry_of(target), wanted(case)) {
@@ -104,16 +104,17 @@ pub(super) fn check(case: &Case<'_>, image: &Image, decision: &mut ImageDecision
         return decision.refusals.push(not_possible(case, decision.image_id));
     }
     let expiries = match (&image.expiries, wanted) {
-        (Ok(expiries), _) => expiries,
+        (Fact::Known(expiries), _) => expiries,
         // `observe` fails before this; nothing is given without knowing.
-        (Err(error), Some(_)) => return decision.gaps.push(error.clone()),
-        (Err(_), None) if case.request.action == Action::Share => {
+        (Fact::Failed(failure), Some(_)) => return decision.gaps.push(failure.clone()),
+        (Fact::NotRead, Some(_)) => return decision.gaps.push(not_read(decision.image_id)),
+        (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
             return decision.warnings.push(format!(
                 "whether the shares of {} expire could not be read; an expiry that is there stays",
                 decision.image_id
             ));
         }
-        (Err(_), None) => return,
+        (Fact::Failed(_) | Fact::NotRead, None) => return,
     };
     let covered: Vec<_> = decision.targets.iter().filter(|(_, rule)| rule.is_some()).map(|(asked, _)| *asked).collect();
     for asked in covered {
@@ -164,13 +165,12 @@ fn move_to(
     }
     // Eight digits hold every time that a request can have.
     let Some(name) = ExpiryName::new(image_id, &asked.target, at) else { return };
-    let snapshots = image.snapshots.iter().flatten();
     decision.new_expiries.push(Expiry {
         name,
         at,
         image_id: image_id.clone(),
         target: asked.target.clone(),
-        snapshot_ids: snapshots.map(|snapshot| snapshot.id.clone()).collect(),
+        snapshot_ids: image.snapshots.iter().map(|backing| backing.id.clone()).collect(),
         key_arns: image.keys().into_iter().cloned().collect(),
     });
 }
@@ -184,6 +184,17 @@ fn stays(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Optio
 
 fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
     covering_rule_for(Action::Revoke, case, image, target).is_ok()
+}
+
+/// Nothing is given without knowing, whatever the reason.
+fn not_read(image_id: &ImageId) -> Failure {
+    Failure {
+        code: ErrorCode::Unexpected,
+        call: None,
+        resource: Some(image_id.to_string()),
+        message: format!("the recorded expiries of {image_id} were not read"),
+        retryable: false,
+    }
 }
 
 fn not_possible(case: &Case<'_>, image_id: &ImageId) -> Refusal {
@@ -279,10 +290,10 @@ pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, added: &[Target
 
 /// Why the launch permission is taken away again, if it is: without a record nothing would end the share, and what can't
 /// be found out is not given.
-pub fn lost(look: &SecondLook, seen: &Seen) -> Option<ErrorRow> {
+pub fn lost(look: &SecondLook, seen: &Seen) -> Option<Failure> {
     match seen {
         Ok(true) => None,
-        Ok(false) => Some(ErrorRow {
+        Ok(false) => Some(Failure {
             code: ErrorCode::ExpiryLost,
             call: None,
             resource: Some(look.record.to_string()),

@@ -74,8 +74,8 @@ mod tests {
         allowlist::Allowlist,
         decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
-        facts::{Fact, ImageState},
-        outcome::{ErrorCode, ErrorRow, RefusalCode},
+        facts::{Fact, Failure, ImageState},
+        outcome::{ErrorCode, RefusalCode},
     };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
@@ -129,11 +129,10 @@ rules:
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),
-                expiries: Ok(BTreeMap::new()),
+                expiries: Fact::Known(BTreeMap::new()),
                 remembered_keys: Vec::new(),
-                unread_snapshots: Vec::new(),
                 is_instance_store: false,
-                snapshots: Fact::Known(Vec::new()),
+                snapshots: Vec::new(),
             };
             let mut facts = Facts::default();
             facts.images.insert("ami-1a2b3c4d".parse().unwrap(), image);
@@ -157,8 +156,8 @@ rules:
         }
     }
 
-    fn unreadable() -> ErrorRow {
-        ErrorRow { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
+    fn unreadable() -> Failure {
+        Failure { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
     }
 
     #[test]

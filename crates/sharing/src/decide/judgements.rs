@@ -10,8 +10,8 @@ use key_policy::{Because, KeyAccess, KeyUse};
 use super::{NeededGrant, backing_key::BackingKey};
 use crate::{
     domain::{KeyArn, Target},
-    facts::Reading,
-    outcome::{ErrorCode, ErrorRow},
+    facts::{Failure, Reading},
+    outcome::ErrorCode,
 };
 
 /// By which grants a key is judged, beside its policy.
@@ -100,8 +100,8 @@ fn name(key_use: &KeyUse) -> String {
     }
 }
 
-fn out_of_time(arn: &KeyArn) -> ErrorRow {
-    ErrorRow {
+fn out_of_time(arn: &KeyArn) -> Failure {
+    Failure {
         code: ErrorCode::OutOfTime,
         call: None,
         resource: Some(arn.to_string()),

@@ -9,8 +9,8 @@ use super::{Case, ImageDecision, Judgements, NeededGrant, backing_key::BackingKe
 use crate::{
     allowlist::{KeyCheck, Rule},
     domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
-    facts::{Facts, Image, Reading},
-    outcome::{ErrorCode, ErrorRow, KeyRow, Refusal, RefusalCode, RoleRow},
+    facts::{Facts, Failure, Image, Reading},
+    outcome::{ErrorCode, KeyRow, Refusal, RefusalCode, RoleRow},
     plan::GranteeKind,
     request::{Access, Action, AskedTarget},
 };
@@ -196,7 +196,7 @@ fn key_use(case: &Case<'_>) -> KeyUse {
     }
 }
 
-fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {
+fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&Failure>) -> Refusal {
     let KeyRow { key_arn, target, access, roles: _ } = row;
     let (code, message) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
@@ -232,7 +232,7 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
             (Verdict::Denied, _) => {
                 "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
             }
-            (Verdict::Unknown, Some(ErrorRow { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
+            (Verdict::Unknown, Some(Failure { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
                 "let the function's role call {call} on {key_arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),

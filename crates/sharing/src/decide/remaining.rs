@@ -9,8 +9,7 @@ use super::{Case, ImageDecision};
 use crate::{
     allowlist::Allowlist,
     domain::{Target, quoted, some_of},
-    facts::{Fact, Image, LaunchPermission},
-    outcome::ErrorRow,
+    facts::{Fact, Failure, Image, LaunchPermission},
 };
 
 /// What is left of a target's access.
@@ -23,7 +22,7 @@ pub enum Remaining<'a> {
     /// These entries cover it if it is a member, which is not known.
     Maybe(Vec<&'a LaunchPermission>),
     /// The launch permissions could not be read.
-    Unread(&'a ErrorRow),
+    Unread(&'a Failure),
 }
 
 impl Remaining<'_> {

@@ -28,10 +28,9 @@ pub(super) fn find(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut
     // know what still gives access, and asks again where that may help.
     let unread = image.launch_permissions.failed().into_iter();
     decision.gaps.extend(unread.filter(|error| case.request.action == Action::Reset || error.retryable).cloned());
-    decision.gaps.extend(image.snapshots.failed().cloned());
-    decision.gaps.extend(image.unread_snapshots.iter().cloned());
-    decision.gaps.extend(image.expiries.as_ref().err().cloned());
-    for snapshot in image.snapshots.iter().flatten() {
+    decision.gaps.extend(image.unread_snapshots().map(|(_, failure)| failure.clone()));
+    decision.gaps.extend(image.expiries.failed().cloned());
+    for snapshot in image.known_snapshots() {
         match &snapshot.needed_by {
             // Its entries stay as they are, because another image may need them.
             Fact::NotRead => {}
@@ -51,8 +50,8 @@ pub(super) fn find(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut
         if case.request.action == Action::Reset {
             decision.gaps.extend(snapshot.create_volume_permissions.failed().cloned());
         }
-        let others = snapshot.create_volume_permissions.iter().flatten().filter(|account| !accounts.contains(account));
-        let others: Vec<_> = others.map(ToString::to_string).collect();
+        let others = snapshot.may_create_volumes().filter(|account| !accounts.contains(account));
+        let others: Vec<_> = others.map(|account| account.to_string()).collect();
         if case.request.action == Action::Reset && !others.is_empty() {
             decision.warnings.push(format!(
                 "{} can still be copied by {}, with whom {} was not shared",
@@ -64,9 +63,9 @@ pub(super) fn find(case: &Case<'_>, facts: &Facts, image: &Image, decision: &mut
     }
     for arn in image.keys() {
         match facts.keys.get(arn).map(|key| &key.grants) {
-            None => {}
-            Some(Err(error)) => decision.gaps.push(error.clone()),
-            Some(Ok(grants)) => {
+            None | Some(Fact::NotRead) => {}
+            Some(Fact::Failed(failure)) => decision.gaps.push(failure.clone()),
+            Some(Fact::Known(grants)) => {
                 let scan = facts.grant_scans.get(arn);
                 let told =
                     passed_on(arn, grants, scan, &accounts).chain(orphans(case, arn, grants, decision, &accounts));

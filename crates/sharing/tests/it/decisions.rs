@@ -9,8 +9,8 @@ use sharing::{
         lost, second_looks,
     },
     domain::Target,
-    facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission},
-    outcome::{ErrorCode, ErrorRow},
+    facts::{Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
+    outcome::ErrorCode,
     plan::{plan, take_back},
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -170,7 +170,7 @@ fn a_share_writes_only_what_is_missing() {
     steps(&world.clone().shared_with(&[ONE]), &share, &[]);
     steps(&world.clone().shared_with(&[TWO]), &share, &[ADD_LAUNCH]);
     steps(&world.clone().shared_with(&[ONE]), &copy, &[ADD_COPY]);
-    let copied = world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(ONE)]));
+    let copied = world.with(|world| world.snapshot().create_volume_permissions = copied_by(&[ONE]));
     steps(&copied, &copy, &[ADD_LAUNCH]);
     steps(&copied.shared_with(&[ONE]), &copy, &[]);
 }
@@ -272,7 +272,8 @@ fn a_key_lets_in_by_its_policy_or_by_any_grant() {
     let closed = World::encrypted("golden-1", &[]);
     refused(&closed, &share, &["KeyAccessMissing 111122223333"]);
     assert_eq!(closed.looked_up(&share), [root(ONE)]);
-    let granted = closed.with(|world| world.key().grants = Ok(vec![grant("by-hand", &root(ONE), "999988887777")]));
+    let granted =
+        closed.with(|world| world.key().grants = Fact::Known(vec![grant("by-hand", &root(ONE), "999988887777")]));
     steps(&granted, &share, &[ADD_LAUNCH]);
     refused(&granted, &ask("share", accounts(&[ONE, TWO])), &["KeyAccessMissing 222233334444"]);
     // What the policy settles needs no grants.
@@ -285,7 +286,7 @@ fn a_refusal_because_of_a_key_tells_the_part_that_decides() {
         World::encrypted("golden-1", &[]).with(|world| {
             let mut document = policy_document(&[ONE]);
             document["Statement"].as_array_mut().unwrap().push(statement);
-            world.key().policy = Ok(parsed(&document));
+            world.key().policy = Fact::Known(parsed(&document));
         })
     };
     let hits = with(json!({
@@ -315,9 +316,9 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
     let unread = |allowed: &[&str], name: &str, change: fn(&mut Key)| {
         World::encrypted(name, allowed).with(|world| change(world.key()))
     };
-    let no_grants: fn(&mut Key) = |key| key.grants = Err(denied("kms:ListGrants"));
-    let no_policy: fn(&mut Key) = |key| key.policy = Err(denied("kms:GetKeyPolicy"));
-    let no_metadata: fn(&mut Key) = |key| key.metadata = Err(denied("kms:DescribeKey"));
+    let no_grants: fn(&mut Key) = |key| key.grants = Fact::Failed(denied("kms:ListGrants"));
+    let no_policy: fn(&mut Key) = |key| key.policy = Fact::Failed(denied("kms:GetKeyPolicy"));
+    let no_metadata: fn(&mut Key) = |key| key.metadata = Fact::Failed(denied("kms:DescribeKey"));
     for (change, call) in
         [(no_grants, "kms:ListGrants"), (no_policy, "kms:GetKeyPolicy"), (no_metadata, "kms:DescribeKey")]
     {
@@ -341,8 +342,8 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
         document["Statement"].as_array_mut().unwrap().push(
             json!({"Sid": "No", "Effect": "Deny", "Principal": {"AWS": ONE}, "Action": "kms:Decrypt", "Resource": "*"}),
         );
-        key.policy = Ok(parsed(&document));
-        key.grants = Err(denied("kms:ListGrants"));
+        key.policy = Fact::Known(parsed(&document));
+        key.grants = Fact::Failed(denied("kms:ListGrants"));
     };
     let denying = World::encrypted("golden-1", &[ONE]).with(|world| deny(world.key()));
     refused(&denying, &share, &["KeyAccessDenied 111122223333"]);
@@ -354,7 +355,11 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
     // The owner of another account's key alone may read it.
     let foreign = World::encrypted("golden-1", &[]).with(|world| {
         let key = world.keys.remove(&key()).unwrap();
-        let key = Key { metadata: Err(denied("kms:DescribeKey")), policy: Err(denied("kms:GetKeyPolicy")), ..key };
+        let key = Key {
+            metadata: Fact::Failed(denied("kms:DescribeKey")),
+            policy: Fact::Failed(denied("kms:GetKeyPolicy")),
+            ..key
+        };
         world.snapshot().key = Some(FOREIGN_KEY.parse().unwrap());
         world.keys.insert(FOREIGN_KEY.parse().unwrap(), key);
     });
@@ -365,8 +370,9 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
     let missing = World::encrypted("golden-1", &[ONE]).with(|world| world.keys.clear());
     refused(&missing, &share, &["KeyAccessUnknown 111122223333"]);
     // What AWS answered unreadably is nothing that a permission mends.
-    let odd = World::encrypted("golden-1", &[])
-        .with(|world| world.key().grants = Err(ErrorRow { code: ErrorCode::Unexpected, ..denied("kms:ListGrants") }));
+    let odd = World::encrypted("golden-1", &[]).with(|world| {
+        world.key().grants = Fact::Failed(Failure { code: ErrorCode::Unexpected, ..denied("kms:ListGrants") })
+    });
     let decided = refused(&odd, &share, &["KeyAccessUnknown 111122223333"]);
     assert!(!decided.remedies[0].contains("let the function's role"), "{decided:#?}");
 }
@@ -375,11 +381,11 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
 fn a_key_that_nobody_can_use_refuses_once_for_all_targets() {
     let share = ask("share", accounts(&[ONE, TWO]));
     let with = |change: fn(&mut KeyMetadata)| {
-        World::encrypted("golden-1", &[ONE, TWO]).with(|world| change(world.key().metadata.as_mut().unwrap()))
+        World::encrypted("golden-1", &[ONE, TWO]).with(|world| change(known(&mut world.key().metadata)))
     };
     let managed = with(|metadata| metadata.is_aws_managed = true);
     refused(&managed, &share, &["DefaultKey"]);
-    let closed = managed.with(|world| world.key().policy = Ok(policy(&[])));
+    let closed = managed.with(|world| world.key().policy = Fact::Known(policy(&[])));
     assert_eq!(closed.looked_up(&share), [""; 0], "no grant helps there");
     // Each state has its own way out.
     for (state, remedy) in [
@@ -392,7 +398,7 @@ fn a_key_that_nobody_can_use_refuses_once_for_all_targets() {
         ("unknown", &["aws kms describe-key"]),
     ] {
         let world = World::encrypted("golden-1", &[ONE, TWO])
-            .with(|world| world.key().metadata.as_mut().unwrap().unusable_state = Some(state.to_owned()));
+            .with(|world| known(&mut world.key().metadata).unusable_state = Some(state.to_owned()));
         let decided = refused(&world, &share, &["KeyNotUsable"]);
         assert_eq!(decided.remedies.len(), 1);
         assert!(remedy.iter().all(|words| decided.remedies[0].contains(words)), "{state}: {decided:#?}");
@@ -415,7 +421,7 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
         let grants = vec![grant(name, &root(ONE), issuer)];
-        closed.clone().with(|world| world.key().grants = Ok(grants))
+        closed.clone().with(|world| world.key().grants = Fact::Known(grants))
     };
     let own = format!("ami-share/{IMAGE}/{ONE}");
     steps(&with("by-hand", "999988887777"), &share, &[&create_grant(), ADD_LAUNCH]);
@@ -427,7 +433,7 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
         |grant| grant.operations.retain(|operation| operation != "ReEncryptTo"),
         |grant| grant.constraints = Some(serde_json::from_value(json!({"SourceArn": "arn:aws:s3:::x"})).unwrap()),
     ] {
-        let other = with(&own, "999988887777").with(|world| change(&mut world.key().grants.as_mut().unwrap()[0]));
+        let other = with(&own, "999988887777").with(|world| change(&mut known(&mut world.key().grants)[0]));
         steps(&other, &share, &[&create_grant(), ADD_LAUNCH]);
     }
     // The policy lets the account in: there is nothing to make.
@@ -463,7 +469,7 @@ fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
     // Nothing is made: the policy lets the account in, or the grant is there.
     steps(&off("granted-1", &[ONE]), &share, &[ADD_LAUNCH]);
     let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
-    let granted = off("granted-1", &[]).with(|world| world.key().grants = Ok(vec![own.clone()]));
+    let granted = off("granted-1", &[]).with(|world| world.key().grants = Fact::Known(vec![own.clone()]));
     steps(&granted, &share, &[ADD_LAUNCH]);
     // What no grant would mend is refused as ever.
     refused(&off("golden-1", &[]), &share, &[&format!("KeyAccessMissing {ONE}")]);
@@ -473,14 +479,13 @@ fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
     refused(&open, &copy, &["NotSetUp"]);
     assert_eq!(place(&open, &copy).as_deref(), Some("/access"));
     assert!(open.decide(&copy).remedies[0].contains("EnableCopyAccess"));
-    let may_copy =
-        open.clone().with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(ONE)]));
+    let may_copy = open.clone().with(|world| world.snapshot().create_volume_permissions = copied_by(&[ONE]));
     steps(&may_copy, &copy, &[ADD_LAUNCH]);
 
     // Taking away is tried all the same.
     let revoke = ask("revoke", accounts(&[ONE]));
     let world = granted.shared_with(&[ONE]).with(|world| {
-        world.snapshot().create_volume_permissions = Fact::Known(vec![account(ONE)]);
+        world.snapshot().create_volume_permissions = copied_by(&[ONE]);
     });
     steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant()]);
 }
@@ -494,9 +499,9 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     let decided = steps(&world, &share, &[&create_grant(), ADD_LAUNCH]);
     assert_eq!(decided.verdicts, ["Allowed", "autoscaling: Allowed"]);
     let own = grant(&format!("ami-share/{IMAGE}/{ONE}/autoscaling"), &auto_scaling(ONE), "999988887777");
-    let granted = world.clone().with(|world| world.key().grants = Ok(vec![own]));
+    let granted = world.clone().with(|world| world.key().grants = Fact::Known(vec![own]));
     steps(&granted, &share, &[ADD_LAUNCH]);
-    let unread = world.clone().with(|world| world.key().grants = Err(denied("kms:ListGrants")));
+    let unread = world.clone().with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
     steps(&unread, &share, &[&create_grant(), ADD_LAUNCH]);
     // What the account needs comes before what is best effort.
     let closed = World::encrypted("granted-1", &[]);
@@ -527,7 +532,7 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     let deny = json!({"Sid": "No", "Effect": "Deny", "Principal": {"AWS": auto_scaling(ONE)}, "Action": "kms:Decrypt", "Resource": "*"});
     let mut document = policy_document(&[ONE]);
     document["Statement"].as_array_mut().unwrap().push(deny);
-    let denying = world.clone().with(|world| world.key().policy = Ok(parsed(&document)));
+    let denying = world.clone().with(|world| world.key().policy = Fact::Known(parsed(&document)));
     let decided = denying.decide(&share);
     assert!(decided.warnings.iter().any(|warning| warning.contains("was not given a grant on")), "{decided:#?}");
     assert!(!decided.steps.contains(&create_grant()), "{decided:#?}");
@@ -584,7 +589,7 @@ fn a_share_without_an_expiry_time_leaves_the_recorded_one_and_says_so() {
     let kept = World::encrypted("kept-1", &[ONE]).shared_with(&[ONE]).with_expiry(ONE, in_days(10));
     warned(&steps(&kept, &plain, &[]), &["which this request does not change"]);
     warned(&steps(&World::encrypted("kept-1", &[ONE]), &plain, &[ADD_LAUNCH]), &[]);
-    let unread = kept.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    let unread = kept.with(|world| world.image.expiries = Fact::Failed(denied("scheduler:ListSchedules")));
     warned(&steps(&unread, &plain, &[]), &["could not be read"]);
     let decided = steps(&unread, &until(in_days(10)), &[]);
     assert_eq!(decided.gaps, 1, "nothing is given without knowing");
@@ -646,7 +651,7 @@ fn the_records_alone_refuse_a_time_that_is_too_near() {
     let is_refused = |world: &World, at| {
         world.put(&until(at), |case, facts| {
             let (image_id, image) = facts.images.iter().next().unwrap();
-            is_refused_by_time(case, image_id, image.expiries.as_ref().ok())
+            is_refused_by_time(case, image_id, image.expiries.known())
         })
     };
     let world = World::open("kept-1");
@@ -654,7 +659,7 @@ fn the_records_alone_refuse_a_time_that_is_too_near() {
     assert!(!is_refused(&world, minutes(5)));
     assert!(!is_refused(&world.clone().with_expiry(ONE, minutes(4)), minutes(4)));
     assert!(is_refused(&world.clone().with_expiry(TWO, minutes(4)), minutes(4)));
-    let unread = world.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    let unread = world.with(|world| world.image.expiries = Fact::Failed(denied("scheduler:ListSchedules")));
     assert!(!is_refused(&unread, minutes(4)), "what is not known refuses nothing");
 }
 
@@ -745,7 +750,7 @@ fn an_expiry_deletes_its_own_record_last_and_no_other() {
     };
     let grants = vec![grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777")];
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, TWO]).with_expiry(ONE, NOW).with_expiry(TWO, NOW);
-    let world = world.with(|world| world.key().grants = Ok(grants)).with_expiry(ONE, earlier);
+    let world = world.with(|world| world.key().grants = Fact::Known(grants)).with_expiry(ONE, earlier);
     let whole = [REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete(ONE, NOW)];
     assert_eq!(planned(&world).steps, whole);
     // A later record of the share takes its place; that of another target does not.
@@ -754,7 +759,7 @@ fn an_expiry_deletes_its_own_record_last_and_no_other() {
     assert_eq!(renewed.steps, [delete(ONE, NOW)]);
     warned(&renewed, &["was renewed and expires at"]);
     // Whatever else could not be read.
-    let unread = world.with(|world| world.key().grants = Err(denied("kms:ListGrants")));
+    let unread = world.with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
     assert_eq!(planned(&unread.clone().with_expiry(ONE, later)).steps, [delete(ONE, NOW)]);
     assert_eq!(planned(&unread).steps, [REMOVE_LAUNCH, REMOVE_COPY]);
 }
@@ -794,7 +799,7 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
         .shared_with(&[ONE, TWO])
         .with_expiry(ONE, in_days(5))
         .with_expiry(TWO, in_days(5));
-    let world = world.with(|world| world.key().grants = Ok(vec![own.clone()]));
+    let world = world.with(|world| world.key().grants = Fact::Known(vec![own.clone()]));
     let delete = delete(ONE, in_days(5));
     // Once more in the end: a share that found the record may have come between.
     warned(&steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH]), &[]);
@@ -808,7 +813,7 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
         let world = world.clone().with(|world| world.image.state = state);
         steps(&world, &revoke, &[REMOVE_COPY, &revoke_grant(), &delete]);
     }
-    let with = |grant: Grant| world.clone().with(|world| world.key().grants = Ok(vec![grant]));
+    let with = |grant: Grant| world.clone().with(|world| world.key().grants = Fact::Known(vec![grant]));
     // Not ours: made by hand, for another image or account, made by another account.
     for name in ["by-hand", "ami-share/ami-99999999/111122223333", &format!("ami-share/{IMAGE}/{TWO}")] {
         let other = grant(name, &root(ONE), "999988887777");
@@ -836,9 +841,10 @@ fn a_record_stays_while_something_of_its_share_may_be_left() {
     let delete = delete(ONE, in_days(5));
     steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]);
     steps(&world, &reset, &["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY, &delete, REMOVE_LAUNCH]);
-    let no_grants = world.clone().with(|world| world.key().grants = Err(denied("kms:ListGrants")));
+    let no_grants = world.clone().with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
     let no_needs = world.clone().with(|world| world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages")));
-    let no_snapshots = world.with(|world| world.image.snapshots = Fact::Failed(denied("ec2:DescribeSnapshots")));
+    let no_snapshots =
+        world.with(|world| world.image.snapshots[0].snapshot = Fact::Failed(denied("ec2:DescribeSnapshots")));
     for (world, left) in [(no_grants, &[REMOVE_COPY][..]), (no_needs, &[]), (no_snapshots, &[])] {
         assert_eq!(steps(&world, &revoke, &[&[REMOVE_LAUNCH], left].concat()).gaps, 1);
         assert_eq!(steps(&world, &reset, &[&["ec2:ResetImageAttribute ami-1a2b3c4d"], left].concat()).gaps, 1);
@@ -852,19 +858,18 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, "all"]);
     warned(&steps(&world, &reset, &[launch, REMOVE_COPY]), &["PUBLIC"]);
     // Of an image that is shared with nobody, what is left of an earlier reset is cleared; else it is told.
-    let left =
-        |world: World| world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(TWO)]));
+    let left = |world: World| world.with(|world| world.snapshot().create_volume_permissions = copied_by(&[TWO]));
     let world = World::encrypted("golden-1", &[]);
     steps(&left(world.clone()), &reset, &[launch, "ec2:ModifySnapshotAttribute snap-1a2b3c4d -222233334444"]);
     let decided = steps(&left(world.clone().shared_with(&[ONE])), &reset, &[launch, REMOVE_COPY]);
     warned(&decided, &["can still be copied by 222233334444"]);
     // Grants and records of ours name their account.
     let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
-    let granted = world.clone().with(|world| world.key().grants = Ok(vec![own.clone()]));
+    let granted = world.clone().with(|world| world.key().grants = Fact::Known(vec![own.clone()]));
     steps(&granted, &reset, &[launch, REMOVE_COPY, &revoke_grant()]);
     // One that names no account can't be attributed, and is told.
     let nobodys = grant(&format!("ami-share/{IMAGE}/nobody"), &root(ONE), "999988887777");
-    let left = world.clone().with(|world| world.key().grants = Ok(vec![nobodys]));
+    let left = world.clone().with(|world| world.key().grants = Fact::Known(vec![nobodys]));
     warned(&steps(&left, &reset, &[launch]), &["grants left from shares"]);
     let recorded = world.clone().with_expiry(ONE, in_days(1)).with_expiry(ONE, in_days(2));
     let (one, other) = (delete(ONE, in_days(1)), delete(ONE, in_days(2)));
@@ -900,10 +905,10 @@ fn what_still_gives_access_is_named_once_for_each_story() {
         &["a kind that this version does not know: `partners`", "an unknown kind (`partners`) may still"],
     );
     // What can't be read at all is told; what may be read later is a gap, too.
-    let unread = |error: ErrorRow| world.clone().with(|world| world.image.launch_permissions = Fact::Failed(error));
+    let unread = |error: Failure| world.clone().with(|world| world.image.launch_permissions = Fact::Failed(error));
     warned_of(&unread(denied("ec2:DescribeImageAttribute")), &["is not known: the function's role may not call"]);
     assert_eq!(unread(denied("x")).decide(&revoke).gaps, 0);
-    let later = ErrorRow { retryable: true, ..denied("ec2:DescribeImageAttribute") };
+    let later = Failure { retryable: true, ..denied("ec2:DescribeImageAttribute") };
     assert_eq!(unread(later).decide(&revoke).gaps, 1);
 }
 
@@ -950,11 +955,12 @@ fn what_a_caller_should_know_is_told() {
     let world = World::open("golden-1");
     let public = world.clone().shared_with(&["all"]);
     warned(&steps(&public, &share, &[ADD_LAUNCH]), &["is PUBLIC"]);
-    let open_snapshot = world.clone().with(|world| world.snapshot().is_public = true);
+    let open_snapshot =
+        world.clone().with(|world| known(&mut world.snapshot().create_volume_permissions).is_public = true);
     warned(&steps(&open_snapshot, &share, &[ADD_LAUNCH]), &["modify-snapshot-attribute --snapshot-id snap-1a2b3c4d"]);
     let told = |change: fn(&mut World)| world.clone().with(change).decide(&share);
-    warned(&told(|world| world.blocks_public_images = Some(false)), &["block public access for AMIs is off"]);
-    warned(&told(|world| world.blocks_public_images = Some(true)), &[]);
+    warned(&told(|world| world.blocks_public_images = Fact::Known(false)), &["block public access for AMIs is off"]);
+    warned(&told(|world| world.blocks_public_images = Fact::Known(true)), &[]);
     warned(&told(|world| world.image.deprecation_time = Some("2027-01-01".to_owned())), &["deprecated (2027-01-01)"]);
     warned(&told(|world| world.image.has_product_codes = true), &["Marketplace"]);
     let again = World::open("golden-new-1").decide(&revoke);
