@@ -50,7 +50,7 @@ pub async fn carry_out<'a>(
     stream::iter(plans)
         .map(async |(decision, steps)| {
             let steps = if dry_run { planned(steps) } else { run(writer, steps, turns, deadline).await };
-            ImageResult { decision, steps }
+            ImageResult { decision, steps, lost: Vec::new() }
         })
         .buffered(CONCURRENCY)
         .collect()

@@ -8,7 +8,7 @@ pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 use time::OffsetDateTime;
 
-use crate::domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target};
+use crate::domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target};
 
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
@@ -209,28 +209,6 @@ pub struct KeyMetadata {
     pub is_symmetric: bool,
     /// When it will be deleted or its imported material expires, as RFC 3339.
     pub ends_at: Option<String>,
-}
-
-impl Facts {
-    /// The targets that a reset clears away: those with a launch permission, and those that a grant or a record of ours
-    /// for the image names, which outlive the launch permission where an earlier reset was cut short.
-    ///
-    /// So do create volume permissions, which name no image. Of an image that is shared with nobody those that no other
-    /// image needs are taken for such remains, so that the same reset again finishes the job.
-    pub fn targets_to_clear(&self, image_id: &ImageId, image: &Image, owner: AccountId) -> Vec<Target> {
-        let keys = image.keys().into_iter().filter_map(|key| self.keys.get(key));
-        let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(owner));
-        let granted = ours.filter_map(|grant| GrantName::account_of(grant.name.as_deref()?, image_id));
-        let is_unshared = image.launch_permissions.known().is_some_and(Vec::is_empty);
-        let snapshots = image.known_snapshots().filter(|_| is_unshared);
-        let remains = snapshots.flat_map(Snapshot::may_create_volumes);
-        let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry.target.clone());
-        let mut targets = image.shared_targets();
-        targets.extend(granted.chain(remains).map(Target::Account).chain(recorded));
-        let mut seen = BTreeSet::new();
-        targets.retain(|target| seen.insert(target.clone()));
-        targets
-    }
 }
 
 impl Image {

@@ -9,6 +9,7 @@ pub mod allowlist;
 pub mod decide;
 pub mod domain;
 pub mod facts;
+pub mod needs;
 pub mod outcome;
 pub mod plan;
 pub mod read_plan;

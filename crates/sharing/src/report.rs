@@ -3,14 +3,15 @@
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, ImageDecision, Remaining, remaining},
+    decide::{Case, Decision, ImageDecision, Remaining, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission},
+    needs::GranteeKind,
     outcome::{
         CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Status, StepRow, StepState, TargetRow,
         TargetState,
     },
-    plan::{GranteeKind, Step},
+    plan::Step,
     request::{Action, NextToken},
 };
 
@@ -43,6 +44,8 @@ pub struct ImageResult<'a> {
     pub decision: ImageDecision<'a>,
     /// The steps, in order.
     pub steps: Vec<StepResult>,
+    /// The shares that were taken back because their records were gone when they were made, and why.
+    pub lost: Vec<Failure>,
 }
 
 /// The outcome of a request that could not be decided: this failed before.
@@ -83,11 +86,13 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         {
             outcome.images.push(image_row(case, image, &result, region));
         }
-        if let Some(findings) = &mut outcome.findings {
-            findings.extend(result.decision.findings);
+        if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
+            findings.extend(survey.findings.iter().cloned());
         }
-        outcome.overdue.extend(result.decision.overdue);
-        outcome.errors.extend(result.decision.gaps.into_iter().map(error_row));
+        outcome.overdue.extend(result.decision.survey().into_iter().flat_map(|survey| survey.overdue.iter().cloned()));
+        let gaps = result.decision.gaps().iter().chain(&result.lost);
+        outcome.errors.extend(gaps.cloned().map(error_row));
+        outcome.refusals.extend(result.decision.refusals().iter().cloned());
         for step in result.steps {
             match (step.error, step.step.is_best_effort()) {
                 (Some(error), true) => outcome.warnings.extend(role_warning(&step.step, &error)),
@@ -95,7 +100,6 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
                 (None, _) => {}
             }
         }
-        outcome.refusals.extend(result.decision.refusals);
         for warning in result.decision.warnings {
             if !outcome.warnings.contains(&warning) {
                 outcome.warnings.push(warning);
@@ -122,10 +126,10 @@ fn role_warning(step: &Step, error: &Failure) -> Option<String> {
 }
 
 /// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
-fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>) -> bool {
+fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageResult<'_>) -> bool {
     match action {
         Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
-        Action::Revoke | Action::Reset => decision.refusals.is_empty(),
+        Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // Of the images that it looked at a repair shows those that it had something to do with.
         Action::Audit | Action::Repair => !steps.is_empty(),
     }
@@ -138,7 +142,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     let is_refused = |result: &ImageResult<'_>| match request.action {
         Action::List | Action::Check => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
-            !result.decision.refusals.is_empty()
+            !result.decision.refusals().is_empty()
         }
     };
     let refused = results.iter().filter(|result| is_refused(result)).count();
@@ -149,7 +153,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
     let is_partly_refused = refused > 0 && request.action.writes();
-    let has_gaps = results.iter().any(|result| !result.decision.gaps.is_empty());
+    let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
     let is_short =
         is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.step.is_best_effort());
@@ -163,14 +167,14 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
 }
 
 fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
-    let ImageResult { decision, steps } = result;
+    let ImageResult { decision, steps, lost: _ } = result;
     let request = case.request;
-    let is_refused = !decision.refusals.is_empty();
+    let is_refused = !decision.refusals().is_empty();
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .map(|(asked, rule)| {
-            let state = if decision.is_superseded {
+            let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
             } else {
                 target_state(case, image, steps, &asked.target, is_refused)
@@ -178,13 +182,13 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
             TargetRow {
                 target: asked.target.clone(),
                 state,
-                expires_at: expires_at(case, image, decision, &asked.target, state),
+                expires_at: expires_at(image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
         })
         .collect();
-    targets.extend(decision.left_as_they_are.iter().map(|(asked, rule)| TargetRow {
+    targets.extend(decision.left_as_they_are().iter().map(|(asked, rule)| TargetRow {
         target: asked.target.clone(),
         state: TargetState::AlreadyShared,
         expires_at: expiry_time(image, &asked.target),
@@ -209,22 +213,21 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
         rule: first_rule.map(|rule| rule.name.clone()),
         steps: steps.iter().map(step_row).collect(),
         targets,
-        keys: decision.keys.clone(),
+        keys: decision.keys().to_vec(),
         permissions,
     }
 }
 
 /// When the share with a target expires, where there is a share.
 fn expires_at(
-    case: &Case<'_>,
     image: &Image,
     decision: &ImageDecision<'_>,
     target: &Target,
     state: TargetState,
 ) -> Option<OffsetDateTime> {
     let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
-    let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target).map(|expiry| expiry.at);
-    let new = new.filter(|_| case.request.action == Action::Share);
+    let new = decision.needs().and_then(|needs| needs.expiries.iter().find(|expiry| expiry.target == *target));
+    let new = new.map(|expiry| expiry.at);
     new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
 }
 

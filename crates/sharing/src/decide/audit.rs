@@ -3,16 +3,20 @@
 //! It judges by the allowlist as it is now, by what EC2 and KMS say and by the records of expiries. What can't be read is
 //! not judged, and said so.
 
-use key_policy::{Grant, KeyUse, Verdict};
+use key_policy::{KeyUse, Verdict};
 use time::Duration;
 
 use super::{
-    Case, ImageDecision, Judgements, backing_key::BackingKey, covering_rule_of_image, judgements::By,
-    take_back_from_all,
+    backing_key::BackingKey,
+    case::Case,
+    decision::{Decision, ImageDecision, OrphanedGrant, Survey},
+    judgements::{By, Judgements},
+    notes::take_back_from_all,
+    permit::covering_rule_of_image,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, rfc3339},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, Requester, SnapshotId, Target, rfc3339},
     facts::{Facts, Failure, Image, ImageState, Reading},
     outcome::{Finding, FindingCode},
     request::{Access, Action},
@@ -22,19 +26,6 @@ use crate::{
 /// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
 const OVERDUE: Duration = Duration::minutes(5);
 
-/// A grant of ours for a share that isn't there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrphanedGrant<'a> {
-    /// The key.
-    pub key: &'a KeyArn,
-    /// The grant.
-    pub grant: &'a Grant,
-    /// Its Name.
-    pub name: &'a str,
-    /// The account it was made for.
-    pub account: AccountId,
-}
-
 /// Judges one image. One that the requester has no rule for is passed over: an audit is of what its rules are about.
 pub(super) fn decide<'a>(
     case: &Case<'a>,
@@ -43,43 +34,52 @@ pub(super) fn decide<'a>(
     image_id: &'a ImageId,
     image: &'a Image,
 ) -> Reading<ImageDecision<'a>> {
-    let mut decision = ImageDecision::new(image_id);
-    let Ok(rule) = covering_rule_of_image(case, image) else { return Ok(decision) };
-    if image.owner != case.account {
-        return Ok(decision);
-    }
-    decision.rule = rule;
-    for error in unread(case, facts, image) {
-        // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
-        if error.retryable {
-            decision.gaps.push(error.clone());
-        } else {
-            decision.warnings.push(format!("{image_id} was not judged in every respect: {}", error.message));
-        }
-    }
-    decision.orphaned = orphaned_grants(case, facts, image_id, image);
-    decision.overdue = overdue_records(case, image);
+    let covered = covering_rule_of_image(case, image).ok().filter(|_| image.owner == case.account);
+    let (survey, warnings) = match covered {
+        Some(_) => survey(case, facts, judgements, image_id, image)?,
+        None => Default::default(),
+    };
+    let decision = Decision::Survey(survey);
+    Ok(ImageDecision { image_id, rule: covered.flatten(), targets: Vec::new(), decision, warnings })
+}
+
+/// What is found at an image, and what the caller should know of it.
+fn survey<'a>(
+    case: &Case<'a>,
+    facts: &'a Facts,
+    judgements: &Judgements<'_>,
+    image_id: &'a ImageId,
+    image: &'a Image,
+) -> Reading<(Survey<'a>, Vec<String>)> {
+    // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
+    let (gaps, unread): (Vec<_>, Vec<_>) = unread(case, facts, image).into_iter().partition(|it| it.retryable);
+    let warning = |failure: &Failure| format!("{image_id} was not judged in every respect: {}", failure.message);
+    let warnings = unread.into_iter().map(warning).collect();
+    let orphaned = orphaned_grants(case, facts, image_id, image);
     let mut found = overdue(case, image);
     found.extend(exposed(image));
     if image.launch_permissions.is_known() {
         found.extend(outside_allowlist(case, facts, image_id, image));
         found.extend(expiries_missing(case, image));
         found.extend(permissions_left(case, facts, image_id, image));
-        found.extend(decision.orphaned.iter().map(orphaned_grant));
+        found.extend(orphaned.iter().map(orphaned_grant));
         found.extend(key_access_lost(case, facts, judgements, image)?);
         found.extend(rules_not_applied(case, image));
     }
-    decision.findings = found
-        .into_iter()
-        .map(|Found { code, target, message, remedy }| Finding {
-            code,
-            image_id: image_id.clone(),
-            target,
-            message: message.replace("{image}", image_id.as_str()),
-            remedy: remedy.replace("{image}", image_id.as_str()),
-        })
-        .collect();
-    Ok(decision)
+    let finding = |Found { code, target, message, remedy }| Finding {
+        code,
+        image_id: image_id.clone(),
+        target,
+        message: message.replace("{image}", image_id.as_str()),
+        remedy: remedy.replace("{image}", image_id.as_str()),
+    };
+    let survey = Survey {
+        findings: found.into_iter().map(finding).collect(),
+        orphaned,
+        overdue: overdue_records(case, image),
+        gaps: gaps.into_iter().cloned().collect(),
+    };
+    Ok((survey, warnings))
 }
 
 /// A finding, with `{image}` where its image is named.

@@ -2,7 +2,7 @@
 
 use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
 
-use super::Case;
+use super::case::Case;
 use crate::{
     domain::{KeyArn, Target},
     facts::{Fact, Facts, Failure, Key, KeyMetadata},

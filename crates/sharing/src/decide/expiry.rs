@@ -8,11 +8,17 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Authority, Case, ImageDecision, covering_rule_for, refusals};
+use super::{
+    case::{Authority, Case},
+    decision::{Covered, ImageDecision},
+    permit::covering_rule,
+    refusals,
+    share::Met,
+};
 use crate::{
-    allowlist::Rule,
     domain::{ExpiryName, ImageId, Target, rfc3339},
     facts::{Expiry, Fact, Failure, Image, Reading},
+    needs::needed_expiry,
     outcome::{ErrorCode, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
@@ -32,10 +38,19 @@ pub fn is_due(expiry: &Expiry, now: OffsetDateTime) -> bool {
     expiry.at - now <= EARLIEST
 }
 
-/// Whether a later record of the same image and target has taken the place of an expiry that is due.
-pub(super) fn is_superseded(case: &Case<'_>, image: &Image) -> bool {
-    let Authority::Expiry(own) = case.authority else { return false };
-    image.expiry_of(&own.target).is_some_and(|latest| latest.at > own.at)
+/// The expiry that is due, where a later record of the same image and target has taken its place.
+pub(super) fn superseded<'a>(case: &Case<'a>, image: &Image) -> Option<&'a Expiry> {
+    let Authority::Expiry(own) = case.authority else { return None };
+    image.expiry_of(&own.target).filter(|latest| latest.at > own.at).map(|_| own)
+}
+
+/// What is told of shares whose due expiry deletes its own record and does nothing else.
+pub(super) fn told_of_renewal(image_id: &ImageId, image: &Image, targets: &[Covered<'_>]) -> Vec<String> {
+    let told = targets.iter().filter_map(|(asked, _)| {
+        let (target, at) = (&asked.target, rfc3339(image.expiry_of(&asked.target)?.at));
+        Some(format!("the share of {image_id} with {target} was renewed and expires at {at}"))
+    });
+    told.collect()
 }
 
 /// Whether a request wants an expiry time that is too near, but for a share that has this very record: who sends it again
@@ -69,110 +84,107 @@ fn wanted(case: &Case<'_>) -> Option<OffsetDateTime> {
     Some(at.replace_nanosecond(0).unwrap_or(at))
 }
 
-/// Takes the targets out of a share that a rule makes by itself with which the image is shared already, without an expiry
-/// or until later: those shares are left as they are.
-pub(super) fn leave_existing<'a>(case: &Case<'a>, image: &Image, decision: &mut ImageDecision<'a>) {
-    if !case.is_automatic || !image.expiries.is_known() {
-        return;
-    }
-    let outlasts = |target: &Target| match (image.expiry_of(target), wanted(case)) {
+/// Whether a share that a rule makes by itself leaves the target out: the image is shared with it already, without an expiry
+/// or until later.
+pub(super) fn is_left(case: &Case<'_>, image: &Image, (asked, _): &Covered<'_>) -> bool {
+    let outlasts = || match (image.expiry_of(&asked.target), wanted(case)) {
         (None, _) => true,
         (Some(there), Some(at)) => there.at > at,
         (Some(_), None) => false,
     };
-    let is_left =
-        |(asked, _): &(&AskedTarget, Option<&Rule>)| image.is_shared_with(&asked.target) && outlasts(&asked.target);
-    let (left, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut decision.targets).into_iter().partition(is_left);
-    decision.targets = rest;
-    for (asked, rule) in left {
+    case.is_automatic && image.expiries.is_known() && image.is_shared_with(&asked.target) && outlasts()
+}
+
+/// What is told of the existing shares that are left as they are.
+pub(super) fn told_of_left(image_id: &ImageId, image: &Image, left: &[Covered<'_>]) -> Vec<String> {
+    let told = left.iter().map(|(asked, _)| {
         let until = match image.expiry_of(&asked.target) {
             Some(there) => format!("until {}", rfc3339(there.at)),
             None => "without an expiry".to_owned(),
         };
-        decision.warnings.push(format!(
-            "{} is shared with {} already, {until}; that share is left as it is",
-            decision.image_id, asked.target
-        ));
-        decision.left_as_they_are.push((asked, rule));
-    }
+        format!("{image_id} is shared with {} already, {until}; that share is left as it is", asked.target)
+    });
+    told.collect()
 }
 
 /// Decides about the expiries of the covered targets.
-pub(super) fn check(case: &Case<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let wanted = wanted(case);
     if wanted.is_some() && !case.unset_for_expiry.is_empty() {
-        return decision.refusals.push(not_possible(case, decision.image_id));
+        return Met::refused(not_possible(case, image_id));
     }
     let expiries = match (&image.expiries, wanted) {
         (Fact::Known(expiries), _) => expiries,
         // `observe` fails before this; nothing is given without knowing.
-        (Fact::Failed(failure), Some(_)) => return decision.gaps.push(failure.clone()),
-        (Fact::NotRead, Some(_)) => return decision.gaps.push(not_read(decision.image_id)),
+        (Fact::Failed(failure), Some(_)) => return Met { gaps: vec![failure.clone()], ..Met::default() },
+        (Fact::NotRead, Some(_)) => return Met { gaps: vec![not_read(image_id)], ..Met::default() },
         (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
-            return decision.warnings.push(format!(
-                "whether the shares of {} expire could not be read; an expiry that is there stays",
-                decision.image_id
+            return Met::warned(format!(
+                "whether the shares of {image_id} expire could not be read; an expiry that is there stays"
             ));
         }
-        (Fact::Failed(_) | Fact::NotRead, None) => return,
+        (Fact::Failed(_) | Fact::NotRead, None) => return Met::default(),
     };
-    let covered: Vec<_> = decision.targets.iter().filter(|(_, rule)| rule.is_some()).map(|(asked, _)| *asked).collect();
-    for asked in covered {
-        let latest = image.expiry_of(&asked.target);
-        if let Some(there) = latest.filter(|there| there.at - case.now <= ENDING) {
-            decision.refusals.push(ending(decision.image_id, asked, there));
-            continue;
-        }
-        let refused = decision.refusals.len();
-        match wanted {
-            None => decision.warnings.extend(stays(case, decision.image_id, asked, latest)),
-            Some(at) => move_to(case, image, expiries, asked, (at, latest), decision),
-        }
-        let expires = wanted.max(latest.map(|there| there.at));
-        if let Some(at) = expires.filter(|at| *at - case.deadline <= ENDING)
-            && !image.is_shared_with(&asked.target)
-            && decision.refusals.len() == refused
-        {
-            decision.refusals.push(too_late(case, decision.image_id, asked, at, latest));
-        }
+    let mut met = Met::default();
+    for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
+        let mut part = check_target(case, image, image_id, expiries, asked);
+        // What is wrong with the time asked for is told once for the image.
+        part.refusals.retain(|refusal| !met.refusals.contains(refusal));
+        met.add(part);
     }
+    met
+}
+
+/// Decides about the expiry of the share with one target.
+fn check_target(
+    case: &Case<'_>,
+    image: &Image,
+    image_id: &ImageId,
+    expiries: &BTreeMap<ExpiryName, Expiry>,
+    asked: &AskedTarget,
+) -> Met {
+    let latest = image.expiry_of(&asked.target);
+    if let Some(there) = latest.filter(|there| there.at - case.now <= ENDING) {
+        return Met::refused(ending(image_id, asked, there));
+    }
+    let wanted = wanted(case);
+    let mut met = match wanted {
+        None => Met { warnings: stays(case, image_id, asked, latest).into_iter().collect(), ..Met::default() },
+        Some(at) => match move_to(case, image, image_id, expiries, asked, at) {
+            Ok(new) => Met { expiries: new.into_iter().collect(), ..Met::default() },
+            Err(refusal) => Met::refused(*refusal),
+        },
+    };
+    let expires = wanted.max(latest.map(|there| there.at));
+    if let Some(at) = expires.filter(|at| *at - case.deadline <= ENDING)
+        && !image.is_shared_with(&asked.target)
+        && met.refusals.is_empty()
+    {
+        met.refusals.push(too_late(case, image_id, asked, at, latest));
+    }
+    met
 }
 
 /// What a share with an expiry time does to the records of one target: nothing, a new record, or it is refused.
 fn move_to(
     case: &Case<'_>,
     image: &Image,
+    image_id: &ImageId,
     expiries: &BTreeMap<ExpiryName, Expiry>,
     asked: &AskedTarget,
-    (at, latest): (OffsetDateTime, Option<&Expiry>),
-    decision: &mut ImageDecision<'_>,
-) {
-    let image_id = decision.image_id;
+    at: OffsetDateTime,
+) -> Result<Option<Expiry>, Box<Refusal>> {
     if !has_record(case, image_id, &asked.target, expiries) && is_near(case.request, case.now) {
-        let refusal = near(case, image_id);
-        if !decision.refusals.contains(&refusal) {
-            decision.refusals.push(refusal);
-        }
-        return;
+        return Err(Box::new(near(case, image_id)));
     }
-    match latest {
-        Some(there) if there.at == at => return,
-        Some(there) if there.at > at => return decision.refusals.push(earlier(image_id, asked, there)),
+    match image.expiry_of(&asked.target) {
+        Some(there) if there.at == at => Ok(None),
+        Some(there) if there.at > at => Err(Box::new(earlier(image_id, asked, there))),
         None if image.is_shared_with(&asked.target) && !may_revoke(case, image, &asked.target) => {
-            return decision.refusals.push(takes_away(case, image_id, asked));
+            Err(Box::new(takes_away(case, image_id, asked)))
         }
-        Some(_) | None => {}
+        Some(_) | None => Ok(needed_expiry(image_id, image, &asked.target, at)),
     }
-    // Eight digits hold every time that a request can have.
-    let Some(name) = ExpiryName::new(image_id, &asked.target, at) else { return };
-    decision.new_expiries.push(Expiry {
-        name,
-        at,
-        image_id: image_id.clone(),
-        target: asked.target.clone(),
-        snapshot_ids: image.snapshots.iter().map(|backing| backing.id.clone()).collect(),
-        key_arns: image.keys().into_iter().cloned().collect(),
-    });
 }
 
 /// A share without an expiry time leaves an existing expiry as it is, and says so.
@@ -183,7 +195,7 @@ fn stays(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Optio
 }
 
 fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
-    covering_rule_for(Action::Revoke, case, image, target).is_ok()
+    covering_rule(Action::Revoke, case, image, target).is_ok()
 }
 
 /// Nothing is given without knowing, whatever the reason.
@@ -278,7 +290,7 @@ pub type Seen = Reading<bool>;
 /// What a share looks at again that has added these launch permissions: those whose share expires.
 pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, added: &[Target]) -> Vec<SecondLook> {
     let record = |target: &Target| {
-        let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target);
+        let new = decision.needs().and_then(|needs| needs.expiries.iter().find(|expiry| expiry.target == *target));
         new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
     };
     let look = |target: &Target| {

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Authority, Case, covering_rule_of_image};
+use super::{
+    case::{Authority, Case},
+    permit::covering_rule_of_image,
+};
 use crate::{
     domain::{GroupId, Target},
     facts::{Facts, Image, LaunchPermission, Reading},
@@ -145,7 +148,7 @@ rules:
                     let refused: Vec<_> = decide(&case, &facts, &Judgements::until(&|| false))
                         .unwrap()
                         .remove(0)
-                        .refusals
+                        .refusals()
                         .iter()
                         .map(|refusal| refusal.code)
                         .collect();

@@ -7,10 +7,11 @@ use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use key_policy::{Because, KeyAccess, KeyUse};
 
-use super::{NeededGrant, backing_key::BackingKey};
+use super::backing_key::BackingKey;
 use crate::{
     domain::{KeyArn, Target},
     facts::{Failure, Reading},
+    needs::NeededGrant,
     outcome::ErrorCode,
 };
 

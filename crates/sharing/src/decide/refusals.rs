@@ -1,10 +1,11 @@
 //! Owns the wording of the refusals: what is in the way, and what to do about it.
 
-use super::{Authority, Case, NeededGrant};
+use super::case::{Authority, Case};
 use crate::{
     allowlist::Criterion,
     domain::{GroupId, ImageId, Requester, quoted},
     facts::{ImageState, Snapshot},
+    needs::NeededGrant,
     outcome::{Refusal, RefusalCode},
     request::AskedTarget,
 };
@@ -190,4 +191,9 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
         "share with an organization or organizational unit, which counts as one entity, or have the quota \
          \"AMI sharing\" raised and AMI_SHARE_ENTITY_QUOTA with it",
     )
+}
+
+pub(super) fn copies_not_set_up() -> Refusal {
+    let message = "copies of images in other Regions are not set up in this deployment";
+    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(RefusalCode::CopyNotPossible, message) }
 }

@@ -5,7 +5,7 @@ use key_policy::Grant;
 use crate::{
     decide::{Authority, Case},
     domain::{AccountId, GrantName, ImageId, KeyArn, ServiceLinkedRole},
-    plan::GranteeKind,
+    needs::GranteeKind,
     request::Action,
 };
 

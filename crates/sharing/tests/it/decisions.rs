@@ -86,23 +86,23 @@ fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided
     let steps = facts.images.get(decision.image_id).map(|image| plan(case, decision, image, facts));
     Decided {
         refusals: decision
-            .refusals
+            .refusals()
             .iter()
             .map(|refusal| {
                 let target = refusal.target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
                 format!("{}{target}", refusal.code)
             })
             .collect(),
-        messages: decision.refusals.iter().map(|refusal| refusal.message.clone()).collect(),
+        messages: decision.refusals().iter().map(|refusal| refusal.message.clone()).collect(),
         steps: steps.unwrap_or_default().iter().map(step).collect(),
-        gaps: decision.gaps.len(),
+        gaps: decision.gaps().len(),
         warnings: decision.warnings.clone(),
-        remedies: (decision.refusals.iter().map(|refusal| refusal.remedy.clone()))
-            .chain(decision.keys.iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
+        remedies: (decision.refusals().iter().map(|refusal| refusal.remedy.clone()))
+            .chain(decision.keys().iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
             .flatten()
             .collect(),
         verdicts: decision
-            .keys
+            .keys()
             .iter()
             .flat_map(|row| {
                 let roles = row.roles.iter().map(|row| format!("{}: {:?}", row.role, row.verdict));
@@ -211,7 +211,7 @@ fn a_share_is_refused_for_what_the_image_is() {
 #[test]
 fn a_refusal_says_of_what_it_is_and_whether_it_may_pass() {
     let first = |world: &World, target: &str| {
-        world.put(&ask("share", accounts(&[target])), |case, facts| decide(case, facts).remove(0).refusals.remove(0))
+        world.put(&ask("share", accounts(&[target])), |case, facts| decide(case, facts).remove(0).refusals()[0].clone())
     };
     let world = World::open("golden-1");
     let stranger = first(&world, "777788889999");
@@ -416,7 +416,7 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     let closed = World::encrypted("granted-1", &[]);
     let decided = steps(&closed, &share, &[&create_grant(), ADD_LAUNCH]);
     warned(&decided, &["up to 5 minutes"]);
-    let because = closed.put(&share, |case, facts| decide(case, facts).remove(0).keys.remove(0).access.because);
+    let because = closed.put(&share, |case, facts| decide(case, facts).remove(0).keys()[0].clone().access.because);
     assert_eq!(json!(because)[0]["grantName"], format!("ami-share/{IMAGE}/{ONE}"));
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
@@ -450,7 +450,7 @@ fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
         World::encrypted(name, allowed).with(|world| world.setup = setup)
     };
     let place = |world: &World, request: &Value| {
-        world.put(request, |case, facts| decide(case, facts).remove(0).refusals.remove(0).pointer)
+        world.put(request, |case, facts| decide(case, facts).remove(0).refusals()[0].clone().pointer)
     };
     // A grant: for an account that the policy doesn't let in, and for a role.
     let share = ask("share", accounts(&[ONE]));
@@ -505,7 +505,7 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     steps(&unread, &share, &[&create_grant(), ADD_LAUNCH]);
     // What the account needs comes before what is best effort.
     let closed = World::encrypted("granted-1", &[]);
-    let needed = closed.put(&share, |case, facts| decide(case, facts).remove(0).grants.len());
+    let needed = closed.put(&share, |case, facts| decide(case, facts).remove(0).needs().unwrap().grants.len());
     assert_eq!(needed, 2);
     let decided = closed.put(&share, |case, facts| {
         let decision = decide(case, facts).remove(0);
@@ -550,7 +550,8 @@ fn until(at: OffsetDateTime) -> Value {
 fn an_expiry_is_recorded_first_and_only_moved_later() {
     let world = World::encrypted("kept-1", &[ONE]);
     steps(&world, &until(in_days(10)), &[&create(ONE, in_days(10)), ADD_LAUNCH]);
-    let new = world.put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).new_expiries.remove(0));
+    let new = world
+        .put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).needs().unwrap().expiries[0].clone());
     assert_eq!((new.at, new.target), (in_days(10), target(ONE)));
     assert_eq!((new.snapshot_ids.len(), new.key_arns), (1, vec![key()]));
     // Scheduler knows seconds and no parts of them.
@@ -611,7 +612,7 @@ fn what_a_deployment_lacks_for_an_expiry_is_named() {
         steps(&with(unset), &ask("share", accounts(&[ONE])), &[ADD_LAUNCH]);
     }
     let pointer = with(&["AMI_SHARE_REQUEST_BUS"])
-        .put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).refusals.remove(0).pointer);
+        .put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).refusals()[0].clone().pointer);
     assert_eq!(pointer.as_deref(), Some("/expiresAt"));
 }
 
@@ -625,7 +626,8 @@ fn an_expiry_time_is_five_minutes_ahead_unless_its_very_record_is_there() {
         // So is that of a share which has another record.
         refused(&world.clone().with_expiry(ONE, in_days(3)), &until(at), &["MalformedRequest"]);
     }
-    let pointer = world.put(&until(minutes(4)), |case, facts| decide(case, facts).remove(0).refusals.remove(0).pointer);
+    let pointer =
+        world.put(&until(minutes(4)), |case, facts| decide(case, facts).remove(0).refusals()[0].clone().pointer);
     assert_eq!(pointer.as_deref(), Some("/expiresAt"));
     // One for the image, however many targets.
     let two = ask("share", json!({"accountIds": [ONE, TWO], "expiresAt": text(minutes(4))}));
@@ -673,7 +675,7 @@ fn a_share_that_is_about_to_expire_is_left_alone() {
             for request in [&plain, &until(in_days(3))] {
                 refused(&world, request, &["ShareEnding 111122223333"]);
                 let may_pass =
-                    world.put(request, |case, facts| decide(case, facts).remove(0).refusals.remove(0).may_pass);
+                    world.put(request, |case, facts| decide(case, facts).remove(0).refusals()[0].clone().may_pass);
                 assert!(may_pass);
             }
         }
@@ -692,7 +694,7 @@ fn a_launch_permission_is_added_only_where_the_invocation_ends_two_minutes_befor
     steps(&lasts(14), &until(minutes(17)), &[&create(ONE, minutes(17)), ADD_LAUNCH]);
     refused(&lasts(15), &until(minutes(17)), &["ShareEnding 111122223333"]);
     let passes = |world: &World, request: &Value| {
-        world.put(request, |case, facts| decide(case, facts).remove(0).refusals.remove(0).may_pass)
+        world.put(request, |case, facts| decide(case, facts).remove(0).refusals()[0].clone().may_pass)
     };
     assert!(!passes(&lasts(15), &until(minutes(17))), "another try has less time still");
     // The recorded expiry counts as much, and passes.
@@ -715,7 +717,7 @@ fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
     for (world, told) in [(&world, "without an expiry"), (&later, "until 2026-12-01")] {
         let decided = steps(world, &both(in_days(3)), &[&create(TWO, in_days(3)), add_two]);
         warned(&decided, &[told]);
-        let left = world.put(&both(in_days(3)), |case, facts| decide(case, facts).remove(0).left_as_they_are.len());
+        let left = world.put(&both(in_days(3)), |case, facts| decide(case, facts).remove(0).left_as_they_are().len());
         assert_eq!(left, 1);
     }
     // Its key may not let the existing target in; that does not hold up the others.

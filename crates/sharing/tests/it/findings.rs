@@ -33,9 +33,9 @@ fn judge(world: &World) -> Judged {
         };
         let steps = plan(case, decision, &facts.images[decision.image_id], facts);
         Judged {
-            found: decision.findings.iter().map(told).collect(),
+            found: decision.survey().unwrap().findings.iter().map(told).collect(),
             mended: steps.iter().map(sharing::plan::Step::call).collect(),
-            gaps: decision.gaps.len(),
+            gaps: decision.gaps().len(),
             warnings: decision.warnings.len(),
         }
     })
@@ -43,7 +43,7 @@ fn judge(world: &World) -> Judged {
 
 /// How many records a repair works off.
 fn overdue_records(world: &World) -> usize {
-    world.put(&json!({"action": "repair"}), |case, facts| decide(case, facts).remove(0).overdue.len())
+    world.put(&json!({"action": "repair"}), |case, facts| decide(case, facts).remove(0).survey().unwrap().overdue.len())
 }
 
 #[track_caller]
