@@ -14,7 +14,7 @@ pub use meter::Meter;
 use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Case, Judgements, Setup},
-    domain::{FunctionArn, Requester, shortened},
+    domain::{ExpiryName, FunctionArn, Requester, shortened},
     facts::Failure,
     outcome::{ErrorCode, Outcome, Status},
     plan::{Step, plan},
@@ -207,7 +207,18 @@ impl Service {
     }
 
     /// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report.
-    async fn pursue(&self, case: Case<'_>, context: &Context<'_>, deadline: Instant, mut outcome: Outcome) -> Outcome {
+    async fn pursue(&self, case: Case<'_>, context: &Context<'_>, deadline: Instant, outcome: Outcome) -> Outcome {
+        self.pursue_to_overdue(case, context, deadline, outcome).await.0
+    }
+
+    /// The same, with the records that are overdue and that a repair ends.
+    async fn pursue_to_overdue(
+        &self,
+        case: Case<'_>,
+        context: &Context<'_>,
+        deadline: Instant,
+        mut outcome: Outcome,
+    ) -> (Outcome, Vec<ExpiryName>) {
         let aws = if case.request.action.surveys() { self.aws.rate_limited() } else { self.aws.clone() };
         let reading_deadline = reading_deadline(case.request.action, deadline);
         let reading = aws.until(reading_deadline);
@@ -216,18 +227,19 @@ impl Service {
         let schedules = self.schedules(context);
         let facts = match observe(&reading, schedules.as_ref(), &case, &judgements).await {
             Ok(facts) => facts,
-            Err(error) => return failed(outcome, error),
+            Err(error) => return (failed(outcome, error), Vec::new()),
         };
         let request = match decide::resolve(&case, &facts) {
             Ok(request) => request,
-            Err(error) => return failed(outcome, error),
+            Err(error) => return (failed(outcome, error), Vec::new()),
         };
         let request = request.as_ref();
         let case = Case { request, ..case };
         let plans = match decide::decide(&case, &facts, &judgements) {
             Ok(plans) => plans,
-            Err(error) => return failed(outcome, error),
+            Err(error) => return (failed(outcome, error), Vec::new()),
         };
+        let overdue = decide::overdue(&case, &plans);
         let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
         let plans: Vec<_> = plans
             .into_iter()
@@ -248,7 +260,7 @@ impl Service {
             results = second_look::take(writer, &outcome.request_id, &facts, results, deadline).await;
         }
         report::report(&mut outcome, &case, &facts, results, self.aws.region());
-        outcome
+        (outcome, overdue)
     }
 
     fn case<'a>(

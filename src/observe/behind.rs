@@ -7,10 +7,14 @@ use sharing::{
     decide::Case,
     domain::{ImageId, KeyArn, SnapshotId},
     facts::{CreateVolumePermissions, Fact, Facts, Failure, GrantScan, Image, Key, Reading, Snapshot},
-    read_plan::{ImageReads, Need, ReadPlan},
+    read_plan::{Need, ReadPlan},
 };
 
-use super::{answers::concurrently, keys::read_keys, neighbours::read_neighbours};
+use super::{
+    answers::concurrently,
+    keys::read_keys,
+    neighbours::{ReadBehind, read_neighbours},
+};
 use crate::aws::Aws;
 
 /// What is behind images.
@@ -75,9 +79,6 @@ pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, fac
     let (keys, grant_scans) = keys?;
     Ok(Behind { snapshots: Ok(snapshots), keys, grant_scans, neighbours })
 }
-
-/// An image that is read further than its description.
-pub(super) type ReadBehind<'a> = (&'a ImageId, &'a ImageReads, &'a Image);
 
 /// The images of which the snapshots are read.
 fn images_read_behind<'a>(plan: &'a ReadPlan, facts: &'a Facts) -> impl Iterator<Item = ReadBehind<'a>> {

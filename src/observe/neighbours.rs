@@ -7,13 +7,14 @@ use sharing::{
     decide::{self, Case},
     domain::{AccountId, ImageId, SnapshotId},
     facts::{Fact, Failure, Image, ImageState, Reading},
+    read_plan::ImageReads,
 };
 
-use super::{
-    answers::{concurrently, left_out},
-    behind::ReadBehind,
-};
+use super::answers::{concurrently, left_out};
 use crate::aws::{Aws, CallError};
+
+/// An image that is read further than its description.
+pub(super) type ReadBehind<'a> = (&'a ImageId, &'a ImageReads, &'a Image);
 
 /// For each snapshot the accounts with which images are shared that this request does not change.
 pub(super) type Needs = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;

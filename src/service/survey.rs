@@ -10,7 +10,7 @@ use sharing::{
     facts::{Image, Reading},
     outcome::{Outcome, Status},
     report::{self, failed},
-    request::{Action, Request},
+    request::Request,
 };
 use tokio::time::Instant;
 use triggers::{ExpiryHint, REQUEST_DETAIL_TYPE, Trigger};
@@ -99,12 +99,12 @@ impl Service {
         deadline: Instant,
         outcome: &Outcome,
     ) -> Outcome {
-        let mut part = Box::pin(self.pursue(case, context, deadline, outcome.clone())).await;
-        if case.request.action == Action::Repair {
-            for record in std::mem::take(&mut part.overdue) {
-                let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
-                part.absorb(Box::pin(self.expire(&hint, case.request.dry_run, context, deadline)).await);
-            }
+        let pursued = self.pursue_to_overdue(case, context, deadline, outcome.clone());
+        let (mut part, overdue) = Box::pin(pursued).await;
+        // Each has a plan of its own, made of what is so now: the rest was read long before.
+        for record in overdue {
+            let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
+            part.absorb(Box::pin(self.expire(&hint, case.request.dry_run, context, deadline)).await);
         }
         part
     }

@@ -1,6 +1,7 @@
 //! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
 
 mod audit;
+mod available;
 mod backing_key;
 mod case;
 mod decision;
@@ -8,28 +9,34 @@ mod expiry;
 mod group;
 mod judgements;
 mod key_check;
+mod met;
 mod notes;
 mod permit;
 mod refusals;
 mod remaining;
+mod second_look;
 mod share;
+mod staleness;
 mod take_away;
 
+pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
     Covered, Decision, ImageDecision, LaunchPermissions, Look, Needs, OrphanedGrant, Records, Share, Survey, TakeAway,
     Verdict,
 };
-pub use expiry::{SecondLook, Seen, is_due, is_near, is_refused_by_time, lost, second_looks};
+pub use expiry::{due, is_near, is_refused_by_time};
 pub use group::resolve;
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use permit::{admit, is_covered, permitted, stranger};
 pub use remaining::{Remaining, remaining};
+pub use second_look::{SecondLook, Seen, lost, second_looks};
+pub use staleness::SentAt;
 
 use self::permit::{Permit, permit};
 use crate::{
-    domain::ImageId,
+    domain::{ExpiryName, ImageId},
     facts::{Facts, Image, Reading},
     request::Action,
 };
@@ -65,6 +72,12 @@ fn decide_image<'a>(
         Action::List => Ok(look(case, facts, image, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
+}
+
+/// The records that a repair ends because they are overdue.
+pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
+    let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
+    surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {

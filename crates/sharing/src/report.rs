@@ -89,7 +89,6 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             findings.extend(survey.findings.iter().cloned());
         }
-        outcome.overdue.extend(result.decision.survey().into_iter().flat_map(|survey| survey.overdue.iter().cloned()));
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
         outcome.refusals.extend(result.decision.refusals().iter().cloned());

@@ -10,14 +10,14 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     case::{Authority, Case},
-    decision::{Covered, ImageDecision},
+    decision::Covered,
+    met::Met,
     permit::covering_rule,
     refusals,
-    share::Met,
 };
 use crate::{
     domain::{ExpiryName, ImageId, Target, rfc3339},
-    facts::{Expiry, Fact, Failure, Image, Reading},
+    facts::{Expiry, Fact, Failure, Image},
     needs::needed_expiry,
     outcome::{ErrorCode, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
@@ -33,9 +33,16 @@ const SHORTEST: Duration = Duration::minutes(5);
 /// that a share adds arrives after the expiry has begun.
 const ENDING: Duration = Duration::minutes(2);
 
-/// Whether the time of a recorded expiry has come.
-pub fn is_due(expiry: &Expiry, now: OffsetDateTime) -> bool {
-    expiry.at - now <= EARLIEST
+/// What is done where the time of a recorded expiry has come; else why nothing is.
+pub fn due(expiry: &Expiry, now: OffsetDateTime, dry_run: bool) -> Result<Request, String> {
+    if expiry.at - now > EARLIEST {
+        return Err(format!("the share expires at {}; nothing is due yet", rfc3339(expiry.at)));
+    }
+    Ok(Request {
+        targets: vec![AskedTarget { target: expiry.target.clone(), pointer: String::new() }],
+        dry_run,
+        ..Request::bare(Action::Revoke, expiry.image_id.clone())
+    })
 }
 
 /// The expiry that is due, where a later record of the same image and target has taken its place.
@@ -271,51 +278,4 @@ fn takes_away(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refus
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
-}
-
-/// A target to which a share has added a launch permission, and whose record is read again after that.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SecondLook {
-    /// The image.
-    pub image_id: ImageId,
-    /// The target.
-    pub target: Target,
-    /// The record by which the share expires.
-    pub record: ExpiryName,
-}
-
-/// What a second look finds out: whether the share still has a record, this one or any other.
-pub type Seen = Reading<bool>;
-
-/// What a share looks at again that has added these launch permissions: those whose share expires.
-pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, added: &[Target]) -> Vec<SecondLook> {
-    let record = |target: &Target| {
-        let new = decision.needs().and_then(|needs| needs.expiries.iter().find(|expiry| expiry.target == *target));
-        new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
-    };
-    let look = |target: &Target| {
-        let (image_id, target) = (decision.image_id.clone(), target.clone());
-        Some(SecondLook { record: record(&target)?, image_id, target })
-    };
-    added.iter().filter_map(look).collect()
-}
-
-/// Why the launch permission is taken away again, if it is: without a record nothing would end the share, and what can't
-/// be found out is not given.
-pub fn lost(look: &SecondLook, seen: &Seen) -> Option<Failure> {
-    match seen {
-        Ok(true) => None,
-        Ok(false) => Some(Failure {
-            code: ErrorCode::ExpiryLost,
-            call: None,
-            resource: Some(look.record.to_string()),
-            message: format!(
-                "the record of the share of {} with {} was deleted while the share was under way, so its launch \
-                 permission is taken away again; send the request again if the share is still wanted",
-                look.image_id, look.target
-            ),
-            retryable: true,
-        }),
-        Err(error) => Some(error.clone()),
-    }
 }

@@ -10,9 +10,9 @@ use super::{
     case::Case,
     decision::Covered,
     judgements::{By, Judgements},
+    met::Met,
     permit::permit,
     refusals,
-    share::Met,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},

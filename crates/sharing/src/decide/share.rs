@@ -5,51 +5,18 @@ use super::{
     decision::{Covered, Decision, ImageDecision, Look, Needs, Share, Verdict},
     expiry,
     judgements::Judgements,
-    key_check, notes,
+    key_check,
+    met::Met,
+    notes,
     permit::Permit,
     refusals,
 };
 use crate::{
     domain::{ImageId, Target},
-    facts::{Facts, Failure, Image, ImageState, LaunchPermission, Reading},
-    needs::NeededGrant,
-    outcome::{KeyRow, Refusal},
+    facts::{Facts, Image, ImageState, LaunchPermission, Reading},
+    outcome::Refusal,
     request::{Access, Action},
 };
-
-/// What a share meets, or a part of it.
-#[derive(Debug, Default)]
-pub(super) struct Met {
-    pub(super) keys: Vec<KeyRow>,
-    pub(super) grants: Vec<NeededGrant>,
-    pub(super) expiries: Vec<crate::facts::Expiry>,
-    pub(super) refusals: Vec<Refusal>,
-    pub(super) gaps: Vec<Failure>,
-    pub(super) warnings: Vec<String>,
-}
-
-impl Met {
-    /// Adds another part.
-    pub(super) fn add(&mut self, part: Self) {
-        let Self { keys, grants, expiries, refusals, gaps, warnings } = part;
-        self.keys.extend(keys);
-        self.grants.extend(grants);
-        self.expiries.extend(expiries);
-        self.refusals.extend(refusals);
-        self.gaps.extend(gaps);
-        self.warnings.extend(warnings);
-    }
-
-    /// One refusal.
-    pub(super) fn refused(refusal: Refusal) -> Self {
-        Self { refusals: vec![refusal], ..Self::default() }
-    }
-
-    /// One thing that the caller should know.
-    pub(super) fn warned(warning: String) -> Self {
-        Self { warnings: vec![warning], ..Self::default() }
-    }
-}
 
 /// Decides about a share, or lists for a check what one would meet. Fails where time runs out before every key is judged.
 pub(super) fn decide<'a>(

@@ -5,13 +5,14 @@ use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, Case, ImageDecision, Judgements, Setup, admit, grantees_to_look_up, is_due, is_refused_by_time,
-        lost, second_looks,
+        Authority, Case, ImageDecision, Judgements, Setup, admit, due, grantees_to_look_up, is_refused_by_time, lost,
+        second_looks,
     },
     domain::Target,
     facts::{Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
     outcome::ErrorCode,
     plan::{plan, take_back},
+    request::Action,
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -736,10 +737,17 @@ fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
 
 #[test]
 fn an_expiry_is_due_a_minute_before_its_time() {
-    let at = |at| is_due(&expiry(ONE, at), NOW);
-    assert!(!at(NOW + Duration::seconds(61)));
-    assert!(at(NOW + Duration::minutes(1)));
-    assert!(at(in_days(-9)));
+    let at = |at| due(&expiry(ONE, at), NOW, true);
+    assert_eq!(
+        at(NOW + Duration::seconds(61)).unwrap_err(),
+        "the share expires at 2026-11-22T12:01:01Z; nothing is due yet"
+    );
+    for time in [NOW + Duration::minutes(1), in_days(-9)] {
+        let request = at(time).unwrap();
+        let (images, targets) = (&request.image_ids[..], request.targets.iter().map(|asked| asked.target.clone()));
+        assert_eq!((images, targets.collect()), (&[IMAGE.parse().unwrap()][..], vec![target(ONE)]));
+        assert_eq!((request.action, request.dry_run), (Action::Revoke, true));
+    }
 }
 
 #[test]
