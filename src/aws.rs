@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 pub use appconfig::Polled;
 pub use ask::Attempts;
-pub use ec2::DescribedImage;
 pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;

@@ -10,7 +10,8 @@ use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
     domain::{Target, some_of},
-    outcome::{ErrorRow, StepState},
+    facts::Failure,
+    outcome::StepState,
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
 };
@@ -49,7 +50,7 @@ pub async fn carry_out<'a>(
     stream::iter(plans)
         .map(async |(decision, steps)| {
             let steps = if dry_run { planned(steps) } else { run(writer, steps, turns, deadline).await };
-            ImageResult { decision, steps }
+            ImageResult { decision, steps, lost: Vec::new() }
         })
         .buffered(CONCURRENCY)
         .collect()
@@ -128,7 +129,7 @@ async fn take_or_split(writer: Writer<'_>, step: Step, turns: &Semaphore, deadli
         splits = splits.saturating_add(1);
         let (unknown, parts) = result.step.without_unknown(&words);
         results.extend(unknown.map(|step| {
-            let error = result.error.map(|error| ErrorRow {
+            let error = result.error.map(|error| Failure {
                 message: format!("AWS does not know {}: {words}", some_of(step.adds().iter().chain(&step.removes()))),
                 ..error
             });
@@ -159,17 +160,17 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
     let _turn = turns.acquire().await;
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
         let error = CallError::not_begun(step.call(), &step.resource());
-        return skipped(step, Some(error.row));
+        return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
         Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
-        Err(CallError { row, is_uncertain }) => {
-            StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
+        Err(CallError { failure, is_uncertain }) => {
+            StepResult { step, state: StepState::Failed, error: Some(failure), is_uncertain }
         }
     }
 }
 
-fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
+fn skipped(step: Step, error: Option<Failure>) -> StepResult {
     StepResult { step, state: StepState::Skipped, error, is_uncertain: false }
 }
 

@@ -13,11 +13,12 @@ use std::time::Duration;
 pub use meter::Meter;
 use sharing::{
     allowlist::{Allowlist, Loaded},
-    decide::{self, Authority, Judgements, Question, Setup},
-    domain::{FunctionArn, Requester, shortened},
-    outcome::{ErrorCode, ErrorRow, Outcome, Status},
+    decide::{self, Authority, Case, Judgements, Setup},
+    domain::{ExpiryName, FunctionArn, Requester, shortened},
+    facts::Failure,
+    outcome::{ErrorCode, Outcome, Status},
     plan::{Step, plan},
-    report,
+    report::{self, failed},
     request::{Action, Request},
 };
 use time::OffsetDateTime;
@@ -186,9 +187,9 @@ impl Service {
             Err(error) => return failed(outcome, error),
         };
         outcome.warnings.extend(warning);
-        let question = self.question(request, Authority::Requester(requester), &allowlist, context);
+        let case = self.case(request, Authority::Requester(requester), &allowlist, context);
 
-        let strangers = decide::admit(&question);
+        let strangers = decide::admit(&case);
         if !strangers.is_empty() {
             return Outcome { result: Status::Refused, refusals: strangers, ..outcome };
         }
@@ -196,49 +197,55 @@ impl Service {
             return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
         }
         if !request.action.surveys() {
-            return self.pursue(question, context, deadline, outcome).await;
+            return self.pursue(case, context, deadline, outcome).await;
         }
-        let mut outcome = self.survey(question, context, deadline, outcome).await;
+        let mut outcome = self.survey(case, context, deadline, outcome).await;
         if survey::continues_by_itself(trigger, &outcome) {
-            self.go_on(question.account, &mut outcome, end).await;
+            self.go_on(case.account, &mut outcome, end).await;
         }
         outcome
     }
 
     /// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report.
-    async fn pursue(
+    async fn pursue(&self, case: Case<'_>, context: &Context<'_>, deadline: Instant, outcome: Outcome) -> Outcome {
+        self.pursue_to_overdue(case, context, deadline, outcome).await.0
+    }
+
+    /// The same, with the records that are overdue and that a repair ends.
+    async fn pursue_to_overdue(
         &self,
-        question: Question<'_>,
+        case: Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
         mut outcome: Outcome,
-    ) -> Outcome {
-        let aws = if question.request.action.surveys() { self.aws.rate_limited() } else { self.aws.clone() };
-        let reading_deadline = reading_deadline(question.request.action, deadline);
+    ) -> (Outcome, Vec<ExpiryName>) {
+        let aws = if case.request.action.surveys() { self.aws.rate_limited() } else { self.aws.clone() };
+        let reading_deadline = reading_deadline(case.request.action, deadline);
         let reading = aws.until(reading_deadline);
         let is_over = || Instant::now() >= reading_deadline;
         let judgements = Judgements::until(&is_over);
         let schedules = self.schedules(context);
-        let facts = match observe(&reading, schedules.as_ref(), &question, &judgements).await {
+        let facts = match observe(&reading, schedules.as_ref(), &case, &judgements).await {
             Ok(facts) => facts,
-            Err(error) => return failed(outcome, error),
+            Err(error) => return (failed(outcome, error), Vec::new()),
         };
-        let request = match decide::resolve(&question, &facts) {
+        let request = match decide::resolve(&case, &facts) {
             Ok(request) => request,
-            Err(error) => return failed(outcome, error),
+            Err(error) => return (failed(outcome, error), Vec::new()),
         };
         let request = request.as_ref();
-        let question = Question { request, ..question };
-        let plans = match decide::decide(&question, &facts, &judgements) {
+        let case = Case { request, ..case };
+        let plans = match decide::decide(&case, &facts, &judgements) {
             Ok(plans) => plans,
-            Err(error) => return failed(outcome, error),
+            Err(error) => return (failed(outcome, error), Vec::new()),
         };
+        let overdue = decide::overdue(&case, &plans);
         let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
         let plans: Vec<_> = plans
             .into_iter()
             .map(|decision| {
                 let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
-                let steps = image.map(|image| plan(&question, &decision, image, &facts)).unwrap_or_default();
+                let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
                 (decision, steps)
             })
             .collect();
@@ -252,19 +259,19 @@ impl Service {
         if is_looked_at_again {
             results = second_look::take(writer, &outcome.request_id, &facts, results, deadline).await;
         }
-        report::report(&mut outcome, &question, &facts, results, self.aws.region());
-        outcome
+        report::report(&mut outcome, &case, &facts, results, self.aws.region());
+        (outcome, overdue)
     }
 
-    fn question<'a>(
+    fn case<'a>(
         &'a self,
         request: &'a Request,
         authority: Authority<'a>,
         allowlist: &'a Allowlist,
         context: &Context<'_>,
-    ) -> Question<'a> {
+    ) -> Case<'a> {
         let unset_for_expiry = self.records.as_ref().err().map(Vec::as_slice).unwrap_or_default();
-        Question {
+        Case {
             request,
             authority,
             allowlist,
@@ -305,12 +312,8 @@ fn log_plan(request_id: &str, steps: &[Step], dry_run: bool) {
     }
 }
 
-fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
-    ErrorRow { code, call: None, resource: None, message: message.to_owned(), retryable }
-}
-
-fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
-    Outcome { result: Status::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
+fn error(code: ErrorCode, message: &str, retryable: bool) -> Failure {
+    Failure { code, call: None, resource: None, message: message.to_owned(), retryable }
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.

@@ -104,7 +104,7 @@ impl Aws {
             };
             // An earlier attempt that was lost may have been carried out, whatever the last one was told.
             is_uncertain |= error.is_uncertain;
-            let pause = pause(error.row.code, attempts, self.jitter.next());
+            let pause = pause(error.failure.code, attempts, self.jitter.next());
             match pause {
                 Some(pause) if self.time_left() >= pause.saturating_add(SHORTEST_ATTEMPT) => sleep(pause).await,
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),

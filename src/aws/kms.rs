@@ -115,7 +115,7 @@ impl Aws {
         let call = self.kms.revoke_grant().key_id(key.as_str()).grant_id(grant_id);
         match self.ask("kms:RevokeGrant", key.as_str(), || call.clone().send()).await {
             Ok(_) => Ok(()),
-            Err(error) if error.row.code == ErrorCode::NotFound => Ok(()),
+            Err(error) if error.failure.code == ErrorCode::NotFound => Ok(()),
             Err(error) => Err(error),
         }
     }

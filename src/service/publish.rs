@@ -30,7 +30,7 @@ impl Service {
             tracing::error!(
                 request.id = outcome.request_id,
                 bus,
-                error = error.row.message,
+                error = error.failure.message,
                 "the outcome could not be published"
             );
             outcome.is_unpublished = true;

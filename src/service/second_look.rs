@@ -46,20 +46,20 @@ pub(super) async fn take<'a>(
     if lost.is_empty() {
         return results;
     }
-    let back = |ImageResult { mut decision, steps }: ImageResult<'a>| {
+    let back = |ImageResult { decision, steps, lost: _ }: ImageResult<'a>| {
         let of_image = || lost.iter().filter(|(look, _)| look.image_id == *decision.image_id);
         let targets: Vec<_> = of_image().map(|(look, _)| look.target.clone()).collect();
         let errors: Vec<_> = of_image().map(|(_, error)| error.clone()).collect();
         let again = take_back(decision.image_id, &targets);
         log_plan(request_id, &again, false);
-        decision.gaps.extend(errors);
-        ((decision, again), steps)
+        ((decision, again), (steps, errors))
     };
     let (plans, done): (Vec<_>, Vec<_>) = results.into_iter().map(back).unzip();
     let taken = carry_out(writer, plans, false, deadline).await;
-    let whole = |(ImageResult { decision, steps: again }, steps): (ImageResult<'a>, Vec<StepResult>)| ImageResult {
-        decision,
-        steps: steps.into_iter().chain(again).collect(),
+    let whole = |(taken, (steps, lost)): (ImageResult<'a>, (Vec<StepResult>, Vec<_>))| ImageResult {
+        steps: steps.into_iter().chain(taken.steps).collect(),
+        lost,
+        ..taken
     };
     taken.into_iter().zip(done).map(whole).collect()
 }

@@ -5,16 +5,17 @@ use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
 use serde_json::json;
 use sharing::{
-    decide::{self, Question},
+    decide::{self, Case},
     domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
     outcome::{Outcome, Status},
-    request::{Action, Request},
+    report::{self, failed},
+    request::Request,
 };
 use tokio::time::Instant;
 use triggers::{ExpiryHint, REQUEST_DETAIL_TYPE, Trigger};
 
-use super::{Context, Service, failed};
+use super::{Context, Service};
 use crate::aws::BusEvent;
 
 /// So many images are read together; what was found at them is kept when time runs out.
@@ -27,13 +28,13 @@ impl Service {
     /// Looks over the owned images after the request's `nextToken`, and in a repair mends what is this function's own.
     pub(super) async fn survey(
         &self,
-        question: Question<'_>,
+        case: Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
         outcome: Outcome,
     ) -> Outcome {
-        let asked = question.request;
-        let images = match self.images_to_survey(&question, context, deadline).await {
+        let asked = case.request;
+        let images = match self.images_to_survey(&case, context, deadline).await {
             Ok(images) => images,
             Err(error) => return failed(outcome, error),
         };
@@ -54,7 +55,7 @@ impl Service {
             }
             let begun = Instant::now();
             let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
-            let part = self.survey_some(Question { request: &request, ..question }, context, deadline, &outcome).await;
+            let part = self.survey_some(Case { request: &request, ..case }, context, deadline, &outcome).await;
             let is_first = place == asked.next_token;
             // What another try may mend is left for it, and what was found before is not lost: who goes on from here
             // begins with what failed. What no other try mends must not keep the images after it from being looked at.
@@ -74,18 +75,18 @@ impl Service {
     /// those that a rule of the requester covers, so that the place where a survey goes on tells of no other.
     async fn images_to_survey(
         &self,
-        question: &Question<'_>,
+        case: &Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
     ) -> Reading<BTreeSet<ImageId>> {
         let aws = self.aws.rate_limited().until(deadline);
-        let images = aws.own_images().await.map_err(|error| error.row)?;
+        let images = aws.own_images().await.map_err(|error| error.failure)?;
         let mut covered: BTreeSet<_> =
-            images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
+            images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
-        let is_deregistered_covered = decide::is_covered(question, &Image::deregistered(question.account, Vec::new()));
+        let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
         if let Some(schedules) = self.schedules(context).filter(|_| is_deregistered_covered) {
-            let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
+            let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.failure)?;
             covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
         }
         Ok(covered)
@@ -93,17 +94,17 @@ impl Service {
 
     async fn survey_some(
         &self,
-        question: Question<'_>,
+        case: Case<'_>,
         context: &Context<'_>,
         deadline: Instant,
         outcome: &Outcome,
     ) -> Outcome {
-        let mut part = Box::pin(self.pursue(question, context, deadline, outcome.clone())).await;
-        if question.request.action == Action::Repair {
-            for record in std::mem::take(&mut part.overdue) {
-                let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
-                part.absorb(Box::pin(self.expire(&hint, question.request.dry_run, context, deadline)).await);
-            }
+        let pursued = self.pursue_to_overdue(case, context, deadline, outcome.clone());
+        let (mut part, overdue) = Box::pin(pursued).await;
+        // Each has a plan of its own, made of what is so now: the rest was read long before.
+        for record in overdue {
+            let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
+            part.absorb(Box::pin(self.expire(&hint, case.request.dry_run, context, deadline)).await);
         }
         part
     }
@@ -133,13 +134,11 @@ impl Service {
         let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
         match self.aws.until(until).put_events(bus, &[event]).await {
             Ok(()) => outcome.continues = true,
-            Err(error) if error.row.retryable => {
+            Err(error) if error.failure.retryable => {
                 // Then Lambda's retry looks at these images again, and tries to go on again.
-                outcome.result = Status::Failed;
-                outcome.retryable = true;
-                outcome.errors.push(error.row);
+                report::fail_late(outcome, error.failure);
             }
-            Err(error) => outcome.warnings.extend([by_hand, error.row.message]),
+            Err(error) => outcome.warnings.extend([by_hand, error.failure.message]),
         }
     }
 }

@@ -54,9 +54,6 @@ pub struct Outcome {
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
-    /// The records of shares that an audit or repair found overdue.
-    #[serde(skip)]
-    pub overdue: Vec<ExpiryName>,
     /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
     #[serde(skip)]
     pub nobodys_records: BTreeMap<ExpiryName, String>,
@@ -419,7 +416,6 @@ impl Outcome {
             next_token: None,
             continues: false,
             is_unpublished: false,
-            overdue: Vec::new(),
             nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),
             errors: Vec::new(),
@@ -447,7 +443,6 @@ impl Outcome {
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
         }
-        self.overdue.extend(part.overdue);
         self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);

@@ -210,6 +210,23 @@ impl Malformed {
 }
 
 impl Request {
+    /// The request that nothing but these is asked for.
+    pub fn bare(action: Action, image_id: ImageId) -> Self {
+        Self {
+            action,
+            image_ids: vec![image_id],
+            targets: Vec::new(),
+            group: None,
+            access: Access::Launch,
+            service_linked_roles: Vec::new(),
+            expires_at: None,
+            copy_from: None,
+            next_token: None,
+            dry_run: false,
+            reason: None,
+        }
+    }
+
     /// Reads a request document and names every fault in it. `now` bounds `expiresAt`, as far as records don't.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::parse_for(None, document, now)

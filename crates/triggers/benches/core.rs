@@ -14,7 +14,7 @@ use key_policy::Policy;
 use serde_json::json;
 use sharing::{
     allowlist::Allowlist,
-    decide::{self, Authority, Question, Setup},
+    decide::{self, Authority, Case, Setup},
     domain::{ImageId, KeyArn, Requester},
     facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     outcome::{Outcome, Status},
@@ -108,7 +108,7 @@ impl World {
             return Err("no request".into());
         };
         let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
-        let question = Question {
+        let case = Case {
             request: &request,
             authority: Authority::Requester(&requester),
             allowlist: &self.allowlist,
@@ -121,18 +121,18 @@ impl World {
             deadline: now,
         };
         let mut results = Vec::new();
-        for decision in decide::decide(&question, &self.facts, &decide::Judgements::until(&|| false))
-            .map_err(|error| error.message)?
+        for decision in
+            decide::decide(&case, &self.facts, &decide::Judgements::until(&|| false)).map_err(|error| error.message)?
         {
             let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
-            if plan(&question, &decision, image, &self.facts).len() != 1 {
+            if plan(&case, &decision, image, &self.facts).len() != 1 {
                 return Err("not one step".into());
             }
             results.push(ImageResult { decision, steps: Vec::new() });
         }
         let mut outcome =
             Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", Status::Refused) };
-        report::report(&mut outcome, &question, &self.facts, results, "eu-west-1");
+        report::report(&mut outcome, &case, &self.facts, results, "eu-west-1");
         Ok(serde_json::to_string(&outcome)?)
     }
 }

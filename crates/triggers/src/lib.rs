@@ -3,7 +3,6 @@
 //! Everything here is told from the event's own shape. The requester is read only from what the trigger's AWS
 //! service vouches for, never from a body, a header or `requestContext.accountId`.
 
-mod age;
 mod automation;
 mod direct;
 mod event;
@@ -15,12 +14,12 @@ mod problem;
 mod rest_api;
 pub mod sqs;
 
-pub use age::SentAt;
 pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 use key_policy::json::{Json, NotJson};
 use serde::Serialize;
+pub use sharing::decide::SentAt;
 use sharing::{
     domain::Requester,
     outcome::{ErrorCode, Outcome, Refusal, RefusalCode, Status},

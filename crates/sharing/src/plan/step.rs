@@ -1,9 +1,9 @@
 //! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
 
 use crate::{
-    decide::NeededGrant,
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, ServiceLinkedRole, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::Expiry,
+    needs::{GranteeKind, NeededGrant},
 };
 
 /// One write to AWS.
@@ -75,15 +75,6 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
-}
-
-/// Whom a grant lets in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GranteeKind {
-    /// The account; the share depends on it.
-    Account,
-    /// A service-linked role, which may not exist yet: best effort.
-    Role(ServiceLinkedRole),
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.

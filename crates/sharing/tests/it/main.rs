@@ -14,5 +14,7 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod automation;
 mod decisions;
 mod findings;
+mod reads;

@@ -3,11 +3,12 @@
 //! Queues keep events for hours and archives for ever. A share that arrives late may give away what was decided against
 //! in the meantime; everything else is as harmless late as on time, so only shares have an age.
 
-use sharing::{
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{
     outcome::{Refusal, RefusalCode},
     request::Action,
 };
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Clocks differ a little; an event from further ahead than this was not sent by a clock.
 const LARGEST_LEAD: Duration = Duration::minutes(5);
@@ -28,12 +29,12 @@ pub enum SentAt {
 
 impl SentAt {
     /// The time an EventBridge envelope carries.
-    pub(super) fn at_rfc3339(text: Option<&str>) -> Self {
+    pub fn at_rfc3339(text: Option<&str>) -> Self {
         text.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()).map_or(Self::Unknown, Self::At)
     }
 
     /// The time an SQS message carries: milliseconds since 1970, as text.
-    pub(super) fn at_milliseconds(text: Option<&str>) -> Self {
+    pub fn at_milliseconds(text: Option<&str>) -> Self {
         let time = |text: &str| {
             let nanoseconds =
                 text.parse::<u64>().ok().map(|milliseconds| i128::from(milliseconds).saturating_mul(1_000_000))?;
@@ -43,12 +44,20 @@ impl SentAt {
     }
 
     /// The older of two times; what can't be told of one can't be told of both.
-    pub(super) fn older(self, other: Self) -> Self {
+    pub fn older(self, other: Self) -> Self {
         match (self, other) {
             (Self::Again, _) | (_, Self::Again) => Self::Again,
             (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
             (Self::At(one), Self::At(another)) => Self::At(one.min(another)),
             (Self::Now, then) | (then, Self::Now) => then,
+        }
+    }
+
+    /// Since when what an event asks for lasts: by the event's time, so that the same event again asks for the same.
+    pub fn since(self, now: OffsetDateTime) -> OffsetDateTime {
+        match self {
+            Self::At(sent) => sent.min(now),
+            Self::Now | Self::Again | Self::Unknown => now,
         }
     }
 

@@ -8,15 +8,13 @@ use std::collections::BTreeMap;
 use futures_util::future;
 use key_policy::Grant;
 use sharing::{
-    decide::{Authority, Question},
-    domain::{AccountId, GrantName, KeyArn, ServiceLinkedRole},
-    facts::{GrantScan, Reading},
+    domain::{AccountId, KeyArn},
+    facts::{Failure, GrantScan, Reading},
     outcome::ErrorCode,
-    plan::GranteeKind,
-    request::Action,
+    read_plan::OwnGrants,
 };
 
-use super::{concurrently, left_out, row};
+use super::answers::{concurrently, left_out};
 use crate::aws::{ALL_GRANT_PAGES, Aws};
 
 /// So many pages are read of the grants of one grantee; one with more of them is found by the other way, or not at all.
@@ -26,36 +24,36 @@ const GRANTEE_PAGES: usize = 20;
 const EXAMPLES: usize = 3;
 
 /// Reads the grants of a key as far as they may be of this request.
-pub(super) async fn scan(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Reading<(Vec<Grant>, GrantScan)> {
+pub(super) async fn scan(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Reading<(Vec<Grant>, GrantScan)> {
     let first = match aws.page_of_grants(arn, None, None).await {
         Ok(page) => page,
         // A key that was deleted has taken its grants along.
-        Err(error) if error.row.code == ErrorCode::NotFound => return Ok(Default::default()),
-        Err(error) => return Err(error.row),
+        Err(error) if error.failure.code == ErrorCode::NotFound => return Ok(Default::default()),
+        Err(error) => return Err(error.failure),
     };
     let mut kept = Kept::default();
-    kept.take(question, first.grants);
+    kept.take(wanted, first.grants);
     if first.marker.is_none() {
         return Ok(kept.end(None, false));
     }
     let (by_grantee, unseen) =
-        future::join(by_grantee(aws, question, arn), scan_on(aws, question, arn, first.marker, &mut kept)).await;
-    let is_complete = by_grantee.is_some();
+        future::join(by_grantee(aws, wanted, arn), scan_on(aws, wanted, arn, first.marker, &mut kept)).await;
+    let is_complete = wanted.are_of_grantees && by_grantee.is_some();
     kept.add(by_grantee.into_iter().flatten());
-    Ok(kept.end(unseen.err(), !is_complete || may_have_others(question)))
+    Ok(kept.end(unseen.err(), !is_complete))
 }
 
 /// The rest of the grants, page after page.
 async fn scan_on(
     aws: &Aws,
-    question: &Question<'_>,
+    wanted: &OwnGrants,
     arn: &KeyArn,
     mut marker: Option<String>,
     kept: &mut Kept,
 ) -> Reading<()> {
     for _ in 0..ALL_GRANT_PAGES {
-        let page = aws.page_of_grants(arn, None, marker).await.map_err(row)?;
-        kept.take(question, page.grants);
+        let page = aws.page_of_grants(arn, None, marker).await?;
+        kept.take(wanted, page.grants);
         marker = page.marker;
         if marker.is_none() {
             return Ok(());
@@ -65,41 +63,19 @@ async fn scan_on(
 }
 
 /// The grants of ours for those whom a share makes grants for, or nothing where some of them could not be listed.
-async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<Vec<Grant>> {
-    let accounts = question.request.targets.iter().filter_map(|asked| asked.target.account());
-    let roles = ["autoscaling", "spot", "spotfleet", "ec2fleet"].map(str::parse::<ServiceLinkedRole>);
-    let kinds: Vec<_> =
-        [GranteeKind::Account].into_iter().chain(roles.into_iter().flatten().map(GranteeKind::Role)).collect();
-    let grantees = accounts.flat_map(|account| kinds.iter().map(move |kind| kind.arn(arn, account))).collect();
+async fn by_grantee(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Option<Vec<Grant>> {
+    let grantees = wanted.grantees(arn);
     let read = concurrently(grantees, async |grantee| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     let mut ours = Vec::new();
     for found in read.into_values() {
         match found {
-            Ok(found) => ours.extend(found.into_iter().filter(|grant| is_ours(question, grant))),
+            Ok(found) => ours.extend(found.into_iter().filter(|grant| wanted.include(grant))),
             // KMS knows no such principal, and so no grant for it.
-            Err(error) if error.row.code == ErrorCode::NotFound => {}
+            Err(error) if error.failure.code == ErrorCode::NotFound => {}
             Err(_) => return None,
         }
     }
-    // The targets of a reset are only known by all grants there are.
-    (question.request.action == Action::Revoke).then_some(ours)
-}
-
-/// Whether ours may be for others than those who were asked about: roles with suffixes of their own.
-fn may_have_others(question: &Question<'_>) -> bool {
-    let has_suffix = |role: &ServiceLinkedRole| matches!(role, ServiceLinkedRole::AutoScaling { suffix: Some(_) });
-    match question.authority {
-        // The allowlist is not asked, and so it is not known what roles there are.
-        Authority::Expiry(_) => true,
-        Authority::Requester(_) => {
-            question.allowlist.rules.iter().any(|rule| rule.service_linked_roles.iter().any(has_suffix))
-        }
-    }
-}
-
-fn is_ours(question: &Question<'_>, grant: &Grant) -> bool {
-    let image = grant.name.as_deref().and_then(GrantName::image_of);
-    image.is_some_and(|image| question.request.image_ids.contains(&image)) && grant.is_issued_by(question.account)
+    Some(ours)
 }
 
 /// What is kept of the grants that were seen.
@@ -110,13 +86,13 @@ struct Kept {
 }
 
 impl Kept {
-    fn take(&mut self, question: &Question<'_>, grants: Vec<Grant>) {
+    fn take(&mut self, wanted: &OwnGrants, grants: Vec<Grant>) {
         for grant in grants {
-            if is_ours(question, &grant) {
+            if wanted.include(&grant) {
                 self.add([grant]);
                 continue;
             }
-            let Some(issuer) = grant.issuer().filter(|issuer| *issuer != question.account) else { continue };
+            let Some(issuer) = grant.issuer().filter(|issuer| *issuer != wanted.owner) else { continue };
             let count = self.made_by.entry(issuer).or_default();
             if *count < EXAMPLES {
                 self.grants.push(grant);
@@ -134,7 +110,7 @@ impl Kept {
         }
     }
 
-    fn end(self, unseen: Option<sharing::outcome::ErrorRow>, may_hide_ours: bool) -> (Vec<Grant>, GrantScan) {
+    fn end(self, unseen: Option<Failure>, may_hide_ours: bool) -> (Vec<Grant>, GrantScan) {
         let may_hide_ours = unseen.is_some() && may_hide_ours;
         (self.grants, GrantScan { made_by: self.made_by, unseen, may_hide_ours })
     }

@@ -1,14 +1,25 @@
-//! Owns the grants a share needs on a key: for the target account, and for service-linked roles in it.
+//! Owns what a share needs before its launch permission: the grants on keys, for the target account and for service-linked
+//! roles in it, and the record of its expiry.
 //!
 //! A grant only adds, an explicit Deny wins over it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 
 use key_policy::Grant;
+use time::OffsetDateTime;
 
 use crate::{
-    domain::{AccountId, GrantName, ImageId, KeyArn, Partition, ServiceLinkedRole},
-    plan::GranteeKind,
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Partition, ServiceLinkedRole, Target},
+    facts::{Expiry, Image},
 };
+
+/// Whom a grant lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GranteeKind {
+    /// The account; the share depends on it.
+    Account,
+    /// A service-linked role, which may not exist yet: best effort.
+    Role(ServiceLinkedRole),
+}
 
 /// The operations a target account needs to launch from and copy an encrypted image.
 ///
@@ -71,7 +82,8 @@ pub struct NeededGrant {
 }
 
 impl NeededGrant {
-    pub(super) fn new(key: &KeyArn, image_id: &ImageId, account: AccountId, kind: GranteeKind) -> Self {
+    /// The grant that a share of this image with this account needs on the key.
+    pub fn new(key: &KeyArn, image_id: &ImageId, account: AccountId, kind: GranteeKind) -> Self {
         Self {
             key: key.clone(),
             name: GrantName::new(image_id, account, kind.role()),
@@ -82,7 +94,7 @@ impl NeededGrant {
     }
 
     /// The grant as it would be listed once made, for asking the evaluator what it would do.
-    pub(super) fn as_made(&self, owner: AccountId) -> Grant {
+    pub fn as_made(&self, owner: AccountId) -> Grant {
         Grant {
             name: Some(self.name.to_string()),
             grantee_principal: Some(self.grantee.clone()),
@@ -93,7 +105,7 @@ impl NeededGrant {
     }
 
     /// Whether this very grant is among those that were read.
-    pub(super) fn is_among(&self, grants: &[Grant], owner: AccountId) -> bool {
+    pub fn is_among(&self, grants: &[Grant], owner: AccountId) -> bool {
         grants.iter().any(|grant| {
             grant.name.as_deref() == Some(self.name.as_str())
                 && grant.is_issued_by(owner)
@@ -113,4 +125,17 @@ impl NeededGrant {
             self.kind.operations().join(" ")
         )
     }
+}
+
+/// The record that a share of the image with the target needs, if it shall expire then. None where eight digits don't hold
+/// the time; they hold every time that a request can have.
+pub fn needed_expiry(image_id: &ImageId, image: &Image, target: &Target, at: OffsetDateTime) -> Option<Expiry> {
+    Some(Expiry {
+        name: ExpiryName::new(image_id, target, at)?,
+        at,
+        image_id: image_id.clone(),
+        target: target.clone(),
+        snapshot_ids: image.snapshots.iter().map(|backing| backing.id.clone()).collect(),
+        key_arns: image.keys().into_iter().cloned().collect(),
+    })
 }
