@@ -20,7 +20,6 @@ pub use ec2::DescribedImage;
 pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
-pub use scheduler::Schedules;
 use tokio::{sync::Semaphore, time::Instant};
 
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill

@@ -12,11 +12,15 @@ use sharing::{
     domain::{Target, some_of},
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
+    records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::aws::{Aws, CONCURRENCY, CallError, Schedules};
+use crate::{
+    aws::{Aws, CONCURRENCY, CallError},
+    records::RecordStore,
+};
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
@@ -30,8 +34,8 @@ const MOST_SPLITS: usize = 64;
 pub struct Writer<'a> {
     /// The clients.
     pub aws: &'a Aws,
-    /// Where the records of expiries are.
-    pub schedules: Option<&'a Schedules>,
+    /// Where records are.
+    pub records: Option<&'a RecordStore>,
 }
 
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
@@ -174,14 +178,14 @@ fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
 }
 
 /// The one place where anything in AWS is changed.
-async fn write(Writer { aws, schedules }: Writer<'_>, step: &Step) -> Result<(), CallError> {
+async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<(), CallError> {
     match step {
-        Step::CreateExpiry(expiry) => match schedules {
-            Some(schedules) => aws.create_expiry(schedules, expiry).await,
+        Step::CreateExpiry(expiry) => match records {
+            Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
             None => Err(CallError::not_set_up(step.call())),
         },
-        Step::DeleteExpiry { name, target: _ } => match schedules {
-            Some(schedules) => aws.delete_expiry(schedules, name).await,
+        Step::DeleteExpiry { name, target: _ } => match records {
+            Some(records) => records.delete(aws, &RecordName::Expiry(name.clone())).await,
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {

@@ -18,5 +18,6 @@ pub mod config;
 pub mod log_lines;
 pub mod metrics;
 pub mod observe;
+pub mod records;
 pub mod service;
 pub mod telemetry;

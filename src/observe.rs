@@ -13,12 +13,16 @@ use key_policy::{Policy, PolicyError};
 use sharing::{
     decide::{self, Authority, Judgements, Question, SecondLook, Seen},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
-    facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Recorded, Snapshot},
+    facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Snapshot},
     outcome::{ErrorCode, ErrorRow},
+    records::{Record, RecordName, Recorded},
     request::{Access, Action},
 };
 
-use crate::aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules};
+use crate::{
+    aws::{Aws, CONCURRENCY, CallError, DescribedImage},
+    records::RecordStore,
+};
 
 /// An audit looks through so many pages of grants for the images that it reads together: half a minute's worth at five
 /// calls a second. A key with more than its share is not judged, and does not keep the rest from being looked at,
@@ -35,11 +39,11 @@ const GRANTEE_PAGES: usize = 20;
 /// Of an image that is refused by its description nothing more is read.
 pub async fn observe(
     aws: &Aws,
-    schedules: Option<&Schedules>,
+    store: Option<&RecordStore>,
     question: &Question<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
-    let records_of = |ids| concurrently(ids, async |id| read_expiries(aws, schedules, question, id).await);
+    let records_of = |ids| concurrently(ids, async |id| read_expiries(aws, store, question, id).await);
     if question.request.action.surveys() {
         // What a record that has outlived its image remembers is looked at too.
         let expiries = records_of(question.request.image_ids.clone()).await;
@@ -116,7 +120,7 @@ impl Records {
     fn insert(&mut self, name: ExpiryName, recorded: Recorded) {
         match recorded {
             Recorded::Nothing => {}
-            Recorded::Expiry(expiry) => drop(self.expiries.insert(name, expiry)),
+            Recorded::Record(Record::Expiry(expiry)) => drop(self.expiries.insert(name, expiry)),
             Recorded::Nobodys { why } => drop(self.nobodys.insert(name, why)),
         }
     }
@@ -144,11 +148,11 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Back
 /// Reads the records of an image's shares: with the asked targets, or where none are asked about, with all.
 async fn read_expiries(
     aws: &Aws,
-    schedules: Option<&Schedules>,
+    store: Option<&RecordStore>,
     question: &Question<'_>,
     image_id: &ImageId,
 ) -> Reading<Records> {
-    let Some(schedules) = schedules else { return Ok(Records::default()) };
+    let Some(store) = store else { return Ok(Records::default()) };
     let request = question.request;
     // Of a group in a URL only the id is known yet, and so not the names of its records.
     let has_targets = request.action.takes_targets() && request.group.is_none();
@@ -156,12 +160,12 @@ async fn read_expiries(
         [asked] if has_targets => ExpiryName::pair_prefix(image_id, &asked.target),
         _ => ExpiryName::image_prefix(image_id),
     };
-    let mut names = aws.expiry_names(schedules, Some(&prefix)).await.map_err(row)?;
+    let mut names = expiry_names(aws, store, &prefix).await?;
     let pairs: BTreeSet<_> =
         request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target)).collect();
     names.retain(|name| !has_targets || pairs.contains(&format!("{}-", name.pair())));
     let read =
-        concurrently(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
+        concurrently(wanted(question, image_id, names), async |names| read_latest(aws, store, names).await).await;
     let mut records = Records::default();
     for (_, read) in read {
         for (name, recorded) in read? {
@@ -195,12 +199,22 @@ fn wanted(question: &Question<'_>, image_id: &ImageId, names: Vec<ExpiryName>) -
     lists
 }
 
+/// The names of the records of expiries that begin so.
+async fn expiry_names(aws: &Aws, store: &RecordStore, prefix: &str) -> Reading<Vec<ExpiryName>> {
+    let names = store.names(aws, Some(prefix)).await.map_err(row)?;
+    Ok(names.into_iter().map(|RecordName::Expiry(name)| name).collect())
+}
+
+async fn read_record(aws: &Aws, store: &RecordStore, name: &ExpiryName) -> Reading<Recorded> {
+    store.read(aws, &RecordName::Expiry(name.clone())).await.map_err(row)
+}
+
 /// Reads these names until one is a record.
-async fn read_latest(aws: &Aws, schedules: &Schedules, names: &[ExpiryName]) -> Reading<Vec<(ExpiryName, Recorded)>> {
+async fn read_latest(aws: &Aws, store: &RecordStore, names: &[ExpiryName]) -> Reading<Vec<(ExpiryName, Recorded)>> {
     let mut read = Vec::new();
     for name in names {
-        let recorded = aws.expiry(schedules, name).await.map_err(row)?;
-        let is_found = matches!(recorded, Recorded::Expiry(_));
+        let recorded = read_record(aws, store, name).await?;
+        let is_found = matches!(recorded, Recorded::Record(_));
         read.push((name.clone(), recorded));
         if is_found {
             break;
@@ -210,22 +224,18 @@ async fn read_latest(aws: &Aws, schedules: &Schedules, names: &[ExpiryName]) -> 
 }
 
 /// Looks again, after launch permissions were added, whether shares still have a record: the one they had, or any other.
-pub async fn look_again(
-    aws: &Aws,
-    schedules: Option<&Schedules>,
-    looks: Vec<SecondLook>,
-) -> BTreeMap<SecondLook, Seen> {
+pub async fn look_again(aws: &Aws, store: Option<&RecordStore>, looks: Vec<SecondLook>) -> BTreeMap<SecondLook, Seen> {
     concurrently(looks, async |SecondLook { image_id, target, record }| {
-        let Some(schedules) = schedules else { return Ok(false) };
-        if let Recorded::Expiry(_) = aws.expiry(schedules, record).await.map_err(row)? {
+        let Some(store) = store else { return Ok(false) };
+        if let Recorded::Record(_) = read_record(aws, store, record).await? {
             return Ok(true);
         }
         let prefix = ExpiryName::pair_prefix(image_id, target);
-        let mut names = aws.expiry_names(schedules, Some(&prefix)).await.map_err(row)?;
+        let mut names = expiry_names(aws, store, &prefix).await?;
         names.retain(|name| name != record);
         names.reverse();
-        let read = read_latest(aws, schedules, &names).await?;
-        Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Expiry(_))))
+        let read = read_latest(aws, store, &names).await?;
+        Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Record(_))))
     })
     .await
 }

@@ -28,11 +28,12 @@ use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Reply, Se
 use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
 use crate::{
     allowlist_source::Source,
-    aws::{Aws, Schedules},
+    aws::Aws,
     carry_out::{Writer, carry_out},
     config::RecordSettings,
     log_lines,
     observe::observe,
+    records::RecordStore,
 };
 
 /// What lives as long as the process.
@@ -218,8 +219,8 @@ impl Service {
         let reading = aws.until(reading_deadline);
         let is_over = || Instant::now() >= reading_deadline;
         let judgements = Judgements::until(&is_over);
-        let schedules = self.schedules(context);
-        let facts = match observe(&reading, schedules.as_ref(), &question, &judgements).await {
+        let records = self.records(context);
+        let facts = match observe(&reading, records.as_ref(), &question, &judgements).await {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
@@ -245,7 +246,7 @@ impl Service {
         for (_, steps) in &plans {
             log_plan(&outcome.request_id, steps, request.dry_run);
         }
-        let writer = Writer { aws: &aws, schedules: schedules.as_ref() };
+        let writer = Writer { aws: &aws, records: records.as_ref() };
         let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
         let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
         let mut results = carry_out(writer, plans, request.dry_run, giving).await;
@@ -278,11 +279,11 @@ impl Service {
         }
     }
 
-    /// Where the records of expiries are, if anywhere.
-    fn schedules(&self, context: &Context<'_>) -> Option<Schedules> {
+    /// Where records are, if anywhere.
+    fn records(&self, context: &Context<'_>) -> Option<RecordStore> {
         let RecordSettings { group, role_arn, bus } = self.records.as_ref().ok()?;
         let bus_arn = context.function.bus_arn(bus);
-        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn })
+        Some(RecordStore { group: group.clone(), role_arn: role_arn.clone(), bus_arn })
     }
 }
 

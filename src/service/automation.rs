@@ -6,8 +6,9 @@ use sharing::{
     allowlist::{Allowlist, Loaded, Rule},
     decide::{self, Authority, Question},
     domain::{AccountId, ImageId, Target, rfc3339},
-    facts::{ImageState, Recorded},
+    facts::ImageState,
     outcome::{ErrorCode, Outcome, Status},
+    records::{Record, RecordName, Recorded},
     request::{Access, Action, AskedTarget, Request},
 };
 use time::OffsetDateTime;
@@ -107,11 +108,11 @@ impl Service {
             Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, Status::Completed) };
         let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
         let name = &hint.record;
-        let Some(schedules) = self.schedules(context) else {
+        let Some(records) = self.records(context) else {
             return nothing(outcome, "this deployment has no records, so no share expires here".to_owned());
         };
-        let expiry = match self.aws.until(deadline).expiry(&schedules, name).await {
-            Ok(Recorded::Expiry(expiry)) => expiry,
+        let expiry = match records.read(&self.aws.until(deadline), &RecordName::Expiry(name.clone())).await {
+            Ok(Recorded::Record(Record::Expiry(expiry))) => expiry,
             Ok(Recorded::Nothing) => return nothing(outcome, format!("there is no record {name}; nothing is due")),
             Ok(Recorded::Nobodys { why }) => {
                 let warning = format!("{name} is nobody's record ({why}); nothing is done because of it");

@@ -41,7 +41,7 @@ pub(super) async fn take<'a>(
     if wanted.is_empty() {
         return results;
     }
-    let seen = look_again(&writer.aws.until(looking_deadline(deadline)), writer.schedules, wanted).await;
+    let seen = look_again(&writer.aws.until(looking_deadline(deadline)), writer.records, wanted).await;
     let lost: Vec<_> = seen.iter().filter_map(|(look, seen)| Some((look, decide::lost(look, seen)?))).collect();
     if lost.is_empty() {
         return results;

@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, ops::Bound, time::Duration};
 use serde_json::json;
 use sharing::{
     decide::{self, Question},
-    domain::{AccountId, ExpiryName, ImageId, Requester},
+    domain::{AccountId, ImageId, Requester},
     facts::{Image, Reading},
     outcome::{Outcome, Status},
+    records::RecordName,
     request::{Action, Request},
 };
 use tokio::time::Instant;
@@ -84,9 +85,10 @@ impl Service {
             images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
         let is_deregistered_covered = decide::is_covered(question, &Image::deregistered(question.account, Vec::new()));
-        if let Some(schedules) = self.schedules(context).filter(|_| is_deregistered_covered) {
-            let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
-            covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
+        if let Some(records) = self.records(context).filter(|_| is_deregistered_covered) {
+            let names = records.names(&aws, None).await.map_err(|error| error.row)?;
+            let image_ids = names.iter().filter_map(|RecordName::Expiry(name)| name.image_id());
+            covered.extend(image_ids.filter(|id| !images.contains_key(id)));
         }
         Ok(covered)
     }
