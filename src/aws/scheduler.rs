@@ -28,7 +28,7 @@ impl Aws {
         let mut names = Vec::new();
         let mut next = None;
         for _ in 0..MAX_PAGES {
-            let page = self.ask(CALL, about, || call.clone().set_next_token(next.clone()).send()).await?;
+            let page = self.patience.ask(CALL, about, || call.clone().set_next_token(next.clone()).send()).await?;
             names.extend(page.schedules().iter().filter_map(|schedule| schedule.name().map(str::to_owned)));
             next = page.next_token;
             if next.is_none() {
@@ -41,7 +41,7 @@ impl Aws {
     /// The schedule of that name, if there is one.
     pub async fn schedule(&self, group: &str, name: &str) -> Result<Option<Schedule>, CallError> {
         let call = self.scheduler.get_schedule().group_name(group).name(name);
-        let asked = self.ask("scheduler:GetSchedule", name, || {
+        let asked = self.patience.ask("scheduler:GetSchedule", name, || {
             let call = call.clone();
             async move {
                 match call.send().await {
@@ -84,7 +84,7 @@ impl Aws {
             .state(state)
             .action_after_completion(ActionAfterCompletion::None)
             .target(target);
-        let asked = self.ask(CALL, name, || {
+        let asked = self.patience.ask(CALL, name, || {
             let call = call.clone();
             async move {
                 match call.send().await {
@@ -100,7 +100,7 @@ impl Aws {
     /// Deletes a schedule; one that is not there any more is as good as deleted.
     pub async fn delete_schedule(&self, group: &str, name: &str) -> Result<(), CallError> {
         let call = self.scheduler.delete_schedule().group_name(group).name(name);
-        let asked = self.ask("scheduler:DeleteSchedule", name, || {
+        let asked = self.patience.ask("scheduler:DeleteSchedule", name, || {
             let call = call.clone();
             async move {
                 match call.send().await {
