@@ -13,7 +13,7 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::{deadlines::looking_deadline, log_plan};
+use super::{plan_log::log_plan, time_limits::looking_deadline};
 use crate::{
     carry_out::{Writer, carry_out},
     observe::look_again,

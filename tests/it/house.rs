@@ -77,6 +77,20 @@ fn aws_is_written_to_only_where_a_plan_is_carried_out() {
 }
 
 #[test]
+fn only_main_knows_the_lambda_runtime() {
+    absent(&["lambda_runtime"], |name| name != "main.rs");
+}
+
+/// What carries a request out is called by whoever has a request: the function, a command line, a test.
+#[test]
+fn a_request_is_carried_out_whatever_it_came_through() {
+    let is_trigger_free = |name: &str| {
+        ["execute.rs", "execute/pursue.rs", "execute/second_look.rs", "deployment.rs", "records.rs"].contains(&name)
+    };
+    absent(&["triggers::", "service::", "telemetry::", "metrics::"], is_trigger_free);
+}
+
+#[test]
 fn every_call_is_made_as_patiently_as_time_allows() {
     absent(&["CallError::new("], |name| name != "aws/ask.rs" && name != "aws/error.rs");
 }
