@@ -61,7 +61,8 @@ pub async fn carry_out<'a>(
 }
 
 fn planned(steps: Vec<Step>) -> Vec<StepResult> {
-    let planned = |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false };
+    let planned =
+        |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false, grant_id: None };
     steps.into_iter().map(planned).collect()
 }
 
@@ -166,20 +167,23 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         return skipped(step, Some(error.row));
     }
     match write(writer, &step).await {
-        Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
+        Ok(grant_id) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false, grant_id },
         Err(CallError { row, is_uncertain }) => {
-            StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
+            StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain, grant_id: None }
         }
     }
 }
 
 fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
-    StepResult { step, state: StepState::Skipped, error, is_uncertain: false }
+    StepResult { step, state: StepState::Skipped, error, is_uncertain: false, grant_id: None }
 }
 
-/// The one place where anything in AWS is changed.
-async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<(), CallError> {
-    match step {
+/// The one place where anything in AWS is changed. Gives the ID of a grant that it made.
+async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
+    let done = match step {
+        Step::CreateGrant { key, name, grantee, kind, account: _ } => {
+            return aws.create_grant(key, name, grantee, kind.operations()).await;
+        }
         Step::CreateExpiry(expiry) => match records {
             Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
             None => Err(CallError::not_set_up(step.call())),
@@ -188,9 +192,6 @@ async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<(), C
             Some(records) => records.delete(aws, &RecordName::Expiry(name.clone())).await,
             None => Err(CallError::not_set_up(step.call())),
         },
-        Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            aws.create_grant(key, name, grantee, kind.operations()).await
-        }
         Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,
         Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
             aws.add_create_volume_permissions(snapshot_id, accounts).await
@@ -201,5 +202,6 @@ async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<(), C
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
-    }
+    };
+    done.map(|()| None)
 }

@@ -2,6 +2,7 @@
 //! Lambda.
 
 mod automation;
+mod closing_look;
 mod failed;
 mod plan_log;
 mod pursue;

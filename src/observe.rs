@@ -9,12 +9,13 @@ mod grants;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
-use key_policy::{Policy, PolicyError};
+use key_policy::{Grant, Policy, PolicyError};
 use sharing::{
     decide::{self, Authority, Judgements, Question, SecondLook, Seen},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
     facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Snapshot},
     outcome::{ErrorCode, ErrorRow},
+    plan::Step,
     records::{Record, RecordName, Recorded},
     request::{Access, Action},
 };
@@ -223,7 +224,7 @@ async fn read_latest(aws: &Aws, store: &RecordStore, names: &[ExpiryName]) -> Re
     Ok(read)
 }
 
-/// Looks again, after launch permissions were added, whether shares still have a record: the one they had, or any other.
+/// Looks again, after something was given, whether shares still have a record: the one they had, or any other.
 pub async fn look_again(aws: &Aws, store: Option<&RecordStore>, looks: Vec<SecondLook>) -> BTreeMap<SecondLook, Seen> {
     concurrently(looks, async |SecondLook { image_id, target, record }| {
         let Some(store) = store else { return Ok(false) };
@@ -238,6 +239,52 @@ pub async fn look_again(aws: &Aws, store: Option<&RecordStore>, looks: Vec<Secon
         Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Record(_))))
     })
     .await
+}
+
+/// Reads again, after records were deleted, the grants of these keys as far as they may be of this request.
+pub async fn grants_again(
+    aws: &Aws,
+    question: &Question<'_>,
+    keys: Vec<KeyArn>,
+) -> BTreeMap<KeyArn, Reading<(Vec<Grant>, GrantScan)>> {
+    concurrently(keys, async |arn| grants::scan(aws, question, arn).await).await
+}
+
+/// Reads the ID of a grant that a share may have made, where KMS has given no answer.
+pub async fn grant_id(aws: &Aws, owner: AccountId, step: &Step) -> Reading<Option<String>> {
+    let Step::CreateGrant { key, name, grantee, .. } = step else { return Ok(None) };
+    let grants = aws.grants(key, Some(grantee), GRANTEE_PAGES).await.map_err(row)?;
+    let is_it = |grant: &&Grant| grant.name.as_deref() == Some(name.as_str()) && grant.is_issued_by(owner);
+    Ok(grants.iter().find(is_it).map(|grant| grant.grant_id.clone()))
+}
+
+/// Reads which accounts need their entries on these snapshots for other shares than the ones that are taken back: for each
+/// snapshot the accounts with which an image on it is shared.
+pub async fn needed_elsewhere(
+    aws: &Aws,
+    snapshots: &[SnapshotId],
+    taken_back: &BTreeSet<(ImageId, AccountId)>,
+) -> Reading<BTreeSet<(SnapshotId, AccountId)>> {
+    let images = aws.describe_own_images_on(snapshots).await.map_err(row)?;
+    // A list without the images that are known to be there is not the whole list.
+    if let Some((id, _)) = taken_back.iter().find(|(id, _)| !images.contains_key(id)) {
+        let message =
+            format!("EC2's list of the images on the snapshots of {id} lacks {id} itself, so it may lack others");
+        return Err(left_out("ec2:DescribeImages", id, message));
+    }
+    let shared = concurrently(images.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
+    let mut needed = BTreeSet::new();
+    for (id, launch_permissions) in shared {
+        let Some(DescribedImage { image, snapshot_ids }) = images.get(&id) else { continue };
+        let launch_permissions = launch_permissions.map_err(|error| of_another_image(error.row))?;
+        let image = Image { launch_permissions: Fact::Known(launch_permissions), ..image.clone() };
+        for account in image.shared_accounts() {
+            if !taken_back.contains(&(id.clone(), account)) {
+                needed.extend(snapshot_ids.iter().map(|snapshot_id| (snapshot_id.clone(), account)));
+            }
+        }
+    }
+    Ok(needed)
 }
 
 /// Reads the launch permissions of the images that may be read further, the snapshots behind them and what hangs on

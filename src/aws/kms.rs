@@ -96,18 +96,19 @@ impl Aws {
         Ok(GrantPage { grants, marker })
     }
 
-    /// Makes a grant. Its Name makes the call idempotent: the same again gives the same grant.
+    /// Makes a grant and gives its ID. Its Name makes the call idempotent: the same again gives the same grant.
     pub async fn create_grant(
         &self,
         key: &KeyArn,
         name: &GrantName,
         grantee: &str,
         operations: &[&str],
-    ) -> Result<(), CallError> {
+    ) -> Result<Option<String>, CallError> {
         let operations = operations.iter().map(|operation| GrantOperation::from(*operation)).collect();
         let call = self.kms.create_grant().key_id(key.as_str()).name(name.as_str()).grantee_principal(grantee);
         let call = call.set_operations(Some(operations));
-        self.patience.ask("kms:CreateGrant", key.as_str(), || call.clone().send()).await.map(|_| ())
+        let answer = self.patience.ask("kms:CreateGrant", key.as_str(), || call.clone().send()).await?;
+        Ok(answer.grant_id)
     }
 
     /// Revokes a grant; one that is gone already is as good as revoked.

@@ -1,7 +1,7 @@
 //! Owns carrying out a request after it is clear that somebody may ask: observe, decide, plan, carry out, report.
 
 use sharing::{
-    decide::{self, Judgements, Question},
+    decide::{self, Authority, Judgements, Question},
     outcome::Outcome,
     plan::plan,
     report,
@@ -9,6 +9,7 @@ use sharing::{
 use tokio::time::Instant;
 
 use super::{
+    closing_look,
     failed::failed,
     plan_log::log_plan,
     second_look,
@@ -58,14 +59,17 @@ pub(super) async fn pursue(
         })
         .collect();
     for (_, steps) in &plans {
-        log_plan(&outcome.request_id, steps, request.dry_run);
+        log_plan(run.request_id, steps, request.dry_run);
     }
     let writer = Writer { aws: &aws, records };
     let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
-        results = second_look::take(writer, &outcome.request_id, &facts, results, deadline).await;
+        results = second_look::take(writer, (run.request_id, question.account), &facts, results, deadline).await;
+    }
+    if request.action.takes_away() && !request.dry_run && matches!(question.authority, Authority::Requester(_)) {
+        results = closing_look::take(writer, run.request_id, &question, &facts, results, deadline).await;
     }
     report::report(&mut outcome, &question, &facts, results, deployment.aws.region());
     outcome

@@ -2,11 +2,12 @@
 
 mod step;
 
+use key_policy::Grant;
 pub use step::{GranteeKind, Phase, Step};
 
 use crate::{
     decide::{Authority, ImageDecision, Question},
-    domain::{AccountId, GrantName, ImageId, KeyArn, Target},
+    domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Facts, Image, ImageState},
     request::{Access, Action, Request},
 };
@@ -70,8 +71,9 @@ fn may_change_launch_permissions(image: &Image) -> bool {
 /// out: it is the only one of what is left to take away when nobody asks, and an `expire` finds its work by it.
 ///
 /// An expiry deletes its own record and ends with that; earlier ones have a time of their own. A revoke or reset deletes all
-/// of them, and then takes the launch permissions away once more: a share that crossed it may have found such a record and
-/// given the permission again, and nothing would end that share any more.
+/// of them, and then takes the permissions away once more: a share that crossed it may have found such a record and given
+/// them again, and nothing would end that share any more. The grants of such a share are only known after that
+/// ([`revoke_grants`]).
 fn delete_expiries(
     question: &Question<'_>,
     decision: &ImageDecision<'_>,
@@ -87,11 +89,12 @@ fn delete_expiries(
     let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
     let recorded: Vec<_> = recorded.filter(|expiry| targets.contains(&expiry.target)).collect();
     let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
+    let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
+    let again: Vec<_> = targets.iter().filter(has_record).map(|target| image.as_shown(target).clone()).collect();
     if may_change_launch_permissions(image) {
-        let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
-        let again: Vec<_> = targets.iter().filter(has_record).map(|target| image.as_shown(target).clone()).collect();
         steps.extend(remove_launch_permissions(decision.image_id, &again));
     }
+    steps.extend(remove_create_volume_permissions(decision, image, question.account, &accounts(&again)));
     steps
 }
 
@@ -126,9 +129,37 @@ fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets
     steps
 }
 
-/// Takes launch permissions back that a share has just added.
-pub fn take_back(image_id: &ImageId, targets: &[Target]) -> Vec<Step> {
-    remove_launch_permissions(image_id, targets).collect()
+/// What a share has just given, and of a grant its ID.
+pub type Given = (Step, Option<String>);
+
+/// Takes back what a share has just given, in the order of a revoke. An account keeps its entry on a snapshot where another
+/// image needs it.
+pub fn take_back(given: &[Given], is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Vec<Step> {
+    let mut steps: Vec<_> =
+        given.iter().filter_map(|(step, grant_id)| undo(step, grant_id.as_deref(), &is_needed)).collect();
+    steps.sort_by_key(|step| std::cmp::Reverse(step.phase()));
+    steps
+}
+
+fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Option<Step> {
+    match step {
+        Step::AddLaunchPermissions { image_id, targets } => {
+            Some(Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets: targets.clone() })
+        }
+        Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
+            let accounts: Vec<_> =
+                accounts.iter().filter(|account| !is_needed(snapshot_id, **account)).copied().collect();
+            let snapshot_id = snapshot_id.clone();
+            (!accounts.is_empty()).then_some(Step::RemoveCreateVolumePermissions { snapshot_id, accounts })
+        }
+        Step::CreateGrant { key, name, account, .. } => Some(revoke_grant(key, grant_id?, name.as_str(), *account)),
+        Step::CreateExpiry(_)
+        | Step::DeleteExpiry { .. }
+        | Step::RemoveLaunchPermissions { .. }
+        | Step::ResetLaunchPermissions { .. }
+        | Step::RemoveCreateVolumePermissions { .. }
+        | Step::RevokeGrant { .. } => None,
+    }
 }
 
 /// What else a share gave these accounts. Everything asked for is removed whatever was read, because EC2's reads lag
@@ -140,6 +171,20 @@ fn take_away(
     owner: AccountId,
     accounts: &[AccountId],
 ) -> Vec<Step> {
+    let mut steps = remove_create_volume_permissions(decision, image, owner, accounts);
+    for key in image.keys() {
+        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
+        steps.extend(revoke_grants(decision.image_id, key, grants, owner, accounts));
+    }
+    steps
+}
+
+fn remove_create_volume_permissions(
+    decision: &ImageDecision<'_>,
+    image: &Image,
+    owner: AccountId,
+    accounts: &[AccountId],
+) -> Vec<Step> {
     let mut steps = Vec::new();
     for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == owner) {
         let Some(needed_by) = decision.needed_by.get(&snapshot.id) else { continue };
@@ -148,16 +193,23 @@ fn take_away(
             .map(|accounts| Step::RemoveCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
         steps.extend(remove);
     }
-    for key in image.keys() {
-        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
-        let ours = grants.filter(|grant| grant.is_issued_by(owner)).filter_map(|grant| {
-            let name = grant.name.as_deref()?;
-            let account = accounts.iter().find(|account| GrantName::is_for(name, decision.image_id, **account))?;
-            Some(revoke_grant(key, &grant.grant_id, name, *account))
-        });
-        steps.extend(ours);
-    }
     steps
+}
+
+/// Revokes those of a key's grants that shares of the image made for these accounts.
+pub fn revoke_grants<'g>(
+    image_id: &ImageId,
+    key: &KeyArn,
+    grants: impl Iterator<Item = &'g Grant>,
+    owner: AccountId,
+    accounts: &[AccountId],
+) -> Vec<Step> {
+    let ours = grants.filter(|grant| grant.is_issued_by(owner)).filter_map(|grant| {
+        let name = grant.name.as_deref()?;
+        let account = accounts.iter().find(|account| GrantName::is_for(name, image_id, **account))?;
+        Some(revoke_grant(key, &grant.grant_id, name, *account))
+    });
+    ours.collect()
 }
 
 fn revoke_grant(key: &KeyArn, grant_id: &str, name: &str, account: AccountId) -> Step {

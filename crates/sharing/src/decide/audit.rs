@@ -4,11 +4,10 @@
 //! not judged, and said so.
 
 use key_policy::{Grant, KeyUse, Verdict};
-use time::Duration;
 
 use super::{
-    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By,
-    take_back_from_all,
+    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, expiry::OVERDUE,
+    judgements::By, take_back_from_all,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
@@ -17,10 +16,6 @@ use crate::{
     outcome::{ErrorRow, Finding, FindingCode},
     request::{Access, Action},
 };
-
-/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
-/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
-const OVERDUE: Duration = Duration::minutes(5);
 
 /// A grant of ours for a share that isn't there.
 #[derive(Debug, Clone, PartialEq, Eq)]

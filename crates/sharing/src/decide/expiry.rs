@@ -12,9 +12,9 @@ use super::{Authority, ImageDecision, Question, covering_rule_for, refusals};
 use crate::{
     allowlist::Rule,
     domain::{ExpiryName, ImageId, Target, rfc3339},
-    facts::{Expiry, Image, Reading},
+    facts::{Expiry, Image, Reading, Snapshot},
     outcome::{ErrorCode, ErrorRow, Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    request::{Access, Action, AskedTarget, Request},
 };
 
 /// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
@@ -26,6 +26,10 @@ const SHORTEST: Duration = Duration::minutes(5);
 /// So near to its expiry a share is left alone. It is more than an expiry can come early, so that no launch permission
 /// that a share adds arrives after the expiry has begun.
 const ENDING: Duration = Duration::minutes(2);
+
+/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
+/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
+pub(super) const OVERDUE: Duration = Duration::minutes(5);
 
 /// Whether the time of a recorded expiry has come.
 pub fn is_due(expiry: &Expiry, now: OffsetDateTime) -> bool {
@@ -124,7 +128,7 @@ pub(super) fn check(question: &Question<'_>, image: &Image, decision: &mut Image
     for asked in covered {
         let latest = image.expiry_of(&asked.target);
         if let Some(there) = latest.filter(|there| there.at - question.now <= ENDING) {
-            decision.refusals.push(ending(decision.image_id, asked, there));
+            decision.refusals.push(ending(question, decision.image_id, asked, there));
             continue;
         }
         let refused = decision.refusals.len();
@@ -134,12 +138,22 @@ pub(super) fn check(question: &Question<'_>, image: &Image, decision: &mut Image
         }
         let expires = wanted.max(latest.map(|there| there.at));
         if let Some(at) = expires.filter(|at| *at - question.deadline <= ENDING)
-            && !image.is_shared_with(&asked.target)
+            && gives(question, image, &asked.target, decision)
             && decision.refusals.len() == refused
         {
             decision.refusals.push(too_late(question, decision.image_id, asked, at, latest));
         }
     }
+}
+
+/// Whether the share gives the target anything that it does not have.
+fn gives(question: &Question<'_>, image: &Image, target: &Target, decision: &ImageDecision<'_>) -> bool {
+    let Some(account) = target.account() else { return !image.is_shared_with(target) };
+    let may_copy = |snapshot: &Snapshot| snapshot.create_volume_permissions.iter().flatten().any(|may| *may == account);
+    let lacks_copy = || image.snapshots.iter().flatten().any(|snapshot| !may_copy(snapshot));
+    !image.is_shared_with(target)
+        || question.request.access == Access::Copy && lacks_copy()
+        || decision.grants.iter().any(|grant| grant.account == account)
 }
 
 /// What a share with an expiry time does to the records of one target: nothing, a new record, or it is refused.
@@ -210,17 +224,33 @@ fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
     Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
 }
 
-fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let at = rfc3339(there.at);
-    let message = format!("the share with {} expires at {at}; until that is over nothing is shared anew", asked.target);
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(
-        "send the request again in a few minutes; where the expiry does not come, `revoke` deletes its record and \
-         `repair` makes up for it",
-    );
+/// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
+/// and only who takes it away is told what is in the way.
+fn ending(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+    let (target, at) = (&asked.target, rfc3339(there.at));
+    let (message, remedy) = if question.now - there.at > OVERDUE {
+        (
+            format!(
+                "the share with {target} should have expired at {at}, and its record is still there; until what it gave \
+                 is taken away nothing is shared anew"
+            ),
+            format!(
+                "send `revoke` for {image_id} and {target}: it takes away what is left and deletes the record; where it is \
+                 `incomplete`, its `errors` name what is in the way, such as a call that the function's role or the key \
+                 policy denies: allow it, and send `revoke` again"
+            ),
+        )
+    } else {
+        (
+            format!("the share with {target} expires at {at}; until that is over nothing is shared anew"),
+            "send the request again in a few minutes".to_owned(),
+        )
+    };
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(remedy);
     Refusal { may_pass: true, ..refusal }
 }
 
-/// The invocation may last until shortly before the expiry, and a launch permission that arrives late would stay.
+/// The invocation may last until shortly before the expiry, and what is given late would stay.
 fn too_late(
     question: &Question<'_>,
     image_id: &ImageId,
@@ -230,8 +260,8 @@ fn too_late(
 ) -> Refusal {
     let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(question.deadline));
     let message = format!(
-        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
-         permission is added only where that is more than 2 minutes before"
+        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is \
+         given only where that is more than 2 minutes before"
     );
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message);
     // What is recorded passes; a time that is only asked for comes nearer with each try.
@@ -255,7 +285,7 @@ fn takes_away(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget) 
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
 }
 
-/// A target to which a share has added a launch permission, and whose record is read again after that.
+/// A target to which a share has given something, and whose record is read again after that.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecondLook {
     /// The image.
@@ -269,8 +299,8 @@ pub struct SecondLook {
 /// What a second look finds out: whether the share still has a record, this one or any other.
 pub type Seen = Reading<bool>;
 
-/// What a share looks at again that has added these launch permissions: those whose share expires.
-pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, added: &[Target]) -> Vec<SecondLook> {
+/// What a share looks at again that has given something to these targets: those whose share expires.
+pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, given: &[Target]) -> Vec<SecondLook> {
     let record = |target: &Target| {
         let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target);
         new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
@@ -279,10 +309,10 @@ pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, added: &[Target
         let (image_id, target) = (decision.image_id.clone(), target.clone());
         Some(SecondLook { record: record(&target)?, image_id, target })
     };
-    added.iter().filter_map(look).collect()
+    given.iter().filter_map(look).collect()
 }
 
-/// Why the launch permission is taken away again, if it is: without a record nothing would end the share, and what can't
+/// Why what the share gave is taken away again, if it is: without a record nothing would end the share, and what can't
 /// be found out is not given.
 pub fn lost(look: &SecondLook, seen: &Seen) -> Option<ErrorRow> {
     match seen {
@@ -292,8 +322,8 @@ pub fn lost(look: &SecondLook, seen: &Seen) -> Option<ErrorRow> {
             call: None,
             resource: Some(look.record.to_string()),
             message: format!(
-                "the record of the share of {} with {} was deleted while the share was under way, so its launch \
-                 permission is taken away again; send the request again if the share is still wanted",
+                "the record of the share of {} with {} was deleted while the share was under way, so what it gave is \
+                 taken away again; send the request again if the share is still wanted",
                 look.image_id, look.target
             ),
             retryable: true,

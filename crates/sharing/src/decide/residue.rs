@@ -6,7 +6,7 @@ use key_policy::Grant;
 use super::{ImageDecision, Question, is_covered};
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
-    facts::{Fact, Facts, GrantScan, Image},
+    facts::{Expiry, Fact, Facts, GrantScan, Image},
     request::Action,
 };
 
@@ -86,6 +86,26 @@ pub(super) fn find(question: &Question<'_>, facts: &Facts, image: &Image, decisi
         }
     }
     decision.gaps.dedup();
+    decision.warnings.extend(records_that_stay(image, decision));
+}
+
+/// The records that stay because something could not be found out that another try does not mend, with what is in the way.
+fn records_that_stay(image: &Image, decision: &ImageDecision<'_>) -> Option<String> {
+    let lasting = decision.gaps.iter().filter(|error| !error.retryable);
+    let mut why: Vec<_> = lasting.map(|error| error.message.as_str()).collect();
+    why.dedup();
+    let is_asked = |expiry: &Expiry| {
+        decision.targets.is_empty() || decision.targets.iter().any(|(asked, _)| asked.target == expiry.target)
+    };
+    let names: Vec<_> =
+        image.expiries.iter().flatten().filter(|(_, expiry)| is_asked(expiry)).map(|(name, _)| name).collect();
+    (!why.is_empty() && !names.is_empty()).then(|| {
+        format!(
+            "the record {} of a share stays until this is mended; once it is due, the image is not shared with its target anew: {}",
+            some_of(names),
+            some_of(why)
+        )
+    })
 }
 
 /// Another image, named only to a requester that a rule lets ask about it.
