@@ -351,6 +351,44 @@ fn cross(giving: Giving, crossings: &[Crossing]) {
     );
 }
 
+#[test]
+fn an_account_keeps_the_entry_that_another_image_needs_when_a_share_is_taken_back() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    let (image, other) = (scenes::image(1), scenes::image(2));
+    let mut scene = scenes::copied_to(&[OTHER], &[]);
+    // On one of the image's two snapshots there is another image, and that is shared with the account too.
+    let mappings = json!([{"device": "/dev/sda", "snapshot": scenes::snapshot(10)}]);
+    scene.seed["images"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"id": other, "name": "granted-2", "launchPermissions": [WEB], "mappings": mappings}));
+    let scene = stage.place(&scene);
+    let mut share = request(&image, ("share", &[WEB]));
+    share["access"] = json!("copy");
+    share["expiresAt"] = json!(scenes::rfc3339(*scenes::EXPIRES));
+    let revoke = request(&image, ("revoke", &[WEB]));
+    steadily(|| {
+        let keys = stage.seed(&scene);
+        let (shared, revoked) =
+            overtaken(&proxy, ("scheduler:GetSchedule", 0), || stopped.invoke(&share), || overtaking.invoke(&revoke));
+        assert_eq!(revoked.unwrap()["result"], "completed");
+        assert_eq!(shared.unwrap_err()["errorType"], "ExpiryLost");
+        let state = stage.state(&keys);
+        let may_copy = |snapshot: usize| {
+            let entries = &state["snapshots"][scenes::snapshot(snapshot)]["createVolumePermissions"];
+            entries.as_array().unwrap().contains(&json!(WEB))
+        };
+        assert_eq!((may_copy(10), may_copy(11)), (true, false));
+        assert_eq!(launch_permissions(&state, &image), [OTHER]);
+        assert_eq!(launch_permissions(&state, &other), [WEB]);
+        assert_eq!(state["grants"].as_array().unwrap().len(), 0, "{state:#}");
+    });
+}
+
 /// Whether a share answers with an expiry time.
 fn says_when_it_expires(answer: &Answer) -> bool {
     answer.as_ref().is_ok_and(|outcome| {

@@ -172,7 +172,7 @@ pub fn image(number: usize) -> String {
     format!("ami-{number:017x}")
 }
 
-fn snapshot(number: usize) -> String {
+pub fn snapshot(number: usize) -> String {
     format!("snap-{number:017x}")
 }
 
