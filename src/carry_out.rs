@@ -13,11 +13,15 @@ use sharing::{
     facts::Failure,
     outcome::StepState,
     plan::{Phase, Step},
+    records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::aws::{Aws, CONCURRENCY, CallError, Schedules};
+use crate::{
+    aws::{Aws, CONCURRENCY, CallError},
+    records::RecordStore,
+};
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
@@ -31,8 +35,8 @@ const MOST_SPLITS: usize = 64;
 pub struct Writer<'a> {
     /// The clients.
     pub aws: &'a Aws,
-    /// Where the records of expiries are.
-    pub schedules: Option<&'a Schedules>,
+    /// Where records are.
+    pub records: Option<&'a RecordStore>,
 }
 
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
@@ -58,7 +62,8 @@ pub async fn carry_out<'a>(
 }
 
 fn planned(steps: Vec<Step>) -> Vec<StepResult> {
-    let planned = |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false };
+    let planned =
+        |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false, grant_id: None };
     steps.into_iter().map(planned).collect()
 }
 
@@ -163,31 +168,31 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
-        Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
+        Ok(grant_id) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false, grant_id },
         Err(CallError { failure, is_uncertain }) => {
-            StepResult { step, state: StepState::Failed, error: Some(failure), is_uncertain }
+            StepResult { step, state: StepState::Failed, error: Some(failure), is_uncertain, grant_id: None }
         }
     }
 }
 
 fn skipped(step: Step, error: Option<Failure>) -> StepResult {
-    StepResult { step, state: StepState::Skipped, error, is_uncertain: false }
+    StepResult { step, state: StepState::Skipped, error, is_uncertain: false, grant_id: None }
 }
 
-/// The one place where anything in AWS is changed.
-async fn write(Writer { aws, schedules }: Writer<'_>, step: &Step) -> Result<(), CallError> {
-    match step {
-        Step::CreateExpiry(expiry) => match schedules {
-            Some(schedules) => aws.create_expiry(schedules, expiry).await,
-            None => Err(CallError::not_set_up(step.call())),
-        },
-        Step::DeleteExpiry { name, target: _ } => match schedules {
-            Some(schedules) => aws.delete_expiry(schedules, name).await,
-            None => Err(CallError::not_set_up(step.call())),
-        },
+/// The one place where anything in AWS is changed. Gives the ID of a grant that it made.
+async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
+    let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            aws.create_grant(key, name, grantee, kind.operations()).await
+            return aws.create_grant(key, name, grantee, kind.operations()).await;
         }
+        Step::CreateExpiry(expiry) => match records {
+            Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::DeleteExpiry { name, target: _ } => match records {
+            Some(records) => records.delete(aws, &RecordName::Expiry(name.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
         Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,
         Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
             aws.add_create_volume_permissions(snapshot_id, accounts).await
@@ -198,5 +203,6 @@ async fn write(Writer { aws, schedules }: Writer<'_>, step: &Step) -> Result<(),
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
-    }
+    };
+    done.map(|()| None)
 }

@@ -4,6 +4,7 @@
 //!
 //! What is read, and what follows where it can't be, the plan says.
 
+mod again;
 mod answers;
 mod behind;
 mod deregistered;
@@ -20,36 +21,39 @@ use sharing::{
     read_plan::{self, FirstReads, Need, ReadPlan},
 };
 
-pub use self::records::look_again;
+pub use self::{
+    again::{grant_id, grants_again, needed_elsewhere},
+    records::look_again,
+};
 use self::{
     answers::{concurrently, left_out},
     behind::{Behind, read_behind},
     records::{Read, learn_records, read_records},
 };
-use crate::aws::{Aws, Schedules};
+use crate::{aws::Aws, records::RecordStore};
 
 /// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided.
 ///
 /// Of an image that is refused by its description nothing more is read.
 pub async fn observe(
     aws: &Aws,
-    schedules: Option<&Schedules>,
+    store: Option<&RecordStore>,
     case: &Case<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
     let first = read_plan::first(case);
-    let records = read_records(aws, schedules, &first.records).await;
+    let records = read_records(aws, store, &first.records).await;
     let mut facts = read_images(aws, case, &first, &records).await?;
     learn_records(&mut facts, records)?;
     let mut plan = read_plan::further(case, &facts);
     if plan.is_records_first {
-        let records = read_records(aws, schedules, &plan.records).await;
+        let records = read_records(aws, store, &plan.records).await;
         learn_records(&mut facts, records)?;
         plan = read_plan::further(case, &facts);
     }
     let (read, records, blocks_public_images) = future::join3(
         read_further(aws, case, judgements, &plan, &mut facts),
-        read_records(aws, schedules, &plan.records),
+        read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
     )
     .await;

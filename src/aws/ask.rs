@@ -14,9 +14,17 @@ use std::{
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sharing::outcome::ErrorCode;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+};
 
-use super::{Aws, CallError, error::SdkError};
+use super::error::{CallError, SdkError};
+
+/// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
+/// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+pub const CONCURRENCY: usize = 8;
 
 /// An attempt takes half of the time left and no more than this, so that one lost connection leaves time for others.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
@@ -39,7 +47,43 @@ const DISTANCE: Duration = Duration::from_millis(200);
 /// One attempt under way; its answer is put aside.
 type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
-impl Aws {
+/// How patiently AWS is asked, and how often it was. Copies share the turns, the pace and the count.
+#[derive(Debug, Clone)]
+pub(super) struct Patience {
+    /// When no call may be under way any more; none before [`Patience::until`] says so.
+    deadline: Option<Instant>,
+    turns: Arc<Semaphore>,
+    /// Whether calls keep a distance from each other.
+    is_rate_limited: bool,
+    pace: Arc<Pace>,
+    jitter: Jitter,
+    tally: Arc<Tally>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            deadline: None,
+            turns: Arc::new(Semaphore::new(CONCURRENCY)),
+            is_rate_limited: false,
+            pace: Arc::default(),
+            jitter: Jitter::default(),
+            tally: Arc::default(),
+        }
+    }
+}
+
+impl Patience {
+    /// The same for work that must be over by then.
+    pub(super) fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same for work that nobody waits for.
+    pub(super) fn rate_limited(&self) -> Self {
+        Self { is_rate_limited: true, ..self.clone() }
+    }
+
     /// Makes a call until AWS answers it or refuses it for good, the tries are used up, or no time is left.
     ///
     /// Every call is made through here. Writes may be repeated because EC2's are idempotent by their effect (adding what
@@ -70,7 +114,7 @@ impl Aws {
         answer.ok_or_else(|| CallError::unexpected(call, resource, "the answer is lost"))
     }
 
-    /// Makes attempts as [`Aws::ask`] says. What they are is behind a pointer: every kind of call would otherwise bring a
+    /// Makes attempts as [`Patience::ask`] says. What they are is behind a pointer: every kind of call would otherwise bring a
     /// copy of this along.
     async fn repeat<'a>(
         &self,
@@ -114,7 +158,7 @@ impl Aws {
     }
 
     /// How often AWS was asked since the clients were made.
-    pub fn attempts(&self) -> Attempts {
+    pub(super) fn attempts(&self) -> Attempts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Attempts { made: read(&self.tally.made), repeated: read(&self.tally.repeated) }
     }
@@ -162,7 +206,7 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
 
 /// When the next call may be made that keeps its distance.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+struct Pace {
     next: Mutex<Option<Instant>>,
 }
 
@@ -195,7 +239,7 @@ impl Attempts {
 
 /// The count, shared by all copies of the clients.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+struct Tally {
     made: AtomicU64,
     repeated: AtomicU64,
 }
@@ -209,7 +253,7 @@ impl Tally {
 
 /// Chance, seeded when the clients are made; good enough to keep callers apart, and for nothing else.
 #[derive(Debug, Clone)]
-pub(super) struct Jitter {
+struct Jitter {
     hasher: RandomState,
     count: Arc<AtomicU64>,
 }

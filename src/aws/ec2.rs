@@ -36,7 +36,7 @@ impl Aws {
     /// Whether there is such an image, asked by its id so that EC2 says no in so many words.
     pub async fn image_exists(&self, id: &ImageId) -> Result<bool, CallError> {
         let call = self.ec2.describe_images().image_ids(id.as_str()).include_disabled(true);
-        match self.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
+        match self.patience.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.failure.code == ErrorCode::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -66,7 +66,7 @@ impl Aws {
         const CALL: &str = "ec2:DescribeImageAttribute";
         let attribute = types::ImageAttributeName::LaunchPermission;
         let call = self.ec2.describe_image_attribute().image_id(id.as_str()).attribute(attribute);
-        let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
+        let attribute = self.patience.ask(CALL, id.as_str(), || call.clone().send()).await?;
         Ok(attribute.launch_permissions().iter().map(launch_permission).collect())
     }
 
@@ -87,7 +87,8 @@ impl Aws {
         let mut snapshots = BTreeMap::new();
         let mut next = None;
         loop {
-            let page = self.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
+            let page =
+                self.patience.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
             for snapshot in page.snapshots() {
                 let id: SnapshotId = parse(CALL, "snapshot id", snapshot.snapshot_id())?;
                 let snapshot = Snapshot {
@@ -111,7 +112,7 @@ impl Aws {
         const CALL: &str = "ec2:DescribeSnapshotAttribute";
         let attribute = SnapshotAttributeName::CreateVolumePermission;
         let call = self.ec2.describe_snapshot_attribute().snapshot_id(id.as_str()).attribute(attribute);
-        let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
+        let attribute = self.patience.ask(CALL, id.as_str(), || call.clone().send()).await?;
         let entries = attribute.create_volume_permissions();
         let accounts = entries.iter().filter_map(types::CreateVolumePermission::user_id);
         let accounts = accounts.map(|account| parse(CALL, "account id", Some(account))).collect::<Result<_, _>>()?;
@@ -138,7 +139,7 @@ impl Aws {
         change: LaunchPermissionModifications,
     ) -> Result<(), CallError> {
         let call = self.ec2.modify_image_attribute().image_id(id.as_str()).launch_permission(change);
-        self.ask("ec2:ModifyImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
+        self.patience.ask("ec2:ModifyImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Adds create volume permissions in one call.
@@ -172,7 +173,7 @@ impl Aws {
             .attribute(SnapshotAttributeName::CreateVolumePermission)
             .operation_type(operation)
             .set_user_ids(Some(accounts.iter().map(AccountId::to_string).collect()));
-        self.ask("ec2:ModifySnapshotAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
+        self.patience.ask("ec2:ModifySnapshotAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Whether block public access for AMIs is on, so that nobody can make an image public.
@@ -181,7 +182,7 @@ impl Aws {
     pub async fn blocks_public_images(&self) -> Result<bool, CallError> {
         const CALL: &str = "ec2:GetImageBlockPublicAccessState";
         let call = self.ec2.get_image_block_public_access_state();
-        let answer = self.ask(CALL, "this Region", || call.clone().send()).await?;
+        let answer = self.patience.ask(CALL, "this Region", || call.clone().send()).await?;
         Ok(answer.image_block_public_access_state() == Some("block-new-sharing"))
     }
 
@@ -189,7 +190,7 @@ impl Aws {
     pub async fn reset_launch_permissions(&self, id: &ImageId) -> Result<(), CallError> {
         let attribute = types::ResetImageAttributeName::LaunchPermission;
         let call = self.ec2.reset_image_attribute().image_id(id.as_str()).attribute(attribute);
-        self.ask("ec2:ResetImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
+        self.patience.ask("ec2:ResetImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     async fn all_images(&self, call: DescribeImagesFluentBuilder) -> Result<BTreeMap<ImageId, Image>, CallError> {
@@ -199,7 +200,7 @@ impl Aws {
         let mut images = BTreeMap::new();
         let mut next = None;
         loop {
-            let page = self.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
+            let page = self.patience.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
             for image in page.images() {
                 let id: ImageId = parse(CALL, "image id", image.image_id())?;
                 let described = described(&id, image)?;

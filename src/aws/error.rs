@@ -139,7 +139,7 @@ impl CallError {
     }
 
     /// Something that came between, and that the same request again doesn't meet.
-    pub(super) fn passing(call: &'static str, resource: &str, what: &str) -> Self {
+    pub(crate) fn passing(call: &'static str, resource: &str, what: &str) -> Self {
         let message = format!("{call} on {resource}: {what}; send the request again");
         let (call, resource) = (Some(call), Some(resource.to_owned()));
         let failure = Failure { code: ErrorCode::Unavailable, call, resource, message, retryable: true };
@@ -147,7 +147,7 @@ impl CallError {
     }
 
     /// AWS answered something that its documentation rules out.
-    pub(super) fn unexpected(call: &'static str, resource: impl Into<String>, what: &str) -> Self {
+    pub(crate) fn unexpected(call: &'static str, resource: impl Into<String>, what: &str) -> Self {
         let resource = resource.into();
         let message = format!("{call} on {resource}: {what}");
         Self {

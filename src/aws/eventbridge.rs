@@ -61,7 +61,7 @@ impl Aws {
                 tokio::time::sleep(Duration::from_millis(200).saturating_mul(attempt)).await;
             }
             let call = self.eventbridge.put_events().set_entries(Some(batch.clone()));
-            let answer = self.ask(CALL, bus, || call.clone().send()).await?;
+            let answer = self.patience.ask(CALL, bus, || call.clone().send()).await?;
             // An HTTP 200 may hold failures: each answer stands at its entry's place.
             let failed = answer.entries().iter().zip(batch).filter(|(result, _)| result.error_code().is_some());
             let failed: Vec<_> =

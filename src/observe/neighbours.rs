@@ -62,7 +62,7 @@ pub(super) async fn read_neighbours(
 }
 
 /// The same failure without the name of an image that the requester may not know.
-fn of_another_image(failure: Failure) -> Failure {
+pub(super) fn of_another_image(failure: Failure) -> Failure {
     let call = failure.call.unwrap_or("the call");
     let message =
         format!("{call} failed for another image of this account on the same snapshots ({})", failure.code.as_str());

@@ -18,7 +18,7 @@ use super::answers::{concurrently, left_out};
 use crate::aws::{ALL_GRANT_PAGES, Aws};
 
 /// So many pages are read of the grants of one grantee; one with more of them is found by the other way, or not at all.
-const GRANTEE_PAGES: usize = 20;
+pub(super) const GRANTEE_PAGES: usize = 20;
 
 /// So many grants that a target made are kept as examples.
 const EXAMPLES: usize = 3;

@@ -529,12 +529,12 @@ fn a_revoke_and_a_reset_take_the_records_along_and_the_permission_once_more() {
     let outcome = world.completed(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
     let delete = "scheduler:DeleteSchedule";
     let (launch, copy) = ("ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute");
-    assert_eq!(steps(&outcome), [launch, copy, delete, delete, launch], "{outcome:#}");
+    assert_eq!(steps(&outcome), [launch, copy, delete, delete, launch, copy], "{outcome:#}");
     let left = world.records();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].2["target"], "222233334444");
     let outcome = world.completed(&ask("reset", &image, json!({})));
-    assert_eq!(steps(&outcome), ["ec2:ResetImageAttribute", copy, delete, launch], "{outcome:#}");
+    assert_eq!(steps(&outcome), ["ec2:ResetImageAttribute", copy, delete, launch, copy], "{outcome:#}");
     assert_eq!(world.records(), []);
     // Where there was no record, there is no once more.
     let outcome = world.completed(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
-use time::OffsetDateTime;
 
 use crate::domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target};
+pub use crate::records::Expiry;
 
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
@@ -77,37 +77,6 @@ pub struct Backing {
     pub id: SnapshotId,
     /// What EC2 says of it.
     pub snapshot: Fact<Snapshot>,
-}
-
-/// When a share expires, and what is to be taken away then: the content of a record, which never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expiry {
-    /// The record's name.
-    pub name: ExpiryName,
-    /// The expiry time, in whole seconds.
-    pub at: OffsetDateTime,
-    /// The image.
-    pub image_id: ImageId,
-    /// With whom it is shared.
-    pub target: Target,
-    /// The snapshots behind the image when it was shared.
-    pub snapshot_ids: Vec<SnapshotId>,
-    /// The keys behind it then.
-    pub key_arns: Vec<KeyArn>,
-}
-
-/// What Scheduler has under the name of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recorded {
-    /// Nothing.
-    Nothing,
-    /// A record.
-    Expiry(Expiry),
-    /// A schedule that this function did not write so. It is nobody's record: nothing is done because of it.
-    Nobodys {
-        /// What is wrong with it.
-        why: String,
-    },
 }
 
 /// The state of an image.

@@ -2,6 +2,7 @@
 
 mod step;
 
+use key_policy::Grant;
 pub use step::{Phase, Step};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
         Case, Decision, ImageDecision, LaunchPermissions, Needs, OrphanedGrant, Records, Share, Survey, TakeAway,
         Verdict,
     },
-    domain::{AccountId, GrantName, ImageId, KeyArn, Target},
+    domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Facts, Image, ImageState},
     needs::GranteeKind,
     request::{Access, Action, Request},
@@ -64,9 +65,37 @@ fn share(request: &Request, decision: &ImageDecision<'_>, needs: &Needs, image: 
     steps
 }
 
-/// Takes launch permissions back that a share has just added.
-pub fn take_back(image_id: &ImageId, targets: &[Target]) -> Vec<Step> {
-    remove_launch_permissions(image_id, targets).collect()
+/// What a share has just given, and of a grant its ID.
+pub type Given = (Step, Option<String>);
+
+/// Takes back what a share has just given, in the order of a revoke. An account keeps its entry on a snapshot where another
+/// image needs it.
+pub fn take_back(given: &[Given], is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Vec<Step> {
+    let mut steps: Vec<_> =
+        given.iter().filter_map(|(step, grant_id)| undo(step, grant_id.as_deref(), &is_needed)).collect();
+    steps.sort_by_key(|step| std::cmp::Reverse(step.phase()));
+    steps
+}
+
+fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Option<Step> {
+    match step {
+        Step::AddLaunchPermissions { image_id, targets } => {
+            Some(Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets: targets.clone() })
+        }
+        Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
+            let accounts: Vec<_> =
+                accounts.iter().filter(|account| !is_needed(snapshot_id, **account)).copied().collect();
+            let snapshot_id = snapshot_id.clone();
+            (!accounts.is_empty()).then_some(Step::RemoveCreateVolumePermissions { snapshot_id, accounts })
+        }
+        Step::CreateGrant { key, name, account, .. } => Some(revoke_grant(key, grant_id?, name.as_str(), *account)),
+        Step::CreateExpiry(_)
+        | Step::DeleteExpiry { .. }
+        | Step::RemoveLaunchPermissions { .. }
+        | Step::ResetLaunchPermissions { .. }
+        | Step::RemoveCreateVolumePermissions { .. }
+        | Step::RevokeGrant { .. } => None,
+    }
 }
 
 /// Launch permissions first, then what else a share gave, and the records last. Everything asked for is removed whatever was
@@ -80,6 +109,22 @@ fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &
         }
     }
     let accounts = accounts(&taken.from);
+    steps.extend(remove_create_volume_permissions(case, taken, image, &accounts));
+    for key in image.keys() {
+        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
+        steps.extend(revoke_grants(image_id, key, grants, case.account, &accounts));
+    }
+    steps.extend(delete_expiries(case, image_id, taken, image));
+    steps
+}
+
+fn remove_create_volume_permissions(
+    case: &Case<'_>,
+    taken: &TakeAway<'_>,
+    image: &Image,
+    accounts: &[AccountId],
+) -> Vec<Step> {
+    let mut steps = Vec::new();
     for snapshot in image.known_snapshots().filter(|snapshot| snapshot.owner == case.account) {
         let Some(needed_by) = taken.needed_by.get(&snapshot.id) else { continue };
         let free: Vec<_> = accounts.iter().filter(|account| !needed_by.contains_key(account)).copied().collect();
@@ -87,42 +132,42 @@ fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &
             .map(|accounts| Step::RemoveCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
         steps.extend(remove);
     }
-    for key in image.keys() {
-        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
-        let ours = grants.filter(|grant| grant.is_issued_by(case.account)).filter_map(|grant| {
-            let name = grant.name.as_deref()?;
-            let account = accounts.iter().find(|account| GrantName::is_for(name, image_id, **account))?;
-            Some(revoke_grant(key, &grant.grant_id, name, *account))
-        });
-        steps.extend(ours);
-    }
-    steps.extend(delete_expiries(image_id, taken, image));
     steps
 }
 
-/// Deletes the records of shares that were taken away, as the last step.
-fn delete_expiries(image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
+/// Revokes those of a key's grants that shares of the image made for these accounts.
+pub fn revoke_grants<'g>(
+    image_id: &ImageId,
+    key: &KeyArn,
+    grants: impl Iterator<Item = &'g Grant>,
+    owner: AccountId,
+    accounts: &[AccountId],
+) -> Vec<Step> {
+    let ours = grants.filter(|grant| grant.is_issued_by(owner)).filter_map(|grant| {
+        let name = grant.name.as_deref()?;
+        let account = accounts.iter().find(|account| GrantName::is_for(name, image_id, **account))?;
+        Some(revoke_grant(key, &grant.grant_id, name, *account))
+    });
+    ours.collect()
+}
+
+/// Deletes the records of shares that were taken away, as the last step. Then the permissions are removed once more; the
+/// grants of a share that crossed this are only known after that ([`revoke_grants`]).
+fn delete_expiries(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
     match &taken.records {
         Records::Keep => Vec::new(),
         Records::Own(own) => vec![delete_expiry(own)],
         Records::AllOf(recorded) => {
             let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
+            let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
+            let again: Vec<_> = taken.from.iter().filter(has_record).cloned().collect();
             if may_change_launch_permissions(image) {
-                let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
-                let again: Vec<_> = taken.from.iter().filter(has_record).cloned().collect();
                 steps.extend(remove_launch_permissions(image_id, &again));
             }
+            steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));
             steps
         }
     }
-}
-
-/// Revokes the grants that are left. Overdue expiries have plans of their own.
-fn repair(survey: &Survey<'_>) -> Vec<Step> {
-    let revoke = |OrphanedGrant { key, grant, name, account }: &OrphanedGrant<'_>| {
-        revoke_grant(key, &grant.grant_id, name, *account)
-    };
-    survey.orphaned.iter().map(revoke).collect()
 }
 
 fn delete_expiry(expiry: &Expiry) -> Step {
@@ -131,6 +176,14 @@ fn delete_expiry(expiry: &Expiry) -> Step {
 
 fn remove_launch_permissions(image_id: &ImageId, targets: &[Target]) -> impl Iterator<Item = Step> {
     chunks(targets).map(|targets| Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets })
+}
+
+/// Revokes the grants that are left. Overdue expiries have plans of their own.
+fn repair(survey: &Survey<'_>) -> Vec<Step> {
+    let revoke = |OrphanedGrant { key, grant, name, account }: &OrphanedGrant<'_>| {
+        revoke_grant(key, &grant.grant_id, name, *account)
+    };
+    survey.orphaned.iter().map(revoke).collect()
 }
 
 fn revoke_grant(key: &KeyArn, grant_id: &str, name: &str, account: AccountId) -> Step {

@@ -26,9 +26,16 @@ pub struct StepResult {
     pub error: Option<Failure>,
     /// Whether AWS may have done it although no answer arrived.
     pub is_uncertain: bool,
+    /// The ID of the grant that it made.
+    pub grant_id: Option<String>,
 }
 
 impl StepResult {
+    /// Whether AWS has done it, or may have.
+    pub fn may_be_done(&self) -> bool {
+        self.state == StepState::Done || self.is_uncertain
+    }
+
     /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
     /// be known well enough.
     pub fn is_target_unknown(&self) -> bool {

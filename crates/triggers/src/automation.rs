@@ -3,6 +3,7 @@
 use key_policy::json::Json;
 use sharing::{
     domain::{AccountId, ExpiryName, ImageId, Requester, quoted},
+    records,
     request::Malformed,
 };
 
@@ -12,12 +13,6 @@ use super::{Invocation, SentAt, eventbridge, request_id};
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
 pub(super) const IMAGE_STATE: &str = "EC2 AMI State Change";
-
-/// The detail-type of the events that the records of expiries put on the function's own bus,
-pub const EXPIRY_DETAIL_TYPE: &str = "AMI Share Record Due";
-
-/// and their source, which only Scheduler may use there.
-pub const EXPIRY_SOURCE: &str = "ami-share.ends";
 
 /// An image that became available: created, copied, registered, restored or enabled again.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,8 +63,12 @@ pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Ava
 
 /// The hint in an event of Scheduler on the bus.
 pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
-    if event.get("source").and_then(Json::as_str) != Some(EXPIRY_SOURCE) {
-        return Err(Malformed::document(format!("`{EXPIRY_DETAIL_TYPE}` from another source than {EXPIRY_SOURCE}")));
+    if event.get("source").and_then(Json::as_str) != Some(records::SOURCE) {
+        return Err(Malformed::document(format!(
+            "`{}` from another source than {}",
+            records::DETAIL_TYPE,
+            records::SOURCE
+        )));
     }
     let detail = event.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
     if !is_expire(detail) {

@@ -14,7 +14,7 @@ mod problem;
 mod rest_api;
 pub mod sqs;
 
-pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
+pub use automation::{Available, ExpiryHint};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 use key_policy::json::{Json, NotJson};
@@ -23,6 +23,7 @@ pub use sharing::decide::SentAt;
 use sharing::{
     domain::Requester,
     outcome::{ErrorCode, Outcome, Refusal, RefusalCode, Status},
+    records,
     request::{Action, Malformed, Request},
 };
 use time::OffsetDateTime;
@@ -226,7 +227,7 @@ fn identify(json: &Json) -> Shape<'_> {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
             Some(automation::IMAGE_STATE) => Shape::ImageState,
-            Some(EXPIRY_DETAIL_TYPE) => Shape::ExpiryEvent,
+            Some(records::DETAIL_TYPE) => Shape::ExpiryEvent,
             Some(_) | None => Shape::OtherEvent(detail_type),
         }
     } else if automation::is_expire(json) {

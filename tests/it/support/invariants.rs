@@ -69,8 +69,8 @@ fn recorded(state: &Value) -> BTreeSet<(String, String)> {
     records(state).into_values().map(|record| (text(&record["imageId"]), text(&record["target"]))).collect()
 }
 
-/// Shares that must expire and that nothing ends: those that had a record before, and those that one of the requests wants
-/// to expire. This holds however requests cross. A share that had no record before and was there is none of them.
+/// What shares that must expire gave and nothing ends. They are those that had a record before, and those that one of the
+/// requests wants to expire. This holds however requests cross. What was there before and had no record is none of that.
 pub fn shares_that_never_expire(before: &Value, requests: &[&Value], after: &Value) -> Vec<String> {
     let mut must_expire = recorded(before);
     for request in requests.iter().filter(|request| request["expiresAt"].is_string()) {
@@ -78,14 +78,31 @@ pub fn shares_that_never_expire(before: &Value, requests: &[&Value], after: &Val
             must_expire.extend(targets(request).into_iter().map(|target| (image.clone(), target)));
         }
     }
-    let (was, now, records) = (permissions(before), permissions(after), recorded(after));
-    let is_for_good = |(image, target): &&(String, String)| {
-        let launch = (LAUNCH, image.clone(), target.clone());
-        let had_none = was.contains(&launch) && !recorded(before).contains(&(image.clone(), target.clone()));
-        now.contains(&launch) && !records.contains(&(image.clone(), target.clone())) && !had_none
-    };
-    let found = must_expire.iter().filter(is_for_good);
-    found.map(|(image, target)| format!("{target} may launch {image} and nothing ends that")).collect()
+    let (had_record, has_record) = (recorded(before), recorded(after));
+    let mut found = Vec::new();
+    for (image, target) in must_expire.iter().filter(|pair| !has_record.contains(*pair)) {
+        let (was, now) = (given(before, image, target), given(after, image, target));
+        let is_for_good =
+            |given: &&String| had_record.contains(&(image.clone(), target.clone())) || !was.contains(*given);
+        found.extend(now.iter().filter(is_for_good).map(|given| format!("{target} {given} and nothing ends that")));
+    }
+    found
+}
+
+/// What a share of the image gave the target: in words.
+fn given(state: &Value, image: &str, target: &str) -> BTreeSet<String> {
+    let snapshots = strings(&state["images"][image]["snapshots"]);
+    let permissions = permissions(state).into_iter().filter(|(_, _, to)| to == target);
+    let mut given: BTreeSet<_> = permissions
+        .filter_map(|(kind, id, _)| match kind {
+            LAUNCH => (id == image).then(|| format!("may launch {image}")),
+            _ => snapshots.contains(&id).then(|| format!("may copy {id} of {image}")),
+        })
+        .collect();
+    let names = state["grants"].as_array().unwrap().iter().map(|grant| grant["name"].as_str().unwrap_or_default());
+    let ours = names.filter(|name| name.starts_with(&format!("ami-share/{image}/{target}")));
+    given.extend(ours.map(|name| format!("has the grant {name}")));
+    given
 }
 
 /// The targets of a request.

@@ -172,7 +172,7 @@ pub fn image(number: usize) -> String {
     format!("ami-{number:017x}")
 }
 
-fn snapshot(number: usize) -> String {
+pub fn snapshot(number: usize) -> String {
     format!("snap-{number:017x}")
 }
 
@@ -493,4 +493,16 @@ pub fn shared_with(targets: &[&str]) -> Scene {
         "images": [seeded(1, "golden", &[Some("key-1")], targets)],
     });
     Scene { name: "one image", seed, request: Value::Null, hint: None, is_unchecked: false }
+}
+
+/// One encrypted image that is shared with these targets for copying, through grants; `let_in` are those of them that a
+/// share gave everything, and the others may only launch.
+pub fn copied_to(targets: &[&str], let_in: &[&str]) -> Scene {
+    let mut key = key("key-1", &[]);
+    for account in let_in {
+        key = with_our_grants(key, 1, account);
+    }
+    let seed =
+        json!({"keys": [key], "images": [copied(seeded(1, "granted", &[Some("key-1"), None], targets), let_in)]});
+    Scene { name: "one copied image", seed, request: Value::Null, hint: None, is_unchecked: false }
 }

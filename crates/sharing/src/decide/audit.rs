@@ -4,12 +4,12 @@
 //! not judged, and said so.
 
 use key_policy::{KeyUse, Verdict};
-use time::Duration;
 
 use super::{
     backing_key::BackingKey,
     case::Case,
     decision::{Decision, ImageDecision, OrphanedGrant, Survey},
+    expiry::OVERDUE,
     judgements::{By, Judgements},
     notes::take_back_from_all,
     permit::covering_rule_of_image,
@@ -21,10 +21,6 @@ use crate::{
     outcome::{Finding, FindingCode},
     request::{Access, Action},
 };
-
-/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
-/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
-const OVERDUE: Duration = Duration::minutes(5);
 
 /// Judges one image. One that the requester has no rule for is passed over: an audit is of what its rules are about.
 pub(super) fn decide<'a>(

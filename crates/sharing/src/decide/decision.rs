@@ -111,8 +111,8 @@ pub enum Records<'a> {
     Keep,
     /// That of the expiry which is due; the others have a time of their own.
     Own(&'a Expiry),
-    /// These, and the launch permissions are taken away once more: a share that crosses this may have found such a record
-    /// and given the permission again, and nothing would end that share any more.
+    /// These, and then everything is taken away once more: a share that crosses this may have found such a record and given
+    /// it again, and nothing would end that share any more.
     AllOf(Vec<&'a Expiry>),
 }
 

@@ -18,9 +18,9 @@ use super::{
 use crate::{
     domain::{ExpiryName, ImageId, Target, rfc3339},
     facts::{Expiry, Fact, Failure, Image},
-    needs::needed_expiry,
+    needs::{NeededGrant, needed_expiry},
     outcome::{ErrorCode, Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    request::{Access, Action, AskedTarget, Request},
 };
 
 /// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
@@ -32,6 +32,10 @@ const SHORTEST: Duration = Duration::minutes(5);
 /// So near to its expiry a share is left alone. It is more than an expiry can come early, so that no launch permission
 /// that a share adds arrives after the expiry has begun.
 const ENDING: Duration = Duration::minutes(2);
+
+/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
+/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
+pub(super) const OVERDUE: Duration = Duration::minutes(5);
 
 /// What is done where the time of a recorded expiry has come; else why nothing is.
 pub fn due(expiry: &Expiry, now: OffsetDateTime, dry_run: bool) -> Result<Request, String> {
@@ -115,7 +119,13 @@ pub(super) fn told_of_left(image_id: &ImageId, image: &Image, left: &[Covered<'_
 }
 
 /// Decides about the expiries of the covered targets.
-pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
+pub(super) fn check(
+    case: &Case<'_>,
+    image: &Image,
+    image_id: &ImageId,
+    targets: &[Covered<'_>],
+    grants: &[NeededGrant],
+) -> Met {
     let wanted = wanted(case);
     if wanted.is_some() && !case.unset_for_expiry.is_empty() {
         return Met::refused(not_possible(case, image_id));
@@ -134,7 +144,7 @@ pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets:
     };
     let mut met = Met::default();
     for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
-        let mut part = check_target(case, image, image_id, expiries, asked);
+        let mut part = check_target(case, image, image_id, expiries, asked, grants);
         // What is wrong with the time asked for is told once for the image.
         part.refusals.retain(|refusal| !met.refusals.contains(refusal));
         met.add(part);
@@ -149,10 +159,11 @@ fn check_target(
     image_id: &ImageId,
     expiries: &BTreeMap<ExpiryName, Expiry>,
     asked: &AskedTarget,
+    grants: &[NeededGrant],
 ) -> Met {
     let latest = image.expiry_of(&asked.target);
     if let Some(there) = latest.filter(|there| there.at - case.now <= ENDING) {
-        return Met::refused(ending(image_id, asked, there));
+        return Met::refused(ending(case, image_id, asked, there));
     }
     let wanted = wanted(case);
     let mut met = match wanted {
@@ -164,12 +175,22 @@ fn check_target(
     };
     let expires = wanted.max(latest.map(|there| there.at));
     if let Some(at) = expires.filter(|at| *at - case.deadline <= ENDING)
-        && !image.is_shared_with(&asked.target)
+        && gives(case, image, &asked.target, grants)
         && met.refusals.is_empty()
     {
         met.refusals.push(too_late(case, image_id, asked, at, latest));
     }
     met
+}
+
+/// Whether the share gives the target anything that it does not have.
+fn gives(case: &Case<'_>, image: &Image, target: &Target, grants: &[NeededGrant]) -> bool {
+    let Some(account) = target.account() else { return !image.is_shared_with(target) };
+    let lacks_copy =
+        || image.known_snapshots().any(|snapshot| !snapshot.may_create_volumes().any(|other| other == account));
+    !image.is_shared_with(target)
+        || case.request.access == Access::Copy && lacks_copy()
+        || grants.iter().any(|grant| grant.account == account)
 }
 
 /// What a share with an expiry time does to the records of one target: nothing, a new record, or it is refused.
@@ -235,17 +256,33 @@ fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
 }
 
-fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let at = rfc3339(there.at);
-    let message = format!("the share with {} expires at {at}; until that is over nothing is shared anew", asked.target);
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(
-        "send the request again in a few minutes; where the expiry does not come, `revoke` deletes its record and \
-         `repair` makes up for it",
-    );
+/// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
+/// and only who takes it away is told what is in the way.
+fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+    let (target, at) = (&asked.target, rfc3339(there.at));
+    let (message, remedy) = if case.now - there.at > OVERDUE {
+        (
+            format!(
+                "the share with {target} should have expired at {at}, and its record is still there; until what it gave \
+                 is taken away nothing is shared anew"
+            ),
+            format!(
+                "send `revoke` for {image_id} and {target}: it takes away what is left and deletes the record; where it is \
+                 `incomplete`, its `errors` name what is in the way, such as a call that the function's role or the key \
+                 policy denies: allow it, and send `revoke` again"
+            ),
+        )
+    } else {
+        (
+            format!("the share with {target} expires at {at}; until that is over nothing is shared anew"),
+            "send the request again in a few minutes".to_owned(),
+        )
+    };
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(remedy);
     Refusal { may_pass: true, ..refusal }
 }
 
-/// The invocation may last until shortly before the expiry, and a launch permission that arrives late would stay.
+/// The invocation may last until shortly before the expiry, and what is given late would stay.
 fn too_late(
     case: &Case<'_>,
     image_id: &ImageId,
@@ -255,8 +292,8 @@ fn too_late(
 ) -> Refusal {
     let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(case.deadline));
     let message = format!(
-        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
-         permission is added only where that is more than 2 minutes before"
+        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is \
+         given only where that is more than 2 minutes before"
     );
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message);
     // What is recorded passes; a time that is only asked for comes nearer with each try.

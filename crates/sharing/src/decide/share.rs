@@ -33,7 +33,8 @@ pub(super) fn decide<'a>(
         Met { refusals, warnings: expiry::told_of_left(image_id, image, &left_as_they_are), ..Met::default() };
     met.add(of_image(case, image, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &targets)?);
-    met.add(expiry::check(case, image, image_id, &targets));
+    let part = expiry::check(case, image, image_id, &targets, &met.grants);
+    met.add(part);
     let makes_grants = !met.grants.is_empty() && met.refusals.is_empty();
     let is_about_targets = case.request.group.is_some() || !targets.is_empty();
     if case.request.action == Action::Check || is_about_targets {

@@ -7,13 +7,13 @@ use key_policy::Grant;
 
 use super::{
     case::{Authority, Case},
-    decision::{Decision, ImageDecision, LaunchPermissions, Records, TakeAway},
+    decision::{Covered, Decision, ImageDecision, LaunchPermissions, Records, TakeAway},
     expiry, notes,
     permit::{Permit, is_covered},
 };
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
-    facts::{Fact, Facts, Failure, GrantScan, Image, Snapshot},
+    facts::{Expiry, Fact, Facts, Failure, GrantScan, Image, Snapshot},
     request::Action,
 };
 
@@ -43,6 +43,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     }
     let Left { mut gaps, mut warnings } = left;
     gaps.dedup();
+    warnings.extend(records_that_stay(image, &targets, &gaps));
     warnings.extend(notes::notes(case, facts, image, image_id, &targets, false));
     let needed_by = image.known_snapshots().filter_map(|snapshot| {
         let needed_by = snapshot.needed_by.known()?;
@@ -56,6 +57,25 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         gaps,
     });
     ImageDecision { image_id, rule, targets, decision, warnings }
+}
+
+/// The records that stay because something could not be found out that another try does not mend, with what is in the way.
+fn records_that_stay(image: &Image, targets: &[Covered<'_>], gaps: &[Failure]) -> Option<String> {
+    let lasting = gaps.iter().filter(|failure| !failure.retryable);
+    let mut why: Vec<_> = lasting.map(|failure| failure.message.as_str()).collect();
+    why.dedup();
+    let is_asked =
+        |expiry: &Expiry| targets.is_empty() || targets.iter().any(|(asked, _)| asked.target == expiry.target);
+    let names: Vec<_> =
+        image.expiries.iter().flatten().filter(|(_, expiry)| is_asked(expiry)).map(|(name, _)| name).collect();
+    (!why.is_empty() && !names.is_empty()).then(|| {
+        format!(
+            "the record {} of a share stays until this is mended; once it is due, the image is not shared with its target \
+             anew: {}",
+            some_of(names),
+            some_of(why)
+        )
+    })
 }
 
 /// The targets that a reset clears away: those with a launch permission, and those that a grant or a record of ours

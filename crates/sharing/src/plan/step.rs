@@ -168,6 +168,21 @@ impl Step {
         }
     }
 
+    /// Whether it gives a target something.
+    pub fn gives(&self) -> bool {
+        match self {
+            Self::CreateGrant { .. } | Self::AddCreateVolumePermissions { .. } | Self::AddLaunchPermissions { .. } => {
+                true
+            }
+            Self::CreateExpiry(_)
+            | Self::DeleteExpiry { .. }
+            | Self::RemoveLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::RemoveCreateVolumePermissions { .. }
+            | Self::RevokeGrant { .. } => false,
+        }
+    }
+
     /// The phase it belongs to.
     pub fn phase(&self) -> Phase {
         match self {
@@ -181,12 +196,13 @@ impl Step {
     }
 
     /// Whether it must not be taken where a step of that phase before it failed. A grant is revoked although snapshots
-    /// keep entries of its account, so that as little as possible is left. The Remove that is sent once more after records
-    /// were deleted waits for none of them: one that could not be deleted must not keep the access of the others.
+    /// keep entries of its account, so that as little as possible is left. What is removed once more after records were
+    /// deleted waits for none of them: one that could not be deleted must not keep the access of the others.
     pub fn waits_for(&self, phase: Phase) -> bool {
         !matches!(
             (self, phase),
-            (Self::RevokeGrant { .. }, Phase::Snapshots) | (Self::RemoveLaunchPermissions { .. }, Phase::Expiries)
+            (Self::RevokeGrant { .. }, Phase::Snapshots)
+                | (Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. }, Phase::Expiries)
         )
     }
 

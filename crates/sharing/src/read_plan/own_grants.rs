@@ -23,7 +23,8 @@ pub struct OwnGrants {
 }
 
 impl OwnGrants {
-    pub(super) fn new(case: &Case<'_>) -> Self {
+    /// Those of this request.
+    pub fn new(case: &Case<'_>) -> Self {
         let request = case.request;
         Self {
             owner: case.account,

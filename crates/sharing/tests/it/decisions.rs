@@ -9,9 +9,9 @@ use sharing::{
         second_looks,
     },
     domain::Target,
-    facts::{Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
+    facts::{CreateVolumePermissions, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
     outcome::ErrorCode,
-    plan::{plan, take_back},
+    plan::{Step, plan, take_back},
     request::Action,
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -77,13 +77,15 @@ impl Decide for World {
     }
 }
 
-fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
-    let step = |step: &sharing::plan::Step| {
-        let names = |sign: char, targets: Vec<Target>| {
-            targets.into_iter().map(move |target| format!(" {sign}{target}")).collect::<String>()
-        };
-        format!("{} {}{}{}", step.call(), step.resource(), names('+', step.adds()), names('-', step.removes()))
+/// A step as `service:Call resource +added -removed`.
+fn in_words(step: &Step) -> String {
+    let names = |sign: char, targets: Vec<Target>| {
+        targets.into_iter().map(move |target| format!(" {sign}{target}")).collect::<String>()
     };
+    format!("{} {}{}{}", step.call(), step.resource(), names('+', step.adds()), names('-', step.removes()))
+}
+
+fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
     let steps = facts.images.get(decision.image_id).map(|image| plan(case, decision, image, facts));
     Decided {
         refusals: decision
@@ -95,7 +97,7 @@ fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided
             })
             .collect(),
         messages: decision.refusals().iter().map(|refusal| refusal.message.clone()).collect(),
-        steps: steps.unwrap_or_default().iter().map(step).collect(),
+        steps: steps.unwrap_or_default().iter().map(in_words).collect(),
         gaps: decision.gaps().len(),
         warnings: decision.warnings.clone(),
         remedies: (decision.refusals().iter().map(|refusal| refusal.remedy.clone()))
@@ -710,6 +712,52 @@ fn a_launch_permission_is_added_only_where_the_invocation_ends_two_minutes_befor
 }
 
 #[test]
+fn nor_is_anything_else_given_that_late() {
+    let minutes = |minutes: i64| NOW + Duration::minutes(minutes);
+    let copy = ask("share", json!({"accountIds": [ONE], "access": "copy"}));
+    let lasts = |name: &str, allowed: &[&str], left| {
+        let world = World::encrypted(name, allowed).shared_with(&[ONE]).with_expiry(ONE, minutes(17));
+        world.with(|world| world.deadline = minutes(left))
+    };
+    // A create volume permission, and a grant.
+    steps(&lasts("golden-1", &[ONE], 14), &copy, &[ADD_COPY]);
+    refused(&lasts("golden-1", &[ONE], 15), &copy, &["ShareEnding 111122223333"]);
+    let share = ask("share", accounts(&[ONE]));
+    steps(&lasts("granted-1", &[], 14), &share, &[&create_grant()]);
+    refused(&lasts("granted-1", &[], 15), &share, &["ShareEnding 111122223333"]);
+    // What is there already is not given.
+    let whole = lasts("golden-1", &[ONE], 15);
+    let whole = whole.with(|world| {
+        world.snapshot().create_volume_permissions =
+            Fact::Known(CreateVolumePermissions { accounts: vec![account(ONE)], is_public: false })
+    });
+    steps(&whole, &copy, &[]);
+}
+
+#[test]
+fn who_shares_anew_learns_how_an_overdue_expiry_is_finished() {
+    let share = ask("share", accounts(&[ONE]));
+    let remedy = |at| {
+        let world = World::encrypted("kept-1", &[ONE]).with_expiry(ONE, at);
+        refused(&world, &share, &["ShareEnding 111122223333"]).remedies.remove(0)
+    };
+    for at in [NOW + Duration::minutes(1), NOW - Duration::minutes(5)] {
+        assert!(remedy(at).contains("again in a few minutes"));
+    }
+    for at in [NOW - Duration::seconds(301), in_days(-30)] {
+        assert!(remedy(at).contains("`errors` name what is in the way"));
+    }
+    // And who revokes it what that is.
+    let revoke = ask("revoke", accounts(&[ONE]));
+    let world = World::encrypted("golden-1", &[]).shared_with(&[ONE]).with_expiry(ONE, in_days(-30));
+    let blocked = world.with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
+    let decided = steps(&blocked, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY]);
+    let name = expiry(ONE, in_days(-30)).name;
+    warned(&decided, &[&format!("{name} of a share stays until this is mended")]);
+    assert!(decided.warnings[0].contains("may not call kms:ListGrants"), "{decided:#?}");
+}
+
+#[test]
 fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
     let both = |at: OffsetDateTime| ask("share", json!({"accountIds": [ONE, TWO], "expiresAt": text(at)}));
     let add_two = "ec2:ModifyImageAttribute ami-1a2b3c4d +222233334444";
@@ -796,9 +844,29 @@ fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
     assert_eq!((gone.code, gone.retryable), (ErrorCode::ExpiryLost, true));
     let unread = denied("scheduler:GetSchedule");
     assert_eq!(lost(&look, &Err(unread.clone())), Some(unread));
-    let back = take_back(&look.image_id, std::slice::from_ref(&look.target));
-    assert_eq!(back.iter().map(sharing::plan::Step::removes).collect::<Vec<_>>(), [[target(ONE)]]);
-    assert_eq!(take_back(&look.image_id, &[]), []);
+}
+
+#[test]
+fn everything_that_a_share_gave_is_taken_back_in_the_order_of_a_revoke() {
+    let share = ask("share", json!({"accountIds": [ONE, TWO], "access": "copy", "expiresAt": text(in_days(3))}));
+    let given = World::encrypted("granted-1", &[TWO]).put(&share, |question, facts| {
+        let decision = decide(question, facts).remove(0);
+        let steps = plan(question, &decision, &facts.images[decision.image_id], facts);
+        assert_eq!(steps.iter().filter(|step| step.gives()).count(), 3, "{steps:#?}");
+        // Of the grant the ID is known once it is made.
+        let id = |step: &Step| matches!(step, Step::CreateGrant { .. }).then(|| "abc".to_owned());
+        steps.into_iter().map(|step| (step.clone(), id(&step))).collect::<Vec<_>>()
+    });
+    let back = |is_needed: fn(&str) -> bool| -> Vec<String> {
+        let steps = take_back(&given, |_, account| is_needed(&account.to_string()));
+        steps.iter().map(in_words).collect()
+    };
+    let both = |remove: &str| format!("{remove} -{TWO}");
+    assert_eq!(back(|_| false), [both(REMOVE_LAUNCH), both(REMOVE_COPY), revoke_grant()]);
+    // Another image on the snapshot needs what the share gave.
+    assert_eq!(back(|account| account == TWO), [both(REMOVE_LAUNCH), REMOVE_COPY.to_owned(), revoke_grant()]);
+    assert_eq!(back(|_| true), [both(REMOVE_LAUNCH), revoke_grant()]);
+    assert_eq!(take_back(&[], |_, _| false), []);
 }
 
 #[test]
@@ -812,25 +880,23 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
     let world = world.with(|world| world.key().grants = Fact::Known(vec![own.clone()]));
     let delete = delete(ONE, in_days(5));
     // Once more in the end: a share that found the record may have come between.
-    warned(&steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH]), &[]);
+    let again = [REMOVE_LAUNCH, REMOVE_COPY];
+    let whole = [REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH, REMOVE_COPY];
+    warned(&steps(&world, &revoke, &whole), &[]);
     // Whatever was read: EC2's reads lag its writes.
-    steps(
-        &world.clone().shared_with(&[]),
-        &revoke,
-        &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH],
-    );
+    steps(&world.clone().shared_with(&[]), &revoke, &whole);
     for state in [ImageState::Disabled, ImageState::Deregistered] {
         let world = world.clone().with(|world| world.image.state = state);
-        steps(&world, &revoke, &[REMOVE_COPY, &revoke_grant(), &delete]);
+        steps(&world, &revoke, &[REMOVE_COPY, &revoke_grant(), &delete, REMOVE_COPY]);
     }
     let with = |grant: Grant| world.clone().with(|world| world.key().grants = Fact::Known(vec![grant]));
     // Not ours: made by hand, for another image or account, made by another account.
     for name in ["by-hand", "ami-share/ami-99999999/111122223333", &format!("ami-share/{IMAGE}/{TWO}")] {
         let other = grant(name, &root(ONE), "999988887777");
-        warned(&steps(&with(other), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]), &[]);
+        warned(&steps(&with(other), &revoke, &[&again[..], &[&delete], &again].concat()), &[]);
     }
     let passed_on = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(TWO), ONE);
-    let decided = steps(&with(passed_on), &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]);
+    let decided = steps(&with(passed_on), &revoke, &[&again[..], &[&delete], &again].concat());
     warned(&decided, &["passed its access on"]);
     // Another image on the snapshot is shared with the account, or another account's snapshot is behind the image.
     let needed = |other: &str| [(account(other), "ami-99999999".parse().unwrap())].into();
@@ -838,7 +904,7 @@ fn a_revoke_takes_away_what_a_share_gave_in_its_order() {
     let decided = steps(&shared, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete, REMOVE_LAUNCH]);
     warned(&decided, &["keeps its create volume permission"]);
     let shared = world.clone().with(|world| world.snapshot().needed_by = Fact::Known(needed(TWO)));
-    warned(&steps(&shared, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &revoke_grant(), &delete, REMOVE_LAUNCH]), &[]);
+    warned(&steps(&shared, &revoke, &whole), &[]);
     let elsewhere = world.with(|world| world.snapshot().owner = account(TWO));
     steps(&elsewhere, &revoke, &[REMOVE_LAUNCH, &revoke_grant(), &delete, REMOVE_LAUNCH]);
 }
@@ -849,14 +915,17 @@ fn a_record_stays_while_something_of_its_share_may_be_left() {
     let reset = ask("reset", json!({}));
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE]).with_expiry(ONE, in_days(5));
     let delete = delete(ONE, in_days(5));
-    steps(&world, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY, &delete, REMOVE_LAUNCH]);
-    steps(&world, &reset, &["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY, &delete, REMOVE_LAUNCH]);
+    let again = [REMOVE_LAUNCH, REMOVE_COPY];
+    steps(&world, &revoke, &[&again[..], &[&delete], &again].concat());
+    steps(&world, &reset, &[&["ec2:ResetImageAttribute ami-1a2b3c4d", REMOVE_COPY, &delete], &again[..]].concat());
     let no_grants = world.clone().with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
     let no_needs = world.clone().with(|world| world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages")));
     let no_snapshots =
         world.with(|world| world.image.snapshots[0].snapshot = Fact::Failed(denied("ec2:DescribeSnapshots")));
     for (world, left) in [(no_grants, &[REMOVE_COPY][..]), (no_needs, &[]), (no_snapshots, &[])] {
-        assert_eq!(steps(&world, &revoke, &[&[REMOVE_LAUNCH], left].concat()).gaps, 1);
+        let decided = steps(&world, &revoke, &[&[REMOVE_LAUNCH], left].concat());
+        assert_eq!(decided.gaps, 1);
+        warned(&decided, &["of a share stays until this is mended"]);
         assert_eq!(steps(&world, &reset, &[&["ec2:ResetImageAttribute ami-1a2b3c4d"], left].concat()).gaps, 1);
     }
 }
@@ -883,7 +952,7 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     warned(&steps(&left, &reset, &[launch]), &["grants left from shares"]);
     let recorded = world.clone().with_expiry(ONE, in_days(1)).with_expiry(ONE, in_days(2));
     let (one, other) = (delete(ONE, in_days(1)), delete(ONE, in_days(2)));
-    steps(&recorded, &reset, &[launch, REMOVE_COPY, &one, &other, REMOVE_LAUNCH]);
+    steps(&recorded, &reset, &[launch, REMOVE_COPY, &one, &other, REMOVE_LAUNCH, REMOVE_COPY]);
     let unread =
         world.with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
     assert_eq!(steps(&unread, &reset, &[launch]).gaps, 1);

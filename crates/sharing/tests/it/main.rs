@@ -18,3 +18,4 @@ mod automation;
 mod decisions;
 mod findings;
 mod reads;
+mod written;
