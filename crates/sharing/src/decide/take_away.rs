@@ -107,10 +107,11 @@ impl Left {
 }
 
 fn of_image(case: &Case<'_>, image: &Image) -> Left {
-    let is_reset = case.request.action == Action::Reset;
-    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear. A revoke doesn't
+    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear, and an expiry
+    // doesn't know under which ARN EC2 has an organization: nobody asks again once its record is deleted. A revoke doesn't
     // know what still gives access, and asks again where that may help.
-    let unread = image.launch_permissions.failed().filter(|failure| is_reset || failure.retryable);
+    let is_needed = case.request.action == Action::Reset || matches!(case.authority, Authority::Expiry(_));
+    let unread = image.launch_permissions.failed().filter(|failure| is_needed || failure.retryable);
     let snapshots = image.unread_snapshots().map(|(_, failure)| failure);
     let gaps = unread.into_iter().chain(snapshots).chain(image.expiries.failed());
     Left { gaps: gaps.cloned().collect(), warnings: Vec::new() }
