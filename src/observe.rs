@@ -64,7 +64,7 @@ pub async fn observe(
     Ok(facts)
 }
 
-/// Reads what the images are; of one that is gone, what records remember.
+/// Describes the images; a deregistered one by its records.
 async fn read_images(aws: &Aws, case: &Case<'_>, first: &FirstReads<'_>, records: &Read) -> Reading<Facts> {
     let images = aws.describe_images(first.image_ids).await?;
     let mut facts = Facts { images, ..Facts::default() };

@@ -16,7 +16,7 @@ use sharing::{
 use super::{answers::concurrently, records::Read};
 use crate::aws::Aws;
 
-/// Adds the images asked about that are gone, with what the records of their shares remember.
+/// Adds the deregistered images among those asked about, with what the records of their shares say was behind them.
 pub(super) async fn of_records(
     aws: &Aws,
     owner: AccountId,
@@ -45,7 +45,7 @@ pub(super) async fn of_records(
     Ok(())
 }
 
-/// Adds the images that are gone and that grants of ours on these keys name.
+/// Adds the deregistered images that grants of ours on these keys name.
 pub(super) async fn of_grants(aws: &Aws, case: &Case<'_>, facts: &mut Facts) -> Reading<()> {
     let named = read_plan::named_by_grants(case, facts);
     let found = aws.describe_images(&named.images.keys().cloned().collect::<Vec<_>>()).await?;

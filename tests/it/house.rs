@@ -90,6 +90,17 @@ fn a_request_is_carried_out_whatever_it_came_through() {
     absent(&["triggers::", "service::", "telemetry::", "metrics::"], is_trigger_free);
 }
 
+/// A read plan says what is read and what follows where it can't be; whoever carries it out need not know what it is for.
+#[test]
+fn what_is_read_does_not_depend_on_the_action_where_it_is_read() {
+    absent(&["action", "Action"], |name| name == "observe.rs" || name.starts_with("observe/"));
+}
+
+#[test]
+fn the_row_of_an_error_is_made_in_the_report_alone() {
+    absent(&["ErrorRow"], |_| true);
+}
+
 #[test]
 fn every_call_is_made_as_patiently_as_time_allows() {
     absent(&["CallError::new("], |name| name != "aws/ask.rs" && name != "aws/error.rs");

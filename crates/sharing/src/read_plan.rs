@@ -197,7 +197,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
     let is_refused =
         action == Action::Share && !is_available || decide::is_refused_by_time(case, image_id, image.expiries.known());
     match image.state {
-        // Of an image that is gone the snapshots may be gone too.
+        // The snapshots of a deregistered image may have been deleted too.
         ImageState::Deregistered => ImageReads { launch_permissions: Need::No, each_snapshot: Need::No, ..reads },
         ImageState::Available | ImageState::Pending | ImageState::Disabled | ImageState::Other(_) if is_refused => {
             ImageReads { launch_permissions, ..ImageReads::default() }

@@ -15,8 +15,8 @@ use serde_json::json;
 use sharing::{
     allowlist::Allowlist,
     decide::{self, Authority, Case, Setup},
-    domain::{ImageId, KeyArn, Requester},
-    facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
+    domain::{ImageId, KeyArn, Requester, SnapshotId},
+    facts::{Backing, CreateVolumePermissions, Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     outcome::{Outcome, Status},
     plan::plan,
     report::{self, ImageResult},
@@ -85,7 +85,11 @@ impl World {
         for number in 0..KEYS {
             let metadata =
                 KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
-            let key = Key { metadata: Ok(metadata), policy: Ok(Policy::parse(&policy_text)?), grants: Ok(Vec::new()) };
+            let key = Key {
+                metadata: Fact::Known(metadata),
+                policy: Fact::Known(Policy::parse(&policy_text)?),
+                grants: Fact::Known(Vec::new()),
+            };
             facts.keys.insert(key_arn(number)?, key);
         }
         for (place, id) in ids.iter().enumerate() {
@@ -128,7 +132,7 @@ impl World {
             if plan(&case, &decision, image, &self.facts).len() != 1 {
                 return Err("not one step".into());
             }
-            results.push(ImageResult { decision, steps: Vec::new() });
+            results.push(ImageResult { decision, steps: Vec::new(), lost: Vec::new() });
         }
         let mut outcome =
             Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", Status::Refused) };
@@ -143,14 +147,15 @@ fn key_arn(number: usize) -> Result<KeyArn, Failure> {
 
 fn image(place: usize) -> Result<Image, Failure> {
     let snapshot = |number: usize| {
-        Ok(Snapshot {
-            id: format!("snap-{:017x}", place.saturating_mul(SNAPSHOTS).saturating_add(number)).parse()?,
+        let id: SnapshotId = format!("snap-{:017x}", place.saturating_mul(SNAPSHOTS).saturating_add(number)).parse()?;
+        let snapshot = Snapshot {
+            id: id.clone(),
             owner: ACCOUNT.parse()?,
             key: Some(key_arn(number.checked_rem(KEYS).unwrap_or_default())?),
-            create_volume_permissions: Fact::Known(Vec::new()),
-            is_public: false,
+            create_volume_permissions: Fact::Known(CreateVolumePermissions::default()),
             needed_by: Fact::Known(Default::default()),
-        })
+        };
+        Ok(Backing { id, snapshot: Fact::Known(snapshot) })
     };
     Ok(Image {
         owner: ACCOUNT.parse()?,
@@ -160,11 +165,10 @@ fn image(place: usize) -> Result<Image, Failure> {
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),
-        expiries: Ok(Default::default()),
+        expiries: Fact::Known(Default::default()),
         remembered_keys: Vec::new(),
-        unread_snapshots: Vec::new(),
         is_instance_store: false,
-        snapshots: Fact::Known((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),
+        snapshots: (0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?,
     })
 }
 

@@ -107,7 +107,7 @@ pub enum LaunchPermissions {
 /// Which records are deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Records<'a> {
-    /// None: something may be left, and they are all that tells so.
+    /// None: something may remain, and only the records say so.
     Keep,
     /// That of the expiry which is due; the others have a time of their own.
     Own(&'a Expiry),

@@ -55,13 +55,13 @@ pub(super) fn superseded<'a>(case: &Case<'a>, image: &Image) -> Option<&'a Expir
     image.expiry_of(&own.target).filter(|latest| latest.at > own.at).map(|_| own)
 }
 
-/// What is told of shares whose due expiry deletes its own record and does nothing else.
-pub(super) fn told_of_renewal(image_id: &ImageId, image: &Image, targets: &[Covered<'_>]) -> Vec<String> {
-    let told = targets.iter().filter_map(|(asked, _)| {
+/// The warnings about shares whose due expiry deletes its own record and does nothing else.
+pub(super) fn renewal_warnings(image_id: &ImageId, image: &Image, targets: &[Covered<'_>]) -> Vec<String> {
+    let warnings = targets.iter().filter_map(|(asked, _)| {
         let (target, at) = (&asked.target, rfc3339(image.expiry_of(&asked.target)?.at));
         Some(format!("the share of {image_id} with {target} was renewed and expires at {at}"))
     });
-    told.collect()
+    warnings.collect()
 }
 
 /// Whether a request wants an expiry time that is too near, but for a share that has this very record: who sends it again
@@ -106,16 +106,16 @@ pub(super) fn is_left(case: &Case<'_>, image: &Image, (asked, _): &Covered<'_>) 
     case.is_automatic && image.expiries.is_known() && image.is_shared_with(&asked.target) && outlasts()
 }
 
-/// What is told of the existing shares that are left as they are.
-pub(super) fn told_of_left(image_id: &ImageId, image: &Image, left: &[Covered<'_>]) -> Vec<String> {
-    let told = left.iter().map(|(asked, _)| {
+/// The warnings about the existing shares that are left as they are.
+pub(super) fn existing_share_warnings(image_id: &ImageId, image: &Image, left: &[Covered<'_>]) -> Vec<String> {
+    let warnings = left.iter().map(|(asked, _)| {
         let until = match image.expiry_of(&asked.target) {
             Some(there) => format!("until {}", rfc3339(there.at)),
             None => "without an expiry".to_owned(),
         };
         format!("{image_id} is shared with {} already, {until}; that share is left as it is", asked.target)
     });
-    told.collect()
+    warnings.collect()
 }
 
 /// Decides about the expiries of the covered targets.
@@ -145,7 +145,7 @@ pub(super) fn check(
     let mut met = Met::default();
     for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
         let mut part = check_target(case, image, image_id, expiries, asked, grants);
-        // What is wrong with the time asked for is told once for the image.
+        // What is wrong with the time asked for is reported once for the image.
         part.refusals.retain(|refusal| !met.refusals.contains(refusal));
         met.add(part);
     }

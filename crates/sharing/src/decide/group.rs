@@ -45,7 +45,7 @@ pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> 
     {
         return Err(error.clone());
     }
-    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(placed).collect(), ..request.clone() }))
+    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(asked_at).collect(), ..request.clone() }))
 }
 
 fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec<Target> {
@@ -56,7 +56,7 @@ fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec
 }
 
 /// The place that the target would have in a request document.
-fn placed((index, target): (usize, Target)) -> AskedTarget {
+fn asked_at((index, target): (usize, Target)) -> AskedTarget {
     let field = match &target {
         Target::Account(_) => "accountIds",
         Target::Organization(_) => "organizationArns",

@@ -44,14 +44,14 @@ pub(super) fn notes(
 fn of_what_is_not_known(case: &Case<'_>, image: &Image, image_id: &ImageId) -> Vec<String> {
     let unread = image.unread().into_iter();
     let unread = unread.map(|failure| format!("not everything of {image_id} is told: {}", failure.message));
-    let untold = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
-    let untold = untold.map(|snapshot| {
+    let foreign = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
+    let foreign = foreign.map(|snapshot| {
         format!(
             "who may copy {} of {image_id} is not known: account {} owns the snapshot, and EC2 tells its owner only",
             snapshot.id, snapshot.owner
         )
     });
-    unread.chain(untold).collect()
+    unread.chain(foreign).collect()
 }
 
 /// Who has access whatever is shared or revoked.

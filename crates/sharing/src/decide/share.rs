@@ -29,8 +29,11 @@ pub(super) fn decide<'a>(
     let Permit { image_id, rule, targets, refusals } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
-    let mut met =
-        Met { refusals, warnings: expiry::told_of_left(image_id, image, &left_as_they_are), ..Met::default() };
+    let mut met = Met {
+        refusals,
+        warnings: expiry::existing_share_warnings(image_id, image, &left_as_they_are),
+        ..Met::default()
+    };
     met.add(of_image(case, image, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &targets)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);

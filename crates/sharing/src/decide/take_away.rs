@@ -24,7 +24,7 @@ const EXAMPLES: usize = 3;
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
     let Permit { image_id, rule, targets, refusals: _ } = permit;
     if let Some(own) = expiry::superseded(case, image) {
-        let warnings = expiry::told_of_renewal(image_id, image, &targets);
+        let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
     }
     let (from, launch_permissions) = match case.request.action {
@@ -34,14 +34,14 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         }
     };
     let accounts: Vec<AccountId> = from.iter().filter_map(Target::account).collect();
-    let mut left = of_image(case, image);
+    let mut residue = of_image(case, image);
     for snapshot in image.known_snapshots() {
-        left.add(of_snapshot(case, facts, image_id, snapshot, &accounts));
+        residue.add(of_snapshot(case, facts, image_id, snapshot, &accounts));
     }
     for arn in image.keys() {
-        left.add(of_key(case, facts, image_id, arn, &accounts));
+        residue.add(of_key(case, facts, image_id, arn, &accounts));
     }
-    let Left { mut gaps, mut warnings } = left;
+    let Residue { mut gaps, mut warnings } = residue;
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
     warnings.extend(notes::notes(case, facts, image, image_id, &targets, false));
@@ -98,7 +98,7 @@ fn targets_to_clear(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &
 }
 
 /// The records of shares that are taken away. A record stays where something could not be found out: it is the only one of
-/// what is left to take away when nobody asks, and an expiry finds its work by it.
+/// what remains to be taken away when nobody asks, and an expiry finds its work by it.
 fn records<'a>(case: &Case<'a>, image: &'a Image, from: &[Target], gaps: &[Failure]) -> Records<'a> {
     if !gaps.is_empty() {
         return Records::Keep;
@@ -112,28 +112,29 @@ fn records<'a>(case: &Case<'a>, image: &'a Image, from: &[Target], gaps: &[Failu
     }
 }
 
-/// What stays: what could not be found out, and what the caller should know.
+/// What taking access away does not finish: what could not be found out, and what stays on purpose.
 #[derive(Debug, Default)]
-struct Left {
+struct Residue {
     gaps: Vec<Failure>,
     warnings: Vec<String>,
 }
 
-impl Left {
+impl Residue {
     fn add(&mut self, Self { gaps, warnings }: Self) {
         self.gaps.extend(gaps);
         self.warnings.extend(warnings);
     }
 }
 
-fn of_image(case: &Case<'_>, image: &Image) -> Left {
-    let is_reset = case.request.action == Action::Reset;
-    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear. A revoke doesn't
+fn of_image(case: &Case<'_>, image: &Image) -> Residue {
+    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear, and an expiry
+    // doesn't know under which ARN EC2 has an organization: nobody asks again once its record is deleted. A revoke doesn't
     // know what still gives access, and asks again where that may help.
-    let unread = image.launch_permissions.failed().filter(|failure| is_reset || failure.retryable);
+    let is_needed = case.request.action == Action::Reset || matches!(case.authority, Authority::Expiry(_));
+    let unread = image.launch_permissions.failed().filter(|failure| is_needed || failure.retryable);
     let snapshots = image.unread_snapshots().map(|(_, failure)| failure);
     let gaps = unread.into_iter().chain(snapshots).chain(image.expiries.failed());
-    Left { gaps: gaps.cloned().collect(), warnings: Vec::new() }
+    Residue { gaps: gaps.cloned().collect(), warnings: Vec::new() }
 }
 
 fn of_snapshot(
@@ -142,7 +143,7 @@ fn of_snapshot(
     image_id: &ImageId,
     snapshot: &Snapshot,
     accounts: &[AccountId],
-) -> Left {
+) -> Residue {
     // Its entries stay as they are where another image may need them.
     let mut gaps: Vec<_> = snapshot.needed_by.failed().cloned().into_iter().collect();
     let needed_by = snapshot.needed_by.iter().flatten().filter(|(account, _)| accounts.contains(account));
@@ -168,27 +169,27 @@ fn of_snapshot(
             ));
         }
     }
-    Left { gaps, warnings }
+    Residue { gaps, warnings }
 }
 
-fn of_key(case: &Case<'_>, facts: &Facts, image_id: &ImageId, arn: &KeyArn, accounts: &[AccountId]) -> Left {
+fn of_key(case: &Case<'_>, facts: &Facts, image_id: &ImageId, arn: &KeyArn, accounts: &[AccountId]) -> Residue {
     let scan = facts.grant_scans.get(arn);
-    let mut left = match facts.keys.get(arn).map(|key| &key.grants) {
-        None | Some(Fact::NotRead) => Left::default(),
-        Some(Fact::Failed(failure)) => Left { gaps: vec![failure.clone()], warnings: Vec::new() },
+    let mut residue = match facts.keys.get(arn).map(|key| &key.grants) {
+        None | Some(Fact::NotRead) => Residue::default(),
+        Some(Fact::Failed(failure)) => Residue { gaps: vec![failure.clone()], warnings: Vec::new() },
         Some(Fact::Known(grants)) => {
-            let told = passed_on(arn, grants, scan, accounts).chain(orphans(case, arn, grants, image_id, accounts));
-            Left { gaps: Vec::new(), warnings: told.collect() }
+            let warnings = passed_on(arn, grants, scan, accounts).chain(orphans(case, arn, grants, image_id, accounts));
+            Residue { gaps: Vec::new(), warnings: warnings.collect() }
         }
     };
     if let Some((scan, unseen)) = scan.and_then(|scan| Some((scan, scan.unseen.as_ref()?))) {
-        left.gaps.extend(scan.may_hide_ours.then(|| unseen.clone()));
-        left.warnings.push(format!(
+        residue.gaps.extend(scan.may_hide_ours.then(|| unseen.clone()));
+        residue.warnings.push(format!(
             "not every grant on {arn} was looked at, so there may be more that the targets passed on: {}",
             unseen.message
         ));
     }
-    left
+    residue
 }
 
 /// Another image, named only to a requester that a rule lets ask about it.

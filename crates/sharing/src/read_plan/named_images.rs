@@ -1,4 +1,4 @@
-//! Owns [`NamedImages`]: the images that grants of ours name and that may be gone.
+//! Owns [`NamedImages`]: the images that grants of ours name and that may be deregistered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ pub fn named_by_grants(case: &Case<'_>, facts: &Facts) -> NamedImages {
         Action::Repair => true,
         Action::Share | Action::Revoke | Action::Reset | Action::List | Action::Check => return NamedImages::default(),
     };
-    // What an image was called that is gone nobody knows: only a rule about every image covers it.
+    // Nobody knows the name of a deregistered image: only a rule about every image covers it.
     if !decide::is_covered(case, &Image::deregistered(case.account, Vec::new())) {
         return NamedImages::default();
     }

@@ -817,6 +817,11 @@ fn an_expiry_deletes_its_own_record_last_and_no_other() {
     assert_eq!(renewed.steps, [delete(ONE, NOW)]);
     warned(&renewed, &["was renewed and expires at"]);
     // Whatever else could not be read.
+    let unread =
+        world.clone().with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
+    let decided = planned(&unread);
+    assert_eq!(decided.steps, whole[..3], "a record is all that tells of a share which may be there still");
+    assert_eq!(decided.gaps, 1);
     let unread = world.with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
     assert_eq!(planned(&unread.clone().with_expiry(ONE, later)).steps, [delete(ONE, NOW)]);
     assert_eq!(planned(&unread).steps, [REMOVE_LAUNCH, REMOVE_COPY]);
