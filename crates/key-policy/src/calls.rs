@@ -49,7 +49,7 @@ impl Calls {
 
     /// What a policy says of each call.
     pub(super) fn ask<'p>(&self, policy: &'p Policy) -> Vec<(&'static str, Sides<'p>)> {
-        let sides = self.concurrently().map(|(action, call)| {
+        let sides = self.each().map(|(action, call)| {
             let attaching = (action == DECRYPT).then(|| Call::new(&self.at_attachment()));
             (action, Sides::of(policy, &call, attaching.as_ref(), self.allowing))
         });
@@ -58,7 +58,7 @@ impl Calls {
 
     /// What the grants allow of each call, in the same order.
     pub(super) fn granted<'g>(&self, grants: &'g [Grant]) -> Vec<Side<'g>> {
-        self.concurrently().map(|(_, call)| Side::of_grants(grants, &call, self.allowing)).collect()
+        self.each().map(|(_, call)| Side::of_grants(grants, &call, self.allowing)).collect()
     }
 
     /// The statement that came nearest to allowing this action.
@@ -67,7 +67,7 @@ impl Calls {
         nearest_miss(policy, &self.request(action, context))
     }
 
-    fn concurrently(&self) -> impl Iterator<Item = (&'static str, Call<'_>)> {
+    fn each(&self) -> impl Iterator<Item = (&'static str, Call<'_>)> {
         self.each.iter().map(|(action, context)| (*action, Call::new(&self.request(action, context))))
     }
 

@@ -183,7 +183,7 @@ impl Key {
         Self { name: spelling.to_owned(), folded, source }
     }
 
-    /// KeyCheck that carry a set of values, for which IAM asks for `ForAllValues` or `ForAnyValue`.
+    /// Keys that carry a set of values, for which IAM asks for `ForAllValues` or `ForAnyValue`.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
     pub(super) fn is_multivalued(&self) -> bool {
@@ -203,7 +203,7 @@ impl Key {
     }
 }
 
-/// Whether a request of this action surely lacks the key; both in lower case. KeyCheck that are not
+/// Whether a request of this action surely lacks the key; both in lower case. Keys that are not
 /// listed may be carried by anything.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,

@@ -274,7 +274,7 @@ impl Verdict {
     }
 }
 
-/// KeyCheck that say where a call comes from. EBS's calls come from EC2's own infrastructure, so a
+/// Keys that say where a call comes from. EBS's calls come from EC2's own infrastructure, so a
 /// `Deny` that hangs on them usually hits.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-aws.html>

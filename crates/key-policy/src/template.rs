@@ -99,7 +99,7 @@ impl Template {
                 Part::Variable { key, default } => (key, default.as_deref()),
             };
             let value = match (fact(key), default) {
-                // KeyCheck with several values are no variables; whether the default then counts is not said.
+                // Keys with several values are no variables; whether the default then counts is not said.
                 (_, Some(_)) if key.is_multivalued() => return Err(Unresolved::Unclear),
                 (_, None) if key.is_multivalued() => return Err(Unresolved::NoValue),
                 (Fact::Unknown, _) => return Err(Unresolved::DependsOn(&key.name)),

@@ -20,7 +20,7 @@ const EC2S_SESSION: &str = "arn:aws:sts::444455556666:assumed-role/aws:ec2-infra
 const ACTIONS: [&str; 5] =
     ["kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
 
-/// KeyCheck of which nothing follows from the caller, and values both of policies and of requests.
+/// Keys of which nothing follows from the caller, and values both of policies and of requests.
 const KEYS: [&str; 6] = [
     "kms:ViaService",
     "aws:SourceIp",
