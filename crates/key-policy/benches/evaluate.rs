@@ -8,7 +8,7 @@ use std::{
 };
 
 use key_policy::{
-    Caller, Context, Fact, KeyUse, OrganizationFacts, Policy, Question, Request,
+    Caller, Context, EvaluationRequest, Fact, KeyUse, OrganizationFacts, Policy, Question,
     domain::{KeyArn, Target},
     evaluate, judge,
 };
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let context = Context::open()
         .with("kms:ViaService", Fact::is("ec2.us-east-1.amazonaws.com"))
         .with("kms:GrantIsForAWSResource", Fact::is("true"));
-    let request = Request { caller: &caller, action: "kms:CreateGrant", resource: KEY, context: &context };
+    let request = EvaluationRequest { caller: &caller, action: "kms:CreateGrant", resource: KEY, context: &context };
 
     let two = Policy::parse(&shared(1))?;
     let per_second = rate(|| {

@@ -4,8 +4,8 @@ use super::{
     caller::{Caller, Identity},
     condition::Condition,
     context::{Context, Fact, Key, Unknown},
-    evaluate::Request,
     pattern::{matches, matches_resource},
+    request::EvaluationRequest,
     statement::{ActionPattern, Effect, Element, Statement},
     template::{Resolved, Template},
     truth::Truth,
@@ -21,8 +21,8 @@ pub(super) struct Call<'c> {
 }
 
 impl<'c> Call<'c> {
-    pub(super) fn new(request: &Request<'c>) -> Self {
-        let Request { caller, action, resource, context } = *request;
+    pub(super) fn new(request: &EvaluationRequest<'c>) -> Self {
+        let EvaluationRequest { caller, action, resource, context } = *request;
         Self { caller, action: action.to_ascii_lowercase(), resource, context }
     }
 

@@ -2,16 +2,17 @@
 
 use super::{
     call::Call,
-    caller::{Caller, Known, OrganizationFacts},
+    caller::Caller,
     context::{Context, Fact, Form, Value},
     document::Policy,
-    evaluate::{Allowing, Request, Side, Sides},
+    evaluate::{Allowing, Decision, Side, Sides},
     grants::Grant,
-    judge::{Asked, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
+    key_use::{Asked, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
+    place::{known_place, path_forms},
+    request::EvaluationRequest,
     several::nearest_miss,
-    truth::Truth,
 };
-use crate::domain::{AccountId, KeyArn, OrganizationalUnitArn, Partition, ServiceLinkedRole, Target};
+use crate::domain::{AccountId, KeyArn, Partition, ServiceLinkedRole, Target};
 
 /// The calls of a use, with all that is known of them.
 ///
@@ -71,14 +72,22 @@ impl Calls {
         self.each.iter().map(|(action, context)| (*action, Call::new(&self.request(action, context))))
     }
 
-    fn request<'c>(&'c self, action: &'c str, context: &'c Context) -> Request<'c> {
-        Request { caller: &self.through_ec2, action, resource: self.key.as_str(), context }
+    fn request<'c>(&'c self, action: &'c str, context: &'c Context) -> EvaluationRequest<'c> {
+        EvaluationRequest { caller: &self.through_ec2, action, resource: self.key.as_str(), context }
     }
 
-    fn at_attachment(&self) -> Request<'_> {
+    fn at_attachment(&self) -> EvaluationRequest<'_> {
         let (caller, context) = (&self.infrastructure, &self.decrypting_at_attachment);
-        Request { caller, action: DECRYPT, resource: self.key.as_str(), context }
+        EvaluationRequest { caller, action: DECRYPT, resource: self.key.as_str(), context }
     }
+}
+
+/// The verdicts on the calls, with what else allows each.
+pub(super) fn decide<'a>(
+    sides: &[(&'static str, Sides<'a>)],
+    more: impl IntoIterator<Item = Side<'a>>,
+) -> Vec<(&'static str, Decision<'a>)> {
+    sides.iter().zip(more).map(|((action, sides), more)| (*action, sides.decide(more))).collect()
 }
 
 const DECRYPT: &str = "kms:Decrypt";
@@ -203,89 +212,6 @@ fn caller(asked: &Asked) -> Option<(Caller, Allowing)> {
 fn role_of(role: &ServiceLinkedRole, partition: &str, account: AccountId) -> Option<Caller> {
     let arn = role.arn(&Partition::parse(partition)?, account);
     Caller::identity_in_account(&arn, None).ok()
-}
-
-/// What is known of the target's place, completed where one fact implies another.
-fn known_place(asked: &Asked) -> OrganizationFacts {
-    let mut place = asked.organization.clone();
-    if let Known::Is(paths) = &mut place.paths {
-        for path in paths.iter_mut().filter(|path| !path.ends_with('/')) {
-            path.push('/');
-        }
-    }
-    match &asked.target {
-        Target::Account(_) => {
-            if let (Known::Unknown, Known::Is(paths)) = (&place.organization_id, &place.paths) {
-                let named = paths.first().and_then(|path| path.split('/').next()).map(ToOwned::to_owned);
-                place.organization_id = named.map_or(Known::Unknown, |id| Known::Is(Some(id)));
-            }
-            // An account of an organization always has a path, so an empty list is no knowledge.
-            if let (Known::Is(Some(_)), Known::Is(paths)) = (&place.organization_id, &place.paths)
-                && paths.is_empty()
-            {
-                place.paths = Known::Unknown;
-            }
-            if place.organization_id == Known::Is(None) {
-                place.paths = Known::Is(Vec::new());
-            }
-        }
-        Target::Organization(organization) => {
-            place.organization_id = Known::Is(Some(organization.organization_id().to_owned()));
-        }
-        Target::OrganizationalUnit(unit) => place.organization_id = Known::Is(Some(unit.organization_id().to_owned())),
-    }
-    place
-}
-
-/// The forms `aws:PrincipalOrgPaths` can have for the target; none where the paths are known or nothing is.
-///
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
-fn path_forms(target: &Target, place: &OrganizationFacts) -> Vec<Form> {
-    match (target, &place.organization_id, &place.paths) {
-        (Target::Account(_), Known::Is(Some(organization)), Known::Unknown) => {
-            vec![Form::new(&format!("{organization}/r-*/"))]
-        }
-        (Target::Account(_), _, _) => Vec::new(),
-        (Target::Organization(organization), _, paths) => {
-            let organization = organization.organization_id();
-            let top = path_to(paths, |part| part.starts_with("r-"));
-            let top = top.filter(|path| path.strip_prefix(organization).is_some_and(|rest| rest.starts_with('/')));
-            vec![Form::new(&top.map_or_else(|| format!("{organization}/r-*/"), |path| format!("{path}*")))]
-        }
-        (Target::OrganizationalUnit(unit), _, paths) => match unit_path(unit, paths) {
-            Some(path) => vec![Form::new(&format!("{path}*"))],
-            None => forms_below(unit).to_vec(),
-        },
-    }
-}
-
-/// The forms of the paths at or below a unit of which no path is known: its id, `ou-<root>-<unit>`, names the root it is
-/// under, but not how deep it stands.
-fn forms_below(unit: &OrganizationalUnitArn) -> [Form; 2] {
-    let (organization, unit) = (unit.organization_id(), unit.unit_id());
-    let root = unit.strip_prefix("ou-").and_then(|id| id.split_once('-')).map_or("*", |(root, _)| root);
-    ["", "*/"].map(|between| Form::new(&format!("{organization}/r-{root}/{between}{unit}/*")))
-}
-
-/// Whether the path may be the unit's own.
-pub(super) fn may_be_path_of(unit: &OrganizationalUnitArn, path: &str) -> bool {
-    forms_below(unit).iter().any(|form| form.may_be(path) != Truth::False)
-}
-
-/// The unit's own path with its final slash, read off a path at or below it.
-pub(super) fn unit_path(unit: &OrganizationalUnitArn, paths: &Known<Vec<String>>) -> Option<String> {
-    path_to(paths, |part| part == unit.unit_id())
-        .filter(|path| path.strip_prefix(unit.organization_id()).is_some_and(|rest| rest.starts_with('/')))
-}
-
-/// The first path that has such a part, up to and with that part.
-fn path_to(paths: &Known<Vec<String>>, is_last: impl Fn(&str) -> bool) -> Option<String> {
-    let Known::Is(paths) = paths else { return None };
-    paths.iter().find_map(|path| {
-        let parts: Vec<&str> = path.split('/').collect();
-        let last = parts.iter().position(|part| is_last(part))?;
-        Some(parts.iter().take(last.saturating_add(1)).map(|part| format!("{part}/")).collect())
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
     context::{Fact, Form, Key, Unknown, Value},
     operand::{Flag, Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
-    principal::clip,
+    remark::clip,
     template::{FromVariables, Resolved, Template},
     truth::Truth,
 };

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
 use super::{
-    principal::clip,
+    remark::{Remark, clip},
     statement::{Statement, Version},
 };
 use crate::json::Json;
@@ -18,17 +16,6 @@ pub struct Policy {
     statements: Vec<Statement>,
     remarks: Vec<Remark>,
     bytes: usize,
-}
-
-/// Something about a statement that its author should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Remark {
-    /// The statement's `Sid`.
-    pub sid: Option<String>,
-    /// The statement's place in the document, from 0; `None` where the whole document is meant.
-    pub index: Option<usize>,
-    /// What there is to know.
-    pub message: String,
 }
 
 /// Why a text is not a policy at all.
@@ -115,20 +102,5 @@ impl Policy {
 
     pub(super) fn statements(&self) -> &[Statement] {
         &self.statements
-    }
-}
-
-impl Remark {
-    /// The remark with its place.
-    pub fn in_words(&self) -> String {
-        match (&self.sid, self.index) {
-            (Some(sid), _) => format!("statement `{sid}`: {}", self.message),
-            (None, Some(index)) => format!("the statement at index {index}: {}", self.message),
-            (None, None) => self.message.clone(),
-        }
-    }
-
-    fn on_document(message: String) -> Self {
-        Self { sid: None, index: None, message }
     }
 }

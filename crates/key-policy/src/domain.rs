@@ -14,7 +14,9 @@ mod target;
 pub use account_id::AccountId;
 pub use arn::{Arn, Partition, iam_role_arn};
 pub use key_arn::KeyArn;
-pub use organization::{GroupId, OrganizationArn, OrganizationalUnitArn, is_organization_id, is_organization_path};
+pub use organization::{
+    OrganizationArn, OrganizationalUnitArn, is_organization_id, is_organization_path, is_organizational_unit_id,
+};
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
 
@@ -47,26 +49,6 @@ pub fn excerpt(text: &str) -> String {
     let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     if text.chars().nth(80).is_some() {
         shown.push('…');
-    }
-    shown
-}
-
-/// The text, or its beginning where it has more characters than this.
-pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
-    match text.char_indices().nth(most) {
-        None => text.into(),
-        Some((end, _)) => format!("{}… (shortened)", text.get(..end).unwrap_or_default()).into(),
-    }
-}
-
-/// Shows the first few of a list that may be long, and how many more there are.
-pub fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
-    const SHOWN: usize = 5;
-    let mut items = items.into_iter();
-    let mut shown = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
-    let more = items.count();
-    if more > 0 {
-        shown.push_str(&format!(" and {more} more"));
     }
     shown
 }

@@ -2,30 +2,18 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{
+    because::Because,
     call::Call,
-    caller::Caller,
-    context::{Context, Unknown},
+    context::Unknown,
     document::Policy,
     grants::Grant,
+    request::EvaluationRequest,
     statement::{Effect, Statement},
     truth::Truth,
 };
-
-/// One call: who makes it, what it does, to which key, and what else is known of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// The action, `kms:Decrypt`; compared without case.
-    pub action: &'a str,
-    /// The ARN of the key.
-    pub resource: &'a str,
-    /// What is known of the condition keys.
-    pub context: &'a Context,
-}
 
 /// What the key policy and the grants say of one action.
 ///
@@ -76,52 +64,6 @@ pub(super) enum Reason<'a> {
     Grant(&'a Grant),
 }
 
-/// A statement or grant as answers name it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(untagged)]
-pub enum Because {
-    /// A statement of the key policy.
-    Statement {
-        /// Its `Sid`, where it has one.
-        sid: Option<String>,
-        /// Its place in the document, from 0.
-        index: usize,
-        /// `Allow` or `Deny`; `Unreadable` where the statement does not say.
-        #[serde(serialize_with = "effect_name")]
-        effect: BecauseEffect,
-    },
-    /// A grant on the key; grants only allow.
-    Grant {
-        /// Its id.
-        #[serde(rename = "grantId")]
-        grant_id: String,
-        /// Its name, where it has one.
-        #[serde(rename = "grantName", skip_serializing_if = "Option::is_none")]
-        grant_name: Option<String>,
-    },
-}
-
-/// The effect of a deciding statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BecauseEffect {
-    /// It allows.
-    Allow,
-    /// It denies.
-    Deny,
-    /// It may do either.
-    Unreadable,
-}
-
-// `serialize_with` hands over a reference.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn effect_name<S: Serializer>(effect: &BecauseEffect, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match effect {
-        BecauseEffect::Allow => "Allow",
-        BecauseEffect::Deny => "Deny",
-        BecauseEffect::Unreadable => "Unreadable",
-    })
-}
-
 /// Whether `Allow` statements count, or only grants (see [`judge`](super::judge) on service-linked roles).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowing {
@@ -130,7 +72,7 @@ pub(super) enum Allowing {
 }
 
 /// Says what the policy and the grants make of the request.
-pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &Request<'_>) -> Decision<'a> {
+pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &EvaluationRequest<'_>) -> Decision<'a> {
     let (call, allowing) = (Call::new(request), Allowing::PolicyAndGrants);
     Sides::of(policy, &call, None, allowing).decide(Side::of_grants(grants, &call, allowing))
 }
@@ -270,18 +212,7 @@ impl Reason<'_> {
     fn because(&self) -> Because {
         match self {
             Self::Statement(statement) | Self::OnInfrastructure(statement) => statement.because(),
-            Self::Grant(grant) => Because::Grant { grant_id: grant.grant_id.clone(), grant_name: grant.name.clone() },
+            Self::Grant(grant) => grant.because(),
         }
-    }
-}
-
-impl Statement {
-    pub(super) fn because(&self) -> Because {
-        let effect = match self.effect {
-            Effect::Allow => BecauseEffect::Allow,
-            Effect::Deny => BecauseEffect::Deny,
-            Effect::Unreadable => BecauseEffect::Unreadable,
-        };
-        Because::Statement { sid: self.sid.clone(), index: self.index, effect }
     }
 }

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    because::Because,
     caller::{Caller, Known, OrganizationFacts},
     context::{Context, Fact, Value},
-    document::{Policy, Remark},
-    evaluate::{ActionVerdict, Because, Request, evaluate},
+    document::Policy,
+    evaluate::{ActionVerdict, evaluate},
     grants::Grant,
+    remark::Remark,
+    request::EvaluationRequest,
     several::{Several, nearest_miss},
 };
 use crate::{
@@ -72,8 +75,12 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     };
     let contexts: Vec<Context> =
         actions.iter().map(|action| if shared { context.for_action(action) } else { context.clone() }).collect();
-    let requests =
-        actions.iter().zip(&contexts).map(|(action, context)| Request { caller: &caller, action, resource, context });
+    let requests = actions.iter().zip(&contexts).map(|(action, context)| EvaluationRequest {
+        caller: &caller,
+        action,
+        resource,
+        context,
+    });
     let requests: Vec<_> = requests.collect();
     let decisions: Vec<_> =
         requests.iter().map(|request| (request.action, evaluate(&policy, &grants, request))).collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
+    because::Because,
     call::Call,
     caller::Identity,
     context::{Fact, Key, Unknown, Value},
@@ -83,6 +84,22 @@ impl Grant {
             .is_some_and(|grantee| matches!(Named::from_grant(grantee), Named::Account { .. }))
     }
 
+    /// The grant as answers name it.
+    pub(super) fn because(&self) -> Because {
+        Because::Grant { grant_id: self.grant_id.clone(), grant_name: self.name.clone() }
+    }
+
+    /// The account that made it.
+    pub fn issuer(&self) -> Option<AccountId> {
+        let issuer = self.issuing_account.as_deref()?;
+        issuer.parse().ok().or_else(|| issuer.strip_suffix(":root")?.split(':').nth(4)?.parse().ok())
+    }
+
+    /// Whether this account made it; ListGrants writes the issuer as an account's root ARN.
+    pub fn is_issued_by(&self, account: AccountId) -> bool {
+        self.issuer() == Some(account)
+    }
+
     fn covers(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
         let service = self
             .grantee_service_principal
@@ -153,18 +170,5 @@ fn equals(fact: &Fact, wanted: &str) -> Truth {
             // Constraints are on keys of one value, in one form.
             _ => Truth::Unknown,
         },
-    }
-}
-
-impl Grant {
-    /// The account that made it.
-    pub fn issuer(&self) -> Option<AccountId> {
-        let issuer = self.issuing_account.as_deref()?;
-        issuer.parse().ok().or_else(|| issuer.strip_suffix(":root")?.split(':').nth(4)?.parse().ok())
-    }
-
-    /// Whether this account made it; ListGrants writes the issuer as an account's root ARN.
-    pub fn is_issued_by(&self, account: AccountId) -> bool {
-        self.issuer() == Some(account)
     }
 }

@@ -6,27 +6,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
+    because::Because,
     caller::{INFRASTRUCTURE_ROLE, OrganizationFacts},
-    calls::Calls,
-    document::{Policy, Remark},
-    evaluate::{ActionVerdict, Because, Decision, Reason, Side, Sides},
+    calls::{Calls, decide},
+    document::Policy,
+    evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
+    key_use::{Asked, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
+    remark::Remark,
     remedy::{Mending, Remedy, account_to_list},
     several::Several,
     statement::Effect,
 };
-use crate::domain::{KeyArn, ServiceLinkedRole, Target};
-
-/// What the target wants to do with the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyUse {
-    /// Launch instances from the image.
-    Launch,
-    /// Copy the image and its snapshots, which needs the same of the source key.
-    Copy,
-    /// Launch through this role of the target account.
-    ServiceLinkedRole(ServiceLinkedRole),
-}
+use crate::domain::{KeyArn, Target};
 
 /// Everything a judgement takes.
 #[derive(Debug, Clone, Copy)]
@@ -101,14 +93,6 @@ pub struct KeyAccess {
     pub advice: Option<String>,
 }
 
-/// What a launch or copy needs of the source key at least, with the new volumes under another key.
-///
-/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
-pub const NEEDED: [&str; 4] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"];
-
-/// What it needs beside where the new volumes stay under the source key.
-pub const NEEDED_UNDER_THE_SAME_KEY: [&str; 2] = ["kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"];
-
 /// Says whether the key lets the target in. The target's own IAM policies are not looked at.
 ///
 /// A service-linked role's own IAM policy holds no KMS permission and nobody can change it, so in
@@ -129,15 +113,6 @@ pub struct Judgement<'p> {
     policy: &'p Policy,
     /// Nothing where nobody can be asking.
     found: Option<Found<'p>>,
-}
-
-/// What is asked of a policy.
-#[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub key: KeyArn,
-    pub target: Target,
-    pub organization: OrganizationFacts,
-    pub key_use: KeyUse,
 }
 
 /// What was found in the policy.
@@ -234,14 +209,6 @@ impl<'p> Judgement<'p> {
             advice: remedy.advice,
         }
     }
-}
-
-/// The verdicts on the calls, with what else allows each.
-pub(super) fn decide<'a>(
-    sides: &[(&'static str, Sides<'a>)],
-    more: impl IntoIterator<Item = Side<'a>>,
-) -> Vec<(&'static str, Decision<'a>)> {
-    sides.iter().zip(more).map(|((action, sides), more)| (*action, sides.decide(more))).collect()
 }
 
 impl KeyAccess {

@@ -11,6 +11,7 @@
 //! [`judge`] answers for a use (launching, copying, a service-linked role), [`evaluate`] for one
 //! action, [`explain`] for a question written down as JSON, and [`json_lines`] for one on each line.
 
+mod because;
 mod call;
 mod caller;
 mod calls;
@@ -24,10 +25,14 @@ mod grants;
 pub mod json;
 pub mod json_lines;
 mod judge;
+mod key_use;
 mod operand;
 mod pattern;
+mod place;
 mod principal;
+mod remark;
 mod remedy;
+mod request;
 mod several;
 mod statement;
 mod template;
@@ -35,10 +40,14 @@ mod truth;
 #[cfg(test)]
 mod work;
 
+pub use because::{Because, BecauseEffect};
 pub use caller::{Caller, Known, OrganizationFacts};
 pub use context::{Context, Fact, Form, Value};
-pub use document::{Policy, PolicyError, Remark};
-pub use evaluate::{ActionVerdict, Because, BecauseEffect, Decision, Request, evaluate};
+pub use document::{Policy, PolicyError};
+pub use evaluate::{ActionVerdict, Decision, evaluate};
 pub use explain::{Explanation, explain};
 pub use grants::{Grant, GrantConstraints};
-pub use judge::{Judgement, KeyAccess, KeyUse, Limit, NEEDED, NEEDED_UNDER_THE_SAME_KEY, Question, Verdict, judge};
+pub use judge::{Judgement, KeyAccess, Limit, Question, Verdict, judge};
+pub use key_use::{KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY, ROLE_OPERATIONS};
+pub use remark::Remark;
+pub use request::EvaluationRequest;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     caller::{Caller, INFRASTRUCTURE_ROLE, Identity},
     context::Unknown,
+    remark::clip,
     truth::Truth,
 };
 use crate::{
@@ -296,13 +297,4 @@ fn is_unique_id(text: &str) -> bool {
     text.len() >= 16
         && PREFIXES.iter().any(|prefix| text.starts_with(prefix))
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-}
-
-/// Keeps a message readable when the policy is not.
-pub(super) fn clip(text: &str) -> String {
-    let mut short: String = text.chars().take(100).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::{
     caller::{Known, OrganizationFacts},
-    calls::{Calls, may_be_path_of, unit_path},
+    calls::{Calls, decide},
     condition::Condition,
     context::Source,
     document::Policy,
     evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
-    judge::{Asked, KeyUse, NEEDED, decide},
+    key_use::{Asked, KeyUse, NEEDED, ROLE_OPERATIONS},
+    place::{may_be_path_of, unit_path},
     statement::{Effect, Statement},
 };
 use crate::domain::{OrganizationalUnitArn, Partition, ServiceLinkedRole, Target};
@@ -43,19 +44,6 @@ pub(super) struct Mending<'a> {
 
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
 const LONGEST_POLICY: usize = 32 * 1024;
-
-/// What a role that launches instances needs:
-/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
-const ROLE_OPERATIONS: [&str; 8] = [
-    "Encrypt",
-    "Decrypt",
-    "ReEncryptFrom",
-    "ReEncryptTo",
-    "GenerateDataKey",
-    "GenerateDataKeyWithoutPlaintext",
-    "DescribeKey",
-    "CreateGrant",
-];
 
 impl Remedy {
     /// Looks for what lets the target in.
@@ -152,7 +140,7 @@ fn paths_in(statement: &Statement, unit: &OrganizationalUnitArn) -> Vec<String> 
 fn grant_to(grantee: &str) -> Grant {
     Grant {
         grantee_principal: Some(grantee.to_owned()),
-        operations: ROLE_OPERATIONS.map(ToOwned::to_owned).to_vec(),
+        operations: ROLE_OPERATIONS.iter().map(|operation| (*operation).to_owned()).collect(),
         ..Grant::default()
     }
 }

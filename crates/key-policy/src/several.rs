@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    because::Because,
     call::Call,
     document::Policy,
-    evaluate::{ActionVerdict, Because, Decision, Request},
+    evaluate::{ActionVerdict, Decision},
+    request::EvaluationRequest,
     statement::{Effect, Statement},
     truth::Truth,
 };
@@ -47,7 +49,7 @@ impl Several {
 }
 
 /// The statement that came nearest to allowing a request, and the one thing that failed, in words.
-pub(super) fn nearest_miss(policy: &Policy, request: &Request<'_>) -> Option<String> {
+pub(super) fn nearest_miss(policy: &Policy, request: &EvaluationRequest<'_>) -> Option<String> {
     let call = Call::new(request);
     let misses = policy.statements().iter().filter(|statement| statement.effect == Effect::Allow);
     misses
@@ -86,15 +88,5 @@ impl Miss {
         }
         let only = misses.pop();
         if misses.is_empty() { only } else { None }
-    }
-}
-
-impl Statement {
-    /// The statement as messages name it.
-    pub(super) fn in_words(&self) -> String {
-        match &self.sid {
-            Some(sid) => format!("statement `{sid}` (index {})", self.index),
-            None => format!("the statement at index {}", self.index),
-        }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{
+    because::{Because, BecauseEffect},
     condition::{self, Condition},
-    document::Remark,
     pattern::{Token, tokens},
-    principal::{Principals, clip},
+    principal::Principals,
+    remark::{Remark, clip},
     template::Template,
 };
 use crate::json::Json;
@@ -220,6 +221,24 @@ impl Statement {
         remarks.extend(odd.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
         let label = format!("Statement[{index}]");
         Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
+    }
+
+    /// The statement as messages name it.
+    pub(super) fn in_words(&self) -> String {
+        match &self.sid {
+            Some(sid) => format!("statement `{sid}` (index {})", self.index),
+            None => format!("the statement at index {}", self.index),
+        }
+    }
+
+    /// The statement as answers name it.
+    pub(super) fn because(&self) -> Because {
+        let effect = match self.effect {
+            Effect::Allow => BecauseEffect::Allow,
+            Effect::Deny => BecauseEffect::Deny,
+            Effect::Unreadable => BecauseEffect::Unreadable,
+        };
+        Because::Statement { sid: self.sid.clone(), index: self.index, effect }
     }
 }
 

@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use key_policy::json::{Fault, Faults, Json, field_pointer};
+use key_policy::json::Json;
 use serde_json::json;
 use sharing::{
     domain::{GroupId, Requester, quoted},
     outcome::{Outcome, Refusal, RefusalCode, to_text},
-    request::{Action, MAX_ROLES, Malformed, Request},
+    request::{Action, Fault, Faults, MAX_ROLES, Malformed, Request, field_pointer},
 };
 use time::OffsetDateTime;
 

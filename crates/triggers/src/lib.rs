@@ -24,7 +24,7 @@ use serde::Serialize;
 use sharing::{
     domain::Requester,
     outcome::{ErrorCode, Outcome, Refusal, RefusalCode, Status},
-    request::{Action, Malformed, Request},
+    request::{Action, Fault, Malformed, Request},
 };
 use time::OffsetDateTime;
 
@@ -137,7 +137,7 @@ impl TurnedAway {
 impl From<Malformed> for TurnedAway {
     fn from(malformed: Malformed) -> Self {
         let Malformed { action, dry_run, reason, faults } = malformed;
-        let refusal = |fault: key_policy::json::Fault| Refusal {
+        let refusal = |fault: Fault| Refusal {
             pointer: Some(fault.pointer),
             ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
         };

@@ -1,8 +1,8 @@
 //! Laws the evaluator keeps for every policy, checked on random ones.
 
 use key_policy::{
-    ActionVerdict, Caller, Context, Fact, Grant, KeyUse, Known, NEEDED, OrganizationFacts, Policy, Question, Request,
-    Value as KeyValue, Verdict,
+    ActionVerdict, Caller, Context, EvaluationRequest, Fact, Grant, KeyUse, Known, NEEDED, OrganizationFacts, Policy,
+    Question, Value as KeyValue, Verdict,
     domain::{AccountId, KeyArn, Target},
     evaluate, explain, judge,
 };
@@ -175,7 +175,8 @@ fn verdict(
     known: &[(&str, Fact)],
 ) -> ActionVerdict {
     let context = context(known);
-    evaluate(&policy(statements), grants, &Request { caller, action, resource: KEY, context: &context }).verdict
+    evaluate(&policy(statements), grants, &EvaluationRequest { caller, action, resource: KEY, context: &context })
+        .verdict
 }
 
 fn config() -> ProptestConfig {
@@ -292,7 +293,7 @@ proptest! {
             let is_grant = action == "kms:CreateGrant";
             let granting = if is_grant { Fact::is("true") } else { Fact::Absent };
             let context = context.with("kms:GrantIsForAWSResource", granting);
-            evaluate(&policy, &grants, &Request { caller: &somebody, action, resource: KEY, context: &context }).verdict
+            evaluate(&policy, &grants, &EvaluationRequest { caller: &somebody, action, resource: KEY, context: &context }).verdict
         };
         let at_attachment = {
             // It is a forward access session or it is not.
@@ -300,7 +301,7 @@ proptest! {
             let context = always(&more_known).with("kms:ViaService", fact("ec2.us-east-1.amazonaws.com"))
                 .with("aws:ViaAWSService", via.map_or(Fact::Unknown, |via| Fact::is(via.to_string())))
                 .with("kms:GrantIsForAWSResource", Fact::Absent);
-            evaluate(&policy, &own, &Request { caller: &ec2, action: "kms:Decrypt", resource: KEY, context: &context }).verdict
+            evaluate(&policy, &own, &EvaluationRequest { caller: &ec2, action: "kms:Decrypt", resource: KEY, context: &context }).verdict
         };
         let each: Vec<_> = NEEDED.iter().map(|action| through_ec2(action)).chain([at_attachment]).collect();
         match verdict {
