@@ -6,7 +6,11 @@ use sharing::{
     request::Malformed,
 };
 
-use super::{Invocation, SentAt, eventbridge, request_id};
+use super::{
+    age::SentAt,
+    envelope::{Invocation, request_id},
+    eventbridge,
+};
 
 /// The detail-type of EC2's own events about images.
 ///

@@ -3,7 +3,10 @@
 use key_policy::json::Json;
 use sharing::{domain::Requester, request::Request};
 
-use super::{Envelope, Invocation, SentAt, Trigger};
+use super::{
+    age::SentAt,
+    envelope::{Envelope, Invocation, Trigger},
+};
 
 pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Envelope {
     Envelope {

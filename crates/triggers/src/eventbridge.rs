@@ -10,7 +10,10 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, request_id};
+use super::{
+    age::SentAt,
+    envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id},
+};
 
 /// The detail-type of a request.
 pub const DETAIL_TYPE: &str = "AMI Share Request";

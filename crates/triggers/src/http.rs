@@ -13,7 +13,11 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, problem, request_id};
+use super::{
+    age::SentAt,
+    envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id},
+    problem,
+};
 
 /// The parts of an HTTP request that matter here.
 pub(super) struct HttpRequest<'a> {

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use sharing::domain::Requester;
 
 use super::{
-    Envelope, Invocation,
+    envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
     identity,
 };

@@ -6,7 +6,7 @@ use key_policy::json::Json;
 use sharing::domain::Requester;
 
 use super::{
-    Envelope, Invocation,
+    envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
     identity,
 };

@@ -11,7 +11,11 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, eventbridge, request_id};
+use super::{
+    age::SentAt,
+    envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id},
+    eventbridge,
+};
 
 /// The most messages that Lambda takes from a queue at once:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
