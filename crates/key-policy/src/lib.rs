@@ -49,5 +49,6 @@ pub use explain::{Explanation, explain};
 pub use grants::{Grant, GrantConstraints};
 pub use judge::{Judgement, KeyAccess, Limit, Question, Verdict, judge};
 pub use key_use::{KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY, ROLE_OPERATIONS};
+pub use pattern::Pattern;
 pub use remark::Remark;
 pub use request::EvaluationRequest;

@@ -2,6 +2,35 @@
 
 use super::truth::Truth;
 
+/// Text with IAM's wildcards: `*` stands for any characters, `?` for exactly one; case counts.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_String>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<Token>);
+
+impl Pattern {
+    /// Takes the text as it is; every text is a pattern.
+    pub fn new(text: &str) -> Self {
+        Self(tokens(text))
+    }
+
+    /// Whether the whole of `text` matches. The steps are at most the square of the text's length, however long the
+    /// pattern is.
+    pub fn matches(&self, text: &str) -> bool {
+        matches(&self.0, text)
+    }
+
+    /// Whether it surely matches every text that the other matches. A star of the other is only taken by one of ours.
+    pub fn covers(&self, other: &Self) -> bool {
+        covers(&self.0, &other.0)
+    }
+
+    /// Whether it has nothing but wildcards.
+    pub fn is_only_wildcards(&self) -> bool {
+        self.0.iter().all(|token| matches!(token, Token::Star | Token::Any))
+    }
+}
+
 /// One piece of a pattern: `*` any run of characters, `?` exactly one, everything else itself.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>
@@ -297,5 +326,53 @@ mod tests {
         assert_eq!(arn("arn:aws:iam::*:role/A", "arn:aws:iam::1:*"), Truth::Unknown);
         assert_eq!(arn("arn:aws:iam::2:*", "arn:aws:iam::1:*"), Truth::False);
         assert_eq!(arn("*", "arn:aws:iam::1:*"), Truth::Unknown);
+    }
+
+    #[track_caller]
+    fn check_all(pattern: &str, yes: &[&str], no: &[&str]) {
+        for text in yes {
+            assert!(Pattern::new(pattern).matches(text), "{pattern} should match {text:?}");
+        }
+        for text in no {
+            assert!(!Pattern::new(pattern).matches(text), "{pattern} should not match {text:?}");
+        }
+    }
+
+    #[test]
+    fn stars_and_question_marks_are_the_only_wildcards() {
+        check_all("golden", &["golden"], &["", "Golden", "golden1", "agolden"]);
+        check_all("golden-*", &["golden-", "golden-1", "golden-*"], &["golden", "Golden-1"]);
+        check_all("*-prod-*", &["a-prod-b", "-prod-", "a-prod-prod-"], &["a-prod", "prod"]);
+        check_all("v?.?", &["v1.2", "vé.☂"], &["v1.", "v1.23", "v12"]);
+        check_all("a*b*c", &["abc", "aXbbYc", "abcbc"], &["ab", "acb"]);
+        check_all("[ab]{1,2}.", &["[ab]{1,2}."], &["a", "ab."]);
+        check_all("*", &["", "x", "\n"], &[]);
+    }
+
+    #[test]
+    fn a_pattern_covers_another_that_matches_nothing_else() {
+        for (pattern, other, expect) in [
+            ("golden-*", "golden-*", true),
+            ("golden-*", "golden-web-*", true),
+            ("golden-*", "golden-?", true),
+            ("golden-*", "golden-", true),
+            ("*", "**?", true),
+            ("?*", "??", true),
+            ("??", "a?", true),
+            ("*-prod-*", "eu-prod-web-*", true),
+            ("golden-web-*", "golden-*", false),
+            ("golden-?", "golden-*", false),
+            ("golden-?", "golden-??", false),
+            ("a?", "??", false),
+            ("?*", "*", false),
+            ("golden", "Golden", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).covers(&Pattern::new(other)), expect, "{pattern} {other}");
+        }
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        check_all(&"*a".repeat(200), &[], &[&"a".repeat(199), &"b".repeat(20_000)]);
     }
 }
