@@ -40,9 +40,9 @@ impl Check {
 struct Checked {
     file: String,
     /// Why the document can't be used.
-    faults: Vec<Finding>,
+    faults: Vec<DocumentFinding>,
     /// What is allowed and hardly meant, such as a rule that can never decide.
-    warnings: Vec<Finding>,
+    warnings: Vec<DocumentFinding>,
     #[serde(skip)]
     holds: Option<(usize, usize)>,
 }
@@ -50,7 +50,7 @@ struct Checked {
 /// Something about one place of a document.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Finding {
+struct DocumentFinding {
     /// The part of the document: a rule by its name, an account or a group by its key.
     rule: Option<String>,
     account: Option<String>,
@@ -63,17 +63,17 @@ struct Finding {
 impl Checked {
     fn of(file: &Input, text: &str) -> Self {
         let allowlist = Allowlist::parse(text);
-        let warning = |message| Finding { message, ..Finding::default() };
+        let warning = |message| DocumentFinding { message, ..DocumentFinding::default() };
         Self {
             file: file.to_string(),
             holds: allowlist.as_ref().ok().map(|allowlist| (allowlist.rules.len(), allowlist.accounts.len())),
             warnings: allowlist.iter().flat_map(Allowlist::warnings).map(warning).collect(),
-            faults: allowlist.err().into_iter().flat_map(|invalid| invalid.faults).map(Finding::from).collect(),
+            faults: allowlist.err().into_iter().flat_map(|invalid| invalid.faults).map(DocumentFinding::from).collect(),
         }
     }
 }
 
-impl From<DocumentFault> for Finding {
+impl From<DocumentFault> for DocumentFinding {
     fn from(DocumentFault { line, part, field, message }: DocumentFault) -> Self {
         let field = (!field.is_empty()).then_some(field);
         let finding = Self { line: Some(line), field, message, ..Self::default() };
@@ -105,7 +105,7 @@ impl Answer for Checked {
         for (kind, finding) in findings.chain(self.warnings.iter().map(|warning| ("warning", warning))) {
             // The form in which editors and CI systems find file and line.
             let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let Finding { rule, account, group, field, .. } = finding;
+            let DocumentFinding { rule, account, group, field, .. } = finding;
             let parts = [("rule", rule), ("account", account), ("group", group), ("field", field)];
             let parts = parts.into_iter().filter_map(|(part, name)| Some(format!("{part} `{}`", name.as_ref()?)));
             let place = parts.collect::<Vec<_>>().join(", ");
@@ -223,7 +223,7 @@ impl Explain {
             terms: self.action.is_about_sharing().then_some(terms),
         };
         let covered = allowlist.cover(&ask);
-        let rules = allowlist.explain(&ask).map(|(rule, fails)| Explanation {
+        let rules = allowlist.explain(&ask).map(|(rule, fails)| RuleExplanation {
             rule: &rule.name,
             fails: fails.map(Criterion::as_str),
             why: fails.map(|criterion| self.why(rule, criterion, tags)),
@@ -327,7 +327,7 @@ struct Explained<'a> {
     /// The code of the refusal that the request meets.
     refusal: Option<&'static str>,
     /// Every rule in document order.
-    rules: Vec<Explanation<'a>>,
+    rules: Vec<RuleExplanation<'a>>,
     /// The criteria that every rule meets.
     not_asked: Vec<NotAsked>,
 }
@@ -341,7 +341,7 @@ struct NotAsked {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Explanation<'a> {
+struct RuleExplanation<'a> {
     rule: &'a str,
     /// The criterion that fails first; none where the rule covers the request.
     fails: Option<&'static str>,

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io, process::ExitCode};
 
 use key_policy::{
-    Because, Grant, KeyAccess, KeyUse, OrganizationFacts, Policy, Question, Verdict,
+    Because, Grant, KeyAccess, KeyQuestion, KeyUse, OrganizationFacts, Policy, Verdict,
     json_lines::{self, Style},
     judge,
 };
@@ -105,7 +105,7 @@ impl Explain {
         };
         let grants = self.grants.as_ref().map(read_grants).transpose()?;
         let policy = read_policy(policy)?;
-        let mut access = judge(&Question {
+        let mut access = judge(&KeyQuestion {
             key,
             policy: &policy,
             grants: grants.as_deref().unwrap_or_default(),

@@ -25,21 +25,21 @@ Answers go to standard output, what went wrong to standard error.";
 #[command(name = "ami-share", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
-    subject: Subject,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Subject {
+enum Command {
     /// The allowlist: who may share which images with whom
     #[command(subcommand)]
-    Allowlist(Allowlist),
+    Allowlist(AllowlistCommand),
     /// The KMS keys behind encrypted images
     #[command(subcommand)]
-    Key(Key),
+    Key(KeyCommand),
 }
 
 #[derive(Subcommand)]
-enum Allowlist {
+enum AllowlistCommand {
     /// Name every fault of an allowlist
     #[command(after_help = EXIT_CODES)]
     Check(allowlist::Check),
@@ -49,17 +49,17 @@ enum Allowlist {
 }
 
 #[derive(Subcommand)]
-enum Key {
+enum KeyCommand {
     /// Say whether a key policy and grants let a target use the key, why, and what is missing
     #[command(after_help = EXIT_CODES)]
     Explain(key::Explain),
 }
 
 fn main() -> ExitCode {
-    let answered = match Cli::parse().subject {
-        Subject::Allowlist(Allowlist::Check(check)) => check.run(),
-        Subject::Allowlist(Allowlist::Explain(explain)) => explain.run(),
-        Subject::Key(Key::Explain(explain)) => explain.run(),
+    let answered = match Cli::parse().command {
+        Command::Allowlist(AllowlistCommand::Check(check)) => check.run(),
+        Command::Allowlist(AllowlistCommand::Explain(explain)) => explain.run(),
+        Command::Key(KeyCommand::Explain(explain)) => explain.run(),
     };
     answered.unwrap_or_else(Failure::report)
 }

@@ -3,7 +3,7 @@
 use super::{
     caller::{Caller, Identity},
     condition::Condition,
-    context::{Context, Fact, Key, Unknown},
+    context::{ConditionKey, ContextFact, RequestContext, UnknownKeys},
     pattern::{matches, matches_resource},
     request::EvaluationRequest,
     statement::{ActionPattern, Effect, Element, Statement},
@@ -17,7 +17,7 @@ pub(super) struct Call<'c> {
     pub caller: &'c Caller,
     pub action: String,
     pub resource: &'c str,
-    pub context: &'c Context,
+    pub context: &'c RequestContext,
 }
 
 impl<'c> Call<'c> {
@@ -40,12 +40,12 @@ impl<'c> Call<'c> {
     }
 
     /// What is known of a key.
-    pub(super) fn fact(&self, key: &Key) -> &Fact {
+    pub(super) fn fact(&self, key: &ConditionKey) -> &ContextFact {
         self.caller.fact(key.source).unwrap_or_else(|| self.context.fact(&key.folded, &self.action))
     }
 
     /// Whether the statement applies: every part of it must.
-    pub(super) fn applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+    pub(super) fn applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         let mut so_far = if statement.is_unreadable { Truth::Unknown } else { Truth::True };
         // The first part that fails settles it; who asks fails most often.
         for part in [Self::principal_applies, Self::action_applies, Self::resource_applies] {
@@ -66,7 +66,7 @@ impl<'c> Call<'c> {
         so_far
     }
 
-    pub(super) fn principal_applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+    pub(super) fn principal_applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         #[cfg(test)]
         super::work::count_statement();
         match &statement.principal {
@@ -91,7 +91,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    pub(super) fn action_applies<'p>(&self, statement: &'p Statement, _: &mut Unknown<'p>) -> Truth {
+    pub(super) fn action_applies<'p>(&self, statement: &'p Statement, _: &mut UnknownKeys<'p>) -> Truth {
         let named = |patterns: &[ActionPattern]| {
             patterns.iter().fold(Truth::False, |so_far, pattern| {
                 so_far.or(match pattern {
@@ -108,7 +108,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    pub(super) fn resource_applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+    pub(super) fn resource_applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         let mut named = |templates: &'p [Template]| {
             let mut depends = Vec::new();
             let truth = templates.iter().fold(Truth::False, |so_far, template| {
@@ -137,8 +137,8 @@ impl<'c> Call<'c> {
         matches_resource(&value.pattern, self.resource)
     }
 
-    pub(super) fn condition_holds<'p>(&self, condition: &'p Condition, unknown: &mut Unknown<'p>) -> Truth {
-        condition.holds(&|key: &Key| self.fact(key), unknown)
+    pub(super) fn condition_holds<'p>(&self, condition: &'p Condition, unknown: &mut UnknownKeys<'p>) -> Truth {
+        condition.holds(&|key: &ConditionKey| self.fact(key), unknown)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Owns [`Caller`]: who asks to use the key, and the condition keys that follow from it.
 
-use super::context::{Fact, Form, Source, Value};
+use super::context::{ContextFact, ContextValue, Form, KeySource};
 use crate::domain::{AccountId, Arn, ParseError, quoted};
 
 /// Who asks: an account as a whole, one identity in it, EC2's own role there, any member of an organization, or a service.
@@ -9,10 +9,10 @@ pub struct Caller {
     account: Option<AccountId>,
     partition: Option<String>,
     identity: Identity,
-    account_fact: Fact,
-    arn: Fact,
-    organization: Fact,
-    paths: Fact,
+    account_fact: ContextFact,
+    arn: ContextFact,
+    organization: ContextFact,
+    paths: ContextFact,
 }
 
 /// The part of a caller that principals are compared with.
@@ -81,7 +81,7 @@ impl OrganizationFacts {
 impl Caller {
     /// An account as a whole: whoever the account lets use the key.
     pub fn account_as_a_whole(account: AccountId) -> Self {
-        Self::new(Some(account), None, Identity::Whole, Fact::is(account.to_string()), Fact::Unknown)
+        Self::new(Some(account), None, Identity::Whole, ContextFact::is(account.to_string()), ContextFact::Unknown)
     }
 
     /// The identity with this ARN: a user, a role, a role's session, a federated user or the root user.
@@ -97,37 +97,38 @@ impl Caller {
         // What aws:PrincipalArn holds: for a session the ARN of its role, whose path the session's ARN does not say.
         // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn>
         let (identity, principal_arn) = match (parts.service, parts.resource.split_once('/')) {
-            ("iam", None) if parts.resource == "root" => (Identity::Root, Fact::is(text)),
+            ("iam", None) if parts.resource == "root" => (Identity::Root, ContextFact::is(text)),
             ("iam", Some(("user", _))) | ("sts", Some(("federated-user", _))) => {
-                (Identity::User(text.clone()), Fact::is(text))
+                (Identity::User(text.clone()), ContextFact::is(text))
             }
-            ("iam", Some(("role", _))) => (Identity::Role(text.clone()), Fact::is(text)),
+            ("iam", Some(("role", _))) => (Identity::Role(text.clone()), ContextFact::is(text)),
             ("sts", Some(("assumed-role", session))) => {
                 let (role, _) = session.split_once('/').ok_or_else(wrong)?;
                 let session =
                     Identity::Session { arn: text, role: role.to_owned(), role_arn: role_arn.map(ToOwned::to_owned) };
                 let top = format!("arn:{}:iam::{account}:role/", parts.partition);
                 let below = [format!("{top}{role}"), format!("{top}*/{role}")];
-                let arn = role_arn.map_or_else(|| Fact::like(below.iter().map(String::as_str)), Fact::is);
+                let arn = role_arn.map_or_else(|| ContextFact::like(below.iter().map(String::as_str)), ContextFact::is);
                 (session, arn)
             }
             _ => return Err(wrong()),
         };
         let partition = Some(parts.partition.to_owned());
-        Ok(Self::new(Some(account), partition, identity, Fact::is(account.to_string()), principal_arn))
+        Ok(Self::new(Some(account), partition, identity, ContextFact::is(account.to_string()), principal_arn))
     }
 
     /// An AWS service calling for itself, by its principal (`ec2.amazonaws.com`).
     pub fn service(name: &str) -> Self {
-        let mut caller = Self::new(None, None, Identity::Service(name.to_owned()), Fact::Absent, Fact::Absent);
-        (caller.organization, caller.paths) = (Fact::Absent, Fact::Absent);
+        let mut caller =
+            Self::new(None, None, Identity::Service(name.to_owned()), ContextFact::Absent, ContextFact::Absent);
+        (caller.organization, caller.paths) = (ContextFact::Absent, ContextFact::Absent);
         caller
     }
 
     /// Any account of an organization, but for one that needs no letting in: of the caller only its place in the
     /// organization is known.
     pub fn any_member(other_than: Option<AccountId>) -> Self {
-        Self::new(None, None, Identity::Member { other_than }, Fact::like([ANY_ACCOUNT]), Fact::Unknown)
+        Self::new(None, None, Identity::Member { other_than }, ContextFact::like([ANY_ACCOUNT]), ContextFact::Unknown)
     }
 
     /// EC2's [`INFRASTRUCTURE_ROLE`] of the accounts that `asking` stands for, in the same place in its organization.
@@ -137,11 +138,11 @@ impl Caller {
         let role = format!("arn:{partition}:iam::{account}:role/{INFRASTRUCTURE_ROLE}");
         // CloudTrail and AWS's data perimeter policies name the role alone, the EBS guide also the instance:
         // <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
-        let arn = Value::TwoForms { usual: Form::new(&role), other: Form::new(&format!("{role}/i-*")) };
+        let arn = ContextValue::TwoForms { usual: Form::new(&role), other: Form::new(&format!("{role}/i-*")) };
         Self {
             partition: Some(partition.to_owned()),
             identity: Identity::Infrastructure { other_than },
-            arn: Fact::Present(vec![arn]),
+            arn: ContextFact::Present(vec![arn]),
             ..asking.clone()
         }
     }
@@ -150,14 +151,14 @@ impl Caller {
     #[must_use]
     pub fn in_organization(mut self, facts: &OrganizationFacts) -> Self {
         self.organization = match &facts.organization_id {
-            Known::Is(Some(id)) => Fact::is(id),
-            Known::Is(None) => Fact::Absent,
-            Known::Unknown => Fact::Unknown,
+            Known::Is(Some(id)) => ContextFact::is(id),
+            Known::Is(None) => ContextFact::Absent,
+            Known::Unknown => ContextFact::Unknown,
         };
         self.paths = match &facts.paths {
-            Known::Is(paths) if paths.is_empty() => Fact::Absent,
-            Known::Is(paths) => Fact::Present(paths.iter().cloned().map(Value::Exactly).collect()),
-            Known::Unknown => Fact::Unknown,
+            Known::Is(paths) if paths.is_empty() => ContextFact::Absent,
+            Known::Is(paths) => ContextFact::Present(paths.iter().cloned().map(ContextValue::Exactly).collect()),
+            Known::Unknown => ContextFact::Unknown,
         };
         self
     }
@@ -165,7 +166,7 @@ impl Caller {
     /// States the forms that the caller's path in its organization may have.
     #[must_use]
     pub fn with_path_forms(mut self, forms: Vec<Form>) -> Self {
-        self.paths = Fact::Present(vec![Value::OneOf(forms)]);
+        self.paths = ContextFact::Present(vec![ContextValue::OneOf(forms)]);
         self
     }
 
@@ -184,7 +185,7 @@ impl Caller {
             let account = self.account.map_or_else(|| ANY_ACCOUNT.to_owned(), |account| account.to_string());
             let iam = format!("arn:{partition}:iam::{account}:*");
             let sts = format!("arn:{partition}:sts::{account}:*");
-            self.arn = Fact::like([iam.as_str(), sts.as_str()]);
+            self.arn = ContextFact::like([iam.as_str(), sts.as_str()]);
         }
         self
     }
@@ -193,10 +194,10 @@ impl Caller {
         account: Option<AccountId>,
         partition: Option<String>,
         identity: Identity,
-        account_fact: Fact,
-        arn: Fact,
+        account_fact: ContextFact,
+        arn: ContextFact,
     ) -> Self {
-        let (organization, paths) = (Fact::Unknown, Fact::Unknown);
+        let (organization, paths) = (ContextFact::Unknown, ContextFact::Unknown);
         Self { account, partition, identity, account_fact, arn, organization, paths }
     }
 
@@ -214,13 +215,13 @@ impl Caller {
     }
 
     /// What the caller says of a key; `None` where the key belongs to the request.
-    pub(super) fn fact(&self, source: Source) -> Option<&Fact> {
+    pub(super) fn fact(&self, source: KeySource) -> Option<&ContextFact> {
         match source {
-            Source::CallerAccount => Some(&self.account_fact),
-            Source::CallerArn => Some(&self.arn),
-            Source::CallerOrganization => Some(&self.organization),
-            Source::CallerPaths => Some(&self.paths),
-            Source::Request => None,
+            KeySource::CallerAccount => Some(&self.account_fact),
+            KeySource::CallerArn => Some(&self.arn),
+            KeySource::CallerOrganization => Some(&self.organization),
+            KeySource::CallerPaths => Some(&self.paths),
+            KeySource::Request => None,
         }
     }
 }

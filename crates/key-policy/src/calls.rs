@@ -3,11 +3,11 @@
 use super::{
     call::Call,
     caller::Caller,
-    context::{Context, Fact, Form, Value},
+    context::{ContextFact, ContextValue, Form, RequestContext},
     document::Policy,
     evaluate::{Allowing, Decision, Side, Sides},
     grants::Grant,
-    key_use::{Asked, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
+    key_use::{AskedUse, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
     place::{known_place, path_forms},
     request::EvaluationRequest,
     several::nearest_miss,
@@ -27,13 +27,13 @@ pub(super) struct Calls {
     infrastructure: Caller,
     allowing: Allowing,
     /// In the order of [`NEEDED`] and then [`NEEDED_UNDER_THE_SAME_KEY`].
-    each: Vec<(&'static str, Context)>,
-    decrypting_at_attachment: Context,
+    each: Vec<(&'static str, RequestContext)>,
+    decrypting_at_attachment: RequestContext,
 }
 
 impl Calls {
     /// `None` where nobody can be asking: a service-linked role of a whole organization.
-    pub(super) fn of(asked: &Asked) -> Option<Self> {
+    pub(super) fn of(asked: &AskedUse) -> Option<Self> {
         let key = asked.key.clone();
         let (through_ec2, allowing) = caller(asked)?;
         let infrastructure = Caller::infrastructure_of(&through_ec2, key.partition());
@@ -72,7 +72,7 @@ impl Calls {
         self.each.iter().map(|(action, context)| (*action, Call::new(&self.request(action, context))))
     }
 
-    fn request<'c>(&'c self, action: &'c str, context: &'c Context) -> EvaluationRequest<'c> {
+    fn request<'c>(&'c self, action: &'c str, context: &'c RequestContext) -> EvaluationRequest<'c> {
         EvaluationRequest { caller: &self.through_ec2, action, resource: self.key.as_str(), context }
     }
 
@@ -113,64 +113,64 @@ enum On {
 }
 
 /// A condition key, who makes the call, which call it is, and what is known of the key then.
-type Row = (&'static str, By, On, fn(&KeyArn) -> Fact);
+type Row = (&'static str, By, On, fn(&KeyArn) -> ContextFact);
 
 /// What is known of a call beside who makes it, and on which page AWS says so; whatever else a call may carry is
 /// unknown. The same table is in `docs/key-access.md`.
 const CARRIED: &[Row] = &[
     // KMS takes calls by TLS alone: <https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html>
-    ("aws:SecureTransport", By::Either, On::Every, |_| Fact::is("true")),
+    ("aws:SecureTransport", By::Either, On::Every, |_| ContextFact::is("true")),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-requestedregion>
-    ("aws:RequestedRegion", By::Either, On::Every, |key| Fact::is(key.region())),
+    ("aws:RequestedRegion", By::Either, On::Every, |key| ContextFact::is(key.region())),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount>
-    ("aws:ResourceAccount", By::Either, On::Every, |key| Fact::is(key.account().to_string())),
+    ("aws:ResourceAccount", By::Either, On::Every, |key| ContextFact::is(key.account().to_string())),
     // Neither caller is a service's principal, which alone makes it true and brings the six after it:
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice>
-    ("aws:PrincipalIsAWSService", By::Either, On::Every, |_| Fact::is("false")),
+    ("aws:PrincipalIsAWSService", By::Either, On::Every, |_| ContextFact::is("false")),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalservicename>
-    ("aws:PrincipalServiceName", By::Either, On::Every, |_| Fact::Absent),
-    ("aws:PrincipalServiceNamesList", By::Either, On::Every, |_| Fact::Absent),
+    ("aws:PrincipalServiceName", By::Either, On::Every, |_| ContextFact::Absent),
+    ("aws:PrincipalServiceNamesList", By::Either, On::Every, |_| ContextFact::Absent),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn>
-    ("aws:SourceArn", By::Either, On::Every, |_| Fact::Absent),
-    ("aws:SourceAccount", By::Either, On::Every, |_| Fact::Absent),
-    ("aws:SourceOrgID", By::Either, On::Every, |_| Fact::Absent),
-    ("aws:SourceOrgPaths", By::Either, On::Every, |_| Fact::Absent),
+    ("aws:SourceArn", By::Either, On::Every, |_| ContextFact::Absent),
+    ("aws:SourceAccount", By::Either, On::Every, |_| ContextFact::Absent),
+    ("aws:SourceOrgID", By::Either, On::Every, |_| ContextFact::Absent),
+    ("aws:SourceOrgPaths", By::Either, On::Every, |_| ContextFact::Absent),
     // EC2 passes on the caller's own session:
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
-    ("aws:ViaAWSService", By::Somebody, On::Every, |_| Fact::is("true")),
+    ("aws:ViaAWSService", By::Somebody, On::Every, |_| ContextFact::is("true")),
     // The same suffix in all partitions:
     // <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#viaService_table>
-    ("kms:ViaService", By::Somebody, On::Every, |key| Fact::is(format!("ec2.{}.amazonaws.com", key.region()))),
+    ("kms:ViaService", By::Somebody, On::Every, |key| ContextFact::is(format!("ec2.{}.amazonaws.com", key.region()))),
     // EBS takes no other keys:
     // <https://docs.aws.amazon.com/ebs/latest/userguide/how-ebs-encryption-works.html>
-    ("kms:KeySpec", By::Either, On::Every, |_| Fact::is("SYMMETRIC_DEFAULT")),
-    ("kms:KeyUsage", By::Either, On::Every, |_| Fact::is("ENCRYPT_DECRYPT")),
-    ("kms:EncryptionAlgorithm", By::Either, On::Cryptographic, |_| Fact::is("SYMMETRIC_DEFAULT")),
+    ("kms:KeySpec", By::Either, On::Every, |_| ContextFact::is("SYMMETRIC_DEFAULT")),
+    ("kms:KeyUsage", By::Either, On::Every, |_| ContextFact::is("ENCRYPT_DECRYPT")),
+    ("kms:EncryptionAlgorithm", By::Either, On::Cryptographic, |_| ContextFact::is("SYMMETRIC_DEFAULT")),
     // The id says it: <https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html>
-    ("kms:MultiRegion", By::Either, On::Every, |key| Fact::is(is_multi_region(key).to_string())),
+    ("kms:MultiRegion", By::Either, On::Every, |key| ContextFact::is(is_multi_region(key).to_string())),
     // The encryption context names the volume or the snapshot, and nothing else:
     // <https://docs.aws.amazon.com/ebs/latest/userguide/how-ebs-encryption-works.html>
-    ("kms:EncryptionContext:aws:ebs:id", By::Either, On::Cryptographic, |_| Fact::like(["vol-*", "snap-*"])),
-    ("kms:EncryptionContextKeys", By::Either, On::Cryptographic, |_| Fact::is("aws:ebs:id")),
+    ("kms:EncryptionContext:aws:ebs:id", By::Either, On::Cryptographic, |_| ContextFact::like(["vol-*", "snap-*"])),
+    ("kms:EncryptionContextKeys", By::Either, On::Cryptographic, |_| ContextFact::is("aws:ebs:id")),
     // What EC2 asks for is a grant for a volume, bound to it:
     // <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
-    ("kms:GrantIsForAWSResource", By::Somebody, On::CreateGrant, |_| Fact::is("true")),
-    ("kms:GrantConstraintType", By::Somebody, On::CreateGrant, |_| Fact::is("EncryptionContextSubset")),
-    ("kms:EncryptionContext:aws:ebs:id", By::Somebody, On::CreateGrant, |_| Fact::like(["vol-*"])),
-    ("kms:EncryptionContextKeys", By::Somebody, On::CreateGrant, |_| Fact::is("aws:ebs:id")),
+    ("kms:GrantIsForAWSResource", By::Somebody, On::CreateGrant, |_| ContextFact::is("true")),
+    ("kms:GrantConstraintType", By::Somebody, On::CreateGrant, |_| ContextFact::is("EncryptionContextSubset")),
+    ("kms:EncryptionContext:aws:ebs:id", By::Somebody, On::CreateGrant, |_| ContextFact::like(["vol-*"])),
+    ("kms:EncryptionContextKeys", By::Somebody, On::CreateGrant, |_| ContextFact::is("aws:ebs:id")),
     // It lets EC2 decrypt the data key, and no more than AWS's own policy for EBS lets such a grant hold:
     // <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ROSAAmazonEBSCSIDriverOperatorPolicy.html>
     ("kms:GrantOperations", By::Somebody, On::CreateGrant, |_| operations_for_a_volume()),
 ];
 
 /// What a call is known to carry.
-fn context(key: &KeyArn, by: By, action: &str) -> Context {
+fn context(key: &KeyArn, by: By, action: &str) -> RequestContext {
     let on = match action {
         "kms:CreateGrant" => On::CreateGrant,
         "kms:DescribeKey" => On::Every,
         _ => On::Cryptographic,
     };
-    let complete = Context::open().with_encryption_context_complete();
+    let complete = RequestContext::open().with_encryption_context_complete();
     CARRIED.iter().fold(complete, |context, (name, by_whom, on_which, fact)| {
         let is_about_it = (*by_whom == by || *by_whom == By::Either) && (*on_which == on || *on_which == On::Every);
         if is_about_it { context.with(name, fact(key)) } else { context }
@@ -181,13 +181,13 @@ fn is_multi_region(key: &KeyArn) -> bool {
     key.as_str().rsplit('/').next().is_some_and(|id| id.starts_with("mrk-"))
 }
 
-fn operations_for_a_volume() -> Fact {
+fn operations_for_a_volume() -> ContextFact {
     let others = ["GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"].map(Form::new).to_vec();
-    Fact::Present(vec![Value::Exactly("Decrypt".to_owned()), Value::Perhaps(others)])
+    ContextFact::Present(vec![ContextValue::Exactly("Decrypt".to_owned()), ContextValue::Perhaps(others)])
 }
 
 /// Who will be asking, and whether the key policy can help them.
-fn caller(asked: &Asked) -> Option<(Caller, Allowing)> {
+fn caller(asked: &AskedUse) -> Option<(Caller, Allowing)> {
     let partition = asked.key.partition();
     let place = known_place(asked);
     let whole = |caller: Caller| caller.in_partition(partition).with_arn_forms().in_organization(&place);

@@ -1,4 +1,4 @@
-//! Owns what is known of a request: [`Context`], and which condition keys a request can carry at all.
+//! Owns what is known of a request: [`RequestContext`], and which condition keys a request can carry at all.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -9,18 +9,18 @@ use super::{
 
 /// What is known of one condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub enum ContextFact {
     /// The request surely does not carry the key.
     Absent,
     /// The request surely carries the key, with these values (none: an empty set).
-    Present(Vec<Value>),
+    Present(Vec<ContextValue>),
     /// Nothing is known, not even whether the key is there.
     Unknown,
 }
 
 /// One value of a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum ContextValue {
     /// Known to the letter.
     Exactly(String),
     /// Not known, but surely of one of these forms.
@@ -36,7 +36,7 @@ pub enum Value {
     },
 }
 
-impl Value {
+impl ContextValue {
     /// Whether the request surely carries such a value.
     pub(super) fn is_sure_to_be(&self) -> bool {
         !matches!(self, Self::Perhaps(_))
@@ -60,15 +60,15 @@ impl Form {
     }
 }
 
-impl Fact {
+impl ContextFact {
     /// One value, known to the letter.
     pub fn is(value: impl Into<String>) -> Self {
-        Self::Present(vec![Value::Exactly(value.into())])
+        Self::Present(vec![ContextValue::Exactly(value.into())])
     }
 
     /// One value of which only the possible forms are known.
     pub fn like<'a>(forms: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::Present(vec![Value::OneOf(forms.into_iter().map(Form::new).collect())])
+        Self::Present(vec![ContextValue::OneOf(forms.into_iter().map(Form::new).collect())])
     }
 }
 
@@ -78,13 +78,13 @@ impl Fact {
 /// `aws:PrincipalOrgID`, `aws:PrincipalOrgPaths`, `kms:CallerAccount`) belong to
 /// [`Caller`](super::Caller) and are ignored here.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
-    facts: BTreeMap<String, Fact>,
+pub struct RequestContext {
+    facts: BTreeMap<String, ContextFact>,
     others_unknown: bool,
     encryption_context_complete: bool,
 }
 
-impl Context {
+impl RequestContext {
     /// Every key that is not stated is absent.
     pub fn closed() -> Self {
         Self { encryption_context_complete: true, ..Self::default() }
@@ -97,7 +97,7 @@ impl Context {
 
     /// States what is known of a key; names are compared without case.
     #[must_use]
-    pub fn with(mut self, key: &str, fact: Fact) -> Self {
+    pub fn with(mut self, key: &str, fact: ContextFact) -> Self {
         self.facts.insert(key.to_ascii_lowercase(), fact);
         self
     }
@@ -120,12 +120,16 @@ impl Context {
     }
 
     /// What is known of a key for a request of this action; both in lower case.
-    pub(super) fn fact(&self, key: &str, action: &str) -> &Fact {
+    pub(super) fn fact(&self, key: &str, action: &str) -> &ContextFact {
         if let Some(fact) = self.facts.get(key) {
             return fact;
         }
         let complete = self.encryption_context_complete && key.starts_with(ENCRYPTION_CONTEXT);
-        if self.others_unknown && !complete && !never_carried(key, action) { &Fact::Unknown } else { &Fact::Absent }
+        if self.others_unknown && !complete && !never_carried(key, action) {
+            &ContextFact::Unknown
+        } else {
+            &ContextFact::Absent
+        }
     }
 
     /// Whether the encryption context holds a pair beside those wanted (lower case); `None` = not known.
@@ -134,9 +138,9 @@ impl Context {
         let mut maybe = !self.encryption_context_complete;
         for (_, fact) in pairs.filter(|(pair, _)| !wanted(pair)) {
             match fact {
-                Fact::Present(_) => return Some(true),
-                Fact::Unknown => maybe = true,
-                Fact::Absent => {}
+                ContextFact::Present(_) => return Some(true),
+                ContextFact::Unknown => maybe = true,
+                ContextFact::Absent => {}
             }
         }
         (!maybe).then_some(false)
@@ -144,24 +148,24 @@ impl Context {
 }
 
 /// The condition keys that an answer hangs on, gathered while it is found.
-pub(super) type Unknown<'a> = Vec<Cow<'a, str>>;
+pub(super) type UnknownKeys<'a> = Vec<Cow<'a, str>>;
 
 /// The prefix of the keys that carry one pair of the encryption context each.
 const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
 
 /// A condition key as a policy names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct ConditionKey {
     /// In AWS's own spelling where it is a key we know, else as the policy writes it.
     pub name: String,
     /// In lower case: names are compared without case.
     pub folded: String,
-    pub source: Source,
+    pub source: KeySource,
 }
 
 /// Where a key's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum KeySource {
     CallerAccount,
     CallerArn,
     CallerOrganization,
@@ -169,16 +173,16 @@ pub(super) enum Source {
     Request,
 }
 
-impl Key {
+impl ConditionKey {
     pub(super) fn new(name: &str) -> Self {
         let folded = name.to_ascii_lowercase();
         let spelling = KNOWN_KEYS.iter().find(|known| known.eq_ignore_ascii_case(name)).copied().unwrap_or(name);
         let source = match folded.as_str() {
-            "aws:principalaccount" | "kms:calleraccount" => Source::CallerAccount,
-            "aws:principalarn" => Source::CallerArn,
-            "aws:principalorgid" => Source::CallerOrganization,
-            "aws:principalorgpaths" => Source::CallerPaths,
-            _ => Source::Request,
+            "aws:principalaccount" | "kms:calleraccount" => KeySource::CallerAccount,
+            "aws:principalarn" => KeySource::CallerArn,
+            "aws:principalorgid" => KeySource::CallerOrganization,
+            "aws:principalorgpaths" => KeySource::CallerPaths,
+            _ => KeySource::Request,
         };
         Self { name: spelling.to_owned(), folded, source }
     }

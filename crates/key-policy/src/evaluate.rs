@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     because::Because,
     call::Call,
-    context::Unknown,
+    context::UnknownKeys,
     document::Policy,
     grants::Grant,
     request::EvaluationRequest,
@@ -90,7 +90,7 @@ pub(super) struct Sides<'a> {
 pub(super) struct Side<'a> {
     sure: Vec<Reason<'a>>,
     maybe: Vec<Reason<'a>>,
-    depends_on: Unknown<'a>,
+    depends_on: UnknownKeys<'a>,
 }
 
 impl<'a> Sides<'a> {
@@ -189,7 +189,7 @@ impl<'a> Side<'a> {
         self
     }
 
-    fn add(&mut self, truth: Truth, reason: Reason<'a>, unknown: Unknown<'a>) {
+    fn add(&mut self, truth: Truth, reason: Reason<'a>, unknown: UnknownKeys<'a>) {
         match truth {
             Truth::True => self.sure.push(reason),
             Truth::Unknown => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     because::Because,
     caller::{Caller, Known, OrganizationFacts},
-    context::{Context, Fact, Value},
+    context::{ContextFact, ContextValue, RequestContext},
     document::Policy,
     evaluate::{ActionVerdict, evaluate},
     grants::Grant,
@@ -53,7 +53,7 @@ pub struct Explanation {
 pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     let node: Json =
         serde_json::from_str(question).map_err(|error| ParseError::new(format!("this is not JSON: {error}")))?;
-    let question_fields = Fields::of(&node, "the question")?;
+    let question_fields = QuestionFields::of(&node, "the question")?;
     let Listed { grants } = serde_json::from_str(question)
         .map_err(|error| ParseError::new(format!("`grants` are not entries of ListGrants: {error}")))?;
     let document = question_fields.required("policy")?;
@@ -73,7 +73,7 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
             return Err(ParseError::new("exactly one of `action` and `needed_actions` is wanted"));
         }
     };
-    let contexts: Vec<Context> =
+    let contexts: Vec<RequestContext> =
         actions.iter().map(|action| if shared { context.for_action(action) } else { context.clone() }).collect();
     let requests = actions.iter().zip(&contexts).map(|(action, context)| EvaluationRequest {
         caller: &caller,
@@ -144,8 +144,8 @@ struct Listed {
     grants: Option<Vec<Grant>>,
 }
 
-fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
-    let principal = Fields::of(question.required("principal")?, "`principal`")?;
+fn caller(question: &QuestionFields<'_>, resource: &str) -> Result<Caller, ParseError> {
+    let principal = QuestionFields::of(question.required("principal")?, "`principal`")?;
     let partition = Arn::split(resource).map_or("aws", |arn| arn.partition);
     let known = |name| principal.text(name).map(|text| text.filter(|text| *text != "unknown"));
     let account = known("account")?.map(str::parse).transpose()?;
@@ -177,23 +177,23 @@ fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
     Ok(caller.in_partition(partition).in_organization(&OrganizationFacts { organization_id, paths }))
 }
 
-fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
+fn context(question: &QuestionFields<'_>) -> Result<RequestContext, ParseError> {
     let mut context = match question.text("context_mode")? {
-        None | Some("open") => Context::open(),
-        Some("closed") => Context::closed(),
+        None | Some("open") => RequestContext::open(),
+        Some("closed") => RequestContext::closed(),
         Some(_) => return Err(ParseError::new("`context_mode` is neither `open` nor `closed`")),
     };
     let stated = match question.get("context") {
         None | Some(Json::Null) => return Ok(context),
-        Some(node) => Fields::of(node, "`context`")?,
+        Some(node) => QuestionFields::of(node, "`context`")?,
     };
     for (key, value) in stated.0 {
         let fact = if *value == Json::Null {
-            Fact::Absent
+            ContextFact::Absent
         } else {
             let texts: Option<Vec<_>> = value.items().iter().map(Json::as_scalar).collect();
             let texts = texts.ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?;
-            Fact::Present(texts.into_iter().map(|text| Value::Exactly(text.into_owned())).collect())
+            ContextFact::Present(texts.into_iter().map(|text| ContextValue::Exactly(text.into_owned())).collect())
         };
         context = context.with(key, fact);
     }
@@ -201,9 +201,9 @@ fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
 }
 
 /// An object's fields, none of them twice.
-struct Fields<'a>(BTreeMap<&'a str, &'a Json>);
+struct QuestionFields<'a>(BTreeMap<&'a str, &'a Json>);
 
-impl<'a> Fields<'a> {
+impl<'a> QuestionFields<'a> {
     fn of(node: &'a Json, what: &str) -> Result<Self, ParseError> {
         let Json::Object(entries) = node else { return Err(ParseError::new(format!("{what} is not a JSON object"))) };
         let fields: BTreeMap<&str, &Json> = entries.iter().map(|(name, value)| (name.as_str(), value)).collect();

@@ -8,7 +8,7 @@ use super::{
     because::Because,
     call::Call,
     caller::Identity,
-    context::{Fact, Key, Unknown, Value},
+    context::{ConditionKey, ContextFact, ContextValue, UnknownKeys},
     principal::{Cover, Named},
     truth::Truth,
 };
@@ -54,7 +54,7 @@ pub struct GrantConstraints {
 
 impl Grant {
     /// Whether the grant allows the call; what the answer hangs on is added to `unknown`.
-    pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut Unknown<'g>) -> Truth {
+    pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut UnknownKeys<'g>) -> Truth {
         if !self.is_on(call.resource) {
             return Truth::False;
         }
@@ -100,7 +100,7 @@ impl Grant {
         self.issuer() == Some(account)
     }
 
-    fn covers(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
+    fn covers(&self, call: &Call<'_>, unknown: &mut UnknownKeys<'_>) -> Truth {
         let service = self
             .grantee_service_principal
             .as_ref()
@@ -122,10 +122,10 @@ impl Grant {
 }
 
 impl GrantConstraints {
-    fn met(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
+    fn met(&self, call: &Call<'_>, unknown: &mut UnknownKeys<'_>) -> Truth {
         let mut met = Truth::True;
         if let Some(wanted) = &self.source_arn {
-            let key = Key::new("aws:SourceArn");
+            let key = ConditionKey::new("aws:SourceArn");
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
                 unknown.push("aws:SourceArn".into());
@@ -139,7 +139,7 @@ impl GrantConstraints {
         let (subset, exact) = (&self.encryption_context_subset, &self.encryption_context_equals);
         for (pair, wanted) in subset.iter().chain(exact).flatten() {
             // KMS compares the names without case and the values with it.
-            let key = Key::new(&format!("kms:EncryptionContext:{pair}"));
+            let key = ConditionKey::new(&format!("kms:EncryptionContext:{pair}"));
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
                 unknown.push(key.name.into());
@@ -160,13 +160,13 @@ impl GrantConstraints {
     }
 }
 
-fn equals(fact: &Fact, wanted: &str) -> Truth {
+fn equals(fact: &ContextFact, wanted: &str) -> Truth {
     match fact {
-        Fact::Absent => Truth::False,
-        Fact::Unknown => Truth::Unknown,
-        Fact::Present(values) => match values.as_slice() {
-            [Value::Exactly(value)] => (value == wanted).into(),
-            [Value::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
+        ContextFact::Absent => Truth::False,
+        ContextFact::Unknown => Truth::Unknown,
+        ContextFact::Present(values) => match values.as_slice() {
+            [ContextValue::Exactly(value)] => (value == wanted).into(),
+            [ContextValue::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
             // Constraints are on keys of one value, in one form.
             _ => Truth::Unknown,
         },

@@ -102,7 +102,7 @@ impl Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Reader { state: &State::new(), depth: 0 }.deserialize(deserializer)
+        JsonReader { state: &State::new(), depth: 0 }.deserialize(deserializer)
     }
 }
 
@@ -119,7 +119,7 @@ impl Json {
     /// Reads a document, or as much of its fields as can be read.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, NotJson> {
         let state = State::new();
-        Reader { state: &state, depth: 0 }
+        JsonReader { state: &state, depth: 0 }
             .deserialize(deserializer)
             .map_err(|error| NotJson { read: Self::Object(state.read.take()), error: error.to_string() })
     }
@@ -162,18 +162,18 @@ impl State {
 }
 
 /// Reads one value, so many arrays and objects deep.
-struct Reader<'a> {
+struct JsonReader<'a> {
     state: &'a State,
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn inner(&self) -> Reader<'a> {
-        Reader { state: self.state, depth: self.depth.saturating_add(1) }
+impl<'a> JsonReader<'a> {
+    fn inner(&self) -> JsonReader<'a> {
+        JsonReader { state: self.state, depth: self.depth.saturating_add(1) }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for JsonReader<'_> {
     type Value = Json;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
@@ -181,7 +181,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for JsonReader<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,7 +255,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn fields<'de, A: MapAccess<'de>>(&self, fields: &mut A, object: &mut Vec<(String, Json)>) -> Result<(), A::Error> {
         while self.depth < MAX_DEPTH && self.state.take() {
             let Some(name) = fields.next_key()? else {

@@ -12,7 +12,7 @@ use super::{
     document::Policy,
     evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
-    key_use::{Asked, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
+    key_use::{AskedUse, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
     remark::Remark,
     remedy::{Mending, Remedy, account_to_list},
     several::Several,
@@ -22,7 +22,7 @@ use crate::domain::{KeyArn, Target};
 
 /// Everything a judgement takes.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct KeyQuestion<'a> {
     /// The key behind the image.
     pub key: &'a KeyArn,
     /// Its key policy.
@@ -98,8 +98,8 @@ pub struct KeyAccess {
 /// A service-linked role's own IAM policy holds no KMS permission and nobody can change it, so in
 /// another account than the key's only a grant helps the role, whatever the key policy allows:
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
-pub fn judge(question: &Question<'_>) -> KeyAccess {
-    let Question { key, policy, grants, target, organization, key_use } = *question;
+pub fn judge(question: &KeyQuestion<'_>) -> KeyAccess {
+    let KeyQuestion { key, policy, grants, target, organization, key_use } = *question;
     Judgement::new(key, policy, target, organization, key_use).access(grants)
 }
 
@@ -109,15 +109,15 @@ pub fn judge(question: &Question<'_>) -> KeyAccess {
 /// so that a target is judged once, however many images and sets of grants there are.
 #[derive(Debug, Clone)]
 pub struct Judgement<'p> {
-    asked: Asked,
+    asked: AskedUse,
     policy: &'p Policy,
     /// Nothing where nobody can be asking.
-    found: Option<Found<'p>>,
+    found: Option<PolicyVerdicts<'p>>,
 }
 
 /// What was found in the policy.
 #[derive(Debug, Clone)]
-struct Found<'p> {
+struct PolicyVerdicts<'p> {
     calls: Calls,
     /// The four calls of [`NEEDED`], then those of [`NEEDED_UNDER_THE_SAME_KEY`].
     sides: Vec<(&'static str, Sides<'p>)>,
@@ -138,7 +138,7 @@ impl<'p> Judgement<'p> {
     ) -> Self {
         let (key, target) = (key.clone(), target.clone());
         let (organization, key_use) = (organization.clone(), key_use.clone());
-        let asked = Asked { key, target, organization, key_use };
+        let asked = AskedUse { key, target, organization, key_use };
         let found = Calls::of(&asked).map(|calls| {
             let sides = calls.ask(policy);
             let unallowed = sides.iter().filter(|(_, sides)| sides.allows.is_empty()).map(|(action, _)| *action);
@@ -146,14 +146,14 @@ impl<'p> Judgement<'p> {
             let decisions = decide(&sides, calls.granted(&[]));
             let is_open = Several::of(decisions.iter().take(NEEDED.len())).verdict == ActionVerdict::Conditional;
             let advice = is_open.then(|| account_to_list(&asked, policy)).flatten();
-            Found { calls, sides, misses, advice }
+            PolicyVerdicts { calls, sides, misses, advice }
         });
         Self { asked, policy, found }
     }
 
     /// The answer, with these grants.
     pub fn access(&self, grants: &[Grant]) -> KeyAccess {
-        let Some(Found { calls, sides, misses, advice }) = &self.found else {
+        let Some(PolicyVerdicts { calls, sides, misses, advice }) = &self.found else {
             return KeyAccess::unknown("a service-linked role belongs to one account: an organization has none");
         };
         let decisions = decide(sides, calls.granted(grants));

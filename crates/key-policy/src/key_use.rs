@@ -38,7 +38,7 @@ pub const ROLE_OPERATIONS: &[&str] = &[
 
 /// What is asked of a policy.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct AskedUse {
     pub key: KeyArn,
     pub target: Target,
     pub organization: OrganizationFacts,

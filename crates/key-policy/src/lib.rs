@@ -42,12 +42,12 @@ mod work;
 
 pub use because::{Because, BecauseEffect};
 pub use caller::{Caller, Known, OrganizationFacts};
-pub use context::{Context, Fact, Form, Value};
+pub use context::{ContextFact, ContextValue, Form, RequestContext};
 pub use document::{Policy, PolicyError};
 pub use evaluate::{ActionVerdict, Decision, evaluate};
 pub use explain::{Explanation, explain};
 pub use grants::{Grant, GrantConstraints};
-pub use judge::{Judgement, KeyAccess, Limit, Question, Verdict, judge};
+pub use judge::{Judgement, KeyAccess, KeyQuestion, Limit, Verdict, judge};
 pub use key_use::{KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY, ROLE_OPERATIONS};
 pub use pattern::Pattern;
 pub use remark::Remark;

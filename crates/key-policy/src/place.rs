@@ -3,13 +3,13 @@
 use super::{
     caller::{Known, OrganizationFacts},
     context::Form,
-    key_use::Asked,
+    key_use::AskedUse,
     truth::Truth,
 };
 use crate::domain::{OrganizationalUnitArn, Target};
 
 /// What is known of the target's place, completed where one fact implies another.
-pub(super) fn known_place(asked: &Asked) -> OrganizationFacts {
+pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
     let mut place = asked.organization.clone();
     if let Known::Is(paths) = &mut place.paths {
         for path in paths.iter_mut().filter(|path| !path.ends_with('/')) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     caller::{Caller, INFRASTRUCTURE_ROLE, Identity},
-    context::Unknown,
+    context::UnknownKeys,
     remark::clip,
     truth::Truth,
 };
@@ -93,7 +93,7 @@ impl Principals {
     }
 
     /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
-    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Unknown<'_>) -> Truth {
+    pub(super) fn cover(&self, caller: &Caller, unknown: &mut UnknownKeys<'_>) -> Truth {
         let mut so_far = Truth::False;
         let mut depends = None;
         for named in &self.named {

@@ -8,11 +8,11 @@ use super::{
     caller::{Known, OrganizationFacts},
     calls::{Calls, decide},
     condition::Condition,
-    context::Source,
+    context::KeySource,
     document::Policy,
     evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
-    key_use::{Asked, KeyUse, NEEDED, ROLE_OPERATIONS},
+    key_use::{AskedUse, KeyUse, NEEDED, ROLE_OPERATIONS},
     place::{may_be_path_of, unit_path},
     statement::{Effect, Statement},
 };
@@ -33,7 +33,7 @@ pub(super) struct Remedy {
 
 /// What is to be mended.
 pub(super) struct Mending<'a> {
-    pub asked: &'a Asked,
+    pub asked: &'a AskedUse,
     pub policy: &'a Policy,
     pub calls: &'a Calls,
     pub sides: &'a [(&'static str, Sides<'a>)],
@@ -100,7 +100,7 @@ impl Remedy {
 
 /// What to list in the allowlist, where the policy lets a unit in by a path that nobody said is the unit's: another
 /// statement would say the same thing twice.
-pub(super) fn account_to_list(asked: &Asked, policy: &Policy) -> Option<String> {
+pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy) -> Option<String> {
     let Target::OrganizationalUnit(unit) = &asked.target else { return None };
     if unit_path(unit, &asked.organization.paths).is_some() {
         return None;
@@ -108,7 +108,7 @@ pub(super) fn account_to_list(asked: &Asked, policy: &Policy) -> Option<String> 
     let paths: BTreeSet<_> = policy.statements().iter().flat_map(|statement| paths_in(statement, unit)).collect();
     let lets_in_by = |path: &String| {
         let organization = OrganizationFacts { paths: Known::Is(vec![path.clone()]), ..asked.organization.clone() };
-        Calls::of(&Asked { organization, ..asked.clone() }).is_some_and(|calls| {
+        Calls::of(&AskedUse { organization, ..asked.clone() }).is_some_and(|calls| {
             let (sides, none) = (calls.ask(policy), calls.granted(&[]));
             lets_in(&decide(&sides, none))
         })
@@ -127,7 +127,7 @@ const MOST_PATHS: usize = 8;
 
 /// The paths with which the statement would cover the unit and all below it.
 fn paths_in(statement: &Statement, unit: &OrganizationalUnitArn) -> Vec<String> {
-    let named = statement.conditions.iter().filter(|condition| condition.key.source == Source::CallerPaths);
+    let named = statement.conditions.iter().filter(|condition| condition.key.source == KeySource::CallerPaths);
     let tops = named.flat_map(Condition::plain_values).filter_map(|value| value.strip_suffix('*'));
     let tops = tops.filter(|top| top.ends_with('/') && !top.contains(['*', '?']));
     let paths = tops.map(|top| {
@@ -180,7 +180,7 @@ fn obstacles(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
 /// The statements AWS documents for sharing an encrypted image, cut down to the actions lacking.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html>
-fn write(asked: &Asked, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
+fn write(asked: &AskedUse, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
     // What EC2 makes grants for is a resource; nobody else needs to make any.
     let (grants, uses): (Vec<&str>, Vec<&str>) = lacking.iter().partition(|action| **action == "kms:CreateGrant");
     let (principal, conditions) = who(asked);
@@ -215,7 +215,7 @@ fn write(asked: &Asked, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
 /// The principal of the target, and the conditions that tie `*` to an organization.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/share-amis-org-ou-manage.html#allow-org-ou-to-use-key>
-fn who(asked: &Asked) -> (Value, Vec<(&'static str, Value)>) {
+fn who(asked: &AskedUse) -> (Value, Vec<(&'static str, Value)>) {
     let everyone = || json!({"AWS": "*"});
     match &asked.target {
         Target::Account(account) => {
@@ -239,7 +239,7 @@ fn who(asked: &Asked) -> (Value, Vec<(&'static str, Value)>) {
 }
 
 /// A `Sid` that says what the statement is for and that the policy does not have yet.
-fn free_sid(asked: &Asked, policy: &Policy, purpose: &str) -> String {
+fn free_sid(asked: &AskedUse, policy: &Policy, purpose: &str) -> String {
     let id = match &asked.target {
         Target::Account(account) => account.to_string(),
         Target::Organization(organization) => organization.organization_id().to_owned(),

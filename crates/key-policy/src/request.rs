@@ -1,6 +1,6 @@
 //! Owns [`EvaluationRequest`]: the call that a key policy is asked about.
 
-use super::{caller::Caller, context::Context};
+use super::{caller::Caller, context::RequestContext};
 
 /// One call: who makes it, what it does, to which key, and what else is known of it.
 #[derive(Debug, Clone, Copy)]
@@ -12,5 +12,5 @@ pub struct EvaluationRequest<'a> {
     /// The ARN of the key.
     pub resource: &'a str,
     /// What is known of the condition keys.
-    pub context: &'a Context,
+    pub context: &'a RequestContext,
 }

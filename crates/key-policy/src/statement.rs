@@ -65,7 +65,7 @@ pub(super) enum Version {
 
 /// The elements of a statement as they stand in the document, each at most once.
 #[derive(Default)]
-struct Fields<'a> {
+struct Elements<'a> {
     sid: Option<&'a Json>,
     effect: Option<&'a Json>,
     principal: Option<&'a Json>,
@@ -79,7 +79,7 @@ struct Fields<'a> {
     foreign: Option<&'a str>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Elements<'a> {
     fn of(elements: &'a [(String, Json)]) -> Self {
         let mut fields = Self::default();
         for (name, value) in elements {
@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
 impl Statement {
     pub(super) fn read(index: usize, node: &Json, version: Version, remarks: &mut Vec<Remark>) -> Self {
         let elements = if let Json::Object(elements) = node { elements.as_slice() } else { &[] };
-        let fields = Fields::of(elements);
+        let fields = Elements::of(elements);
         let sid = fields.sid.and_then(Json::as_str).map(clip);
         let (mut odd, mut notes) = (Vec::new(), Vec::new());
         if !matches!(node, Json::Object(_)) {

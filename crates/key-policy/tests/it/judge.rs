@@ -1,7 +1,7 @@
 //! Uses of the key: what launching needs, what EC2's calls carry, what is offered as a remedy.
 
 use key_policy::{
-    Grant, KeyAccess, KeyUse, Known, Limit, OrganizationFacts, Policy, Question, Verdict,
+    Grant, KeyAccess, KeyQuestion, KeyUse, Known, Limit, OrganizationFacts, Policy, Verdict,
     domain::{KeyArn, Target},
     judge,
 };
@@ -34,7 +34,7 @@ fn ask(
     key: &str,
 ) -> KeyAccess {
     let (key, target): (KeyArn, Target) = (key.parse().unwrap(), target.parse().unwrap());
-    judge(&Question { key: &key, policy: &policy(statements), grants, target: &target, organization, key_use })
+    judge(&KeyQuestion { key: &key, policy: &policy(statements), grants, target: &target, organization, key_use })
 }
 
 fn launch(statements: &Value, target: &str, organization: &OrganizationFacts) -> KeyAccess {
