@@ -1,5 +1,6 @@
 //! Laws the evaluator keeps for every policy, checked on random ones.
 
+use ami_share_testing::key_policies::{allow, document, parsed};
 use key_policy::{
     ActionVerdict, Caller, ContextFact, ContextValue, EvaluationRequest, Grant, KeyQuestion, KeyUse, Known, NEEDED,
     OrganizationFacts, Policy, RequestContext, Verdict,
@@ -104,7 +105,7 @@ fn launch_statement() -> impl Strategy<Value = Value> {
         json!({"Null": {"kms:ViaService": "true"}, "Bool": {"aws:PrincipalIsAWSService": "false"}}),
         json!({"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}}),
     ]);
-    let sure = Just(json!({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "kms:*", "Resource": "*"}));
+    let sure = Just(allow(ACCOUNT, "kms:*"));
     let conditioned = (statement(vec!["Allow", "Deny"]), condition).prop_map(|(mut statement, condition)| {
         statement["Condition"] = condition;
         statement
@@ -160,7 +161,7 @@ fn is_carried(key: &str, action: &str) -> bool {
 }
 
 fn policy(statements: &[Value]) -> Policy {
-    Policy::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap()
+    parsed(&document(statements.to_vec()))
 }
 
 fn context(known: &[(&str, ContextFact)]) -> RequestContext {

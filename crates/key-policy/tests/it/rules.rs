@@ -1,5 +1,6 @@
 //! The rules of the policy language one by one, in rows the worked cases do not hold.
 
+use ami_share_testing::key_policies;
 use key_policy::{Explanation, explain};
 use serde_json::{Value, json};
 
@@ -19,14 +20,13 @@ fn check(elements: Value, action: &str, mode: &str, context: Value, expected: &s
 
 #[track_caller]
 fn check_version(version: &str, elements: Value, action: &str, mode: &str, context: Value, expected: &str) {
-    let mut statement =
-        json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "kms:*", "Resource": "*"});
+    let mut statement = key_policies::allow("444455556666", "kms:*");
     for (name, value) in elements.as_object().unwrap() {
         statement[name] = value.clone();
     }
     // A null takes an element away.
     statement.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-    let allow_all = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let allow_all = key_policies::allow("*", "kms:*");
     let statements = if statement["Effect"] == "Allow" { json!([statement]) } else { json!([allow_all, statement]) };
     let answer = ask(json!({
         "policy": {"Version": version, "Statement": statements},
@@ -52,12 +52,12 @@ fn asked_by(principal: Value, statements: Value, expected: &str) -> Explanation 
 }
 
 fn allow(principal: Value) -> Value {
-    json!([{"Effect": "Allow", "Principal": principal, "Action": "kms:Decrypt", "Resource": "*"}])
+    json!([key_policies::allow(principal, "kms:Decrypt")])
 }
 
 fn deny_all_but(principal: Value) -> Value {
     json!([
-        {"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"},
+        key_policies::allow("*", "kms:Decrypt"),
         {"Effect": "Deny", "NotPrincipal": principal, "Action": "kms:Decrypt", "Resource": "*"},
     ])
 }
@@ -244,7 +244,7 @@ fn what_cannot_be_read_is_never_certain_in_either_direction() {
         deny["Effect"] = json!("Deny");
         check(deny, "kms:Decrypt", "closed", json!({}), "conditional");
     }
-    let sure = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let sure = key_policies::allow("*", "kms:*");
     let role = || json!({"account": "444455556666", "arn": APP, "org_id": null});
     for odd in [
         json!("statement"),
