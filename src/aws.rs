@@ -44,7 +44,6 @@ pub struct Aws {
     /// Whether calls keep a distance from each other.
     is_rate_limited: bool,
     pace: Arc<ask::Pace>,
-    jitter: ask::Jitter,
     tally: Arc<ask::Tally>,
 }
 
@@ -68,7 +67,6 @@ impl Aws {
             turns: Arc::new(Semaphore::new(CONCURRENCY)),
             is_rate_limited: false,
             pace: Arc::default(),
-            jitter: ask::Jitter::default(),
             tally: Arc::default(),
         })
     }

@@ -3,10 +3,9 @@
 
 use std::{
     future::Future,
-    hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -104,7 +103,7 @@ impl Aws {
             };
             // An earlier attempt that was lost may have been carried out, whatever the last one was told.
             is_uncertain |= error.is_uncertain;
-            let pause = pause(error.row.code, attempts, self.jitter.next());
+            let pause = pause(error.row.code, attempts, fastrand::f64());
             match pause {
                 Some(pause) if self.time_left() >= pause.saturating_add(SHORTEST_ATTEMPT) => sleep(pause).await,
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),
@@ -207,28 +206,6 @@ impl Tally {
     }
 }
 
-/// Chance, seeded when the clients are made; good enough to keep callers apart, and for nothing else.
-#[derive(Debug, Clone)]
-pub(super) struct Jitter {
-    hasher: RandomState,
-    count: Arc<AtomicU64>,
-}
-
-impl Default for Jitter {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), count: Arc::new(AtomicU64::new(0)) }
-    }
-}
-
-impl Jitter {
-    /// A number from 0 to 1.
-    fn next(&self) -> f64 {
-        let hash = self.hasher.hash_one(self.count.fetch_add(1, Ordering::Relaxed));
-        let upper = u32::try_from(hash >> 32).unwrap_or_default();
-        f64::from(upper) / f64::from(u32::MAX)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,8 +246,7 @@ mod tests {
 
     #[test]
     fn chance_differs_from_call_to_call_and_stays_in_range() {
-        let jitter = Jitter::default();
-        let drawn: Vec<_> = (0..100).map(|_| jitter.next()).collect();
+        let drawn: Vec<_> = (0..100).map(|_| fastrand::f64()).collect();
         assert!(drawn.iter().all(|number| (0.0..=1.0).contains(number)));
         assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]), "{drawn:?}");
         assert!(drawn.iter().any(|number| *number < 0.3) && drawn.iter().any(|number| *number > 0.7));
