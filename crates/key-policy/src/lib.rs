@@ -1,15 +1,6 @@
-//! Who may use a key, why, and what is missing: key policies and grants, evaluated without AWS.
+//! Owns what a key policy and grants say of who may use a key.
 //!
-//! The question is always whether the *key* lets somebody in: the key policy with the grants. What
-//! the IAM policies of the other account say is that account's business, so an answer of
-//! "allowed" means that the key lets the account in, never that an instance will start.
-//!
-//! Everything is computed in three-valued logic over what is known of a call, known to be absent,
-//! or not known. Where AWS documents no answer, ours is "not known" as well: a policy is never
-//! called permissive on a guess.
-//!
-//! [`judge`] answers for a use (launching, copying, a service-linked role), [`evaluate`] for one
-//! action, [`explain`] for a question written down as JSON, and [`json_lines`] for one on each line.
+#![doc = include_str!("../README.md")]
 
 mod because;
 mod call;
