@@ -13,14 +13,14 @@ use clap::{Parser, Subcommand};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  The answer is yes: the allowlist has no faults, a rule covers the request, the key lets the target in.
-     With `key explain --json-lines`: every line got an answer, whichever it is.
+     With `key explain --json-lines`: every line was answered, with yes or no.
   1  The answer is no: faults, no rule, or a key that does not surely let the target in.
   2  The command line is wrong.
   3  There is no answer: a file, standard input or output can't be used.
 
-Answers go to standard output, what went wrong to standard error.";
+Answers go to standard output, errors to standard error.";
 
-/// Checks what ami-share works by, without AWS
+/// Checks allowlists and explains key policies, without AWS
 #[derive(Parser)]
 #[command(name = "ami-share", version, after_help = EXIT_CODES)]
 struct Cli {

@@ -1,9 +1,9 @@
-//! Owns [`Caller`]: who asks to use the key, and the condition keys that follow from it.
+//! Owns [`Caller`]: who calls KMS, and the condition keys that follow from it.
 
 use super::context::{ContextFact, ContextValue, Form, KeySource};
 use crate::domain::{AccountId, Arn, ParseError, quoted};
 
-/// Who asks: an account as a whole, one identity in it, EC2's own role there, any member of an organization, or a service.
+/// Who calls: an account as a whole, one identity in it, EC2's own role there, any member of an organization, or a service.
 #[derive(Debug, Clone)]
 pub struct Caller {
     account: Option<AccountId>,
@@ -15,12 +15,12 @@ pub struct Caller {
     paths: ContextFact,
 }
 
-/// The part of a caller that principals are compared with.
+/// The part of a caller that is compared with principals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Identity {
-    /// Somebody of the account; who is not known.
+    /// Anybody of the account.
     Whole,
-    /// Somebody of an account that is not known either, but for one that it is not.
+    /// Anybody of an account that is not known, other than this one.
     Member {
         other_than: Option<AccountId>,
     },
@@ -29,13 +29,13 @@ pub(super) enum Identity {
     User(String),
     /// A role, by ARN.
     Role(String),
-    /// A session of a role; the role's own ARN where it is known, because the session's has lost its path.
+    /// A session of a role, with the role's own ARN where it is known: the session's ARN does not have the role's path.
     Session {
         arn: String,
         role: String,
         role_arn: Option<String>,
     },
-    /// EC2's [`INFRASTRUCTURE_ROLE`]: of an account that is known, or else of any but one.
+    /// EC2's [`INFRASTRUCTURE_ROLE`] of the account, or of any account other than this one.
     Infrastructure {
         other_than: Option<AccountId>,
     },
@@ -56,20 +56,20 @@ const ANY_ACCOUNT: &str = "????????????";
 pub enum Known<T> {
     /// It is known.
     Is(T),
-    /// Nobody could say.
+    /// It is not known.
     Unknown,
 }
 
-/// Where an account stands in AWS Organizations.
+/// Where an account is in AWS Organizations.
 ///
-/// For an organization or organizational unit as target: the paths of any accounts below it, off
-/// which its own path is read; they say nothing of its other members.
+/// If the target is an organization or an organizational unit, these are paths of any accounts below it. They give the path
+/// of the target itself, and say nothing about its other members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
-    /// The organization's id, `o-…`; known to be `None` for an account in no organization.
+    /// The ID of the organization, `o-…`; `None` for an account that is in no organization.
     pub organization_id: Known<Option<String>>,
-    /// The paths as `aws:PrincipalOrgPaths` writes them, `o-…/r-…/ou-…/`; an account has one, up to the
-    /// unit it is in.
+    /// The paths as `aws:PrincipalOrgPaths` has them, `o-…/r-…/ou-…/`. An account has one, which ends with the unit that
+    /// it is in.
     pub paths: Known<Vec<String>>,
 }
 
@@ -79,7 +79,7 @@ impl OrganizationFacts {
 }
 
 impl Caller {
-    /// An account as a whole: whoever the account lets use the key.
+    /// An account as a whole: anybody whom the account lets use the key.
     pub fn account_as_a_whole(account: AccountId) -> Self {
         Self::new(Some(account), None, Identity::Whole, ContextFact::is(account.to_string()), ContextFact::Unknown)
     }
@@ -88,7 +88,7 @@ impl Caller {
     /// `role_arn` is the ARN of a session's role, where it is known.
     ///
     /// # Errors
-    /// The ARN is not one of an identity.
+    /// The ARN is not that of an identity.
     pub fn identity_in_account(arn: &str, role_arn: Option<&str>) -> Result<Self, ParseError> {
         let wrong = || ParseError::new(format!("{} is not the ARN of a user, role, session or root", quoted(arn)));
         let parts = Arn::split(arn).ok_or_else(wrong)?;
@@ -125,13 +125,13 @@ impl Caller {
         caller
     }
 
-    /// Any account of an organization, but for one that needs no letting in: of the caller only its place in the
-    /// organization is known.
+    /// Any account of an organization, other than the one that owns the key: only its place in the organization is
+    /// known.
     pub fn any_member(other_than: Option<AccountId>) -> Self {
         Self::new(None, None, Identity::Member { other_than }, ContextFact::like([ANY_ACCOUNT]), ContextFact::Unknown)
     }
 
-    /// EC2's [`INFRASTRUCTURE_ROLE`] of the accounts that `asking` stands for, in the same place in its organization.
+    /// EC2's [`INFRASTRUCTURE_ROLE`] in the account of `asking`, with the same place in its organization.
     pub(super) fn infrastructure_of(asking: &Self, partition: &str) -> Self {
         let other_than = if let Identity::Member { other_than } = asking.identity { other_than } else { None };
         let account = asking.account.map_or_else(|| ANY_ACCOUNT.to_owned(), |account| account.to_string());
@@ -147,7 +147,7 @@ impl Caller {
         }
     }
 
-    /// States where the caller stands in AWS Organizations.
+    /// States where the caller is in AWS Organizations.
     #[must_use]
     pub fn in_organization(mut self, facts: &OrganizationFacts) -> Self {
         self.organization = match &facts.organization_id {
@@ -170,14 +170,14 @@ impl Caller {
         self
     }
 
-    /// States the partition, for a caller whose ARN does not say it.
+    /// States the partition, for a caller without an ARN.
     #[must_use]
     pub fn in_partition(mut self, partition: &str) -> Self {
         self.partition.get_or_insert_with(|| partition.to_owned());
         self
     }
 
-    /// States what the ARN of anybody in the account begins with, for a caller of whom no more is known.
+    /// States how the ARN of every identity in the account begins, for a caller of which only the account is known.
     #[must_use]
     pub fn with_arn_forms(mut self) -> Self {
         let Some(partition) = self.partition.as_deref() else { return self };
@@ -201,7 +201,7 @@ impl Caller {
         Self { account, partition, identity, account_fact, arn, organization, paths }
     }
 
-    /// The account, where the caller belongs to one that is known.
+    /// The account, where it is known.
     pub fn account(&self) -> Option<AccountId> {
         self.account
     }
@@ -214,7 +214,7 @@ impl Caller {
         &self.identity
     }
 
-    /// What the caller says of a key; `None` where the key belongs to the request.
+    /// What follows from the caller for a condition key; `None` where the request has the key.
     pub(super) fn fact(&self, source: KeySource) -> Option<&ContextFact> {
         match source {
             KeySource::CallerAccount => Some(&self.account_fact),

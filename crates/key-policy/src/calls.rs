@@ -1,4 +1,4 @@
-//! Owns the calls behind a use: who makes them, and what they are known to carry.
+//! Owns the calls of a use: who makes them, and which condition keys they carry.
 
 use super::{
     call::Call,
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::domain::{AccountId, KeyArn, Partition, ServiceLinkedRole, Target};
 
-/// The calls of a use, with all that is known of them.
+/// The calls of a use, with what is known of them.
 ///
-/// Two callers make them. Somebody in the target's account does through EC2, with what the key policy or a grant allows.
-/// When a volume is attached, EC2 decrypts its data key as a role of its own in that account, under a grant that it made:
+/// Two callers make them. Somebody in the target's account calls through EC2, and the key policy or a grant must allow it.
+/// When a volume is attached, EC2 decrypts its data key with a role of its own in that account, under a grant that it made:
 /// only a `Deny` stops that.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// `None` where nobody can be asking: a service-linked role of a whole organization.
+    /// `None` where no caller exists: a service-linked role of a whole organization.
     pub(super) fn of(asked: &AskedUse) -> Option<Self> {
         let key = asked.key.clone();
         let (through_ec2, allowing) = caller(asked)?;
@@ -48,7 +48,7 @@ impl Calls {
         self.allowing == Allowing::GrantsOnly
     }
 
-    /// What a policy says of each call.
+    /// Evaluates the policy for each call.
     pub(super) fn ask<'p>(&self, policy: &'p Policy) -> Vec<(&'static str, Sides<'p>)> {
         let sides = self.each().map(|(action, call)| {
             let attaching = (action == DECRYPT).then(|| Call::new(&self.at_attachment()));
@@ -57,7 +57,7 @@ impl Calls {
         sides.collect()
     }
 
-    /// What the grants allow of each call, in the same order.
+    /// Evaluates the grants for each call, in the same order.
     pub(super) fn granted<'g>(&self, grants: &'g [Grant]) -> Vec<Side<'g>> {
         self.each().map(|(_, call)| Side::of_grants(grants, &call, self.allowing)).collect()
     }
@@ -82,7 +82,7 @@ impl Calls {
     }
 }
 
-/// The verdicts on the calls, with what else allows each.
+/// The verdicts on the calls, with the grants that allow each.
 pub(super) fn decide<'a>(
     sides: &[(&'static str, Sides<'a>)],
     more: impl IntoIterator<Item = Side<'a>>,
@@ -115,8 +115,8 @@ enum On {
 /// A condition key, who makes the call, which call it is, and what is known of the key then.
 type Row = (&'static str, By, On, fn(&KeyArn) -> ContextFact);
 
-/// What is known of a call beside who makes it, and on which page AWS says so; whatever else a call may carry is
-/// unknown. The same table is in `docs/key-access.md`.
+/// What is known of a call beside its caller, with the page of AWS that says so. Every other condition key is unknown. The
+/// same table is in `docs/key-access.md`.
 const CARRIED: &[Row] = &[
     // KMS takes calls by TLS alone: <https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html>
     ("aws:SecureTransport", By::Either, On::Every, |_| ContextFact::is("true")),
@@ -124,7 +124,7 @@ const CARRIED: &[Row] = &[
     ("aws:RequestedRegion", By::Either, On::Every, |key| ContextFact::is(key.region())),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount>
     ("aws:ResourceAccount", By::Either, On::Every, |key| ContextFact::is(key.account().to_string())),
-    // Neither caller is a service's principal, which alone makes it true and brings the six after it:
+    // Neither caller is a service principal. Only for one it is true, and only for one the six keys after it exist:
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice>
     ("aws:PrincipalIsAWSService", By::Either, On::Every, |_| ContextFact::is("false")),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalservicename>
@@ -163,7 +163,7 @@ const CARRIED: &[Row] = &[
     ("kms:GrantOperations", By::Somebody, On::CreateGrant, |_| operations_for_a_volume()),
 ];
 
-/// What a call is known to carry.
+/// The condition keys that a call is known to carry.
 fn context(key: &KeyArn, by: By, action: &str) -> RequestContext {
     let on = match action {
         "kms:CreateGrant" => On::CreateGrant,
@@ -186,7 +186,7 @@ fn operations_for_a_volume() -> ContextFact {
     ContextFact::Present(vec![ContextValue::Exactly("Decrypt".to_owned()), ContextValue::Perhaps(others)])
 }
 
-/// Who will be asking, and whether the key policy can help them.
+/// Who makes the calls, and whether statements of the key policy can allow them.
 fn caller(asked: &AskedUse) -> Option<(Caller, Allowing)> {
     let partition = asked.key.partition();
     let place = known_place(asked);
@@ -200,7 +200,7 @@ fn caller(asked: &AskedUse) -> Option<(Caller, Allowing)> {
         (KeyUse::ServiceLinkedRole(_), Target::Organization(_) | Target::OrganizationalUnit(_)) => return None,
         (KeyUse::Launch | KeyUse::Copy, Target::Account(account)) => whole(Caller::account_as_a_whole(*account)),
         (KeyUse::Launch | KeyUse::Copy, Target::Organization(_) | Target::OrganizationalUnit(_)) => {
-            // The owner's own statement stands in every policy and lets no other member in.
+            // Every policy has a statement for the owner, which allows no other member.
             whole(Caller::any_member(Some(asked.key.account())))
         }
     };

@@ -52,12 +52,12 @@ enum Test {
     Address(Vec<Range>),
     /// Whether the key is absent.
     Null(Vec<Flag>),
-    /// Nothing is known of what KMS makes of it.
+    /// It is not known how KMS reads it.
     Unreadable,
 }
 
-/// Reads what stands under one operator for one key. Never fails: what cannot be read is a
-/// condition of which nothing is known, and a remark.
+/// Reads the values of one key under one operator. This never fails: a condition that cannot be read is unknown, and a remark
+/// says so.
 pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, remarks: &mut Vec<String>) -> Condition {
     let (set, name) = match operator.split_once(':') {
         Some(("ForAllValues", name)) => (SetOperator::ForAllValues, name),
@@ -75,7 +75,7 @@ pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, r
     let key = ConditionKey::new(key);
     if test.is_none() {
         remarks.push(format!(
-            "`{}` of `{}` cannot be read, so nothing is certain of it",
+            "the condition `{}` on `{}` cannot be read, so it is not certain whether the statement applies",
             clip(operator),
             clip(&key.name)
         ));
@@ -90,7 +90,7 @@ pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, r
     Condition { operator: clip(operator), key, shown, set, if_exists, negated, test }
 }
 
-/// A condition of which only the operator could be made out.
+/// A condition of which only the operator could be read.
 pub(super) fn unreadable(operator: &str) -> Condition {
     let operator = clip(operator);
     let (set, key) = (SetOperator::None, ConditionKey::new(&operator));
@@ -137,12 +137,12 @@ fn read_test(name: &str, scalars: &[Cow<'_, str>], variables: bool) -> Option<(b
 }
 
 impl Condition {
-    /// Whether the condition lets in whoever lacks the key altogether.
+    /// Whether the condition holds for requests without the key.
     pub(super) fn holds_without_key(&self) -> bool {
         self.set == SetOperator::ForAllValues && !self.if_exists
     }
 
-    /// What a text is compared with, where the policy says it in full.
+    /// The values that have no variables.
     pub(super) fn plain_values(&self) -> impl Iterator<Item = &str> {
         let templates =
             if let Test::Equal(templates) | Test::Like(templates) = &self.test { templates.as_slice() } else { &[] };
@@ -152,7 +152,7 @@ impl Condition {
         })
     }
 
-    /// What is known of whether the condition holds; what the answer hangs on is added to `unknown`.
+    /// Whether the condition holds. The condition keys that the answer depends on are added to `unknown`.
     pub(super) fn holds<'p, 'f>(
         &'p self,
         fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
@@ -201,7 +201,7 @@ impl Condition {
             }),
             SetOperator::None => match (each.next(), each.next()) {
                 (Some((_, only)), None) if !self.key.is_multivalued() => only,
-                // IAM asks for a set operator here and does not say what happens without.
+                // IAM requires a set operator here and does not say what happens without one.
                 _ => Truth::Unknown,
             },
         }
@@ -280,7 +280,7 @@ impl Condition {
         }
     }
 
-    /// What is known where the request's value is only known to be of a form.
+    /// The same for a value of which only the form is known.
     fn matches_form<'p, 'f>(
         &'p self,
         form: &Form,

@@ -1,4 +1,4 @@
-//! Owns what is known of a request: [`RequestContext`], and which condition keys a request can carry at all.
+//! Owns what is known of a request: [`RequestContext`], and which condition keys a request can carry.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -21,17 +21,18 @@ pub enum ContextFact {
 /// One value of a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextValue {
-    /// Known to the letter.
+    /// Known exactly.
     Exactly(String),
-    /// Not known, but surely of one of these forms.
+    /// Not known, but it has one of these forms.
     OneOf(Vec<Form>),
-    /// Any number of further values, each of one of these forms.
+    /// Any number of further values that each have one of these forms.
     Perhaps(Vec<Form>),
-    /// Of the usual form, but a page of AWS writes it in the other form too: what matches only that is not sure to match.
+    /// It has the usual form, but a page of AWS also gives the other. Whether a pattern for only the other form matches is not
+    /// known.
     TwoForms {
         /// How AWS's logs and policies write it.
         usual: Form,
-        /// How another page does.
+        /// How the other page writes it.
         other: Form,
     },
 }
@@ -53,7 +54,7 @@ impl Form {
         Self(tokens(text))
     }
 
-    /// What is known of whether a value of this form is that text.
+    /// Whether a value of this form is equal to the text.
     pub(super) fn may_be(&self, text: &str) -> Truth {
         let literal: Vec<_> = text.chars().map(Token::Char).collect();
         compare_form(&literal, &self.0)
@@ -61,7 +62,7 @@ impl Form {
 }
 
 impl ContextFact {
-    /// One value, known to the letter.
+    /// One value that is known exactly.
     pub fn is(value: impl Into<String>) -> Self {
         Self::Present(vec![ContextValue::Exactly(value.into())])
     }
@@ -95,22 +96,22 @@ impl RequestContext {
         Self { others_unknown: true, ..Self::default() }
     }
 
-    /// States what is known of a key; names are compared without case.
+    /// States what is known of a key. Names are case-insensitive.
     #[must_use]
     pub fn with(mut self, key: &str, fact: ContextFact) -> Self {
         self.facts.insert(key.to_ascii_lowercase(), fact);
         self
     }
 
-    /// States that the request's encryption context has no pairs but those stated.
+    /// States that the request's encryption context has no other pairs than those stated.
     #[must_use]
     pub fn with_encryption_context_complete(mut self) -> Self {
         self.encryption_context_complete = true;
         self
     }
 
-    /// Drops what a request of this action never carries: one context may describe the several
-    /// calls of a use, and `kms:GrantIsForAWSResource` belongs to only one of them.
+    /// Removes the keys that a request of this action never carries: one context may describe the several calls of a use,
+    /// and `kms:GrantIsForAWSResource` belongs to only one of them.
     #[must_use]
     pub fn for_action(&self, action: &str) -> Self {
         let action = action.to_ascii_lowercase();
@@ -132,7 +133,7 @@ impl RequestContext {
         }
     }
 
-    /// Whether the encryption context holds a pair beside those wanted (lower case); `None` = not known.
+    /// Whether the encryption context has a pair other than those wanted (in lower case); `None` = not known.
     pub(super) fn has_other_encryption_pairs(&self, wanted: impl Fn(&str) -> bool) -> Option<bool> {
         let pairs = self.facts.iter().filter_map(|(key, fact)| Some((key.strip_prefix(ENCRYPTION_CONTEXT)?, fact)));
         let mut maybe = !self.encryption_context_complete;
@@ -147,7 +148,7 @@ impl RequestContext {
     }
 }
 
-/// The condition keys that an answer hangs on, gathered while it is found.
+/// The condition keys that an answer depends on, collected during evaluation.
 pub(super) type UnknownKeys<'a> = Vec<Cow<'a, str>>;
 
 /// The prefix of the keys that carry one pair of the encryption context each.
@@ -156,7 +157,7 @@ const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
 /// A condition key as a policy names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConditionKey {
-    /// In AWS's own spelling where it is a key we know, else as the policy writes it.
+    /// In AWS's spelling where the key is known here, otherwise as the policy writes it.
     pub name: String,
     /// In lower case: names are compared without case.
     pub folded: String,
@@ -187,7 +188,7 @@ impl ConditionKey {
         Self { name: spelling.to_owned(), folded, source }
     }
 
-    /// Keys that carry a set of values, for which IAM asks for `ForAllValues` or `ForAnyValue`.
+    /// Whether the key has a set of values, for which IAM requires `ForAllValues` or `ForAnyValue`.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
     pub(super) fn is_multivalued(&self) -> bool {
@@ -207,8 +208,8 @@ impl ConditionKey {
     }
 }
 
-/// Whether a request of this action surely lacks the key; both in lower case. Keys that are not
-/// listed may be carried by anything.
+/// Whether a request of this action surely does not have the key; both in lower case. Any request may have a key that is not
+/// listed here.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>

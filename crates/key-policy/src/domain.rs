@@ -1,5 +1,4 @@
-//! Owns the names that AWS gives accounts, organizations, keys and roles: small values that cannot be wrong once they
-//! exist.
+//! Owns the names that AWS gives accounts, organizations, keys and roles. A value of these types is always well-formed.
 //!
 //! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with `Display`, and goes
 //! through serde as that string.
@@ -20,12 +19,12 @@ pub use organization::{
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
 
-/// Why a piece of text is not what it was taken for; the sentence is meant for the caller.
+/// Why a text is not what it should be, in a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError(String);
 
 impl ParseError {
-    /// Says it in that sentence.
+    /// An error with this sentence.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -73,8 +72,8 @@ macro_rules! serde_as_string {
 }
 pub use serde_as_string;
 
-/// A string that was written as a string: YAML's unquoted `111122223333` is a number, which loses
-/// leading zeros, and is refused.
+/// A string that was written as a string. YAML's unquoted `111122223333` is a number, which would lose leading zeros, so it is
+/// refused.
 #[derive(Debug)]
 pub struct StrictString(pub String);
 

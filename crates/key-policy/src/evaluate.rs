@@ -23,7 +23,7 @@ use super::{
 pub enum ActionVerdict {
     /// A statement or grant surely allows it, and none may deny it.
     Allowed,
-    /// It hangs on something that is not known.
+    /// It depends on something that is not known.
     Conditional,
     /// Nothing allows it.
     ImplicitDeny,
@@ -51,7 +51,7 @@ pub struct Decision<'a> {
     /// What decided: the statements and grants that surely apply, or for
     /// [`Conditional`](ActionVerdict::Conditional) those that may.
     pub(super) reasons: Vec<Reason<'a>>,
-    /// For [`Conditional`](ActionVerdict::Conditional): the condition keys it hangs on.
+    /// For [`Conditional`](ActionVerdict::Conditional): the condition keys that it depends on.
     pub depends_on: BTreeSet<Cow<'a, str>>,
 }
 
@@ -59,7 +59,7 @@ pub struct Decision<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reason<'a> {
     Statement(&'a Statement),
-    /// A `Deny` that hits EC2's own role in the target's account.
+    /// A `Deny` that applies to EC2's own role in the target's account.
     OnInfrastructure(&'a Statement),
     Grant(&'a Grant),
 }
@@ -71,13 +71,13 @@ pub(super) enum Allowing {
     GrantsOnly,
 }
 
-/// Says what the policy and the grants make of the request.
+/// Evaluates a request against a key policy and grants.
 pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &EvaluationRequest<'_>) -> Decision<'a> {
     let (call, allowing) = (Call::new(request), Allowing::PolicyAndGrants);
     Sides::of(policy, &call, None, allowing).decide(Side::of_grants(grants, &call, allowing))
 }
 
-/// What the statements of a policy say of one call. No grant changes that, so it is found out once.
+/// What the statements of a policy say about one call. Grants do not change it, so it is evaluated once.
 #[derive(Debug, Clone)]
 pub(super) struct Sides<'a> {
     is_possible: Truth,
@@ -85,7 +85,7 @@ pub(super) struct Sides<'a> {
     denies: Side<'a>,
 }
 
-/// What surely and what possibly applies, of one effect.
+/// The statements and grants of one effect that surely apply, and those that may apply.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Side<'a> {
     sure: Vec<Reason<'a>>,
@@ -94,8 +94,8 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Sides<'a> {
-    /// Asks each statement whether it applies to the call. A `Deny` is also asked about `infrastructure`, the same
-    /// action called by EC2's own role.
+    /// Evaluates each statement for the call. A `Deny` is also evaluated for `infrastructure`, the same action called by
+    /// EC2's own role.
     pub(super) fn of(
         policy: &'a Policy,
         call: &Call<'_>,
@@ -130,7 +130,7 @@ impl<'a> Sides<'a> {
         sides
     }
 
-    /// The verdict, with what else allows the call.
+    /// The verdict, with the grants that allow the call.
     pub(super) fn decide(&self, more: Side<'a>) -> Decision<'a> {
         let (allows, denies) = (&self.allows, &self.denies);
         let mut sure: Vec<_> = allows.sure.iter().copied().chain(more.sure).collect();
@@ -150,7 +150,7 @@ impl<'a> Sides<'a> {
         }
         let mut depends_on: BTreeSet<_> = denies.depends_on.iter().cloned().collect();
         let mut reasons = Vec::new();
-        // Where something surely allows, only the denials keep the matter open.
+        // If something surely allows the call, the verdict depends only on the denials.
         if sure.is_empty() {
             depends_on.extend((self.is_possible == Truth::Unknown).then_some("aws:PrincipalAccount".into()));
             depends_on.extend(allows.depends_on.iter().cloned().chain(more.depends_on));
@@ -164,7 +164,7 @@ impl<'a> Sides<'a> {
 impl<'a> Side<'a> {
     /// The grants that allow the call.
     pub(super) fn of_grants(grants: &'a [Grant], call: &Call<'_>, allowing: Allowing) -> Self {
-        // What an account was granted it passes on by IAM policies, and nobody but AWS writes those of a service-linked
+        // An account passes on what it was granted by IAM policies, and only AWS writes the policy of a service-linked
         // role.
         let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
         let mut side = Self::default();
@@ -176,7 +176,7 @@ impl<'a> Side<'a> {
         side
     }
 
-    /// Whether nothing here may apply.
+    /// Whether nothing can apply.
     pub(super) fn is_empty(&self) -> bool {
         self.sure.is_empty() && self.maybe.is_empty()
     }

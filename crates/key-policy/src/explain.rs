@@ -1,4 +1,4 @@
-//! Owns questions written down as JSON, a line each: who asks, for what, under which policy.
+//! Owns questions written as JSON: who asks, for what, under which policy.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -31,13 +31,13 @@ pub struct Explanation {
     pub per_action: BTreeMap<String, ActionVerdict>,
     /// The actions that nothing allows, in the order they were asked for.
     pub missing: Vec<String>,
-    /// The condition keys a conditional verdict hangs on.
+    /// The condition keys that a conditional verdict depends on.
     pub depends_on: Vec<String>,
     /// The statements and grants that decided.
     pub because: Vec<Because>,
     /// For the missing actions: the statements that came nearest, and what failed in them.
     pub nearest: Vec<String>,
-    /// What the policy's author should know.
+    /// What the author of the policy should know.
     pub remarks: Vec<Remark>,
 }
 
@@ -64,13 +64,13 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     let caller = caller(&question_fields, resource)?;
     let context = context(&question_fields)?;
 
-    // One context for several calls describes them all together: each carries its own part of it.
+    // One context describes several calls: each call carries only its own keys of it.
     let (actions, shared) = match (question_fields.text("action")?, question_fields.list("needed_actions")?) {
         (Some(action), None) => (vec![action], false),
         (None, Some(actions)) if !actions.is_empty() => (actions, true),
         (None, Some(_)) => return Err(ParseError::new("`needed_actions` is empty")),
         (None, None) | (Some(_), Some(_)) => {
-            return Err(ParseError::new("exactly one of `action` and `needed_actions` is wanted"));
+            return Err(ParseError::new("give exactly one of `action` and `needed_actions`"));
         }
     };
     let contexts: Vec<RequestContext> =
@@ -102,9 +102,9 @@ impl Explanation {
         let name = self.name.as_deref().unwrap_or("(without a name)");
         let verdict = match self.verdict {
             ActionVerdict::Allowed => "allowed: the key lets this principal in",
-            ActionVerdict::Conditional => "conditional: it hangs on what is not known of the call",
-            ActionVerdict::ImplicitDeny => "not allowed: nothing allows all that is needed",
-            ActionVerdict::Denied => "denied: a statement surely forbids it",
+            ActionVerdict::Conditional => "conditional: it depends on facts about the call that are not known",
+            ActionVerdict::ImplicitDeny => "not allowed: nothing allows some of the actions",
+            ActionVerdict::Denied => "denied: a statement denies it",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(words, "{name}\n  {verdict}");
@@ -126,7 +126,7 @@ impl Explanation {
             };
         }
         if !self.depends_on.is_empty() {
-            let _ = writeln!(words, "  it hangs on {}", self.depends_on.join(", "));
+            let _ = writeln!(words, "  depends on {}", self.depends_on.join(", "));
         }
         for nearest in &self.nearest {
             let _ = writeln!(words, "  nearest: {nearest}");
@@ -192,7 +192,11 @@ fn context(question: &QuestionFields<'_>) -> Result<RequestContext, ParseError> 
             ContextFact::Absent
         } else {
             let texts: Option<Vec<_>> = value.items().iter().map(Json::as_scalar).collect();
-            let texts = texts.ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?;
+            let texts = texts.ok_or_else(|| {
+                ParseError::new(format!(
+                    "the value of `{key}` in `context` is not text, a number, a boolean or a list of these"
+                ))
+            })?;
             ContextFact::Present(texts.into_iter().map(|text| ContextValue::Exactly(text.into_owned())).collect())
         };
         context = context.with(key, fact);

@@ -22,13 +22,13 @@ use crate::domain::AccountId;
 pub struct Grant {
     /// Its id.
     pub grant_id: String,
-    /// The key it is on, by ARN or id, where that is said.
+    /// The ARN or the ID of the key that it is on, where known.
     pub key_id: Option<String>,
     /// The name it was made with, which makes `CreateGrant` idempotent.
     pub name: Option<String>,
-    /// Whom it lets in: an ARN, a service's principal, or the id of a principal since deleted.
+    /// Whom it allows: an ARN, a service principal, or the ID of a principal that was deleted.
     pub grantee_principal: Option<String>,
-    /// A service it lets in instead; never counts for an account.
+    /// The service that it allows instead. Such a grant never allows an account.
     pub grantee_service_principal: Option<String>,
     /// The account that made it.
     pub issuing_account: Option<String>,
@@ -53,7 +53,7 @@ pub struct GrantConstraints {
 }
 
 impl Grant {
-    /// Whether the grant allows the call; what the answer hangs on is added to `unknown`.
+    /// Whether the grant allows the call. The condition keys that the answer depends on are added to `unknown`.
     pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut UnknownKeys<'g>) -> Truth {
         if !self.is_on(call.resource) {
             return Truth::False;
@@ -69,15 +69,15 @@ impl Grant {
         covered.and(self.constraints.as_ref().map_or(Truth::True, |constraints| constraints.met(call, unknown)))
     }
 
-    /// Whether it is on this key. A replica of a multi-Region key has the same id and grants of its own, so an ARN counts
-    /// as a whole.
+    /// Whether it is on this key. A replica of a multi-Region key has the same ID and its own grants, so whole ARNs are
+    /// compared.
     fn is_on(&self, key_arn: &str) -> bool {
         self.key_id.as_deref().is_none_or(|key| {
             key == key_arn || !key.contains(':') && key_arn.rsplit_once("key/").is_some_and(|(_, id)| id == key)
         })
     }
 
-    /// Whether it lets an account in, and whomever that delegates to.
+    /// Whether it allows an account, and the identities that the account delegates to.
     pub(super) fn is_to_account(&self) -> bool {
         self.grantee_principal
             .as_deref()
@@ -138,7 +138,7 @@ impl GrantConstraints {
         }
         let (subset, exact) = (&self.encryption_context_subset, &self.encryption_context_equals);
         for (pair, wanted) in subset.iter().chain(exact).flatten() {
-            // KMS compares the names without case and the values with it.
+            // KMS compares names case-insensitively and values case-sensitively.
             let key = ConditionKey::new(&format!("kms:EncryptionContext:{pair}"));
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
@@ -167,7 +167,7 @@ fn equals(fact: &ContextFact, wanted: &str) -> Truth {
         ContextFact::Present(values) => match values.as_slice() {
             [ContextValue::Exactly(value)] => (value == wanted).into(),
             [ContextValue::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
-            // Constraints are on keys of one value, in one form.
+            // Constraints apply to keys that have one value, in one form.
             _ => Truth::Unknown,
         },
     }

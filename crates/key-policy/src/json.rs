@@ -14,10 +14,10 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// As many values of one document are kept: more than any batch of SQS has (6 MB of records with ten attributes each are
-/// some 280,000), and at most 30 MB of memory, however a sender arranges them.
+/// The most values of one document that are kept. A batch of SQS has fewer (6 MB of records with ten attributes each are about
+/// 280,000), and they take at most 30 MB of memory, whatever the document is.
 pub const MAX_VALUES: usize = 1 << 19;
-/// So deep may arrays and objects be nested; no event of AWS comes near it.
+/// The deepest nesting of arrays and objects that is kept. No event of AWS comes near it.
 const MAX_DEPTH: usize = 64;
 
 /// A JSON value as it was written, repeated fields included.
@@ -35,8 +35,8 @@ pub enum Json {
     Array(Vec<Json>),
     /// The fields in the order they were written.
     Object(Vec<(String, Json)>),
-    /// In the place of so many items or fields that are too many or too deep to be kept; the last of its array or
-    /// object. It is nothing that any field takes, so whatever lacks something for it is refused.
+    /// The number of items or fields that were not kept, because they are too many or nested too deep. It is the last item
+    /// of its array or object. No field accepts it, so a document that lost something is refused.
     Unread(usize),
 }
 
@@ -71,7 +71,7 @@ impl Json {
         if let Self::Object(fields) = self { Some(fields) } else { None }
     }
 
-    /// A string, number or boolean as text: IAM reads `true` and `"true"` alike.
+    /// A string, number or boolean as text: IAM reads `true` and `"true"` in the same way.
     pub fn as_scalar(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::String(text) => Some(text.into()),
@@ -81,7 +81,7 @@ impl Json {
         }
     }
 
-    /// An array's items, or the one value that IAM takes for an array of one.
+    /// The items of an array; any other value counts as an array of one, as in IAM.
     pub fn items(&self) -> &[Self] {
         self.as_array().unwrap_or(std::slice::from_ref(self))
     }
@@ -135,7 +135,7 @@ impl Json {
     }
 }
 
-/// What all the readers of one document have in common.
+/// What the readers of one document share.
 struct State {
     /// How many more values may be kept.
     left: Cell<usize>,
@@ -161,7 +161,7 @@ impl State {
     }
 }
 
-/// Reads one value, so many arrays and objects deep.
+/// Reads one value at some depth.
 struct JsonReader<'a> {
     state: &'a State,
     depth: usize,

@@ -6,20 +6,20 @@ use crate::domain::{KeyArn, ServiceLinkedRole, Target};
 /// What the target wants to do with the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyUse {
-    /// Launch instances from the image.
+    /// Launch instances from what is encrypted with the key.
     Launch,
-    /// Copy the image and its snapshots, which needs the same of the source key.
+    /// Copy what is encrypted with the key, which needs the same of it.
     Copy,
     /// Launch through this role of the target account.
     ServiceLinkedRole(ServiceLinkedRole),
 }
 
-/// What a launch or copy needs of the source key at least, with the new volumes under another key.
+/// What a launch or a copy needs at least, with the new volumes encrypted with another key.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
 pub const NEEDED: [&str; 4] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"];
 
-/// What it needs beside where the new volumes stay under the source key.
+/// What it also needs if the new volumes are encrypted with the same key.
 pub const NEEDED_UNDER_THE_SAME_KEY: [&str; 2] = ["kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"];
 
 /// The operations that AWS's guides give a service-linked role that launches instances.
@@ -36,7 +36,7 @@ pub const ROLE_OPERATIONS: &[&str] = &[
     "ReEncryptTo",
 ];
 
-/// What is asked of a policy.
+/// A use of a key by a target, which a policy is evaluated for.
 #[derive(Debug, Clone)]
 pub(super) struct AskedUse {
     pub key: KeyArn,

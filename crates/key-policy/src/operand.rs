@@ -52,7 +52,7 @@ impl Number {
 pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.len() {
-        // A year, or seconds in the first hours of 1970: nobody can tell.
+        // It may be a year, or seconds in the first hours of 1970.
         4 => None,
         _ if is_digits => text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()),
         7 => OffsetDateTime::parse(&format!("{text}-01T00:00:00Z"), &Rfc3339).ok(),
@@ -110,8 +110,8 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// A boolean of a policy. What KMS makes of `True` and `False` is not documented, only that `False` is never true: it is
-/// either read as false, or nothing equals it.
+/// A boolean of a policy. AWS does not say how KMS reads `True` and `False`. But `False` is never true: KMS either reads it
+/// as false, or nothing is equal to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flag {
     Is(bool),

@@ -1,4 +1,4 @@
-//! Owns IAM's wildcards: matching, and what a pattern says of a value of which only the form is known.
+//! Owns IAM's wildcards: whether a text matches, and whether a value of which only the form is known does.
 
 use super::truth::Truth;
 
@@ -60,10 +60,10 @@ pub(super) fn matches(pattern: &[Token], text: &str) -> bool {
     glob(pattern, text.chars().map(Token::Char), |token, symbol| token == Token::Any || token == symbol)
 }
 
-/// Whether a pattern matches a row of symbols, of which `fits` compares each with a token that is no `*`.
+/// Whether a pattern matches a sequence of symbols. `fits` compares a symbol with a token that is not `*`.
 ///
-/// Only the last `*` is ever retried, and a pattern that wants more than there is fails at once. So the cost is at most
-/// the square of the number of symbols, however long the pattern, beside passing over runs of `*`.
+/// Only the last `*` is retried, and a pattern that needs more symbols than there are fails at once. So the cost is at most
+/// the square of the number of symbols, however long the pattern is, and one step for each `*` in a run.
 fn glob(pattern: &[Token], symbols: impl Iterator<Item = Token> + Clone, fits: impl Fn(Token, Token) -> bool) -> bool {
     let (mut pattern, mut symbols) = (pattern, symbols);
     let mut retry = None;
@@ -110,8 +110,8 @@ pub(super) fn matches_arn(pattern: &[Token], text: &str) -> Option<bool> {
     Some(all)
 }
 
-/// What is known of whether a resource's ARN matches. A `*` that ends a segment of the pattern reaches beyond the colon.
-/// That any other does not is only said in so many words.
+/// Whether the ARN of a resource matches. A `*` at the end of a segment of the pattern also matches the segments after it. AWS
+/// says that any other `*` does not match a colon, but shows no example.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html#reference_policies_elements_resource_wildcards>
 pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
@@ -146,7 +146,7 @@ pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
     if reached.last() == Some(&true) { Truth::True } else { Truth::Unknown }
 }
 
-/// What a pattern says of a value that is only known to be of a form (itself written with wildcards).
+/// Whether a pattern matches a value of which only the form is known. The form is also written with wildcards.
 pub(super) fn compare_form(pattern: &[Token], form: &[Token]) -> Truth {
     if covers(pattern, form) {
         Truth::True
@@ -168,15 +168,14 @@ fn arn_parts(pattern: &[Token]) -> Option<Vec<&[Token]>> {
     (parts.len() == ARN_PARTS).then_some(parts)
 }
 
-/// Whether the pattern surely matches every value of the form: a `*` of the form is a symbol that nothing but a `*` of
-/// the pattern matches.
+/// Whether the pattern surely matches every value of the form. Only a `*` of the pattern matches a `*` of the form.
 fn covers(pattern: &[Token], form: &[Token]) -> bool {
     glob(pattern, form.iter().copied(), |token, symbol| {
         symbol != Token::Star && (token == Token::Any || token == symbol)
     })
 }
 
-/// Whether any value at all is both of the pattern and of the form.
+/// Whether some value matches both the pattern and the form.
 fn intersects(pattern: &[Token], form: &[Token]) -> bool {
     match (pattern.contains(&Token::Star), form.contains(&Token::Star)) {
         // What stands between the first and the last `*` of one goes where the other has a `*`, so only the ends meet.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{OrganizationalUnitArn, Target};
 
-/// What is known of the target's place, completed where one fact implies another.
+/// Where the target is in its organization, completed where one fact implies another.
 pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
     let mut place = asked.organization.clone();
     if let Known::Is(paths) = &mut place.paths {
@@ -22,7 +22,7 @@ pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
                 let named = paths.first().and_then(|path| path.split('/').next()).map(ToOwned::to_owned);
                 place.organization_id = named.map_or(Known::Unknown, |id| Known::Is(Some(id)));
             }
-            // An account of an organization always has a path, so an empty list is no knowledge.
+            // An account of an organization always has a path, so an empty list means that it is not known.
             if let (Known::Is(Some(_)), Known::Is(paths)) = (&place.organization_id, &place.paths)
                 && paths.is_empty()
             {
@@ -40,7 +40,8 @@ pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
     place
 }
 
-/// The forms `aws:PrincipalOrgPaths` can have for the target; none where the paths are known or nothing is.
+/// The forms that `aws:PrincipalOrgPaths` can have for the target. There are none where the path of an account is known, or
+/// where nothing is known.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
 pub(super) fn path_forms(target: &Target, place: &OrganizationFacts) -> Vec<Form> {
@@ -62,8 +63,8 @@ pub(super) fn path_forms(target: &Target, place: &OrganizationFacts) -> Vec<Form
     }
 }
 
-/// The forms of the paths at or below a unit of which no path is known: its id, `ou-<root>-<unit>`, names the root it is
-/// under, but not how deep it stands.
+/// The forms of the paths at or below a unit whose path is not known: its ID, `ou-<root>-<unit>`, names the root, but not the
+/// units between.
 fn forms_below(unit: &OrganizationalUnitArn) -> [Form; 2] {
     let (organization, unit) = (unit.organization_id(), unit.unit_id());
     let root = unit.strip_prefix("ou-").and_then(|id| id.split_once('-')).map_or("*", |(root, _)| root);
@@ -75,13 +76,13 @@ pub(super) fn may_be_path_of(unit: &OrganizationalUnitArn, path: &str) -> bool {
     forms_below(unit).iter().any(|form| form.may_be(path) != Truth::False)
 }
 
-/// The unit's own path with its final slash, read off a path at or below it.
+/// The unit's own path with its final slash, taken from a path at or below it.
 pub(super) fn unit_path(unit: &OrganizationalUnitArn, paths: &Known<Vec<String>>) -> Option<String> {
     path_to(paths, |part| part == unit.unit_id())
         .filter(|path| path.strip_prefix(unit.organization_id()).is_some_and(|rest| rest.starts_with('/')))
 }
 
-/// The first path that has such a part, up to and with that part.
+/// The first path with such a part, up to and including that part.
 fn path_to(paths: &Known<Vec<String>>, is_last: impl Fn(&str) -> bool) -> Option<String> {
     let Known::Is(paths) = paths else { return None };
     paths.iter().find_map(|path| {

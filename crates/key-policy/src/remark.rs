@@ -28,7 +28,7 @@ impl Remark {
     }
 }
 
-/// Keeps a message readable when the policy is not.
+/// Shortens a text of the policy for a message.
 pub(super) fn clip(text: &str) -> String {
     let mut short: String = text.chars().take(100).collect();
     if short.len() < text.len() {

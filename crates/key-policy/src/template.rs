@@ -17,7 +17,7 @@ pub(super) enum Template {
     Plain { text: String, pattern: Vec<Token> },
     /// With variables, to be resolved for each request.
     Variables(Vec<TemplatePart>),
-    /// A `${` that is no variable.
+    /// It has a `${` that does not begin a variable.
     Unreadable,
 }
 
@@ -27,15 +27,15 @@ pub(super) enum TemplatePart {
     Variable { key: ConditionKey, default: Option<String> },
 }
 
-/// Characters that came out of variables. Whether IAM reads a `*` from there as a wildcard, or
-/// lets a `:` from there part an ARN, is not documented: where it matters nothing is certain.
+/// Special characters in the values of variables. AWS does not say whether IAM takes such a `*` for a wildcard, or such a `:`
+/// for a separator of an ARN: where it matters, the answer is not known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FromVariables {
     pub wildcard: bool,
     pub colon: bool,
 }
 
-/// What a template comes to for one request.
+/// The value of a template for one request.
 #[derive(Debug)]
 pub(super) struct Resolved<'a> {
     /// As text, wildcards as written.
@@ -44,19 +44,19 @@ pub(super) struct Resolved<'a> {
     pub from_variables: FromVariables,
 }
 
-/// Why a template comes to nothing for a request.
+/// Why a template has no value for a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unresolved<'a> {
     /// A variable has no value.
     NoValue,
     /// A variable's value is not known.
     DependsOn(&'a str),
-    /// What IAM makes of this is not documented.
+    /// AWS does not say how IAM reads it.
     Unclear,
 }
 
 impl<'a> Unresolved<'a> {
-    /// What is then known of whether a value of the request matches: nothing matches what has no value.
+    /// Whether a value of the request then matches: nothing matches a template without a value.
     pub(super) fn matched(self, unknown: &mut UnknownKeys<'a>) -> Truth {
         match self {
             Self::NoValue => Truth::False,
@@ -70,7 +70,7 @@ impl<'a> Unresolved<'a> {
 }
 
 impl Template {
-    /// Reads a value; variables exist only from policy version 2012-10-17 on.
+    /// Reads a value. Variables exist only in policies of version 2012-10-17.
     pub(super) fn new(text: &str, variables: bool) -> Self {
         if !variables || !text.contains("${") {
             return Self::Plain { text: text.to_owned(), pattern: tokens(text) };
@@ -102,7 +102,7 @@ impl Template {
                 TemplatePart::Variable { key, default } => (key, default.as_deref()),
             };
             let value = match (fact(key), default) {
-                // Keys with several values are no variables; whether the default then counts is not said.
+                // A key with several values can't be a variable. AWS does not say whether its default then counts.
                 (_, Some(_)) if key.is_multivalued() => return Err(Unresolved::Unclear),
                 (_, None) if key.is_multivalued() => return Err(Unresolved::NoValue),
                 (ContextFact::Unknown, _) => return Err(Unresolved::DependsOn(&key.name)),

@@ -126,7 +126,7 @@ fn a_line_that_is_not_a_question_does_not_stop_the_others() {
     assert_eq!(answer.stdout.lines().count(), 4);
     for words in ["--format words", "--pretty"] {
         let answer = run(&format!("key explain --json-lines {words}"), &lines);
-        check(&answer, 0, &["line 1 is no question: ", "q\n  not allowed: ", "line 4 is no question: "]);
+        check(&answer, 0, &["line 1 is not a question: ", "q\n  not allowed: ", "line 4 is not a question: "]);
     }
 }
 

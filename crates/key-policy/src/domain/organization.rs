@@ -18,7 +18,8 @@ pub fn is_organizational_unit_id(text: &str) -> bool {
         .is_some_and(|(root, unit)| is_lower_alphanumeric(root, 4..=32) && is_lower_alphanumeric(unit, 8..=32))
 }
 
-/// A place in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, a slash at the end.
+/// Whether the text is a path in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, with a slash at the
+/// end.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
 pub fn is_organization_path(text: &str) -> bool {
@@ -45,7 +46,7 @@ macro_rules! organizations_arn {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $bare:literal, $what:literal, $is_resource:expr) => {
         $(#[$doc])*
         ///
-        /// Two are equal that have the same ID, whatever management account and partition they name.
+        /// Two ARNs with the same ID are equal, whatever management account and partition they name.
         #[derive(Debug, Clone)]
         pub struct $name(String);
 

@@ -219,7 +219,7 @@ fn denials_by_origin_are_likely_to_fail() {
     // Neither caller is a service's principal.
     let service = in_account(&json!([everything(), guard(json!({"Bool": {"aws:PrincipalIsAWSService": "false"}}))]));
     assert_eq!((service.verdict, service.likely_to_fail.len()), (Verdict::Denied, 0));
-    // What it hangs on is the organization, not where the call comes from.
+    // It depends on the organization, not where the call comes from.
     let member =
         json!({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "Null": {"aws:SourceIp": "false"}});
     let unknown = in_account(&json!([everything(), guard(member.clone())]));
@@ -338,7 +338,11 @@ fn an_answer_says_that_the_deny_hits_ec2s_own_role() {
     assert!(
         denied.notes[0].starts_with("statement `Guard` (index 1) denies kms:Decrypt to `role/aws:ec2-infrastructure`")
     );
-    assert!(denied.notes.iter().any(|note| note.contains("a Deny that hits EC2's own role")), "{:?}", denied.notes);
+    assert!(
+        denied.notes.iter().any(|note| note.contains("a Deny that applies to EC2's own role")),
+        "{:?}",
+        denied.notes
+    );
     assert_eq!(denied.remedy, None);
     let row = serde_json::to_value(&denied).unwrap();
     assert_eq!(row["because"], json!([{"sid": "Guard", "index": 1, "effect": "Deny"}]));
@@ -429,8 +433,8 @@ fn the_remedy_for_an_account_is_what_is_missing_and_works() {
     assert!(access.notes[0].contains("does not allow kms:CreateGrant"), "{:?}", access.notes);
     mends(&json!([all_but_grant]), &access, ACCOUNT, &OrganizationFacts::UNKNOWN);
 
-    let hanging = json!([allow(ACCOUNT, "kms:*").when(json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))]);
-    mends(&hanging, &in_account(&hanging), ACCOUNT, &OrganizationFacts::UNKNOWN);
+    let open = json!([allow(ACCOUNT, "kms:*").when(json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))]);
+    mends(&open, &in_account(&open), ACCOUNT, &OrganizationFacts::UNKNOWN);
 }
 
 #[test]
@@ -444,7 +448,7 @@ fn a_deny_hidden_behind_a_missing_allow_is_named() {
     assert!(access.remedy.is_some());
     let odd = in_account(&json!([everything(), "odd"]));
     assert_eq!((odd.verdict, odd.remedy.as_ref()), (Verdict::Conditional, None));
-    assert!(odd.notes.iter().any(|note| note.contains("mend the statement at index 1")), "{:?}", odd.notes);
+    assert!(odd.notes.iter().any(|note| note.contains("fix the statement at index 1")), "{:?}", odd.notes);
 }
 
 #[test]

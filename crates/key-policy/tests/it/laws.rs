@@ -267,7 +267,7 @@ proptest! {
             }
             // Nothing to mend, or something stands in the way and is named.
             None => prop_assert!(access.verdict == Verdict::Allowed
-                || access.notes.iter().any(|note| note.starts_with("change ") || note.starts_with("mend ")), "{:?}", access),
+                || access.notes.iter().any(|note| note.starts_with("change ") || note.starts_with("fix ")), "{:?}", access),
         }
     }
 
