@@ -3,7 +3,8 @@
 use super::context::{ContextFact, ContextValue, Form, KeySource};
 use crate::domain::{AccountId, Arn, ParseError, quoted};
 
-/// Who calls: an account as a whole, one identity in it, EC2's own role there, any member of an organization, or a service.
+/// Who calls: an account as a whole, one identity in it, EC2's own role there, any member of an organization, or a
+/// service.
 #[derive(Debug, Clone)]
 pub struct Caller {
     account: Option<AccountId>,
@@ -42,8 +43,8 @@ pub(super) enum Identity {
     Service(String),
 }
 
-/// The identity-only role by which EC2 decrypts the data keys of an instance's volumes. Every account has it, and each of
-/// its sessions is named after an instance.
+/// The identity-only role by which EC2 decrypts the data keys of an instance's volumes. Every account has it, and each
+/// of its sessions is named after an instance.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-instance-permissions>
 pub(super) const INFRASTRUCTURE_ROLE: &str = "aws:ec2-infrastructure";
@@ -62,14 +63,14 @@ pub enum Known<T> {
 
 /// Where an account is in AWS Organizations.
 ///
-/// If the target is an organization or an organizational unit, these are paths of any accounts below it. They give the path
-/// of the target itself, and say nothing about its other members.
+/// If the target is an organization or an organizational unit, these are paths of any accounts below it. They give the
+/// path of the target itself, and say nothing about its other members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
     /// The ID of the organization, `o-…`; `None` for an account that is in no organization.
     pub organization_id: Known<Option<String>>,
-    /// The paths as `aws:PrincipalOrgPaths` has them, `o-…/r-…/ou-…/`. An account has one, which ends with the unit that
-    /// it is in.
+    /// The paths as `aws:PrincipalOrgPaths` has them, `o-…/r-…/ou-…/`. An account has one, which ends with the unit
+    /// that it is in.
     pub paths: Known<Vec<String>>,
 }
 

@@ -16,9 +16,9 @@ use crate::domain::{AccountId, KeyArn, Partition, ServiceLinkedRole, Target};
 
 /// The calls of a use, with what is known of them.
 ///
-/// Two callers make them. Somebody in the target's account calls through EC2, and the key policy or a grant must allow it.
-/// When a volume is attached, EC2 decrypts its data key with a role of its own in that account, under a grant that it made:
-/// only a `Deny` stops that.
+/// Two callers make them. Somebody in the target's account calls through EC2, and the key policy or a grant must allow
+/// it. When a volume is attached, EC2 decrypts its data key with a role of its own in that account, under a grant that it
+/// made: only a `Deny` stops that.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
@@ -115,8 +115,8 @@ enum On {
 /// A condition key, who makes the call, which call it is, and what is known of the key then.
 type Row = (&'static str, By, On, fn(&KeyArn) -> ContextFact);
 
-/// What is known of a call beside its caller, with the page of AWS that says so. Every other condition key is unknown. The
-/// same table is in `docs/key-access.md`.
+/// What is known of a call beside its caller, with the page of AWS that says so. Every other condition key is unknown.
+/// The same table is in `docs/key-access.md`.
 const CARRIED: &[Row] = &[
     // KMS takes calls by TLS alone: <https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html>
     ("aws:SecureTransport", By::Either, On::Every, |_| ContextFact::is("true")),

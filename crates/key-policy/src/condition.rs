@@ -56,8 +56,8 @@ enum Test {
     Unreadable,
 }
 
-/// Reads the values of one key under one operator. This never fails: a condition that cannot be read is unknown, and a remark
-/// says so.
+/// Reads the values of one key under one operator. This never fails: a condition that cannot be read is unknown, and a
+/// remark says so.
 pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, remarks: &mut Vec<String>) -> Condition {
     let (set, name) = match operator.split_once(':') {
         Some(("ForAllValues", name)) => (SetOperator::ForAllValues, name),

@@ -27,8 +27,8 @@ pub enum ContextValue {
     OneOf(Vec<Form>),
     /// Any number of further values that each have one of these forms.
     Perhaps(Vec<Form>),
-    /// It has the usual form, but a page of AWS also gives the other. Whether a pattern for only the other form matches is not
-    /// known.
+    /// It has the usual form, but a page of AWS also gives the other. Whether a pattern for only the other form matches
+    /// is not known.
     TwoForms {
         /// How AWS's logs and policies write it.
         usual: Form,
@@ -110,8 +110,8 @@ impl RequestContext {
         self
     }
 
-    /// Removes the keys that a request of this action never carries: one context may describe the several calls of a use,
-    /// and `kms:GrantIsForAWSResource` belongs to only one of them.
+    /// Removes the keys that a request of this action never carries: one context may describe the several calls of a
+    /// use, and `kms:GrantIsForAWSResource` belongs to only one of them.
     #[must_use]
     pub fn for_action(&self, action: &str) -> Self {
         let action = action.to_ascii_lowercase();
@@ -208,8 +208,8 @@ impl ConditionKey {
     }
 }
 
-/// Whether a request of this action surely does not have the key; both in lower case. Any request may have a key that is not
-/// listed here.
+/// Whether a request of this action surely does not have the key; both in lower case. Any request may have a key that
+/// is not listed here.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>

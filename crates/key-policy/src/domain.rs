@@ -72,8 +72,8 @@ macro_rules! serde_as_string {
 }
 pub use serde_as_string;
 
-/// A string that was written as a string. YAML's unquoted `111122223333` is a number, which would lose leading zeros, so it is
-/// refused.
+/// A string that was written as a string. YAML's unquoted `111122223333` is a number, which would lose leading zeros,
+/// so it is refused.
 #[derive(Debug)]
 pub struct StrictString(pub String);
 

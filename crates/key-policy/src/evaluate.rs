@@ -94,8 +94,8 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Sides<'a> {
-    /// Evaluates each statement for the call. A `Deny` is also evaluated for `infrastructure`, the same action called by
-    /// EC2's own role.
+    /// Evaluates each statement for the call. A `Deny` is also evaluated for `infrastructure`, the same action called
+    /// by EC2's own role.
     pub(super) fn of(
         policy: &'a Policy,
         call: &Call<'_>,

@@ -14,8 +14,8 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// The most values of one document that are kept. A batch of SQS has fewer (6 MB of records with ten attributes each are about
-/// 280,000), and they take at most 30 MB of memory, whatever the document is.
+/// The most values of one document that are kept. A batch of SQS has fewer (6 MB of records with ten attributes each
+/// are about 280,000), and they take at most 30 MB of memory, whatever the document is.
 pub const MAX_VALUES: usize = 1 << 19;
 /// The deepest nesting of arrays and objects that is kept. No event of AWS comes near it.
 const MAX_DEPTH: usize = 64;
@@ -35,8 +35,8 @@ pub enum Json {
     Array(Vec<Json>),
     /// The fields in the order they were written.
     Object(Vec<(String, Json)>),
-    /// The number of items or fields that were not kept, because they are too many or nested too deep. It is the last item
-    /// of its array or object. No field accepts it, so a document that lost something is refused.
+    /// The number of items or fields that were not kept, because they are too many or nested too deep. It is the last
+    /// item of its array or object. No field accepts it, so a document that lost something is refused.
     Unread(usize),
 }
 

@@ -16,8 +16,8 @@ pub enum Style {
     Words,
 }
 
-/// Answers the question on each line, and skips blank lines. The answer to a line that is not a question says why it is not;
-/// the lines after it are answered as usual. The fields of a question are those of [`explain`].
+/// Answers the question on each line, and skips blank lines. The answer to a line that is not a question says why it is
+/// not; the lines after it are answered as usual. The fields of a question are those of [`explain`].
 ///
 /// # Errors
 /// The questions can't be read, or the answers can't be written. It is not an error if the reader of the answers stops

@@ -105,8 +105,8 @@ pub fn judge(question: &KeyQuestion<'_>) -> KeyAccess {
 
 /// What a key policy allows one target for one use.
 ///
-/// Making one evaluates every statement of the policy for every call. [`access`](Self::access) then evaluates none of them
-/// again, so each target costs one evaluation, however many sets of grants there are.
+/// Making one evaluates every statement of the policy for every call. [`access`](Self::access) then evaluates none of
+/// them again, so each target costs one evaluation, however many sets of grants there are.
 #[derive(Debug, Clone)]
 pub struct Judgement<'p> {
     asked: AskedUse,
@@ -243,8 +243,8 @@ impl Verdict {
     }
 }
 
-/// The condition keys that say where a call comes from. EBS's calls come from EC2's own infrastructure, so a `Deny` that
-/// depends on them usually applies.
+/// The condition keys that say where a call comes from. EBS's calls come from EC2's own infrastructure, so a `Deny`
+/// that depends on them usually applies.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-aws.html>
 const INFRASTRUCTURE_KEYS: [&str; 8] = [

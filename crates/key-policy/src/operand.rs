@@ -110,8 +110,8 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// A boolean of a policy. AWS does not say how KMS reads `True` and `False`. But `False` is never true: KMS either reads it
-/// as false, or nothing is equal to it.
+/// A boolean of a policy. AWS does not say how KMS reads `True` and `False`. But `False` is never true: KMS either
+/// reads it as false, or nothing is equal to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flag {
     Is(bool),

@@ -62,8 +62,8 @@ pub(super) fn matches(pattern: &[Token], text: &str) -> bool {
 
 /// Whether a pattern matches a sequence of symbols. `fits` compares a symbol with a token that is not `*`.
 ///
-/// Only the last `*` is retried, and a pattern that needs more symbols than there are fails at once. So the cost is at most
-/// the square of the number of symbols, however long the pattern is, and one step for each `*` in a run.
+/// Only the last `*` is retried, and a pattern that needs more symbols than there are fails at once. So the cost is at
+/// most the square of the number of symbols, however long the pattern is, and one step for each `*` in a run.
 fn glob(pattern: &[Token], symbols: impl Iterator<Item = Token> + Clone, fits: impl Fn(Token, Token) -> bool) -> bool {
     let (mut pattern, mut symbols) = (pattern, symbols);
     let mut retry = None;
@@ -110,8 +110,8 @@ pub(super) fn matches_arn(pattern: &[Token], text: &str) -> Option<bool> {
     Some(all)
 }
 
-/// Whether the ARN of a resource matches. A `*` at the end of a segment of the pattern also matches the segments after it. AWS
-/// says that any other `*` does not match a colon, but shows no example.
+/// Whether the ARN of a resource matches. A `*` at the end of a segment of the pattern also matches the segments after
+/// it. AWS says that any other `*` does not match a colon, but shows no example.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html#reference_policies_elements_resource_wildcards>
 pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {

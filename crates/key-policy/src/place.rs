@@ -40,8 +40,8 @@ pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
     place
 }
 
-/// The forms that `aws:PrincipalOrgPaths` can have for the target. There are none where the path of an account is known, or
-/// where nothing is known.
+/// The forms that `aws:PrincipalOrgPaths` can have for the target. There are none where the path of an account is
+/// known, or where nothing is known.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
 pub(super) fn path_forms(target: &Target, place: &OrganizationFacts) -> Vec<Form> {
@@ -63,8 +63,8 @@ pub(super) fn path_forms(target: &Target, place: &OrganizationFacts) -> Vec<Form
     }
 }
 
-/// The forms of the paths at or below a unit whose path is not known: its ID, `ou-<root>-<unit>`, names the root, but not the
-/// units between.
+/// The forms of the paths at or below a unit whose path is not known: its ID, `ou-<root>-<unit>`, names the root, but
+/// not the units between.
 fn forms_below(unit: &OrganizationalUnitArn) -> [Form; 2] {
     let (organization, unit) = (unit.organization_id(), unit.unit_id());
     let root = unit.strip_prefix("ou-").and_then(|id| id.split_once('-')).map_or("*", |(root, _)| root);

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::domain::{OrganizationalUnitArn, Partition, ServiceLinkedRole, Target};
 
-/// What lets the target in, if anything does. A remedy is given only if the evaluator then finds that the target is let in;
-/// otherwise the notes name the statements to change.
+/// What lets the target in, if anything does. A remedy is given only if the evaluator then finds that the target is let
+/// in; otherwise the notes name the statements to change.
 #[derive(Debug, Default)]
 pub(super) struct Remedy {
     /// Statements to add to the key policy.
@@ -98,8 +98,8 @@ impl Remedy {
     }
 }
 
-/// What to list in the allowlist, where the policy allows a path and it is not known whether that is the unit's. An added
-/// statement would only repeat what the policy has.
+/// What to list in the allowlist, where the policy allows a path and it is not known whether that is the unit's. An
+/// added statement would only repeat what the policy has.
 pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy) -> Option<String> {
     let Target::OrganizationalUnit(unit) = &asked.target else { return None };
     if unit_path(unit, &asked.organization.paths).is_some() {

@@ -182,7 +182,8 @@ impl Statement {
             }
         }
         let mut is_unreadable = !odd.is_empty();
-        // An element that is left out means that the statement has no effect. A statement that is not an object may mean anything.
+        // An element that is left out means that the statement has no effect. A statement that is not an object may
+        // mean anything.
         let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
             (Element::Unreadable, Element::Unreadable, Element::Unreadable)
         } else {

@@ -27,8 +27,8 @@ pub(super) enum TemplatePart {
     Variable { key: ConditionKey, default: Option<String> },
 }
 
-/// Special characters in the values of variables. AWS does not say whether IAM takes such a `*` for a wildcard, or such a `:`
-/// for a separator of an ARN: where it matters, the answer is not known.
+/// Special characters in the values of variables. AWS does not say whether IAM takes such a `*` for a wildcard, or such
+/// a `:` for a separator of an ARN: where it matters, the answer is not known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FromVariables {
     pub wildcard: bool,

@@ -12,7 +12,8 @@ pub const OWNER: &str = "999988887777";
 pub const USE: [&str; 5] =
     ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
 
-/// An `Allow` on the key. The principal is `*`, the name of an AWS principal, a list of such names, or the whole element.
+/// An `Allow` on the key. The principal is `*`, the name of an AWS principal, a list of such names, or the whole
+/// element.
 pub fn allow(principal: impl Into<Value>, actions: impl Into<Value>) -> Value {
     statement("Allow", principal.into(), actions.into())
 }

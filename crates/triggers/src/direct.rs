@@ -1,4 +1,4 @@
-//! Owns the direct trigger: a bare request document, by anybody who may invoke the function.
+//! Owns the direct trigger: a request document without an envelope, from anybody who may invoke the function.
 
 use key_policy::json::Json;
 use sharing::{domain::Requester, request::Request};

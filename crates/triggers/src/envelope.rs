@@ -1,4 +1,4 @@
-//! Owns [`Envelope`]: a request as its trigger brings it, or why what it brings is no request.
+//! Owns [`Envelope`]: a request with what its trigger says about it, or why it is not a request.
 
 use key_policy::json::Json;
 use sharing::{
@@ -10,31 +10,31 @@ use time::OffsetDateTime;
 
 use super::age::SentAt;
 
-/// What the Lambda runtime says of the invocation.
+/// What the Lambda runtime says about the invocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invocation<'a> {
-    /// Lambda's own id of the invocation.
+    /// Lambda's ID of the invocation.
     pub request_id: &'a str,
     /// Now.
     pub now: OffsetDateTime,
 }
 
-/// A request that has been understood as far as its trigger.
+/// A request, with what its trigger says about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     /// How to answer.
     pub trigger: Trigger,
-    /// The id that outcome, log and caller share.
+    /// The ID of the request in the outcome and in the log.
     pub request_id: String,
-    /// Who asks, where that is known.
+    /// Who asks, where it is known.
     pub requester: Option<Requester>,
     /// When it was sent.
     pub sent: SentAt,
-    /// What is asked, or why that is no question.
+    /// The request, or why it is not one.
     pub asked: Result<Request, TurnedAway>,
 }
 
-/// The triggers that can be answered, each in its own way.
+/// The triggers, which each have their own form of answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
     /// The caller waits for the outcome document: direct invocation.
@@ -43,9 +43,9 @@ pub enum Trigger {
     EventBridge,
     /// A message of an SQS queue: the batch is answered, not the message.
     Queue,
-    /// API Gateway or a function URL, which want a status, headers and a body.
+    /// API Gateway or a function URL. The answer has a status, headers and a body.
     Http {
-        /// The methods of the route, where the request had another.
+        /// The methods of the route, where the request has another method.
         allow: Option<&'static str>,
     },
 }
@@ -61,7 +61,7 @@ impl Trigger {
         }
     }
 
-    /// Whether somebody waits for the outcome who can act on it, such as ask for the rest of an audit.
+    /// Whether a caller waits for the outcome and can act on it, for example ask for the rest of an audit.
     pub fn is_synchronous(self) -> bool {
         match self {
             Self::Direct | Self::Http { .. } => true,
@@ -70,16 +70,16 @@ impl Trigger {
     }
 }
 
-/// Why an event never became a question to the allowlist.
+/// Why an event is refused before the allowlist is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnedAway {
-    /// The action, where it was readable.
+    /// The action, where it could be read.
     pub action: Option<Action>,
     /// Whether a dry run was asked for.
     pub dry_run: bool,
-    /// The reason for the request, where it was readable.
+    /// The reason for the request, where it could be read.
     pub reason: Option<String>,
-    /// The reasons why not; never empty.
+    /// The refusals; never empty.
     pub refusals: Vec<Refusal>,
     /// How many more faults the request has.
     pub left_out: usize,
@@ -90,7 +90,7 @@ impl TurnedAway {
         Self { action: None, dry_run: false, reason: None, refusals: vec![refusal], left_out: 0 }
     }
 
-    /// Nobody asked: what of the caller's identity is missing or can't be used.
+    /// The caller is not identified, for this reason.
     pub(super) fn nobody(why: &str) -> Self {
         Self::new(Refusal::new(RefusalCode::Unauthenticated, format!("the caller could not be identified: {why}")))
     }
@@ -115,7 +115,7 @@ impl From<Malformed> for TurnedAway {
     }
 }
 
-/// An id that a service gave a request, as far as it is fit for a log line.
+/// The ID that a service gave a request, if it is fit for a log line.
 pub(super) fn request_id(id: Option<&Json>) -> Option<&str> {
     let is_plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
     id.and_then(Json::as_str).filter(is_plain)

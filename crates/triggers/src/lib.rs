@@ -1,7 +1,7 @@
-//! Owns the triggers: which one an event came through, who asks, what is asked, and how each trigger is answered.
+//! Owns the triggers: which one an event came through, who asks for what, and how each trigger is answered.
 //!
-//! Everything here is told from the event's own shape. The requester is read only from what the trigger's AWS
-//! service vouches for, never from a body, a header or `requestContext.accountId`.
+//! The shape of the event alone says which trigger it is. The requester is read only from what the trigger's AWS
+//! service has verified, never from a body, a header or `requestContext.accountId`.
 
 mod age;
 mod automation;
@@ -36,11 +36,11 @@ pub enum Incoming<'a> {
     Available(Available),
     /// The expiry of a share may be due.
     Expiry(ExpiryHint),
-    /// Messages of a queue, which are each carried out and then together answered by those that must come again.
+    /// Messages of a queue. Each is carried out, and the answer names those that must be sent again.
     Batch(sqs::Batch<'a>),
 }
 
-/// Finds out which trigger an event came through, who asks and what.
+/// Finds out which trigger an event came through, and who asks for what.
 pub fn open<'a>(event: &'a Event, invocation: &Invocation<'a>) -> Incoming<'a> {
     match event.json() {
         Ok(json) => of_json(json, invocation),
@@ -75,8 +75,8 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
     Incoming::One(Box::new(envelope))
 }
 
-/// What is known of an event that can't be read to its end: what its envelope said before that. A bare document has no
-/// envelope, and so nobody asked.
+/// The envelope of an event that can't be read to its end, as far as it could be read. A document without an envelope
+/// does not identify a caller.
 fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     let read = &not_json.read;
     let why = TurnedAway::from(Malformed::document(format!("not JSON: {}", not_json.error)));
@@ -105,7 +105,7 @@ enum Shape<'a> {
     OtherRecords(&'a Json),
 }
 
-/// Tells the triggers apart by what only their service sends.
+/// Identifies the trigger by fields that only its service sends.
 fn identify(json: &Json) -> Shape<'_> {
     if let Some(context) = json.get("requestContext") {
         if context.get("http").is_some() { Shape::HttpApi } else { Shape::RestApi }

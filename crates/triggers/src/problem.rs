@@ -1,4 +1,5 @@
-//! Owns the HTTP status of an outcome and its form as an RFC 9457 problem; nothing else knows HTTP statuses of results.
+//! Owns the HTTP status of an outcome and its form as an RFC 9457 problem. Nothing else knows the HTTP statuses of
+//! results.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use sharing::{
     outcome::{ErrorCode, Outcome, RefusalCode, RefusalKind, Status},
 };
 
-/// When a throttled caller may try again: the buckets of the EC2 API refill within seconds.
+/// When a throttled caller may try again: EC2's token buckets refill within seconds.
 pub(super) const RETRY_AFTER_SECONDS: &str = "5";
 
 /// The HTTP status of an outcome.
@@ -49,7 +50,7 @@ fn error_status(code: ErrorCode) -> u16 {
     }
 }
 
-/// An outcome as a problem: its fields are the extension members.
+/// An outcome as a problem. The fields of the outcome are extension members.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem<'a> {
     #[serde(rename = "type")]
@@ -61,7 +62,7 @@ pub(super) struct Problem<'a> {
     outcome: &'a Outcome,
 }
 
-/// The code that says best why the outcome is not what was asked for.
+/// The code that best says why the request was not carried out.
 pub(super) fn leading_code(outcome: &Outcome) -> &'static str {
     let error = outcome.errors.first().map(|error| error.code.as_str());
     error
@@ -69,7 +70,7 @@ pub(super) fn leading_code(outcome: &Outcome) -> &'static str {
         .unwrap_or(ErrorCode::Unexpected.as_str())
 }
 
-/// Makes a problem of an outcome.
+/// The outcome as a problem.
 pub(super) fn document(outcome: &Outcome, status: u16) -> Problem<'_> {
     let code = leading_code(outcome);
     let error = outcome.errors.first().map(|error| error.message.as_str());

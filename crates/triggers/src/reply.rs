@@ -5,7 +5,7 @@ use sharing::outcome::{Outcome, Status};
 
 use super::{envelope::Trigger, http, problem::leading_code};
 
-/// An invocation that Lambda must see as failed, so that it retries and then tells the on-failure destination.
+/// An invocation that Lambda must see as failed, so that it retries it and then sends it to the on-failure destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvocationError {
     /// The code of what went wrong first.
@@ -14,33 +14,34 @@ pub struct InvocationError {
     pub error_message: String,
 }
 
-/// What Lambda is answered.
+/// The answer to Lambda.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
-    /// The outcome as it is, its fields in the documented order.
+    /// The outcome, with its fields in the documented order.
     Outcome(Box<Outcome>),
-    /// What an API or a queue wants to read.
+    /// An answer in the form of an API or a queue.
     Document(serde_json::Value),
 }
 
-/// No answer has more bytes than this and what is around it: an HTTP answer is JSON text inside of JSON text, and counts
-/// as such. API Gateway takes 10 MB, Lambda 6, but nobody reads them.
+/// The most bytes of an outcome in an answer. In an HTTP answer they are counted as JSON text inside JSON text. API
+/// Gateway accepts 10 MB and Lambda 6, but nobody reads them.
 pub const LONGEST_ANSWER: usize = 900_000;
 
-/// Nor has the error of an invocation: on its way to an on-failure destination it is a message beside the event that
-/// failed, and SNS takes 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
+/// The most bytes of an outcome in the error of an invocation. It is sent to an on-failure destination together with the event
+/// that failed, and SNS accepts 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
 const LONGEST_ERROR: usize = 100_000;
 
-/// Puts the outcome into the form the trigger wants.
+/// Writes the outcome in the form of the trigger.
 pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationError> {
     match trigger {
         Trigger::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
         Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
-            // A refusal that passes by itself: Lambda sends the event again, until it is too old.
+            // The cause of the refusal may pass: Lambda sends the event again, until it is too old.
             Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
             Status::Completed | Status::Planned | Status::Refused => Ok(Reply::Outcome(Box::new(outcome))),
-            // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
+            // The rest of the audit is carried out in another invocation; a retry would repeat this part and fix
+            // nothing.
             Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
             Status::Incomplete | Status::Failed => Err(invocation_error(outcome)),
         },

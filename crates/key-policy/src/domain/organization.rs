@@ -18,8 +18,8 @@ pub fn is_organizational_unit_id(text: &str) -> bool {
         .is_some_and(|(root, unit)| is_lower_alphanumeric(root, 4..=32) && is_lower_alphanumeric(unit, 8..=32))
 }
 
-/// Whether the text is a path in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, with a slash at the
-/// end.
+/// Whether the text is a path in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, with a slash at
+/// the end.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
 pub fn is_organization_path(text: &str) -> bool {

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use super::{AccountId, OrganizationArn, OrganizationalUnitArn, ParseError, quoted, serde_as_string};
 
-/// Who may be let in: an account, an organization or an organizational unit. These are what a launch permission of EC2 can
-/// name, except everybody.
+/// Who may be let in: an account, an organization or an organizational unit. These are what a launch permission of EC2
+/// can name, except everybody.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchPermission.html>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
