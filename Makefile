@@ -64,11 +64,14 @@ test: lint lint-template test-api $(READY) ## everything that must pass, the Rus
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
 
-lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
+lint: rust ## formatting, clippy, cycles among modules, documentation, that the fuzz targets compile
 	$(call say,Formatting)
 	cargo fmt --all --check
 	$(call say,Clippy ($(BUILD_NOTE)))
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(call say,Cycles among modules)
+	@# Modules that depend on each other can only be read, tested and moved together.
+	$(PYTHON) tools/module_cycles.py
 	$(call say,Documentation)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(call say,Fuzz targets)

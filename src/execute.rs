@@ -11,6 +11,7 @@ mod time_limits;
 
 use std::sync::Arc;
 
+pub(crate) use automation::{expire, share_available};
 use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority},
@@ -19,8 +20,6 @@ use sharing::{
     report::failed,
     request::Request,
 };
-
-pub(crate) use automation::{expire, share_available};
 
 use self::{pursue::pursue, survey::survey};
 use crate::deployment::{Deployment, Run};

@@ -3,7 +3,6 @@
 
 use std::{
     future::Future,
-    hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -56,7 +55,6 @@ pub(super) struct Patience {
     /// Whether calls keep a distance from each other.
     is_rate_limited: bool,
     pace: Arc<Pace>,
-    jitter: Jitter,
     tally: Arc<Tally>,
 }
 
@@ -67,7 +65,6 @@ impl Default for Patience {
             turns: Arc::new(Semaphore::new(CONCURRENCY)),
             is_rate_limited: false,
             pace: Arc::default(),
-            jitter: Jitter::default(),
             tally: Arc::default(),
         }
     }
@@ -148,7 +145,7 @@ impl Patience {
             };
             // An earlier attempt that was lost may have been carried out, whatever the last one was told.
             is_uncertain |= error.is_uncertain;
-            let pause = pause(error.failure.code, attempts, self.jitter.next());
+            let pause = pause(error.failure.code, attempts, fastrand::f64());
             match pause {
                 Some(pause) if self.time_left() >= pause.saturating_add(SHORTEST_ATTEMPT) => sleep(pause).await,
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),
@@ -251,28 +248,6 @@ impl Tally {
     }
 }
 
-/// Chance, seeded when the clients are made; good enough to keep callers apart, and for nothing else.
-#[derive(Debug, Clone)]
-struct Jitter {
-    hasher: RandomState,
-    count: Arc<AtomicU64>,
-}
-
-impl Default for Jitter {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), count: Arc::new(AtomicU64::new(0)) }
-    }
-}
-
-impl Jitter {
-    /// A number from 0 to 1.
-    fn next(&self) -> f64 {
-        let hash = self.hasher.hash_one(self.count.fetch_add(1, Ordering::Relaxed));
-        let upper = u32::try_from(hash >> 32).unwrap_or_default();
-        f64::from(upper) / f64::from(u32::MAX)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,8 +288,7 @@ mod tests {
 
     #[test]
     fn chance_differs_from_call_to_call_and_stays_in_range() {
-        let jitter = Jitter::default();
-        let drawn: Vec<_> = (0..100).map(|_| jitter.next()).collect();
+        let drawn: Vec<_> = (0..100).map(|_| fastrand::f64()).collect();
         assert!(drawn.iter().all(|number| (0.0..=1.0).contains(number)));
         assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]), "{drawn:?}");
         assert!(drawn.iter().any(|number| *number < 0.3) && drawn.iter().any(|number| *number > 0.7));

@@ -11,7 +11,7 @@ import re
 from . import evaluator, faults
 
 BATCH = 1200
-CASES = pathlib.Path(__file__).parents[1] / "data" / "key-policy-cases.json"
+CASES = pathlib.Path(__file__).parents[2] / "crates" / "key-policy" / "tests" / "data" / "key-policy-cases.json"
 ASKED = ("policy", "grants", "principal", "principal_role_arn", "action", "needed_actions", "resource", "context_mode",
          "context")
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, mpsc};
 
+use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -139,7 +140,7 @@ fn what_two_rules_meet_is_told_once_each() {
         )
     };
     let world = World::ending(&format!("version: 1\nrules:\n{}{}", rule("one"), rule("two")), &[]);
-    let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:*", "Resource": "*"}]}});
+    let key = json!({"policy": open_to(&[])});
     let image = world
         .aws
         .image(json!({"name": "golden-closed", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key}}]}));
@@ -401,7 +402,7 @@ fn a_schedule_that_is_not_a_record_is_nobodys() {
 #[test]
 fn an_expiry_outlives_its_image() {
     let world = world();
-    let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["999988887777", "111122223333"]}, "Action": "kms:*", "Resource": "*"}]}});
+    let key = json!({"policy": open_to(&["111122223333"])});
     let image = world
         .aws
         .image(json!({"name": "golden-there", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key}}]}));

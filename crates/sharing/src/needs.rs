@@ -4,7 +4,7 @@
 //! A grant only adds, an explicit Deny wins over it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 
-use key_policy::Grant;
+use key_policy::{Grant, ROLE_OPERATIONS};
 use time::OffsetDateTime;
 
 use crate::{
@@ -26,20 +26,6 @@ pub enum GranteeKind {
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
 const ACCOUNT_OPERATIONS: &[&str] =
     &["CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"];
-
-/// The operations AWS's guides give the service-linked roles.
-///
-/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
-const ROLE_OPERATIONS: &[&str] = &[
-    "CreateGrant",
-    "Decrypt",
-    "DescribeKey",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyWithoutPlaintext",
-    "ReEncryptFrom",
-    "ReEncryptTo",
-];
 
 impl GranteeKind {
     /// The operations such a grantee gets.

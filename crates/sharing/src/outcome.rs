@@ -6,7 +6,7 @@ mod finding;
 
 use std::collections::BTreeMap;
 
-pub use code::RefusalCode;
+pub use code::{RefusalCode, RefusalKind};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 use serde::Serialize;
@@ -461,10 +461,9 @@ impl Outcome {
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none()
     }
 
-    /// The refusal that decides the status: who may not ask learns that before what is not there, and that before what
-    /// stands in the way.
+    /// The refusal that decides how the whole is answered: the first of its [`RefusalKind`].
     pub fn deciding_refusal(&self) -> Option<&Refusal> {
-        self.refusals.iter().min_by_key(|refusal| refusal.code.status())
+        self.refusals.iter().min_by_key(|refusal| refusal.code.kind())
     }
 
     /// Whether every refusal passes by itself.

@@ -1,13 +1,15 @@
 //! Owns [`Request`]: what may be asked, whichever trigger it comes through, and how the document is read.
 
+mod fault;
 mod fields;
 mod next_token;
 mod written;
 
 use std::{fmt, str::FromStr};
 
+pub use fault::{Fault, Faults, MAX_FAULTS, field_pointer};
 use fields::{Fields, Ids};
-use key_policy::json::{Fault, Faults, Json, field_pointer};
+use key_policy::json::Json;
 pub use next_token::NextToken;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};

@@ -18,6 +18,9 @@ use sharing::{
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 
+pub use crate::key_policies::root;
+use crate::key_policies::{open_to, parsed};
+
 pub const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 pub const IMAGE: &str = "ami-1a2b3c4d";
 pub const KEY: &str = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -125,36 +128,16 @@ pub fn target(text: &str) -> Target {
 
 /// The key policy that lets these accounts use the key as a launch needs it.
 pub fn policy(accounts: &[&str]) -> Policy {
-    parsed(&policy_document(accounts))
-}
-
-pub fn parsed(document: &Value) -> Policy {
-    Policy::parse(&document.to_string()).unwrap()
-}
-
-pub fn policy_document(accounts: &[&str]) -> Value {
-    let use_it = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
-    let owner = json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"});
-    let mut statements = vec![owner];
-    for account in accounts {
-        statements.push(
-            json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": account}, "Action": use_it, "Resource": "*"}),
-        );
-    }
-    json!({"Version": "2012-10-17", "Statement": statements})
+    parsed(&open_to(accounts))
 }
 
 /// A grant that lets somebody use the key as a launch needs it.
 pub fn grant(name: &str, grantee: &str, issuer: &str) -> Grant {
     serde_json::from_value(json!({
-        "GrantId": "abc", "Name": name, "GranteePrincipal": grantee, "IssuingAccount": format!("arn:aws:iam::{issuer}:root"),
+        "GrantId": "abc", "Name": name, "GranteePrincipal": grantee, "IssuingAccount": root(issuer),
         "Operations": ["CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"],
     }))
     .unwrap()
-}
-
-pub fn root(account: &str) -> String {
-    format!("arn:aws:iam::{account}:root")
 }
 
 pub fn denied(call: &'static str) -> Failure {

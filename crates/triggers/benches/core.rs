@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ami_share_testing::key_policies::open_to;
 use key_policy::Policy;
 use serde_json::json;
 use sharing::{
@@ -73,11 +74,8 @@ impl World {
     fn new(images: usize, accounts: usize) -> Result<Self, Failure> {
         let ids: Vec<_> = (0..images).map(|n| format!("ami-{n:017x}")).collect();
         let accounts: Vec<_> = (1..=accounts).map(|n| format!("{n:012}")).collect();
-        let roots: Vec<_> = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
-        let policy = json!({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "kms:*", "Resource": "*"},
-            {"Effect": "Allow", "Principal": {"AWS": roots}, "Action": ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"], "Resource": "*"},
-        ]});
+        let names: Vec<_> = accounts.iter().map(String::as_str).collect();
+        let policy = open_to(&names);
         let rule = json!({"name": "portal", "requesters": ["lambda:invoke"], "actions": ["share"], "images": {"names": ["golden-*"]}, "targets": accounts});
         let allowlist_text = json!({"version": 1, "rules": [rule]}).to_string();
         let policy_text = policy.to_string();

@@ -338,10 +338,7 @@ mod tests {
     use super::*;
 
     fn state(launch: &[&str], copy: &[&str], grants: &Value) -> Value {
-        let policy = json!({"Statement": [
-            {"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}},
-            {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}},
-        ]});
+        let policy = ami_share_testing::key_policies::open_to(&["111122223333"]);
         json!({
             "images": {"ami-1": {"owner": "999988887777", "snapshots": ["snap-1"], "launchPermissions": launch}},
             "snapshots": {"snap-1": {"key": "key-1", "createVolumePermissions": copy}},

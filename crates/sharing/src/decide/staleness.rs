@@ -1,7 +1,7 @@
-//! Owns how old a request is, and which one is too old to be carried out.
+//! Owns the age of a request, and when it is too old to be carried out.
 //!
-//! Queues keep events for hours and archives for ever. A share that arrives late may give away what was decided against
-//! in the meantime; everything else is as harmless late as on time, so only shares have an age.
+//! Queues keep events for hours, and archives keep them forever. A share that arrives late may give access that was
+//! taken away in the meantime. Every other action is as harmless late as on time, so only shares have an age limit.
 
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -10,30 +10,30 @@ use crate::{
     request::Action,
 };
 
-/// Clocks differ a little; an event from further ahead than this was not sent by a clock.
+/// Clocks differ a little. A time further ahead than this is not the time at which the event was sent.
 const LARGEST_LEAD: Duration = Duration::minutes(5);
 
-/// When a request was sent, as far as its trigger can tell.
+/// When a request was sent, as far as its trigger knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentAt {
     /// The caller is waiting.
     Now,
-    /// Then.
+    /// It was sent at this time.
     At(OffsetDateTime),
     /// It is an archived event that was sent again:
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-replay-archived-event.html>
     Again,
-    /// The trigger should say, and what it says is no time.
+    /// The trigger should say when it was sent, but gives no valid time.
     Unknown,
 }
 
 impl SentAt {
-    /// The time an EventBridge envelope carries.
+    /// The time of an EventBridge event.
     pub fn at_rfc3339(text: Option<&str>) -> Self {
         text.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok()).map_or(Self::Unknown, Self::At)
     }
 
-    /// The time an SQS message carries: milliseconds since 1970, as text.
+    /// The time of an SQS message: milliseconds since 1970, as text.
     pub fn at_milliseconds(text: Option<&str>) -> Self {
         let time = |text: &str| {
             let nanoseconds =
@@ -43,7 +43,7 @@ impl SentAt {
         text.and_then(time).map_or(Self::Unknown, Self::At)
     }
 
-    /// The older of two times; what can't be told of one can't be told of both.
+    /// The older of two times. If one is not known, neither is the older one.
     pub fn older(self, other: Self) -> Self {
         match (self, other) {
             (Self::Again, _) | (_, Self::Again) => Self::Again,
@@ -61,7 +61,7 @@ impl SentAt {
         }
     }
 
-    /// Why a request of this age may not be carried out, if so.
+    /// Why a request of this age must not be carried out, if so.
     pub fn refusal(self, action: Action, now: OffsetDateTime, max_age: std::time::Duration) -> Option<Refusal> {
         match action {
             Action::Share => {}
@@ -79,7 +79,7 @@ impl SentAt {
                 )
             }
             Self::At(sent) if sent - now > LARGEST_LEAD => {
-                format!("the share is dated {} seconds ahead", (sent - now).whole_seconds())
+                format!("the share is dated {} seconds in the future", (sent - now).whole_seconds())
             }
             Self::At(_) => return None,
             Self::Again => "the event is a replay; a share is carried out only when it is first asked for".to_owned(),

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::HashSet, fmt::Display, hash::Hash, str::FromStr};
 
-use key_policy::json::{Fault, Faults, Json, field_pointer};
+use key_policy::json::Json;
+
+use super::fault::{Fault, Faults, field_pointer};
 
 /// The fields of an object that is being read.
 pub(super) struct Fields<'a> {

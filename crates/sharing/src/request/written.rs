@@ -4,11 +4,11 @@
 //! Two things differ: a target of which only the id is known has a field, `group`; and an expiry time is not compared with
 //! the time of day, because it was when the request arrived.
 
-use key_policy::json::{Faults, Json};
+use key_policy::json::Json;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 
-use super::{Origin, Request, meaningless};
+use super::{Faults, Origin, Request, meaningless};
 use crate::domain::{Target, rfc3339};
 
 impl Serialize for Request {

@@ -1,6 +1,9 @@
 //! What is decided and planned, without AWS: facts as EC2 and KMS would report them, a request, and what follows.
 
-use ami_share_testing::worlds::*;
+use ami_share_testing::{
+    key_policies::{self, Statement as _, allow, deny, open_to, parsed},
+    worlds::*,
+};
 use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
@@ -287,15 +290,11 @@ fn a_key_lets_in_by_its_policy_or_by_any_grant() {
 fn a_refusal_because_of_a_key_tells_the_part_that_decides() {
     let with = |statement: Value| {
         World::encrypted("golden-1", &[]).with(|world| {
-            let mut document = policy_document(&[ONE]);
-            document["Statement"].as_array_mut().unwrap().push(statement);
-            world.key().policy = Fact::Known(parsed(&document));
+            world.key().policy = Fact::Known(parsed(&key_policies::with(open_to(&[ONE]), statement)));
         })
     };
-    let hits = with(json!({
-        "Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
-        "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}},
-    }));
+    let infrastructure = json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws:ec2-infrastructure"}});
+    let hits = with(deny("*", "kms:Decrypt").sid("No").when(infrastructure));
     let decided = refused(&hits, &ask("share", accounts(&[ONE])), &["KeyAccessDenied 111122223333"]);
     assert!(
         decided.messages[0].contains("statement `No` (index 2) denies kms:Decrypt to `role/aws:ec2-infrastructure`"),
@@ -303,10 +302,8 @@ fn a_refusal_because_of_a_key_tells_the_part_that_decides() {
     );
     assert!(decided.remedies[0].contains("change the Deny"), "{decided:#?}");
     // Of a unit nobody listed an account of: with its path known the policy says enough.
-    let member = with(json!({
-        "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
-        "Condition": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}},
-    }));
+    let below = json!({"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"});
+    let member = with(allow("*", "kms:*").when(json!({"ForAnyValue:StringLike": below})));
     let unit = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
     let share = ask("share", json!({"organizationalUnitArns": [unit]}));
     let decided = refused(&member, &share, &[&format!("KeyAccessConditional {unit}")]);
@@ -340,15 +337,11 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
     }
     // The policy alone lets the account in, or keeps it out, whatever the grants are.
     steps(&unread(&[ONE], "golden-1", no_grants), &share, &[ADD_LAUNCH]);
-    let deny = |key: &mut Key| {
-        let mut document = policy_document(&[ONE]);
-        document["Statement"].as_array_mut().unwrap().push(
-            json!({"Sid": "No", "Effect": "Deny", "Principal": {"AWS": ONE}, "Action": "kms:Decrypt", "Resource": "*"}),
-        );
-        key.policy = Fact::Known(parsed(&document));
-        key.grants = Fact::Failed(denied("kms:ListGrants"));
-    };
-    let denying = World::encrypted("golden-1", &[ONE]).with(|world| deny(world.key()));
+    let denying = World::encrypted("golden-1", &[ONE]).with(|world| {
+        let no = deny(ONE, "kms:Decrypt").sid("No");
+        world.key().policy = Fact::Known(parsed(&key_policies::with(open_to(&[ONE]), no)));
+        world.key().grants = Fact::Failed(denied("kms:ListGrants"));
+    });
     refused(&denying, &share, &["KeyAccessDenied 111122223333"]);
     // No grant can name an organization, so there is nothing that could have been read.
     let organization = ask("share", json!({"organizationArns": [ORGANIZATION]}));
@@ -532,10 +525,9 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     assert_eq!(unread.decide(&check).verdicts, ["Allowed", "autoscaling: Unknown"]);
     assert_eq!(world.decide(&ask("share", accounts(&[ONE]))).verdicts, ["Allowed"]);
     // A Deny goes before any grant, and an organization has no role of its own.
-    let deny = json!({"Sid": "No", "Effect": "Deny", "Principal": {"AWS": auto_scaling(ONE)}, "Action": "kms:Decrypt", "Resource": "*"});
-    let mut document = policy_document(&[ONE]);
-    document["Statement"].as_array_mut().unwrap().push(deny);
-    let denying = world.clone().with(|world| world.key().policy = Fact::Known(parsed(&document)));
+    let no = deny(auto_scaling(ONE), "kms:Decrypt").sid("No");
+    let denying =
+        world.clone().with(|world| world.key().policy = Fact::Known(parsed(&key_policies::with(open_to(&[ONE]), no))));
     let decided = denying.decide(&share);
     assert!(decided.warnings.iter().any(|warning| warning.contains("was not given a grant on")), "{decided:#?}");
     assert!(!decided.steps.contains(&create_grant()), "{decided:#?}");

@@ -1,8 +1,11 @@
 //! What an audit finds at one image, and what of it a repair mends: rows of facts, without AWS.
 
-use ami_share_testing::worlds::{
-    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant, in_days, known,
-    parsed, root,
+use ami_share_testing::{
+    key_policies::{Statement as _, allow, deny, open_to, parsed, with},
+    worlds::{
+        FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant, in_days,
+        known, root,
+    },
 };
 use serde_json::json;
 use sharing::{
@@ -167,15 +170,11 @@ fn a_grant_is_left_where_its_share_is_not_there() {
 fn key_access_is_lost_where_the_key_surely_lets_a_target_in_no_more() {
     let lost = World::encrypted("golden-a", &[TWO]).shared_with(&[ONE]);
     finds(&lost, &["KeyAccessLost 111122223333"]);
-    let policy = |statement: serde_json::Value| {
-        let owner =
-            json!({"Effect": "Allow", "Principal": {"AWS": root("999988887777")}, "Action": "kms:*", "Resource": "*"});
-        parsed(&json!({"Version": "2012-10-17", "Statement": [owner, statement]}))
-    };
-    let everybody = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
-        "Condition": {"StringEquals": {"aws:PrincipalTag/team": "web"}}});
+    let policy = |statement| parsed(&with(open_to(&[]), statement));
+    let tagged = json!({"StringEquals": {"aws:PrincipalTag/team": "web"}});
+    let everybody = allow("*", "kms:*").when(tagged);
     finds(&lost.clone().with(|world| world.key().policy = Fact::Known(policy(everybody))), &[]);
-    let nobody = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let nobody = deny("*", "kms:*");
     finds(
         &lost.clone().with(|world| world.key().policy = Fact::Known(policy(nobody))),
         &["KeyAccessLost 111122223333"],

@@ -1,5 +1,6 @@
 //! What is read before anything is decided: the read plan of each action, without AWS.
 
+use Need::{No, Optional, Required, Settled};
 use ami_share_testing::worlds::*;
 use key_policy::Grant;
 use serde_json::{Value, json};
@@ -10,8 +11,6 @@ use sharing::{
     read_plan::{GrantReads, IfNotFound, Need, ReadPlan, first, further, named_by_grants},
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
-
-use Need::{No, Optional, Required, Settled};
 
 fn ask(action: &str, more: Value) -> Value {
     let mut request = json!({"action": action, "imageIds": [IMAGE]});
