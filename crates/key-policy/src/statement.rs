@@ -209,7 +209,7 @@ impl Statement {
         notes.extend(missing(&principal, &action, &resource));
         if let (Effect::Allow, Element::IsNot(_)) = (effect, &principal) {
             notes.push(
-                "AWS does not support `NotPrincipal` with `Allow`, so it is not certain whom the statement allows"
+                "`NotPrincipal` with `Allow` is not supported, so it is not certain whom the statement allows"
                     .to_owned(),
             );
         }
