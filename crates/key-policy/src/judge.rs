@@ -316,8 +316,9 @@ fn remarks_on(policy: &Policy, decisions: &[(&str, Decision<'_>)]) -> Vec<String
         Reason::Statement(statement) | Reason::OnInfrastructure(statement) => Some(statement.index),
         Reason::Grant(_) => None,
     });
-    let odd = policy.statements().iter().filter(|statement| statement.is_unreadable).map(|statement| statement.index);
-    let about: BTreeSet<usize> = deciding.chain(odd).collect();
+    let unreadable =
+        policy.statements().iter().filter(|statement| statement.is_unreadable).map(|statement| statement.index);
+    let about: BTreeSet<usize> = deciding.chain(unreadable).collect();
     let remarks = policy.remarks().iter().filter(|remark| remark.index.is_none_or(|index| about.contains(&index)));
     // A policy may have hundreds of deleted principals.
     remarks.take(20).map(Remark::in_words).collect()

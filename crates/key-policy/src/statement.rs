@@ -111,7 +111,7 @@ impl<'a> Elements<'a> {
         (name, plain): (&str, Option<&'a Json>),
         (not_name, negated): (&str, Option<&'a Json>),
         read: impl FnOnce(&'a Json) -> Result<T, String>,
-        odd: &mut Vec<String>,
+        unreadable: &mut Vec<String>,
     ) -> Element<T> {
         let result = match (plain, negated) {
             (None, None) => return Element::Missing,
@@ -123,7 +123,7 @@ impl<'a> Elements<'a> {
             (None, Some(node)) => read(node).map(Element::IsNot),
         };
         result.unwrap_or_else(|why| {
-            odd.push(why);
+            unreadable.push(why);
             Element::Unreadable
         })
     }
@@ -134,21 +134,21 @@ impl Statement {
         let elements = if let Json::Object(elements) = node { elements.as_slice() } else { &[] };
         let fields = Elements::of(elements);
         let sid = fields.sid.and_then(Json::as_str).map(clip);
-        let (mut odd, mut notes) = (Vec::new(), Vec::new());
+        let (mut unreadable, mut notes) = (Vec::new(), Vec::new());
         if !matches!(node, Json::Object(_)) {
-            odd.push("it is not an object".to_owned());
+            unreadable.push("it is not an object".to_owned());
         }
         if let Some(name) = fields.foreign {
-            odd.push(format!("`{}` is not an element of a statement", clip(name)));
+            unreadable.push(format!("`{}` is not an element of a statement", clip(name)));
         }
-        odd.extend(fields.repeated.iter().map(|name| format!("`{name}` appears twice")));
+        unreadable.extend(fields.repeated.iter().map(|name| format!("`{name}` appears twice")));
 
         let effect = match fields.effect.and_then(Json::as_str) {
             _ if fields.repeated.contains("Effect") => Effect::Unreadable,
             Some("Allow") => Effect::Allow,
             Some("Deny") => Effect::Deny,
             Some(_) | None => {
-                odd.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
+                unreadable.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
                 Effect::Unreadable
             }
         };
@@ -156,13 +156,13 @@ impl Statement {
             ("Principal", fields.principal),
             ("NotPrincipal", fields.not_principal),
             |node| Principals::parse(node, &mut notes),
-            &mut odd,
+            &mut unreadable,
         );
         let action = fields.element(
             ("Action", fields.action),
             ("NotAction", fields.not_action),
             |node| actions(node, &mut notes),
-            &mut odd,
+            &mut unreadable,
         );
         let variables = version != Version::WithoutVariables;
         let resource = fields.element(
@@ -172,16 +172,16 @@ impl Statement {
                 let texts = strings(node).ok_or("its resource is not a string or a list of strings")?;
                 Ok(texts.into_iter().map(|text| Template::new(text, variables)).collect())
             },
-            &mut odd,
+            &mut unreadable,
         );
         let mut conditions = Vec::new();
         if let Some(node) = fields.condition.filter(|_| !fields.repeated.contains("Condition")) {
             match read_conditions(node, version, &mut notes) {
                 Ok(read) => conditions = read,
-                Err(why) => odd.push(why),
+                Err(why) => unreadable.push(why),
             }
         }
-        let mut is_unreadable = !odd.is_empty();
+        let mut is_unreadable = !unreadable.is_empty();
         // An element that is left out means that the statement has no effect. A statement that is not an object may
         // mean anything.
         let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
@@ -209,7 +209,7 @@ impl Statement {
         notes.extend(missing(&principal, &action, &resource));
         if let (Effect::Allow, Element::IsNot(_)) = (effect, &principal) {
             notes.push(
-                "AWS does not support `NotPrincipal` with `Allow`, so it is not certain whom the statement allows"
+                "`NotPrincipal` with `Allow` is not supported, so it is not certain whom the statement allows"
                     .to_owned(),
             );
         }
@@ -220,10 +220,10 @@ impl Statement {
                     .to_owned(),
             );
         }
-        let odd = odd
+        let unreadable = unreadable
             .into_iter()
             .map(|why| format!("the statement cannot be read, so it is not certain whether it applies: {why}"));
-        remarks.extend(odd.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
+        remarks.extend(unreadable.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
         let label = format!("Statement[{index}]");
         Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
     }

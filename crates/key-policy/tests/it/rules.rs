@@ -936,15 +936,15 @@ fn remarks_say_what_is_odd_and_nothing_else() {
     );
     assert!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})).contains("not supported"));
     for (name, why) in [
-        ("arn:aws:iam::444455556666:nothing/x", "of no form"),
-        ("arn:aws:sts::444455556666:nothing/x", "of no form"),
+        ("arn:aws:iam::444455556666:nothing/x", "form of a principal"),
+        ("arn:aws:sts::444455556666:nothing/x", "form of a principal"),
         ("AIDAJQABLZS4A3QDU576Q", "deleted"),
-        ("AROAJQABLZS4A3QDU57-Q", "no form"),
-        ("AIDA", "no form"),
-        ("XROAJQABLZS4A3QDU576Q", "no form"),
-        ("arn:aws:iam::444455556666:group/Admins", "is no principal"),
+        ("AROAJQABLZS4A3QDU57-Q", "form of a principal"),
+        ("AIDA", "form of a principal"),
+        ("XROAJQABLZS4A3QDU576Q", "form of a principal"),
+        ("arn:aws:iam::444455556666:group/Admins", "is not a principal"),
         ("arn:aws:iam::444455556666:role/*", "wildcard"),
-        ("arn:aws:iam:us-east-1:444455556666:role/App", "no principal"),
+        ("arn:aws:iam:us-east-1:444455556666:role/App", "not a principal"),
     ] {
         assert!(remarks(json!({"Principal": {"AWS": name}})).contains(why), "{name}");
     }
