@@ -61,6 +61,24 @@ pub async fn carry_out<'a>(
         .await
 }
 
+/// Takes further steps after those that were taken.
+pub async fn carry_on<'a>(
+    writer: Writer<'_>,
+    further: Vec<(ImageResult<'a>, Vec<Step>)>,
+    deadline: Instant,
+) -> Vec<ImageResult<'a>> {
+    let (plans, taken): (Vec<_>, Vec<_>) = further
+        .into_iter()
+        .map(|(ImageResult { decision, steps, lost }, further)| ((decision, further), (steps, lost)))
+        .unzip();
+    let mut results = carry_out(writer, plans, false, deadline).await;
+    for (result, (mut taken, lost)) in results.iter_mut().zip(taken) {
+        taken.append(&mut result.steps);
+        (result.steps, result.lost) = (taken, lost);
+    }
+    results
+}
+
 fn planned(steps: Vec<Step>) -> Vec<StepResult> {
     let planned =
         |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false, grant_id: None };

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::plan_log::log_plan;
 use crate::{
-    carry_out::{Writer, carry_out},
+    carry_out::{Writer, carry_on},
     observe::grants_again,
 };
 
@@ -40,15 +40,15 @@ pub(super) async fn take<'a>(
         return results;
     }
     let seen = grants_again(&writer.aws.until(deadline), case, keys).await;
-    let mut plans = Vec::with_capacity(results.len());
-    let mut done = Vec::with_capacity(results.len());
+    let mut further = Vec::with_capacity(results.len());
     for mut result in results {
-        let mut again = Vec::new();
+        let mut steps = Vec::new();
         for arn in keys_of(&result) {
+            let accounts = unrecorded(&result);
             match seen.get(&arn) {
                 Some(Ok((grants, scan))) => {
-                    let accounts = unrecorded(&result);
-                    again.extend(revoke_grants(result.decision.image_id, &arn, grants.iter(), case.account, &accounts));
+                    let grants = grants.iter();
+                    steps.extend(revoke_grants(result.decision.image_id, &arn, grants, case.account, &accounts));
                     result.lost.extend(scan.unseen.iter().filter(|_| scan.may_hide_ours).cloned());
                 }
                 Some(Err(error)) => result.lost.push(error.clone()),
@@ -56,18 +56,11 @@ pub(super) async fn take<'a>(
             }
         }
         // KMS may still list what was just revoked.
-        again.retain(|step| !result.steps.iter().any(|taken| taken.step == *step && taken.may_be_done()));
-        log_plan(request_id, &again, false);
-        plans.push((result.decision, again));
-        done.push((result.steps, result.lost));
+        steps.retain(|step| !result.steps.iter().any(|taken| taken.step == *step && taken.may_be_done()));
+        log_plan(request_id, &steps, false);
+        further.push((result, steps));
     }
-    let taken = carry_out(writer, plans, false, deadline).await;
-    let whole = taken.into_iter().zip(done).map(|(taken, (steps, lost))| ImageResult {
-        steps: steps.into_iter().chain(taken.steps).collect(),
-        lost,
-        ..taken
-    });
-    whole.collect()
+    carry_on(writer, further, deadline).await
 }
 
 /// The accounts whose records were deleted, or may have been.

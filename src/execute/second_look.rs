@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{plan_log::log_plan, time_limits::looking_deadline};
 use crate::{
     aws::Aws,
-    carry_out::{Writer, carry_out},
+    carry_out::{Writer, carry_on},
     observe::{grant_id, look_again, needed_elsewhere},
 };
 
@@ -51,42 +51,30 @@ pub(super) async fn take<'a>(
     if lost.is_empty() {
         return results;
     }
-    let mut plans = Vec::with_capacity(results.len());
-    let mut done = Vec::with_capacity(results.len());
-    let snapshots = snapshots_to_leave(&reading, &results, &lost).await;
-    for ImageResult { decision, steps, lost: mut untold } in results {
-        let is_lost = |target: &Target| lost.contains_key(&(decision.image_id, target));
-        let errors: Vec<_> = of_image(&lost, decision.image_id).map(|(_, error)| error.clone()).collect();
-        let (given, unread) = given_to(&reading, account, &steps, is_lost).await;
-        // What could not be found out stays, and is told.
-        let is_needed = |id: &SnapshotId, account: AccountId| match &snapshots {
-            Ok(needed) => needed.contains(&(id.clone(), account)),
-            Err(_) => true,
-        };
-        let again = take_back(&given, is_needed);
-        log_plan(request_id, &again, false);
-        untold.extend(errors);
-        untold.extend(unread);
-        let gives_copies = given.iter().any(|(step, _)| matches!(step, Step::AddCreateVolumePermissions { .. }));
-        untold.extend(snapshots.as_ref().err().filter(|_| gives_copies).cloned());
-        plans.push((decision, again));
-        done.push((steps, untold));
+    let needed = snapshots_to_leave(&reading, &results, &lost).await;
+    let mut further = Vec::with_capacity(results.len());
+    for mut result in results {
+        let is_lost = |target: &Target| lost.contains_key(&(result.decision.image_id, target));
+        let of_image = lost.iter().filter(|((id, _), _)| *id == result.decision.image_id);
+        let mut gaps: Vec<_> = of_image.map(|(_, error)| error.clone()).collect();
+        let (given, unread) = given_to(&reading, account, &result.steps, is_lost).await;
+        gaps.extend(unread);
+        if given.iter().any(|(step, _)| matches!(step, Step::AddCreateVolumePermissions { .. })) {
+            gaps.extend(needed.as_ref().err().cloned());
+        }
+        // Where it could not be found out who needs an entry, it stays, and that is told.
+        let is_needed =
+            |id: &SnapshotId, account| needed.as_ref().map_or(true, |needed| needed.contains(&(id.clone(), account)));
+        let steps = take_back(&given, is_needed);
+        log_plan(request_id, &steps, false);
+        result.lost.extend(gaps);
+        further.push((result, steps));
     }
-    let taken = carry_out(writer, plans, false, deadline).await;
-    let whole = |(taken, (steps, lost)): (ImageResult<'a>, (Vec<StepResult>, Vec<Failure>))| ImageResult {
-        steps: steps.into_iter().chain(taken.steps).collect(),
-        lost,
-        ..taken
-    };
-    taken.into_iter().zip(done).map(whole).collect()
+    carry_on(writer, further, deadline).await
 }
 
 /// The shares whose records are gone, with what is told of each.
 type Lost<'l> = BTreeMap<(&'l ImageId, &'l Target), Failure>;
-
-fn of_image<'l>(lost: &'l Lost<'_>, image_id: &'l ImageId) -> impl Iterator<Item = (&'l Target, &'l Failure)> {
-    lost.iter().filter(move |((id, _), _)| *id == image_id).map(|((_, target), error)| (*target, error))
-}
 
 /// What was given to these targets, and why of some grants that may be there the ID is not known.
 async fn given_to(

@@ -8,7 +8,7 @@ mod written;
 use std::{fmt, str::FromStr};
 
 pub use fault::{Fault, Faults, MAX_FAULTS, field_pointer};
-use fields::{Fields, Ids};
+use fields::{Ids, RequestFields};
 use key_policy::json::Json;
 pub use next_token::NextToken;
 use serde::{Deserialize, Serialize};
@@ -253,7 +253,7 @@ impl Request {
             let message = format!("a request is a JSON object, this is {}", document.kind());
             return Err(Malformed::document(message));
         };
-        let mut fields = Fields::new(fields);
+        let mut fields = RequestFields::new(fields);
 
         fields.choice(
             "version",
@@ -312,7 +312,7 @@ impl Request {
 }
 
 /// What an action must have, may not have, and how much of it. `targets` counts those of each field.
-fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
+fn check_shape(fields: &mut RequestFields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
     if action.takes_images() {
         if !fields.has("imageIds") {

@@ -401,17 +401,19 @@ mod tests {
         let revoked = state(&["111122223333"], &[], &none);
         check(&revoke, &own, &revoked, &[]);
         check(&revoke, &own, &expiring(&revoked, "222233334444"), &[]);
-        check(&revoke, &own, &both, &["what it would take away is not", "nothing ends that"]);
-        check(&revoke, &own, &state(&["111122223333"], &["222233334444"], &none), &["what it would take away is not"]);
-        check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &["what it would take away is not"]);
-        let gone = ["is not asked about", "what it would take away is not", "nothing ends that"];
+        let left = "what it would take away is not";
+        let [grant, copy, launch] = ["has the grant ami-share/ami-1", "may copy snap-1 of ami-1", "may launch ami-1"];
+        check(&revoke, &own, &both, &[left, grant, copy, launch]);
+        check(&revoke, &own, &state(&["111122223333"], &["222233334444"], &none), &[left, copy]);
+        check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &[left, grant]);
+        let gone = ["is not asked about", left, launch];
         check(&revoke, &other, &revoked, &gone);
-        check(&share, &own, &both, &["is gone", "nothing ends that"]);
+        check(&share, &own, &both, &["is gone", grant, copy, launch]);
         let mut for_a_time = share.clone();
         for_a_time["expiresAt"] = json!("2030-01-01T00:00:00Z");
         let shared = state(&["111122223333"], &[], &none);
         check(&for_a_time, &bare, &expiring(&shared, "111122223333"), &[]);
-        check(&for_a_time, &bare, &expiring(&shared, "222233334444"), &["nothing ends that"]);
+        check(&for_a_time, &bare, &expiring(&shared, "222233334444"), &[launch]);
         // What was there without a record is no share that was to expire, as long as nothing was done.
         check(&for_a_time, &shared, &shared, &[]);
         // The record of a renewed share is deleted by its expiry alone, and the later one stays.
@@ -423,7 +425,7 @@ mod tests {
         let mut expire = revoke.clone();
         expire["action"] = json!("expire");
         check(&expire, &renewed, &expired, &[]);
-        check(&expire, &renewed, &both, &["is gone", "is gone", "nothing ends that"]);
+        check(&expire, &renewed, &both, &["is gone", "is gone", grant, copy, launch]);
         // A record that is there never becomes another.
         let mut moved = own.clone();
         moved["schedules"]["default/ami-1-222233334444"]["expression"] = json!("at(2040-01-01T00:00:00)");
