@@ -1,0 +1,327 @@
+"""The door for tests only: `/_local/seed` puts things into the local AWS, `/_local/calls` tells what was asked of it.
+
+POST /_local/seed — every member is optional; `ref` is a handle for use inside the same request:
+
+    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000,
+                  "unknownAccounts": [], "namesUnknown": true},
+     "keys":      [{"ref", "account", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
+                    "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "validTo": 1830000000,
+                    "grants": [{"grantee", "operations": […], "name", "issuingAccount", "retiring", "constraints"}]}],
+     "snapshots": [{"ref", "id", "account", "key": KEY, "state": "completed", "size": 8, "tags": {…},
+                    "createVolumePermissions": ["111122223333", "all"]}],
+     "images":    [{"ref", "id", "account", "name", "description", "architecture", "state": "available", "tags": {…},
+                    "deprecationTime": "2027-01-01T00:00:00.000Z",
+                    "mappings": [{"device": "/dev/xvda", "snapshot": SNAPSHOT} | {"device", "size": 8}
+                                 | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
+                    "productCodes": [{"id", "type": "marketplace"}], "rootDeviceType": "ebs",
+                    "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
+     "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
+                    "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends"}],
+     "parameters":     [{"name": "/path/name", "value": "…"}],
+     "configurations": [{"application", "environment", "profile", "content": "…"}],
+     "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
+                    "message": "…", "after": 0, "times": 1, "holding": "…"}]}
+
+KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot. What has no
+`account` belongs to the server's own. A fault answers the next `times` calls of its kind (and with parameters that hold
+its text), once `after` of them have passed, with an error instead; giving `faults` forgets earlier ones. A parameter is a
+SecureString, a configuration is made if need be and deployed at once. The answer has three lists, in the order given:
+
+    {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}]}
+
+GET /_local/calls — [{"service": "ec2", "operation": "DescribeImages", "account": "…", "agent": "…", "params": {…}}],
+the AWS calls received since the last DELETE /_local/calls, in order. Calls of the test itself are among them.
+
+POST /_local/hints {"ids": ["ami-1"]} — the events that the schedules whose names contain one of `ids` put on their bus when
+they are due, as a rule there hands them on.
+
+POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
+an API: the images, snapshots and schedules whose ids or names contain one of `ids`, and these keys with their grants;
+{} is everything. DELETE /_local/state removes everything, and forgets settings, faults and calls with it; with `ids` it
+removes those images, snapshots and schedules and nothing else:
+
+    {"images":    {"ami-…": {"owner", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …]}},
+     "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
+     "keys":      {"arn:…": {"policy": "…"}},
+     "grants":    [{"key", "name", "grantee", "issuingAccount", "operations"}],
+     "schedules": {"group/name": {"expression", "input", "target", "parameters"}}}
+"""
+
+import json
+import time
+import uuid
+
+from ministack.core import iam_actions
+from ministack.core.responses import error_response_json, get_account_id, request_scope
+from ministack.services import ec2, kms, scheduler
+
+from ami_share_tools.local_aws import documents, schedules, settings
+
+CALLS = []
+FAULTS = []
+
+
+class BadSeed(Exception):
+    """A seed that can't be understood; the message names the place."""
+
+
+def handle(method, path, body, account, region):
+    """(status, JSON value)."""
+    if (method, path) == ("POST", "/_local/seed"):
+        try:
+            with request_scope(account, region):
+                return 200, Seed(account, region).run(json.loads(body))
+        except (BadSeed, ValueError) as error:
+            return 400, {"error": str(error)}
+    if (method, path) == ("GET", "/_local/calls"):
+        return 200, CALLS
+    if (method, path) == ("DELETE", "/_local/calls"):
+        CALLS.clear()
+        return 200, []
+    if (method, path) == ("POST", "/_local/hints"):
+        ids = json.loads(body)["ids"]
+        with request_scope(account, region):
+            return 200, [schedules.hint(schedule) for (_, _, key), schedule in scheduler._schedules.all_items()
+                         if any(part in key for part in ids)]
+    if (method, path) == ("POST", "/_local/state"):
+        return 200, state(**json.loads(body))
+    if (method, path) == ("DELETE", "/_local/state") and body:
+        ids = json.loads(body)["ids"]
+        for store in (ec2._images, ec2._snapshots, scheduler._schedules):
+            for key in [key for key in store._data if any(part in key[-1] for part in ids)]:
+                del store._data[key]
+        return 200, []
+    if (method, path) == ("DELETE", "/_local/state"):
+        for store in (ec2._images, ec2._snapshots, ec2._tags):
+            store._data.clear()
+        kms.reset()
+        scheduler.reset()
+        scheduler._schedule_last_fired.clear()
+        settings.CURRENT.update(settings.DEFAULTS)
+        FAULTS.clear()
+        CALLS.clear()
+        return 200, []
+    return 404, {"error": f"there is no {method} {path}"}
+
+
+def state(ids=("",), keys=None):
+    """Everything a request could change or must not change, in every account."""
+    def is_asked(name):
+        return any(part in name for part in ids)
+
+    def is_key(arn):
+        return keys is None or arn in keys
+
+    def plain(permissions):
+        return sorted(value for permission in permissions for value in permission.values())
+
+    def snapshots_of(image):
+        return sorted(m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {}))
+
+    return {
+        "images": {key: {"owner": image["OwnerId"], "state": image.get("State", "available"),
+                         "snapshots": snapshots_of(image), "launchPermissions": plain(image.get("LaunchPermissions", []))}
+                   for (_, _, key), image in ec2._images.all_items() if is_asked(key)},
+        "snapshots": {key: {"owner": snapshot["OwnerId"], "key": snapshot.get("KmsKeyId"),
+                            "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", []))}
+                      for (_, _, key), snapshot in ec2._snapshots.all_items() if is_asked(key)},
+        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
+        "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
+                    "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
+                   for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
+        "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
+                            "target": schedule.get("Target", {}).get("Arn"),
+                            "parameters": schedule.get("Target", {}).get("EventBridgeParameters")}
+                      for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
+    }
+
+
+def record(service, method, path, headers, body, params):
+    """Keep one AWS call, with its parameters as they came."""
+    action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or ""
+    target = headers.get("x-amz-target", "")
+    if target:
+        given = json.loads(body or b"{}")
+    else:
+        given = {k: v[0] for k, v in params.items() if k not in ("Action", "Version")}
+    operation = params.get("Action", [""])[0] or target.rpartition(".")[2] or action.rpartition(":")[2]
+    CALLS.append({"service": service, "operation": operation or f"{method} {path}", "account": get_account_id(),
+                  "agent": headers.get("user-agent", ""), "params": given})
+    return f"{service}:{CALLS[-1]['operation']}"
+
+
+def fault(call):
+    """The error this call is to meet, in the protocol of its service, or None."""
+    for one in FAULTS:
+        if one["call"] != call or one["times"] == 0 or one["holding"] not in json.dumps(CALLS[-1]["params"]):
+            continue
+        if one["after"]:
+            one["after"] -= 1
+            continue
+        one["times"] -= 1
+        answer = ec2._error if call.startswith("ec2:") else error_response_json
+        return answer(one["code"], one["message"], one["status"])
+    return None
+
+
+def fields(where, value, known):
+    if not isinstance(value, dict):
+        raise BadSeed(f"{where} must be an object")
+    if unknown := set(value) - set(known.split()):
+        raise BadSeed(f"{where} has unknown fields: {', '.join(sorted(unknown))}")
+    return value
+
+
+class Seed:
+    """One seed request, with the handles it has defined so far."""
+
+    def __init__(self, account, region):
+        self.account, self.region = account, region
+        self.keys, self.snapshots = {}, {}
+
+    def run(self, document):
+        fields("the seed", document, "settings keys snapshots images schedules parameters configurations faults")
+        given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
+        settings.CURRENT.update(given)
+        if "faults" in document:
+            FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
+        for i, item in enumerate(document.get("parameters", [])):
+            documents.put_parameter(**fields(f"parameters/{i}", item, "name value"))
+        for i, item in enumerate(document.get("configurations", [])):
+            documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
+        made = {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
+                for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
+        for i, item in enumerate(document.get("schedules", [])):
+            self.schedule(f"schedules/{i}", item)
+        return made
+
+    def schedule(self, where, seed):
+        fields(where, seed, "group name expression input state timezone bus source")
+        group = seed["group"]
+        scheduler._create_schedule_group(group, {})  # may be there already
+        if "name" not in seed:
+            return
+        given = seed["input"]
+        if isinstance(given, dict):
+            given = json.dumps(given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]})
+        bus = f"arn:aws:events:{self.region}:{self.account}:event-bus/{seed.get('bus', 'ami-share')}"
+        parameters = {"DetailType": "AMI Share Record Due", "Source": seed.get("source", "ami-share.ends")}
+        target = {"Arn": bus, "RoleArn": f"arn:aws:iam::{self.account}:role/hints", "Input": given,
+                  "EventBridgeParameters": parameters}
+        scheduler._schedules.pop(f"{group}/{seed['name']}", None)
+        status, _, body = scheduler._create_schedule(seed["name"], {
+            "GroupName": group, "ScheduleExpression": seed["expression"], "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ScheduleExpressionTimezone": seed.get("timezone", "UTC"), "State": seed.get("state", "ENABLED"), "Target": target})
+        if status != 200:
+            raise BadSeed(f"{where}: {body.decode()}")
+
+    def fault(self, where, seed):
+        fields(where, seed, "call code status message after times holding")
+        return {"status": 500, "message": "a fault", "after": 0, "times": 1, "holding": ""} | seed
+
+    def key(self, where, seed):
+        fields(where, seed, "ref account alias policy manager state spec usage validTo grants")
+        owner = seed.get("account", self.account)
+        with request_scope(owner, self.region):
+            _, _, body = kms._create_key({})
+            key = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
+            state = seed.get("state", "Enabled")
+            key.update(KeyState=state, Enabled=state == "Enabled", KeyManager=seed.get("manager", "CUSTOMER"),
+                       KeySpec=seed.get("spec", "SYMMETRIC_DEFAULT"), KeyUsage=seed.get("usage", "ENCRYPT_DECRYPT"))
+            if state == "PendingDeletion":
+                key["DeletionDate"] = int(time.time()) + 30 * 86400
+            if "validTo" in seed:  # imported key material that expires
+                key.update(Origin="EXTERNAL", ExpirationModel="KEY_MATERIAL_EXPIRES", ValidTo=seed["validTo"])
+            if "policy" in seed:
+                policy = seed["policy"]
+                key["Policy"] = policy if isinstance(policy, str) else json.dumps(policy)
+            if "alias" in seed:
+                kms._create_alias({"AliasName": seed["alias"], "TargetKeyId": key["KeyId"]})
+            for i, grant in enumerate(seed.get("grants", [])):
+                self.grant(f"{where}/grants/{i}", key, owner, grant)
+        if "ref" in seed:
+            self.keys[seed["ref"]] = key["Arn"]
+        return {"ref": seed.get("ref"), "keyId": key["KeyId"], "arn": key["Arn"]}
+
+    def grant(self, where, key, owner, seed):
+        fields(where, seed, "grantee operations name issuingAccount retiring constraints")
+        grant_id = (uuid.uuid4().hex + uuid.uuid4().hex)
+        kms._grants[grant_id] = {
+            "GrantId": grant_id, "KeyId": key["Arn"], "Name": seed.get("name", ""), "CreationDate": int(time.time()),
+            "GranteePrincipal": seed["grantee"], "RetiringPrincipal": seed.get("retiring"),
+            "IssuingAccount": f"arn:aws:iam::{seed.get('issuingAccount', owner)}:root",
+            "Operations": seed["operations"], "Constraints": seed.get("constraints"), "_tokens": [],
+        }
+
+    def key_arn(self, where, key):
+        if isinstance(key, dict):
+            return self.key(where, key)["arn"]
+        if key in self.keys or key.startswith("arn:"):
+            return self.keys.get(key, key)
+        raise BadSeed(f"{where} names no key: {key}")
+
+    def snapshot(self, where, seed):
+        fields(where, seed, "ref id account key state size tags createVolumePermissions")
+        owner = seed.get("account", self.account)
+        arn = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") else None
+        snapshot_id = seed.get("id") or "snap-" + uuid.uuid4().hex[:17]
+        with request_scope(owner, self.region):
+            ec2._snapshots[snapshot_id] = {
+                "SnapshotId": snapshot_id, "VolumeId": "vol-ffffffffffffffffa", "VolumeSize": seed.get("size", 8),
+                "Description": "", "State": seed.get("state", "completed"), "StartTime": ec2._now_ts(),
+                "Progress": "100%", "OwnerId": owner, "Encrypted": arn is not None, "StorageTier": "standard",
+                "CreateVolumePermissions": [entry(p) for p in seed.get("createVolumePermissions", [])],
+            } | ({"KmsKeyId": arn} if arn else {})
+            tag(snapshot_id, seed.get("tags", {}))
+        if "ref" in seed:
+            self.snapshots[seed["ref"]] = snapshot_id
+        return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
+
+    def image(self, where, seed):
+        fields(where, seed, "ref id account name description architecture state tags mappings deprecationTime productCodes"
+                            " launchPermissions rootDeviceType")
+        owner = seed.get("account", self.account)
+        image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
+        mappings = [self.mapping(f"{where}/mappings/{i}", owner, m) for i, m in enumerate(seed.get("mappings", []))]
+        with request_scope(owner, self.region):
+            ec2._images[image_id] = {
+                "ImageId": image_id, "Name": seed.get("name", image_id), "ImageLocation": "", "OwnerId": owner,
+                "Description": seed.get("description", ""), "Architecture": seed.get("architecture", "x86_64"),
+                "RootDeviceType": seed.get("rootDeviceType", "ebs"), "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
+                "CreationDate": ec2._now_ts(), "State": seed.get("state", "available"),
+                "BlockDeviceMappings": mappings, "ProductCodes": seed.get("productCodes", []),
+                "DeprecationTime": seed.get("deprecationTime"),
+                "LaunchPermissions": [entry(p) for p in seed.get("launchPermissions", [])],
+            }
+            tag(image_id, seed.get("tags", {}))
+        return {"ref": seed.get("ref"), "imageId": image_id}
+
+    def mapping(self, where, owner, seed):
+        fields(where, seed, "device snapshot size virtualName noDevice")
+        made = {"DeviceName": seed["device"]}
+        if "virtualName" in seed:
+            return made | {"VirtualName": seed["virtualName"]}
+        if seed.get("noDevice"):
+            return made | {"NoDevice": True}
+        snapshot = seed.get("snapshot")
+        if isinstance(snapshot, dict):
+            snapshot = self.snapshot(f"{where}/snapshot", {"account": owner} | snapshot)["snapshotId"]
+        elif snapshot and not snapshot.startswith("snap-") and snapshot not in self.snapshots:
+            raise BadSeed(f"{where}/snapshot names no snapshot: {snapshot}")
+        volume = {"VolumeSize": seed.get("size", 8)}
+        return made | {"Ebs": volume | ({"SnapshotId": self.snapshots.get(snapshot, snapshot)} if snapshot else {})}
+
+
+def tag(resource_id, tags):
+    ec2._tags[resource_id] = [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def entry(target):
+    """A launch or create volume permission from its one-string form."""
+    if target == "all":
+        return {"Group": "all"}
+    if ":organization/" in target:
+        return {"OrganizationArn": target}
+    if ":ou/" in target:
+        return {"OrganizationalUnitArn": target}
+    return {"UserId": target}
