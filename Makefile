@@ -29,7 +29,7 @@ BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 # How long each parser is fuzzed, and which; whose mutants are tried. Hours of work: narrow it down as you like.
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS ?= inbound allowlist key_policy
-MUTANTS ?= src/key_access/** src/allowlist/** src/allowlist.rs src/decide/** src/decide.rs src/plan/** src/plan.rs
+MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs
 # With what a fuzzer begins, beside what it found before.
 FUZZ_SEEDS_inbound := events
 # The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.
@@ -44,7 +44,7 @@ N ?= 100000
 SEED ?= 1
 SIMULATE := python/ami_share_tools/differential/iam_simulate
 
-.PHONY: help demo test lint lint-python lint-template lint-security package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test lint lint-python lint-template lint-security lint-terraform package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -56,20 +56,16 @@ demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print wha
 test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust tests last
 	$(call say,Python tests)
 	cd python && $(UNITTEST) discover -q -s tests -t .
-	$(call say,Rust tests of the command line)
-	cargo test --locked -p ami-share-cli
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
 
 lint: rust lint-python ## formatting, clippy, types, documentation, that the fuzz targets compile
 	$(call say,Formatting)
 	cargo fmt --all --check
-	$(call say,Clippy of the command line)
-	cargo clippy -p ami-share-cli --all-targets --locked -- -D warnings
 	$(call say,Clippy ($(BUILD_NOTE)))
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(call say,Documentation)
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(call say,Fuzz targets)
 	@# Nothing is linked, so libFuzzer is not built and needs no C++ compiler.
 	CUSTOM_LIBFUZZER_PATH="$(CURDIR)/fuzz/none" cargo check --manifest-path fuzz/Cargo.toml --bins --locked
@@ -89,6 +85,14 @@ lint-security: $(SECURITY_VENV)/ready ## checkov on template.yaml: 300 MB of too
 	"$(SECURITY_VENV)/bin/checkov" --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	@echo "template.yaml has no finding that isn't answered"
 
+lint-terraform: export TF_DATA_DIR := $(VENV)-terraform
+lint-terraform: ## terraform fmt and validate on deploy/terraform; fetches the AWS provider
+	@command -v terraform >/dev/null || { echo "terraform is missing: install Terraform 1.5 or newer, then run make again."; exit 1; }
+	$(call say,The Terraform module)
+	terraform -chdir=deploy/terraform fmt -check -diff
+	terraform -chdir=deploy/terraform init -backend=false -input=false
+	terraform -chdir=deploy/terraform validate
+
 test-api: $(TEST_READY) ## openapi.yaml against template, router, schemas and events
 	$(call say,The API description)
 	cd python && $(UNITTEST) discover -q -s tests/api -t .
@@ -98,7 +102,7 @@ api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml 
 
 differential: rust $(VENV)/bin/python ## ask the key evaluator and a second opinion N (100000) questions: make differential N=1000000 SEED=7
 	@# Optimised, which makes it five times as fast; in a folder of its own, so that nothing else is built anew.
-	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --no-default-features --example explain_key_policy --target-dir "$(TARGET)/differential"
+	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --example explain_key_policy --target-dir "$(TARGET)/differential"
 	@$(TOOLS).differential --questions $(N) --seed $(SEED) "$(TARGET)/differential/debug/examples/explain_key_policy"
 
 differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-copilot/iam-simulate; needs Node.js 20
@@ -135,7 +139,7 @@ endif
 
 bench-core: rust
 	$(call say,The core without AWS (the first build takes about 2 minutes))
-	cargo bench --locked --no-default-features --bench core --bench key_access
+	cargo bench --locked -p triggers --bench core -p key-policy --bench evaluate
 
 # BINARY names one that is built already, by cargo-lambda for example: make package BINARY=target/lambda/bootstrap/bootstrap
 ifdef BINARY
@@ -161,10 +165,10 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(FUZZ_FLAGS_$(target)) $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
 		-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
 
-mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=src/plan.rs
+mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=crates/sharing/src/plan.rs
 	@cargo mutants --version >/dev/null 2>&1 \
 		|| { echo "cargo-mutants is missing: run cargo install cargo-mutants --locked, then make mutants again."; exit 1; }
-	cargo mutants --no-default-features --timeout 120 $(MUTANTS:%=-f '%') -e src/allowlist/source.rs -- --lib --test it
+	cargo mutants --timeout 120 $(MUTANTS:%=-f '%')
 
 deny: rust ## licences, sources and known vulnerabilities of the dependencies, by deny.toml
 	@cargo deny --version >/dev/null 2>&1 \
@@ -178,7 +182,7 @@ local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how
 	@$(TOOLS).demo.open_aws
 
 clean: ## remove what make and cargo made here
-	rm -rf "$(VENV)" "$(SECURITY_VENV)" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
+	rm -rf "$(VENV)" "$(SECURITY_VENV)" "$(VENV)-terraform" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
 	cargo clean
 
 rust:

@@ -14,8 +14,6 @@ mod whole;
 
 use std::sync::Arc;
 
-use tokio::{sync::Semaphore, time::Instant};
-
 pub use appconfig::Polled;
 pub use ask::Attempts;
 pub use ec2::DescribedImage;
@@ -23,6 +21,7 @@ pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
 pub use scheduler::Schedules;
+use tokio::{sync::Semaphore, time::Instant};
 
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
 /// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
@@ -43,7 +42,7 @@ pub struct Aws {
     deadline: Option<Instant>,
     turns: Arc<Semaphore>,
     /// Whether calls keep a distance from each other.
-    is_at_leisure: bool,
+    is_rate_limited: bool,
     pace: Arc<ask::Pace>,
     jitter: ask::Jitter,
     tally: Arc<ask::Tally>,
@@ -67,7 +66,7 @@ impl Aws {
             region,
             deadline: None,
             turns: Arc::new(Semaphore::new(CONCURRENCY)),
-            is_at_leisure: false,
+            is_rate_limited: false,
             pace: Arc::default(),
             jitter: ask::Jitter::default(),
             tally: Arc::default(),
@@ -83,8 +82,8 @@ impl Aws {
     /// The same clients, for work that nobody waits for: at most five calls of EC2 and KMS a second, so that looking over
     /// a thousand images leaves the account's request rates to those who need them.
     #[must_use]
-    pub fn at_leisure(&self) -> Self {
-        Self { is_at_leisure: true, ..self.clone() }
+    pub fn rate_limited(&self) -> Self {
+        Self { is_rate_limited: true, ..self.clone() }
     }
 
     /// The Region the clients work in.

@@ -7,16 +7,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, future, stream};
-use tokio::{sync::Semaphore, time::Instant};
-
-use crate::{
-    aws::{Aws, CONCURRENCY, CallError, Schedules},
+use sharing::{
     decide::ImageDecision,
     domain::{Target, some_of},
     outcome::{ErrorRow, StepState},
     plan::{Phase, Step},
     report::{ImageResult, StepResult},
 };
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::aws::{Aws, CONCURRENCY, CallError, Schedules};
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
@@ -27,7 +27,7 @@ const MOST_SPLITS: usize = 64;
 
 /// With what the steps are taken.
 #[derive(Debug, Clone, Copy)]
-pub struct Tools<'a> {
+pub struct Writer<'a> {
     /// The clients.
     pub aws: &'a Aws,
     /// Where the records of expiries are.
@@ -37,18 +37,18 @@ pub struct Tools<'a> {
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
 /// after the deadline, which `aws` keeps too.
 pub async fn carry_out<'a>(
-    tools: Tools<'_>,
+    writer: Writer<'_>,
     plans: Vec<(ImageDecision<'a>, Vec<Step>)>,
     dry_run: bool,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    let aws = &tools.aws.until(deadline);
-    let tools = Tools { aws, ..tools };
+    let aws = &writer.aws.until(deadline);
+    let writer = Writer { aws, ..writer };
     // A step waits here for its turn and not at the client, so that it looks at the clock when it begins.
     let turns = &Semaphore::new(CONCURRENCY);
     stream::iter(plans)
         .map(async |(decision, steps)| {
-            let steps = if dry_run { planned(steps) } else { run(tools, steps, turns, deadline).await };
+            let steps = if dry_run { planned(steps) } else { run(writer, steps, turns, deadline).await };
             ImageResult { decision, steps }
         })
         .buffered(CONCURRENCY)
@@ -61,7 +61,7 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
     steps.into_iter().map(planned).collect()
 }
 
-async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
+async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
     let mut failed: Vec<Phase> = Vec::new();
     // A target that AWS does not know keeps the others from nothing: later phases go on without it.
@@ -75,7 +75,7 @@ async fn run(tools: Tools<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: In
             let (without, rest) = of_known(step, &unknown);
             let mut taken: Vec<_> = without.map(|step| skipped(step, None)).into_iter().collect();
             if let Some(step) = rest {
-                taken.extend(take_or_split(tools, step, turns, deadline).await);
+                taken.extend(take_or_split(writer, step, turns, deadline).await);
             }
             taken
         });
@@ -114,12 +114,12 @@ fn of_known(step: &Step, unknown: &Unknown) -> (Option<Step>, Option<Step>) {
 
 /// Takes a step. Where AWS does not know one of its targets, it is split until the others have theirs: by AWS's own words, or
 /// by halves. Each part is a step of the plan like any other.
-async fn take_or_split(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
+async fn take_or_split(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::new();
     let mut waiting = vec![step];
     let mut splits: usize = 0;
     while let Some(step) = waiting.pop() {
-        let result = take(tools, step, turns, deadline).await;
+        let result = take(writer, step, turns, deadline).await;
         let words = result.error.as_ref().filter(|_| result.is_target_unknown()).map(|error| error.message.clone());
         let Some(words) = words.filter(|_| splits < MOST_SPLITS) else {
             results.push(result);
@@ -155,13 +155,13 @@ fn log_step(step: &Step) {
     );
 }
 
-async fn take(tools: Tools<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> StepResult {
+async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> StepResult {
     let _turn = turns.acquire().await;
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
         let error = CallError::not_begun(step.call(), &step.resource());
         return skipped(step, Some(error.row));
     }
-    match write(tools, &step).await {
+    match write(writer, &step).await {
         Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
         Err(CallError { row, is_uncertain }) => {
             StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
@@ -174,7 +174,7 @@ fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
 }
 
 /// The one place where anything in AWS is changed.
-async fn write(Tools { aws, schedules }: Tools<'_>, step: &Step) -> Result<(), CallError> {
+async fn write(Writer { aws, schedules }: Writer<'_>, step: &Step) -> Result<(), CallError> {
     match step {
         Step::CreateExpiry(expiry) => match schedules {
             Some(schedules) => aws.create_expiry(schedules, expiry).await,

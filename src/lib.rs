@@ -3,38 +3,20 @@
 //! A request is parsed once, decided once, carried out once and answered once:
 //!
 //! ```text
-//! bytes ─▶ inbound ─▶ Request ─▶ service: observe ─▶ decide ─▶ plan ─▶ carry out ─▶ Outcome ─▶ inbound ─▶ bytes
-//!          (doors)              (reads AWS)  (pure)   (pure)  (writes AWS)
+//! bytes ─▶ triggers ─▶ Request ─▶ service: observe ─▶ decide ─▶ plan ─▶ carry out ─▶ report ─▶ triggers ─▶ bytes
+//!                                 (reads AWS)  (pure)   (pure)  (writes AWS) (pure)
 //! ```
 //!
-//! The modules in reading order: [`request`] and [`outcome`] are what goes in and comes out, [`inbound`] the doors
-//! between them and Lambda, [`domain`] the nouns; [`allowlist`] and [`key_access`] judge, [`facts`] are what they
-//! judge by, [`decide`], [`plan`] and [`report`] make a decision, writes and an answer of it. All of that is pure and
-//! builds without the AWS SDK. What is behind the feature `aws` is not: `observe` reads, `carry_out` writes,
-//! `service` tells the whole story.
+//! What decides is in the crates `sharing` and `key_policy`, what an event means and how it is answered in `triggers`;
+//! they build without the AWS SDK. Here are the effects: [`observe`] reads AWS, [`carry_out`] writes to it, [`aws`] holds
+//! the clients, [`service`] tells the whole story of an invocation.
 
-pub mod allowlist;
-pub mod config;
-pub mod decide;
-pub mod domain;
-pub mod facts;
-pub mod inbound;
-pub mod json;
-pub mod key_access;
-pub mod metrics;
-pub mod outcome;
-pub mod plan;
-pub mod record;
-pub mod report;
-pub mod request;
-
-#[cfg(feature = "aws")]
+pub mod allowlist_source;
 pub mod aws;
-#[cfg(feature = "aws")]
 pub mod carry_out;
-#[cfg(feature = "aws")]
+pub mod config;
+pub mod log_lines;
+pub mod metrics;
 pub mod observe;
-#[cfg(feature = "aws")]
 pub mod service;
-#[cfg(feature = "aws")]
 pub mod telemetry;

@@ -3,15 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use ami_share::{
-    allowlist::source::Source,
+    allowlist_source::Source,
     aws::Aws,
     config::{self, Config},
-    domain::{FunctionArn, ParseError},
-    inbound::{Event, InvocationError},
     service::{Context, Meter, Service},
     telemetry,
 };
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use sharing::domain::{FunctionArn, ParseError};
+use triggers::{Event, InvocationError};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::expect_used, reason = "a function that can't start must say so and stop")]

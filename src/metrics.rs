@@ -12,13 +12,12 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
-use crate::{
+use sharing::{
     domain::shortened,
-    inbound::Door,
-    outcome::{ErrorCode, Outcome, ResultKind},
+    outcome::{ErrorCode, Outcome, Status},
 };
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use triggers::Trigger;
 
 /// The namespace of every metric; the alarms and the dashboard of `template.yaml` name it too.
 pub const NAMESPACE: &str = "AmiShare";
@@ -30,8 +29,8 @@ pub struct Measured<'a> {
     pub function_name: &'a str,
     /// Lambda's id of the invocation, which its own log lines carry.
     pub lambda_request_id: &'a str,
-    /// The door the request came through.
-    pub door: Door,
+    /// The trigger the request came through.
+    pub trigger: Trigger,
     /// What became of it.
     pub outcome: &'a Outcome,
     /// When it was answered.
@@ -51,7 +50,7 @@ impl Measured<'_> {
     pub fn events(&self) -> Vec<Value> {
         let mut events = vec![self.wide()];
         // What a check or list mentions was not refused to anybody.
-        if !matches!(self.outcome.result, ResultKind::Completed | ResultKind::Planned) {
+        if !matches!(self.outcome.result, Status::Completed | Status::Planned) {
             events.extend(self.by_code("Refusals", self.outcome.refusals.iter().map(|refusal| refusal.code.as_str())));
         }
         let findings = self.outcome.findings.iter().flatten();
@@ -64,11 +63,11 @@ impl Measured<'_> {
         let is = |truth: bool| Value::from(u8::from(truth));
         let is_unreadable = outcome.errors.iter().any(|error| error.code == ErrorCode::AllowlistUnavailable);
         // The rest of a survey that nobody waits for, and that did not go on by itself, is left undone.
-        let is_left = outcome.next_token.is_some() && !outcome.goes_on && !self.door.is_waited_at();
-        let is_unfinished = is_left || matches!(outcome.result, ResultKind::Incomplete | ResultKind::Failed);
+        let is_left = outcome.next_token.is_some() && !outcome.continues && !self.trigger.is_synchronous();
+        let is_unfinished = is_left || matches!(outcome.result, Status::Incomplete | Status::Failed);
         let metrics = [
             ("Requests", "Count", Value::from(1)),
-            ("Refused", "Count", is(outcome.result == ResultKind::Refused)),
+            ("Refused", "Count", is(outcome.result == Status::Refused)),
             ("Unfinished", "Count", is(is_unfinished)),
             ("AllowlistUnavailable", "Count", is(is_unreadable)),
             ("PublishFailed", "Count", is(outcome.is_unpublished)),
@@ -90,9 +89,9 @@ impl Measured<'_> {
         let codes: BTreeSet<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
         let errors: BTreeSet<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
         let images = outcome.images.iter().map(|image| image.image_id.as_str());
-        let images: Vec<_> = images.take(crate::request::MAX_IMAGES).collect();
+        let images: Vec<_> = images.take(sharing::request::MAX_IMAGES).collect();
         let properties = [
-            ("request.door", json!(self.door.as_str())),
+            ("request.trigger", json!(self.trigger.as_str())),
             (
                 "request.requester",
                 json!(outcome.requester.as_ref().map(|requester| shortened(requester.as_str(), 1_000))),
@@ -146,17 +145,18 @@ fn directive(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
-        outcome::{Code, ErrorRow, Finding, FindingCode, Refusal},
+    use sharing::{
+        outcome::{ErrorRow, Finding, FindingCode, Refusal, RefusalCode},
         request::Action,
     };
+
+    use super::*;
 
     fn measured(outcome: &Outcome) -> Measured<'_> {
         Measured {
             function_name: "ami-share",
             lambda_request_id: "11111111-2222-3333-4444-555555555555",
-            door: Door::EventBridge,
+            trigger: Trigger::EventBridge,
             outcome,
             at: OffsetDateTime::from_unix_timestamp_nanos(1_900_000_000_123_000_000).unwrap(),
             duration: Duration::from_micros(1_234_567),
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_share_is_one_event_with_every_metric() {
-        let outcome = Outcome { action: Some(Action::Share), ..Outcome::new("id", ResultKind::Completed) };
+        let outcome = Outcome { action: Some(Action::Share), ..Outcome::new("id", Status::Completed) };
         let events = measured(&outcome).events();
         assert_eq!(events.len(), 1);
         let metrics = check(&events[0]);
@@ -231,12 +231,12 @@ mod tests {
         assert_eq!(of(&metrics, &["ami-share", "share", "completed"], "Requests"), 1.0);
         assert_eq!(events[0]["_aws"]["Timestamp"], 1_900_000_000_123_u64);
         assert_eq!(events[0]["timestamp"], "2030-03-17T17:46:40.123Z");
-        assert_eq!(events[0]["request.door"], "eventbridge");
+        assert_eq!(events[0]["request.trigger"], "eventbridge");
     }
 
     #[test]
     fn each_refusal_code_is_counted() {
-        let refusals = [Code::TargetNotAllowed, Code::DefaultKey, Code::TargetNotAllowed];
+        let refusals = [RefusalCode::TargetNotAllowed, RefusalCode::DefaultKey, RefusalCode::TargetNotAllowed];
         let refusals: Vec<_> = refusals.map(|code| Refusal::new(code, "no")).into();
         let refused = Outcome { action: Some(Action::Share), ..Outcome::refused("id", refusals) };
         let events = measured(&refused).events();
@@ -246,7 +246,7 @@ mod tests {
         let row = |code: &str, count| (vec!["ami-share".to_owned(), code.to_owned()], "Refusals".to_owned(), count);
         assert_eq!(narrow, [row("DefaultKey", 1.0), row("TargetNotAllowed", 2.0)]);
 
-        let checked = Outcome { result: ResultKind::Completed, action: Some(Action::Check), ..refused };
+        let checked = Outcome { result: Status::Completed, action: Some(Action::Check), ..refused };
         assert_eq!(measured(&checked).events().len(), 1);
     }
 
@@ -261,7 +261,7 @@ mod tests {
         };
         let codes = [FindingCode::PublicImage, FindingCode::GrantLeft, FindingCode::GrantLeft];
         let findings = Some(codes.map(finding).into());
-        let outcome = Outcome { action: Some(Action::Audit), findings, ..Outcome::new("id", ResultKind::Completed) };
+        let outcome = Outcome { action: Some(Action::Audit), findings, ..Outcome::new("id", Status::Completed) };
         let events = measured(&outcome).events();
         let narrow: Vec<_> = events[1..].iter().map(|event| check(event)[0].clone()).collect();
         let row = |code: &str, count| (vec!["ami-share".to_owned(), code.to_owned()], "Findings".to_owned(), count);
@@ -277,7 +277,7 @@ mod tests {
             message: String::new(),
             retryable: true,
         };
-        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
+        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", Status::Failed) };
         let metrics = check(&measured(&outcome).events()[0]);
         assert_eq!(of(&metrics, &["ami-share"], "AllowlistUnavailable"), 1.0);
         assert_eq!(of(&metrics, &["ami-share"], "Unfinished"), 1.0);
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn nobody_can_forge_a_line_or_a_dimension() {
         let hostile = "id\"}\n{\"_aws\":{\"CloudWatchMetrics\":[]},\"Refused\":9\u{2028}\u{1b}[31m";
-        let refusal = Refusal::new(Code::TargetNotAllowed, hostile);
+        let refusal = Refusal::new(RefusalCode::TargetNotAllowed, hostile);
         let outcome = Outcome { reason: Some(hostile.to_owned()), ..Outcome::refused(hostile, vec![refusal]) };
         for event in measured(&outcome).events() {
             check(&event);
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn dimensions_are_bounded_and_images_and_people_none() {
-        let outcome = Outcome::refused("id", Code::ALL.iter().map(|code| Refusal::new(*code, "no")).collect());
+        let outcome = Outcome::refused("id", RefusalCode::ALL.iter().map(|code| Refusal::new(*code, "no")).collect());
         let names: BTreeSet<_> = measured(&outcome)
             .events()
             .iter()

@@ -3,22 +3,22 @@
 //! and policies, create volume permissions, other images, records); then, where a key policy alone doesn't settle the
 //! question, the grants.
 
-mod gone;
+mod deregistered;
 mod grants;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, future, future::LocalBoxFuture, stream};
-
-use crate::{
-    aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules},
+use key_policy::{Policy, PolicyError};
+use sharing::{
     decide::{self, Authority, Judgements, Question, SecondLook, Seen},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId},
     facts::{Expiry, Fact, Facts, GrantScan, Image, ImageState, Key, Reading, Recorded, Snapshot},
-    key_access::{Policy, PolicyError},
     outcome::{ErrorCode, ErrorRow},
     request::{Access, Action},
 };
+
+use crate::aws::{Aws, CONCURRENCY, CallError, DescribedImage, Schedules};
 
 /// An audit looks through so many pages of grants for the images that it reads together: half a minute's worth at five
 /// calls a second. A key with more than its share is not judged, and does not keep the rest from being looked at,
@@ -39,14 +39,14 @@ pub async fn observe(
     question: &Question<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
-    let records_of = |ids| each(ids, async |id| read_expiries(aws, schedules, question, id).await);
+    let records_of = |ids| concurrently(ids, async |id| read_expiries(aws, schedules, question, id).await);
     if question.request.action.surveys() {
         // What a record that has outlived its image remembers is looked at too.
         let expiries = records_of(question.request.image_ids.clone()).await;
         let (mut facts, backing) = read_images(aws, question).await?;
-        gone::of_expiries(aws, question, &expiries, &mut facts).await?;
+        deregistered::of_expiries(aws, question, &expiries, &mut facts).await?;
         read_further(aws, question, judgements, &mut facts, backing).await?;
-        gone::of_grants(aws, question, &mut facts).await?;
+        deregistered::of_grants(aws, question, &mut facts).await?;
         keep(question, &mut facts, expiries)?;
         return Ok(facts);
     }
@@ -128,8 +128,8 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Back
     if let Authority::Expiry(expiry) = question.authority
         && !described.contains_key(&expiry.image_id)
     {
-        gone::only_for_sure(aws, &expiry.image_id).await?;
-        described.insert(expiry.image_id.clone(), DescribedImage::gone(expiry, question.account));
+        deregistered::ensure_deregistered(aws, &expiry.image_id).await?;
+        described.insert(expiry.image_id.clone(), DescribedImage::deregistered(expiry, question.account));
     }
     let (mut facts, mut backing) = (Facts::default(), Backing::new());
     for (id, DescribedImage { image, snapshot_ids }) in described {
@@ -160,7 +160,8 @@ async fn read_expiries(
     let pairs: BTreeSet<_> =
         request.targets.iter().map(|asked| ExpiryName::pair_prefix(image_id, &asked.target)).collect();
     names.retain(|name| !has_targets || pairs.contains(&format!("{}-", name.pair())));
-    let read = each(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
+    let read =
+        concurrently(wanted(question, image_id, names), async |names| read_latest(aws, schedules, names).await).await;
     let mut records = Records::default();
     for (_, read) in read {
         for (name, recorded) in read? {
@@ -214,7 +215,7 @@ pub async fn look_again(
     schedules: Option<&Schedules>,
     looks: Vec<SecondLook>,
 ) -> BTreeMap<SecondLook, Seen> {
-    each(looks, async |SecondLook { image_id, target, record }| {
+    concurrently(looks, async |SecondLook { image_id, target, record }| {
         let Some(schedules) = schedules else { return Ok(false) };
         if let Recorded::Expiry(_) = aws.expiry(schedules, record).await.map_err(row)? {
             return Ok(true);
@@ -241,12 +242,12 @@ async fn read_further(
     let action = question.request.action;
     let permitted = decide::permitted(question, &facts.images);
     let state = |id: &ImageId| facts.images.get(id).map(|image| image.state.clone());
-    let there: Vec<_> = permitted.iter().filter(|id| state(id) != Some(ImageState::Gone)).cloned().collect();
+    let there: Vec<_> = permitted.iter().filter(|id| state(id) != Some(ImageState::Deregistered)).cloned().collect();
     // What can't be shared needs no keys.
     let needs_keys = |id: &ImageId| action != Action::Share || state(id) == Some(ImageState::Available);
     backing.retain(|id, _| permitted.contains(id) && needs_keys(id));
     let (permissions, behind) = future::join(
-        each(there, async |id| aws.launch_permissions(id).await.map_err(row)),
+        concurrently(there, async |id| aws.launch_permissions(id).await.map_err(row)),
         read_behind(aws, question, facts, &backing),
     )
     .await;
@@ -266,7 +267,7 @@ async fn read_further(
             Err(error) => Fact::Failed(error.clone()),
         };
         // Of an image that is gone they may be too.
-        if let (Ok(snapshots), true) = (&snapshots, image.state != ImageState::Gone) {
+        if let (Ok(snapshots), true) = (&snapshots, image.state != ImageState::Deregistered) {
             let unknown = snapshot_ids.iter().filter(|id| !snapshots.contains_key(*id));
             image.unread_snapshots = unknown.map(unknown_snapshot).collect();
         }
@@ -317,7 +318,7 @@ async fn read_behind(aws: &Aws, question: &Question<'_>, facts: &Facts, backing:
     let owned: Vec<_> = owned.map(|snapshot| snapshot.id.clone()).collect();
     let mut neighbours = BTreeMap::new();
     let (copy, keys, needed_by) = future::join3(
-        each(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
+        concurrently(owned, async |id| aws.create_volume_permissions(id).await.map_err(row)),
         read_keys(aws, question, keys.into_iter().collect()),
         read_needs(aws, question, facts, backing, others, &mut neighbours),
     )
@@ -377,7 +378,7 @@ async fn read_needs(
         Err(error) => return Some(Err(error)),
     };
     // A list without the images asked about is not the whole list.
-    let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Gone);
+    let is_there = |id: &ImageId| facts.images.get(id).is_some_and(|image| image.state != ImageState::Deregistered);
     let mut asked = backing.iter().filter(|(id, snapshot_ids)| is_there(id) && !snapshot_ids.is_empty());
     if let Some((id, _)) = asked.find(|(id, _)| !others.contains_key(*id)) {
         let message = format!(
@@ -387,7 +388,7 @@ async fn read_needs(
     }
     // An image that is asked about and refused keeps what it needs like any other.
     others.retain(|id, _| !backing.contains_key(id));
-    let permissions = each(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
+    let permissions = concurrently(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
     let mut needs = Needs::new();
     for (id, launch_permissions) in permissions {
         let Some(DescribedImage { image, snapshot_ids }) = others.remove(&id) else { continue };
@@ -415,24 +416,24 @@ fn of_another_image(error: ErrorRow) -> ErrorRow {
 }
 
 /// The keys, and what a look through their grants came upon.
-type Keys = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
+type KeyCheck = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
 
 /// Reads every key once: for sharing what it is and what its policy says, for taking away its grants.
-async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<Keys> {
+async fn read_keys(aws: &Aws, question: &Question<'_>, arns: Vec<KeyArn>) -> Reading<KeyCheck> {
     let action = question.request.action;
     if action.is_about_sharing() || action.surveys() {
         let pages = SURVEYED_PAGES.checked_div(arns.len()).unwrap_or_default().max(FEWEST_PAGES);
-        let read = each(arns, async |arn| read_key(aws, question, arn, pages).await).await;
+        let read = concurrently(arns, async |arn| read_key(aws, question, arn, pages).await).await;
         let keys: Reading<_> = read.into_iter().map(|(arn, key)| key.map(|key| (arn, key))).collect();
         return Ok((keys?, BTreeMap::new()));
     }
-    let (mut keys, mut scans) = Keys::default();
+    let (mut keys, mut scans) = KeyCheck::default();
     if !action.takes_away() {
         return Ok((keys, scans));
     }
     // Every grant and not those of one grantee: a deleted role's grants are listed under an id that nobody knows.
     let own = arns.into_iter().filter(|arn| arn.account() == question.account).collect();
-    for (arn, scanned) in each(own, async |arn| grants::scan(aws, question, arn).await).await {
+    for (arn, scanned) in concurrently(own, async |arn| grants::scan(aws, question, arn).await).await {
         let grants = scanned.map(|(grants, scan)| {
             scans.insert(arn.clone(), scan);
             grants
@@ -481,7 +482,7 @@ async fn read_grants(
     facts: &mut Facts,
 ) -> Reading<()> {
     let wanted = decide::grantees_to_look_up(question, facts, judgements)?;
-    let read = each(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
+    let read = concurrently(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     for ((arn, _), found) in read {
         let Some(key) = facts.keys.get_mut(&arn) else { continue };
         match (tolerate(found)?, &mut key.grants) {
@@ -508,7 +509,7 @@ fn row(error: CallError) -> ErrorRow {
 
 /// Runs one call per item, so many at a time. They are behind a pointer, so that what waits for them is there once for each
 /// kind of answer and not for each kind of call.
-async fn each<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
+async fn concurrently<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
     let call = &call;
     stream::iter(items)
         .map(|item| -> LocalBoxFuture<'_, (K, T)> {

@@ -8,28 +8,31 @@ mod publish;
 mod second_look;
 mod survey;
 
-pub use meter::Meter;
-
 use std::time::Duration;
 
+pub use meter::Meter;
+use sharing::{
+    allowlist::{Allowlist, Loaded},
+    decide::{self, Authority, Judgements, Question, Setup},
+    domain::{FunctionArn, Requester, shortened},
+    outcome::{ErrorCode, ErrorRow, Outcome, Status},
+    plan::{Step, plan},
+    report,
+    request::{Action, Request},
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
+use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Reply, SentAt, Trigger};
 
 use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
 use crate::{
-    allowlist::{Allowlist, Usable, source::Source},
+    allowlist_source::Source,
     aws::{Aws, Schedules},
-    carry_out::{Tools, carry_out},
+    carry_out::{Writer, carry_out},
     config::RecordSettings,
-    decide::{self, Authority, Judgements, Question, Setup},
-    domain::{FunctionArn, Requester, shortened},
-    inbound::{self, Arrival, Door, Event, Invocation, InvocationError, Opened, Reply, Sent},
+    log_lines,
     observe::observe,
-    outcome::{ErrorCode, ErrorRow, Outcome, ResultKind},
-    plan::{Step, plan},
-    record, report,
-    request::{Action, Request},
 };
 
 /// What lives as long as the process.
@@ -73,82 +76,89 @@ pub struct Context<'a> {
 impl Service {
     /// Answers one event.
     pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
-        let deadline = deadline(Door::EventBridge, context.time_left);
-        match inbound::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
-            Arrival::One(opened) => {
-                let door = opened.door;
-                inbound::reply(door, self.settle(*opened, context).await)
+        let deadline = deadline(Trigger::EventBridge, context.time_left);
+        match triggers::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
+            Incoming::One(envelope) => {
+                let trigger = envelope.trigger;
+                triggers::reply(trigger, self.settle(*envelope, context).await)
             }
-            Arrival::Available(available) => {
+            Incoming::Available(available) => {
                 let share = self.share_available(&available, context, deadline);
-                let outcome = self.conclude(Door::EventBridge, &available.request_id, share, context).await;
-                inbound::reply(Door::EventBridge, outcome)
+                let outcome = self.conclude(Trigger::EventBridge, &available.request_id, share, context).await;
+                triggers::reply(Trigger::EventBridge, outcome)
             }
-            Arrival::Expiry(hint) => {
+            Incoming::Expiry(hint) => {
                 let expire = self.expire(&hint, false, context, deadline);
-                let outcome = self.conclude(Door::EventBridge, &hint.request_id, expire, context).await;
-                inbound::reply(Door::EventBridge, outcome)
+                let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, context).await;
+                triggers::reply(Trigger::EventBridge, outcome)
             }
-            Arrival::Batch(batch) => Ok(Reply::Document(self.work_off(batch, context).await)),
+            Incoming::Batch(batch) => Ok(Reply::Document(self.process_batch(batch, context).await)),
         }
     }
 
     /// Makes an outcome of a request.
-    async fn settle(&self, opened: Opened, context: &Context<'_>) -> Outcome {
-        let Opened { door, request_id, requester, sent, asked } = opened;
-        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, ResultKind::Refused) };
+    async fn settle(&self, envelope: Envelope, context: &Context<'_>) -> Outcome {
+        let Envelope { trigger, request_id, requester, sent, asked } = envelope;
+        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
         let answer = async {
             match (asked, requester) {
                 (Ok(request), Some(requester)) => {
-                    self.answer(&request, &requester, (door, sent), context, outcome).await
+                    self.answer(&request, &requester, (trigger, sent), context, outcome).await
                 }
                 (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
                 (Err(turned_away), requester) => {
                     let outcome = turned_away.into_outcome(outcome);
                     match requester {
-                        Some(requester) => self.turn_away(outcome, &requester, door, context).await,
+                        Some(requester) => self.turn_away(outcome, &requester, trigger, context).await,
                         None => outcome,
                     }
                 }
             }
         };
-        self.conclude(door, &request_id, answer, context).await
+        self.conclude(trigger, &request_id, answer, context).await
     }
 
     /// Waits for an outcome, publishes, logs and counts it.
     async fn conclude(
         &self,
-        door: Door,
+        trigger: Trigger,
         request_id: &str,
         answer: impl Future<Output = Outcome>,
         context: &Context<'_>,
     ) -> Outcome {
-        let end = end(door, context.time_left);
+        let end = end(trigger, context.time_left);
         let begun = self.meter.begin(&self.aws);
         // What every line of the log says that is written on the way: which invocation, and which request of it.
         let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
         // On the heap: the states of everything below would nest deeper than the compiler follows.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
-        let is_about_something = !outcome.is_about_nothing();
+        let is_about_something = !outcome.is_no_op();
         if is_about_something && !publish::is_for_nobody(&outcome) {
             self.publish(&mut outcome, end).instrument(span).await;
         }
-        log(&outcome, door, context);
+        log(&outcome, trigger, context);
         if is_about_something || !outcome.nobodys_records.is_empty() {
-            self.meter.tell(&self.aws, begun, &outcome, door, context);
+            self.meter.tell(&self.aws, begun, &outcome, trigger, context);
         }
         // Log, metrics and events have told what the answer may be too short for.
-        outcome.cut_to(inbound::LONGEST_ANSWER);
+        outcome.cut_to(triggers::LONGEST_ANSWER);
         outcome
     }
 
     /// Says what is wrong with a request, to those whom a rule names: a stranger learns nothing.
-    async fn turn_away(&self, outcome: Outcome, requester: &Requester, door: Door, context: &Context<'_>) -> Outcome {
+    async fn turn_away(
+        &self,
+        outcome: Outcome,
+        requester: &Requester,
+        trigger: Trigger,
+        context: &Context<'_>,
+    ) -> Outcome {
         // By an allowlist that is young enough to give by: what a withdrawn rule named is a stranger.
-        let usable = self.allowlist.usable_for(Action::List, &self.aws, context.now, deadline(door, context.time_left));
+        let usable =
+            self.allowlist.load_for(Action::List, &self.aws, context.now, deadline(trigger, context.time_left));
         match usable.await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
-            Ok(Usable { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
+            Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
                 Some(refusal) => Outcome { refusals: vec![refusal], warnings: Vec::new(), ..outcome },
                 None => outcome,
             },
@@ -159,7 +169,7 @@ impl Service {
         &self,
         request: &Request,
         requester: &Requester,
-        (door, sent): (Door, Sent),
+        (trigger, sent): (Trigger, SentAt),
         context: &Context<'_>,
         outcome: Outcome,
     ) -> Outcome {
@@ -169,9 +179,9 @@ impl Service {
             reason: request.reason.clone(),
             ..outcome
         };
-        let (deadline, end) = (deadline(door, context.time_left), end(door, context.time_left));
-        let usable = self.allowlist.usable_for(request.action, &self.aws, context.now, deadline).await;
-        let Usable { allowlist, warning } = match usable {
+        let (deadline, end) = (deadline(trigger, context.time_left), end(trigger, context.time_left));
+        let usable = self.allowlist.load_for(request.action, &self.aws, context.now, deadline).await;
+        let Loaded { allowlist, warning } = match usable {
             Ok(usable) => usable,
             Err(error) => return failed(outcome, error),
         };
@@ -180,16 +190,16 @@ impl Service {
 
         let strangers = decide::admit(&question);
         if !strangers.is_empty() {
-            return Outcome { result: ResultKind::Refused, refusals: strangers, ..outcome };
+            return Outcome { result: Status::Refused, refusals: strangers, ..outcome };
         }
         if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
-            return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
+            return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
         }
         if !request.action.surveys() {
             return self.pursue(question, context, deadline, outcome).await;
         }
         let mut outcome = self.survey(question, context, deadline, outcome).await;
-        if survey::goes_on_by_itself(door, &outcome) {
+        if survey::continues_by_itself(trigger, &outcome) {
             self.go_on(question.account, &mut outcome, end).await;
         }
         outcome
@@ -203,7 +213,7 @@ impl Service {
         deadline: Instant,
         mut outcome: Outcome,
     ) -> Outcome {
-        let aws = if question.request.action.surveys() { self.aws.at_leisure() } else { self.aws.clone() };
+        let aws = if question.request.action.surveys() { self.aws.rate_limited() } else { self.aws.clone() };
         let reading_deadline = reading_deadline(question.request.action, deadline);
         let reading = aws.until(reading_deadline);
         let is_over = || Instant::now() >= reading_deadline;
@@ -235,12 +245,12 @@ impl Service {
         for (_, steps) in &plans {
             log_plan(&outcome.request_id, steps, request.dry_run);
         }
-        let tools = Tools { aws: &aws, schedules: schedules.as_ref() };
+        let writer = Writer { aws: &aws, schedules: schedules.as_ref() };
         let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
         let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
-        let mut results = carry_out(tools, plans, request.dry_run, giving).await;
+        let mut results = carry_out(writer, plans, request.dry_run, giving).await;
         if is_looked_at_again {
-            results = second_look::take(tools, &outcome.request_id, &facts, results, deadline).await;
+            results = second_look::take(writer, &outcome.request_id, &facts, results, deadline).await;
         }
         report::report(&mut outcome, &question, &facts, results, self.aws.region());
         outcome
@@ -270,9 +280,10 @@ impl Service {
 
     /// Where the records of expiries are, if anywhere.
     fn schedules(&self, context: &Context<'_>) -> Option<Schedules> {
-        let RecordSettings { group, role_arn, bus } = self.records.as_ref().ok()?;
+        let RecordSettings { group, role_arn, bus, dead_letter_arn } = self.records.as_ref().ok()?;
         let bus_arn = context.function.bus_arn(bus);
-        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn })
+        let dead_letter_arn = dead_letter_arn.clone();
+        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn, dead_letter_arn })
     }
 }
 
@@ -299,20 +310,20 @@ fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
 }
 
 fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
-    Outcome { result: ResultKind::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
+    Outcome { result: Status::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
-fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
+fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
             request.id = outcome.request_id,
             finding.code = finding.code.as_str(),
             finding.image = finding.image_id.as_str(),
             finding.target = finding.target.as_ref().map(ToString::to_string).unwrap_or_default(),
-            finding.remedy = &*shortened(&finding.remedy, record::LONGEST_TEXT),
+            finding.remedy = &*shortened(&finding.remedy, log_lines::LONGEST_TEXT),
             "{}",
-            shortened(&finding.message, record::LONGEST_TEXT)
+            shortened(&finding.message, log_lines::LONGEST_TEXT)
         );
     }
     for (name, why) in &outcome.nobodys_records {
@@ -330,12 +341,12 @@ fn log(outcome: &Outcome, door: Door, context: &Context<'_>) {
         outcome.errors.iter().map(|error| error.code.as_str().to_owned()).collect(),
         outcome.warnings.clone(),
     ];
-    let parts = record::parts(lists);
+    let parts = log_lines::parts(lists);
     for (index, [images, refusals, errors, warnings]) in parts.iter().enumerate() {
         tracing::info!(
             lambda.request_id = context.request_id,
             request.id = outcome.request_id,
-            request.door = door.as_str(),
+            request.trigger = trigger.as_str(),
             request.action = action,
             request.requester = &*requester,
             request.reason = outcome.reason.as_deref().unwrap_or_default(),

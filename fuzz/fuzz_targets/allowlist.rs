@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use ami_share::{
-    allowlist::{Allowlist, Ask, Criterion, Terms},
-    inbound::{Arrival, Event, Invocation, open},
-    request::{Access, Action},
-};
+use sharing::allowlist::{Allowlist, Ask, Criterion, Terms};
+use triggers::{Incoming, Event, Invocation, open};
+use sharing::request::{Access, Action};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 
@@ -29,8 +27,8 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let event = Event::deserialize(&mut serde_json::Deserializer::from_str(stranger)).expect("an event");
-    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now: NOW }) else { return };
-    let requester = opened.requester.expect("a requester");
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now: NOW }) else { return };
+    let requester = envelope.requester.expect("a requester");
     let target = "918273645546".parse().expect("a target");
     let tags = BTreeMap::new();
     for action in [Action::Share, Action::Revoke, Action::List] {

@@ -6,10 +6,8 @@
 
 #![no_main]
 
-use ami_share::{
-    inbound::{Arrival, Event, Invocation, Opened, open, reply},
-    outcome::{Outcome, ResultKind},
-};
+use triggers::{Incoming, Event, Invocation, Envelope, open, reply};
+use sharing::outcome::{Outcome, Status};
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -100,24 +98,24 @@ fn arrive(bytes: &[u8], requester: Option<&str>) {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let event = Event::deserialize(&mut reader).expect("an event can always be read");
     match open(&event, &INVOCATION) {
-        Arrival::One(opened) => check(*opened, requester),
-        Arrival::Batch(batch) => batch.messages().for_each(|message| check(message.opened, requester)),
-        Arrival::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
-        Arrival::Expiry(_) => {}
+        Incoming::One(envelope) => check(*envelope, requester),
+        Incoming::Batch(batch) => batch.messages().for_each(|message| check(message.envelope, requester)),
+        Incoming::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
+        Incoming::Expiry(_) => {}
     }
 }
 
-fn check(opened: Opened, requester: Option<&str>) {
-    assert!(opened.request_id.bytes().all(|byte| byte.is_ascii_graphic()));
+fn check(envelope: Envelope, requester: Option<&str>) {
+    assert!(envelope.request_id.bytes().all(|byte| byte.is_ascii_graphic()));
     if let Some(requester) = requester {
         // What an event source vouches for is known, however broken the rest is.
-        assert_eq!(opened.requester.as_ref().map(|requester| requester.as_str()), Some(requester));
+        assert_eq!(envelope.requester.as_ref().map(|requester| requester.as_str()), Some(requester));
     }
-    if let Some(requester) = &opened.requester {
+    if let Some(requester) = &envelope.requester {
         assert!(!requester.as_str().chars().any(char::is_control));
     }
-    let outcome = Outcome { requester: opened.requester, ..Outcome::new(&opened.request_id, ResultKind::Refused) };
-    let outcome = match opened.asked {
+    let outcome = Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, Status::Refused) };
+    let outcome = match envelope.asked {
         Ok(request) => {
             assert!(outcome.requester.is_some(), "nobody asked, and yet there is a request");
             assert!(request.image_ids.len() <= 50 && request.targets.len() <= 200);
@@ -134,7 +132,7 @@ fn check(opened: Opened, requester: Option<&str>) {
         }
     };
     assert!(!outcome.reason.iter().any(|reason| reason.chars().any(char::is_control)));
-    let answer = reply(opened.door, outcome);
+    let answer = reply(envelope.trigger, outcome);
     let length = answer.map_or_else(
         |error| error.error_message.len(),
         |reply| serde_json::to_string(&reply).expect("a reply is JSON").len(),

@@ -2,10 +2,8 @@
 
 #![no_main]
 
-use ami_share::{
-    domain::{KeyArn, Target},
-    key_access::{Grant, KeyUse, OrganizationFacts, Policy, Question, explain, judge},
-};
+use sharing::domain::{KeyArn, Target};
+use key_policy::{Grant, KeyUse, OrganizationFacts, Policy, Question, explain, judge};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";

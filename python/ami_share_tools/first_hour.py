@@ -1,23 +1,27 @@
-"""Follow "The first hour" of docs/deployment.md against the local AWS, command by command:
-`python -m ami_share_tools.first_hour BINARY`, with the binary that the stack's function shall be.
+"""Follow docs/deployment.md against the local AWS, command by command:  `python -m
+ami_share_tools.first_hour BINARY`, with the function's binary. With `audit` after it, the daily audit of a stack without parameters instead.
 
-The commands run in one bash, as a reader would paste them, with the real AWS CLI, curl and jq. What isn't here stands in:
-`make package` packs the binary that is given, `sam deploy` creates the stack of the package through the local
-CloudFormation, curl goes to the local address of the API, and version 1 of the AWS CLI, which is the one of PyPI, learns
-`export-credentials` of version 2. What each block prints must be what the page says; `…`
-stands for anything.
+The commands run in one bash, as a reader would paste them, with the real AWS CLI, curl and jq. Stand-ins replace what isn't
+here: `make package` packs the given binary, a little longer each time as if it were another version; `sam deploy` and `sam
+delete` use the local CloudFormation; curl calls the local address of the API; and version 1 of the AWS CLI, which is the one
+of PyPI, learns `export-credentials` of version 2. Each block must print what the page says; `…` stands for anything.
 """
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 from ami_share_tools.local_aws.client import LocalAws
-from ami_share_tools.local_aws.deploy import BUCKET, create
+from ami_share_tools.local_aws.deploy import BUCKET, create, deploy
+from ami_share_tools.local_aws.role import credentials
 
 ROOT = Path(__file__).parents[2]
 ROLE = "AWSReservedSSO_PlatformAdmin_0123456789abcdef"
@@ -26,12 +30,13 @@ DEVIATIONS = {"pending confirmation\n": "arn:aws:sns:…\n"}
 SEPARATOR = "----- next step -----"
 PRELUDE = """
 set -euo pipefail
-make() { "$PYTHON" "$ROOT/deploy/package.py" --binary "$BINARY" --out dist; }
+cp "$BINARY" built && { strip built || true; }  # without debug information it is packed in a fraction of the time
+make() { echo >> built; "$PYTHON" "$ROOT/deploy/package.py" --binary built --out dist; }
 aws() {
   if [ "$1 $2" = "configure export-credentials" ]; then
     printf 'export %s\n' "AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN=$AWS_SESSION_TOKEN"
   else
-    command aws "$@"
+    command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"
   fi
 }
 sam() { "$PYTHON" -m ami_share_tools.first_hour sam "$@"; }
@@ -47,16 +52,12 @@ curl() {
 
 def steps():
     """The blocks to run, each with what it prints, or nothing where the page doesn't say."""
-    page = (ROOT / "docs/deployment.md").read_text()
-    hour = page[page.index("\n## The first hour\n"):page.index("\n## What to choose\n")]
     found = []
-    for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", hour, re.M | re.S):
+    for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/deployment.md").read_text(), re.M | re.S):
         if kind == "sh":
             found.append([text, ""])
         elif kind == "text":
             found[-1][1] = text
-        else:
-            raise SystemExit(f"what is this block?\n{text}")
     return found
 
 
@@ -71,7 +72,7 @@ def follow(binary):
             "AWS_EC2_METADATA_DISABLED": "true"} | session(aws)
         found = steps()
         script = PRELUDE + f"echo '{SEPARATOR}'\n".join(commands for commands, _ in found)
-        answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE)
+        answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, timeout=900)
     printed = answer.stdout.split(f"{SEPARATOR}\n")
     for (commands, expected), actual in zip(found, printed):
         if not matches(expected, actual):
@@ -99,28 +100,84 @@ def session(aws):
             "AWS_SESSION_TOKEN": made["SessionToken"]}
 
 
-def sam(arguments):
-    """`sam deploy` of a packaged template: upload what it names, and create the stack."""
-    if arguments[0] != "deploy":
-        raise SystemExit(f"sam {arguments[0]} isn't here")
-    options = {name: arguments[arguments.index(name) + 1] for name in ("--template-file", "--stack-name")}
-    parameters = dict(value.split("=", 1) for value in arguments[arguments.index("--parameter-overrides") + 1:])
-    template = Path(options["--template-file"])
+def sam(command, *arguments):
+    """`sam deploy` of a packaged template, and `sam delete`."""
+    options = {name: value for name, value in zip(arguments, arguments[1:]) if name.startswith("--")}
+    parameters = dict(word.split("=", 1) for word in arguments if re.match(r"[A-Z]\w+=", word))
     aws = LocalAws()
-    aws.__dict__.update({k: v for k, v in json.loads(os.environ["LOCAL_AWS"]).items() if k in ("endpoint", "account", "region")})
-    s3 = aws.client("s3")
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    aws.__dict__.update(json.loads(os.environ["LOCAL_AWS"]) | {"region": options.get("--region", os.environ["AWS_REGION"])})
+    {"deploy": deployed, "delete": deleted}[command](aws, options, parameters)
 
-    def uploaded(match):
-        s3.put_object(Bucket=BUCKET, Key=match[2], Body=(template.parent / match[2]).read_bytes())
-        return f"{match[1]}s3://{BUCKET}/{match[2]}"
 
-    create(aws, re.sub(r"((?:CodeUri|ContentUri): )(\S+[.]zip)", uploaded, template.read_text()), options["--stack-name"], parameters)
-    print(f"\nSuccessfully created/updated stack - {options['--stack-name']} in {aws.region}")
+def deployed(aws, options, parameters):
+    """What a template names is uploaded, and the stack is created, or updated where it is there."""
+    template, stack = Path(options["--template-file"]), options["--stack-name"]
+    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
+    here = f"{BUCKET}-{aws.region}"  # Lambda takes code from a bucket of its own Region
+    for bucket in {BUCKET, here} - {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": aws.region})
+
+    def uploaded(match):  # under the content's hash, like `sam package`
+        content = (template.parent / match[2]).read_bytes()
+        key = f"{hashlib.sha256(content).hexdigest()}-{match[2]}"
+        s3.put_object(Bucket=here, Key=key, Body=content)
+        return f"{match[1]}s3://{here}/{key}"
+
+    text = re.sub(r"((?:CodeUri|ContentUri): )(\S+[.]zip)", uploaded, template.read_text())
+    try:
+        [there] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError:
+        create(aws, text, stack, parameters)
+    else:
+        s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=text.encode())
+        before = [{"ParameterKey": p["ParameterKey"], "UsePreviousValue": True}
+                  for p in there["Parameters"] if p["ParameterKey"] not in parameters]
+        cloudformation.update_stack(
+            StackName=stack, TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=before + [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
+        cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    print(f"\nSuccessfully created/updated stack - {stack} in {aws.region}")
+
+
+def deleted(aws, options, _):
+    cloudformation = aws.client("cloudformation")
+    cloudformation.delete_stack(StackName=options["--stack-name"])
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=options["--stack-name"], WaiterConfig={"Delay": 1})
+    print("\nDeleted successfully")
+
+
+def audit(binary):
+    """A stack without parameters: what its schedule sends, with the schedule's role, is an audit that completes, and the
+    metric that the alarm on missing audits watches."""
+    with LocalAws(log=os.devnull) as aws:
+        aws.seed(images=[{"name": "shared-before", "mappings": [], "launchPermissions": ["111122223333"]}])
+        outputs = deploy(aws, Path(binary), Path(binary), stack="plain", AllowlistParameter="")
+
+        def physical(name):
+            found = aws.client("cloudformation").describe_stack_resource(StackName="plain", LogicalResourceId=name)
+            return found["StackResourceDetail"]["PhysicalResourceId"]
+
+        target = aws.client("scheduler").get_schedule(Name=physical("Audit"))["Target"]
+        events = aws.client("events", **credentials(aws, target["RoleArn"]))
+        answer = events.put_events(Entries=[{"EventBusName": target["Arn"], "Detail": target["Input"]} | target["EventBridgeParameters"]])
+        assert answer["FailedEntryCount"] == 0, answer
+        [alarm] = aws.client("cloudwatch").describe_alarms(AlarmNames=[physical("AuditMissingAlarm")])["MetricAlarms"]
+        watched = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
+        deadline, found, lines = time.monotonic() + 30, [], []
+        while not found and time.monotonic() < deadline:
+            pages = aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=outputs["LogGroupName"])
+            lines = [json.loads(e["message"]) for page in pages for e in page["events"] if e["message"].startswith("{")]
+            found = [line for line in lines if watched.items() <= line.items() and line.get(alarm["MetricName"]) == 1]
+            time.sleep(0.2)
+        assert found, lines
+        directives = [directive for directive in found[0]["_aws"]["CloudWatchMetrics"] if directive["Namespace"] == alarm["Namespace"]]
+        assert any(set(watched) == set(names) for directive in directives for names in directive["Dimensions"]), found
+        assert any("SharedOutsideAllowlist" in json.dumps(line) for line in lines), lines
+    print("the audit of a stack without parameters completes")
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "sam":
-        sam(sys.argv[2:])
+        sam(*sys.argv[2:])
     else:
-        follow(sys.argv[1])
+        {"": follow, "audit": audit}["".join(sys.argv[2:])](sys.argv[1])

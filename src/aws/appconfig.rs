@@ -2,8 +2,9 @@
 //!
 //! <https://docs.aws.amazon.com/appconfig/latest/userguide/appconfig-code-samples-using-API-read-configuration.html>
 
+use sharing::allowlist::Profile;
+
 use super::{Aws, CallError};
-use crate::allowlist::Profile;
 
 /// The least that AppConfig takes. How often is asked, the allowlist's TTL says; this only must not forbid it.
 const SHORTEST_INTERVAL_SECONDS: i32 = 15;

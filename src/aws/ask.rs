@@ -13,10 +13,10 @@ use std::{
 };
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use sharing::outcome::ErrorCode;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{Aws, CallError, error::SdkError};
-use crate::outcome::ErrorCode;
 
 /// An attempt takes half of the time left and no more than this, so that one lost connection leaves time for others.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ impl Aws {
         let mut attempts: u32 = 0;
         let mut is_uncertain = false;
         let mut last = None;
-        let keeps_distance = self.is_at_leisure && !call.starts_with("scheduler:");
+        let keeps_distance = self.is_rate_limited && !call.starts_with("scheduler:");
         loop {
             if keeps_distance {
                 sleep_until(self.pace.turn(Instant::now()).min(self.deadline())).await;

@@ -2,16 +2,18 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use aws_sdk_ec2::operation::describe_images::builders::DescribeImagesFluentBuilder;
-use aws_sdk_ec2::types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
+use aws_sdk_ec2::{
+    operation::describe_images::builders::DescribeImagesFluentBuilder,
+    types::{self, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName},
+};
 use futures_util::future;
-
-use super::{Aws, CallError};
-use crate::{
+use sharing::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Fact, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
 };
+
+use super::{Aws, CallError};
 
 /// At most so many values go into one filter of a Describe call.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
@@ -28,8 +30,8 @@ pub struct DescribedImage {
 
 impl DescribedImage {
     /// What the record of an expiry remembers of an image that is gone.
-    pub fn gone(expiry: &Expiry, owner: AccountId) -> Self {
-        let image = Image::gone(owner, expiry.key_arns.clone());
+    pub fn deregistered(expiry: &Expiry, owner: AccountId) -> Self {
+        let image = Image::deregistered(owner, expiry.key_arns.clone());
         Self { image, snapshot_ids: expiry.snapshot_ids.clone() }
     }
 }
@@ -239,7 +241,7 @@ fn filter(name: &str, values: impl Iterator<Item = String>) -> types::Filter {
 fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Result<T, CallError> {
     let parsed = text.and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| {
-        let shown = crate::domain::quoted(text.unwrap_or_default());
+        let shown = sharing::domain::quoted(text.unwrap_or_default());
         CallError::unexpected(call, shown, &format!("the answer's {what} can't be understood"))
     })
 }

@@ -7,8 +7,7 @@
 use std::fmt::{Debug, Display};
 
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
-
-use crate::{
+use sharing::{
     domain::shortened,
     outcome::{ErrorCode, ErrorRow},
 };
@@ -25,7 +24,7 @@ pub struct CallError {
 }
 
 /// What an error of the SDK tells, whatever call it is of: what follows from it is there once and not for each call.
-struct Told<'a> {
+struct SdkErrorParts<'a> {
     aws_code: Option<&'a str>,
     aws_message: Option<&'a str>,
     status: Option<u16>,
@@ -44,7 +43,7 @@ impl CallError {
         Self::of(
             call,
             resource.into(),
-            &Told {
+            &SdkErrorParts {
                 aws_code: service_error.and_then(ProvideErrorMetadata::code),
                 aws_message: service_error.and_then(ProvideErrorMetadata::message),
                 status: error.raw_response().map(|response| response.status().as_u16()),
@@ -56,8 +55,8 @@ impl CallError {
         )
     }
 
-    fn of(call: &'static str, resource: String, told: &Told<'_>) -> Self {
-        let Told { aws_code, aws_message, status, is_unreadable, is_sent, all } = *told;
+    fn of(call: &'static str, resource: String, told: &SdkErrorParts<'_>) -> Self {
+        let SdkErrorParts { aws_code, aws_message, status, is_unreadable, is_sent, all } = *told;
         let (code, is_answered) = match (aws_code, status) {
             (Some(aws_code), status) => (classify(call, aws_code, aws_message, status), true),
             // What a gateway on the way says, and a document cut short, tell nothing of what AWS has done.

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use sharing::outcome::ErrorRow;
 
 use super::{Aws, CallError};
-use crate::outcome::ErrorRow;
 
 /// PutEvents takes at most so many entries,
 const MAX_ENTRIES: usize = 10;

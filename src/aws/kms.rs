@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_kms::types::{GrantListEntry, GrantOperation, KeyManagerType, KeySpec, KeyState, KeyUsageType};
-
-use super::{Aws, CallError};
-use crate::{
+use key_policy::{Grant, GrantConstraints};
+use sharing::{
     domain::{GrantName, KeyArn},
     facts::KeyMetadata,
-    key_access::{Grant, GrantConstraints},
     outcome::ErrorCode,
 };
+
+use super::{Aws, CallError};
 
 /// Pages of 100 grants in which every key's end: it has at most 50,000.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>

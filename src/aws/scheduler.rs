@@ -10,18 +10,19 @@ use aws_sdk_scheduler::{
         get_schedule::{GetScheduleError, GetScheduleOutput},
     },
     types::{
-        ActionAfterCompletion, EventBridgeParameters, FlexibleTimeWindow, FlexibleTimeWindowMode, ScheduleState, Target,
+        ActionAfterCompletion, DeadLetterConfig, EventBridgeParameters, FlexibleTimeWindow, FlexibleTimeWindowMode,
+        ScheduleState, Target,
     },
 };
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
-
-use super::{Aws, CallError, error::SdkError};
-use crate::{
+use sharing::{
     domain::{self, ExpiryName, ImageId, KeyArn, SnapshotId},
     facts::{Expiry, Recorded},
-    inbound::{EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE},
 };
+use time::{OffsetDateTime, PrimitiveDateTime, macros::format_description};
+use triggers::{EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE};
+
+use super::{Aws, CallError, error::SdkError};
 
 /// Where the records of expiries are, and where Scheduler puts their hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Schedules {
     pub role_arn: String,
     /// The ARN of the bus that requests come by.
     pub bus_arn: String,
+    /// The ARN of the queue for the hints that Scheduler can't deliver, if there is one.
+    pub dead_letter_arn: Option<String>,
 }
 
 /// At most so many pages of 100 names are read: an account has a million schedules at most, and a list that goes on
@@ -108,8 +111,11 @@ impl Aws {
         let name = expiry.name.as_str();
         let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
         let parameters = EventBridgeParameters::builder().detail_type(EXPIRY_DETAIL_TYPE).source(EXPIRY_SOURCE).build();
+        // https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
+        let dead_letters = schedules.dead_letter_arn.as_ref().map(|arn| DeadLetterConfig::builder().arn(arn).build());
         let target = parameters.and_then(|parameters| {
             let target = Target::builder().arn(&schedules.bus_arn).role_arn(&schedules.role_arn);
+            let target = target.set_dead_letter_config(dead_letters);
             target.event_bridge_parameters(parameters).input(input(expiry)).build()
         });
         let (Ok(window), Ok(target)) = (window, target) else {
@@ -178,7 +184,8 @@ fn taken(schedules: &Schedules, name: &str, why: &str) -> CallError {
 
 /// Reads a schedule as the record of that name, or says what is wrong with it.
 ///
-/// Its role is not compared: a record whose role was replaced sends no hint, and a repair must still find it.
+/// Its role and its dead-letter queue are not compared: a record whose role was replaced sends no hint, and a repair must
+/// still find it.
 fn record(schedules: &Schedules, name: &ExpiryName, schedule: &GetScheduleOutput) -> Result<Expiry, &'static str> {
     let target = schedule.target().ok_or("it has no target")?;
     let input = target.input().and_then(|input| serde_json::from_str::<Input>(input).ok());

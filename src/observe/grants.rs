@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 
 use futures_util::future;
-
-use super::{each, left_out, row};
-use crate::{
-    aws::{ALL_GRANT_PAGES, Aws},
+use key_policy::Grant;
+use sharing::{
     decide::{Authority, Question},
     domain::{AccountId, GrantName, KeyArn, ServiceLinkedRole},
     facts::{GrantScan, Reading},
-    key_access::Grant,
     outcome::ErrorCode,
     plan::GranteeKind,
     request::Action,
 };
+
+use super::{concurrently, left_out, row};
+use crate::aws::{ALL_GRANT_PAGES, Aws};
 
 /// So many pages are read of the grants of one grantee; one with more of them is found by the other way, or not at all.
 const GRANTEE_PAGES: usize = 20;
@@ -71,7 +71,7 @@ async fn by_grantee(aws: &Aws, question: &Question<'_>, arn: &KeyArn) -> Option<
     let kinds: Vec<_> =
         [GranteeKind::Account].into_iter().chain(roles.into_iter().flatten().map(GranteeKind::Role)).collect();
     let grantees = accounts.flat_map(|account| kinds.iter().map(move |kind| kind.arn(arn, account))).collect();
-    let read = each(grantees, async |grantee| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
+    let read = concurrently(grantees, async |grantee| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
     let mut ours = Vec::new();
     for found in read.into_values() {
         match found {
@@ -134,7 +134,7 @@ impl Kept {
         }
     }
 
-    fn end(self, unseen: Option<crate::outcome::ErrorRow>, may_hide_ours: bool) -> (Vec<Grant>, GrantScan) {
+    fn end(self, unseen: Option<sharing::outcome::ErrorRow>, may_hide_ours: bool) -> (Vec<Grant>, GrantScan) {
         let may_hide_ours = unseen.is_some() && may_hide_ours;
         (self.grants, GrantScan { made_by: self.made_by, unseen, may_hide_ours })
     }

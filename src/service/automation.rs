@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
-use tokio::time::Instant;
-
-use super::{Context, Service, error, failed};
-use crate::{
-    allowlist::{Allowlist, Rule, Usable},
+use sharing::{
+    allowlist::{Allowlist, Loaded, Rule},
     decide::{self, Authority, Question},
-    domain::{AccountId, ImageId, Target, shown},
+    domain::{AccountId, ImageId, Target, rfc3339},
     facts::{ImageState, Recorded},
-    inbound::{Available, ExpiryHint, Sent},
-    outcome::{ErrorCode, Outcome, ResultKind},
+    outcome::{ErrorCode, Outcome, Status},
     request::{Access, Action, AskedTarget, Request},
 };
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use triggers::{Available, ExpiryHint, SentAt};
+
+use super::{Context, Service, error, failed};
 
 impl Service {
     /// Shares an image that became available as the rules with `onAvailable` say.
@@ -27,7 +27,7 @@ impl Service {
         let outcome = Outcome {
             action: Some(Action::Share),
             requester: Some(available.requester.clone()),
-            ..Outcome::new(&available.request_id, ResultKind::Completed)
+            ..Outcome::new(&available.request_id, Status::Completed)
         };
         let Some(image_id) = &available.image_id else { return outcome };
         if let Some(region) = available.region.as_deref().filter(|region| *region != context.function.region()) {
@@ -39,8 +39,8 @@ impl Service {
                 format!("the event is about an image of account {}; only this account's own count", available.account);
             return Outcome { warnings: vec![warning], ..outcome };
         }
-        let usable = self.allowlist.usable_for(Action::Share, &self.aws, context.now, deadline).await;
-        let Usable { allowlist, .. } = match usable {
+        let usable = self.allowlist.load_for(Action::Share, &self.aws, context.now, deadline).await;
+        let Loaded { allowlist, .. } = match usable {
             Ok(usable) => usable,
             Err(error) => return failed(outcome, error),
         };
@@ -55,7 +55,7 @@ impl Service {
             return outcome;
         }
         if let Some(stale) = available.sent.refusal(Action::Share, context.now, self.max_event_age) {
-            return Outcome { result: ResultKind::Refused, refusals: vec![stale], ..outcome };
+            return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
         }
         let aws = self.aws.until(deadline);
         let image = match aws.describe_images(std::slice::from_ref(image_id)).await {
@@ -80,8 +80,8 @@ impl Service {
         };
         // By the event's time, so that the same event again has the same expiry time.
         let since = match available.sent {
-            Sent::At(sent) => sent.min(context.now),
-            Sent::Now | Sent::Again | Sent::Unknown => context.now,
+            SentAt::At(sent) => sent.min(context.now),
+            SentAt::Now | SentAt::Again | SentAt::Unknown => context.now,
         };
         let rules: Vec<_> =
             rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)).collect();
@@ -104,7 +104,7 @@ impl Service {
         deadline: Instant,
     ) -> Outcome {
         let outcome =
-            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, ResultKind::Completed) };
+            Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, Status::Completed) };
         let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
         let name = &hint.record;
         let Some(schedules) = self.schedules(context) else {
@@ -121,7 +121,7 @@ impl Service {
             Err(error) => return failed(outcome, error.row),
         };
         if !decide::is_due(&expiry, context.now) {
-            return nothing(outcome, format!("the share expires at {}; nothing is due yet", shown(expiry.at)));
+            return nothing(outcome, format!("the share expires at {}; nothing is due yet", rfc3339(expiry.at)));
         }
         let request = Request {
             targets: vec![AskedTarget { target: expiry.target.clone(), pointer: String::new() }],

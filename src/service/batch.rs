@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
+use sharing::{domain::shortened, outcome::Outcome};
 use tokio::time::Instant;
+use triggers::sqs::{self, Batch, Message};
 
 use super::{Context, Service, deadlines::ANSWER_TIME};
-use crate::{
-    domain::shortened,
-    inbound::sqs::{self, Batch, Message},
-    outcome::Outcome,
-};
 
 /// With less time than this left no message is begun: it would more likely be cut off than finished, and comes again
 /// whole when it is left alone.
@@ -20,26 +17,26 @@ impl Service {
     ///
     /// One at a time: two messages of a batch may be about one image, and the account's request rate is shared with
     /// everybody else anyway. A FIFO queue's order is kept by leaving everything behind a failed message alone.
-    pub(super) async fn work_off(&self, batch: Batch<'_>, context: &Context<'_>) -> serde_json::Value {
+    pub(super) async fn process_batch(&self, batch: Batch<'_>, context: &Context<'_>) -> serde_json::Value {
         let begun = Instant::now();
         let mut again = Vec::new();
         let mut is_stopped = false;
         let messages = batch.len();
-        for (place, Message { id, opened }) in batch.messages().enumerate() {
+        for (place, Message { id, envelope }) in batch.messages().enumerate() {
             let elapsed = begun.elapsed();
             let time_left = context.time_left.saturating_sub(elapsed);
             let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
             let Some(time_left) = share else {
                 tracing::info!(
                     lambda.request_id = context.request_id,
-                    request.id = opened.request_id,
+                    request.id = envelope.request_id,
                     "left in the queue for another try"
                 );
                 again.extend(id);
                 continue;
             };
             let now = context.now.saturating_add(elapsed.try_into().unwrap_or_default());
-            let outcome = self.settle(opened, &Context { now, time_left, ..*context }).await;
+            let outcome = self.settle(envelope, &Context { now, time_left, ..*context }).await;
             if sqs::must_come_again(&outcome) {
                 again.extend(id);
                 is_stopped = batch.is_fifo;

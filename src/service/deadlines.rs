@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use sharing::request::Action;
 use tokio::time::Instant;
-
-use crate::{inbound::Door, request::Action};
+use triggers::Trigger;
 
 /// So much of the invocation's time is kept back for answering.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(1_000);
@@ -31,13 +31,13 @@ const TAKING_BACK: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(900);
 
 /// When reading and writing must be over.
-pub(super) fn deadline(door: Door, time_left: Duration) -> Instant {
-    after(budget(door, time_left))
+pub(super) fn deadline(trigger: Trigger, time_left: Duration) -> Instant {
+    after(budget(trigger, time_left))
 }
 
 /// When the answer must be on its way.
-pub(super) fn end(door: Door, time_left: Duration) -> Instant {
-    after(until_answered(door, time_left))
+pub(super) fn end(trigger: Trigger, time_left: Duration) -> Instant {
+    after(until_answered(trigger, time_left))
 }
 
 /// When reading must be over.
@@ -62,18 +62,18 @@ fn after(time: Duration) -> Instant {
     Instant::now().checked_add(time).unwrap_or_else(Instant::now)
 }
 
-fn budget(door: Door, time_left: Duration) -> Duration {
-    at_most(door, time_left.saturating_sub(ANSWER_TIME), HTTP_BUDGET)
+fn budget(trigger: Trigger, time_left: Duration) -> Duration {
+    at_most(trigger, time_left.saturating_sub(ANSWER_TIME), HTTP_BUDGET)
 }
 
-fn until_answered(door: Door, time_left: Duration) -> Duration {
-    at_most(door, time_left.saturating_sub(LAST_MOMENT), HTTP_END)
+fn until_answered(trigger: Trigger, time_left: Duration) -> Duration {
+    at_most(trigger, time_left.saturating_sub(LAST_MOMENT), HTTP_END)
 }
 
-fn at_most(door: Door, time: Duration, over_http: Duration) -> Duration {
-    match door {
-        Door::Http { .. } => time.min(over_http),
-        Door::Direct | Door::EventBridge | Door::Queue => time.min(LONGEST),
+fn at_most(trigger: Trigger, time: Duration, over_http: Duration) -> Duration {
+    match trigger {
+        Trigger::Http { .. } => time.min(over_http),
+        Trigger::Direct | Trigger::EventBridge | Trigger::Queue => time.min(LONGEST),
     }
 }
 
@@ -92,7 +92,7 @@ fn for_writing(action: Action, left: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    const HTTP: Door = Door::Http { allow: None };
+    const HTTP: Trigger = Trigger::Http { allow: None };
 
     #[test]
     fn an_api_gateway_that_gives_up_is_never_what_ends_a_request() {
@@ -101,11 +101,11 @@ mod tests {
         for (time, expect) in [
             (budget(HTTP, minute), 25_000),
             (until_answered(HTTP, minute), 27_000),
-            (budget(Door::Queue, minute), 59_000),
-            (until_answered(Door::EventBridge, minute), 59_750),
+            (budget(Trigger::Queue, minute), 59_000),
+            (until_answered(Trigger::EventBridge, minute), 59_750),
             (until_answered(HTTP, milliseconds(10_000)), 9_750),
             (budget(HTTP, milliseconds(500)), 0),
-            (budget(Door::Direct, Duration::MAX), 900_000),
+            (budget(Trigger::Direct, Duration::MAX), 900_000),
         ] {
             assert_eq!(time, milliseconds(expect));
         }

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sharing::outcome::Outcome;
 use tokio::time::Instant;
+use triggers::Trigger;
 
 use super::Context;
 use crate::{
     aws::{Attempts, Aws},
-    inbound::Door,
     metrics::Measured,
-    outcome::Outcome,
     telemetry,
 };
 
@@ -39,14 +39,14 @@ impl Meter {
 
     /// Writes the metric events of a request that was answered. Requests are worked off one after the other, so what AWS
     /// was asked meanwhile, it was asked for this one.
-    pub(super) fn tell(&self, aws: &Aws, begun: Begun, outcome: &Outcome, door: Door, context: &Context<'_>) {
+    pub(super) fn tell(&self, aws: &Aws, begun: Begun, outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
         let attempts = aws.attempts().since(begun.attempts);
         let duration = begun.at.elapsed();
         let at = context.now.saturating_add(duration.try_into().unwrap_or_default());
         let measured = Measured {
             function_name: &self.function_name,
             lambda_request_id: context.request_id,
-            door,
+            trigger,
             outcome,
             at,
             duration,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use sharing::{
+    domain::ImageId,
+    outcome::{Outcome, Refusal, RefusalCode, Status},
+};
 use tokio::time::Instant;
 
 use super::Service;
-use crate::{
-    aws::BusEvent,
-    domain::ImageId,
-    outcome::{Code, Outcome, Refusal, ResultKind},
-};
+use crate::aws::BusEvent;
 
 /// The source of all outcomes.
 const SOURCE: &str = "ami-share";
@@ -43,10 +43,10 @@ impl Service {
 /// Whether nobody asked, or nobody that a rule names: what strangers send costs no event.
 pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
     let is_strange = |refusal: &Refusal| {
-        matches!(refusal.code, Code::Unauthenticated | Code::RequesterNotAllowed)
-            || refusal.code == Code::MalformedRequest && outcome.requester.is_none()
+        matches!(refusal.code, RefusalCode::Unauthenticated | RefusalCode::RequesterNotAllowed)
+            || refusal.code == RefusalCode::MalformedRequest && outcome.requester.is_none()
     };
-    outcome.result == ResultKind::Refused && outcome.refusals.iter().all(is_strange)
+    outcome.result == Status::Refused && outcome.refusals.iter().all(is_strange)
 }
 
 /// One event for each image that was looked at or refused; one alone where there is no image to tell of, and of an
@@ -71,13 +71,13 @@ fn events(outcome: &Outcome) -> Vec<BusEvent> {
         .collect()
 }
 
-fn detail_type(result: ResultKind) -> &'static str {
+fn detail_type(result: Status) -> &'static str {
     match result {
-        ResultKind::Completed => "AMI Share Request Completed",
-        ResultKind::Planned => "AMI Share Request Planned",
-        ResultKind::Refused => "AMI Share Request Refused",
-        ResultKind::Incomplete => "AMI Share Request Incomplete",
-        ResultKind::Failed => "AMI Share Request Failed",
+        Status::Completed => "AMI Share Request Completed",
+        Status::Planned => "AMI Share Request Planned",
+        Status::Refused => "AMI Share Request Refused",
+        Status::Incomplete => "AMI Share Request Incomplete",
+        Status::Failed => "AMI Share Request Failed",
     }
 }
 
@@ -98,12 +98,13 @@ fn detail(outcome: &Outcome, image: Option<&ImageId>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sharing::outcome::{Finding, FindingCode, Refusal, RefusalCode};
+
     use super::*;
-    use crate::outcome::{Code, Finding, FindingCode, Refusal};
 
     #[test]
     fn an_outcome_without_images_is_one_event() {
-        let outcome = Outcome::refused("id", vec![Refusal::new(Code::RequesterNotAllowed, "no")]);
+        let outcome = Outcome::refused("id", vec![Refusal::new(RefusalCode::RequesterNotAllowed, "no")]);
         let events = events(&outcome);
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].detail_type, "AMI Share Request Refused");
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_event_is_never_too_long() {
-        let refusals = (0..10_000).map(|_| Refusal::new(Code::TargetNotAllowed, "x".repeat(200))).collect();
+        let refusals = (0..10_000).map(|_| Refusal::new(RefusalCode::TargetNotAllowed, "x".repeat(200))).collect();
         check(Outcome::refused("id", refusals));
         let remedy = "statement ".repeat(1_000);
         let finding = || Finding {
@@ -130,7 +131,7 @@ mod tests {
             remedy: remedy.clone(),
         };
         let findings = Some((0..500).map(|_| finding()).collect());
-        check(Outcome { findings, ..Outcome::new("id", ResultKind::Completed) });
-        check(Outcome { warnings: vec![remedy.repeat(200)], ..Outcome::new("id", ResultKind::Completed) });
+        check(Outcome { findings, ..Outcome::new("id", Status::Completed) });
+        check(Outcome { warnings: vec![remedy.repeat(200)], ..Outcome::new("id", Status::Completed) });
     }
 }

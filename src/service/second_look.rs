@@ -4,17 +4,19 @@
 //! A revoke that crosses a share deletes the record last. Where the share's launch permission comes after that, only the
 //! share can know.
 
+use sharing::{
+    decide::{self, ImageDecision, SecondLook},
+    facts::Facts,
+    outcome::StepState,
+    plan::{Step, take_back},
+    report::{ImageResult, StepResult},
+};
 use tokio::time::Instant;
 
 use super::{deadlines::looking_deadline, log_plan};
 use crate::{
-    carry_out::{Tools, carry_out},
-    decide::{self, ImageDecision, SecondLook},
-    facts::Facts,
+    carry_out::{Writer, carry_out},
     observe::look_again,
-    outcome::StepState,
-    plan::{Step, take_back},
-    report::{ImageResult, StepResult},
 };
 
 /// Whether a plan gives something that is looked at again.
@@ -24,7 +26,7 @@ pub(super) fn is_planned(plans: &[(ImageDecision<'_>, Vec<Step>)], facts: &Facts
 
 /// Looks again at what was given, and takes back what nothing would end.
 pub(super) async fn take<'a>(
-    tools: Tools<'_>,
+    writer: Writer<'_>,
     request_id: &str,
     facts: &Facts,
     results: Vec<ImageResult<'a>>,
@@ -39,7 +41,7 @@ pub(super) async fn take<'a>(
     if wanted.is_empty() {
         return results;
     }
-    let seen = look_again(&tools.aws.until(looking_deadline(deadline)), tools.schedules, wanted).await;
+    let seen = look_again(&writer.aws.until(looking_deadline(deadline)), writer.schedules, wanted).await;
     let lost: Vec<_> = seen.iter().filter_map(|(look, seen)| Some((look, decide::lost(look, seen)?))).collect();
     if lost.is_empty() {
         return results;
@@ -54,7 +56,7 @@ pub(super) async fn take<'a>(
         ((decision, again), steps)
     };
     let (plans, done): (Vec<_>, Vec<_>) = results.into_iter().map(back).unzip();
-    let taken = carry_out(tools, plans, false, deadline).await;
+    let taken = carry_out(writer, plans, false, deadline).await;
     let whole = |(ImageResult { decision, steps: again }, steps): (ImageResult<'a>, Vec<StepResult>)| ImageResult {
         decision,
         steps: steps.into_iter().chain(again).collect(),

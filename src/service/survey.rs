@@ -4,18 +4,18 @@
 use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
 use serde_json::json;
-use tokio::time::Instant;
-
-use super::{Context, Service, failed};
-use crate::{
-    aws::BusEvent,
+use sharing::{
     decide::{self, Question},
     domain::{AccountId, ExpiryName, ImageId, Requester},
     facts::{Image, Reading},
-    inbound::{Door, ExpiryHint, REQUEST_DETAIL_TYPE},
-    outcome::{Outcome, ResultKind},
+    outcome::{Outcome, Status},
     request::{Action, Request},
 };
+use tokio::time::Instant;
+use triggers::{ExpiryHint, REQUEST_DETAIL_TYPE, Trigger};
+
+use super::{Context, Service, failed};
+use crate::aws::BusEvent;
 
 /// So many images are read together; what was found at them is kept when time runs out.
 const IMAGES_AT_ONCE: usize = 10;
@@ -38,7 +38,7 @@ impl Service {
             Err(error) => return failed(outcome, error),
         };
         let is_plan = asked.dry_run && asked.action.writes();
-        let result = if is_plan { ResultKind::Planned } else { ResultKind::Completed };
+        let result = if is_plan { Status::Planned } else { Status::Completed };
         let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
         let mut place = asked.next_token.clone();
         let mut longest = Duration::ZERO;
@@ -58,7 +58,7 @@ impl Service {
             let is_first = place == asked.next_token;
             // What another try may mend is left for it, and what was found before is not lost: who goes on from here
             // begins with what failed. What no other try mends must not keep the images after it from being looked at.
-            if part.result == ResultKind::Failed && (part.retryable || part.next_token.is_none()) {
+            if part.result == Status::Failed && (part.retryable || part.next_token.is_none()) {
                 return if is_first { part } else { Outcome { next_token: place, ..total } };
             }
             place.clone_from(&part.next_token);
@@ -78,13 +78,13 @@ impl Service {
         context: &Context<'_>,
         deadline: Instant,
     ) -> Reading<BTreeSet<ImageId>> {
-        let aws = self.aws.at_leisure().until(deadline);
+        let aws = self.aws.rate_limited().until(deadline);
         let images = aws.own_images().await.map_err(|error| error.row)?;
         let mut covered: BTreeSet<_> =
             images.iter().filter(|(_, image)| decide::is_covered(question, image)).map(|(id, _)| id.clone()).collect();
         // What a gone image was called nobody knows: only a rule about every image covers it.
-        let is_gone_covered = decide::is_covered(question, &Image::gone(question.account, Vec::new()));
-        if let Some(schedules) = self.schedules(context).filter(|_| is_gone_covered) {
+        let is_deregistered_covered = decide::is_covered(question, &Image::deregistered(question.account, Vec::new()));
+        if let Some(schedules) = self.schedules(context).filter(|_| is_deregistered_covered) {
             let names = aws.expiry_names(&schedules, None).await.map_err(|error| error.row)?;
             covered.extend(names.iter().filter_map(ExpiryName::image_id).filter(|id| !images.contains_key(id)));
         }
@@ -132,10 +132,10 @@ impl Service {
         }
         let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
         match self.aws.until(until).put_events(bus, &[event]).await {
-            Ok(()) => outcome.goes_on = true,
+            Ok(()) => outcome.continues = true,
             Err(error) if error.row.retryable => {
                 // Then Lambda's retry looks at these images again, and tries to go on again.
-                outcome.result = ResultKind::Failed;
+                outcome.result = Status::Failed;
                 outcome.retryable = true;
                 outcome.errors.push(error.row);
             }
@@ -162,6 +162,6 @@ fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
 
 /// Whether nobody waits for the answer who could ask for the rest. What another try may mend comes again as it was, and
 /// must not go on twice.
-pub(super) fn goes_on_by_itself(door: Door, outcome: &Outcome) -> bool {
-    !door.is_waited_at() && !outcome.retryable
+pub(super) fn continues_by_itself(trigger: Trigger, outcome: &Outcome) -> bool {
+    !trigger.is_synchronous() && !outcome.retryable
 }

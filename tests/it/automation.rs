@@ -1,4 +1,4 @@
-//! Images share themselves, shares expire, outcomes are events: what happens without anybody at a door.
+//! Images share themselves, shares expire, outcomes are events: what happens without anybody at a trigger.
 
 use std::sync::{Mutex, mpsc};
 
@@ -36,9 +36,11 @@ rules:
     targets: ["111122223333", "222233334444"]
 "#;
 
+const UNDELIVERED: &str = "arn:aws:sqs:eu-west-1:999988887777:undelivered";
+
 /// A function that can record expiries and tells of outcomes.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default")])
+    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default"), ("AMI_SHARE_SCHEDULE_DLQ_ARN", UNDELIVERED)])
 }
 
 impl World {
@@ -289,9 +291,9 @@ fn a_share_that_expires_is_recorded_first_and_taken_back_when_due() {
     assert_eq!(writes[1..], ["ec2:ModifyImageAttribute"]);
     assert!(calls.last().unwrap().starts_with("scheduler:"), "it looks at the record again: {calls:?}");
     let (name, expression, input) = world.records().pop().unwrap();
-    let target: ami_share::domain::Target = "111122223333".parse().unwrap();
+    let target: sharing::domain::Target = "111122223333".parse().unwrap();
     let time = OffsetDateTime::parse(&at, &Rfc3339).unwrap();
-    let expected = ami_share::domain::ExpiryName::new(&image.parse().unwrap(), &target, time).unwrap();
+    let expected = sharing::domain::ExpiryName::new(&image.parse().unwrap(), &target, time).unwrap();
     assert_eq!((name.as_str(), expression), (expected.as_str(), format!("at({})", at.get(..19).unwrap())));
     assert_eq!(
         (&input["imageId"], &input["target"], &input["expiresAt"]),
@@ -302,6 +304,8 @@ fn a_share_that_expires_is_recorded_first_and_taken_back_when_due() {
     let schedule = world.aws.state()["schedules"][format!("default/{name}")].clone();
     assert_eq!(schedule["target"], "arn:aws:events:eu-west-1:999988887777:event-bus/ami-share");
     assert_eq!(schedule["parameters"], json!({"DetailType": "AMI Share Record Due", "Source": "ami-share.ends"}));
+    // A hint that Scheduler can't deliver is kept in the queue.
+    assert_eq!(schedule["deadLetters"], UNDELIVERED);
     let listed = world.outcome(&ask("list", &image, json!({})));
     assert_eq!(listed["images"][0]["targets"][0]["expiresAt"], json!(at), "{listed:#}");
 
@@ -664,7 +668,7 @@ fn every_outcome_is_an_event_for_each_image() {
             (&json!("ami-share"), &json!("AMI Share Request Completed"))
         );
         let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
-        crate::schemas::check_outcome(&outcome);
+        ami_share_testing::schemas::check_outcome(&outcome);
         let [row] = outcome["images"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
         assert_eq!((&row["imageId"], &row["tags"]), (&json!(image), &json!({"Tier": "gold"})));
     }
@@ -680,7 +684,7 @@ fn every_outcome_is_an_event_for_each_image() {
         .iter()
         .map(|event| {
             let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
-            crate::schemas::check_outcome(&outcome);
+            ami_share_testing::schemas::check_outcome(&outcome);
             (
                 outcome["images"].as_array().unwrap().len(),
                 codes(&outcome).join(" "),

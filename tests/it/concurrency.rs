@@ -13,7 +13,6 @@ use std::{
 };
 
 use serde_json::{Value, json};
-
 use time::{Duration as Ahead, OffsetDateTime};
 
 use crate::support::{

@@ -5,19 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ami_share::{
+use ami_share::{config::Config, metrics::Measured};
+use ami_share_testing::schemas::{check_allowlist, check_outcome, check_request, error_code_names, error_codes};
+use serde_json::Value;
+use sharing::{
     allowlist::Allowlist,
-    config::Config,
-    inbound::{Arrival, Door, Event, Invocation, open, reply},
-    metrics::Measured,
     outcome::{
-        Code, ErrorRow, FindingCode, ImageRow, Outcome, Refusal, ResultKind, StepRow, StepState, TargetRow, TargetState,
+        ErrorRow, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState, TargetRow,
+        TargetState,
     },
     request::Action,
 };
-use serde_json::Value;
-
-use crate::schemas::{check_allowlist, check_outcome, check_request, error_code_names, error_codes};
+use triggers::{Event, Incoming, Invocation, Trigger, open, reply};
 
 /// A fenced code block: its page, its info string, its text.
 struct Block {
@@ -140,8 +139,10 @@ fn the_runbook_has_every_refusal_with_its_status_and_title() {
         .map(|row| row[..3].to_vec())
         .collect();
     let plain = |text: &str| text.replace('`', "");
-    let known: Vec<_> =
-        Code::ALL.iter().map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())]).collect();
+    let known: Vec<_> = RefusalCode::ALL
+        .iter()
+        .map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())])
+        .collect();
     assert_eq!(told, known);
     for row in table("docs/runbook.md", "| code | status | it means | what to do |") {
         assert!(row.len() == 4 && row[3].len() > 10, "{row:?} does not say what to do");
@@ -158,8 +159,8 @@ fn the_runbook_has_every_kind_of_failure() {
         let name = serde_json::json!(code);
         let row = rows.iter().find(|row| row[0] == name.as_str().unwrap()).unwrap();
         let error = ErrorRow { code, call: None, resource: None, message: String::new(), retryable: true };
-        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", ResultKind::Failed) };
-        let answer = serde_json::json!(reply(Door::Http { allow: None }, outcome).unwrap());
+        let outcome = Outcome { errors: vec![error], ..Outcome::new("id", Status::Failed) };
+        let answer = serde_json::json!(reply(Trigger::Http { allow: None }, outcome).unwrap());
         assert_eq!(row[1], answer["statusCode"].to_string(), "{name}");
         assert_eq!(row[2], if code.may_pass() { "yes" } else { "no" }, "{name}");
     }
@@ -167,7 +168,7 @@ fn the_runbook_has_every_kind_of_failure() {
 
 #[test]
 fn the_audits_page_has_every_finding() {
-    let rows = table("docs/audit.md", "| finding | is | what to do | does `repair` mend it? |");
+    let rows = table("docs/audit.md", "| finding | meaning | what to do | does `repair` fix it? |");
     let told: Vec<_> = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, FindingCode::ALL.map(|code| code.as_str()));
 }
@@ -198,11 +199,11 @@ fn the_runbook_has_every_queue_and_every_alarm_of_the_template() {
 
 /// The metrics of the events that the function writes.
 fn metrics() -> BTreeSet<String> {
-    let refusals = vec![Refusal::new(Code::DefaultKey, "no")];
+    let refusals = vec![Refusal::new(RefusalCode::DefaultKey, "no")];
     let measured = Measured {
         function_name: "f",
         lambda_request_id: "id",
-        door: Door::Direct,
+        trigger: Trigger::Direct,
         outcome: &Outcome::refused("id", refusals),
         at: time::OffsetDateTime::UNIX_EPOCH,
         duration: std::time::Duration::ZERO,
@@ -232,8 +233,10 @@ fn the_runbook_has_every_metric_and_alarms_stand_on_no_others() {
 #[test]
 fn the_readme_has_every_refusal() {
     let plain = |text: &str| text.replace('`', "");
-    let known: Vec<_> =
-        Code::ALL.iter().map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())]).collect();
+    let known: Vec<_> = RefusalCode::ALL
+        .iter()
+        .map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())])
+        .collect();
     assert_eq!(table("README.md", "| code | status | it means |"), known);
 }
 
@@ -302,8 +305,8 @@ fn the_allowlist_that_the_stack_makes_lets_its_audit_look_and_nobody_share() {
         "account": "444455556666", "time": "1970-01-01T00:00:00Z", "detail": {"action": "audit"}});
     let now = time::OffsetDateTime::UNIX_EPOCH;
     let event = serde_json::from_value(event).unwrap();
-    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
-    assert!(rule.requesters.iter().any(|pattern| pattern.matches(opened.requester.as_ref().unwrap())));
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    assert!(rule.requesters.iter().any(|pattern| pattern.matches(envelope.requester.as_ref().unwrap())));
 }
 
 /// JSON without the spaces and line breaks between its parts; the order of fields stays.
@@ -335,8 +338,8 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
 
     let event: Event = serde_json::from_str(&read(&root().join("events/rest-share.json"))).unwrap();
     let now = time::OffsetDateTime::UNIX_EPOCH;
-    let Arrival::One(opened) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
-    let requester = opened.requester;
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    let requester = envelope.requester;
 
     let target = "111122223333".parse().unwrap();
     let row = ImageRow {
@@ -351,7 +354,7 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
             call: "ec2:ModifyImageAttribute",
             resource: "ami-0123456789abcdef0".to_owned(),
             grant_name: None,
-            add: vec![ami_share::domain::Target::clone(&target)],
+            add: vec![sharing::domain::Target::clone(&target)],
             remove: Vec::new(),
             state: StepState::Done,
         }],
@@ -369,10 +372,11 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         action: Some(Action::Share),
         requester,
         images: vec![row],
-        ..Outcome::new("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", ResultKind::Completed)
+        ..Outcome::new("c6af9ac6-7b61-11e6-9a41-93e8deadbeef", Status::Completed)
     };
     assert_eq!(minified(answer), outcome.to_text());
-    let problem = reply(Door::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(Code::DefaultKey, "no")]));
+    let problem =
+        reply(Trigger::Http { allow: None }, Outcome::refused("id", vec![Refusal::new(RefusalCode::DefaultKey, "no")]));
     let problem = serde_json::json!(problem.unwrap());
     let body = problem["body"].as_str().unwrap();
     assert!(body.starts_with(r#"{"type":"urn:ami-share:problem:DefaultKey","title":"#), "{body}");

@@ -1,27 +1,35 @@
-//! The invariants of the house, checked on its source text.
+//! The rules of the house that no compiler checks, checked on the source text.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files under the folder with this extension.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|other| other == extension) {
             found.push(path);
         }
     }
     found
 }
 
-/// Checks that none of `words` stands in the code (not the comments) of files for which `is_bound` is true.
+/// Checks that none of `words` stands in the code (not the comments) of the function's files for which `is_bound` is true.
 #[track_caller]
 fn absent(words: &[&str], is_bound: impl Fn(&str) -> bool) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = root().join("src");
     let mut looked_at = 0;
-    for path in sources(&root) {
-        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+    for path in files(&source, "rs") {
+        let name = path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
         if !is_bound(&name) {
             continue;
         }
@@ -42,32 +50,6 @@ fn only_aws_names_an_sdk_type() {
     absent(&["aws_sdk_", "aws_smithy_", "aws_config", "aws_types"], |name| {
         name != "aws.rs" && !name.starts_with("aws/")
     });
-}
-
-#[test]
-fn what_decides_is_synchronous_and_does_no_io() {
-    let is_pure = |name: &str| {
-        [
-            "domain/",
-            "decide",
-            "plan",
-            "key_access/",
-            "report.rs",
-            "request",
-            "inbound",
-            "json.rs",
-            "outcome",
-            "facts.rs",
-            "metrics.rs",
-        ]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-            || (name.starts_with("allowlist") && name != "allowlist/source.rs")
-    };
-    absent(
-        &["async ", ".await", "std::fs", "std::net", "std::env", "std::process", "tokio", "SystemTime", "Instant"],
-        is_pure,
-    );
 }
 
 #[test]
@@ -97,11 +79,68 @@ fn every_call_is_made_as_patiently_as_time_allows() {
     absent(&["CallError::new("], |name| name != "aws/ask.rs" && name != "aws/error.rs");
 }
 
+/// No SDK, no runtime and no HTTP: what these crates depend on, the lock file knows.
+#[test]
+fn what_decides_depends_on_nothing_that_does_io() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let packages: Vec<&str> = lock.split("[[package]]").collect();
+    let direct = |name: &str| -> Vec<String> {
+        let package = packages.iter().find(|text| text.contains(&format!("\nname = \"{name}\"\n"))).unwrap();
+        let Some((_, list)) = package.split_once("dependencies = [") else { return Vec::new() };
+        list.split('"').skip(1).step_by(2).map(|entry| entry.split(' ').next().unwrap().to_owned()).collect()
+    };
+    // The lock file has dev-dependencies too; the tests' crate brings none of these either.
+    for name in ["key-policy", "sharing", "triggers"] {
+        let (mut seen, mut left) = (BTreeSet::new(), vec![name.to_owned()]);
+        while let Some(next) = left.pop() {
+            if seen.insert(next.clone()) {
+                left.extend(direct(&next));
+            }
+        }
+        assert!(seen.contains("serde_json"), "{name}: {seen:?}");
+        let barred = |dependency: &&String| {
+            dependency.starts_with("aws-")
+                || ["tokio", "hyper", "reqwest", "lambda_runtime", "ami-share"].contains(&dependency.as_str())
+        };
+        assert_eq!(seen.iter().find(barred), None, "{name}");
+    }
+}
+
 #[test]
 fn every_file_opens_with_what_it_owns() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for path in sources(&root) {
+    for path in [files(&root().join("src"), "rs"), files(&root().join("crates"), "rs")].concat() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("//! "), "{} does not say what it owns", path.display());
     }
+}
+
+#[test]
+fn a_module_is_a_file_of_its_name() {
+    for folder in ["src", "tests/it", "crates"] {
+        for path in files(&root().join(folder), "rs") {
+            assert!(!path.ends_with("mod.rs"), "{} is named after its folder elsewhere", path.display());
+        }
+    }
+}
+
+/// A snapshot whose test is gone, or renamed, proves nothing and is never looked at again.
+#[test]
+fn every_snapshot_has_its_test() {
+    let snapshots = [files(&root().join("tests"), "snap"), files(&root().join("crates"), "snap")].concat();
+    assert!(snapshots.len() > 5, "{snapshots:?}");
+    for path in snapshots {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let source = text.lines().find_map(|line| line.strip_prefix("source: ")).unwrap();
+        let test = std::fs::read_to_string(root().join(source)).unwrap_or_else(|error| panic!("{source}: {error}"));
+        let name = path.file_stem().unwrap().to_str().unwrap().rsplit("__").next().unwrap();
+        let is_named = test.contains(&format!("fn {name}(")) || test.contains(&format!("\"{name}\""));
+        assert!(is_named, "{} has no test in {source}", path.display());
+    }
+}
+
+#[test]
+fn the_compiler_here_is_the_oldest_that_is_promised() {
+    let channel = std::fs::read_to_string(root().join("rust-toolchain.toml")).unwrap();
+    let promised = env!("CARGO_PKG_RUST_VERSION");
+    assert!(channel.contains(&format!("channel = \"{promised}\"")), "rust-version {promised}, but {channel}");
 }

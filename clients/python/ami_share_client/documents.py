@@ -368,5 +368,5 @@ class TargetRow(TypedDict):
 
 
 Because: TypeAlias = BecauseStatement | BecauseGrant
-# The request document, whichever door it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that.
+# The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that.
 RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | AuditRequest | RepairRequest

@@ -364,7 +364,7 @@ export interface components {
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
-        /** @description The request document, whichever door it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
+        /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
         RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 
-use ami_share::{
+use serde::Serialize;
+use sharing::{
     allowlist::{
         Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms, parse_duration,
     },
     domain::{Requester, ServiceLinkedRole, Target},
-    outcome::Code,
+    outcome::RefusalCode,
     request::{Access, Action},
 };
-use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
@@ -303,16 +303,16 @@ fn why_not_image(images: &Images, name: Option<&str>, tags: &BTreeMap<String, St
 }
 
 /// The code of the refusal that a request meets where this criterion left no rule.
-fn refusal(criterion: Criterion, has_end: bool) -> Code {
+fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
     match criterion {
-        Criterion::Requester => Code::RequesterNotAllowed,
-        Criterion::Action => Code::ActionNotAllowed,
-        Criterion::Image => Code::ImageNotAllowed,
-        Criterion::Target => Code::TargetNotAllowed,
-        Criterion::Access => Code::AccessNotAllowed,
-        Criterion::Roles => Code::RoleNotAllowed,
-        Criterion::Duration if has_end => Code::ExpiryNotAllowed,
-        Criterion::Duration => Code::ExpiryRequired,
+        Criterion::Requester => RefusalCode::RequesterNotAllowed,
+        Criterion::Action => RefusalCode::ActionNotAllowed,
+        Criterion::Image => RefusalCode::ImageNotAllowed,
+        Criterion::Target => RefusalCode::TargetNotAllowed,
+        Criterion::Access => RefusalCode::AccessNotAllowed,
+        Criterion::Roles => RefusalCode::RoleNotAllowed,
+        Criterion::Duration if has_end => RefusalCode::ExpiryNotAllowed,
+        Criterion::Duration => RefusalCode::ExpiryRequired,
     }
 }
 

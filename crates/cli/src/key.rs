@@ -2,16 +2,14 @@
 
 use std::{fmt::Write as _, io, process::ExitCode};
 
-use ami_share::{
-    domain::{KeyArn, Target},
-    key_access::{
-        Because, Grant, KeyAccess, KeyUse, OrganizationFacts, Policy, Question, Verdict,
-        json_lines::{self, Style},
-        judge,
-    },
+use key_policy::{
+    Because, Grant, KeyAccess, KeyUse, OrganizationFacts, Policy, Question, Verdict,
+    json_lines::{self, Style},
+    judge,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sharing::domain::{KeyArn, Target};
 
 use crate::{
     allowlist,

@@ -7,9 +7,8 @@ mod key;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
 use answer::Failure;
+use clap::{Parser, Subcommand};
 
 const EXIT_CODES: &str = "\
 Exit codes:

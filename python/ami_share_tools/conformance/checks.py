@@ -175,6 +175,18 @@ def tagged_key(world):
     return f"{grant(world.run)}, {grant('another')}"
 
 
+@check("May EventBridge Scheduler use a role that trusts it for one schedule group for a schedule in that group, and in no other?",
+       "accepted, ValidationException", "an event bus, a schedule group, schedules and a role")
+def schedule_role(world):
+    group, bus = world.schedule_group(), world.bus()
+    role = world.role_arn({"Service": "scheduler.amazonaws.com"}, {"StringEquals": {
+        "aws:SourceAccount": world.owner,
+        "aws:SourceArn": f"arn:{world.partition}:scheduler:{world.options.region}:{world.owner}:schedule-group/{group}"}},
+        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus})
+    own = answer(lambda: world.patiently(world.schedule, group=group, bus=bus, role=role))
+    return f"{own}, {answer(world.schedule, group='default', bus=bus, role=role)}"
+
+
 @check("Does CloudFormation end the name of a FIFO queue in .fifo by itself?", "yes", "a stack with a queue")
 def fifo_name(world):
     queue = world.stack({"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}})

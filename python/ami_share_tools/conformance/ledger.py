@@ -59,7 +59,11 @@ def sweep(owner, target):
         iam = owner.client("iam")
         for role in iam.get_paginator("list_roles").paginate(PathPrefix=f"/{TAG}/").build_full_result()["Roles"]:
             enter_role(ledger, iam, role["RoleName"])
-        events, cloudformation = owner.client("events"), owner.client("cloudformation")
+        events, cloudformation, scheduler = owner.client("events"), owner.client("cloudformation"), owner.client("scheduler")
+        for group in scheduler.list_schedule_groups(NamePrefix=f"{TAG}-")["ScheduleGroups"]:
+            ledger.enter(f"schedule group {group['Name']}", lambda n=group["Name"]: scheduler.delete_schedule_group(Name=n))
+        for schedule in scheduler.list_schedules(GroupName="default", NamePrefix=f"{TAG}-")["Schedules"]:
+            ledger.enter(f"schedule {schedule['Name']}", lambda n=schedule["Name"]: scheduler.delete_schedule(Name=n))
         for bus in events.list_event_buses(NamePrefix=f"{TAG}-")["EventBuses"]:
             ledger.enter(f"event bus {bus['Name']}", lambda n=bus["Name"]: events.delete_event_bus(Name=n))
         for stack in cloudformation.get_paginator("describe_stacks").paginate().build_full_result()["Stacks"]:

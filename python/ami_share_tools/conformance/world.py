@@ -24,8 +24,8 @@ class World:
     def __init__(self, owner, target, identities, options):
         self.owner, self.target = (identity["Account"] for identity in identities)
         self.partition = identities[0]["Arn"].split(":")[1]
-        self.ec2, self.kms, self.iam, self.sts, self.events, self.cloudformation = (
-            owner.client(name) for name in ("ec2", "kms", "iam", "sts", "events", "cloudformation"))
+        self.ec2, self.kms, self.iam, self.sts, self.events, self.cloudformation, self.scheduler = (
+            owner.client(name) for name in ("ec2", "kms", "iam", "sts", "events", "cloudformation", "scheduler"))
         self.their_ec2, self.their_kms = target.client("ec2"), target.client("kms")
         self.options, self.made = options, {}
         self.run = uuid.uuid4().hex[:8]
@@ -176,11 +176,35 @@ class World:
         found = self.cloudformation.describe_stack_resource(StackName=name, LogicalResourceId="Resource")
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
+    def schedule_group(self):
+        """The name of a schedule group of the owner."""
+        name = f"{TAG}-{self.run}"
+        self.scheduler.create_schedule_group(Name=name, Tags=[{"Key": TAG, "Value": self.run}])
+        self.passing.enter(f"schedule group {name}", lambda: self.scheduler.delete_schedule_group(Name=name))
+        return name
+
+    def schedule(self, group, bus, role):
+        """A schedule in a group, which puts an event on the bus with a role in ten years."""
+        name = f"{TAG}-{self.run}"
+        self.scheduler.create_schedule(
+            Name=name, GroupName=group, ScheduleExpression=f"at({time.gmtime().tm_year + 10}-01-01T00:00:00)",
+            FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": bus, "RoleArn": role, "Input": "{}", "EventBridgeParameters": {
+                "DetailType": "check", "Source": "com.example"}})
+        self.passing.enter(f"schedule {group}/{name}", lambda: self.scheduler.delete_schedule(Name=name, GroupName=group))
+
     def role(self, *statements, service="ec2"):
         """A client of a service, of a role of the owner with these statements."""
+        arn = self.role_arn({"AWS": f"arn:{self.partition}:iam::{self.owner}:root"}, {}, *statements)
+        session = self.patiently(self.sts.assume_role, RoleArn=arn, RoleSessionName="check")["Credentials"]
+        return boto3.client(service, region_name=self.options.region, endpoint_url=self.ec2.meta.endpoint_url,
+                            aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
+                            aws_session_token=session["SessionToken"])
+
+    def role_arn(self, principal, condition, *statements):
+        """A role of the owner with these statements, which the principal may assume on the condition."""
         name = f"{TAG}-{self.run}-{len(self.passing.entries)}"
-        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
-            "AWS": f"arn:{self.partition}:iam::{self.owner}:root"}}]}
+        trust = {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": condition}]}
         arn = self.iam.create_role(RoleName=name, Path=f"/{TAG}/", AssumeRolePolicyDocument=json.dumps(trust),
                                    Tags=[{"Key": TAG, "Value": self.run}])["Role"]["Arn"]
         self.passing.enter(f"role {name}", lambda: self.iam.delete_role(RoleName=name))
@@ -188,10 +212,7 @@ class World:
             {"Version": "2012-10-17", "Statement": list(statements)}))
         self.passing.enter(f"policy of {name}", lambda: self.iam.delete_role_policy(RoleName=name, PolicyName="check"))
         self.wait(POLICY_SECONDS)
-        session = self.patiently(self.sts.assume_role, RoleArn=arn, RoleSessionName="check")["Credentials"]
-        return boto3.client(service, region_name=self.options.region, endpoint_url=self.ec2.meta.endpoint_url,
-                            aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"],
-                            aws_session_token=session["SessionToken"])
+        return arn
 
 
 def answer(call, **arguments):

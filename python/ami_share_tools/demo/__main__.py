@@ -128,7 +128,7 @@ class Scenes:
 
     def the_schedule(self):
         """The only record of an expiry, or None."""
-        scheduler, group = self.aws.client("scheduler"), f"{STACK}-ends"
+        scheduler, group = self.aws.client("scheduler"), f"{STACK}-expiries"
         names = [schedule["Name"] for schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
         expect(len(names) <= 1, f"one record at most was promised, not {names}")
         return scheduler.get_schedule(GroupName=group, Name=names[0]) if names else None

@@ -62,7 +62,7 @@ def play(aws, binary, scratch):
     bus = {"BUS_ARN": stack["BusArn"], "OUTCOMES_URL": outcomes["url"], "AWS_ENDPOINT_URL": aws.endpoint}
     caller(aws, scratch, "pipeline", "A pipeline: puts requests on the bus, and receives the outcomes from a queue.", bus,
            {"Effect": "Allow", "Action": "events:PutEvents", "Resource": stack["BusArn"],
-            "Condition": {"StringEquals": {"events:source": SOURCE}}},
+            "Condition": {"ForAllValues:StringEquals": {"events:source": SOURCE}, "Null": {"events:source": "false"}}},
            {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"], "Resource": outcomes["arn"]})
     docs("As the pipeline: an event, and one whose outcomes are gathered", pipeline_commands(scratch, images))
     caller(aws, scratch, "platform-operator", "An operator: may also audit, repair and reset.", {"API_URL": url})

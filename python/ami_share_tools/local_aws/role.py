@@ -43,7 +43,7 @@ def main(endpoint, account, region, *parameters):
     aws.endpoint, aws.account, aws.region = endpoint, account, region
     stack = f"{STACK}-{len(aws.client('cloudformation').describe_stacks()['Stacks'])}"
     outputs = without_binary(aws, stack, **dict(parameter.split("=", 1) for parameter in parameters))
-    made = credentials(aws, outputs["FunctionRoleArn"], lambda text: text.replace(f"{stack}-ends", "default"))
+    made = credentials(aws, outputs["FunctionRoleArn"], lambda text: text.replace(f"{stack}-expiries", "default"))
     print(json.dumps({name.upper(): value for name, value in made.items()}))
 
 

@@ -1,5 +1,7 @@
 """What the function's role may do against the calls that src/aws can make: nothing more, nothing less."""
 
+import functools
+import json
 import re
 import unittest
 from pathlib import Path
@@ -45,8 +47,20 @@ def statements(part):
             yield from statements(value)
 
 
+@functools.cache
+def template():
+    return yaml.load((ROOT / "template.yaml").read_text(), Loader)
+
+
 def resources():
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)["Resources"]
+    return template()["Resources"]
+
+
+def policies_of_the_guides():
+    """The policies that the guides tell readers to paste, by page."""
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]):
+        blocks = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.M | re.S)]
+        yield page.name, [block for block in blocks if "Statement" in block]
 
 
 def permitted():
@@ -153,24 +167,39 @@ class Triggers(unittest.TestCase):
             "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})
 
     def test_nobody_is_given_the_sources_of_the_stack(self):
-        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"]["AllowedPattern"]
+        pattern = template()["Parameters"]["SenderSources"]["AllowedPattern"]
         for sources, is_allowed in [("", True), ("com.example", True), ("com.example,com.ami-share.x", True),
                                     ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
             self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
+
+    # What Scheduler does in a role's name with an event that it can't deliver.
+    KEEPING = [("sqs:SendMessage", {"GetAtt": "UndeliveredEvents.Arn"}),
+               (["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "EncryptionKeyArn"})]
+
+    def test_scheduler_takes_each_role_for_schedules_of_one_group_and_keeps_what_it_can_not_deliver(self):
+        roles = {"ExpiryRole": "schedule-group/${Expiries}", "AuditRole": "schedule-group/default"}
+        for name, group in roles.items():
+            role = resources()[name]["Properties"]
+            [trust] = statements(role["AssumeRolePolicyDocument"])
+            self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
+            self.assertTrue(trust["Condition"]["StringEquals"]["aws:SourceArn"]["Sub"].endswith(group), name)
+            kept = [(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s["Action"] != "events:PutEvents"]
+            self.assertEqual(kept, self.KEEPING, name)
+        queue = {"GetAtt": "UndeliveredEvents.Arn"}
+        self.assertEqual(resources()["Audit"]["Properties"]["Target"]["DeadLetterConfig"], {"Arn": queue})
+        variables = resources()["Function"]["Properties"]["Environment"]["Variables"]
+        self.assertEqual(variables["AMI_SHARE_SCHEDULE_DLQ_ARN"], {"If": ["HasExpiry", queue, ""]})
 
     def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
         hints = "ami-share.ends"
         allowing = [(name, statement) for name, resource in resources().items() for statement in statements(resource)
                     if hints in str(statement)]
         [(name, statement)] = allowing
-        self.assertEqual((name, statement["Action"], statement["Resource"]), ("EndsRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
+        self.assertEqual((name, statement["Action"], statement["Resource"]), ("ExpiryRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
         self.assertEqual(statement["Condition"], {
             "ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}})
-        role = resources()["EndsRole"]["Properties"]
-        [trust] = role["AssumeRolePolicyDocument"]["Statement"]
-        self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
-        self.assertIn("schedule-group/${Ends}", trust["Condition"]["StringEquals"]["aws:SourceArn"]["Sub"])
-        self.assertEqual([len(policy["PolicyDocument"]["Statement"]) for policy in role["Policies"]], [1])
+        role = resources()["ExpiryRole"]["Properties"]
+        self.assertEqual([(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s != statement], self.KEEPING)
         others = [r for r in resources().values() if r["Type"] == "AWS::IAM::Policy"]
         self.assertEqual(others, [], "no policy adds to the role's")
         rule = resources()["Function"]["Properties"]["Events"]["RecordDue"]["Properties"]
@@ -186,17 +215,18 @@ class Triggers(unittest.TestCase):
         # Service Authorization Reference: the ArrayOfString keys that are used here. Of one value alone a plain operator
         # compares, and where there is none ForAllValues is content.
         several = {"events:source", "events:detail-type", "ec2:Add/userId", "ec2:Remove/userId", "kms:GrantOperations"}
-        seen = set()
-        for statement in statements(resources()):
-            condition = statement.get("Condition", {})
-            for operator, keys in condition.items():
-                branches = keys["If"][1:] if "If" in keys else [keys]
-                for key in {key for branch in branches for key in branch if key in several}:
-                    seen.add(key)
-                    if statement["Effect"] == "Allow" and operator != "Null":
-                        self.assertEqual(operator, "ForAllValues:StringEquals", statement)
-                        self.assertEqual(condition["Null"][key], "false", statement)
-        self.assertEqual(seen, several)
+        for where, policies in (("template.yaml", resources()), *policies_of_the_guides()):
+            seen = set()
+            for statement in statements(policies):
+                condition = statement.get("Condition", {})
+                for operator, keys in condition.items():
+                    branches = keys["If"][1:] if "If" in keys else [keys]
+                    for key in {key for branch in branches for key in branch if key in several}:
+                        seen.add(key)
+                        if statement["Effect"] == "Allow" and operator != "Null":
+                            self.assertEqual(operator, "ForAllValues:StringEquals", (where, statement))
+                            self.assertEqual(condition["Null"][key], "false", (where, statement))
+            self.assertEqual(seen, {"template.yaml": several, "deployment.md": {"events:source", "events:detail-type"}}.get(where, set()), where)
 
     def test_queues_take_nothing_without_tls(self):
         queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
@@ -219,7 +249,7 @@ class Triggers(unittest.TestCase):
     def test_every_role_of_the_stack_takes_the_boundary(self):
         boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
         for name, resource in resources().items():
-            if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function") and name != "EndsRole":
+            if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function"):
                 self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
 
     def test_only_the_triggers_may_invoke_the_function(self):
@@ -228,6 +258,98 @@ class Triggers(unittest.TestCase):
         for name, properties in permissions.items():
             self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
             self.assertIn(f"${{{name.removesuffix('Permission')}}}/", properties["SourceArn"]["Sub"])
+
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+class Resolved:
+    """The template with values for its parameters, as far as CloudFormation can know before it creates anything."""
+
+    def __init__(self, **parameters):
+        self.parameters = {name: str(p["Default"]) for name, p in template()["Parameters"].items()} | parameters
+
+    def resource(self, name):
+        resource = resources()[name]
+        return self.value(resource["Properties"]) if self.holds(resource.get("Condition")) else None
+
+    def holds(self, condition):
+        return condition is None or self.value(template()["Conditions"][condition])
+
+    def value(self, value):
+        if isinstance(value, list):
+            return [item for item in map(self.value, value) if item != NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        [(name, given)] = value.items() if len(value) == 1 else [("", None)]
+        if name == "Ref" and given in self.parameters:
+            return self.parameters[given]
+        if name == "Condition" and isinstance(given, str):
+            return self.holds(given)
+        if name == "If":
+            return self.value(given[1] if self.holds(given[0]) else given[2])
+        if name in ("Equals", "Not", "And", "Or", "Split"):
+            given = self.value(given)
+            return {"Equals": lambda: str(given[0]) == str(given[1]), "Not": lambda: not given[0], "And": lambda: all(given),
+                    "Or": lambda: any(given), "Split": lambda: given[1].split(given[0])}[name]()
+        found = {key: self.value(item) for key, item in value.items()}
+        return {key: item for key, item in found.items() if item != NO_VALUE}
+
+
+class Choices(unittest.TestCase):
+    """What the parameters set whose effect the local AWS ignores; tests/local/test_template.py tries the others."""
+
+    BOUNDARY = "arn:aws:iam::999988887777:policy/boundary"
+    ACCOUNTS = "111122223333,222233334444"
+
+    def check(self, name, path, default, other, **parameters):
+        for given, expected in (({}, default), (parameters, other)):
+            found = Resolved(**given).resource(name)
+            for step in path:
+                found = None if found is None else found[step] if isinstance(step, int) else found.get(step)
+            self.assertEqual(found, expected, (name, given))
+
+    def test_the_function_is_as_the_parameters_say(self):
+        self.check("Function", ["Tracing"], "Disabled", "Active", Tracing="Active")
+        self.check("Api", ["TracingEnabled"], False, True, Tracing="Active")
+        self.check("Function", ["ReservedConcurrentExecutions"], None, "0", ReservedConcurrency="0")
+        for role in ("Function", "ExpiryRole", "AuditRole"):
+            self.check(role, ["PermissionsBoundary"], None, self.BOUNDARY, PermissionsBoundaryArn=self.BOUNDARY)
+
+    def test_the_rest_api_is_as_the_parameters_say(self):
+        destination = {"GetAtt": "RestApiLog.Arn"}
+        self.check("Api", ["AccessLogSetting", "DestinationArn"], None, destination, RestApiAccessLog="true")
+        policy = ["DefinitionBody", "x-amazon-apigateway-policy", "Statement"]
+        callers = {"AWS": self.ACCOUNTS.split(",")}
+        self.check("Api", [*policy, 0, "Principal"], None, callers, ApiCallerAccounts=self.ACCOUNTS)
+        endpoints = {"ApiVpcEndpointIds": "vpce-0a,vpce-0b"}
+        self.check("Api", ["EndpointConfiguration"], {"Type": "REGIONAL"},
+                   {"Type": "PRIVATE", "VPCEndpointIds": ["vpce-0a", "vpce-0b"]}, **endpoints)
+        self.check("Api", ["EndpointAccessMode"], "STRICT", "BASIC", **endpoints)
+        self.check("Api", [*policy, 0, "Principal"], None, {"AWS": {"Ref": "AWS::AccountId"}}, **endpoints)
+        self.check("Api", [*policy, 1, "Condition"], None,
+                   {"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}}, **endpoints)
+
+    def test_scripts_of_the_named_origins_alone_may_call_the_http_api(self):
+        tokens = {"JwtIssuer": "https://login.example.com", "JwtAudience": "portal,cli"}
+        self.check("HttpApi", ["CorsConfiguration"], None, None, **tokens)
+        self.check("HttpApi", ["CorsConfiguration"], None, {
+            "AllowOrigins": ["https://portal.example.com", "http://localhost:8080"], "AllowMethods": ["GET", "POST", "DELETE"],
+            "AllowHeaders": ["authorization", "content-type"], "ExposeHeaders": ["retry-after"], "MaxAge": 300},
+            CorsOrigins="https://portal.example.com,http://localhost:8080", **tokens)
+
+    def test_the_bus_takes_from_other_accounts_what_the_parameters_say(self):
+        tied = {"ForAllValues:StringEquals": {"events:source": ["com.example", "com.other"], "events:detail-type": "AMI Share Request"},
+                "Null": {"events:source": "false", "events:detail-type": "false"}}
+        sources = {"SenderSources": "com.example,com.other"}
+        self.check("Bus", ["Policy"], None, None, **sources)
+        for given, principal, condition in (
+                ({"SenderAccountIds": self.ACCOUNTS}, {"AWS": self.ACCOUNTS.split(",")}, tied),
+                ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "*", tied | {
+                    "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
+                    "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})):
+            [statement] = Resolved(**sources, **given).resource("Bus")["Policy"]["Statement"]
+            self.assertEqual((statement["Principal"], statement["Condition"]), (principal, condition))
 
 
 class Kept(unittest.TestCase):
@@ -244,7 +366,7 @@ class Kept(unittest.TestCase):
 
     def test_the_group_of_records_is_kept(self):
         # Deleting a group deletes its schedules: the shares that they would end last.
-        group = resources()["Ends"]
+        group = resources()["Expiries"]
         self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):

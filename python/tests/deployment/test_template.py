@@ -6,6 +6,7 @@ import json
 import os
 import time
 import unittest
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -82,7 +83,7 @@ class Role(Denied, unittest.TestCase):
     def test_it_may_record_expiries_in_its_own_group_only_and_change_none(self):
         scheduler = aws.client("scheduler", **self.credentials)
         groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
-        [group] = [g["Name"] for g in groups if g["Name"] == "role-ends"]
+        [group] = [g["Name"] for g in groups if g["Name"] == "role-expiries"]
         record = {"Name": "record", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
                   "Target": {"Arn": stack["BusArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}",
                              "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}}}
@@ -257,6 +258,76 @@ class Stack(unittest.TestCase):
         self.assertEqual(failed.rpartition(":")[2], stack["FailedRequestsUrl"].rpartition("/")[2])
 
 
+class Parameters(unittest.TestCase):
+    """Each parameter at its default and at another value, by what the local AWS then has."""
+
+    TOPIC = "arn:aws:sns:eu-west-1:999988887777:on-call"
+    KEY = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    # Parameter: its other value, where to look, what is there by default, what with the other value.
+    ROWS = {
+        "AllowlistTtlSeconds": ("5", "environment AMI_SHARE_ALLOWLIST_TTL", "60", "5"),
+        "MaxEventAgeSeconds": ("60", "environment AMI_SHARE_MAX_EVENT_AGE", "900", "60"),
+        "EntityQuota": ("7", "environment AMI_SHARE_ENTITY_QUOTA", "1000", "7"),
+        "OutcomeBusName": ("outcomes", "environment AMI_SHARE_OUTCOME_BUS", "", "outcomes"),
+        "EnableKeyGrants": ("true", "environment AMI_SHARE_KEY_GRANTS", "off", "on"),
+        "EnableCopyAccess": ("true", "environment AMI_SHARE_COPY_ACCESS", "off", "on"),
+        "LogLevel": ("DEBUG", "function LoggingConfig ApplicationLogLevel", "INFO", "DEBUG"),
+        "StageName": ("live", "stage stageName", "v1", "live"),
+        "ApiRateLimit": ("3", "stage methodSettings */* throttlingRateLimit", 10, 3),
+        "ApiBurstLimit": ("4", "stage methodSettings */* throttlingBurstLimit", 20, 4),
+        "LogRetentionDays": ("30", "log retentionInDays", 365, 30),
+        "EncryptionKeyArn": (KEY, "failures KmsMasterKeyId", None, KEY),
+        "AuditSchedule": ("cron(0 6 * * ? *)", "audit ScheduleExpression", "rate(1 day)", "cron(0 6 * * ? *)"),
+        "AuditAlarmHours": ("30", "alarm AuditMissingAlarm EvaluationPeriods", 25, 30),
+        "RefusalAlarmThreshold": ("3", "alarm RefusalsAlarm Threshold", 20, 3),
+        "AlarmTopicArn": (TOPIC, "alarm RefusalsAlarm AlarmActions", [], [TOPIC]),
+    }
+    # Tried by other tests of this file.
+    ELSEWHERE = {
+        "AllowlistParameter", "AllowlistParameterKeyArn", "AllowlistApplicationId", "AllowlistEnvironmentId", "AllowlistProfileId",
+        "AllowlistInLayer", "EnableRestApi", "JwtIssuer", "JwtAudience", "CorsOrigins", "Queue", "EnableFunctionUrl", "EnableExpiry",
+        "KeyArns", "KeyTagValue", "TargetAccounts", "CreateAlarms", "CreateDashboard"}
+    # The local AWS ignores what they set: tests/api/test_permissions.py resolves the template with them.
+    IGNORED = {"Tracing", "ReservedConcurrency", "RestApiAccessLog", "ApiCallerAccounts", "ApiVpcEndpointIds", "SenderAccountIds",
+               "SenderOrganizationId", "SenderSources", "PermissionsBoundaryArn"}
+
+    def test_each_is_tried_off_and_on(self):
+        text = Path(__file__).read_text()
+        summary = aws.client("cloudformation").get_template_summary(StackName="ami-share")["Parameters"]
+        self.assertEqual({p["ParameterKey"] for p in summary}, set(self.ROWS) | self.ELSEWHERE | self.IGNORED)
+        for name in self.ELSEWHERE:
+            self.assertRegex(text, rf'\b{name}=', name)
+        outputs = deployed("set", KeyTagValue="golden", **{name: row[0] for name, row in self.ROWS.items()})
+        before, after = self.found("ami-share", stack), self.found("set", outputs)
+        for name, (_, where, default, other) in self.ROWS.items():
+            with self.subTest(name):
+                kind, *path = where.split()
+                self.assertEqual((self.at(before[kind], path), self.at(after[kind], path)), (default, other))
+
+    def at(self, found, path):
+        for step in path:
+            found = (found or {}).get(step)
+        return found
+
+    def found(self, name, outputs):
+        """What there is of a stack, by the words of the table."""
+        def physical(logical):
+            told = aws.client("cloudformation").describe_stack_resource(StackName=name, LogicalResourceId=logical)
+            return told["StackResourceDetail"]["PhysicalResourceId"]
+
+        function = aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])
+        api = urlsplit(outputs["ApiUrl"]).netloc.partition(".")[0]
+        alarms = aws.client("cloudwatch").describe_alarms(AlarmNames=[physical("AuditMissingAlarm"), physical("RefusalsAlarm")])
+        [log] = aws.client("logs").describe_log_groups(logGroupNamePrefix=outputs["LogGroupName"])["logGroups"]
+        return {
+            "function": function, "environment": function["Environment"]["Variables"],
+            "stage": aws.client("apigateway").get_stages(restApiId=api)["item"][0], "log": log,
+            "failures": aws.client("sqs").get_queue_attributes(QueueUrl=outputs["FailedRequestsUrl"], AttributeNames=["All"])["Attributes"],
+            "audit": aws.client("scheduler").get_schedule(Name=physical("Audit")),
+            "alarm": {kind: alarm for alarm in alarms["MetricAlarms"] for kind in ("AuditMissingAlarm", "RefusalsAlarm")
+                      if alarm["AlarmName"] == physical(kind)}}
+
+
 class Choices(unittest.TestCase):
     """What the parameters add and leave out."""
 
@@ -271,7 +342,7 @@ class Choices(unittest.TestCase):
         return {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
 
     def test_everything_optional_can_be_left_out(self):
-        outputs = deployed("bare", EnableRestApi="false", EnableEnds="false", CreateAlarms="false", CreateDashboard="false")
+        outputs = deployed("bare", EnableRestApi="false", EnableExpiry="false", CreateAlarms="false", CreateDashboard="false")
         self.assertEqual(set(outputs), self.ALWAYS)
         self.assertFalse([sid for sid in statements(outputs) if "Expiries" in sid or "Scheduler" in sid])
         environment = self.environment(outputs)
@@ -387,7 +458,7 @@ class Choices(unittest.TestCase):
         told = {d["Name"]: d["Value"] for d in self.alarm("LostImageEventsAlarm")["Dimensions"]}
         self.assertEqual(told, {"RuleName": self.physical("FunctionImageAvailable")})
         told = {d["Name"]: d["Value"] for d in self.alarm("ScheduleDroppedAlarm")["Dimensions"]}
-        self.assertEqual(told, {"ScheduleGroup": "ami-share-ends"})
+        self.assertEqual(told, {"ScheduleGroup": "ami-share-expiries"})
 
     def physical(self, name):
         found = aws.client("cloudformation").describe_stack_resource(StackName="ami-share", LogicalResourceId=name)

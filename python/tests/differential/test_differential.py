@@ -24,7 +24,7 @@ KNOWN_FAULTS = {"resource", "applicability", "session", "condition", "action", "
 
 def setUpModule():
     global binary
-    build = "cargo build --quiet --locked --no-default-features --example explain_key_policy"
+    build = "cargo build --quiet --locked --example explain_key_policy"
     subprocess.run(build.split(), cwd=REPOSITORY, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     binary = target / "debug" / "examples" / "explain_key_policy"

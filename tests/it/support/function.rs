@@ -108,7 +108,7 @@ impl Function {
         api.arrived.notify_all();
         match receiver.recv_timeout(time + Duration::from_secs(30)) {
             Ok(answer) => {
-                crate::schemas::check_answer(&answer);
+                ami_share_testing::schemas::check_answer(&answer);
                 Some(answer)
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => None,

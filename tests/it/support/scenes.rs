@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 
-use ami_share::domain::ExpiryName;
 use serde_json::{Value, json};
+use sharing::domain::ExpiryName;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
 
 use super::{function::Function, local_aws::LocalAws};

@@ -104,7 +104,8 @@ fn the_remedy_added_to_the_policy_lets_the_target_in() {
 
 #[test]
 fn json_lines_are_answered_as_by_the_example() {
-    let cases = std::fs::read_to_string(crate::root().join("tests/data/key-policy-cases.json")).unwrap();
+    let cases =
+        std::fs::read_to_string(crate::root().join("crates/key-policy/tests/data/key-policy-cases.json")).unwrap();
     let cases: Value = serde_json::from_str(&cases).unwrap();
     let cases: Vec<&Value> = cases.as_object().unwrap().values().flat_map(|list| list.as_array().unwrap()).collect();
     let questions: String = cases.iter().map(|case| format!("{case}\n")).collect();

@@ -1,0 +1,22 @@
+//! Says who may use a KMS key: reads questions as JSON Lines, answers each with a line of JSON,
+//! or with words under `--pretty`.
+//!
+//! ```text
+//! jq -c '.[][]' tests/data/key-policy-cases.json | cargo run --no-default-features --example explain_key_policy
+//! ```
+//!
+//! The fields of a question are those of [`key_policy::explain`]. `ami-share key explain --json-lines` is
+//! the same.
+
+use std::io;
+
+use key_policy::json_lines::{Style, answer};
+
+fn main() -> io::Result<()> {
+    let style = match std::env::args().nth(1).as_deref() {
+        None => Style::Json,
+        Some("--pretty") => Style::Words,
+        Some(_) => return Err(io::Error::other("usage: explain_key_policy [--pretty] < questions.jsonl")),
+    };
+    answer(io::stdin().lock(), io::stdout().lock(), style)
+}

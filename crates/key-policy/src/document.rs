@@ -1,0 +1,134 @@
+//! Owns [`Policy`]: a key policy document, read so that one odd statement never spoils the rest.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    principal::clip,
+    statement::{Statement, Version},
+};
+use crate::json::Json;
+
+/// A key policy, ready to be evaluated.
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html>
+#[derive(Debug, Clone)]
+pub struct Policy {
+    statements: Vec<Statement>,
+    remarks: Vec<Remark>,
+    bytes: usize,
+}
+
+/// Something about a statement that its author should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// The statement's `Sid`.
+    pub sid: Option<String>,
+    /// The statement's place in the document, from 0; `None` where the whole document is meant.
+    pub index: Option<usize>,
+    /// What there is to know.
+    pub message: String,
+}
+
+/// Why a text is not a policy at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyError(String);
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl Policy {
+    /// Reads a key policy document.
+    ///
+    /// # Errors
+    /// The text is not a policy: not JSON, no object, no `Statement`, or an element given twice.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let node =
+            serde_json::from_str(text).map_err(|error| PolicyError(format!("the key policy is not JSON: {error}")))?;
+        let mut policy = Self::from_node(&node)?;
+        policy.bytes = text.len();
+        Ok(policy)
+    }
+
+    /// Reads a policy that is part of a larger document; its own length is not known then.
+    pub(super) fn from_node(node: &Json) -> Result<Self, PolicyError> {
+        let Json::Object(elements) = node else {
+            return Err(PolicyError("the key policy is not a JSON object".to_owned()));
+        };
+        let (mut version, mut statements) = (None, None);
+        let mut remarks = Vec::new();
+        for (name, value) in elements {
+            let slot = match name.as_str() {
+                "Version" => &mut version,
+                "Statement" => &mut statements,
+                "Id" => continue,
+                _ => {
+                    remarks.push(Remark::on_document(format!("`{}` is no element of a policy", clip(name))));
+                    continue;
+                }
+            };
+            if slot.replace(value).is_some() {
+                return Err(PolicyError(format!("the key policy has `{name}` twice")));
+            }
+        }
+        // Without a version the older language applies, which has no variables:
+        // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>
+        let version = match version.map(Json::as_str) {
+            None | Some(Some("2008-10-17")) => Version::WithoutVariables,
+            Some(Some("2012-10-17")) => Version::WithVariables,
+            Some(_) => {
+                remarks.push(Remark::on_document(
+                    "the policy's `Version` is neither 2012-10-17 nor 2008-10-17".to_owned(),
+                ));
+                Version::Unreadable
+            }
+        };
+        let statements = match statements {
+            Some(Json::Array(statements)) => statements.as_slice(),
+            Some(statement @ Json::Object(_)) => std::slice::from_ref(statement),
+            Some(_) => return Err(PolicyError("the key policy's `Statement` is no list of statements".to_owned())),
+            None => return Err(PolicyError("the key policy has no `Statement`".to_owned())),
+        };
+        let statements = statements
+            .iter()
+            .enumerate()
+            .map(|(index, node)| Statement::read(index, node, version, &mut remarks))
+            .collect();
+        Ok(Self { statements, remarks, bytes: 0 })
+    }
+
+    /// What the policy's author should know: statements that could not be read, names that cover nobody.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    /// The length of the document in bytes, of which KMS takes 32 KB.
+    pub fn len_in_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+}
+
+impl Remark {
+    /// The remark with its place.
+    pub fn in_words(&self) -> String {
+        match (&self.sid, self.index) {
+            (Some(sid), _) => format!("statement `{sid}`: {}", self.message),
+            (None, Some(index)) => format!("the statement at index {index}: {}", self.message),
+            (None, None) => self.message.clone(),
+        }
+    }
+
+    fn on_document(message: String) -> Self {
+        Self { sid: None, index: None, message }
+    }
+}

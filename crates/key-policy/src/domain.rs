@@ -1,0 +1,135 @@
+//! Owns the names that AWS gives accounts, organizations, keys and roles: small values that cannot be wrong once they
+//! exist.
+//!
+//! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with `Display`, and goes
+//! through serde as that string.
+
+mod account_id;
+mod arn;
+mod key_arn;
+mod organization;
+mod service_linked_role;
+mod target;
+
+pub use account_id::AccountId;
+pub use arn::{Arn, Partition, iam_role_arn};
+pub use key_arn::KeyArn;
+pub use organization::{GroupId, OrganizationArn, OrganizationalUnitArn, is_organization_id, is_organization_path};
+pub use service_linked_role::ServiceLinkedRole;
+pub use target::Target;
+
+/// Why a piece of text is not what it was taken for; the sentence is meant for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError(String);
+
+impl ParseError {
+    /// Says it in that sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl std::fmt::Display for ParseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Shows a caller's text inside a message: shortened, control characters escaped, in backticks.
+pub fn quoted(text: &str) -> String {
+    format!("`{}`", excerpt(text))
+}
+
+/// The beginning of a caller's text, control characters escaped.
+pub fn excerpt(text: &str) -> String {
+    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    if text.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// The text, or its beginning where it has more characters than this.
+pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some((end, _)) => format!("{}… (shortened)", text.get(..end).unwrap_or_default()).into(),
+    }
+}
+
+/// Shows the first few of a list that may be long, and how many more there are.
+pub fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    const SHOWN: usize = 5;
+    let mut items = items.into_iter();
+    let mut shown = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    let more = items.count();
+    if more > 0 {
+        shown.push_str(&format!(" and {more} more"));
+    }
+    shown
+}
+
+/// Serialises and deserialises a domain type as the string it displays.
+#[macro_export]
+macro_rules! serde_as_string {
+    ($($type:ty),+) => {$(
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = $crate::domain::StrictString::deserialize(deserializer)?;
+                text.0.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+};
+}
+pub use serde_as_string;
+
+/// A string that was written as a string: YAML's unquoted `111122223333` is a number, which loses
+/// leading zeros, and is refused.
+#[derive(Debug)]
+pub struct StrictString(pub String);
+
+impl<'de> serde::Deserialize<'de> for StrictString {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = StrictString;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<StrictString, E> {
+                Ok(StrictString(value.to_owned()))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<StrictString, E> {
+                Err(number(value))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<StrictString, E> {
+                Err(number(value))
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<StrictString, E> {
+                Err(number(value))
+            }
+        }
+
+        fn number<E: serde::de::Error>(value: impl std::fmt::Display) -> E {
+            E::custom(format_args!(
+                "`{value}` is a number here: put it in quotes (an id is text and may begin with zeros)"
+            ))
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}

@@ -1,0 +1,226 @@
+//! Owns the ARNs of AWS Organizations that EC2 takes, [`OrganizationArn`] and [`OrganizationalUnitArn`], and [`GroupId`],
+//! the bare id of either.
+
+use std::{fmt, str::FromStr};
+
+use super::{ParseError, Partition, Target, arn::Arn, quoted, serde_as_string};
+
+/// `o-` and 10 to 32 lower-case letters or digits:
+/// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html>
+pub fn is_organization_id(text: &str) -> bool {
+    text.strip_prefix("o-").is_some_and(|id| is_lower_alphanumeric(id, 10..=32))
+}
+
+/// `ou-`, the root's 4 to 32 and the unit's 8 to 32 lower-case letters or digits:
+/// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_OrganizationalUnit.html>
+pub(crate) fn is_organizational_unit_id(text: &str) -> bool {
+    text.strip_prefix("ou-")
+        .and_then(|id| id.split_once('-'))
+        .is_some_and(|(root, unit)| is_lower_alphanumeric(root, 4..=32) && is_lower_alphanumeric(unit, 8..=32))
+}
+
+/// A place in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, a slash at the end.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
+pub fn is_organization_path(text: &str) -> bool {
+    let Some(path) = text.strip_suffix('/') else { return false };
+    let mut parts = path.split('/');
+    let is_root = |part: &str| part.strip_prefix("r-").is_some_and(|id| is_lower_alphanumeric(id, 4..=32));
+    parts.next().is_some_and(is_organization_id)
+        && parts.next().is_some_and(is_root)
+        && parts.all(is_organizational_unit_id)
+}
+
+fn is_lower_alphanumeric(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
+    length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn is_organizations_arn(arn: &Arn<'_>) -> bool {
+    Partition::parse(arn.partition).is_some()
+        && arn.service == "organizations"
+        && arn.region.is_empty()
+        && arn.account.parse::<super::AccountId>().is_ok()
+}
+
+macro_rules! organizations_arn {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $bare:literal, $what:literal, $is_resource:expr) => {
+        $(#[$doc])*
+        ///
+        /// Two are equal that have the same ID, whatever management account and partition they name.
+        #[derive(Debug, Clone)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The ARN as AWS writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// What identifies it: the resource of the ARN.
+            pub(crate) fn id(&self) -> &str {
+                self.0.split_once(concat!(":", $prefix)).map_or("", |(_, resource)| resource)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.id() == other.id()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.id().cmp(other.id())
+            }
+        }
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.id().hash(state);
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                let is_resource: fn(&str) -> bool = $is_resource;
+                let right = Arn::split(text).is_some_and(|arn| {
+                    is_organizations_arn(&arn) && arn.resource.strip_prefix($prefix).is_some_and(is_resource)
+                });
+                if right {
+                    return Ok(Self(text.to_owned()));
+                }
+                let advice = if text.starts_with($bare) { "; EC2 wants the whole ARN, not the bare id" } else { "" };
+                Err(ParseError::new(format!(concat!("{} is not the ARN of ", $what, "{}"), quoted(text), advice)))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        serde_as_string!($name);
+    };
+}
+
+organizations_arn!(
+    /// `arn:aws:organizations::<management account>:organization/o-…`
+    OrganizationArn,
+    "organization/",
+    "o-",
+    "an organization (`arn:aws:organizations::<management account>:organization/o-…`)",
+    is_organization_id
+);
+
+organizations_arn!(
+    /// `arn:aws:organizations::<management account>:ou/o-…/ou-…`
+    OrganizationalUnitArn,
+    "ou/",
+    "ou-",
+    "an organizational unit (`arn:aws:organizations::<management account>:ou/o-…/ou-…`)",
+    |resource| resource.split_once('/').is_some_and(|(organization, unit)| is_organization_id(organization) && is_organizational_unit_id(unit))
+);
+
+impl OrganizationArn {
+    /// The organization's id, `o-…`.
+    pub fn organization_id(&self) -> &str {
+        self.id()
+    }
+}
+
+impl OrganizationalUnitArn {
+    /// The id of the organization the unit belongs to, `o-…`.
+    pub fn organization_id(&self) -> &str {
+        self.id().split_once('/').map_or("", |(organization, _)| organization)
+    }
+
+    /// The unit's own id, `ou-…`.
+    pub fn unit_id(&self) -> &str {
+        self.id().split_once('/').map_or("", |(_, unit)| unit)
+    }
+}
+
+/// The id of an organization or an organizational unit, without the management account that its ARN names.
+///
+/// It is what a URL can hold; EC2 takes only ARNs, so whoever has an id must find the ARN that it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupId(String);
+
+impl GroupId {
+    /// The id, where the text is one.
+    pub fn parse(text: &str) -> Option<Self> {
+        (is_organization_id(text) || is_organizational_unit_id(text)).then(|| Self(text.to_owned()))
+    }
+
+    /// Whether it is the id of this target.
+    pub fn is_of(&self, target: &Target) -> bool {
+        match target {
+            Target::Account(_) => false,
+            Target::Organization(arn) => arn.organization_id() == self.0,
+            Target::OrganizationalUnit(arn) => arn.unit_id() == self.0,
+        }
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_of_the_arn_that_ends_in_it_whatever_the_management_account() {
+        let target = |text: &str| text.parse::<Target>().unwrap();
+        let organization = target("arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5");
+        let unit = target("arn:aws:organizations::444455556666:ou/o-a1b2c3d4e5/ou-ab12-11111111");
+        let id = |text: &str| GroupId::parse(text).unwrap();
+        assert!(id("o-a1b2c3d4e5").is_of(&organization) && !id("o-a1b2c3d4e5").is_of(&unit));
+        assert!(id("ou-ab12-11111111").is_of(&unit) && !id("ou-ab12-11111111").is_of(&organization));
+        assert!(!id("o-a1b2c3d4e6").is_of(&organization) && !id("o-a1b2c3d4e5").is_of(&target("111122223333")));
+        for wrong in ["", "o-", "o-a1b2", "O-A1B2C3D4E5", "o-a1b2c3d4e5/", "o-*", "ou-ab12", "r-ab12", "111122223333"] {
+            assert_eq!(GroupId::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn organization_and_unit_arns_know_their_ids() {
+        let organization: OrganizationArn =
+            "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5".parse().unwrap();
+        assert_eq!(organization.organization_id(), "o-a1b2c3d4e5");
+        let unit: OrganizationalUnitArn =
+            "arn:aws-us-gov:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111".parse().unwrap();
+        assert_eq!((unit.organization_id(), unit.unit_id()), ("o-a1b2c3d4e5", "ou-ab12-11111111"));
+    }
+
+    #[test]
+    fn a_bare_id_is_refused_with_advice() {
+        assert!("o-a1b2c3d4e5".parse::<OrganizationArn>().unwrap_err().to_string().contains("whole ARN"));
+        assert!("ou-ab12-11111111".parse::<OrganizationalUnitArn>().unwrap_err().to_string().contains("whole ARN"));
+    }
+
+    #[test]
+    fn the_root_of_an_organization_is_no_target() {
+        assert!("arn:aws:organizations::111122223333:root/o-a1b2c3d4e5/r-ab12".parse::<OrganizationArn>().is_err());
+        assert!("arn:aws:organizations::111122223333:organization/o-*".parse::<OrganizationArn>().is_err());
+        assert!(
+            "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111/"
+                .parse::<OrganizationalUnitArn>()
+                .is_err()
+        );
+    }
+}

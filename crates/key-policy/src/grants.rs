@@ -1,0 +1,170 @@
+//! Owns [`Grant`]: what `ListGrants` reports, and whether it lets a caller in.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    call::Call,
+    caller::Identity,
+    context::{Fact, Key, Unknown, Value},
+    principal::{Cover, Named},
+    truth::Truth,
+};
+use crate::domain::AccountId;
+
+/// A grant on a key; its serde form is an entry of `ListGrants` as the AWS CLI prints it.
+///
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantListEntry.html>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Grant {
+    /// Its id.
+    pub grant_id: String,
+    /// The key it is on, by ARN or id, where that is said.
+    pub key_id: Option<String>,
+    /// The name it was made with, which makes `CreateGrant` idempotent.
+    pub name: Option<String>,
+    /// Whom it lets in: an ARN, a service's principal, or the id of a principal since deleted.
+    pub grantee_principal: Option<String>,
+    /// A service it lets in instead; never counts for an account.
+    pub grantee_service_principal: Option<String>,
+    /// The account that made it.
+    pub issuing_account: Option<String>,
+    /// The operations it allows, `Decrypt`, `CreateGrant` …
+    pub operations: Vec<String>,
+    /// What the calls must carry.
+    pub constraints: Option<GrantConstraints>,
+}
+
+/// The constraints of a grant.
+///
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GrantConstraints.html>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GrantConstraints {
+    /// The call's encryption context must be exactly this.
+    pub encryption_context_equals: Option<BTreeMap<String, String>>,
+    /// The call's encryption context must hold these pairs.
+    pub encryption_context_subset: Option<BTreeMap<String, String>>,
+    /// The call must be made for this resource.
+    pub source_arn: Option<String>,
+}
+
+impl Grant {
+    /// Whether the grant allows the call; what the answer hangs on is added to `unknown`.
+    pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut Unknown<'g>) -> Truth {
+        if !self.is_on(call.resource) {
+            return Truth::False;
+        }
+        let operation = call.action.strip_prefix("kms:");
+        if !self.operations.iter().any(|own| operation.is_some_and(|asked| asked.eq_ignore_ascii_case(own))) {
+            return Truth::False;
+        }
+        let covered = self.covers(call, unknown);
+        if covered == Truth::False {
+            return Truth::False;
+        }
+        covered.and(self.constraints.as_ref().map_or(Truth::True, |constraints| constraints.met(call, unknown)))
+    }
+
+    /// Whether it is on this key. A replica of a multi-Region key has the same id and grants of its own, so an ARN counts
+    /// as a whole.
+    fn is_on(&self, key_arn: &str) -> bool {
+        self.key_id.as_deref().is_none_or(|key| {
+            key == key_arn || !key.contains(':') && key_arn.rsplit_once("key/").is_some_and(|(_, id)| id == key)
+        })
+    }
+
+    /// Whether it lets an account in, and whomever that delegates to.
+    pub(super) fn is_to_account(&self) -> bool {
+        self.grantee_principal
+            .as_deref()
+            .is_some_and(|grantee| matches!(Named::from_grant(grantee), Named::Account { .. }))
+    }
+
+    fn covers(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
+        let service = self
+            .grantee_service_principal
+            .as_ref()
+            .is_some_and(|service| matches!(call.caller.identity(), Identity::Service(asks) if asks == service));
+        let cover = match self.grantee_principal.as_deref() {
+            _ if service => Cover::Yes,
+            Some(grantee) => Named::from_grant(grantee).covers(call.caller),
+            None => Cover::No,
+        };
+        match cover {
+            Cover::Yes => Truth::True,
+            Cover::No => Truth::False,
+            Cover::DependsOn(key) => {
+                unknown.push(key.into());
+                Truth::Unknown
+            }
+        }
+    }
+}
+
+impl GrantConstraints {
+    fn met(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
+        let mut met = Truth::True;
+        if let Some(wanted) = &self.source_arn {
+            let key = Key::new("aws:SourceArn");
+            let truth = equals(call.fact(&key), wanted);
+            if truth == Truth::Unknown {
+                unknown.push("aws:SourceArn".into());
+            }
+            met = met.and(truth);
+        }
+        // <https://docs.aws.amazon.com/kms/latest/developerguide/create-grant-overview.html#grant-constraints>
+        if matches!(call.action.as_str(), "kms:describekey" | "kms:retiregrant") {
+            return met;
+        }
+        let (subset, exact) = (&self.encryption_context_subset, &self.encryption_context_equals);
+        for (pair, wanted) in subset.iter().chain(exact).flatten() {
+            // KMS compares the names without case and the values with it.
+            let key = Key::new(&format!("kms:EncryptionContext:{pair}"));
+            let truth = equals(call.fact(&key), wanted);
+            if truth == Truth::Unknown {
+                unknown.push(key.name.into());
+            }
+            met = met.and(truth);
+        }
+        if let Some(exact) = exact {
+            let is_wanted = |pair: &str| exact.keys().any(|wanted| wanted.eq_ignore_ascii_case(pair));
+            met = met.and(match call.context.has_other_encryption_pairs(is_wanted) {
+                Some(others) => (!others).into(),
+                None => {
+                    unknown.push("kms:EncryptionContextKeys".into());
+                    Truth::Unknown
+                }
+            });
+        }
+        met
+    }
+}
+
+fn equals(fact: &Fact, wanted: &str) -> Truth {
+    match fact {
+        Fact::Absent => Truth::False,
+        Fact::Unknown => Truth::Unknown,
+        Fact::Present(values) => match values.as_slice() {
+            [Value::Exactly(value)] => (value == wanted).into(),
+            [Value::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
+            // Constraints are on keys of one value, in one form.
+            _ => Truth::Unknown,
+        },
+    }
+}
+
+impl Grant {
+    /// The account that made it.
+    pub fn issuer(&self) -> Option<AccountId> {
+        let issuer = self.issuing_account.as_deref()?;
+        issuer.parse().ok().or_else(|| issuer.strip_suffix(":root")?.split(':').nth(4)?.parse().ok())
+    }
+
+    /// Whether this account made it; ListGrants writes the issuer as an account's root ARN.
+    pub fn is_issued_by(&self, account: AccountId) -> bool {
+        self.issuer() == Some(account)
+    }
+}

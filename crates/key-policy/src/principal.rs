@@ -1,0 +1,308 @@
+//! Owns whom a statement or a grant names, and whether that covers who asks.
+
+use std::borrow::Cow;
+
+use super::{
+    caller::{Caller, INFRASTRUCTURE_ROLE, Identity},
+    context::Unknown,
+    truth::Truth,
+};
+use crate::{
+    domain::{AccountId, Arn},
+    json::Json,
+};
+
+/// The `Principal` or `NotPrincipal` of a statement: several kinds and names are alternatives.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Principals {
+    named: Vec<Named>,
+}
+
+/// One principal as a policy or a grant names it.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    Everyone,
+    /// The account and whomever it delegates to; written as twelve digits the partition is left open.
+    Account {
+        partition: Option<String>,
+        account: AccountId,
+    },
+    /// A user or a federated user: compared to the letter, case included.
+    User {
+        account: AccountId,
+        arn: String,
+    },
+    /// A role, and with it its sessions, whose ARN has lost the role's path.
+    Role {
+        account: AccountId,
+        arn: String,
+    },
+    /// One session of a role.
+    Session {
+        account: AccountId,
+        arn: String,
+    },
+    Service(String),
+    /// Something that no caller ever is: a group, a deleted principal's id, part of a name and a `*`.
+    Nobody,
+    /// Of no form that AWS documents, so that nobody is known to be it.
+    Unrecognised,
+}
+
+impl Principals {
+    /// Reads the element; remarks say which names cover nobody. `Err` says what cannot be read.
+    pub(super) fn parse(element: &Json, remarks: &mut Vec<String>) -> Result<Self, String> {
+        if element.as_str() == Some("*") {
+            return Ok(Self { named: vec![Named::Everyone] });
+        }
+        let Json::Object(kinds) = element else {
+            return Err("the principal is neither \"*\" nor an object".to_owned());
+        };
+        let mut named = Vec::new();
+        let mut seen: Vec<&str> = Vec::new();
+        for (kind, names) in kinds {
+            if seen.contains(&kind.as_str()) {
+                return Err(format!("`{kind}` is given twice in the principal"));
+            }
+            // Only known kinds are remembered, so that the list stays short whatever the document.
+            let read: fn(&str, &mut Vec<String>) -> Named = match kind.as_str() {
+                "AWS" => Named::from_policy,
+                "Service" => |name, _| Named::Service(name.to_owned()),
+                "Federated" | "CanonicalUser" => |_, _| Named::Nobody,
+                _ => return Err(format!("`{}` is not a kind of principal", clip(kind))),
+            };
+            seen.push(kind);
+            for name in names.items() {
+                let name = name.as_str().ok_or_else(|| format!("a principal under `{kind}` is not a string"))?;
+                named.push(read(name, remarks));
+            }
+        }
+        Ok(Self { named })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// Whether a name is among them that is of no documented form.
+    pub(super) fn has_unrecognised(&self) -> bool {
+        self.named.contains(&Named::Unrecognised)
+    }
+
+    /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
+    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Unknown<'_>) -> Truth {
+        let mut so_far = Truth::False;
+        let mut depends = None;
+        for named in &self.named {
+            match named.covers(caller) {
+                Cover::Yes => return Truth::True,
+                Cover::No => {}
+                Cover::DependsOn(key) => {
+                    so_far = Truth::Unknown;
+                    depends = depends.or(Some(key));
+                }
+            }
+        }
+        unknown.extend(depends.map(Cow::Borrowed));
+        so_far
+    }
+
+    /// Whether a `Deny` with these as `NotPrincipal` surely spares a caller whom they cover.
+    ///
+    /// The account's own ARN spares nobody but its root user: AWS's example lists Bob and his account, and denies
+    /// everybody but Bob. Who is listed without the account may be denied with it, and a session needs its role as well.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>
+    pub(super) fn surely_exempt(&self, caller: &Caller) -> bool {
+        let lists = |is_kind: fn(&Named) -> bool| {
+            self.named.iter().any(|named| is_kind(named) && named.covers(caller) == Cover::Yes)
+        };
+        let lists_account = || lists(|named| matches!(named, Named::Account { .. }));
+        let lists_role = || lists(|named| matches!(named, Named::Role { .. }));
+        let lists_itself = match caller.identity() {
+            Identity::Service(_) => return true,
+            // The sessions of EC2's role are named after instances, which nobody can list beforehand.
+            Identity::Whole | Identity::Member { .. } | Identity::Infrastructure { .. } => false,
+            Identity::Root => true,
+            Identity::User(_) => lists(|named| matches!(named, Named::User { .. })),
+            Identity::Role(_) => lists_role(),
+            Identity::Session { .. } => lists_role() && lists(|named| matches!(named, Named::Session { .. })),
+        };
+        self.named.contains(&Named::Everyone) || (lists_itself && lists_account())
+    }
+}
+
+/// Whether one name covers the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cover {
+    Yes,
+    No,
+    DependsOn(&'static str),
+}
+
+impl Named {
+    /// Reads a name under `AWS` in a key policy.
+    pub(super) fn from_policy(text: &str, remarks: &mut Vec<String>) -> Self {
+        if text == "*" {
+            return Self::Everyone;
+        }
+        if let Ok(account) = text.parse() {
+            return Self::Account { partition: None, account };
+        }
+        let named = Self::from_arn(text);
+        let (named, why) = match named {
+            Self::Nobody | Self::Unrecognised if is_unique_id(text) => {
+                (Self::Nobody, "is the id of a deleted principal")
+            }
+            Self::Nobody | Self::Unrecognised if text.contains(['*', '?']) => {
+                (Self::Nobody, "holds a wildcard, which cannot match part of a principal")
+            }
+            Self::Nobody => (Self::Nobody, "is no principal"),
+            Self::Unrecognised => (Self::Unrecognised, "is of no form that a principal has"),
+            known @ (Self::Everyone
+            | Self::Account { .. }
+            | Self::User { .. }
+            | Self::Role { .. }
+            | Self::Session { .. }
+            | Self::Service(_)) => return known,
+        };
+        remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
+        named
+    }
+
+    /// Reads the grantee of a grant: an ARN, or what `ListGrants` shows in its stead.
+    ///
+    /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html>
+    pub(super) fn from_grant(text: &str) -> Self {
+        let is_service = !text.contains(':') && text.contains(".amazonaws.com");
+        if is_service { Self::Service(text.to_owned()) } else { Self::from_arn(text) }
+    }
+
+    fn from_arn(text: &str) -> Self {
+        let Some(arn) = Arn::split(text) else { return Self::Unrecognised };
+        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Unrecognised };
+        if text.contains(['*', '?']) || !arn.region.is_empty() {
+            return Self::Nobody;
+        }
+        let text = text.to_owned();
+        let is = |prefix: &str| arn.resource.strip_prefix(prefix).is_some_and(|name| !name.is_empty());
+        match arn.service {
+            "iam" if arn.resource == "root" => Self::Account { partition: Some(arn.partition.to_owned()), account },
+            "iam" if is("user/") => Self::User { account, arn: text },
+            "iam" if is("role/") => Self::Role { account, arn: text },
+            "sts" if is("federated-user/") => Self::User { account, arn: text },
+            "sts" if is("assumed-role/") => Self::Session { account, arn: text },
+            "iam" if is("group/") => Self::Nobody,
+            _ => Self::Unrecognised,
+        }
+    }
+
+    /// Whether the name covers the caller.
+    pub(super) fn covers(&self, caller: &Caller) -> Cover {
+        match self {
+            Self::Everyone => Cover::Yes,
+            Self::Nobody | Self::Unrecognised => Cover::No,
+            Self::Service(name) => yes_or_no(matches!(caller.identity(), Identity::Service(asks) if asks == name)),
+            Self::Account { partition, account } => {
+                let elsewhere = partition.as_deref().zip(caller.partition()).is_some_and(|(named, own)| named != own);
+                if elsewhere { Cover::No } else { same_account(*account, caller) }
+            }
+            Self::User { account, arn } => match caller.identity() {
+                Identity::Whole | Identity::Member { .. } => member(*account, caller),
+                Identity::User(own) => yes_or_no(own == arn),
+                Identity::Role(_)
+                | Identity::Session { .. }
+                | Identity::Root
+                | Identity::Infrastructure { .. }
+                | Identity::Service(_) => Cover::No,
+            },
+            Self::Session { account, arn } => match caller.identity() {
+                Identity::Whole | Identity::Member { .. } => member(*account, caller),
+                Identity::Session { arn: own, .. } => yes_or_no(own == arn),
+                // Its sessions are named after the instances.
+                Identity::Infrastructure { .. } => match infrastructure_role(arn, "assumed-role/") {
+                    Some(_) => member(*account, caller),
+                    None => Cover::No,
+                },
+                Identity::Role(_) | Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
+            },
+            Self::Role { account, arn } => match caller.identity() {
+                Identity::Whole | Identity::Member { .. } => member(*account, caller),
+                Identity::Role(own) | Identity::Session { role_arn: Some(own), .. } => yes_or_no(own == arn),
+                Identity::Session { role_arn: None, role, .. } => {
+                    let partition = Arn::split(arn).map(|arn| arn.partition.to_owned());
+                    let same_place = caller.account() == Some(*account) && caller.partition() == partition.as_deref();
+                    yes_or_no(same_place && arn.rsplit('/').next() == Some(role.as_str()))
+                }
+                Identity::Infrastructure { .. } => match infrastructure_role(arn, "role/") {
+                    Some("") if caller.account() == Some(*account) => Cover::Yes,
+                    Some(_) => member(*account, caller),
+                    None => Cover::No,
+                },
+                Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
+            },
+        }
+    }
+}
+
+/// What follows the name of EC2's infrastructure role, if an ARN names that.
+fn infrastructure_role<'a>(arn: &'a str, kind: &str) -> Option<&'a str> {
+    let rest = Arn::split(arn)?.resource.strip_prefix(kind)?.strip_prefix(INFRASTRUCTURE_ROLE)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// What an account principal says of a caller whose account may not be known.
+fn same_account(account: AccountId, caller: &Caller) -> Cover {
+    match caller.identity() {
+        Identity::Member { other_than } | Identity::Infrastructure { other_than } if *other_than == Some(account) => {
+            Cover::No
+        }
+        Identity::Service(_) => Cover::No,
+        Identity::Member { .. }
+        | Identity::Infrastructure { .. }
+        | Identity::Whole
+        | Identity::Root
+        | Identity::User(_)
+        | Identity::Role(_)
+        | Identity::Session { .. } => {
+            caller.account().map_or(Cover::DependsOn("aws:PrincipalAccount"), |own| yes_or_no(own == account))
+        }
+    }
+}
+
+/// What a principal inside an account says of the account as a whole, or of some member of an organization.
+fn member(account: AccountId, caller: &Caller) -> Cover {
+    match (caller.account(), caller.identity()) {
+        (Some(own), _) if own != account => Cover::No,
+        (_, Identity::Member { other_than } | Identity::Infrastructure { other_than })
+            if *other_than == Some(account) =>
+        {
+            Cover::No
+        }
+        (Some(_) | None, _) => Cover::DependsOn("aws:PrincipalArn"),
+    }
+}
+
+fn yes_or_no(yes: bool) -> Cover {
+    if yes { Cover::Yes } else { Cover::No }
+}
+
+/// Ids that IAM puts in a principal's stead when it is deleted.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+fn is_unique_id(text: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["AIDA", "AROA", "AGPA", "APKA"];
+    text.len() >= 16
+        && PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+/// Keeps a message readable when the policy is not.
+pub(super) fn clip(text: &str) -> String {
+    let mut short: String = text.chars().take(100).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

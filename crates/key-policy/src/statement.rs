@@ -1,0 +1,305 @@
+//! Owns [`Statement`]: one statement of a key policy, element by element, and how it is read.
+
+use std::collections::BTreeSet;
+
+use super::{
+    condition::{self, Condition},
+    document::Remark,
+    pattern::{Token, tokens},
+    principal::{Principals, clip},
+    template::Template,
+};
+use crate::json::Json;
+
+/// One statement; what could not be read is [`Element::Unreadable`] and never certain.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub sid: Option<String>,
+    pub index: usize,
+    /// How to name the statement where a condition key is named otherwise.
+    pub label: String,
+    pub effect: Effect,
+    pub principal: Element<Principals>,
+    pub action: Element<Vec<ActionPattern>>,
+    pub resource: Element<Vec<Template>>,
+    pub conditions: Vec<Condition>,
+    /// Whether something in the statement, or the statement itself, could not be read.
+    pub is_unreadable: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+    /// It may be either.
+    Unreadable,
+}
+
+/// One of the elements that exist in a plain and a negated form (`Action`, `NotAction`).
+#[derive(Debug, Clone)]
+pub(super) enum Element<T> {
+    /// KMS takes such a statement, and it has no effect.
+    Missing,
+    Is(T),
+    IsNot(T),
+    Unreadable,
+}
+
+/// An action as a policy names it, in lower case.
+#[derive(Debug, Clone)]
+pub(super) enum ActionPattern {
+    Named(Vec<Token>),
+    /// IAM refuses wildcards in the service's prefix: nothing is certain of them.
+    Unreadable,
+}
+
+/// The version of the policy language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    WithoutVariables,
+    WithVariables,
+    /// Text with variables in it means nothing certain.
+    Unreadable,
+}
+
+/// The elements of a statement as they stand in the document, each at most once.
+#[derive(Default)]
+struct Fields<'a> {
+    sid: Option<&'a Json>,
+    effect: Option<&'a Json>,
+    principal: Option<&'a Json>,
+    not_principal: Option<&'a Json>,
+    action: Option<&'a Json>,
+    not_action: Option<&'a Json>,
+    resource: Option<&'a Json>,
+    not_resource: Option<&'a Json>,
+    condition: Option<&'a Json>,
+    repeated: BTreeSet<&'a str>,
+    foreign: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(elements: &'a [(String, Json)]) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in elements {
+            let slot = match name.as_str() {
+                "Sid" => &mut fields.sid,
+                "Effect" => &mut fields.effect,
+                "Principal" => &mut fields.principal,
+                "NotPrincipal" => &mut fields.not_principal,
+                "Action" => &mut fields.action,
+                "NotAction" => &mut fields.not_action,
+                "Resource" => &mut fields.resource,
+                "NotResource" => &mut fields.not_resource,
+                "Condition" => &mut fields.condition,
+                _ => {
+                    fields.foreign.get_or_insert(name);
+                    continue;
+                }
+            };
+            if slot.replace(value).is_some() {
+                fields.repeated.insert(name);
+            }
+        }
+        fields
+    }
+
+    /// A plain element and its negation exclude each other; given twice, neither counts.
+    fn element<T>(
+        &self,
+        (name, plain): (&str, Option<&'a Json>),
+        (not_name, negated): (&str, Option<&'a Json>),
+        read: impl FnOnce(&'a Json) -> Result<T, String>,
+        odd: &mut Vec<String>,
+    ) -> Element<T> {
+        let result = match (plain, negated) {
+            (None, None) => return Element::Missing,
+            (Some(_), Some(_)) => Err(format!("it has both `{name}` and `{not_name}`")),
+            _ if self.repeated.contains(name) || self.repeated.contains(not_name) => {
+                Err(format!("`{name}` is given twice"))
+            }
+            (Some(node), None) => read(node).map(Element::Is),
+            (None, Some(node)) => read(node).map(Element::IsNot),
+        };
+        result.unwrap_or_else(|why| {
+            odd.push(why);
+            Element::Unreadable
+        })
+    }
+}
+
+impl Statement {
+    pub(super) fn read(index: usize, node: &Json, version: Version, remarks: &mut Vec<Remark>) -> Self {
+        let elements = if let Json::Object(elements) = node { elements.as_slice() } else { &[] };
+        let fields = Fields::of(elements);
+        let sid = fields.sid.and_then(Json::as_str).map(clip);
+        let (mut odd, mut notes) = (Vec::new(), Vec::new());
+        if !matches!(node, Json::Object(_)) {
+            odd.push("it is not an object".to_owned());
+        }
+        if let Some(name) = fields.foreign {
+            odd.push(format!("`{}` is no element of a statement", clip(name)));
+        }
+        odd.extend(fields.repeated.iter().map(|name| format!("`{name}` is given twice")));
+
+        let effect = match fields.effect.and_then(Json::as_str) {
+            _ if fields.repeated.contains("Effect") => Effect::Unreadable,
+            Some("Allow") => Effect::Allow,
+            Some("Deny") => Effect::Deny,
+            Some(_) | None => {
+                odd.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
+                Effect::Unreadable
+            }
+        };
+        let principal = fields.element(
+            ("Principal", fields.principal),
+            ("NotPrincipal", fields.not_principal),
+            |node| Principals::parse(node, &mut notes),
+            &mut odd,
+        );
+        let action = fields.element(
+            ("Action", fields.action),
+            ("NotAction", fields.not_action),
+            |node| actions(node, &mut notes),
+            &mut odd,
+        );
+        let variables = version != Version::WithoutVariables;
+        let resource = fields.element(
+            ("Resource", fields.resource),
+            ("NotResource", fields.not_resource),
+            |node| {
+                let texts = strings(node).ok_or("its resource is not a string or a list of strings")?;
+                Ok(texts.into_iter().map(|text| Template::new(text, variables)).collect())
+            },
+            &mut odd,
+        );
+        let mut conditions = Vec::new();
+        if let Some(node) = fields.condition.filter(|_| !fields.repeated.contains("Condition")) {
+            match read_conditions(node, version, &mut notes) {
+                Ok(read) => conditions = read,
+                Err(why) => odd.push(why),
+            }
+        }
+        let mut is_unreadable = !odd.is_empty();
+        // What is left out on purpose has no effect; a statement that is no object may mean anything.
+        let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
+            (Element::Unreadable, Element::Unreadable, Element::Unreadable)
+        } else {
+            (
+                principal.never_empty(Principals::is_empty),
+                action.never_empty(Vec::is_empty),
+                resource.never_empty(Vec::is_empty),
+            )
+        };
+        is_unreadable |= version == Version::Unreadable
+            && fields
+                .resource
+                .or(fields.not_resource)
+                .is_some_and(|node| strings(node).is_some_and(|texts| texts.iter().any(|text| text.contains("${"))));
+        if effect != Effect::Deny {
+            for condition in conditions.iter().filter(|condition| condition.holds_without_key()) {
+                notes.push(format!(
+                    "`{}` on `{}` also lets in requests that lack the key",
+                    condition.operator, condition.key.name
+                ));
+            }
+        }
+        notes.extend(missing(&principal, &action, &resource));
+        if let (Effect::Allow, Element::IsNot(_)) = (effect, &principal) {
+            notes.push("`NotPrincipal` with `Allow` is not supported, so nothing is certain of it".to_owned());
+        }
+        if let (Effect::Deny, Element::IsNot(_)) = (effect, &principal) {
+            notes.push(
+                "a `Deny` with `NotPrincipal` spares only users, roles and sessions that are listed together with their \
+                 account (the account alone is its root user), and nobody who has a permissions boundary"
+                    .to_owned(),
+            );
+        }
+        let odd =
+            odd.into_iter().map(|why| format!("the statement cannot be read, so nothing is certain of it: {why}"));
+        remarks.extend(odd.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
+        let label = format!("Statement[{index}]");
+        Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
+    }
+}
+
+impl<T> Element<T> {
+    /// `NotAction: []` would mean everything; nobody documents what KMS makes of it.
+    fn never_empty(self, is_empty: impl FnOnce(&T) -> bool) -> Self {
+        match self {
+            Self::IsNot(value) if is_empty(&value) => Self::Unreadable,
+            Self::Missing | Self::Is(_) | Self::IsNot(_) | Self::Unreadable => self,
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html>: KMS takes
+/// statements without these elements, and they have no effect.
+fn missing(
+    principal: &Element<Principals>,
+    action: &Element<Vec<ActionPattern>>,
+    resource: &Element<Vec<Template>>,
+) -> Option<String> {
+    let name = match (principal, action, resource) {
+        (Element::Missing, _, _) => "Principal",
+        (_, Element::Missing, _) => "Action",
+        (_, _, Element::Missing) => "Resource",
+        _ => return None,
+    };
+    Some(format!("the statement has no `{name}` and so no effect"))
+}
+
+fn strings(node: &Json) -> Option<Vec<&str>> {
+    node.items().iter().map(Json::as_str).collect()
+}
+
+fn actions(node: &Json, notes: &mut Vec<String>) -> Result<Vec<ActionPattern>, String> {
+    let texts = strings(node).ok_or("its action is not a string or a list of strings")?;
+    Ok(texts.into_iter().map(|text| action(text, notes)).collect())
+}
+
+fn action(text: &str, notes: &mut Vec<String>) -> ActionPattern {
+    if text.eq_ignore_ascii_case("kms:ReEncrypt") {
+        notes.push(
+            "`kms:ReEncrypt` is no permission; `kms:ReEncryptFrom` and `kms:ReEncryptTo` are, or `kms:ReEncrypt*`"
+                .to_owned(),
+        );
+    }
+    let everything = !text.is_empty() && text.bytes().all(|byte| byte == b'*');
+    let prefix_is_plain = text.split_once(':').is_some_and(|(prefix, _)| !prefix.contains(['*', '?']));
+    if everything || prefix_is_plain || !text.contains(['*', '?']) {
+        return ActionPattern::Named(tokens(&text.to_ascii_lowercase()));
+    }
+    notes.push(format!("`{}` has a wildcard where the service's prefix belongs", clip(text)));
+    ActionPattern::Unreadable
+}
+
+/// Reads the conditions. Where a name is given twice nobody can say which counts: none does then.
+fn read_conditions(node: &Json, version: Version, notes: &mut Vec<String>) -> Result<Vec<Condition>, String> {
+    let Json::Object(operators) = node else { return Err("its `Condition` is not an object".to_owned()) };
+    let mut conditions = Vec::new();
+    let mut seen_operators = BTreeSet::new();
+    for (operator, keys) in operators {
+        if !seen_operators.insert(operator.as_str()) {
+            return Err(format!("`{}` is given twice in its `Condition`", clip(operator)));
+        }
+        let Json::Object(keys) = keys else {
+            notes.push(format!("`{}` cannot be read, so nothing is certain of it", clip(operator)));
+            conditions.push(condition::unreadable(operator));
+            continue;
+        };
+        let mut seen_keys = BTreeSet::new();
+        for (key, values) in keys {
+            if !seen_keys.insert(key.to_ascii_lowercase()) {
+                return Err(format!("`{}` is given twice under `{}`", clip(key), clip(operator)));
+            }
+            let has_variable = || values.items().iter().filter_map(Json::as_scalar).any(|text| text.contains("${"));
+            if version == Version::Unreadable && has_variable() {
+                conditions.push(condition::unreadable(key));
+            } else {
+                conditions.push(condition::parse(operator, key, values, version == Version::WithVariables, notes));
+            }
+        }
+    }
+    Ok(conditions)
+}

@@ -1,0 +1,135 @@
+//! Owns [`BackingKey`]: what can be said of one key behind an image, as far as it could be read.
+
+use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
+
+use super::Question;
+use crate::{
+    domain::{KeyArn, Target},
+    facts::{Facts, Key, KeyMetadata},
+    outcome::{ErrorRow, RefusalCode},
+};
+
+/// A key behind an image, and who asks about it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BackingKey<'a> {
+    pub(super) question: &'a Question<'a>,
+    pub(super) arn: &'a KeyArn,
+    key: Option<&'a Key>,
+}
+
+impl<'a> BackingKey<'a> {
+    pub(super) fn new(question: &'a Question<'a>, facts: &'a Facts, arn: &'a KeyArn) -> Self {
+        Self { question, arn, key: facts.keys.get(arn) }
+    }
+
+    /// What kind of key it is, where that was read.
+    pub(super) fn metadata(&self) -> Option<&'a KeyMetadata> {
+        self.key?.metadata.as_ref().ok()
+    }
+
+    /// The grants that were read.
+    pub(super) fn known_grants(&self) -> &'a [Grant] {
+        self.key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default()
+    }
+
+    /// Why no target at all can be let in by this key, and what to do about it.
+    pub(super) fn unusable(&self) -> Option<(RefusalCode, String, &'static str)> {
+        let (arn, metadata) = (self.arn, self.metadata()?);
+        if metadata.is_aws_managed {
+            return Some((
+                RefusalCode::DefaultKey,
+                format!("a snapshot is encrypted with {arn}, a key that AWS manages; such an image can't be shared"),
+                "copy the image with a customer managed key (`aws ec2 copy-image --encrypted --kms-key-id …`) and share the copy",
+            ));
+        }
+        if let Some(state) = &metadata.unusable_state {
+            return Some((
+                RefusalCode::KeyNotUsable,
+                format!("{arn} is in the state {state}, in which nobody can use it"),
+                remedy_of(state),
+            ));
+        }
+        if !metadata.is_symmetric {
+            return Some((
+                RefusalCode::KeyNotUsable,
+                format!("{arn} is not a symmetric encryption key; EBS can't use it"),
+                "copy the image with another key",
+            ));
+        }
+        None
+    }
+
+    /// What of our own key could not be read; nobody but its owner may read another account's.
+    pub(super) fn unread(&self) -> Option<&'a ErrorRow> {
+        let key = self.key.filter(|_| self.arn.account() == self.question.account)?;
+        key.metadata.as_ref().err().or(key.policy.as_ref().err()).or(key.grants.as_ref().err())
+    }
+
+    /// Judges by the policy and every grant. Where the grants can't be read, one of them may let in whom the policy does
+    /// not: an account, because a grant can't name an organization.
+    pub(super) fn judge_by_all(&self, target: &Target, key_use: &KeyUse) -> KeyAccess {
+        let access = self.judge(self.known_grants(), target, key_use);
+        let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
+        match self.key.map(|key| &key.grants) {
+            Some(Err(error)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
+                "the key policy alone does not let {target} in, and the grants can't be read: {}",
+                error.message
+            )),
+            _ => access,
+        }
+    }
+
+    /// Judges by the policy and these grants.
+    pub(super) fn judge(&self, grants: &[Grant], target: &Target, key_use: &KeyUse) -> KeyAccess {
+        match self.judgement(target, key_use) {
+            Ok(judgement) => judgement.access(grants),
+            Err(why) => KeyAccess::unknown(why),
+        }
+    }
+
+    /// What the policy says of the target, to be asked with any grants; or why nobody can say.
+    pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
+        let Self { question, arn, key } = *self;
+        let key = key.ok_or_else(|| format!("{arn} was not read"))?;
+        if arn.account() != question.account {
+            return Err(format!(
+                "{arn} belongs to account {}, and only the owner of a key may read its policy",
+                arn.account()
+            ));
+        }
+        if let Err(error) = &key.metadata {
+            return Err(format!("what kind of key {arn} is can't be read: {}", error.message));
+        }
+        let unreadable = |error: &ErrorRow| format!("the key policy of {arn} can't be read: {}", error.message);
+        let policy = key.policy.as_ref().map_err(unreadable)?;
+        Ok(Judgement::new(arn, policy, target, &question.allowlist.organization_facts(target), key_use))
+    }
+}
+
+/// What gets a key out of a state in which nobody can use it.
+///
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
+fn remedy_of(state: &str) -> &'static str {
+    match state {
+        "Disabled" => "enable the key (`aws kms enable-key`) and send the request again",
+        "PendingDeletion" => {
+            "cancel the key's deletion (`aws kms cancel-key-deletion`), enable it (`aws kms enable-key`), and send the \
+             request again"
+        }
+        "PendingReplicaDeletion" => {
+            "cancel the deletion of the multi-Region primary key (`aws kms cancel-key-deletion`), which waits for its \
+             replicas to be deleted, enable it (`aws kms enable-key`), and send the request again"
+        }
+        "PendingImport" => {
+            "import the key material (`aws kms import-key-material`), which is missing, deleted or expired, and send the \
+             request again"
+        }
+        "Unavailable" => {
+            "connect the key's custom key store (`aws kms connect-custom-key-store`) and send the request again"
+        }
+        "Creating" => "wait until the multi-Region replica key is created and send the request again",
+        _ => {
+            "see with `aws kms describe-key` what state the key is in, and send the request again once it is `Enabled`"
+        }
+    }
+}

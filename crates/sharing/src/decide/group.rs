@@ -1,0 +1,187 @@
+//! Owns what an organization's or organizational unit's bare id means: the ARNs that are known to have it. Pure.
+
+use std::borrow::Cow;
+
+use super::{Authority, Question, covering_rule_of_image};
+use crate::{
+    domain::{GroupId, Target},
+    facts::{Facts, Image, LaunchPermission, Reading},
+    request::{AskedTarget, Request},
+};
+
+/// The request with the targets that its bare id is of. Where nothing known has that id it stays as it is, and the
+/// decision refuses it.
+///
+/// An ARN also names the management account, so it can't be made of the id: it must have been seen, in what is shared
+/// now or else in the rules that name the requester. (The directory knows ids only, and what other requesters may name
+/// is not theirs to learn.) Fails where what is shared could not be read and the rules do not help: then it is not
+/// known whether there is such a target.
+pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
+    let request = question.request;
+    let Some(group) = &request.group else { return Ok(Cow::Borrowed(request)) };
+    let may_ask = |image: &&Image| image.owner == question.account && covering_rule_of_image(question, image).is_ok();
+    let images = || facts.images.values().filter(may_ask);
+    let shared = images().flat_map(|image| image.launch_permissions.iter().flatten());
+    let mut targets = distinct(
+        group,
+        shared.filter_map(|entry| match entry {
+            LaunchPermission::To(target) => Some(target),
+            LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
+        }),
+    );
+    if targets.is_empty() {
+        let rules = question.allowlist.rules.iter();
+        let own_rules = rules.filter(|rule| match question.authority {
+            Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+            Authority::Expiry(_) => false,
+        });
+        targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
+    }
+    if targets.is_empty()
+        && let Some(error) = images().find_map(|image| image.launch_permissions.failed())
+    {
+        return Err(error.clone());
+    }
+    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(placed).collect(), ..request.clone() }))
+}
+
+fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec<Target> {
+    let mut targets: Vec<Target> = known.filter(|target| group.is_of(target)).cloned().collect();
+    targets.sort_unstable();
+    targets.dedup();
+    targets
+}
+
+/// The place that the target would have in a request document.
+fn placed((index, target): (usize, Target)) -> AskedTarget {
+    let field = match &target {
+        Target::Account(_) => "accountIds",
+        Target::Organization(_) => "organizationArns",
+        Target::OrganizationalUnit(_) => "organizationalUnitArns",
+    };
+    AskedTarget { target, pointer: format!("/{field}/{index}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use key_policy::json::Json;
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::{
+        allowlist::Allowlist,
+        decide::{Judgements, Setup, decide},
+        domain::{AccountId, Requester},
+        facts::{Fact, ImageState},
+        outcome::{ErrorCode, ErrorRow, RefusalCode},
+    };
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
+    const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
+    const OTHERS: &str = "arn:aws:organizations::999988887777:organization/o-zzzzzzzzzz";
+    const UNIT: &str = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
+    const ALLOWLIST: &str = r#"
+version: 1
+accounts:
+  "111122223333": {organizationId: o-yyyyyyyyyy}
+rules:
+  - name: mine
+    requesters: ["lambda:invoke"]
+    actions: [revoke, check]
+    images: {names: ["golden-*"]}
+    targets: ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
+  - name: others
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share, revoke]
+    images: all
+    targets: ["arn:aws:organizations::999988887777:organization/o-zzzzzzzzzz"]
+"#;
+
+    /// What a revoke or check of `id` is about when the image is shared with these, and what is refused.
+    #[track_caller]
+    fn check(id: &str, name: &str, shared: Reading<&[&str]>, expect: Result<(&[&str], &[RefusalCode]), ErrorCode>) {
+        for action in ["revoke", "check"] {
+            let document = format!(r#"{{"action": "{action}", "imageIds": ["ami-1a2b3c4d"]}}"#);
+            let request = Request::parse_for(GroupId::parse(id), &Json::parse(&document).unwrap(), NOW).unwrap();
+            let requester = Requester::new("lambda:invoke".to_owned());
+            let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
+            let account: AccountId = "999988887777".parse().unwrap();
+            let question = Question {
+                request: &request,
+                authority: Authority::Requester(&requester),
+                unset_for_expiry: &[],
+                is_automatic: false,
+                deadline: NOW,
+                setup: Setup { key_grants: true, copy_access: true },
+                allowlist: &allowlist,
+                account,
+                entity_quota: 1000,
+                now: NOW,
+            };
+            let to = |target: &&str| LaunchPermission::To(target.parse().unwrap());
+            let image = Image {
+                owner: account,
+                state: ImageState::Available,
+                name: Some(name.to_owned()),
+                tags: BTreeMap::new(),
+                deprecation_time: None,
+                has_product_codes: false,
+                launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),
+                expiries: Ok(BTreeMap::new()),
+                remembered_keys: Vec::new(),
+                unread_snapshots: Vec::new(),
+                is_instance_store: false,
+                snapshots: Fact::Known(Vec::new()),
+            };
+            let mut facts = Facts::default();
+            facts.images.insert("ami-1a2b3c4d".parse().unwrap(), image);
+            match (resolve(&question, &facts), &expect) {
+                (Err(error), Err(code)) => assert_eq!(error.code, *code),
+                (Ok(request), Ok((targets, codes))) => {
+                    let found: Vec<_> = request.targets.iter().map(|asked| asked.target.to_string()).collect();
+                    assert_eq!(found, *targets, "{action}");
+                    let question = Question { request: &request, ..question };
+                    let refused: Vec<_> = decide(&question, &facts, &Judgements::until(&|| false))
+                        .unwrap()
+                        .remove(0)
+                        .refusals
+                        .iter()
+                        .map(|refusal| refusal.code)
+                        .collect();
+                    assert_eq!(refused, *codes, "{action}");
+                }
+                (found, _) => panic!("{found:?}"),
+            }
+        }
+    }
+
+    fn unreadable() -> ErrorRow {
+        ErrorRow { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
+    }
+
+    #[test]
+    fn an_id_is_known_by_what_is_shared_now_or_by_the_requesters_own_rules() {
+        check("o-a1b2c3d4e5", "golden-1", Ok(&[ORGANIZATION, UNIT]), Ok((&[ORGANIZATION], &[])));
+        check("o-a1b2c3d4e5", "golden-1", Ok(&[]), Ok((&[ORGANIZATION], &[])));
+        check("o-a1b2c3d4e5", "golden-1", Err(unreadable()), Ok((&[ORGANIZATION], &[])));
+        // What is shared with a target of another's rule is no secret here, and still not this requester's to revoke.
+        check("o-zzzzzzzzzz", "golden-1", Ok(&[OTHERS]), Ok((&[OTHERS], &[RefusalCode::TargetNotAllowed])));
+    }
+
+    #[test]
+    fn an_id_that_nothing_known_has_is_not_found() {
+        check("o-zzzzzzzzzz", "golden-1", Ok(&[ORGANIZATION]), Ok((&[], &[RefusalCode::TargetNotFound])));
+        check("o-yyyyyyyyyy", "golden-1", Ok(&[]), Ok((&[], &[RefusalCode::TargetNotFound])));
+        check("ou-ab12-11111111", "golden-1", Ok(&[ORGANIZATION]), Ok((&[], &[RefusalCode::TargetNotFound])));
+        check("o-zzzzzzzzzz", "golden-1", Err(unreadable()), Err(ErrorCode::Throttled));
+    }
+
+    #[test]
+    fn of_an_image_that_is_not_theirs_to_ask_about_a_requester_learns_no_target() {
+        check("o-a1b2c3d4e5", "silver-1", Ok(&[]), Ok((&[ORGANIZATION], &[RefusalCode::ImageNotAllowed])));
+        check("o-zzzzzzzzzz", "silver-1", Ok(&[OTHERS]), Ok((&[], &[RefusalCode::ImageNotAllowed])));
+        check("o-zzzzzzzzzz", "silver-1", Err(unreadable()), Ok((&[], &[RefusalCode::ImageNotAllowed])));
+    }
+}

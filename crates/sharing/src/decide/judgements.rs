@@ -1,0 +1,113 @@
+//! Owns [`Judgements`]: what was judged of a key and a target in one request, and that time may run out meanwhile.
+//!
+//! Images share keys, and a key policy has up to 32 KB: each policy is judged for each target once, however many images
+//! are behind it.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt};
+
+use key_policy::{Because, KeyAccess, KeyUse};
+
+use super::{NeededGrant, backing_key::BackingKey};
+use crate::{
+    domain::{KeyArn, Target},
+    facts::Reading,
+    outcome::{ErrorCode, ErrorRow},
+};
+
+/// By which grants a key is judged, beside its policy.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By<'a> {
+    /// By none.
+    Policy,
+    /// By those that were read.
+    All,
+    /// By this one, as if it were there.
+    Made(&'a NeededGrant),
+}
+
+/// Key, target, use and grants.
+type Subject = (KeyArn, Target, String, &'static str);
+
+/// What was judged so far.
+pub struct Judgements<'a> {
+    is_over: &'a dyn Fn() -> bool,
+    made: RefCell<BTreeMap<Subject, KeyAccess>>,
+}
+
+impl fmt::Debug for Judgements<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judgements").field("made", &self.count()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Judgements<'a> {
+    /// None yet; `is_over` says when no more may be made.
+    pub fn until(is_over: &'a dyn Fn() -> bool) -> Self {
+        Self { is_over, made: RefCell::default() }
+    }
+
+    /// How many were made.
+    pub fn count(&self) -> usize {
+        self.made.borrow().len()
+    }
+
+    /// Judges a key for a target, or says what was judged before.
+    pub(super) fn of(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse, by: By<'_>) -> Reading<KeyAccess> {
+        let subject = (key.arn.clone(), target.clone(), name(key_use), by.name());
+        let known = self.made.borrow().get(&subject).cloned();
+        if let Some(mut access) = known {
+            by.rename(&mut access);
+            return Ok(access);
+        }
+        if (self.is_over)() {
+            return Err(out_of_time(key.arn));
+        }
+        let access = match by {
+            By::Policy => key.judge(&[], target, key_use),
+            By::All => key.judge_by_all(target, key_use),
+            By::Made(grant) => key.judge(&[grant.as_made(key.question.account)], target, key_use),
+        };
+        self.made.borrow_mut().insert(subject, access.clone());
+        Ok(access)
+    }
+}
+
+impl By<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::All => "all",
+            Self::Made(_) => "made",
+        }
+    }
+
+    /// Grants of one kind for different images differ by their Names only, which change no verdict.
+    fn rename(self, access: &mut KeyAccess) {
+        let Self::Made(grant) = self else { return };
+        for because in &mut access.because {
+            if let Because::Grant { grant_name: Some(name), .. } = because {
+                *name = grant.name.to_string();
+            }
+        }
+    }
+}
+
+fn name(key_use: &KeyUse) -> String {
+    match key_use {
+        KeyUse::Launch => "launch".to_owned(),
+        KeyUse::Copy => "copy".to_owned(),
+        KeyUse::ServiceLinkedRole(role) => format!("role {role}"),
+    }
+}
+
+fn out_of_time(arn: &KeyArn) -> ErrorRow {
+    ErrorRow {
+        code: ErrorCode::OutOfTime,
+        call: None,
+        resource: Some(arn.to_string()),
+        message: format!(
+            "time ran out before {arn} was judged for every target; ask for fewer images or targets at a time"
+        ),
+        retryable: true,
+    }
+}

@@ -1,0 +1,254 @@
+//! Owns the check of the keys behind an image: a row per key and target, the grants a share needs, and the refusals
+//! that follow.
+
+use std::collections::BTreeSet;
+
+use key_policy::{KeyUse, Verdict};
+
+use super::{
+    ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit, refusals,
+};
+use crate::{
+    allowlist::{KeyCheck, Rule},
+    domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
+    facts::{Facts, Image, Reading},
+    outcome::{ErrorCode, ErrorRow, KeyRow, Refusal, RefusalCode, RoleRow},
+    plan::GranteeKind,
+    request::{Access, Action, AskedTarget},
+};
+
+/// Judges every key for every covered target.
+pub(super) fn check(
+    question: &Question<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+    image: &Image,
+    decision: &mut ImageDecision<'_>,
+) -> Reading<()> {
+    let covered: Vec<_> = decision.targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule))).collect();
+    if covered.is_empty() {
+        return Ok(());
+    }
+    for arn in image.keys() {
+        let key = BackingKey::new(question, facts, arn);
+        if let Some((code, message, remedy)) = key.unusable() {
+            decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
+            continue;
+        }
+        if let Some(end) = key.metadata().and_then(|metadata| metadata.ends_at.as_ref()) {
+            decision
+                .warnings
+                .push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
+        }
+        for (asked, rule) in &covered {
+            check_pair(judgements, &key, asked, rule, decision)?;
+        }
+    }
+    Ok(())
+}
+
+/// Judges one key for one target, and plans the grants that the rule allows.
+fn check_pair(
+    judgements: &Judgements<'_>,
+    key: &BackingKey<'_>,
+    asked: &AskedTarget,
+    rule: &Rule,
+    decision: &mut ImageDecision<'_>,
+) -> Reading<()> {
+    let BackingKey { question, arn, .. } = *key;
+    let target = &asked.target;
+    let key_use = key_use(question);
+
+    let mut lacking = None;
+    let access = match (rule.keys, target.account()) {
+        (KeyCheck::Grant, Some(account)) => {
+            let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
+            let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
+            let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
+            let can_grant = question.setup.key_grants || needed.is_among(key.known_grants(), question.account);
+            match (by_policy.verdict, with_grant.verdict) {
+                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !can_grant => {
+                    lacking = Some(needed);
+                    by_policy
+                }
+                // The image's own grant, whatever others there are: those may go without notice.
+                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
+                    let is_made = needed.is_among(key.known_grants(), question.account);
+                    let story = if is_made { "is there" } else { "a share makes" };
+                    let mut access = with_grant;
+                    access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
+                    if !is_made {
+                        decision.grants.push(needed);
+                    }
+                    access
+                }
+                // No grant goes around a Deny.
+                (Verdict::Missing | Verdict::Conditional, _) => with_grant,
+                (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
+            }
+        }
+        (KeyCheck::Grant | KeyCheck::Verify | KeyCheck::Unchecked, _) => {
+            judgements.of(key, target, &key_use, By::All)?
+        }
+    };
+    let roles = check_roles(judgements, key, asked, rule, decision)?;
+    let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
+    if row.access.verdict != Verdict::Allowed {
+        match (rule.keys, lacking) {
+            (KeyCheck::Unchecked, _) => decision.warnings.push(unchecked_warning(&row)),
+            (KeyCheck::Verify | KeyCheck::Grant, Some(grant)) => {
+                decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
+            }
+            (KeyCheck::Verify | KeyCheck::Grant, None) => {
+                decision.refusals.push(refusal(decision.image_id, asked, &row, key.unread()));
+            }
+        }
+    }
+    decision.keys.push(row);
+    Ok(())
+}
+
+/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants.
+fn check_roles(
+    judgements: &Judgements<'_>,
+    key: &BackingKey<'_>,
+    asked: &AskedTarget,
+    rule: &Rule,
+    decision: &mut ImageDecision<'_>,
+) -> Reading<Vec<RoleRow>> {
+    let BackingKey { question, arn, .. } = *key;
+    let Some(account) = asked.target.account() else {
+        if let Some(role) = question.request.service_linked_roles.first() {
+            decision.warnings.push(format!(
+                "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
+                asked.target
+            ));
+        }
+        return Ok(Vec::new());
+    };
+    let mut rows = Vec::new();
+    for role in roles(question) {
+        let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
+        let key_use = KeyUse::ServiceLinkedRole(role.clone());
+        let is_asked_for = rule.keys == KeyCheck::Grant && question.request.service_linked_roles.contains(&role);
+        let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
+        if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
+            let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
+            if with_grant == Verdict::Allowed && !question.setup.key_grants {
+                decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &needed));
+            } else if with_grant == Verdict::Allowed {
+                verdict = with_grant;
+                decision.grants.push(needed.clone());
+            } else {
+                decision.warnings.push(format!(
+                    "`{role}` in {account} was not given a grant on {arn}: the key policy denies it, or may; Auto Scaling or Spot launches there can fail"
+                ));
+            }
+        }
+        let remedy = (verdict != Verdict::Allowed).then(|| needed.command());
+        rows.push(RoleRow { role, verdict, remedy });
+    }
+    Ok(rows)
+}
+
+fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
+    let mut roles = question.request.service_linked_roles.clone();
+    let auto_scaling = ServiceLinkedRole::AutoScaling { suffix: None };
+    if question.request.action == Action::Check && !roles.contains(&auto_scaling) {
+        roles.push(auto_scaling);
+    }
+    roles
+}
+
+/// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
+pub fn grantees_to_look_up(
+    question: &Question<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+) -> Reading<Vec<(KeyArn, String)>> {
+    let mut pairs = BTreeSet::new();
+    for image_id in &question.request.image_ids {
+        let Some(image) = facts.images.get(image_id) else { continue };
+        let covered = permit(question, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
+        for account in covered.filter_map(Target::account) {
+            let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+            pairs.extend(own.map(|arn| (arn, account)));
+        }
+    }
+    let mut wanted = Vec::new();
+    for (arn, account) in pairs {
+        let key = BackingKey::new(question, facts, arn);
+        if key.metadata().is_none_or(|metadata| metadata.is_aws_managed) {
+            continue;
+        }
+        let by_policy = judgements.of(&key, &Target::Account(account), &key_use(question), By::Policy)?.verdict;
+        if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
+            wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
+        }
+        let roles = roles(question).into_iter();
+        wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
+    }
+    Ok(wanted)
+}
+
+fn key_use(question: &Question<'_>) -> KeyUse {
+    match question.request.access {
+        Access::Launch => KeyUse::Launch,
+        Access::Copy => KeyUse::Copy,
+    }
+}
+
+fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {
+    let KeyRow { key_arn, target, access, roles: _ } = row;
+    let (code, message) = match access.verdict {
+        Verdict::Allowed | Verdict::Unknown => {
+            (RefusalCode::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))
+        }
+        Verdict::Missing => (
+            RefusalCode::KeyAccessMissing,
+            format!(
+                "{key_arn} does not let {target} in: {} missing; its instances would die at launch",
+                access.missing.join(", ")
+            ),
+        ),
+        Verdict::Conditional => (
+            RefusalCode::KeyAccessConditional,
+            format!("whether {key_arn} lets {target} in hangs on {}", access.depends_on.join(", ")),
+        ),
+        Verdict::Denied => (RefusalCode::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
+    };
+    // The whole story is in the key's own row; the part that decides is told here too.
+    let story = match access.verdict {
+        Verdict::Unknown | Verdict::Denied => access.notes.first(),
+        Verdict::Conditional => access.likely_to_fail.first(),
+        Verdict::Allowed | Verdict::Missing => None,
+    };
+    let message = story.map_or_else(|| message.clone(), |story| format!("{message}: {story}"));
+    // What AWS could not answer now may be answered the next time.
+    let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
+    let refusal = Refusal { may_pass, ..refusals::pair(code, image_id, asked, message) };
+    match (&access.remedy, &access.advice) {
+        (Some(statements), _) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
+        (None, Some(advice)) => refusal.remedy(advice.clone()),
+        (None, None) => refusal.remedy(match (access.verdict, unread) {
+            (Verdict::Denied, _) => {
+                "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
+            }
+            (Verdict::Unknown, Some(ErrorRow { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
+                "let the function's role call {call} on {key_arn}, in the role's IAM policy and by the key policy, and \
+                 send the request again"
+            ),
+            (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {
+                "have the key's owner check that its policy lets the target in, and use a rule with `keys: unchecked`"
+                    .to_owned()
+            }
+        }),
+    }
+}
+
+fn unchecked_warning(row: &KeyRow) -> String {
+    format!(
+        "shared without the key check: {} may not let {} in, and its instances would then die at launch",
+        row.key_arn, row.target
+    )
+}

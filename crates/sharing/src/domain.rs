@@ -1,0 +1,28 @@
+//! The nouns of AMI sharing: small values that cannot be wrong once they exist.
+//!
+//! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with
+//! `Display`, and goes through serde as that string. No I/O, no SDK types.
+
+mod digest;
+mod expiry_name;
+mod function_arn;
+mod grant_name;
+mod region;
+mod requester;
+mod resource_id;
+mod visible;
+
+pub use digest::{digest, is_digest};
+pub use expiry_name::ExpiryName;
+pub use function_arn::FunctionArn;
+pub use grant_name::GrantName;
+pub use key_policy::domain::*;
+pub use region::Region;
+pub use requester::Requester;
+pub use resource_id::{ImageId, SnapshotId};
+pub use visible::{code_point, invisible};
+
+/// Shows a time as documents write it.
+pub fn rfc3339(time: time::OffsetDateTime) -> String {
+    time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}

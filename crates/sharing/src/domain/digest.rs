@@ -1,0 +1,13 @@
+//! Owns short digests: what stands for a text where AWS takes fewer characters than it has.
+
+use sha2::{Digest, Sha256};
+
+/// The first so many bytes of the text's SHA-256, as hexadecimal digits.
+pub fn digest(text: &str, bytes: usize) -> String {
+    Sha256::digest(text).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a text has the form of such a digest.
+pub fn is_digest(text: &str, bytes: usize) -> bool {
+    text.len() == bytes.saturating_mul(2) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

@@ -1,0 +1,15 @@
+//! The core of ami-share: what a request for sharing Amazon Machine Images means, whether it is allowed, and what has to be
+//! written for it. Synchronous, without I/O and without the AWS SDK.
+//!
+//! The modules in reading order: [`request`] and [`outcome`] are what goes in and comes out, [`domain`] the nouns,
+//! [`allowlist`] what is allowed, [`facts`] what AWS said; [`decide`], [`plan`] and [`report`] make a decision, writes and
+//! an answer of it.
+
+pub mod allowlist;
+pub mod decide;
+pub mod domain;
+pub mod facts;
+pub mod outcome;
+pub mod plan;
+pub mod report;
+pub mod request;

@@ -1,0 +1,495 @@
+//! Owns [`Outcome`] and its rows: what is answered, serialised once for every trigger.
+
+mod bounds;
+mod code;
+mod finding;
+
+use std::collections::BTreeMap;
+
+pub use code::RefusalCode;
+pub use finding::{Finding, FindingCode};
+use key_policy::{KeyAccess, Verdict};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::{
+    domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    request::{Action, NextToken},
+};
+
+/// The answer to one request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Always `1`.
+    pub version: &'static str,
+    /// The envelope's, the API's, the message's or Lambda's id of the request.
+    pub request_id: String,
+    /// Absent where the request could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// Absent where the caller could not be identified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requester: Option<Requester>,
+    /// Whether only a plan was asked for.
+    pub dry_run: bool,
+    /// The caller's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What became of the request.
+    pub result: Status,
+    /// Whether sending the request again may help.
+    pub retryable: bool,
+    /// One row per image.
+    pub images: Vec<ImageRow>,
+    /// What an audit or repair came upon; absent for other actions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<Finding>>,
+    /// Where an audit or repair goes on that has not looked at every image yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<NextToken>,
+    /// Whether the rest, from `next_token` on, is on its way without the caller.
+    #[serde(skip)]
+    pub continues: bool,
+    /// Whether the outcome could not be published.
+    #[serde(skip)]
+    pub is_unpublished: bool,
+    /// The records of shares that an audit or repair found overdue.
+    #[serde(skip)]
+    pub overdue: Vec<ExpiryName>,
+    /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
+    #[serde(skip)]
+    pub nobodys_records: BTreeMap<ExpiryName, String>,
+    /// Every reason why not.
+    pub refusals: Vec<Refusal>,
+    /// What could not be found out or done.
+    pub errors: Vec<ErrorRow>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// What became of a request, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Everything asked for is so.
+    Completed,
+    /// A dry run: this would be done.
+    Planned,
+    /// Nothing was changed, for the reasons in `refusals`.
+    Refused,
+    /// Nothing was changed: something could not be found out, or the first write failed.
+    Failed,
+    /// Some steps were done and some were not.
+    Incomplete,
+}
+
+/// What was found and done for one image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageRow {
+    /// The image.
+    pub image_id: ImageId,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The Region it is in.
+    pub region: String,
+    /// Its tags, which EC2 does not show to the accounts it is shared with.
+    pub tags: BTreeMap<String, String>,
+    /// Whether anything differs now (in a dry run: would differ) from what was read before.
+    pub changed: bool,
+    /// The keys behind it, as far as the action read them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_arns: Vec<KeyArn>,
+    /// The allowlist rule that decided for the first target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The writes, in order.
+    pub steps: Vec<StepRow>,
+    /// One row per target.
+    pub targets: Vec<TargetRow>,
+    /// One row per key and target.
+    pub keys: Vec<KeyRow>,
+    /// What EC2 says; for `list` and `check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
+}
+
+impl ImageRow {
+    /// Takes in what was done for the image later in the same request.
+    fn absorb(&mut self, later: Self) {
+        self.changed |= later.changed;
+        self.steps.extend(later.steps);
+        for key in later.key_arns {
+            if !self.key_arns.contains(&key) {
+                self.key_arns.push(key);
+            }
+        }
+        for row in later.keys {
+            if !self.keys.contains(&row) {
+                self.keys.push(row);
+            }
+        }
+        for row in later.targets {
+            match self.targets.iter_mut().find(|told| told.target == row.target) {
+                None => self.targets.push(row),
+                Some(told) if told.state == TargetState::Failed => *told = row,
+                Some(told) => told.expires_at = row.expires_at.or(told.expires_at),
+            }
+        }
+    }
+}
+
+/// One write to AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepRow {
+    /// The service and operation, such as `ec2:ModifyImageAttribute`.
+    pub call: &'static str,
+    /// What it changes.
+    pub resource: String,
+    /// The Name of the grant made or revoked.
+    #[serde(rename = "grantName", skip_serializing_if = "Option::is_none")]
+    pub grant_name: Option<String>,
+    /// The targets added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<Target>,
+    /// The targets removed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<Target>,
+    /// How far it got.
+    pub state: StepState,
+}
+
+/// How far a step got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepState {
+    /// AWS accepted it.
+    Done,
+    /// It would be done (dry run).
+    Planned,
+    /// AWS refused it, or did not answer.
+    Failed,
+    /// A step before it failed, or time ran out.
+    Skipped,
+}
+
+/// What is so for one target of an image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetRow {
+    /// The target.
+    pub target: Target,
+    /// What is so now; in a dry run, what would be.
+    pub state: TargetState,
+    /// When the share expires.
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    pub expires_at: Option<OffsetDateTime>,
+    /// The allowlist rule that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// More about the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What is so for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetState {
+    /// It has a launch permission of its own.
+    Shared,
+    /// It had one before.
+    AlreadyShared,
+    /// Its launch permission was removed.
+    Revoked,
+    /// It has none.
+    NotShared,
+    /// Its own is removed, yet another entry surely still covers it.
+    StillReachable,
+    /// Its own is removed; an organization has one, and whether it is a member is not known.
+    MaybeReachable,
+    /// The write failed.
+    Failed,
+}
+
+/// Whether one key lets one target in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRow {
+    /// The key of an encrypted snapshot behind the image.
+    pub key_arn: KeyArn,
+    /// Whom it was asked for.
+    pub target: Target,
+    /// The evaluator's answer, flattened into the row.
+    #[serde(flatten)]
+    pub access: KeyAccess,
+    /// Whether the service-linked roles of the target account have a path to the key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleRow>,
+}
+
+/// Whether one key lets one service-linked role of a target account in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleRow {
+    /// The role, as requests name it.
+    pub role: ServiceLinkedRole,
+    /// Whether it has a path to the key.
+    pub verdict: Verdict,
+    /// The command to run in the target account where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// Who has access, as EC2 says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Permissions {
+    /// The launch permissions.
+    pub launch: Vec<LaunchRow>,
+    /// The create volume permissions of the backing snapshots.
+    pub copy: Vec<CopyRow>,
+}
+
+/// One launch permission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaunchRow {
+    /// `account`, `organization`, `organizational-unit`, `public` or, of a kind that this version does not know, `unknown`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The account id or ARN; `all` for `public`; EC2's words for `unknown`.
+    pub id: String,
+}
+
+/// The create volume permissions of one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyRow {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// The accounts that may create volumes from it; `null` where that is not known, which is not the same as nobody.
+    pub account_ids: Option<Vec<crate::domain::AccountId>>,
+}
+
+/// One reason why not, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The reason's name.
+    pub code: RefusalCode,
+    /// The image it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<ImageId>,
+    /// The target it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The place in the request document it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The reason in a sentence.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Whether it passes by itself, so that sending the request again later may help.
+    #[serde(skip)]
+    pub may_pass: bool,
+}
+
+impl Refusal {
+    /// A refusal of the request as a whole; the other fields can be set on it.
+    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            image_id: None,
+            target: None,
+            pointer: None,
+            message: message.into(),
+            remedy: None,
+            may_pass: false,
+        }
+    }
+
+    /// The same refusal with what to do about it.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+/// Something that could not be found out or done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorRow {
+    /// The kind of failure.
+    pub code: ErrorCode,
+    /// The call that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<&'static str>,
+    /// What it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// What the caller may know.
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum ErrorCode {
+    /// The allowlist could not be read or does not parse.
+    AllowlistUnavailable,
+    /// The function's own role may not make the call.
+    Denied,
+    /// The resource vanished between two calls.
+    NotFound,
+    /// A quota or limit of AWS is reached.
+    LimitExceeded,
+    /// AWS asked to slow down.
+    Throttled,
+    /// AWS had a fault, or the answer did not arrive.
+    Unavailable,
+    /// The invocation's time ran out.
+    OutOfTime,
+    /// A target that AWS does not know, such as an account that was closed.
+    TargetNotKnown,
+    /// The record of an expiry was deleted while the share was under way, so the share was taken back.
+    ExpiryLost,
+    /// AWS answered something that the function does not understand.
+    Unexpected,
+}
+
+impl Status {
+    /// The result as documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Planned => "planned",
+            Self::Refused => "refused",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl ErrorCode {
+    /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
+                true
+            }
+            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
+        }
+    }
+
+    /// The code as documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowlistUnavailable => "AllowlistUnavailable",
+            Self::Denied => "Denied",
+            Self::NotFound => "NotFound",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
+            Self::OutOfTime => "OutOfTime",
+            Self::TargetNotKnown => "TargetNotKnown",
+            Self::ExpiryLost => "ExpiryLost",
+            Self::Unexpected => "Unexpected",
+        }
+    }
+}
+
+impl Outcome {
+    /// An answer that nothing has been filled into yet.
+    pub fn new(request_id: impl Into<String>, result: Status) -> Self {
+        Self {
+            version: "1",
+            request_id: request_id.into(),
+            action: None,
+            requester: None,
+            dry_run: false,
+            reason: None,
+            result,
+            retryable: false,
+            images: Vec::new(),
+            findings: None,
+            next_token: None,
+            continues: false,
+            is_unpublished: false,
+            overdue: Vec::new(),
+            nobodys_records: BTreeMap::new(),
+            refusals: Vec::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes in the outcome of another part of the same request; the worse result counts.
+    pub fn absorb(&mut self, part: Self) {
+        self.result = match (self.result, part.result) {
+            (Status::Completed, Status::Refused | Status::Failed) if self.images.iter().any(|row| row.changed) => {
+                Status::Incomplete
+            }
+            (Status::Refused | Status::Failed, Status::Completed) if part.images.iter().any(|row| row.changed) => {
+                Status::Incomplete
+            }
+            (one, other) => one.max(other),
+        };
+        for row in part.images {
+            match self.images.iter_mut().find(|told| told.image_id == row.image_id) {
+                Some(told) => told.absorb(row),
+                None => self.images.push(row),
+            }
+        }
+        if let Some(found) = part.findings {
+            self.findings.get_or_insert_default().extend(found);
+        }
+        self.overdue.extend(part.overdue);
+        self.nobodys_records.extend(part.nobodys_records);
+        self.refusals.extend(part.refusals);
+        self.errors.extend(part.errors);
+        self.warnings.extend(part.warnings);
+        self.retryable = match self.result {
+            Status::Refused => self.is_refused_for_now(),
+            Status::Completed | Status::Planned | Status::Failed | Status::Incomplete => {
+                self.retryable || part.retryable
+            }
+        };
+    }
+
+    /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
+    /// share was said to expire that doesn't.
+    pub fn is_no_op(&self) -> bool {
+        self.result == Status::Completed && self.images.is_empty() && self.findings.is_none()
+    }
+
+    /// The refusal that decides the status: who may not ask learns that before what is not there, and that before what
+    /// stands in the way.
+    pub fn deciding_refusal(&self) -> Option<&Refusal> {
+        self.refusals.iter().min_by_key(|refusal| refusal.code.status())
+    }
+
+    /// Whether every refusal passes by itself.
+    pub fn is_refused_for_now(&self) -> bool {
+        !self.refusals.is_empty() && self.refusals.iter().all(|refusal| refusal.may_pass)
+    }
+
+    /// The document as JSON text, its fields in the documented order.
+    pub fn to_text(&self) -> String {
+        to_text(self)
+    }
+
+    /// A refusal before anything was looked at.
+    pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
+        Self { refusals, ..Self::new(request_id, Status::Refused) }
+    }
+}
+
+/// A document as JSON text, its fields in the order they are declared in: a [`serde_json::Value`] would sort them.
+pub fn to_text(document: &impl Serialize) -> String {
+    // Only maps whose keys are no text and types that say so can fail to be written; outcomes have neither.
+    serde_json::to_string(document).unwrap_or_default()
+}

@@ -1,0 +1,161 @@
+//! Owns how long an outcome may get: lists and texts are cut until it fits, the least needed first, and it says so.
+
+use std::io;
+
+use super::{ImageRow, KeyRow, Outcome};
+use crate::domain::shortened;
+
+/// What an outcome says first that does not tell everything.
+const SHORTENED: &str = "shortened: there was more to tell than fits. Lists and texts are cut; ask about fewer images or \
+                         targets at a time to get the rest";
+
+/// How many rows each list keeps, and how many characters each text, until the outcome fits.
+const CUTS: [(usize, usize); 8] =
+    [(2_000, 8_000), (500, 4_000), (200, 2_000), (100, 1_000), (30, 500), (10, 300), (3, 200), (1, 100)];
+
+/// The rows of targets are what was asked for: so many are kept of an image as long as possible.
+const TARGETS: usize = 200;
+/// And so many where it is not.
+const FEWEST_TARGETS: usize = 20;
+
+impl Outcome {
+    /// The outcome without its lists.
+    #[must_use]
+    pub fn without_rows(&self) -> Self {
+        Self {
+            action: self.action,
+            requester: self.requester.clone(),
+            dry_run: self.dry_run,
+            reason: self.reason.clone(),
+            retryable: self.retryable,
+            next_token: self.next_token.clone(),
+            continues: self.continues,
+            is_unpublished: self.is_unpublished,
+            ..Self::new(self.request_id.clone(), self.result)
+        }
+    }
+
+    /// Cuts what is too long until the document has no more bytes than this as a text inside of JSON, where quotes and
+    /// backslashes count twice.
+    pub fn cut_to(&mut self, most: usize) {
+        for (rows, text) in CUTS {
+            if self.written() <= most {
+                return;
+            }
+            self.cut(rows, text);
+        }
+    }
+
+    fn written(&self) -> usize {
+        let mut written = Written(0);
+        // Outcomes have nothing that can't be written.
+        let _ = serde_json::to_writer(&mut written, self);
+        written.0
+    }
+
+    fn cut(&mut self, rows: usize, text: usize) {
+        // The refusal that decides the status is not lost.
+        let deciding = self.refusals.iter().enumerate().min_by_key(|(_, refusal)| refusal.code.status());
+        if let Some(place) = deciding.map(|(place, _)| place).filter(|place| *place >= rows) {
+            self.refusals.swap(0, place);
+        }
+        self.refusals.truncate(rows);
+        for refusal in &mut self.refusals {
+            shorten(&mut refusal.message, text);
+            shorten_some(refusal.remedy.as_mut(), text);
+            shorten_some(refusal.pointer.as_mut(), text);
+        }
+        self.errors.truncate(rows);
+        for error in &mut self.errors {
+            shorten(&mut error.message, text);
+            shorten_some(error.resource.as_mut(), text);
+        }
+        if let Some(findings) = &mut self.findings {
+            findings.truncate(rows);
+            for finding in findings {
+                shorten(&mut finding.message, text);
+                shorten(&mut finding.remedy, text);
+            }
+        }
+        self.warnings.retain(|warning| warning != SHORTENED);
+        self.warnings.truncate(rows);
+        self.warnings.iter_mut().for_each(|warning| shorten(warning, text));
+        self.warnings.insert(0, SHORTENED.to_owned());
+        for image in &mut self.images {
+            cut_image(image, rows, text);
+        }
+        // A repair shows the images that it had something to do with, which are as many as there are.
+        self.images.truncate(rows.max(crate::request::MAX_IMAGES));
+    }
+}
+
+fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
+    image.keys.truncate(rows);
+    image.keys.iter_mut().for_each(|row| cut_key(row, rows, text));
+    image.key_arns.truncate(rows);
+    image.steps.truncate(rows);
+    for step in &mut image.steps {
+        step.add.truncate(rows);
+        step.remove.truncate(rows);
+    }
+    image.targets.truncate(if rows > 3 { rows.max(TARGETS) } else { FEWEST_TARGETS });
+    for row in &mut image.targets {
+        shorten_some(row.detail.as_mut(), text);
+    }
+    if let Some(permissions) = &mut image.permissions {
+        permissions.launch.truncate(rows);
+        permissions.copy.truncate(rows);
+        for copy in &mut permissions.copy {
+            if let Some(accounts) = &mut copy.account_ids {
+                accounts.truncate(rows);
+            }
+        }
+    }
+    // An image has at most 50 tags of 128 and 256 characters.
+    if rows < 50 {
+        image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();
+    }
+}
+
+fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
+    let access = &mut row.access;
+    let is_long = |remedy: &serde_json::Value| super::to_text(remedy).len() > text;
+    if access.remedy.as_ref().is_some_and(is_long) {
+        access.remedy = None;
+    }
+    access.because.truncate(rows);
+    for texts in [&mut access.missing, &mut access.depends_on, &mut access.likely_to_fail, &mut access.notes] {
+        texts.truncate(rows);
+        texts.iter_mut().for_each(|note| shorten(note, text));
+    }
+    for role in &mut row.roles {
+        shorten_some(role.remedy.as_mut(), text);
+    }
+}
+
+fn shorten(text: &mut String, most: usize) {
+    if text.len() > most {
+        *text = shortened(text, most).into_owned();
+    }
+}
+
+fn shorten_some(text: Option<&mut String>, most: usize) {
+    if let Some(text) = text {
+        shorten(text, most);
+    }
+}
+
+/// Counts what is written.
+struct Written(usize);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let escaped = bytes.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        self.0 = self.0.saturating_add(bytes.len()).saturating_add(escaped);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

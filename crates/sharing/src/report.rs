@@ -1,0 +1,351 @@
+//! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
+
+use time::OffsetDateTime;
+
+use crate::{
+    decide::{ImageDecision, Question, Remaining, remaining},
+    domain::Target,
+    facts::{Facts, Image, LaunchPermission},
+    outcome::{
+        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Status, StepRow, StepState, TargetRow,
+        TargetState,
+    },
+    plan::{GranteeKind, Step},
+    request::{Action, NextToken},
+};
+
+/// One step and how far it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepResult {
+    /// The step.
+    pub step: Step,
+    /// How far it got.
+    pub state: StepState,
+    /// Why it failed.
+    pub error: Option<ErrorRow>,
+    /// Whether AWS may have done it although no answer arrived.
+    pub is_uncertain: bool,
+}
+
+impl StepResult {
+    /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
+    /// be known well enough.
+    pub fn is_target_unknown(&self) -> bool {
+        let is_unknown = |error: &ErrorRow| error.code == ErrorCode::TargetNotKnown;
+        self.error.as_ref().is_some_and(is_unknown) && !self.step.is_best_effort()
+    }
+}
+
+/// What was decided and done for one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageResult<'a> {
+    /// The decision.
+    pub decision: ImageDecision<'a>,
+    /// The steps, in order.
+    pub steps: Vec<StepResult>,
+}
+
+/// Fills the rows of the outcome and says what became of the request.
+pub fn report(
+    outcome: &mut Outcome,
+    question: &Question<'_>,
+    facts: &Facts,
+    results: Vec<ImageResult<'_>>,
+    region: &str,
+) {
+    let request = question.request;
+    outcome.result = result(question, &results);
+    if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
+        outcome.findings.get_or_insert_default();
+        let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
+        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
+        for key in &facts.unfinished_keys {
+            let later = "there are more grants for images that are gone than a repair looks at together: repair again";
+            outcome.warnings.push(format!("{key}: {later}"));
+        }
+    }
+    outcome.nobodys_records.clone_from(&facts.nobodys_records);
+    for result in results {
+        if let Some(image) = facts.images.get(result.decision.image_id)
+            && shows_image(request.action, &result)
+        {
+            outcome.images.push(image_row(question, image, &result, region));
+        }
+        if let Some(findings) = &mut outcome.findings {
+            findings.extend(result.decision.findings);
+        }
+        outcome.overdue.extend(result.decision.overdue);
+        outcome.errors.extend(result.decision.gaps);
+        for step in result.steps {
+            match (step.error, step.step.is_best_effort()) {
+                (Some(error), true) => outcome.warnings.extend(role_warning(&step.step, &error)),
+                (Some(error), false) => outcome.errors.push(error),
+                (None, _) => {}
+            }
+        }
+        outcome.refusals.extend(result.decision.refusals);
+        for warning in result.decision.warnings {
+            if !outcome.warnings.contains(&warning) {
+                outcome.warnings.push(warning);
+            }
+        }
+    }
+    outcome.retryable = match outcome.result {
+        Status::Completed | Status::Planned => false,
+        Status::Refused => outcome.is_refused_for_now(),
+        Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
+    };
+}
+
+/// What to do for a service-linked role that could not be given its grant.
+fn role_warning(step: &Step, error: &ErrorRow) -> Option<String> {
+    let Step::CreateGrant { kind: GranteeKind::Role(role), key, account, grantee, .. } = step else { return None };
+    let operations = GranteeKind::Role(role.clone()).operations().join(" ");
+    Some(format!(
+        "`{role}` in {account} was not given a grant on {key} ({}); if the role does not exist there yet, create it and send the request again, \
+         or run there: aws kms create-grant --region {} --key-id {key} --grantee-principal {grantee} --operations {operations}",
+        error.message,
+        key.region(),
+    ))
+}
+
+/// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
+fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>) -> bool {
+    match action {
+        Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
+        Action::Revoke | Action::Reset => decision.refusals.is_empty(),
+        // Of the images that it looked at a repair shows those that it had something to do with.
+        Action::Audit | Action::Repair => !steps.is_empty(),
+    }
+}
+
+/// What became of the request as a whole.
+fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
+    let request = question.request;
+    // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
+    let is_refused = |result: &ImageResult<'_>| match request.action {
+        Action::List | Action::Check => result.decision.blocks_reading(),
+        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
+            !result.decision.refusals.is_empty()
+        }
+    };
+    let refused = results.iter().filter(|result| is_refused(result)).count();
+    if refused > 0 && refused == results.len()
+        || results.iter().any(|result| result.decision.refuses_whole(request.action))
+    {
+        return Status::Refused;
+    }
+    let steps = || results.iter().flat_map(|result| &result.steps);
+    let is_partly_refused = refused > 0 && request.action.writes();
+    let has_gaps = results.iter().any(|result| !result.decision.gaps.is_empty());
+    let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
+    let is_short =
+        is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.step.is_best_effort());
+    let is_changed = steps().any(|step| step.state == StepState::Done || step.is_uncertain);
+    match (is_short, is_changed) {
+        (true, false) if !is_partly_refused => Status::Failed,
+        (true, _) => Status::Incomplete,
+        (false, _) if request.dry_run && request.action.writes() => Status::Planned,
+        (false, _) => Status::Completed,
+    }
+}
+
+fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
+    let ImageResult { decision, steps } = result;
+    let request = question.request;
+    let is_refused = !decision.refusals.is_empty();
+    let mut targets: Vec<_> = decision
+        .targets
+        .iter()
+        .map(|(asked, rule)| {
+            let state = if decision.is_superseded {
+                as_read(image, &asked.target)
+            } else {
+                target_state(question, image, steps, &asked.target, is_refused)
+            };
+            TargetRow {
+                target: asked.target.clone(),
+                state,
+                expires_at: expires_at(question, image, decision, &asked.target, state),
+                rule: rule.map(|rule| rule.name.clone()),
+                detail: detail(question, state, image, &asked.target),
+            }
+        })
+        .collect();
+    targets.extend(decision.left_as_they_are.iter().map(|(asked, rule)| TargetRow {
+        target: asked.target.clone(),
+        state: TargetState::AlreadyShared,
+        expires_at: expiry_time(image, &asked.target),
+        rule: rule.map(|rule| rule.name.clone()),
+        detail: None,
+    }));
+    if request.action == Action::List {
+        targets.extend(listed(image));
+    }
+    let permissions = match request.action {
+        Action::List | Action::Check => Some(permissions(image)),
+        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
+    };
+    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    ImageRow {
+        image_id: decision.image_id.clone(),
+        name: image.name.clone(),
+        region: region.to_owned(),
+        tags: image.tags.clone(),
+        key_arns: image.keys().into_iter().cloned().collect(),
+        changed: is_changed(request.action, image, steps),
+        rule: first_rule.map(|rule| rule.name.clone()),
+        steps: steps.iter().map(step_row).collect(),
+        targets,
+        keys: decision.keys.clone(),
+        permissions,
+    }
+}
+
+/// When the share with a target expires, where there is a share.
+fn expires_at(
+    question: &Question<'_>,
+    image: &Image,
+    decision: &ImageDecision<'_>,
+    target: &Target,
+    state: TargetState,
+) -> Option<OffsetDateTime> {
+    let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
+    let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target).map(|expiry| expiry.at);
+    let new = new.filter(|_| question.request.action == Action::Share);
+    new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
+}
+
+fn expiry_time(image: &Image, target: &Target) -> Option<OffsetDateTime> {
+    image.expiry_of(target).map(|expiry| expiry.at)
+}
+
+fn as_read(image: &Image, target: &Target) -> TargetState {
+    if image.is_shared_with(target) { TargetState::Shared } else { TargetState::NotShared }
+}
+
+/// A row for everybody the image is shared with.
+fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
+    image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+        LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
+        LaunchPermission::To(target) => Some(TargetRow {
+            target: target.clone(),
+            state: TargetState::Shared,
+            expires_at: expiry_time(image, target),
+            rule: None,
+            detail: None,
+        }),
+    })
+}
+
+fn step_row(result: &StepResult) -> StepRow {
+    StepRow {
+        call: result.step.call(),
+        resource: result.step.resource(),
+        grant_name: result.step.grant_name().map(str::to_owned),
+        add: result.step.adds(),
+        remove: result.step.removes(),
+        state: result.state,
+    }
+}
+
+/// Whether the steps changed (or, planned, would change) what was read before.
+fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
+    let is_real = |result: &&StepResult| matches!(result.state, StepState::Done | StepState::Planned);
+    action.writes() && steps.iter().filter(is_real).any(|result| changes(&result.step, image))
+}
+
+/// Whether the step makes a difference to what was read; where that is not known, it does.
+fn changes(step: &Step, image: &Image) -> bool {
+    let was_unknown = !image.launch_permissions.is_known();
+    match step {
+        Step::AddLaunchPermissions { targets, .. } => targets.iter().any(|target| !image.is_shared_with(target)),
+        Step::RemoveLaunchPermissions { targets, .. } => {
+            was_unknown || targets.iter().any(|target| image.is_shared_with(target))
+        }
+        Step::ResetLaunchPermissions { .. } => {
+            was_unknown || image.launch_permissions.iter().flatten().next().is_some()
+        }
+        Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
+            let snapshot = image.snapshots.iter().flatten().find(|snapshot| snapshot.id == *snapshot_id);
+            let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.known());
+            before.is_none_or(|before| accounts.iter().any(|account| before.contains(account)))
+        }
+        Step::CreateGrant { .. }
+        | Step::RevokeGrant { .. }
+        | Step::AddCreateVolumePermissions { .. }
+        | Step::CreateExpiry(_)
+        | Step::DeleteExpiry { .. } => true,
+    }
+}
+
+fn target_state(
+    question: &Question<'_>,
+    image: &Image,
+    steps: &[StepResult],
+    target: &Target,
+    is_refused: bool,
+) -> TargetState {
+    let was_shared = image.is_shared_with(target);
+    let is_about_it = |step: &Step| step.adds().contains(target) || step.removes().contains(target);
+    let about_it = || steps.iter().filter(|result| is_about_it(&result.step) && !result.step.is_best_effort());
+    let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
+    // A share removes only what it takes back.
+    let is_taken_back = about_it().any(|result| result.step.removes().contains(target));
+    match question.request.action {
+        Action::Share if is_refused => as_read(image, target),
+        Action::Share if is_taken_back => TargetState::Failed,
+        Action::Share | Action::Revoke if has_failed => TargetState::Failed,
+        Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
+        Action::Share => TargetState::Shared,
+        Action::Revoke => match (remaining(question.allowlist, image, target), was_shared) {
+            (Remaining::Surely(_), _) => TargetState::StillReachable,
+            (Remaining::Maybe(_) | Remaining::Unread(_), _) => TargetState::MaybeReachable,
+            (Remaining::Nothing, true) => TargetState::Revoked,
+            (Remaining::Nothing, false) => TargetState::NotShared,
+        },
+        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read(image, target),
+    }
+}
+
+fn detail(question: &Question<'_>, state: TargetState, image: &Image, target: &Target) -> Option<String> {
+    match state {
+        TargetState::StillReachable | TargetState::MaybeReachable => {
+            let why = remaining(question.allowlist, image, target).why()?;
+            Some(format!("its own launch permission is gone; {why}"))
+        }
+        TargetState::Shared
+        | TargetState::AlreadyShared
+        | TargetState::Revoked
+        | TargetState::NotShared
+        | TargetState::Failed => None,
+    }
+}
+
+/// Who has access, in an order of our own: EC2's is not stable, and answers are compared.
+fn permissions(image: &Image) -> Permissions {
+    let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
+    launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
+    let copy = image.snapshots.iter().flatten();
+    let copy = copy.map(|snapshot| {
+        let mut account_ids = snapshot.create_volume_permissions.known().cloned();
+        if let Some(account_ids) = &mut account_ids {
+            account_ids.sort_unstable();
+        }
+        CopyRow { snapshot_id: snapshot.id.clone(), account_ids }
+    });
+    let unread = image.unread_snapshots.iter().filter_map(|error| error.resource.as_deref()?.parse().ok());
+    let copy = copy.chain(unread.map(|snapshot_id| CopyRow { snapshot_id, account_ids: None })).collect();
+    Permissions { launch, copy }
+}
+
+fn launch_row(entry: &LaunchPermission) -> LaunchRow {
+    let (kind, id) = match entry {
+        LaunchPermission::Public => ("public", "all".to_owned()),
+        LaunchPermission::Unknown(text) => ("unknown", text.clone()),
+        LaunchPermission::To(Target::Account(account)) => ("account", account.to_string()),
+        LaunchPermission::To(Target::Organization(arn)) => ("organization", arn.to_string()),
+        LaunchPermission::To(Target::OrganizationalUnit(arn)) => ("organizational-unit", arn.to_string()),
+    };
+    LaunchRow { kind, id }
+}

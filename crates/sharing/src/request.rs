@@ -1,0 +1,611 @@
+//! Owns [`Request`]: what may be asked, whichever trigger it comes through, and how the document is read.
+
+mod fields;
+mod next_token;
+
+use std::{fmt, str::FromStr};
+
+use fields::{Fields, Ids};
+use key_policy::json::{Fault, Faults, Json, field_pointer};
+pub use next_token::NextToken;
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::domain::{
+    AccountId, GroupId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target, code_point,
+    invisible, quoted,
+};
+
+/// At most so many images in one request.
+pub const MAX_IMAGES: usize = 50;
+/// At most so many targets in one request.
+pub const MAX_TARGETS: usize = 200;
+/// At most so many image × target pairs in one request.
+pub const MAX_PAIRS: usize = 1_000;
+/// At most so many service-linked roles in one request.
+pub const MAX_ROLES: usize = 50;
+/// At most so many characters in a reason.
+pub const MAX_REASON: usize = 500;
+
+/// A request document that is in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// What to do.
+    pub action: Action,
+    /// The images, each once; empty only for `audit` and `repair`.
+    pub image_ids: Vec<ImageId>,
+    /// The targets, each once; empty unless the action takes targets.
+    pub targets: Vec<AskedTarget>,
+    /// One more target, of which only the id is known yet; only a URL can ask so.
+    pub group: Option<GroupId>,
+    /// What the targets shall be able to do.
+    pub access: Access,
+    /// The service-linked roles in the target accounts that need the keys too.
+    pub service_linked_roles: Vec<ServiceLinkedRole>,
+    /// When the share expires.
+    pub expires_at: Option<OffsetDateTime>,
+    /// The Region that the images are in, where not these but their copies in this Region are meant.
+    pub copy_from: Option<Region>,
+    /// Where an audit or repair goes on.
+    pub next_token: Option<NextToken>,
+    /// Decide and plan, change nothing.
+    pub dry_run: bool,
+    /// Why, in the caller's words.
+    pub reason: Option<String>,
+}
+
+/// A target and the place in the request document that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedTarget {
+    /// The target.
+    pub target: Target,
+    /// Its JSON Pointer, such as `/accountIds/0`.
+    pub pointer: String,
+}
+
+/// The verbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Add launch permissions.
+    Share,
+    /// Remove what a share gave.
+    Revoke,
+    /// Remove every launch permission.
+    Reset,
+    /// Say who has access.
+    List,
+    /// Say whether a target has access, and whether a share would be accepted.
+    Check,
+    /// Look for drift over every owned image.
+    Audit,
+    /// Clean up what an audit attributes to this function: grants that are left, shares that are overdue.
+    Repair,
+}
+
+impl Action {
+    const ALL: [Self; 7] = [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair];
+
+    /// The verb as documents write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Revoke => "revoke",
+            Self::Reset => "reset",
+            Self::List => "list",
+            Self::Check => "check",
+            Self::Audit => "audit",
+            Self::Repair => "repair",
+        }
+    }
+
+    /// Whether the action is about given images.
+    pub fn takes_images(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => true,
+            Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action is about given targets.
+    pub fn takes_targets(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Check => true,
+            Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action may change anything.
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
+            Self::List | Self::Check | Self::Audit => false,
+        }
+    }
+
+    /// Whether the action can only take access away, which is never held up.
+    pub fn takes_away(self) -> bool {
+        match self {
+            Self::Revoke | Self::Reset => true,
+            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action looks over every owned image.
+    pub fn surveys(self) -> bool {
+        match self {
+            Self::Audit | Self::Repair => true,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => false,
+        }
+    }
+
+    /// Whether the action asks for a share, or what one would meet.
+    pub fn is_about_sharing(self) -> bool {
+        match self {
+            Self::Share | Self::Check => true,
+            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(|action| format!("`{action}`")).join(", ");
+            format!("{} is not an action: {known}", quoted(text))
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a target shall be able to do with the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Launch instances: the launch permission alone.
+    #[default]
+    Launch,
+    /// Also copy the image: create volume permission on every backing snapshot.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+    Copy,
+}
+
+impl FromStr for Access {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "launch" => Ok(Self::Launch),
+            "copy" => Ok(Self::Copy),
+            _ => Err(format!("{} is not `launch` or `copy`", quoted(text))),
+        }
+    }
+}
+
+/// A request document that is not in order: its faults, and what could be understood all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The action, where it was readable.
+    pub action: Option<Action>,
+    /// Whether a dry run was asked for.
+    pub dry_run: bool,
+    /// The reason, where there is one that the log can hold.
+    pub reason: Option<String>,
+    /// The faults; never empty.
+    pub faults: Faults,
+}
+
+impl Malformed {
+    /// One fault of the document as a whole.
+    pub fn document(message: impl Into<String>) -> Self {
+        Self { action: None, dry_run: false, reason: None, faults: Faults::one(Fault::new("", message)) }
+    }
+}
+
+impl Request {
+    /// Reads a request document and names every fault in it. `now` bounds `expiresAt`, as far as records don't.
+    pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
+        Self::parse_for(None, document, now)
+    }
+
+    /// Reads a request document whose only target is `group`, where there is one.
+    pub fn parse_for(group: Option<GroupId>, document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
+        let Some(fields) = document.as_object() else {
+            let message = format!("a request is a JSON object, this is {}", document.kind());
+            return Err(Malformed::document(message));
+        };
+        let mut fields = Fields::new(fields);
+
+        fields.choice(
+            "version",
+            |text| if text == "1" { Ok(()) } else { Err("this function speaks version `1`".into()) },
+        );
+        let action = fields.choice("action", str::parse::<Action>);
+        if action.is_none() && !fields.has("action") {
+            fields.fault("/action", "missing");
+        }
+        let images = fields.ids::<ImageId>("imageIds", "images", MAX_IMAGES);
+        let accounts = fields.ids::<AccountId>("accountIds", "targets", MAX_TARGETS);
+        let organizations = fields.ids::<OrganizationArn>("organizationArns", "targets", MAX_TARGETS);
+        let units = fields.ids::<OrganizationalUnitArn>("organizationalUnitArns", "targets", MAX_TARGETS);
+        let access = fields.choice("access", str::parse::<Access>).unwrap_or_default();
+        let roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles", "roles", MAX_ROLES);
+        let expires_at = fields.choice("expiresAt", |text| expiry(text, now));
+        let copy_from = fields.choice("copyFrom", |text| text.parse::<Region>().map_err(|error| error.to_string()));
+        let next_token =
+            fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
+        let dry_run = fields.boolean("dryRun").unwrap_or(false);
+        let reason = fields.choice("reason", reason);
+        fields.refuse_the_rest();
+
+        if let Some(action) = action {
+            let targets = [accounts.different, organizations.different, units.different];
+            check_shape(&mut fields, action, images.different, targets, group.is_some());
+        }
+        let targets = asked("accountIds", accounts, Target::Account)
+            .chain(asked("organizationArns", organizations, Target::Organization))
+            .chain(asked("organizationalUnitArns", units, Target::OrganizationalUnit));
+
+        match action {
+            Some(action) if fields.faults.is_empty() => Ok(Self {
+                action,
+                image_ids: images.into_ids().collect(),
+                targets: targets.collect(),
+                group,
+                access,
+                service_linked_roles: roles.into_ids().collect(),
+                expires_at,
+                copy_from,
+                next_token,
+                dry_run,
+                reason,
+            }),
+            Some(_) | None => Err(Malformed { action, dry_run, reason, faults: fields.faults }),
+        }
+    }
+}
+
+/// What an action must have, may not have, and how much of it. `targets` counts those of each field.
+fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
+    const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
+    if action.takes_images() {
+        if !fields.has("imageIds") {
+            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image"));
+        }
+    } else if fields.has("imageIds") {
+        fields.fault("/imageIds", format!("`{action}` takes no images"));
+    }
+    if action.takes_targets() {
+        if !has_group && !TARGET_FIELDS.iter().any(|name| fields.has(name)) {
+            fields.fault(
+                "/accountIds",
+                format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`"),
+            );
+        }
+        // Where one field alone has too many, that is what is said.
+        let all = targets.iter().fold(0, |all: usize, targets| all.saturating_add(*targets));
+        let pairs = images.saturating_mul(all);
+        if images <= MAX_IMAGES && targets.iter().all(|targets| *targets <= MAX_TARGETS) {
+            if all > MAX_TARGETS {
+                fields.fault("", format!("{all} targets; at most {MAX_TARGETS} go into one request"));
+            } else if pairs > MAX_PAIRS {
+                fields.fault("", format!("{pairs} image × target pairs; at most {MAX_PAIRS} go into one request"));
+            }
+        }
+    } else {
+        for name in TARGET_FIELDS.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+            fields.fault(field_pointer(name), format!("`{action}` takes no targets"));
+        }
+    }
+    // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
+    let meaningless: &[&str] = match action {
+        Action::Share | Action::Check => &["nextToken"],
+        Action::Revoke => &["expiresAt", "nextToken"],
+        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
+        Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
+        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
+    };
+    for name in meaningless.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+        fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
+    }
+}
+
+fn asked<T>(field: &str, ids: Ids<T>, target: fn(T) -> Target) -> impl Iterator<Item = AskedTarget> {
+    ids.ids.into_iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
+}
+
+/// How long EventBridge and Lambda send a request again; so long ago an expiry time can have been ahead when it was sent
+/// first. <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html>
+const LONGEST_RETRY: Duration = Duration::hours(24);
+
+/// An expiry time that is less than 5 minutes ahead is refused by `decide`, which knows the records: a share that is sent
+/// again to finish what it began has one.
+fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
+    let at = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text)))?;
+    let ahead = at - now;
+    if ahead < -LONGEST_RETRY || ahead > Duration::days(3653) {
+        return Err(format!("{} is not between 5 minutes and 10 years ahead", quoted(text)));
+    }
+    Ok(at)
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    if text.chars().count() > MAX_REASON {
+        return Err(format!("longer than {MAX_REASON} characters"));
+    }
+    match invisible(text) {
+        Some((place, character)) => {
+            Err(format!("character {place} is {}, which can't be seen: leave it out", code_point(character)))
+        }
+        None => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
+
+    fn parse(text: &str) -> Result<Request, Malformed> {
+        Request::parse(&Json::parse(text).unwrap(), NOW)
+    }
+
+    /// Checks which places are faulty, and that each message holds the words beside it.
+    #[track_caller]
+    fn faults(text: &str, expect: &[(&str, &str)]) {
+        let faults = parse(text).unwrap_err().faults.named;
+        let places: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(places, expect.iter().map(|(place, _)| *place).collect::<Vec<_>>(), "{faults:#?}");
+        for (fault, (_, words)) in faults.iter().zip(expect) {
+            assert!(fault.message.contains(words), "{fault:?} should say {words:?}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_share_has_launch_access_and_is_no_dry_run() {
+        let request = parse(r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["000011112222"]}"#).unwrap();
+        assert_eq!(request.action, Action::Share);
+        assert_eq!(request.access, Access::Launch);
+        assert!(!request.dry_run);
+        assert_eq!(request.targets.len(), 1);
+        assert_eq!(request.targets[0].pointer, "/accountIds/0");
+        assert_eq!(request.targets[0].target.to_string(), "000011112222");
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let request = parse(
+            r#"{"version":"1","action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],
+                "organizationArns":["arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5"],
+                "organizationalUnitArns":["arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111"],
+                "access":"copy","serviceLinkedRoles":["autoscaling","autoscaling:blue","spot"],
+                "expiresAt":"2026-11-22T14:00:00+01:00","copyFrom":"us-east-1","dryRun":true,"reason":"for the launch ☂"}"#,
+        )
+        .unwrap();
+        assert_eq!(request.targets.len(), 3);
+        assert_eq!(request.access, Access::Copy);
+        assert_eq!(request.service_linked_roles.len(), 3);
+        assert_eq!(request.copy_from.unwrap().to_string(), "us-east-1");
+        assert_eq!(request.expires_at, Some(time::macros::datetime!(2026-11-22 13:00 UTC)));
+        assert!(request.dry_run);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        faults(
+            r#"{"version":1,"action":"publish","imageIds":["ami-1A2B3C4D",7],"accountIds":[111122223333,"all"],"dryrun":true,"dryRun":"yes","reason":3}"#,
+            &[
+                ("/version", "a number where a string"),
+                ("/action", "is not an action"),
+                ("/imageIds/0", "lower-case"),
+                ("/imageIds/1", "quotes"),
+                ("/accountIds/0", "leading zeros"),
+                ("/accountIds/1", "twelve digits"),
+                ("/dryRun", "`true` or `false`"),
+                ("/reason", "a string belongs"),
+                ("/dryrun", "did you mean `dryRun`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_request_is_an_object() {
+        for text in ["null", "[]", "\"share\"", "1"] {
+            faults(text, &[("", "a JSON object")]);
+        }
+        faults("{}", &[("/action", "missing")]);
+    }
+
+    #[test]
+    fn repeated_fields_and_items_are_faults() {
+        faults(
+            r#"{"action":"list","imageIds":["ami-1a2b3c4d","ami-1a2b3c4d"],"dryRun":true,"dryRun":false}"#,
+            &[("/imageIds/1", "duplicate"), ("/dryRun", "repeated")],
+        );
+    }
+
+    #[test]
+    fn what_an_action_needs_and_does_not_take() {
+        faults(r#"{"action":"share","imageIds":["ami-1a2b3c4d"]}"#, &[("/accountIds", "needs")]);
+        faults(r#"{"action":"share","accountIds":["111122223333"]}"#, &[("/imageIds", "missing")]);
+        faults(
+            r#"{"action":"reset","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"]}"#,
+            &[("/accountIds", "takes no targets")],
+        );
+        faults(r#"{"action":"audit","imageIds":["ami-1a2b3c4d"]}"#, &[("/imageIds", "takes no images")]);
+        faults(
+            r#"{"action":"reset","imageIds":["ami-1a2b3c4d"],"copyFrom":"eu-west-1"}"#,
+            &[("/copyFrom", "no meaning")],
+        );
+        faults(
+            r#"{"action":"audit","copyFrom":"eu"}"#,
+            &[("/copyFrom", "not the name of a Region"), ("/copyFrom", "no meaning")],
+        );
+        faults(
+            r#"{"action":"revoke","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"expiresAt":"2027-01-01T00:00:00Z"}"#,
+            &[("/expiresAt", "no meaning")],
+        );
+        faults(
+            r#"{"action":"share","imageIds":[],"accountIds":[]}"#,
+            &[("/imageIds", "empty"), ("/accountIds", "empty")],
+        );
+        faults(
+            r#"{"action":"list","imageIds":["ami-1a2b3c4d"],"nextToken":"ami-1a2b3c4d"}"#,
+            &[("/nextToken", "no meaning")],
+        );
+        faults(r#"{"action":"audit","nextToken":"eyJ"}"#, &[("/nextToken", "not the `nextToken`")]);
+        assert!(parse(r#"{"action":"audit"}"#).is_ok());
+        assert!(parse(r#"{"action":"repair","nextToken":"ami-1a2b3c4d.0123456789ab","dryRun":true}"#).is_ok());
+    }
+
+    #[test]
+    fn bare_organization_ids_are_refused_with_advice() {
+        faults(
+            r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"organizationArns":["o-a1b2c3d4e5"],"organizationalUnitArns":["ou-ab12-11111111"]}"#,
+            &[("/organizationArns/0", "whole ARN"), ("/organizationalUnitArns/0", "whole ARN")],
+        );
+    }
+
+    fn many(images: usize, accounts: usize) -> String {
+        let images: Vec<_> = (0..images).map(|n| format!("ami-{n:08x}")).collect();
+        let accounts: Vec<_> = (0..accounts).map(|n| format!("{n:012}")).collect();
+        serde_json::json!({"action": "share", "imageIds": images, "accountIds": accounts}).to_string()
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        assert!(parse(&many(50, 20)).is_ok());
+        assert!(parse(&many(5, 200)).is_ok());
+        faults(&many(51, 1), &[("/imageIds", "51 images")]);
+        faults(&many(1, 201), &[("/accountIds", "201 targets")]);
+        faults(&many(50, 21), &[("", "1050 image × target pairs")]);
+        faults(&many(51, 201), &[("/imageIds", "51 images"), ("/accountIds", "201 targets")]);
+        let units: Vec<_> =
+            (0..101).map(|n| format!("arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-{n:08}")).collect();
+        let mut document: serde_json::Value = serde_json::from_str(&many(1, 100)).unwrap();
+        document["organizationalUnitArns"] = units.into();
+        faults(&document.to_string(), &[("", "201 targets")]);
+    }
+
+    #[test]
+    fn limits_count_what_differs() {
+        let repeated = |items: &[String]| [items, items].concat();
+        let images: Vec<_> = (0..50).map(|n| format!("ami-{n:08x}")).collect();
+        let document = serde_json::json!({"action": "list", "imageIds": repeated(&images)}).to_string();
+        let named = parse(&document).unwrap_err().faults.named;
+        assert_eq!(named.len(), 50);
+        assert!(named.iter().all(|fault| fault.message == "duplicate value"), "{named:#?}");
+        let accounts: Vec<_> = (0..20).map(|n| format!("{n:012}")).collect();
+        let document = serde_json::json!({"action": "share", "imageIds": images, "accountIds": repeated(&accounts)});
+        let named = parse(&document.to_string()).unwrap_err().faults.named;
+        assert_eq!(named.len(), 20);
+        assert!(named.iter().all(|fault| fault.message == "duplicate value"), "{named:#?}");
+    }
+
+    #[test]
+    fn two_arns_of_one_organization_are_one_target() {
+        faults(
+            r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"organizationArns":[
+                "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+                "arn:aws:organizations::444455556666:organization/o-a1b2c3d4e5"]}"#,
+            &[("/organizationArns/1", "duplicate value")],
+        );
+    }
+
+    #[test]
+    fn faults_beyond_the_fiftieth_are_only_counted() {
+        let unknown: String = (0..100_000).map(|n| format!(r#""{n}":0,"#)).collect();
+        let faults = parse(&format!(r#"{{{unknown}"action":"audit"}}"#)).unwrap_err().faults;
+        assert_eq!((faults.named.len(), faults.left_out), (50, 99_950));
+        let same = r#""ami-1a2b3c4d","#.repeat(100_000);
+        let faults = parse(&format!(r#"{{"action":"list","imageIds":[{same}"ami-1a2b3c4d"]}}"#)).unwrap_err().faults;
+        assert_eq!((faults.named.len(), faults.left_out), (50, 99_950));
+    }
+
+    #[test]
+    fn too_many_items_are_not_looked_at() {
+        let zeros = "0,".repeat(1_000_000);
+        faults(
+            &format!(r#"{{"action":"list","imageIds":[{zeros}0]}}"#),
+            &[("/imageIds", "1000001 images; at most 50")],
+        );
+        let roles: String = (0..51).map(|n| format!(r#""autoscaling:{n}","#)).collect();
+        faults(
+            &format!(
+                r#"{{"action":"check","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"serviceLinkedRoles":[{roles}7]}}"#
+            ),
+            &[("/serviceLinkedRoles", "52 roles; at most 50")],
+        );
+    }
+
+    #[test]
+    fn a_document_with_too_many_fields_is_refused_whatever_the_others_say() {
+        let fields = r#""dryRun":true,"#.repeat(key_policy::json::MAX_VALUES);
+        let faults = parse(&format!(r#"{{{fields}"action":"audit","dryRun":false}}"#)).unwrap_err().faults;
+        assert!(faults.named[0].message.contains("2 more were not read"), "{faults:#?}");
+    }
+
+    #[test]
+    fn what_could_be_understood_of_a_malformed_request_is_kept() {
+        let Malformed { action, dry_run, reason, .. } =
+            parse(r#"{"action":"share","dryRun":true,"reason":"spring release","typo":1}"#).unwrap_err();
+        assert_eq!((action, dry_run, reason.as_deref()), (Some(Action::Share), true, Some("spring release")));
+    }
+
+    #[test]
+    fn regions_are_refused_with_the_way_out() {
+        faults(
+            r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"],"regions":["eu-west-1"]}"#,
+            &[("/regions", "send the request with `copyFrom` to the deployment of the other Region")],
+        );
+    }
+
+    fn with(field: &str, value: serde_json::Value) -> String {
+        let mut document =
+            serde_json::json!({"action": "share", "imageIds": ["ami-1a2b3c4d"], "accountIds": ["111122223333"]});
+        document[field] = value;
+        document.to_string()
+    }
+
+    #[test]
+    fn an_expiry_time_is_no_longer_over_than_a_request_is_sent_again_and_at_most_ten_years_ahead() {
+        // Whether the near ones have a record is for `decide` to say.
+        for right in ["2026-11-21T12:00:00Z", "2026-11-22T12:04:59Z", "2026-11-22T12:05:00Z", "2036-11-21T12:00:00Z"] {
+            assert!(parse(&with("expiresAt", right.into())).is_ok(), "{right}");
+        }
+        for wrong in [
+            "2026-11-21T11:59:59Z",
+            "2020-01-01T00:00:00Z",
+            "2037-01-01T00:00:00Z",
+            "tomorrow",
+            "2027-01-01",
+            "2027-01-01T00:00:00",
+            "",
+        ] {
+            faults(&with("expiresAt", wrong.into()), &[("/expiresAt", "")]);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_short_and_cannot_forge_a_log_line() {
+        assert!(parse(&with("reason", "é".repeat(500).into())).is_ok());
+        faults(&with("reason", "x".repeat(501).into()), &[("/reason", "longer than 500")]);
+        for (wrong, words) in [
+            ("a\nb", "character 2 is U+000A"),
+            ("a\u{7f}b", "U+007F"),
+            ("a\u{2028}b", "U+2028"),
+            ("\u{1F469}\u{200d}\u{1F4BB}", "character 2 is U+200D"),
+        ] {
+            faults(&with("reason", wrong.into()), &[("/reason", words)]);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What an audit finds at one image, and what of it a repair mends: rows of facts, without AWS.
+
+use ami_share_testing::worlds::{
+    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, decide, denied, grant, in_days, parsed, root,
+};
+use serde_json::json;
+use sharing::{
+    facts::{Fact, ImageState},
+    outcome::{ErrorRow, Finding},
+    plan::plan,
+};
+use time::Duration;
+
+const STRAY: &str = "333344445555";
+
+/// What is found, as `RefusalCode target`; what a repair would do, as `service:Call`; gaps and warnings.
+#[derive(Debug, PartialEq)]
+struct Judged {
+    found: Vec<String>,
+    mended: Vec<&'static str>,
+    gaps: usize,
+    warnings: usize,
+}
+
+fn judge(world: &World) -> Judged {
+    world.put(&json!({"action": "repair"}), |question, facts| {
+        let [decision] = &decide(question, facts)[..] else { panic!("one image, one decision") };
+        let told = |finding: &Finding| {
+            assert!(finding.message.contains(decision.image_id.as_str()), "{finding:?}");
+            let target = finding.target.as_ref().map_or("-".to_owned(), ToString::to_string);
+            format!("{} {target}", finding.code.as_str())
+        };
+        let steps = plan(question, decision, &facts.images[decision.image_id], facts);
+        Judged {
+            found: decision.findings.iter().map(told).collect(),
+            mended: steps.iter().map(sharing::plan::Step::call).collect(),
+            gaps: decision.gaps.len(),
+            warnings: decision.warnings.len(),
+        }
+    })
+}
+
+/// How many records a repair works off.
+fn overdue_records(world: &World) -> usize {
+    world.put(&json!({"action": "repair"}), |question, facts| decide(question, facts).remove(0).overdue.len())
+}
+
+#[track_caller]
+fn finds(world: &World, expect: &[&str]) {
+    let judged = judge(world);
+    assert_eq!(judged.found, expect, "{judged:?}");
+    let orphaned_grants = expect.iter().filter(|code| code.starts_with("GrantLeft")).count();
+    assert_eq!(
+        judged.mended,
+        vec!["kms:RevokeGrant"; orphaned_grants],
+        "a repair revokes the grants that are left, no more"
+    );
+    assert_eq!((judged.gaps, judged.warnings), (0, 0), "{judged:?}");
+}
+
+fn may_copy(world: World, who: &str) -> World {
+    world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(who)]))
+}
+
+fn granted(world: World, name: &str, grantee: &str, issuer: &str) -> World {
+    let made = grant(name, &root(grantee), issuer);
+    world.with(|world| world.key().grants = Ok(vec![made]))
+}
+
+#[test]
+fn what_the_rules_allow_is_no_finding() {
+    finds(&World::open("golden-a"), &[]);
+    finds(&World::open("golden-a").shared_with(&[ONE, ORGANIZATION]), &[]);
+    finds(&may_copy(World::open("golden-a").shared_with(&[ONE]), ONE), &[]);
+    finds(&World::encrypted("golden-a", &[ONE]).shared_with(&[ONE]), &[]);
+    let by_grant = World::encrypted("granted-a", &[]).shared_with(&[ONE]);
+    finds(&granted(by_grant, "ami-share/ami-1a2b3c4d/111122223333", ONE, "999988887777"), &[]);
+    finds(&World::open("trial-a").shared_with(&[ONE]).with_expiry(ONE, in_days(3)), &[]);
+    finds(&World::open("golden-new-a").shared_with(&[ONE]), &[]);
+    finds(&World::open("nobodys"), &[]);
+}
+
+#[test]
+fn a_share_that_no_rule_covers_is_outside_the_allowlist() {
+    finds(&World::open("golden-a").shared_with(&[ONE, STRAY]), &["SharedOutsideAllowlist 333344445555"]);
+    finds(&World::open("nobodys").shared_with(&[ONE]), &["SharedOutsideAllowlist 111122223333"]);
+    // A rule for the organization does not cover its members, nor the other way round.
+    let organization = format!("SharedOutsideAllowlist {ORGANIZATION}");
+    finds(&World::open("loose-a").shared_with(&[ORGANIZATION]), &[&organization]);
+}
+
+#[test]
+fn a_share_that_every_rule_bounds_and_no_record_ends_misses_its_expiry() {
+    let endless = World::open("trial-a").shared_with(&[ONE]);
+    finds(&endless, &["ExpiryMissing 111122223333"]);
+    finds(&endless.clone().with_expiry(TWO, in_days(3)), &["ExpiryMissing 111122223333"]);
+    // Where no expiry can be recorded any more no share has one.
+    let unset = endless.clone().with(|world| world.unset_for_expiry = vec!["AMI_SHARE_SCHEDULE_GROUP"]);
+    finds(&unset, &["ExpiryMissing 111122223333"]);
+    // Whether there is a record is not known.
+    let unread = endless.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    assert_eq!((judge(&unread).found, judge(&unread).warnings), (vec![], 1));
+    // One rule without a longest duration is enough, and whom no rule covers is found for that.
+    finds(&World::open("golden-a").shared_with(&[ONE]), &[]);
+    finds(&World::open("trial-a").shared_with(&[STRAY]), &["SharedOutsideAllowlist 333344445555"]);
+}
+
+#[test]
+fn copying_what_may_be_launched_only_is_outside_the_allowlist() {
+    let copied = may_copy(World::open("loose-a").shared_with(&[ONE]), ONE);
+    finds(&copied, &["SharedOutsideAllowlist 111122223333"]);
+    let needed = copied.with(|world| {
+        world.snapshot().needed_by = Fact::Known([(account(ONE), "ami-00000001".parse().unwrap())].into());
+    });
+    finds(&needed, &[]);
+}
+
+#[test]
+fn an_entry_on_a_snapshot_is_left_where_no_image_on_it_needs_it() {
+    let left = may_copy(World::open("golden-a").shared_with(&[TWO]), ONE);
+    finds(&left, &["SnapshotPermissionLeft 111122223333"]);
+    finds(&may_copy(World::open("golden-a"), ONE), &["SnapshotPermissionLeft 111122223333"]);
+    let needed = left.clone().with(|world| {
+        world.snapshot().needed_by = Fact::Known([(account(ONE), "ami-00000001".parse().unwrap())].into());
+    });
+    finds(&needed, &[]);
+    finds(&left.with(|world| world.snapshot().owner = account(STRAY)), &[]);
+}
+
+#[test]
+fn a_public_image_is_found_whatever_else_is_so() {
+    finds(&World::open("golden-a").shared_with(&["all", ONE]), &["PublicImage -"]);
+    finds(&World::open("nobodys").shared_with(&["all"]), &["PublicImage -"]);
+    finds(&World::open("golden-a").with(|world| world.snapshot().is_public = true), &["PublicImage -"]);
+}
+
+#[test]
+fn a_grant_is_left_where_its_share_is_not_there() {
+    let world = World::encrypted("granted-a", &[]);
+    let ours = "ami-share/ami-1a2b3c4d/111122223333";
+    finds(&granted(world.clone(), ours, ONE, "999988887777"), &["GrantLeft 111122223333"]);
+    let role = format!("{ours}/autoscaling");
+    finds(&granted(world.clone(), &role, ONE, "999988887777"), &["GrantLeft 111122223333"]);
+    finds(
+        &granted(world.clone().shared_with(&["all"]), ours, ONE, "999988887777"),
+        &["PublicImage -", "GrantLeft 111122223333"],
+    );
+    // Made by somebody else, by hand, for another image, or for nobody that can be named.
+    finds(&granted(world.clone(), ours, ONE, ONE), &[]);
+    finds(&granted(world.clone(), "by-hand", ONE, "999988887777"), &[]);
+    finds(&granted(world.clone(), "ami-share/ami-1a2b3c4e/111122223333", ONE, "999988887777"), &[]);
+    finds(&granted(world.clone(), "ami-share/ami-1a2b3c4d/somebody", ONE, "999988887777"), &[]);
+    // Of an image that is gone all are left.
+    let gone = world.with(|world| {
+        world.image.state = ImageState::Deregistered;
+        world.image.snapshots = Fact::Known(Vec::new());
+        world.image.remembered_keys = vec![KEY.parse().unwrap()];
+    });
+    finds(&granted(gone, ours, ONE, "999988887777"), &["GrantLeft 111122223333"]);
+}
+
+#[test]
+fn key_access_is_lost_where_the_key_surely_lets_a_target_in_no_more() {
+    let lost = World::encrypted("golden-a", &[TWO]).shared_with(&[ONE]);
+    finds(&lost, &["KeyAccessLost 111122223333"]);
+    let policy = |statement: serde_json::Value| {
+        let owner =
+            json!({"Effect": "Allow", "Principal": {"AWS": root("999988887777")}, "Action": "kms:*", "Resource": "*"});
+        parsed(&json!({"Version": "2012-10-17", "Statement": [owner, statement]}))
+    };
+    let everybody = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalTag/team": "web"}}});
+    finds(&lost.clone().with(|world| world.key().policy = Ok(policy(everybody))), &[]);
+    let nobody = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    finds(&lost.clone().with(|world| world.key().policy = Ok(policy(nobody))), &["KeyAccessLost 111122223333"]);
+    let disabled =
+        |world: &mut World| world.key().metadata.as_mut().unwrap().unusable_state = Some("Disabled".to_owned());
+    finds(&World::encrypted("golden-a", &[ONE]).shared_with(&[ONE]).with(disabled), &["KeyAccessLost -"]);
+    finds(&World::encrypted("golden-a", &[ONE]).with(disabled), &[]);
+    // Whoever shares without the key check has been told.
+    finds(&World::encrypted("loose-a", &[]).shared_with(&[ONE]), &[]);
+    // Another account's key can't be judged.
+    let foreign = lost.clone().with(|world| {
+        world.snapshot().key = Some(FOREIGN_KEY.parse().unwrap());
+        let key = world.keys.remove(&KEY.parse().unwrap()).unwrap();
+        world.keys.insert(FOREIGN_KEY.parse().unwrap(), key);
+    });
+    finds(&foreign, &[]);
+    // A public image's entry is one finding, the lost key another.
+    finds(&lost.shared_with(&["all", ONE]), &["PublicImage -", "KeyAccessLost 111122223333"]);
+}
+
+#[test]
+fn a_rule_is_not_applied_where_an_available_image_is_not_shared_by_itself() {
+    let new = World::open("golden-new-a");
+    finds(&new.clone().shared_with(&[TWO]), &["RuleNotApplied 111122223333"]);
+    finds(&new.with(|world| world.image.state = ImageState::Disabled), &[]);
+    finds(&World::open("nightly-a"), &[]);
+}
+
+#[test]
+fn a_share_is_overdue_five_minutes_after_its_expiry_time() {
+    let shared = World::open("trial-a").shared_with(&[ONE]);
+    finds(&shared.clone().with_expiry(ONE, NOW - Duration::minutes(5)), &[]);
+    let overdue = shared.with_expiry(ONE, NOW - Duration::seconds(301));
+    finds(&overdue, &["ShareOverdue 111122223333"]);
+    assert_eq!(overdue_records(&overdue), 1);
+    // An earlier record of a renewed share is overdue, and the share is not.
+    let renewed = overdue.with_expiry(ONE, in_days(1));
+    finds(&renewed, &[]);
+    assert_eq!(overdue_records(&renewed), 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_not_judged() {
+    let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY, "all"]).with_expiry(ONE, in_days(-1));
+    let passing = || ErrorRow { retryable: true, ..denied("ec2:DescribeImageAttribute") };
+    let unread =
+        world.clone().with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
+    assert_eq!(
+        judge(&unread),
+        Judged { found: vec!["ShareOverdue 111122223333".to_owned()], mended: vec![], gaps: 0, warnings: 1 }
+    );
+    let later = unread.with(|world| world.image.launch_permissions = Fact::Failed(passing()));
+    assert_eq!(judge(&later).gaps, 1);
+    let shared = World::encrypted("golden-a", &[]).shared_with(&[ONE]);
+    for unread in [
+        shared.clone().with(|world| world.key().grants = Err(denied("kms:ListGrants"))),
+        shared.clone().with(|world| world.key().policy = Err(denied("kms:GetKeyPolicy"))),
+        may_copy(shared.clone(), STRAY).with(|world| {
+            world.key().policy = Err(denied("kms:GetKeyPolicy"));
+            world.snapshot().create_volume_permissions = Fact::Failed(denied("ec2:DescribeSnapshotAttribute"));
+        }),
+        may_copy(shared, STRAY).with(|world| {
+            world.key().policy = Err(denied("kms:GetKeyPolicy"));
+            world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages"));
+        }),
+    ] {
+        let judged = judge(&unread);
+        assert_eq!((judged.found, judged.gaps), (vec![], 0));
+        assert!(judged.warnings > 0);
+    }
+}

@@ -1,0 +1,18 @@
+//! What is decided and planned, from facts to steps, refusals and findings.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking, and nobody builds on its helpers"
+)]
+
+mod decisions;
+mod findings;

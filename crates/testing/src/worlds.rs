@@ -1,0 +1,284 @@
+//! Owns the worlds of the tests that need no AWS: an image in an account, as EC2 and KMS would report it; rows say what is
+//! different.
+
+use std::collections::BTreeMap;
+
+use key_policy::{Grant, Policy, json::Json};
+use serde_json::{Value, json};
+use sharing::{
+    allowlist::Allowlist,
+    decide::{Authority, ImageDecision, Judgements, Question, Setup},
+    domain::{AccountId, ExpiryName, KeyArn, Requester, Target},
+    facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
+    outcome::{ErrorCode, ErrorRow},
+    request::Request,
+};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+pub const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
+pub const IMAGE: &str = "ami-1a2b3c4d";
+pub const KEY: &str = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub const FOREIGN_KEY: &str = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
+pub const ONE: &str = "111122223333";
+pub const TWO: &str = "222233334444";
+pub const ALLOWLIST: &str = r#"
+version: 1
+rules:
+  - name: portal
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333", "222233334444", "999988887777", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5", "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"]
+    access: copy
+  - name: grants
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["granted-*"]}
+    targets: ["111122223333", "222233334444", "arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
+    access: copy
+    keys: grant
+    serviceLinkedRoles: [autoscaling]
+  - name: loose
+    requesters: ["lambda:invoke"]
+    actions: [share, check]
+    images: {names: ["loose-*"]}
+    targets: ["111122223333"]
+    keys: unchecked
+  - name: sharer
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["kept-*"]}
+    targets: ["111122223333"]
+  - name: ending
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke]
+    images: {names: ["ended-*"]}
+    targets: ["111122223333"]
+    maxDuration: 30d
+  - name: somebody-elses
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [revoke]
+    images: all
+    targets: ["333344445555"]
+  - name: by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["golden-new-*"]}
+    targets: ["111122223333"]
+    onAvailable: true
+  - name: by-itself-for-a-while
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["nightly-*"]}
+    targets: ["111122223333"]
+    maxDuration: 30d
+    onAvailable: true
+  - name: trial
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["trial-*"]}
+    targets: ["111122223333"]
+    maxDuration: 30d
+  - name: mender
+    requesters: ["lambda:invoke"]
+    actions: [repair]
+    images: all
+"#;
+
+/// One image in an account, on one snapshot; rows say what is different.
+#[derive(Clone)]
+pub struct World {
+    pub image: Image,
+    pub keys: BTreeMap<KeyArn, Key>,
+    pub blocks_public_images: Option<bool>,
+    pub unset_for_expiry: Vec<&'static str>,
+    pub is_automatic: bool,
+    pub deadline: OffsetDateTime,
+    pub setup: Setup,
+    pub entity_quota: usize,
+}
+
+pub fn account(text: &str) -> AccountId {
+    text.parse().unwrap()
+}
+
+/// What is decided where time does not run out.
+pub fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
+    sharing::decide::decide(question, facts, &Judgements::until(&|| false)).unwrap()
+}
+
+pub fn owner() -> AccountId {
+    account("999988887777")
+}
+
+pub fn key() -> KeyArn {
+    KEY.parse().unwrap()
+}
+
+pub fn target(text: &str) -> Target {
+    text.parse().unwrap()
+}
+
+/// The key policy that lets these accounts use the key as a launch needs it.
+pub fn policy(accounts: &[&str]) -> Policy {
+    parsed(&policy_document(accounts))
+}
+
+pub fn parsed(document: &Value) -> Policy {
+    Policy::parse(&document.to_string()).unwrap()
+}
+
+pub fn policy_document(accounts: &[&str]) -> Value {
+    let use_it = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
+    let owner = json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"});
+    let mut statements = vec![owner];
+    for account in accounts {
+        statements.push(
+            json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": account}, "Action": use_it, "Resource": "*"}),
+        );
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// A grant that lets somebody use the key as a launch needs it.
+pub fn grant(name: &str, grantee: &str, issuer: &str) -> Grant {
+    serde_json::from_value(json!({
+        "GrantId": "abc", "Name": name, "GranteePrincipal": grantee, "IssuingAccount": format!("arn:aws:iam::{issuer}:root"),
+        "Operations": ["CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"],
+    }))
+    .unwrap()
+}
+
+pub fn root(account: &str) -> String {
+    format!("arn:aws:iam::{account}:root")
+}
+
+pub fn denied(call: &'static str) -> ErrorRow {
+    let message = format!("the function's role may not call {call}");
+    ErrorRow { code: ErrorCode::Denied, call: Some(call), resource: None, message, retryable: false }
+}
+
+pub fn in_days(days: i64) -> OffsetDateTime {
+    NOW + Duration::days(days)
+}
+
+/// The record of an expiry.
+pub fn expiry(of: &str, at: OffsetDateTime) -> Expiry {
+    let (image_id, target) = (IMAGE.parse().unwrap(), target(of));
+    let name = ExpiryName::new(&image_id, &target, at).unwrap();
+    Expiry { name, at, image_id, target, snapshot_ids: Vec::new(), key_arns: Vec::new() }
+}
+
+impl World {
+    /// An available image on one open snapshot, shared with nobody.
+    pub fn open(name: &str) -> Self {
+        let snapshot = Snapshot {
+            id: "snap-1a2b3c4d".parse().unwrap(),
+            owner: owner(),
+            key: None,
+            create_volume_permissions: Fact::Known(Vec::new()),
+            is_public: false,
+            needed_by: Fact::Known(BTreeMap::new()),
+        };
+        let image = Image {
+            owner: owner(),
+            state: ImageState::Available,
+            name: Some(name.to_owned()),
+            tags: BTreeMap::new(),
+            deprecation_time: None,
+            has_product_codes: false,
+            launch_permissions: Fact::Known(Vec::new()),
+            expiries: Ok(BTreeMap::new()),
+            remembered_keys: Vec::new(),
+            unread_snapshots: Vec::new(),
+            is_instance_store: false,
+            snapshots: Fact::Known(vec![snapshot]),
+        };
+        Self {
+            image,
+            keys: BTreeMap::new(),
+            blocks_public_images: None,
+            unset_for_expiry: Vec::new(),
+            is_automatic: false,
+            setup: Setup { key_grants: true, copy_access: true },
+            deadline: NOW + Duration::minutes(1),
+            entity_quota: 1000,
+        }
+    }
+
+    /// The same on a key whose policy lets these accounts in.
+    pub fn encrypted(name: &str, allowed: &[&str]) -> Self {
+        let metadata = KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
+        let made = Key { metadata: Ok(metadata), policy: Ok(policy(allowed)), grants: Ok(Vec::new()) };
+        let mut world = Self::open(name);
+        world.snapshot().key = Some(key());
+        world.keys.insert(key(), made);
+        world
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub fn snapshot(&mut self) -> &mut Snapshot {
+        let Fact::Known(snapshots) = &mut self.image.snapshots else { panic!("not read") };
+        &mut snapshots[0]
+    }
+
+    pub fn key(&mut self) -> &mut Key {
+        self.keys.get_mut(&key()).unwrap()
+    }
+
+    pub fn shared_with(self, targets: &[&str]) -> Self {
+        let entries = targets.iter().map(|text| match *text {
+            "all" => LaunchPermission::Public,
+            text => LaunchPermission::To(target(text)),
+        });
+        let entries = entries.collect();
+        self.with(|world| world.image.launch_permissions = Fact::Known(entries))
+    }
+
+    pub fn with_expiry(self, of: &str, at: OffsetDateTime) -> Self {
+        let recorded = expiry(of, at);
+        self.with(|world| drop(world.image.expiries.as_mut().unwrap().insert(recorded.name.clone(), recorded)))
+    }
+
+    /// Puts the question and the facts before `look`.
+    pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Question<'_>, &Facts) -> T) -> T {
+        let request = Request::parse(&Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
+        let requester = Requester::new("lambda:invoke".to_owned());
+        self.put_as(Authority::Requester(&requester), &request, look)
+    }
+
+    /// The same by another right.
+    pub fn put_as<T>(
+        &self,
+        authority: Authority<'_>,
+        request: &Request,
+        look: impl FnOnce(&Question<'_>, &Facts) -> T,
+    ) -> T {
+        let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
+        let question = Question {
+            request,
+            authority,
+            allowlist: &allowlist,
+            account: owner(),
+            entity_quota: self.entity_quota,
+            unset_for_expiry: &self.unset_for_expiry,
+            is_automatic: self.is_automatic,
+            setup: self.setup,
+            now: NOW,
+            deadline: self.deadline,
+        };
+        let images = [(IMAGE.parse().unwrap(), self.image.clone())].into();
+        let facts = Facts {
+            images,
+            keys: self.keys.clone(),
+            blocks_public_images: self.blocks_public_images,
+            ..Facts::default()
+        };
+        look(&question, &facts)
+    }
+}

@@ -1,0 +1,184 @@
+//! What a share costs without AWS: opening the event, deciding, planning and answering, in microseconds and allocations.
+//!
+//! The facts are those of the waves in `python/ami_share_tools/benches/aws.py`: so many images with four snapshots on two keys, whose policies
+//! let in every account that is asked for.
+
+use std::{
+    alloc::System,
+    hint::black_box,
+    io::{self, Write as _},
+    time::{Duration, Instant},
+};
+
+use key_policy::Policy;
+use serde_json::json;
+use sharing::{
+    allowlist::Allowlist,
+    decide::{self, Authority, Question, Setup},
+    domain::{ImageId, KeyArn, Requester},
+    facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
+    outcome::{Outcome, Status},
+    plan::plan,
+    report::{self, ImageResult},
+};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use time::OffsetDateTime;
+use triggers::{Event, Incoming, Invocation};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+type Failure = Box<dyn std::error::Error>;
+
+const ACCOUNT: &str = "999988887777";
+const SNAPSHOTS: usize = 4;
+const KEYS: usize = 2;
+
+fn main() -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "| images × accounts | part | µs | allocations | KB allocated |\n|---|---|---|---|---|")?;
+    for (images, accounts) in [(1, 1), (1, 100), (50, 20)] {
+        let world = World::new(images, accounts)?;
+        let name = format!("{images} × {accounts}");
+        let (microseconds, allocations, bytes) = measure(|| {
+            let _ = black_box(Allowlist::parse(black_box(&world.allowlist_text)));
+        });
+        writeln!(out, "| {name} | read the allowlist | {microseconds:.0} | {allocations} | {} |", bytes / 1024)?;
+        let (microseconds, allocations, bytes) = measure(|| {
+            let _ = black_box(Policy::parse(black_box(&world.policy_text)));
+        });
+        writeln!(out, "| {name} | read a key policy | {microseconds:.0} | {allocations} | {} |", bytes / 1024)?;
+        let (microseconds, allocations, bytes) = measure(|| {
+            let _ = black_box(world.answer());
+        });
+        writeln!(
+            out,
+            "| {name} | parse, decide, plan, answer | {microseconds:.0} | {allocations} | {} |",
+            bytes / 1024
+        )?;
+    }
+    Ok(())
+}
+
+/// What is asked, what is allowed and what AWS said.
+struct World {
+    event: String,
+    allowlist_text: String,
+    policy_text: String,
+    allowlist: Allowlist,
+    facts: Facts,
+}
+
+impl World {
+    fn new(images: usize, accounts: usize) -> Result<Self, Failure> {
+        let ids: Vec<_> = (0..images).map(|n| format!("ami-{n:017x}")).collect();
+        let accounts: Vec<_> = (1..=accounts).map(|n| format!("{n:012}")).collect();
+        let roots: Vec<_> = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "kms:*", "Resource": "*"},
+            {"Effect": "Allow", "Principal": {"AWS": roots}, "Action": ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"], "Resource": "*"},
+        ]});
+        let rule = json!({"name": "portal", "requesters": ["lambda:invoke"], "actions": ["share"], "images": {"names": ["golden-*"]}, "targets": accounts});
+        let allowlist_text = json!({"version": 1, "rules": [rule]}).to_string();
+        let policy_text = policy.to_string();
+        let mut facts = Facts::default();
+        for number in 0..KEYS {
+            let metadata =
+                KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
+            let key = Key { metadata: Ok(metadata), policy: Ok(Policy::parse(&policy_text)?), grants: Ok(Vec::new()) };
+            facts.keys.insert(key_arn(number)?, key);
+        }
+        for (place, id) in ids.iter().enumerate() {
+            facts.images.insert(id.parse::<ImageId>()?, image(place)?);
+        }
+        Ok(Self {
+            event: json!({"action": "share", "imageIds": ids, "accountIds": accounts}).to_string(),
+            allowlist: Allowlist::parse(&allowlist_text)?,
+            allowlist_text,
+            policy_text,
+            facts,
+        })
+    }
+
+    /// The whole way of a request but for AWS, to the bytes of its answer.
+    fn answer(&self) -> Result<String, Failure> {
+        let event: Event = serde_json::from_str(&self.event)?;
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let Incoming::One(envelope) = triggers::open(&event, &Invocation { request_id: "bench", now }) else {
+            return Err("no request".into());
+        };
+        let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
+        let question = Question {
+            request: &request,
+            authority: Authority::Requester(&requester),
+            allowlist: &self.allowlist,
+            account: ACCOUNT.parse()?,
+            entity_quota: 1000,
+            unset_for_expiry: &[],
+            is_automatic: false,
+            setup: Setup { key_grants: true, copy_access: true },
+            now,
+            deadline: now,
+        };
+        let mut results = Vec::new();
+        for decision in decide::decide(&question, &self.facts, &decide::Judgements::until(&|| false))
+            .map_err(|error| error.message)?
+        {
+            let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
+            if plan(&question, &decision, image, &self.facts).len() != 1 {
+                return Err("not one step".into());
+            }
+            results.push(ImageResult { decision, steps: Vec::new() });
+        }
+        let mut outcome =
+            Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", Status::Refused) };
+        report::report(&mut outcome, &question, &self.facts, results, "eu-west-1");
+        Ok(serde_json::to_string(&outcome)?)
+    }
+}
+
+fn key_arn(number: usize) -> Result<KeyArn, Failure> {
+    Ok(format!("arn:aws:kms:eu-west-1:{ACCOUNT}:key/{number:08}-1111-2222-3333-444444444444").parse()?)
+}
+
+fn image(place: usize) -> Result<Image, Failure> {
+    let snapshot = |number: usize| {
+        Ok(Snapshot {
+            id: format!("snap-{:017x}", place.saturating_mul(SNAPSHOTS).saturating_add(number)).parse()?,
+            owner: ACCOUNT.parse()?,
+            key: Some(key_arn(number.checked_rem(KEYS).unwrap_or_default())?),
+            create_volume_permissions: Fact::Known(Vec::new()),
+            is_public: false,
+            needed_by: Fact::Known(Default::default()),
+        })
+    };
+    Ok(Image {
+        owner: ACCOUNT.parse()?,
+        state: ImageState::Available,
+        name: Some(format!("golden-{place}")),
+        tags: Default::default(),
+        deprecation_time: None,
+        has_product_codes: false,
+        launch_permissions: Fact::Known(Vec::new()),
+        expiries: Ok(Default::default()),
+        remembered_keys: Vec::new(),
+        unread_snapshots: Vec::new(),
+        is_instance_store: false,
+        snapshots: Fact::Known((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),
+    })
+}
+
+/// Microseconds (the fastest of many: what is slower is other people's work), allocations and bytes of one call.
+fn measure(mut call: impl FnMut()) -> (f64, usize, usize) {
+    call();
+    let region = Region::new(ALLOCATOR);
+    call();
+    let stats = region.change();
+    let (begin, mut fastest) = (Instant::now(), f64::INFINITY);
+    while begin.elapsed() < Duration::from_secs(1) {
+        let begin = Instant::now();
+        call();
+        fastest = fastest.min(begin.elapsed().as_secs_f64() * 1e6);
+    }
+    (fastest, stats.allocations.saturating_add(stats.reallocations), stats.bytes_allocated)
+}

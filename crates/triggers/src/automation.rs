@@ -1,0 +1,94 @@
+//! Owns the triggers that no person stands at: an image that became available, and a share whose expiry is due.
+
+use key_policy::json::Json;
+use sharing::{
+    domain::{AccountId, ExpiryName, ImageId, Requester, quoted},
+    request::Malformed,
+};
+
+use super::{Invocation, SentAt, eventbridge, request_id};
+
+/// The detail-type of EC2's own events about images.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
+pub(super) const IMAGE_STATE: &str = "EC2 AMI State Change";
+
+/// The detail-type of the events that the records of expiries put on the function's own bus,
+pub const EXPIRY_DETAIL_TYPE: &str = "AMI Share Record Due";
+
+/// and their source, which only Scheduler may use there.
+pub const EXPIRY_SOURCE: &str = "ami-share.ends";
+
+/// An image that became available: created, copied, registered, restored or enabled again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Available {
+    /// The event's id.
+    pub request_id: String,
+    /// The account the event is of; only this function's own counts.
+    pub account: AccountId,
+    /// The Region the event is of; only this function's own counts.
+    pub region: Option<String>,
+    /// The requester that rules with `onAvailable` name.
+    pub requester: Requester,
+    /// When EC2 sent it.
+    pub sent: SentAt,
+    /// The image; none where the event is about another state.
+    pub image_id: Option<ImageId>,
+}
+
+/// A hint that the expiry of a share may be due. It carries nothing that is believed but the name of its record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExpiryHint {
+    /// The event's id, or Lambda's of the invocation.
+    pub request_id: String,
+    /// The record.
+    pub record: ExpiryName,
+}
+
+pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Available, Malformed> {
+    let text = |path: &[&str]| event.at(path).and_then(Json::as_str);
+    if text(&["source"]) != Some("aws.ec2") {
+        return Err(Malformed::document(format!("`{IMAGE_STATE}` from another source than aws.ec2")));
+    }
+    let account: AccountId = text(&["account"])
+        .and_then(|account| account.parse().ok())
+        .ok_or_else(|| Malformed::document("the event has no `account` of twelve digits"))?;
+    let is_available = text(&["detail", "State"]) == Some("available");
+    let image_id = text(&["detail", "ImageId"]).unwrap_or_default();
+    let image_id: ImageId = image_id.parse().map_err(|error| Malformed::document(format!("{error}")))?;
+    Ok(Available {
+        request_id: request_id(event.get("id")).unwrap_or(invocation.request_id).to_owned(),
+        account,
+        region: text(&["region"]).map(str::to_owned),
+        requester: Requester::new(format!("events:{account}:aws.ec2")),
+        sent: eventbridge::sent(event),
+        image_id: is_available.then_some(image_id),
+    })
+}
+
+/// The hint in an event of Scheduler on the bus.
+pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
+    if event.get("source").and_then(Json::as_str) != Some(EXPIRY_SOURCE) {
+        return Err(Malformed::document(format!("`{EXPIRY_DETAIL_TYPE}` from another source than {EXPIRY_SOURCE}")));
+    }
+    let detail = event.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
+    if !is_expire(detail) {
+        return Err(Malformed::document("the event's `detail` has another `action` than `expire`"));
+    }
+    let request_id = request_id(event.get("id")).unwrap_or(invocation.request_id);
+    Ok(ExpiryHint { request_id: request_id.to_owned(), ..expiry(detail, invocation)? })
+}
+
+/// The hint in a document that names a record.
+pub(super) fn expiry(document: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
+    let name = document.get("schedule").and_then(Json::as_str).unwrap_or_default();
+    let record = name.parse().map_err(|_| {
+        Malformed::document(format!("`schedule` is {}, not the name of an expiry's record", quoted(name)))
+    })?;
+    Ok(ExpiryHint { request_id: invocation.request_id.to_owned(), record })
+}
+
+/// Whether a document is such a hint.
+pub(super) fn is_expire(document: &Json) -> bool {
+    document.get("action").and_then(Json::as_str) == Some("expire")
+}

@@ -1,0 +1,23 @@
+//! Owns [`Event`]: the bytes of an invocation, whatever they are.
+
+use key_policy::json::{Json, NotJson};
+use serde::{Deserialize, Deserializer};
+
+/// The payload of an invocation, or as much of it as could be read.
+///
+/// Reading it never fails: a payload that can't be read is answered like any other malformed request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event(Result<Json, NotJson>);
+
+impl Event {
+    /// The payload, or what there is of it.
+    pub fn json(&self) -> Result<&Json, &NotJson> {
+        self.0.as_ref()
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Json::read(deserializer)))
+    }
+}

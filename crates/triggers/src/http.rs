@@ -1,0 +1,427 @@
+//! Owns the routes, and the answer to an HTTP request. What the event formats of API Gateway and function URLs call
+//! things is their triggers' business.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use key_policy::json::{Fault, Faults, Json, field_pointer};
+use serde_json::json;
+use sharing::{
+    domain::{GroupId, Requester, quoted},
+    outcome::{Outcome, Refusal, RefusalCode, to_text},
+    request::{Action, MAX_ROLES, Malformed, Request},
+};
+use time::OffsetDateTime;
+
+use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, problem, request_id};
+
+/// The parts of an HTTP request that matter here.
+pub(super) struct HttpRequest<'a> {
+    pub(super) method: &'a str,
+    /// How the route is found.
+    pub(super) routing: Routing<'a>,
+    pub(super) path_parameters: &'a [(String, Json)],
+    /// The query parameters, decoded, repeated ones repeated.
+    pub(super) query: Query<'a>,
+    pub(super) body: Option<&'a Json>,
+    pub(super) is_base64: bool,
+}
+
+/// The names and values of a query, decoded.
+pub(super) type Query<'a> = Box<dyn Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + 'a>;
+
+/// The query parameters where an event has each name once.
+pub(super) fn single(event: &Json) -> Query<'_> {
+    let single = event.get("queryStringParameters").and_then(Json::as_object).unwrap_or_default();
+    Box::new(single.iter().map(|(name, value)| (name.as_str().into(), value.as_str().unwrap_or_default().into())))
+}
+
+/// How the route is found.
+pub(super) enum Routing<'a> {
+    /// By the resource that the API defines; the path is only looked over.
+    Resource { resource: &'a str, path: &'a str },
+    /// By the path without its stage.
+    Path(&'a str),
+    /// By what a greedy path parameter holds: the path may begin with a custom domain's base path.
+    Greedy { parameter: &'a str, path: &'a str },
+}
+
+/// A path without the stage that it begins with, unless that is `$default` or a custom domain hides it.
+pub(super) fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
+    let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
+    let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
+    rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path)
+}
+
+/// The name of a resource's greedy path parameter, such as that of `/{proxy+}`.
+pub(super) fn greedy_parameter(resource: &str) -> Option<&str> {
+    Some(resource.strip_suffix("+}")?.rsplit_once('{')?.1)
+}
+
+/// The resources of the API.
+enum Resource<'a> {
+    Requests,
+    Shares { image: &'a str },
+    Share { image: &'a str, target: &'a str },
+}
+
+/// What a method on a resource means.
+enum Route<'a> {
+    Document,
+    List { image: &'a str },
+    Share { image: &'a str },
+    Check { image: &'a str, target: &'a str },
+    Revoke { image: &'a str, target: &'a str },
+}
+
+impl Route<'_> {
+    /// The action, where the route alone says it.
+    fn action(&self) -> Option<Action> {
+        match self {
+            Self::Document => None,
+            Self::List { .. } => Some(Action::List),
+            Self::Share { .. } => Some(Action::Share),
+            Self::Check { .. } => Some(Action::Check),
+            Self::Revoke { .. } => Some(Action::Revoke),
+        }
+    }
+
+    /// The query parameters it takes: fields of the request document.
+    fn parameters(&self) -> &'static [&'static str] {
+        match self {
+            Self::Document => &["dryRun"],
+            Self::List { .. } => &["copyFrom"],
+            Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
+            Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
+        }
+    }
+}
+
+/// What an HTTP event asks, when its trigger has said what its format calls the parts of the request and who asks, or why
+/// nobody does.
+pub(super) fn open(
+    request: HttpRequest<'_>,
+    requester: Result<Requester, String>,
+    event: &Json,
+    invocation: &Invocation<'_>,
+) -> Envelope {
+    let id = request_id(event.at(&["requestContext", "requestId"]));
+    let (allow, asked) = match &requester {
+        Ok(_) => ask(request, invocation.now),
+        Err(why) => (None, Err(unidentified(why))),
+    };
+    Envelope {
+        trigger: Trigger::Http { allow },
+        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        requester: requester.ok(),
+        sent: SentAt::Now,
+        asked,
+    }
+}
+
+fn unidentified(why: &str) -> TurnedAway {
+    let mut turned_away = TurnedAway::nobody(why);
+    let remedy = "sign the request with the credentials of an IAM role or user, or send the token that the API's \
+         authorizer asks for";
+    for refusal in &mut turned_away.refusals {
+        refusal.remedy = Some(remedy.to_owned());
+    }
+    turned_away
+}
+
+/// What is asked; and where the route takes other methods, which.
+fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
+    let (method, path) = (request.method, path(&request.routing).to_owned());
+    let Some(resource) = resource(&request.routing, request.path_parameters) else {
+        let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(&path)));
+        return (None, Err(TurnedAway::new(refusal)));
+    };
+    match route(method, resource) {
+        Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
+        Err(allow) => {
+            let message = format!("{} is not among the route's methods: {allow}", quoted(method));
+            (Some(allow), Err(TurnedAway::new(Refusal::new(RefusalCode::MethodNotAllowed, message))))
+        }
+    }
+}
+
+fn path<'a>(routing: &Routing<'a>) -> &'a str {
+    match routing {
+        Routing::Resource { path, .. } | Routing::Path(path) | Routing::Greedy { path, .. } => path,
+    }
+}
+
+fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Option<Resource<'a>> {
+    // An empty variable in a URL leaves a double or trailing slash and must not reach another route.
+    let is_broken = |path: &str| path.contains("//") || path.ends_with('/');
+    if is_broken(path(routing)) {
+        return None;
+    }
+    let parameter = |name: &str| {
+        let found = parameters.iter().find(|(parameter, _)| parameter == name);
+        found.and_then(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let (resource, path) = match routing {
+        Routing::Resource { resource, .. } => (Some(*resource), ""),
+        Routing::Path(path) => (None, path.strip_prefix('/')?),
+        Routing::Greedy { parameter: name, .. } => (None, parameter(name).filter(|path| !is_broken(path))?),
+    };
+    match resource {
+        Some("/requests") => Some(Resource::Requests),
+        Some("/images/{imageId}/shares") => Some(Resource::Shares { image: parameter("imageId")? }),
+        Some("/images/{imageId}/shares/{target}") => {
+            Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
+        }
+        Some(_) => None,
+        None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
+            ["requests"] => Some(Resource::Requests),
+            ["images", image, "shares"] => Some(Resource::Shares { image }),
+            ["images", image, "shares", target] => Some(Resource::Share { image, target }),
+            _ => None,
+        },
+    }
+}
+
+/// The route, or the methods that the resource takes.
+fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static str> {
+    match (method, resource) {
+        ("POST", Resource::Requests) => Ok(Route::Document),
+        (_, Resource::Requests) => Err("POST"),
+        ("GET", Resource::Shares { image }) => Ok(Route::List { image }),
+        ("POST", Resource::Shares { image }) => Ok(Route::Share { image }),
+        (_, Resource::Shares { .. }) => Err("GET, POST"),
+        ("GET", Resource::Share { image, target }) => Ok(Route::Check { image, target }),
+        ("DELETE", Resource::Share { image, target }) => Ok(Route::Revoke { image, target }),
+        (_, Resource::Share { .. }) => Err("DELETE, GET"),
+    }
+}
+
+/// Makes the request document of route, query and body, and reads it like any other.
+fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Result<Request, Malformed> {
+    let mut faults = Faults::default();
+    let (mut fields, group) = match *route {
+        Route::Document => (Vec::new(), None),
+        Route::List { image } => (document(Action::List, image), None),
+        Route::Share { image } => (document(Action::Share, image), None),
+        Route::Check { image, target } => for_target(Action::Check, image, target),
+        Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
+    };
+    let mut has_document = true;
+    match (route, body(request.body, request.is_base64)) {
+        (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
+        (Route::Document, Ok(Some(other))) => return Request::parse(&other, now),
+        (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
+        (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. }, Ok(None)) => {}
+        (_, body) => {
+            let message = match body {
+                Err(message) => message,
+                Ok(None) => "the request has no body".to_owned(),
+                Ok(Some(body)) if matches!(route, Route::Share { .. }) => {
+                    format!("a request is a JSON object, this is {}", body.kind())
+                }
+                Ok(Some(_)) => "this route takes no body; it would be ignored".to_owned(),
+            };
+            faults.add(|| Fault::new("", message));
+            // Without a document there is nothing more to say about its fields.
+            has_document = false;
+        }
+    }
+    query(request.query, route.parameters(), &mut fields, &mut faults);
+    let parsed = Request::parse_for(group, &Json::Object(fields), now);
+    if faults.is_empty() {
+        return parsed;
+    }
+    let Malformed { action, dry_run, reason, faults: more } = match parsed {
+        Ok(Request { action, dry_run, reason, .. }) => {
+            Malformed { action: Some(action), dry_run, reason, faults: Faults::default() }
+        }
+        Err(malformed) => malformed,
+    };
+    if has_document {
+        faults.extend(more);
+    }
+    Err(Malformed { action: action.or_else(|| route.action()), dry_run, reason, faults })
+}
+
+fn document(action: Action, image: &str) -> Vec<(String, Json)> {
+    vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))]
+}
+
+/// A path holds ids: what is not that of an organization or unit must be an account's.
+fn for_target(action: Action, image: &str, target: &str) -> (Vec<(String, Json)>, Option<GroupId>) {
+    let mut fields = document(action, image);
+    let group = GroupId::parse(target);
+    if group.is_none() {
+        fields.push(("accountIds".to_owned(), Json::Array(vec![text(target)])));
+    }
+    (fields, group)
+}
+
+fn text(text: &str) -> Json {
+    Json::String(text.to_owned())
+}
+
+/// The document in the body, where there is one. API Gateway and function URLs encode what they take for binary:
+/// everything but some content types, a form among them.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html>
+fn body(body: Option<&Json>, is_base64: bool) -> Result<Option<Json>, String> {
+    let text = match body {
+        None | Some(Json::Null) => return Ok(None),
+        Some(Json::String(text)) => text,
+        Some(other) => return Err(format!("the body is {}, not text", other.kind())),
+    };
+    let text = if is_base64 {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim_ascii());
+        let bytes = bytes.map_err(|error| format!("the body is not base64, as the event says it is: {error}"))?;
+        Cow::Owned(String::from_utf8(bytes).map_err(|_| "the body is not JSON: it is not UTF-8 text".to_owned())?)
+    } else {
+        Cow::Borrowed(text.as_str())
+    };
+    if text.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    Json::parse(&text).map(Some).map_err(|error| format!("the body is not JSON: {error}"))
+}
+
+/// Adds the fields of the body; what the route has said already it may not say again.
+fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &mut Faults) {
+    fields.reserve_exact(body.len());
+    for (name, value) in body {
+        if matches!(name.as_str(), "action" | "imageIds") {
+            faults.add(|| Fault::new(format!("/{name}"), "the route says this; leave it out of the body"));
+        } else {
+            fields.push((name, value));
+        }
+    }
+}
+
+/// Adds the fields that the query names. A parameter that would be ignored is refused.
+fn query(query: Query<'_>, taken: &[&'static str], fields: &mut Vec<(String, Json)>, faults: &mut Faults) {
+    let mut given = Vec::new();
+    let mut roles = Vec::new();
+    for (name, value) in query {
+        let Some(name) = taken.iter().find(|taken| **taken == name) else {
+            faults.add(|| {
+                Fault::new(field_pointer(&name), format!("the route takes no query parameter {}", quoted(&name)))
+            });
+            continue;
+        };
+        if *name == "serviceLinkedRoles" {
+            add_roles(&mut roles, &value);
+            continue;
+        }
+        if given.contains(name) {
+            faults.add(|| Fault::new(field_pointer(name), "repeated query parameter"));
+            continue;
+        }
+        given.push(name);
+        let asked = match (*name, &*value) {
+            ("dryRun", "true") => Json::Bool(true),
+            ("dryRun", "false") => Json::Bool(false),
+            ("dryRun", other) => {
+                faults.add(|| Fault::new("/dryRun", format!("{} is not `true` or `false`", quoted(other))));
+                continue;
+            }
+            (_, value) => text(value),
+        };
+        match fields.iter().find(|(field, _)| field == name) {
+            Some((_, said)) if *said == asked => {}
+            Some(_) => faults.add(|| Fault::new(field_pointer(name), "query and body disagree")),
+            None => fields.insert(0, ((*name).to_owned(), asked)),
+        }
+    }
+    if !roles.is_empty() {
+        fields.push(("serviceLinkedRoles".to_owned(), Json::Array(roles)));
+    }
+}
+
+/// The roles of one query parameter, which may be several, separated by commas. Of too many the rest is counted.
+fn add_roles(roles: &mut Vec<Json>, value: &str) {
+    for role in value.split(',') {
+        if let Some(Json::Unread(unread)) = roles.last_mut() {
+            *unread = unread.saturating_add(1);
+        } else {
+            roles.push(if roles.len() > MAX_ROLES { Json::Unread(1) } else { text(role) });
+        }
+    }
+}
+
+/// The answer in API Gateway's form.
+pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_json::Value {
+    let status = problem::status(outcome);
+    let (content_type, body) = if status == 200 {
+        ("application/json", to_text(outcome))
+    } else {
+        ("application/problem+json", to_text(&problem::document(outcome, status)))
+    };
+    let mut headers = serde_json::Map::new();
+    headers.insert("content-type".to_owned(), json!(content_type));
+    headers.insert("cache-control".to_owned(), json!("no-store"));
+    // A stranger is refused before it learns what methods there are.
+    if let Some(allow) = allow.filter(|_| status == 405) {
+        headers.insert("allow".to_owned(), json!(allow));
+    }
+    if status == 503 || status == 409 && outcome.retryable {
+        headers.insert("retry-after".to_owned(), json!(problem::RETRY_AFTER_SECONDS));
+    }
+    json!({"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": false})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stage_is_taken_off_the_path_once_and_only_as_a_whole_segment() {
+        for (given, stage, expect) in [
+            ("/v1/requests", Some("v1"), "/requests"),
+            ("/requests", Some("$default"), "/requests"),
+            ("/requests", Some("v1"), "/requests"),
+            ("/v1/v1/requests", Some("v1"), "/v1/requests"),
+            ("/v10/requests", Some("v1"), "/v10/requests"),
+            ("/v1", Some("v1"), ""),
+            ("//v1/requests", Some("v1"), "//v1/requests"),
+            ("/requests", None, "/requests"),
+            ("/requests", Some(""), "/requests"),
+            ("", Some("v1"), ""),
+        ] {
+            assert_eq!(without_stage(given, stage), expect, "{given} {stage:?}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_greedy_where_it_ends_so() {
+        for (resource, expect) in [
+            ("/{proxy+}", Some("proxy")),
+            ("/v2/{rest+}", Some("rest")),
+            ("/images/{imageId}/shares", None),
+            ("$default", None),
+            ("+}", None),
+            ("", None),
+        ] {
+            assert_eq!(greedy_parameter(resource), expect, "{resource}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_decoded_where_the_event_says_that_it_is_encoded() {
+        let of = |text: &str, is_base64| body(Some(&Json::String(text.to_owned())), is_base64);
+        let seven = Ok(Some(Json::Number(7.into())));
+        assert_eq!(of("7", false), seven);
+        assert_eq!(of("Nw==", true), seven);
+        assert_eq!(of(" Nw==\n", true), seven);
+        assert_eq!((of("", true), of("", false), of("IA==", true)), (Ok(None), Ok(None), Ok(None)));
+        assert_eq!(body(None, true), Ok(None));
+        for (text, is_base64, words) in [
+            ("{}", true, "not base64"),
+            ("Nw", true, "not base64"),
+            ("/w==", true, "not UTF-8"),
+            ("Nw==", false, "not JSON"),
+            ("ew==", true, "not JSON"),
+        ] {
+            let error = of(text, is_base64).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+        assert_eq!(body(Some(&Json::Object(Vec::new())), false), Err("the body is an object, not text".to_owned()));
+    }
+}

@@ -1,0 +1,175 @@
+//! Owns the trigger of HTTP APIs and function URLs: payload version 2.0, which both send.
+//!
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>,
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>
+
+use key_policy::json::Json;
+use percent_encoding::percent_decode_str;
+use sharing::domain::Requester;
+
+use super::{
+    Envelope, Invocation,
+    http::{self, HttpRequest, Query, Routing},
+    identity,
+};
+
+pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    let context = |path: &[&str]| event.get("requestContext").and_then(|context| context.at(path)?.as_str());
+    let path = context(&["http", "path"]).unwrap_or_default();
+    let request = HttpRequest {
+        // A route may be for `ANY` method; which one it was, only the context says.
+        method: context(&["http", "method"]).unwrap_or_default(),
+        routing: match event.get("routeKey").and_then(Json::as_str).and_then(resource) {
+            Some(resource) => Routing::Resource { resource, path: http::without_stage(path, context(&["stage"])) },
+            None => Routing::Path(http::without_stage(path, context(&["stage"]))),
+        },
+        path_parameters: event.get("pathParameters").and_then(Json::as_object).unwrap_or_default(),
+        query: query(event),
+        body: event.get("body"),
+        is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
+    };
+    http::open(request, requester(event), event, invocation)
+}
+
+/// The resource of a route key such as `GET /images/{imageId}/shares`. `$default` (all a function URL has) and greedy
+/// routes have none: there the path says what is meant.
+fn resource(route_key: &str) -> Option<&str> {
+    let resource = route_key.split_once(' ').map(|(_, resource)| resource);
+    resource.filter(|resource| http::greedy_parameter(resource).is_none())
+}
+
+/// Every query parameter, repeated ones repeated: `queryStringParameters` has joined those with commas.
+///
+/// A plus sign is one, as RFC 3986 has it: no value that the routes take has a space, and a time may have an offset.
+fn query(event: &Json) -> Query<'_> {
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    match event.get("rawQueryString").and_then(Json::as_str) {
+        Some(raw) if !raw.is_empty() => {
+            let pairs = raw.split('&').filter(|pair| !pair.is_empty());
+            let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            Box::new(pairs.map(move |(name, value)| (decoded(name), decoded(value))))
+        }
+        Some(_) | None => http::single(event),
+    }
+}
+
+/// Who asks, as an IAM authorizer established it or else a JWT authorizer. Where there is an IAM identity, it alone
+/// counts, even if it is nobody's: a token adds nothing to it.
+fn requester(event: &Json) -> Result<Requester, String> {
+    let authorizer = event.at(&["requestContext", "authorizer"]);
+    let part = |path: &[&str]| authorizer.and_then(|authorizer| authorizer.at(path)).filter(|it| **it != Json::Null);
+    match (part(&["iam"]), part(&["jwt", "claims"])) {
+        (Some(iam), _) if is_guest(iam) => Err(identity::GUEST.to_owned()),
+        (Some(iam), _) => identity::requester(iam.get("userArn")),
+        (None, Some(claims)) => identity::token_holder(claims),
+        (None, None) => Err(identity::NO_IDENTITY.to_owned()),
+    }
+}
+
+/// Whether an identity pool gave out its role for guests; its `amr` says so, or can't be read.
+///
+/// <https://docs.aws.amazon.com/cognito/latest/developerguide/role-based-access-control.html>
+fn is_guest(iam: &Json) -> bool {
+    match iam.get("cognitoIdentity") {
+        None | Some(Json::Null) => false,
+        Some(identity) => match identity.get("amr") {
+            Some(Json::Array(methods)) => {
+                methods.iter().any(|method| method.as_str().is_none_or(|method| method == "unauthenticated"))
+            }
+            Some(_) | None => true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_key_names_its_resource_unless_it_takes_everything() {
+        for (key, expect) in [
+            ("GET /images/{imageId}/shares", Some("/images/{imageId}/shares")),
+            ("ANY /requests", Some("/requests")),
+            ("ANY /{proxy+}", None),
+            ("GET /v2/{rest+}", None),
+            ("$default", None),
+            ("", None),
+        ] {
+            assert_eq!(resource(key), expect, "{key}");
+        }
+    }
+
+    #[track_caller]
+    fn check_query(event: &str, expect: &[(&str, &str)]) {
+        let event = Json::parse(event).unwrap();
+        let query: Vec<_> = query(&event).collect();
+        let query: Vec<_> = query.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(query, expect, "{event:?}");
+    }
+
+    #[test]
+    fn a_repeated_parameter_is_seen_twice() {
+        check_query(
+            r#"{"rawQueryString": "dryRun=true&dryRun=false", "queryStringParameters": {"dryRun": "true,false"}}"#,
+            &[("dryRun", "true"), ("dryRun", "false")],
+        );
+        check_query(r#"{"rawQueryString": "dryRun&a=b=c&&"}"#, &[("dryRun", ""), ("a", "b=c")]);
+        check_query(r#"{"rawQueryString": "dry%52un=%74rue"}"#, &[("dryRun", "true")]);
+        check_query(
+            r#"{"rawQueryString": "expiresAt=2027-01-31T12%3A00%3A00+01:00"}"#,
+            &[("expiresAt", "2027-01-31T12:00:00+01:00")],
+        );
+        check_query(r#"{"rawQueryString": "a=%zz%&b=%ff&%26=%3D"}"#, &[("a", "%zz%"), ("b", "\u{fffd}"), ("&", "=")]);
+        check_query(r#"{"rawQueryString": "", "queryStringParameters": {"dryRun": "true"}}"#, &[("dryRun", "true")]);
+        check_query(r#"{"queryStringParameters": {"dryRun": ["true"]}}"#, &[("dryRun", "")]);
+        check_query(r#"{"rawQueryString": null}"#, &[]);
+    }
+
+    #[track_caller]
+    fn check(authorizer: &str, expect: Option<&str>) {
+        let event = format!(r#"{{"requestContext": {{"accountId": "999988887777", "authorizer": {authorizer}}}}}"#);
+        let requester = requester(&Json::parse(&event).unwrap());
+        assert_eq!(requester.as_ref().map(Requester::as_str).ok(), expect, "{authorizer}");
+    }
+
+    #[test]
+    fn an_iam_identity_counts_before_a_token_and_a_guest_is_nobody() {
+        let portal = Some("arn:aws:iam::999988887777:role/portal");
+        let session = r#""userArn": "arn:aws:sts::999988887777:assumed-role/portal/x""#;
+        let jwt = r#""jwt": {"claims": {"iss": "https://issuer.example", "sub": "u1"}, "scopes": null}"#;
+        check(&format!(r#"{{"iam": {{{session}}}}}"#), portal);
+        check(&format!(r#"{{"iam": {{{session}, "cognitoIdentity": null}}}}"#), portal);
+        check(&format!(r#"{{"iam": {{{session}, "cognitoIdentity": {{"amr": ["authenticated", "x"]}}}}}}"#), portal);
+        for guest in [r#"{"amr": ["unauthenticated"]}"#, r#"{"amr": "unauthenticated"}"#, "{}", r#"{"amr": [1]}"#, "7"]
+        {
+            check(&format!(r#"{{"iam": {{{session}, "cognitoIdentity": {guest}}}}}"#), None);
+        }
+        check(&format!(r#"{{"iam": {{{session}}}, {jwt}}}"#), portal);
+        check(&format!(r#"{{"iam": {{"userArn": "arn:aws:iam::999988887777:root"}}, {jwt}}}"#), None);
+        check(&format!(r#"{{"iam": {{}}, {jwt}}}"#), None);
+        check(&format!(r#"{{"iam": null, {jwt}}}"#), Some("jwt:https://issuer.example#u1"));
+        check(&format!("{{{jwt}}}"), Some("jwt:https://issuer.example#u1"));
+        for nobody in
+            ["null", "{}", "[]", r#"{"lambda": {"iss": "a", "sub": "b", "userArn": "c"}}"#, r#"{"jwt": null}"#]
+        {
+            check(nobody, None);
+        }
+    }
+
+    #[test]
+    fn the_true_reason_is_said() {
+        let why = |authorizer: &str| {
+            requester(&Json::parse(&format!(r#"{{"requestContext": {{"authorizer": {authorizer}}}}}"#)).unwrap())
+                .unwrap_err()
+        };
+        assert!(why("null").contains("neither an IAM identity nor a token"));
+        assert!(why(r#"{"iam": {"userArn": "arn:aws:iam::999988887777:root"}}"#).contains("root user"));
+        assert!(
+            why(r#"{"iam": {"userArn": "x", "cognitoIdentity": {"amr": ["unauthenticated"]}}}"#).contains("Cognito")
+        );
+        assert!(
+            why(r#"{"iam": {"userArn": "arn:aws:sts::999988887777:federated-user/a"}}"#).contains("federated user")
+        );
+        assert!(why(r#"{"jwt": {"claims": {"iss": "i", "sub": "a b"}}}"#).contains("holds a space"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Owns the REST API trigger: API Gateway's Lambda proxy event, payload version 1.0.
+//!
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format>
+
+use key_policy::json::Json;
+use sharing::domain::Requester;
+
+use super::{
+    Envelope, Invocation,
+    http::{self, HttpRequest, Query, Routing},
+    identity,
+};
+
+pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    let text = |name: &str| event.get(name).and_then(Json::as_str);
+    let request = HttpRequest {
+        method: text("httpMethod").unwrap_or_default(),
+        routing: routing(event),
+        path_parameters: event.get("pathParameters").and_then(Json::as_object).unwrap_or_default(),
+        query: query(event),
+        body: event.get("body"),
+        is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
+    };
+    http::open(request, requester(event), event, invocation)
+}
+
+/// How the route is found. HTTP APIs, which alone give a `version`, have the stage in the path, REST APIs have not.
+fn routing(event: &Json) -> Routing<'_> {
+    let text = |name: &str| event.get(name).and_then(Json::as_str);
+    let path = text("path").unwrap_or_default();
+    let without_stage = || http::without_stage(path, event.at(&["requestContext", "stage"]).and_then(Json::as_str));
+    match text("resource") {
+        None | Some("$default") => Routing::Path(without_stage()),
+        Some(resource) => match http::greedy_parameter(resource) {
+            Some(_) if text("version").is_some() => Routing::Path(without_stage()),
+            Some(parameter) => Routing::Greedy { parameter, path },
+            None => Routing::Resource { resource, path },
+        },
+    }
+}
+
+/// Who asks, as IAM authorization established it or else a Cognito or JWT authorizer. Where there is an IAM identity,
+/// it alone counts, even if it is nobody's: a token adds nothing to it.
+fn requester(event: &Json) -> Result<Requester, String> {
+    let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
+    if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
+        return Err(identity::GUEST.to_owned());
+    }
+    match (part(&["identity", "userArn"]), part(&["authorizer", "claims"])) {
+        (Some(arn), _) => identity::requester(Some(arn)),
+        (None, Some(claims)) => identity::token_holder(claims),
+        (None, None) => Err(identity::NO_IDENTITY.to_owned()),
+    }
+}
+
+/// Every query parameter, repeated ones repeated. API Gateway has decoded them.
+fn query(event: &Json) -> Query<'_> {
+    let Some(several) = event.get("multiValueQueryStringParameters").and_then(Json::as_object) else {
+        return http::single(event);
+    };
+    let pairs = several.iter().flat_map(|(name, values)| values.items().iter().map(move |value| (name, value)));
+    Box::new(pairs.map(|(name, value)| (name.as_str().into(), value.as_str().unwrap_or_default().into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(context: &str, expect: Option<&str>) {
+        let requester = requester(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap());
+        assert_eq!(requester.as_ref().map(Requester::as_str).ok(), expect, "{context}");
+    }
+
+    #[test]
+    fn an_iam_identity_counts_before_a_token() {
+        let claims = r#""authorizer": {"claims": {"iss": "https://issuer.example", "sub": "u1"}}"#;
+        let arn = |arn: &str| format!(r#""identity": {{"userArn": "{arn}"}}"#);
+        let session = arn("arn:aws:sts::999988887777:assumed-role/portal/x");
+        check(&format!("{{{session}, {claims}}}"), Some("arn:aws:iam::999988887777:role/portal"));
+        check(&format!("{{{}, {claims}}}", arn("arn:aws:iam::999988887777:root")), None);
+        check(&format!("{{{}, {claims}}}", arn("")), None);
+        check(&format!(r#"{{"identity": {{"userArn": 7}}, {claims}}}"#), None);
+        check(&format!(r#"{{"identity": {{"userArn": null}}, {claims}}}"#), Some("jwt:https://issuer.example#u1"));
+        check(&format!("{{{claims}}}"), Some("jwt:https://issuer.example#u1"));
+        check(
+            &format!(
+                r#"{{"identity": {{"userArn": null, "cognitoAuthenticationType": "unauthenticated"}}, {claims}}}"#
+            ),
+            None,
+        );
+        for nobody in [
+            r#"{"authorizer": null}"#,
+            r#"{"authorizer": {"claims": null}}"#,
+            r#"{"authorizer": {"principalId": "ada"}}"#,
+        ] {
+            check(nobody, None);
+        }
+    }
+}

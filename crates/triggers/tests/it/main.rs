@@ -1,0 +1,19 @@
+//! What AWS sends and is answered, against `events/` and `schemas/`.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking, and nobody builds on its helpers"
+)]
+
+mod bounds;
+mod events;
+mod schemas;

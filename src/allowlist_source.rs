@@ -1,0 +1,132 @@
+//! Owns fetching the allowlist from where it is, one fetch at a time, and remembering it for its TTL.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sharing::{
+    allowlist::{Allowlist, Loaded, Location, Memory, Profile},
+    outcome::{ErrorCode, ErrorRow},
+    request::Action,
+};
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{aws::Aws, log_lines};
+
+/// A fetch may take so long. A revoke then goes on by the old copy and has most of its time left.
+const FETCH_TIME: Duration = Duration::from_secs(8);
+
+/// Where the document comes from, with a memory.
+#[derive(Debug)]
+pub struct Source {
+    location: Location,
+    memory: Mutex<Memory>,
+    /// Whoever has this fetches. It holds AppConfig's token for the next poll: with it an unchanged document isn't sent
+    /// (and paid for) again, and a deployment in steps reaches this function once instead of flickering.
+    poll: tokio::sync::Mutex<Option<String>>,
+}
+
+impl Source {
+    /// Nothing is fetched yet.
+    pub fn new(location: Location, ttl: Duration) -> Self {
+        Self { location, memory: Mutex::new(Memory::new(ttl)), poll: tokio::sync::Mutex::new(None) }
+    }
+
+    /// The allowlist to decide `action` by. Why none can be had goes to the log; the caller learns only that.
+    pub async fn load_for(
+        &self,
+        action: Action,
+        aws: &Aws,
+        now: OffsetDateTime,
+        deadline: Instant,
+    ) -> Result<Loaded, ErrorRow> {
+        let until = Instant::now().checked_add(FETCH_TIME).map_or(deadline, |until| until.min(deadline));
+        let current = timeout_at(until, self.current(&aws.until(until), now)).await;
+        let problem = match current {
+            Ok(Ok(usable)) => return Ok(usable),
+            Ok(Err(problem)) => problem,
+            Err(_) => "no answer in time".to_owned(),
+        };
+        let location = &self.location;
+        // A document may have any number of faults, and each is told.
+        let parts = log_lines::pieces(&problem);
+        for (index, part) in parts.iter().enumerate() {
+            tracing::error!(
+                allowlist.location = %location,
+                error = part,
+                part = index.saturating_add(1),
+                parts = parts.len(),
+                "the allowlist {location} can't be used: {part}"
+            );
+        }
+        self.memory().stale(action).ok_or_else(|| ErrorRow {
+            code: ErrorCode::AllowlistUnavailable,
+            call: None,
+            resource: None,
+            message:
+                "the allowlist can't be read or is not in order, so nothing is allowed; the function's log says why"
+                    .to_owned(),
+            retryable: true,
+        })
+    }
+
+    async fn current(&self, aws: &Aws, now: OffsetDateTime) -> Result<Loaded, String> {
+        if let Some(usable) = self.memory().fresh(now) {
+            return Ok(usable);
+        }
+        let mut poll = self.poll.lock().await;
+        // Whoever fetched before may have left a copy that is young enough.
+        if let Some(usable) = self.memory().fresh(now) {
+            return Ok(usable);
+        }
+        let unchanged = "AppConfig sent no document";
+        match self.fetch(aws, &mut poll).await? {
+            None => self.memory().touch(now).ok_or_else(|| unchanged.to_owned()),
+            Some(text) => {
+                let allowlist = Allowlist::parse(&text).map_err(|error| {
+                    // Without its token AppConfig sends the document again, and so the fault is found again.
+                    *poll = None;
+                    error.to_string()
+                })?;
+                Ok(self.memory().insert(allowlist, now))
+            }
+        }
+    }
+
+    /// The document, or nothing where it is what it was at the last poll.
+    async fn fetch(&self, aws: &Aws, poll: &mut Option<String>) -> Result<Option<String>, String> {
+        match &self.location {
+            Location::File(path) => std::fs::read_to_string(path).map(Some).map_err(|error| error.to_string()),
+            Location::Parameter(name) => aws.parameter(name).await.map(Some).map_err(|error| error.row.message),
+            Location::AppConfig(profile) => fetch_configuration(aws, profile, poll).await,
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn fetch_configuration(
+    aws: &Aws,
+    profile: &Profile,
+    poll: &mut Option<String>,
+) -> Result<Option<String>, String> {
+    // A token that has been lying for a day is worth nothing; whatever is wrong with one, a new session can tell.
+    if let Some(token) = poll.take()
+        && let Ok(polled) = aws.latest_configuration(&token).await
+    {
+        *poll = polled.next_token;
+        return Ok(polled.document);
+    }
+    let polled = async {
+        let token = aws.start_configuration_session(profile).await?;
+        aws.latest_configuration(&token).await
+    };
+    let polled = polled.await.map_err(|error| error.row.message)?;
+    let document = polled.document.ok_or("the configuration that is deployed there is empty")?;
+    *poll = polled.next_token;
+    Ok(Some(document))
+}
