@@ -11,7 +11,7 @@ from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import ec2
 
-from local_aws.wire import Refusal
+from ami_share_tools.local_aws.wire import Refusal
 
 # Whose request it is, for what an action asks beside the permission to call it.
 _ACCESS_KEY = contextvars.ContextVar("access_key", default="")

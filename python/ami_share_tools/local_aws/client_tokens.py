@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 
-from local_aws.wire import Refusal, param
+from ami_share_tools.local_aws.wire import Refusal, param
 
 # That page says 64 ASCII characters, the pages of the actions say 128. The smaller of the two serves both.
 LENGTH = 64

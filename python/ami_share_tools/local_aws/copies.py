@@ -13,9 +13,9 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
-from local_aws import (access, client_tokens, ebs_encryption, image_events, images, key_use, later, settings, shared_tags,
+from ami_share_tools.local_aws import (access, client_tokens, ebs_encryption, image_events, images, key_use, later, settings, shared_tags,
                        snapshots)
-from local_aws.wire import Refusal, action, element, param, refuse_dry_run, required, tag_specifications
+from ami_share_tools.local_aws.wire import Refusal, action, element, param, refuse_dry_run, required, tag_specifications
 
 Params = dict[str, Any]
 Record = dict[str, Any]

@@ -4,7 +4,7 @@ import json
 
 from ministack.services import appconfig
 
-from local_aws import parameters
+from ami_share_tools.local_aws import parameters
 
 AT_ONCE = {"Name": "AtOnce", "DeploymentDurationInMinutes": 0, "GrowthFactor": 100, "FinalBakeTimeInMinutes": 0,
            "ReplicateTo": "NONE"}

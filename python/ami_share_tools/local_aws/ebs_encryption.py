@@ -7,7 +7,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2, kms
 
-from local_aws.wire import action, element, refuse_dry_run, required
+from ami_share_tools.local_aws.wire import action, element, refuse_dry_run, required
 
 AWS_MANAGED = "alias/aws/ebs"
 Scope = tuple[str, str]

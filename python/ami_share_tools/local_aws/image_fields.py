@@ -3,7 +3,7 @@ Amazon Inspector found, whether Allowed AMIs lets it in (EC2 API Reference: Imag
 
 from typing import Any
 
-from local_aws.wire import element
+from ami_share_tools.local_aws.wire import element
 
 Record = dict[str, Any]
 

@@ -11,7 +11,7 @@ from ministack.core.iam_evaluator import EvalContext, caller_arn, evaluate_resou
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import kms
 
-from local_aws import access
+from ami_share_tools.local_aws import access
 
 # What that page names, on the key that is read from and on the key that is written with.
 READ = ("DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom")

@@ -14,8 +14,8 @@ from typing import Any
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, request_scope
 from ministack.services import ssm
 
-from local_aws import access, images, settings
-from local_aws.wire import Refusal
+from ami_share_tools.local_aws import access, images, settings
+from ami_share_tools.local_aws.wire import Refusal
 
 IMAGE = "aws:ec2:image"
 FIXED = {IMAGE, "aws:ssm:integration"}

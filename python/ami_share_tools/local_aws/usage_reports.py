@@ -14,8 +14,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
-from local_aws import access, client_tokens, images, later, settings
-from local_aws.wire import (Refusal, action, done, element, filters, matches, members, page, param, refuse_dry_run, required,
+from ami_share_tools.local_aws import access, client_tokens, images, later, settings
+from ami_share_tools.local_aws.wire import (Refusal, action, done, element, filters, matches, members, page, param, refuse_dry_run, required,
                             tag_set, tag_specifications)
 
 Params = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2
 
-from local_aws import image_fields, images
-from local_aws.wire import Refusal, action, done, element, refuse_dry_run, required
+from ami_share_tools.local_aws import image_fields, images
+from ami_share_tools.local_aws.wire import Refusal, action, done, element, refuse_dry_run, required
 
 # EC2 User Guide, AMI watermarks: at most five on an image.
 MOST = 5

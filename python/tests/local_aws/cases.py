@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_aws.client import LocalAws
+from ami_share_tools.local_aws.client import LocalAws
 
 
 class Case(unittest.TestCase):

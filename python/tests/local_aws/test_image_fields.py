@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import cases
-from local_aws.client import LocalAws
+from ami_share_tools.local_aws.client import LocalAws
 
 OTHER, TARGET = "444455556666", "111122223333"
 AWAY = "us-east-1"

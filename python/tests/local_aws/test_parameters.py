@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from . import cases
-from local_aws.client import LocalAws
+from ami_share_tools.local_aws.client import LocalAws
 
 OTHER = "444455556666"
 aws: LocalAws

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import cases
-from local_aws.client import LocalAws
+from ami_share_tools.local_aws.client import LocalAws
 
 OTHER, TARGET, SECOND = "444455556666", "111122223333", "222233334444"
 BOTH = [{"ResourceType": "ec2:Instance"}, {"ResourceType": "ec2:LaunchTemplate"}]
