@@ -48,7 +48,7 @@ curl() {
 def steps():
     """The blocks to run, each with what it prints, or nothing where the page doesn't say."""
     page = (ROOT / "docs/deployment.md").read_text()
-    hour = page[page.index("\n## The first hour\n"):page.index("\n## What to choose\n")]
+    hour = page[page.index("\n## The first hour\n") : page.index("\n## What to choose\n")]
     found = []
     for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", hour, re.M | re.S):
         if kind == "sh":
@@ -64,11 +64,19 @@ def follow(binary):
     with LocalAws(log=os.devnull) as aws, tempfile.TemporaryDirectory() as folder:
         aws.seed(images=[{"name": "golden-web", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}])
         environment = {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "HOME": folder,
-            "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1",
-            "ROOT": str(ROOT), "BINARY": str(Path(binary).absolute()), "AWS_ENDPOINT_URL": aws.endpoint,
-            "PORT": aws.endpoint.rpartition(":")[2], "LOCAL_AWS": json.dumps(vars(aws), default=str), "AWS_PAGER": "",
-            "AWS_EC2_METADATA_DISABLED": "true"} | session(aws)
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "HOME": folder,
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT / "python"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ROOT": str(ROOT),
+            "BINARY": str(Path(binary).absolute()),
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "PORT": aws.endpoint.rpartition(":")[2],
+            "LOCAL_AWS": json.dumps(vars(aws), default=str),
+            "AWS_PAGER": "",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        } | session(aws)
         found = steps()
         script = PRELUDE + f"echo '{SEPARATOR}'\n".join(commands for commands, _ in found)
         answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE)
@@ -90,13 +98,22 @@ def session(aws):
     """What somebody has who signed in by IAM Identity Center: a session of a role that may administer the account."""
     iam = aws.client("iam")
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
-        "AWS": f"arn:aws:iam::{aws.account}:root"}}]}
-    role = iam.create_role(RoleName=ROLE, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/", AssumeRolePolicyDocument=json.dumps(trust))
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
+        ],
+    }
+    role = iam.create_role(
+        RoleName=ROLE, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/", AssumeRolePolicyDocument=json.dumps(trust)
+    )
     iam.put_role_policy(RoleName=ROLE, PolicyName="everything", PolicyDocument=json.dumps(everything))
     made = aws.client("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName="ada")["Credentials"]
-    return {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": made["SessionToken"]}
+    return {
+        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": made["SessionToken"],
+    }
 
 
 def sam(arguments):
@@ -104,10 +121,12 @@ def sam(arguments):
     if arguments[0] != "deploy":
         raise SystemExit(f"sam {arguments[0]} isn't here")
     options = {name: arguments[arguments.index(name) + 1] for name in ("--template-file", "--stack-name")}
-    parameters = dict(value.split("=", 1) for value in arguments[arguments.index("--parameter-overrides") + 1:])
+    parameters = dict(value.split("=", 1) for value in arguments[arguments.index("--parameter-overrides") + 1 :])
     template = Path(options["--template-file"])
     aws = LocalAws()
-    aws.__dict__.update({k: v for k, v in json.loads(os.environ["LOCAL_AWS"]).items() if k in ("endpoint", "account", "region")})
+    aws.__dict__.update(
+        {k: v for k, v in json.loads(os.environ["LOCAL_AWS"]).items() if k in ("endpoint", "account", "region")}
+    )
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
 
@@ -115,7 +134,12 @@ def sam(arguments):
         s3.put_object(Bucket=BUCKET, Key=match[2], Body=(template.parent / match[2]).read_bytes())
         return f"{match[1]}s3://{BUCKET}/{match[2]}"
 
-    create(aws, re.sub(r"((?:CodeUri|ContentUri): )(\S+[.]zip)", uploaded, template.read_text()), options["--stack-name"], parameters)
+    create(
+        aws,
+        re.sub(r"((?:CodeUri|ContentUri): )(\S+[.]zip)", uploaded, template.read_text()),
+        options["--stack-name"],
+        parameters,
+    )
     print(f"\nSuccessfully created/updated stack - {options['--stack-name']} in {aws.region}")
 
 

@@ -64,7 +64,9 @@ def sweep(owner, target):
             ledger.enter(f"event bus {bus['Name']}", lambda n=bus["Name"]: events.delete_event_bus(Name=n))
         for stack in cloudformation.get_paginator("describe_stacks").paginate().build_full_result()["Stacks"]:
             if stack["StackName"].startswith(f"{TAG}-"):
-                ledger.enter(f"stack {stack['StackName']}", lambda n=stack["StackName"]: cloudformation.delete_stack(StackName=n))
+                ledger.enter(
+                    f"stack {stack['StackName']}", lambda n=stack["StackName"]: cloudformation.delete_stack(StackName=n)
+                )
         kms = owner.client("kms")
         for key in kms.get_paginator("list_keys").paginate().build_full_result()["Keys"]:
             enter_tagged_key(ledger, kms, key["KeyId"])
@@ -78,8 +80,9 @@ def sweep(owner, target):
         theirs = target.client("ec2")
         for reservation in theirs.describe_instances(Filters=tagged)["Reservations"]:
             for instance in reservation["Instances"]:
-                ledger.enter(instance["InstanceId"],
-                             lambda i=instance["InstanceId"]: theirs.terminate_instances(InstanceIds=[i]))
+                ledger.enter(
+                    instance["InstanceId"], lambda i=instance["InstanceId"]: theirs.terminate_instances(InstanceIds=[i])
+                )
     for line in ledger.left:
         print(f"LEFT BEHIND: {line}")
     return int(bool(ledger.left))

@@ -35,13 +35,18 @@ def context(service, action, body, params):
     keys = dict(_context(service, action, body, params))
     if action == "kms:CreateGrant":
         asked = json.loads(body)
-        return keys | {"kms:GranteePrincipal": asked.get("GranteePrincipal", ""), "kms:GrantOperations": asked.get("Operations", [])}
+        return keys | {
+            "kms:GranteePrincipal": asked.get("GranteePrincipal", ""),
+            "kms:GrantOperations": asked.get("Operations", []),
+        }
     if action == "events:PutEvents":
         # ArrayOfString: the values of all entries of the call.
         entries = json.loads(body).get("Entries", [])
-        return keys | {key: sorted({entry[field] for entry in entries if field in entry})
-                       for key, field in (("events:source", "Source"), ("events:detail-type", "DetailType"))
-                       if any(field in entry for entry in entries)}
+        return keys | {
+            key: sorted({entry[field] for entry in entries if field in entry})
+            for key, field in (("events:source", "Source"), ("events:detail-type", "DetailType"))
+            if any(field in entry for entry in entries)
+        }
     if service != "ec2":
         return keys
     if action == "ec2:ModifySnapshotAttribute":

@@ -81,8 +81,11 @@ def handle(method, path, body, account, region):
     if (method, path) == ("POST", "/_local/hints"):
         ids = json.loads(body)["ids"]
         with request_scope(account, region):
-            return 200, [schedules.hint(schedule) for (_, _, key), schedule in scheduler._schedules.all_items()
-                         if any(part in key for part in ids)]
+            return 200, [
+                schedules.hint(schedule)
+                for (_, _, key), schedule in scheduler._schedules.all_items()
+                if any(part in key for part in ids)
+            ]
     if (method, path) == ("POST", "/_local/state"):
         return 200, state(**json.loads(body))
     if (method, path) == ("DELETE", "/_local/state") and body:
@@ -106,6 +109,7 @@ def handle(method, path, body, account, region):
 
 def state(ids=("",), keys=None):
     """Everything a request could change or must not change, in every account."""
+
     def is_asked(name):
         return any(part in name for part in ids)
 
@@ -116,23 +120,52 @@ def state(ids=("",), keys=None):
         return sorted(value for permission in permissions for value in permission.values())
 
     def snapshots_of(image):
-        return sorted(m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {}))
+        return sorted(
+            m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {})
+        )
 
     return {
-        "images": {key: {"owner": image["OwnerId"], "state": image.get("State", "available"),
-                         "snapshots": snapshots_of(image), "launchPermissions": plain(image.get("LaunchPermissions", []))}
-                   for (_, _, key), image in ec2._images.all_items() if is_asked(key)},
-        "snapshots": {key: {"owner": snapshot["OwnerId"], "key": snapshot.get("KmsKeyId"),
-                            "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", []))}
-                      for (_, _, key), snapshot in ec2._snapshots.all_items() if is_asked(key)},
+        "images": {
+            key: {
+                "owner": image["OwnerId"],
+                "state": image.get("State", "available"),
+                "snapshots": snapshots_of(image),
+                "launchPermissions": plain(image.get("LaunchPermissions", [])),
+            }
+            for (_, _, key), image in ec2._images.all_items()
+            if is_asked(key)
+        },
+        "snapshots": {
+            key: {
+                "owner": snapshot["OwnerId"],
+                "key": snapshot.get("KmsKeyId"),
+                "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", [])),
+            }
+            for (_, _, key), snapshot in ec2._snapshots.all_items()
+            if is_asked(key)
+        },
         "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
-        "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
-                    "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
-                   for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
-        "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
-                            "target": schedule.get("Target", {}).get("Arn"),
-                            "parameters": schedule.get("Target", {}).get("EventBridgeParameters")}
-                      for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
+        "grants": [
+            {
+                "key": grant["KeyId"],
+                "name": grant.get("Name") or "",
+                "grantee": grant["GranteePrincipal"],
+                "issuingAccount": grant.get("IssuingAccount"),
+                "operations": sorted(grant["Operations"]),
+            }
+            for _, grant in kms._grants.all_items()
+            if is_key(grant["KeyId"])
+        ],
+        "schedules": {
+            key: {
+                "expression": schedule["ScheduleExpression"],
+                "input": schedule.get("Target", {}).get("Input"),
+                "target": schedule.get("Target", {}).get("Arn"),
+                "parameters": schedule.get("Target", {}).get("EventBridgeParameters"),
+            }
+            for (_, _, key), schedule in scheduler._schedules.all_items()
+            if is_asked(key)
+        },
     }
 
 
@@ -145,8 +178,15 @@ def record(service, method, path, headers, body, params):
     else:
         given = {k: v[0] for k, v in params.items() if k not in ("Action", "Version")}
     operation = params.get("Action", [""])[0] or target.rpartition(".")[2] or action.rpartition(":")[2]
-    CALLS.append({"service": service, "operation": operation or f"{method} {path}", "account": get_account_id(),
-                  "agent": headers.get("user-agent", ""), "params": given})
+    CALLS.append(
+        {
+            "service": service,
+            "operation": operation or f"{method} {path}",
+            "account": get_account_id(),
+            "agent": headers.get("user-agent", ""),
+            "params": given,
+        }
+    )
     return f"{service}:{CALLS[-1]['operation']}"
 
 
@@ -189,8 +229,10 @@ class Seed:
             documents.put_parameter(**fields(f"parameters/{i}", item, "name value"))
         for i, item in enumerate(document.get("configurations", [])):
             documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
-        made = {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
-                for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
+        made = {
+            kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
+            for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))
+        }
         for i, item in enumerate(document.get("schedules", [])):
             self.schedule(f"schedules/{i}", item)
         return made
@@ -203,15 +245,29 @@ class Seed:
             return
         given = seed["input"]
         if isinstance(given, dict):
-            given = json.dumps(given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]})
+            given = json.dumps(
+                given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]}
+            )
         bus = f"arn:aws:events:{self.region}:{self.account}:event-bus/{seed.get('bus', 'ami-share')}"
         parameters = {"DetailType": "AMI Share Record Due", "Source": seed.get("source", "ami-share.ends")}
-        target = {"Arn": bus, "RoleArn": f"arn:aws:iam::{self.account}:role/hints", "Input": given,
-                  "EventBridgeParameters": parameters}
+        target = {
+            "Arn": bus,
+            "RoleArn": f"arn:aws:iam::{self.account}:role/hints",
+            "Input": given,
+            "EventBridgeParameters": parameters,
+        }
         scheduler._schedules.pop(f"{group}/{seed['name']}", None)
-        status, _, body = scheduler._create_schedule(seed["name"], {
-            "GroupName": group, "ScheduleExpression": seed["expression"], "FlexibleTimeWindow": {"Mode": "OFF"},
-            "ScheduleExpressionTimezone": seed.get("timezone", "UTC"), "State": seed.get("state", "ENABLED"), "Target": target})
+        status, _, body = scheduler._create_schedule(
+            seed["name"],
+            {
+                "GroupName": group,
+                "ScheduleExpression": seed["expression"],
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "ScheduleExpressionTimezone": seed.get("timezone", "UTC"),
+                "State": seed.get("state", "ENABLED"),
+                "Target": target,
+            },
+        )
         if status != 200:
             raise BadSeed(f"{where}: {body.decode()}")
 
@@ -226,8 +282,13 @@ class Seed:
             _, _, body = kms._create_key({})
             key = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
             state = seed.get("state", "Enabled")
-            key.update(KeyState=state, Enabled=state == "Enabled", KeyManager=seed.get("manager", "CUSTOMER"),
-                       KeySpec=seed.get("spec", "SYMMETRIC_DEFAULT"), KeyUsage=seed.get("usage", "ENCRYPT_DECRYPT"))
+            key.update(
+                KeyState=state,
+                Enabled=state == "Enabled",
+                KeyManager=seed.get("manager", "CUSTOMER"),
+                KeySpec=seed.get("spec", "SYMMETRIC_DEFAULT"),
+                KeyUsage=seed.get("usage", "ENCRYPT_DECRYPT"),
+            )
             if state == "PendingDeletion":
                 key["DeletionDate"] = int(time.time()) + 30 * 86400
             if "validTo" in seed:  # imported key material that expires
@@ -245,12 +306,18 @@ class Seed:
 
     def grant(self, where, key, owner, seed):
         fields(where, seed, "grantee operations name issuingAccount retiring constraints")
-        grant_id = (uuid.uuid4().hex + uuid.uuid4().hex)
+        grant_id = uuid.uuid4().hex + uuid.uuid4().hex
         kms._grants[grant_id] = {
-            "GrantId": grant_id, "KeyId": key["Arn"], "Name": seed.get("name", ""), "CreationDate": int(time.time()),
-            "GranteePrincipal": seed["grantee"], "RetiringPrincipal": seed.get("retiring"),
+            "GrantId": grant_id,
+            "KeyId": key["Arn"],
+            "Name": seed.get("name", ""),
+            "CreationDate": int(time.time()),
+            "GranteePrincipal": seed["grantee"],
+            "RetiringPrincipal": seed.get("retiring"),
             "IssuingAccount": f"arn:aws:iam::{seed.get('issuingAccount', owner)}:root",
-            "Operations": seed["operations"], "Constraints": seed.get("constraints"), "_tokens": [],
+            "Operations": seed["operations"],
+            "Constraints": seed.get("constraints"),
+            "_tokens": [],
         }
 
     def key_arn(self, where, key):
@@ -267,9 +334,16 @@ class Seed:
         snapshot_id = seed.get("id") or "snap-" + uuid.uuid4().hex[:17]
         with request_scope(owner, self.region):
             ec2._snapshots[snapshot_id] = {
-                "SnapshotId": snapshot_id, "VolumeId": "vol-ffffffffffffffffa", "VolumeSize": seed.get("size", 8),
-                "Description": "", "State": seed.get("state", "completed"), "StartTime": ec2._now_ts(),
-                "Progress": "100%", "OwnerId": owner, "Encrypted": arn is not None, "StorageTier": "standard",
+                "SnapshotId": snapshot_id,
+                "VolumeId": "vol-ffffffffffffffffa",
+                "VolumeSize": seed.get("size", 8),
+                "Description": "",
+                "State": seed.get("state", "completed"),
+                "StartTime": ec2._now_ts(),
+                "Progress": "100%",
+                "OwnerId": owner,
+                "Encrypted": arn is not None,
+                "StorageTier": "standard",
                 "CreateVolumePermissions": [entry(p) for p in seed.get("createVolumePermissions", [])],
             } | ({"KmsKeyId": arn} if arn else {})
             tag(snapshot_id, seed.get("tags", {}))
@@ -278,18 +352,30 @@ class Seed:
         return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
 
     def image(self, where, seed):
-        fields(where, seed, "ref id account name description architecture state tags mappings deprecationTime productCodes"
-                            " launchPermissions rootDeviceType")
+        fields(
+            where,
+            seed,
+            "ref id account name description architecture state tags mappings deprecationTime productCodes"
+            " launchPermissions rootDeviceType",
+        )
         owner = seed.get("account", self.account)
         image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
         mappings = [self.mapping(f"{where}/mappings/{i}", owner, m) for i, m in enumerate(seed.get("mappings", []))]
         with request_scope(owner, self.region):
             ec2._images[image_id] = {
-                "ImageId": image_id, "Name": seed.get("name", image_id), "ImageLocation": "", "OwnerId": owner,
-                "Description": seed.get("description", ""), "Architecture": seed.get("architecture", "x86_64"),
-                "RootDeviceType": seed.get("rootDeviceType", "ebs"), "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
-                "CreationDate": ec2._now_ts(), "State": seed.get("state", "available"),
-                "BlockDeviceMappings": mappings, "ProductCodes": seed.get("productCodes", []),
+                "ImageId": image_id,
+                "Name": seed.get("name", image_id),
+                "ImageLocation": "",
+                "OwnerId": owner,
+                "Description": seed.get("description", ""),
+                "Architecture": seed.get("architecture", "x86_64"),
+                "RootDeviceType": seed.get("rootDeviceType", "ebs"),
+                "RootDeviceName": "/dev/xvda",
+                "VirtualizationType": "hvm",
+                "CreationDate": ec2._now_ts(),
+                "State": seed.get("state", "available"),
+                "BlockDeviceMappings": mappings,
+                "ProductCodes": seed.get("productCodes", []),
                 "DeprecationTime": seed.get("deprecationTime"),
                 "LaunchPermissions": [entry(p) for p in seed.get("launchPermissions", [])],
             }

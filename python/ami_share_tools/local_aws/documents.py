@@ -4,8 +4,13 @@ import json
 
 from ministack.services import appconfig, ssm
 
-AT_ONCE = {"Name": "AtOnce", "DeploymentDurationInMinutes": 0, "GrowthFactor": 100, "FinalBakeTimeInMinutes": 0,
-           "ReplicateTo": "NONE"}
+AT_ONCE = {
+    "Name": "AtOnce",
+    "DeploymentDurationInMinutes": 0,
+    "GrowthFactor": 100,
+    "FinalBakeTimeInMinutes": 0,
+    "ReplicateTo": "NONE",
+}
 
 
 def put_parameter(name, value):
@@ -15,15 +20,23 @@ def put_parameter(name, value):
 def deploy(application, environment, profile, content):
     """Deploy `content` to the profile; application, environment and profile are made when they are new."""
     app = appconfig._resolve_application_id(application) or made(appconfig._create_application({"Name": application}))
-    env = (appconfig._resolve_environment_id(app, environment)
-           or made(appconfig._create_environment(app, {"Name": environment})))
-    profile_id = (appconfig._resolve_configuration_profile_id(app, profile)
-                  or made(appconfig._create_configuration_profile(app, {"Name": profile, "LocationUri": "hosted"})))
+    env = appconfig._resolve_environment_id(app, environment) or made(
+        appconfig._create_environment(app, {"Name": environment})
+    )
+    profile_id = appconfig._resolve_configuration_profile_id(app, profile) or made(
+        appconfig._create_configuration_profile(app, {"Name": profile, "LocationUri": "hosted"})
+    )
     _, headers, _ = appconfig._create_hosted_configuration_version(app, profile_id, content.encode(), "text/plain")
     strategy = made(appconfig._create_deployment_strategy(AT_ONCE))
-    status, _, body = appconfig._start_deployment(app, env, {
-        "DeploymentStrategyId": strategy, "ConfigurationProfileId": profile_id,
-        "ConfigurationVersion": headers["Version-Number"]})
+    status, _, body = appconfig._start_deployment(
+        app,
+        env,
+        {
+            "DeploymentStrategyId": strategy,
+            "ConfigurationProfileId": profile_id,
+            "ConfigurationVersion": headers["Version-Number"],
+        },
+    )
     if status != 201:
         raise ValueError(f"the configuration was not deployed: {body}")
 

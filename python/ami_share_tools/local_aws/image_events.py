@@ -29,6 +29,16 @@ def announcing(handler):
 
 def available(image_id):
     detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": "available", "ErrorMessage": ""}
-    eventbridge._put_events({"Entries": [{
-        "Source": "aws.ec2", "DetailType": "EC2 AMI State Change", "Detail": json.dumps(detail),
-        "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"]}]}, allow_aws_source=True)
+    eventbridge._put_events(
+        {
+            "Entries": [
+                {
+                    "Source": "aws.ec2",
+                    "DetailType": "EC2 AMI State Change",
+                    "Detail": json.dumps(detail),
+                    "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"],
+                }
+            ]
+        },
+        allow_aws_source=True,
+    )

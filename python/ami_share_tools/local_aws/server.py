@@ -39,7 +39,9 @@ def install(account, region):
             if not message.get("more_body"):
                 break
         status, answer = control.handle(scope["method"], scope["path"], body, account, region)
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
     return door

@@ -80,8 +80,8 @@ def callable_by_source():
     for name, code in sources():
         for field, prefix in clients().items():
             for use in re.finditer(rf"\bself\s*\.\s*{field}\b", code):
-                operation = re.match(r"\s*\.\s*([a-z][a-z_]*)\(\)", code[use.end():])
-                assert operation, f"{name}: what is called here? {code[use.start():use.end() + 60]!r}"
+                operation = re.match(r"\s*\.\s*([a-z][a-z_]*)\(\)", code[use.end() :])
+                assert operation, f"{name}: what is called here? {code[use.start() : use.end() + 60]!r}"
                 calls.add(f"{prefix}:" + "".join(map(str.capitalize, operation[1].split("_"))))
     return calls
 
@@ -114,7 +114,12 @@ class Permissions(unittest.TestCase):
 
     def test_all_resources_only_where_iam_knows_no_others(self):
         # Service Authorization Reference: actions without a resource type.
-        without = {"ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:GetImageBlockPublicAccessState", "scheduler:ListSchedules"}
+        without = {
+            "ec2:DescribeImages",
+            "ec2:DescribeSnapshots",
+            "ec2:GetImageBlockPublicAccessState",
+            "scheduler:ListSchedules",
+        }
         for statement in permitted()[0]:
             if statement["Effect"] == "Allow" and statement["Resource"] == "*":
                 action = statement["Action"]
@@ -130,7 +135,9 @@ class Triggers(unittest.TestCase):
         for statement in allowed:
             principal = statement["Principal"]
             if principal == "*":  # everybody in an organization
-                self.assertEqual(statement["Condition"]["StringEquals"], {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}})
+                self.assertEqual(
+                    statement["Condition"]["StringEquals"], {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}}
+                )
             else:
                 self.assertNotIn("*", principal.values())
 
@@ -142,30 +149,55 @@ class Triggers(unittest.TestCase):
 
     def test_other_accounts_send_under_their_own_sources_only(self):
         accounts, organization = statements(resources()["Bus"])
-        tied = {"ForAllValues:StringEquals": {"events:source": {"Split": [",", {"Ref": "SenderSources"}]},
-                                              "events:detail-type": "AMI Share Request"},
-                "Null": {"events:source": "false", "events:detail-type": "false"}}
+        tied = {
+            "ForAllValues:StringEquals": {
+                "events:source": {"Split": [",", {"Ref": "SenderSources"}]},
+                "events:detail-type": "AMI Share Request",
+            },
+            "Null": {"events:source": "false", "events:detail-type": "false"},
+        }
         self.assertEqual(accounts["Principal"], {"AWS": {"Split": [",", {"Ref": "SenderAccountIds"}]}})
         self.assertEqual(accounts["Condition"], tied)
         # A bus's policy lets principals of its own account in without any of theirs, so they are left out.
-        self.assertEqual(organization["Condition"], tied | {
-            "StringEquals": {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}},
-            "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})
+        self.assertEqual(
+            organization["Condition"],
+            tied
+            | {
+                "StringEquals": {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}},
+                "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}},
+            },
+        )
 
     def test_nobody_is_given_the_sources_of_the_stack(self):
-        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"]["AllowedPattern"]
-        for sources, is_allowed in [("", True), ("com.example", True), ("com.example,com.ami-share.x", True),
-                                    ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
+        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"][
+            "AllowedPattern"
+        ]
+        for sources, is_allowed in [
+            ("", True),
+            ("com.example", True),
+            ("com.example,com.ami-share.x", True),
+            ("ami-share.ends", False),
+            ("com.example,ami-share.ends", False),
+            ("ami-share", False),
+        ]:
             self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
 
     def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
         hints = "ami-share.ends"
-        allowing = [(name, statement) for name, resource in resources().items() for statement in statements(resource)
-                    if hints in str(statement)]
+        allowing = [
+            (name, statement)
+            for name, resource in resources().items()
+            for statement in statements(resource)
+            if hints in str(statement)
+        ]
         [(name, statement)] = allowing
-        self.assertEqual((name, statement["Action"], statement["Resource"]), ("EndsRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
-        self.assertEqual(statement["Condition"], {
-            "ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}})
+        self.assertEqual(
+            (name, statement["Action"], statement["Resource"]), ("EndsRole", "events:PutEvents", {"GetAtt": "Bus.Arn"})
+        )
+        self.assertEqual(
+            statement["Condition"],
+            {"ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}},
+        )
         role = resources()["EndsRole"]["Properties"]
         [trust] = role["AssumeRolePolicyDocument"]["Statement"]
         self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
@@ -174,8 +206,10 @@ class Triggers(unittest.TestCase):
         others = [r for r in resources().values() if r["Type"] == "AWS::IAM::Policy"]
         self.assertEqual(others, [], "no policy adds to the role's")
         rule = resources()["Function"]["Properties"]["Events"]["RecordDue"]["Properties"]
-        self.assertEqual(rule["Pattern"], {
-            "source": [hints], "detail-type": ["AMI Share Record Due"], "account": [{"Ref": "AWS::AccountId"}]})
+        self.assertEqual(
+            rule["Pattern"],
+            {"source": [hints], "detail-type": ["AMI Share Record Due"], "account": [{"Ref": "AWS::AccountId"}]},
+        )
 
     def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self):
         for statement in statements(resources()):
@@ -201,8 +235,14 @@ class Triggers(unittest.TestCase):
     def test_queues_take_nothing_without_tls(self):
         queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
         policies = [r["Properties"] for r in resources().values() if r["Type"] == "AWS::SQS::QueuePolicy"]
-        denying = {queue["Ref"] for policy in policies for queue in policy["Queues"] for s in statements(policy)
-                   if (s["Effect"], s["Principal"], s["Condition"]) == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})}
+        denying = {
+            queue["Ref"]
+            for policy in policies
+            for queue in policy["Queues"]
+            for s in statements(policy)
+            if (s["Effect"], s["Principal"], s["Condition"])
+            == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})
+        }
         self.assertEqual(denying, queues)
 
     def test_apis_take_no_tls_older_than_1_2(self):
@@ -213,8 +253,9 @@ class Triggers(unittest.TestCase):
     def test_a_private_api_has_no_other_way_in(self):
         allow, deny = statements(resources()["Api"])
         self.assertEqual((allow["Effect"], deny["Effect"], deny["Principal"]), ("Allow", "Deny", "*"))
-        self.assertEqual(deny["Condition"], {"StringNotEquals": {
-            "aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}})
+        self.assertEqual(
+            deny["Condition"], {"StringNotEquals": {"aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}}
+        )
 
     def test_every_role_of_the_stack_takes_the_boundary(self):
         boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
@@ -223,7 +264,9 @@ class Triggers(unittest.TestCase):
                 self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
 
     def test_only_the_triggers_may_invoke_the_function(self):
-        permissions = {name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"}
+        permissions = {
+            name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"
+        }
         self.assertEqual(set(permissions), {"ApiPermission", "HttpApiPermission"})
         for name, properties in permissions.items():
             self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
@@ -237,7 +280,10 @@ class Kept(unittest.TestCase):
         for name, resource in resources().items():
             if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup") and name != "Requests":  # it is no record
                 with self.subTest(name):
-                    self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+                    self.assertEqual(
+                        (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]),
+                        ("RetainExceptOnCreate", "Retain"),
+                    )
                     properties = resource["Properties"]
                     given = properties.get("QueueName") or properties.get("LogGroupName") or "AWS::StackId"
                     self.assertIn("AWS::StackId", str(given))
@@ -249,10 +295,17 @@ class Kept(unittest.TestCase):
 
     def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):
         # The limits of the names, by their API references.
-        limits = {"AWS::Events::EventBus": ("Name", 256), "AWS::Scheduler::ScheduleGroup": ("Name", 64),
-                  "AWS::ApiGatewayV2::Api": ("Name", 128), "AWS::Serverless::LayerVersion": ("LayerName", 140),
-                  "AWS::CloudWatch::Dashboard": ("DashboardName", 255), "AWS::SSM::Parameter": ("Name", 1011),
-                  "AWS::Logs::LogGroup": ("LogGroupName", 512), "AWS::SQS::Queue": ("QueueName", 80), "AWS::Serverless::Api": ("Name", 1024)}
+        limits = {
+            "AWS::Events::EventBus": ("Name", 256),
+            "AWS::Scheduler::ScheduleGroup": ("Name", 64),
+            "AWS::ApiGatewayV2::Api": ("Name", 128),
+            "AWS::Serverless::LayerVersion": ("LayerName", 140),
+            "AWS::CloudWatch::Dashboard": ("DashboardName", 255),
+            "AWS::SSM::Parameter": ("Name", 1011),
+            "AWS::Logs::LogGroup": ("LogGroupName", 512),
+            "AWS::SQS::Queue": ("QueueName", 80),
+            "AWS::Serverless::Api": ("Name", 1024),
+        }
         guide = (ROOT / "docs/deployment.md").read_text()
         longest = int(re.search(r"stack's name has at most (\d+) characters", guide)[1])
         seen = 0
