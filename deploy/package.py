@@ -37,8 +37,10 @@ def architecture(binary):
     versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"GLIBC_(2\.\d+)", binary)}
     if newest := max(versions, default=GLIBC):
         if newest > GLIBC:
-            raise Unfit(f"it needs glibc {newest[0]}.{newest[1]}, and Lambda's provided.al2023 has {GLIBC[0]}.{GLIBC[1]}: "
-                        "build it with cargo-lambda, or on Amazon Linux 2023")
+            raise Unfit(
+                f"it needs glibc {newest[0]}.{newest[1]}, and Lambda's provided.al2023 has {GLIBC[0]}.{GLIBC[1]}: "
+                "build it with cargo-lambda, or on Amazon Linux 2023"
+            )
     return MACHINES[machine]
 
 
@@ -55,10 +57,12 @@ def zipped(name, content, mode):
 def template(arch):
     """template.yaml with the archives in place of the folders and the architecture fixed, nothing else changed."""
     text = (ROOT / "template.yaml").read_text()
-    for old, new in ((r"^( +CodeUri: )\.$", rf"\1ami-share-{arch}.zip"),
-                     (r"^( +ContentUri: )examples/$", r"\1allowlist-layer.zip"),
-                     (r"^( +Architectures: )\[arm64\]$", rf"\1[{arch}]"),
-                     (r"^    Metadata:\n      BuildMethod: rust-cargolambda\n", "")):
+    for old, new in (
+        (r"^( +CodeUri: )\.$", rf"\1ami-share-{arch}.zip"),
+        (r"^( +ContentUri: )examples/$", r"\1allowlist-layer.zip"),
+        (r"^( +Architectures: )\[arm64\]$", rf"\1[{arch}]"),
+        (r"^    Metadata:\n      BuildMethod: rust-cargolambda\n", ""),
+    ):
         text, count = re.subn(old, new, text, flags=re.M)
         if count != 1:
             raise Unfit(f"template.yaml should have one {old}")
@@ -81,7 +85,9 @@ def package(binary, out):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="package.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="package.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--binary", type=Path, required=True, help="the built bootstrap")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="default dist/")
     options = parser.parse_args()

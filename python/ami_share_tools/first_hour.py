@@ -65,14 +65,24 @@ def follow(binary):
     with LocalAws(log=os.devnull) as aws, tempfile.TemporaryDirectory() as folder:
         aws.seed(images=[{"name": "golden-web", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}])
         environment = {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]), "HOME": folder,
-            "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "python"), "PYTHONDONTWRITEBYTECODE": "1",
-            "ROOT": str(ROOT), "BINARY": str(Path(binary).absolute()), "AWS_ENDPOINT_URL": aws.endpoint,
-            "PORT": aws.endpoint.rpartition(":")[2], "LOCAL_AWS": json.dumps(vars(aws), default=str), "AWS_PAGER": "",
-            "AWS_EC2_METADATA_DISABLED": "true"} | session(aws)
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "HOME": folder,
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT / "python"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "ROOT": str(ROOT),
+            "BINARY": str(Path(binary).absolute()),
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "PORT": aws.endpoint.rpartition(":")[2],
+            "LOCAL_AWS": json.dumps(vars(aws), default=str),
+            "AWS_PAGER": "",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        } | session(aws)
         found = steps()
         script = PRELUDE + f"echo '{SEPARATOR}'\n".join(commands for commands, _ in found)
-        answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, timeout=900)
+        answer = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, timeout=900
+        )
     printed = answer.stdout.split(f"{SEPARATOR}\n")
     for (commands, expected), actual in zip(found, printed):
         if not matches(expected, actual):
@@ -91,13 +101,22 @@ def session(aws):
     """What somebody has who signed in by IAM Identity Center: a session of a role that may administer the account."""
     iam = aws.client("iam")
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {
-        "AWS": f"arn:aws:iam::{aws.account}:root"}}]}
-    role = iam.create_role(RoleName=ROLE, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/", AssumeRolePolicyDocument=json.dumps(trust))
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
+        ],
+    }
+    role = iam.create_role(
+        RoleName=ROLE, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/", AssumeRolePolicyDocument=json.dumps(trust)
+    )
     iam.put_role_policy(RoleName=ROLE, PolicyName="everything", PolicyDocument=json.dumps(everything))
     made = aws.client("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName="ada")["Credentials"]
-    return {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": made["SessionToken"]}
+    return {
+        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": made["SessionToken"],
+    }
 
 
 def sam(command, *arguments):
@@ -105,7 +124,9 @@ def sam(command, *arguments):
     options = {name: value for name, value in zip(arguments, arguments[1:]) if name.startswith("--")}
     parameters = dict(word.split("=", 1) for word in arguments if re.match(r"[A-Z]\w+=", word))
     aws = LocalAws()
-    aws.__dict__.update(json.loads(os.environ["LOCAL_AWS"]) | {"region": options.get("--region", os.environ["AWS_REGION"])})
+    aws.__dict__.update(
+        json.loads(os.environ["LOCAL_AWS"]) | {"region": options.get("--region", os.environ["AWS_REGION"])}
+    )
     {"deploy": deployed, "delete": deleted}[command](aws, options, parameters)
 
 
@@ -130,11 +151,17 @@ def deployed(aws, options, parameters):
         create(aws, text, stack, parameters)
     else:
         s3.put_object(Bucket=BUCKET, Key="template.yaml", Body=text.encode())
-        before = [{"ParameterKey": p["ParameterKey"], "UsePreviousValue": True}
-                  for p in there["Parameters"] if p["ParameterKey"] not in parameters]
+        before = [
+            {"ParameterKey": p["ParameterKey"], "UsePreviousValue": True}
+            for p in there["Parameters"]
+            if p["ParameterKey"] not in parameters
+        ]
         cloudformation.update_stack(
-            StackName=stack, TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=before + [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
+            StackName=stack,
+            TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml",
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=before + [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        )
         cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
     print(f"\nSuccessfully created/updated stack - {stack} in {aws.region}")
 
@@ -142,7 +169,9 @@ def deployed(aws, options, parameters):
 def deleted(aws, options, _):
     cloudformation = aws.client("cloudformation")
     cloudformation.delete_stack(StackName=options["--stack-name"])
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=options["--stack-name"], WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=options["--stack-name"], WaiterConfig={"Delay": 1}
+    )
     print("\nDeleted successfully")
 
 
@@ -159,7 +188,9 @@ def audit(binary):
 
         target = aws.client("scheduler").get_schedule(Name=physical("Audit"))["Target"]
         events = aws.client("events", **credentials(aws, target["RoleArn"]))
-        answer = events.put_events(Entries=[{"EventBusName": target["Arn"], "Detail": target["Input"]} | target["EventBridgeParameters"]])
+        answer = events.put_events(
+            Entries=[{"EventBusName": target["Arn"], "Detail": target["Input"]} | target["EventBridgeParameters"]]
+        )
         assert answer["FailedEntryCount"] == 0, answer
         [alarm] = aws.client("cloudwatch").describe_alarms(AlarmNames=[physical("AuditMissingAlarm")])["MetricAlarms"]
         watched = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
@@ -170,7 +201,11 @@ def audit(binary):
             found = [line for line in lines if watched.items() <= line.items() and line.get(alarm["MetricName"]) == 1]
             time.sleep(0.2)
         assert found, lines
-        directives = [directive for directive in found[0]["_aws"]["CloudWatchMetrics"] if directive["Namespace"] == alarm["Namespace"]]
+        directives = [
+            directive
+            for directive in found[0]["_aws"]["CloudWatchMetrics"]
+            if directive["Namespace"] == alarm["Namespace"]
+        ]
         assert any(set(watched) == set(names) for directive in directives for names in directive["Dimensions"]), found
         assert any("SharedOutsideAllowlist" in json.dumps(line) for line in lines), lines
     print("the audit of a stack without parameters completes")

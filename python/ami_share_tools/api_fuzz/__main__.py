@@ -18,8 +18,10 @@ from ami_share_tools.demo import stage
 from ami_share_tools.local_aws.client import LocalAws
 from ami_share_tools.local_aws.deploy import deploy
 
-CHECKS = "no_fault,status_code_conformance,content_type_conformance,response_headers_conformance," \
-         "response_schema_conformance,negative_data_rejection,unsupported_method"
+CHECKS = (
+    "no_fault,status_code_conformance,content_type_conformance,response_headers_conformance,"
+    "response_schema_conformance,negative_data_rejection,unsupported_method"
+)
 
 
 def main():
@@ -30,12 +32,30 @@ def main():
         images = list(stage.seed(aws).values())
         role, api = portal.Role(aws, "portal"), portal.Api(aws, stack["ApiUrl"])
         credentials = role.credentials
-        settings = {"host": api.host, "local": urlsplit(aws.endpoint).netloc, "region": aws.region, "images": images,
-                    "credentials": [credentials.access_key, credentials.secret_key, credentials.token]}
-        environment = os.environ | {"AMI_SHARE_FUZZ": json.dumps(settings), "SCHEMATHESIS_HOOKS": "ami_share_tools.api_fuzz.signing",
-                                    "PYTHONPATH": str(ROOT / "python")}
-        command = [Path(sys.executable).with_name("st"), "run", ROOT / "openapi.yaml", "--url", aws.endpoint + api.stage,
-                   "--checks", CHECKS, "--generation-database", "none", *arguments]
+        settings = {
+            "host": api.host,
+            "local": urlsplit(aws.endpoint).netloc,
+            "region": aws.region,
+            "images": images,
+            "credentials": [credentials.access_key, credentials.secret_key, credentials.token],
+        }
+        environment = os.environ | {
+            "AMI_SHARE_FUZZ": json.dumps(settings),
+            "SCHEMATHESIS_HOOKS": "ami_share_tools.api_fuzz.signing",
+            "PYTHONPATH": str(ROOT / "python"),
+        }
+        command = [
+            Path(sys.executable).with_name("st"),
+            "run",
+            ROOT / "openapi.yaml",
+            "--url",
+            aws.endpoint + api.stage,
+            "--checks",
+            CHECKS,
+            "--generation-database",
+            "none",
+            *arguments,
+        ]
         return subprocess.run(command, cwd=folder, env=environment).returncode
 
 

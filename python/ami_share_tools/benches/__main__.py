@@ -58,29 +58,60 @@ def zipped(*paths):
 
 # Waves: every call is answered after 100 ms.
 
+
 def measure_waves(command, folder):
     one = Share()
     shares = [
-        one, Share(snapshots=40), Share(keys=4), Share(accounts=1), Share(accounts=200),
-        Share(images=10), Share(images=50, accounts=20), Share(images=50, snapshots=10, keys=10, accounts=20),
+        one,
+        Share(snapshots=40),
+        Share(keys=4),
+        Share(accounts=1),
+        Share(accounts=200),
+        Share(images=10),
+        Share(images=50, accounts=20),
+        Share(images=50, snapshots=10, keys=10, accounts=20),
     ]
-    rows = [("images", "snapshots each", "keys", "accounts", "waves", "writes", "calls", "connections", "ms", "processor ms")]
+    rows = [
+        (
+            "images",
+            "snapshots each",
+            "keys",
+            "accounts",
+            "waves",
+            "writes",
+            "calls",
+            "connections",
+            "ms",
+            "processor ms",
+        )
+    ]
     for share in shares:
         aws = Aws(share, DELAY)
         function = Function(command, folder, aws.endpoint, share.allowlist())
         before = function.cpu()
         _, took = function.invoke(share.request())
         writes = sum(call.name == "ec2:ModifyImageAttribute" for call in aws.calls)
-        rows.append((
-            share.images, share.snapshots, share.keys, share.accounts, waves(aws.calls), writes, len(aws.calls),
-            aws.connections, f"{took * 1000:.0f}", f"{(function.cpu() - before) * 1000:.0f}",
-        ))
+        rows.append(
+            (
+                share.images,
+                share.snapshots,
+                share.keys,
+                share.accounts,
+                waves(aws.calls),
+                writes,
+                len(aws.calls),
+                aws.connections,
+                f"{took * 1000:.0f}",
+                f"{(function.cpu() - before) * 1000:.0f}",
+            )
+        )
         function.close()
         aws.close()
     table("A share in a new function, each AWS call answered after 100 ms", *rows)
 
 
 # Start: from the start of the process to the first poll and the first answer.
+
 
 def measure_start(command, folder):
     rows = [("AWS", "certificates", "first poll ms", "processor ms", "first answer ms", "processor ms", "peak MB")]
@@ -93,7 +124,10 @@ def measure_start(command, folder):
             continue
         starts = [start(command, folder, variables, tls) for _ in range(STARTS)]
         rows.append((scheme, certificates, *medians(starts)))
-    table(f"A share of one image with 4 snapshots on 2 keys with 100 accounts in a new function: medians of {STARTS}", *rows)
+    table(
+        f"A share of one image with 4 snapshots on 2 keys with 100 accounts in a new function: medians of {STARTS}",
+        *rows,
+    )
 
 
 def start(command, folder, variables=None, tls=None):
@@ -125,23 +159,47 @@ def own_certificate(folder, bundle):
     if not shutil.which("openssl"):
         return None
     certificate, key, both = folder / "certificate.pem", folder / "key.pem", folder / "bundle.pem"
-    subprocess.run([
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
-        "-keyout", key, "-out", certificate,
-    ], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
     both.write_text(Path(bundle).read_text() + certificate.read_text())
     return str(both), str(certificate), str(key)
 
 
 # Peer: the same job in Python with boto3, under the same Runtime API and the same AWS.
 
+
 def measure_peer(command, folder):
     ours = against(command, folder, {})
     python = [sys.executable, "-m", "awslambdaric", "lambda_function.handler"]
     peer = against(python, folder, {"PYTHONPATH": str(HERE / "peer")})
     packages = [Path(folder) for folder in __import__("boto3").__path__]
-    packages += [packages[0].parent / name for name in ("botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")]
+    packages += [
+        packages[0].parent / name for name in ("botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
+    ]
     function = HERE / "peer" / "lambda_function.py"
     ours["package MB"], peer["package MB"] = zipped(Path(command[0])) / MB, zipped(function, *packages) / MB
     rows = [("", "ami-share", "Python, boto3", "ratio")]
@@ -174,9 +232,14 @@ def against(command, folder, variables):
     function.close()
     slow.close()
     return {
-        "first poll ms": first_poll, "first answer ms": first_answer, "peak MB": memory,
-        "warm request ms": statistics.median(times) * 1e3, "its processor ms": cpu * 1e3,
-        "calls": calls, "waves": waves(slow.calls), "warm request ms, calls taking 100": took * 1e3,
+        "first poll ms": first_poll,
+        "first answer ms": first_answer,
+        "peak MB": memory,
+        "warm request ms": statistics.median(times) * 1e3,
+        "its processor ms": cpu * 1e3,
+        "calls": calls,
+        "waves": waves(slow.calls),
+        "warm request ms, calls taking 100": took * 1e3,
     }
 
 

@@ -38,17 +38,27 @@ class Share:
 
     def allowlist(self):
         rule = {
-            "name": "portal", "requesters": ["lambda:invoke"], "actions": ["share"],
-            "images": {"names": ["golden-*"]}, "targets": self.account_ids(),
+            "name": "portal",
+            "requesters": ["lambda:invoke"],
+            "actions": ["share"],
+            "images": {"names": ["golden-*"]},
+            "targets": self.account_ids(),
         }
         return json.dumps({"version": 1, "rules": [rule]})
 
     def key_of(self, snapshot_id):
-        return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{int(snapshot_id[5:], 16) % self.keys:08}-1111-2222-3333-444444444444"
+        return (
+            f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{int(snapshot_id[5:], 16) % self.keys:08}-1111-2222-3333-444444444444"
+        )
 
     def policy(self):
         roots = [f"arn:aws:iam::{account}:root" for account in self.account_ids()]
-        owner = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+        owner = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "kms:*",
+            "Resource": "*",
+        }
         users = {"Effect": "Allow", "Principal": {"AWS": roots}, "Action": OPEN, "Resource": "*"}
         return json.dumps({"Version": "2012-10-17", "Statement": [owner, users]})
 
@@ -114,7 +124,10 @@ class Aws:
                     await asyncio.sleep(self.delay)
                 self.calls.append(Call(name, begin, time.monotonic()))
                 answer = answer.encode()
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n".encode() + answer)
+                writer.write(
+                    f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n".encode()
+                    + answer
+                )
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         finally:
@@ -123,7 +136,12 @@ class Aws:
     def answer(self, head, body):
         target = re.search(r"(?im)^x-amz-target: *\w+\.(\w+)", head)
         if target:
-            return f"kms:{target[1]}", 200, "application/x-amz-json-1.1", json.dumps(self.kms(target[1], json.loads(body)))
+            return (
+                f"kms:{target[1]}",
+                200,
+                "application/x-amz-json-1.1",
+                json.dumps(self.kms(target[1], json.loads(body))),
+            )
         parameters = dict(parse_qsl(body))
         action = parameters.get("Action")
         if action is None:
@@ -167,7 +185,13 @@ class Aws:
         if operation == "GetKeyPolicy":
             return {"Policy": self.policy_text, "PolicyName": "default"}
         metadata = {
-            "Arn": request["KeyId"], "KeyId": request["KeyId"].rpartition("/")[2], "AWSAccountId": ACCOUNT, "Enabled": True,
-            "KeyManager": "CUSTOMER", "KeySpec": "SYMMETRIC_DEFAULT", "KeyState": "Enabled", "KeyUsage": "ENCRYPT_DECRYPT",
+            "Arn": request["KeyId"],
+            "KeyId": request["KeyId"].rpartition("/")[2],
+            "AWSAccountId": ACCOUNT,
+            "Enabled": True,
+            "KeyManager": "CUSTOMER",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "KeyState": "Enabled",
+            "KeyUsage": "ENCRYPT_DECRYPT",
         }
         return {"KeyMetadata": metadata}

@@ -27,11 +27,19 @@ class Function:
         environment = {
             "PATH": os.environ["PATH"],
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.listener.getsockname()[1]}",
-            "AWS_LAMBDA_FUNCTION_NAME": "ami-share", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/ami-share",
-            "AWS_LAMBDA_LOG_STREAM_NAME": "bench", "LAMBDA_TASK_ROOT": str(folder), "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "bench", "AWS_ENDPOINT_URL": endpoint,
-            "AMI_SHARE_ALLOWLIST": f"file:{folder / 'allowlist.yaml'}", **(variables or {}),
+            "AWS_LAMBDA_FUNCTION_NAME": "ami-share",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/ami-share",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
+            "LAMBDA_TASK_ROOT": str(folder),
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AMI_SHARE_ALLOWLIST": f"file:{folder / 'allowlist.yaml'}",
+            **(variables or {}),
         }
         log = (os.POSIX_SPAWN_OPEN, 1, str(folder / "log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.started = time.monotonic()
@@ -84,12 +92,16 @@ class Function:
     def invoke(self, event):
         """Answers the poll with an event; gives the function's answer and how long it took. Ends at the next poll."""
         begin = time.monotonic()
-        self.write(200, {
-            "content-type": "application/json",
-            "lambda-runtime-aws-request-id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-            "lambda-runtime-deadline-ms": int((time.time() + EVENT_SECONDS) * 1000),
-            "lambda-runtime-invoked-function-arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ami-share",
-        }, json.dumps(event).encode())
+        self.write(
+            200,
+            {
+                "content-type": "application/json",
+                "lambda-runtime-aws-request-id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+                "lambda-runtime-deadline-ms": int((time.time() + EVENT_SECONDS) * 1000),
+                "lambda-runtime-invoked-function-arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ami-share",
+            },
+            json.dumps(event).encode(),
+        )
         line, body = self.read()
         took = time.monotonic() - begin
         self.write(202, {"content-type": "application/json"}, b'{"status":"OK"}')

@@ -28,17 +28,42 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 # Names that read better than those made of file, definition and field.
 NAMES = {
-    "Image": "ImageRow", "Step": "StepRow", "TargetState": "TargetRow", "Key": "KeyRow", "Role": "RoleRow", "Error": "ErrorRow",
-    "AnyProblem": "Problem", "GatewayProblem": "Problem",
+    "Image": "ImageRow",
+    "Step": "StepRow",
+    "TargetState": "TargetRow",
+    "Key": "KeyRow",
+    "Role": "RoleRow",
+    "Error": "ErrorRow",
+    "AnyProblem": "Problem",
+    "GatewayProblem": "Problem",
     "Request": "RequestDocument",
-    "OutcomeAction": "Action", "StepRowState": "StepState", "TargetRowState": "TargetState",
-    "ErrorRowCode": "ErrorCode", "KeyRowBecauseItem": "Because", "KeyRowPerActionValue": "ActionVerdict",
-    "BecauseStatementEffect": "Effect", "PermissionsLaunchItem": "LaunchPermission",
-    "PermissionsCopyItem": "CreateVolumePermission", "KeyRowRemedyItem": "PolicyStatement", "LaunchPermissionType": "GranteeType",
+    "OutcomeAction": "Action",
+    "StepRowState": "StepState",
+    "TargetRowState": "TargetState",
+    "ErrorRowCode": "ErrorCode",
+    "KeyRowBecauseItem": "Because",
+    "KeyRowPerActionValue": "ActionVerdict",
+    "BecauseStatementEffect": "Effect",
+    "PermissionsLaunchItem": "LaunchPermission",
+    "PermissionsCopyItem": "CreateVolumePermission",
+    "KeyRowRemedyItem": "PolicyStatement",
+    "LaunchPermissionType": "GranteeType",
 }
 # What a schema may say beside the keywords that are treated one by one.
-KEPT = {"description", "type", "pattern", "format", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minimum",
-        "maximum", "default"}
+KEPT = {
+    "description",
+    "type",
+    "pattern",
+    "format",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minimum",
+    "maximum",
+    "default",
+}
 MENTIONED = {"$schema", "title", "definitions"}
 
 
@@ -78,11 +103,23 @@ class Bundle:
         paths = {path: self.path(item) for path, item in self.api["paths"].items()}
         self.component("Outcome", self.found("", "schemas/outcome.schema.json"))
         components = self.api["components"]
-        kept = {kind: {name: self.parameter(value) for name, value in components[kind].items()} for kind in ("parameters", "headers")}
-        responses = {name: self.response(value, self.examples(status)) for name, (status, value) in self.shared().items()}
-        return {**{name: value for name, value in self.api.items() if name not in ("paths", "components")}, "paths": paths,
-                "components": {"securitySchemes": components["securitySchemes"], **kept, "responses": responses,
-                               "schemas": dict(sorted(self.schemas.items()))}}
+        kept = {
+            kind: {name: self.parameter(value) for name, value in components[kind].items()}
+            for kind in ("parameters", "headers")
+        }
+        responses = {
+            name: self.response(value, self.examples(status)) for name, (status, value) in self.shared().items()
+        }
+        return {
+            **{name: value for name, value in self.api.items() if name not in ("paths", "components")},
+            "paths": paths,
+            "components": {
+                "securitySchemes": components["securitySchemes"],
+                **kept,
+                "responses": responses,
+                "schemas": dict(sorted(self.schemas.items())),
+            },
+        }
 
     # Paths, parameters, responses.
 
@@ -93,25 +130,47 @@ class Bundle:
     def operation(self, operation):
         made = operation | self.parameters(operation)
         if "requestBody" in operation:
-            made["requestBody"] = operation["requestBody"] | {"content": {
-                kind: {"schema": self.schema("", content["schema"], "Body"), "examples": self.bodies(operation, content)}
-                for kind, content in operation["requestBody"]["content"].items()}}
+            made["requestBody"] = operation["requestBody"] | {
+                "content": {
+                    kind: {
+                        "schema": self.schema("", content["schema"], "Body"),
+                        "examples": self.bodies(operation, content),
+                    }
+                    for kind, content in operation["requestBody"]["content"].items()
+                }
+            }
         # What succeeds is said at the operation, so that its examples are those of the operation.
         made["responses"] = {
-            status: self.response(self.resolved("", answer), self.examples(status, operation["operationId"])) if status < "300" else answer
-            for status, answer in operation["responses"].items()}
+            status: self.response(self.resolved("", answer), self.examples(status, operation["operationId"]))
+            if status < "300"
+            else answer
+            for status, answer in operation["responses"].items()
+        }
         return made
 
     def shared(self):
         """Name → (status, response) of the responses that operations share."""
-        statuses = {answer["$ref"].rsplit("/", 1)[1]: status for item in self.api["paths"].values() for method in METHODS
-                    if method in item for status, answer in item[method]["responses"].items() if "$ref" in answer}
-        return {name: (statuses[name], value) for name, value in self.api["components"]["responses"].items()
-                if statuses.get(name, "") >= "300"}
+        statuses = {
+            answer["$ref"].rsplit("/", 1)[1]: status
+            for item in self.api["paths"].values()
+            for method in METHODS
+            if method in item
+            for status, answer in item[method]["responses"].items()
+            if "$ref" in answer
+        }
+        return {
+            name: (statuses[name], value)
+            for name, value in self.api["components"]["responses"].items()
+            if statuses.get(name, "") >= "300"
+        }
 
     def parameters(self, item):
         """The parameters of a path or operation that stand there themselves."""
-        return {"parameters": [one if "$ref" in one else self.parameter(one) for one in item["parameters"]]} if "parameters" in item else {}
+        return (
+            {"parameters": [one if "$ref" in one else self.parameter(one) for one in item["parameters"]]}
+            if "parameters" in item
+            else {}
+        )
 
     def parameter(self, parameter):
         return parameter | {"schema": self.schema("", parameter["schema"], "")}
@@ -129,7 +188,9 @@ class Bundle:
         return {"schema": schema} | ({"examples": examples} if examples else {})
 
     def examples(self, status, operation=None):
-        ours = [one for one in self.recorded if str(one["status"]) == status and operation in (None, one["operationId"])]
+        ours = [
+            one for one in self.recorded if str(one["status"]) == status and operation in (None, one["operationId"])
+        ]
         return {slug(one["summary"]): {"summary": one["summary"], "value": one["answer"]} for one in ours}
 
     def bodies(self, operation, content):
@@ -140,7 +201,10 @@ class Bundle:
             for action in self.found("", "schemas/request.schema.json")[1]["properties"]["action"]["enum"]:
                 event = ROOT / f"events/direct-{action}.json"
                 if action not in shown and event.exists():
-                    examples[f"direct-{action}"] = {"summary": action.capitalize(), "value": json.loads(event.read_text())}
+                    examples[f"direct-{action}"] = {
+                        "summary": action.capitalize(),
+                        "value": json.loads(event.read_text()),
+                    }
         return examples
 
     # Schemas.
@@ -163,8 +227,16 @@ class Bundle:
         """The schema in the bundle's words; what has a name there is a reference."""
         if "$ref" in node:
             file, found = self.found(base, node["$ref"])
-            own = Path(file).name.removesuffix(".schema.json") if "#" not in node["$ref"] else node["$ref"].rsplit("/", 1)[1]
-            return self.schema(file, found, pascal(own)) if self.is_plain(found) else self.component(pascal(own), (file, found))
+            own = (
+                Path(file).name.removesuffix(".schema.json")
+                if "#" not in node["$ref"]
+                else node["$ref"].rsplit("/", 1)[1]
+            )
+            return (
+                self.schema(file, found, pascal(own))
+                if self.is_plain(found)
+                else self.component(pascal(own), (file, found))
+            )
         if len(alternatives := node.get("anyOf", [])) > 1 and all(self.is_object(base, one) for one in alternatives):
             return self.component(name, (base, node))
         if "allOf" in node:  # an outcome, of which a response says what results it may have: its description does
@@ -187,7 +259,11 @@ class Bundle:
         if name not in self.schemas:
             self.schemas[name] = {}  # it may refer to itself
             self.schemas[name] = self.named(name, *place)
-        elif self.schemas[name] and name != "Problem" and without_words(self.schemas[name]) != without_words(self.named(name, *place)):
+        elif (
+            self.schemas[name]
+            and name != "Problem"
+            and without_words(self.schemas[name]) != without_words(self.named(name, *place))
+        ):
             raise NotUnderstood(f"two different schemas would be named {name}; give one of them another name in NAMES")
         return reference
 
@@ -216,16 +292,22 @@ class Bundle:
             made |= {"type": made.get("type", type_of(rest["enum"][0])), "enum": rest.pop("enum")}
         if "properties" in rest:
             made["type"] = "object"
-            made["properties"] = {field: self.schema(base, value, name + pascal(field)) for field, value in rest.pop("properties").items()}
+            made["properties"] = {
+                field: self.schema(base, value, name + pascal(field)) for field, value in rest.pop("properties").items()
+            }
         if "required" in rest:
             made["required"] = rest.pop("required")
         if "items" in rest:
             made["items"] = self.schema(base, rest.pop("items"), name + "Item")
         if "additionalProperties" in rest:
             value = rest.pop("additionalProperties")
-            made["additionalProperties"] = value if isinstance(value, bool) else self.schema(base, value, name + "Value")
+            made["additionalProperties"] = (
+                value if isinstance(value, bool) else self.schema(base, value, name + "Value")
+            )
         if is_one_of_several(rest.get("anyOf")):
-            made["description"] = " ".join(filter(None, [made.get("description"), needs(rest.pop("anyOf"), "At least")]))
+            made["description"] = " ".join(
+                filter(None, [made.get("description"), needs(rest.pop("anyOf"), "At least")])
+            )
         for union in [union for union in ("anyOf", "oneOf") if union in rest]:
             made[union] = [self.schema(base, one, name) for one in rest.pop(union)]
         if rest:
@@ -242,34 +324,56 @@ class Bundle:
     def by_action(self, name, base, node):
         """A request document as one object for each action."""
         actions = node["properties"]["action"]["enum"]
-        branches = {action: [branch for branch in node["oneOf"] if action in actions_of(name, branch)] for action in actions}
+        branches = {
+            action: [branch for branch in node["oneOf"] if action in actions_of(name, branch)] for action in actions
+        }
         if not all(branches.values()):
-            raise NotUnderstood(f"{name}'s oneOf has no branch for {', '.join(action for action in actions if not branches[action])}")
+            raise NotUnderstood(
+                f"{name}'s oneOf has no branch for {', '.join(action for action in actions if not branches[action])}"
+            )
         mapping = {}
         for action in actions:
             own = pascal(action) + "Request"
             self.schemas[own] = self.of_action(name, base, node, action, branches[action])
             mapping[action] = f"#/components/schemas/{own}"
-        return described(node) | {"oneOf": [{"$ref": reference} for reference in mapping.values()],
-                                  "discriminator": {"propertyName": "action", "mapping": mapping}}
+        return described(node) | {
+            "oneOf": [{"$ref": reference} for reference in mapping.values()],
+            "discriminator": {"propertyName": "action", "mapping": mapping},
+        }
 
     def of_action(self, name, base, node, action, branches):
         """What the branches about an action say, as one object; what more than one type could say is in words."""
         without = [forbidden(self, base, branch) for branch in branches]
         required = [branch.get("required", []) for branch in branches]
-        told = [needs(branch[kind], words) for branch in branches
-                for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly")) if kind in branch]
+        told = [
+            needs(branch[kind], words)
+            for branch in branches
+            for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly"))
+            if kind in branch
+        ]
         if len(branches) > 1:
             told.insert(0, f"Either {' or '.join('with ' + named(fields) for fields in required)}.")
-        fields = {field: value for field, value in node["properties"].items() if not all(field in one for one in without)}
+        fields = {
+            field: value for field, value in node["properties"].items() if not all(field in one for one in without)
+        }
         for branch in branches if len(branches) == 1 else []:
-            fields |= {field: self.resolved(base, fields[field]) | value for field, value in branch["properties"].items()
-                       if isinstance(value, dict)}
+            fields |= {
+                field: self.resolved(base, fields[field]) | value
+                for field, value in branch["properties"].items()
+                if isinstance(value, dict)
+            }
         always = [field for field in required[0] if all(field in one for one in required)]
-        return self.written(base, {
-            "description": " ".join([f"The document of a request to {action}.", *told]), "type": "object",
-            "properties": fields | {"action": {"const": action}}, "required": [*node.get("required", []), *always],
-            "additionalProperties": node["additionalProperties"]}, name)
+        return self.written(
+            base,
+            {
+                "description": " ".join([f"The document of a request to {action}.", *told]),
+                "type": "object",
+                "properties": fields | {"action": {"const": action}},
+                "required": [*node.get("required", []), *always],
+                "additionalProperties": node["additionalProperties"],
+            },
+            name,
+        )
 
     def problem(self):
         """What the function and API Gateway say when something is wrong, as one flat object."""
@@ -277,14 +381,23 @@ class Bundle:
         base, outcome = self.found("", schemas["Problem"]["allOf"][0]["$ref"])
         own = schemas["Problem"]["properties"] | {"result": outcome["properties"]["result"]}
         gateway = schemas["GatewayProblem"]
-        properties = {field: self.schema(base, value, "Outcome" + pascal(field)) for field, value in outcome["properties"].items()}
-        properties = {field: self.schema("", value, "Problem" + pascal(field))
-                      for field, value in own.items() if field not in properties} | properties
+        properties = {
+            field: self.schema(base, value, "Outcome" + pascal(field)) for field, value in outcome["properties"].items()
+        }
+        properties = {
+            field: self.schema("", value, "Problem" + pascal(field))
+            for field, value in own.items()
+            if field not in properties
+        } | properties
         for field, value in gateway["properties"].items():
             properties[field] = widened(properties[field], value)
         always = [*schemas["Problem"]["required"], *outcome["required"]]
-        return {"description": schemas["Problem"]["description"] + " " + gateway["description"], "type": "object",
-                "properties": properties, "required": [field for field in always if field in gateway["required"]]}
+        return {
+            "description": schemas["Problem"]["description"] + " " + gateway["description"],
+            "type": "object",
+            "properties": properties,
+            "required": [field for field in always if field in gateway["required"]],
+        }
 
 
 def widened(ours, theirs):
@@ -301,7 +414,9 @@ def widened(ours, theirs):
 def actions_of(name, branch):
     known = {"properties", "required", "anyOf", "oneOf", "not"}
     if set(branch) - known or "action" not in branch.get("properties", {}):
-        raise NotUnderstood(f"a branch of {name}'s oneOf says more than {', '.join(sorted(known))}, or not of which action")
+        raise NotUnderstood(
+            f"a branch of {name}'s oneOf says more than {', '.join(sorted(known))}, or not of which action"
+        )
     about = branch["properties"]["action"]
     return about["enum"] if "enum" in about else [about["const"]]
 
@@ -377,8 +492,9 @@ Dumper.add_representer(str, as_text)
 
 
 def dump(document):
-    return ("# Made from openapi.yaml, schemas/ and clients/examples.json by make bundle. Edit those.\n"
-            + yaml.dump(document, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True))
+    return "# Made from openapi.yaml, schemas/ and clients/examples.json by make bundle. Edit those.\n" + yaml.dump(
+        document, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True
+    )
 
 
 if __name__ == "__main__":

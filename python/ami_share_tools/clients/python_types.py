@@ -6,7 +6,14 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[3] / "clients/python/ami_share_client"
 HEADER = '"""Made from openapi.bundle.yaml by make bundle. Edit openapi.yaml and schemas/."""\n\n'
-PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None", "object": "dict[str, Any]"}
+PLAIN = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+    "object": "dict[str, Any]",
+}
 
 
 def files(bundle):
@@ -19,10 +26,17 @@ def documents(bundle):
     objects = {name: schema for name, schema in schemas.items() if "properties" in schema}
     unions = {name: schema for name, schema in schemas.items() if "oneOf" in schema or "anyOf" in schema}
     aliases = {name: schema for name, schema in schemas.items() if name not in objects and name not in unions}
-    text = HEADER + "from __future__ import annotations\n\nfrom typing import Any, Literal, NotRequired, TypeAlias, TypedDict\n\n"
+    text = (
+        HEADER
+        + "from __future__ import annotations\n\nfrom typing import Any, Literal, NotRequired, TypeAlias, TypedDict\n\n"
+    )
     text += "".join(f"{comment(schema)}{name}: TypeAlias = {written(schema)}\n" for name, schema in aliases.items())
     text += "".join(map(object_type, objects, objects.values()))
-    return text + "\n\n" + "".join(f"{comment(schema)}{name}: TypeAlias = {written(schema)}\n" for name, schema in unions.items())
+    return (
+        text
+        + "\n\n"
+        + "".join(f"{comment(schema)}{name}: TypeAlias = {written(schema)}\n" for name, schema in unions.items())
+    )
 
 
 def object_type(name, schema):
@@ -67,11 +81,13 @@ def operations(bundle):
             if method in ("get", "post", "put", "delete", "patch"):
                 methods.append(method_of(bundle, path, method.upper(), operation, item.get("parameters", []), used))
     imports = ", ".join(sorted(used))
-    return (HEADER + "from __future__ import annotations\n\nfrom collections.abc import Mapping\nfrom typing import Any\n"
-            f"from urllib.parse import quote\n\nfrom .documents import {imports}\n\n\nclass Operations:\n"
-            '    """A method for each operation of the API. What is not answered with success is raised as `ApiError`."""\n\n'
-            "    def call(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> Any:\n"
-            "        raise NotImplementedError\n" + "".join(methods))
+    return (
+        HEADER + "from __future__ import annotations\n\nfrom collections.abc import Mapping\nfrom typing import Any\n"
+        f"from urllib.parse import quote\n\nfrom .documents import {imports}\n\n\nclass Operations:\n"
+        '    """A method for each operation of the API. What is not answered with success is raised as `ApiError`."""\n\n'
+        "    def call(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> Any:\n"
+        "        raise NotImplementedError\n" + "".join(methods)
+    )
 
 
 def method_of(bundle, path, method, operation, parameters, used):
@@ -92,14 +108,30 @@ def method_of(bundle, path, method, operation, parameters, used):
         keywords.append(f"{snake(parameter['name'])}: {kind}" + ("" if parameter.get("required") else " | None = None"))
     route = re.sub(r"{(\w+)}", lambda name: "{quote(" + snake(name[1]) + ", safe='')}", path)
     query = "{" + ", ".join(f'"{parameter["name"]}": {snake(parameter["name"])}' for parameter in in_query) + "}"
-    [success] = [content for status, answer in operation["responses"].items() if status == "200" for content in answer["content"].values()]
+    [success] = [
+        content
+        for status, answer in operation["responses"].items()
+        if status == "200"
+        for content in answer["content"].values()
+    ]
     outcome = type_for(success, used)
-    told = one_line(" ".join(filter(None, [operation["summary"].rstrip(".?") + ("?" if operation["summary"].endswith("?") else "."),
-                                           operation.get("description")])))
-    return (f"\n    def {snake(operation['operationId'])}({', '.join(arguments + (['*'] if keywords else []) + keywords)}) -> {outcome}:\n"
-            f'        """{told}"""\n'
-            f'        answer: {outcome} = self.call("{method}", {"f" if in_path else ""}"{route}", {query}, {body})\n'
-            "        return answer\n")
+    told = one_line(
+        " ".join(
+            filter(
+                None,
+                [
+                    operation["summary"].rstrip(".?") + ("?" if operation["summary"].endswith("?") else "."),
+                    operation.get("description"),
+                ],
+            )
+        )
+    )
+    return (
+        f"\n    def {snake(operation['operationId'])}({', '.join(arguments + (['*'] if keywords else []) + keywords)}) -> {outcome}:\n"
+        f'        """{told}"""\n'
+        f'        answer: {outcome} = self.call("{method}", {"f" if in_path else ""}"{route}", {query}, {body})\n'
+        "        return answer\n"
+    )
 
 
 def type_for(holder, used):

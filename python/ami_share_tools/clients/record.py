@@ -33,9 +33,27 @@ LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 # (summary, role, operation, what fills its path and query, body, error that AWS answers with instead).
 ANSWERS = [
-    ("An image is shared", "portal", "shareImage", {"imageId": WEB}, {"accountIds": [stage.PROD], "reason": "release 1.4"}),
-    ("A share on top of an encrypted snapshot, planned", "portal", "shareImage", {"imageId": DB, "dryRun": "true"}, {"accountIds": [stage.PROD]}),
-    ("A share that expires", "portal", "shareImage", {"imageId": TRIAL}, {"accountIds": [stage.BATCH], "expiresAt": LATER}),
+    (
+        "An image is shared",
+        "portal",
+        "shareImage",
+        {"imageId": WEB},
+        {"accountIds": [stage.PROD], "reason": "release 1.4"},
+    ),
+    (
+        "A share on top of an encrypted snapshot, planned",
+        "portal",
+        "shareImage",
+        {"imageId": DB, "dryRun": "true"},
+        {"accountIds": [stage.PROD]},
+    ),
+    (
+        "A share that expires",
+        "portal",
+        "shareImage",
+        {"imageId": TRIAL},
+        {"accountIds": [stage.BATCH], "expiresAt": LATER},
+    ),
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),
@@ -53,17 +71,46 @@ ANSWERS = [
     ("There is no such image", "portal", "listShares", {"imageId": NO_IMAGE}, None),
     ("A key that does not let the target in", "portal", "shareImage", {"imageId": VAULT}, {"accountIds": [stage.PROD]}),
     ("The AWS managed key", "portal", "shareImage", {"imageId": LEGACY}, {"accountIds": [stage.PROD]}),
-    ("AWS denies a call", "portal", "listShares", {"imageId": WEB}, None,
-     {"call": "ec2:DescribeImages", "code": "UnauthorizedOperation", "status": 403, "message": "You are not authorized", "times": 50}),
-    ("AWS throttles a call", "portal", "listShares", {"imageId": WEB}, None,
-     {"call": "ec2:DescribeImages", "code": "RequestLimitExceeded", "status": 503, "message": "Request limit exceeded.", "times": 50}),
+    (
+        "AWS denies a call",
+        "portal",
+        "listShares",
+        {"imageId": WEB},
+        None,
+        {
+            "call": "ec2:DescribeImages",
+            "code": "UnauthorizedOperation",
+            "status": 403,
+            "message": "You are not authorized",
+            "times": 50,
+        },
+    ),
+    (
+        "AWS throttles a call",
+        "portal",
+        "listShares",
+        {"imageId": WEB},
+        None,
+        {
+            "call": "ec2:DescribeImages",
+            "code": "RequestLimitExceeded",
+            "status": 503,
+            "message": "Request limit exceeded.",
+            "times": 50,
+        },
+    ),
 ]
 # What the function answers to an event that the REST API never lets through.
 EVENTS = [("A method that the route does not have", "rest-wrong-method", "listShares")]
 # API Gateway's own answers: the template's text, the status and the message that it fills in.
 OF_THE_GATEWAY = [
     ("The body is no JSON object", "BAD_REQUEST_BODY", 400, ""),
-    ("IAM does not allow the caller this", "DEFAULT_4XX", 403, "User: arn:aws:sts::999988887777:assumed-role/portal/session is not authorized"),
+    (
+        "IAM does not allow the caller this",
+        "DEFAULT_4XX",
+        403,
+        "User: arn:aws:sts::999988887777:assumed-role/portal/session is not authorized",
+    ),
     ("Too many requests", "THROTTLED", 429, "Too Many Requests"),
     ("The request could not be authorized", "DEFAULT_5XX", 500, None),
     ("No answer within 29 seconds", "DEFAULT_5XX", 504, "Endpoint request timed out"),
@@ -71,7 +118,9 @@ OF_THE_GATEWAY = [
 
 
 def main():
-    binary = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()).resolve()
+    binary = Path(
+        sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()
+    ).resolve()
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
         stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
@@ -92,15 +141,23 @@ def behind_its_back(aws, images):
     """What an audit finds: a share by console, and a grant whose image is deregistered."""
     aws.client("ec2").modify_image_attribute(ImageId=images[DB], LaunchPermission={"Add": [{"UserId": stage.OFF_LIST}]})
     key = aws.client("kms").describe_key(KeyId="alias/golden")["KeyMetadata"]["Arn"]
-    aws.client("kms").create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{stage.PROD}:root", Operations=["Decrypt"],
-                                   Name=f"ami-share/{NO_IMAGE}/{stage.PROD}")
+    aws.client("kms").create_grant(
+        KeyId=key,
+        GranteePrincipal=f"arn:aws:iam::{stage.PROD}:root",
+        Operations=["Decrypt"],
+        Name=f"ami-share/{NO_IMAGE}/{stage.PROD}",
+    )
 
 
 def operations():
     """Operation ID → (method, path)."""
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
-    return {operation["operationId"]: (method.upper(), path) for path, item in paths.items()
-            for method, operation in item.items() if "operationId" in operation}
+    return {
+        operation["operationId"]: (method.upper(), path)
+        for path, item in paths.items()
+        for method, operation in item.items()
+        if "operationId" in operation
+    }
 
 
 def record(aws, api, roles, images, row):
@@ -114,15 +171,29 @@ def record(aws, api, roles, images, row):
     aws.seed(faults=faults)
     status, answer = api.call(roles[role], method, path, body)
     aws.seed(faults=[])
-    return {"summary": summary, "operationId": operation, "method": method, "path": path, "body": body,
-            "status": status, "answer": answer}
+    return {
+        "summary": summary,
+        "operationId": operation,
+        "method": method,
+        "path": path,
+        "body": body,
+        "status": status,
+        "answer": answer,
+    }
 
 
 def direct(aws, function, summary, event, operation):
     event = json.loads((ROOT / f"events/{event}.json").read_text())
     answer = json.load(aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))["Payload"])
-    return {"summary": summary, "operationId": operation, "method": event["httpMethod"], "path": event["path"], "body": None,
-            "status": answer["statusCode"], "answer": json.loads(answer["body"])}
+    return {
+        "summary": summary,
+        "operationId": operation,
+        "method": event["httpMethod"],
+        "path": event["path"],
+        "body": None,
+        "status": answer["statusCode"],
+        "answer": json.loads(answer["body"]),
+    }
 
 
 def of_the_gateway(summary, name, status, message):
@@ -133,8 +204,15 @@ def of_the_gateway(summary, name, status, message):
     template = yaml.load((ROOT / "template.yaml").read_text(), Loader)
     text = template["Resources"]["Api"]["Properties"]["GatewayResponses"][name]["ResponseTemplates"]["application/json"]
     text = text.replace("$context.error.messageString", json.dumps(message)).replace("$context.requestId", REQUEST_ID)
-    return {"summary": summary, "operationId": None, "method": None, "path": None, "body": None, "status": status,
-            "answer": json.loads(text)}
+    return {
+        "summary": summary,
+        "operationId": None,
+        "method": None,
+        "path": None,
+        "body": None,
+        "status": status,
+        "answer": json.loads(text),
+    }
 
 
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
@@ -154,9 +232,16 @@ class Alike:
         return self.text(value) if isinstance(value, str) else value
 
     def text(self, value):
-        value = re.sub(r"\b(ami|snap)-(?!0{12}|0123456789abcdef)[0-9a-f]{17}\b", lambda m: f"{m[1]}-0123456789abcdef{self.number(m[1], m[0]):x}", value)
-        value = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
-                       lambda m: f"1234abcd-12ab-34cd-56ef-{0x1234567890ab + self.number('uuid', m[0]):x}", value)
+        value = re.sub(
+            r"\b(ami|snap)-(?!0{12}|0123456789abcdef)[0-9a-f]{17}\b",
+            lambda m: f"{m[1]}-0123456789abcdef{self.number(m[1], m[0]):x}",
+            value,
+        )
+        value = re.sub(
+            r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
+            lambda m: f"1234abcd-12ab-34cd-56ef-{0x1234567890AB + self.number('uuid', m[0]):x}",
+            value,
+        )
         value = re.sub(r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4, value)
         value = re.sub(r"-[0-9a-f]{32}-[0-9a-f]{8}\b", "-0123456789abcdef0123456789abcdef-68b7a1f0", value)
         return re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2027-01-31T12:00:00Z", value)

@@ -24,8 +24,11 @@ never measured."""
 
 def main():
     options = arguments()
-    checks = [check for check in CHECKS if (not options.only or check.name in options.only)
-              and not (options.no_launch and check.launches)]
+    checks = [
+        check
+        for check in CHECKS
+        if (not options.only or check.name in options.only) and not (options.no_launch and check.launches)
+    ]
     if options.dry_run:
         plan(checks)
         return 0
@@ -36,14 +39,19 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        owner, target = (boto3.Session(profile_name=profile, region_name=options.region)
-                         for profile in (options.owner_profile, options.target_profile))
+        owner, target = (
+            boto3.Session(profile_name=profile, region_name=options.region)
+            for profile in (options.owner_profile, options.target_profile)
+        )
         identities = [session.client("sts").get_caller_identity() for session in (owner, target)]
     except (BotoCoreError, ClientError) as problem:
         print(f"No access to both accounts: {problem}", file=sys.stderr)
         return 2
     if identities[0]["Account"] == identities[1]["Account"]:
-        print(f"Both profiles are of account {identities[0]['Account']}; two different accounts are needed.", file=sys.stderr)
+        print(
+            f"Both profiles are of account {identities[0]['Account']}; two different accounts are needed.",
+            file=sys.stderr,
+        )
         return 2
     if options.sweep:
         return sweep(owner, target)
@@ -52,21 +60,35 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(
-        prog="conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"Everything made has the tag {TAG}.\n{COST}")
+        prog="conformance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"Everything made has the tag {TAG}.\n{COST}",
+    )
     parser.add_argument("--owner-profile", required=True, help="profile of the account that owns the images")
     parser.add_argument("--target-profile", required=True, help="profile of the account they are shared with")
     parser.add_argument("--region", required=True, help="the Region, in both accounts")
     parser.add_argument("--yes", action="store_true", help="really make and remove things in both accounts")
     parser.add_argument("--dry-run", action="store_true", help="say what would be asked and made, and ask AWS nothing")
-    parser.add_argument("--only", action="append", choices=[check.name for check in CHECKS], metavar="CHECK",
-                        help="only this check; may be given again. " + ", ".join(check.name for check in CHECKS))
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[check.name for check in CHECKS],
+        metavar="CHECK",
+        help="only this check; may be given again. " + ", ".join(check.name for check in CHECKS),
+    )
     parser.add_argument("--no-launch", action="store_true", help="leave out the checks that start instances")
     parser.add_argument("--subnet-id", help="subnet of the target's instances; without it the default VPC's")
     parser.add_argument("--instance-type", default="t3.micro", help="default %(default)s")
-    parser.add_argument("--grant-seconds", type=int, default=300,
-                        help="how long to wait for a grant to be felt everywhere; default %(default)s")
-    parser.add_argument("--sweep", action="store_true", help="only remove what an earlier run left behind, found by its tag")
+    parser.add_argument(
+        "--grant-seconds",
+        type=int,
+        default=300,
+        help="how long to wait for a grant to be felt everywhere; default %(default)s",
+    )
+    parser.add_argument(
+        "--sweep", action="store_true", help="only remove what an earlier run left behind, found by its tag"
+    )
     return parser.parse_args()
 
 

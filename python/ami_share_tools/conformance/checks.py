@@ -40,16 +40,20 @@ class Check:
 
 def check(question, expected=None, makes="an image", launches=False):
     """Makes a check of a function, under its name."""
+
     def decorate(ask):
         CHECKS.append(Check(ask.__name__.replace("_", "-"), question, makes, expected, ask, launches))
         return ask
+
     return decorate
 
 
 # Launch permissions
 
 
-@check("Is adding a launch permission that is there already, and removing one that is not, accepted?", "accepted, accepted")
+@check(
+    "Is adding a launch permission that is there already, and removing one that is not, accepted?", "accepted, accepted"
+)
 def idempotent(world):
     image = world.image()
     world.share(image)
@@ -99,90 +103,172 @@ def default_key(world):
     return answer(world.share, image=world.image("alias/aws/ebs"))
 
 
-@check("Does IAM see `ec2:Attribute` when launch permissions are changed, so that a Deny on it holds?",
-       makes="an image and a role")
+@check(
+    "Does IAM see `ec2:Attribute` when launch permissions are changed, so that a Deny on it holds?",
+    makes="an image and a role",
+)
 def attribute_condition(world):
     image = world.image()
     here = f"arn:{world.partition}:ec2:{world.options.region}::image/*"
     ec2 = world.role(
         {"Effect": "Allow", "Action": "ec2:ModifyImageAttribute", "Resource": here},
-        {"Effect": "Deny", "Action": "ec2:ModifyImageAttribute", "Resource": here,
-         "Condition": {"StringEqualsIgnoreCase": {"ec2:Attribute": ["launchPermission", "LaunchPermission"]}}})
+        {
+            "Effect": "Deny",
+            "Action": "ec2:ModifyImageAttribute",
+            "Resource": here,
+            "Condition": {"StringEqualsIgnoreCase": {"ec2:Attribute": ["launchPermission", "LaunchPermission"]}},
+        },
+    )
     return answer(ec2.modify_image_attribute, ImageId=image, LaunchPermission={"Add": [{"UserId": world.target}]})
 
 
 # What the deployment's policies rely on
 
 
-@check("Is a call of PutEvents that also has an entry of another source kept from that source, where `events:source` is "
-       "compared by ForAllValues?", "accepted, refused or accepted, half accepted", "an event bus and a role")
+@check(
+    "Is a call of PutEvents that also has an entry of another source kept from that source, where `events:source` is "
+    "compared by ForAllValues?",
+    "accepted, refused or accepted, half accepted",
+    "an event bus and a role",
+)
 def mixed_sources(world):
     bus = world.bus()
-    events = world.role({"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus, "Condition": {
-        "ForAllValues:StringEquals": {"events:source": "com.example.mine"}, "Null": {"events:source": "false"}}}, service="events")
+    events = world.role(
+        {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": bus,
+            "Condition": {
+                "ForAllValues:StringEquals": {"events:source": "com.example.mine"},
+                "Null": {"events:source": "false"},
+            },
+        },
+        service="events",
+    )
 
     def put(*sources):
         try:
-            failed = events.put_events(Entries=[{"EventBusName": bus, "Source": source, "DetailType": "x", "Detail": "{}"}
-                                                for source in sources])["FailedEntryCount"]
+            failed = events.put_events(
+                Entries=[
+                    {"EventBusName": bus, "Source": source, "DetailType": "x", "Detail": "{}"} for source in sources
+                ]
+            )["FailedEntryCount"]
         except ClientError as error:
             return "refused" if "Denied" in error.response["Error"]["Code"] else error.response["Error"]["Code"]
         return "accepted" if not failed else "refused" if failed == len(sources) else "half accepted"
+
     return f"{put('com.example.mine')}, {put('com.example.mine', 'com.example.other')}"
 
 
-@check("Does IAM see `ec2:Add/userId` in the call that the function makes, so that TargetAccounts bounds it?",
-       "accepted, UnauthorizedOperation", "a snapshot and a role")
+@check(
+    "Does IAM see `ec2:Add/userId` in the call that the function makes, so that TargetAccounts bounds it?",
+    "accepted, UnauthorizedOperation",
+    "a snapshot and a role",
+)
 def add_condition(world):
     snapshot = world.snapshot()
-    ec2 = world.role({"Effect": "Allow", "Action": "ec2:ModifySnapshotAttribute", "Resource": "*", "Condition": {
-        "ForAllValues:StringEquals": {"ec2:Add/userId": [world.target]}, "Null": {"ec2:Add/userId": "false"}}})
+    ec2 = world.role(
+        {
+            "Effect": "Allow",
+            "Action": "ec2:ModifySnapshotAttribute",
+            "Resource": "*",
+            "Condition": {
+                "ForAllValues:StringEquals": {"ec2:Add/userId": [world.target]},
+                "Null": {"ec2:Add/userId": "false"},
+            },
+        }
+    )
 
     def add(account):
-        return answer(ec2.modify_snapshot_attribute, SnapshotId=snapshot, Attribute="createVolumePermission",
-                      OperationType="add", UserIds=[account])
+        return answer(
+            ec2.modify_snapshot_attribute,
+            SnapshotId=snapshot,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[account],
+        )
+
     seen = f"{add(world.target)}, {add('000000000000')}"
     world.ec2.reset_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
     return seen
 
 
-@check("May a role remove somebody from a snapshot, and add nobody, by the keys `ec2:Remove/userId` and `ec2:Add/userId`?",
-       "accepted, UnauthorizedOperation", "a snapshot and a role")
+@check(
+    "May a role remove somebody from a snapshot, and add nobody, by the keys `ec2:Remove/userId` and `ec2:Add/userId`?",
+    "accepted, UnauthorizedOperation",
+    "a snapshot and a role",
+)
 def remove_condition(world):
     snapshot = world.snapshot()
-    ec2 = world.role({"Effect": "Allow", "Action": "ec2:ModifySnapshotAttribute", "Resource": "*", "Condition": {
-        "Null": {"ec2:Remove/userId": "false", "ec2:Add/userId": "true", "ec2:Add/group": "true"}}})
+    ec2 = world.role(
+        {
+            "Effect": "Allow",
+            "Action": "ec2:ModifySnapshotAttribute",
+            "Resource": "*",
+            "Condition": {"Null": {"ec2:Remove/userId": "false", "ec2:Add/userId": "true", "ec2:Add/group": "true"}},
+        }
+    )
 
     def change(operation):
-        return answer(ec2.modify_snapshot_attribute, SnapshotId=snapshot, Attribute="createVolumePermission",
-                      OperationType=operation, UserIds=[world.target])
+        return answer(
+            ec2.modify_snapshot_attribute,
+            SnapshotId=snapshot,
+            Attribute="createVolumePermission",
+            OperationType=operation,
+            UserIds=[world.target],
+        )
+
     return f"{change('remove')}, {change('add')}"
 
 
-@check("Does a key's tag decide where a role may make grants, as KeyTagValue relies on?", "accepted, AccessDeniedException",
-       "a key, a grant and a role")
+@check(
+    "Does a key's tag decide where a role may make grants, as KeyTagValue relies on?",
+    "accepted, AccessDeniedException",
+    "a key, a grant and a role",
+)
 def tagged_key(world):
     key = world.key()
 
     def grant(value):
-        kms = world.role({"Effect": "Allow", "Action": "kms:CreateGrant", "Resource": "*", "Condition": {
-            "StringEquals": {f"aws:ResourceTag/{TAG}": value}}}, service="kms")
-        made = answer(kms.create_grant, KeyId=key, Operations=["Decrypt"],
-                      GranteePrincipal=f"arn:{world.partition}:iam::{world.target}:root")
+        kms = world.role(
+            {
+                "Effect": "Allow",
+                "Action": "kms:CreateGrant",
+                "Resource": "*",
+                "Condition": {"StringEquals": {f"aws:ResourceTag/{TAG}": value}},
+            },
+            service="kms",
+        )
+        made = answer(
+            kms.create_grant,
+            KeyId=key,
+            Operations=["Decrypt"],
+            GranteePrincipal=f"arn:{world.partition}:iam::{world.target}:root",
+        )
         for one in world.kms.list_grants(KeyId=key)["Grants"]:
             world.kms.revoke_grant(KeyId=key, GrantId=one["GrantId"])
         return made
+
     return f"{grant(world.run)}, {grant('another')}"
 
 
-@check("May EventBridge Scheduler use a role that trusts it for one schedule group for a schedule in that group, and in no other?",
-       "accepted, ValidationException", "an event bus, a schedule group, schedules and a role")
+@check(
+    "May EventBridge Scheduler use a role that trusts it for one schedule group for a schedule in that group, and in no other?",
+    "accepted, ValidationException",
+    "an event bus, a schedule group, schedules and a role",
+)
 def schedule_role(world):
     group, bus = world.schedule_group(), world.bus()
-    role = world.role_arn({"Service": "scheduler.amazonaws.com"}, {"StringEquals": {
-        "aws:SourceAccount": world.owner,
-        "aws:SourceArn": f"arn:{world.partition}:scheduler:{world.options.region}:{world.owner}:schedule-group/{group}"}},
-        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus})
+    role = world.role_arn(
+        {"Service": "scheduler.amazonaws.com"},
+        {
+            "StringEquals": {
+                "aws:SourceAccount": world.owner,
+                "aws:SourceArn": f"arn:{world.partition}:scheduler:{world.options.region}:{world.owner}:schedule-group/{group}",
+            }
+        },
+        {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus},
+    )
     own = answer(lambda: world.patiently(world.schedule, group=group, bus=bus, role=role))
     return f"{own}, {answer(world.schedule, group='default', bus=bus, role=role)}"
 
@@ -196,15 +282,20 @@ def fifo_name(world):
 # Keys
 
 
-@check("Is a grant refused whose grantee is a role that does not exist in the target account?", "InvalidArnException",
-       "a key")
+@check(
+    "Is a grant refused whose grantee is a role that does not exist in the target account?",
+    "InvalidArnException",
+    "a key",
+)
 def grant_to_a_missing_role(world):
-    role = f"arn:{world.partition}:iam::{world.target}:role/aws-service-role/autoscaling.amazonaws.com/" \
-           f"AWSServiceRoleForAutoScaling_{world.run}"
+    role = (
+        f"arn:{world.partition}:iam::{world.target}:role/aws-service-role/autoscaling.amazonaws.com/"
+        f"AWSServiceRoleForAutoScaling_{world.run}"
+    )
     return answer(world.grant, grantee=role)
 
 
-@check("Is `Bool` with the value \"True\" the same as with \"true\"? The evaluator calls it unknown.", makes="a key")
+@check('Is `Bool` with the value "True" the same as with "true"? The evaluator calls it unknown.', makes="a key")
 def bool_spelling(world):
     world.let_in({"Action": "kms:DescribeKey", "Condition": {"Bool": {"aws:SecureTransport": "True"}}})
     return answer(world.their_kms.describe_key, KeyId=world.key())
@@ -220,30 +311,49 @@ def for_any_value_if_exists(world):
 # Launches
 
 
-@check("Does the target start an instance where the key policy allows the six documented actions?", "running",
-       "a key, an image and an instance", launches=True)
+@check(
+    "Does the target start an instance where the key policy allows the six documented actions?",
+    "running",
+    "a key, an image and an instance",
+    launches=True,
+)
 def launch_with_all_actions(world):
-    world.let_in({"Action": [a for a in BOTH if a != "kms:CreateGrant"]}, {"Action": "kms:CreateGrant", "Condition": FOR_EC2})
+    world.let_in(
+        {"Action": [a for a in BOTH if a != "kms:CreateGrant"]}, {"Action": "kms:CreateGrant", "Condition": FOR_EC2}
+    )
     return launch(world)
 
 
-@check("Are four actions enough, for volumes under the target's own key (`default-key-only`)?", "running",
-       "a key, an image and an instance", launches=True)
+@check(
+    "Are four actions enough, for volumes under the target's own key (`default-key-only`)?",
+    "running",
+    "a key, an image and an instance",
+    launches=True,
+)
 def launch_with_four_actions(world):
-    world.let_in({"Action": [a for a in LAUNCH if a != "kms:CreateGrant"]}, {"Action": "kms:CreateGrant", "Condition": FOR_EC2})
+    world.let_in(
+        {"Action": [a for a in LAUNCH if a != "kms:CreateGrant"]}, {"Action": "kms:CreateGrant", "Condition": FOR_EC2}
+    )
     return launch(world)
 
 
-@check("Does the launch die without kms:CreateGrant, as the verdict `missing` says?",
-       "terminated: Client.InternalError or terminated: Client.InvalidKMSKey.InvalidState",
-       "a key, an image and an instance", launches=True)
+@check(
+    "Does the launch die without kms:CreateGrant, as the verdict `missing` says?",
+    "terminated: Client.InternalError or terminated: Client.InvalidKMSKey.InvalidState",
+    "a key, an image and an instance",
+    launches=True,
+)
 def launch_without_create_grant(world):
     world.let_in({"Action": [a for a in BOTH if a != "kms:CreateGrant"]})
     return launch(world)
 
 
-@check("Is a launch refused once the share is revoked?", "InvalidAMIID.NotFound or AuthFailure or InvalidAMIID.Unavailable",
-       "an image", launches=True)
+@check(
+    "Is a launch refused once the share is revoked?",
+    "InvalidAMIID.NotFound or AuthFailure or InvalidAMIID.Unavailable",
+    "an image",
+    launches=True,
+)
 def launch_after_revoke(world):
     image = world.image()
     world.share(image)
@@ -255,16 +365,23 @@ def launch_after_revoke(world):
 # Grants come last: one that was revoked is felt for a while longer.
 
 
-@check("Does a grant to an account as a whole let its principals use the key? Rules with `keys: grant` rely on it.",
-       "accepted", "a key and a grant")
+@check(
+    "Does a grant to an account as a whole let its principals use the key? Rules with `keys: grant` rely on it.",
+    "accepted",
+    "a key and a grant",
+)
 def grant_to_an_account(world):
     world.let_in()
     world.grant(f"arn:{world.partition}:iam::{world.target}:root")
     return answer(world.their_kms.describe_key, KeyId=world.key())
 
 
-@check("Does a grant to the account alone let it launch?", "running", "a key, a grant, an image and an instance",
-       launches=True)
+@check(
+    "Does a grant to the account alone let it launch?",
+    "running",
+    "a key, a grant, an image and an instance",
+    launches=True,
+)
 def launch_by_grant(world):
     world.let_in()
     world.grant(f"arn:{world.partition}:iam::{world.target}:root")

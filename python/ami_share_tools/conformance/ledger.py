@@ -59,16 +59,24 @@ def sweep(owner, target):
         iam = owner.client("iam")
         for role in iam.get_paginator("list_roles").paginate(PathPrefix=f"/{TAG}/").build_full_result()["Roles"]:
             enter_role(ledger, iam, role["RoleName"])
-        events, cloudformation, scheduler = owner.client("events"), owner.client("cloudformation"), owner.client("scheduler")
+        events, cloudformation, scheduler = (
+            owner.client("events"),
+            owner.client("cloudformation"),
+            owner.client("scheduler"),
+        )
         for group in scheduler.list_schedule_groups(NamePrefix=f"{TAG}-")["ScheduleGroups"]:
-            ledger.enter(f"schedule group {group['Name']}", lambda n=group["Name"]: scheduler.delete_schedule_group(Name=n))
+            ledger.enter(
+                f"schedule group {group['Name']}", lambda n=group["Name"]: scheduler.delete_schedule_group(Name=n)
+            )
         for schedule in scheduler.list_schedules(GroupName="default", NamePrefix=f"{TAG}-")["Schedules"]:
             ledger.enter(f"schedule {schedule['Name']}", lambda n=schedule["Name"]: scheduler.delete_schedule(Name=n))
         for bus in events.list_event_buses(NamePrefix=f"{TAG}-")["EventBuses"]:
             ledger.enter(f"event bus {bus['Name']}", lambda n=bus["Name"]: events.delete_event_bus(Name=n))
         for stack in cloudformation.get_paginator("describe_stacks").paginate().build_full_result()["Stacks"]:
             if stack["StackName"].startswith(f"{TAG}-"):
-                ledger.enter(f"stack {stack['StackName']}", lambda n=stack["StackName"]: cloudformation.delete_stack(StackName=n))
+                ledger.enter(
+                    f"stack {stack['StackName']}", lambda n=stack["StackName"]: cloudformation.delete_stack(StackName=n)
+                )
         kms = owner.client("kms")
         for key in kms.get_paginator("list_keys").paginate().build_full_result()["Keys"]:
             enter_tagged_key(ledger, kms, key["KeyId"])
@@ -82,8 +90,9 @@ def sweep(owner, target):
         theirs = target.client("ec2")
         for reservation in theirs.describe_instances(Filters=tagged)["Reservations"]:
             for instance in reservation["Instances"]:
-                ledger.enter(instance["InstanceId"],
-                             lambda i=instance["InstanceId"]: theirs.terminate_instances(InstanceIds=[i]))
+                ledger.enter(
+                    instance["InstanceId"], lambda i=instance["InstanceId"]: theirs.terminate_instances(InstanceIds=[i])
+                )
     for line in ledger.left:
         print(f"LEFT BEHIND: {line}")
     return int(bool(ledger.left))

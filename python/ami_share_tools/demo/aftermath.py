@@ -34,8 +34,12 @@ def listeners(processes):
                 continue
             if target.startswith("socket:["):
                 inodes.add(target[8:-1])
-    rows = [line.split() for table in ("/proc/net/tcp", "/proc/net/tcp6") if Path(table).exists()
-            for line in Path(table).read_text().splitlines()[1:]]
+    rows = [
+        line.split()
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        if Path(table).exists()
+        for line in Path(table).read_text().splitlines()[1:]
+    ]
     return [row[1] for row in rows if row[3] == LISTENING and row[9] in inodes]
 
 

@@ -36,9 +36,17 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever the shell that started us ignores
         signal.signal(number, signal.default_int_handler)
     try:
-        section("Build", "The function's binary, dev profile. The first build takes about 7 minutes and up to 9 GB of memory.")
-        binary = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()).resolve()
-        with tempfile.TemporaryDirectory(prefix="ami-share-playground-") as scratch, LocalAws(Path(scratch) / "local-aws.log") as aws:
+        section(
+            "Build",
+            "The function's binary, dev profile. The first build takes about 7 minutes and up to 9 GB of memory.",
+        )
+        binary = Path(
+            sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()
+        ).resolve()
+        with (
+            tempfile.TemporaryDirectory(prefix="ami-share-playground-") as scratch,
+            LocalAws(Path(scratch) / "local-aws.log") as aws,
+        ):
             play(aws, binary, Path(scratch))
     except KeyboardInterrupt:
         say("\nStopped; nothing is left.")
@@ -48,7 +56,9 @@ def play(aws, binary, scratch):
     section("Deploy", "template.yaml on a local AWS: loopback only, no AWS account. Everything is gone after Ctrl-C.")
     outcomes = outcome_bus(aws)
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine, Queue="fifo", OutcomeBusName=OUTCOMES)
+    stack = deploy(
+        aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine, Queue="fifo", OutcomeBusName=OUTCOMES
+    )
     images = stage.seed(aws)
     url = stage.address(aws, stack["ApiUrl"])
     fact("address", url, "bold")
@@ -57,13 +67,29 @@ def play(aws, binary, scratch):
     fact("listening", listening(aws))
     for name, image_id in images.items():
         fact(name, image_id)
-    caller(aws, scratch, "portal", "A portal: shares golden images with prod-web and staging-web by the API.", {"API_URL": url})
+    caller(
+        aws,
+        scratch,
+        "portal",
+        "A portal: shares golden images with prod-web and staging-web by the API.",
+        {"API_URL": url},
+    )
     docs("As the portal: the commands of docs/portal-integration.md", portal_commands(scratch, images["golden-web"]))
     bus = {"BUS_ARN": stack["BusArn"], "OUTCOMES_URL": outcomes["url"], "AWS_ENDPOINT_URL": aws.endpoint}
-    caller(aws, scratch, "pipeline", "A pipeline: puts requests on the bus, and receives the outcomes from a queue.", bus,
-           {"Effect": "Allow", "Action": "events:PutEvents", "Resource": stack["BusArn"],
-            "Condition": {"ForAllValues:StringEquals": {"events:source": SOURCE}, "Null": {"events:source": "false"}}},
-           {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"], "Resource": outcomes["arn"]})
+    caller(
+        aws,
+        scratch,
+        "pipeline",
+        "A pipeline: puts requests on the bus, and receives the outcomes from a queue.",
+        bus,
+        {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": stack["BusArn"],
+            "Condition": {"ForAllValues:StringEquals": {"events:source": SOURCE}, "Null": {"events:source": "false"}},
+        },
+        {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"], "Resource": outcomes["arn"]},
+    )
     docs("As the pipeline: an event, and one whose outcomes are gathered", pipeline_commands(scratch, images))
     caller(aws, scratch, "platform-operator", "An operator: may also audit, repair and reset.", {"API_URL": url})
     docs("As the operator", operator_commands())
@@ -99,8 +125,13 @@ def caller(aws, scratch, name, story, settings, *statements):
     if statements:
         aws.client("iam").put_role_policy(RoleName=name, PolicyName="call-the-api", PolicyDocument=policy(*statements))
     credentials = role.credentials
-    settings = settings | {"AWS_REGION": aws.region, "AWS_DEFAULT_REGION": aws.region, "AWS_ACCESS_KEY_ID": credentials.access_key,
-                           "AWS_SECRET_ACCESS_KEY": credentials.secret_key, "AWS_SESSION_TOKEN": credentials.token}
+    settings = settings | {
+        "AWS_REGION": aws.region,
+        "AWS_DEFAULT_REGION": aws.region,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "AWS_SESSION_TOKEN": credentials.token,
+    }
     lines = [f"export {variable}={shlex.quote(value)}" for variable, value in settings.items()]
     file = scratch / f"{name}.sh"
     file.write_text("\n".join(lines) + "\n")
@@ -128,21 +159,31 @@ def script(scratch, name, code):
 
 
 def portal_commands(scratch, image):
-    sharing_first = sorted((block for block in blocks("sh") if "--aws-sigv4" in block), key=lambda block: "--json" not in block)
+    sharing_first = sorted(
+        (block for block in blocks("sh") if "--aws-sigv4" in block), key=lambda block: "--json" not in block
+    )
     python = next(block for block in blocks("python") if "SigV4Auth" in block)
-    return [block.replace(IMAGE, image) for block in sharing_first] + [script(scratch, "share.py", python.replace(IMAGE, image))]
+    return [block.replace(IMAGE, image) for block in sharing_first] + [
+        script(scratch, "share.py", python.replace(IMAGE, image))
+    ]
 
 
 def pipeline_commands(scratch, images):
     put = next(block for block in blocks("python") if "put_events" in block)
     client = ROOT / "clients/python"
     gather = shlex.join([sys.executable, str(client / "examples/gather.py"), images["golden-web"], images["golden-db"]])
-    return [script(scratch, "put.py", put.replace(IMAGE, images["golden-db"])), f"PYTHONPATH={shlex.quote(str(client))} {gather}"]
+    return [
+        script(scratch, "put.py", put.replace(IMAGE, images["golden-db"])),
+        f"PYTHONPATH={shlex.quote(str(client))} {gather}",
+    ]
 
 
 def operator_commands():
     post = next(block for block in blocks("sh") if "--json" in block)
-    return [re.sub(r"--json .*", f"--json '{json.dumps({'action': action})}' \"$API_URL/requests\"", post) for action in ("audit", "repair")]
+    return [
+        re.sub(r"--json .*", f"--json '{json.dumps({'action': action})}' \"$API_URL/requests\"", post)
+        for action in ("audit", "repair")
+    ]
 
 
 def follow(aws, group):
@@ -169,7 +210,9 @@ def readable(message):
     at = datetime.fromisoformat(record["timestamp"]).astimezone().strftime("%H:%M:%S")
     level = record.get("level", "INFO")
     more = {name: value for name, value in record.items() if name not in ("timestamp", "level", "message", "span")}
-    return f"{at} {paint(f'{level:<5}', LEVELS.get(level, 'green'))} {record['message']} {paint(json.dumps(more), 'dim')}"
+    return (
+        f"{at} {paint(f'{level:<5}', LEVELS.get(level, 'green'))} {record['message']} {paint(json.dumps(more), 'dim')}"
+    )
 
 
 if __name__ == "__main__":

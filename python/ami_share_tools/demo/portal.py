@@ -47,9 +47,15 @@ class Role:
 
     def __init__(self, aws, name, hours=1):
         iam = aws.client("iam")
-        trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"},
+            "Action": "sts:AssumeRole",
+        }
         call = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"}
-        self.arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust), MaxSessionDuration=hours * 3600)["Role"]["Arn"]
+        self.arn = iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=policy(trust), MaxSessionDuration=hours * 3600
+        )["Role"]["Arn"]
         iam.put_role_policy(RoleName=name, PolicyName="call-the-api", PolicyDocument=policy(call))
         assumed = aws.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="demo", DurationSeconds=hours * 3600)
         session = assumed["Credentials"]
@@ -62,8 +68,11 @@ def policy(*statements):
 
 def put_event(aws, bus, source, detail):
     screen.request(f"events:{aws.account}:{source}", f"AMI Share Request on the bus {bus}", detail)
-    answer = aws.client("events").put_events(Entries=[
-        {"EventBusName": bus, "Source": source, "DetailType": "AMI Share Request", "Detail": json.dumps(detail)}])
+    answer = aws.client("events").put_events(
+        Entries=[
+            {"EventBusName": bus, "Source": source, "DetailType": "AMI Share Request", "Detail": json.dumps(detail)}
+        ]
+    )
     return answer["FailedEntryCount"] == 0
 
 

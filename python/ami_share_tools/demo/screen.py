@@ -79,15 +79,20 @@ def show_image(image):
         fact("rule", image["rule"])
     for (call, state), steps in groupby(image.get("steps", []), lambda step: (step["call"], step["state"])):
         steps = list(steps)
-        changes = {verb: dict.fromkeys(who for step in steps for who in step.get(verb, [])) for verb in ("add", "remove")}
+        changes = {
+            verb: dict.fromkeys(who for step in steps for who in step.get(verb, [])) for verb in ("add", "remove")
+        }
         words = [f"{verb} {', '.join(whom)}" for verb, whom in changes.items() if whom]
         fact("step" if len(steps) == 1 else f"{len(steps)} steps", " ".join([call, *words, "→", state]))
     for target in image.get("targets", []):
         fact("target", " ".join(filter(None, [target["target"], target["state"], target.get("detail")])))
     for key in image.get("keys", []):
         because = ", ".join(map(reason, key.get("because", [])))
-        fact("key", f"…/{key['keyArn'].rsplit('/')[-1][-12:]} for {key['target']}: {key['verdict']}"
-             + (f" by {because}" if because else ""))
+        fact(
+            "key",
+            f"…/{key['keyArn'].rsplit('/')[-1][-12:]} for {key['target']}: {key['verdict']}"
+            + (f" by {because}" if because else ""),
+        )
 
 
 def reason(because):
@@ -99,13 +104,22 @@ def reason(because):
 
 def launch_permissions(entries):
     """What EC2 itself reports, asked without the function."""
-    fact("EC2 now says", "launch permission for " + ", ".join(v for e in entries for v in e.values()) if entries
-         else "launch permission for nobody but the owner", "bold")
+    fact(
+        "EC2 now says",
+        "launch permission for " + ", ".join(v for e in entries for v in e.values())
+        if entries
+        else "launch permission for nobody but the owner",
+        "bold",
+    )
 
 
 def snapshot_permissions(snapshot, entries):
-    fact("", f"create volume permission on {snapshot} for "
-         + (", ".join(v for e in entries for v in e.values()) or "nobody but the owner"), "bold")
+    fact(
+        "",
+        f"create volume permission on {snapshot} for "
+        + (", ".join(v for e in entries for v in e.values()) or "nobody but the owner"),
+        "bold",
+    )
 
 
 def readable(remedy):

@@ -9,6 +9,7 @@ identity that asks. The evaluator is then compared with that simulator.
 Three outcomes: they agree; no page of AWS settles the question (the evaluator says why: open-questions.md); they
 differ. A difference is made as small as it goes and printed, one for each kind.
 """
+
 from __future__ import annotations
 
 import argparse

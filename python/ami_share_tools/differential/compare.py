@@ -1,4 +1,5 @@
 """Compares verdicts, decides which differences count, and makes each as small as it goes."""
+
 from __future__ import annotations
 
 import collections
@@ -12,14 +13,27 @@ from . import evaluator, faults
 
 BATCH = 1200
 CASES = pathlib.Path(__file__).parents[3] / "tests" / "data" / "key-policy-cases.json"
-ASKED = ("policy", "grants", "principal", "principal_role_arn", "action", "needed_actions", "resource", "context_mode",
-         "context")
+ASKED = (
+    "policy",
+    "grants",
+    "principal",
+    "principal_role_arn",
+    "action",
+    "needed_actions",
+    "resource",
+    "context_mode",
+    "context",
+)
 
 
 def published_cases():
     """The worked cases of the documentation, each as the JSON of its question."""
-    return [json.dumps({name: case[name] for name in ASKED if name in case})
-            for cases in json.loads(CASES.read_text()).values() for case in cases if not case.get("ambiguous")]
+    return [
+        json.dumps({name: case[name] for name in ASKED if name in case})
+        for cases in json.loads(CASES.read_text()).values()
+        for case in cases
+        if not case.get("ambiguous")
+    ]
 
 
 class Kind:
@@ -62,8 +76,11 @@ class Comparison:
                 continue
             for action, one in mine.items():
                 self.compare_action(question, action, one, answer["per_action"][action])
-            if "action" in question and depends_otherwise(question, one, answer) and not (
-                    self.known_faults and faults.categories(question, action) & self.known_faults):
+            if (
+                "action" in question
+                and depends_otherwise(question, one, answer)
+                and not (self.known_faults and faults.categories(question, action) & self.known_faults)
+            ):
                 self.counts["differ in what it depends on"] += 1
                 self.differ(question, action, one.verdict, answer["verdict"])
 
@@ -124,10 +141,15 @@ class Comparison:
 def is_plain(question):
     """Whether nothing about the request is unknown, one identity asks, and no grant plays a part."""
     who = question["principal"]
-    return (question["context_mode"] == "closed" and not question.get("grants") and "action" in question
-            and who["arn"] is not None and who["arn"].startswith("arn:")
-            and "unknown" not in (who["org_id"], who["org_paths"])
-            and (":assumed-role/" not in who["arn"] or "principal_role_arn" in question))
+    return (
+        question["context_mode"] == "closed"
+        and not question.get("grants")
+        and "action" in question
+        and who["arn"] is not None
+        and who["arn"].startswith("arn:")
+        and "unknown" not in (who["org_id"], who["org_paths"])
+        and (":assumed-role/" not in who["arn"] or "principal_role_arn" in question)
+    )
 
 
 def depends_otherwise(question, own, answer):
@@ -160,12 +182,17 @@ def shape(question):
         for operator, keys in statement.get("Condition", {}).items():
             parts.update((operator, key.lower()) for key in keys)
         parts.update(element for element in ("NotPrincipal", "NotAction", "NotResource") if element in statement)
-        parts.update(re.findall(r":(role|user|assumed-role|federated-user|group)/", json.dumps(
-            statement.get("Principal") or statement.get("NotPrincipal") or "")))
+        parts.update(
+            re.findall(
+                r":(role|user|assumed-role|federated-user|group)/",
+                json.dumps(statement.get("Principal") or statement.get("NotPrincipal") or ""),
+            )
+        )
     return tuple(sorted(map(str, parts))), bool(question.get("grants"))
 
 
 # ------------------------------------------------------------------------------------------------------ completions
+
 
 def is_sure(question, action, own, verdict):
     """Whether the product knows more than three-valued logic does, and is right."""
@@ -209,15 +236,27 @@ def unknown_keys(question, action):
     keys.update(key for key, _ in conditions(question))
     for grant in question.get("grants") or ():
         for name, pairs in (grant.get("Constraints") or {}).items():
-            keys.update(["aws:sourcearn"] if name == "SourceArn" else
-                        ["kms:encryptioncontext:" + key.lower() for key in pairs])
+            keys.update(
+                ["aws:sourcearn"] if name == "SourceArn" else ["kms:encryptioncontext:" + key.lower() for key in pairs]
+            )
     return sorted(key for key in keys if request.value_of(key) is evaluator.UNKNOWN and key not in FROM_PRINCIPAL)
 
 
-FROM_PRINCIPAL = ("aws:principalarn", "aws:principalaccount", "kms:calleraccount", "aws:principalorgid",
-                  "aws:principalorgpaths")
-BOOLEANS = ("aws:multifactorauthpresent", "aws:principalisawsservice", "aws:viaawsservice", "aws:securetransport",
-            "kms:grantisforawsresource", "kms:reencryptonsamekey")
+FROM_PRINCIPAL = (
+    "aws:principalarn",
+    "aws:principalaccount",
+    "kms:calleraccount",
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+)
+BOOLEANS = (
+    "aws:multifactorauthpresent",
+    "aws:principalisawsservice",
+    "aws:viaawsservice",
+    "aws:securetransport",
+    "kms:grantisforawsresource",
+    "kms:reencryptonsamekey",
+)
 
 
 def candidates(key, question):
@@ -242,14 +281,21 @@ def plain(value):
 def who_it_could_be(question):
     """The principals that fit what is known of the one who asks, each with what differs from the question."""
     who, text = question["principal"], json.dumps([question["policy"], question.get("grants") or []])
-    accounts = [who["account"]] if who.get("account") not in (None, "unknown") else \
-        list(dict.fromkeys(["999900001111"] + re.findall(r"(?<![\w])\d{12}(?![\w])", text)))
+    accounts = (
+        [who["account"]]
+        if who.get("account") not in (None, "unknown")
+        else list(dict.fromkeys(["999900001111"] + re.findall(r"(?<![\w])\d{12}(?![\w])", text)))
+    )
     for account in accounts:
         named = re.findall(
-            rf"arn:aws:(?:iam|sts)::{account}:(?:role|user|assumed-role|federated-user)/[\w+=,.@/:-]+", text)
+            rf"arn:aws:(?:iam|sts)::{account}:(?:role|user|assumed-role|federated-user)/[\w+=,.@/:-]+", text
+        )
         for organization, paths in organizations(who, text):
-            for arn in [who["arn"]] if who.get("arn") else \
-                    [f"arn:aws:iam::{account}:{name}" for name in ("role/q/Qq", "user/Qq", "root")] + named:
+            for arn in (
+                [who["arn"]]
+                if who.get("arn")
+                else [f"arn:aws:iam::{account}:{name}" for name in ("role/q/Qq", "user/Qq", "root")] + named
+            ):
                 whole = {"principal": {"account": account, "arn": arn, "org_id": organization, "org_paths": paths}}
                 if ":assumed-role/" not in arn or "principal_role_arn" in question:
                     yield whole
@@ -262,11 +308,16 @@ def roles_of_that_name(name, account, named, question):
     """IAM guide, reference_identifiers: a name is an account's only once. A role that is a principal's exists."""
     statements = question["policy"]["Statement"]
     statements = statements if isinstance(statements, list) else [statements]
-    principals = json.dumps([[s.get("Principal"), s.get("NotPrincipal")] for s in statements]
-                            + [grant.get("GranteePrincipal") for grant in question.get("grants") or ()])
+    principals = json.dumps(
+        [[s.get("Principal"), s.get("NotPrincipal")] for s in statements]
+        + [grant.get("GranteePrincipal") for grant in question.get("grants") or ()]
+    )
     fitting = [arn for arn in named if ":role/" in arn and arn.endswith("/" + name)]
-    return [arn for arn in fitting if f'"{arn}"' in principals][:1] or \
-        {f"arn:aws:iam::{account}:role/{name}", f"arn:aws:iam::{account}:role/q/{name}", *fitting}
+    return [arn for arn in fitting if f'"{arn}"' in principals][:1] or {
+        f"arn:aws:iam::{account}:role/{name}",
+        f"arn:aws:iam::{account}:role/q/{name}",
+        *fitting,
+    }
 
 
 def organizations(who, text):
@@ -285,6 +336,7 @@ def organizations(who, text):
 
 
 # ------------------------------------------------------------------------------------------------------- reductions
+
 
 def reductions(question):
     """Every question that is one part smaller."""

@@ -20,6 +20,7 @@ three-valued (Kleene): `True`, `False`, and `None` for "not known". Each rule na
 
 Where no page settles what AWS does, the answer carries a note, and nobody is judged by it. open-questions.md has them.
 """
+
 from __future__ import annotations
 
 import base64
@@ -41,6 +42,7 @@ class Answer:
 
 
 # ---------------------------------------------------------------------------------------------- three-valued logic
+
 
 def all_of(values):
     result = True
@@ -72,11 +74,14 @@ def negate(value):
 # the KMS guide's page kms-cryptography.
 ENCRYPTION_CONTEXT_OPERATIONS = frozenset(
     "Decrypt Encrypt GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext "
-    "GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo".split())
+    "GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo".split()
+)
 CRYPTOGRAPHIC = ENCRYPTION_CONTEXT_OPERATIONS | frozenset(
-    "DeriveSharedSecret GenerateMac Sign Verify VerifyMac".split())
+    "DeriveSharedSecret GenerateMac Sign Verify VerifyMac".split()
+)
 CROSS_ACCOUNT = CRYPTOGRAPHIC | frozenset(
-    "CreateGrant DescribeKey GetKeyRotationStatus GetPublicKey ListGrants RetireGrant RevokeGrant".split())
+    "CreateGrant DescribeKey GetKeyRotationStatus GetPublicKey ListGrants RetireGrant RevokeGrant".split()
+)
 
 # kmskeys and reference: the operations that carry a key. A key of KMS that is not here is on every operation on a key.
 CREATE_GRANT = frozenset(["CreateGrant"])
@@ -121,7 +126,8 @@ CARRIED_BY_PREFIX = (
 # reference and global: the keys that hold a set. Each of the others holds one value.
 MULTI_VALUED = frozenset(
     "kms:grantoperations kms:encryptioncontextkeys kms:resourcealiases aws:principalorgpaths aws:calledvia "
-    "aws:tagkeys aws:principalservicenameslist aws:resourceorgpaths aws:sourceorgpaths".split())
+    "aws:tagkeys aws:principalservicenameslist aws:resourceorgpaths aws:sourceorgpaths".split()
+)
 
 
 @lru_cache(maxsize=4096)
@@ -151,7 +157,8 @@ class Request:
             self.account = None
         self.is_closed = question.get("context_mode", "closed") == "closed"
         self.context = {
-            key.lower(): ABSENT if value is None else texts(value) for key, value in question["context"].items()}
+            key.lower(): ABSENT if value is None else texts(value) for key, value in question["context"].items()
+        }
         self.context.update(self.of_principal(who))
         self.notes = set()
 
@@ -163,8 +170,11 @@ class Request:
             "aws:principalaccount": account,
             "kms:calleraccount": account,
             "aws:principalarn": self.principal_arn(),
-            "aws:principalorgid": ABSENT if organization is None
-            else UNKNOWN if organization == "unknown" else [organization],
+            "aws:principalorgid": ABSENT
+            if organization is None
+            else UNKNOWN
+            if organization == "unknown"
+            else [organization],
             "aws:principalorgpaths": UNKNOWN if paths == "unknown" else paths if paths else ABSENT,
         }
 
@@ -209,11 +219,13 @@ def texts(value):
 
 # -------------------------------------------------------------------------------------------------------- patterns
 
+
 @lru_cache(maxsize=65536)
 def compiled(pattern):
     """`pattern` has characters, and wildcards in tuples of their own: so a literal `*` can be told from a wildcard."""
     return re.compile(
-        "".join(".*" if c == ("*",) else "." if c == ("?",) else re.escape(c) for c in pattern), re.DOTALL)
+        "".join(".*" if c == ("*",) else "." if c == ("?",) else re.escape(c) for c in pattern), re.DOTALL
+    )
 
 
 @lru_cache(maxsize=65536)
@@ -243,7 +255,7 @@ def substitute(value, request, keeps_wildcards):
         return wild(value) if keeps_wildcards else tuple(value)
     result, at = [], 0
     for found in VARIABLE.finditer(value):
-        literal = value[at:found.start()]
+        literal = value[at : found.start()]
         result += wild(literal) if keeps_wildcards else literal
         at = found.end()
         name = found.group(1)
@@ -279,9 +291,11 @@ def substitute(value, request, keeps_wildcards):
 
 # -------------------------------------------------------------------------------------------------------- operators
 
+
 def match_string(value, wanted, request, *, ignores_case=False, is_like=False):
-    pattern = substitute(wanted, request, is_like) if request.has_variables else (
-        wild(wanted) if is_like else tuple(wanted))
+    pattern = (
+        substitute(wanted, request, is_like) if request.has_variables else (wild(wanted) if is_like else tuple(wanted))
+    )
     if pattern is ABSENT:
         return False
     if pattern is UNKNOWN:
@@ -350,9 +364,12 @@ def moment(value, notes):
 
 
 COMPARISONS = {
-    "Equals": lambda a, b: a == b, "NotEquals": lambda a, b: a == b,
-    "LessThan": lambda a, b: a < b, "LessThanEquals": lambda a, b: a <= b,
-    "GreaterThan": lambda a, b: a > b, "GreaterThanEquals": lambda a, b: a >= b,
+    "Equals": lambda a, b: a == b,
+    "NotEquals": lambda a, b: a == b,
+    "LessThan": lambda a, b: a < b,
+    "LessThanEquals": lambda a, b: a <= b,
+    "GreaterThan": lambda a, b: a > b,
+    "GreaterThanEquals": lambda a, b: a >= b,
 }
 
 
@@ -362,6 +379,7 @@ def comparer(parse, holds):
         if left is None:
             request.notes.add("a value in the request that is not of the operator's type")
         return None if left is None or right is None else holds(left, right)
+
     return match
 
 
@@ -426,14 +444,20 @@ def string_matcher(**how):
 
 # Name of an operator -> (is it negated, does one value of the request match one of the policy's).
 OPERATORS = {
-    "StringEquals": (False, string_matcher()), "StringNotEquals": (True, string_matcher()),
+    "StringEquals": (False, string_matcher()),
+    "StringNotEquals": (True, string_matcher()),
     "StringEqualsIgnoreCase": (False, string_matcher(ignores_case=True)),
     "StringNotEqualsIgnoreCase": (True, string_matcher(ignores_case=True)),
-    "StringLike": (False, string_matcher(is_like=True)), "StringNotLike": (True, string_matcher(is_like=True)),
-    "ArnEquals": (False, match_arn), "ArnLike": (False, match_arn),
-    "ArnNotEquals": (True, match_arn), "ArnNotLike": (True, match_arn),
-    "Bool": (False, match_bool), "BinaryEquals": (False, match_binary),
-    "IpAddress": (False, match_ip), "NotIpAddress": (True, match_ip),
+    "StringLike": (False, string_matcher(is_like=True)),
+    "StringNotLike": (True, string_matcher(is_like=True)),
+    "ArnEquals": (False, match_arn),
+    "ArnLike": (False, match_arn),
+    "ArnNotEquals": (True, match_arn),
+    "ArnNotLike": (True, match_arn),
+    "Bool": (False, match_bool),
+    "BinaryEquals": (False, match_binary),
+    "IpAddress": (False, match_ip),
+    "NotIpAddress": (True, match_ip),
 }
 for name, holds in COMPARISONS.items():
     OPERATORS["Numeric" + name] = (name == "NotEquals", comparer(lambda value, notes: number(value), holds))
@@ -448,6 +472,7 @@ def operator_parts(operator):
 
 
 # ------------------------------------------------------------------------------------------------------- conditions
+
 
 def is_readable(operator, wanted):
     """Whether a policy's value is of the operator's type. A variable counts: it is another question."""
@@ -543,7 +568,8 @@ def conditions_hold(condition, request, depends_on):
 
 ACCOUNT_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):root")
 IDENTITY_ARN = re.compile(
-    r"arn:aws[a-z-]*:(?:iam::(\d{12}):(?:user|role)/|sts::(\d{12}):(?:assumed-role|federated-user)/)")
+    r"arn:aws[a-z-]*:(?:iam::(\d{12}):(?:user|role)/|sts::(\d{12}):(?:assumed-role|federated-user)/)"
+)
 
 
 @lru_cache(maxsize=4096)
@@ -619,8 +645,11 @@ def principal_holds(statement, request, depends_on):
         listed = principals(statement["Principal"], request.notes)
         result = any_of([is_listed(kind, item, request) for kind, item in listed])
         if result is None:
-            depends_on.add("aws:principalaccount" if request.account is None and all(
-                account_of(item) for _, item in listed) else "aws:principalarn")
+            depends_on.add(
+                "aws:principalaccount"
+                if request.account is None and all(account_of(item) for _, item in listed)
+                else "aws:principalarn"
+            )
         return result
     if "NotPrincipal" in statement:
         result = not_principal_holds(statement, request)
@@ -663,6 +692,7 @@ def not_principal_holds(statement, request):
 
 # ------------------------------------------------------------------------------------------------------- statements
 
+
 def action_holds(statement, request):
     """overview: without Action a statement has no effect. Action names ignore case."""
     if "Action" in statement and "NotAction" in statement:
@@ -696,8 +726,9 @@ def resource_holds(statement, request, depends_on):
                 if pattern is ABSENT and not sign:
                     # variables: "a resource that includes a policy variable with no value will not match any resource"
                     request.notes.add("NotResource with a variable that has no value")
-                results.append(False if pattern is ABSENT else None if pattern is UNKNOWN
-                               else glob(pattern, request.resource))
+                results.append(
+                    False if pattern is ABSENT else None if pattern is UNKNOWN else glob(pattern, request.resource)
+                )
             result = any_of(results)
             if result is None:
                 depends_on |= request.unknown_variables
@@ -728,6 +759,7 @@ def statement_holds(statement, request, depends_on):
 
 
 # ----------------------------------------------------------------------------------------------------------- grants
+
 
 def grant_holds(grant, request, depends_on):
     """grants: a grant allows its operations to its one grantee, if its constraints are met. It never denies."""
@@ -766,8 +798,11 @@ def constraints_hold(constraints, request, found):
 
 def encryption_context_holds(name, wanted, request, found):
     prefix = "kms:encryptioncontext:"
-    given = {key[len(prefix):]: value for key, value in request.context.items()
-             if key.startswith(prefix) and value is not ABSENT}
+    given = {
+        key[len(prefix) :]: value
+        for key, value in request.context.items()
+        if key.startswith(prefix) and value is not ABSENT
+    }
     results = []
     for key, value in wanted.items():
         known = request.value_of(prefix + key.lower())
@@ -786,6 +821,7 @@ def encryption_context_holds(name, wanted, request, found):
 
 
 # ---------------------------------------------------------------------------------------------------------- verdicts
+
 
 def judge_action(question, action):
     """IAM guide, reference_policies_evaluation-logic: a Deny wins over every Allow; without an Allow it is a no."""

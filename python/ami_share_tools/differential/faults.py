@@ -4,6 +4,7 @@ settled-cases.json has the cases that AWS's pages decide. As long as the product
 questions of that category are counted apart, so that other differences are seen. Nothing need be changed here when a
 fault is mended: the category then counts like any other.
 """
+
 from __future__ import annotations
 
 import json

@@ -2,6 +2,7 @@
 
 Everything comes from one seeded random source, so that a seed and a number name a question.
 """
+
 from __future__ import annotations
 
 import base64
@@ -25,14 +26,44 @@ FEDERATED = f"arn:aws:sts::{TARGET}:federated-user/Eve"
 INSTANCE = f"arn:aws:ec2:{REGION}:{TARGET}:instance/i-0abc"
 INFRASTRUCTURE = f"arn:aws:iam::{TARGET}:role/aws:ec2-infrastructure"
 
-ACTIONS = ("kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo",
-           "kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateDataKey", "kms:Encrypt")
-RARE_ACTIONS = ("kms:ListGrants", "kms:RevokeGrant", "kms:GetPublicKey", "kms:Sign", "kms:ScheduleKeyDeletion",
-                "kms:PutKeyPolicy", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus")
-LAUNCH = ("kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom",
-          "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo")
-OPERATIONS = ("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey",
-              "GenerateDataKeyWithoutPlaintext", "DescribeKey", "CreateGrant")
+ACTIONS = (
+    "kms:Decrypt",
+    "kms:CreateGrant",
+    "kms:DescribeKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GenerateDataKey",
+    "kms:Encrypt",
+)
+RARE_ACTIONS = (
+    "kms:ListGrants",
+    "kms:RevokeGrant",
+    "kms:GetPublicKey",
+    "kms:Sign",
+    "kms:ScheduleKeyDeletion",
+    "kms:PutKeyPolicy",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+)
+LAUNCH = (
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:ReEncryptFrom",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptTo",
+)
+OPERATIONS = (
+    "Encrypt",
+    "Decrypt",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "DescribeKey",
+    "CreateGrant",
+)
 
 # Key -> type, values as requests carry them.
 KEYS = {
@@ -78,45 +109,99 @@ KEYS = {
     "aws:PrincipalOrgID": ("string", (ORGANIZATION, "o-zzzzzzzzzz")),
     "aws:PrincipalOrgPaths": ("strings", ([UNIT], [CHILD], ["o-a1b2c3d4e5/r-ab12/"])),
 }
-DERIVED = ("kms:CallerAccount", "aws:PrincipalAccount", "aws:PrincipalArn", "aws:PrincipalOrgID",
-           "aws:PrincipalOrgPaths")
+DERIVED = (
+    "kms:CallerAccount",
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalOrgID",
+    "aws:PrincipalOrgPaths",
+)
 IN_CONTEXT = tuple(key for key in KEYS if key not in DERIVED)
 NAMES = {key.lower(): key for key in IN_CONTEXT}
 # Of few types there are many keys; these are the others.
 TYPED = tuple(key for key, (kind, _) in KEYS.items() if kind in ("number", "date", "ip", "binary", "arn"))
-KEY_NAMES = tuple(KEYS) + DERIVED + ("kms:ViaService", "kms:GrantIsForAWSResource", "aws:PrincipalOrgID",
-                                     "aws:PrincipalOrgPaths", "aws:PrincipalArn", "kms:EncryptionContext:aws:ebs:id")
+KEY_NAMES = (
+    tuple(KEYS)
+    + DERIVED
+    + (
+        "kms:ViaService",
+        "kms:GrantIsForAWSResource",
+        "aws:PrincipalOrgID",
+        "aws:PrincipalOrgPaths",
+        "aws:PrincipalArn",
+        "kms:EncryptionContext:aws:ebs:id",
+    )
+)
 
 # What EC2 sends when somebody launches an instance; so that usual statements are met often.
 SENT_BY_EC2 = {
-    "kms:ViaService": f"ec2.{REGION}.amazonaws.com", "kms:GrantIsForAWSResource": "true", "aws:ViaAWSService": "true",
-    "aws:PrincipalIsAWSService": "false", "aws:SecureTransport": "true", "aws:RequestedRegion": REGION,
-    "aws:ResourceAccount": OWNER, "kms:GrantConstraintType": "EncryptionContextSubset",
+    "kms:ViaService": f"ec2.{REGION}.amazonaws.com",
+    "kms:GrantIsForAWSResource": "true",
+    "aws:ViaAWSService": "true",
+    "aws:PrincipalIsAWSService": "false",
+    "aws:SecureTransport": "true",
+    "aws:RequestedRegion": REGION,
+    "aws:ResourceAccount": OWNER,
+    "kms:GrantConstraintType": "EncryptionContextSubset",
     "kms:EncryptionContextKeys": ["aws:ebs:id"],
 }
 
-STRINGS = ("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike",
-           "StringNotLike")
+STRINGS = (
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+)
 FAMILIES = {
     "string": STRINGS,
     "strings": STRINGS,
     "arn": ("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "StringEquals", "StringLike", "StringNotLike"),
     "bool": ("Bool", "Bool", "Bool", "StringEquals", "StringNotEquals"),
-    "number": ("NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan",
-               "NumericGreaterThanEquals"),
-    "date": ("DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan",
-             "DateGreaterThanEquals"),
+    "number": (
+        "NumericEquals",
+        "NumericNotEquals",
+        "NumericLessThan",
+        "NumericLessThanEquals",
+        "NumericGreaterThan",
+        "NumericGreaterThanEquals",
+    ),
+    "date": (
+        "DateEquals",
+        "DateNotEquals",
+        "DateLessThan",
+        "DateLessThanEquals",
+        "DateGreaterThan",
+        "DateGreaterThanEquals",
+    ),
     "ip": ("IpAddress", "NotIpAddress"),
     "binary": ("BinaryEquals",),
 }
 LISTED = (
-    TARGET, f"arn:aws:iam::{TARGET}:root", OWNER, f"arn:aws:iam::{OWNER}:root", f"arn:aws:iam::{OTHER}:root", ROLE,
-    PATH_ROLE, f"arn:aws:iam::{TARGET}:role/app", f"arn:aws:iam::{TARGET}:role/team/App",
+    TARGET,
+    f"arn:aws:iam::{TARGET}:root",
+    OWNER,
+    f"arn:aws:iam::{OWNER}:root",
+    f"arn:aws:iam::{OTHER}:root",
+    ROLE,
+    PATH_ROLE,
+    f"arn:aws:iam::{TARGET}:role/app",
+    f"arn:aws:iam::{TARGET}:role/team/App",
     f"arn:aws:iam::{OTHER}:role/App",
-    USER, f"arn:aws:iam::{TARGET}:user/bob", SESSION, f"arn:aws:sts::{TARGET}:assumed-role/App/other", PATH_SESSION,
-    FEDERATED, INFRASTRUCTURE, f"arn:aws:iam::{TARGET}:role/*", f"arn:aws:iam::{TARGET}:*",
+    USER,
+    f"arn:aws:iam::{TARGET}:user/bob",
+    SESSION,
+    f"arn:aws:sts::{TARGET}:assumed-role/App/other",
+    PATH_SESSION,
+    FEDERATED,
+    INFRASTRUCTURE,
+    f"arn:aws:iam::{TARGET}:role/*",
+    f"arn:aws:iam::{TARGET}:*",
     f"arn:aws:iam::{TARGET}:group/Ops",
-    "AROAEXAMPLEEXAMPLE123", "AIDAEXAMPLEEXAMPLE123", f"arn:aws:iam::{OWNER}:role/Admin",
+    "AROAEXAMPLEEXAMPLE123",
+    "AIDAEXAMPLEEXAMPLE123",
+    f"arn:aws:iam::{OWNER}:role/Admin",
 )
 SERVICES = ("ec2.amazonaws.com", "autoscaling.amazonaws.com")
 
@@ -159,16 +244,20 @@ class Generator:
     def possible(self, question):
         """Without what no request of the action carries. What only CreateGrant carries stays beside other actions."""
         actions = question.get("needed_actions") or [question["action"]]
-        context = {key: value for key, value in question["context"].items()
-                   if all(is_carried(key.lower(), action[4:]) for action in actions)
-                   or "kms:CreateGrant" in actions and is_carried(key.lower(), "CreateGrant")}
+        context = {
+            key: value
+            for key, value in question["context"].items()
+            if all(is_carried(key.lower(), action[4:]) for action in actions)
+            or "kms:CreateGrant" in actions
+            and is_carried(key.lower(), "CreateGrant")
+        }
         return question | {"context": context}
 
     def made(self):
         question = {"resource": KEY}
         self.other_principal(question)
         if self.chance(0.1):
-            question["needed_actions"] = list(LAUNCH[:self.pick((4, 6))])
+            question["needed_actions"] = list(LAUNCH[: self.pick((4, 6))])
         else:
             question["action"] = self.pick(RARE_ACTIONS if self.chance(0.08) else ACTIONS)
         question["context_mode"] = self.pick(("open", "closed"))
@@ -181,16 +270,40 @@ class Generator:
         return question
 
     def principal(self):
-        organization, paths = self.pick((
-            (None, []), ("unknown", "unknown"), (ORGANIZATION, [CHILD]), (ORGANIZATION, [UNIT]),
-            (ORGANIZATION, "unknown")))
+        organization, paths = self.pick(
+            (
+                (None, []),
+                ("unknown", "unknown"),
+                (ORGANIZATION, [CHILD]),
+                (ORGANIZATION, [UNIT]),
+                (ORGANIZATION, "unknown"),
+            )
+        )
         if self.chance(0.12):
             return {"account": None, "arn": None, "org_id": ORGANIZATION, "org_paths": "unknown"}
-        arn = self.pick((None, None, None, ROLE, ROLE, PATH_ROLE, SESSION, PATH_SESSION, USER, FEDERATED,
-                         INFRASTRUCTURE, f"arn:aws:iam::{TARGET}:root"))
+        arn = self.pick(
+            (
+                None,
+                None,
+                None,
+                ROLE,
+                ROLE,
+                PATH_ROLE,
+                SESSION,
+                PATH_SESSION,
+                USER,
+                FEDERATED,
+                INFRASTRUCTURE,
+                f"arn:aws:iam::{TARGET}:root",
+            )
+        )
         if self.chance(0.04):
-            return {"account": OWNER, "arn": self.pick((None, f"arn:aws:iam::{OWNER}:role/Admin")),
-                    "org_id": organization, "org_paths": paths}
+            return {
+                "account": OWNER,
+                "arn": self.pick((None, f"arn:aws:iam::{OWNER}:role/Admin")),
+                "org_id": organization,
+                "org_paths": paths,
+            }
         return {"account": TARGET, "arn": arn, "org_id": organization, "org_paths": paths}
 
     def context(self, policy=None):
@@ -201,7 +314,7 @@ class Generator:
         for key in keys + [NAMES[name] for name in named if self.chance(0.5)]:
             context[self.spelled(key)] = None if self.chance(0.2) else copy.copy(self.pick(KEYS[key][1]))
         if self.chance(0.3):
-            sent = dict(list(SENT_BY_EC2.items())[:self.pick((2, 2, len(SENT_BY_EC2)))])
+            sent = dict(list(SENT_BY_EC2.items())[: self.pick((2, 2, len(SENT_BY_EC2)))])
             context = {key: value for key, value in context.items() if key.lower() not in map(str.lower, sent)} | sent
         seen = set()
         return {key: value for key, value in context.items() if not (key.lower() in seen or seen.add(key.lower()))}
@@ -213,11 +326,21 @@ class Generator:
         statements = [self.statement(question) for _ in range(self.pick((1, 1, 2, 2, 3, 4)))]
         if self.chance(0.3):
             # The statement that nearly every key has: it delegates to the owner's account.
-            statements.insert(0, {"Sid": "Enable IAM policies", "Effect": "Allow", "Action": "kms:*", "Resource": "*",
-                                  "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}})
+            statements.insert(
+                0,
+                {
+                    "Sid": "Enable IAM policies",
+                    "Effect": "Allow",
+                    "Action": "kms:*",
+                    "Resource": "*",
+                    "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"},
+                },
+            )
         if not any(s.get("Effect") == "Allow" for s in statements) or self.chance(0.25):
-            statements.insert(0, {"Effect": "Allow", "Principal": self.pick(("*", {"AWS": TARGET})), "Action": "kms:*",
-                                  "Resource": "*"})
+            statements.insert(
+                0,
+                {"Effect": "Allow", "Principal": self.pick(("*", {"AWS": TARGET})), "Action": "kms:*", "Resource": "*"},
+            )
         policy = {"Statement": statements if len(statements) > 1 or self.chance(0.9) else statements[0]}
         version = self.pick(("2012-10-17",) * 6 + ("2008-10-17", None))
         if version:
@@ -251,8 +374,12 @@ class Generator:
         if self.chance(0.3):
             return {"AWS": self.pick((TARGET, f"arn:aws:iam::{TARGET}:root"))}
         if not may_be_all and self.chance(0.4):
-            return {"AWS": [self.pick((ROLE, PATH_ROLE, USER, SESSION, INFRASTRUCTURE)),
-                            self.pick((f"arn:aws:iam::{TARGET}:root", TARGET))]}
+            return {
+                "AWS": [
+                    self.pick((ROLE, PATH_ROLE, USER, SESSION, INFRASTRUCTURE)),
+                    self.pick((f"arn:aws:iam::{TARGET}:root", TARGET)),
+                ]
+            }
         kinds = {}
         if self.chance(0.9):
             kinds["AWS"] = self.few(LISTED, 4)
@@ -263,18 +390,51 @@ class Generator:
         return kinds or {"AWS": TARGET}
 
     def actions(self, action):
-        near = (action, action, action, action.lower(), action.upper(), "kms:*", "kms:*", "*", action[:-2] + "*",
-                action[:7] + "*", action + "?", action[:-1] + "?", action[:-1], action + "*", "kms:ReEncrypt*",
-                "kms:ReEncrypt", "kms:GenerateDataKey*", "kms:Describe*", "kms:?ecrypt", "kms:*Key", "ec2:*",
-                "kms:CreateGrant", "kms:*t*")
+        near = (
+            action,
+            action,
+            action,
+            action.lower(),
+            action.upper(),
+            "kms:*",
+            "kms:*",
+            "*",
+            action[:-2] + "*",
+            action[:7] + "*",
+            action + "?",
+            action[:-1] + "?",
+            action[:-1],
+            action + "*",
+            "kms:ReEncrypt*",
+            "kms:ReEncrypt",
+            "kms:GenerateDataKey*",
+            "kms:Describe*",
+            "kms:?ecrypt",
+            "kms:*Key",
+            "ec2:*",
+            "kms:CreateGrant",
+            "kms:*t*",
+        )
         return self.few(near, 5)
 
     def resources(self):
-        return self.few((
-            "*", KEY, KEY[:-1] + "?", "arn:aws:kms:*:*:key/*", "arn:aws:kms:*:*:alias/*",
-            f"arn:aws:kms:eu-west-1:{OWNER}:key/*", f"arn:aws:kms:{REGION}:{OWNER}:key/9999*", KEY.upper(),
-            "arn:aws:kms:*", "arn:aws:kms:*:key/*", f"arn:aws:kms:{REGION}:{OWNER}:key/${{aws:PrincipalTag/team}}",
-            f"arn:aws:kms:{REGION}:{OWNER}:*", "1234abcd-12ab-34cd-56ef-1234567890ab"))
+        return self.few(
+            (
+                "*",
+                KEY,
+                KEY[:-1] + "?",
+                "arn:aws:kms:*:*:key/*",
+                "arn:aws:kms:*:*:alias/*",
+                f"arn:aws:kms:eu-west-1:{OWNER}:key/*",
+                f"arn:aws:kms:{REGION}:{OWNER}:key/9999*",
+                KEY.upper(),
+                "arn:aws:kms:*",
+                "arn:aws:kms:*:key/*",
+                f"arn:aws:kms:{REGION}:{OWNER}:key/${{aws:PrincipalTag/team}}",
+                f"arn:aws:kms:{REGION}:{OWNER}:*",
+                "1234abcd-12ab-34cd-56ef-1234567890ab",
+            )
+        )
 
     def conditions(self, question):
         condition = {}
@@ -295,41 +455,105 @@ class Generator:
         if self.chance(0.25):
             operator += "IfExists"
         if self.chance(0.01):
-            operator = self.pick((
-                "StringEqual", "NullIfExists", "Regex", "StringEqualsIfExistsIfExists", "ForAll:StringEquals"))
+            operator = self.pick(
+                ("StringEqual", "NullIfExists", "Regex", "StringEqualsIfExistsIfExists", "ForAll:StringEquals")
+            )
         actual = next((value for name, value in question["context"].items() if name.lower() == key.lower()), None)
-        pool = [item for value in (values + ((actual,) if actual else ()))
-                for item in (value if isinstance(value, list) else [value])]
+        pool = [
+            item
+            for value in (values + ((actual,) if actual else ()))
+            for item in (value if isinstance(value, list) else [value])
+        ]
         wanted = [self.wanted(kind, self.pick(pool) if pool else "x") for _ in range(self.pick((1, 1, 1, 2, 3)))]
         return operator, key, wanted[0] if len(wanted) == 1 and self.chance(0.6) else wanted
 
     def wanted(self, kind, value):
         """The value itself, or one that is nearly it."""
         if kind == "bool":
-            return self.pick((value, value, "true", "false", value == "true", "false" if value == "true" else "true")) \
-                if self.chance(0.97) else self.pick(("True", "1", 1))
+            return (
+                self.pick((value, value, "true", "false", value == "true", "false" if value == "true" else "true"))
+                if self.chance(0.97)
+                else self.pick(("True", "1", 1))
+            )
         if kind == "number":
-            return self.pick((value, "60", 60, 61, 59.5, "59", "3600.0", "-1")) \
-                if self.chance(0.97) else self.pick(("sixty", ""))
+            return (
+                self.pick((value, "60", 60, 61, 59.5, "59", "3600.0", "-1"))
+                if self.chance(0.97)
+                else self.pick(("sixty", ""))
+            )
         if kind == "date":
-            return self.pick((value, "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z", "2025-12-31T23:59:59Z",
-                              "1767225600", 1767225600, "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.000Z",
-                              "2030-01-01T00:00Z")) \
-                if self.chance(0.97) else self.pick(("yesterday", "2026-13-01T00:00:00Z"))
+            return (
+                self.pick(
+                    (
+                        value,
+                        "2026-01-01T00:00:00Z",
+                        "2026-01-01T00:00:01Z",
+                        "2025-12-31T23:59:59Z",
+                        "1767225600",
+                        1767225600,
+                        "2026-01-01T01:00:00+01:00",
+                        "2026-01-01T00:00:00.000Z",
+                        "2030-01-01T00:00Z",
+                    )
+                )
+                if self.chance(0.97)
+                else self.pick(("yesterday", "2026-13-01T00:00:00Z"))
+            )
         if kind == "ip":
-            return self.pick((value, "203.0.113.0/24", "203.0.113.7/32", "198.51.100.0/25", "0.0.0.0/0",
-                              "2001:db8::/32", "10.0.0.0/8", "::/0")) \
-                if self.chance(0.97) else self.pick(("203.0.113.0/33", "everywhere"))
+            return (
+                self.pick(
+                    (
+                        value,
+                        "203.0.113.0/24",
+                        "203.0.113.7/32",
+                        "198.51.100.0/25",
+                        "0.0.0.0/0",
+                        "2001:db8::/32",
+                        "10.0.0.0/8",
+                        "::/0",
+                    )
+                )
+                if self.chance(0.97)
+                else self.pick(("203.0.113.0/33", "everywhere"))
+            )
         if kind == "binary":
             return self.pick((value, base64.b64encode(b"other").decode()))
         if self.chance(0.12):
-            return self.pick(("${aws:PrincipalAccount}", "${aws:PrincipalTag/team}", "${aws:PrincipalTag/team, 'blue'}",
-                              "${kms:ViaService}", "${aws:principalorgid}", "${aws:PrincipalTag/home}*", "x${*}y",
-                              "${custom:thing}", value[:3] + "${?}",
-                              f"arn:aws:iam::${{aws:PrincipalAccount}}:role/App"))
-        near = (value, value, value, value, value + "*", value[:-1] + "*", value[:-1] + "?", value + "?",
-                value[:4] + "*", "*" + value[-4:], "*", value.upper(), value.swapcase(), value + "x", value[:-1],
-                value[1:], value.replace(".", "?"), value.replace("-", "*"), "other")
+            return self.pick(
+                (
+                    "${aws:PrincipalAccount}",
+                    "${aws:PrincipalTag/team}",
+                    "${aws:PrincipalTag/team, 'blue'}",
+                    "${kms:ViaService}",
+                    "${aws:principalorgid}",
+                    "${aws:PrincipalTag/home}*",
+                    "x${*}y",
+                    "${custom:thing}",
+                    value[:3] + "${?}",
+                    f"arn:aws:iam::${{aws:PrincipalAccount}}:role/App",
+                )
+            )
+        near = (
+            value,
+            value,
+            value,
+            value,
+            value + "*",
+            value[:-1] + "*",
+            value[:-1] + "?",
+            value + "?",
+            value[:4] + "*",
+            "*" + value[-4:],
+            "*",
+            value.upper(),
+            value.swapcase(),
+            value + "x",
+            value[:-1],
+            value[1:],
+            value.replace(".", "?"),
+            value.replace("-", "*"),
+            "other",
+        )
         if kind == "arn":
             parts = value.split(":", 5)
             parts[self.random.randint(1, 5)] = self.pick(("*", "?", "", "a*"))
@@ -338,18 +562,39 @@ class Generator:
         return self.pick(near)
 
     def grant(self):
-        grant = {"KeyId": KEY, "GrantId": "g" + "0" * 63, "IssuingAccount": f"arn:aws:iam::{OWNER}:root",
-                 "Operations": sorted(set(self.pick(OPERATIONS) for _ in range(self.pick((1, 2, 4, 12)))))}
+        grant = {
+            "KeyId": KEY,
+            "GrantId": "g" + "0" * 63,
+            "IssuingAccount": f"arn:aws:iam::{OWNER}:root",
+            "Operations": sorted(set(self.pick(OPERATIONS) for _ in range(self.pick((1, 2, 4, 12))))),
+        }
         if self.chance(0.05):
             grant["GranteeServicePrincipal"] = "ec2.amazonaws.com"
         else:
-            grant["GranteePrincipal"] = self.pick((
-                f"arn:aws:iam::{TARGET}:root", f"arn:aws:iam::{TARGET}:root", ROLE, PATH_ROLE, USER, SESSION, FEDERATED,
-                f"arn:aws:iam::{OTHER}:root", f"arn:aws:iam::{TARGET}:role/app", "ec2.us-east-1.amazonaws.com",
-                "AROAEXAMPLEEXAMPLE123"))
+            grant["GranteePrincipal"] = self.pick(
+                (
+                    f"arn:aws:iam::{TARGET}:root",
+                    f"arn:aws:iam::{TARGET}:root",
+                    ROLE,
+                    PATH_ROLE,
+                    USER,
+                    SESSION,
+                    FEDERATED,
+                    f"arn:aws:iam::{OTHER}:root",
+                    f"arn:aws:iam::{TARGET}:role/app",
+                    "ec2.us-east-1.amazonaws.com",
+                    "AROAEXAMPLEEXAMPLE123",
+                )
+            )
         if self.chance(0.4):
-            pairs = self.pick(({"aws:ebs:id": "vol-1"}, {"aws:ebs:id": "VOL-1"}, {"Department": "IT"},
-                               {"aws:ebs:id": "vol-1", "Department": "IT"}))
+            pairs = self.pick(
+                (
+                    {"aws:ebs:id": "vol-1"},
+                    {"aws:ebs:id": "VOL-1"},
+                    {"Department": "IT"},
+                    {"aws:ebs:id": "vol-1", "Department": "IT"},
+                )
+            )
             name = self.pick(("EncryptionContextSubset", "EncryptionContextSubset", "EncryptionContextEquals"))
             grant["Constraints"] = {name: pairs}
         if self.chance(0.05):
@@ -361,10 +606,23 @@ class Generator:
     def mutated(self):
         case = json.loads(self.pick(self.cases))
         for _ in range(self.pick((1, 1, 2, 3))):
-            self.pick((self.other_mode, self.other_principal, self.other_action, self.other_context,
-                       self.another_statement, self.without_statement, self.flipped, self.other_condition,
-                       self.without_condition, self.other_version, self.a_grant,
-                       self.other_element, self.respelled))(case)
+            self.pick(
+                (
+                    self.other_mode,
+                    self.other_principal,
+                    self.other_action,
+                    self.other_context,
+                    self.another_statement,
+                    self.without_statement,
+                    self.flipped,
+                    self.other_condition,
+                    self.without_condition,
+                    self.other_version,
+                    self.a_grant,
+                    self.other_element,
+                    self.respelled,
+                )
+            )(case)
         return case
 
     def statements(self, case):
@@ -433,8 +691,13 @@ class Generator:
             for operator in list(statement.get("Condition") or ()):
                 keys = statement["Condition"].pop(operator)
                 plain = operator.rpartition(":")[2]
-                other = self.pick((operator.removesuffix("IfExists"),
-                                   operator if "IfExists" in operator or operator == "Null" else operator + "IfExists",
-                                   "ForAnyValue:" + plain, "ForAllValues:" + plain,
-                                   operator.replace("Equals", "NotEquals") if "Not" not in operator else operator))
+                other = self.pick(
+                    (
+                        operator.removesuffix("IfExists"),
+                        operator if "IfExists" in operator or operator == "Null" else operator + "IfExists",
+                        "ForAnyValue:" + plain,
+                        "ForAllValues:" + plain,
+                        operator.replace("Equals", "NotEquals") if "Not" not in operator else operator,
+                    )
+                )
                 statement["Condition"].setdefault(other, {}).update(keys)

@@ -5,10 +5,17 @@ Somebody in the target account calls EC2, which calls KMS with a forward access 
 in the target account decrypts when the volume is attached, under EC2's own grant, so that only a Deny of the key
 policy can stop it.
 """
+
 from __future__ import annotations
 
-ACTIONS = ("kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom",
-           "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo")
+ACTIONS = (
+    "kms:DescribeKey",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:ReEncryptFrom",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptTo",
+)
 ALLOW_ALL = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
 WORST_FIRST = ("denied", "implicit-deny", "conditional", "allowed")
 
@@ -29,8 +36,10 @@ def questions(case):
     region, owner = key.split(":")[3:5]
     always = {"aws:SecureTransport": "true", "aws:RequestedRegion": region, "aws:ResourceAccount": owner}
     session = always | {
-        "kms:ViaService": f"ec2.{region}.amazonaws.com", "aws:ViaAWSService": "true",
-        "aws:PrincipalIsAWSService": "false"}
+        "kms:ViaService": f"ec2.{region}.amazonaws.com",
+        "aws:ViaAWSService": "true",
+        "aws:PrincipalIsAWSService": "false",
+    }
     asked = {"policy": case["policy"], "grants": case.get("grants", []), "resource": key, "context_mode": "open"}
     for action in ACTIONS:
         context = session
@@ -38,13 +47,19 @@ def questions(case):
             context = context | {"kms:EncryptionContextKeys": ["aws:ebs:id"]}
         if action == "kms:CreateGrant":
             context = context | {
-                "kms:GrantIsForAWSResource": "true", "kms:GrantConstraintType": "EncryptionContextSubset"}
+                "kms:GrantIsForAWSResource": "true",
+                "kms:GrantConstraintType": "EncryptionContextSubset",
+            }
         yield asked | {"principal": principal, "action": action, "context": context}
     role = f"arn:aws:iam::{principal['account']}:role/aws:ec2-infrastructure" if principal["account"] else None
     statements = case["policy"]["Statement"]
     denies = [s for s in (statements if isinstance(statements, list) else [statements]) if s.get("Effect") == "Deny"]
-    yield asked | {"principal": principal | {"arn": role}, "action": "kms:Decrypt", "context": always,
-                   "policy": case["policy"] | {"Statement": denies + [ALLOW_ALL]}}
+    yield asked | {
+        "principal": principal | {"arn": role},
+        "action": "kms:Decrypt",
+        "context": always,
+        "policy": case["policy"] | {"Statement": denies + [ALLOW_ALL]},
+    }
 
 
 def worst(verdicts):

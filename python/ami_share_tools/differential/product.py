@@ -1,4 +1,5 @@
 """The product's evaluator as one long-lived process that reads and writes JSON Lines."""
+
 from __future__ import annotations
 
 import json
@@ -21,8 +22,10 @@ class Product:
     def start(self, lines):
         """Hands the questions over. One thread writes and one reads, so that neither side waits for the other."""
         text, answers = ("\n".join(lines) + "\n").encode(), []
-        threads = [threading.Thread(target=self.write, args=(text,)),
-                   threading.Thread(target=self.read, args=(len(lines), answers))]
+        threads = [
+            threading.Thread(target=self.write, args=(text,)),
+            threading.Thread(target=self.read, args=(len(lines), answers)),
+        ]
         for thread in threads:
             thread.start()
         return threads, answers

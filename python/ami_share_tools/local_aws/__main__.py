@@ -45,9 +45,13 @@ def main():
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="ami_share_tools.local_aws", description="A local AWS for tests, on 127.0.0.1.")
+    parser = argparse.ArgumentParser(
+        prog="ami_share_tools.local_aws", description="A local AWS for tests, on 127.0.0.1."
+    )
     parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one (default)")
-    parser.add_argument("--account", default="999988887777", help="the account of callers without a 12-digit access key")
+    parser.add_argument(
+        "--account", default="999988887777", help="the account of callers without a 12-digit access key"
+    )
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--ready-fd", type=int, default=1, help="where the ready line goes; default standard output")
     parser.add_argument("--log", help="a file for the log; default standard error")
@@ -58,11 +62,22 @@ def set_environment(options, port, scratch):
     """Only what MiniStack and the functions it runs need: nothing of the caller's AWS settings gets in."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     os.environ.clear()
-    os.environ.update(kept, HOME=scratch, TMPDIR=scratch, GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1",
-                      MINISTACK_ACCOUNT_ID=options.account, MINISTACK_REGION=options.region,
-                      AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", AUTH="true", LAMBDA_EXECUTOR="local", LOG_LEVEL="INFO",
-                      # MiniStack's other listeners, which would not stay on loopback.
-                      IOT_MTLS_ENABLED="0", SFTP_ENABLED="0")
+    os.environ.update(
+        kept,
+        HOME=scratch,
+        TMPDIR=scratch,
+        GATEWAY_PORT=str(port),
+        BIND_HOST="127.0.0.1",
+        MINISTACK_ACCOUNT_ID=options.account,
+        MINISTACK_REGION=options.region,
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AUTH="true",
+        LAMBDA_EXECUTOR="local",
+        LOG_LEVEL="INFO",
+        # MiniStack's other listeners, which would not stay on loopback.
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+    )
     tempfile.tempdir = scratch
 
 

@@ -49,15 +49,20 @@ def context(service, action, body, params):
     keys = dict(_context(service, action, body, params))
     if action == "kms:CreateGrant":
         asked = json.loads(body)
-        return keys | {"kms:GranteePrincipal": asked.get("GranteePrincipal", ""), "kms:GrantOperations": asked.get("Operations", [])}
+        return keys | {
+            "kms:GranteePrincipal": asked.get("GranteePrincipal", ""),
+            "kms:GrantOperations": asked.get("Operations", []),
+        }
     if action == "ssm:PutParameter":
         return keys | {"ssm:Overwrite": "true" if json.loads(body).get("Overwrite") else "false"}
     if action == "events:PutEvents":
         # ArrayOfString: the values of all entries of the call.
         entries = json.loads(body).get("Entries", [])
-        return keys | {key: sorted({entry[field] for entry in entries if field in entry})
-                       for key, field in (("events:source", "Source"), ("events:detail-type", "DetailType"))
-                       if any(field in entry for entry in entries)}
+        return keys | {
+            key: sorted({entry[field] for entry in entries if field in entry})
+            for key, field in (("events:source", "Source"), ("events:detail-type", "DetailType"))
+            if any(field in entry for entry in entries)
+        }
     if service != "ec2":
         return keys
     if action == "ec2:ModifySnapshotAttribute":
@@ -81,13 +86,19 @@ def context(service, action, body, params):
 def is_allowed(action, arn, keys):
     """Whether the caller of this request may also do that."""
     service = action.partition(":")[0]
-    return not iam_evaluator.enforce(_ACCESS_KEY.get(), action, service, get_region(), resource_arn=arn, service_context=keys)
+    return not iam_evaluator.enforce(
+        _ACCESS_KEY.get(), action, service, get_region(), resource_arn=arn, service_context=keys
+    )
 
 
 def refuse_unless_allowed(action, arn, keys):
     if not is_allowed(action, arn, keys):
-        raise Refusal("UnauthorizedOperation", f"You are not authorized to perform this operation. User:"
-                      f" {iam_evaluator.caller_arn()} is not authorized to perform: {action} on resource: {arn}", 403)
+        raise Refusal(
+            "UnauthorizedOperation",
+            f"You are not authorized to perform this operation. User:"
+            f" {iam_evaluator.caller_arn()} is not authorized to perform: {action} on resource: {arn}",
+            403,
+        )
 
 
 def tag_keys(tags):

@@ -29,8 +29,13 @@ class LocalAws:
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
         command = [sys.executable, "-m", "ami_share_tools.local_aws"] + (["--log", str(self.log)] if self.log else [])
         # A session of its own: Ctrl-C reaches only us, and closing its input ends it in good order.
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env=os.environ | {"PYTHONPATH": path}, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": path},
+            start_new_session=True,
+        )
         try:
             readable, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
             line = self.process.stdout.readline() if readable else b""
@@ -54,8 +59,13 @@ class LocalAws:
     def client(self, service, account=None, region=None, **credentials):
         """A boto3 client: of an account (its ID is the access key), or with credentials of STS; in its own Region or another."""
         credentials = credentials or {"aws_access_key_id": account or self.account, "aws_secret_access_key": "test"}
-        return boto3.client(service, region_name=region or self.region, endpoint_url=self.endpoint,
-                            config=Config(retries={"total_max_attempts": 1}, read_timeout=60), **credentials)
+        return boto3.client(
+            service,
+            region_name=region or self.region,
+            endpoint_url=self.endpoint,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
+            **credentials,
+        )
 
     def seed(self, **document):
         return self.control("POST", "/_local/seed", document)
@@ -68,5 +78,7 @@ class LocalAws:
 
     def control(self, method, path, document=None):
         body = json.dumps(document).encode() if document is not None else None
-        with urllib.request.urlopen(urllib.request.Request(self.endpoint + path, body, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(self.endpoint + path, body, method=method), timeout=10
+        ) as answer:
             return json.load(answer)

@@ -80,8 +80,17 @@ from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, request_scope
 from ministack.services import ec2, kms, scheduler
 
-from ami_share_tools.local_aws import (client_tokens, copies, documents, ebs_encryption, image_fields, parameters, schedules, settings,
-                       usage_reports)
+from ami_share_tools.local_aws import (
+    client_tokens,
+    copies,
+    documents,
+    ebs_encryption,
+    image_fields,
+    parameters,
+    schedules,
+    settings,
+    usage_reports,
+)
 
 CALLS = []
 FAULTS = []
@@ -107,8 +116,11 @@ def handle(method, path, body, account, region):
     if (method, path) == ("POST", "/_local/hints"):
         ids = json.loads(body)["ids"]
         with request_scope(account, region):
-            return 200, [schedules.hint(schedule) for (_, _, key), schedule in scheduler._schedules.all_items()
-                         if any(part in key for part in ids)]
+            return 200, [
+                schedules.hint(schedule)
+                for (_, _, key), schedule in scheduler._schedules.all_items()
+                if any(part in key for part in ids)
+            ]
     if (method, path) == ("POST", "/_local/copies"):
         return 200, end_copies(**json.loads(body))
     if (method, path) == ("POST", "/_local/usage-reports"):
@@ -147,8 +159,11 @@ def end_usage_reports(ids=("",), state="available", reason=None):
 def asked(ids):
     """The ids of the images and snapshots whose ids contain one of `ids`, and of the images whose source's id does, with
     their snapshots."""
-    images = {key: image for (_, _, key), image in ec2._images.all_items()
-              if any(part in key or part in image.get("SourceImageId", "") for part in ids)}
+    images = {
+        key: image
+        for (_, _, key), image in ec2._images.all_items()
+        if any(part in key or part in image.get("SourceImageId", "") for part in ids)
+    }
     snapshots = {key for (_, _, key), _ in ec2._snapshots.all_items() if any(part in key for part in ids)}
     return set(images), snapshots.union(*(snapshots_of(image) for image in images.values() if "SourceImageId" in image))
 
@@ -183,28 +198,61 @@ def state(ids=("",), keys=None):
         return sorted(value for permission in permissions for value in permission.values())
 
     def source(image):
-        return {"source": f"{image.get('SourceImageRegion')}/{image['SourceImageId']}"} if "SourceImageId" in image else {}
+        return (
+            {"source": f"{image.get('SourceImageRegion')}/{image['SourceImageId']}"} if "SourceImageId" in image else {}
+        )
 
     return {
-        "images": {key: {"owner": image["OwnerId"], "region": region, "state": image.get("State", "available"),
-                         "snapshots": snapshots_of(image), "launchPermissions": plain(image.get("LaunchPermissions", []))}
-                   | source(image)
-                   for (_, region, key), image in ec2._images.all_items() if key in images},
-        "snapshots": {key: {"owner": snapshot["OwnerId"], "key": snapshot.get("KmsKeyId"),
-                            "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", []))}
-                      for (_, _, key), snapshot in ec2._snapshots.all_items() if key in snapshots},
+        "images": {
+            key: {
+                "owner": image["OwnerId"],
+                "region": region,
+                "state": image.get("State", "available"),
+                "snapshots": snapshots_of(image),
+                "launchPermissions": plain(image.get("LaunchPermissions", [])),
+            }
+            | source(image)
+            for (_, region, key), image in ec2._images.all_items()
+            if key in images
+        },
+        "snapshots": {
+            key: {
+                "owner": snapshot["OwnerId"],
+                "key": snapshot.get("KmsKeyId"),
+                "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", [])),
+            }
+            for (_, _, key), snapshot in ec2._snapshots.all_items()
+            if key in snapshots
+        },
         "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
-        "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
-                    "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
-                   for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
+        "grants": [
+            {
+                "key": grant["KeyId"],
+                "name": grant.get("Name") or "",
+                "grantee": grant["GranteePrincipal"],
+                "issuingAccount": grant.get("IssuingAccount"),
+                "operations": sorted(grant["Operations"]),
+            }
+            for _, grant in kms._grants.all_items()
+            if is_key(grant["KeyId"])
+        ],
         "parameters": parameters.state(list(ids)),
-        "usageReports": {key: {"imageId": report["ImageId"], "state": report["State"]}
-                         for key, report in usage_reports.all_reports().items() if is_asked(report["ImageId"])},
-        "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
-                            "target": schedule.get("Target", {}).get("Arn"),
-                            "parameters": schedule.get("Target", {}).get("EventBridgeParameters"),
-                            "deadLetters": schedule.get("Target", {}).get("DeadLetterConfig", {}).get("Arn")}
-                      for (_, _, key), schedule in scheduler._schedules.all_items() if is_asked(key)},
+        "usageReports": {
+            key: {"imageId": report["ImageId"], "state": report["State"]}
+            for key, report in usage_reports.all_reports().items()
+            if is_asked(report["ImageId"])
+        },
+        "schedules": {
+            key: {
+                "expression": schedule["ScheduleExpression"],
+                "input": schedule.get("Target", {}).get("Input"),
+                "target": schedule.get("Target", {}).get("Arn"),
+                "parameters": schedule.get("Target", {}).get("EventBridgeParameters"),
+                "deadLetters": schedule.get("Target", {}).get("DeadLetterConfig", {}).get("Arn"),
+            }
+            for (_, _, key), schedule in scheduler._schedules.all_items()
+            if is_asked(key)
+        },
     }
 
 
@@ -217,8 +265,15 @@ def record(service, method, path, headers, body, params):
     else:
         given = {k: v[0] for k, v in params.items() if k not in ("Action", "Version")}
     operation = params.get("Action", [""])[0] or target.rpartition(".")[2] or action.rpartition(":")[2]
-    CALLS.append({"service": service, "operation": operation or f"{method} {path}", "account": get_account_id(),
-                  "agent": headers.get("user-agent", ""), "params": given})
+    CALLS.append(
+        {
+            "service": service,
+            "operation": operation or f"{method} {path}",
+            "account": get_account_id(),
+            "agent": headers.get("user-agent", ""),
+            "params": given,
+        }
+    )
     return f"{service}:{CALLS[-1]['operation']}"
 
 
@@ -252,8 +307,11 @@ class Seed:
         self.keys, self.snapshots, self.images = {}, {}, {}
 
     def run(self, document):
-        fields("the seed", document, "settings keys snapshots images usageReports encryption schedules parameters"
-                                     " configurations faults")
+        fields(
+            "the seed",
+            document,
+            "settings keys snapshots images usageReports encryption schedules parameters configurations faults",
+        )
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
         if "faults" in document:
@@ -262,9 +320,15 @@ class Seed:
             documents.put_parameter(**fields(f"parameters/{i}", item, "name value type dataType"))
         for i, item in enumerate(document.get("configurations", [])):
             documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
-        made = {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
-                for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image),
-                                   ("usageReports", self.usage_report))}
+        made = {
+            kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
+            for kind, make in (
+                ("keys", self.key),
+                ("snapshots", self.snapshot),
+                ("images", self.image),
+                ("usageReports", self.usage_report),
+            )
+        }
         for i, item in enumerate(document.get("encryption", [])):
             self.encryption(f"encryption/{i}", item)
         for i, item in enumerate(document.get("schedules", [])):
@@ -279,15 +343,29 @@ class Seed:
             return
         given = seed["input"]
         if isinstance(given, dict):
-            given = json.dumps(given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]})
+            given = json.dumps(
+                given | {"keyArns": [self.key_arn(f"{where}/input", key) for key in given.get("keyArns", [])]}
+            )
         bus = f"arn:aws:events:{self.region}:{self.account}:event-bus/{seed.get('bus', 'ami-share')}"
         parameters = {"DetailType": "AMI Share Record Due", "Source": seed.get("source", "ami-share.ends")}
-        target = {"Arn": bus, "RoleArn": f"arn:aws:iam::{self.account}:role/hints", "Input": given,
-                  "EventBridgeParameters": parameters}
+        target = {
+            "Arn": bus,
+            "RoleArn": f"arn:aws:iam::{self.account}:role/hints",
+            "Input": given,
+            "EventBridgeParameters": parameters,
+        }
         scheduler._schedules.pop(f"{group}/{seed['name']}", None)
-        status, _, body = scheduler._create_schedule(seed["name"], {
-            "GroupName": group, "ScheduleExpression": seed["expression"], "FlexibleTimeWindow": {"Mode": "OFF"},
-            "ScheduleExpressionTimezone": seed.get("timezone", "UTC"), "State": seed.get("state", "ENABLED"), "Target": target})
+        status, _, body = scheduler._create_schedule(
+            seed["name"],
+            {
+                "GroupName": group,
+                "ScheduleExpression": seed["expression"],
+                "FlexibleTimeWindow": {"Mode": "OFF"},
+                "ScheduleExpressionTimezone": seed.get("timezone", "UTC"),
+                "State": seed.get("state", "ENABLED"),
+                "Target": target,
+            },
+        )
         if status != 200:
             raise BadSeed(f"{where}: {body.decode()}")
 
@@ -297,8 +375,9 @@ class Seed:
     def usage_report(self, where, seed):
         fields(where, seed, "ref id account region imageId state reason createdAt resourceTypes accountIds")
         image_id = self.images.get(seed["imageId"], seed["imageId"])
-        return usage_reports.seeded(seed | {"imageId": image_id}, seed.get("account", self.account),
-                                    seed.get("region", self.region))
+        return usage_reports.seeded(
+            seed | {"imageId": image_id}, seed.get("account", self.account), seed.get("region", self.region)
+        )
 
     def encryption(self, where, seed):
         fields(where, seed, "account region byDefault key")
@@ -319,8 +398,13 @@ class Seed:
             _, _, body = kms._create_key(material)
             key = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
             state = seed.get("state", "Enabled")
-            key.update(KeyState=state, Enabled=state == "Enabled", KeyManager=seed.get("manager", "CUSTOMER"),
-                       KeySpec=seed.get("spec", "SYMMETRIC_DEFAULT"), KeyUsage=seed.get("usage", "ENCRYPT_DECRYPT"))
+            key.update(
+                KeyState=state,
+                Enabled=state == "Enabled",
+                KeyManager=seed.get("manager", "CUSTOMER"),
+                KeySpec=seed.get("spec", "SYMMETRIC_DEFAULT"),
+                KeyUsage=seed.get("usage", "ENCRYPT_DECRYPT"),
+            )
             if state == "PendingDeletion":
                 key["DeletionDate"] = int(time.time()) + 30 * 86400
             if "validTo" in seed:  # imported key material that expires
@@ -338,12 +422,18 @@ class Seed:
 
     def grant(self, where, key, owner, seed):
         fields(where, seed, "grantee operations name issuingAccount retiring constraints")
-        grant_id = (uuid.uuid4().hex + uuid.uuid4().hex)
+        grant_id = uuid.uuid4().hex + uuid.uuid4().hex
         kms._grants[grant_id] = {
-            "GrantId": grant_id, "KeyId": key["Arn"], "Name": seed.get("name", ""), "CreationDate": int(time.time()),
-            "GranteePrincipal": seed["grantee"], "RetiringPrincipal": seed.get("retiring"),
+            "GrantId": grant_id,
+            "KeyId": key["Arn"],
+            "Name": seed.get("name", ""),
+            "CreationDate": int(time.time()),
+            "GranteePrincipal": seed["grantee"],
+            "RetiringPrincipal": seed.get("retiring"),
             "IssuingAccount": f"arn:aws:iam::{seed.get('issuingAccount', owner)}:root",
-            "Operations": seed["operations"], "Constraints": seed.get("constraints"), "_tokens": [],
+            "Operations": seed["operations"],
+            "Constraints": seed.get("constraints"),
+            "_tokens": [],
         }
 
     def key_arn(self, where, key):
@@ -360,9 +450,16 @@ class Seed:
         snapshot_id = seed.get("id") or "snap-" + uuid.uuid4().hex[:17]
         with self.scope(seed):
             ec2._snapshots[snapshot_id] = {
-                "SnapshotId": snapshot_id, "VolumeId": "vol-ffffffffffffffffa", "VolumeSize": seed.get("size", 8),
-                "Description": "", "State": seed.get("state", "completed"), "StartTime": ec2._now_ts(),
-                "Progress": "100%", "OwnerId": owner, "Encrypted": arn is not None, "StorageTier": "standard",
+                "SnapshotId": snapshot_id,
+                "VolumeId": "vol-ffffffffffffffffa",
+                "VolumeSize": seed.get("size", 8),
+                "Description": "",
+                "State": seed.get("state", "completed"),
+                "StartTime": ec2._now_ts(),
+                "Progress": "100%",
+                "OwnerId": owner,
+                "Encrypted": arn is not None,
+                "StorageTier": "standard",
                 "CreateVolumePermissions": [entry(p) for p in seed.get("createVolumePermissions", [])],
             } | ({"KmsKeyId": arn} if arn else {})
             tag(snapshot_id, seed.get("tags", {}))
@@ -371,25 +468,37 @@ class Seed:
         return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
 
     def image(self, where, seed):
-        fields(where, seed, "ref id account region name description architecture state tags mappings deprecationTime productCodes"
-                            " launchPermissions rootDeviceType " + image_fields.SEEDED)
+        fields(
+            where,
+            seed,
+            "ref id account region name description architecture state tags mappings deprecationTime productCodes"
+            " launchPermissions rootDeviceType " + image_fields.SEEDED,
+        )
         owner = seed.get("account", self.account)
         image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
         place = {"account": owner, "region": seed.get("region", self.region)}
         mappings = [self.mapping(f"{where}/mappings/{i}", place, m) for i, m in enumerate(seed.get("mappings", []))]
         with self.scope(seed):
             ec2._images[image_id] = {
-                "ImageId": image_id, "Name": seed.get("name", image_id), "ImageLocation": "", "OwnerId": owner,
-                "Description": seed.get("description", ""), "Architecture": seed.get("architecture", "x86_64"),
-                "RootDeviceType": seed.get("rootDeviceType", "ebs"), "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
+                "ImageId": image_id,
+                "Name": seed.get("name", image_id),
+                "ImageLocation": "",
+                "OwnerId": owner,
+                "Description": seed.get("description", ""),
+                "Architecture": seed.get("architecture", "x86_64"),
+                "RootDeviceType": seed.get("rootDeviceType", "ebs"),
+                "RootDeviceName": "/dev/xvda",
+                "VirtualizationType": "hvm",
                 "State": seed.get("state", "available"),
-                "BlockDeviceMappings": mappings, "ProductCodes": seed.get("productCodes", []),
+                "BlockDeviceMappings": mappings,
+                "ProductCodes": seed.get("productCodes", []),
                 "DeprecationTime": seed.get("deprecationTime"),
                 "LaunchPermissions": [entry(p) for p in seed.get("launchPermissions", [])],
             } | image_fields.seeded(seed, image_id, place["region"], ec2._now_ts())
             tag(image_id, seed.get("tags", {}))
-        usage_reports.USAGE[image_id] = [fields(f"{where}/usage", entry, "account resourceType count")
-                                         for entry in seed.get("usage", [])]
+        usage_reports.USAGE[image_id] = [
+            fields(f"{where}/usage", entry, "account resourceType count") for entry in seed.get("usage", [])
+        ]
         if "ref" in seed:
             self.images[seed["ref"]] = image_id
         return {"ref": seed.get("ref"), "imageId": image_id}

@@ -13,8 +13,18 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
-from ami_share_tools.local_aws import (access, client_tokens, ebs_encryption, image_events, images, key_use, later, settings, shared_tags,
-                       snapshots)
+from ami_share_tools.local_aws import (
+    access,
+    client_tokens,
+    ebs_encryption,
+    image_events,
+    images,
+    key_use,
+    later,
+    settings,
+    shared_tags,
+    snapshots,
+)
 from ami_share_tools.local_aws.wire import Refusal, action, element, param, refuse_dry_run, required, tag_specifications
 
 Params = dict[str, Any]
@@ -24,12 +34,18 @@ Record = dict[str, Any]
 # (github.com/hashicorp/packer/issues/6599, github.com/aws-samples/aws-backup-automation/issues/2). The code isn't documented.
 REASON_CODE = "Client.InternalError"
 NO_SUCH_KEY = "Copy image failed with an internal error."
-KEY_NOT_ACCESSIBLE = ("AMI snapshot copy failed with error: Given key ID is not accessible. You must have DescribeKey"
-                      " permissions on the default CMK")
+KEY_NOT_ACCESSIBLE = (
+    "AMI snapshot copy failed with error: Given key ID is not accessible. You must have DescribeKey"
+    " permissions on the default CMK"
+)
 
 KEPT = ("Architecture", "RootDeviceType", "RootDeviceName", "VirtualizationType")
-NOT_HERE = ("DestinationAvailabilityZone", "DestinationAvailabilityZoneId", "DestinationOutpostArn",
-            "SnapshotCopyCompletionDurationMinutes")
+NOT_HERE = (
+    "DestinationAvailabilityZone",
+    "DestinationAvailabilityZoneId",
+    "DestinationOutpostArn",
+    "SnapshotCopyCompletionDurationMinutes",
+)
 
 
 @dataclass
@@ -79,6 +95,7 @@ def forget(parts: Iterable[str]) -> None:
 
 # The call.
 
+
 def copy_image(params: Params) -> str:
     region, source_id, name = (required(params, field) for field in ("SourceRegion", "SourceImageId", "Name"))
     check_parameters(params, region, name)
@@ -104,8 +121,10 @@ def copy_image(params: Params) -> str:
     client_tokens.keep(params, made["ImageId"])
     owner, destination = get_account_id(), get_region()
     # An image of this ID may be made anew in the meantime.
-    later.after(settings.CURRENT["copySeconds"],
-                lambda: finish(owner, destination, made["ImageId"]) if _WORK.get(made["ImageId"]) is work else None)
+    later.after(
+        settings.CURRENT["copySeconds"],
+        lambda: finish(owner, destination, made["ImageId"]) if _WORK.get(made["ImageId"]) is work else None,
+    )
     return element("imageId", made["ImageId"])
 
 
@@ -118,14 +137,21 @@ def check_parameters(params: Params, region: str, name: str) -> None:
         if param(params, given):
             raise Refusal("UnsupportedOperation", f"The local AWS knows no {given}")
     if not ec2._AMI_NAME_RE.match(name):
-        raise Refusal("InvalidAMIName.Malformed", "AMI names must be between 3 and 128 characters long, and may only contain"
-                      " letters, numbers, and the following special characters: ( ) [ ] . / - ' @ _")
+        raise Refusal(
+            "InvalidAMIName.Malformed",
+            "AMI names must be between 3 and 128 characters long, and may only contain"
+            " letters, numbers, and the following special characters: ( ) [ ] . / - ' @ _",
+        )
     if len(param(params, "Description")) > 255:
         raise Refusal("InvalidParameterValue", "A description has at most 255 characters")
     if param(params, "KmsKeyId") and not flag(params, "Encrypted"):
         # "If you specify a KMS key, you must also set the encrypted state to true." Error codes: InvalidParameterDependency.
-        raise Refusal("InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
-    if partition(region) != partition(get_region()):  # "Cross-partition copies" are not supported; which error isn't said
+        raise Refusal(
+            "InvalidParameterDependency", "The parameter KmsKeyId requires the parameter Encrypted to be set."
+        )
+    if partition(region) != partition(
+        get_region()
+    ):  # "Cross-partition copies" are not supported; which error isn't said
         raise Refusal("InvalidParameterValue", f"Value ({region}) for parameter sourceRegion is invalid.")
 
 
@@ -143,8 +169,9 @@ def refuse_unless_allowed(params: Params, tags: dict[str, shared_tags.Tags]) -> 
         access.refuse_unless_allowed("ec2:CopyImage", arn, access.tag_keys(tags.get(kind, [])))
     tagged = set(tags) | ({"image"} if flag(params, "CopyImageTags") else set())
     for kind in sorted(tagged):
-        access.refuse_unless_allowed("ec2:CreateTags", new[kind],
-                                     {"ec2:CreateAction": "CopyImage"} | access.tag_keys(tags.get(kind, [])))
+        access.refuse_unless_allowed(
+            "ec2:CreateTags", new[kind], {"ec2:CreateAction": "CopyImage"} | access.tag_keys(tags.get(kind, []))
+        )
 
 
 def readable(source_id: str) -> Record:
@@ -155,8 +182,10 @@ def readable(source_id: str) -> Record:
     if not images.visible(source):
         raise Refusal("InvalidAMIID.NotFound", f"The image id '[{source_id}]' does not exist")
     if images.state(source) != "available":
-        raise Refusal("InvalidAMIID.Unavailable",
-                      f"The AMI ID '{source_id}' is currently {images.state(source)} and may not be used for this operation")
+        raise Refusal(
+            "InvalidAMIID.Unavailable",
+            f"The AMI ID '{source_id}' is currently {images.state(source)} and may not be used for this operation",
+        )
     if any(not snapshots.visible(snapshot) for snapshot in images.snapshots(source)):
         raise Refusal("InvalidRequest", "You do not have permission to access the storage of this ami")
     return source
@@ -170,11 +199,14 @@ def refuse_taken(name: str) -> None:
 
 
 def refuse_too_many() -> None:
-    """"Destination Regions are limited to 300 concurrent AMI copy operations." Error codes: ResourceLimitExceeded."""
+    """ "Destination Regions are limited to 300 concurrent AMI copy operations." Error codes: ResourceLimitExceeded."""
     waiting = sum(image_id in _WORK for image_id in ec2._images)
     if waiting >= settings.CURRENT["copyQuota"]:
-        raise Refusal("ResourceLimitExceeded", f"Too many AMI copies in progress. The limit is {settings.CURRENT['copyQuota']}"
-                      " for this destination region.")
+        raise Refusal(
+            "ResourceLimitExceeded",
+            f"Too many AMI copies in progress. The limit is {settings.CURRENT['copyQuota']}"
+            " for this destination region.",
+        )
 
 
 def pending(params: Params, region: str, source: Record) -> Record:
@@ -182,10 +214,18 @@ def pending(params: Params, region: str, source: Record) -> Record:
     pending image says of its snapshots isn't documented; here it says nothing. EC2 API Reference, Image: SourceImageId,
     SourceImageRegion; AttachImageWatermark: watermarks go along."""
     return {name: source[name] for name in KEPT} | {
-        "ImageId": new_id(region, source["ImageId"]), "Name": required(params, "Name"), "ImageLocation": "",
-        "Description": param(params, "Description"), "OwnerId": get_account_id(), "State": "pending",
-        "CreationDate": ec2._now_ts(), "BlockDeviceMappings": [], "ProductCodes": list(source.get("ProductCodes") or []),
-        "LaunchPermissions": [], "SourceImageId": source["ImageId"], "SourceImageRegion": region,
+        "ImageId": new_id(region, source["ImageId"]),
+        "Name": required(params, "Name"),
+        "ImageLocation": "",
+        "Description": param(params, "Description"),
+        "OwnerId": get_account_id(),
+        "State": "pending",
+        "CreationDate": ec2._now_ts(),
+        "BlockDeviceMappings": [],
+        "ProductCodes": list(source.get("ProductCodes") or []),
+        "LaunchPermissions": [],
+        "SourceImageId": source["ImageId"],
+        "SourceImageRegion": region,
         "Watermarks": [dict(mark) for mark in source.get("Watermarks") or []],
     }
 
@@ -210,7 +250,7 @@ def volume(mapping: Record, stored: dict[str, Record], params: Params, source: R
 
 
 def new_key(snapshot: Record, params: Params, source: Record, region: str) -> str | None:
-    """"Use encryption with EBS-backed AMIs", Image-copying scenarios."""
+    """ "Use encryption with EBS-backed AMIs", Image-copying scenarios."""
     if param(params, "KmsKeyId"):
         return str(param(params, "KmsKeyId"))
     if not snapshot["Encrypted"]:
@@ -244,10 +284,14 @@ def source_key(one: Volume) -> Record | None:
 
 # What comes of it.
 
+
 def waiting(ids: Iterable[str]) -> list[tuple[str, str, str]]:
     """(owner, Region, ID) of the pending copies whose ID or whose source's ID contains one of these."""
-    return [(owner, region, image_id) for (owner, region, image_id), image in ec2._images.all_items()
-            if image_id in _WORK and any(part in image_id or part in image["SourceImageId"] for part in ids)]
+    return [
+        (owner, region, image_id)
+        for (owner, region, image_id), image in ec2._images.all_items()
+        if image_id in _WORK and any(part in image_id or part in image["SourceImageId"] for part in ids)
+    ]
 
 
 def finish(owner: str, region: str, image_id: str, failure: str | None = None, event: bool = True) -> Record | None:
@@ -287,11 +331,18 @@ def copied(image: Record, work: Work, one: Volume) -> Record:
     snapshot_id = "snap-" + digest(image["ImageId"], one.mapping["DeviceName"])
     key = key_use.find(one.key) if one.key else None
     ec2._snapshots[snapshot_id] = {
-        "SnapshotId": snapshot_id, "VolumeId": "vol-ffffffffffffffffa", "VolumeSize": one.source["VolumeSize"],
+        "SnapshotId": snapshot_id,
+        "VolumeId": "vol-ffffffffffffffffa",
+        "VolumeSize": one.source["VolumeSize"],
         "Description": f"Copied for DestinationAmi {image['ImageId']} from SourceAmi {image['SourceImageId']} for"
-                       f" SourceSnapshot {one.source['SnapshotId']}.",
-        "State": "completed", "StartTime": ec2._now_ts(), "Progress": "100%", "OwnerId": image["OwnerId"],
-        "Encrypted": key is not None, "StorageTier": "standard", "CreateVolumePermissions": [],
+        f" SourceSnapshot {one.source['SnapshotId']}.",
+        "State": "completed",
+        "StartTime": ec2._now_ts(),
+        "Progress": "100%",
+        "OwnerId": image["OwnerId"],
+        "Encrypted": key is not None,
+        "StorageTier": "standard",
+        "CreateVolumePermissions": [],
     } | ({"KmsKeyId": key["Arn"]} if key else {})
     ec2._tags[snapshot_id] = list(work.snapshot_tags)
     return one.mapping | {"Ebs": one.mapping["Ebs"] | {"SnapshotId": snapshot_id}}

@@ -40,8 +40,11 @@ def create(aws, template, stack, parameters):
     # Larger than a request may be (CloudFormation quotas, "Template body size in a request"), so it is uploaded too.
     aws.client("s3").put_object(Bucket=BUCKET, Key="template.yaml", Body=template.encode())
     cloudformation.create_stack(
-        StackName=stack, TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml", Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
+        StackName=stack,
+        TemplateURL=f"{aws.endpoint}/{BUCKET}/template.yaml",
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+    )
     deadline = time.monotonic() + DEPLOY_SECONDS
     while time.monotonic() < deadline:
         [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
@@ -49,8 +52,11 @@ def create(aws, template, stack, parameters):
             return {o["OutputKey"]: o["OutputValue"] for o in described["Outputs"]}
         if "ROLLBACK" in described["StackStatus"] or "FAILED" in described["StackStatus"]:
             events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-            reasons = [f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}" for e in events
-                       if "FAILED" in e["ResourceStatus"] and e.get("ResourceStatusReason")]
+            reasons = [
+                f"{e['LogicalResourceId']}: {e['ResourceStatusReason']}"
+                for e in events
+                if "FAILED" in e["ResourceStatus"] and e.get("ResourceStatusReason")
+            ]
             raise DeployFailed("; ".join(reasons) or described.get("StackStatusReason", described["StackStatus"]))
         time.sleep(0.2)
     raise DeployFailed(f"the stack was not there after {DEPLOY_SECONDS} seconds")

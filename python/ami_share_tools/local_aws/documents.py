@@ -6,8 +6,13 @@ from ministack.services import appconfig
 
 from ami_share_tools.local_aws import parameters
 
-AT_ONCE = {"Name": "AtOnce", "DeploymentDurationInMinutes": 0, "GrowthFactor": 100, "FinalBakeTimeInMinutes": 0,
-           "ReplicateTo": "NONE"}
+AT_ONCE = {
+    "Name": "AtOnce",
+    "DeploymentDurationInMinutes": 0,
+    "GrowthFactor": 100,
+    "FinalBakeTimeInMinutes": 0,
+    "ReplicateTo": "NONE",
+}
 
 
 def put_parameter(name, value, type="SecureString", dataType="text"):
@@ -17,15 +22,23 @@ def put_parameter(name, value, type="SecureString", dataType="text"):
 def deploy(application, environment, profile, content):
     """Deploy `content` to the profile; application, environment and profile are made when they are new."""
     app = appconfig._resolve_application_id(application) or made(appconfig._create_application({"Name": application}))
-    env = (appconfig._resolve_environment_id(app, environment)
-           or made(appconfig._create_environment(app, {"Name": environment})))
-    profile_id = (appconfig._resolve_configuration_profile_id(app, profile)
-                  or made(appconfig._create_configuration_profile(app, {"Name": profile, "LocationUri": "hosted"})))
+    env = appconfig._resolve_environment_id(app, environment) or made(
+        appconfig._create_environment(app, {"Name": environment})
+    )
+    profile_id = appconfig._resolve_configuration_profile_id(app, profile) or made(
+        appconfig._create_configuration_profile(app, {"Name": profile, "LocationUri": "hosted"})
+    )
     _, headers, _ = appconfig._create_hosted_configuration_version(app, profile_id, content.encode(), "text/plain")
     strategy = made(appconfig._create_deployment_strategy(AT_ONCE))
-    status, _, body = appconfig._start_deployment(app, env, {
-        "DeploymentStrategyId": strategy, "ConfigurationProfileId": profile_id,
-        "ConfigurationVersion": headers["Version-Number"]})
+    status, _, body = appconfig._start_deployment(
+        app,
+        env,
+        {
+            "DeploymentStrategyId": strategy,
+            "ConfigurationProfileId": profile_id,
+            "ConfigurationVersion": headers["Version-Number"],
+        },
+    )
     if status != 201:
         raise ValueError(f"the configuration was not deployed: {body}")
 

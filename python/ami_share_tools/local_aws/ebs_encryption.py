@@ -16,14 +16,16 @@ _DEFAULT_KEYS: dict[Scope, str] = {}
 
 
 def install() -> None:
-    ec2._ACTION_MAP.update({
-        "EnableEbsEncryptionByDefault": action(lambda params: switch(params, True)),
-        "DisableEbsEncryptionByDefault": action(lambda params: switch(params, False)),
-        "GetEbsEncryptionByDefault": action(told),
-        "ModifyEbsDefaultKmsKeyId": action(modify_default_key),
-        "ResetEbsDefaultKmsKeyId": action(reset_default_key),
-        "GetEbsDefaultKmsKeyId": action(tell_default_key),
-    })
+    ec2._ACTION_MAP.update(
+        {
+            "EnableEbsEncryptionByDefault": action(lambda params: switch(params, True)),
+            "DisableEbsEncryptionByDefault": action(lambda params: switch(params, False)),
+            "GetEbsEncryptionByDefault": action(told),
+            "ModifyEbsDefaultKmsKeyId": action(modify_default_key),
+            "ResetEbsDefaultKmsKeyId": action(reset_default_key),
+            "GetEbsDefaultKmsKeyId": action(tell_default_key),
+        }
+    )
 
 
 def clear() -> None:
@@ -72,7 +74,7 @@ def told(params: dict[str, Any]) -> str:
 
 
 def modify_default_key(params: dict[str, Any]) -> str:
-    """"Amazon Web Services authenticates the KMS key asynchronously": whatever is given is taken."""
+    """ "Amazon Web Services authenticates the KMS key asynchronously": whatever is given is taken."""
     key = required(params, "KmsKeyId")
     refuse_dry_run(params)
     found = kms._resolve_key(key)

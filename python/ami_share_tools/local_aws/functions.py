@@ -32,12 +32,19 @@ def environment(config, code_dir, port):
     process of this machine has neither, so values that name these places name where the same thing is here.
     """
     given = config.get("Environment", {}).get("Variables", {})
-    env = {name: value for name, value in _env(config, code_dir, port).items()
-           if name.startswith("AWS_") or name in ("PATH", "LANG", "LAMBDA_TASK_ROOT", "TMPDIR", "_HANDLER")}
+    env = {
+        name: value
+        for name, value in _env(config, code_dir, port).items()
+        if name.startswith("AWS_") or name in ("PATH", "LANG", "LAMBDA_TASK_ROOT", "TMPDIR", "_HANDLER")
+    }
     # "Configuring JSON and plain text log formats": how the runtime learns of the function's LoggingConfig.
     logging = config.get("LoggingConfig", {})
-    env.update({"AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
-                "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{config['FunctionName']}")})
+    env.update(
+        {
+            "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
+            "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup", f"/aws/lambda/{config['FunctionName']}"),
+        }
+    )
     if "ApplicationLogLevel" in logging:
         env["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
     layers = layers_dir(config)

@@ -28,8 +28,18 @@ def announcing(handler):
 
 
 def announce(image_id, state, error=""):
-    """"ErrorMessage" is "the reason for the failed operation"."""
+    """ "ErrorMessage" is "the reason for the failed operation"."""
     detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": state, "ErrorMessage": error}
-    eventbridge._put_events({"Entries": [{
-        "Source": "aws.ec2", "DetailType": "EC2 AMI State Change", "Detail": json.dumps(detail),
-        "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"]}]}, allow_aws_source=True)
+    eventbridge._put_events(
+        {
+            "Entries": [
+                {
+                    "Source": "aws.ec2",
+                    "DetailType": "EC2 AMI State Change",
+                    "Detail": json.dumps(detail),
+                    "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"],
+                }
+            ]
+        },
+        allow_aws_source=True,
+    )

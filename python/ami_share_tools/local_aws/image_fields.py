@@ -8,13 +8,21 @@ from ami_share_tools.local_aws.wire import element
 Record = dict[str, Any]
 
 # Of the image, as the local AWS keeps it, to the XML name.
-_LINEAGE = {"SourceInstanceId": "sourceInstanceId", "SourceImageId": "sourceImageId",
-            "SourceImageRegion": "sourceImageRegion"}
-_WATERMARK = {"WatermarkKey": "watermarkKey", "SourceImageRegion": "sourceImageRegion", "SourceImageId": "sourceImageId",
-              "SourceImageCreationTime": "sourceImageCreationTime", "WatermarkCreationTime": "watermarkCreationTime"}
+_LINEAGE = {
+    "SourceInstanceId": "sourceInstanceId",
+    "SourceImageId": "sourceImageId",
+    "SourceImageRegion": "sourceImageRegion",
+}
+_WATERMARK = {
+    "WatermarkKey": "watermarkKey",
+    "SourceImageRegion": "sourceImageRegion",
+    "SourceImageId": "sourceImageId",
+    "SourceImageCreationTime": "sourceImageCreationTime",
+    "WatermarkCreationTime": "watermarkCreationTime",
+}
 _SCAN = {"HighestFindingSeverityLabel": "highestFindingSeverityLabel", "FindingScanDate": "findingScanDate"}
 
-SEEDED = ("creationDate sourceImageId sourceImageRegion sourceInstanceId stateReason watermarks scan allowed usage")
+SEEDED = "creationDate sourceImageId sourceImageRegion sourceInstanceId stateReason watermarks scan allowed usage"
 
 
 def _present(record: Record, name: str) -> list[str]:
@@ -48,13 +56,18 @@ FILTERS = set(facts({"CreationDate": ""}))
 def xml(image: Record) -> str:
     reason = image.get("StateReason")
     marks = "".join(f"<item>{_elements(mark, _WATERMARK)}</item>" for mark in image.get("Watermarks") or [])
-    return (_elements(image, _LINEAGE)
-            + (f"<stateReason>{element('code', reason['Code'])}{element('message', reason['Message'])}</stateReason>"
-               if reason else "")
-            + (f"<imageWatermarkSet>{marks}</imageWatermarkSet>" if marks else "")
-            # "present only for AMIs that Amazon Inspector has scanned"; the severity "only if the AMI has at least one finding"
-            + (f"<scanResults>{_elements(image['ScanResults'], _SCAN)}</scanResults>" if image.get("ScanResults") else "")
-            + element("imageAllowed", image.get("ImageAllowed")))
+    return (
+        _elements(image, _LINEAGE)
+        + (
+            f"<stateReason>{element('code', reason['Code'])}{element('message', reason['Message'])}</stateReason>"
+            if reason
+            else ""
+        )
+        + (f"<imageWatermarkSet>{marks}</imageWatermarkSet>" if marks else "")
+        # "present only for AMIs that Amazon Inspector has scanned"; the severity "only if the AMI has at least one finding"
+        + (f"<scanResults>{_elements(image['ScanResults'], _SCAN)}</scanResults>" if image.get("ScanResults") else "")
+        + element("imageAllowed", image.get("ImageAllowed"))
+    )
 
 
 def _elements(record: Record, names: dict[str, str]) -> str:
@@ -64,16 +77,20 @@ def _elements(record: Record, names: dict[str, str]) -> str:
 def seeded(seed: Record, image_id: str, region: str, now: str) -> Record:
     """These fields of a new image, from its seed."""
     created = seed.get("creationDate", now)
-    made: Record = {"CreationDate": created,
-                    "Watermarks": [_watermark(mark, image_id, region, created) for mark in seed.get("watermarks", [])]}
+    made: Record = {
+        "CreationDate": created,
+        "Watermarks": [_watermark(mark, image_id, region, created) for mark in seed.get("watermarks", [])],
+    }
     for name in ("sourceImageId", "sourceImageRegion", "sourceInstanceId"):
         if name in seed:
             made[name[0].upper() + name[1:]] = seed[name]
     if "stateReason" in seed:
         made["StateReason"] = {"Code": "Client.InternalError", "Message": seed["stateReason"]}
     if "scan" in seed:
-        made["ScanResults"] = {"FindingScanDate": seed["scan"].get("at"),
-                               "HighestFindingSeverityLabel": seed["scan"].get("severity")}
+        made["ScanResults"] = {
+            "FindingScanDate": seed["scan"].get("at"),
+            "HighestFindingSeverityLabel": seed["scan"].get("severity"),
+        }
     if "allowed" in seed:
         made["ImageAllowed"] = seed["allowed"]
     return made
@@ -82,9 +99,16 @@ def seeded(seed: Record, image_id: str, region: str, now: str) -> Record:
 def _watermark(seed: str | Record, image_id: str, region: str, created: str) -> Record:
     """Attached to this very image, unless the seed says to which."""
     given = {"key": seed} if isinstance(seed, str) else seed
-    return watermark(given["key"], given.get("sourceImageId", image_id), given.get("sourceImageRegion", region), created)
+    return watermark(
+        given["key"], given.get("sourceImageId", image_id), given.get("sourceImageRegion", region), created
+    )
 
 
 def watermark(key: str, image_id: str, region: str, created: str, now: str | None = None) -> Record:
-    return {"WatermarkKey": key, "SourceImageId": image_id, "SourceImageRegion": region,
-            "SourceImageCreationTime": created, "WatermarkCreationTime": now or created}
+    return {
+        "WatermarkKey": key,
+        "SourceImageId": image_id,
+        "SourceImageRegion": region,
+        "SourceImageCreationTime": created,
+        "WatermarkCreationTime": now or created,
+    }

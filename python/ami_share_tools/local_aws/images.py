@@ -6,27 +6,58 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2
 
 from ami_share_tools.local_aws import image_fields, keys, settings, shared_tags
-from ami_share_tools.local_aws.wire import (Refusal, action, applied, check_permission, done, element, filters, matches, members, page,
-                            param, permission_items, permission_set, refuse_dry_run, required, tag_set)
+from ami_share_tools.local_aws.wire import (
+    Refusal,
+    action,
+    applied,
+    check_permission,
+    done,
+    element,
+    filters,
+    matches,
+    members,
+    page,
+    param,
+    permission_items,
+    permission_set,
+    refuse_dry_run,
+    required,
+    tag_set,
+)
 
 IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
-FILTERS = {"architecture", "block-device-mapping.encrypted", "block-device-mapping.snapshot-id", "description",
-           "image-id", "image-type", "is-public", "name", "owner-alias", "owner-id", "root-device-type", "state",
-           "tag-key", "virtualization-type"} | image_fields.FILTERS
+FILTERS = {
+    "architecture",
+    "block-device-mapping.encrypted",
+    "block-device-mapping.snapshot-id",
+    "description",
+    "image-id",
+    "image-type",
+    "is-public",
+    "name",
+    "owner-alias",
+    "owner-id",
+    "root-device-type",
+    "state",
+    "tag-key",
+    "virtualization-type",
+} | image_fields.FILTERS
 PERMISSION_FIELDS = ("UserId", "Group", "OrganizationArn", "OrganizationalUnitArn")
 
 
 def install():
-    ec2._ACTION_MAP.update({
-        "DescribeImages": action(describe_images),
-        "DescribeImageAttribute": action(describe_image_attribute),
-        "ModifyImageAttribute": action(modify_image_attribute),
-        "ResetImageAttribute": action(reset_image_attribute),
-        "DisableImage": action(disable_image),
-        "EnableImage": action(enable_image),
-        "GetImageBlockPublicAccessState": action(block_public_access_state),
-        "EnableImageBlockPublicAccess": action(enable_block_public_access),
-    })
+    ec2._ACTION_MAP.update(
+        {
+            "DescribeImages": action(describe_images),
+            "DescribeImageAttribute": action(describe_image_attribute),
+            "ModifyImageAttribute": action(modify_image_attribute),
+            "ResetImageAttribute": action(reset_image_attribute),
+            "DisableImage": action(disable_image),
+            "EnableImage": action(enable_image),
+            "GetImageBlockPublicAccessState": action(block_public_access_state),
+            "EnableImageBlockPublicAccess": action(enable_block_public_access),
+        }
+    )
 
 
 def state(image):
@@ -82,6 +113,7 @@ def snapshots(image):
 
 # DescribeImages: EC2 API Reference, DescribeImages; EC2 User Guide, "Disable an Amazon EC2 AMI".
 
+
 def describe_images(params):
     ids = members(params, "ImageId")
     wanted = filters(params, FILTERS)
@@ -91,7 +123,8 @@ def describe_images(params):
             raise Refusal("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     disabled_too = bool(ids) or param(params, "IncludeDisabled").lower() == "true"
     found = [
-        image for _, image in all_images()
+        image
+        for _, image in all_images()
         if visible(image)
         and (not ids or image["ImageId"] in ids)
         and (disabled_too or state(image) != "disabled")
@@ -106,7 +139,9 @@ def describe_images(params):
 def visible(image):
     """An account sees its own images, public ones, and those shared with it by account ID. Sharing by organization
     is stored and returned; who belongs to one is not looked up."""
-    return image["OwnerId"] == get_account_id() or is_public(image) or {"UserId": get_account_id()} in permissions(image)
+    return (
+        image["OwnerId"] == get_account_id() or is_public(image) or {"UserId": get_account_id()} in permissions(image)
+    )
 
 
 def owned_by(image, owners):
@@ -114,9 +149,11 @@ def owned_by(image, owners):
 
 
 def executable_by(image, users):
-    """"does not return AMIs shared through an organization or OU" (DescribeImages, ExecutableBy)."""
+    """ "does not return AMIs shared through an organization or OU" (DescribeImages, ExecutableBy)."""
     accounts = [get_account_id() if u == "self" else u for u in users]
-    return not users or ("all" in users and is_public(image)) or any({"UserId": a} in permissions(image) for a in accounts)
+    return (
+        not users or ("all" in users and is_public(image)) or any({"UserId": a} in permissions(image) for a in accounts)
+    )
 
 
 def facts(image):
@@ -146,21 +183,32 @@ def is_encrypted(volume):
 
 
 def image_xml(image):
-    codes = "".join(f"<item>{element('productCode', c['id'])}{element('type', c['type'])}</item>"
-                    for c in image.get("ProductCodes", []))
+    codes = "".join(
+        f"<item>{element('productCode', c['id'])}{element('type', c['type'])}</item>"
+        for c in image.get("ProductCodes", [])
+    )
     mappings = "".join(f"<item>{mapping_xml(m)}</item>" for m in image.get("BlockDeviceMappings") or [])
-    return (element("imageId", image["ImageId"])
-            + element("imageLocation", f"{image['OwnerId']}/{image['Name']}")
-            + element("imageState", state(image)) + element("imageOwnerId", image["OwnerId"])
-            + element("creationDate", image["CreationDate"]) + element("isPublic", is_public(image))
-            + (f"<productCodes>{codes}</productCodes>" if codes else "")
-            + element("architecture", image["Architecture"]) + element("imageType", "machine")
-            + element("name", image["Name"]) + element("description", image["Description"])
-            + element("rootDeviceType", image["RootDeviceType"]) + element("rootDeviceName", image["RootDeviceName"])
-            + f"<blockDeviceMapping>{mappings}</blockDeviceMapping>"
-            + element("virtualizationType", image["VirtualizationType"]) + element("hypervisor", "xen")
-            + element("deprecationTime", image.get("DeprecationTime"))
-            + image_fields.xml(image) + tag_set(image["ImageId"], shared_tags.visible(image)))
+    return (
+        element("imageId", image["ImageId"])
+        + element("imageLocation", f"{image['OwnerId']}/{image['Name']}")
+        + element("imageState", state(image))
+        + element("imageOwnerId", image["OwnerId"])
+        + element("creationDate", image["CreationDate"])
+        + element("isPublic", is_public(image))
+        + (f"<productCodes>{codes}</productCodes>" if codes else "")
+        + element("architecture", image["Architecture"])
+        + element("imageType", "machine")
+        + element("name", image["Name"])
+        + element("description", image["Description"])
+        + element("rootDeviceType", image["RootDeviceType"])
+        + element("rootDeviceName", image["RootDeviceName"])
+        + f"<blockDeviceMapping>{mappings}</blockDeviceMapping>"
+        + element("virtualizationType", image["VirtualizationType"])
+        + element("hypervisor", "xen")
+        + element("deprecationTime", image.get("DeprecationTime"))
+        + image_fields.xml(image)
+        + tag_set(image["ImageId"], shared_tags.visible(image))
+    )
 
 
 def mapping_xml(mapping):
@@ -171,14 +219,19 @@ def mapping_xml(mapping):
     volume = mapping.get("Ebs")
     if volume is None:
         return xml
-    return xml + ("<ebs>" + element("snapshotId", volume.get("SnapshotId"))
-                  + element("volumeSize", volume.get("VolumeSize", "8"))
-                  + element("volumeType", volume.get("VolumeType", "gp3"))
-                  + element("deleteOnTermination", volume.get("DeleteOnTermination", "true"))
-                  + element("encrypted", is_encrypted(volume)) + "</ebs>")
+    return xml + (
+        "<ebs>"
+        + element("snapshotId", volume.get("SnapshotId"))
+        + element("volumeSize", volume.get("VolumeSize", "8"))
+        + element("volumeType", volume.get("VolumeType", "gp3"))
+        + element("deleteOnTermination", volume.get("DeleteOnTermination", "true"))
+        + element("encrypted", is_encrypted(volume))
+        + "</ebs>"
+    )
 
 
 # Attributes: EC2 API Reference, DescribeImageAttribute, ModifyImageAttribute, ResetImageAttribute.
+
 
 def describe_image_attribute(params):
     image, attribute = own(params), required(params, "Attribute")
@@ -232,9 +285,11 @@ def launch_permission_changes(params):
     """(add, remove), from the structured form or, with Attribute=launchPermission, from the flat one."""
     add = permission_items(params, "LaunchPermission.Add", PERMISSION_FIELDS)
     remove = permission_items(params, "LaunchPermission.Remove", PERMISSION_FIELDS)
-    flat = [{field: value}
-            for field, wire in zip(PERMISSION_FIELDS, ("UserId", "UserGroup", "OrganizationArn", "OrganizationalUnitArn"))
-            for value in members(params, wire)]
+    flat = [
+        {field: value}
+        for field, wire in zip(PERMISSION_FIELDS, ("UserId", "UserGroup", "OrganizationArn", "OrganizationalUnitArn"))
+        for value in members(params, wire)
+    ]
     if not flat:
         return add, remove
     if add or remove or param(params, "Attribute") != "launchPermission":
@@ -249,8 +304,10 @@ def refuse_what_cannot_be_shared(image, add):
     behind = snapshots(image)
     # EC2 User Guide, "Share an AMI with specific AWS accounts": an AMI on the AWS managed key can't be shared.
     if any(keys.is_aws_managed(s.get("KmsKeyId")) for s in behind):
-        raise Refusal("InvalidParameter",
-                      "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.")
+        raise Refusal(
+            "InvalidParameter",
+            "Snapshots encrypted with the AWS Managed CMK can't be shared. Specify another snapshot.",
+        )
     if {"Group": "all"} not in add:
         return
     # EC2 User Guide, "Make your AMI publicly available", considerations.
@@ -263,8 +320,10 @@ def refuse_what_cannot_be_shared(image, add):
         raise Refusal("OperationNotPermitted", "An AMI with a watermark can't be made public")
     # EC2 User Guide, "Block public access to your AMIs".
     if settings.CURRENT["blockPublicAccess"]:
-        raise Refusal("OperationNotPermitted", "You can’t publicly share this image because block public access for"
-                      " AMIs is enabled for this Region.")
+        raise Refusal(
+            "OperationNotPermitted",
+            "You can’t publicly share this image because block public access for AMIs is enabled for this Region.",
+        )
 
 
 def reset_image_attribute(params):
@@ -292,6 +351,7 @@ def block_public_access_state(params):
 
 
 # States: EC2 User Guide, "Disable an Amazon EC2 AMI"; enabling does not bring the permissions back.
+
 
 def disable_image(params):
     image = changeable(params)

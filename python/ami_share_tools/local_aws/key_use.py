@@ -34,8 +34,12 @@ def find(identifier: str) -> Key | None:
 
 def is_usable(key: Key | None) -> bool:
     """KMS Developer Guide, "Key states of AWS KMS keys"; "Amazon EBS does not support asymmetric KMS keys"."""
-    return (key is not None and key["KeyState"] == "Enabled" and key["KeySpec"] == "SYMMETRIC_DEFAULT"
-            and key["KeyUsage"] == "ENCRYPT_DECRYPT")
+    return (
+        key is not None
+        and key["KeyState"] == "Enabled"
+        and key["KeySpec"] == "SYMMETRIC_DEFAULT"
+        and key["KeyUsage"] == "ENCRYPT_DECRYPT"
+    )
 
 
 def is_allowed(key: Key, actions: tuple[str, ...]) -> bool:
@@ -45,12 +49,17 @@ def is_allowed(key: Key, actions: tuple[str, ...]) -> bool:
     _, _, _, region, owner, _ = arn.split(":", 5)
     if key.get("KeyManager") == "AWS" and owner == account:
         return True  # its key policy lets in everybody in the account who may use EBS
-    context = {"kms:viaservice": f"ec2.{region}.amazonaws.com", "kms:calleraccount": account,
-               "kms:grantisforawsresource": "true"}
+    context = {
+        "kms:viaservice": f"ec2.{region}.amazonaws.com",
+        "kms:calleraccount": account,
+        "kms:grantisforawsresource": "true",
+    }
     with request_scope(account, region):
-        return all(access.is_allowed(f"kms:{name}", arn, context) and (owner == account and not is_root()
-                                                                       or policy_allows(key, name, context))
-                   for name in actions)
+        return all(
+            access.is_allowed(f"kms:{name}", arn, context)
+            and (owner == account and not is_root() or policy_allows(key, name, context))
+            for name in actions
+        )
 
 
 def is_root() -> bool:
@@ -59,7 +68,13 @@ def is_root() -> bool:
 
 
 def policy_allows(key: Key, action: str, context: dict[str, str]) -> bool:
-    asked = EvalContext(principal_arn=caller_arn(), principal_type="Root" if is_root() else "AssumedRole",
-                        principal_account=get_account_id(), action=f"kms:{action}", resource_arn=key["Arn"],
-                        region=get_region(), service_context=dict(context))
+    asked = EvalContext(
+        principal_arn=caller_arn(),
+        principal_type="Root" if is_root() else "AssumedRole",
+        principal_account=get_account_id(),
+        action=f"kms:{action}",
+        resource_arn=key["Arn"],
+        region=get_region(),
+        service_context=dict(context),
+    )
     return bool(evaluate_resource_policy(key["Policy"], asked).decision == "Allow")

@@ -57,8 +57,12 @@ def create_grant(request):
     if not GRANTEE.fullmatch(request.get("GranteePrincipal", "")):
         return error_response_json("InvalidArnException", "ARN does not refer to a valid principal.", 400)
     if "Name" in request and not GRANT_NAME.fullmatch(request["Name"]):
-        return error_response_json("ValidationException", "Value at 'name' failed to satisfy constraint: Member must"
-                                   " satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$", 400)
+        return error_response_json(
+            "ValidationException",
+            "Value at 'name' failed to satisfy constraint: Member must"
+            " satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$",
+            400,
+        )
     return _grant(request)
 
 
@@ -76,8 +80,11 @@ async def handle(method, path, headers, body, query_params):
     owner, key = found
     if operation not in CROSS_ACCOUNT or not lets_in(key, caller, operation):
         return error_response_json(
-            "AccessDeniedException", f"User: arn:aws:iam::{caller}:root is not authorized to perform: kms:{operation}"
-            f" on resource: {arn} because no resource-based policy allows the kms:{operation} action", 400)
+            "AccessDeniedException",
+            f"User: arn:aws:iam::{caller}:root is not authorized to perform: kms:{operation}"
+            f" on resource: {arn} because no resource-based policy allows the kms:{operation} action",
+            400,
+        )
     with request_scope(owner, get_region()):
         answer = await _handle(method, path, headers, body, query_params)
         if operation == "CreateGrant" and answer[0] == 200:  # GrantListEntry: IssuingAccount is who made the grant
@@ -87,6 +94,12 @@ async def handle(method, path, headers, body, query_params):
 
 def lets_in(key, account, operation):
     principal = f"arn:aws:iam::{account}:root"
-    context = EvalContext(principal_arn=principal, principal_type="Root", principal_account=account,
-                          action=f"kms:{operation}", resource_arn=key["Arn"], region=get_region())
+    context = EvalContext(
+        principal_arn=principal,
+        principal_type="Root",
+        principal_account=account,
+        action=f"kms:{operation}",
+        resource_arn=key["Arn"],
+        region=get_region(),
+    )
     return evaluate_resource_policy(key["Policy"], context).decision == "Allow"

@@ -56,7 +56,9 @@ def clear() -> None:
 
 def forget(parts: list[str]) -> None:
     """Forget the parameters that hold one of these in their name or value."""
-    for account, region, name in [key for key in ssm._parameters._data if is_asked(key[-1], ssm._parameters._data[key], parts)]:
+    for account, region, name in [
+        key for key in ssm._parameters._data if is_asked(key[-1], ssm._parameters._data[key], parts)
+    ]:
         for store in (ssm._parameters, ssm._parameter_history):
             store.pop_scoped(account, region, name, None)
         _VERSIONS.pop((account, region, name), None)
@@ -68,11 +70,19 @@ def is_asked(name: str, parameter: Record, parts: list[str]) -> bool:
 
 
 def state(parts: list[str]) -> dict[str, Record]:
-    return {key[-1]: {"value": parameter["OriginalValue"], "version": parameter["Version"], "dataType": parameter["DataType"]}
-            for key, parameter in ssm._parameters.all_items() if is_asked(key[-1], parameter, parts)}
+    return {
+        key[-1]: {
+            "value": parameter["OriginalValue"],
+            "version": parameter["Version"],
+            "dataType": parameter["DataType"],
+        }
+        for key, parameter in ssm._parameters.all_items()
+        if is_asked(key[-1], parameter, parts)
+    }
 
 
 # PutParameter.
+
 
 def put(request: Record) -> Answer:
     name = request.get("Name") or ""
@@ -109,7 +119,9 @@ def refusal(name: str, request: Record, existing: Record | None, data_type: str)
     if kind != existing["Type"]:
         return refused("HierarchyTypeMismatchException", "Parameter Store doesn't support changing a parameter type")
     if data_type != existing["DataType"] and FIXED & {data_type, existing["DataType"]}:
-        return refused("ValidationException", f"The data type of a parameter can't be changed to or from {sorted(FIXED)}")
+        return refused(
+            "ValidationException", f"The data type of a parameter can't be changed to or from {sorted(FIXED)}"
+        )
     return None
 
 
@@ -123,8 +135,10 @@ def full_history(name: str) -> Answer | None:
     history = ssm._parameter_history.get(name) or []
     if len(history) < VERSIONS or not history[0].get("Labels"):
         return None
-    return refused("ParameterMaxVersionLimitExceeded",
-                   f"Version {history[0]['Version']} has a label, so a new version can't be created")
+    return refused(
+        "ParameterMaxVersionLimitExceeded",
+        f"Version {history[0]['Version']} has a label, so a new version can't be created",
+    )
 
 
 def trimmed(name: str, answer: Answer) -> Answer:
@@ -137,8 +151,14 @@ def trimmed(name: str, answer: Answer) -> Answer:
 def taken_out(name: str, existing: Record | None, before: list[Record] | None) -> Waiting:
     """The version that MiniStack made at once, taken out again, with the next number that nobody was told yet."""
     owner, region = get_account_id(), get_region()
-    one = Waiting(owner, region, name, ssm._parameters[name], ssm._parameter_history[name][-1],
-                  access.is_allowed("ec2:DescribeImages", "*", {}))
+    one = Waiting(
+        owner,
+        region,
+        name,
+        ssm._parameters[name],
+        ssm._parameter_history[name][-1],
+        access.is_allowed("ec2:DescribeImages", "*", {}),
+    )
     for store, old in ((ssm._parameters, existing), (ssm._parameter_history, before)):
         if old is None:
             del store[name]
@@ -151,6 +171,7 @@ def taken_out(name: str, existing: Record | None, before: list[Record] | None) -
 
 
 # The validation.
+
 
 def validate() -> list[Record]:
     """Of all versions that wait, in the order of their calls: those whose value is an AMI ID that "is available in your AWS

@@ -18,16 +18,23 @@ STACK = "role"
 def credentials(aws, role_arn, change=lambda text: text):
     """Of a role with every inline policy of the other, which a test may assume."""
     iam, name = aws.client("iam"), role_arn.rpartition("/")[2]
-    trust = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}]}
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "sts:AssumeRole"}
+        ],
+    }
     like = f"like-{name}"[:64]
     made = iam.create_role(RoleName=like, AssumeRolePolicyDocument=json.dumps(trust))["Role"]
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
         iam.put_role_policy(RoleName=like, PolicyName=policy, PolicyDocument=change(json.dumps(document)))
     session = aws.client("sts").assume_role(RoleArn=made["Arn"], RoleSessionName="test")["Credentials"]
-    return {"aws_access_key_id": session["AccessKeyId"], "aws_session_token": session["SessionToken"],
-            "aws_secret_access_key": session["SecretAccessKey"]}
+    return {
+        "aws_access_key_id": session["AccessKeyId"],
+        "aws_session_token": session["SessionToken"],
+        "aws_secret_access_key": session["SecretAccessKey"],
+    }
 
 
 def without_binary(aws, stack, **parameters):

@@ -49,12 +49,12 @@ def invalid(message):
 
 
 def pages(query):
-    """"ListSchedules": MaxResults is 1 to 100, and NextToken goes on where the page ended."""
+    """ "ListSchedules": MaxResults is 1 to 100, and NextToken goes on where the page ended."""
     size = min(int(query.get("MaxResults", 100)), settings.CURRENT["pageSize"])
     status, headers, body = _list({**query, "MaxResults": len(scheduler._schedules._data) or 1})
     found = sorted(json.loads(body)["Schedules"], key=lambda schedule: (schedule["GroupName"], schedule["Name"]))
     start = int(query.get("NextToken", 0))
-    page = {"Schedules": found[start:start + size]}
+    page = {"Schedules": found[start : start + size]}
     if start + size < len(found):
         page["NextToken"] = str(start + size)
     return status, headers, json.dumps(page).encode()
@@ -64,15 +64,33 @@ def invoke(target, event, rule, view=None):
     if "EventBridgeParameters" not in target:
         return _invoke(target, event, rule, view)
     parameters = target["EventBridgeParameters"]
-    return eventbridge._put_events({"Entries": [{
-        "EventBusName": target["Arn"], "Source": parameters["Source"], "DetailType": parameters["DetailType"],
-        "Detail": target["Input"], "Resources": event.get("Resources", [])}]})
+    return eventbridge._put_events(
+        {
+            "Entries": [
+                {
+                    "EventBusName": target["Arn"],
+                    "Source": parameters["Source"],
+                    "DetailType": parameters["DetailType"],
+                    "Detail": target["Input"],
+                    "Resources": event.get("Resources", []),
+                }
+            ]
+        }
+    )
 
 
 def hint(schedule):
     """The event that a rule on its bus hands on when this schedule is due."""
     parameters = schedule["Target"]["EventBridgeParameters"]
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"version": "0", "id": str(uuid.uuid4()), "detail-type": parameters["DetailType"], "source": parameters["Source"],
-            "account": get_account_id(), "time": now, "region": get_region(), "resources": [schedule["Arn"]],
-            "detail": json.loads(schedule["Target"]["Input"])}
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": parameters["DetailType"],
+        "source": parameters["Source"],
+        "account": get_account_id(),
+        "time": now,
+        "region": get_region(),
+        "resources": [schedule["Arn"]],
+        "detail": json.loads(schedule["Target"]["Input"]),
+    }

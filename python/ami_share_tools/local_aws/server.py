@@ -10,16 +10,41 @@ from ministack import app as ministack
 from ministack.core import lambda_runtime
 from ministack.core.hypercorn_compat import install as install_reason_phrases
 
-from ami_share_tools.local_aws import (access, control, copies, ebs_encryption, functions, image_events, images, keys, parameters, schedules,
-                       snapshots, usage_reports, watermarks)
+from ami_share_tools.local_aws import (
+    access,
+    control,
+    copies,
+    ebs_encryption,
+    functions,
+    image_events,
+    images,
+    keys,
+    parameters,
+    schedules,
+    snapshots,
+    usage_reports,
+    watermarks,
+)
 
 GRACE_SECONDS = 1
 
 
 def install(account, region):
     """Add what is missing, and put the control door and the list of calls in front."""
-    for part in (images, image_events, snapshots, keys, schedules, functions, access, copies, ebs_encryption, usage_reports,
-                 watermarks, parameters):
+    for part in (
+        images,
+        image_events,
+        snapshots,
+        keys,
+        schedules,
+        functions,
+        access,
+        copies,
+        ebs_encryption,
+        usage_reports,
+        watermarks,
+        parameters,
+    ):
         part.install()
     dispatch = ministack._dispatch_service_request
 
@@ -41,7 +66,9 @@ def install(account, region):
             if not message.get("more_body"):
                 break
         status, answer = control.handle(scope["method"], scope["path"], body, account, region)
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
     return door

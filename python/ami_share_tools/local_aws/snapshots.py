@@ -6,21 +6,48 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2
 
 from ami_share_tools.local_aws import images, keys
-from ami_share_tools.local_aws.wire import (Refusal, action, applied, check_permission, done, element, filters, matches, members, page,
-                            param, permission_items, permission_set, refuse_dry_run, required, tag_set)
+from ami_share_tools.local_aws.wire import (
+    Refusal,
+    action,
+    applied,
+    check_permission,
+    done,
+    element,
+    filters,
+    matches,
+    members,
+    page,
+    param,
+    permission_items,
+    permission_set,
+    refuse_dry_run,
+    required,
+    tag_set,
+)
 
 SNAPSHOT_ID = re.compile(r"snap-(?:[0-9a-f]{8}|[0-9a-f]{17})")
-FILTERS = {"description", "encrypted", "owner-id", "snapshot-id", "status", "storage-tier", "tag-key", "volume-id",
-           "volume-size"}
+FILTERS = {
+    "description",
+    "encrypted",
+    "owner-id",
+    "snapshot-id",
+    "status",
+    "storage-tier",
+    "tag-key",
+    "volume-id",
+    "volume-size",
+}
 
 
 def install():
-    ec2._ACTION_MAP.update({
-        "DescribeSnapshots": action(describe_snapshots),
-        "DescribeSnapshotAttribute": action(describe_snapshot_attribute),
-        "ModifySnapshotAttribute": action(modify_snapshot_attribute),
-        "ResetSnapshotAttribute": action(reset_snapshot_attribute),
-    })
+    ec2._ACTION_MAP.update(
+        {
+            "DescribeSnapshots": action(describe_snapshots),
+            "DescribeSnapshotAttribute": action(describe_snapshot_attribute),
+            "ModifySnapshotAttribute": action(modify_snapshot_attribute),
+            "ResetSnapshotAttribute": action(reset_snapshot_attribute),
+        }
+    )
 
 
 def permissions(snapshot):
@@ -30,7 +57,9 @@ def permissions(snapshot):
 def visible(snapshot):
     """EC2 API Reference, DescribeSnapshots: public, explicit (named account) and implicit (owner) permissions."""
     account = get_account_id()
-    return snapshot["OwnerId"] == account or any(e in permissions(snapshot) for e in ({"UserId": account}, {"Group": "all"}))
+    return snapshot["OwnerId"] == account or any(
+        e in permissions(snapshot) for e in ({"UserId": account}, {"Group": "all"})
+    )
 
 
 def all_snapshots():
@@ -40,7 +69,7 @@ def all_snapshots():
 def find(snapshot_id):
     """EC2 API Reference, Error codes: InvalidSnapshotID.Malformed, InvalidSnapshot.NotFound."""
     if not SNAPSHOT_ID.fullmatch(snapshot_id):
-        raise Refusal("InvalidSnapshotID.Malformed", f"Invalid id: \"{snapshot_id}\"")
+        raise Refusal("InvalidSnapshotID.Malformed", f'Invalid id: "{snapshot_id}"')
     for snapshot in all_snapshots():
         if snapshot["SnapshotId"] == snapshot_id and visible(snapshot):
             return snapshot
@@ -56,13 +85,15 @@ def own(params):
 
 # EC2 API Reference, DescribeSnapshots; Snapshot: kmsKeyId is the ARN of the key.
 
+
 def describe_snapshots(params):
     ids, wanted = members(params, "SnapshotId"), filters(params, FILTERS)
     for snapshot_id in ids:
         find(snapshot_id)
     owners, restorers = members(params, "Owner"), members(params, "RestorableBy")
     found = [
-        s for s in all_snapshots()
+        s
+        for s in all_snapshots()
         if visible(s)
         and (not ids or s["SnapshotId"] in ids)
         and (not owners or s["OwnerId"] in owners or ("self" in owners and s["OwnerId"] == get_account_id()))
@@ -75,8 +106,9 @@ def describe_snapshots(params):
 
 def restorable_by(snapshot, users):
     accounts = [get_account_id() if u == "self" else u for u in users]
-    return (("all" in users and {"Group": "all"} in permissions(snapshot))
-            or any(a == snapshot["OwnerId"] or {"UserId": a} in permissions(snapshot) for a in accounts))
+    return ("all" in users and {"Group": "all"} in permissions(snapshot)) or any(
+        a == snapshot["OwnerId"] or {"UserId": a} in permissions(snapshot) for a in accounts
+    )
 
 
 def facts(snapshot):
@@ -93,15 +125,24 @@ def facts(snapshot):
 
 
 def snapshot_xml(snapshot):
-    return (element("snapshotId", snapshot["SnapshotId"]) + element("volumeId", snapshot["VolumeId"])
-            + element("status", snapshot["State"]) + element("startTime", snapshot["StartTime"])
-            + element("progress", snapshot["Progress"]) + element("ownerId", snapshot["OwnerId"])
-            + element("volumeSize", snapshot["VolumeSize"]) + element("description", snapshot["Description"])
-            + element("encrypted", snapshot["Encrypted"]) + element("kmsKeyId", snapshot.get("KmsKeyId"))
-            + element("storageTier", snapshot["StorageTier"]) + tag_set(snapshot["SnapshotId"]))
+    return (
+        element("snapshotId", snapshot["SnapshotId"])
+        + element("volumeId", snapshot["VolumeId"])
+        + element("status", snapshot["State"])
+        + element("startTime", snapshot["StartTime"])
+        + element("progress", snapshot["Progress"])
+        + element("ownerId", snapshot["OwnerId"])
+        + element("volumeSize", snapshot["VolumeSize"])
+        + element("description", snapshot["Description"])
+        + element("encrypted", snapshot["Encrypted"])
+        + element("kmsKeyId", snapshot.get("KmsKeyId"))
+        + element("storageTier", snapshot["StorageTier"])
+        + tag_set(snapshot["SnapshotId"])
+    )
 
 
 # Attributes: EC2 API Reference, DescribeSnapshotAttribute, ModifySnapshotAttribute, ResetSnapshotAttribute.
+
 
 def describe_snapshot_attribute(params):
     snapshot, attribute = own(params), required(params, "Attribute")
@@ -142,7 +183,9 @@ def create_volume_permission_changes(params):
     if not flat:
         return add, remove
     if add or remove or param(params, "Attribute") != "createVolumePermission":
-        raise Refusal("InvalidParameterCombination", "Specify either CreateVolumePermission or Attribute with OperationType")
+        raise Refusal(
+            "InvalidParameterCombination", "Specify either CreateVolumePermission or Attribute with OperationType"
+        )
     direction = required(params, "OperationType")
     if direction not in ("add", "remove"):
         raise Refusal("InvalidParameterValue", f"Value ({direction}) for parameter operationType is invalid.")

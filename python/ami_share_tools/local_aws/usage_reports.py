@@ -15,8 +15,21 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import ec2
 
 from ami_share_tools.local_aws import access, client_tokens, images, later, settings
-from ami_share_tools.local_aws.wire import (Refusal, action, done, element, filters, matches, members, page, param, refuse_dry_run, required,
-                            tag_set, tag_specifications)
+from ami_share_tools.local_aws.wire import (
+    Refusal,
+    action,
+    done,
+    element,
+    filters,
+    matches,
+    members,
+    page,
+    param,
+    refuse_dry_run,
+    required,
+    tag_set,
+    tag_specifications,
+)
 
 Params = dict[str, Any]
 Record = dict[str, Any]
@@ -33,12 +46,14 @@ USAGE: dict[str, list[Record]] = {}
 
 
 def install() -> None:
-    ec2._ACTION_MAP.update({
-        "CreateImageUsageReport": action(create),
-        "DescribeImageUsageReports": action(describe),
-        "DescribeImageUsageReportEntries": action(describe_entries),
-        "DeleteImageUsageReport": action(delete),
-    })
+    ec2._ACTION_MAP.update(
+        {
+            "CreateImageUsageReport": action(create),
+            "DescribeImageUsageReports": action(describe),
+            "DescribeImageUsageReportEntries": action(describe_entries),
+            "DeleteImageUsageReport": action(delete),
+        }
+    )
 
 
 def clear() -> None:
@@ -62,8 +77,11 @@ def all_reports() -> dict[str, Record]:
 
 
 def of_caller() -> list[Record]:
-    return [report for (owner, region, _), report in _REPORTS.items()
-            if (owner, region) == (get_account_id(), get_region()) and not has_expired(report)]
+    return [
+        report
+        for (owner, region, _), report in _REPORTS.items()
+        if (owner, region) == (get_account_id(), get_region()) and not has_expired(report)
+    ]
 
 
 def has_expired(report: Record) -> bool:
@@ -80,6 +98,7 @@ def text(time: datetime.datetime) -> str:
 
 # CreateImageUsageReport.
 
+
 def create(params: Params) -> str:
     required(params, "ImageId")
     types = resource_types(params)
@@ -93,8 +112,9 @@ def create(params: Params) -> str:
     arn = f"arn:aws:ec2:{get_region()}:{get_account_id()}:image-usage-report/*"
     access.refuse_unless_allowed("ec2:CreateImageUsageReport", arn, access.tag_keys(tags))
     if tags:
-        access.refuse_unless_allowed("ec2:CreateTags", arn,
-                                     {"ec2:CreateAction": "CreateImageUsageReport"} | access.tag_keys(tags))
+        access.refuse_unless_allowed(
+            "ec2:CreateTags", arn, {"ec2:CreateAction": "CreateImageUsageReport"} | access.tag_keys(tags)
+        )
     refuse_dry_run(params)
     before = client_tokens.earlier(params)
     if before:
@@ -117,7 +137,10 @@ def resource_types(params: Params) -> list[Record]:
         raise Refusal("MissingParameter", "The request must contain the parameter ResourceTypes")
     found = []
     for number in numbers:
-        name, option = param(params, f"ResourceType.{number}.ResourceType"), f"ResourceType.{number}.ResourceTypeOption.1"
+        name, option = (
+            param(params, f"ResourceType.{number}.ResourceType"),
+            f"ResourceType.{number}.ResourceTypeOption.1",
+        )
         if name not in TYPES:
             raise Refusal("InvalidParameterValue", f"Value ({name}) for parameter resourceType is invalid.")
         depth = param(params, f"{option}.OptionValue.1")
@@ -127,12 +150,27 @@ def resource_types(params: Params) -> list[Record]:
     return found
 
 
-def add(image_id: str, types: list[Record], accounts: list[str], state: str = "pending", reason: str | None = None,
-        created: datetime.datetime | None = None, report_id: str | None = None) -> str:
+def add(
+    image_id: str,
+    types: list[Record],
+    accounts: list[str],
+    state: str = "pending",
+    reason: str | None = None,
+    created: datetime.datetime | None = None,
+    report_id: str | None = None,
+) -> str:
     """A report of the account and Region in scope."""
     report_id = report_id or "amiur-" + uuid.uuid4().hex[:17]
-    report = {"ReportId": report_id, "ImageId": image_id, "Types": types, "Accounts": accounts, "State": "pending",
-              "Reason": None, "CreationTime": created or now(), "Entries": []}
+    report = {
+        "ReportId": report_id,
+        "ImageId": image_id,
+        "Types": types,
+        "Accounts": accounts,
+        "State": "pending",
+        "Reason": None,
+        "CreationTime": created or now(),
+        "Entries": [],
+    }
     _REPORTS[get_account_id(), get_region(), report_id] = report
     if state != "pending":
         end(report, get_account_id(), state, reason)
@@ -141,10 +179,14 @@ def add(image_id: str, types: list[Record], accounts: list[str], state: str = "p
 
 # What becomes of it.
 
+
 def waiting(ids: Iterable[str]) -> list[str]:
     """The pending reports whose ID or whose image's ID contains one of these."""
-    return [report_id for report_id, report in all_reports().items() if report["State"] == "pending"
-            and any(part in report_id or part in report["ImageId"] for part in ids)]
+    return [
+        report_id
+        for report_id, report in all_reports().items()
+        if report["State"] == "pending" and any(part in report_id or part in report["ImageId"] for part in ids)
+    ]
 
 
 def finish(report_id: str, state: str = "available", reason: str | None = None) -> Record | None:
@@ -156,16 +198,21 @@ def finish(report_id: str, state: str = "available", reason: str | None = None) 
 
 
 def end(report: Record, owner: str, state: str, reason: str | None) -> None:
-    """"how your image is used across other Amazon Web Services accounts", of the types and accounts asked for."""
+    """ "how your image is used across other Amazon Web Services accounts", of the types and accounts asked for."""
     types = {one["ResourceType"] for one in report["Types"]}
     report.update(State=state, Reason=reason if state == "error" else None)
     if state == "available":
-        report["Entries"] = [dict(entry) for entry in USAGE.get(report["ImageId"], [])
-                             if entry["account"] != owner and entry["resourceType"] in types
-                             and (not report["Accounts"] or entry["account"] in report["Accounts"])]
+        report["Entries"] = [
+            dict(entry)
+            for entry in USAGE.get(report["ImageId"], [])
+            if entry["account"] != owner
+            and entry["resourceType"] in types
+            and (not report["Accounts"] or entry["account"] in report["Accounts"])
+        ]
 
 
 # The Describe calls, and DeleteImageUsageReport.
+
 
 def asked(params: Params) -> list[Record]:
     report_ids, image_ids = members(params, "ReportId"), members(params, "ImageId")
@@ -173,8 +220,11 @@ def asked(params: Params) -> list[Record]:
         raise Refusal("InvalidParameterValue", f"A request takes at most {MOST_IDS} IDs")
     for report_id in report_ids:
         find(report_id)
-    return [report for report in of_caller() if (not report_ids or report["ReportId"] in report_ids)
-            and (not image_ids or report["ImageId"] in image_ids)]
+    return [
+        report
+        for report in of_caller()
+        if (not report_ids or report["ReportId"] in report_ids) and (not image_ids or report["ImageId"] in image_ids)
+    ]
 
 
 def find(report_id: str) -> Record:
@@ -195,47 +245,80 @@ def paged(params: Params, items: list[Any]) -> tuple[list[Any], str]:
 def describe(params: Params) -> str:
     wanted = filters(params, {"creation-time", "state", "tag-key"})
     refuse_dry_run(params)
-    found = [report for report in asked(params)
-             if matches(wanted, {"creation-time": [text(report["CreationTime"])], "state": [report["State"]]},
-                        ec2._tags.get(report["ReportId"], []))]
+    found = [
+        report
+        for report in asked(params)
+        if matches(
+            wanted,
+            {"creation-time": [text(report["CreationTime"])], "state": [report["State"]]},
+            ec2._tags.get(report["ReportId"], []),
+        )
+    ]
     items, token = paged(params, found)
-    return f"<imageUsageReportSet>{''.join(f'<item>{report_xml(r)}</item>' for r in items)}</imageUsageReportSet>{token}"
+    return (
+        f"<imageUsageReportSet>{''.join(f'<item>{report_xml(r)}</item>' for r in items)}</imageUsageReportSet>{token}"
+    )
 
 
 def report_xml(report: Record) -> str:
-    types = "".join(f"<item>{element('resourceType', one['ResourceType'])}{depth_xml(one['Depth'])}</item>"
-                    for one in report["Types"])
+    types = "".join(
+        f"<item>{element('resourceType', one['ResourceType'])}{depth_xml(one['Depth'])}</item>"
+        for one in report["Types"]
+    )
     accounts = "".join(element("item", account) for account in report["Accounts"])
-    return (element("imageId", report["ImageId"]) + element("reportId", report["ReportId"])
-            + f"<resourceTypeSet>{types}</resourceTypeSet>"
-            + (f"<accountIdSet>{accounts}</accountIdSet>" if accounts else "")
-            + element("state", report["State"]) + element("stateReason", report["Reason"])
-            + element("creationTime", text(report["CreationTime"]))
-            + element("expirationTime", text(report["CreationTime"] + KEPT)) + tag_set(report["ReportId"]))
+    return (
+        element("imageId", report["ImageId"])
+        + element("reportId", report["ReportId"])
+        + f"<resourceTypeSet>{types}</resourceTypeSet>"
+        + (f"<accountIdSet>{accounts}</accountIdSet>" if accounts else "")
+        + element("state", report["State"])
+        + element("stateReason", report["Reason"])
+        + element("creationTime", text(report["CreationTime"]))
+        + element("expirationTime", text(report["CreationTime"] + KEPT))
+        + tag_set(report["ReportId"])
+    )
 
 
 def depth_xml(depth: str | None) -> str:
     if depth is None:
         return ""
     values = f"<optionValueSet>{element('item', depth)}</optionValueSet>"
-    return f"<resourceTypeOptionSet><item>{element('optionName', 'version-depth')}{values}</item></resourceTypeOptionSet>"
+    return (
+        f"<resourceTypeOptionSet><item>{element('optionName', 'version-depth')}{values}</item></resourceTypeOptionSet>"
+    )
 
 
 def describe_entries(params: Params) -> str:
     wanted = filters(params, {"account-id", "creation-time", "resource-type"})
     refuse_dry_run(params)
-    found = [(report, entry) for report in asked(params) for entry in report["Entries"]
-             if matches(wanted, {"account-id": [entry["account"]], "creation-time": [text(report["CreationTime"])],
-                                 "resource-type": [entry["resourceType"]]}, [])]
+    found = [
+        (report, entry)
+        for report in asked(params)
+        for entry in report["Entries"]
+        if matches(
+            wanted,
+            {
+                "account-id": [entry["account"]],
+                "creation-time": [text(report["CreationTime"])],
+                "resource-type": [entry["resourceType"]],
+            },
+            [],
+        )
+    ]
     items, token = paged(params, found)
     rows = "".join(f"<item>{entry_xml(report, entry)}</item>" for report, entry in items)
     return f"<imageUsageReportEntrySet>{rows}</imageUsageReportEntrySet>{token}"
 
 
 def entry_xml(report: Record, entry: Record) -> str:
-    return (element("resourceType", entry["resourceType"]) + element("reportId", report["ReportId"])
-            + element("usageCount", entry["count"]) + element("accountId", entry["account"])
-            + element("imageId", report["ImageId"]) + element("reportCreationTime", text(report["CreationTime"])))
+    return (
+        element("resourceType", entry["resourceType"])
+        + element("reportId", report["ReportId"])
+        + element("usageCount", entry["count"])
+        + element("accountId", entry["account"])
+        + element("imageId", report["ImageId"])
+        + element("reportCreationTime", text(report["CreationTime"]))
+    )
 
 
 def delete(params: Params) -> str:
@@ -250,6 +333,13 @@ def seeded(seed: Record, owner: str, region: str) -> Record:
     created = datetime.datetime.fromisoformat(seed["createdAt"]) if "createdAt" in seed else now()
     types = [{"ResourceType": name, "Depth": None} for name in seed.get("resourceTypes", TYPES[:2])]
     with request_scope(owner, region):
-        made = add(seed["imageId"], types, seed.get("accountIds", []), seed.get("state", "available"), seed.get("reason"),
-                   created, seed.get("id"))
+        made = add(
+            seed["imageId"],
+            types,
+            seed.get("accountIds", []),
+            seed.get("state", "available"),
+            seed.get("reason"),
+            created,
+            seed.get("id"),
+        )
     return {"ref": seed.get("ref"), "reportId": made}

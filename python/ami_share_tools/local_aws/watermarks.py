@@ -37,7 +37,7 @@ def attach(params: dict[str, Any]) -> str:
 
 
 def detach(params: dict[str, Any]) -> str:
-    """"It succeeds even if the watermark does not exist on the image"; images made from it keep theirs."""
+    """ "It succeeds even if the watermark does not exist on the image"; images made from it keep theirs."""
     key, image = required(params, "WatermarkKey"), images.own(params)
     refuse_dry_run(params)
     image["Watermarks"] = [mark for mark in image.get("Watermarks") or [] if mark["WatermarkKey"] != key]

@@ -78,11 +78,18 @@ def tag_specifications(params, kinds):
     for number in sorted(numbers):
         kind = param(params, f"TagSpecification.{number}.ResourceType")
         if kind not in kinds:
-            raise Refusal("InvalidParameterValue", f"'{kind}' is not a valid taggable resource type for this operation.")
+            raise Refusal(
+                "InvalidParameterValue", f"'{kind}' is not a valid taggable resource type for this operation."
+            )
         prefix = re.escape(f"TagSpecification.{number}.Tag.")
         places = sorted({int(m[1]) for key in params if (m := re.match(prefix + r"(\d+)\.Key", key))})
-        tags = [{"Key": param(params, f"TagSpecification.{number}.Tag.{place}.Key"),
-                 "Value": param(params, f"TagSpecification.{number}.Tag.{place}.Value")} for place in places]
+        tags = [
+            {
+                "Key": param(params, f"TagSpecification.{number}.Tag.{place}.Key"),
+                "Value": param(params, f"TagSpecification.{number}.Tag.{place}.Value"),
+            }
+            for place in places
+        ]
         if any(tag["Key"].lower().startswith("aws:") for tag in tags):
             raise Refusal("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
         found.setdefault(kind, []).extend(tags)
@@ -99,8 +106,12 @@ def permission_items(params, prefix, fields):
 
 
 def permission_set(entries):
-    names = {"UserId": "userId", "Group": "group", "OrganizationArn": "organizationArn",
-             "OrganizationalUnitArn": "organizationalUnitArn"}
+    names = {
+        "UserId": "userId",
+        "Group": "group",
+        "OrganizationArn": "organizationArn",
+        "OrganizationalUnitArn": "organizationalUnitArn",
+    }
     return "".join(f"<item>{''.join(element(names[k], v) for k, v in entry.items())}</item>" for entry in entries)
 
 
@@ -110,8 +121,12 @@ def check_permission(entry):
     EC2 API Reference, Error codes: InvalidAMIAttributeItemValue.
     """
     [(kind, value)] = entry.items()
-    good = {"UserId": ACCOUNT_ID.fullmatch, "Group": lambda v: v == "all",
-            "OrganizationArn": ORGANIZATION_ARN.fullmatch, "OrganizationalUnitArn": OU_ARN.fullmatch}[kind]
+    good = {
+        "UserId": ACCOUNT_ID.fullmatch,
+        "Group": lambda v: v == "all",
+        "OrganizationArn": ORGANIZATION_ARN.fullmatch,
+        "OrganizationalUnitArn": OU_ARN.fullmatch,
+    }[kind]
     if not good(value):
         name = kind[0].lower() + kind[1:]
         raise Refusal("InvalidAMIAttributeItemValue", f'Invalid attribute item value "{value}" for {name} item type.')
@@ -130,7 +145,9 @@ def filters(params, known):
         if name not in known and not name.startswith("tag:"):
             raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
         if len(values) > 200:
-            raise Refusal("FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200")
+            raise Refusal(
+                "FilterLimitExceeded", "The maximum number of filter values specified on a single call is 200"
+            )
     if len(given) > 50:
         raise Refusal("FilterLimitExceeded", "The maximum number of filters specified on a single call is 50")
     return given
@@ -156,8 +173,10 @@ def page(params, items, ids_name):
     if not size and not token:
         return items, ""
     if members(params, ids_name):
-        raise Refusal("InvalidParameterCombination",
-                      f"The parameter MaxResults cannot be used with the parameter {ids_name}s in the same request")
+        raise Refusal(
+            "InvalidParameterCombination",
+            f"The parameter MaxResults cannot be used with the parameter {ids_name}s in the same request",
+        )
     if size and not (size.isdigit() and int(size) > 0):
         raise Refusal("InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid.")
     try:

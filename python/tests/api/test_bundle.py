@@ -51,7 +51,11 @@ def nodes(value, place=""):
 def every_schema():
     """(place, schema) of every schema: the components and what is in them, and what parameters and bodies have."""
     for place, node in nodes({name: bundle[name] for name in ("paths", "components")}):
-        if place.endswith("/schema") or place.startswith("/components/schemas/") and not place.endswith(("/properties", "/schemas")):
+        if (
+            place.endswith("/schema")
+            or place.startswith("/components/schemas/")
+            and not place.endswith(("/properties", "/schemas"))
+        ):
             yield place, node
 
 
@@ -110,7 +114,10 @@ class Bundle(unittest.TestCase):
         self.assertEqual(set(schemas["Outcome"]["properties"]) - set(schemas["Problem"]["properties"]), set())
         self.assertEqual({"type", "title", "status", "detail"} - set(schemas["Problem"]["properties"]), set())
         for _, status, media in content("answers"):
-            self.assertIn(media["schema"]["$ref"].rsplit("/", 1)[1], ("Outcome",) if status < "300" else ("Problem", "GatewayAnswer"))
+            self.assertIn(
+                media["schema"]["$ref"].rsplit("/", 1)[1],
+                ("Outcome",) if status < "300" else ("Problem", "GatewayAnswer"),
+            )
 
     def test_a_request_is_told_apart_by_its_action(self):
         document = schemas["RequestDocument"]
@@ -120,8 +127,15 @@ class Bundle(unittest.TestCase):
             self.assertEqual(schemas[reference.rsplit("/", 1)[1]]["properties"]["action"]["const"], action)
 
     def test_what_it_does_not_understand_it_refuses(self):
-        for node in ({"type": "object", "if": {}}, {"type": "array"}, {"type": "object", "patternProperties": {}}, {},
-                     {"oneOf": [{}]}, {"type": "string", "not": {"const": "a"}}, {"type": "object", "dependentRequired": {}}):
+        for node in (
+            {"type": "object", "if": {}},
+            {"type": "array"},
+            {"type": "object", "patternProperties": {}},
+            {},
+            {"oneOf": [{}]},
+            {"type": "string", "not": {"const": "a"}},
+            {"type": "object", "dependentRequired": {}},
+        ):
             with self.subTest(node):
                 with self.assertRaises(maker.NotUnderstood):
                     maker.Bundle({}, []).written("", node, "Odd")
@@ -130,47 +144,85 @@ class Bundle(unittest.TestCase):
 class Branches(unittest.TestCase):
     """How a request's oneOf becomes an object for each action, on smaller documents."""
 
-    FIELDS = {"action": {"enum": ["list", "audit"]}, "ids": {"type": "array", "items": {"type": "string"}}, "token": {"type": "string"}}
+    FIELDS = {
+        "action": {"enum": ["list", "audit"]},
+        "ids": {"type": "array", "items": {"type": "string"}},
+        "token": {"type": "string"},
+    }
     AUDIT = {"properties": {"action": {"const": "audit"}, "ids": False}}
 
     def made(self, *branches):
-        document = {"type": "object", "properties": self.FIELDS, "required": ["action"], "additionalProperties": False, "oneOf": list(branches)}
+        document = {
+            "type": "object",
+            "properties": self.FIELDS,
+            "required": ["action"],
+            "additionalProperties": False,
+            "oneOf": list(branches),
+        }
         made = maker.Bundle({}, [])
         made.by_action("Request", "", document)
         return made.schemas["ListRequest"], made.schemas["AuditRequest"]
 
     def test_what_an_action_does_not_have_is_not_in_its_object(self):
-        listed, audit = self.made({"properties": {"action": {"enum": ["list"]}}, "required": ["ids"], "not": {"required": ["token"]}}, self.AUDIT)
+        listed, audit = self.made(
+            {"properties": {"action": {"enum": ["list"]}}, "required": ["ids"], "not": {"required": ["token"]}},
+            self.AUDIT,
+        )
         self.assertEqual((list(listed["properties"]), listed["required"]), (["action", "ids"], ["action", "ids"]))
         self.assertEqual((list(audit["properties"]), audit["required"]), (["action", "token"], ["action"]))
 
     def test_an_action_may_narrow_a_field(self):
-        listed, _ = self.made({"properties": {"action": {"enum": ["list"]}, "ids": {"maxItems": 1}},
-                               "oneOf": [{"required": ["ids"]}, {"required": ["token"]}]}, self.AUDIT)
+        listed, _ = self.made(
+            {
+                "properties": {"action": {"enum": ["list"]}, "ids": {"maxItems": 1}},
+                "oneOf": [{"required": ["ids"]}, {"required": ["token"]}],
+            },
+            self.AUDIT,
+        )
         self.assertEqual(listed["properties"]["ids"], {"type": "array", "items": {"type": "string"}, "maxItems": 1})
         self.assertIn("Exactly one of `ids` and `token` is required.", listed["description"])
 
     def test_an_action_with_two_branches_is_one_object(self):
-        listed, _ = self.made({"properties": {"action": {"const": "list"}}, "required": ["ids"], "not": {"required": ["token"]}},
-                              {"properties": {"action": {"const": "list"}}, "required": ["token"]}, self.AUDIT)
+        listed, _ = self.made(
+            {"properties": {"action": {"const": "list"}}, "required": ["ids"], "not": {"required": ["token"]}},
+            {"properties": {"action": {"const": "list"}}, "required": ["token"]},
+            self.AUDIT,
+        )
         self.assertEqual((list(listed["properties"]), listed["required"]), (["action", "ids", "token"], ["action"]))
         self.assertIn("Either with `ids` or with `token`.", listed["description"])
 
     def test_what_is_not_understood_is_refused(self):
-        for branches in ([self.AUDIT], [{"properties": {"action": {"const": "list"}}, "if": {}}, self.AUDIT], [{"required": ["ids"]}, self.AUDIT],
-                         [{"properties": {"action": {"const": "list"}}, "not": {"required": ["ids", "token"]}}, self.AUDIT],
-                         [{"properties": {"action": {"const": "list"}}, "anyOf": [{"minProperties": 2}]}, self.AUDIT]):
+        for branches in (
+            [self.AUDIT],
+            [{"properties": {"action": {"const": "list"}}, "if": {}}, self.AUDIT],
+            [{"required": ["ids"]}, self.AUDIT],
+            [{"properties": {"action": {"const": "list"}}, "not": {"required": ["ids", "token"]}}, self.AUDIT],
+            [{"properties": {"action": {"const": "list"}}, "anyOf": [{"minProperties": 2}]}, self.AUDIT],
+        ):
             with self.subTest(branches), self.assertRaises(maker.NotUnderstood):
                 self.made(*branches)
 
 
 class Requests(unittest.TestCase):
     def test_it_takes_the_fields_that_the_schema_takes(self):
-        values = {"version": "1", "imageIds": ["ami-1a2b3c4d"], "accountIds": ["111122223333"], "access": "copy", "dryRun": True,
-                  "organizationArns": ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"], "reason": "why",
-                  "organizationalUnitArns": ["arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"],
-                  "serviceLinkedRoles": ["spot"], "expiresAt": "2027-01-31T12:00:00Z", "regions": ["us-east-1"],
-                  "nextToken": "ami-1a2b3c4d", "copyFrom": "us-east-1", "name": "web-*", "rows": True, "approvalId": "ask"}
+        values = {
+            "version": "1",
+            "imageIds": ["ami-1a2b3c4d"],
+            "accountIds": ["111122223333"],
+            "access": "copy",
+            "dryRun": True,
+            "organizationArns": ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"],
+            "reason": "why",
+            "organizationalUnitArns": ["arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"],
+            "serviceLinkedRoles": ["spot"],
+            "expiresAt": "2027-01-31T12:00:00Z",
+            "regions": ["us-east-1"],
+            "nextToken": "ami-1a2b3c4d",
+            "copyFrom": "us-east-1",
+            "name": "web-*",
+            "rows": True,
+            "approvalId": "ask",
+        }
         fields = set(request["properties"]) - {"action"}
         self.assertEqual(fields - set(values), set(), "give the new field a value here")
         ours, theirs, more = validator(schemas["RequestDocument"]), source("request"), 0
@@ -183,13 +235,21 @@ class Requests(unittest.TestCase):
                     # Of several fields one is required: that alone is said in words.
                     variant = schemas["RequestDocument"]["discriminator"]["mapping"][action].rsplit("/", 1)[1]
                     self.assertEqual(faults(ours, document), [], f"the schema takes {document}")
-                    self.assertRegex(schemas[variant]["description"], "(At least|Exactly) one of .* is required|Either with ")
+                    self.assertRegex(
+                        schemas[variant]["description"], "(At least|Exactly) one of .* is required|Either with "
+                    )
                     more += 1
         self.assertGreater(more, 0)
 
     def test_a_field_that_does_not_exist_is_refused(self):
         for action in request["properties"]["action"]["enum"]:
-            self.assertNotEqual(faults(validator(schemas["RequestDocument"]), {"action": action, "imageIds": ["ami-1a2b3c4d"], "unknown": 1}), [])
+            self.assertNotEqual(
+                faults(
+                    validator(schemas["RequestDocument"]),
+                    {"action": action, "imageIds": ["ami-1a2b3c4d"], "unknown": 1},
+                ),
+                [],
+            )
 
 
 class Examples(unittest.TestCase):
@@ -221,7 +281,11 @@ class Examples(unittest.TestCase):
 
     def test_every_action_has_an_example(self):
         actions = set(request["properties"]["action"]["enum"])
-        asked = {example["value"].get("action") for _, _, media in content("request") for example in media["examples"].values()}
+        asked = {
+            example["value"].get("action")
+            for _, _, media in content("request")
+            for example in media["examples"].values()
+        }
         self.assertEqual(actions - asked, set(), "an event of each action, events/direct-*.json, is its example")
         answered = {one["answer"].get("action") for one in recorded if one["status"] < 300}
         self.assertEqual(actions - answered, set(), "record.py has a row for each action")

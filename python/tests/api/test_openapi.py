@@ -37,13 +37,21 @@ def text(path):
 def setUpModule():
     global api, routes, registry
     api = yaml.safe_load(text("openapi.yaml"))
-    routes = {(method.upper(), path): operation for path, item in api["paths"].items()
-              for method, operation in item.items() if method in METHODS}
+    routes = {
+        (method.upper(), path): operation
+        for path, item in api["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
     # References are relative to the document they are in, as files are.
     resources = [("https://api.example/openapi.yaml", api)]
-    resources += [(f"https://api.example/schemas/{path.name}", json.loads(path.read_text())) for path in (ROOT / "schemas").glob("*.json")]
+    resources += [
+        (f"https://api.example/schemas/{path.name}", json.loads(path.read_text()))
+        for path in (ROOT / "schemas").glob("*.json")
+    ]
     registry = Registry().with_resources(
-        (uri, Resource.from_contents(document, default_specification=DRAFT202012)) for uri, document in resources)
+        (uri, Resource.from_contents(document, default_specification=DRAFT202012)) for uri, document in resources
+    )
 
 
 def resolve(place):
@@ -58,8 +66,11 @@ def resolve(place):
 
 def faults(place, instance):
     """What is wrong with an instance of the schema at a JSON Pointer of the document."""
-    validator = Draft202012Validator({"$ref": f"https://api.example/openapi.yaml#{place}"}, registry=registry,
-                                     format_checker=Draft202012Validator.FORMAT_CHECKER)
+    validator = Draft202012Validator(
+        {"$ref": f"https://api.example/openapi.yaml#{place}"},
+        registry=registry,
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(instance)]
 
 
@@ -75,8 +86,12 @@ class OpenApi(unittest.TestCase):
                 Draft202012Validator.check_schema(json.loads(path.read_text()) | {"$schema": DRAFT202012_URI})
 
     def test_its_routes_are_the_templates(self):
-        deployed = {(method.upper(), path) for path, item in deployed_api()["DefinitionBody"]["paths"].items()
-                    for method in item if method in METHODS}
+        deployed = {
+            (method.upper(), path)
+            for path, item in deployed_api()["DefinitionBody"]["paths"].items()
+            for method in item
+            if method in METHODS
+        }
         self.assertEqual(set(routes), deployed)
 
     def test_what_the_gateway_answers_is_described(self):
@@ -84,7 +99,9 @@ class OpenApi(unittest.TestCase):
         for name, answer in deployed_api()["GatewayResponses"].items():
             with self.subTest(name):
                 template = answer["ResponseTemplates"]["application/json"]
-                template = template.replace("$context.error.messageString", '"Forbidden"').replace("$context.requestId", "id")
+                template = template.replace("$context.error.messageString", '"Forbidden"').replace(
+                    "$context.requestId", "id"
+                )
                 self.assertNotIn("$", template)
                 document = json.loads(template)
                 self.assertEqual(faults(place, document), [])
@@ -94,8 +111,10 @@ class OpenApi(unittest.TestCase):
     def test_its_routes_are_the_routers(self):
         router = text("crates/triggers/src/http.rs")
         paths = dict((name, path) for path, name in re.findall(r'Some\("(/[^"]*)"\) =>[^R]*Resource::(\w+)', router))
-        routed = {(method, paths[name])
-                  for method, name in re.findall(r'\("([A-Z]+)", Resource::(\w+)[^)]*\) => Ok\(', router)}
+        routed = {
+            (method, paths[name])
+            for method, name in re.findall(r'\("([A-Z]+)", Resource::(\w+)[^)]*\) => Ok\(', router)
+        }
         self.assertEqual(set(routes), routed)
 
     def test_its_statuses_are_the_codes(self):
@@ -109,11 +128,20 @@ class OpenApi(unittest.TestCase):
                 self.assertEqual(told, {200} | refusals | errors | OF_THE_GATEWAY)
 
     def test_every_refusal_is_told_under_its_status(self):
-        names = {"Malformed": 400, "Unauthenticated": 401, "NotAllowed": 403, "NotFound": 404, "MethodNotAllowed": 405,
-                 "InTheWay": 409}
+        names = {
+            "Malformed": 400,
+            "Unauthenticated": 401,
+            "NotAllowed": 403,
+            "NotFound": 404,
+            "MethodNotAllowed": 405,
+            "InTheWay": 409,
+        }
         codes = re.findall(r"^    (\w+) = (\d+);$", text("crates/sharing/src/outcome/code.rs"), re.M)
-        told = {(code, str(status)) for name, status in names.items()
-                for code in re.findall(r"`([A-Z]\w+)`", api["components"]["responses"][name]["description"])}
+        told = {
+            (code, str(status))
+            for name, status in names.items()
+            for code in re.findall(r"`([A-Z]\w+)`", api["components"]["responses"][name]["description"])
+        }
         self.assertEqual(told, set(codes))
 
     def test_path_parameters_are_declared(self):
@@ -122,8 +150,11 @@ class OpenApi(unittest.TestCase):
             self.assertEqual(declared, set(re.findall(r"{(\w+)}", path)), path)
 
     def test_dry_run_is_for_the_routes_that_may_write(self):
-        dry = {route for route, operation in routes.items()
-               if "#/components/parameters/DryRun" in [p["$ref"] for p in operation.get("parameters", [])]}
+        dry = {
+            route
+            for route, operation in routes.items()
+            if "#/components/parameters/DryRun" in [p["$ref"] for p in operation.get("parameters", [])]
+        }
         self.assertEqual(dry, {route for route in routes if route[0] != "GET"})
 
 
@@ -162,7 +193,9 @@ class Examples(unittest.TestCase):
 
     def test_the_share_body_is_the_request_without_what_the_route_says(self):
         request = json.loads(text("schemas/request.schema.json"))["properties"]
-        self.assertEqual(set(api["components"]["schemas"]["Share"]["properties"]), set(request) - {"action", "imageIds", "nextToken"})
+        self.assertEqual(
+            set(api["components"]["schemas"]["Share"]["properties"]), set(request) - {"action", "imageIds", "nextToken"}
+        )
 
 
 DRAFT202012_URI = "https://json-schema.org/draft/2020-12/schema"

@@ -94,8 +94,8 @@ def callable_by_source():
     for name, code in sources():
         for field, prefix in clients().items():
             for use in re.finditer(rf"\bself\s*\.\s*{field}\b", code):
-                operation = re.match(r"\s*\.\s*([a-z][a-z_]*)\(\)", code[use.end():])
-                assert operation, f"{name}: what is called here? {code[use.start():use.end() + 60]!r}"
+                operation = re.match(r"\s*\.\s*([a-z][a-z_]*)\(\)", code[use.end() :])
+                assert operation, f"{name}: what is called here? {code[use.start() : use.end() + 60]!r}"
                 calls.add(f"{prefix}:" + "".join(map(str.capitalize, operation[1].split("_"))))
     return calls
 
@@ -128,7 +128,12 @@ class Permissions(unittest.TestCase):
 
     def test_all_resources_only_where_iam_knows_no_others(self):
         # Service Authorization Reference: actions without a resource type.
-        without = {"ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:GetImageBlockPublicAccessState", "scheduler:ListSchedules"}
+        without = {
+            "ec2:DescribeImages",
+            "ec2:DescribeSnapshots",
+            "ec2:GetImageBlockPublicAccessState",
+            "scheduler:ListSchedules",
+        }
         for statement in permitted()[0]:
             if statement["Effect"] == "Allow" and statement["Resource"] == "*":
                 action = statement["Action"]
@@ -144,7 +149,9 @@ class Triggers(unittest.TestCase):
         for statement in allowed:
             principal = statement["Principal"]
             if principal == "*":  # everybody in an organization
-                self.assertEqual(statement["Condition"]["StringEquals"], {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}})
+                self.assertEqual(
+                    statement["Condition"]["StringEquals"], {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}}
+                )
             else:
                 self.assertNotIn("*", principal.values())
 
@@ -156,25 +163,42 @@ class Triggers(unittest.TestCase):
 
     def test_other_accounts_send_under_their_own_sources_only(self):
         accounts, organization = statements(resources()["Bus"])
-        tied = {"ForAllValues:StringEquals": {"events:source": {"Split": [",", {"Ref": "SenderSources"}]},
-                                              "events:detail-type": "AMI Share Request"},
-                "Null": {"events:source": "false", "events:detail-type": "false"}}
+        tied = {
+            "ForAllValues:StringEquals": {
+                "events:source": {"Split": [",", {"Ref": "SenderSources"}]},
+                "events:detail-type": "AMI Share Request",
+            },
+            "Null": {"events:source": "false", "events:detail-type": "false"},
+        }
         self.assertEqual(accounts["Principal"], {"AWS": {"Split": [",", {"Ref": "SenderAccountIds"}]}})
         self.assertEqual(accounts["Condition"], tied)
         # A bus's policy lets principals of its own account in without any of theirs, so they are left out.
-        self.assertEqual(organization["Condition"], tied | {
-            "StringEquals": {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}},
-            "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})
+        self.assertEqual(
+            organization["Condition"],
+            tied
+            | {
+                "StringEquals": {"aws:PrincipalOrgID": {"Ref": "SenderOrganizationId"}},
+                "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}},
+            },
+        )
 
     def test_nobody_is_given_the_sources_of_the_stack(self):
         pattern = template()["Parameters"]["SenderSources"]["AllowedPattern"]
-        for sources, is_allowed in [("", True), ("com.example", True), ("com.example,com.ami-share.x", True),
-                                    ("ami-share.ends", False), ("com.example,ami-share.ends", False), ("ami-share", False)]:
+        for sources, is_allowed in [
+            ("", True),
+            ("com.example", True),
+            ("com.example,com.ami-share.x", True),
+            ("ami-share.ends", False),
+            ("com.example,ami-share.ends", False),
+            ("ami-share", False),
+        ]:
             self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
 
     # What Scheduler does in a role's name with an event that it can't deliver.
-    KEEPING = [("sqs:SendMessage", {"GetAtt": "UndeliveredEvents.Arn"}),
-               (["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "EncryptionKeyArn"})]
+    KEEPING = [
+        ("sqs:SendMessage", {"GetAtt": "UndeliveredEvents.Arn"}),
+        (["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "EncryptionKeyArn"}),
+    ]
 
     def test_scheduler_takes_each_role_for_schedules_of_one_group_and_keeps_what_it_can_not_deliver(self):
         roles = {"ExpiryRole": "schedule-group/${Expiries}", "AuditRole": "schedule-group/default"}
@@ -183,7 +207,9 @@ class Triggers(unittest.TestCase):
             [trust] = statements(role["AssumeRolePolicyDocument"])
             self.assertEqual(set(trust["Condition"]["StringEquals"]), {"aws:SourceAccount", "aws:SourceArn"})
             self.assertTrue(trust["Condition"]["StringEquals"]["aws:SourceArn"]["Sub"].endswith(group), name)
-            kept = [(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s["Action"] != "events:PutEvents"]
+            kept = [
+                (s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s["Action"] != "events:PutEvents"
+            ]
             self.assertEqual(kept, self.KEEPING, name)
         queue = {"GetAtt": "UndeliveredEvents.Arn"}
         self.assertEqual(resources()["Audit"]["Properties"]["Target"]["DeadLetterConfig"], {"Arn": queue})
@@ -192,19 +218,32 @@ class Triggers(unittest.TestCase):
 
     def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
         hints = "ami-share.ends"
-        allowing = [(name, statement) for name, resource in resources().items() for statement in statements(resource)
-                    if hints in str(statement)]
+        allowing = [
+            (name, statement)
+            for name, resource in resources().items()
+            for statement in statements(resource)
+            if hints in str(statement)
+        ]
         [(name, statement)] = allowing
-        self.assertEqual((name, statement["Action"], statement["Resource"]), ("ExpiryRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}))
-        self.assertEqual(statement["Condition"], {
-            "ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}})
+        self.assertEqual(
+            (name, statement["Action"], statement["Resource"]),
+            ("ExpiryRole", "events:PutEvents", {"GetAtt": "Bus.Arn"}),
+        )
+        self.assertEqual(
+            statement["Condition"],
+            {"ForAllValues:StringEquals": {"events:source": hints}, "Null": {"events:source": "false"}},
+        )
         role = resources()["ExpiryRole"]["Properties"]
-        self.assertEqual([(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s != statement], self.KEEPING)
+        self.assertEqual(
+            [(s["Action"], s["Resource"]) for s in statements(role["Policies"]) if s != statement], self.KEEPING
+        )
         others = [r for r in resources().values() if r["Type"] == "AWS::IAM::Policy"]
         self.assertEqual(others, [], "no policy adds to the role's")
         rule = resources()["Function"]["Properties"]["Events"]["RecordDue"]["Properties"]
-        self.assertEqual(rule["Pattern"], {
-            "source": [hints], "detail-type": ["AMI Share Record Due"], "account": [{"Ref": "AWS::AccountId"}]})
+        self.assertEqual(
+            rule["Pattern"],
+            {"source": [hints], "detail-type": ["AMI Share Record Due"], "account": [{"Ref": "AWS::AccountId"}]},
+        )
 
     def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self):
         for statement in statements(resources()):
@@ -226,13 +265,23 @@ class Triggers(unittest.TestCase):
                         if statement["Effect"] == "Allow" and operator != "Null":
                             self.assertEqual(operator, "ForAllValues:StringEquals", (where, statement))
                             self.assertEqual(condition["Null"][key], "false", (where, statement))
-            self.assertEqual(seen, {"template.yaml": several, "deployment.md": {"events:source", "events:detail-type"}}.get(where, set()), where)
+            self.assertEqual(
+                seen,
+                {"template.yaml": several, "deployment.md": {"events:source", "events:detail-type"}}.get(where, set()),
+                where,
+            )
 
     def test_queues_take_nothing_without_tls(self):
         queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
         policies = [r["Properties"] for r in resources().values() if r["Type"] == "AWS::SQS::QueuePolicy"]
-        denying = {queue["Ref"] for policy in policies for queue in policy["Queues"] for s in statements(policy)
-                   if (s["Effect"], s["Principal"], s["Condition"]) == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})}
+        denying = {
+            queue["Ref"]
+            for policy in policies
+            for queue in policy["Queues"]
+            for s in statements(policy)
+            if (s["Effect"], s["Principal"], s["Condition"])
+            == ("Deny", "*", {"Bool": {"aws:SecureTransport": "false"}})
+        }
         self.assertEqual(denying, queues)
 
     def test_apis_take_no_tls_older_than_1_2(self):
@@ -243,8 +292,9 @@ class Triggers(unittest.TestCase):
     def test_a_private_api_has_no_other_way_in(self):
         allow, deny = statements(resources()["Api"])
         self.assertEqual((allow["Effect"], deny["Effect"], deny["Principal"]), ("Allow", "Deny", "*"))
-        self.assertEqual(deny["Condition"], {"StringNotEquals": {
-            "aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}})
+        self.assertEqual(
+            deny["Condition"], {"StringNotEquals": {"aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}}
+        )
 
     def test_every_role_of_the_stack_takes_the_boundary(self):
         boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
@@ -253,7 +303,9 @@ class Triggers(unittest.TestCase):
                 self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
 
     def test_only_the_triggers_may_invoke_the_function(self):
-        permissions = {name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"}
+        permissions = {
+            name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"
+        }
         self.assertEqual(set(permissions), {"ApiPermission", "HttpApiPermission"})
         for name, properties in permissions.items():
             self.assertEqual(properties["Principal"], "apigateway.amazonaws.com")
@@ -290,8 +342,13 @@ class Resolved:
             return self.value(given[1] if self.holds(given[0]) else given[2])
         if name in ("Equals", "Not", "And", "Or", "Split"):
             given = self.value(given)
-            return {"Equals": lambda: str(given[0]) == str(given[1]), "Not": lambda: not given[0], "And": lambda: all(given),
-                    "Or": lambda: any(given), "Split": lambda: given[1].split(given[0])}[name]()
+            return {
+                "Equals": lambda: str(given[0]) == str(given[1]),
+                "Not": lambda: not given[0],
+                "And": lambda: all(given),
+                "Or": lambda: any(given),
+                "Split": lambda: given[1].split(given[0]),
+            }[name]()
         found = {key: self.value(item) for key, item in value.items()}
         return {key: item for key, item in found.items() if item != NO_VALUE}
 
@@ -323,31 +380,63 @@ class Choices(unittest.TestCase):
         callers = {"AWS": self.ACCOUNTS.split(",")}
         self.check("Api", [*policy, 0, "Principal"], None, callers, ApiCallerAccounts=self.ACCOUNTS)
         endpoints = {"ApiVpcEndpointIds": "vpce-0a,vpce-0b"}
-        self.check("Api", ["EndpointConfiguration"], {"Type": "REGIONAL"},
-                   {"Type": "PRIVATE", "VPCEndpointIds": ["vpce-0a", "vpce-0b"]}, **endpoints)
+        self.check(
+            "Api",
+            ["EndpointConfiguration"],
+            {"Type": "REGIONAL"},
+            {"Type": "PRIVATE", "VPCEndpointIds": ["vpce-0a", "vpce-0b"]},
+            **endpoints,
+        )
         self.check("Api", ["EndpointAccessMode"], "STRICT", "BASIC", **endpoints)
         self.check("Api", [*policy, 0, "Principal"], None, {"AWS": {"Ref": "AWS::AccountId"}}, **endpoints)
-        self.check("Api", [*policy, 1, "Condition"], None,
-                   {"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}}, **endpoints)
+        self.check(
+            "Api",
+            [*policy, 1, "Condition"],
+            None,
+            {"StringNotEquals": {"aws:SourceVpce": ["vpce-0a", "vpce-0b"]}},
+            **endpoints,
+        )
 
     def test_scripts_of_the_named_origins_alone_may_call_the_http_api(self):
         tokens = {"JwtIssuer": "https://login.example.com", "JwtAudience": "portal,cli"}
         self.check("HttpApi", ["CorsConfiguration"], None, None, **tokens)
-        self.check("HttpApi", ["CorsConfiguration"], None, {
-            "AllowOrigins": ["https://portal.example.com", "http://localhost:8080"], "AllowMethods": ["GET", "POST", "DELETE"],
-            "AllowHeaders": ["authorization", "content-type"], "ExposeHeaders": ["retry-after"], "MaxAge": 300},
-            CorsOrigins="https://portal.example.com,http://localhost:8080", **tokens)
+        self.check(
+            "HttpApi",
+            ["CorsConfiguration"],
+            None,
+            {
+                "AllowOrigins": ["https://portal.example.com", "http://localhost:8080"],
+                "AllowMethods": ["GET", "POST", "DELETE"],
+                "AllowHeaders": ["authorization", "content-type"],
+                "ExposeHeaders": ["retry-after"],
+                "MaxAge": 300,
+            },
+            CorsOrigins="https://portal.example.com,http://localhost:8080",
+            **tokens,
+        )
 
     def test_the_bus_takes_from_other_accounts_what_the_parameters_say(self):
-        tied = {"ForAllValues:StringEquals": {"events:source": ["com.example", "com.other"], "events:detail-type": "AMI Share Request"},
-                "Null": {"events:source": "false", "events:detail-type": "false"}}
+        tied = {
+            "ForAllValues:StringEquals": {
+                "events:source": ["com.example", "com.other"],
+                "events:detail-type": "AMI Share Request",
+            },
+            "Null": {"events:source": "false", "events:detail-type": "false"},
+        }
         sources = {"SenderSources": "com.example,com.other"}
         self.check("Bus", ["Policy"], None, None, **sources)
         for given, principal, condition in (
-                ({"SenderAccountIds": self.ACCOUNTS}, {"AWS": self.ACCOUNTS.split(",")}, tied),
-                ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "*", tied | {
+            ({"SenderAccountIds": self.ACCOUNTS}, {"AWS": self.ACCOUNTS.split(",")}, tied),
+            (
+                {"SenderOrganizationId": "o-a1b2c3d4e5"},
+                "*",
+                tied
+                | {
                     "StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"},
-                    "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}})):
+                    "StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}},
+                },
+            ),
+        ):
             [statement] = Resolved(**sources, **given).resource("Bus")["Policy"]["Statement"]
             self.assertEqual((statement["Principal"], statement["Condition"]), (principal, condition))
 
@@ -359,7 +448,10 @@ class Kept(unittest.TestCase):
         for name, resource in resources().items():
             if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup") and name != "Requests":  # it is no record
                 with self.subTest(name):
-                    self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
+                    self.assertEqual(
+                        (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]),
+                        ("RetainExceptOnCreate", "Retain"),
+                    )
                     properties = resource["Properties"]
                     given = properties.get("QueueName") or properties.get("LogGroupName") or "AWS::StackId"
                     self.assertIn("AWS::StackId", str(given))
@@ -371,10 +463,17 @@ class Kept(unittest.TestCase):
 
     def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):
         # The limits of the names, by their API references.
-        limits = {"AWS::Events::EventBus": ("Name", 256), "AWS::Scheduler::ScheduleGroup": ("Name", 64),
-                  "AWS::ApiGatewayV2::Api": ("Name", 128), "AWS::Serverless::LayerVersion": ("LayerName", 140),
-                  "AWS::CloudWatch::Dashboard": ("DashboardName", 255), "AWS::SSM::Parameter": ("Name", 1011),
-                  "AWS::Logs::LogGroup": ("LogGroupName", 512), "AWS::SQS::Queue": ("QueueName", 80), "AWS::Serverless::Api": ("Name", 1024)}
+        limits = {
+            "AWS::Events::EventBus": ("Name", 256),
+            "AWS::Scheduler::ScheduleGroup": ("Name", 64),
+            "AWS::ApiGatewayV2::Api": ("Name", 128),
+            "AWS::Serverless::LayerVersion": ("LayerName", 140),
+            "AWS::CloudWatch::Dashboard": ("DashboardName", 255),
+            "AWS::SSM::Parameter": ("Name", 1011),
+            "AWS::Logs::LogGroup": ("LogGroupName", 512),
+            "AWS::SQS::Queue": ("QueueName", 80),
+            "AWS::Serverless::Api": ("Name", 1024),
+        }
         guide = (ROOT / "docs/deployment.md").read_text()
         longest = int(re.search(r"stack's name has at most (\d+) characters", guide)[1])
         seen = 0

@@ -39,24 +39,34 @@ def blocks(language):
 
 def environment(secret=None):
     credentials = role.credentials
-    return {"API_URL": f"http://{api.host}{api.stage}", "AWS_REGION": aws.region, "AWS_DEFAULT_REGION": aws.region,
-            "AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": secret or credentials.secret_key,
-            "AWS_SESSION_TOKEN": credentials.token}
+    return {
+        "API_URL": f"http://{api.host}{api.stage}",
+        "AWS_REGION": aws.region,
+        "AWS_DEFAULT_REGION": aws.region,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": secret or credentials.secret_key,
+        "AWS_SESSION_TOKEN": credentials.token,
+    }
 
 
 def on_loopback(resolve):
     """Not every system knows that names below localhost are this machine (RFC 6761)."""
+
     def resolved(host, *rest, **more):
         name = host.decode() if isinstance(host, bytes) else host
         return resolve("127.0.0.1" if name.endswith(".localhost") else host, *rest, **more)
+
     return resolved
 
 
 def status_of(code, secret=None):
     """The status that the example's own print tells."""
     told = io.StringIO()
-    with (mock.patch.dict(os.environ, environment(secret)), contextlib.redirect_stdout(told),
-          mock.patch.object(socket, "getaddrinfo", on_loopback(socket.getaddrinfo))):
+    with (
+        mock.patch.dict(os.environ, environment(secret)),
+        contextlib.redirect_stdout(told),
+        mock.patch.object(socket, "getaddrinfo", on_loopback(socket.getaddrinfo)),
+    ):
         exec(compile(code, "docs/portal-integration.md", "exec"), {"__name__": "example"})
     return int(told.getvalue().split()[0])
 
@@ -69,8 +79,13 @@ class Examples(unittest.TestCase):
 
     def test_pythons_event_is_taken(self):
         _, code = blocks("python")
-        own = {"BUS_ARN": bus, "AWS_ENDPOINT_URL": aws.endpoint, "AWS_DEFAULT_REGION": aws.region,
-               "AWS_ACCESS_KEY_ID": aws.account, "AWS_SECRET_ACCESS_KEY": "test"}
+        own = {
+            "BUS_ARN": bus,
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "AWS_DEFAULT_REGION": aws.region,
+            "AWS_ACCESS_KEY_ID": aws.account,
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
         aws.forget_calls()
         with mock.patch.dict(os.environ, own):
             os.environ.pop("AWS_SESSION_TOKEN", None)
@@ -79,7 +94,9 @@ class Examples(unittest.TestCase):
 
     def test_curls_signature_is_taken(self):
         try:
-            version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+            version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[
+                1
+            ]
         except FileNotFoundError:
             self.skipTest("no curl")
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < (7, 86):
@@ -88,8 +105,13 @@ class Examples(unittest.TestCase):
         self.assertEqual(len(commands), 2)
 
         def status(command, secret=None):
-            told = subprocess.run(["sh", "-ec", command.rstrip() + ' --output /dev/null --write-out "%{http_code}"'],
-                                  env=os.environ | environment(secret), capture_output=True, text=True, check=True)
+            told = subprocess.run(
+                ["sh", "-ec", command.rstrip() + ' --output /dev/null --write-out "%{http_code}"'],
+                env=os.environ | environment(secret),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             return int(told.stdout)
 
         for command in commands:

@@ -24,9 +24,12 @@ def setUpModule():
     aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
     folder = Path(unittest.enterModuleContext(tempfile.TemporaryDirectory()))
     profiles = {"owner": OWNER, "target": TARGET}
-    (folder / "config").write_text("".join(
-        f"[profile {name}]\naws_access_key_id = {account}\naws_secret_access_key = test\nendpoint_url = {aws.endpoint}\n"
-        for name, account in profiles.items()))
+    (folder / "config").write_text(
+        "".join(
+            f"[profile {name}]\naws_access_key_id = {account}\naws_secret_access_key = test\nendpoint_url = {aws.endpoint}\n"
+            for name, account in profiles.items()
+        )
+    )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"AWS_CONFIG_FILE": str(folder / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none")}
 
@@ -51,21 +54,32 @@ class Conformance(unittest.TestCase):
         self.assertEqual(ec2.describe_volumes()["Volumes"], [])
         for arn in state["keys"]:
             self.assertEqual(kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"], "PendingDeletion")
-        self.assertEqual([r["RoleName"] for r in aws.client("iam").list_roles(PathPrefix="/ami-share-conformance/")["Roles"]], [])
+        self.assertEqual(
+            [r["RoleName"] for r in aws.client("iam").list_roles(PathPrefix="/ami-share-conformance/")["Roles"]], []
+        )
         buses = aws.client("events").list_event_buses(NamePrefix="ami-share-conformance-")["EventBuses"]
-        stacks = [stack for stack in aws.client("cloudformation").describe_stacks()["Stacks"]
-                  if stack["StackStatus"] != "DELETE_COMPLETE"]
+        stacks = [
+            stack
+            for stack in aws.client("cloudformation").describe_stacks()["Stacks"]
+            if stack["StackStatus"] != "DELETE_COMPLETE"
+        ]
         self.assertEqual((buses, stacks), ([], []))
         scheduler = aws.client("scheduler")
         self.assertEqual([group["Name"] for group in scheduler.list_schedule_groups()["ScheduleGroups"]], ["default"])
         self.assertEqual(scheduler.list_schedules()["Schedules"], [])
-        instances = [i for r in aws.client("ec2", account=TARGET).describe_instances()["Reservations"] for i in r["Instances"]]
+        instances = [
+            i for r in aws.client("ec2", account=TARGET).describe_instances()["Reservations"] for i in r["Instances"]
+        ]
         self.assertEqual({i["State"]["Name"] for i in instances} - {"terminated", "shutting-down"}, set())
 
     def interrupted(self, number):
         """A run that gets a signal while a check waits with a key, an image and a volume made."""
-        process = subprocess.Popen(command("--yes", "--only", "idempotent", "--only", "bool-spelling"), env=environment,
-                                   stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command("--yes", "--only", "idempotent", "--only", "bool-spelling"),
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         with process.stdout as output:
             for line in output:
                 if line.startswith("bool-spelling"):
@@ -112,12 +126,20 @@ class Conformance(unittest.TestCase):
     def test_a_table_is_printed_and_everything_removed(self):
         answer = run("--yes", "--grant-seconds", "0")
         self.assertEqual(answer.returncode, 1, answer.stdout)  # the local AWS is not AWS
-        table = answer.stdout[answer.stdout.index("\n  check"):].splitlines()
+        table = answer.stdout[answer.stdout.index("\n  check") :].splitlines()
         rows = {line[2:].split()[0]: (line[0], line) for line in table[2:]}
         planned = [line.split(":")[0] for line in run("--dry-run").stdout.splitlines()[:-4:2]]
         self.assertEqual(list(rows), planned)
-        for name in ("idempotent", "reset", "target-reads-permissions", "mixed-sources", "add-condition", "remove-condition",
-                     "tagged-key", "fifo-name"):
+        for name in (
+            "idempotent",
+            "reset",
+            "target-reads-permissions",
+            "mixed-sources",
+            "add-condition",
+            "remove-condition",
+            "tagged-key",
+            "fifo-name",
+        ):
             self.assertEqual(rows[name][0], " ", rows[name])
         mark, line = rows["pending-image"]
         self.assertTrue(mark == " " and " while " in line, line)
@@ -147,16 +169,31 @@ class Conformance(unittest.TestCase):
 
     def test_the_page_has_every_question(self):
         page = (ROOT / "docs/conformance.md").read_text()
-        told = [(name, question, expected.strip("`")) for name, question, expected in
-                re.findall(r"^\| `([a-z-]+)` \| (.*) \| (.*) \|$", page, re.M)]
+        told = [
+            (name, question, expected.strip("`"))
+            for name, question, expected in re.findall(r"^\| `([a-z-]+)` \| (.*) \| (.*) \|$", page, re.M)
+        ]
         lines = run("--dry-run").stdout.splitlines()
-        planned = [(*first.split(": ", 1), second.rpartition("expected: ")[2]) for first, second in zip(lines[:-4:2], lines[1:-4:2])]
+        planned = [
+            (*first.split(": ", 1), second.rpartition("expected: ")[2])
+            for first, second in zip(lines[:-4:2], lines[1:-4:2])
+        ]
         self.assertGreater(len(planned), 10)
         self.assertEqual(told, planned)
 
     def test_what_can_not_be_removed_is_told(self):
-        aws.seed(faults=[{"call": "ec2:DeregisterImage", "code": "InternalError", "status": 500, "message": "no",
-                          "after": 0, "times": 20}])
+        aws.seed(
+            faults=[
+                {
+                    "call": "ec2:DeregisterImage",
+                    "code": "InternalError",
+                    "status": 500,
+                    "message": "no",
+                    "after": 0,
+                    "times": 20,
+                }
+            ]
+        )
         answer = run("--yes", "--only", "reset")
         self.assertEqual(answer.returncode, 1)
         self.assertRegex(answer.stdout, r"LEFT BEHIND[^\n]*\n  ami-\w+: .*InternalError")

@@ -27,8 +27,14 @@ class Playground:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         environment = os.environ | {"TMPDIR": self.folder.name, "PYTHONPATH": str(ROOT / "python")}
-        self.process = subprocess.Popen([sys.executable, "-m", "ami_share_tools.demo.playground", BOOTSTRAP], text=True, env=environment,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ami_share_tools.demo.playground", BOOTSTRAP],
+            text=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         self.told = ""
         for line in self.process.stdout:
             self.told += line
@@ -58,7 +64,9 @@ class Playground:
         """What a shell without settings of its own prints."""
         more = ' --output /dev/null --write-out "%{http_code}"' if status else ""
         environment = {"PATH": os.environ["PATH"], "HOME": self.folder.name}
-        done = subprocess.run(["sh", "-ec", f"{self.exports(name)}\n{command}{more}"], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            ["sh", "-ec", f"{self.exports(name)}\n{command}{more}"], env=environment, capture_output=True, text=True
+        )
         if done.returncode:
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -17,7 +17,13 @@ SCRIPT = ROOT / "deploy/package.py"
 
 def stand_in(machine, glibc="2.34"):
     """As much of a program as the script looks at."""
-    return b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0" + machine.to_bytes(2, "little") + f"\0GLIBC_2.2.5\0GLIBC_{glibc}\0".encode()
+    return (
+        b"\x7fELF\x02\x01\x01"
+        + bytes(9)
+        + b"\x03\0"
+        + machine.to_bytes(2, "little")
+        + f"\0GLIBC_2.2.5\0GLIBC_{glibc}\0".encode()
+    )
 
 
 X86_64, ARM64 = stand_in(62), stand_in(183)
@@ -30,8 +36,11 @@ class Package(unittest.TestCase):
 
     def pack(self, binary, out=None):
         (self.folder / "bootstrap").write_bytes(binary)
-        return subprocess.run([sys.executable, SCRIPT, "--binary", self.folder / "bootstrap", "--out", out or self.dist],
-                              capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, SCRIPT, "--binary", self.folder / "bootstrap", "--out", out or self.dist],
+            capture_output=True,
+            text=True,
+        )
 
     def template(self, arch):
         return (self.dist / f"ami-share-{arch}.yaml").read_text()
@@ -46,15 +55,19 @@ class Package(unittest.TestCase):
             self.assertNotIn("BuildMethod", self.template(arch))
             with zipfile.ZipFile(self.dist / f"ami-share-{arch}.zip") as archive:
                 [entry] = archive.infolist()
-                self.assertEqual((entry.filename, entry.external_attr >> 16, archive.read(entry)), ("bootstrap", 0o755, binary))
+                self.assertEqual(
+                    (entry.filename, entry.external_attr >> 16, archive.read(entry)), ("bootstrap", 0o755, binary)
+                )
         named = set(re.findall(r"(?:CodeUri|ContentUri|LicenseUrl|ReadmeUrl): (\S+)", self.template("arm64")))
         self.assertEqual({name for name in named if not (self.dist / name).exists()}, set())
 
     def test_it_differs_from_the_source_in_these_lines_alone(self):
         self.pack(X86_64)
         source, made = ((ROOT / "template.yaml").read_text().splitlines(), self.template("x86_64").splitlines())
-        self.assertEqual([line.strip() for line in made if line not in source],
-                         ["CodeUri: ami-share-x86_64.zip", "Architectures: [x86_64]", "ContentUri: allowlist-layer.zip"])
+        self.assertEqual(
+            [line.strip() for line in made if line not in source],
+            ["CodeUri: ami-share-x86_64.zip", "Architectures: [x86_64]", "ContentUri: allowlist-layer.zip"],
+        )
         self.assertEqual(len(source) - len(made), 2)
 
     def test_the_same_input_gives_the_same_bytes(self):
@@ -66,14 +79,26 @@ class Package(unittest.TestCase):
     def test_the_checksums_are_those_of_everything(self):
         self.pack(X86_64)
         self.pack(ARM64)
-        listed = {name: digest for digest, name in
-                  (line.split("  ") for line in (self.dist / "SHA256SUMS").read_text().splitlines())}
-        self.assertEqual(listed, {file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-                                  for file in self.dist.iterdir() if file.name != "SHA256SUMS"})
+        listed = {
+            name: digest
+            for digest, name in (line.split("  ") for line in (self.dist / "SHA256SUMS").read_text().splitlines())
+        }
+        self.assertEqual(
+            listed,
+            {
+                file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+                for file in self.dist.iterdir()
+                if file.name != "SHA256SUMS"
+            },
+        )
 
     def test_what_lambda_could_not_start_is_not_packed(self):
-        for binary, why in ((b"#!/bin/sh\n", "no 64-bit ELF"), (b"", "no 64-bit ELF"), (stand_in(243), "e_machine 243"),
-                            (stand_in(62, "2.39"), "needs glibc 2.39")):
+        for binary, why in (
+            (b"#!/bin/sh\n", "no 64-bit ELF"),
+            (b"", "no 64-bit ELF"),
+            (stand_in(243), "e_machine 243"),
+            (stand_in(62, "2.39"), "needs glibc 2.39"),
+        ):
             with self.subTest(why):
                 answer = self.pack(binary)
                 self.assertEqual(answer.returncode, 1)

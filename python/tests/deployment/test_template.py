@@ -40,8 +40,10 @@ class Denied:
     def denied(self, call, *args, **kwargs):
         with self.assertRaises(ClientError) as caught:
             call(*args, **kwargs)
-        self.assertIn(caught.exception.response["Error"]["Code"],
-                      ("UnauthorizedOperation", "AccessDeniedException", "AccessDenied"))
+        self.assertIn(
+            caught.exception.response["Error"]["Code"],
+            ("UnauthorizedOperation", "AccessDeniedException", "AccessDenied"),
+        )
 
 
 class Role(Denied, unittest.TestCase):
@@ -49,12 +51,19 @@ class Role(Denied, unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.stack = deployed("role", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true", OutcomeBusName="outcomes")
+        cls.stack = deployed(
+            "role", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true", OutcomeBusName="outcomes"
+        )
         cls.credentials = made = credentials(aws, cls.stack["FunctionRoleArn"])
         cls.ec2, cls.kms = aws.client("ec2", **made), aws.client("kms", **made)
-        seeded = aws.seed(keys=[{"ref": "k"}], snapshots=[{"ref": "s", "key": "k"}],
-                          images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
-                                  {"account": TARGET, "launchPermissions": [aws.account]}])
+        seeded = aws.seed(
+            keys=[{"ref": "k"}],
+            snapshots=[{"ref": "s", "key": "k"}],
+            images=[
+                {"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
+                {"account": TARGET, "launchPermissions": [aws.account]},
+            ],
+        )
         [cls.image, cls.foreign] = [image["imageId"] for image in seeded["images"]]
         cls.snapshot, cls.key = seeded["snapshots"][0]["snapshotId"], seeded["keys"][0]["arn"]
 
@@ -69,14 +78,17 @@ class Role(Denied, unittest.TestCase):
         self.assertEqual(self.kms.describe_key(KeyId=self.key)["KeyMetadata"]["Arn"], self.key)
         self.kms.get_key_policy(KeyId=self.key)
         for change in ("add", "remove"):
-            self.ec2.modify_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission",
-                                               OperationType=change, UserIds=[TARGET])
+            self.ec2.modify_snapshot_attribute(
+                SnapshotId=self.snapshot, Attribute="createVolumePermission", OperationType=change, UserIds=[TARGET]
+            )
         told = self.ec2.describe_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission")
         self.assertEqual(told["CreateVolumePermissions"], [])
         self.ec2.get_image_block_public_access_state()
         service_role = f"arn:aws:iam::{TARGET}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
         for grantee in (f"arn:aws:iam::{TARGET}:root", service_role):
-            grant = self.kms.create_grant(KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "CreateGrant"])
+            grant = self.kms.create_grant(
+                KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "CreateGrant"]
+            )
             self.kms.revoke_grant(KeyId=self.key, GrantId=grant["GrantId"])
         self.assertEqual(self.kms.list_grants(KeyId=self.key)["Grants"], [])
 
@@ -84,9 +96,17 @@ class Role(Denied, unittest.TestCase):
         scheduler = aws.client("scheduler", **self.credentials)
         groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
         [group] = [g["Name"] for g in groups if g["Name"] == "role-expiries"]
-        record = {"Name": "record", "ScheduleExpression": "at(2099-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
-                  "Target": {"Arn": stack["BusArn"], "RoleArn": f"arn:aws:iam::{aws.account}:role/any", "Input": "{}",
-                             "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}}}
+        record = {
+            "Name": "record",
+            "ScheduleExpression": "at(2099-01-01T00:00:00)",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": stack["BusArn"],
+                "RoleArn": f"arn:aws:iam::{aws.account}:role/any",
+                "Input": "{}",
+                "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"},
+            },
+        }
         scheduler.create_schedule(GroupName=group, **record)
         self.denied(scheduler.update_schedule, GroupName=group, **record)
         self.assertEqual(len(scheduler.list_schedules(GroupName=group)["Schedules"]), 1)
@@ -102,36 +122,56 @@ class Role(Denied, unittest.TestCase):
         self.denied(self.ec2.create_tags, Resources=[self.image], Tags=[{"Key": "Tier", "Value": "gold"}])
 
     def test_it_may_not_touch_other_accounts_images(self):
-        self.denied(self.ec2.modify_image_attribute, ImageId=self.foreign, LaunchPermission={"Add": [{"UserId": TARGET}]})
+        self.denied(
+            self.ec2.modify_image_attribute, ImageId=self.foreign, LaunchPermission={"Add": [{"UserId": TARGET}]}
+        )
         self.denied(self.ec2.describe_image_attribute, ImageId=self.foreign, Attribute="launchPermission")
 
     def test_it_may_not_open_keys_snapshots_or_the_account(self):
         grantee = f"arn:aws:iam::{TARGET}:root"
-        self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "RetireGrant"])
+        self.denied(
+            self.kms.create_grant, KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "RetireGrant"]
+        )
         for other in (f"arn:aws:iam::{TARGET}:role/app", f"arn:aws:iam::{TARGET}:user/ada"):
             self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=other, Operations=["Decrypt"])
         self.denied(self.kms.put_key_policy, KeyId=self.key, Policy="{}")
-        self.denied(self.ec2.modify_snapshot_attribute, SnapshotId=self.snapshot,
-                    CreateVolumePermission={"Add": [{"Group": "all"}]})
-        self.denied(self.ec2.modify_snapshot_attribute, SnapshotId=self.snapshot, Attribute="createVolumePermission",
-                    OperationType="add", GroupNames=["all"])
+        self.denied(
+            self.ec2.modify_snapshot_attribute,
+            SnapshotId=self.snapshot,
+            CreateVolumePermission={"Add": [{"Group": "all"}]},
+        )
+        self.denied(
+            self.ec2.modify_snapshot_attribute,
+            SnapshotId=self.snapshot,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            GroupNames=["all"],
+        )
         self.denied(self.ec2.disable_image_block_public_access)
-
 
     def test_it_puts_events_under_its_own_sources_only(self):
         aws.client("events").create_event_bus(Name="outcomes")
         events = aws.client("events", **self.credentials)
 
         def put(bus, *entries):
-            events.put_events(Entries=[{"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": "{}"}
-                                       for source, kind in entries])
+            events.put_events(
+                Entries=[
+                    {"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": "{}"}
+                    for source, kind in entries
+                ]
+            )
 
         own, rest = ("ami-share", "AMI Share Request Completed"), ("ami-share.audit", "AMI Share Request")
         put("outcomes", own)
         put(self.stack["BusName"], rest)
         # Both keys have several values: one entry of another source and the whole call is refused.
-        for bus, *entries in (("outcomes", rest), ("outcomes", own, ("com.example", "x")), (self.stack["BusName"], own),
-                              (self.stack["BusName"], rest, own), (self.stack["BusName"], ("ami-share.audit", "x"))):
+        for bus, *entries in (
+            ("outcomes", rest),
+            ("outcomes", own, ("com.example", "x")),
+            (self.stack["BusName"], own),
+            (self.stack["BusName"], rest, own),
+            (self.stack["BusName"], ("ami-share.audit", "x")),
+        ):
             with self.subTest(bus=bus, entries=entries):
                 self.denied(put, bus, *entries)
 
@@ -150,12 +190,14 @@ class Switches(Denied, unittest.TestCase):
         return outputs, aws.client("ec2", **made), aws.client("kms", **made)
 
     def grant(self, kms, account, key=None, grantee="root"):
-        return kms.create_grant(KeyId=key or self.key, GranteePrincipal=f"arn:aws:iam::{account}:{grantee}",
-                                Operations=["Decrypt"])["GrantId"]
+        return kms.create_grant(
+            KeyId=key or self.key, GranteePrincipal=f"arn:aws:iam::{account}:{grantee}", Operations=["Decrypt"]
+        )["GrantId"]
 
     def modify(self, ec2, change, account):
-        ec2.modify_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission",
-                                      OperationType=change, UserIds=[account])
+        ec2.modify_snapshot_attribute(
+            SnapshotId=self.snapshot, Attribute="createVolumePermission", OperationType=change, UserIds=[account]
+        )
 
     def environment(self, outputs):
         client = aws.client("lambda")
@@ -171,7 +213,9 @@ class Switches(Denied, unittest.TestCase):
         self.modify(aws.client("ec2"), "add", TARGET)
         kms.revoke_grant(KeyId=self.key, GrantId=grant)
         self.modify(ec2, "remove", TARGET)
-        told = aws.client("ec2").describe_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission")
+        told = aws.client("ec2").describe_snapshot_attribute(
+            SnapshotId=self.snapshot, Attribute="createVolumePermission"
+        )
         self.assertEqual(told["CreateVolumePermissions"], [])
 
     def test_one_does_not_bring_the_other(self):
@@ -198,8 +242,13 @@ class Switches(Denied, unittest.TestCase):
         self.denied(self.grant, kms=kms, account=TARGET, key=self.other_key)
 
     def test_only_the_accounts_of_the_list_are_given_anything(self):
-        _, ec2, kms = self.role("few-targets", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true",
-                                TargetAccounts=f"{TARGET},{OTHER}")
+        _, ec2, kms = self.role(
+            "few-targets",
+            EnableKeyGrants="true",
+            KeyArns=EVERY_KEY,
+            EnableCopyAccess="true",
+            TargetAccounts=f"{TARGET},{OTHER}",
+        )
         role = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
         for account in (TARGET, OTHER):
             for grantee in ("root", role):
@@ -209,8 +258,13 @@ class Switches(Denied, unittest.TestCase):
         for grantee in ("root", role):
             self.denied(self.grant, kms=kms, account="333344445555", grantee=grantee)
         self.denied(self.modify, ec2=ec2, change="add", account="333344445555")
-        self.denied(ec2.modify_snapshot_attribute, SnapshotId=self.snapshot, Attribute="createVolumePermission",
-                    OperationType="add", UserIds=[TARGET, "333344445555"])
+        self.denied(
+            ec2.modify_snapshot_attribute,
+            SnapshotId=self.snapshot,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[TARGET, "333344445555"],
+        )
         # Whoever has something from before loses it all the same.
         self.modify(aws.client("ec2"), "add", "333344445555")
         self.modify(ec2, "remove", "333344445555")
@@ -219,8 +273,10 @@ class Switches(Denied, unittest.TestCase):
 class Stack(unittest.TestCase):
     def test_only_the_triggers_may_invoke_the_function(self):
         policy = json.loads(aws.client("lambda").get_policy(FunctionName=stack["FunctionArn"])["Policy"])
-        allowed = sorted((s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"].partition("/")[2])
-                         for s in policy["Statement"])
+        allowed = sorted(
+            (s["Principal"]["Service"], s["Condition"]["ArnLike"]["AWS:SourceArn"].partition("/")[2])
+            for s in policy["Statement"]
+        )
         rules = [r for r in allowed if r[0] == "events.amazonaws.com"]
         self.assertEqual([r for r in allowed if r not in rules], [("apigateway.amazonaws.com", "v1/*")])
         # The rules on the bus of the stack, for requests and for records that are due, and the one on the default bus.
@@ -229,18 +285,39 @@ class Stack(unittest.TestCase):
     def test_every_method_asks_for_a_signature(self):
         api = aws.client("apigateway")
         [one] = [a for a in api.get_rest_apis()["items"] if a["id"] in stack["ApiUrl"]]
-        methods = {f"{name} {resource['path']}": api.get_method(
-                       restApiId=one["id"], resourceId=resource["id"], httpMethod=name)["authorizationType"]
-                   for resource in api.get_resources(restApiId=one["id"])["items"]
-                   for name in resource.get("resourceMethods", {})}
-        self.assertEqual(methods, dict.fromkeys((
-            "POST /requests", "GET /images/{imageId}/shares", "POST /images/{imageId}/shares",
-            "GET /images/{imageId}/shares/{target}", "DELETE /images/{imageId}/shares/{target}"), "AWS_IAM"))
+        methods = {
+            f"{name} {resource['path']}": api.get_method(
+                restApiId=one["id"], resourceId=resource["id"], httpMethod=name
+            )["authorizationType"]
+            for resource in api.get_resources(restApiId=one["id"])["items"]
+            for name in resource.get("resourceMethods", {})
+        }
+        self.assertEqual(
+            methods,
+            dict.fromkeys(
+                (
+                    "POST /requests",
+                    "GET /images/{imageId}/shares",
+                    "POST /images/{imageId}/shares",
+                    "GET /images/{imageId}/shares/{target}",
+                    "DELETE /images/{imageId}/shares/{target}",
+                ),
+                "AWS_IAM",
+            ),
+        )
 
     def test_a_request_that_fails_is_kept(self):
         detail = {"action": "list", "imageIds": ["ami-00000000"]}
-        aws.client("events").put_events(Entries=[{"EventBusName": stack["BusName"], "Source": "test",
-                                                  "DetailType": "AMI Share Request", "Detail": json.dumps(detail)}])
+        aws.client("events").put_events(
+            Entries=[
+                {
+                    "EventBusName": stack["BusName"],
+                    "Source": "test",
+                    "DetailType": "AMI Share Request",
+                    "Detail": json.dumps(detail),
+                }
+            ]
+        )
         sqs, deadline, found = aws.client("sqs"), time.monotonic() + 30, []
         while not found and time.monotonic() < deadline:
             found = sqs.receive_message(QueueUrl=stack["FailedRequestsUrl"], WaitTimeSeconds=2).get("Messages", [])
@@ -253,7 +330,8 @@ class Stack(unittest.TestCase):
                 told = sqs.get_queue_attributes(QueueUrl=stack[name], AttributeNames=["All"])["Attributes"]
                 self.assertEqual((told["SqsManagedSseEnabled"], told["MessageRetentionPeriod"]), ("true", "1209600"))
         config = aws.client("lambda").get_function_event_invoke_config(
-            FunctionName=stack["FunctionArn"], Qualifier="$LATEST")
+            FunctionName=stack["FunctionArn"], Qualifier="$LATEST"
+        )
         failed = config["DestinationConfig"]["OnFailure"]["Destination"]
         self.assertEqual(failed.rpartition(":")[2], stack["FailedRequestsUrl"].rpartition("/")[2])
 
@@ -284,19 +362,44 @@ class Parameters(unittest.TestCase):
     }
     # Tried by other tests of this file.
     ELSEWHERE = {
-        "AllowlistParameter", "AllowlistParameterKeyArn", "AllowlistApplicationId", "AllowlistEnvironmentId", "AllowlistProfileId",
-        "AllowlistInLayer", "EnableRestApi", "JwtIssuer", "JwtAudience", "CorsOrigins", "Queue", "EnableFunctionUrl", "EnableExpiry",
-        "KeyArns", "KeyTagValue", "TargetAccounts", "CreateAlarms", "CreateDashboard"}
+        "AllowlistParameter",
+        "AllowlistParameterKeyArn",
+        "AllowlistApplicationId",
+        "AllowlistEnvironmentId",
+        "AllowlistProfileId",
+        "AllowlistInLayer",
+        "EnableRestApi",
+        "JwtIssuer",
+        "JwtAudience",
+        "CorsOrigins",
+        "Queue",
+        "EnableFunctionUrl",
+        "EnableExpiry",
+        "KeyArns",
+        "KeyTagValue",
+        "TargetAccounts",
+        "CreateAlarms",
+        "CreateDashboard",
+    }
     # The local AWS ignores what they set: tests/api/test_permissions.py resolves the template with them.
-    IGNORED = {"Tracing", "ReservedConcurrency", "RestApiAccessLog", "ApiCallerAccounts", "ApiVpcEndpointIds", "SenderAccountIds",
-               "SenderOrganizationId", "SenderSources", "PermissionsBoundaryArn"}
+    IGNORED = {
+        "Tracing",
+        "ReservedConcurrency",
+        "RestApiAccessLog",
+        "ApiCallerAccounts",
+        "ApiVpcEndpointIds",
+        "SenderAccountIds",
+        "SenderOrganizationId",
+        "SenderSources",
+        "PermissionsBoundaryArn",
+    }
 
     def test_each_is_tried_off_and_on(self):
         text = Path(__file__).read_text()
         summary = aws.client("cloudformation").get_template_summary(StackName="ami-share")["Parameters"]
         self.assertEqual({p["ParameterKey"] for p in summary}, set(self.ROWS) | self.ELSEWHERE | self.IGNORED)
         for name in self.ELSEWHERE:
-            self.assertRegex(text, rf'\b{name}=', name)
+            self.assertRegex(text, rf"\b{name}=", name)
         outputs = deployed("set", KeyTagValue="golden", **{name: row[0] for name, row in self.ROWS.items()})
         before, after = self.found("ami-share", stack), self.found("set", outputs)
         for name, (_, where, default, other) in self.ROWS.items():
@@ -311,54 +414,98 @@ class Parameters(unittest.TestCase):
 
     def found(self, name, outputs):
         """What there is of a stack, by the words of the table."""
+
         def physical(logical):
             told = aws.client("cloudformation").describe_stack_resource(StackName=name, LogicalResourceId=logical)
             return told["StackResourceDetail"]["PhysicalResourceId"]
 
         function = aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])
         api = urlsplit(outputs["ApiUrl"]).netloc.partition(".")[0]
-        alarms = aws.client("cloudwatch").describe_alarms(AlarmNames=[physical("AuditMissingAlarm"), physical("RefusalsAlarm")])
+        alarms = aws.client("cloudwatch").describe_alarms(
+            AlarmNames=[physical("AuditMissingAlarm"), physical("RefusalsAlarm")]
+        )
         [log] = aws.client("logs").describe_log_groups(logGroupNamePrefix=outputs["LogGroupName"])["logGroups"]
         return {
-            "function": function, "environment": function["Environment"]["Variables"],
-            "stage": aws.client("apigateway").get_stages(restApiId=api)["item"][0], "log": log,
-            "failures": aws.client("sqs").get_queue_attributes(QueueUrl=outputs["FailedRequestsUrl"], AttributeNames=["All"])["Attributes"],
+            "function": function,
+            "environment": function["Environment"]["Variables"],
+            "stage": aws.client("apigateway").get_stages(restApiId=api)["item"][0],
+            "log": log,
+            "failures": aws.client("sqs").get_queue_attributes(
+                QueueUrl=outputs["FailedRequestsUrl"], AttributeNames=["All"]
+            )["Attributes"],
             "audit": aws.client("scheduler").get_schedule(Name=physical("Audit")),
-            "alarm": {kind: alarm for alarm in alarms["MetricAlarms"] for kind in ("AuditMissingAlarm", "RefusalsAlarm")
-                      if alarm["AlarmName"] == physical(kind)}}
+            "alarm": {
+                kind: alarm
+                for alarm in alarms["MetricAlarms"]
+                for kind in ("AuditMissingAlarm", "RefusalsAlarm")
+                if alarm["AlarmName"] == physical(kind)
+            },
+        }
 
 
 class Choices(unittest.TestCase):
     """What the parameters add and leave out."""
 
-    ALWAYS = {"BusName", "BusArn", "FunctionArn", "FunctionRoleArn", "LogGroupName", "FailedRequestsUrl", "UndeliveredEventsUrl"}
+    ALWAYS = {
+        "BusName",
+        "BusArn",
+        "FunctionArn",
+        "FunctionRoleArn",
+        "LogGroupName",
+        "FailedRequestsUrl",
+        "UndeliveredEventsUrl",
+    }
     KEY = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
     def environment(self, outputs):
-        return aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])["Environment"]["Variables"]
+        return aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])["Environment"][
+            "Variables"
+        ]
 
     def resources(self, name):
         pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=name)
         return {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
 
     def test_everything_optional_can_be_left_out(self):
-        outputs = deployed("bare", EnableRestApi="false", EnableExpiry="false", CreateAlarms="false", CreateDashboard="false")
+        outputs = deployed(
+            "bare", EnableRestApi="false", EnableExpiry="false", CreateAlarms="false", CreateDashboard="false"
+        )
         self.assertEqual(set(outputs), self.ALWAYS)
         self.assertFalse([sid for sid in statements(outputs) if "Expiries" in sid or "Scheduler" in sid])
         environment = self.environment(outputs)
-        self.assertEqual((environment["AMI_SHARE_SCHEDULE_GROUP"], environment["AMI_SHARE_SCHEDULE_ROLE_ARN"]), ("", ""))
+        self.assertEqual(
+            (environment["AMI_SHARE_SCHEDULE_GROUP"], environment["AMI_SHARE_SCHEDULE_ROLE_ARN"]), ("", "")
+        )
         kinds = set(self.resources("bare").values())
-        for kind in ("AWS::ApiGateway::RestApi", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::Scheduler::ScheduleGroup",
-                     "AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::Lambda::EventSourceMapping"):
+        for kind in (
+            "AWS::ApiGateway::RestApi",
+            "AWS::CloudWatch::Alarm",
+            "AWS::CloudWatch::Dashboard",
+            "AWS::Scheduler::ScheduleGroup",
+            "AWS::Lambda::Url",
+            "AWS::ApiGatewayV2::Api",
+            "AWS::Lambda::EventSourceMapping",
+        ):
             self.assertNotIn(kind, kinds)
 
     def test_every_trigger_can_be_added(self):
         outputs = deployed(
-            "open", JwtIssuer="https://login.example.com", JwtAudience="portal,cli", Queue="fifo", EnableFunctionUrl="true",
-            OutcomeBusName="outcomes", EncryptionKeyArn=self.KEY, ReservedConcurrency="5", RestApiAccessLog="true",
-            CorsOrigins="https://portal.example.com,http://localhost:8080")
-        self.assertEqual(set(outputs), self.ALWAYS | {"ApiUrl", "ApiArn", "HttpApiUrl", "FunctionUrl", "QueueUrl", "QueueArn",
-                                                      "FailedMessagesUrl"})
+            "open",
+            JwtIssuer="https://login.example.com",
+            JwtAudience="portal,cli",
+            Queue="fifo",
+            EnableFunctionUrl="true",
+            OutcomeBusName="outcomes",
+            EncryptionKeyArn=self.KEY,
+            ReservedConcurrency="5",
+            RestApiAccessLog="true",
+            CorsOrigins="https://portal.example.com,http://localhost:8080",
+        )
+        self.assertEqual(
+            set(outputs),
+            self.ALWAYS
+            | {"ApiUrl", "ApiArn", "HttpApiUrl", "FunctionUrl", "QueueUrl", "QueueArn", "FailedMessagesUrl"},
+        )
         found = statements(outputs)
         self.assertEqual(found["ProcessTheQueue"]["Resource"], outputs["QueueArn"])
         self.assertEqual(found["UseTheKeyOfTheQueues"]["Resource"], self.KEY)
@@ -367,17 +514,23 @@ class Choices(unittest.TestCase):
         [mapping] = client.list_event_source_mappings(FunctionName=outputs["FunctionArn"])["EventSourceMappings"]
         self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
         self.assertEqual(client.get_function_url_config(FunctionName=outputs["FunctionArn"])["AuthType"], "AWS_IAM")
-        queue = aws.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])["Attributes"]
+        queue = aws.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])[
+            "Attributes"
+        ]
         self.assertEqual((queue["FifoQueue"], queue["KmsMasterKeyId"]), ("true", self.KEY))
         self.assertTrue(outputs["QueueArn"].endswith(".fifo"))
         client = aws.client("apigatewayv2")
         [api] = client.get_apis()["Items"]
-        routes = {route["RouteKey"]: route["AuthorizationType"] for route in client.get_routes(ApiId=api["ApiId"])["Items"]}
+        routes = {
+            route["RouteKey"]: route["AuthorizationType"] for route in client.get_routes(ApiId=api["ApiId"])["Items"]
+        }
         self.assertEqual(routes, {"$default": "JWT", "OPTIONS /{proxy+}": "NONE"})
         [stage] = client.get_stages(ApiId=api["ApiId"])["Items"]
         self.assertIn(":log-group:/aws/vendedlogs/open/http-", stage["AccessLogSettings"]["DestinationArn"])
         [authorizer] = client.get_authorizers(ApiId=api["ApiId"])["Items"]
-        self.assertEqual(authorizer["JwtConfiguration"], {"Issuer": "https://login.example.com", "Audience": ["portal", "cli"]})
+        self.assertEqual(
+            authorizer["JwtConfiguration"], {"Issuer": "https://login.example.com", "Audience": ["portal", "cli"]}
+        )
         self.assertEqual(self.status(outputs["HttpApiUrl"], "/requests"), 401)
 
     def status(self, url, path):
@@ -393,38 +546,51 @@ class Choices(unittest.TestCase):
         found = statements(outputs)
         parameter = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/ami-share/allowlist"
         self.assertEqual(found["ReadTheAllowlistParameter"]["Resource"], parameter)
-        self.assertEqual(found["DecryptTheAllowlistParameter"]["Condition"],
-                         {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameter}})
-        outputs = deployed("profile", AllowlistApplicationId="abc1234", AllowlistEnvironmentId="bcd1234",
-                                AllowlistProfileId="cde1234")
+        self.assertEqual(
+            found["DecryptTheAllowlistParameter"]["Condition"],
+            {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": parameter}},
+        )
+        outputs = deployed(
+            "profile", AllowlistApplicationId="abc1234", AllowlistEnvironmentId="bcd1234", AllowlistProfileId="cde1234"
+        )
         self.assertEqual(self.environment(outputs)["AMI_SHARE_ALLOWLIST"], "appconfig:abc1234/bcd1234/cde1234")
-        self.assertEqual(statements(outputs)["ReadTheAllowlistProfile"]["Resource"],
-                         f"arn:aws:appconfig:{aws.region}:{aws.account}:application/abc1234/environment/bcd1234/configuration/cde1234")
+        self.assertEqual(
+            statements(outputs)["ReadTheAllowlistProfile"]["Resource"],
+            f"arn:aws:appconfig:{aws.region}:{aws.account}:application/abc1234/environment/bcd1234/configuration/cde1234",
+        )
         for name in ("parameter", "profile"):
             self.assertNotIn("AWS::Lambda::LayerVersion", self.resources(name).values())
 
     def test_parameters_that_make_no_sense_together_are_refused(self):
         for parameters, why in (
-                ({"AllowlistParameter": "/a", "AllowlistApplicationId": "abc1234"}, "either in a parameter"),
-                ({"AllowlistApplicationId": "abc1234"}, "needs AllowlistEnvironmentId"),
-                ({"JwtIssuer": "https://login.example.com"}, "needs JwtAudience"),
-                ({"AllowlistParameter": "/a", "AllowlistInLayer": "true"}, "or in the layer"),
-                ({"AllowlistApplicationId": "abc1234", "AllowlistEnvironmentId": "bcd1234", "AllowlistProfileId": "cde1234",
-                  "AllowlistInLayer": "true"}, "or in the layer"),
-                ({"SenderAccountIds": TARGET}, "need SenderSources"),
-                ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "need SenderSources"),
-                ({"CorsOrigins": "https://portal.example.com"}, "needs JwtIssuer"),
-                ({"EnableKeyGrants": "true"}, "needs KeyArns or KeyTagValue"),
-                ({"EnableKeyGrants": "true", "KeyArns": EVERY_KEY, "KeyTagValue": "golden"}, "either by KeyArns or"),
-                # A space after a comma would be part of an account, an audience, a source.
-                ({"JwtAudience": "portal, cli"}, "JwtAudience"),
-                ({"SenderSources": "com.example, com.other"}, "SenderSources"),
-                ({"SenderSources": "com.example,ami-share.ends"}, "SenderSources"),
-                ({"ApiCallerAccounts": f"{TARGET}, {OTHER}"}, "ApiCallerAccounts"),
-                ({"TargetAccounts": f"{TARGET}, {OTHER}"}, "TargetAccounts"),
-                ({"KeyArns": f"{EVERY_KEY}, {EVERY_KEY}"}, "KeyArns"),
-                ({"CorsOrigins": "https://a.example, https://b.example"}, "CorsOrigins"),
-                ({"CorsOrigins": "*"}, "CorsOrigins")):
+            ({"AllowlistParameter": "/a", "AllowlistApplicationId": "abc1234"}, "either in a parameter"),
+            ({"AllowlistApplicationId": "abc1234"}, "needs AllowlistEnvironmentId"),
+            ({"JwtIssuer": "https://login.example.com"}, "needs JwtAudience"),
+            ({"AllowlistParameter": "/a", "AllowlistInLayer": "true"}, "or in the layer"),
+            (
+                {
+                    "AllowlistApplicationId": "abc1234",
+                    "AllowlistEnvironmentId": "bcd1234",
+                    "AllowlistProfileId": "cde1234",
+                    "AllowlistInLayer": "true",
+                },
+                "or in the layer",
+            ),
+            ({"SenderAccountIds": TARGET}, "need SenderSources"),
+            ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "need SenderSources"),
+            ({"CorsOrigins": "https://portal.example.com"}, "needs JwtIssuer"),
+            ({"EnableKeyGrants": "true"}, "needs KeyArns or KeyTagValue"),
+            ({"EnableKeyGrants": "true", "KeyArns": EVERY_KEY, "KeyTagValue": "golden"}, "either by KeyArns or"),
+            # A space after a comma would be part of an account, an audience, a source.
+            ({"JwtAudience": "portal, cli"}, "JwtAudience"),
+            ({"SenderSources": "com.example, com.other"}, "SenderSources"),
+            ({"SenderSources": "com.example,ami-share.ends"}, "SenderSources"),
+            ({"ApiCallerAccounts": f"{TARGET}, {OTHER}"}, "ApiCallerAccounts"),
+            ({"TargetAccounts": f"{TARGET}, {OTHER}"}, "TargetAccounts"),
+            ({"KeyArns": f"{EVERY_KEY}, {EVERY_KEY}"}, "KeyArns"),
+            ({"CorsOrigins": "https://a.example, https://b.example"}, "CorsOrigins"),
+            ({"CorsOrigins": "*"}, "CorsOrigins"),
+        ):
             with self.subTest(why), self.assertRaisesRegex(ClientError, why):
                 deployed("refused", **parameters)
 
@@ -445,10 +611,14 @@ class Choices(unittest.TestCase):
 
     def test_a_refused_audit_is_kept_and_missed(self):
         schedule = aws.client("scheduler").get_schedule(Name=self.physical("Audit"))
-        self.assertEqual(schedule["Target"]["DeadLetterConfig"]["Arn"].rpartition(":")[2],
-                         stack["UndeliveredEventsUrl"].rpartition("/")[2])
+        self.assertEqual(
+            schedule["Target"]["DeadLetterConfig"]["Arn"].rpartition(":")[2],
+            stack["UndeliveredEventsUrl"].rpartition("/")[2],
+        )
         alarm = self.alarm("AuditMissingAlarm")
-        self.assertEqual((alarm["Period"] * alarm["EvaluationPeriods"], alarm["TreatMissingData"]), (25 * 3600, "breaching"))
+        self.assertEqual(
+            (alarm["Period"] * alarm["EvaluationPeriods"], alarm["TreatMissingData"]), (25 * 3600, "breaching")
+        )
 
     def test_alarms_watch_the_rules_and_the_group_of_this_stack(self):
         for rule, alarm in (("FunctionRequest", "LostRequestsAlarm"), ("FunctionRecordDue", "LostHintsAlarm")):

@@ -2,6 +2,7 @@
 
 `make differential N=1000000` asks more.
 """
+
 from __future__ import annotations
 
 import json
@@ -75,8 +76,10 @@ class TheProduct(unittest.TestCase):
             for case in faults.settled_cases():
                 verdict = product.ask(case).get("verdict")
                 with self.subTest(case["name"]):
-                    self.assertTrue(faults.is_right(case, verdict) or case["category"] in KNOWN_FAULTS,
-                                    f"{verdict}, but {case['expected']}: {case['why']} ({case['source']})")
+                    self.assertTrue(
+                        faults.is_right(case, verdict) or case["category"] in KNOWN_FAULTS,
+                        f"{verdict}, but {case['expected']}: {case['why']} ({case['source']})",
+                    )
 
     def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self):
         with Product([binary]) as product:

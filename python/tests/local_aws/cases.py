@@ -27,7 +27,12 @@ def role(aws: LocalAws, *statements: dict[str, Any]) -> dict[str, str]:
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*"} | s for s in statements]}
     iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=json.dumps(document))
-    session = aws.client("sts").assume_role(RoleArn=f"arn:aws:iam::{aws.account}:role/{name}", RoleSessionName="session")
+    session = aws.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{aws.account}:role/{name}", RoleSessionName="session"
+    )
     made = session["Credentials"]
-    return {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"],
-            "aws_session_token": made["SessionToken"]}
+    return {
+        "aws_access_key_id": made["AccessKeyId"],
+        "aws_secret_access_key": made["SecretAccessKey"],
+        "aws_session_token": made["SessionToken"],
+    }

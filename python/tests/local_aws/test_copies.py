@@ -54,8 +54,11 @@ def image(image_id: str, region: str = AWAY, **credentials: Any) -> dict[str, An
 
 def snapshots(image_id: str, region: str = AWAY, **credentials: Any) -> list[dict[str, Any]]:
     """The snapshots behind an image."""
-    ids = [m["Ebs"]["SnapshotId"] for m in image(image_id, region, **credentials)["BlockDeviceMappings"]
-           if "SnapshotId" in m["Ebs"]]
+    ids = [
+        m["Ebs"]["SnapshotId"]
+        for m in image(image_id, region, **credentials)["BlockDeviceMappings"]
+        if "SnapshotId" in m["Ebs"]
+    ]
     return list(client("ec2", region, **credentials).describe_snapshots(SnapshotIds=ids)["Snapshots"])
 
 
@@ -67,25 +70,38 @@ class Case(cases.Case):
 class TheCopy(Case):
     def test_a_copy_is_pending_until_it_is_available_and_names_its_source(self) -> None:
         key = new_key(region=AWAY)
-        one = source(key={}, architecture="arm64", launchPermissions=[TARGET], deprecationTime="2027-01-01T00:00:00.000Z",
-                     tags={"Tier": "gold"})
+        one = source(
+            key={},
+            architecture="arm64",
+            launchPermissions=[TARGET],
+            deprecationTime="2027-01-01T00:00:00.000Z",
+            tags={"Tier": "gold"},
+        )
         made = copy(one, Name="golden", Description="away", Encrypted=True, KmsKeyId=key)
         waits = image(made)
-        self.assertEqual((waits["State"], waits["SourceImageId"], waits["SourceImageRegion"], waits["Name"], waits["Description"]),
-                         ("pending", one, aws.region, "golden", "away"))
+        self.assertEqual(
+            (waits["State"], waits["SourceImageId"], waits["SourceImageRegion"], waits["Name"], waits["Description"]),
+            ("pending", one, aws.region, "golden", "away"),
+        )
         self.assertEqual(finish(made), {"imageId": made, "region": AWAY, "state": "available", "reason": None})
         found = image(made)
-        self.assertEqual((found["State"], found["OwnerId"], found["Architecture"], found["RootDeviceName"], found["Public"]),
-                         ("available", aws.account, "arm64", "/dev/xvda", False))
+        self.assertEqual(
+            (found["State"], found["OwnerId"], found["Architecture"], found["RootDeviceName"], found["Public"]),
+            ("available", aws.account, "arm64", "/dev/xvda", False),
+        )
         for absent in ("SourceInstanceId", "DeprecationTime", "Tags", "StateReason"):
             self.assertNotIn(absent, found)
-        self.assertEqual([(m["DeviceName"], m["Ebs"]["VolumeSize"], m["Ebs"]["Encrypted"]) for m in found["BlockDeviceMappings"]],
-                         [("/dev/xvda", 8, True), ("/dev/sdb", 4, False)])
+        self.assertEqual(
+            [(m["DeviceName"], m["Ebs"]["VolumeSize"], m["Ebs"]["Encrypted"]) for m in found["BlockDeviceMappings"]],
+            [("/dev/xvda", 8, True), ("/dev/sdb", 4, False)],
+        )
         attribute = client("ec2", AWAY).describe_image_attribute(ImageId=made, Attribute="launchPermission")
         self.assertEqual(attribute["LaunchPermissions"], [])
         [snapshot] = snapshots(made)
-        self.assertEqual((snapshot["OwnerId"], snapshot["KmsKeyId"], snapshot["VolumeSize"], snapshot["State"]),
-                         (aws.account, key, 8, "completed"))
+        self.assertEqual(
+            (snapshot["OwnerId"], snapshot["KmsKeyId"], snapshot["VolumeSize"], snapshot["State"]),
+            (aws.account, key, 8, "completed"),
+        )
         self.assertEqual(image(one, aws.region)["State"], "available")
         self.refused("InvalidAMIID.NotFound", client("ec2").describe_images, ImageIds=[made])
 
@@ -93,9 +109,11 @@ class TheCopy(Case):
         one = source()
         made, other = copy(one, aws.region), copy(source(), aws.region)
         instance = source(sourceImageId=one, sourceImageRegion=aws.region, sourceInstanceId="i-0123456789abcdef0")
+
         def ids(**filters: str) -> set[str]:
             given = [{"Name": name.replace("_", "-"), "Values": [value]} for name, value in filters.items()]
             return {i["ImageId"] for i in client("ec2").describe_images(Filters=given)["Images"]}
+
         self.assertEqual(ids(source_image_id=one, source_image_region=aws.region), {made, instance})
         self.assertEqual(ids(source_image_region=aws.region), {made, instance, other})
         self.assertEqual(ids(source_image_id=one, source_image_region=AWAY), set())
@@ -131,16 +149,28 @@ class TheCopy(Case):
 
     def test_tags_are_copied_and_given_when_asked_for(self) -> None:
         one = source(tags={"Tier": "gold", "aws:system": "x", "Kept": "old"})
-        specifications = [{"ResourceType": "image", "Tags": [{"Key": "Kept", "Value": "new"}]},
-                          {"ResourceType": "snapshot", "Tags": [{"Key": "Of", "Value": "copy"}]}]
+        specifications = [
+            {"ResourceType": "image", "Tags": [{"Key": "Kept", "Value": "new"}]},
+            {"ResourceType": "snapshot", "Tags": [{"Key": "Of", "Value": "copy"}]},
+        ]
         made = copy(one, CopyImageTags=True, TagSpecifications=specifications)
         finish(made)
         self.assertEqual({t["Key"]: t["Value"] for t in image(made)["Tags"]}, {"Tier": "gold", "Kept": "new"})
         self.assertEqual(snapshots(made)[0]["Tags"], [{"Key": "Of", "Value": "copy"}])
-        self.refused("InvalidParameterValue", copy, one, Name="bad",
-                     TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}])
-        self.refused("InvalidParameterValue", copy, one, Name="bad",
-                     TagSpecifications=[{"ResourceType": "image", "Tags": [{"Key": "aws:a", "Value": "b"}]}])
+        self.refused(
+            "InvalidParameterValue",
+            copy,
+            one,
+            Name="bad",
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}],
+        )
+        self.refused(
+            "InvalidParameterValue",
+            copy,
+            one,
+            Name="bad",
+            TagSpecifications=[{"ResourceType": "image", "Tags": [{"Key": "aws:a", "Value": "b"}]}],
+        )
 
     def test_a_dry_run_makes_nothing(self) -> None:
         self.refused("DryRunOperation", copy, source(), DryRun=True)
@@ -161,9 +191,14 @@ class Tokens(Case):
     def test_a_token_is_of_one_region_and_one_account(self) -> None:
         one = source(launchPermissions=[OTHER])
         snapshot = image(one, aws.region)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
-        client("ec2").modify_snapshot_attribute(SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]})
-        made = {copy(one, AWAY, ClientToken="t"), copy(one, "eu-central-1", ClientToken="t"),
-                copy(one, AWAY, ClientToken="t", credentials={"account": OTHER})}
+        client("ec2").modify_snapshot_attribute(
+            SnapshotId=snapshot, CreateVolumePermission={"Add": [{"UserId": OTHER}]}
+        )
+        made = {
+            copy(one, AWAY, ClientToken="t"),
+            copy(one, "eu-central-1", ClientToken="t"),
+            copy(one, AWAY, ClientToken="t", credentials={"account": OTHER}),
+        }
         self.assertEqual(len(made), 3)
 
     def test_a_token_outlives_what_it_made(self) -> None:
@@ -203,7 +238,10 @@ class Refusals(Case):
     def test_an_image_of_others_is_copied_by_whom_it_and_its_storage_are_shared_with(self) -> None:
         def shared(launch: list[str], storage: list[str], **fields: Any) -> str:
             snapshot = {"account": OTHER, "createVolumePermissions": storage} | fields
-            return source(account=OTHER, launchPermissions=launch, mappings=[{"device": "/dev/xvda", "snapshot": snapshot}])
+            return source(
+                account=OTHER, launchPermissions=launch, mappings=[{"device": "/dev/xvda", "snapshot": snapshot}]
+            )
+
         self.refused("InvalidAMIID.NotFound", copy, shared([], [aws.account]))
         self.refused("InvalidRequest", copy, shared([aws.account], []))
         made = copy(shared([aws.account], [aws.account]))
@@ -229,18 +267,50 @@ class Keys(Case):
     def test_the_key_of_the_copies_snapshots(self) -> None:
         own, away, default, here = new_key(), new_key(region=AWAY), new_key(region=AWAY), new_key()
         plain, encrypted = source(), source(key=own)
-        foreign = source(account=OTHER, launchPermissions=[aws.account], mappings=[{"device": "/dev/xvda", "snapshot": {
-            "account": OTHER, "createVolumePermissions": [aws.account], "key": {"account": OTHER, "policy": {"Statement": [{
-                "Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "kms:*", "Resource": "*"}]}}}}])
+        foreign = source(
+            account=OTHER,
+            launchPermissions=[aws.account],
+            mappings=[
+                {
+                    "device": "/dev/xvda",
+                    "snapshot": {
+                        "account": OTHER,
+                        "createVolumePermissions": [aws.account],
+                        "key": {
+                            "account": OTHER,
+                            "policy": {
+                                "Statement": [
+                                    {
+                                        "Effect": "Allow",
+                                        "Principal": {"AWS": aws.account},
+                                        "Action": "kms:*",
+                                        "Resource": "*",
+                                    }
+                                ]
+                            },
+                        },
+                    },
+                }
+            ],
+        )
         aws.seed(encryption=[{"region": AWAY, "key": default}, {"key": here}])
         named = {"Encrypted": True, "KmsKeyId": away}
-        rows: list[tuple[str, str, dict[str, Any], bool, str | None]] = [  # source, destination, what is asked for, encryption by default, the key
-            (plain, AWAY, {}, False, None), (plain, AWAY, {}, True, default), (plain, AWAY, {"Encrypted": True}, False, default),
-            (plain, AWAY, named, False, away), (plain, AWAY, named, True, away),
-            (encrypted, aws.region, {}, False, own), (encrypted, aws.region, {"Encrypted": True}, False, own),
-            (encrypted, aws.region, {"Encrypted": False}, False, own), (encrypted, aws.region, {}, True, own),
-            (encrypted, AWAY, named, False, away), (encrypted, AWAY, {}, False, default),
-            (foreign, aws.region, {}, False, here), (foreign, aws.region, {"Encrypted": True}, False, here),
+        rows: list[
+            tuple[str, str, dict[str, Any], bool, str | None]
+        ] = [  # source, destination, what is asked for, encryption by default, the key
+            (plain, AWAY, {}, False, None),
+            (plain, AWAY, {}, True, default),
+            (plain, AWAY, {"Encrypted": True}, False, default),
+            (plain, AWAY, named, False, away),
+            (plain, AWAY, named, True, away),
+            (encrypted, aws.region, {}, False, own),
+            (encrypted, aws.region, {"Encrypted": True}, False, own),
+            (encrypted, aws.region, {"Encrypted": False}, False, own),
+            (encrypted, aws.region, {}, True, own),
+            (encrypted, AWAY, named, False, away),
+            (encrypted, AWAY, {}, False, default),
+            (foreign, aws.region, {}, False, here),
+            (foreign, aws.region, {"Encrypted": True}, False, here),
         ]
         for number, (one, region, given, by_default, key) in enumerate(rows):
             with self.subTest(number=number):
@@ -262,18 +332,29 @@ class Keys(Case):
 
     def test_a_key_that_cannot_be_used_fails_the_copy_and_not_the_call(self) -> None:
         closed = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": TARGET}, "Action": "kms:*", "Resource": "*"}]}
-        opened = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "kms:*", "Resource": "*"}]}
-        no_write = {"Statement": opened["Statement"] + [{"Effect": "Deny", "Principal": "*", "Resource": "*",
-                                                         "Action": "kms:GenerateDataKeyWithoutPlaintext"}]}
+        opened = {
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "kms:*", "Resource": "*"}]
+        }
+        no_write = {
+            "Statement": opened["Statement"]
+            + [{"Effect": "Deny", "Principal": "*", "Resource": "*", "Action": "kms:GenerateDataKeyWithoutPlaintext"}]
+        }
         sign = {"spec": "RSA_2048", "usage": "SIGN_VERIFY"}
-        rows: list[tuple[str, dict[str, Any] | None, str]] = [  # a source key or none, the copy's key, what becomes of it
-            ("", {"region": AWAY}, "available"), ("", {"region": AWAY, "state": "Disabled"}, "failed"),
-            ("", {"region": AWAY, "state": "PendingDeletion"}, "failed"), ("", {"region": AWAY} | sign, "failed"),
-            ("", {}, "failed"), ("", None, "failed"),
-            ("", {"region": AWAY, "policy": closed}, "failed"), ("", {"region": AWAY, "policy": no_write}, "failed"),
+        rows: list[
+            tuple[str, dict[str, Any] | None, str]
+        ] = [  # a source key or none, the copy's key, what becomes of it
+            ("", {"region": AWAY}, "available"),
+            ("", {"region": AWAY, "state": "Disabled"}, "failed"),
+            ("", {"region": AWAY, "state": "PendingDeletion"}, "failed"),
+            ("", {"region": AWAY} | sign, "failed"),
+            ("", {}, "failed"),
+            ("", None, "failed"),
+            ("", {"region": AWAY, "policy": closed}, "failed"),
+            ("", {"region": AWAY, "policy": no_write}, "failed"),
             ("", {"region": AWAY, "account": OTHER, "policy": opened}, "available"),
             ("", {"region": AWAY, "account": OTHER}, "failed"),
-            ("Enabled", {"region": AWAY}, "available"), ("Disabled", {"region": AWAY}, "failed"),
+            ("Enabled", {"region": AWAY}, "available"),
+            ("Disabled", {"region": AWAY}, "failed"),
         ]
         for number, (state, key, expected) in enumerate(rows):
             with self.subTest(number=number):
@@ -308,13 +389,16 @@ class Events(Case):
         sqs, events, name = client("sqs", region), client("events", region), f"copies-{region}"
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.ec2"], "detail-type": ["EC2 AMI State Change"]}))
+        events.put_rule(
+            Name=name, EventPattern=json.dumps({"source": ["aws.ec2"], "detail-type": ["EC2 AMI State Change"]})
+        )
         events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
         self.addCleanup(sqs.delete_queue, QueueUrl=url)
         self.addCleanup(events.delete_rule, Name=name)
         self.addCleanup(events.remove_targets, Rule=name, Ids=["queue"])
-        return lambda: [json.loads(m["Body"]) for m in
-                        sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])]
+        return lambda: [
+            json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        ]
 
     def test_ec2_tells_the_default_bus_of_the_destination_what_became_of_a_copy(self) -> None:
         here, away = self.queue(aws.region), self.queue(AWAY)
@@ -325,16 +409,26 @@ class Events(Case):
         events = {e["detail"]["ImageId"]: e for e in away()}
         self.assertEqual(set(events), {good, bad})
         self.assertEqual((events[good]["detail"]["State"], events[good]["detail"]["ErrorMessage"]), ("available", ""))
-        self.assertEqual((events[bad]["detail"]["State"], events[bad]["detail"]["ErrorMessage"]), ("failed", "the disk is full"))
-        self.assertEqual((events[good]["region"], events[good]["account"], events[good]["resources"]),
-                         (AWAY, aws.account, [f"arn:aws:ec2:{AWAY}::image/{good}"]))
+        self.assertEqual(
+            (events[bad]["detail"]["State"], events[bad]["detail"]["ErrorMessage"]), ("failed", "the disk is full")
+        )
+        self.assertEqual(
+            (events[good]["region"], events[good]["account"], events[good]["resources"]),
+            (AWAY, aws.account, [f"arn:aws:ec2:{AWAY}::image/{good}"]),
+        )
         self.assertEqual(here(), [])
 
 
 class Roles(Case):
     """Policies decide about copies: "Grant permissions to copy Amazon EC2 AMIs"."""
 
-    KEY_ACTIONS = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+    KEY_ACTIONS = [
+        "kms:DescribeKey",
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncrypt*",
+    ]
 
     def role(self, *statements: dict[str, Any]) -> dict[str, str]:
         return cases.role(aws, *statements)
@@ -360,8 +454,11 @@ class Roles(Case):
     def test_tags_are_created_by_the_create_action_only(self) -> None:
         def tagging(**condition: str) -> dict[str, Any]:
             return {"Action": "ec2:CreateTags", "Condition": {"StringEquals": condition}}
+
         may_copy = {"Action": "ec2:CopyImage"}
-        image_tag: dict[str, Any] = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}]}
+        image_tag: dict[str, Any] = {
+            "TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}]
+        }
         snapshot_tag = {"TagSpecifications": [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]}
         by_copy, by_run = tagging(**{"ec2:CreateAction": "CopyImage"}), tagging(**{"ec2:CreateAction": "RunInstances"})
         every: tuple[dict[str, Any], ...] = ({"CopyImageTags": True}, image_tag, snapshot_tag)
@@ -380,29 +477,54 @@ class Roles(Case):
 
     def test_the_caller_must_be_allowed_to_use_the_keys_through_ec2(self) -> None:
         may_copy = {"Action": "ec2:CopyImage"}
+
         def use(region: str, **more: Any) -> dict[str, Any]:
             condition = {"StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"}}
             return {"Action": self.KEY_ACTIONS, "Condition": condition} | more
-        for_aws = {"StringEquals": {"kms:ViaService": f"ec2.{AWAY}.amazonaws.com"}, "Bool": {"kms:GrantIsForAWSResource": "true"}}
-        rows: list[tuple[list[dict[str, Any]], bool, str]] = [  # the role's statements about keys, whether the source is encrypted, what becomes of the copy
-            ([], False, "failed"), ([use(AWAY)], False, "available"), ([use("eu-central-1")], False, "failed"),
-            ([use(AWAY)], True, "failed"), ([use(AWAY), use(aws.region)], True, "available"),
+
+        for_aws = {
+            "StringEquals": {"kms:ViaService": f"ec2.{AWAY}.amazonaws.com"},
+            "Bool": {"kms:GrantIsForAWSResource": "true"},
+        }
+        rows: list[
+            tuple[list[dict[str, Any]], bool, str]
+        ] = [  # the role's statements about keys, whether the source is encrypted, what becomes of the copy
+            ([], False, "failed"),
+            ([use(AWAY)], False, "available"),
+            ([use("eu-central-1")], False, "failed"),
+            ([use(AWAY)], True, "failed"),
+            ([use(AWAY), use(aws.region)], True, "available"),
             ([use(AWAY, Action=self.KEY_ACTIONS[:3])], False, "failed"),
-            ([use(AWAY, Action=self.KEY_ACTIONS[:1] + self.KEY_ACTIONS[2:]), use(AWAY, Action="kms:CreateGrant", Condition=for_aws)],
-             False, "available"),
+            (
+                [
+                    use(AWAY, Action=self.KEY_ACTIONS[:1] + self.KEY_ACTIONS[2:]),
+                    use(AWAY, Action="kms:CreateGrant", Condition=for_aws),
+                ],
+                False,
+                "available",
+            ),
         ]
         for number, (statements, encrypted, expected) in enumerate(rows):
             with self.subTest(number=number):
                 one, key = source(key={}) if encrypted else source(), new_key(region=AWAY)
-                made = copy(one, Name=f"copy-{number}", Encrypted=True, KmsKeyId=key,
-                            credentials=self.role(may_copy, *statements))
+                made = copy(
+                    one,
+                    Name=f"copy-{number}",
+                    Encrypted=True,
+                    KmsKeyId=key,
+                    credentials=self.role(may_copy, *statements),
+                )
                 self.assertEqual(finish(made)["state"], expected)
 
     def test_a_source_on_the_aws_managed_key_needs_no_policy_for_it(self) -> None:
         key = new_key(region=AWAY)
         statement = {"Action": self.KEY_ACTIONS, "Resource": key}
-        made = copy(source(key={"manager": "AWS"}), Encrypted=True, KmsKeyId=key,
-                    credentials=self.role({"Action": "ec2:CopyImage"}, statement))
+        made = copy(
+            source(key={"manager": "AWS"}),
+            Encrypted=True,
+            KmsKeyId=key,
+            credentials=self.role({"Action": "ec2:CopyImage"}, statement),
+        )
         self.assertEqual(finish(made)["state"], "available")
         self.assertEqual(snapshots(made)[0]["KmsKeyId"], key)
 
@@ -414,7 +536,9 @@ class Control(Case):
         finish(made)
         state = aws.control("POST", "/_local/state", {"ids": [one]})
         self.assertEqual(set(state["images"]), {one, made})
-        self.assertEqual((state["images"][made]["region"], state["images"][made]["source"]), (AWAY, f"{aws.region}/{one}"))
+        self.assertEqual(
+            (state["images"][made]["region"], state["images"][made]["source"]), (AWAY, f"{aws.region}/{one}")
+        )
         self.assertNotIn("source", state["images"][one])
         self.assertEqual(set(state["snapshots"]), set(state["images"][made]["snapshots"]))
         aws.control("DELETE", "/_local/state", {"ids": [one]})

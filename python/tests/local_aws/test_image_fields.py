@@ -35,7 +35,9 @@ def answer(image_id: str) -> ET.Element:
     """The image as it comes over the wire; boto3 as it is pinned here doesn't know every field."""
     bodies: list[bytes] = []
     client = aws.client("ec2")
-    client.meta.events.register("before-parse.ec2.DescribeImages", lambda response_dict, **_: bodies.append(response_dict["body"]))
+    client.meta.events.register(
+        "before-parse.ec2.DescribeImages", lambda response_dict, **_: bodies.append(response_dict["body"])
+    )
     client.describe_images(ImageIds=[image_id])
     for element in (root := ET.fromstring(bodies[0])).iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -56,10 +58,14 @@ class Case(cases.Case):
 class Watermarks(Case):
     def test_a_watermark_names_its_account_and_the_image_it_was_attached_to(self) -> None:
         one = image(creationDate=THEN)
-        self.assertEqual(ec2.attach_image_watermark(ImageId=one, WatermarkName="approved")["WatermarkKey"], f"{aws.account}:approved")
+        self.assertEqual(
+            ec2.attach_image_watermark(ImageId=one, WatermarkName="approved")["WatermarkKey"], f"{aws.account}:approved"
+        )
         [mark] = described(one)["ImageWatermarks"]
-        self.assertEqual((mark["WatermarkKey"], mark["SourceImageId"], mark["SourceImageRegion"]),
-                         (f"{aws.account}:approved", one, aws.region))
+        self.assertEqual(
+            (mark["WatermarkKey"], mark["SourceImageId"], mark["SourceImageRegion"]),
+            (f"{aws.account}:approved", one, aws.region),
+        )
         self.assertEqual(mark["SourceImageCreationTime"].isoformat(), "2026-05-01T10:00:00+00:00")
         self.assertEqual(ids(**{"image-watermark.watermark-key": "*:approved"}), [one])
         for _ in range(2):
@@ -76,9 +82,19 @@ class Watermarks(Case):
         shared = image(account=OTHER, launchPermissions=[aws.account])
         self.refused("AuthFailure", ec2.attach_image_watermark, ImageId=shared, WatermarkName="mine")
         self.refused("AuthFailure", ec2.detach_image_watermark, ImageId=shared, WatermarkKey=f"{OTHER}:x")
-        self.refused("OperationNotPermitted", ec2.attach_image_watermark, ImageId=image(launchPermissions=["all"]), WatermarkName="mine")
+        self.refused(
+            "OperationNotPermitted",
+            ec2.attach_image_watermark,
+            ImageId=image(launchPermissions=["all"]),
+            WatermarkName="mine",
+        )
         aws.seed(settings={"blockPublicAccess": False})
-        self.refused("OperationNotPermitted", ec2.modify_image_attribute, ImageId=one, LaunchPermission={"Add": [{"Group": "all"}]})
+        self.refused(
+            "OperationNotPermitted",
+            ec2.modify_image_attribute,
+            ImageId=one,
+            LaunchPermission={"Add": [{"Group": "all"}]},
+        )
 
     def test_copies_keep_watermarks_and_are_not_touched_by_detaching(self) -> None:
         one, away = image(watermarks=[f"{aws.account}:approved"]), aws.client("ec2", region=AWAY)
@@ -86,23 +102,39 @@ class Watermarks(Case):
         aws.control("POST", "/_local/copies", {"ids": [made]})
         ec2.detach_image_watermark(ImageId=one, WatermarkKey=f"{aws.account}:approved")
         [mark] = described(made, away)["ImageWatermarks"]
-        self.assertEqual((mark["WatermarkKey"], mark["SourceImageId"], mark["SourceImageRegion"]),
-                         (f"{aws.account}:approved", one, aws.region))
+        self.assertEqual(
+            (mark["WatermarkKey"], mark["SourceImageId"], mark["SourceImageRegion"]),
+            (f"{aws.account}:approved", one, aws.region),
+        )
 
     def test_a_seeded_watermark_may_come_from_another_image(self) -> None:
         other = {"key": f"{OTHER}:approved", "sourceImageId": "ami-0123456789abcdef0", "sourceImageRegion": AWAY}
         one = image(watermarks=[f"{aws.account}:own", other])
-        self.assertEqual([(m["WatermarkKey"], m["SourceImageId"], m["SourceImageRegion"]) for m in described(one)["ImageWatermarks"]],
-                         [(f"{aws.account}:own", one, aws.region), (f"{OTHER}:approved", "ami-0123456789abcdef0", AWAY)])
-        self.assertEqual(ids(**{"image-watermark.source-image-id": "ami-0123456789abcdef0",
-                                "image-watermark.source-image-region": AWAY}), [one])
+        self.assertEqual(
+            [
+                (m["WatermarkKey"], m["SourceImageId"], m["SourceImageRegion"])
+                for m in described(one)["ImageWatermarks"]
+            ],
+            [(f"{aws.account}:own", one, aws.region), (f"{OTHER}:approved", "ami-0123456789abcdef0", AWAY)],
+        )
+        self.assertEqual(
+            ids(
+                **{
+                    "image-watermark.source-image-id": "ami-0123456789abcdef0",
+                    "image-watermark.source-image-region": AWAY,
+                }
+            ),
+            [one],
+        )
 
 
 class Scans(Case):
     def test_the_severity_is_there_with_findings_and_the_date_with_a_scan(self) -> None:
         bad, clean, never = image(scan={"severity": "critical", "at": THEN}), image(scan={"at": THEN}), image()
-        self.assertEqual([(e.tag, e.text) for e in answer(bad).findall("scanResults/*")],
-                         [("highestFindingSeverityLabel", "critical"), ("findingScanDate", THEN)])
+        self.assertEqual(
+            [(e.tag, e.text) for e in answer(bad).findall("scanResults/*")],
+            [("highestFindingSeverityLabel", "critical"), ("findingScanDate", THEN)],
+        )
         self.assertEqual([e.tag for e in answer(clean).findall("scanResults/*")], ["findingScanDate"])
         self.assertIsNone(answer(never).find("scanResults"))
         self.assertEqual(ids(**{"scan-result.highest-finding-severity-label": "critical"}), [bad])
@@ -117,16 +149,33 @@ class Scans(Case):
 
 class OtherFields(Case):
     def test_allowed_amis_lineage_reason_and_creation_date(self) -> None:
-        one = image(allowed=False, sourceImageId="ami-0123456789abcdef0", sourceImageRegion=AWAY, sourceInstanceId="i-1",
-                    state="failed", stateReason="no", creationDate=THEN)
+        one = image(
+            allowed=False,
+            sourceImageId="ami-0123456789abcdef0",
+            sourceImageRegion=AWAY,
+            sourceInstanceId="i-1",
+            state="failed",
+            stateReason="no",
+            creationDate=THEN,
+        )
         found = described(one)
-        self.assertEqual((found["ImageAllowed"], found["SourceImageId"], found["SourceImageRegion"], found["SourceInstanceId"],
-                          found["StateReason"]["Message"], found["CreationDate"]),
-                         (False, "ami-0123456789abcdef0", AWAY, "i-1", "no", THEN))
+        self.assertEqual(
+            (
+                found["ImageAllowed"],
+                found["SourceImageId"],
+                found["SourceImageRegion"],
+                found["SourceInstanceId"],
+                found["StateReason"]["Message"],
+                found["CreationDate"],
+            ),
+            (False, "ami-0123456789abcdef0", AWAY, "i-1", "no", THEN),
+        )
         plain = described(image())
         for absent in ("ImageAllowed", "SourceImageId", "SourceInstanceId", "StateReason", "ImageWatermarks"):
             self.assertNotIn(absent, plain)
-        self.assertEqual(ids(**{"image-allowed": "false", "state-reason-message": "n*", "creation-date": "2026-05-*"}), [one])
+        self.assertEqual(
+            ids(**{"image-allowed": "false", "state-reason-message": "n*", "creation-date": "2026-05-*"}), [one]
+        )
 
     def test_other_accounts_see_shared_tags_only(self) -> None:
         tags = {"Tier": "gold", "ec2:SharedTag/Owner": "platform"}

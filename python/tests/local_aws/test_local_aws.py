@@ -34,8 +34,11 @@ def image(**fields):
 
 def on_key(**key):
     """A new image with one snapshot on a new key: (image ID, snapshot ID, key ARN)."""
-    made = aws.seed(keys=[key | {"ref": "k"}], snapshots=[{"ref": "s", "key": "k"}],
-                    images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]}])
+    made = aws.seed(
+        keys=[key | {"ref": "k"}],
+        snapshots=[{"ref": "s", "key": "k"}],
+        images=[{"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]}],
+    )
     return made["images"][0]["imageId"], made["snapshots"][0]["snapshotId"], made["keys"][0]["arn"]
 
 
@@ -71,8 +74,9 @@ class Documents(Case):
 
         data = aws.client("appconfigdata")
         deploy("one")
-        token = data.start_configuration_session(ApplicationIdentifier="a", EnvironmentIdentifier="e",
-                                                 ConfigurationProfileIdentifier="p")["InitialConfigurationToken"]
+        token = data.start_configuration_session(
+            ApplicationIdentifier="a", EnvironmentIdentifier="e", ConfigurationProfileIdentifier="p"
+        )["InitialConfigurationToken"]
         seen = []
         for new in (None, None, "two", None):
             if new:
@@ -85,18 +89,32 @@ class Documents(Case):
 
 class Images(Case):
     def test_mappings_say_encrypted_and_keep_those_without_a_snapshot(self):
-        made = aws.seed(keys=[{"ref": "k"}], images=[{"name": "golden", "tags": {"Tier": "gold"}, "mappings": [
-            {"device": "/dev/xvda", "snapshot": {"key": "k"}}, {"device": "/dev/sdb", "snapshot": {}},
-            {"device": "/dev/sdc", "size": 4}, {"device": "/dev/sdd", "virtualName": "ephemeral0"},
-            {"device": "/dev/sde", "noDevice": True}]}])
+        made = aws.seed(
+            keys=[{"ref": "k"}],
+            images=[
+                {
+                    "name": "golden",
+                    "tags": {"Tier": "gold"},
+                    "mappings": [
+                        {"device": "/dev/xvda", "snapshot": {"key": "k"}},
+                        {"device": "/dev/sdb", "snapshot": {}},
+                        {"device": "/dev/sdc", "size": 4},
+                        {"device": "/dev/sdd", "virtualName": "ephemeral0"},
+                        {"device": "/dev/sde", "noDevice": True},
+                    ],
+                }
+            ],
+        )
         [found] = ec2.describe_images(ImageIds=[made["images"][0]["imageId"]])["Images"]
         root, plain, empty, ephemeral, absent = found["BlockDeviceMappings"]
         self.assertEqual((root["Ebs"]["Encrypted"], plain["Ebs"]["Encrypted"]), (True, False))
         self.assertNotIn("KmsKeyId", root["Ebs"])
         self.assertNotIn("SnapshotId", empty["Ebs"])
         self.assertEqual((ephemeral["VirtualName"], absent["NoDevice"]), ("ephemeral0", ""))
-        self.assertEqual((found["Name"], found["Tags"], found["OwnerId"], found["State"]),
-                         ("golden", [{"Key": "Tier", "Value": "gold"}], aws.account, "available"))
+        self.assertEqual(
+            (found["Name"], found["Tags"], found["OwnerId"], found["State"]),
+            ("golden", [{"Key": "Tier", "Value": "gold"}], aws.account, "available"),
+        )
 
     def test_an_unknown_id_is_an_error_by_id_and_nothing_by_filter(self):
         known, unknown = image(), "ami-00000000000000000"
@@ -110,9 +128,11 @@ class Images(Case):
         mine = image(name="filter-1", tags={"Set": "f1"})
         image(name="filter-2", tags={"Set": "f2"})
         foreign = image(name="filter-3", account=OTHER, launchPermissions=[aws.account])
+
         def ids(**given):
             filters = [{"Name": k, "Values": [v]} for k, v in given.items()]
             return [i["ImageId"] for i in ec2.describe_images(Filters=filters)["Images"]]
+
         self.assertEqual(ids(**{"tag:Set": "f?", "name": "*-1"}), [mine])
         self.assertEqual(ids(**{"name": "filter-*", "owner-id": OTHER}), [foreign])
         self.assertEqual(ids(**{"name": "FILTER-*"}), [])
@@ -168,17 +188,32 @@ class LaunchPermissions(Case):
         remove(one, entries[1])
         remove(one, entries[1])
         self.assertEqual(launch(one), [entries[0], entries[2]])
-        ec2.modify_image_attribute(ImageId=one, Attribute="launchPermission", OperationType="add",
-                                   UserIds=[SECOND], OrganizationArns=[ORGANIZATION])
-        ec2.modify_image_attribute(ImageId=one, Attribute="launchPermission", OperationType="remove",
-                                   UserIds=[TARGET], OrganizationalUnitArns=[OU])
+        ec2.modify_image_attribute(
+            ImageId=one,
+            Attribute="launchPermission",
+            OperationType="add",
+            UserIds=[SECOND],
+            OrganizationArns=[ORGANIZATION],
+        )
+        ec2.modify_image_attribute(
+            ImageId=one,
+            Attribute="launchPermission",
+            OperationType="remove",
+            UserIds=[TARGET],
+            OrganizationalUnitArns=[OU],
+        )
         self.assertEqual(launch(one), [{"UserId": SECOND}, {"OrganizationArn": ORGANIZATION}])
         ec2.reset_image_attribute(ImageId=one, Attribute="launchPermission")
         self.assertEqual(launch(one), [])
 
     def test_what_is_no_account_organization_or_ou(self):
-        for entry in ({"UserId": "1234"}, {"UserId": "1111-2222-3333"}, {"Group": "everyone"},
-                      {"OrganizationArn": "o-a1b2c3d4e5"}, {"OrganizationalUnitArn": "ou-ab12-11111111"}):
+        for entry in (
+            {"UserId": "1234"},
+            {"UserId": "1111-2222-3333"},
+            {"Group": "everyone"},
+            {"OrganizationArn": "o-a1b2c3d4e5"},
+            {"OrganizationalUnitArn": "ou-ab12-11111111"},
+        ):
             with self.subTest(entry):
                 self.refused("InvalidAMIAttributeItemValue", add, image(), entry)
 
@@ -217,10 +252,20 @@ class LaunchPermissions(Case):
 
     def test_a_dry_run_changes_nothing(self):
         one = image()
-        self.refused("DryRunOperation", ec2.modify_image_attribute, ImageId=one, DryRun=True,
-                     LaunchPermission={"Add": [{"UserId": TARGET}]})
-        self.refused("AuthFailure", ec2.modify_image_attribute, ImageId=image(account=OTHER), DryRun=True,
-                     LaunchPermission={"Add": [{"UserId": TARGET}]})
+        self.refused(
+            "DryRunOperation",
+            ec2.modify_image_attribute,
+            ImageId=one,
+            DryRun=True,
+            LaunchPermission={"Add": [{"UserId": TARGET}]},
+        )
+        self.refused(
+            "AuthFailure",
+            ec2.modify_image_attribute,
+            ImageId=image(account=OTHER),
+            DryRun=True,
+            LaunchPermission={"Add": [{"UserId": TARGET}]},
+        )
         self.assertEqual(launch(one), [])
 
 
@@ -236,7 +281,9 @@ class Snapshots(Case):
     def test_unknown_ids_and_pages(self):
         made = aws.seed(snapshots=[{"tags": {"Set": "pages"}}] * 3)["snapshots"]
         filters = [{"Name": "tag:Set", "Values": ["pages"]}]
-        pages = list(ec2.get_paginator("describe_snapshots").paginate(Filters=filters, PaginationConfig={"PageSize": 2}))
+        pages = list(
+            ec2.get_paginator("describe_snapshots").paginate(Filters=filters, PaginationConfig={"PageSize": 2})
+        )
         self.assertEqual([len(p["Snapshots"]) for p in pages], [2, 1])
         unknown = "snap-00000000000000000"
         by_filter = [{"Name": "snapshot-id", "Values": [unknown, made[0]["snapshotId"]]}]
@@ -247,11 +294,14 @@ class Snapshots(Case):
 
     def test_create_volume_permissions(self):
         _, one, _ = on_key()
+
         def change(**permission):
             ec2.modify_snapshot_attribute(SnapshotId=one, CreateVolumePermission=permission)
+
         def accounts():
             answer = ec2.describe_snapshot_attribute(SnapshotId=one, Attribute="createVolumePermission")
             return [p["UserId"] for p in answer["CreateVolumePermissions"]]
+
         change(Add=[{"UserId": TARGET}, {"UserId": SECOND}])
         change(Add=[{"UserId": TARGET}])
         self.assertEqual(accounts(), [TARGET, SECOND])
@@ -268,8 +318,12 @@ class Snapshots(Case):
 
     def test_a_snapshot_on_the_aws_managed_key_is_not_shared(self):
         _, one, _ = on_key(manager="AWS")
-        self.refused("OperationNotPermitted", ec2.modify_snapshot_attribute, SnapshotId=one,
-                     CreateVolumePermission={"Add": [{"UserId": TARGET}]})
+        self.refused(
+            "OperationNotPermitted",
+            ec2.modify_snapshot_attribute,
+            SnapshotId=one,
+            CreateVolumePermission={"Add": [{"UserId": TARGET}]},
+        )
 
 
 class Keys(Case):
@@ -278,8 +332,10 @@ class Keys(Case):
             with self.subTest(manager=manager, state=state):
                 [key] = aws.seed(keys=[{"manager": manager, "state": state}])["keys"]
                 told = kms.describe_key(KeyId=key["arn"])["KeyMetadata"]
-                self.assertEqual((told["KeyManager"], told["KeyState"], told["Enabled"], told["AWSAccountId"]),
-                                 (manager, state, state == "Enabled", aws.account))
+                self.assertEqual(
+                    (told["KeyManager"], told["KeyState"], told["Enabled"], told["AWSAccountId"]),
+                    (manager, state, state == "Enabled", aws.account),
+                )
         [key] = aws.seed(keys=[{"spec": "RSA_2048", "usage": "SIGN_VERIFY"}])["keys"]
         told = kms.describe_key(KeyId=key["keyId"])["KeyMetadata"]
         self.assertEqual((told["KeySpec"], told["KeyUsage"]), ("RSA_2048", "SIGN_VERIFY"))
@@ -300,20 +356,42 @@ class Keys(Case):
         self.refused("KMSInvalidMacException", kms.verify_mac, **given | {"Message": b"other"}, Mac=mac)
 
     def test_other_accounts_keys(self):
-        open_policy = {"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "kms:*", "Resource": "*"}]}
+        open_policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                }
+            ],
+        }
         closed, opened = aws.seed(keys=[{"account": OTHER}, {"account": OTHER, "policy": open_policy}])["keys"]
         self.refused("AccessDeniedException", kms.describe_key, KeyId=closed["arn"])
         self.assertEqual(kms.describe_key(KeyId=opened["arn"])["KeyMetadata"]["AWSAccountId"], OTHER)
         self.refused("AccessDeniedException", kms.get_key_policy, KeyId=opened["arn"])
 
     def test_grants(self):
-        [key] = aws.seed(keys=[{"grants": [{"grantee": f"arn:aws:iam::{TARGET}:root", "operations": ["Decrypt"],
-                                            "issuingAccount": TARGET}]}])["keys"]
+        [key] = aws.seed(
+            keys=[
+                {
+                    "grants": [
+                        {"grantee": f"arn:aws:iam::{TARGET}:root", "operations": ["Decrypt"], "issuingAccount": TARGET}
+                    ]
+                }
+            ]
+        )["keys"]
+
         def grant(**changes):
-            given = {"KeyId": key["arn"], "Operations": ["Decrypt", "CreateGrant"], "Name": "ami-share/x/y",
-                     "GranteePrincipal": f"arn:aws:iam::{TARGET}:root"}
+            given = {
+                "KeyId": key["arn"],
+                "Operations": ["Decrypt", "CreateGrant"],
+                "Name": "ami-share/x/y",
+                "GranteePrincipal": f"arn:aws:iam::{TARGET}:root",
+            }
             return kms.create_grant(**(given | changes))["GrantId"]
+
         first = grant()
         self.assertEqual(grant(), first)
         self.assertNotEqual(grant(Operations=["Decrypt"]), first)
@@ -333,15 +411,25 @@ class Keys(Case):
 class Events(Case):
     def test_a_role_puts_events_under_the_sources_that_its_policy_names(self):
         iam, arn = aws.client("iam"), f"arn:aws:iam::{aws.account}"
-        allowed = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "*", "Condition": {
-            "ForAllValues:StringEquals": {"events:source": "own", "events:detail-type": "Request"},
-            "Null": {"events:source": "false", "events:detail-type": "false"}}}
+        allowed = {
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": "*",
+            "Condition": {
+                "ForAllValues:StringEquals": {"events:source": "own", "events:detail-type": "Request"},
+                "Null": {"events:source": "false", "events:detail-type": "false"},
+            },
+        }
         trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"{arn}:root"}}
         iam.create_role(RoleName="sender", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
         iam.put_role_policy(RoleName="sender", PolicyName="put", PolicyDocument=json.dumps({"Statement": [allowed]}))
         session = aws.client("sts").assume_role(RoleArn=f"{arn}:role/sender", RoleSessionName="session")["Credentials"]
-        events = aws.client("events", aws_access_key_id=session["AccessKeyId"], aws_session_token=session["SessionToken"],
-                            aws_secret_access_key=session["SecretAccessKey"])
+        events = aws.client(
+            "events",
+            aws_access_key_id=session["AccessKeyId"],
+            aws_session_token=session["SessionToken"],
+            aws_secret_access_key=session["SecretAccessKey"],
+        )
         own = {"Source": "own", "DetailType": "Request", "Detail": "{}"}
         self.assertEqual(events.put_events(Entries=[own, own])["FailedEntryCount"], 0)
         for entries in ([own | {"Source": "other"}], [own | {"DetailType": "Other"}], [own, own | {"Source": "other"}]):
@@ -358,16 +446,22 @@ class Control(Case):
         modify, describe = aws.calls()
         self.assertEqual((modify["service"], modify["operation"]), ("ec2", "ModifyImageAttribute"))
         self.assertEqual(modify["params"], {"ImageId": one, "LaunchPermission.Add.1.UserId": TARGET})
-        self.assertEqual((describe["service"], describe["operation"], describe["params"]),
-                         ("kms", "DescribeKey", {"KeyId": key["arn"]}))
+        self.assertEqual(
+            (describe["service"], describe["operation"], describe["params"]),
+            ("kms", "DescribeKey", {"KeyId": key["arn"]}),
+        )
         self.assertEqual({c["account"] for c in (modify, describe)}, {aws.account})
         aws.forget_calls()
         self.assertEqual(aws.calls(), [])
 
     def test_faults_meet_the_calls_they_name(self):
         one = image()
-        aws.seed(faults=[{"call": "ec2:DescribeImageAttribute", "code": "RequestLimitExceeded", "status": 503, "after": 1},
-                         {"call": "kms:DescribeKey", "code": "KMSInternalException"}])
+        aws.seed(
+            faults=[
+                {"call": "ec2:DescribeImageAttribute", "code": "RequestLimitExceeded", "status": 503, "after": 1},
+                {"call": "kms:DescribeKey", "code": "KMSInternalException"},
+            ]
+        )
         launch(one)
         self.refused("RequestLimitExceeded", launch, one)
         launch(one)
@@ -388,29 +482,62 @@ class Control(Case):
             self.assertEqual(caught.exception.code, 400)
             caught.exception.close()
 
-
     def test_the_state_shows_everybody_s_things_and_can_be_narrowed_and_removed(self):
         aws.control("DELETE", "/_local/state")
         shared, snapshot, key = on_key()
         add(shared, {"UserId": TARGET})
         grant = {"grantee": f"arn:aws:iam::{TARGET}:root", "operations": ["Encrypt", "Decrypt"], "name": "n"}
-        made = aws.seed(images=[{"account": OTHER, "launchPermissions": ["all"]}], keys=[{"grants": [grant]}],
-                        settings={"entityQuota": 1}, faults=[{"call": "ec2:DescribeImages", "code": "X"}])
+        made = aws.seed(
+            images=[{"account": OTHER, "launchPermissions": ["all"]}],
+            keys=[{"grants": [grant]}],
+            settings={"entityQuota": 1},
+            faults=[{"call": "ec2:DescribeImages", "code": "X"}],
+        )
         foreign, granted = made["images"][0]["imageId"], made["keys"][0]["arn"]
 
         state = aws.control("POST", "/_local/state", {})
-        self.assertEqual(state["images"][shared], {"owner": aws.account, "region": aws.region, "state": "available",
-                                                   "snapshots": [snapshot], "launchPermissions": [TARGET]})
+        self.assertEqual(
+            state["images"][shared],
+            {
+                "owner": aws.account,
+                "region": aws.region,
+                "state": "available",
+                "snapshots": [snapshot],
+                "launchPermissions": [TARGET],
+            },
+        )
         self.assertEqual(state["images"][foreign]["launchPermissions"], ["all"])
-        self.assertEqual(state["snapshots"][snapshot], {"owner": aws.account, "key": key, "createVolumePermissions": []})
-        self.assertEqual(state["grants"], [{"key": granted, "name": "n", "grantee": grant["grantee"],
-                                            "issuingAccount": f"arn:aws:iam::{aws.account}:root",
-                                            "operations": ["Decrypt", "Encrypt"]}])
+        self.assertEqual(
+            state["snapshots"][snapshot], {"owner": aws.account, "key": key, "createVolumePermissions": []}
+        )
+        self.assertEqual(
+            state["grants"],
+            [
+                {
+                    "key": granted,
+                    "name": "n",
+                    "grantee": grant["grantee"],
+                    "issuingAccount": f"arn:aws:iam::{aws.account}:root",
+                    "operations": ["Decrypt", "Encrypt"],
+                }
+            ],
+        )
         part = aws.control("POST", "/_local/state", {"ids": [foreign], "keys": [key]})
-        self.assertEqual((list(part["images"]), part["snapshots"], list(part["keys"]), part["grants"]), ([foreign], {}, [key], []))
+        self.assertEqual(
+            (list(part["images"]), part["snapshots"], list(part["keys"]), part["grants"]), ([foreign], {}, [key], [])
+        )
 
-        seeded = aws.seed(keys=[{"ref": "k"}], schedules=[
-            {"group": "default", "name": f"{foreign}-1", "expression": "at(2100-01-01T00:00:00)", "input": {"keyArns": ["k"]}}])
+        seeded = aws.seed(
+            keys=[{"ref": "k"}],
+            schedules=[
+                {
+                    "group": "default",
+                    "name": f"{foreign}-1",
+                    "expression": "at(2100-01-01T00:00:00)",
+                    "input": {"keyArns": ["k"]},
+                }
+            ],
+        )
         schedule = aws.control("POST", "/_local/state", {"ids": [foreign]})["schedules"][f"default/{foreign}-1"]
         self.assertEqual(json.loads(schedule["input"]), {"keyArns": [seeded["keys"][0]["arn"]]})
         aws.control("DELETE", "/_local/state", {"ids": [foreign]})
@@ -419,8 +546,18 @@ class Control(Case):
         self.assertEqual(sorted(left["images"]), sorted(key for key in state["images"] if key != foreign))
         aws.control("DELETE", "/_local/state")
         empty = aws.control("POST", "/_local/state", {})
-        self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {},
-                                 "parameters": {}, "usageReports": {}})
+        self.assertEqual(
+            empty,
+            {
+                "images": {},
+                "snapshots": {},
+                "keys": {},
+                "grants": [],
+                "schedules": {},
+                "parameters": {},
+                "usageReports": {},
+            },
+        )
         self.assertEqual(ec2.describe_images()["Images"], [])  # the fault is forgotten too
 
 
@@ -428,11 +565,16 @@ class Schedules(unittest.TestCase):
     """EventBridge Scheduler, API Reference."""
 
     def schedule(self, name, at="2099-01-01T00:00:00", **target):
-        target = {"Arn": self.bus, "RoleArn": f"arn:aws:iam::{aws.account}:role/hints", "Input": '{"action": "expire"}',
-                  "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"}} | target
+        target = {
+            "Arn": self.bus,
+            "RoleArn": f"arn:aws:iam::{aws.account}:role/hints",
+            "Input": '{"action": "expire"}',
+            "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"},
+        } | target
         target = {field: value for field, value in target.items() if value is not None}
         aws.client("scheduler").create_schedule(
-            Name=name, ScheduleExpression=f"at({at})", FlexibleTimeWindow={"Mode": "OFF"}, Target=target)
+            Name=name, ScheduleExpression=f"at({at})", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
+        )
 
     def setUp(self):
         self.addCleanup(aws.control, "DELETE", "/_local/state")
@@ -459,9 +601,14 @@ class Schedules(unittest.TestCase):
     def test_a_list_has_pages(self):
         for name in ("ami-1-a", "ami-1-b", "ami-1-c", "ami-2-a"):
             self.schedule(name)
-        pages = aws.client("scheduler").get_paginator("list_schedules").paginate(
-            GroupName="default", NamePrefix="ami-1-", PaginationConfig={"PageSize": 2})
-        self.assertEqual([[s["Name"] for s in page["Schedules"]] for page in pages], [["ami-1-a", "ami-1-b"], ["ami-1-c"]])
+        pages = (
+            aws.client("scheduler")
+            .get_paginator("list_schedules")
+            .paginate(GroupName="default", NamePrefix="ami-1-", PaginationConfig={"PageSize": 2})
+        )
+        self.assertEqual(
+            [[s["Name"] for s in page["Schedules"]] for page in pages], [["ami-1-a", "ami-1-b"], ["ami-1-c"]]
+        )
 
     def test_a_schedule_that_is_due_puts_its_input_on_the_bus(self):
         events, sqs = aws.client("events"), aws.client("sqs")
@@ -486,9 +633,14 @@ class Process(unittest.TestCase):
     def start(self):
         scratch = tempfile.mkdtemp()
         self.addCleanup(os.rmdir, scratch)  # fails if anything was left in it
-        process = subprocess.Popen([sys.executable, "-m", "ami_share_tools.local_aws"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2],
-                                   env=os.environ | {"TMPDIR": scratch})
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ami_share_tools.local_aws"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"TMPDIR": scratch},
+        )
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stdin.close)
         self.addCleanup(process.kill)

@@ -60,8 +60,15 @@ class Images(Case):
 
     def test_what_is_no_available_image_is_answered_with_success_and_never_there(self) -> None:
         good = image()
-        rows = ["ami-00000000000000000", "ami-x", "latest", image(state="pending"), image(state="disabled"),
-                image(region="us-east-1"), image(account=OTHER)]
+        rows = [
+            "ami-00000000000000000",
+            "ami-x",
+            "latest",
+            image(state="pending"),
+            image(state="disabled"),
+            image(region="us-east-1"),
+            image(account=OTHER),
+        ]
         for number, value in enumerate(rows):
             with self.subTest(value):
                 self.assertEqual(put(value, f"/golden/{number}"), 1)
@@ -100,8 +107,16 @@ class Images(Case):
         self.assertEqual(get(), (one, 1, "aws:ec2:image"))
 
     def test_a_seeded_parameter_is_not_validated(self) -> None:
-        aws.seed(parameters=[{"name": "/golden/web/latest", "value": "ami-00000000000000000", "type": "String",
-                              "dataType": "aws:ec2:image"}])
+        aws.seed(
+            parameters=[
+                {
+                    "name": "/golden/web/latest",
+                    "value": "ami-00000000000000000",
+                    "type": "String",
+                    "dataType": "aws:ec2:image",
+                }
+            ]
+        )
         self.assertEqual(get(), ("ami-00000000000000000", 1, "aws:ec2:image"))
         self.assertEqual(put(image()), 2)
 
@@ -127,7 +142,9 @@ class Images(Case):
         put(one)
         ssm.put_parameter(Name="/text", Value="x", Type="String")
         shown = {"value": one, "version": 1, "dataType": "aws:ec2:image"}
-        self.assertEqual(aws.control("POST", "/_local/state", {"ids": [one]})["parameters"], {"/golden/web/latest": shown})
+        self.assertEqual(
+            aws.control("POST", "/_local/state", {"ids": [one]})["parameters"], {"/golden/web/latest": shown}
+        )
         self.assertEqual(set(aws.control("POST", "/_local/state", {})["parameters"]), {"/golden/web/latest", "/text"})
         aws.control("DELETE", "/_local/state", {"ids": [one]})
         self.assertEqual((get(), get("/text")), (None, ("x", 1, "text")))
@@ -140,14 +157,19 @@ class Roles(Case):
 
     def test_a_prefix_of_names_and_the_right_to_describe_images(self) -> None:
         one, denied = image(), "AccessDeniedException"
-        prefix = {"Action": ["ssm:PutParameter", "ssm:GetParameter"],
-                  "Resource": f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/golden/*"}
+        prefix = {
+            "Action": ["ssm:PutParameter", "ssm:GetParameter"],
+            "Resource": f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/golden/*",
+        }
         describe = {"Action": "ec2:DescribeImages", "Resource": "*"}
         may = self.role(prefix, describe)
         self.assertEqual(put(one, client=may), 1)
         self.assertEqual(get(client=may), (one, 1, "aws:ec2:image"))
         self.assertEqual(get("/golden/web/latest:1", may), (one, 1, "aws:ec2:image"))
-        exact = {"Action": "ssm:GetParameter", "Resource": f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/golden/web/latest"}
+        exact = {
+            "Action": "ssm:GetParameter",
+            "Resource": f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/golden/web/latest",
+        }
         self.assertEqual(get("/golden/web/latest:1", self.role(exact)), (one, 1, "aws:ec2:image"))
         self.refused(denied, put, one, "/silver/latest", client=self.role(prefix, describe))
         self.refused(denied, get, "/silver/latest:1", self.role(prefix))

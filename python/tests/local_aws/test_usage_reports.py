@@ -57,11 +57,15 @@ class Reports(Case):
 
     def test_a_report_is_pending_first_and_then_tells_who_uses_the_image(self) -> None:
         one = used(*self.USAGE)
-        made = create(one, TagSpecifications=[{"ResourceType": "image-usage-report", "Tags": [{"Key": "a", "Value": "b"}]}])
+        made = create(
+            one, TagSpecifications=[{"ResourceType": "image-usage-report", "Tags": [{"Key": "a", "Value": "b"}]}]
+        )
         self.assertRegex(made, "^amiur-[0-9a-f]{17}$")
         [waits] = reports(ReportIds=[made])
-        self.assertEqual((waits["ImageId"], waits["State"], waits["ResourceTypes"], waits["Tags"]),
-                         (one, "pending", BOTH, [{"Key": "a", "Value": "b"}]))
+        self.assertEqual(
+            (waits["ImageId"], waits["State"], waits["ResourceTypes"], waits["Tags"]),
+            (one, "pending", BOTH, [{"Key": "a", "Value": "b"}]),
+        )
         self.assertNotIn("AccountIds", waits)
         self.assertEqual(waits["ExpirationTime"] - waits["CreationTime"], datetime.timedelta(days=30))
         self.assertEqual(entries(ReportIds=[made]), [])
@@ -69,14 +73,21 @@ class Reports(Case):
         self.assertEqual([r["State"] for r in reports(ImageIds=[one])], ["available"])
         self.assertEqual(entries(ReportIds=[made]), list(self.USAGE))
         [first, *_] = ec2.describe_image_usage_report_entries(ImageIds=[one])["ImageUsageReportEntries"]
-        self.assertEqual((first["ReportId"], first["ImageId"], first["ReportCreationTime"]), (made, one, waits["CreationTime"]))
+        self.assertEqual(
+            (first["ReportId"], first["ImageId"], first["ReportCreationTime"]), (made, one, waits["CreationTime"])
+        )
 
     def test_a_report_tells_of_the_types_and_accounts_it_was_made_for_and_never_of_the_owner(self) -> None:
         one = used(*self.USAGE, (aws.account, "ec2:Instance", 9))
-        depth = {"ResourceType": "ec2:LaunchTemplate", "ResourceTypeOptions": [{"OptionName": "version-depth", "OptionValues": ["100"]}]}
+        depth = {
+            "ResourceType": "ec2:LaunchTemplate",
+            "ResourceTypeOptions": [{"OptionName": "version-depth", "OptionValues": ["100"]}],
+        }
         rows: list[tuple[dict[str, Any], list[tuple[str, str, int]]]] = [
-            ({}, list(self.USAGE)), ({"ResourceTypes": BOTH[:1]}, [self.USAGE[0], self.USAGE[2]]),
-            ({"ResourceTypes": [depth]}, [self.USAGE[1]]), ({"AccountIds": [SECOND]}, [self.USAGE[2]]),
+            ({}, list(self.USAGE)),
+            ({"ResourceTypes": BOTH[:1]}, [self.USAGE[0], self.USAGE[2]]),
+            ({"ResourceTypes": [depth]}, [self.USAGE[1]]),
+            ({"AccountIds": [SECOND]}, [self.USAGE[2]]),
             ({"AccountIds": [OTHER]}, []),
         ]
         for given, expected in rows:
@@ -136,22 +147,28 @@ class Reports(Case):
         for number in range(3):
             aws.seed(usageReports=[{"imageId": one, "createdAt": f"{datetime.date.today()}T0{number}:00:00+00:00"}])
         aws.seed(usageReports=[{"imageId": one, "state": "error"}, {"imageId": used(), "state": "pending"}])
-        pages = ec2.get_paginator("describe_image_usage_reports").paginate(ImageIds=[one], PaginationConfig={"PageSize": 3})
+        pages = ec2.get_paginator("describe_image_usage_reports").paginate(
+            ImageIds=[one], PaginationConfig={"PageSize": 3}
+        )
         self.assertEqual([len(page["ImageUsageReports"]) for page in pages], [3, 1])
         aws.seed(settings={"pageSize": 2})
         pages = ec2.get_paginator("describe_image_usage_report_entries").paginate(ImageIds=[one])
         self.assertEqual([len(page["ImageUsageReportEntries"]) for page in pages], [2, 2, 2, 2, 1])
         aws.seed(settings={"pageSize": 1000})
+
         def filtered(name: str, value: str) -> list[dict[str, str | list[str]]]:
             return [{"Name": name, "Values": [value]}]
+
         self.assertEqual([r["State"] for r in reports(Filters=filtered("state", "error"))], ["error"])
         self.assertEqual(len(reports(Filters=filtered("creation-time", "*T02:*"))), 1)
         self.assertEqual(set(entries(Filters=filtered("account-id", SECOND))), {self.USAGE[2]})
         self.assertEqual(set(entries(Filters=filtered("resource-type", "ec2:LaunchTemplate"))), {self.USAGE[1]})
 
     def test_seeded_reports_and_reports_that_end_by_themselves(self) -> None:
-        made = aws.seed(images=[{"ref": "i", "usage": [{"account": TARGET, "resourceType": "ec2:Instance", "count": 1}]}],
-                        usageReports=[{"ref": "r", "imageId": "i"}])
+        made = aws.seed(
+            images=[{"ref": "i", "usage": [{"account": TARGET, "resourceType": "ec2:Instance", "count": 1}]}],
+            usageReports=[{"ref": "r", "imageId": "i"}],
+        )
         one, report = made["images"][0]["imageId"], made["usageReports"][0]["reportId"]
         self.assertEqual(made["usageReports"][0]["ref"], "r")
         self.assertEqual(entries(ReportIds=[report]), [(TARGET, "ec2:Instance", 1)])
@@ -172,7 +189,11 @@ class Roles(Case):
 
     def test_the_image_and_the_report_are_asked_for(self) -> None:
         owner = {"StringEquals": {"ec2:Owner": aws.account}}
-        images = {"Action": "ec2:CreateImageUsageReport", "Resource": f"arn:aws:ec2:{aws.region}::image/*", "Condition": owner}
+        images = {
+            "Action": "ec2:CreateImageUsageReport",
+            "Resource": f"arn:aws:ec2:{aws.region}::image/*",
+            "Condition": owner,
+        }
         kind = f"arn:aws:ec2:{aws.region}:{aws.account}:image-usage-report/*"
         made = {"Action": "ec2:CreateImageUsageReport", "Resource": kind}
         report = create(used(), self.role(images, made))
@@ -182,8 +203,11 @@ class Roles(Case):
         self.refused("UnauthorizedOperation", create, foreign, self.role(images, made))
         tags = {"TagSpecifications": [{"ResourceType": "image-usage-report", "Tags": [{"Key": "a", "Value": "b"}]}]}
         self.refused("UnauthorizedOperation", create, used(), self.role(images, made), **tags)
-        may_tag = {"Action": "ec2:CreateTags", "Resource": kind,
-                   "Condition": {"StringEquals": {"ec2:CreateAction": "CreateImageUsageReport"}}}
+        may_tag = {
+            "Action": "ec2:CreateTags",
+            "Resource": kind,
+            "Condition": {"StringEquals": {"ec2:CreateAction": "CreateImageUsageReport"}},
+        }
         create(used(), self.role(images, made, may_tag), **tags)
         deletes = {"Action": "ec2:DeleteImageUsageReport", "Resource": f"{kind[:-1]}{report}"}
         self.refused("UnauthorizedOperation", self.role(images).delete_image_usage_report, ReportId=report)

@@ -25,17 +25,23 @@ def handler(event, context):
     shared = {image["ImageId"]: shared_with(image["ImageId"]) for image in images}
     snapshot_ids = [
         mapping["Ebs"]["SnapshotId"]
-        for image in images for mapping in image["BlockDeviceMappings"] if "SnapshotId" in mapping.get("Ebs", {})
+        for image in images
+        for mapping in image["BlockDeviceMappings"]
+        if "SnapshotId" in mapping.get("Ebs", {})
     ]
     snapshots = []
     for first in range(0, len(snapshot_ids), 200):
-        values = snapshot_ids[first:first + 200]
+        values = snapshot_ids[first : first + 200]
         snapshots += ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": values}])["Snapshots"]
-    policies = {key: policy(key) for key in sorted({snapshot["KmsKeyId"] for snapshot in snapshots if snapshot["Encrypted"]})}
+    policies = {
+        key: policy(key) for key in sorted({snapshot["KmsKeyId"] for snapshot in snapshots if snapshot["Encrypted"]})
+    }
 
     refusals = [f"{image_id} does not exist" for image_id in image_ids if image_id not in shared]
     for image in images:
-        refusals += [f"{image['Name']} with {target}: no rule" for target in targets if not allowed(image["Name"], target)]
+        refusals += [
+            f"{image['Name']} with {target}: no rule" for target in targets if not allowed(image["Name"], target)
+        ]
     for key, statements in policies.items():
         refusals += [f"{key} does not let {target} in" for target in targets if not lets_in(statements, target)]
     if refusals:
@@ -61,7 +67,8 @@ def policy(key):
 
 def allowed(name, target):
     return any(
-        "share" in rule["actions"] and target in rule["targets"]
+        "share" in rule["actions"]
+        and target in rule["targets"]
         and any(fnmatch.fnmatchcase(name, pattern) for pattern in rule["images"]["names"])
         for rule in RULES
     )
@@ -70,7 +77,8 @@ def allowed(name, target):
 def lets_in(statements, target):
     root = f"arn:aws:iam::{target}:root"
     for_target = [
-        statement["Action"] for statement in statements
+        statement["Action"]
+        for statement in statements
         if statement["Effect"] == "Allow" and root in listed(statement["Principal"]["AWS"])
     ]
     return all(
