@@ -4,27 +4,23 @@ as on AWS."""
 import json
 import re
 
-from ministack import app
-from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_region
-from ministack.services import ec2
-
-_arn, _context = iam_actions.extract_resource_arn, iam_actions.request_tag_context
+from ami_share_tools.local_aws import adapter
+from ami_share_tools.local_aws.adapter import Params, ec2_param, get_region
 
 
 def install():
-    iam_actions.extract_resource_arn = resource_arn
-    iam_actions.request_tag_context = context
+    adapter.extract_resource_arn.replace(resource_arn)
+    adapter.request_tag_context.replace(context)
     # Calls on loopback stand for calls over TLS, which the public endpoints of AWS take ("aws:SecureTransport").
-    app.pin_request_origin = lambda source_ip, _secure: iam_evaluator.pin_request_origin(source_ip, True)
+    adapter.pin_request_origin.replace(lambda source_ip, _secure: adapter.pin_request_origin(source_ip, True))
 
 
 def resource_arn(service, method, path, headers, body, params, region, account):
     """Service Authorization Reference, resource types: images and snapshots have no account in their ARN; a schedule's
     ARN names its group, which is in the body or in the query."""
-    arn = _arn(service, method, path, headers, body, params, region, account)
+    arn = adapter.extract_resource_arn(service, method, path, headers, body, params, region, account)
     if service == "scheduler" and ":schedule/default/" in arn:
-        group = json.loads(body or b"{}").get("GroupName") or ec2._p(params, "groupName") or "default"
+        group = json.loads(body or b"{}").get("GroupName") or ec2_param(params, "groupName") or "default"
         return arn.replace(":schedule/default/", f":schedule/{group}/")
     return re.sub(r"^(arn:aws:ec2:[^:]*:)\d{12}(:(?:image|snapshot)/)", r"\1\2", arn)
 
@@ -32,7 +28,7 @@ def resource_arn(service, method, path, headers, body, params, region, account):
 def context(service, action, body, params):
     """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…, events:source,
     events:detail-type."""
-    keys = dict(_context(service, action, body, params))
+    keys = dict(adapter.request_tag_context(service, action, body, params))
     if action == "kms:CreateGrant":
         asked = json.loads(body)
         return keys | {
@@ -51,14 +47,14 @@ def context(service, action, body, params):
         return keys
     if action == "ec2:ModifySnapshotAttribute":
         keys |= snapshot_keys(params)
-    wanted = ec2._p(params, "ImageId") or ec2._p(params, "SnapshotId")
-    for store in (ec2._images, ec2._snapshots):
-        for (owner, region, key), _ in store.all_items():
+    wanted = ec2_param(params, "ImageId") or ec2_param(params, "SnapshotId")
+    for store in (adapter.images, adapter.snapshots):
+        for (owner, region, key), _ in store.everywhere():
             if key == wanted and region == get_region():
                 keys["ec2:Owner"] = owner
     # EC2 User Guide, "Identity-based policies for Amazon EC2": the attribute's name, for attributes that are one value.
-    named = [name for name in ("Description", "ImdsSupport") if ec2._p(params, f"{name}.Value")]
-    if attribute := (named[0] if named else ec2._p(params, "Attribute")):
+    named = [name for name in ("Description", "ImdsSupport") if ec2_param(params, f"{name}.Value")]
+    if attribute := (named[0] if named else ec2_param(params, "Attribute")):
         keys["ec2:Attribute"] = attribute
     return keys
 
@@ -71,7 +67,7 @@ def snapshot_keys(params):
         flat = re.fullmatch(r"User(Id|Group)\.\d+", name)
         structured = re.fullmatch(r"CreateVolumePermission\.(Add|Remove)\.\d+\.(UserId|Group)", name)
         if flat:
-            verb, kind = ec2._p(params, "OperationType").capitalize(), flat[1]
+            verb, kind = ec2_param(params, "OperationType").capitalize(), flat[1]
         elif structured:
             verb, kind = structured[1], structured[2].removeprefix("User")
         else:

@@ -51,11 +51,8 @@ import json
 import time
 import uuid
 
-from ministack.core import iam_actions
-from ministack.core.responses import error_response_json, get_account_id, request_scope
-from ministack.services import ec2, kms, scheduler
-
-from ami_share_tools.local_aws import documents, schedules, settings
+from ami_share_tools.local_aws import adapter, documents, schedules, settings
+from ami_share_tools.local_aws.adapter import Document, get_account_id, request_scope
 
 CALLS = []
 FAULTS = []
@@ -83,23 +80,22 @@ def handle(method, path, body, account, region):
         with request_scope(account, region):
             return 200, [
                 schedules.hint(schedule)
-                for (_, _, key), schedule in scheduler._schedules.all_items()
+                for (_, _, key), schedule in adapter.schedules.everywhere()
                 if any(part in key for part in ids)
             ]
     if (method, path) == ("POST", "/_local/state"):
         return 200, state(**json.loads(body))
     if (method, path) == ("DELETE", "/_local/state") and body:
         ids = json.loads(body)["ids"]
-        for store in (ec2._images, ec2._snapshots, scheduler._schedules):
-            for key in [key for key in store._data if any(part in key[-1] for part in ids)]:
-                del store._data[key]
+        for store in (adapter.images, adapter.snapshots, adapter.schedules):
+            store.remove_everywhere(lambda key: any(part in key for part in ids))
         return 200, []
     if (method, path) == ("DELETE", "/_local/state"):
-        for store in (ec2._images, ec2._snapshots, ec2._tags):
-            store._data.clear()
-        kms.reset()
-        scheduler.reset()
-        scheduler._schedule_last_fired.clear()
+        for store in (adapter.images, adapter.snapshots, adapter.tags):
+            store.clear_everywhere()
+        adapter.reset_kms()
+        adapter.reset_scheduler()
+        adapter.last_fired.clear()
         settings.CURRENT.update(settings.DEFAULTS)
         FAULTS.clear()
         CALLS.clear()
@@ -132,7 +128,7 @@ def state(ids=("",), keys=None):
                 "snapshots": snapshots_of(image),
                 "launchPermissions": plain(image.get("LaunchPermissions", [])),
             }
-            for (_, _, key), image in ec2._images.all_items()
+            for (_, _, key), image in adapter.images.everywhere()
             if is_asked(key)
         },
         "snapshots": {
@@ -141,10 +137,10 @@ def state(ids=("",), keys=None):
                 "key": snapshot.get("KmsKeyId"),
                 "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", [])),
             }
-            for (_, _, key), snapshot in ec2._snapshots.all_items()
+            for (_, _, key), snapshot in adapter.snapshots.everywhere()
             if is_asked(key)
         },
-        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
+        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in adapter.kms_keys.everywhere() if is_key(key["Arn"])},
         "grants": [
             {
                 "key": grant["KeyId"],
@@ -153,7 +149,7 @@ def state(ids=("",), keys=None):
                 "issuingAccount": grant.get("IssuingAccount"),
                 "operations": sorted(grant["Operations"]),
             }
-            for _, grant in kms._grants.all_items()
+            for _, grant in adapter.kms_grants.everywhere()
             if is_key(grant["KeyId"])
         ],
         "schedules": {
@@ -163,7 +159,7 @@ def state(ids=("",), keys=None):
                 "target": schedule.get("Target", {}).get("Arn"),
                 "parameters": schedule.get("Target", {}).get("EventBridgeParameters"),
             }
-            for (_, _, key), schedule in scheduler._schedules.all_items()
+            for (_, _, key), schedule in adapter.schedules.everywhere()
             if is_asked(key)
         },
     }
@@ -171,7 +167,7 @@ def state(ids=("",), keys=None):
 
 def record(service, method, path, headers, body, params):
     """Keep one AWS call, with its parameters as they came."""
-    action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or ""
+    action = adapter.extract_iam_action(service, method, path, headers, body, params) or ""
     target = headers.get("x-amz-target", "")
     if target:
         given = json.loads(body or b"{}")
@@ -199,7 +195,7 @@ def fault(call):
             one["after"] -= 1
             continue
         one["times"] -= 1
-        answer = ec2._error if call.startswith("ec2:") else error_response_json
+        answer = adapter.ec2_error if call.startswith("ec2:") else adapter.error_response_json
         return answer(one["code"], one["message"], one["status"])
     return None
 
@@ -240,7 +236,7 @@ class Seed:
     def schedule(self, where, seed):
         fields(where, seed, "group name expression input state timezone bus source")
         group = seed["group"]
-        scheduler._create_schedule_group(group, {})  # may be there already
+        adapter.create_schedule_group(group, {})  # may be there already
         if "name" not in seed:
             return
         given = seed["input"]
@@ -256,8 +252,8 @@ class Seed:
             "Input": given,
             "EventBridgeParameters": parameters,
         }
-        scheduler._schedules.pop(f"{group}/{seed['name']}", None)
-        status, _, body = scheduler._create_schedule(
+        adapter.schedules.pop(f"{group}/{seed['name']}")
+        status, _, body = schedules.create(
             seed["name"],
             {
                 "GroupName": group,
@@ -279,8 +275,8 @@ class Seed:
         fields(where, seed, "ref account alias policy manager state spec usage validTo grants")
         owner = seed.get("account", self.account)
         with request_scope(owner, self.region):
-            _, _, body = kms._create_key({})
-            key = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
+            _, _, body = adapter.create_key({})
+            key = adapter.kms_keys[json.loads(body)["KeyMetadata"]["KeyId"]]
             state = seed.get("state", "Enabled")
             key.update(
                 KeyState=state,
@@ -297,7 +293,7 @@ class Seed:
                 policy = seed["policy"]
                 key["Policy"] = policy if isinstance(policy, str) else json.dumps(policy)
             if "alias" in seed:
-                kms._create_alias({"AliasName": seed["alias"], "TargetKeyId": key["KeyId"]})
+                adapter.create_alias({"AliasName": seed["alias"], "TargetKeyId": key["KeyId"]})
             for i, grant in enumerate(seed.get("grants", [])):
                 self.grant(f"{where}/grants/{i}", key, owner, grant)
         if "ref" in seed:
@@ -307,7 +303,7 @@ class Seed:
     def grant(self, where, key, owner, seed):
         fields(where, seed, "grantee operations name issuingAccount retiring constraints")
         grant_id = uuid.uuid4().hex + uuid.uuid4().hex
-        kms._grants[grant_id] = {
+        adapter.kms_grants[grant_id] = {
             "GrantId": grant_id,
             "KeyId": key["Arn"],
             "Name": seed.get("name", ""),
@@ -333,13 +329,13 @@ class Seed:
         arn = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") else None
         snapshot_id = seed.get("id") or "snap-" + uuid.uuid4().hex[:17]
         with request_scope(owner, self.region):
-            ec2._snapshots[snapshot_id] = {
+            adapter.snapshots[snapshot_id] = {
                 "SnapshotId": snapshot_id,
                 "VolumeId": "vol-ffffffffffffffffa",
                 "VolumeSize": seed.get("size", 8),
                 "Description": "",
                 "State": seed.get("state", "completed"),
-                "StartTime": ec2._now_ts(),
+                "StartTime": adapter.ec2_now(),
                 "Progress": "100%",
                 "OwnerId": owner,
                 "Encrypted": arn is not None,
@@ -362,7 +358,7 @@ class Seed:
         image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
         mappings = [self.mapping(f"{where}/mappings/{i}", owner, m) for i, m in enumerate(seed.get("mappings", []))]
         with request_scope(owner, self.region):
-            ec2._images[image_id] = {
+            adapter.images[image_id] = {
                 "ImageId": image_id,
                 "Name": seed.get("name", image_id),
                 "ImageLocation": "",
@@ -372,7 +368,7 @@ class Seed:
                 "RootDeviceType": seed.get("rootDeviceType", "ebs"),
                 "RootDeviceName": "/dev/xvda",
                 "VirtualizationType": "hvm",
-                "CreationDate": ec2._now_ts(),
+                "CreationDate": adapter.ec2_now(),
                 "State": seed.get("state", "available"),
                 "BlockDeviceMappings": mappings,
                 "ProductCodes": seed.get("productCodes", []),
@@ -399,7 +395,7 @@ class Seed:
 
 
 def tag(resource_id, tags):
-    ec2._tags[resource_id] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    adapter.tags[resource_id] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def entry(target):

@@ -7,12 +7,13 @@ import json
 import re
 import uuid
 
-from ministack.services import ec2, eventbridge
+from ami_share_tools.local_aws import adapter
+from ami_share_tools.local_aws.adapter import ec2_actions, ec2_param, get_region
 
 
 def install():
     for name in ("RegisterImage", "EnableImage"):
-        ec2._ACTION_MAP[name] = announcing(ec2._ACTION_MAP[name])
+        ec2_actions[name] = announcing(ec2_actions[name])
 
 
 def announcing(handler):
@@ -21,7 +22,7 @@ def announcing(handler):
         if status == 200:
             text = body.decode() if isinstance(body, bytes) else body
             registered = re.search("<imageId>(.*)</imageId>", text)
-            available(registered.group(1) if registered else ec2._p(params, "ImageId"))
+            available(registered.group(1) if registered else ec2_param(params, "ImageId"))
         return status, headers, body
 
     return run
@@ -29,14 +30,14 @@ def announcing(handler):
 
 def available(image_id):
     detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": "available", "ErrorMessage": ""}
-    eventbridge._put_events(
+    adapter.put_events(
         {
             "Entries": [
                 {
                     "Source": "aws.ec2",
                     "DetailType": "EC2 AMI State Change",
                     "Detail": json.dumps(detail),
-                    "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"],
+                    "Resources": [f"arn:aws:ec2:{get_region()}::image/{image_id}"],
                 }
             ]
         },

@@ -2,10 +2,8 @@
 
 import re
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import keys, settings
+from ami_share_tools.local_aws import adapter, keys, settings
+from ami_share_tools.local_aws.adapter import Document, Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import (
     Refusal,
     action,
@@ -46,7 +44,7 @@ PERMISSION_FIELDS = ("UserId", "Group", "OrganizationArn", "OrganizationalUnitAr
 
 
 def install():
-    ec2._ACTION_MAP.update(
+    adapter.ec2_actions.update(
         {
             "DescribeImages": action(describe_images),
             "DescribeImageAttribute": action(describe_image_attribute),
@@ -73,7 +71,7 @@ def is_public(image):
 
 def all_images():
     """(owner, image) for every image in the caller's Region."""
-    return [(owner, image) for (owner, region, _), image in ec2._images.all_items() if region == get_region()]
+    return [(owner, image) for (owner, region, _), image in adapter.images.everywhere() if region == get_region()]
 
 
 def find(image_id):
@@ -106,7 +104,7 @@ def changeable(params):
 def snapshots(image):
     """Every snapshot behind the image; ephemeral and snapshot-less mappings have none."""
     ids = [(m.get("Ebs") or {}).get("SnapshotId") for m in image.get("BlockDeviceMappings") or []]
-    stored = {key: snapshot for (_, region, key), snapshot in ec2._snapshots.all_items() if region == get_region()}
+    stored = {key: snapshot for (_, region, key), snapshot in adapter.snapshots.everywhere() if region == get_region()}
     return [stored[i] for i in ids if i in stored]
 
 
@@ -129,7 +127,7 @@ def describe_images(params):
         and (disabled_too or state(image) != "disabled")
         and owned_by(image, members(params, "Owner"))
         and executable_by(image, members(params, "ExecutableBy"))
-        and matches(wanted, facts(image), ec2._tags.get(image["ImageId"], []))
+        and matches(wanted, facts(image), adapter.tags.get(image["ImageId"], []))
     ]
     items, next_token = page(params, found, "ImageId")
     return f"<imagesSet>{''.join(f'<item>{image_xml(i)}</item>' for i in items)}</imagesSet>{next_token}"
@@ -176,7 +174,7 @@ def facts(image):
 
 def is_encrypted(volume):
     """A volume made from an encrypted snapshot is encrypted (EBS User Guide, "Encryption outcomes")."""
-    stored = ec2._snapshots.all_items()
+    stored = adapter.snapshots.everywhere()
     from_snapshot = any(s["Encrypted"] for (_, _, key), s in stored if key == volume.get("SnapshotId"))
     return from_snapshot or volume.get("Encrypted") in (True, "true")
 

@@ -9,12 +9,8 @@ import json
 import re
 import uuid
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import eventbridge, scheduler
-
-from ami_share_tools.local_aws import settings
-
-_create, _list, _invoke = scheduler._create_schedule, scheduler._list_schedules, eventbridge._invoke_target
+from ami_share_tools.local_aws import adapter, settings
+from ami_share_tools.local_aws.adapter import Answer, Document, get_account_id, get_region
 
 # "CreateSchedule", URI Request Parameters and "Target".
 NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
@@ -22,9 +18,9 @@ MAX_INPUT = 256 * 1024
 
 
 def install():
-    scheduler._create_schedule = create
-    scheduler._list_schedules = pages
-    eventbridge._invoke_target = invoke
+    adapter.create_schedule.replace(create)
+    adapter.list_schedules.replace(pages)
+    adapter.invoke_target.replace(invoke)
 
 
 def create(name, body):
@@ -41,17 +37,17 @@ def create(name, body):
             json.loads(target.get("Input", ""))
         except ValueError:
             return invalid("the Input for an event bus must be well-formed JSON")
-    return _create(name, body)
+    return adapter.create_schedule(name, body)
 
 
 def invalid(message):
-    return scheduler._error(400, "ValidationException", message)
+    return adapter.scheduler_error(400, "ValidationException", message)
 
 
 def pages(query):
     """ "ListSchedules": MaxResults is 1 to 100, and NextToken goes on where the page ended."""
     size = min(int(query.get("MaxResults", 100)), settings.CURRENT["pageSize"])
-    status, headers, body = _list({**query, "MaxResults": len(scheduler._schedules._data) or 1})
+    status, headers, body = adapter.list_schedules({**query, "MaxResults": len(adapter.schedules.everywhere()) or 1})
     found = sorted(json.loads(body)["Schedules"], key=lambda schedule: (schedule["GroupName"], schedule["Name"]))
     start = int(query.get("NextToken", 0))
     page = {"Schedules": found[start : start + size]}
@@ -62,9 +58,9 @@ def pages(query):
 
 def invoke(target, event, rule, view=None):
     if "EventBridgeParameters" not in target:
-        return _invoke(target, event, rule, view)
+        return adapter.invoke_target(target, event, rule, view)
     parameters = target["EventBridgeParameters"]
-    return eventbridge._put_events(
+    return adapter.put_events(
         {
             "Entries": [
                 {

@@ -6,11 +6,7 @@ import json
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from ministack import app as ministack
-from ministack.core import lambda_runtime
-from ministack.core.hypercorn_compat import install as install_reason_phrases
-
-from ami_share_tools.local_aws import access, control, functions, image_events, images, keys, schedules, snapshots
+from ami_share_tools.local_aws import access, adapter, control, functions, image_events, images, keys, schedules, snapshots
 
 GRACE_SECONDS = 1
 
@@ -19,19 +15,18 @@ def install(account, region):
     """Add what is missing, and put the control door and the list of calls in front."""
     for part in (images, image_events, snapshots, keys, schedules, functions, access):
         part.install()
-    dispatch = ministack._dispatch_service_request
 
     async def recorded(method, path, headers, body, query_params, request_id):
-        params = ministack._routing_params(method, path, headers, body, query_params)
-        service = ministack.detect_service(method, path, headers, params)
+        params = adapter.routing_params(method, path, headers, body, query_params)
+        service = adapter.detect_service(method, path, headers, params)
         call = control.record(service, method, path, headers, body, params)
-        return control.fault(call) or await dispatch(method, path, headers, body, query_params, request_id)
+        return control.fault(call) or await adapter.dispatch(method, path, headers, body, query_params, request_id)
 
-    ministack._dispatch_service_request = recorded
+    adapter.dispatch.replace(recorded)
 
     async def door(scope, receive, send):
         if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
-            return await ministack.app(scope, receive, send)
+            return await adapter.serve_http(scope, receive, send)
         body = b""
         while True:
             message = await receive()
@@ -58,7 +53,7 @@ async def run(door, listener, ready, stop):
 
         await door(scope, receive, announced if scope["type"] == "lifespan" else send)
 
-    install_reason_phrases()
+    adapter.install_reason_phrases()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.graceful_timeout = config.shutdown_timeout = GRACE_SECONDS
@@ -66,4 +61,4 @@ async def run(door, listener, ready, stop):
     try:
         await serve(app, config, shutdown_trigger=stop.wait)
     finally:
-        lambda_runtime.reset()  # ends the bootstrap processes
+        adapter.end_function_processes()  # ends the bootstrap processes

@@ -2,10 +2,8 @@
 
 import re
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import images, keys
+from ami_share_tools.local_aws import adapter, images, keys
+from ami_share_tools.local_aws.adapter import Document, Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import (
     Refusal,
     action,
@@ -40,7 +38,7 @@ FILTERS = {
 
 
 def install():
-    ec2._ACTION_MAP.update(
+    adapter.ec2_actions.update(
         {
             "DescribeSnapshots": action(describe_snapshots),
             "DescribeSnapshotAttribute": action(describe_snapshot_attribute),
@@ -63,7 +61,7 @@ def visible(snapshot):
 
 
 def all_snapshots():
-    return [s for (_, region, _), s in ec2._snapshots.all_items() if region == get_region()]
+    return [s for (_, region, _), s in adapter.snapshots.everywhere() if region == get_region()]
 
 
 def find(snapshot_id):
@@ -98,7 +96,7 @@ def describe_snapshots(params):
         and (not ids or s["SnapshotId"] in ids)
         and (not owners or s["OwnerId"] in owners or ("self" in owners and s["OwnerId"] == get_account_id()))
         and (not restorers or restorable_by(s, restorers))
-        and matches(wanted, facts(s), ec2._tags.get(s["SnapshotId"], []))
+        and matches(wanted, facts(s), adapter.tags.get(s["SnapshotId"], []))
     ]
     items, next_token = page(params, found, "SnapshotId")
     return f"<snapshotSet>{''.join(f'<item>{snapshot_xml(s)}</item>' for s in items)}</snapshotSet>{next_token}"

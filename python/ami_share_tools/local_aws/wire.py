@@ -4,17 +4,16 @@ import base64
 import re
 from xml.sax.saxutils import escape
 
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import settings
+from ami_share_tools.local_aws import adapter, settings
+from ami_share_tools.local_aws.adapter import Answer, Params
 
 ACCOUNT_ID = re.compile(r"\d{12}")
 # Organization and OU ARNs as the Organizations API reference gives their patterns.
 ORGANIZATION_ARN = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:organization/o-[a-z0-9]{10,32}")
 OU_ARN = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
 
-param = ec2._p
-members = ec2._parse_member_list
+param = adapter.ec2_param
+members = adapter.ec2_members
 
 
 class Refusal(Exception):
@@ -31,9 +30,9 @@ def action(handler):
     def run(params):
         name = param(params, "Action")
         try:
-            return ec2._xml(200, f"{name}Response", handler(params))
+            return adapter.ec2_answer(200, f"{name}Response", handler(params))
         except Refusal as refusal:
-            return ec2._error(refusal.code, escape(refusal.message), refusal.status)
+            return adapter.ec2_error(refusal.code, escape(refusal.message), refusal.status)
 
     return run
 
@@ -65,7 +64,7 @@ def element(name, value):
 
 
 def tag_set(resource_id):
-    tags = ec2._tags.get(resource_id, [])
+    tags = adapter.tags.get(resource_id, [])
     items = "".join(f"<item>{element('key', t['Key'])}{element('value', t.get('Value', ''))}</item>" for t in tags)
     return f"<tagSet>{items}</tagSet>" if items else ""
 
@@ -114,7 +113,7 @@ def applied(entries, add, remove):
 
 def filters(params, known):
     """The request's filters. EC2 User Guide, "Filtering resources": at most 50 filters and 200 values in each."""
-    given = ec2._parse_filters(params)
+    given = adapter.ec2_filters(params)
     for name, values in given.items():
         if name not in known and not name.startswith("tag:"):
             raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
@@ -136,7 +135,7 @@ def matches(given, facts, tags):
             actual = [t.get("Value", "") for t in tags if t["Key"] == name[4:]]
         else:
             actual = facts[name]
-        if not any(ec2._glob_match(pattern, value) for pattern in patterns for value in actual):
+        if not any(adapter.glob_matches(pattern, value) for pattern in patterns for value in actual):
             return False
     return True
 
