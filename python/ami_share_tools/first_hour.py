@@ -16,10 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ami_share_tools.local_aws.client import LocalAws
+from ami_share_tools.local_aws.client import Aws, LocalAws
 from ami_share_tools.local_aws.deploy import BUCKET, create
+from ami_share_tools.local_aws.identities import make_role, session, variables
+from ami_share_tools.repository import PYTHON, ROOT
 
-ROOT = Path(__file__).parents[2]
 ROLE = "AWSReservedSSO_PlatformAdmin_0123456789abcdef"
 # What the local AWS prints in place of what AWS does.
 DEVIATIONS = {"pending confirmation\n": "arn:aws:sns:…\n"}
@@ -45,7 +46,7 @@ curl() {
 """
 
 
-def steps():
+def steps() -> list[list[str]]:
     """The blocks to run, each with what it prints, or nothing where the page doesn't say."""
     page = (ROOT / "docs/deployment.md").read_text()
     hour = page[page.index("\n## The first hour\n") : page.index("\n## What to choose\n")]
@@ -60,23 +61,23 @@ def steps():
     return found
 
 
-def follow(binary):
+def follow(binary: str) -> None:
     with LocalAws(log=os.devnull) as aws, tempfile.TemporaryDirectory() as folder:
         aws.seed(images=[{"name": "golden-web", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}])
         environment = {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "HOME": folder,
             "PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT / "python"),
+            "PYTHONPATH": str(PYTHON),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ROOT": str(ROOT),
             "BINARY": str(Path(binary).absolute()),
             "AWS_ENDPOINT_URL": aws.endpoint,
             "PORT": aws.endpoint.rpartition(":")[2],
-            "LOCAL_AWS": json.dumps(vars(aws), default=str),
+            "LOCAL_AWS": json.dumps({"endpoint": aws.endpoint, "account": aws.account, "region": aws.region}),
             "AWS_PAGER": "",
             "AWS_EC2_METADATA_DISABLED": "true",
-        } | session(aws)
+        } | signed_in(aws)
         found = steps()
         script = PRELUDE + f"echo '{SEPARATOR}'\n".join(commands for commands, _ in found)
         answer = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE)
@@ -89,48 +90,30 @@ def follow(binary):
     print(f"{len(found)} steps did what docs/deployment.md says")
 
 
-def matches(expected, actual):
+def matches(expected: str, actual: str) -> bool:
     pattern = ".*".join(re.escape(part) for part in DEVIATIONS.get(expected, expected).split("…"))
     return re.fullmatch(pattern, actual, re.S) is not None
 
 
-def session(aws):
+def signed_in(aws: Aws) -> dict[str, str]:
     """What somebody has who signed in by IAM Identity Center: a session of a role that may administer the account."""
-    iam = aws.client("iam")
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
-        ],
-    }
-    role = iam.create_role(
-        RoleName=ROLE, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/", AssumeRolePolicyDocument=json.dumps(trust)
-    )
-    iam.put_role_policy(RoleName=ROLE, PolicyName="everything", PolicyDocument=json.dumps(everything))
-    made = aws.client("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName="ada")["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": made["SessionToken"],
-    }
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    role = make_role(aws, ROLE, everything, path="/aws-reserved/sso.amazonaws.com/eu-west-1/")
+    return variables(session(aws, role, "ada"))
 
 
-def sam(arguments):
+def sam(arguments: list[str]) -> None:
     """`sam deploy` of a packaged template: upload what it names, and create the stack."""
     if arguments[0] != "deploy":
         raise SystemExit(f"sam {arguments[0]} isn't here")
     options = {name: arguments[arguments.index(name) + 1] for name in ("--template-file", "--stack-name")}
     parameters = dict(value.split("=", 1) for value in arguments[arguments.index("--parameter-overrides") + 1 :])
     template = Path(options["--template-file"])
-    aws = LocalAws()
-    aws.__dict__.update(
-        {k: v for k, v in json.loads(os.environ["LOCAL_AWS"]).items() if k in ("endpoint", "account", "region")}
-    )
+    aws = Aws(**json.loads(os.environ["LOCAL_AWS"]))
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
 
-    def uploaded(match):
+    def uploaded(match: re.Match[str]) -> str:
         s3.put_object(Bucket=BUCKET, Key=match[2], Body=(template.parent / match[2]).read_bytes())
         return f"{match[1]}s3://{BUCKET}/{match[2]}"
 

@@ -8,33 +8,30 @@ one against the local AWS. What needs Node.js is skipped where there is none.
 import contextlib
 import io
 import os
-import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
-CLIENTS = ROOT / "clients"
+from ami_share_tools import function
+from ami_share_tools.demo import portal, stage
+from ami_share_tools.repository import CLIENTS, ROOT
+
 GENERATORS, OUT = CLIENTS / "generators", CLIENTS / "generators/out"
 PYTHON, TYPESCRIPT = CLIENTS / "python", CLIENTS / "typescript"
 OLDEST_NODE = (20, 19)
-from ami_share_tools.demo import portal
-from ami_share_tools.demo import stage
-from ami_share_tools.local_aws.client import LocalAws
-from ami_share_tools.local_aws.deploy import deploy
 
 
-def main():
+def main() -> None:
     has_node = is_node_there()
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     python_offline()
     if has_node:
         node_offline()
-    binary = Path(os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()).resolve()
+    binary = function.chosen()
     with local_api(binary) as environment:
         run(
             "The Python client against the local AWS",
@@ -68,7 +65,7 @@ def main():
             run("openapi-typescript's against the local AWS", GENERATORS, "node", "out/example.js", **environment)
 
 
-def is_node_there():
+def is_node_there() -> bool:
     """Whether Node.js is there; what is skipped without it is said."""
     missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
     version = (
@@ -85,7 +82,7 @@ def is_node_there():
     return False
 
 
-def python_offline():
+def python_offline() -> None:
     run("The Python client's types", PYTHON, sys.executable, "-m", "mypy")
     run(
         "The Python client on loopback",
@@ -142,7 +139,7 @@ def python_offline():
     )
 
 
-def node_offline():
+def node_offline() -> None:
     for folder in (GENERATORS, TYPESCRIPT):
         installed, lock = folder / "node_modules/.package-lock.json", folder / "package-lock.json"
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
@@ -189,25 +186,23 @@ def node_offline():
 
 
 @contextlib.contextmanager
-def local_api(binary):
+def local_api(binary: Path) -> Iterator[dict[str, str]]:
     """The template on the local AWS: what a caller needs, as environment variables."""
-    with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
-        machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
-        image = stage.seed(aws)["golden-web"]
+    with stage.deployed(binary) as deployed:
+        aws = deployed.aws
         with contextlib.redirect_stdout(io.StringIO()):
             credentials = portal.Role(aws, "portal").credentials
         yield {
-            "API_URL": stage.address(aws, stack["ApiUrl"]),
+            "API_URL": stage.address(aws, deployed.stack["ApiUrl"]),
             "AWS_REGION": aws.region,
-            "IMAGE_ID": image,
+            "IMAGE_ID": deployed.images["golden-web"],
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
             "AWS_SESSION_TOKEN": credentials.token,
         }
 
 
-def run(what, folder, *command, **environment):
+def run(what: str, folder: Path, *command: str | Path, **environment: str) -> None:
     """Run a step; what it says is shown where it fails."""
     started = time.monotonic()
     done = subprocess.run(

@@ -4,18 +4,28 @@ as on AWS."""
 import json
 import re
 
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import adapter
 from ami_share_tools.local_aws.adapter import Params, ec2_param, get_region
 
 
-def install():
+def install() -> None:
     adapter.extract_resource_arn.replace(resource_arn)
     adapter.request_tag_context.replace(context)
     # Calls on loopback stand for calls over TLS, which the public endpoints of AWS take ("aws:SecureTransport").
     adapter.pin_request_origin.replace(lambda source_ip, _secure: adapter.pin_request_origin(source_ip, True))
 
 
-def resource_arn(service, method, path, headers, body, params, region, account):
+def resource_arn(
+    service: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    params: Params,
+    region: str,
+    account: str,
+) -> str:
     """Service Authorization Reference, resource types: images and snapshots have no account in their ARN; a schedule's
     ARN names its group, which is in the body or in the query."""
     arn = adapter.extract_resource_arn(service, method, path, headers, body, params, region, account)
@@ -25,7 +35,7 @@ def resource_arn(service, method, path, headers, body, params, region, account):
     return re.sub(r"^(arn:aws:ec2:[^:]*:)\d{12}(:(?:image|snapshot)/)", r"\1\2", arn)
 
 
-def context(service, action, body, params):
+def context(service: str, action: str, body: bytes, params: Params) -> Document:
     """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…, events:source,
     events:detail-type."""
     keys = dict(adapter.request_tag_context(service, action, body, params))
@@ -59,7 +69,7 @@ def context(service, action, body, params):
     return keys
 
 
-def snapshot_keys(params):
+def snapshot_keys(params: Params) -> Document:
     """Who is added to or removed from a snapshot, in the flat and in the structured form of the call."""
     keys = {}
     for name, values in params.items():

@@ -16,14 +16,16 @@ from ministack import app
 from ministack.core import hypercorn_compat, iam_actions, iam_evaluator, lambda_runtime, responses
 from ministack.services import appconfig, ec2, eventbridge, kms, lambda_svc, scheduler, ssm
 
+from ami_share_tools.document import Document
+
 VERSION = "1.5.33"
 
-Document = dict[str, Any]
 Params = Mapping[str, Any]
 # Status, headers and body.
 Answer = tuple[int, dict[str, str], Any]
 # Account, Region and the key in a store.
 Place = tuple[str, str, str]
+Handler = Callable[[Params], Answer]
 Thing = TypeVar("Thing")
 
 
@@ -105,7 +107,9 @@ end_function_processes: Callable[[], None] = member(lambda_runtime, "reset", "en
 
 # IAM.
 extract_iam_action: Callable[..., str | None] = member(iam_actions, "extract_iam_action", "name a call by its action")
-extract_resource_arn = Replaceable(iam_actions, "extract_resource_arn", "give images, snapshots and schedules their ARNs")
+extract_resource_arn = Replaceable(
+    iam_actions, "extract_resource_arn", "give images, snapshots and schedules their ARNs"
+)
 request_tag_context = Replaceable(iam_actions, "request_tag_context", "give a call the condition keys of its service")
 EvalContext: Callable[..., Any] = member(iam_evaluator, "EvalContext", "ask a key policy about an account")
 evaluate_resource_policy: Callable[..., Any] = member(
@@ -116,7 +120,7 @@ evaluate_resource_policy: Callable[..., Any] = member(
 images: Store[Document] = Store(ec2, "_images", "keep images")
 snapshots: Store[Document] = Store(ec2, "_snapshots", "keep snapshots")
 tags: Store[list[dict[str, str]]] = Store(ec2, "_tags", "keep the tags of images and snapshots")
-ec2_actions: dict[str, Callable[[Params], Answer]] = member(ec2, "_ACTION_MAP", "add to the actions of EC2")
+ec2_actions: dict[str, Handler] = member(ec2, "_ACTION_MAP", "add to the actions of EC2")
 ec2_param: Callable[[Params, str], str] = member(ec2, "_p", "read a parameter of a query")
 ec2_members: Callable[[Params, str], list[str]] = member(ec2, "_parse_member_list", "read a list of a query")
 ec2_filters: Callable[[Params], dict[str, list[str]]] = member(ec2, "_parse_filters", "read the filters of a query")

@@ -50,19 +50,22 @@ removes those images, snapshots and schedules and nothing else:
 import json
 import time
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import adapter, documents, schedules, settings
-from ami_share_tools.local_aws.adapter import Document, get_account_id, request_scope
+from ami_share_tools.local_aws.adapter import Answer, Params, get_account_id, request_scope
 
-CALLS = []
-FAULTS = []
+CALLS: list[Document] = []
+FAULTS: list[Document] = []
 
 
 class BadSeed(Exception):
     """A seed that can't be understood; the message names the place."""
 
 
-def handle(method, path, body, account, region):
+def handle(method: str, path: str, body: bytes, account: str, region: str) -> tuple[int, Any]:
     """(status, JSON value)."""
     if (method, path) == ("POST", "/_local/seed"):
         try:
@@ -91,8 +94,12 @@ def handle(method, path, body, account, region):
             store.remove_everywhere(lambda key: any(part in key for part in ids))
         return 200, []
     if (method, path) == ("DELETE", "/_local/state"):
-        for store in (adapter.images, adapter.snapshots, adapter.tags):
-            store.clear_everywhere()
+        for clear in (
+            adapter.images.clear_everywhere,
+            adapter.snapshots.clear_everywhere,
+            adapter.tags.clear_everywhere,
+        ):
+            clear()
         adapter.reset_kms()
         adapter.reset_scheduler()
         adapter.last_fired.clear()
@@ -103,19 +110,19 @@ def handle(method, path, body, account, region):
     return 404, {"error": f"there is no {method} {path}"}
 
 
-def state(ids=("",), keys=None):
+def state(ids: Sequence[str] = ("",), keys: Sequence[str] | None = None) -> Document:
     """Everything a request could change or must not change, in every account."""
 
-    def is_asked(name):
+    def is_asked(name: str) -> bool:
         return any(part in name for part in ids)
 
-    def is_key(arn):
+    def is_key(arn: str) -> bool:
         return keys is None or arn in keys
 
-    def plain(permissions):
+    def plain(permissions: list[Document]) -> list[str]:
         return sorted(value for permission in permissions for value in permission.values())
 
-    def snapshots_of(image):
+    def snapshots_of(image: Document) -> list[str]:
         return sorted(
             m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {})
         )
@@ -140,7 +147,9 @@ def state(ids=("",), keys=None):
             for (_, _, key), snapshot in adapter.snapshots.everywhere()
             if is_asked(key)
         },
-        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in adapter.kms_keys.everywhere() if is_key(key["Arn"])},
+        "keys": {
+            key["Arn"]: {"policy": key["Policy"]} for _, key in adapter.kms_keys.everywhere() if is_key(key["Arn"])
+        },
         "grants": [
             {
                 "key": grant["KeyId"],
@@ -165,7 +174,7 @@ def state(ids=("",), keys=None):
     }
 
 
-def record(service, method, path, headers, body, params):
+def record(service: str, method: str, path: str, headers: dict[str, str], body: bytes, params: Params) -> str:
     """Keep one AWS call, with its parameters as they came."""
     action = adapter.extract_iam_action(service, method, path, headers, body, params) or ""
     target = headers.get("x-amz-target", "")
@@ -186,7 +195,7 @@ def record(service, method, path, headers, body, params):
     return f"{service}:{CALLS[-1]['operation']}"
 
 
-def fault(call):
+def fault(call: str) -> Answer | None:
     """The error this call is to meet, in the protocol of its service, or None."""
     for one in FAULTS:
         if one["call"] != call or one["times"] == 0 or one["holding"] not in json.dumps(CALLS[-1]["params"]):
@@ -200,7 +209,7 @@ def fault(call):
     return None
 
 
-def fields(where, value, known):
+def fields(where: str, value: Any, known: str) -> Document:
     if not isinstance(value, dict):
         raise BadSeed(f"{where} must be an object")
     if unknown := set(value) - set(known.split()):
@@ -211,11 +220,12 @@ def fields(where, value, known):
 class Seed:
     """One seed request, with the handles it has defined so far."""
 
-    def __init__(self, account, region):
+    def __init__(self, account: str, region: str) -> None:
         self.account, self.region = account, region
-        self.keys, self.snapshots = {}, {}
+        self.keys: dict[str, str] = {}
+        self.snapshots: dict[str, str] = {}
 
-    def run(self, document):
+    def run(self, document: Document) -> Document:
         fields("the seed", document, "settings keys snapshots images schedules parameters configurations faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
@@ -233,7 +243,7 @@ class Seed:
             self.schedule(f"schedules/{i}", item)
         return made
 
-    def schedule(self, where, seed):
+    def schedule(self, where: str, seed: Document) -> None:
         fields(where, seed, "group name expression input state timezone bus source")
         group = seed["group"]
         adapter.create_schedule_group(group, {})  # may be there already
@@ -267,11 +277,11 @@ class Seed:
         if status != 200:
             raise BadSeed(f"{where}: {body.decode()}")
 
-    def fault(self, where, seed):
+    def fault(self, where: str, seed: Document) -> Document:
         fields(where, seed, "call code status message after times holding")
         return {"status": 500, "message": "a fault", "after": 0, "times": 1, "holding": ""} | seed
 
-    def key(self, where, seed):
+    def key(self, where: str, seed: Document) -> Document:
         fields(where, seed, "ref account alias policy manager state spec usage validTo grants")
         owner = seed.get("account", self.account)
         with request_scope(owner, self.region):
@@ -300,7 +310,7 @@ class Seed:
             self.keys[seed["ref"]] = key["Arn"]
         return {"ref": seed.get("ref"), "keyId": key["KeyId"], "arn": key["Arn"]}
 
-    def grant(self, where, key, owner, seed):
+    def grant(self, where: str, key: Document, owner: str, seed: Document) -> None:
         fields(where, seed, "grantee operations name issuingAccount retiring constraints")
         grant_id = uuid.uuid4().hex + uuid.uuid4().hex
         adapter.kms_grants[grant_id] = {
@@ -316,14 +326,14 @@ class Seed:
             "_tokens": [],
         }
 
-    def key_arn(self, where, key):
+    def key_arn(self, where: str, key: str | Document) -> str:
         if isinstance(key, dict):
             return self.key(where, key)["arn"]
         if key in self.keys or key.startswith("arn:"):
             return self.keys.get(key, key)
         raise BadSeed(f"{where} names no key: {key}")
 
-    def snapshot(self, where, seed):
+    def snapshot(self, where: str, seed: Document) -> Document:
         fields(where, seed, "ref id account key state size tags createVolumePermissions")
         owner = seed.get("account", self.account)
         arn = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") else None
@@ -347,7 +357,7 @@ class Seed:
             self.snapshots[seed["ref"]] = snapshot_id
         return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
 
-    def image(self, where, seed):
+    def image(self, where: str, seed: Document) -> Document:
         fields(
             where,
             seed,
@@ -378,7 +388,7 @@ class Seed:
             tag(image_id, seed.get("tags", {}))
         return {"ref": seed.get("ref"), "imageId": image_id}
 
-    def mapping(self, where, owner, seed):
+    def mapping(self, where: str, owner: str, seed: Document) -> Document:
         fields(where, seed, "device snapshot size virtualName noDevice")
         made = {"DeviceName": seed["device"]}
         if "virtualName" in seed:
@@ -394,11 +404,11 @@ class Seed:
         return made | {"Ebs": volume | ({"SnapshotId": self.snapshots.get(snapshot, snapshot)} if snapshot else {})}
 
 
-def tag(resource_id, tags):
+def tag(resource_id: str, tags: dict[str, str]) -> None:
     adapter.tags[resource_id] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def entry(target):
+def entry(target: str) -> Document:
     """A launch or create volume permission from its one-string form."""
     if target == "all":
         return {"Group": "all"}

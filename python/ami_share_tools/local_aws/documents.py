@@ -3,6 +3,7 @@
 import json
 
 from ami_share_tools.local_aws import adapter
+from ami_share_tools.local_aws.adapter import Answer
 
 AT_ONCE = {
     "Name": "AtOnce",
@@ -13,11 +14,11 @@ AT_ONCE = {
 }
 
 
-def put_parameter(name, value):
+def put_parameter(name: str, value: str) -> None:
     adapter.put_parameter({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": True})
 
 
-def deploy(application, environment, profile, content):
+def deploy(application: str, environment: str, profile: str, content: str) -> None:
     """Deploy `content` to the profile; application, environment and profile are made when they are new."""
     app = adapter.appconfig_application(application) or made(adapter.create_application({"Name": application}))
     env = adapter.appconfig_environment(app, environment) or made(
@@ -41,7 +42,7 @@ def deploy(application, environment, profile, content):
         raise ValueError(f"the configuration was not deployed: {body}")
 
 
-def made(answer):
+def made(answer: Answer) -> str:
     status, _, body = answer
     if status != 201:
         raise ValueError(f"AppConfig refused: {body}")

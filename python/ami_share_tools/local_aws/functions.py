@@ -8,22 +8,23 @@ import ssl
 import tempfile
 import zipfile
 
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import adapter
 
 
-def install():
+def install() -> None:
     adapter.provided_worker_env.replace(environment)
     adapter.dispatch_to_lambda.replace(invoke_for_a_rule)
 
 
-def invoke_for_a_rule(arn, payload):
+def invoke_for_a_rule(arn: str, payload: str) -> None:
     """EventBridge invokes functions asynchronously: retries and the on-failure destination are Lambda's (Lambda
     Developer Guide, "Invoking a Lambda function asynchronously"). The pauses are seconds here, not minutes."""
     function, config, _ = adapter.function_of_reference(arn)
     adapter.invoke_async(adapter.execution_record(function, config), json.loads(payload))
 
 
-def environment(config, code_dir, port):
+def environment(config: Document, code_dir: str, port: int) -> dict[str, str]:
     """The variables Lambda sets (Lambda Developer Guide, "Defined runtime environment variables") and the function's own.
 
     Layers are extracted into /opt ("Packaging your layer content"), and certificates are where Amazon Linux has them. A
@@ -52,7 +53,7 @@ def environment(config, code_dir, port):
     return env
 
 
-def layers_dir(config):
+def layers_dir(config: Document) -> str:
     target = tempfile.mkdtemp(prefix="opt-")
     for layer in config.get("Layers") or []:
         with zipfile.ZipFile(io.BytesIO(adapter.layer_archive(layer))) as contents:

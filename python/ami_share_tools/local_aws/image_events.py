@@ -8,16 +8,16 @@ import re
 import uuid
 
 from ami_share_tools.local_aws import adapter
-from ami_share_tools.local_aws.adapter import ec2_actions, ec2_param, get_region
+from ami_share_tools.local_aws.adapter import Answer, Handler, Params, ec2_actions, ec2_param, get_region
 
 
-def install():
+def install() -> None:
     for name in ("RegisterImage", "EnableImage"):
         ec2_actions[name] = announcing(ec2_actions[name])
 
 
-def announcing(handler):
-    def run(params):
+def announcing(handler: Handler) -> Handler:
+    def run(params: Params) -> Answer:
         status, headers, body = handler(params)
         if status == 200:
             text = body.decode() if isinstance(body, bytes) else body
@@ -28,7 +28,7 @@ def announcing(handler):
     return run
 
 
-def available(image_id):
+def available(image_id: str) -> None:
     detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": "available", "ErrorMessage": ""}
     adapter.put_events(
         {

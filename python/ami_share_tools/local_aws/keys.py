@@ -3,8 +3,16 @@
 import json
 import re
 
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import adapter
-from ami_share_tools.local_aws.adapter import Answer, Document, error_response_json, get_account_id, get_region, request_scope
+from ami_share_tools.local_aws.adapter import (
+    Answer,
+    Params,
+    error_response_json,
+    get_account_id,
+    get_region,
+    request_scope,
+)
 
 # "Cross-account use: Yes" on the operations' pages of the KMS API Reference, as far as grants and checks need them.
 CROSS_ACCOUNT = {"DescribeKey", "CreateGrant", "ListGrants", "RevokeGrant", "RetireGrant"}
@@ -13,25 +21,24 @@ GRANTEE = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:(root|user/.+|role/.+|fe
 GRANT_NAME = re.compile(r"[a-zA-Z0-9:/_-]{1,256}")
 
 
-
-def install():
+def install() -> None:
     adapter.key_metadata.replace(metadata)
     adapter.get_key_policy.replace(get_key_policy)
     adapter.create_grant.replace(create_grant)
     adapter.handle_kms_request.replace(handle)
 
 
-def by_arn(arn):
+def by_arn(arn: str | None) -> tuple[str, Document] | None:
     """(owner, key) of any account, or None."""
     return next(((owner, key) for (owner, _, _), key in adapter.kms_keys.everywhere() if key["Arn"] == arn), None)
 
 
-def is_aws_managed(arn):
+def is_aws_managed(arn: str | None) -> bool:
     found = by_arn(arn)
-    return bool(found) and found[1].get("KeyManager") == "AWS"
+    return found is not None and found[1].get("KeyManager") == "AWS"
 
 
-def metadata(key):
+def metadata(key: Document) -> Document:
     """KMS API Reference, KeyMetadata: AWSAccountId; KeyManager is AWS or CUSTOMER; Enabled only in state Enabled."""
     return adapter.key_metadata(key) | {
         "AWSAccountId": key["Arn"].split(":")[4],
@@ -40,7 +47,7 @@ def metadata(key):
     }
 
 
-def get_key_policy(request):
+def get_key_policy(request: Document) -> Answer:
     """KMS API Reference, GetKeyPolicy: key ID or key ARN, no alias; NotFoundException for a policy that isn't there."""
     if "alias/" in request.get("KeyId", ""):
         return error_response_json("NotFoundException", f"Invalid keyId '{request['KeyId']}'", 400)
@@ -50,7 +57,7 @@ def get_key_policy(request):
     return adapter.get_key_policy(request)
 
 
-def create_grant(request):
+def create_grant(request: Document) -> Answer:
     """KMS API Reference, CreateGrant, GranteePrincipal and Name."""
     if not GRANTEE.fullmatch(request.get("GranteePrincipal", "")):
         return error_response_json("InvalidArnException", "ARN does not refer to a valid principal.", 400)
@@ -64,7 +71,7 @@ def create_grant(request):
     return adapter.create_grant(request)
 
 
-async def handle(method, path, headers, body, query_params):
+async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query_params: Params) -> Answer:
     """KMS Developer Guide, "Allowing users in other accounts to use a KMS key": by key ARN, for the operations that
     allow it, and only if the key policy lets the calling account in."""
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
@@ -90,7 +97,7 @@ async def handle(method, path, headers, body, query_params):
         return answer
 
 
-def lets_in(key, account, operation):
+def lets_in(key: Document, account: str, operation: str) -> bool:
     principal = f"arn:aws:iam::{account}:root"
     context = adapter.EvalContext(
         principal_arn=principal,

@@ -8,22 +8,24 @@ import datetime
 import json
 import re
 import uuid
+from typing import Any
 
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import adapter, settings
-from ami_share_tools.local_aws.adapter import Answer, Document, get_account_id, get_region
+from ami_share_tools.local_aws.adapter import Answer, get_account_id, get_region
 
 # "CreateSchedule", URI Request Parameters and "Target".
 NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
 MAX_INPUT = 256 * 1024
 
 
-def install():
+def install() -> None:
     adapter.create_schedule.replace(create)
     adapter.list_schedules.replace(pages)
     adapter.invoke_target.replace(invoke)
 
 
-def create(name, body):
+def create(name: str, body: Document) -> Answer:
     target = body.get("Target") or {}
     if not NAME.fullmatch(name):
         return invalid(f"Value '{name}' at 'name' failed to satisfy constraint: [0-9a-zA-Z-_.]+, at most 64 characters")
@@ -40,23 +42,23 @@ def create(name, body):
     return adapter.create_schedule(name, body)
 
 
-def invalid(message):
+def invalid(message: str) -> Answer:
     return adapter.scheduler_error(400, "ValidationException", message)
 
 
-def pages(query):
+def pages(query: Document) -> Answer:
     """ "ListSchedules": MaxResults is 1 to 100, and NextToken goes on where the page ended."""
     size = min(int(query.get("MaxResults", 100)), settings.CURRENT["pageSize"])
     status, headers, body = adapter.list_schedules({**query, "MaxResults": len(adapter.schedules.everywhere()) or 1})
     found = sorted(json.loads(body)["Schedules"], key=lambda schedule: (schedule["GroupName"], schedule["Name"]))
     start = int(query.get("NextToken", 0))
-    page = {"Schedules": found[start : start + size]}
+    page: Document = {"Schedules": found[start : start + size]}
     if start + size < len(found):
         page["NextToken"] = str(start + size)
     return status, headers, json.dumps(page).encode()
 
 
-def invoke(target, event, rule, view=None):
+def invoke(target: Document, event: Document, rule: Any, view: Any = None) -> Any:
     if "EventBridgeParameters" not in target:
         return adapter.invoke_target(target, event, rule, view)
     parameters = target["EventBridgeParameters"]
@@ -75,7 +77,7 @@ def invoke(target, event, rule, view=None):
     )
 
 
-def hint(schedule):
+def hint(schedule: Document) -> Document:
     """The event that a rule on its bus hands on when this schedule is due."""
     parameters = schedule["Target"]["EventBridgeParameters"]
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,21 +2,41 @@
 
 import asyncio
 import json
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from ami_share_tools.local_aws import access, adapter, control, functions, image_events, images, keys, schedules, snapshots
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import (
+    access,
+    adapter,
+    control,
+    functions,
+    image_events,
+    images,
+    keys,
+    schedules,
+    snapshots,
+)
+from ami_share_tools.local_aws.adapter import Answer, Params
 
 GRACE_SECONDS = 1
+Receive = Callable[[], Awaitable[Document]]
+Send = Callable[[Document], Awaitable[None]]
+App = Callable[[Document, Receive, Send], Awaitable[None]]
 
 
-def install(account, region):
+def install(account: str, region: str) -> App:
     """Add what is missing, and put the control door and the list of calls in front."""
     for part in (images, image_events, snapshots, keys, schedules, functions, access):
         part.install()
 
-    async def recorded(method, path, headers, body, query_params, request_id):
+    async def recorded(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: Params, request_id: str
+    ) -> Answer:
         params = adapter.routing_params(method, path, headers, body, query_params)
         service = adapter.detect_service(method, path, headers, params)
         call = control.record(service, method, path, headers, body, params)
@@ -24,7 +44,7 @@ def install(account, region):
 
     adapter.dispatch.replace(recorded)
 
-    async def door(scope, receive, send):
+    async def door(scope: Document, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
             return await adapter.serve_http(scope, receive, send)
         body = b""
@@ -38,15 +58,16 @@ def install(account, region):
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
         )
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+        return None
 
     return door
 
 
-async def run(door, listener, ready, stop):
+async def run(door: App, listener: socket.socket, ready: Callable[[], None], stop: asyncio.Event) -> None:
     """Serve until `stop` (an asyncio.Event) is set; call `ready` once requests are answered."""
 
-    async def app(scope, receive, send):
-        async def announced(message):
+    async def app(scope: Document, receive: Receive, send: Send) -> None:
+        async def announced(message: Document) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 ready()
@@ -59,6 +80,6 @@ async def run(door, listener, ready, stop):
     config.graceful_timeout = config.shutdown_timeout = GRACE_SECONDS
     config.keep_alive_timeout = 75
     try:
-        await serve(app, config, shutdown_trigger=stop.wait)
+        await serve(cast(Any, app), config, shutdown_trigger=stop.wait)
     finally:
         adapter.end_function_processes()  # ends the bootstrap processes

@@ -1,6 +1,8 @@
 """What a test may set for the whole of the local AWS, and its defaults."""
 
-DEFAULTS = {
+from typing import Any
+
+DEFAULTS: dict[str, Any] = {
     # "AMI sharing: 1,000 entities" (EC2 User Guide, "AMI quotas").
     "entityQuota": 1000,
     # Block public access for AMIs is on in new accounts (EC2 User Guide, "Block public access to your AMIs").

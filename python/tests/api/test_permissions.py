@@ -2,11 +2,13 @@
 
 import re
 import unittest
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
-import yaml
+from ami_share_tools.document import Document
+from ami_share_tools.repository import ROOT
+from ami_share_tools.template import resources, template
 
-ROOT = Path(__file__).parents[3]
 # The prefix of a client's actions in IAM (Service Authorization Reference), where it is not the client's own name.
 PREFIXES = {"eventbridge": "events"}
 # What is done in the role's name by others, and why.
@@ -20,20 +22,7 @@ IN_ITS_NAME = {
 }
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions, each as a mapping of its name to its argument."""
-
-
-def function(loader, suffix, node):
-    if isinstance(node, yaml.SequenceNode):
-        return {suffix: loader.construct_sequence(node, deep=True)}
-    return {suffix: loader.construct_scalar(node)}
-
-
-Loader.add_multi_constructor("!", function)
-
-
-def statements(part):
+def statements(part: Any) -> Iterator[Document]:
     """Every policy statement in a part of the template, whatever conditions it stands under."""
     if isinstance(part, dict):
         if "Effect" in part:
@@ -45,13 +34,9 @@ def statements(part):
             yield from statements(value)
 
 
-def resources():
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)["Resources"]
-
-
-def permitted():
+def permitted() -> tuple[list[Document], set[str]]:
     found = list(statements(resources()["Function"]["Properties"]["Policies"]))
-    actions = set()
+    actions: set[str] = set()
     for statement in found:
         if statement["Effect"] == "Allow":
             action = statement["Action"]
@@ -59,22 +44,24 @@ def permitted():
     return found, actions
 
 
-def sources():
+def sources() -> Iterator[tuple[str, str]]:
     files = [ROOT / "src/aws.rs", *sorted((ROOT / "src/aws").glob("*.rs"))]
     for file in files:
         code = file.read_text().split("#[cfg(test)]")[0]
         yield file.name, "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("//"))
 
 
-def clients():
+def clients() -> dict[str, str]:
     """Field → IAM prefix, from the fields of `Aws` that are SDK clients."""
-    fields = dict(re.findall(r"^    (\w+): aws_sdk_(\w+)::Client,$", (ROOT / "src/aws.rs").read_text(), re.M))
+    fields: dict[str, str] = dict(
+        re.findall(r"^    (\w+): aws_sdk_(\w+)::Client,$", (ROOT / "src/aws.rs").read_text(), re.M)
+    )
     named = {name for _, code in sources() for name in re.findall(r"aws_sdk_(\w+)::Client\b", code)}
     assert fields and set(fields.values()) == named, f"a client that is no field of Aws: {named - set(fields.values())}"
     return {field: PREFIXES.get(field, field) for field in fields}
 
 
-def callable_by_source():
+def callable_by_source() -> set[str]:
     """The calls of src/aws, from the operations of the SDK's clients. Whatever can't be read is an error."""
     calls = set()
     for name, code in sources():
@@ -86,23 +73,23 @@ def callable_by_source():
     return calls
 
 
-def told_by_source():
+def told_by_source() -> set[str]:
     """The calls as src/aws names them in outcomes and logs."""
     prefixes = "|".join(clients().values())
     return {call for _, code in sources() for call in re.findall(rf'"((?:{prefixes}):[A-Z]\w+)"', code)}
 
 
 class Permissions(unittest.TestCase):
-    def test_every_call_is_named_as_what_it_is(self):
+    def test_every_call_is_named_as_what_it_is(self) -> None:
         self.assertEqual(told_by_source(), callable_by_source())
 
-    def test_the_role_may_make_every_call(self):
+    def test_the_role_may_make_every_call(self) -> None:
         self.assertEqual(callable_by_source() - permitted()[1], set())
 
-    def test_the_role_may_do_nothing_else(self):
+    def test_the_role_may_do_nothing_else(self) -> None:
         self.assertEqual(permitted()[1] - callable_by_source(), set(IN_ITS_NAME))
 
-    def test_nothing_is_allowed_by_a_wildcard(self):
+    def test_nothing_is_allowed_by_a_wildcard(self) -> None:
         found, actions = permitted()
         self.assertGreater(len(found), 12)
         self.assertGreater(len(actions), 20)
@@ -112,7 +99,7 @@ class Permissions(unittest.TestCase):
             self.assertNotIn("NotAction", statement)
             self.assertNotIn("NotResource", statement)
 
-    def test_all_resources_only_where_iam_knows_no_others(self):
+    def test_all_resources_only_where_iam_knows_no_others(self) -> None:
         # Service Authorization Reference: actions without a resource type.
         without = {
             "ec2:DescribeImages",
@@ -129,7 +116,7 @@ class Permissions(unittest.TestCase):
 class Triggers(unittest.TestCase):
     """Who may come in: the policies of API, bus, queue, role and function."""
 
-    def test_nothing_is_open_to_everybody(self):
+    def test_nothing_is_open_to_everybody(self) -> None:
         allowed = [s for s in statements(resources()) if s["Effect"] == "Allow" and "Principal" in s]
         self.assertGreater(len(allowed), 3)
         for statement in allowed:
@@ -141,13 +128,13 @@ class Triggers(unittest.TestCase):
             else:
                 self.assertNotIn("*", principal.values())
 
-    def test_services_act_for_this_stack_only(self):
+    def test_services_act_for_this_stack_only(self) -> None:
         for statement in statements(resources()):
             if "Service" in statement.get("Principal", {}):
                 keys = {key for operator in statement["Condition"].values() for key in operator}
                 self.assertTrue(keys & {"aws:SourceArn", "aws:SourceAccount"}, statement)
 
-    def test_other_accounts_send_under_their_own_sources_only(self):
+    def test_other_accounts_send_under_their_own_sources_only(self) -> None:
         accounts, organization = statements(resources()["Bus"])
         tied = {
             "ForAllValues:StringEquals": {
@@ -168,10 +155,8 @@ class Triggers(unittest.TestCase):
             },
         )
 
-    def test_nobody_is_given_the_sources_of_the_stack(self):
-        pattern = yaml.load((ROOT / "template.yaml").read_text(), Loader)["Parameters"]["SenderSources"][
-            "AllowedPattern"
-        ]
+    def test_nobody_is_given_the_sources_of_the_stack(self) -> None:
+        pattern = template()["Parameters"]["SenderSources"]["AllowedPattern"]
         for sources, is_allowed in [
             ("", True),
             ("com.example", True),
@@ -182,7 +167,7 @@ class Triggers(unittest.TestCase):
         ]:
             self.assertEqual(bool(re.fullmatch(pattern, sources)), is_allowed, sources)
 
-    def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
+    def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self) -> None:
         hints = "ami-share.ends"
         allowing = [
             (name, statement)
@@ -211,12 +196,12 @@ class Triggers(unittest.TestCase):
             {"source": [hints], "detail-type": ["AMI Share Record Due"], "account": [{"Ref": "AWS::AccountId"}]},
         )
 
-    def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self):
+    def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self) -> None:
         for statement in statements(resources()):
             if statement["Effect"] == "Allow" and "events:PutEvents" in str(statement["Action"]):
                 self.assertIn("events:source", str(statement["Condition"]), statement)
 
-    def test_keys_that_hold_several_values_are_compared_as_such(self):
+    def test_keys_that_hold_several_values_are_compared_as_such(self) -> None:
         # Service Authorization Reference: the ArrayOfString keys that are used here. Of one value alone a plain operator
         # compares, and where there is none ForAllValues is content.
         several = {"events:source", "events:detail-type", "ec2:Add/userId", "ec2:Remove/userId", "kms:GrantOperations"}
@@ -232,7 +217,7 @@ class Triggers(unittest.TestCase):
                         self.assertEqual(condition["Null"][key], "false", statement)
         self.assertEqual(seen, several)
 
-    def test_queues_take_nothing_without_tls(self):
+    def test_queues_take_nothing_without_tls(self) -> None:
         queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
         policies = [r["Properties"] for r in resources().values() if r["Type"] == "AWS::SQS::QueuePolicy"]
         denying = {
@@ -245,25 +230,25 @@ class Triggers(unittest.TestCase):
         }
         self.assertEqual(denying, queues)
 
-    def test_apis_take_no_tls_older_than_1_2(self):
+    def test_apis_take_no_tls_older_than_1_2(self) -> None:
         api = resources()["Api"]["Properties"]
         self.assertEqual(api["SecurityPolicy"], "SecurityPolicy_TLS13_1_2_2021_06")
         self.assertEqual(resources()["HttpApi"]["Properties"]["ProtocolType"], "HTTP")
 
-    def test_a_private_api_has_no_other_way_in(self):
+    def test_a_private_api_has_no_other_way_in(self) -> None:
         allow, deny = statements(resources()["Api"])
         self.assertEqual((allow["Effect"], deny["Effect"], deny["Principal"]), ("Allow", "Deny", "*"))
         self.assertEqual(
             deny["Condition"], {"StringNotEquals": {"aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}}
         )
 
-    def test_every_role_of_the_stack_takes_the_boundary(self):
+    def test_every_role_of_the_stack_takes_the_boundary(self) -> None:
         boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
         for name, resource in resources().items():
             if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function") and name != "EndsRole":
                 self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
 
-    def test_only_the_triggers_may_invoke_the_function(self):
+    def test_only_the_triggers_may_invoke_the_function(self) -> None:
         permissions = {
             name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"
         }
@@ -276,7 +261,7 @@ class Triggers(unittest.TestCase):
 class Kept(unittest.TestCase):
     """What can't be made again outlives its stack, and stands in the way of no other."""
 
-    def test_failures_and_logs_are_kept_and_have_no_names_that_collide(self):
+    def test_failures_and_logs_are_kept_and_have_no_names_that_collide(self) -> None:
         for name, resource in resources().items():
             if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup") and name != "Requests":  # it is no record
                 with self.subTest(name):
@@ -288,12 +273,12 @@ class Kept(unittest.TestCase):
                     given = properties.get("QueueName") or properties.get("LogGroupName") or "AWS::StackId"
                     self.assertIn("AWS::StackId", str(given))
 
-    def test_the_group_of_records_is_kept(self):
+    def test_the_group_of_records_is_kept(self) -> None:
         # Deleting a group deletes its schedules: the shares that they would end last.
         group = resources()["Ends"]
         self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
-    def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):
+    def test_the_longest_stack_name_the_guide_allows_fits_every_name(self) -> None:
         # The limits of the names, by their API references.
         limits = {
             "AWS::Events::EventBus": ("Name", 256),
@@ -307,10 +292,10 @@ class Kept(unittest.TestCase):
             "AWS::Serverless::Api": ("Name", 1024),
         }
         guide = (ROOT / "docs/deployment.md").read_text()
-        longest = int(re.search(r"stack's name has at most (\d+) characters", guide)[1])
+        longest = int(re.findall(r"stack's name has at most (\d+) characters", guide)[0])
         seen = 0
         for name, resource in resources().items():
-            field, limit = limits.get(resource["Type"], (None, None))
+            field, limit = limits.get(resource["Type"], ("", 0))
             text = str(resource["Properties"].get(field))
             if "AWS::StackName" in text:
                 seen += 1
