@@ -69,9 +69,8 @@ def python_offline() -> None:
     run("openapi-python-client", GENERATORS, generate, "--path", BUNDLE, "--output-path", GENERATED)
     cache = {"PYTHONPYCACHEPREFIX": str(OUT / "cache")}
     run("It compiles", GENERATORS, "python -m compileall -q", GENERATED, **cache)
-    settings = PYTHON / "pyproject.toml"
-    types = "python -m mypy --strict example.py --config-file"
-    run("Its types", GENERATORS, types, settings, GENERATED, MYPYPATH=str(OUT))
+    types = "python -m mypy --strict --config-file"
+    run("Its types", GENERATORS, types, PYTHON / "pyproject.toml", GENERATED, "example.py", MYPYPATH=str(OUT))
 
 
 def node_offline() -> None:

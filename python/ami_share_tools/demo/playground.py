@@ -82,7 +82,11 @@ def play(aws: LocalAws, binary: Path, scratch: Path) -> None:
             "Effect": "Allow",
             "Action": "events:PutEvents",
             "Resource": stack["BusArn"],
-            "Condition": {"StringEquals": {"events:source": SOURCE}},
+            # The key has a value for each entry of a call; without `Null` a call without any would be allowed.
+            "Condition": {
+                "ForAllValues:StringEquals": {"events:source": SOURCE},
+                "Null": {"events:source": "false"},
+            },
         },
         {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"], "Resource": outcomes["arn"]},
     )
