@@ -94,12 +94,9 @@ def handle(method: str, path: str, body: bytes, account: str, region: str) -> tu
             store.remove_everywhere(lambda key: any(part in key for part in ids))
         return 200, []
     if (method, path) == ("DELETE", "/_local/state"):
-        for clear in (
-            adapter.images.clear_everywhere,
-            adapter.snapshots.clear_everywhere,
-            adapter.tags.clear_everywhere,
-        ):
-            clear()
+        adapter.images.clear_everywhere()
+        adapter.snapshots.clear_everywhere()
+        adapter.tags.clear_everywhere()
         adapter.reset_kms()
         adapter.reset_scheduler()
         adapter.last_fired.clear()

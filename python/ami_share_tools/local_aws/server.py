@@ -46,7 +46,8 @@ def install(account: str, region: str) -> App:
 
     async def door(scope: Document, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
-            return await adapter.serve_http(scope, receive, send)
+            await adapter.serve_http(scope, receive, send)
+            return
         body = b""
         while True:
             message = await receive()
@@ -58,7 +59,6 @@ def install(account: str, region: str) -> App:
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
         )
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
-        return None
 
     return door
 
