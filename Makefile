@@ -72,7 +72,8 @@ lint: rust lint-python ## formatting, clippy, types, documentation, that the fuz
 
 lint-python: $(TEST_READY) ## ruff and mypy on python/
 	$(call say,Python)
-	cd python && "$(VENV)/bin/ruff" format --check --quiet && "$(VENV)/bin/ruff" check --quiet && "$(VENV)/bin/mypy"
+	cd python && "$(VENV)/bin/ruff" format --check --quiet --config pyproject.toml . ../deploy \
+		&& "$(VENV)/bin/ruff" check --quiet --config pyproject.toml . ../deploy && "$(VENV)/bin/mypy"
 
 lint-template: $(TEST_READY) ## cfn-lint on template.yaml
 	$(call say,Template)

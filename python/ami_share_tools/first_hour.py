@@ -8,6 +8,7 @@ of PyPI, learns `export-credentials` of version 2. Each block must print what th
 """
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -19,11 +20,12 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from ami_share_tools.local_aws.client import LocalAws
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws.client import Aws, LocalAws
 from ami_share_tools.local_aws.deploy import BUCKET, create, deploy
-from ami_share_tools.local_aws.role import credentials
+from ami_share_tools.local_aws.identities import make_role, session, session_like, variables
+from ami_share_tools.repository import PYTHON, ROOT
 
-ROOT = Path(__file__).parents[2]
 ROLE = "AWSReservedSSO_PlatformAdmin_0123456789abcdef"
 # What the local AWS prints in place of what AWS does.
 DEVIATIONS = {"pending confirmation\n": "arn:aws:sns:…\n"}
@@ -50,7 +52,7 @@ curl() {
 """
 
 
-def steps():
+def steps() -> list[list[str]]:
     """The blocks to run, each with what it prints, or nothing where the page doesn't say."""
     found = []
     for kind, text in re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/deployment.md").read_text(), re.M | re.S):
@@ -61,23 +63,23 @@ def steps():
     return found
 
 
-def follow(binary):
+def follow(binary: str) -> None:
     with LocalAws(log=os.devnull) as aws, tempfile.TemporaryDirectory() as folder:
         aws.seed(images=[{"name": "golden-web", "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}])
         environment = {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "HOME": folder,
             "PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT / "python"),
+            "PYTHONPATH": str(PYTHON),
             "PYTHONDONTWRITEBYTECODE": "1",
             "ROOT": str(ROOT),
             "BINARY": str(Path(binary).absolute()),
             "AWS_ENDPOINT_URL": aws.endpoint,
             "PORT": aws.endpoint.rpartition(":")[2],
-            "LOCAL_AWS": json.dumps(vars(aws), default=str),
+            "LOCAL_AWS": json.dumps({"endpoint": aws.endpoint, "account": aws.account, "region": aws.region}),
             "AWS_PAGER": "",
             "AWS_EC2_METADATA_DISABLED": "true",
-        } | session(aws)
+        } | signed_in(aws)
         found = steps()
         script = PRELUDE + f"echo '{SEPARATOR}'\n".join(commands for commands, _ in found)
         answer = subprocess.run(
@@ -92,53 +94,40 @@ def follow(binary):
     print(f"{len(found)} steps did what docs/deployment.md says")
 
 
-def matches(expected, actual):
+def matches(expected: str, actual: str) -> bool:
     pattern = ".*".join(re.escape(part) for part in DEVIATIONS.get(expected, expected).split("…"))
     return re.fullmatch(pattern, actual, re.S) is not None
 
 
-def session(aws):
+def signed_in(aws: Aws) -> dict[str, str]:
     """What somebody has who signed in by IAM Identity Center: a session of a role that may administer the account."""
-    iam = aws.client("iam")
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}}
-        ],
-    }
-    role = iam.create_role(
-        RoleName=ROLE, Path="/aws-reserved/sso.amazonaws.com/eu-west-1/", AssumeRolePolicyDocument=json.dumps(trust)
-    )
-    iam.put_role_policy(RoleName=ROLE, PolicyName="everything", PolicyDocument=json.dumps(everything))
-    made = aws.client("sts").assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName="ada")["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": made["SessionToken"],
-    }
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    role = make_role(aws, ROLE, everything, path="/aws-reserved/sso.amazonaws.com/eu-west-1/")
+    return variables(session(aws, role, "ada"))
 
 
-def sam(command, *arguments):
+def sam(command: str, *arguments: str) -> None:
     """`sam deploy` of a packaged template, and `sam delete`."""
-    options = {name: value for name, value in zip(arguments, arguments[1:]) if name.startswith("--")}
+    options = {name: value for name, value in itertools.pairwise(arguments) if name.startswith("--")}
     parameters = dict(word.split("=", 1) for word in arguments if re.match(r"[A-Z]\w+=", word))
-    aws = LocalAws()
-    aws.__dict__.update(
-        json.loads(os.environ["LOCAL_AWS"]) | {"region": options.get("--region", os.environ["AWS_REGION"])}
-    )
-    {"deploy": deployed, "delete": deleted}[command](aws, options, parameters)
+    here = json.loads(os.environ["LOCAL_AWS"]) | {"region": options.get("--region", os.environ["AWS_REGION"])}
+    aws, stack = Aws(**here), options["--stack-name"]
+    if command == "deploy":
+        deployed(aws, stack, Path(options["--template-file"]), parameters)
+    elif command == "delete":
+        deleted(aws, stack)
+    else:
+        raise SystemExit(f"sam {command} isn't here")
 
 
-def deployed(aws, options, parameters):
+def deployed(aws: Aws, stack: str, template: Path, parameters: dict[str, str]) -> None:
     """What a template names is uploaded, and the stack is created, or updated where it is there."""
-    template, stack = Path(options["--template-file"]), options["--stack-name"]
     s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
     here = f"{BUCKET}-{aws.region}"  # Lambda takes code from a bucket of its own Region
     for bucket in {BUCKET, here} - {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": aws.region})
 
-    def uploaded(match):  # under the content's hash, like `sam package`
+    def uploaded(match: re.Match[str]) -> str:  # under the content's hash, like `sam package`
         content = (template.parent / match[2]).read_bytes()
         key = f"{hashlib.sha256(content).hexdigest()}-{match[2]}"
         s3.put_object(Bucket=here, Key=key, Body=content)
@@ -166,35 +155,35 @@ def deployed(aws, options, parameters):
     print(f"\nSuccessfully created/updated stack - {stack} in {aws.region}")
 
 
-def deleted(aws, options, _):
+def deleted(aws: Aws, stack: str) -> None:
     cloudformation = aws.client("cloudformation")
-    cloudformation.delete_stack(StackName=options["--stack-name"])
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=options["--stack-name"], WaiterConfig={"Delay": 1}
-    )
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
     print("\nDeleted successfully")
 
 
-def audit(binary):
+def audit(binary: str) -> None:
     """A stack without parameters: what its schedule sends, with the schedule's role, is an audit that completes, and the
     metric that the alarm on missing audits watches."""
     with LocalAws(log=os.devnull) as aws:
         aws.seed(images=[{"name": "shared-before", "mappings": [], "launchPermissions": ["111122223333"]}])
         outputs = deploy(aws, Path(binary), Path(binary), stack="plain", AllowlistParameter="")
 
-        def physical(name):
+        def physical(name: str) -> str:
             found = aws.client("cloudformation").describe_stack_resource(StackName="plain", LogicalResourceId=name)
             return found["StackResourceDetail"]["PhysicalResourceId"]
 
         target = aws.client("scheduler").get_schedule(Name=physical("Audit"))["Target"]
-        events = aws.client("events", **credentials(aws, target["RoleArn"]))
+        events = aws.client("events", **session_like(aws, target["RoleArn"]))
         answer = events.put_events(
             Entries=[{"EventBusName": target["Arn"], "Detail": target["Input"]} | target["EventBridgeParameters"]]
         )
         assert answer["FailedEntryCount"] == 0, answer
         [alarm] = aws.client("cloudwatch").describe_alarms(AlarmNames=[physical("AuditMissingAlarm")])["MetricAlarms"]
         watched = {d["Name"]: d["Value"] for d in alarm["Dimensions"]}
-        deadline, found, lines = time.monotonic() + 30, [], []
+        deadline = time.monotonic() + 30
+        lines: list[Document] = []
+        found: list[Document] = []
         while not found and time.monotonic() < deadline:
             pages = aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=outputs["LogGroupName"])
             lines = [json.loads(e["message"]) for page in pages for e in page["events"] if e["message"].startswith("{")]

@@ -12,11 +12,9 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).parents[3]
-from ami_share_tools.demo import portal
-from ami_share_tools.demo import stage
-from ami_share_tools.local_aws.client import LocalAws
-from ami_share_tools.local_aws.deploy import deploy
+from ami_share_tools import function
+from ami_share_tools.demo import portal, stage
+from ami_share_tools.repository import PYTHON, ROOT
 
 CHECKS = (
     "no_fault,status_code_conformance,content_type_conformance,response_headers_conformance,"
@@ -24,13 +22,12 @@ CHECKS = (
 )
 
 
-def main():
+def main() -> int:
     arguments = sys.argv[1:]
-    binary = Path(arguments.pop(0) if arguments and Path(arguments[0]).is_file() else stage.build())
-    with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
-        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml")
-        images = list(stage.seed(aws).values())
-        role, api = portal.Role(aws, "portal"), portal.Api(aws, stack["ApiUrl"])
+    given = [arguments.pop(0)] if arguments and Path(arguments[0]).is_file() else []
+    with tempfile.TemporaryDirectory() as folder, stage.deployed(function.chosen(*given)) as deployed:
+        aws, images = deployed.aws, list(deployed.images.values())
+        role, api = portal.Role(aws, "portal"), portal.Api(aws, deployed.stack["ApiUrl"])
         credentials = role.credentials
         settings = {
             "host": api.host,
@@ -42,9 +39,9 @@ def main():
         environment = os.environ | {
             "AMI_SHARE_FUZZ": json.dumps(settings),
             "SCHEMATHESIS_HOOKS": "ami_share_tools.api_fuzz.signing",
-            "PYTHONPATH": str(ROOT / "python"),
+            "PYTHONPATH": str(PYTHON),
         }
-        command = [
+        command: list[str | Path] = [
             Path(sys.executable).with_name("st"),
             "run",
             ROOT / "openapi.yaml",

@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ami_share_tools.benches.aws import Aws, Share, waves
 from ami_share_tools.benches.lambda_api import Function
@@ -25,7 +27,7 @@ DELAY = 0.1
 MB = 1_000_000
 
 
-def main():
+def main() -> None:
     wanted = sys.argv[1:] or ["waves", "start", "peer"]
     binary = Path(os.environ["AMI_SHARE_BOOTSTRAP"])
     print(f"{binary}: {binary.stat().st_size / MB:.2f} MB, zipped {zipped(binary) / MB:.2f} MB\n")
@@ -34,17 +36,17 @@ def main():
             TABLES[name]([str(binary)], Path(folder))
 
 
-def table(title, *rows):
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    rows.insert(1, ["-" * width for width in widths])
+def table(title: str, *rows: Sequence[Any]) -> None:
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    cells.insert(1, ["-" * width for width in widths])
     print(f"{title}\n")
-    for row in rows:
+    for row in cells:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |")
     print(flush=True)
 
 
-def zipped(*paths):
+def zipped(*paths: Path) -> int:
     """The size of the deployment package with these files and folders."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -59,7 +61,7 @@ def zipped(*paths):
 # Waves: every call is answered after 100 ms.
 
 
-def measure_waves(command, folder):
+def measure_waves(command: list[str], folder: Path) -> None:
     one = Share()
     shares = [
         one,
@@ -71,7 +73,7 @@ def measure_waves(command, folder):
         Share(images=50, accounts=20),
         Share(images=50, snapshots=10, keys=10, accounts=20),
     ]
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
             "images",
             "snapshots each",
@@ -113,15 +115,17 @@ def measure_waves(command, folder):
 # Start: from the start of the process to the first poll and the first answer.
 
 
-def measure_start(command, folder):
-    rows = [("AWS", "certificates", "first poll ms", "processor ms", "first answer ms", "processor ms", "peak MB")]
+def measure_start(command: list[str], folder: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        ("AWS", "certificates", "first poll ms", "processor ms", "first answer ms", "processor ms", "peak MB")
+    ]
     bundle = one_file(folder)
-    ways = [("http", "searched for", {}, None), ("http", "one file", bundle and {"SSL_CERT_FILE": bundle}, None)]
+    ways: list[tuple[str, str, dict[str, str], tuple[str, str] | None]] = [("http", "searched for", {}, None)]
+    if bundle:
+        ways.append(("http", "one file", {"SSL_CERT_FILE": bundle}, None))
     if bundle and (own := own_certificate(folder, bundle)):
         ways.append(("https", "one file", {"SSL_CERT_FILE": own[0]}, own[1:]))
     for scheme, certificates, variables, tls in ways:
-        if variables is None:
-            continue
         starts = [start(command, folder, variables, tls) for _ in range(STARTS)]
         rows.append((scheme, certificates, *medians(starts)))
     table(
@@ -130,7 +134,9 @@ def measure_start(command, folder):
     )
 
 
-def start(command, folder, variables=None, tls=None):
+def start(
+    command: list[str], folder: Path, variables: dict[str, str] | None = None, tls: tuple[str, str] | None = None
+) -> tuple[float, float, float, float, float]:
     share = Share()
     aws = Aws(share, tls=tls)
     function = Function(command, folder, aws.endpoint, share.allowlist(), variables)
@@ -142,11 +148,11 @@ def start(command, folder, variables=None, tls=None):
     return first * 1e3, function.first_poll_cpu * 1e3, (first + took) * 1e3, cpu * 1e3, memory / MB
 
 
-def medians(runs):
+def medians(runs: Iterable[Sequence[float]]) -> list[str]:
     return [f"{statistics.median(column):.1f}" for column in zip(*runs)]
 
 
-def one_file(folder):
+def one_file(folder: Path) -> str | None:
     """The certificates of public authorities in one file, as Lambda has them."""
     for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"):
         if Path(path).exists():
@@ -154,7 +160,7 @@ def one_file(folder):
     return None
 
 
-def own_certificate(folder, bundle):
+def own_certificate(folder: Path, bundle: str) -> tuple[str, str, str] | None:
     """The bundle with a certificate for localhost, that certificate and its key; none where there is no openssl."""
     if not shutil.which("openssl"):
         return None
@@ -192,7 +198,7 @@ def own_certificate(folder, bundle):
 # Peer: the same job in Python with boto3, under the same Runtime API and the same AWS.
 
 
-def measure_peer(command, folder):
+def measure_peer(command: list[str], folder: Path) -> None:
     ours = against(command, folder, {})
     python = [sys.executable, "-m", "awslambdaric", "lambda_function.handler"]
     peer = against(python, folder, {"PYTHONPATH": str(HERE / "peer")})
@@ -202,7 +208,7 @@ def measure_peer(command, folder):
     ]
     function = HERE / "peer" / "lambda_function.py"
     ours["package MB"], peer["package MB"] = zipped(Path(command[0])) / MB, zipped(function, *packages) / MB
-    rows = [("", "ami-share", "Python, boto3", "ratio")]
+    rows: list[tuple[Any, ...]] = [("", "ami-share", "Python, boto3", "ratio")]
     for name, own in ours.items():
         other = peer[name]
         shown = [f"{value:.1f}" if isinstance(value, float) else value for value in (own, other)]
@@ -210,7 +216,7 @@ def measure_peer(command, folder):
     table(f"Against a peer: medians of {STARTS} starts and {REQUESTS} requests", *rows)
 
 
-def against(command, folder, variables):
+def against(command: list[str], folder: Path, variables: dict[str, str]) -> dict[str, Any]:
     starts = [start(command, folder, variables) for _ in range(STARTS)]
     first_poll, _, first_answer, _, memory = (statistics.median(column) for column in zip(*starts))
     share = Share()

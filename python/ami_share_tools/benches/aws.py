@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from ami_share_tools.document import Document
+
 ACCOUNT = "999988887777"
 REGION = "eu-west-1"
 OPEN = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
@@ -27,16 +29,16 @@ class Share:
     keys: int = 2
     accounts: int = 100
 
-    def image_ids(self):
+    def image_ids(self) -> list[str]:
         return [f"ami-{n:017x}" for n in range(self.images)]
 
-    def account_ids(self):
+    def account_ids(self) -> list[str]:
         return [f"{111100000000 + n:012}" for n in range(self.accounts)]
 
-    def request(self):
+    def request(self) -> Document:
         return {"action": "share", "imageIds": self.image_ids(), "accountIds": self.account_ids()}
 
-    def allowlist(self):
+    def allowlist(self) -> str:
         rule = {
             "name": "portal",
             "requesters": ["lambda:invoke"],
@@ -46,12 +48,12 @@ class Share:
         }
         return json.dumps({"version": 1, "rules": [rule]})
 
-    def key_of(self, snapshot_id):
+    def key_of(self, snapshot_id: str) -> str:
         return (
             f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{int(snapshot_id[5:], 16) % self.keys:08}-1111-2222-3333-444444444444"
         )
 
-    def policy(self):
+    def policy(self) -> str:
         roots = [f"arn:aws:iam::{account}:root" for account in self.account_ids()]
         owner = {
             "Effect": "Allow",
@@ -70,9 +72,9 @@ class Call:
     end: float
 
 
-def waves(calls):
+def waves(calls: list[Call]) -> int:
     """The longest chain of calls of which each began after the one before had its answer."""
-    chains = []
+    chains: list[tuple[float, int]] = []
     for call in sorted(calls, key=lambda call: call.end):
         chains.append((call.end, 1 + max((length for end, length in chains if end <= call.begin), default=0)))
     return max((length for _, length in chains), default=0)
@@ -81,12 +83,13 @@ def waves(calls):
 class Aws:
     """A running endpoint."""
 
-    def __init__(self, share=Share(), delay=0.0, tls=None):
-        self.share, self.delay, self.calls, self.connections = share, delay, [], 0
+    def __init__(self, share: Share = Share(), delay: float = 0.0, tls: tuple[str, str] | None = None) -> None:
+        self.share, self.delay, self.connections = share, delay, 0
+        self.calls: list[Call] = []
         self.policy_text = share.policy()
         started = threading.Event()
 
-        async def serve():
+        async def serve() -> None:
             context = None
             if tls:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -104,14 +107,14 @@ class Aws:
         started.wait()
         self.endpoint = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
 
-    def close(self):
+    def close(self) -> None:
         self.loop.call_soon_threadsafe(self.stop.set)
         self.thread.join()
 
-    def forget(self):
+    def forget(self) -> None:
         self.calls, self.connections = [], 0
 
-    async def connection(self, reader, writer):
+    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while True:
@@ -123,17 +126,17 @@ class Aws:
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 self.calls.append(Call(name, begin, time.monotonic()))
-                answer = answer.encode()
+                content = answer.encode()
                 writer.write(
-                    f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(answer)}\r\n\r\n".encode()
-                    + answer
+                    f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}\r\n\r\n".encode()
+                    + content
                 )
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         finally:
             writer.close()
 
-    def answer(self, head, body):
+    def answer(self, head: str, body: str) -> tuple[str, int, str, str]:
         target = re.search(r"(?im)^x-amz-target: *\w+\.(\w+)", head)
         if target:
             return (
@@ -151,11 +154,11 @@ class Aws:
         xml = f'<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>{content}</{action}Response>'
         return f"ec2:{action}", 200, "text/xml;charset=UTF-8", xml
 
-    def DescribeImages(self, parameters, values):
+    def DescribeImages(self, parameters: dict[str, str], values: list[str]) -> str:
         asked = values or [value for name, value in parameters.items() if name.startswith("ImageId")]
         return f"<imagesSet>{''.join(map(self.image, asked))}</imagesSet>"
 
-    def image(self, image_id):
+    def image(self, image_id: str) -> str:
         first = int(image_id[4:], 16) * self.share.snapshots
         mapping = "".join(
             f"<item><deviceName>/dev/sd{n}</deviceName><ebs><snapshotId>snap-{first + n:017x}</snapshotId></ebs></item>"
@@ -166,10 +169,10 @@ class Aws:
             f"<name>golden-{image_id}</name><blockDeviceMapping>{mapping}</blockDeviceMapping></item>"
         )
 
-    def DescribeImageAttribute(self, parameters, values):
+    def DescribeImageAttribute(self, parameters: dict[str, str], values: list[str]) -> str:
         return f"<imageId>{parameters['ImageId']}</imageId><launchPermission/>"
 
-    def DescribeSnapshots(self, parameters, values):
+    def DescribeSnapshots(self, parameters: dict[str, str], values: list[str]) -> str:
         asked = values or [value for name, value in parameters.items() if name.startswith("SnapshotId")]
         items = (
             f"<item><snapshotId>{snapshot}</snapshotId><ownerId>{ACCOUNT}</ownerId><encrypted>true</encrypted>"
@@ -178,10 +181,10 @@ class Aws:
         )
         return f"<snapshotSet>{''.join(items)}</snapshotSet>"
 
-    def ModifyImageAttribute(self, parameters, values):
+    def ModifyImageAttribute(self, parameters: dict[str, str], values: list[str]) -> str:
         return "<return>true</return>"
 
-    def kms(self, operation, request):
+    def kms(self, operation: str, request: Document) -> Document:
         if operation == "GetKeyPolicy":
             return {"Policy": self.policy_text, "PolicyName": "default"}
         metadata = {

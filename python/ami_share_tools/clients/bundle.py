@@ -17,65 +17,24 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ami_share_tools.clients import python_types
+from ami_share_tools.clients.schemas import Schemas
+from ami_share_tools.document import Document
+from ami_share_tools.repository import CLIENTS, EXAMPLES, ROOT
 
-ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "openapi.bundle.yaml"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
-# Names that read better than those made of file, definition and field.
-NAMES = {
-    "Image": "ImageRow",
-    "Step": "StepRow",
-    "TargetState": "TargetRow",
-    "Key": "KeyRow",
-    "Role": "RoleRow",
-    "Error": "ErrorRow",
-    "AnyProblem": "Problem",
-    "GatewayProblem": "Problem",
-    "Request": "RequestDocument",
-    "OutcomeAction": "Action",
-    "StepRowState": "StepState",
-    "TargetRowState": "TargetState",
-    "ErrorRowCode": "ErrorCode",
-    "KeyRowBecauseItem": "Because",
-    "KeyRowPerActionValue": "ActionVerdict",
-    "BecauseStatementEffect": "Effect",
-    "PermissionsLaunchItem": "LaunchPermission",
-    "PermissionsCopyItem": "CreateVolumePermission",
-    "KeyRowRemedyItem": "PolicyStatement",
-    "LaunchPermissionType": "GranteeType",
-}
-# What a schema may say beside the keywords that are treated one by one.
-KEPT = {
-    "description",
-    "type",
-    "pattern",
-    "format",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "minimum",
-    "maximum",
-    "default",
-}
-MENTIONED = {"$schema", "title", "definitions"}
 
-
-class NotUnderstood(Exception):
-    """A source says something that the bundle has no words for."""
-
-
-def main():
+def main() -> None:
     for path, text in files().items():
         path.write_text(text)
     if shutil.which("npm"):
-        typescript = ROOT / "clients/typescript"
+        typescript = CLIENTS / "typescript"
         is_ready = (typescript / "node_modules/openapi-typescript").exists()
         for command in ([] if is_ready else [["npm", "ci", "--silent"]]) + [["npm", "run", "--silent", "generate"]]:
             if subprocess.run(command, cwd=typescript, stdout=subprocess.DEVNULL).returncode:
@@ -84,24 +43,26 @@ def main():
         print("clients/typescript/src/schema.ts is as it was: openapi-typescript, which makes it, needs Node.js.")
 
 
-def files():
+def files() -> dict[Path, str]:
     """Path → text of everything that is made from the sources."""
     made = bundle()
     return {BUNDLE: dump(made)} | python_types.files(made)
 
 
-def bundle():
+def bundle() -> Document:
     api = yaml.safe_load((ROOT / "openapi.yaml").read_text())
-    return Bundle(api, json.loads((ROOT / "clients/examples.json").read_text())).document()
+    return Bundle(api, json.loads(EXAMPLES.read_text())).document()
 
 
 class Bundle:
-    def __init__(self, api, recorded):
-        self.api, self.recorded, self.schemas, self.files = api, recorded, {}, {"": api}
+    """The document: the paths and responses of openapi.yaml, with schemas in the bundle's words and recorded examples."""
 
-    def document(self):
+    def __init__(self, api: Document, recorded: list[Document]) -> None:
+        self.api, self.recorded, self.schemas = api, recorded, Schemas(api)
+
+    def document(self) -> Document:
         paths = {path: self.path(item) for path, item in self.api["paths"].items()}
-        self.component("Outcome", self.found("", "schemas/outcome.schema.json"))
+        self.schemas.component("Outcome", self.schemas.found("", "schemas/outcome.schema.json"))
         components = self.api["components"]
         kept = {
             kind: {name: self.parameter(value) for name, value in components[kind].items()}
@@ -117,23 +78,21 @@ class Bundle:
                 "securitySchemes": components["securitySchemes"],
                 **kept,
                 "responses": responses,
-                "schemas": dict(sorted(self.schemas.items())),
+                "schemas": dict(sorted(self.schemas.made.items())),
             },
         }
 
-    # Paths, parameters, responses.
-
-    def path(self, item):
+    def path(self, item: Document) -> Document:
         made = {name: self.operation(value) if name in METHODS else value for name, value in item.items()}
         return made | self.parameters(item)
 
-    def operation(self, operation):
+    def operation(self, operation: Document) -> Document:
         made = operation | self.parameters(operation)
         if "requestBody" in operation:
             made["requestBody"] = operation["requestBody"] | {
                 "content": {
                     kind: {
-                        "schema": self.schema("", content["schema"], "Body"),
+                        "schema": self.schemas.schema("", content["schema"], "Body"),
                         "examples": self.bodies(operation, content),
                     }
                     for kind, content in operation["requestBody"]["content"].items()
@@ -141,14 +100,14 @@ class Bundle:
             }
         # What succeeds is said at the operation, so that its examples are those of the operation.
         made["responses"] = {
-            status: self.response(self.resolved("", answer), self.examples(status, operation["operationId"]))
+            status: self.response(self.schemas.resolved("", answer), self.examples(status, operation["operationId"]))
             if status < "300"
             else answer
             for status, answer in operation["responses"].items()
         }
         return made
 
-    def shared(self):
+    def shared(self) -> dict[str, tuple[str, Document]]:
         """Name → (status, response) of the responses that operations share."""
         statuses = {
             answer["$ref"].rsplit("/", 1)[1]: status
@@ -164,7 +123,7 @@ class Bundle:
             if statuses.get(name, "") >= "300"
         }
 
-    def parameters(self, item):
+    def parameters(self, item: Document) -> Document:
         """The parameters of a path or operation that stand there themselves."""
         return (
             {"parameters": [one if "$ref" in one else self.parameter(one) for one in item["parameters"]]}
@@ -172,33 +131,35 @@ class Bundle:
             else {}
         )
 
-    def parameter(self, parameter):
-        return parameter | {"schema": self.schema("", parameter["schema"], "")}
+    def parameter(self, parameter: Document) -> Document:
+        return parameter | {"schema": self.schemas.schema("", parameter["schema"], "")}
 
-    def response(self, response, examples):
+    def response(self, response: Document, examples: Document) -> Document:
         made = dict(response)
         if "content" in response:
             made["content"] = {kind: self.answer(content, examples) for kind, content in response["content"].items()}
         return made
 
-    def answer(self, content, examples):
-        schema = self.schema("", content["schema"], "")
+    def answer(self, content: Document, examples: Document) -> Document:
+        schema = self.schemas.schema("", content["schema"], "")
         is_ours = schema.get("$ref", "").rsplit("/", 1)[1] in ("Outcome", "Problem")
-        examples = (examples or content.get("examples")) if is_ours else None
-        return {"schema": schema} | ({"examples": examples} if examples else {})
+        shown = (examples or content.get("examples")) if is_ours else None
+        return {"schema": schema} | ({"examples": shown} if shown else {})
 
-    def examples(self, status, operation=None):
+    def examples(self, status: str, operation: str | None = None) -> Document:
         ours = [
             one for one in self.recorded if str(one["status"]) == status and operation in (None, one["operationId"])
         ]
         return {slug(one["summary"]): {"summary": one["summary"], "value": one["answer"]} for one in ours}
 
-    def bodies(self, operation, content):
+    def bodies(self, operation: Document, content: Document) -> Document:
         """The examples of a body, with one of each action that has an event and no example yet."""
         examples = dict(content.get("examples", {}))
-        if "oneOf" in self.schemas.get(self.schema("", content["schema"], "Body")["$ref"].rsplit("/", 1)[1], {}):
+        if "oneOf" in self.schemas.made.get(
+            self.schemas.schema("", content["schema"], "Body")["$ref"].rsplit("/", 1)[1], {}
+        ):
             shown = {example["value"].get("action") for example in examples.values()}
-            for action in self.found("", "schemas/request.schema.json")[1]["properties"]["action"]["enum"]:
+            for action in self.schemas.found("", "schemas/request.schema.json")[1]["properties"]["action"]["enum"]:
                 event = ROOT / f"events/direct-{action}.json"
                 if action not in shown and event.exists():
                     examples[f"direct-{action}"] = {
@@ -207,283 +168,22 @@ class Bundle:
                     }
         return examples
 
-    # Schemas.
 
-    def found(self, base, reference):
-        """(file, schema) that a reference means."""
-        file, _, pointer = reference.partition("#")
-        file = file or base
-        if file not in self.files:
-            self.files[file] = json.loads((ROOT / file).read_text())
-        schema = self.files[file]
-        for part in filter(None, pointer.split("/")):
-            schema = schema[part]
-        return file, schema
-
-    def resolved(self, base, node):
-        return self.found(base, node["$ref"])[1] if "$ref" in node else node
-
-    def schema(self, base, node, name):
-        """The schema in the bundle's words; what has a name there is a reference."""
-        if "$ref" in node:
-            file, found = self.found(base, node["$ref"])
-            own = (
-                Path(file).name.removesuffix(".schema.json")
-                if "#" not in node["$ref"]
-                else node["$ref"].rsplit("/", 1)[1]
-            )
-            return (
-                self.schema(file, found, pascal(own))
-                if self.is_plain(found)
-                else self.component(pascal(own), (file, found))
-            )
-        if len(alternatives := node.get("anyOf", [])) > 1 and all(self.is_object(base, one) for one in alternatives):
-            return self.component(name, (base, node))
-        if "allOf" in node:  # an outcome, of which a response says what results it may have: its description does
-            [whole] = node["allOf"]
-            return self.schema(base, whole, name)
-        if len(node.get("enum", [])) > 1 or "properties" in node or name in NAMES:
-            return self.component(name, (base, node))
-        return self.written(base, node, name)
-
-    def is_plain(self, node):
-        """Whether a definition is written out where it is used: lists, flags and single words have no name."""
-        return node.get("type") in ("array", "boolean", "integer") or len(node.get("enum", [])) == 1
-
-    def is_object(self, base, node):
-        return "properties" in self.resolved(base, node) or "allOf" in self.resolved(base, node)
-
-    def component(self, name, place):
-        name = NAMES.get(name, name)
-        reference = {"$ref": f"#/components/schemas/{name}"}
-        if name not in self.schemas:
-            self.schemas[name] = {}  # it may refer to itself
-            self.schemas[name] = self.named(name, *place)
-        elif (
-            self.schemas[name]
-            and name != "Problem"
-            and without_words(self.schemas[name]) != without_words(self.named(name, *place))
-        ):
-            raise NotUnderstood(f"two different schemas would be named {name}; give one of them another name in NAMES")
-        return reference
-
-    def named(self, name, base, node):
-        if name == "Problem":
-            return self.problem()
-        if name == "Outcome":
-            return self.written(*self.found("", "schemas/outcome.schema.json"), name)
-        if "action" in node.get("properties", {}) and "oneOf" in node:
-            return self.by_action(name, base, node)
-        if "anyOf" in node and "properties" not in node:
-            return described(node) | {"anyOf": [self.schema(base, one, name) for one in node["anyOf"]]}
-        return self.written(base, node, name)
-
-    def written(self, base, node, name):
-        """The keywords of a schema, one by one."""
-        made, rest = {}, dict(node)
-        for keyword in [keyword for keyword in rest if keyword in KEPT | MENTIONED]:
-            value = rest.pop(keyword)
-            if keyword in KEPT:
-                made[keyword] = value
-        if "const" in rest or len(rest.get("enum", [])) == 1:
-            only = rest.pop("const") if "const" in rest else rest.pop("enum")[0]
-            made |= {"type": made.get("type", type_of(only)), "const": only}
-        if "enum" in rest:
-            made |= {"type": made.get("type", type_of(rest["enum"][0])), "enum": rest.pop("enum")}
-        if "properties" in rest:
-            made["type"] = "object"
-            made["properties"] = {
-                field: self.schema(base, value, name + pascal(field)) for field, value in rest.pop("properties").items()
-            }
-        if "required" in rest:
-            made["required"] = rest.pop("required")
-        if "items" in rest:
-            made["items"] = self.schema(base, rest.pop("items"), name + "Item")
-        if "additionalProperties" in rest:
-            value = rest.pop("additionalProperties")
-            made["additionalProperties"] = (
-                value if isinstance(value, bool) else self.schema(base, value, name + "Value")
-            )
-        if is_one_of_several(rest.get("anyOf")):
-            made["description"] = " ".join(
-                filter(None, [made.get("description"), needs(rest.pop("anyOf"), "At least")])
-            )
-        for union in [union for union in ("anyOf", "oneOf") if union in rest]:
-            made[union] = [self.schema(base, one, name) for one in rest.pop(union)]
-        if rest:
-            raise NotUnderstood(f"{name} says {', '.join(rest)}")
-        kinds = [made.get("type")] if isinstance(made.get("type"), str) else made.get("type") or []
-        if "array" in kinds and "items" not in made:
-            raise NotUnderstood(f"{name} is an array without items")
-        if "object" in kinds and "properties" not in made:
-            made.setdefault("additionalProperties", True)
-        if not kinds and not {"anyOf", "oneOf"} & set(made):
-            raise NotUnderstood(f"{name} has no type")
-        return made
-
-    def by_action(self, name, base, node):
-        """A request document as one object for each action."""
-        actions = node["properties"]["action"]["enum"]
-        branches = {
-            action: [branch for branch in node["oneOf"] if action in actions_of(name, branch)] for action in actions
-        }
-        if not all(branches.values()):
-            raise NotUnderstood(
-                f"{name}'s oneOf has no branch for {', '.join(action for action in actions if not branches[action])}"
-            )
-        mapping = {}
-        for action in actions:
-            own = pascal(action) + "Request"
-            self.schemas[own] = self.of_action(name, base, node, action, branches[action])
-            mapping[action] = f"#/components/schemas/{own}"
-        return described(node) | {
-            "oneOf": [{"$ref": reference} for reference in mapping.values()],
-            "discriminator": {"propertyName": "action", "mapping": mapping},
-        }
-
-    def of_action(self, name, base, node, action, branches):
-        """What the branches about an action say, as one object; what more than one type could say is in words."""
-        without = [forbidden(self, base, branch) for branch in branches]
-        required = [branch.get("required", []) for branch in branches]
-        told = [
-            needs(branch[kind], words)
-            for branch in branches
-            for kind, words in (("anyOf", "At least"), ("oneOf", "Exactly"))
-            if kind in branch
-        ]
-        if len(branches) > 1:
-            told.insert(0, f"Either {' or '.join('with ' + named(fields) for fields in required)}.")
-        fields = {
-            field: value for field, value in node["properties"].items() if not all(field in one for one in without)
-        }
-        for branch in branches if len(branches) == 1 else []:
-            fields |= {
-                field: self.resolved(base, fields[field]) | value
-                for field, value in branch["properties"].items()
-                if isinstance(value, dict)
-            }
-        always = [field for field in required[0] if all(field in one for one in required)]
-        return self.written(
-            base,
-            {
-                "description": " ".join([f"The document of a request to {action}.", *told]),
-                "type": "object",
-                "properties": fields | {"action": {"const": action}},
-                "required": [*node.get("required", []), *always],
-                "additionalProperties": node["additionalProperties"],
-            },
-            name,
-        )
-
-    def problem(self):
-        """What the function and API Gateway say when something is wrong, as one flat object."""
-        schemas = self.api["components"]["schemas"]
-        base, outcome = self.found("", schemas["Problem"]["allOf"][0]["$ref"])
-        own = schemas["Problem"]["properties"] | {"result": outcome["properties"]["result"]}
-        gateway = schemas["GatewayProblem"]
-        properties = {
-            field: self.schema(base, value, "Outcome" + pascal(field)) for field, value in outcome["properties"].items()
-        }
-        properties = {
-            field: self.schema("", value, "Problem" + pascal(field))
-            for field, value in own.items()
-            if field not in properties
-        } | properties
-        for field, value in gateway["properties"].items():
-            properties[field] = widened(properties[field], value)
-        always = [*schemas["Problem"]["required"], *outcome["required"]]
-        return {
-            "description": schemas["Problem"]["description"] + " " + gateway["description"],
-            "type": "object",
-            "properties": properties,
-            "required": [field for field in always if field in gateway["required"]],
-        }
-
-
-def widened(ours, theirs):
-    """A field of a problem, such that it holds what either says."""
-    types = theirs.get("type")
-    if "$ref" in ours or "items" in ours or ours.get("const") == theirs.get("const", ""):
-        return ours
-    if "const" in theirs and not re.match(ours.get("pattern", ""), theirs["const"]):
-        ours = {keyword: value for keyword, value in ours.items() if keyword != "pattern"}
-        return ours | {"description": ours["description"] + f" From API Gateway: `{theirs['const']}`."}
-    return ours | {"type": types} if isinstance(types, list) else ours
-
-
-def actions_of(name, branch):
-    known = {"properties", "required", "anyOf", "oneOf", "not"}
-    if set(branch) - known or "action" not in branch.get("properties", {}):
-        raise NotUnderstood(
-            f"a branch of {name}'s oneOf says more than {', '.join(sorted(known))}, or not of which action"
-        )
-    about = branch["properties"]["action"]
-    return about["enum"] if "enum" in about else [about["const"]]
-
-
-def forbidden(bundle, base, branch):
-    """The fields that a branch rules out, by `not` or by `false`."""
-    never = {field for field, value in branch["properties"].items() if value is False}
-    return never | excluded(bundle, base, branch["not"]) if "not" in branch else never
-
-
-def excluded(bundle, base, node):
-    node = bundle.resolved(base, node)
-    if set(node) == {"required"} and len(node["required"]) == 1:
-        return set(node["required"])
-    if set(node) == {"anyOf"}:
-        return set().union(*(excluded(bundle, base, one) for one in node["anyOf"]))
-    raise NotUnderstood(f"a `not` of {', '.join(node)}")
-
-
-def named(fields):
-    return " and ".join(f"`{field}`" for field in fields) or "nothing else"
-
-
-def is_one_of_several(branches):
-    return bool(branches) and all(set(branch) == {"required"} for branch in branches)
-
-
-def needs(branches, quantity):
-    if not is_one_of_several(branches):
-        raise NotUnderstood("branches that say more than what is required")
-    *others, last = [named(branch["required"]) for branch in branches]
-    return f"{quantity} one of {', '.join(others)} and {last} is required."
-
-
-def described(node):
-    return {"description": node["description"]} if "description" in node else {}
-
-
-def without_words(node):
-    if isinstance(node, dict):
-        return {name: without_words(value) for name, value in node.items() if name != "description"}
-    return [without_words(value) for value in node] if isinstance(node, list) else node
-
-
-def type_of(value):
-    return {str: "string", bool: "boolean", int: "integer"}[type(value)]
-
-
-def pascal(name):
-    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", name))
-
-
-def slug(words):
+def slug(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
 class Dumper(yaml.SafeDumper):
     """Without anchors, and so that YAML 1.1 and 1.2 read the same."""
 
-    def ignore_aliases(self, data):
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
-    def increase_indent(self, flow=False, indentless=False):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:
         return super().increase_indent(flow, False)
 
 
-def as_text(dumper, value):
+def as_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     looks_like_a_number = re.match(r"[-+.]?[0-9]", value) and not re.search(r"\s", value)
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="'" if looks_like_a_number else None)
 
@@ -491,7 +191,7 @@ def as_text(dumper, value):
 Dumper.add_representer(str, as_text)
 
 
-def dump(document):
+def dump(document: Document) -> str:
     return "# Made from openapi.yaml, schemas/ and clients/examples.json by make bundle. Edit those.\n" + yaml.dump(
         document, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True
     )

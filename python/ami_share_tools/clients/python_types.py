@@ -3,8 +3,12 @@
 import keyword
 import re
 from pathlib import Path
+from typing import Any
 
-FOLDER = Path(__file__).parents[3] / "clients/python/ami_share_client"
+from ami_share_tools.document import Document
+from ami_share_tools.repository import CLIENTS
+
+FOLDER = CLIENTS / "python/ami_share_client"
 HEADER = '"""Made from openapi.bundle.yaml by make bundle. Edit openapi.yaml and schemas/."""\n\n'
 PLAIN = {
     "string": "str",
@@ -16,12 +20,12 @@ PLAIN = {
 }
 
 
-def files(bundle):
+def files(bundle: Document) -> dict[Path, str]:
     """Path → text."""
     return {FOLDER / "documents.py": documents(bundle), FOLDER / "operations.py": operations(bundle)}
 
 
-def documents(bundle):
+def documents(bundle: Document) -> str:
     schemas = bundle["components"]["schemas"]
     objects = {name: schema for name, schema in schemas.items() if "properties" in schema}
     unions = {name: schema for name, schema in schemas.items() if "oneOf" in schema or "anyOf" in schema}
@@ -39,7 +43,7 @@ def documents(bundle):
     )
 
 
-def object_type(name, schema):
+def object_type(name: str, schema: Document) -> str:
     lines = [f"\n\nclass {name}(TypedDict):"]
     if "description" in schema:
         lines.append(f'    """{one_line(schema["description"])}"""\n')
@@ -53,7 +57,7 @@ def object_type(name, schema):
     return "\n".join(lines) + "\n"
 
 
-def written(schema):
+def written(schema: Document) -> str:
     """A schema as a type."""
     if "$ref" in schema:
         return schema["$ref"].rsplit("/", 1)[1]
@@ -63,10 +67,10 @@ def written(schema):
     if "const" in schema or "enum" in schema:
         return f"Literal[{', '.join(map(literal, schema.get('enum', [schema.get('const')])))}]"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return " | ".join(map(lambda kind: of_type(kind, schema), kinds))
+    return " | ".join(of_type(kind, schema) for kind in kinds)
 
 
-def of_type(kind, schema):
+def of_type(kind: str, schema: Document) -> str:
     if kind == "array":
         return f"list[{written(schema['items'])}]"
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
@@ -74,8 +78,9 @@ def of_type(kind, schema):
     return PLAIN[kind]
 
 
-def operations(bundle):
-    methods, used = [], set()
+def operations(bundle: Document) -> str:
+    used: set[str] = set()
+    methods: list[str] = []
     for path, item in bundle["paths"].items():
         for method, operation in item.items():
             if method in ("get", "post", "put", "delete", "patch"):
@@ -90,8 +95,11 @@ def operations(bundle):
     )
 
 
-def method_of(bundle, path, method, operation, parameters, used):
-    in_path, in_query = [], []
+def method_of(
+    bundle: Document, path: str, method: str, operation: Document, parameters: list[Document], used: set[str]
+) -> str:
+    in_path: list[Document] = []
+    in_query: list[Document] = []
     for parameter in parameters + operation.get("parameters", []):
         if "$ref" in parameter:
             parameter = bundle["components"]["parameters"][parameter["$ref"].rsplit("/", 1)[1]]
@@ -134,24 +142,24 @@ def method_of(bundle, path, method, operation, parameters, used):
     )
 
 
-def type_for(holder, used):
+def type_for(holder: Document, used: set[str]) -> str:
     """The type of what has a schema; the names in it are added to those that are used."""
     kind = written(holder["schema"])
     used.update(re.findall(r"#/components/schemas/(\w+)", repr(holder["schema"])))
     return kind
 
 
-def snake(name):
+def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def literal(value):
+def literal(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def one_line(words):
+def one_line(words: str) -> str:
     return re.sub(r"\s+", " ", words.strip()).replace("\\", "\\\\").replace('"""', "'''").removesuffix('"')
 
 
-def comment(schema):
+def comment(schema: Document) -> str:
     return f"# {one_line(schema['description'])}\n" if "description" in schema else ""

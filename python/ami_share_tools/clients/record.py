@@ -8,25 +8,22 @@ API Gateway says is taken from the template's own texts.
 import contextlib
 import io
 import json
-import os
-import platform
 import re
 import sys
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import yaml
-
-ROOT = Path(__file__).parents[3]
-from ami_share_tools.demo import portal
-from ami_share_tools.demo import stage
 from botocore.credentials import Credentials
-from ami_share_tools.local_aws.client import LocalAws
-from ami_share_tools.local_aws.deploy import deploy
 
-RECORDED = ROOT / "clients/examples.json"
+from ami_share_tools import function
+from ami_share_tools.demo import portal, stage
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws.client import Aws
+from ami_share_tools.repository import EXAMPLES, ROOT
+from ami_share_tools.template import resources
+
 WEB, DB, VAULT, LEGACY, TRIAL = "golden-web", "golden-db", "golden-vault", "golden-legacy", "trial-app"
 NO_IMAGE = "ami-00000000000000bad"
 LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -117,27 +114,22 @@ OF_THE_GATEWAY = [
 ]
 
 
-def main():
-    binary = Path(
-        sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()
-    ).resolve()
-    with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
-        machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
-        images = stage.seed(aws)
-        roles = {"root": SimpleNamespace(arn="root", credentials=Credentials(aws.account, "test"))}
+def main() -> None:
+    with stage.deployed(function.chosen(*sys.argv[1:2])) as deployed:
+        aws, images, api = deployed.aws, deployed.images, portal.Api(deployed.aws, deployed.stack["ApiUrl"])
+        roles: dict[str, Any] = {"root": SimpleNamespace(arn="root", credentials=Credentials(aws.account, "test"))}
         with contextlib.redirect_stdout(io.StringIO()):
             roles |= {name: portal.Role(aws, name) for name in ("portal", "platform-operator", "stranger")}
             behind_its_back(aws, images)
-            recorded = [record(aws, portal.Api(aws, stack["ApiUrl"]), roles, images, row) for row in ANSWERS]
-            recorded += [direct(aws, stack["FunctionArn"], *row) for row in EVENTS]
+            recorded = [record(aws, api, roles, images, row) for row in ANSWERS]
+            recorded += [direct(aws, deployed.stack["FunctionArn"], *row) for row in EVENTS]
     recorded += [of_the_gateway(*row) for row in OF_THE_GATEWAY]
     alike = Alike(images)
-    RECORDED.write_text(json.dumps([alike.document(one) for one in recorded], indent=2, ensure_ascii=False) + "\n")
-    print(f"{len(recorded)} answers are recorded in {RECORDED.relative_to(ROOT)}; now run make bundle")
+    EXAMPLES.write_text(json.dumps([alike.document(one) for one in recorded], indent=2, ensure_ascii=False) + "\n")
+    print(f"{len(recorded)} answers are recorded in {EXAMPLES.relative_to(ROOT)}; now run make bundle")
 
 
-def behind_its_back(aws, images):
+def behind_its_back(aws: Aws, images: dict[str, str]) -> None:
     """What an audit finds: a share by console, and a grant whose image is deregistered."""
     aws.client("ec2").modify_image_attribute(ImageId=images[DB], LaunchPermission={"Add": [{"UserId": stage.OFF_LIST}]})
     key = aws.client("kms").describe_key(KeyId="alias/golden")["KeyMetadata"]["Arn"]
@@ -149,7 +141,7 @@ def behind_its_back(aws, images):
     )
 
 
-def operations():
+def operations() -> dict[str, tuple[str, str]]:
     """Operation ID → (method, path)."""
     paths = yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"]
     return {
@@ -160,7 +152,7 @@ def operations():
     }
 
 
-def record(aws, api, roles, images, row):
+def record(aws: Aws, api: portal.Api, roles: dict[str, Any], images: dict[str, str], row: tuple[Any, ...]) -> Document:
     summary, role, operation, values, body, *faults = row
     method, path = operations()[operation]
     values = {name: images.get(value, value) for name, value in values.items()}
@@ -182,27 +174,22 @@ def record(aws, api, roles, images, row):
     }
 
 
-def direct(aws, function, summary, event, operation):
-    event = json.loads((ROOT / f"events/{event}.json").read_text())
-    answer = json.load(aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))["Payload"])
+def direct(aws: Aws, function: str, summary: str, event: str, operation: str) -> Document:
+    sent = json.loads((ROOT / f"events/{event}.json").read_text())
+    answer = json.load(aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(sent))["Payload"])
     return {
         "summary": summary,
         "operationId": operation,
-        "method": event["httpMethod"],
-        "path": event["path"],
+        "method": sent["httpMethod"],
+        "path": sent["path"],
         "body": None,
         "status": answer["statusCode"],
         "answer": json.loads(answer["body"]),
     }
 
 
-def of_the_gateway(summary, name, status, message):
-    class Loader(yaml.SafeLoader):
-        """CloudFormation's short functions, as nothing."""
-
-    Loader.add_multi_constructor("!", lambda *_: None)
-    template = yaml.load((ROOT / "template.yaml").read_text(), Loader)
-    text = template["Resources"]["Api"]["Properties"]["GatewayResponses"][name]["ResponseTemplates"]["application/json"]
+def of_the_gateway(summary: str, name: str, status: int, message: str | None) -> Document:
+    text = resources()["Api"]["Properties"]["GatewayResponses"][name]["ResponseTemplates"]["application/json"]
     text = text.replace("$context.error.messageString", json.dumps(message)).replace("$context.requestId", REQUEST_ID)
     return {
         "summary": summary,
@@ -221,17 +208,17 @@ REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 class Alike:
     """Makes two recordings alike: IDs become the documentation's, in the order in which they are seen."""
 
-    def __init__(self, images):
+    def __init__(self, images: dict[str, str]) -> None:
         self.seen = {"ami": list(images.values()), "snap": [], "uuid": []}
 
-    def document(self, value):
+    def document(self, value: Any) -> Any:
         if isinstance(value, dict):
             return {name: REQUEST_ID if name == "requestId" else self.document(item) for name, item in value.items()}
         if isinstance(value, list):
             return [self.document(item) for item in value]
         return self.text(value) if isinstance(value, str) else value
 
-    def text(self, value):
+    def text(self, value: str) -> str:
         value = re.sub(
             r"\b(ami|snap)-(?!0{12}|0123456789abcdef)[0-9a-f]{17}\b",
             lambda m: f"{m[1]}-0123456789abcdef{self.number(m[1], m[0]):x}",
@@ -246,7 +233,7 @@ class Alike:
         value = re.sub(r"-[0-9a-f]{32}-[0-9a-f]{8}\b", "-0123456789abcdef0123456789abcdef-68b7a1f0", value)
         return re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2027-01-31T12:00:00Z", value)
 
-    def number(self, kind, one):
+    def number(self, kind: str, one: str) -> int:
         seen = self.seen[kind]
         if one not in seen:
             seen.append(one)

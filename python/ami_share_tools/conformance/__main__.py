@@ -6,15 +6,15 @@ run against AWS by this project: what it expects is what the function relies on,
 """
 
 import argparse
-import signal
 import sys
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ami_share_tools.conformance.checks import CHECKS
+from ami_share_tools.conformance.checks import CHECKS, Check
 from ami_share_tools.conformance.ledger import TAG, Ledger, sweep
 from ami_share_tools.conformance.world import World
+from ami_share_tools.interrupts import raise_keyboard_interrupt
 
 COST = """\
 Cost: a KMS key until its deletion is scheduled at the end (it is then pending for 7 days, which is free of charge), a
@@ -22,7 +22,7 @@ few snapshots of 1 GiB and instances of the smallest sort for minutes. By the pr
 never measured."""
 
 
-def main():
+def main() -> int:
     options = arguments()
     checks = [
         check
@@ -36,8 +36,7 @@ def main():
         plan(checks)
         print("\nNothing was done. Say --yes to make these things in both accounts and remove them again.")
         return 2
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    raise_keyboard_interrupt()
     try:
         owner, target = (
             boto3.Session(profile_name=profile, region_name=options.region)
@@ -58,7 +57,7 @@ def main():
     return run(World(owner, target, identities, options), checks)
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="conformance",
         description=__doc__,
@@ -92,13 +91,13 @@ def arguments():
     return parser.parse_args()
 
 
-def plan(checks):
+def plan(checks: list[Check]) -> None:
     for check in checks:
         print(f"{check.name}: {check.question}\n    makes {check.makes}; expected: {check.expected or 'not known'}")
     print(f"\n{COST}")
 
 
-def run(world, checks):
+def run(world: World, checks: list[Check]) -> int:
     rows, interrupted = [], False
     with Ledger() as ledger:
         world.ledger = ledger
@@ -117,7 +116,7 @@ def run(world, checks):
     return int(bool(ledger.left) or any(not check.is_met_by(seen) for check, seen in rows))
 
 
-def table(rows):
+def table(rows: list[tuple[Check, str]]) -> None:
     told = [("check", "expected", "seen"), *((check.name, check.expected or "not known", seen) for check, seen in rows)]
     marks = [" ", *(" " if check.is_met_by(seen) else "!" for check, seen in rows)]
     name, expected = (max(len(row[column]) for row in told) for column in (0, 1))

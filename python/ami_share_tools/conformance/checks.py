@@ -1,14 +1,15 @@
 """The questions: each with what the function relies on, or nothing where it relies on no answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ami_share_tools.conformance.ledger import TAG, Ledger
-from ami_share_tools.conformance.world import BOTH, LAUNCH, answer
+from ami_share_tools.conformance.world import BOTH, LAUNCH, World, answer
 
-CHECKS = []
+Ask = Callable[[World], str]
+CHECKS: list["Check"] = []
 FOR_EC2 = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 
 
@@ -18,10 +19,10 @@ class Check:
     question: str
     makes: str
     expected: str | None
-    ask: Callable
+    ask: Ask
     launches: bool
 
-    def see(self, world):
+    def see(self, world: World) -> str:
         """The answer in words; a check that fails is one too, and the others go on. What only it uses is removed at
         once, so that no other check is answered by it."""
         try:
@@ -32,16 +33,18 @@ class Check:
         finally:
             world.ledger.left += world.passing.left
 
-    def is_met_by(self, seen):
+    def is_met_by(self, seen: str) -> bool:
         if seen.startswith("could not be asked"):
             return False
         return self.expected is None or seen in self.expected.split(" or ")
 
 
-def check(question, expected=None, makes="an image", launches=False):
+def check(
+    question: str, expected: str | None = None, makes: str = "an image", launches: bool = False
+) -> Callable[[Ask], Ask]:
     """Makes a check of a function, under its name."""
 
-    def decorate(ask):
+    def decorate(ask: Ask) -> Ask:
         CHECKS.append(Check(ask.__name__.replace("_", "-"), question, makes, expected, ask, launches))
         return ask
 
@@ -54,7 +57,7 @@ def check(question, expected=None, makes="an image", launches=False):
 @check(
     "Is adding a launch permission that is there already, and removing one that is not, accepted?", "accepted, accepted"
 )
-def idempotent(world):
+def idempotent(world: World) -> str:
     image = world.image()
     world.share(image)
     again = answer(world.share, image=image)
@@ -63,7 +66,7 @@ def idempotent(world):
 
 
 @check("Does a reset remove every launch permission?", "nobody")
-def reset(world):
+def reset(world: World) -> str:
     image = world.image()
     world.share(image)
     world.ec2.reset_image_attribute(ImageId=image, Attribute="launchPermission")
@@ -71,7 +74,7 @@ def reset(world):
 
 
 @check("What becomes of one account in Add and Remove of the same call? The function never sends that.")
-def add_and_remove(world):
+def add_and_remove(world: World) -> str:
     image = world.image()
     both = [{"UserId": world.target}]
     said = answer(world.share, image=image, Add=both, Remove=both)
@@ -79,12 +82,12 @@ def add_and_remove(world):
 
 
 @check("Is an account ID that nobody can have, 000000000000, accepted as a target?")
-def unknown_account(world):
+def unknown_account(world: World) -> str:
     return answer(world.share, image=world.image(), Add=[{"UserId": "000000000000"}])
 
 
 @check("Can an image be shared while it is pending?", makes="an image and a copy of it")
-def pending_image(world):
+def pending_image(world: World) -> str:
     copy = world.copied_image(world.image())
     said = answer(world.share, image=copy)
     [described] = world.ec2.describe_images(ImageIds=[copy])["Images"]
@@ -92,14 +95,14 @@ def pending_image(world):
 
 
 @check("May the target read who else an image is shared with?", "AuthFailure or UnauthorizedOperation")
-def target_reads_permissions(world):
+def target_reads_permissions(world: World) -> str:
     image = world.image()
     world.share(image)
     return answer(world.their_ec2.describe_image_attribute, ImageId=image, Attribute="launchPermission")
 
 
 @check("Can an image on the AWS managed key aws/ebs be shared?", "InvalidParameter", "an image on aws/ebs")
-def default_key(world):
+def default_key(world: World) -> str:
     return answer(world.share, image=world.image("alias/aws/ebs"))
 
 
@@ -107,7 +110,7 @@ def default_key(world):
     "Does IAM see `ec2:Attribute` when launch permissions are changed, so that a Deny on it holds?",
     makes="an image and a role",
 )
-def attribute_condition(world):
+def attribute_condition(world: World) -> str:
     image = world.image()
     here = f"arn:{world.partition}:ec2:{world.options.region}::image/*"
     ec2 = world.role(
@@ -131,7 +134,7 @@ def attribute_condition(world):
     "accepted, refused or accepted, half accepted",
     "an event bus and a role",
 )
-def mixed_sources(world):
+def mixed_sources(world: World) -> str:
     bus = world.bus()
     events = world.role(
         {
@@ -146,7 +149,7 @@ def mixed_sources(world):
         service="events",
     )
 
-    def put(*sources):
+    def put(*sources: str) -> str:
         try:
             failed = events.put_events(
                 Entries=[
@@ -165,7 +168,7 @@ def mixed_sources(world):
     "accepted, UnauthorizedOperation",
     "a snapshot and a role",
 )
-def add_condition(world):
+def add_condition(world: World) -> str:
     snapshot = world.snapshot()
     ec2 = world.role(
         {
@@ -179,7 +182,7 @@ def add_condition(world):
         }
     )
 
-    def add(account):
+    def add(account: str) -> str:
         return answer(
             ec2.modify_snapshot_attribute,
             SnapshotId=snapshot,
@@ -198,7 +201,7 @@ def add_condition(world):
     "accepted, UnauthorizedOperation",
     "a snapshot and a role",
 )
-def remove_condition(world):
+def remove_condition(world: World) -> str:
     snapshot = world.snapshot()
     ec2 = world.role(
         {
@@ -209,7 +212,7 @@ def remove_condition(world):
         }
     )
 
-    def change(operation):
+    def change(operation: str) -> str:
         return answer(
             ec2.modify_snapshot_attribute,
             SnapshotId=snapshot,
@@ -226,10 +229,10 @@ def remove_condition(world):
     "accepted, AccessDeniedException",
     "a key, a grant and a role",
 )
-def tagged_key(world):
+def tagged_key(world: World) -> str:
     key = world.key()
 
-    def grant(value):
+    def grant(value: str) -> str:
         kms = world.role(
             {
                 "Effect": "Allow",
@@ -257,7 +260,7 @@ def tagged_key(world):
     "accepted, ValidationException",
     "an event bus, a schedule group, schedules and a role",
 )
-def schedule_role(world):
+def schedule_role(world: World) -> str:
     group, bus = world.schedule_group(), world.bus()
     role = world.role_arn(
         {"Service": "scheduler.amazonaws.com"},
@@ -274,7 +277,7 @@ def schedule_role(world):
 
 
 @check("Does CloudFormation end the name of a FIFO queue in .fifo by itself?", "yes", "a stack with a queue")
-def fifo_name(world):
+def fifo_name(world: World) -> str:
     queue = world.stack({"Type": "AWS::SQS::Queue", "Properties": {"FifoQueue": True}})
     return "yes" if queue.endswith(".fifo") else queue
 
@@ -287,7 +290,7 @@ def fifo_name(world):
     "InvalidArnException",
     "a key",
 )
-def grant_to_a_missing_role(world):
+def grant_to_a_missing_role(world: World) -> str:
     role = (
         f"arn:{world.partition}:iam::{world.target}:role/aws-service-role/autoscaling.amazonaws.com/"
         f"AWSServiceRoleForAutoScaling_{world.run}"
@@ -296,13 +299,13 @@ def grant_to_a_missing_role(world):
 
 
 @check('Is `Bool` with the value "True" the same as with "true"? The evaluator calls it unknown.', makes="a key")
-def bool_spelling(world):
+def bool_spelling(world: World) -> str:
     world.let_in({"Action": "kms:DescribeKey", "Condition": {"Bool": {"aws:SecureTransport": "True"}}})
     return answer(world.their_kms.describe_key, KeyId=world.key())
 
 
 @check("Does `ForAnyValue:…IfExists` hold where the key is absent? The evaluator calls it unknown.", makes="a key")
-def for_any_value_if_exists(world):
+def for_any_value_if_exists(world: World) -> str:
     absent = {"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": "none"}}
     world.let_in({"Action": "kms:DescribeKey", "Condition": absent})
     return answer(world.their_kms.describe_key, KeyId=world.key())
@@ -317,7 +320,7 @@ def for_any_value_if_exists(world):
     "a key, an image and an instance",
     launches=True,
 )
-def launch_with_all_actions(world):
+def launch_with_all_actions(world: World) -> str:
     world.let_in(
         {"Action": [a for a in BOTH if a != "kms:CreateGrant"]}, {"Action": "kms:CreateGrant", "Condition": FOR_EC2}
     )
@@ -330,7 +333,7 @@ def launch_with_all_actions(world):
     "a key, an image and an instance",
     launches=True,
 )
-def launch_with_four_actions(world):
+def launch_with_four_actions(world: World) -> str:
     world.let_in(
         {"Action": [a for a in LAUNCH if a != "kms:CreateGrant"]}, {"Action": "kms:CreateGrant", "Condition": FOR_EC2}
     )
@@ -343,7 +346,7 @@ def launch_with_four_actions(world):
     "a key, an image and an instance",
     launches=True,
 )
-def launch_without_create_grant(world):
+def launch_without_create_grant(world: World) -> str:
     world.let_in({"Action": [a for a in BOTH if a != "kms:CreateGrant"]})
     return launch(world)
 
@@ -354,7 +357,7 @@ def launch_without_create_grant(world):
     "an image",
     launches=True,
 )
-def launch_after_revoke(world):
+def launch_after_revoke(world: World) -> str:
     image = world.image()
     world.share(image)
     world.share(image, Remove=[{"UserId": world.target}])
@@ -370,7 +373,7 @@ def launch_after_revoke(world):
     "accepted",
     "a key and a grant",
 )
-def grant_to_an_account(world):
+def grant_to_an_account(world: World) -> str:
     world.let_in()
     world.grant(f"arn:{world.partition}:iam::{world.target}:root")
     return answer(world.their_kms.describe_key, KeyId=world.key())
@@ -382,13 +385,13 @@ def grant_to_an_account(world):
     "a key, a grant, an image and an instance",
     launches=True,
 )
-def launch_by_grant(world):
+def launch_by_grant(world: World) -> str:
     world.let_in()
     world.grant(f"arn:{world.partition}:iam::{world.target}:root")
     return launch(world)
 
 
-def launch(world):
+def launch(world: World) -> str:
     image = world.image(world.key())
     world.share(image)
     world.wait(10)

@@ -1,13 +1,17 @@
 """The two accounts, and what checks make in them; everything made is entered into the ledger at once."""
 
+import argparse
 import json
 import time
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError, WaiterError
 
-from ami_share_tools.conformance.ledger import TAG
+from ami_share_tools.conformance.ledger import TAG, Ledger
+from ami_share_tools.document import Document
 
 # What a launch needs of a key, by the documentation (docs/key-access.md), and one call to try a policy with.
 LAUNCH = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"]
@@ -18,26 +22,29 @@ LAUNCH_SECONDS = 240
 
 
 class World:
-    ledger = None  # of what all checks use,
-    passing = None  # and of what is one check's alone
+    ledger: Ledger  # of what all checks use,
+    passing: Ledger  # and of what is one check's alone
 
-    def __init__(self, owner, target, identities, options):
+    def __init__(
+        self, owner: boto3.Session, target: boto3.Session, identities: list[Document], options: argparse.Namespace
+    ) -> None:
         self.owner, self.target = (identity["Account"] for identity in identities)
         self.partition = identities[0]["Arn"].split(":")[1]
         self.ec2, self.kms, self.iam, self.sts, self.events, self.cloudformation, self.scheduler = (
             owner.client(name) for name in ("ec2", "kms", "iam", "sts", "events", "cloudformation", "scheduler")
         )
         self.their_ec2, self.their_kms = target.client("ec2"), target.client("kms")
-        self.options, self.made = options, {}
+        self.options = options
+        self.made: dict[str, str] = {}
         self.run = uuid.uuid4().hex[:8]
 
-    def once(self, name, make):
+    def once(self, name: str, make: Callable[[], str]) -> str:
         """What `make` gives, made when it is first needed."""
         if name not in self.made:
             self.made[name] = make()
         return self.made[name]
 
-    def tags(self, kind):
+    def tags(self, kind: str) -> list[Document]:
         return [
             {
                 "ResourceType": kind,
@@ -45,10 +52,10 @@ class World:
             }
         ]
 
-    def key(self):
+    def key(self) -> str:
         """ARN of a key of the owner."""
 
-        def make():
+        def make() -> str:
             key = self.kms.create_key(Description=f"{TAG} {self.run}", Tags=[{"TagKey": TAG, "TagValue": self.run}])[
                 "KeyMetadata"
             ]
@@ -60,7 +67,7 @@ class World:
 
         return self.once("key", make)
 
-    def let_in(self, *statements):
+    def let_in(self, *statements: Document) -> None:
         """The key's policy: its owner, and these statements for the target's root or somebody else."""
         root = f"arn:{self.partition}:iam::{{}}:root"
         owner = {
@@ -75,10 +82,10 @@ class World:
         self.kms.put_key_policy(KeyId=self.key(), PolicyName="default", Policy=json.dumps(policy))
         self.wait(POLICY_SECONDS)
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         time.sleep(min(seconds, self.options.grant_seconds))
 
-    def patiently(self, call, **arguments):
+    def patiently(self, call: Callable[..., Any], **arguments: Any) -> Any:
         """A new role is not known everywhere at once."""
         for _ in range(5):
             try:
@@ -87,10 +94,10 @@ class World:
                 self.wait(POLICY_SECONDS)
         return call(**arguments)
 
-    def snapshot(self, key=None):
+    def snapshot(self, key: str | None = None) -> str:
         """An empty snapshot of 1 GiB, not encrypted or under a key."""
 
-        def make():
+        def make() -> str:
             zone = self.ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
             encryption = {"Encrypted": True, "KmsKeyId": key} if key else {}
             volume = self.ec2.create_volume(
@@ -105,11 +112,11 @@ class World:
 
         return self.once(f"snapshot {key}", make)
 
-    def image(self, key=None):
+    def image(self, key: str | None = None) -> str:
         """An image on such a snapshot, shared with nobody. It boots into nothing, which is running enough."""
         snapshot = self.snapshot(key)
 
-        def make():
+        def make() -> str:
             image = self.ec2.register_image(
                 Name=f"{TAG}-{self.run}-{len(self.made)}",
                 Architecture="x86_64",
@@ -127,7 +134,7 @@ class World:
         self.ec2.reset_image_attribute(ImageId=image, Attribute="launchPermission")
         return image
 
-    def copied_image(self, image):
+    def copied_image(self, image: str) -> str:
         """A copy that was only just begun."""
         copy = self.ec2.copy_image(
             SourceImageId=image,
@@ -136,7 +143,7 @@ class World:
             TagSpecifications=self.tags("image") + self.tags("snapshot"),
         )["ImageId"]
 
-        def remove():
+        def remove() -> None:
             self.ec2.get_waiter("image_available").wait(ImageIds=[copy])
             [described] = self.ec2.describe_images(ImageIds=[copy])["Images"]
             self.ec2.deregister_image(ImageId=copy)
@@ -147,21 +154,21 @@ class World:
         self.passing.enter(f"{copy} and its snapshot", remove)
         return copy
 
-    def share(self, image, **change):
+    def share(self, image: str, **change: Any) -> None:
         self.ec2.modify_image_attribute(ImageId=image, LaunchPermission=change or {"Add": [{"UserId": self.target}]})
 
-    def shared_with(self, image):
+    def shared_with(self, image: str) -> list[str]:
         told = self.ec2.describe_image_attribute(ImageId=image, Attribute="launchPermission")["LaunchPermissions"]
         return sorted(value for permission in told for value in permission.values())
 
-    def grant(self, grantee, operations=GRANT):
+    def grant(self, grantee: str, operations: list[str] = GRANT) -> None:
         grant = self.kms.create_grant(
             KeyId=self.key(), GranteePrincipal=grantee, Operations=operations, Name=f"{TAG}-{self.run}"
         )["GrantId"]
         self.passing.enter(f"grant {grant[:16]}", lambda: self.kms.revoke_grant(KeyId=self.key(), GrantId=grant))
         self.wait(self.options.grant_seconds)
 
-    def launch(self, image):
+    def launch(self, image: str) -> str:
         """What becomes of an instance that the target starts of the image: its state, or why there is none."""
         subnet = {"SubnetId": self.options.subnet_id} if self.options.subnet_id else {}
         try:
@@ -177,7 +184,7 @@ class World:
             return error.response["Error"]["Code"]
         number = instance["InstanceId"]
 
-        def remove():
+        def remove() -> None:
             self.their_ec2.terminate_instances(InstanceIds=[number])
             self.their_ec2.get_waiter("instance_terminated").wait(InstanceIds=[number])
 
@@ -194,14 +201,14 @@ class World:
             time.sleep(2)
         return "still pending"
 
-    def bus(self):
+    def bus(self) -> str:
         """The ARN of an event bus of the owner that no rule listens to."""
         name = f"{TAG}-{self.run}"
         arn = self.events.create_event_bus(Name=name, Tags=[{"Key": TAG, "Value": self.run}])["EventBusArn"]
         self.passing.enter(f"event bus {name}", lambda: self.events.delete_event_bus(Name=name))
         return arn
 
-    def stack(self, resource):
+    def stack(self, resource: Document) -> str:
         """What CloudFormation calls a resource of its own stack."""
         name = f"{TAG}-{self.run}"
         self.cloudformation.create_stack(
@@ -210,7 +217,7 @@ class World:
             Tags=[{"Key": TAG, "Value": self.run}],
         )
 
-        def remove():
+        def remove() -> None:
             self.cloudformation.delete_stack(StackName=name)
             self.cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
 
@@ -219,14 +226,14 @@ class World:
         found = self.cloudformation.describe_stack_resource(StackName=name, LogicalResourceId="Resource")
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
-    def schedule_group(self):
+    def schedule_group(self) -> str:
         """The name of a schedule group of the owner."""
         name = f"{TAG}-{self.run}"
         self.scheduler.create_schedule_group(Name=name, Tags=[{"Key": TAG, "Value": self.run}])
         self.passing.enter(f"schedule group {name}", lambda: self.scheduler.delete_schedule_group(Name=name))
         return name
 
-    def schedule(self, group, bus, role):
+    def schedule(self, group: str, bus: str, role: str) -> None:
         """A schedule in a group, which puts an event on the bus with a role in ten years."""
         name = f"{TAG}-{self.run}"
         self.scheduler.create_schedule(
@@ -245,7 +252,7 @@ class World:
             f"schedule {group}/{name}", lambda: self.scheduler.delete_schedule(Name=name, GroupName=group)
         )
 
-    def role(self, *statements, service="ec2"):
+    def role(self, *statements: Document, service: str = "ec2") -> Any:
         """A client of a service, of a role of the owner with these statements."""
         arn = self.role_arn({"AWS": f"arn:{self.partition}:iam::{self.owner}:root"}, {}, *statements)
         session = self.patiently(self.sts.assume_role, RoleArn=arn, RoleSessionName="check")["Credentials"]
@@ -258,7 +265,7 @@ class World:
             aws_session_token=session["SessionToken"],
         )
 
-    def role_arn(self, principal, condition, *statements):
+    def role_arn(self, principal: Document, condition: Document, *statements: Document) -> str:
         """A role of the owner with these statements, which the principal may assume on the condition."""
         name = f"{TAG}-{self.run}-{len(self.passing.entries)}"
         trust = {
@@ -284,7 +291,7 @@ class World:
         return arn
 
 
-def answer(call, **arguments):
+def answer(call: Callable[..., Any], **arguments: Any) -> str:
     """`accepted`, or the code of AWS's error."""
     try:
         call(**arguments)

@@ -8,7 +8,7 @@ LISTENING = "0A"
 GONE_SECONDS = 10
 
 
-def session_processes(session):
+def session_processes(session: int) -> set[int] | None:
     """The processes of a session, from /proc; None where there is no /proc to ask."""
     if not Path("/proc/self/stat").exists():
         return None
@@ -23,7 +23,7 @@ def session_processes(session):
     return found
 
 
-def listeners(processes):
+def listeners(processes: set[int]) -> list[str]:
     """The addresses, as /proc/net writes them, that these processes listen on."""
     inodes = set()
     for process in processes:
@@ -43,12 +43,12 @@ def listeners(processes):
     return [row[1] for row in rows if row[3] == LISTENING and row[9] in inodes]
 
 
-def is_loopback(address):
+def is_loopback(address: str) -> bool:
     """127.0.0.1 in /proc/net/tcp's byte order; no IPv6 address is expected at all."""
     return address.partition(":")[0] == "0100007F"
 
 
-def wait_until_gone(session):
+def wait_until_gone(session: int) -> set[int] | None:
     deadline = time.monotonic() + GONE_SECONDS
     while (left := session_processes(session)) and time.monotonic() < deadline:
         time.sleep(0.1)

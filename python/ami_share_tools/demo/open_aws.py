@@ -1,18 +1,17 @@
 """Keep a local AWS with the demo's images open until Ctrl-C, and say how to talk to it. `make local-aws`."""
 
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
 from ami_share_tools.demo import stage
-from ami_share_tools.local_aws.client import LocalAws
 from ami_share_tools.demo.screen import fact, say, section
+from ami_share_tools.interrupts import raise_keyboard_interrupt
+from ami_share_tools.local_aws.client import Aws, LocalAws
 
 
-def main():
-    for number in (signal.SIGINT, signal.SIGTERM):  # whatever the shell that started us ignores
-        signal.signal(number, signal.default_int_handler)
+def main() -> None:
+    raise_keyboard_interrupt()
     with tempfile.TemporaryDirectory(prefix="ami-share-local-") as scratch:
         log = Path(scratch) / "local-aws.log"
         try:
@@ -23,7 +22,7 @@ def main():
             say("\nStopped; nothing is left.")
 
 
-def describe(aws, images, log):
+def describe(aws: Aws, images: dict[str, str], log: Path) -> None:
     section("A local AWS", "Loopback only. Ctrl-C ends it.")
     fact("endpoint", aws.endpoint, "bold")
     fact("account", aws.account)
@@ -44,4 +43,4 @@ def describe(aws, images, log):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

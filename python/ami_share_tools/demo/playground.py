@@ -5,8 +5,6 @@ An argument is the path of a built function; without one cargo builds it.
 """
 
 import json
-import os
-import platform
 import re
 import shlex
 import signal
@@ -16,33 +14,34 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from ami_share_tools.demo import aftermath
-from ami_share_tools.demo import stage
-from ami_share_tools.local_aws.client import LocalAws
-from ami_share_tools.local_aws.deploy import ROOT, deploy
-from ami_share_tools.demo.portal import Role, policy
+from ami_share_tools import function
+from ami_share_tools.demo import aftermath, stage
+from ami_share_tools.demo.portal import Role
 from ami_share_tools.demo.screen import fact, paint, say, section
+from ami_share_tools.document import Document
+from ami_share_tools.interrupts import raise_keyboard_interrupt
+from ami_share_tools.local_aws.client import Aws, LocalAws
+from ami_share_tools.local_aws.deploy import deploy
+from ami_share_tools.pages import blocks
+from ami_share_tools.repository import ALLOWLIST, CLIENTS, ROOT
 
 OUTCOMES = "ami-share-outcomes"
 SOURCE = "com.example.pipeline"
-DOCS = ROOT / "docs/portal-integration.md"
+PAGE = "docs/portal-integration.md"
 IMAGE = "ami-0123456789abcdef0"  # in the docs
 LOOK_SECONDS = 0.5
 SESSION_HOURS = 12  # the longest a role's session may be
 LEVELS = {"ERROR": "red", "WARN": "yellow"}
 
 
-def main():
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever the shell that started us ignores
-        signal.signal(number, signal.default_int_handler)
+def main() -> None:
+    raise_keyboard_interrupt(signal.SIGHUP)
     try:
         section(
             "Build",
             "The function's binary, dev profile. The first build takes about 7 minutes and up to 9 GB of memory.",
         )
-        binary = Path(
-            sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()
-        ).resolve()
+        binary = function.chosen(*sys.argv[1:2])
         with (
             tempfile.TemporaryDirectory(prefix="ami-share-playground-") as scratch,
             LocalAws(Path(scratch) / "local-aws.log") as aws,
@@ -52,18 +51,15 @@ def main():
         say("\nStopped; nothing is left.")
 
 
-def play(aws, binary, scratch):
+def play(aws: LocalAws, binary: Path, scratch: Path) -> None:
     section("Deploy", "template.yaml on a local AWS: loopback only, no AWS account. Everything is gone after Ctrl-C.")
     outcomes = outcome_bus(aws)
-    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-    stack = deploy(
-        aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine, Queue="fifo", OutcomeBusName=OUTCOMES
-    )
+    stack = deploy(aws, binary, ALLOWLIST, Architecture=function.ARCHITECTURE, Queue="fifo", OutcomeBusName=OUTCOMES)
     images = stage.seed(aws)
     url = stage.address(aws, stack["ApiUrl"])
     fact("address", url, "bold")
     fact("local AWS", f"{aws.endpoint}, account {aws.account}, {aws.region}")
-    fact("allowlist", "demo/allowlist.yaml")
+    fact("allowlist", ALLOWLIST.relative_to(ROOT))
     fact("listening", listening(aws))
     for name, image_id in images.items():
         fact(name, image_id)
@@ -86,7 +82,11 @@ def play(aws, binary, scratch):
             "Effect": "Allow",
             "Action": "events:PutEvents",
             "Resource": stack["BusArn"],
-            "Condition": {"ForAllValues:StringEquals": {"events:source": SOURCE}, "Null": {"events:source": "false"}},
+            # The key has a value for each entry of a call; without `Null` a call without any would be allowed.
+            "Condition": {
+                "ForAllValues:StringEquals": {"events:source": SOURCE},
+                "Null": {"events:source": "false"},
+            },
         },
         {"Effect": "Allow", "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"], "Resource": outcomes["arn"]},
     )
@@ -97,7 +97,7 @@ def play(aws, binary, scratch):
     follow(aws, stack["LogGroupName"])
 
 
-def listening(aws):
+def listening(aws: LocalAws) -> str:
     """What is listened on, where the system can be asked; anything but loopback ends it all."""
     running = aftermath.session_processes(aws.process.pid)
     if running is None:
@@ -108,7 +108,7 @@ def listening(aws):
     return f"{len(heard)} sockets, all on 127.0.0.1"
 
 
-def outcome_bus(aws):
+def outcome_bus(aws: Aws) -> dict[str, str]:
     """A bus for outcomes, and a queue behind it."""
     events, sqs = aws.client("events"), aws.client("sqs")
     events.create_event_bus(Name=OUTCOMES)
@@ -119,11 +119,9 @@ def outcome_bus(aws):
     return {"url": url, "arn": arn}
 
 
-def caller(aws, scratch, name, story, settings, *statements):
+def caller(aws: Aws, scratch: Path, name: str, story: str, settings: dict[str, str], *statements: Document) -> None:
     """A role and its `export` lines, printed and in a file."""
-    role = Role(aws, name, SESSION_HOURS)
-    if statements:
-        aws.client("iam").put_role_policy(RoleName=name, PolicyName="call-the-api", PolicyDocument=policy(*statements))
+    role = Role(aws, name, *statements, hours=SESSION_HOURS)
     credentials = role.credentials
     settings = settings | {
         "AWS_REGION": aws.region,
@@ -140,7 +138,7 @@ def caller(aws, scratch, name, story, settings, *statements):
     say("\n".join(lines))
 
 
-def docs(title, commands):
+def docs(title: str, commands: list[str]) -> None:
     say()
     say(paint(f"   {title}", "bold"))
     for command in commands:
@@ -148,29 +146,25 @@ def docs(title, commands):
         say(command.strip())
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", DOCS.read_text(), re.M | re.S)
-
-
-def script(scratch, name, code):
+def script(scratch: Path, name: str, code: str) -> str:
     """A Python example as a file, and the command that runs it."""
     (scratch / name).write_text(code)
     return shlex.join([sys.executable, str(scratch / name)])
 
 
-def portal_commands(scratch, image):
+def portal_commands(scratch: Path, image: str) -> list[str]:
     sharing_first = sorted(
-        (block for block in blocks("sh") if "--aws-sigv4" in block), key=lambda block: "--json" not in block
+        (block for block in blocks(PAGE, "sh") if "--aws-sigv4" in block), key=lambda block: "--json" not in block
     )
-    python = next(block for block in blocks("python") if "SigV4Auth" in block)
+    python = next(block for block in blocks(PAGE, "python") if "SigV4Auth" in block)
     return [block.replace(IMAGE, image) for block in sharing_first] + [
         script(scratch, "share.py", python.replace(IMAGE, image))
     ]
 
 
-def pipeline_commands(scratch, images):
-    put = next(block for block in blocks("python") if "put_events" in block)
-    client = ROOT / "clients/python"
+def pipeline_commands(scratch: Path, images: dict[str, str]) -> list[str]:
+    put = next(block for block in blocks(PAGE, "python") if "put_events" in block)
+    client = CLIENTS / "python"
     gather = shlex.join([sys.executable, str(client / "examples/gather.py"), images["golden-web"], images["golden-db"]])
     return [
         script(scratch, "put.py", put.replace(IMAGE, images["golden-db"])),
@@ -178,15 +172,15 @@ def pipeline_commands(scratch, images):
     ]
 
 
-def operator_commands():
-    post = next(block for block in blocks("sh") if "--json" in block)
+def operator_commands() -> list[str]:
+    post = next(block for block in blocks(PAGE, "sh") if "--json" in block)
     return [
         re.sub(r"--json .*", f"--json '{json.dumps({'action': action})}' \"$API_URL/requests\"", post)
         for action in ("audit", "repair")
     ]
 
 
-def follow(aws, group):
+def follow(aws: Aws, group: str) -> None:
     """Print the log as it grows."""
     logs, seen = aws.client("logs"), 0
     while True:
@@ -199,7 +193,7 @@ def follow(aws, group):
         time.sleep(LOOK_SECONDS)
 
 
-def readable(message):
+def readable(message: str) -> str | None:
     """A line of the log without what Lambda and the metrics add to it."""
     try:
         record = json.loads(message)
@@ -216,4 +210,4 @@ def readable(message):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,30 +6,33 @@ import sys
 import textwrap
 from http import HTTPStatus
 from itertools import groupby
+from typing import Any
+
+from ami_share_tools.document import Document
 
 COLOURS = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "cyan": "36"}
 TONES = {"completed": "green", "planned": "cyan", "refused": "yellow", "incomplete": "red", "failed": "red"}
 LABEL, WIDTH = 16, 100
 
 
-def paint(text, *names):
+def paint(text: object, *names: str) -> str:
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
         return str(text)
     return f"\033[{';'.join(COLOURS[n] for n in names)}m{text}\033[0m"
 
 
-def say(text=""):
+def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def section(title, story=""):
+def section(title: str, story: str = "") -> None:
     say()
     say(paint(f"── {title} " + "─" * max(3, WIDTH - len(title) - 4), "bold"))
     for line in textwrap.wrap(story, WIDTH - 3):
         say("   " + paint(line, "dim"))
 
 
-def fact(label, value, *tone):
+def fact(label: str, value: object, *tone: str) -> None:
     """One aligned line; a value that needs more lines goes on under its first."""
     words, *exact = str(value).split("\n")
     first, *more = textwrap.wrap(words, WIDTH - LABEL - 5, break_long_words=False, break_on_hyphens=False) or [""]
@@ -39,7 +42,7 @@ def fact(label, value, *tone):
         say(" " * (LABEL + 5) + paint(line, *tone))
 
 
-def request(who, what, body=None):
+def request(who: str, what: str, body: Any = None) -> None:
     say()
     say(f"   {paint('→', 'cyan')} {paint(what, 'bold')}")
     fact("caller", who)
@@ -47,10 +50,10 @@ def request(who, what, body=None):
         fact("body", json.dumps(body))
 
 
-def answer(status, outcome):
+def answer(status: int, outcome: Document) -> None:
     """An HTTP answer with an outcome document, or a problem that carries one."""
     say()
-    tone = TONES.get(outcome.get("result"), "red")
+    tone = TONES.get(outcome.get("result", ""), "red")
     words = [f"{status} {HTTPStatus(status).phrase}", outcome.get("result", "")]
     if outcome.get("action") in ("share", "revoke", "reset") and outcome["result"] in ("completed", "planned"):
         changes = any(image["changed"] for image in outcome["images"])
@@ -73,12 +76,12 @@ def answer(status, outcome):
         fact("message", outcome.get("detail") or outcome.get("message") or json.dumps(outcome))
 
 
-def show_image(image):
+def show_image(image: Document) -> None:
     fact("image", f"{image.get('name') or ''} {image['imageId']}".strip())
     if image.get("rule"):
         fact("rule", image["rule"])
-    for (call, state), steps in groupby(image.get("steps", []), lambda step: (step["call"], step["state"])):
-        steps = list(steps)
+    for (call, state), group in groupby(image.get("steps", []), lambda step: (step["call"], step["state"])):
+        steps = list(group)
         changes = {
             verb: dict.fromkeys(who for step in steps for who in step.get(verb, [])) for verb in ("add", "remove")
         }
@@ -95,14 +98,14 @@ def show_image(image):
         )
 
 
-def reason(because):
+def reason(because: Document) -> str:
     """A key policy statement or a grant that decided."""
     if "grantId" in because:
         return "a grant"
     return because.get("sid") or f"statement {because['index']}"
 
 
-def launch_permissions(entries):
+def launch_permissions(entries: list[dict[str, str]]) -> None:
     """What EC2 itself reports, asked without the function."""
     fact(
         "EC2 now says",
@@ -113,7 +116,7 @@ def launch_permissions(entries):
     )
 
 
-def snapshot_permissions(snapshot, entries):
+def snapshot_permissions(snapshot: str, entries: list[dict[str, str]]) -> None:
     fact(
         "",
         f"create volume permission on {snapshot} for "
@@ -122,7 +125,7 @@ def snapshot_permissions(snapshot, entries):
     )
 
 
-def readable(remedy):
+def readable(remedy: str) -> str:
     """A remedy is a sentence; key policy statements at its end are set out over lines."""
     sentence, bracket, statements = remedy.partition("[{")
     try:
@@ -131,7 +134,7 @@ def readable(remedy):
         return remedy
 
 
-def statement_lines(statement):
+def statement_lines(statement: Document) -> str:
     """A policy statement, a member a line, in the order AWS's documentation has them."""
     order = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"]
     members = sorted(statement, key=lambda name: order.index(name) if name in order else len(order))

@@ -1,37 +1,51 @@
-"""The stage: the built binary, and an account with images on keys of every sort."""
+"""The stage: an account with images on keys of every sort, and the template deployed there."""
 
-import json
-import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from ami_share_tools.local_aws.deploy import ROOT
+from ami_share_tools import function
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws.client import Aws, LocalAws
+from ami_share_tools.local_aws.deploy import deploy
+from ami_share_tools.repository import ALLOWLIST
 
 PROD, STAGING, BATCH = "111122223333", "444455556666", "222233334444"
 OFF_LIST, PARTNER = "777788889999", "555566667777"
 UNIT = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"
 
 
-def build():
-    """The dev binary's path, from cargo itself (it knows CARGO_TARGET_DIR); its progress goes to the screen."""
-    command = ["cargo", "build", "--locked", "--bin", "bootstrap", "--message-format", "json-render-diagnostics"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as cargo:
-        messages = [json.loads(line) for line in cargo.stdout]
-    if cargo.returncode:
-        raise SystemExit("The build failed; cargo says why above.")
-    return next(m["executable"] for m in messages if m["reason"] == "compiler-artifact" and m.get("executable"))
+@dataclass
+class Stage:
+    """A local AWS with the demo's images, and the outputs of the stack that is deployed there."""
+
+    aws: Aws
+    stack: dict[str, str]
+    images: dict[str, str]
 
 
-def address(aws, url):
+@contextmanager
+def deployed(binary: Path) -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
+        stack = deploy(aws, binary, ALLOWLIST, Architecture=function.ARCHITECTURE)
+        yield Stage(aws, stack, seed(aws))
+
+
+def address(aws: Aws, url: str) -> str:
     """Where the local AWS answers what AWS answers at the output `ApiUrl`. Not every system knows that names below
     localhost are this machine, so it has none but the loopback address in it."""
     parts = urlsplit(url)
-    return f"{aws.endpoint}/_aws/execute-api/{parts.hostname.split('.')[0]}{parts.path}"
+    return f"{aws.endpoint}/_aws/execute-api/{parts.netloc.split('.')[0]}{parts.path}"
 
 
-def seed(aws):
+def seed(aws: Aws) -> dict[str, str]:
     """Name → image ID."""
 
-    def golden(name, *keys, **more):
+    def golden(name: str, *keys: str, **more: Any) -> Document:
         """An image with a volume on each key; without a key one volume that is not encrypted."""
         volumes = [
             {"device": f"/dev/sd{letter}", "snapshot": {"key": key} if key else {}}
@@ -65,7 +79,7 @@ def seed(aws):
     return {image["ref"]: image["imageId"] for image in made["images"]}
 
 
-def key_policy(aws, *accounts):
+def key_policy(aws: Aws, *accounts: str) -> Document:
     """A customer managed key's policy; the statements for other accounts are those of the EBS User Guide, "Share the
     KMS key used to encrypt a shared Amazon EBS snapshot"."""
     statements = [
@@ -99,7 +113,7 @@ def key_policy(aws, *accounts):
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def unit_policy(aws):
+def unit_policy(aws: Aws) -> Document:
     """A key policy with the sample statement that the EC2 User Guide gave in 2023 for organizational units, "Allow
     organizations and OUs to use a KMS key"."""
     policy = key_policy(aws)
@@ -127,7 +141,7 @@ def unit_policy(aws):
     return policy
 
 
-def aws_ebs_policy(aws):
+def aws_ebs_policy(aws: Aws) -> Document:
     """The policy AWS gives its own key for EBS; nobody can change it."""
     return {
         "Version": "2012-10-17",

@@ -16,13 +16,13 @@ import argparse
 import sys
 import time
 
-from .compare import Comparison, is_plain, published_cases
-from .faults import open_categories
-from .generator import Generator
-from .product import Product
+from ami_share_tools.differential.compare import Comparison, is_plain, published_cases
+from ami_share_tools.differential.faults import open_categories
+from ami_share_tools.differential.generator import Generator
+from ami_share_tools.differential.product import Product
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", nargs="+", help="what answers: the built example explain_key_policy, or a simulator")
     parser.add_argument("--only-plain", action="store_true", help="only questions without unknowns and grants")
@@ -40,7 +40,7 @@ def main():
     return 1 if comparison.kinds and not options.only_plain else 0
 
 
-def report(comparison, seconds):
+def report(comparison: Comparison, seconds: float) -> None:
     asked = sum(comparison.counts.values())
     print(f"{asked} verdicts in {seconds:.0f} s, {asked / seconds:.0f} a second")
     for name, count in sorted(comparison.counts.items()):

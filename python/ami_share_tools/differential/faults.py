@@ -10,25 +10,27 @@ from __future__ import annotations
 import json
 import pathlib
 
-from . import evaluator
+from ami_share_tools.differential.product import Product
+from ami_share_tools.differential.request import is_carried, texts
+from ami_share_tools.document import Document
 
 SETTLED = pathlib.Path(__file__).with_name("settled-cases.json")
 
 
-def settled_cases():
+def settled_cases() -> list[Document]:
     return json.loads(SETTLED.read_text())
 
 
-def is_right(case, verdict):
+def is_right(case: Document, verdict: str | None) -> bool:
     return verdict in (case["expected"], case.get("kleene"))
 
 
-def open_categories(product):
+def open_categories(product: Product) -> set[str]:
     """The categories in which the product gets a settled case wrong."""
     return {case["category"] for case in settled_cases() if not is_right(case, product.ask(case).get("verdict"))}
 
 
-def categories(question, action):
+def categories(question: Document, action: str) -> set[str]:
     """The categories that a question belongs to."""
     who, statements = question["principal"], question["policy"]["Statement"]
     found = set()
@@ -39,11 +41,11 @@ def categories(question, action):
     for statement in statements if isinstance(statements, list) else [statements]:
         if "NotPrincipal" in statement:
             found.add("notprincipal")
-        patterns = evaluator.texts(statement.get("Resource", [])) + evaluator.texts(statement.get("NotResource", []))
+        patterns = texts(statement.get("Resource", [])) + texts(statement.get("NotResource", []))
         if any("*" in pattern and pattern != "*" and pattern.count(":") < 5 for pattern in patterns):
             found.add("resource")
         keys = [key.lower() for by_key in statement.get("Condition", {}).values() for key in by_key]
         has_variable = "${" in json.dumps(statement.get("Condition", ""))
-        if has_variable or not all(evaluator.is_carried(key, action[4:]) for key in keys):
+        if has_variable or not all(is_carried(key, action[4:]) for key in keys):
             found.add("applicability")
     return found

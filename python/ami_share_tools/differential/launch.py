@@ -8,6 +8,11 @@ policy can stop it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from ami_share_tools.differential.request import Question
+from ami_share_tools.document import Document
+
 ACTIONS = (
     "kms:DescribeKey",
     "kms:CreateGrant",
@@ -20,7 +25,7 @@ ALLOW_ALL = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource":
 WORST_FIRST = ("denied", "implicit-deny", "conditional", "allowed")
 
 
-def principal_of(case):
+def principal_of(case: Document) -> Document:
     target = case["target"]
     organization = case.get("organizationId", "unknown")
     paths = case.get("organizationPaths", "unknown")
@@ -30,7 +35,7 @@ def principal_of(case):
     return {"account": None, "arn": None, "org_id": organization, "org_paths": paths}
 
 
-def questions(case):
+def questions(case: Document) -> Iterator[Question]:
     """One question for each action of the first caller, and one for the second."""
     key, principal = case["keyArn"], principal_of(case)
     region, owner = key.split(":")[3:5]
@@ -58,14 +63,15 @@ def questions(case):
         "principal": principal | {"arn": role},
         "action": "kms:Decrypt",
         "context": always,
-        "policy": case["policy"] | {"Statement": denies + [ALLOW_ALL]},
+        "policy": case["policy"] | {"Statement": [*denies, ALLOW_ALL]},
     }
 
 
-def worst(verdicts):
+def worst(verdicts: Iterable[str]) -> str:
     return min(verdicts, key=WORST_FIRST.index)
 
 
-def expected(case):
+def expected(case: Document) -> str:
     """The verdict of a case from the field in the evaluator's words."""
-    return {"missing": "implicit-deny"}.get(case["expected"], case["expected"])
+    verdict: str = case["expected"]
+    return "implicit-deny" if verdict == "missing" else verdict

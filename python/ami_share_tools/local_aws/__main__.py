@@ -23,7 +23,7 @@ import tempfile
 import threading
 
 
-def main():
+def main() -> None:
     options = arguments()
     ready_fd = os.dup(options.ready_fd)
     log = os.open(options.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if options.log else 2
@@ -44,7 +44,7 @@ def main():
     os._exit(0)  # MiniStack's worker threads have nothing left to do
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ami_share_tools.local_aws", description="A local AWS for tests, on 127.0.0.1."
     )
@@ -58,7 +58,7 @@ def arguments():
     return parser.parse_args()
 
 
-def set_environment(options, port, scratch):
+def set_environment(options: argparse.Namespace, port: int, scratch: str) -> None:
     """Only what MiniStack and the functions it runs need: nothing of the caller's AWS settings gets in."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     os.environ.clear()
@@ -81,7 +81,7 @@ def set_environment(options, port, scratch):
     tempfile.tempdir = scratch
 
 
-async def serve(options, listener, port, ready_fd):
+async def serve(options: argparse.Namespace, listener: socket.socket, port: int, ready_fd: int) -> None:
     from ami_share_tools.local_aws import server  # reads the environment when imported
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -89,7 +89,7 @@ async def serve(options, listener, port, ready_fd):
         loop.add_signal_handler(number, stop.set)
     threading.Thread(target=stop_at_end_of_input, args=(loop, stop), daemon=True).start()
 
-    def ready():
+    def ready() -> None:
         line = {"endpoint": f"http://127.0.0.1:{port}", "account": options.account, "region": options.region}
         os.write(ready_fd, (json.dumps(line) + "\n").encode())
         os.close(ready_fd)
@@ -97,7 +97,7 @@ async def serve(options, listener, port, ready_fd):
     await server.run(server.install(options.account, options.region), listener, ready, stop)
 
 
-def stop_at_end_of_input(loop, stop):
+def stop_at_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     while os.read(0, 4096):
         pass
     loop.call_soon_threadsafe(stop.set)

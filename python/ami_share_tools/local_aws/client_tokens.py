@@ -5,18 +5,16 @@ that a token ends with its resource. A token is one account's, in one Region, fo
 """
 
 from collections.abc import Container
-from typing import Any
 
-from ministack.core.responses import get_account_id, get_region
-
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws.adapter import Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import Refusal, param
 
 # That page says 64 ASCII characters, the pages of the actions say 128. The smaller of the two serves both.
 LENGTH = 64
 NOT_COMPARED = {"Action", "ClientToken", "DryRun", "Version"}
 
-Params = dict[str, Any]
-_ANSWERS: dict[tuple[str, str, str, str], tuple[Params, str]] = {}
+_ANSWERS: dict[tuple[str, str, str, str], tuple[Document, str]] = {}
 
 
 def earlier(params: Params) -> str | None:
@@ -51,5 +49,5 @@ def _key(params: Params) -> tuple[str, str, str, str]:
     return get_account_id(), get_region(), param(params, "Action"), param(params, "ClientToken")
 
 
-def _compared(params: Params) -> Params:
+def _compared(params: Params) -> Document:
     return {name: param(params, name) for name in params if name not in NOT_COMPARED}

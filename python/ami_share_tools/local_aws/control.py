@@ -75,12 +75,13 @@ and calls with it; with `ids` it removes those and nothing else, and no keys:
 import json
 import time
 import uuid
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
-from ministack.core import iam_actions
-from ministack.core.responses import error_response_json, get_account_id, request_scope
-from ministack.services import ec2, kms, scheduler
-
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import (
+    adapter,
     client_tokens,
     copies,
     documents,
@@ -91,16 +92,17 @@ from ami_share_tools.local_aws import (
     settings,
     usage_reports,
 )
+from ami_share_tools.local_aws.adapter import Answer, Params, get_account_id, request_scope
 
-CALLS = []
-FAULTS = []
+CALLS: list[Document] = []
+FAULTS: list[Document] = []
 
 
 class BadSeed(Exception):
     """A seed that can't be understood; the message names the place."""
 
 
-def handle(method, path, body, account, region):
+def handle(method: str, path: str, body: bytes, account: str, region: str) -> tuple[int, Any]:
     """(status, JSON value)."""
     if (method, path) == ("POST", "/_local/seed"):
         try:
@@ -118,7 +120,7 @@ def handle(method, path, body, account, region):
         with request_scope(account, region):
             return 200, [
                 schedules.hint(schedule)
-                for (_, _, key), schedule in scheduler._schedules.all_items()
+                for (_, _, key), schedule in adapter.schedules.everywhere()
                 if any(part in key for part in ids)
             ]
     if (method, path) == ("POST", "/_local/copies"):
@@ -133,13 +135,17 @@ def handle(method, path, body, account, region):
         forget(json.loads(body)["ids"])
         return 200, []
     if (method, path) == ("DELETE", "/_local/state"):
-        for store in (ec2._images, ec2._snapshots, ec2._tags):
-            store._data.clear()
-        for part in (client_tokens, copies, ebs_encryption, parameters, usage_reports):
-            part.clear()
-        kms.reset()
-        scheduler.reset()
-        scheduler._schedule_last_fired.clear()
+        adapter.images.clear_everywhere()
+        adapter.snapshots.clear_everywhere()
+        adapter.tags.clear_everywhere()
+        client_tokens.clear()
+        copies.clear()
+        ebs_encryption.clear()
+        parameters.clear()
+        usage_reports.clear()
+        adapter.reset_kms()
+        adapter.reset_scheduler()
+        adapter.last_fired.clear()
         settings.CURRENT.update(settings.DEFAULTS)
         FAULTS.clear()
         CALLS.clear()
@@ -147,57 +153,59 @@ def handle(method, path, body, account, region):
     return 404, {"error": f"there is no {method} {path}"}
 
 
-def end_copies(ids=("",), state="available", reason=None, event=True):
+def end_copies(
+    ids: Sequence[str] = ("",), state: str = "available", reason: str | None = None, event: bool = True
+) -> list[Document | None]:
     failure = (reason or copies.NO_SUCH_KEY) if state == "failed" else None
     return [copies.finish(*place, failure=failure, event=event) for place in copies.waiting(ids)]
 
 
-def end_usage_reports(ids=("",), state="available", reason=None):
+def end_usage_reports(
+    ids: Sequence[str] = ("",), state: str = "available", reason: str | None = None
+) -> list[Document | None]:
     return [usage_reports.finish(report_id, state, reason) for report_id in usage_reports.waiting(ids)]
 
 
-def asked(ids):
+def asked(ids: Sequence[str]) -> tuple[set[str], set[str]]:
     """The ids of the images and snapshots whose ids contain one of `ids`, and of the images whose source's id does, with
     their snapshots."""
     images = {
         key: image
-        for (_, _, key), image in ec2._images.all_items()
+        for (_, _, key), image in adapter.images.everywhere()
         if any(part in key or part in image.get("SourceImageId", "") for part in ids)
     }
-    snapshots = {key for (_, _, key), _ in ec2._snapshots.all_items() if any(part in key for part in ids)}
+    snapshots = {key for (_, _, key), _ in adapter.snapshots.everywhere() if any(part in key for part in ids)}
     return set(images), snapshots.union(*(snapshots_of(image) for image in images.values() if "SourceImageId" in image))
 
 
-def snapshots_of(image):
+def snapshots_of(image: Document) -> list[str]:
     return sorted(m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {}))
 
 
-def forget(ids):
+def forget(ids: Sequence[str]) -> None:
     images, snapshots = asked(ids)
     copies.forget(ids)
     usage_reports.forget(images)
     parameters.forget(ids)
-    for store, gone in ((ec2._images, images), (ec2._snapshots, snapshots)):
-        for key in [key for key in store._data if key[-1] in gone]:
-            del store._data[key]
-    for key in [key for key in scheduler._schedules._data if any(part in key[-1] for part in ids)]:
-        del scheduler._schedules._data[key]
+    adapter.images.remove_everywhere(lambda key: key in images)
+    adapter.snapshots.remove_everywhere(lambda key: key in snapshots)
+    adapter.schedules.remove_everywhere(lambda key: any(part in key for part in ids))
 
 
-def state(ids=("",), keys=None):
+def state(ids: Sequence[str] = ("",), keys: Sequence[str] | None = None) -> Document:
     """Everything a request could change or must not change, in every account."""
     images, snapshots = asked(ids)
 
-    def is_asked(name):
+    def is_asked(name: str) -> bool:
         return any(part in name for part in ids)
 
-    def is_key(arn):
+    def is_key(arn: str) -> bool:
         return keys is None or arn in keys
 
-    def plain(permissions):
+    def plain(permissions: list[Document]) -> list[str]:
         return sorted(value for permission in permissions for value in permission.values())
 
-    def source(image):
+    def source(image: Document) -> Document:
         return (
             {"source": f"{image.get('SourceImageRegion')}/{image['SourceImageId']}"} if "SourceImageId" in image else {}
         )
@@ -212,7 +220,7 @@ def state(ids=("",), keys=None):
                 "launchPermissions": plain(image.get("LaunchPermissions", [])),
             }
             | source(image)
-            for (_, region, key), image in ec2._images.all_items()
+            for (_, region, key), image in adapter.images.everywhere()
             if key in images
         },
         "snapshots": {
@@ -221,10 +229,12 @@ def state(ids=("",), keys=None):
                 "key": snapshot.get("KmsKeyId"),
                 "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", [])),
             }
-            for (_, _, key), snapshot in ec2._snapshots.all_items()
+            for (_, _, key), snapshot in adapter.snapshots.everywhere()
             if key in snapshots
         },
-        "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
+        "keys": {
+            key["Arn"]: {"policy": key["Policy"]} for _, key in adapter.kms_keys.everywhere() if is_key(key["Arn"])
+        },
         "grants": [
             {
                 "key": grant["KeyId"],
@@ -233,10 +243,10 @@ def state(ids=("",), keys=None):
                 "issuingAccount": grant.get("IssuingAccount"),
                 "operations": sorted(grant["Operations"]),
             }
-            for _, grant in kms._grants.all_items()
+            for _, grant in adapter.kms_grants.everywhere()
             if is_key(grant["KeyId"])
         ],
-        "parameters": parameters.state(list(ids)),
+        "parameters": parameters.state(ids),
         "usageReports": {
             key: {"imageId": report["ImageId"], "state": report["State"]}
             for key, report in usage_reports.all_reports().items()
@@ -250,15 +260,15 @@ def state(ids=("",), keys=None):
                 "parameters": schedule.get("Target", {}).get("EventBridgeParameters"),
                 "deadLetters": schedule.get("Target", {}).get("DeadLetterConfig", {}).get("Arn"),
             }
-            for (_, _, key), schedule in scheduler._schedules.all_items()
+            for (_, _, key), schedule in adapter.schedules.everywhere()
             if is_asked(key)
         },
     }
 
 
-def record(service, method, path, headers, body, params):
+def record(service: str, method: str, path: str, headers: dict[str, str], body: bytes, params: Params) -> str:
     """Keep one AWS call, with its parameters as they came."""
-    action = iam_actions.extract_iam_action(service, method, path, headers, body, params) or ""
+    action = adapter.extract_iam_action(service, method, path, headers, body, params) or ""
     target = headers.get("x-amz-target", "")
     if target:
         given = json.loads(body or b"{}")
@@ -277,7 +287,7 @@ def record(service, method, path, headers, body, params):
     return f"{service}:{CALLS[-1]['operation']}"
 
 
-def fault(call):
+def fault(call: str) -> Answer | None:
     """The error this call is to meet, in the protocol of its service, or None."""
     for one in FAULTS:
         if one["call"] != call or one["times"] == 0 or one["holding"] not in json.dumps(CALLS[-1]["params"]):
@@ -286,12 +296,12 @@ def fault(call):
             one["after"] -= 1
             continue
         one["times"] -= 1
-        answer = ec2._error if call.startswith("ec2:") else error_response_json
+        answer = adapter.ec2_error if call.startswith("ec2:") else adapter.error_response_json
         return answer(one["code"], one["message"], one["status"])
     return None
 
 
-def fields(where, value, known):
+def fields(where: str, value: Any, known: str) -> Document:
     if not isinstance(value, dict):
         raise BadSeed(f"{where} must be an object")
     if unknown := set(value) - set(known.split()):
@@ -302,11 +312,13 @@ def fields(where, value, known):
 class Seed:
     """One seed request, with the handles it has defined so far."""
 
-    def __init__(self, account, region):
+    def __init__(self, account: str, region: str) -> None:
         self.account, self.region = account, region
-        self.keys, self.snapshots, self.images = {}, {}, {}
+        self.keys: dict[str, str] = {}
+        self.snapshots: dict[str, str] = {}
+        self.images: dict[str, str] = {}
 
-    def run(self, document):
+    def run(self, document: Document) -> Document:
         fields(
             "the seed",
             document,
@@ -335,10 +347,10 @@ class Seed:
             self.schedule(f"schedules/{i}", item)
         return made
 
-    def schedule(self, where, seed):
+    def schedule(self, where: str, seed: Document) -> None:
         fields(where, seed, "group name expression input state timezone bus source")
         group = seed["group"]
-        scheduler._create_schedule_group(group, {})  # may be there already
+        adapter.create_schedule_group(group, {})  # may be there already
         if "name" not in seed:
             return
         given = seed["input"]
@@ -354,8 +366,8 @@ class Seed:
             "Input": given,
             "EventBridgeParameters": parameters,
         }
-        scheduler._schedules.pop(f"{group}/{seed['name']}", None)
-        status, _, body = scheduler._create_schedule(
+        adapter.schedules.pop(f"{group}/{seed['name']}")
+        status, _, body = schedules.create(
             seed["name"],
             {
                 "GroupName": group,
@@ -369,34 +381,34 @@ class Seed:
         if status != 200:
             raise BadSeed(f"{where}: {body.decode()}")
 
-    def scope(self, seed):
+    def scope(self, seed: Document) -> AbstractContextManager[None]:
         return request_scope(seed.get("account", self.account), seed.get("region", self.region))
 
-    def usage_report(self, where, seed):
+    def usage_report(self, where: str, seed: Document) -> Document:
         fields(where, seed, "ref id account region imageId state reason createdAt resourceTypes accountIds")
         image_id = self.images.get(seed["imageId"], seed["imageId"])
         return usage_reports.seeded(
             seed | {"imageId": image_id}, seed.get("account", self.account), seed.get("region", self.region)
         )
 
-    def encryption(self, where, seed):
+    def encryption(self, where: str, seed: Document) -> None:
         fields(where, seed, "account region byDefault key")
         key = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") else None
         with self.scope(seed):
             ebs_encryption.seed(seed.get("byDefault", False), key)
 
-    def fault(self, where, seed):
+    def fault(self, where: str, seed: Document) -> Document:
         fields(where, seed, "call code status message after times holding")
         return {"status": 500, "message": "a fault", "after": 0, "times": 1, "holding": ""} | seed
 
-    def key(self, where, seed):
+    def key(self, where: str, seed: Document) -> Document:
         fields(where, seed, "ref account region alias policy manager state spec usage validTo grants")
         owner = seed.get("account", self.account)
         # Only HMAC keys differ in what they hold.
         material = {"KeySpec": seed["spec"], "KeyUsage": seed["usage"]} if "HMAC" in seed.get("spec", "") else {}
         with self.scope(seed):
-            _, _, body = kms._create_key(material)
-            key = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
+            _, _, body = adapter.create_key(material)
+            key = adapter.kms_keys[json.loads(body)["KeyMetadata"]["KeyId"]]
             state = seed.get("state", "Enabled")
             key.update(
                 KeyState=state,
@@ -413,17 +425,17 @@ class Seed:
                 policy = seed["policy"]
                 key["Policy"] = policy if isinstance(policy, str) else json.dumps(policy)
             if "alias" in seed:
-                kms._create_alias({"AliasName": seed["alias"], "TargetKeyId": key["KeyId"]})
+                adapter.create_alias({"AliasName": seed["alias"], "TargetKeyId": key["KeyId"]})
             for i, grant in enumerate(seed.get("grants", [])):
                 self.grant(f"{where}/grants/{i}", key, owner, grant)
         if "ref" in seed:
             self.keys[seed["ref"]] = key["Arn"]
         return {"ref": seed.get("ref"), "keyId": key["KeyId"], "arn": key["Arn"]}
 
-    def grant(self, where, key, owner, seed):
+    def grant(self, where: str, key: Document, owner: str, seed: Document) -> None:
         fields(where, seed, "grantee operations name issuingAccount retiring constraints")
         grant_id = uuid.uuid4().hex + uuid.uuid4().hex
-        kms._grants[grant_id] = {
+        adapter.kms_grants[grant_id] = {
             "GrantId": grant_id,
             "KeyId": key["Arn"],
             "Name": seed.get("name", ""),
@@ -436,26 +448,26 @@ class Seed:
             "_tokens": [],
         }
 
-    def key_arn(self, where, key):
+    def key_arn(self, where: str, key: str | Document) -> str:
         if isinstance(key, dict):
             return self.key(where, key)["arn"]
         if key in self.keys or key.startswith("arn:"):
             return self.keys.get(key, key)
         raise BadSeed(f"{where} names no key: {key}")
 
-    def snapshot(self, where, seed):
+    def snapshot(self, where: str, seed: Document) -> Document:
         fields(where, seed, "ref id account region key state size tags createVolumePermissions")
         owner = seed.get("account", self.account)
         arn = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") is not None else None
         snapshot_id = seed.get("id") or "snap-" + uuid.uuid4().hex[:17]
         with self.scope(seed):
-            ec2._snapshots[snapshot_id] = {
+            adapter.snapshots[snapshot_id] = {
                 "SnapshotId": snapshot_id,
                 "VolumeId": "vol-ffffffffffffffffa",
                 "VolumeSize": seed.get("size", 8),
                 "Description": "",
                 "State": seed.get("state", "completed"),
-                "StartTime": ec2._now_ts(),
+                "StartTime": adapter.ec2_now(),
                 "Progress": "100%",
                 "OwnerId": owner,
                 "Encrypted": arn is not None,
@@ -467,7 +479,7 @@ class Seed:
             self.snapshots[seed["ref"]] = snapshot_id
         return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
 
-    def image(self, where, seed):
+    def image(self, where: str, seed: Document) -> Document:
         fields(
             where,
             seed,
@@ -479,7 +491,7 @@ class Seed:
         place = {"account": owner, "region": seed.get("region", self.region)}
         mappings = [self.mapping(f"{where}/mappings/{i}", place, m) for i, m in enumerate(seed.get("mappings", []))]
         with self.scope(seed):
-            ec2._images[image_id] = {
+            adapter.images[image_id] = {
                 "ImageId": image_id,
                 "Name": seed.get("name", image_id),
                 "ImageLocation": "",
@@ -494,7 +506,7 @@ class Seed:
                 "ProductCodes": seed.get("productCodes", []),
                 "DeprecationTime": seed.get("deprecationTime"),
                 "LaunchPermissions": [entry(p) for p in seed.get("launchPermissions", [])],
-            } | image_fields.seeded(seed, image_id, place["region"], ec2._now_ts())
+            } | image_fields.seeded(seed, image_id, place["region"], adapter.ec2_now())
             tag(image_id, seed.get("tags", {}))
         usage_reports.USAGE[image_id] = [
             fields(f"{where}/usage", entry, "account resourceType count") for entry in seed.get("usage", [])
@@ -503,7 +515,7 @@ class Seed:
             self.images[seed["ref"]] = image_id
         return {"ref": seed.get("ref"), "imageId": image_id}
 
-    def mapping(self, where, place, seed):
+    def mapping(self, where: str, place: Document, seed: Document) -> Document:
         fields(where, seed, "device snapshot size virtualName noDevice")
         made = {"DeviceName": seed["device"]}
         if "virtualName" in seed:
@@ -519,11 +531,11 @@ class Seed:
         return made | {"Ebs": volume | ({"SnapshotId": self.snapshots.get(snapshot, snapshot)} if snapshot else {})}
 
 
-def tag(resource_id, tags):
-    ec2._tags[resource_id] = [{"Key": key, "Value": value} for key, value in tags.items()]
+def tag(resource_id: str, tags: dict[str, str]) -> None:
+    adapter.tags[resource_id] = [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def entry(target):
+def entry(target: str) -> Document:
     """A launch or create volume permission from its one-string form."""
     if target == "all":
         return {"Group": "all"}

@@ -8,13 +8,11 @@ says so, or after the setting `copySeconds`.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import ec2
-
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import (
     access,
+    adapter,
     client_tokens,
     ebs_encryption,
     image_events,
@@ -25,10 +23,17 @@ from ami_share_tools.local_aws import (
     shared_tags,
     snapshots,
 )
-from ami_share_tools.local_aws.wire import Refusal, action, element, param, refuse_dry_run, required, tag_specifications
-
-Params = dict[str, Any]
-Record = dict[str, Any]
+from ami_share_tools.local_aws.adapter import Params, Place, get_account_id, get_region, request_scope
+from ami_share_tools.local_aws.wire import (
+    Refusal,
+    Tags,
+    action,
+    element,
+    param,
+    refuse_dry_run,
+    required,
+    tag_specifications,
+)
 
 # The reasons are EC2's own words for a key that doesn't exist and for one that isn't to be used, as people met them
 # (github.com/hashicorp/packer/issues/6599, github.com/aws-samples/aws-backup-automation/issues/2). The code isn't documented.
@@ -52,8 +57,8 @@ NOT_HERE = (
 class Volume:
     """One mapping of the source; with a snapshot if it has one, and the key of that snapshot's copy."""
 
-    mapping: Record
-    source: Record | None = None
+    mapping: Document
+    source: Document | None = None
     key: str | None = None
 
 
@@ -62,7 +67,7 @@ class Work:
     """What is still to be done for a pending copy."""
 
     volumes: list[Volume]
-    snapshot_tags: shared_tags.Tags
+    snapshot_tags: Tags
     failure: str | None = field(default=None)
 
 
@@ -74,7 +79,7 @@ _MADE: dict[tuple[str, str, str, str], int] = {}
 
 
 def install() -> None:
-    ec2._ACTION_MAP["CopyImage"] = action(copy_image)
+    adapter.ec2_actions["CopyImage"] = action(copy_image)
 
 
 def clear() -> None:
@@ -115,9 +120,9 @@ def copy_image(params: Params) -> str:
     volumes = [volume(mapping, stored, params, source, region) for mapping in source.get("BlockDeviceMappings") or []]
     work = _WORK[made["ImageId"]] = Work(volumes, tags.get("snapshot", []), refused_key(volumes))
     _SOURCES[made["ImageId"]] = source_id
-    ec2._images[made["ImageId"]] = made
+    adapter.images[made["ImageId"]] = made
     new = {tag["Key"]: tag for tag in (copied_tags if flag(params, "CopyImageTags") else []) + tags.get("image", [])}
-    ec2._tags[made["ImageId"]] = list(new.values())
+    adapter.tags[made["ImageId"]] = list(new.values())
     client_tokens.keep(params, made["ImageId"])
     owner, destination = get_account_id(), get_region()
     # An image of this ID may be made anew in the meantime.
@@ -136,7 +141,7 @@ def check_parameters(params: Params, region: str, name: str) -> None:
     for given in NOT_HERE:
         if param(params, given):
             raise Refusal("UnsupportedOperation", f"The local AWS knows no {given}")
-    if not ec2._AMI_NAME_RE.match(name):
+    if not adapter.ami_name.match(name):
         raise Refusal(
             "InvalidAMIName.Malformed",
             "AMI names must be between 3 and 128 characters long, and may only contain"
@@ -160,7 +165,7 @@ def partition(region: str) -> str:
     return next((p for start, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")) if region.startswith(start)), "aws")
 
 
-def refuse_unless_allowed(params: Params, tags: dict[str, shared_tags.Tags]) -> None:
+def refuse_unless_allowed(params: Params, tags: dict[str, Tags]) -> None:
     """EC2 User Guide, "Grant permissions to copy Amazon EC2 AMIs" and "Grant permission to tag Amazon EC2 resources during
     creation"; Service Authorization Reference, CopyImage: image and snapshot. MiniStack has asked for the source image; the
     new image has neither an owner nor an ID yet."""
@@ -174,7 +179,7 @@ def refuse_unless_allowed(params: Params, tags: dict[str, shared_tags.Tags]) -> 
         )
 
 
-def readable(source_id: str) -> Record:
+def readable(source_id: str) -> Document:
     """The source, which the caller sees, can use, and whose storage it may read ("Cross-account copying", Resource
     permissions). What EC2 says otherwise is in its own words (github.com/awslabs/amazon-eks-ami/issues/52; the code isn't
     documented). Error codes: InvalidAMIID.NotFound, InvalidAMIID.Unavailable."""
@@ -193,14 +198,14 @@ def readable(source_id: str) -> Record:
 
 def refuse_taken(name: str) -> None:
     """Error codes: InvalidAMIName.Duplicate. Whether a failed image keeps its name isn't documented; here it does."""
-    for image_id, image in ec2._images.items():
+    for image_id, image in adapter.images.mine():
         if image["Name"] == name:
             raise Refusal("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image_id}")
 
 
 def refuse_too_many() -> None:
     """ "Destination Regions are limited to 300 concurrent AMI copy operations." Error codes: ResourceLimitExceeded."""
-    waiting = sum(image_id in _WORK for image_id in ec2._images)
+    waiting = sum(image_id in _WORK for image_id, _ in adapter.images.mine())
     if waiting >= settings.CURRENT["copyQuota"]:
         raise Refusal(
             "ResourceLimitExceeded",
@@ -209,7 +214,7 @@ def refuse_too_many() -> None:
         )
 
 
-def pending(params: Params, region: str, source: Record) -> Record:
+def pending(params: Params, region: str, source: Document) -> Document:
     """The new image: the caller's own, private, without an instance it came from and without a deprecation time. What a
     pending image says of its snapshots isn't documented; here it says nothing. EC2 API Reference, Image: SourceImageId,
     SourceImageRegion; AttachImageWatermark: watermarks go along."""
@@ -220,7 +225,7 @@ def pending(params: Params, region: str, source: Record) -> Record:
         "Description": param(params, "Description"),
         "OwnerId": get_account_id(),
         "State": "pending",
-        "CreationDate": ec2._now_ts(),
+        "CreationDate": adapter.ec2_now(),
         "BlockDeviceMappings": [],
         "ProductCodes": list(source.get("ProductCodes") or []),
         "LaunchPermissions": [],
@@ -241,7 +246,7 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:17]
 
 
-def volume(mapping: Record, stored: dict[str, Record], params: Params, source: Record, region: str) -> Volume:
+def volume(mapping: Document, stored: dict[str, Document], params: Params, source: Document, region: str) -> Volume:
     source_snapshot = (mapping.get("Ebs") or {}).get("SnapshotId")
     if source_snapshot is None:
         return Volume(mapping)
@@ -249,7 +254,7 @@ def volume(mapping: Record, stored: dict[str, Record], params: Params, source: R
     return Volume(mapping, snapshot, new_key(snapshot, params, source, region) if snapshot else None)
 
 
-def new_key(snapshot: Record, params: Params, source: Record, region: str) -> str | None:
+def new_key(snapshot: Document, params: Params, source: Document, region: str) -> str | None:
     """ "Use encryption with EBS-backed AMIs", Image-copying scenarios."""
     if param(params, "KmsKeyId"):
         return str(param(params, "KmsKeyId"))
@@ -274,7 +279,7 @@ def refused_key(volumes: list[Volume]) -> str | None:
     return None
 
 
-def source_key(one: Volume) -> Record | None:
+def source_key(one: Volume) -> Document | None:
     arn = (one.source or {}).get("KmsKeyId")
     if not arn:
         return None
@@ -285,20 +290,20 @@ def source_key(one: Volume) -> Record | None:
 # What comes of it.
 
 
-def waiting(ids: Iterable[str]) -> list[tuple[str, str, str]]:
+def waiting(ids: Iterable[str]) -> list[Place]:
     """(owner, Region, ID) of the pending copies whose ID or whose source's ID contains one of these."""
     return [
         (owner, region, image_id)
-        for (owner, region, image_id), image in ec2._images.all_items()
+        for (owner, region, image_id), image in adapter.images.everywhere()
         if image_id in _WORK and any(part in image_id or part in image["SourceImageId"] for part in ids)
     ]
 
 
-def finish(owner: str, region: str, image_id: str, failure: str | None = None, event: bool = True) -> Record | None:
+def finish(owner: str, region: str, image_id: str, failure: str | None = None, event: bool = True) -> Document | None:
     """End the work: the copy fails for this reason or for what is wrong with a key ("authenticates the KMS key
     asynchronously"), or it is available."""
     with request_scope(owner, region):
-        image, work = ec2._images.get(image_id), _WORK.pop(image_id, None)
+        image, work = adapter.images.get(image_id), _WORK.pop(image_id, None)
         if image is None or work is None:
             return None  # deregistered, which stops the copy ("Stop a pending AMI copy operation")
         reason = failure or wrong_key(work) or work.failure
@@ -324,25 +329,25 @@ def wrong_key(work: Work) -> str | None:
     return None
 
 
-def copied(image: Record, work: Work, one: Volume) -> Record:
+def copied(image: Document, work: Work, one: Volume) -> Document:
     """The mapping with the snapshot's copy, which is the caller's own and private."""
     if one.source is None:
         return dict(one.mapping)
     snapshot_id = "snap-" + digest(image["ImageId"], one.mapping["DeviceName"])
     key = key_use.find(one.key) if one.key else None
-    ec2._snapshots[snapshot_id] = {
+    adapter.snapshots[snapshot_id] = {
         "SnapshotId": snapshot_id,
         "VolumeId": "vol-ffffffffffffffffa",
         "VolumeSize": one.source["VolumeSize"],
         "Description": f"Copied for DestinationAmi {image['ImageId']} from SourceAmi {image['SourceImageId']} for"
         f" SourceSnapshot {one.source['SnapshotId']}.",
         "State": "completed",
-        "StartTime": ec2._now_ts(),
+        "StartTime": adapter.ec2_now(),
         "Progress": "100%",
         "OwnerId": image["OwnerId"],
         "Encrypted": key is not None,
         "StorageTier": "standard",
         "CreateVolumePermissions": [],
     } | ({"KmsKeyId": key["Arn"]} if key else {})
-    ec2._tags[snapshot_id] = list(work.snapshot_tags)
+    adapter.tags[snapshot_id] = list(work.snapshot_tags)
     return one.mapping | {"Ebs": one.mapping["Ebs"] | {"SnapshotId": snapshot_id}}

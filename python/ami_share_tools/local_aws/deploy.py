@@ -1,12 +1,15 @@
 """Package the built binary as `sam package` would, and deploy the real template.yaml through CloudFormation."""
 
+import contextlib
 import io
 import re
 import time
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from ami_share_tools.local_aws.client import Aws
+from ami_share_tools.repository import ROOT
+
 BUCKET = "ami-share-artifacts"
 DEPLOY_SECONDS = 120
 
@@ -19,22 +22,20 @@ class DeployFailed(Exception):
 ALLOWLIST = ("AllowlistParameter", "AllowlistApplicationId", "AllowlistInLayer")
 
 
-def deploy(aws, binary, allowlist, stack="ami-share", **parameters):
+def deploy(aws: Aws, binary: Path, allowlist: Path, stack: str = "ami-share", **parameters: str) -> dict[str, str]:
     """Create the stack in the local AWS and answer its outputs. The allowlist goes into the layer, unless a parameter says
     that it is somewhere else."""
     if not any(name in parameters for name in ALLOWLIST):
         parameters["AllowlistInLayer"] = "true"
     s3 = aws.client("s3")
-    try:
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # a second stack
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
-    except s3.exceptions.BucketAlreadyOwnedByYou:
-        pass  # a second stack
     s3.put_object(Bucket=BUCKET, Key="function.zip", Body=zipped("bootstrap", binary.read_bytes(), 0o755))
     s3.put_object(Bucket=BUCKET, Key="allowlist.zip", Body=zipped("allowlist.yaml", allowlist.read_bytes(), 0o644))
     return create(aws, packaged(), stack, parameters)
 
 
-def create(aws, template, stack, parameters):
+def create(aws: Aws, template: str, stack: str, parameters: dict[str, str]) -> dict[str, str]:
     """Create a stack of a packaged template and answer its outputs."""
     cloudformation = aws.client("cloudformation")
     # Larger than a request may be (CloudFormation quotas, "Template body size in a request"), so it is uploaded too.
@@ -62,7 +63,7 @@ def create(aws, template, stack, parameters):
     raise DeployFailed(f"the stack was not there after {DEPLOY_SECONDS} seconds")
 
 
-def packaged():
+def packaged() -> str:
     """The template with its two local paths replaced by where the archives were uploaded, and nothing else changed."""
     text = (ROOT / "template.yaml").read_text()
     for name, path, archive in (("CodeUri", ".", "function.zip"), ("ContentUri", "examples/", "allowlist.zip")):
@@ -72,7 +73,7 @@ def packaged():
     return text
 
 
-def zipped(name, content, mode):
+def zipped(name: str, content: bytes, mode: int) -> bytes:
     entry = zipfile.ZipInfo(name)
     entry.external_attr = mode << 16
     archive = io.BytesIO()

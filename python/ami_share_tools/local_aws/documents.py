@@ -2,9 +2,8 @@
 
 import json
 
-from ministack.services import appconfig
-
-from ami_share_tools.local_aws import parameters
+from ami_share_tools.local_aws import adapter
+from ami_share_tools.local_aws.adapter import Answer
 
 AT_ONCE = {
     "Name": "AtOnce",
@@ -15,22 +14,22 @@ AT_ONCE = {
 }
 
 
-def put_parameter(name, value, type="SecureString", dataType="text"):
-    parameters.unvalidated({"Name": name, "Value": value, "Type": type, "DataType": dataType, "Overwrite": True})
+def put_parameter(name: str, value: str, type: str = "SecureString", dataType: str = "text") -> None:
+    adapter.put_parameter({"Name": name, "Value": value, "Type": type, "DataType": dataType, "Overwrite": True})
 
 
-def deploy(application, environment, profile, content):
+def deploy(application: str, environment: str, profile: str, content: str) -> None:
     """Deploy `content` to the profile; application, environment and profile are made when they are new."""
-    app = appconfig._resolve_application_id(application) or made(appconfig._create_application({"Name": application}))
-    env = appconfig._resolve_environment_id(app, environment) or made(
-        appconfig._create_environment(app, {"Name": environment})
+    app = adapter.appconfig_application(application) or made(adapter.create_application({"Name": application}))
+    env = adapter.appconfig_environment(app, environment) or made(
+        adapter.create_environment(app, {"Name": environment})
     )
-    profile_id = appconfig._resolve_configuration_profile_id(app, profile) or made(
-        appconfig._create_configuration_profile(app, {"Name": profile, "LocationUri": "hosted"})
+    profile_id = adapter.appconfig_profile(app, profile) or made(
+        adapter.create_configuration_profile(app, {"Name": profile, "LocationUri": "hosted"})
     )
-    _, headers, _ = appconfig._create_hosted_configuration_version(app, profile_id, content.encode(), "text/plain")
-    strategy = made(appconfig._create_deployment_strategy(AT_ONCE))
-    status, _, body = appconfig._start_deployment(
+    _, headers, _ = adapter.create_configuration_version(app, profile_id, content.encode(), "text/plain")
+    strategy = made(adapter.create_deployment_strategy(AT_ONCE))
+    status, _, body = adapter.start_deployment(
         app,
         env,
         {
@@ -43,7 +42,7 @@ def deploy(application, environment, profile, content):
         raise ValueError(f"the configuration was not deployed: {body}")
 
 
-def made(answer):
+def made(answer: Answer) -> str:
     status, _, body = answer
     if status != 201:
         raise ValueError(f"AppConfig refused: {body}")

@@ -2,11 +2,9 @@
 encryption by default" and "Amazon EBS default KMS key"."""
 
 import json
-from typing import Any
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2, kms
-
+from ami_share_tools.local_aws import adapter
+from ami_share_tools.local_aws.adapter import Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import action, element, refuse_dry_run, required
 
 AWS_MANAGED = "alias/aws/ebs"
@@ -16,7 +14,7 @@ _DEFAULT_KEYS: dict[Scope, str] = {}
 
 
 def install() -> None:
-    ec2._ACTION_MAP.update(
+    adapter.ec2_actions.update(
         {
             "EnableEbsEncryptionByDefault": action(lambda params: switch(params, True)),
             "DisableEbsEncryptionByDefault": action(lambda params: switch(params, False)),
@@ -41,12 +39,12 @@ def default_key() -> str:
     """The account's default key here: the one it chose, else the AWS managed key, which is made when first needed."""
     if _scope() in _DEFAULT_KEYS:
         return _DEFAULT_KEYS[_scope()]
-    managed = kms._resolve_key(AWS_MANAGED)
+    managed = adapter.resolve_key(AWS_MANAGED)
     if managed is None:
-        _, _, body = kms._create_key({})
-        managed = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
+        _, _, body = adapter.create_key({})
+        managed = adapter.kms_keys[json.loads(body)["KeyMetadata"]["KeyId"]]
         managed["KeyManager"] = "AWS"
-        kms._create_alias({"AliasName": AWS_MANAGED, "TargetKeyId": managed["KeyId"]})
+        adapter.create_alias({"AliasName": AWS_MANAGED, "TargetKeyId": managed["KeyId"]})
     arn: str = managed["Arn"]
     return arn
 
@@ -62,32 +60,32 @@ def _scope() -> Scope:
     return get_account_id(), get_region()
 
 
-def switch(params: dict[str, Any], on: bool) -> str:
+def switch(params: Params, on: bool) -> str:
     refuse_dry_run(params)
     (_BY_DEFAULT.add if on else _BY_DEFAULT.discard)(_scope())
     return told(params)
 
 
-def told(params: dict[str, Any]) -> str:
+def told(params: Params) -> str:
     refuse_dry_run(params)
     return element("ebsEncryptionByDefault", by_default())
 
 
-def modify_default_key(params: dict[str, Any]) -> str:
+def modify_default_key(params: Params) -> str:
     """ "Amazon Web Services authenticates the KMS key asynchronously": whatever is given is taken."""
     key = required(params, "KmsKeyId")
     refuse_dry_run(params)
-    found = kms._resolve_key(key)
+    found = adapter.resolve_key(key)
     _DEFAULT_KEYS[_scope()] = found["Arn"] if found else key
     return element("kmsKeyId", _DEFAULT_KEYS[_scope()])
 
 
-def reset_default_key(params: dict[str, Any]) -> str:
+def reset_default_key(params: Params) -> str:
     refuse_dry_run(params)
     _DEFAULT_KEYS.pop(_scope(), None)
     return element("kmsKeyId", AWS_MANAGED)
 
 
-def tell_default_key(params: dict[str, Any]) -> str:
+def tell_default_key(params: Params) -> str:
     refuse_dry_run(params)
     return element("kmsKeyId", _DEFAULT_KEYS.get(_scope(), AWS_MANAGED))

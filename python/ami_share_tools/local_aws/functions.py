@@ -8,24 +8,23 @@ import ssl
 import tempfile
 import zipfile
 
-from ministack.services import eventbridge, lambda_svc
-
-_env = lambda_svc._provided_worker_env
-
-
-def install():
-    lambda_svc._provided_worker_env = environment
-    eventbridge._dispatch_to_lambda = invoke_for_a_rule
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import adapter
 
 
-def invoke_for_a_rule(arn, payload):
+def install() -> None:
+    adapter.provided_worker_env.replace(environment)
+    adapter.dispatch_to_lambda.replace(invoke_for_a_rule)
+
+
+def invoke_for_a_rule(arn: str, payload: str) -> None:
     """EventBridge invokes functions asynchronously: retries and the on-failure destination are Lambda's (Lambda
     Developer Guide, "Invoking a Lambda function asynchronously"). The pauses are seconds here, not minutes."""
-    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
-    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), json.loads(payload))
+    function, config, _ = adapter.function_of_reference(arn)
+    adapter.invoke_async(adapter.execution_record(function, config), json.loads(payload))
 
 
-def environment(config, code_dir, port):
+def environment(config: Document, code_dir: str, port: int) -> dict[str, str]:
     """The variables Lambda sets (Lambda Developer Guide, "Defined runtime environment variables") and the function's own.
 
     Layers are extracted into /opt ("Packaging your layer content"), and certificates are where Amazon Linux has them. A
@@ -34,7 +33,7 @@ def environment(config, code_dir, port):
     given = config.get("Environment", {}).get("Variables", {})
     env = {
         name: value
-        for name, value in _env(config, code_dir, port).items()
+        for name, value in adapter.provided_worker_env(config, code_dir, port).items()
         if name.startswith("AWS_") or name in ("PATH", "LANG", "LAMBDA_TASK_ROOT", "TMPDIR", "_HANDLER")
     }
     # "Configuring JSON and plain text log formats": how the runtime learns of the function's LoggingConfig.
@@ -54,9 +53,9 @@ def environment(config, code_dir, port):
     return env
 
 
-def layers_dir(config):
+def layers_dir(config: Document) -> str:
     target = tempfile.mkdtemp(prefix="opt-")
     for layer in config.get("Layers") or []:
-        with zipfile.ZipFile(io.BytesIO(lambda_svc._resolve_layer_zip(layer))) as contents:
+        with zipfile.ZipFile(io.BytesIO(adapter.layer_archive(layer))) as contents:
             contents.extractall(target)
     return target

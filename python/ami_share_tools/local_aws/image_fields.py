@@ -1,11 +1,8 @@
 """What DescribeImages says of an image beside its attributes: where it comes from, why it failed, its watermarks, what
 Amazon Inspector found, whether Allowed AMIs lets it in (EC2 API Reference: Image, ImageWatermark, ScanResults)."""
 
-from typing import Any
-
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.wire import element
-
-Record = dict[str, Any]
 
 # Of the image, as the local AWS keeps it, to the XML name.
 _LINEAGE = {
@@ -25,11 +22,11 @@ _SCAN = {"HighestFindingSeverityLabel": "highestFindingSeverityLabel", "FindingS
 SEEDED = "creationDate sourceImageId sourceImageRegion sourceInstanceId stateReason watermarks scan allowed usage"
 
 
-def _present(record: Record, name: str) -> list[str]:
+def _present(record: Document, name: str) -> list[str]:
     return [record[name]] if record.get(name) else []
 
 
-def facts(image: Record) -> dict[str, list[str]]:
+def facts(image: Document) -> dict[str, list[str]]:
     """DescribeImages, Filters: the values of each filter about these."""
     reason, scan, marks = image.get("StateReason") or {}, image.get("ScanResults") or {}, image.get("Watermarks") or []
     return {
@@ -53,7 +50,7 @@ def facts(image: Record) -> dict[str, list[str]]:
 FILTERS = set(facts({"CreationDate": ""}))
 
 
-def xml(image: Record) -> str:
+def xml(image: Document) -> str:
     reason = image.get("StateReason")
     marks = "".join(f"<item>{_elements(mark, _WATERMARK)}</item>" for mark in image.get("Watermarks") or [])
     return (
@@ -70,14 +67,14 @@ def xml(image: Record) -> str:
     )
 
 
-def _elements(record: Record, names: dict[str, str]) -> str:
+def _elements(record: Document, names: dict[str, str]) -> str:
     return "".join(element(tag, record.get(name)) for name, tag in names.items())
 
 
-def seeded(seed: Record, image_id: str, region: str, now: str) -> Record:
+def seeded(seed: Document, image_id: str, region: str, now: str) -> Document:
     """These fields of a new image, from its seed."""
     created = seed.get("creationDate", now)
-    made: Record = {
+    made: Document = {
         "CreationDate": created,
         "Watermarks": [_watermark(mark, image_id, region, created) for mark in seed.get("watermarks", [])],
     }
@@ -96,7 +93,7 @@ def seeded(seed: Record, image_id: str, region: str, now: str) -> Record:
     return made
 
 
-def _watermark(seed: str | Record, image_id: str, region: str, created: str) -> Record:
+def _watermark(seed: str | Document, image_id: str, region: str, created: str) -> Document:
     """Attached to this very image, unless the seed says to which."""
     given = {"key": seed} if isinstance(seed, str) else seed
     return watermark(
@@ -104,7 +101,7 @@ def _watermark(seed: str | Record, image_id: str, region: str, created: str) -> 
     )
 
 
-def watermark(key: str, image_id: str, region: str, created: str, now: str | None = None) -> Record:
+def watermark(key: str, image_id: str, region: str, created: str, now: str | None = None) -> Document:
     return {
         "WatermarkKey": key,
         "SourceImageId": image_id,

@@ -1,11 +1,11 @@
 """EC2 images: states, encrypted mappings, launch permissions of every kind, and EC2's own refusals."""
 
 import re
+from collections.abc import Iterable
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import image_fields, keys, settings, shared_tags
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import adapter, image_fields, keys, settings, shared_tags
+from ami_share_tools.local_aws.adapter import Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import (
     Refusal,
     action,
@@ -45,8 +45,8 @@ FILTERS = {
 PERMISSION_FIELDS = ("UserId", "Group", "OrganizationArn", "OrganizationalUnitArn")
 
 
-def install():
-    ec2._ACTION_MAP.update(
+def install() -> None:
+    adapter.ec2_actions.update(
         {
             "DescribeImages": action(describe_images),
             "DescribeImageAttribute": action(describe_image_attribute),
@@ -60,24 +60,24 @@ def install():
     )
 
 
-def state(image):
+def state(image: Document) -> str:
     return image.get("State", "available")
 
 
-def permissions(image):
+def permissions(image: Document) -> list[Document]:
     return image.setdefault("LaunchPermissions", [])
 
 
-def is_public(image):
+def is_public(image: Document) -> bool:
     return {"Group": "all"} in permissions(image)
 
 
-def all_images():
+def all_images() -> list[tuple[str, Document]]:
     """(owner, image) for every image in the caller's Region."""
-    return [(owner, image) for (owner, region, _), image in ec2._images.all_items() if region == get_region()]
+    return [(owner, image) for (owner, region, _), image in adapter.images.everywhere() if region == get_region()]
 
 
-def find(image_id):
+def find(image_id: str) -> tuple[str, Document]:
     """(owner, image). EC2 API Reference, Error codes: InvalidAMIID.Malformed, InvalidAMIID.NotFound."""
     if not IMAGE_ID.fullmatch(image_id):
         raise Refusal("InvalidAMIID.Malformed", f'Invalid id: "{image_id}"')
@@ -87,7 +87,7 @@ def find(image_id):
     raise Refusal("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
 
 
-def own(params):
+def own(params: Params) -> Document:
     """The image, which only its owner may ask about or change (EC2 API Reference, Error codes: AuthFailure)."""
     owner, image = find(required(params, "ImageId"))
     if owner != get_account_id():
@@ -95,7 +95,7 @@ def own(params):
     return image
 
 
-def changeable(params):
+def changeable(params: Params) -> Document:
     """EC2 API Reference, Error codes, InvalidAMIID.Unavailable: "deregistered and is no longer available, or is
     not in a state from which you can launch an instance or modify attributes"."""
     image = own(params)
@@ -104,17 +104,17 @@ def changeable(params):
     return image
 
 
-def snapshots(image):
+def snapshots(image: Document) -> list[Document]:
     """Every snapshot behind the image; ephemeral and snapshot-less mappings have none."""
     ids = [(m.get("Ebs") or {}).get("SnapshotId") for m in image.get("BlockDeviceMappings") or []]
-    stored = {key: snapshot for (_, region, key), snapshot in ec2._snapshots.all_items() if region == get_region()}
+    stored = {key: snapshot for (_, region, key), snapshot in adapter.snapshots.everywhere() if region == get_region()}
     return [stored[i] for i in ids if i in stored]
 
 
 # DescribeImages: EC2 API Reference, DescribeImages; EC2 User Guide, "Disable an Amazon EC2 AMI".
 
 
-def describe_images(params):
+def describe_images(params: Params) -> str:
     ids = members(params, "ImageId")
     wanted = filters(params, FILTERS)
     for image_id in ids:
@@ -136,7 +136,7 @@ def describe_images(params):
     return f"<imagesSet>{''.join(f'<item>{image_xml(i)}</item>' for i in items)}</imagesSet>{next_token}"
 
 
-def visible(image):
+def visible(image: Document) -> bool:
     """An account sees its own images, public ones, and those shared with it by account ID. Sharing by organization
     is stored and returned; who belongs to one is not looked up."""
     return (
@@ -144,11 +144,11 @@ def visible(image):
     )
 
 
-def owned_by(image, owners):
+def owned_by(image: Document, owners: list[str]) -> bool:
     return not owners or image["OwnerId"] in owners or ("self" in owners and image["OwnerId"] == get_account_id())
 
 
-def executable_by(image, users):
+def executable_by(image: Document, users: list[str]) -> bool:
     """ "does not return AMIs shared through an organization or OU" (DescribeImages, ExecutableBy)."""
     accounts = [get_account_id() if u == "self" else u for u in users]
     return (
@@ -156,7 +156,7 @@ def executable_by(image, users):
     )
 
 
-def facts(image):
+def facts(image: Document) -> dict[str, list[str]]:
     volumes = [m["Ebs"] for m in image.get("BlockDeviceMappings") or [] if m.get("Ebs")]
     return image_fields.facts(image) | {
         "architecture": [image["Architecture"]],
@@ -175,14 +175,14 @@ def facts(image):
     }
 
 
-def is_encrypted(volume):
+def is_encrypted(volume: Document) -> bool:
     """A volume made from an encrypted snapshot is encrypted (EBS User Guide, "Encryption outcomes")."""
-    stored = ec2._snapshots.all_items()
+    stored = adapter.snapshots.everywhere()
     from_snapshot = any(s["Encrypted"] for (_, _, key), s in stored if key == volume.get("SnapshotId"))
     return from_snapshot or volume.get("Encrypted") in (True, "true")
 
 
-def image_xml(image):
+def image_xml(image: Document) -> str:
     codes = "".join(
         f"<item>{element('productCode', c['id'])}{element('type', c['type'])}</item>"
         for c in image.get("ProductCodes", [])
@@ -211,7 +211,7 @@ def image_xml(image):
     )
 
 
-def mapping_xml(mapping):
+def mapping_xml(mapping: Document) -> str:
     """EC2 API Reference, EbsBlockDevice: Encrypted is answered; KmsKeyId is a request parameter only."""
     xml = element("deviceName", mapping["DeviceName"]) + element("virtualName", mapping.get("VirtualName"))
     if mapping.get("NoDevice"):
@@ -233,7 +233,7 @@ def mapping_xml(mapping):
 # Attributes: EC2 API Reference, DescribeImageAttribute, ModifyImageAttribute, ResetImageAttribute.
 
 
-def describe_image_attribute(params):
+def describe_image_attribute(params: Params) -> str:
     image, attribute = own(params), required(params, "Attribute")
     refuse_dry_run(params)
     head = element("imageId", image["ImageId"])
@@ -246,7 +246,7 @@ def describe_image_attribute(params):
     raise Refusal("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
 
 
-def modify_image_attribute(params):
+def modify_image_attribute(params: Params) -> str:
     required(params, "ImageId")
     add, remove = launch_permission_changes(params)
     description = param(params, "Description.Value")
@@ -271,7 +271,7 @@ def modify_image_attribute(params):
     return done()
 
 
-def refuse_unknown(accounts):
+def refuse_unknown(accounts: Iterable[str]) -> None:
     """EC2 API Reference, Error codes, InvalidAMIAttributeItemValue: "The value of an item added to, or removed from, an
     image attribute is not valid." The wording is that of EC2's answers; it names one account, or with the setting
     `namesUnknown` off none."""
@@ -281,7 +281,7 @@ def refuse_unknown(accounts):
             raise Refusal("InvalidAMIAttributeItemValue", f"Invalid attribute item value {named} for userId item type.")
 
 
-def launch_permission_changes(params):
+def launch_permission_changes(params: Params) -> tuple[list[Document], list[Document]]:
     """(add, remove), from the structured form or, with Attribute=launchPermission, from the flat one."""
     add = permission_items(params, "LaunchPermission.Add", PERMISSION_FIELDS)
     remove = permission_items(params, "LaunchPermission.Remove", PERMISSION_FIELDS)
@@ -300,7 +300,7 @@ def launch_permission_changes(params):
     return (flat, []) if direction == "add" else ([], flat)
 
 
-def refuse_what_cannot_be_shared(image, add):
+def refuse_what_cannot_be_shared(image: Document, add: list[Document]) -> None:
     behind = snapshots(image)
     # EC2 User Guide, "Share an AMI with specific AWS accounts": an AMI on the AWS managed key can't be shared.
     if any(keys.is_aws_managed(s.get("KmsKeyId")) for s in behind):
@@ -326,7 +326,7 @@ def refuse_what_cannot_be_shared(image, add):
         )
 
 
-def reset_image_attribute(params):
+def reset_image_attribute(params: Params) -> str:
     required(params, "ImageId")
     attribute = required(params, "Attribute")
     if attribute != "launchPermission":  # "Currently, you can only reset the launch permission attribute"
@@ -337,13 +337,13 @@ def reset_image_attribute(params):
     return done()
 
 
-def enable_block_public_access(params):
+def enable_block_public_access(params: Params) -> str:
     """EC2 API Reference, EnableImageBlockPublicAccess. Here it takes effect at once."""
     settings.CURRENT["blockPublicAccess"] = True
     return "<imageBlockPublicAccessState>block-new-sharing</imageBlockPublicAccessState>"
 
 
-def block_public_access_state(params):
+def block_public_access_state(params: Params) -> str:
     """EC2 API Reference, GetImageBlockPublicAccessState."""
     refuse_dry_run(params)
     on = settings.CURRENT["blockPublicAccess"]
@@ -353,14 +353,14 @@ def block_public_access_state(params):
 # States: EC2 User Guide, "Disable an Amazon EC2 AMI"; enabling does not bring the permissions back.
 
 
-def disable_image(params):
+def disable_image(params: Params) -> str:
     image = changeable(params)
     refuse_dry_run(params)
     image.update(State="disabled", LaunchPermissions=[])
     return done()
 
 
-def enable_image(params):
+def enable_image(params: Params) -> str:
     image = own(params)
     if state(image) != "disabled":
         raise Refusal("InvalidAMIID.Unavailable", f"The image ID '{image['ImageId']}' is not disabled")

@@ -5,22 +5,16 @@ to KMS are EC2's in the caller's name, so they carry `kms:ViaService` and `kms:G
 "AWS KMS condition keys").
 """
 
-from typing import Any
-
-from ministack.core.iam_evaluator import EvalContext, caller_arn, evaluate_resource_policy
-from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import kms
-
-from ami_share_tools.local_aws import access
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import access, adapter
+from ami_share_tools.local_aws.adapter import caller_arn, get_account_id, get_region, request_scope
 
 # What that page names, on the key that is read from and on the key that is written with.
 READ = ("DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom")
 WRITE = ("DescribeKey", "CreateGrant", "Decrypt", "GenerateDataKeyWithoutPlaintext", "ReEncryptTo")
 
-Key = dict[str, Any]
 
-
-def find(identifier: str) -> Key | None:
+def find(identifier: str) -> Document | None:
     """CopyImage, KmsKeyId: key ID, key alias, key ARN or alias ARN; "must exist in the destination Region"."""
     parts = identifier.split(":")
     is_arn = parts[0] == "arn" and len(parts) > 5
@@ -28,11 +22,10 @@ def find(identifier: str) -> Key | None:
     if region != get_region():
         return None
     with request_scope(owner, region):
-        found: Key | None = kms._resolve_key(identifier)
-    return found
+        return adapter.resolve_key(identifier)
 
 
-def is_usable(key: Key | None) -> bool:
+def is_usable(key: Document | None) -> bool:
     """KMS Developer Guide, "Key states of AWS KMS keys"; "Amazon EBS does not support asymmetric KMS keys"."""
     return (
         key is not None
@@ -42,7 +35,7 @@ def is_usable(key: Key | None) -> bool:
     )
 
 
-def is_allowed(key: Key, actions: tuple[str, ...]) -> bool:
+def is_allowed(key: Document, actions: tuple[str, ...]) -> bool:
     """Whether the caller may use the key through EC2 in the key's Region. Which Region `kms:ViaService` names for the key
     of a snapshot in another Region isn't documented."""
     arn, account = key["Arn"], get_account_id()
@@ -57,7 +50,7 @@ def is_allowed(key: Key, actions: tuple[str, ...]) -> bool:
     with request_scope(account, region):
         return all(
             access.is_allowed(f"kms:{name}", arn, context)
-            and (owner == account and not is_root() or policy_allows(key, name, context))
+            and ((owner == account and not is_root()) or policy_allows(key, name, context))
             for name in actions
         )
 
@@ -67,8 +60,8 @@ def is_root() -> bool:
     return caller_arn().endswith(":root")
 
 
-def policy_allows(key: Key, action: str, context: dict[str, str]) -> bool:
-    asked = EvalContext(
+def policy_allows(key: Document, action: str, context: dict[str, str]) -> bool:
+    asked = adapter.EvalContext(
         principal_arn=caller_arn(),
         principal_type="Root" if is_root() else "AssumedRole",
         principal_account=get_account_id(),
@@ -77,4 +70,4 @@ def policy_allows(key: Key, action: str, context: dict[str, str]) -> bool:
         region=get_region(),
         service_context=dict(context),
     )
-    return bool(evaluate_resource_policy(key["Policy"], asked).decision == "Allow")
+    return adapter.evaluate_resource_policy(key["Policy"], asked).decision == "Allow"

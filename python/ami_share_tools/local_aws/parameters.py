@@ -7,14 +7,20 @@ never there. With the setting `parametersWait` the validation waits until a test
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ministack.core.responses import error_response_json, get_account_id, get_region, json_response, request_scope
-from ministack.services import ssm
-
-from ami_share_tools.local_aws import access, images, settings
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import access, adapter, images, settings
+from ami_share_tools.local_aws.adapter import (
+    Answer,
+    Place,
+    error_response_json,
+    get_account_id,
+    get_region,
+    json_response,
+    request_scope,
+)
 from ami_share_tools.local_aws.wire import Refusal
 
 IMAGE = "aws:ec2:image"
@@ -22,9 +28,6 @@ FIXED = {IMAGE, "aws:ssm:integration"}
 NAME = re.compile(r"[a-zA-Z0-9_.\-/]+")
 LEVELS = 15  # "a hierarchy … maximum of fifteen levels"
 VERSIONS = 100  # "retains the 100 most recently created versions of a parameter"
-
-Record = dict[str, Any]
-Answer = tuple[int, dict[str, str], bytes]
 
 
 @dataclass
@@ -34,49 +37,49 @@ class Waiting:
     owner: str
     region: str
     name: str
-    parameter: Record
-    history: Record
+    parameter: Document
+    history: Document
     may_describe: bool
 
 
 _WAITING: list[Waiting] = []
 # The last version number given out, which may be one that never came to be.
-_VERSIONS: dict[tuple[str, str, str], int] = {}
-unvalidated: Callable[[Record], Answer] = ssm._put_parameter
+_VERSIONS: dict[Place, int] = {}
 
 
 def install() -> None:
-    ssm._put_parameter = put
+    adapter.put_parameter.replace(put)
 
 
 def clear() -> None:
-    for store in (ssm._parameters, ssm._parameter_history, _VERSIONS, _WAITING):
-        store.clear()
+    adapter.ssm_parameters.clear_everywhere()
+    adapter.parameter_history.clear_everywhere()
+    _VERSIONS.clear()
+    _WAITING.clear()
 
 
-def forget(parts: list[str]) -> None:
+def forget(parts: Sequence[str]) -> None:
     """Forget the parameters that hold one of these in their name or value."""
-    for account, region, name in [
-        key for key in ssm._parameters._data if is_asked(key[-1], ssm._parameters._data[key], parts)
-    ]:
-        for store in (ssm._parameters, ssm._parameter_history):
-            store.pop_scoped(account, region, name, None)
-        _VERSIONS.pop((account, region, name), None)
+    for place, parameter in adapter.ssm_parameters.everywhere():
+        if is_asked(place[-1], parameter, parts):
+            adapter.ssm_parameters.remove(place)
+            adapter.parameter_history.remove(place)
+            _VERSIONS.pop(place, None)
     _WAITING[:] = [one for one in _WAITING if not is_asked(one.name, one.parameter, parts)]
 
 
-def is_asked(name: str, parameter: Record, parts: list[str]) -> bool:
+def is_asked(name: str, parameter: Document, parts: Sequence[str]) -> bool:
     return any(part in name or part in parameter["OriginalValue"] for part in parts)
 
 
-def state(parts: list[str]) -> dict[str, Record]:
+def state(parts: Sequence[str]) -> dict[str, Document]:
     return {
         key[-1]: {
             "value": parameter["OriginalValue"],
             "version": parameter["Version"],
             "dataType": parameter["DataType"],
         }
-        for key, parameter in ssm._parameters.all_items()
+        for key, parameter in adapter.ssm_parameters.everywhere()
         if is_asked(key[-1], parameter, parts)
     }
 
@@ -84,18 +87,18 @@ def state(parts: list[str]) -> dict[str, Record]:
 # PutParameter.
 
 
-def put(request: Record) -> Answer:
+def put(request: Document) -> Answer:
     name = request.get("Name") or ""
-    existing = ssm._parameters.get(name)
+    existing = adapter.ssm_parameters.get(name)
     data_type = request.get("DataType") or (existing or {}).get("DataType", "text")
     error = refusal(name, request, existing, data_type) or full_history(name)
     if error:
         return error
     if data_type != IMAGE:
-        return trimmed(name, unvalidated(request | {"DataType": data_type}))
-    history = ssm._parameter_history.get(name)
+        return trimmed(name, adapter.put_parameter(request | {"DataType": data_type}))
+    history = adapter.parameter_history.get(name)
     before = None if history is None else list(history)
-    answer = unvalidated(request | {"DataType": data_type})
+    answer = adapter.put_parameter(request | {"DataType": data_type})
     if answer[0] != 200:
         return answer
     one = taken_out(name, existing, before)
@@ -105,7 +108,7 @@ def put(request: Record) -> Answer:
     return json_response({"Version": one.parameter["Version"], "Tier": one.parameter["Tier"]})
 
 
-def refusal(name: str, request: Record, existing: Record | None, data_type: str) -> Answer | None:
+def refusal(name: str, request: Document, existing: Document | None, data_type: str) -> Answer | None:
     """The errors of PutParameter's page; for a changed data type it names none."""
     if name and not NAME.fullmatch(name):
         return refused("ValidationException", "Parameter name must consist of letters, numbers and the symbols . - _ /")
@@ -126,13 +129,12 @@ def refusal(name: str, request: Record, existing: Record | None, data_type: str)
 
 
 def refused(code: str, message: str) -> Answer:
-    answer: Answer = error_response_json(code, message, 400)
-    return answer
+    return error_response_json(code, message, 400)
 
 
 def full_history(name: str) -> Answer | None:
     """PutParameter, Errors: ParameterMaxVersionLimitExceeded, if the oldest version, which would go, has a label."""
-    history = ssm._parameter_history.get(name) or []
+    history = adapter.parameter_history.get(name, [])
     if len(history) < VERSIONS or not history[0].get("Labels"):
         return None
     return refused(
@@ -142,28 +144,25 @@ def full_history(name: str) -> Answer | None:
 
 
 def trimmed(name: str, answer: Answer) -> Answer:
-    history = ssm._parameter_history.get(name)
+    history = adapter.parameter_history.get(name)
     if history:
         del history[:-VERSIONS]
     return answer
 
 
-def taken_out(name: str, existing: Record | None, before: list[Record] | None) -> Waiting:
+def taken_out(name: str, existing: Document | None, before: list[Document] | None) -> Waiting:
     """The version that MiniStack made at once, taken out again, with the next number that nobody was told yet."""
     owner, region = get_account_id(), get_region()
     one = Waiting(
         owner,
         region,
         name,
-        ssm._parameters[name],
-        ssm._parameter_history[name][-1],
+        adapter.ssm_parameters[name],
+        adapter.parameter_history[name][-1],
         access.is_allowed("ec2:DescribeImages", "*", {}),
     )
-    for store, old in ((ssm._parameters, existing), (ssm._parameter_history, before)):
-        if old is None:
-            del store[name]
-        else:
-            store[name] = old
+    adapter.ssm_parameters.put_back(name, existing)
+    adapter.parameter_history.put_back(name, before)
     key = (owner, region, name)
     _VERSIONS[key] = max(_VERSIONS.get(key, 0), (existing or {}).get("Version", 0)) + 1
     one.parameter["Version"] = one.history["Version"] = _VERSIONS[key]
@@ -173,7 +172,7 @@ def taken_out(name: str, existing: Record | None, before: list[Record] | None) -
 # The validation.
 
 
-def validate() -> list[Record]:
+def validate() -> list[Document]:
     """Of all versions that wait, in the order of their calls: those whose value is an AMI ID that "is available in your AWS
     account", asked for by somebody with "both ssm:PutParameter and ec2:DescribeImages permissions", come to be."""
     results = []
@@ -181,8 +180,8 @@ def validate() -> list[Record]:
         with request_scope(one.owner, one.region):
             is_valid = one.may_describe and is_available(one.parameter["OriginalValue"])
             if is_valid:
-                ssm._parameters[one.name] = one.parameter
-                ssm._parameter_history.setdefault(one.name, []).append(one.history)
+                adapter.ssm_parameters[one.name] = one.parameter
+                adapter.parameter_history[one.name] = [*adapter.parameter_history.get(one.name, []), one.history]
                 trimmed(one.name, (200, {}, b""))
             results.append({"name": one.name, "version": one.parameter["Version"], "valid": is_valid})
     _WAITING.clear()

@@ -8,26 +8,24 @@ import datetime
 import json
 import re
 import uuid
+from typing import Any
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import eventbridge, scheduler
-
-from ami_share_tools.local_aws import settings
-
-_create, _list, _invoke = scheduler._create_schedule, scheduler._list_schedules, eventbridge._invoke_target
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import adapter, settings
+from ami_share_tools.local_aws.adapter import Answer, get_account_id, get_region
 
 # "CreateSchedule", URI Request Parameters and "Target".
 NAME = re.compile(r"[0-9a-zA-Z\-_.]{1,64}")
 MAX_INPUT = 256 * 1024
 
 
-def install():
-    scheduler._create_schedule = create
-    scheduler._list_schedules = pages
-    eventbridge._invoke_target = invoke
+def install() -> None:
+    adapter.create_schedule.replace(create)
+    adapter.list_schedules.replace(pages)
+    adapter.invoke_target.replace(invoke)
 
 
-def create(name, body):
+def create(name: str, body: Document) -> Answer:
     target = body.get("Target") or {}
     if not NAME.fullmatch(name):
         return invalid(f"Value '{name}' at 'name' failed to satisfy constraint: [0-9a-zA-Z-_.]+, at most 64 characters")
@@ -41,30 +39,30 @@ def create(name, body):
             json.loads(target.get("Input", ""))
         except ValueError:
             return invalid("the Input for an event bus must be well-formed JSON")
-    return _create(name, body)
+    return adapter.create_schedule(name, body)
 
 
-def invalid(message):
-    return scheduler._error(400, "ValidationException", message)
+def invalid(message: str) -> Answer:
+    return adapter.scheduler_error(400, "ValidationException", message)
 
 
-def pages(query):
+def pages(query: Document) -> Answer:
     """ "ListSchedules": MaxResults is 1 to 100, and NextToken goes on where the page ended."""
     size = min(int(query.get("MaxResults", 100)), settings.CURRENT["pageSize"])
-    status, headers, body = _list({**query, "MaxResults": len(scheduler._schedules._data) or 1})
+    status, headers, body = adapter.list_schedules({**query, "MaxResults": len(adapter.schedules.everywhere()) or 1})
     found = sorted(json.loads(body)["Schedules"], key=lambda schedule: (schedule["GroupName"], schedule["Name"]))
     start = int(query.get("NextToken", 0))
-    page = {"Schedules": found[start : start + size]}
+    page: Document = {"Schedules": found[start : start + size]}
     if start + size < len(found):
         page["NextToken"] = str(start + size)
     return status, headers, json.dumps(page).encode()
 
 
-def invoke(target, event, rule, view=None):
+def invoke(target: Document, event: Document, rule: Any, view: Any = None) -> Any:
     if "EventBridgeParameters" not in target:
-        return _invoke(target, event, rule, view)
+        return adapter.invoke_target(target, event, rule, view)
     parameters = target["EventBridgeParameters"]
-    return eventbridge._put_events(
+    return adapter.put_events(
         {
             "Entries": [
                 {
@@ -79,7 +77,7 @@ def invoke(target, event, rule, view=None):
     )
 
 
-def hint(schedule):
+def hint(schedule: Document) -> Document:
     """The event that a rule on its bus hands on when this schedule is due."""
     parameters = schedule["Target"]["EventBridgeParameters"]
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

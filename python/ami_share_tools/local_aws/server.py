@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from ministack import app as ministack
-from ministack.core import lambda_runtime
-from ministack.core.hypercorn_compat import install as install_reason_phrases
-
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws import (
     access,
+    adapter,
     control,
     copies,
     ebs_encryption,
@@ -25,11 +26,15 @@ from ami_share_tools.local_aws import (
     usage_reports,
     watermarks,
 )
+from ami_share_tools.local_aws.adapter import Answer, Params
 
 GRACE_SECONDS = 1
+Receive = Callable[[], Awaitable[Document]]
+Send = Callable[[Document], Awaitable[None]]
+App = Callable[[Document, Receive, Send], Awaitable[None]]
 
 
-def install(account, region):
+def install(account: str, region: str) -> App:
     """Add what is missing, and put the control door and the list of calls in front."""
     for part in (
         images,
@@ -46,19 +51,21 @@ def install(account, region):
         parameters,
     ):
         part.install()
-    dispatch = ministack._dispatch_service_request
 
-    async def recorded(method, path, headers, body, query_params, request_id):
-        params = ministack._routing_params(method, path, headers, body, query_params)
-        service = ministack.detect_service(method, path, headers, params)
+    async def recorded(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: Params, request_id: str
+    ) -> Answer:
+        params = adapter.routing_params(method, path, headers, body, query_params)
+        service = adapter.detect_service(method, path, headers, params)
         call = control.record(service, method, path, headers, body, params)
-        return control.fault(call) or await dispatch(method, path, headers, body, query_params, request_id)
+        return control.fault(call) or await adapter.dispatch(method, path, headers, body, query_params, request_id)
 
-    ministack._dispatch_service_request = recorded
+    adapter.dispatch.replace(recorded)
 
-    async def door(scope, receive, send):
+    async def door(scope: Document, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/_local/"):
-            return await ministack.app(scope, receive, send)
+            await adapter.serve_http(scope, receive, send)
+            return
         body = b""
         while True:
             message = await receive()
@@ -74,23 +81,23 @@ def install(account, region):
     return door
 
 
-async def run(door, listener, ready, stop):
+async def run(door: App, listener: socket.socket, ready: Callable[[], None], stop: asyncio.Event) -> None:
     """Serve until `stop` (an asyncio.Event) is set; call `ready` once requests are answered."""
 
-    async def app(scope, receive, send):
-        async def announced(message):
+    async def app(scope: Document, receive: Receive, send: Send) -> None:
+        async def announced(message: Document) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 ready()
 
         await door(scope, receive, announced if scope["type"] == "lifespan" else send)
 
-    install_reason_phrases()
+    adapter.install_reason_phrases()
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.graceful_timeout = config.shutdown_timeout = GRACE_SECONDS
     config.keep_alive_timeout = 75
     try:
-        await serve(app, config, shutdown_trigger=stop.wait)
+        await serve(cast(Any, app), config, shutdown_trigger=stop.wait)
     finally:
-        lambda_runtime.reset()  # ends the bootstrap processes
+        adapter.end_function_processes()  # ends the bootstrap processes

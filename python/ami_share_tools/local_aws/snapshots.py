@@ -2,10 +2,9 @@
 
 import re
 
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import images, keys
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import adapter, images, keys
+from ami_share_tools.local_aws.adapter import Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import (
     Refusal,
     action,
@@ -39,8 +38,8 @@ FILTERS = {
 }
 
 
-def install():
-    ec2._ACTION_MAP.update(
+def install() -> None:
+    adapter.ec2_actions.update(
         {
             "DescribeSnapshots": action(describe_snapshots),
             "DescribeSnapshotAttribute": action(describe_snapshot_attribute),
@@ -50,11 +49,11 @@ def install():
     )
 
 
-def permissions(snapshot):
+def permissions(snapshot: Document) -> list[Document]:
     return snapshot.setdefault("CreateVolumePermissions", [])
 
 
-def visible(snapshot):
+def visible(snapshot: Document) -> bool:
     """EC2 API Reference, DescribeSnapshots: public, explicit (named account) and implicit (owner) permissions."""
     account = get_account_id()
     return snapshot["OwnerId"] == account or any(
@@ -62,11 +61,11 @@ def visible(snapshot):
     )
 
 
-def all_snapshots():
-    return [s for (_, region, _), s in ec2._snapshots.all_items() if region == get_region()]
+def all_snapshots() -> list[Document]:
+    return [s for (_, region, _), s in adapter.snapshots.everywhere() if region == get_region()]
 
 
-def find(snapshot_id):
+def find(snapshot_id: str) -> Document:
     """EC2 API Reference, Error codes: InvalidSnapshotID.Malformed, InvalidSnapshot.NotFound."""
     if not SNAPSHOT_ID.fullmatch(snapshot_id):
         raise Refusal("InvalidSnapshotID.Malformed", f'Invalid id: "{snapshot_id}"')
@@ -76,7 +75,7 @@ def find(snapshot_id):
     raise Refusal("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
 
 
-def own(params):
+def own(params: Params) -> Document:
     snapshot = find(required(params, "SnapshotId"))
     if snapshot["OwnerId"] != get_account_id():
         raise Refusal("AuthFailure", f"Not authorized for snapshot:{snapshot['SnapshotId']}")
@@ -86,7 +85,7 @@ def own(params):
 # EC2 API Reference, DescribeSnapshots; Snapshot: kmsKeyId is the ARN of the key.
 
 
-def describe_snapshots(params):
+def describe_snapshots(params: Params) -> str:
     ids, wanted = members(params, "SnapshotId"), filters(params, FILTERS)
     for snapshot_id in ids:
         find(snapshot_id)
@@ -98,20 +97,20 @@ def describe_snapshots(params):
         and (not ids or s["SnapshotId"] in ids)
         and (not owners or s["OwnerId"] in owners or ("self" in owners and s["OwnerId"] == get_account_id()))
         and (not restorers or restorable_by(s, restorers))
-        and matches(wanted, facts(s), ec2._tags.get(s["SnapshotId"], []))
+        and matches(wanted, facts(s), adapter.tags.get(s["SnapshotId"], []))
     ]
     items, next_token = page(params, found, "SnapshotId")
     return f"<snapshotSet>{''.join(f'<item>{snapshot_xml(s)}</item>' for s in items)}</snapshotSet>{next_token}"
 
 
-def restorable_by(snapshot, users):
+def restorable_by(snapshot: Document, users: list[str]) -> bool:
     accounts = [get_account_id() if u == "self" else u for u in users]
     return ("all" in users and {"Group": "all"} in permissions(snapshot)) or any(
         a == snapshot["OwnerId"] or {"UserId": a} in permissions(snapshot) for a in accounts
     )
 
 
-def facts(snapshot):
+def facts(snapshot: Document) -> dict[str, list[str]]:
     return {
         "description": [snapshot["Description"]],
         "encrypted": ["true" if snapshot["Encrypted"] else "false"],
@@ -124,7 +123,7 @@ def facts(snapshot):
     }
 
 
-def snapshot_xml(snapshot):
+def snapshot_xml(snapshot: Document) -> str:
     return (
         element("snapshotId", snapshot["SnapshotId"])
         + element("volumeId", snapshot["VolumeId"])
@@ -144,7 +143,7 @@ def snapshot_xml(snapshot):
 # Attributes: EC2 API Reference, DescribeSnapshotAttribute, ModifySnapshotAttribute, ResetSnapshotAttribute.
 
 
-def describe_snapshot_attribute(params):
+def describe_snapshot_attribute(params: Params) -> str:
     snapshot, attribute = own(params), required(params, "Attribute")
     refuse_dry_run(params)
     head = element("snapshotId", snapshot["SnapshotId"])
@@ -155,7 +154,7 @@ def describe_snapshot_attribute(params):
     raise Refusal("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
 
 
-def modify_snapshot_attribute(params):
+def modify_snapshot_attribute(params: Params) -> str:
     required(params, "SnapshotId")
     add, remove = create_volume_permission_changes(params)
     if not add and not remove:
@@ -175,7 +174,7 @@ def modify_snapshot_attribute(params):
     return done()
 
 
-def create_volume_permission_changes(params):
+def create_volume_permission_changes(params: Params) -> tuple[list[Document], list[Document]]:
     """(add, remove), from the structured form or, with Attribute=createVolumePermission, from the flat one."""
     add = permission_items(params, "CreateVolumePermission.Add", ("UserId", "Group"))
     remove = permission_items(params, "CreateVolumePermission.Remove", ("UserId", "Group"))
@@ -192,7 +191,7 @@ def create_volume_permission_changes(params):
     return (flat, []) if direction == "add" else ([], flat)
 
 
-def refuse_what_cannot_be_shared(snapshot, add):
+def refuse_what_cannot_be_shared(snapshot: Document, add: list[Document]) -> None:
     """EBS User Guide, "Share an Amazon EBS snapshot": not on the default key; encrypted ones not publicly."""
     if keys.is_aws_managed(snapshot.get("KmsKeyId")):
         raise Refusal("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
@@ -200,7 +199,7 @@ def refuse_what_cannot_be_shared(snapshot, add):
         raise Refusal("OperationNotPermitted", "Encrypted snapshots can't be shared publicly")
 
 
-def reset_snapshot_attribute(params):
+def reset_snapshot_attribute(params: Params) -> str:
     attribute = required(params, "Attribute")
     if attribute != "createVolumePermission":
         raise Refusal("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")

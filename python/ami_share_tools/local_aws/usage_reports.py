@@ -9,13 +9,12 @@ import datetime
 import re
 import uuid
 from collections.abc import Iterable
-from typing import Any
 
-from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import access, client_tokens, images, later, settings
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import access, adapter, client_tokens, images, later, settings
+from ami_share_tools.local_aws.adapter import Params, Place, get_account_id, get_region, request_scope
 from ami_share_tools.local_aws.wire import (
+    Item,
     Refusal,
     action,
     done,
@@ -31,9 +30,6 @@ from ami_share_tools.local_aws.wire import (
     tag_specifications,
 )
 
-Params = dict[str, Any]
-Record = dict[str, Any]
-
 # The API's pages know the first two; the guide also names Image Builder's recipes.
 TYPES = ("ec2:Instance", "ec2:LaunchTemplate", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe")
 KEPT = datetime.timedelta(days=30)  # "automatically deletes a report 30 days after creation"
@@ -41,12 +37,12 @@ MOST_IDS = 200
 ID = re.compile(r"amiur-[0-9a-f]{17}")
 
 # By account, Region and ID, in the order of their creation; and who uses which image how often.
-_REPORTS: dict[tuple[str, str, str], Record] = {}
-USAGE: dict[str, list[Record]] = {}
+_REPORTS: dict[Place, Document] = {}
+USAGE: dict[str, list[Document]] = {}
 
 
 def install() -> None:
-    ec2._ACTION_MAP.update(
+    adapter.ec2_actions.update(
         {
             "CreateImageUsageReport": action(create),
             "DescribeImageUsageReports": action(describe),
@@ -71,12 +67,12 @@ def forget(image_ids: Iterable[str]) -> None:
         client_tokens.forget({key[-1]})
 
 
-def all_reports() -> dict[str, Record]:
+def all_reports() -> dict[str, Document]:
     """Of every account and Region."""
     return {key[-1]: report for key, report in _REPORTS.items() if not has_expired(report)}
 
 
-def of_caller() -> list[Record]:
+def of_caller() -> list[Document]:
     return [
         report
         for (owner, region, _), report in _REPORTS.items()
@@ -84,7 +80,7 @@ def of_caller() -> list[Record]:
     ]
 
 
-def has_expired(report: Record) -> bool:
+def has_expired(report: Document) -> bool:
     return bool(report["CreationTime"] + KEPT < now())
 
 
@@ -124,13 +120,13 @@ def create(params: Params) -> str:
         # "Report quotas": in-progress reports per AMI, 1.
         raise Refusal("ResourceLimitExceeded", f"There is already a pending usage report for the image {image_id}")
     report_id = add(image_id, types, accounts)
-    ec2._tags[report_id] = tags
+    adapter.tags[report_id] = tags
     client_tokens.keep(params, report_id)
     later.after(settings.CURRENT["reportSeconds"], lambda: finish(report_id))
     return element("reportId", report_id)
 
 
-def resource_types(params: Params) -> list[Record]:
+def resource_types(params: Params) -> list[Document]:
     """[{"ResourceType", "Depth"}]; the depth counts for launch templates only, and is 20 unless the request names it."""
     numbers = sorted({int(m[1]) for key in params if (m := re.match(r"ResourceType\.(\d+)\.", key))})
     if not numbers:
@@ -152,7 +148,7 @@ def resource_types(params: Params) -> list[Record]:
 
 def add(
     image_id: str,
-    types: list[Record],
+    types: list[Document],
     accounts: list[str],
     state: str = "pending",
     reason: str | None = None,
@@ -189,7 +185,7 @@ def waiting(ids: Iterable[str]) -> list[str]:
     ]
 
 
-def finish(report_id: str, state: str = "available", reason: str | None = None) -> Record | None:
+def finish(report_id: str, state: str = "available", reason: str | None = None) -> Document | None:
     for (owner, region, key), report in _REPORTS.items():
         if key == report_id and report["State"] == "pending":
             end(report, owner, state, reason)
@@ -197,7 +193,7 @@ def finish(report_id: str, state: str = "available", reason: str | None = None) 
     return None
 
 
-def end(report: Record, owner: str, state: str, reason: str | None) -> None:
+def end(report: Document, owner: str, state: str, reason: str | None) -> None:
     """ "how your image is used across other Amazon Web Services accounts", of the types and accounts asked for."""
     types = {one["ResourceType"] for one in report["Types"]}
     report.update(State=state, Reason=reason if state == "error" else None)
@@ -214,7 +210,7 @@ def end(report: Record, owner: str, state: str, reason: str | None) -> None:
 # The Describe calls, and DeleteImageUsageReport.
 
 
-def asked(params: Params) -> list[Record]:
+def asked(params: Params) -> list[Document]:
     report_ids, image_ids = members(params, "ReportId"), members(params, "ImageId")
     if max(len(report_ids), len(image_ids)) > MOST_IDS:
         raise Refusal("InvalidParameterValue", f"A request takes at most {MOST_IDS} IDs")
@@ -227,7 +223,7 @@ def asked(params: Params) -> list[Record]:
     ]
 
 
-def find(report_id: str) -> Record:
+def find(report_id: str) -> Document:
     if not ID.fullmatch(report_id):
         raise Refusal("InvalidImageUsageReportId.Malformed", f'Invalid id: "{report_id}"')
     for report in of_caller():
@@ -236,10 +232,9 @@ def find(report_id: str) -> Record:
     raise Refusal("InvalidImageUsageReportId.NotFound", f"The image usage report '{report_id}' does not exist")
 
 
-def paged(params: Params, items: list[Any]) -> tuple[list[Any], str]:
+def paged(params: Params, items: list[Item]) -> tuple[list[Item], str]:
     """Pages also where MaxResults is not given; IDs may be given with it."""
-    items, token = page({"MaxResults": ["1000"]} | params, items, "")
-    return items, token
+    return page({"MaxResults": ["1000"], **params}, items, "")
 
 
 def describe(params: Params) -> str:
@@ -251,7 +246,7 @@ def describe(params: Params) -> str:
         if matches(
             wanted,
             {"creation-time": [text(report["CreationTime"])], "state": [report["State"]]},
-            ec2._tags.get(report["ReportId"], []),
+            adapter.tags.get(report["ReportId"], []),
         )
     ]
     items, token = paged(params, found)
@@ -260,7 +255,7 @@ def describe(params: Params) -> str:
     )
 
 
-def report_xml(report: Record) -> str:
+def report_xml(report: Document) -> str:
     types = "".join(
         f"<item>{element('resourceType', one['ResourceType'])}{depth_xml(one['Depth'])}</item>"
         for one in report["Types"]
@@ -310,7 +305,7 @@ def describe_entries(params: Params) -> str:
     return f"<imageUsageReportEntrySet>{rows}</imageUsageReportEntrySet>{token}"
 
 
-def entry_xml(report: Record, entry: Record) -> str:
+def entry_xml(report: Document, entry: Document) -> str:
     return (
         element("resourceType", entry["resourceType"])
         + element("reportId", report["ReportId"])
@@ -328,7 +323,7 @@ def delete(params: Params) -> str:
     return done()
 
 
-def seeded(seed: Record, owner: str, region: str) -> Record:
+def seeded(seed: Document, owner: str, region: str) -> Document:
     """A report from its seed."""
     created = datetime.datetime.fromisoformat(seed["createdAt"]) if "createdAt" in seed else now()
     types = [{"ResourceType": name, "Depth": None} for name in seed.get("resourceTypes", TYPES[:2])]

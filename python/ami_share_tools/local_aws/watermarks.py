@@ -3,12 +3,8 @@
 The pages of these actions name no error codes; those here are EC2's for the same kind of refusal.
 """
 
-from typing import Any
-
-from ministack.core.responses import get_account_id, get_region
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import image_fields, images
+from ami_share_tools.local_aws import adapter, image_fields, images
+from ami_share_tools.local_aws.adapter import Params, get_account_id, get_region
 from ami_share_tools.local_aws.wire import Refusal, action, done, element, refuse_dry_run, required
 
 # EC2 User Guide, AMI watermarks: at most five on an image.
@@ -16,12 +12,12 @@ MOST = 5
 
 
 def install() -> None:
-    ec2._ACTION_MAP.update({"AttachImageWatermark": action(attach), "DetachImageWatermark": action(detach)})
+    adapter.ec2_actions.update({"AttachImageWatermark": action(attach), "DetachImageWatermark": action(detach)})
 
 
-def attach(params: dict[str, Any]) -> str:
+def attach(params: Params) -> str:
     name = required(params, "WatermarkName")
-    if not ec2._AMI_NAME_RE.match(name):
+    if not adapter.ami_name.match(name):
         raise Refusal("InvalidParameterValue", f"Value ({name}) for parameter watermarkName is invalid.")
     image = images.own(params)
     refuse_dry_run(params)
@@ -32,11 +28,13 @@ def attach(params: dict[str, Any]) -> str:
     if all(mark["WatermarkKey"] != key for mark in marks):
         if len(marks) == MOST:
             raise Refusal("ResourceLimitExceeded", f"An AMI has at most {MOST} watermarks")
-        marks.append(image_fields.watermark(key, image["ImageId"], get_region(), image["CreationDate"], ec2._now_ts()))
+        marks.append(
+            image_fields.watermark(key, image["ImageId"], get_region(), image["CreationDate"], adapter.ec2_now())
+        )
     return element("watermarkKey", key)
 
 
-def detach(params: dict[str, Any]) -> str:
+def detach(params: Params) -> str:
     """ "It succeeds even if the watermark does not exist on the image"; images made from it keep theirs."""
     key, image = required(params, "WatermarkKey"), images.own(params)
     refuse_dry_run(params)

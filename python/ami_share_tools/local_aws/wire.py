@@ -2,60 +2,65 @@
 
 import base64
 import re
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 from xml.sax.saxutils import escape
 
-from ministack.services import ec2
-
-from ami_share_tools.local_aws import settings
+from ami_share_tools.document import Document
+from ami_share_tools.local_aws import adapter, settings
+from ami_share_tools.local_aws.adapter import Answer, Handler, Params
 
 ACCOUNT_ID = re.compile(r"\d{12}")
 # Organization and OU ARNs as the Organizations API reference gives their patterns.
 ORGANIZATION_ARN = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:organization/o-[a-z0-9]{10,32}")
 OU_ARN = re.compile(r"arn:aws[a-z-]*:organizations::\d{12}:ou/o-[a-z0-9]{10,32}/ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
 
-param = ec2._p
-members = ec2._parse_member_list
+Item = TypeVar("Item")
+Tags = list[dict[str, str]]
+
+param = adapter.ec2_param
+members = adapter.ec2_members
 
 
 class Refusal(Exception):
     """An error EC2 answers with."""
 
-    def __init__(self, code, message, status=400):
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
 
 
-def action(handler):
+def action(handler: Callable[[Params], str]) -> Handler:
     """Make `handler(params) -> inner XML` an EC2 action: name the answer, turn a Refusal into an error document."""
 
-    def run(params):
+    def run(params: Params) -> Answer:
         name = param(params, "Action")
         try:
-            return ec2._xml(200, f"{name}Response", handler(params))
+            return adapter.ec2_answer(200, f"{name}Response", handler(params))
         except Refusal as refusal:
-            return ec2._error(refusal.code, escape(refusal.message), refusal.status)
+            return adapter.ec2_error(refusal.code, escape(refusal.message), refusal.status)
 
     return run
 
 
-def done():
+def done() -> str:
     return "<return>true</return>"
 
 
-def refuse_dry_run(params):
+def refuse_dry_run(params: Params) -> None:
     """An authorized DryRun is answered with the error DryRunOperation (EC2 API Reference, Common parameters)."""
     if param(params, "DryRun").lower() == "true":
         raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
 
 
-def required(params, name):
+def required(params: Params, name: str) -> str:
     value = param(params, name)
     if not value:
         raise Refusal("MissingParameter", f"The request must contain the parameter {name}")
     return value
 
 
-def element(name, value):
+def element(name: str, value: object) -> str:
     """One XML element, or nothing where there is no value."""
     if value is None:
         return ""
@@ -64,16 +69,16 @@ def element(name, value):
     return f"<{name}>{escape(str(value))}</{name}>"
 
 
-def tag_set(resource_id, tags=None):
-    tags = ec2._tags.get(resource_id, []) if tags is None else tags
+def tag_set(resource_id: str, tags: Tags | None = None) -> str:
+    tags = adapter.tags.get(resource_id, []) if tags is None else tags
     items = "".join(f"<item>{element('key', t['Key'])}{element('value', t.get('Value', ''))}</item>" for t in tags)
     return f"<tagSet>{items}</tagSet>" if items else ""
 
 
-def tag_specifications(params, kinds):
+def tag_specifications(params: Params, kinds: Collection[str]) -> dict[str, Tags]:
     """{resource type: tags} of the request. The pages of the actions: "If you specify other values for ResourceType, the
     request fails". EC2 User Guide, "Tag your Amazon EC2 resources", Tag restrictions."""
-    found = {}
+    found: dict[str, Tags] = {}
     numbers = {int(m[1]) for key in params if (m := re.match(r"TagSpecification\.(\d+)\.", key))}
     for number in sorted(numbers):
         kind = param(params, f"TagSpecification.{number}.ResourceType")
@@ -96,7 +101,7 @@ def tag_specifications(params, kinds):
     return found
 
 
-def permission_items(params, prefix, fields):
+def permission_items(params: Params, prefix: str, fields: Sequence[str]) -> list[Document]:
     """`{prefix}.N.{field}` off the wire, as [{field: value}]."""
     numbers = {int(m[1]) for key in params if (m := re.match(re.escape(prefix) + r"\.(\d+)\.", key))}
     found = []
@@ -105,7 +110,7 @@ def permission_items(params, prefix, fields):
     return found
 
 
-def permission_set(entries):
+def permission_set(entries: list[Document]) -> str:
     names = {
         "UserId": "userId",
         "Group": "group",
@@ -115,32 +120,32 @@ def permission_set(entries):
     return "".join(f"<item>{''.join(element(names[k], v) for k, v in entry.items())}</item>" for entry in entries)
 
 
-def check_permission(entry):
+def check_permission(entry: Document) -> None:
     """Refuse an item that isn't an account ID, the group `all`, an organization's or an OU's ARN.
 
     EC2 API Reference, Error codes: InvalidAMIAttributeItemValue.
     """
     [(kind, value)] = entry.items()
-    good = {
+    checks: dict[str, Callable[[str], object]] = {
         "UserId": ACCOUNT_ID.fullmatch,
         "Group": lambda v: v == "all",
         "OrganizationArn": ORGANIZATION_ARN.fullmatch,
         "OrganizationalUnitArn": OU_ARN.fullmatch,
-    }[kind]
-    if not good(value):
+    }
+    if not checks[kind](value):
         name = kind[0].lower() + kind[1:]
         raise Refusal("InvalidAMIAttributeItemValue", f'Invalid attribute item value "{value}" for {name} item type.')
 
 
-def applied(entries, add, remove):
+def applied(entries: list[Document], add: list[Document], remove: list[Document]) -> list[Document]:
     """The entries afterwards. Adding one that is there, or removing one that isn't, changes nothing."""
     kept = [e for e in entries if e not in remove]
     return kept + [e for i, e in enumerate(add) if e not in kept and e not in add[:i]]
 
 
-def filters(params, known):
+def filters(params: Params, known: set[str]) -> dict[str, list[str]]:
     """The request's filters. EC2 User Guide, "Filtering resources": at most 50 filters and 200 values in each."""
-    given = ec2._parse_filters(params)
+    given = adapter.ec2_filters(params)
     for name, values in given.items():
         if name not in known and not name.startswith("tag:"):
             raise Refusal("InvalidParameterValue", f"The filter '{name}' is invalid")
@@ -153,7 +158,7 @@ def filters(params, known):
     return given
 
 
-def matches(given, facts, tags):
+def matches(given: dict[str, list[str]], facts: dict[str, list[str]], tags: Tags) -> bool:
     """Every filter must match, by any of its values; `*` and `?` are wildcards, and case counts."""
     for name, patterns in given.items():
         if name == "tag-key":
@@ -162,12 +167,12 @@ def matches(given, facts, tags):
             actual = [t.get("Value", "") for t in tags if t["Key"] == name[4:]]
         else:
             actual = facts[name]
-        if not any(ec2._glob_match(pattern, value) for pattern in patterns for value in actual):
+        if not any(adapter.glob_matches(pattern, value) for pattern in patterns for value in actual):
             return False
     return True
 
 
-def page(params, items, ids_name):
+def page(params: Params, items: list[Item], ids_name: str) -> tuple[list[Item], str]:
     """One page of `items` and the nextToken element (EC2 API Reference, "Pagination")."""
     size, token = param(params, "MaxResults"), param(params, "NextToken")
     if not size and not token:

@@ -2,43 +2,51 @@
 
 import itertools
 import json
-import sys
 import unittest
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-ROOT = Path(__file__).parents[3]
 from ami_share_tools.clients import bundle as maker
+from ami_share_tools.clients.schemas import NotUnderstood, Schemas
+from ami_share_tools.document import Document
+from ami_share_tools.repository import EXAMPLES, ROOT
 
 # Answers that nothing gives on the local AWS.
 NOT_RECORDED = {"501"}
 
 
-def setUpModule():
+bundle: Document
+schemas: Document
+recorded: list[Document]
+request: Document
+
+
+def setUpModule() -> None:
     global bundle, schemas, recorded, request
     bundle = yaml.safe_load((ROOT / "openapi.bundle.yaml").read_text())
     schemas = bundle["components"]["schemas"]
-    recorded = json.loads((ROOT / "clients/examples.json").read_text())
+    recorded = json.loads(EXAMPLES.read_text())
     request = json.loads((ROOT / "schemas/request.schema.json").read_text())
 
 
-def validator(schema):
+def validator(schema: Document) -> Draft202012Validator:
     """Of a schema of the bundle."""
     return Draft202012Validator({"$ref": "#/schema", "schema": schema, "components": bundle["components"]})
 
 
-def source(file):
+def source(file: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads((ROOT / f"schemas/{file}.schema.json").read_text()))
 
 
-def faults(of, instance):
+def faults(of: Draft202012Validator, instance: Any) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in of.iter_errors(instance)]
 
 
-def nodes(value, place=""):
+def nodes(value: Any, place: str = "") -> Iterator[tuple[str, Document]]:
     """(JSON Pointer, object) of every object in a document, examples left out."""
     if isinstance(value, dict):
         yield place, value
@@ -48,24 +56,22 @@ def nodes(value, place=""):
             yield from nodes(member, f"{place}/{name}")
 
 
-def every_schema():
+def every_schema() -> Iterator[tuple[str, Document]]:
     """(place, schema) of every schema: the components and what is in them, and what parameters and bodies have."""
     for place, node in nodes({name: bundle[name] for name in ("paths", "components")}):
-        if (
-            place.endswith("/schema")
-            or place.startswith("/components/schemas/")
-            and not place.endswith(("/properties", "/schemas"))
+        if place.endswith("/schema") or (
+            place.startswith("/components/schemas/") and not place.endswith(("/properties", "/schemas"))
         ):
             yield place, node
 
 
-def content(kind):
+def content(kind: str) -> Iterator[tuple[str, str, Document]]:
     """(operation ID or response's name, status, media type) of every body of requests or of answers."""
     for item in bundle["paths"].values():
         for operation in item.values():
             if not isinstance(operation, dict):
                 continue
-            bodies = [(None, operation.get("requestBody", {}))] if kind == "request" else operation["responses"].items()
+            bodies = [("", operation.get("requestBody", {}))] if kind == "request" else operation["responses"].items()
             for status, body in bodies:
                 if "$ref" in body:
                     body = bundle["components"]["responses"][body["$ref"].rsplit("/", 1)[1]]
@@ -74,15 +80,15 @@ def content(kind):
 
 
 class Bundle(unittest.TestCase):
-    def test_what_is_made_is_what_the_sources_give(self):
+    def test_what_is_made_is_what_the_sources_give(self) -> None:
         for path, text in maker.files().items():
             with self.subTest(path.name):
                 self.assertEqual(path.read_text(), text, "run make bundle")
 
-    def test_it_is_a_valid_document(self):
+    def test_it_is_a_valid_document(self) -> None:
         self.assertEqual([error.message for error in OpenAPIV31SpecValidator(bundle).iter_errors()], [])
 
-    def test_everything_is_in_it(self):
+    def test_everything_is_in_it(self) -> None:
         references = [node["$ref"] for _, node in nodes(bundle) if "$ref" in node]
         self.assertGreater(len(references), 50)
         for reference in references:
@@ -91,26 +97,26 @@ class Bundle(unittest.TestCase):
                 _, _, kind, name = reference.split("/")
                 self.assertIn(name, bundle["components"][kind])
 
-    def test_every_schema_has_a_type_and_every_array_has_items(self):
+    def test_every_schema_has_a_type_and_every_array_has_items(self) -> None:
         for place, schema in every_schema():
             with self.subTest(place):
                 self.assertTrue({"$ref", "type", "oneOf", "anyOf"} & set(schema))
                 if "array" in schema.get("type", ""):
                     self.assertIn("items", schema)
 
-    def test_no_schema_says_what_generators_do_not_understand(self):
+    def test_no_schema_says_what_generators_do_not_understand(self) -> None:
         for place, schema in every_schema():
             with self.subTest(place):
                 self.assertFalse({"allOf", "not", "if", "definitions", "$defs", "$schema"} & set(schema))
                 for branch in schema.get("oneOf", []) + schema.get("anyOf", []):
                     self.assertIn(branch, ([{"type": "null"}] if "$ref" not in branch else [{"$ref": branch["$ref"]}]))
 
-    def test_objects_and_words_have_names(self):
+    def test_objects_and_words_have_names(self) -> None:
         for place, schema in every_schema():
             if "enum" in schema or "properties" in schema:
                 self.assertRegex(place, r"^/components/schemas/\w+$")
 
-    def test_a_problem_is_flat_and_has_the_outcomes_fields(self):
+    def test_a_problem_is_flat_and_has_the_outcomes_fields(self) -> None:
         self.assertEqual(set(schemas["Outcome"]["properties"]) - set(schemas["Problem"]["properties"]), set())
         self.assertEqual({"type", "title", "status", "detail"} - set(schemas["Problem"]["properties"]), set())
         for _, status, media in content("answers"):
@@ -119,15 +125,15 @@ class Bundle(unittest.TestCase):
                 ("Outcome",) if status < "300" else ("Problem", "GatewayAnswer"),
             )
 
-    def test_a_request_is_told_apart_by_its_action(self):
+    def test_a_request_is_told_apart_by_its_action(self) -> None:
         document = schemas["RequestDocument"]
         self.assertEqual(document["discriminator"]["propertyName"], "action")
         self.assertEqual(set(document["discriminator"]["mapping"]), set(request["properties"]["action"]["enum"]))
         for action, reference in document["discriminator"]["mapping"].items():
             self.assertEqual(schemas[reference.rsplit("/", 1)[1]]["properties"]["action"]["const"], action)
 
-    def test_what_it_does_not_understand_it_refuses(self):
-        for node in (
+    def test_what_it_does_not_understand_it_refuses(self) -> None:
+        nodes: list[Document] = [
             {"type": "object", "if": {}},
             {"type": "array"},
             {"type": "object", "patternProperties": {}},
@@ -135,10 +141,10 @@ class Bundle(unittest.TestCase):
             {"oneOf": [{}]},
             {"type": "string", "not": {"const": "a"}},
             {"type": "object", "dependentRequired": {}},
-        ):
-            with self.subTest(node):
-                with self.assertRaises(maker.NotUnderstood):
-                    maker.Bundle({}, []).written("", node, "Odd")
+        ]
+        for node in nodes:
+            with self.subTest(node), self.assertRaises(NotUnderstood):
+                Schemas({}).written("", node, "Odd")
 
 
 class Branches(unittest.TestCase):
@@ -151,7 +157,7 @@ class Branches(unittest.TestCase):
     }
     AUDIT = {"properties": {"action": {"const": "audit"}, "ids": False}}
 
-    def made(self, *branches):
+    def made(self, *branches: Document) -> tuple[Document, Document]:
         document = {
             "type": "object",
             "properties": self.FIELDS,
@@ -159,11 +165,11 @@ class Branches(unittest.TestCase):
             "additionalProperties": False,
             "oneOf": list(branches),
         }
-        made = maker.Bundle({}, [])
+        made = Schemas({})
         made.by_action("Request", "", document)
-        return made.schemas["ListRequest"], made.schemas["AuditRequest"]
+        return made.made["ListRequest"], made.made["AuditRequest"]
 
-    def test_what_an_action_does_not_have_is_not_in_its_object(self):
+    def test_what_an_action_does_not_have_is_not_in_its_object(self) -> None:
         listed, audit = self.made(
             {"properties": {"action": {"enum": ["list"]}}, "required": ["ids"], "not": {"required": ["token"]}},
             self.AUDIT,
@@ -171,7 +177,7 @@ class Branches(unittest.TestCase):
         self.assertEqual((list(listed["properties"]), listed["required"]), (["action", "ids"], ["action", "ids"]))
         self.assertEqual((list(audit["properties"]), audit["required"]), (["action", "token"], ["action"]))
 
-    def test_an_action_may_narrow_a_field(self):
+    def test_an_action_may_narrow_a_field(self) -> None:
         listed, _ = self.made(
             {
                 "properties": {"action": {"enum": ["list"]}, "ids": {"maxItems": 1}},
@@ -182,7 +188,7 @@ class Branches(unittest.TestCase):
         self.assertEqual(listed["properties"]["ids"], {"type": "array", "items": {"type": "string"}, "maxItems": 1})
         self.assertIn("Exactly one of `ids` and `token` is required.", listed["description"])
 
-    def test_an_action_with_two_branches_is_one_object(self):
+    def test_an_action_with_two_branches_is_one_object(self) -> None:
         listed, _ = self.made(
             {"properties": {"action": {"const": "list"}}, "required": ["ids"], "not": {"required": ["token"]}},
             {"properties": {"action": {"const": "list"}}, "required": ["token"]},
@@ -191,7 +197,7 @@ class Branches(unittest.TestCase):
         self.assertEqual((list(listed["properties"]), listed["required"]), (["action", "ids", "token"], ["action"]))
         self.assertIn("Either with `ids` or with `token`.", listed["description"])
 
-    def test_what_is_not_understood_is_refused(self):
+    def test_what_is_not_understood_is_refused(self) -> None:
         for branches in (
             [self.AUDIT],
             [{"properties": {"action": {"const": "list"}}, "if": {}}, self.AUDIT],
@@ -199,12 +205,12 @@ class Branches(unittest.TestCase):
             [{"properties": {"action": {"const": "list"}}, "not": {"required": ["ids", "token"]}}, self.AUDIT],
             [{"properties": {"action": {"const": "list"}}, "anyOf": [{"minProperties": 2}]}, self.AUDIT],
         ):
-            with self.subTest(branches), self.assertRaises(maker.NotUnderstood):
+            with self.subTest(branches), self.assertRaises(NotUnderstood):
                 self.made(*branches)
 
 
 class Requests(unittest.TestCase):
-    def test_it_takes_the_fields_that_the_schema_takes(self):
+    def test_it_takes_the_fields_that_the_schema_takes(self) -> None:
         values = {
             "version": "1",
             "imageIds": ["ami-1a2b3c4d"],
@@ -241,7 +247,7 @@ class Requests(unittest.TestCase):
                     more += 1
         self.assertGreater(more, 0)
 
-    def test_a_field_that_does_not_exist_is_refused(self):
+    def test_a_field_that_does_not_exist_is_refused(self) -> None:
         for action in request["properties"]["action"]["enum"]:
             self.assertNotEqual(
                 faults(
@@ -253,7 +259,7 @@ class Requests(unittest.TestCase):
 
 
 class Examples(unittest.TestCase):
-    def test_every_example_is_as_the_bundle_says(self):
+    def test_every_example_is_as_the_bundle_says(self) -> None:
         seen = 0
         for kind in ("request", "answers"):
             for operation, status, media in content(kind):
@@ -263,23 +269,23 @@ class Examples(unittest.TestCase):
                         seen += 1
         self.assertGreater(seen, 50)
 
-    def test_what_was_recorded_is_as_the_sources_say_now(self):
+    def test_what_was_recorded_is_as_the_sources_say_now(self) -> None:
         for one in recorded:
             if one["answer"].get("type") != "about:blank":
                 with self.subTest(one["summary"]):
                     self.assertEqual(faults(source("outcome"), one["answer"]), [], "run make record")
 
-    def test_every_status_has_an_example(self):
+    def test_every_status_has_an_example(self) -> None:
         shown = {status for _, status, media in content("answers") if media.get("examples")}
         told = {status for _, status, _ in content("answers")}
         self.assertEqual(told - shown, NOT_RECORDED & told)
 
-    def test_every_operation_has_an_example_of_its_success(self):
+    def test_every_operation_has_an_example_of_its_success(self) -> None:
         for operation, status, media in content("answers"):
             if status == "200":
                 self.assertTrue(media.get("examples"), operation)
 
-    def test_every_action_has_an_example(self):
+    def test_every_action_has_an_example(self) -> None:
         actions = set(request["properties"]["action"]["enum"])
         asked = {
             example["value"].get("action")

@@ -3,7 +3,7 @@
 import json
 import re
 import unittest
-from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -12,29 +12,30 @@ from openapi_spec_validator.readers import read_from_filename
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-ROOT = Path(__file__).parents[3]
+from ami_share_tools.document import Document
+from ami_share_tools.repository import ROOT
+from ami_share_tools.template import resources
+
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # What API Gateway answers by itself: too many requests, and that an authorizer or integration failed.
 OF_THE_GATEWAY = {429, 500}
 
 
-class Template(yaml.SafeLoader):
-    """CloudFormation's short functions, as their argument."""
-
-
-Template.add_multi_constructor("!", lambda loader, suffix, node: {suffix: getattr(node, "value", None)})
-
-
-def deployed_api():
+def deployed_api() -> Document:
     """The REST API of the template."""
-    return yaml.load(text("template.yaml"), Template)["Resources"]["Api"]["Properties"]
+    return resources()["Api"]["Properties"]
 
 
-def text(path):
+def text(path: str) -> str:
     return (ROOT / path).read_text()
 
 
-def setUpModule():
+api: Document
+routes: dict[tuple[str, str], Document]
+registry: Registry[Any]
+
+
+def setUpModule() -> None:
     global api, routes, registry
     api = yaml.safe_load(text("openapi.yaml"))
     routes = {
@@ -54,7 +55,7 @@ def setUpModule():
     )
 
 
-def resolve(place):
+def resolve(place: str) -> Any:
     """The object at a JSON Pointer of the document, references followed."""
     found = api
     for part in place.lstrip("#/").split("/"):
@@ -64,7 +65,7 @@ def resolve(place):
     return found
 
 
-def faults(place, instance):
+def faults(place: str, instance: Any) -> list[str]:
     """What is wrong with an instance of the schema at a JSON Pointer of the document."""
     validator = Draft202012Validator(
         {"$ref": f"https://api.example/openapi.yaml#{place}"},
@@ -75,17 +76,17 @@ def faults(place, instance):
 
 
 class OpenApi(unittest.TestCase):
-    def test_it_is_a_valid_document(self):
+    def test_it_is_a_valid_document(self) -> None:
         document, base_uri = read_from_filename(str(ROOT / "openapi.yaml"))
         errors = [error.message for error in OpenAPIV31SpecValidator(document, base_uri=base_uri).iter_errors()]
         self.assertEqual(errors, [])
 
-    def test_the_schemas_are_valid_schemas(self):
+    def test_the_schemas_are_valid_schemas(self) -> None:
         for path in sorted((ROOT / "schemas").glob("*.json")):
             with self.subTest(path.name):
                 Draft202012Validator.check_schema(json.loads(path.read_text()) | {"$schema": DRAFT202012_URI})
 
-    def test_its_routes_are_the_templates(self):
+    def test_its_routes_are_the_templates(self) -> None:
         deployed = {
             (method.upper(), path)
             for path, item in deployed_api()["DefinitionBody"]["paths"].items()
@@ -94,7 +95,7 @@ class OpenApi(unittest.TestCase):
         }
         self.assertEqual(set(routes), deployed)
 
-    def test_what_the_gateway_answers_is_described(self):
+    def test_what_the_gateway_answers_is_described(self) -> None:
         place = "/components/schemas/GatewayProblem"
         for name, answer in deployed_api()["GatewayResponses"].items():
             with self.subTest(name):
@@ -108,16 +109,16 @@ class OpenApi(unittest.TestCase):
                 self.assertEqual(document.get("status"), answer.get("StatusCode"))
                 self.assertEqual(answer["ResponseParameters"]["Headers"]["Content-Type"], "'application/problem+json'")
 
-    def test_its_routes_are_the_routers(self):
+    def test_its_routes_are_the_routers(self) -> None:
         router = text("crates/triggers/src/http.rs")
-        paths = dict((name, path) for path, name in re.findall(r'Some\("(/[^"]*)"\) =>[^R]*Resource::(\w+)', router))
+        paths = {name: path for path, name in re.findall(r'Some\("(/[^"]*)"\) =>[^R]*Resource::(\w+)', router)}
         routed = {
             (method, paths[name])
             for method, name in re.findall(r'\("([A-Z]+)", Resource::(\w+)[^)]*\) => Ok\(', router)
         }
         self.assertEqual(set(routes), routed)
 
-    def test_its_statuses_are_the_codes(self):
+    def test_its_statuses_are_the_codes(self) -> None:
         refusals = set(map(int, re.findall(r"^    \w+ = (\d+);$", text("crates/sharing/src/outcome/code.rs"), re.M)))
         errors = set(map(int, re.findall(r"=> (\d{3}),$", text("crates/triggers/src/problem.rs"), re.M)))
         self.assertGreater(len(refusals), 5)
@@ -127,7 +128,7 @@ class OpenApi(unittest.TestCase):
                 told = set(map(int, operation["responses"]))
                 self.assertEqual(told, {200} | refusals | errors | OF_THE_GATEWAY)
 
-    def test_every_refusal_is_told_under_its_status(self):
+    def test_every_refusal_is_told_under_its_status(self) -> None:
         names = {
             "Malformed": 400,
             "Unauthenticated": 401,
@@ -144,12 +145,12 @@ class OpenApi(unittest.TestCase):
         }
         self.assertEqual(told, set(codes))
 
-    def test_path_parameters_are_declared(self):
+    def test_path_parameters_are_declared(self) -> None:
         for path, item in api["paths"].items():
             declared = {resolve(parameter["$ref"])["name"] for parameter in item.get("parameters", [])}
             self.assertEqual(declared, set(re.findall(r"{(\w+)}", path)), path)
 
-    def test_dry_run_is_for_the_routes_that_may_write(self):
+    def test_dry_run_is_for_the_routes_that_may_write(self) -> None:
         dry = {
             route
             for route, operation in routes.items()
@@ -159,7 +160,7 @@ class OpenApi(unittest.TestCase):
 
 
 class Examples(unittest.TestCase):
-    def test_request_examples_are_the_events_and_valid(self):
+    def test_request_examples_are_the_events_and_valid(self) -> None:
         seen = 0
         for (method, path), operation in routes.items():
             for kind, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -174,12 +175,12 @@ class Examples(unittest.TestCase):
                         seen += 1
         self.assertGreater(seen, 5)
 
-    def test_parameter_examples_are_valid(self):
+    def test_parameter_examples_are_valid(self) -> None:
         for name, parameter in api["components"]["parameters"].items():
             if "example" in parameter:
                 self.assertEqual(faults(f"/components/parameters/{name}/schema", parameter["example"]), [], name)
 
-    def test_response_examples_are_valid(self):
+    def test_response_examples_are_valid(self) -> None:
         seen = 0
         for name, response in api["components"]["responses"].items():
             for kind, content in response.get("content", {}).items():
@@ -191,7 +192,7 @@ class Examples(unittest.TestCase):
                         seen += 1
         self.assertGreater(seen, 4)
 
-    def test_the_share_body_is_the_request_without_what_the_route_says(self):
+    def test_the_share_body_is_the_request_without_what_the_route_says(self) -> None:
         request = json.loads(text("schemas/request.schema.json"))["properties"]
         self.assertEqual(
             set(api["components"]["schemas"]["Share"]["properties"]), set(request) - {"action", "imageIds", "nextToken"}

@@ -1,14 +1,16 @@
 """What the function's role may do against the calls that src/aws can make: nothing more, nothing less."""
 
-import functools
 import json
 import re
 import unittest
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import yaml
+from ami_share_tools.document import Document
+from ami_share_tools.pages import blocks
+from ami_share_tools.repository import ROOT
+from ami_share_tools.template import resources, template
 
-ROOT = Path(__file__).parents[3]
 # The prefix of a client's actions in IAM (Service Authorization Reference), where it is not the client's own name.
 PREFIXES = {"eventbridge": "events"}
 # What is done in the role's name by others, and why.
@@ -22,20 +24,7 @@ IN_ITS_NAME = {
 }
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions, each as a mapping of its name to its argument."""
-
-
-def function(loader, suffix, node):
-    if isinstance(node, yaml.SequenceNode):
-        return {suffix: loader.construct_sequence(node, deep=True)}
-    return {suffix: loader.construct_scalar(node)}
-
-
-Loader.add_multi_constructor("!", function)
-
-
-def statements(part):
+def statements(part: Any) -> Iterator[Document]:
     """Every policy statement in a part of the template, whatever conditions it stands under."""
     if isinstance(part, dict):
         if "Effect" in part:
@@ -47,25 +36,16 @@ def statements(part):
             yield from statements(value)
 
 
-@functools.cache
-def template():
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader)
-
-
-def resources():
-    return template()["Resources"]
-
-
-def policies_of_the_guides():
+def policies_of_the_guides() -> Iterator[tuple[str, list[Document]]]:
     """The policies that the guides tell readers to paste, by page."""
     for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]):
-        blocks = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.M | re.S)]
-        yield page.name, [block for block in blocks if "Statement" in block]
+        found = [json.loads(text) for text in blocks(str(page.relative_to(ROOT)), "json")]
+        yield page.name, [block for block in found if "Statement" in block]
 
 
-def permitted():
+def permitted() -> tuple[list[Document], set[str]]:
     found = list(statements(resources()["Function"]["Properties"]["Policies"]))
-    actions = set()
+    actions: set[str] = set()
     for statement in found:
         if statement["Effect"] == "Allow":
             action = statement["Action"]
@@ -73,22 +53,24 @@ def permitted():
     return found, actions
 
 
-def sources():
+def sources() -> Iterator[tuple[str, str]]:
     files = [ROOT / "src/aws.rs", *sorted((ROOT / "src/aws").glob("*.rs"))]
     for file in files:
         code = file.read_text().split("#[cfg(test)]")[0]
         yield file.name, "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("//"))
 
 
-def clients():
+def clients() -> dict[str, str]:
     """Field → IAM prefix, from the fields of `Aws` that are SDK clients."""
-    fields = dict(re.findall(r"^    (\w+): aws_sdk_(\w+)::Client,$", (ROOT / "src/aws.rs").read_text(), re.M))
+    fields: dict[str, str] = dict(
+        re.findall(r"^    (\w+): aws_sdk_(\w+)::Client,$", (ROOT / "src/aws.rs").read_text(), re.M)
+    )
     named = {name for _, code in sources() for name in re.findall(r"aws_sdk_(\w+)::Client\b", code)}
     assert fields and set(fields.values()) == named, f"a client that is no field of Aws: {named - set(fields.values())}"
     return {field: PREFIXES.get(field, field) for field in fields}
 
 
-def callable_by_source():
+def callable_by_source() -> set[str]:
     """The calls of src/aws, from the operations of the SDK's clients. Whatever can't be read is an error."""
     calls = set()
     for name, code in sources():
@@ -100,23 +82,23 @@ def callable_by_source():
     return calls
 
 
-def told_by_source():
+def told_by_source() -> set[str]:
     """The calls as src/aws names them in outcomes and logs."""
     prefixes = "|".join(clients().values())
     return {call for _, code in sources() for call in re.findall(rf'"((?:{prefixes}):[A-Z]\w+)"', code)}
 
 
 class Permissions(unittest.TestCase):
-    def test_every_call_is_named_as_what_it_is(self):
+    def test_every_call_is_named_as_what_it_is(self) -> None:
         self.assertEqual(told_by_source(), callable_by_source())
 
-    def test_the_role_may_make_every_call(self):
+    def test_the_role_may_make_every_call(self) -> None:
         self.assertEqual(callable_by_source() - permitted()[1], set())
 
-    def test_the_role_may_do_nothing_else(self):
+    def test_the_role_may_do_nothing_else(self) -> None:
         self.assertEqual(permitted()[1] - callable_by_source(), set(IN_ITS_NAME))
 
-    def test_nothing_is_allowed_by_a_wildcard(self):
+    def test_nothing_is_allowed_by_a_wildcard(self) -> None:
         found, actions = permitted()
         self.assertGreater(len(found), 12)
         self.assertGreater(len(actions), 20)
@@ -126,7 +108,7 @@ class Permissions(unittest.TestCase):
             self.assertNotIn("NotAction", statement)
             self.assertNotIn("NotResource", statement)
 
-    def test_all_resources_only_where_iam_knows_no_others(self):
+    def test_all_resources_only_where_iam_knows_no_others(self) -> None:
         # Service Authorization Reference: actions without a resource type.
         without = {
             "ec2:DescribeImages",
@@ -143,7 +125,7 @@ class Permissions(unittest.TestCase):
 class Triggers(unittest.TestCase):
     """Who may come in: the policies of API, bus, queue, role and function."""
 
-    def test_nothing_is_open_to_everybody(self):
+    def test_nothing_is_open_to_everybody(self) -> None:
         allowed = [s for s in statements(resources()) if s["Effect"] == "Allow" and "Principal" in s]
         self.assertGreater(len(allowed), 3)
         for statement in allowed:
@@ -155,13 +137,13 @@ class Triggers(unittest.TestCase):
             else:
                 self.assertNotIn("*", principal.values())
 
-    def test_services_act_for_this_stack_only(self):
+    def test_services_act_for_this_stack_only(self) -> None:
         for statement in statements(resources()):
             if "Service" in statement.get("Principal", {}):
                 keys = {key for operator in statement["Condition"].values() for key in operator}
                 self.assertTrue(keys & {"aws:SourceArn", "aws:SourceAccount"}, statement)
 
-    def test_other_accounts_send_under_their_own_sources_only(self):
+    def test_other_accounts_send_under_their_own_sources_only(self) -> None:
         accounts, organization = statements(resources()["Bus"])
         tied = {
             "ForAllValues:StringEquals": {
@@ -182,7 +164,7 @@ class Triggers(unittest.TestCase):
             },
         )
 
-    def test_nobody_is_given_the_sources_of_the_stack(self):
+    def test_nobody_is_given_the_sources_of_the_stack(self) -> None:
         pattern = template()["Parameters"]["SenderSources"]["AllowedPattern"]
         for sources, is_allowed in [
             ("", True),
@@ -200,7 +182,7 @@ class Triggers(unittest.TestCase):
         (["kms:GenerateDataKey", "kms:Decrypt"], {"Ref": "EncryptionKeyArn"}),
     ]
 
-    def test_scheduler_takes_each_role_for_schedules_of_one_group_and_keeps_what_it_can_not_deliver(self):
+    def test_scheduler_takes_each_role_for_schedules_of_one_group_and_keeps_what_it_can_not_deliver(self) -> None:
         roles = {"ExpiryRole": "schedule-group/${Expiries}", "AuditRole": "schedule-group/default"}
         for name, group in roles.items():
             role = resources()[name]["Properties"]
@@ -216,7 +198,7 @@ class Triggers(unittest.TestCase):
         variables = resources()["Function"]["Properties"]["Environment"]["Variables"]
         self.assertEqual(variables["AMI_SHARE_SCHEDULE_DLQ_ARN"], {"If": ["HasExpiry", queue, ""]})
 
-    def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self):
+    def test_only_scheduler_for_our_group_puts_hints_and_does_nothing_else(self) -> None:
         hints = "ami-share.ends"
         allowing = [
             (name, statement)
@@ -245,12 +227,12 @@ class Triggers(unittest.TestCase):
             {"source": [hints], "detail-type": ["AMI Share Record Due"], "account": [{"Ref": "AWS::AccountId"}]},
         )
 
-    def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self):
+    def test_whoever_may_put_events_may_use_a_source_of_their_own_only(self) -> None:
         for statement in statements(resources()):
             if statement["Effect"] == "Allow" and "events:PutEvents" in str(statement["Action"]):
                 self.assertIn("events:source", str(statement["Condition"]), statement)
 
-    def test_keys_that_hold_several_values_are_compared_as_such(self):
+    def test_keys_that_hold_several_values_are_compared_as_such(self) -> None:
         # Service Authorization Reference: the ArrayOfString keys that are used here. Of one value alone a plain operator
         # compares, and where there is none ForAllValues is content.
         several = {"events:source", "events:detail-type", "ec2:Add/userId", "ec2:Remove/userId", "kms:GrantOperations"}
@@ -271,7 +253,7 @@ class Triggers(unittest.TestCase):
                 where,
             )
 
-    def test_queues_take_nothing_without_tls(self):
+    def test_queues_take_nothing_without_tls(self) -> None:
         queues = {name for name, r in resources().items() if r["Type"] == "AWS::SQS::Queue"}
         policies = [r["Properties"] for r in resources().values() if r["Type"] == "AWS::SQS::QueuePolicy"]
         denying = {
@@ -284,25 +266,25 @@ class Triggers(unittest.TestCase):
         }
         self.assertEqual(denying, queues)
 
-    def test_apis_take_no_tls_older_than_1_2(self):
+    def test_apis_take_no_tls_older_than_1_2(self) -> None:
         api = resources()["Api"]["Properties"]
         self.assertEqual(api["SecurityPolicy"], "SecurityPolicy_TLS13_1_2_2021_06")
         self.assertEqual(resources()["HttpApi"]["Properties"]["ProtocolType"], "HTTP")
 
-    def test_a_private_api_has_no_other_way_in(self):
+    def test_a_private_api_has_no_other_way_in(self) -> None:
         allow, deny = statements(resources()["Api"])
         self.assertEqual((allow["Effect"], deny["Effect"], deny["Principal"]), ("Allow", "Deny", "*"))
         self.assertEqual(
             deny["Condition"], {"StringNotEquals": {"aws:SourceVpce": {"Split": [",", {"Ref": "ApiVpcEndpointIds"}]}}}
         )
 
-    def test_every_role_of_the_stack_takes_the_boundary(self):
+    def test_every_role_of_the_stack_takes_the_boundary(self) -> None:
         boundary = {"If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
         for name, resource in resources().items():
             if resource["Type"] in ("AWS::IAM::Role", "AWS::Serverless::Function"):
                 self.assertEqual(resource["Properties"].get("PermissionsBoundary"), boundary, name)
 
-    def test_only_the_triggers_may_invoke_the_function(self):
+    def test_only_the_triggers_may_invoke_the_function(self) -> None:
         permissions = {
             name: r["Properties"] for name, r in resources().items() if r["Type"] == "AWS::Lambda::Permission"
         }
@@ -318,22 +300,22 @@ NO_VALUE = {"Ref": "AWS::NoValue"}
 class Resolved:
     """The template with values for its parameters, as far as CloudFormation can know before it creates anything."""
 
-    def __init__(self, **parameters):
+    def __init__(self, **parameters: str) -> None:
         self.parameters = {name: str(p["Default"]) for name, p in template()["Parameters"].items()} | parameters
 
-    def resource(self, name):
+    def resource(self, name: str) -> Any:
         resource = resources()[name]
         return self.value(resource["Properties"]) if self.holds(resource.get("Condition")) else None
 
-    def holds(self, condition):
-        return condition is None or self.value(template()["Conditions"][condition])
+    def holds(self, condition: str | None) -> bool:
+        return condition is None or bool(self.value(template()["Conditions"][condition]))
 
-    def value(self, value):
+    def value(self, value: Any) -> Any:
         if isinstance(value, list):
             return [item for item in map(self.value, value) if item != NO_VALUE]
         if not isinstance(value, dict):
             return value
-        [(name, given)] = value.items() if len(value) == 1 else [("", None)]
+        name, given = next(iter(value.items())) if len(value) == 1 else ("", {})
         if name == "Ref" and given in self.parameters:
             return self.parameters[given]
         if name == "Condition" and isinstance(given, str):
@@ -341,39 +323,40 @@ class Resolved:
         if name == "If":
             return self.value(given[1] if self.holds(given[0]) else given[2])
         if name in ("Equals", "Not", "And", "Or", "Split"):
-            given = self.value(given)
-            return {
-                "Equals": lambda: str(given[0]) == str(given[1]),
-                "Not": lambda: not given[0],
-                "And": lambda: all(given),
-                "Or": lambda: any(given),
-                "Split": lambda: given[1].split(given[0]),
-            }[name]()
+            functions: dict[str, Callable[[Any], Any]] = {
+                "Equals": lambda given: str(given[0]) == str(given[1]),
+                "Not": lambda given: not given[0],
+                "And": all,
+                "Or": any,
+                "Split": lambda given: given[1].split(given[0]),
+            }
+            return functions[name](self.value(given))
         found = {key: self.value(item) for key, item in value.items()}
         return {key: item for key, item in found.items() if item != NO_VALUE}
 
 
 class Choices(unittest.TestCase):
-    """What the parameters set whose effect the local AWS ignores; tests/local/test_template.py tries the others."""
+    """What the parameters set whose effect the local AWS ignores; python/tests/deployment/test_template_choices.py tries the others."""
 
     BOUNDARY = "arn:aws:iam::999988887777:policy/boundary"
     ACCOUNTS = "111122223333,222233334444"
 
-    def check(self, name, path, default, other, **parameters):
-        for given, expected in (({}, default), (parameters, other)):
+    def check(self, name: str, path: list[str | int], default: Any, other: Any, **parameters: str) -> None:
+        rows: list[tuple[dict[str, str], Any]] = [({}, default), (parameters, other)]
+        for given, expected in rows:
             found = Resolved(**given).resource(name)
             for step in path:
                 found = None if found is None else found[step] if isinstance(step, int) else found.get(step)
             self.assertEqual(found, expected, (name, given))
 
-    def test_the_function_is_as_the_parameters_say(self):
+    def test_the_function_is_as_the_parameters_say(self) -> None:
         self.check("Function", ["Tracing"], "Disabled", "Active", Tracing="Active")
         self.check("Api", ["TracingEnabled"], False, True, Tracing="Active")
         self.check("Function", ["ReservedConcurrentExecutions"], None, "0", ReservedConcurrency="0")
         for role in ("Function", "ExpiryRole", "AuditRole"):
             self.check(role, ["PermissionsBoundary"], None, self.BOUNDARY, PermissionsBoundaryArn=self.BOUNDARY)
 
-    def test_the_rest_api_is_as_the_parameters_say(self):
+    def test_the_rest_api_is_as_the_parameters_say(self) -> None:
         destination = {"GetAtt": "RestApiLog.Arn"}
         self.check("Api", ["AccessLogSetting", "DestinationArn"], None, destination, RestApiAccessLog="true")
         policy = ["DefinitionBody", "x-amazon-apigateway-policy", "Statement"]
@@ -397,7 +380,7 @@ class Choices(unittest.TestCase):
             **endpoints,
         )
 
-    def test_scripts_of_the_named_origins_alone_may_call_the_http_api(self):
+    def test_scripts_of_the_named_origins_alone_may_call_the_http_api(self) -> None:
         tokens = {"JwtIssuer": "https://login.example.com", "JwtAudience": "portal,cli"}
         self.check("HttpApi", ["CorsConfiguration"], None, None, **tokens)
         self.check(
@@ -415,7 +398,7 @@ class Choices(unittest.TestCase):
             **tokens,
         )
 
-    def test_the_bus_takes_from_other_accounts_what_the_parameters_say(self):
+    def test_the_bus_takes_from_other_accounts_what_the_parameters_say(self) -> None:
         tied = {
             "ForAllValues:StringEquals": {
                 "events:source": ["com.example", "com.other"],
@@ -444,7 +427,7 @@ class Choices(unittest.TestCase):
 class Kept(unittest.TestCase):
     """What can't be made again outlives its stack, and stands in the way of no other."""
 
-    def test_failures_and_logs_are_kept_and_have_no_names_that_collide(self):
+    def test_failures_and_logs_are_kept_and_have_no_names_that_collide(self) -> None:
         for name, resource in resources().items():
             if resource["Type"] in ("AWS::SQS::Queue", "AWS::Logs::LogGroup") and name != "Requests":  # it is no record
                 with self.subTest(name):
@@ -456,12 +439,12 @@ class Kept(unittest.TestCase):
                     given = properties.get("QueueName") or properties.get("LogGroupName") or "AWS::StackId"
                     self.assertIn("AWS::StackId", str(given))
 
-    def test_the_group_of_records_is_kept(self):
+    def test_the_group_of_records_is_kept(self) -> None:
         # Deleting a group deletes its schedules: the shares that they would end last.
         group = resources()["Expiries"]
         self.assertEqual((group["DeletionPolicy"], group["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
-    def test_the_longest_stack_name_the_guide_allows_fits_every_name(self):
+    def test_the_longest_stack_name_the_guide_allows_fits_every_name(self) -> None:
         # The limits of the names, by their API references.
         limits = {
             "AWS::Events::EventBus": ("Name", 256),
@@ -475,10 +458,10 @@ class Kept(unittest.TestCase):
             "AWS::Serverless::Api": ("Name", 1024),
         }
         guide = (ROOT / "docs/deployment.md").read_text()
-        longest = int(re.search(r"stack's name has at most (\d+) characters", guide)[1])
+        longest = int(re.findall(r"stack's name has at most (\d+) characters", guide)[0])
         seen = 0
         for name, resource in resources().items():
-            field, limit = limits.get(resource["Type"], (None, None))
+            field, limit = limits.get(resource["Type"], ("", 0))
             text = str(resource["Properties"].get(field))
             if "AWS::StackName" in text:
                 seen += 1

@@ -9,35 +9,34 @@ import os
 import re
 import socket
 import subprocess
-import sys
-import tempfile
 import unittest
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
-ROOT = Path(__file__).parents[3]
 from ami_share_tools.demo import portal
 from ami_share_tools.local_aws.client import LocalAws
-from ami_share_tools.local_aws.deploy import deploy
+from ami_share_tools.local_aws.role import without_binary
+from ami_share_tools.pages import blocks
+
+PAGE = "docs/portal-integration.md"
 
 
-def setUpModule():
+api: portal.Api
+aws: LocalAws
+role: portal.Role
+bus: str
+
+
+def setUpModule() -> None:
     global api, aws, role, bus
     aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
-    with tempfile.TemporaryDirectory() as folder:
-        nothing = Path(folder) / "nothing"
-        nothing.write_text("")
-        stack = deploy(aws, nothing, nothing)
+    stack = without_binary(aws)
     with contextlib.redirect_stdout(io.StringIO()):
         api, role, bus = portal.Api(aws, stack["ApiUrl"]), portal.Role(aws, "portal"), stack["BusName"]
 
 
-def blocks(language):
-    page = (ROOT / "docs/portal-integration.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
-
-
-def environment(secret=None):
+def environment(secret: str | None = None) -> dict[str, str]:
     credentials = role.credentials
     return {
         "API_URL": f"http://{api.host}{api.stage}",
@@ -49,17 +48,17 @@ def environment(secret=None):
     }
 
 
-def on_loopback(resolve):
+def on_loopback(resolve: Callable[..., Any]) -> Callable[..., Any]:
     """Not every system knows that names below localhost are this machine (RFC 6761)."""
 
-    def resolved(host, *rest, **more):
+    def resolved(host: str | bytes, *rest: Any, **more: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
         return resolve("127.0.0.1" if name.endswith(".localhost") else host, *rest, **more)
 
     return resolved
 
 
-def status_of(code, secret=None):
+def status_of(code: str, secret: str | None = None) -> int:
     """The status that the example's own print tells."""
     told = io.StringIO()
     with (
@@ -67,18 +66,18 @@ def status_of(code, secret=None):
         contextlib.redirect_stdout(told),
         mock.patch.object(socket, "getaddrinfo", on_loopback(socket.getaddrinfo)),
     ):
-        exec(compile(code, "docs/portal-integration.md", "exec"), {"__name__": "example"})
+        exec(compile(code, PAGE, "exec"), {"__name__": "example"})
     return int(told.getvalue().split()[0])
 
 
 class Examples(unittest.TestCase):
-    def test_pythons_signature_is_taken(self):
-        code, _ = blocks("python")
+    def test_pythons_signature_is_taken(self) -> None:
+        code, _ = blocks(PAGE, "python")
         self.assertEqual(status_of(code) // 100, 5, "not what a function that can only fail answers")
         self.assertEqual(status_of(code, secret="wrong"), 403)
 
-    def test_pythons_event_is_taken(self):
-        _, code = blocks("python")
+    def test_pythons_event_is_taken(self) -> None:
+        _, code = blocks(PAGE, "python")
         own = {
             "BUS_ARN": bus,
             "AWS_ENDPOINT_URL": aws.endpoint,
@@ -89,10 +88,10 @@ class Examples(unittest.TestCase):
         aws.forget_calls()
         with mock.patch.dict(os.environ, own):
             os.environ.pop("AWS_SESSION_TOKEN", None)
-            exec(compile(code, "docs/portal-integration.md", "exec"), {"__name__": "example"})
+            exec(compile(code, PAGE, "exec"), {"__name__": "example"})
         self.assertIn("PutEvents", [call["operation"] for call in aws.calls()])
 
-    def test_curls_signature_is_taken(self):
+    def test_curls_signature_is_taken(self) -> None:
         try:
             version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[
                 1
@@ -101,10 +100,10 @@ class Examples(unittest.TestCase):
             self.skipTest("no curl")
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < (7, 86):
             self.skipTest(f"curl {version} is older than the page asks for")
-        commands = [block for block in blocks("sh") if "--aws-sigv4" in block]
+        commands = [block for block in blocks(PAGE, "sh") if "--aws-sigv4" in block]
         self.assertEqual(len(commands), 2)
 
-        def status(command, secret=None):
+        def status(command: str, secret: str | None = None) -> int:
             told = subprocess.run(
                 ["sh", "-ec", command.rstrip() + ' --output /dev/null --write-out "%{http_code}"'],
                 env=os.environ | environment(secret),

@@ -13,13 +13,17 @@ import unittest
 from pathlib import Path
 
 from ami_share_tools.local_aws.client import LocalAws
+from ami_share_tools.repository import ROOT
 
-ROOT = Path(__file__).parents[3]
 CONFORMANCE = [sys.executable, "-m", "ami_share_tools.conformance"]
 OWNER, TARGET = "999988887777", "111122223333"
 
 
-def setUpModule():
+aws: LocalAws
+environment: dict[str, str]
+
+
+def setUpModule() -> None:
     global aws, environment
     aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
     folder = Path(unittest.enterModuleContext(tempfile.TemporaryDirectory()))
@@ -34,20 +38,20 @@ def setUpModule():
     environment |= {"AWS_CONFIG_FILE": str(folder / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(folder / "none")}
 
 
-def command(*options, target="target"):
+def command(*options: str, target: str = "target") -> list[str]:
     return [*CONFORMANCE, "--owner-profile", "owner", "--target-profile", target, "--region", aws.region, *options]
 
 
-def run(*options, **more):
+def run(*options: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*options, **more), env=environment, capture_output=True, text=True, timeout=120)
 
 
 class Conformance(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         aws.control("DELETE", "/_local/state")
         aws.seed(settings={"copySeconds": 0})  # the script waits for its copy; its pause between two looks is long
 
-    def assert_nothing_left(self):
+    def assert_nothing_left(self) -> None:
         state = aws.control("POST", "/_local/state", {})
         self.assertEqual((state["images"], state["snapshots"], state["grants"]), ({}, {}, []))
         ec2, kms = aws.client("ec2"), aws.client("kms")
@@ -72,7 +76,7 @@ class Conformance(unittest.TestCase):
         ]
         self.assertEqual({i["State"]["Name"] for i in instances} - {"terminated", "shutting-down"}, set())
 
-    def interrupted(self, number):
+    def interrupted(self, number: signal.Signals) -> tuple[int, str]:
         """A run that gets a signal while a check waits with a key, an image and a volume made."""
         process = subprocess.Popen(
             command("--yes", "--only", "idempotent", "--only", "bool-spelling"),
@@ -80,6 +84,7 @@ class Conformance(unittest.TestCase):
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert process.stdout
         with process.stdout as output:
             for line in output:
                 if line.startswith("bool-spelling"):
@@ -95,13 +100,13 @@ class Conformance(unittest.TestCase):
             rest = output.read()
         return process.wait(60), rest
 
-    def test_it_needs_both_profiles_and_a_region(self):
+    def test_it_needs_both_profiles_and_a_region(self) -> None:
         answer = subprocess.run([*CONFORMANCE, "--yes"], env=environment, capture_output=True, text=True)
         self.assertEqual(answer.returncode, 2)
         for option in ("--owner-profile", "--target-profile", "--region"):
             self.assertIn(option, answer.stderr)
 
-    def test_nothing_is_done_unless_told(self):
+    def test_nothing_is_done_unless_told(self) -> None:
         aws.forget_calls()
         dry, unsure = run("--dry-run", "--yes"), run()
         self.assertEqual((dry.returncode, unsure.returncode), (0, 2))
@@ -111,19 +116,19 @@ class Conformance(unittest.TestCase):
         self.assertIn("Say --yes", unsure.stdout)
         self.assertEqual(aws.calls(), [])
 
-    def test_the_plan_is_what_was_chosen(self):
+    def test_the_plan_is_what_was_chosen(self) -> None:
         self.assertNotIn("launch-", run("--dry-run", "--no-launch").stdout)
         chosen = run("--dry-run", "--only", "reset").stdout
         self.assertTrue(chosen.startswith("reset: ") and "idempotent" not in chosen)
         self.assertEqual(run("--dry-run", "--only", "nonsense").returncode, 2)
 
-    def test_two_accounts_are_needed(self):
+    def test_two_accounts_are_needed(self) -> None:
         answer = run("--yes", target="owner")
         self.assertEqual(answer.returncode, 2)
         self.assertIn("two different accounts", answer.stderr)
         self.assertEqual(run("--yes", target="nobody").returncode, 2)
 
-    def test_a_table_is_printed_and_everything_removed(self):
+    def test_a_table_is_printed_and_everything_removed(self) -> None:
         answer = run("--yes", "--grant-seconds", "0")
         self.assertEqual(answer.returncode, 1, answer.stdout)  # the local AWS is not AWS
         table = answer.stdout[answer.stdout.index("\n  check") :].splitlines()
@@ -146,12 +151,12 @@ class Conformance(unittest.TestCase):
         self.assertNotIn("LEFT BEHIND", answer.stdout)
         self.assert_nothing_left()
 
-    def test_all_as_expected_is_success(self):
+    def test_all_as_expected_is_success(self) -> None:
         answer = run("--yes", "--only", "reset")
         self.assertEqual(answer.returncode, 0, answer.stdout)
         self.assert_nothing_left()
 
-    def test_everything_is_removed_after_an_interruption(self):
+    def test_everything_is_removed_after_an_interruption(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(number):
                 code, rest = self.interrupted(number)
@@ -159,7 +164,7 @@ class Conformance(unittest.TestCase):
                 self.assertRegex(rest, r"(?s)Removing what was made.*idempotent +accepted")
                 self.assert_nothing_left()
 
-    def test_what_a_killed_run_left_is_swept(self):
+    def test_what_a_killed_run_left_is_swept(self) -> None:
         self.interrupted(signal.SIGKILL)
         with self.assertRaises(AssertionError):
             self.assert_nothing_left()
@@ -167,7 +172,7 @@ class Conformance(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stdout + answer.stderr)
         self.assert_nothing_left()
 
-    def test_the_page_has_every_question(self):
+    def test_the_page_has_every_question(self) -> None:
         page = (ROOT / "docs/conformance.md").read_text()
         told = [
             (name, question, expected.strip("`"))
@@ -181,7 +186,7 @@ class Conformance(unittest.TestCase):
         self.assertGreater(len(planned), 10)
         self.assertEqual(told, planned)
 
-    def test_what_can_not_be_removed_is_told(self):
+    def test_what_can_not_be_removed_is_told(self) -> None:
         aws.seed(
             faults=[
                 {

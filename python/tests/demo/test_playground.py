@@ -15,18 +15,27 @@ import unittest
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Self
 
-ROOT = Path(__file__).parents[3]
-BOOTSTRAP = os.environ.get("AMI_SHARE_BOOTSTRAP")
+from ami_share_tools.repository import PYTHON
+
+BOOTSTRAP = os.environ.get("AMI_SHARE_BOOTSTRAP", "")
 CALLERS = ("portal", "pipeline", "platform-operator")
+
+
+def found(pattern: str, text: str) -> str:
+    """The first group of a match that must be there."""
+    match = re.search(pattern, text)
+    assert match, f"{pattern} is not in\n{text}"
+    return match[1]
 
 
 class Playground:
     """A running one, and what it printed up to the function's log."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.folder = tempfile.TemporaryDirectory()
-        environment = os.environ | {"TMPDIR": self.folder.name, "PYTHONPATH": str(ROOT / "python")}
+        environment = os.environ | {"TMPDIR": self.folder.name, "PYTHONPATH": str(PYTHON)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ami_share_tools.demo.playground", BOOTSTRAP],
             text=True,
@@ -35,32 +44,33 @@ class Playground:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        self.told = ""
-        for line in self.process.stdout:
+        assert self.process.stdout
+        self.printed, self.told = self.process.stdout, ""
+        for line in self.printed:
             self.told += line
             if "Ctrl-C ends it all" in line:
                 return self
         self.__exit__()
         raise AssertionError(f"it ended by itself:\n{self.told}")
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
+        self.printed.close()
         self.folder.cleanup()
 
-    def section(self, name):
+    def section(self, name: str) -> str:
         """What stands under a heading."""
-        return re.search(rf"^── {re.escape(name)} ─+\n(.*?)(?=^── |\Z)", self.told, re.M | re.S)[1]
+        return found(rf"(?ms)^── {re.escape(name)} ─+\n(.*?)(?=^── |\Z)", self.told)
 
-    def exports(self, name):
+    def exports(self, name: str) -> str:
         return "\n".join(line for line in self.section(name).splitlines() if line.startswith("export "))
 
-    def commands(self, name):
+    def commands(self, name: str) -> list[str]:
         """The commands of a section, as they would be pasted."""
         return re.findall(r"^\S.*?(?<!\\)$", self.section(name).replace(self.exports(name), ""), re.M | re.S)
 
-    def pasted(self, name, command, status=False):
+    def pasted(self, name: str, command: str, status: bool = False) -> str:
         """What a shell without settings of its own prints."""
         more = ' --output /dev/null --write-out "%{http_code}"' if status else ""
         environment = {"PATH": os.environ["PATH"], "HOME": self.folder.name}
@@ -71,24 +81,24 @@ class Playground:
             raise AssertionError(f"{command}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def address(self):
-        return re.search(r"export API_URL=(\S+)", self.told)[1]
+    def address(self) -> str:
+        return found(r"export API_URL=(\S+)", self.told)
 
-    def stop(self):
+    def stop(self) -> tuple[str, int]:
         """Its last words and exit status after Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-        rest = self.process.stdout.read()
+        rest = self.printed.read()
         return rest, self.process.wait(30)
 
 
 @unittest.skipUnless(BOOTSTRAP, "AMI_SHARE_BOOTSTRAP does not name a built function")
 class ThePlayground(unittest.TestCase):
-    def test_what_it_prints_works_when_it_is_pasted(self):
+    def test_what_it_prints_works_when_it_is_pasted(self) -> None:
         with Playground() as playground:
             self.assertRegex(playground.told, "listening +(.* all on 127.0.0.1|not checked)")
             self.assertNotIn("localhost", playground.told)
             for name in CALLERS:
-                file = re.search(r"Paste these lines, or: \. (\S+)", playground.section(name))[1]
+                file = found(r"Paste these lines, or: \. (\S+)", playground.section(name))
                 self.assertEqual(Path(file).read_text().strip(), playground.exports(name))
                 commands = playground.commands(name)
                 self.assertGreaterEqual(len(commands), 2, name)
@@ -99,7 +109,7 @@ class ThePlayground(unittest.TestCase):
             for requester in ("arn:aws:iam::999988887777:role/portal", "events:999988887777:com.example.pipeline"):
                 self.assertRegex(told, f"INFO +share by {requester}: completed")
 
-    def check_command(self, playground, name, command):
+    def check_command(self, playground: Playground, name: str, command: str) -> None:
         if command.startswith("curl"):
             if not shutil.which("curl"):
                 self.skipTest("no curl")
@@ -110,7 +120,7 @@ class ThePlayground(unittest.TestCase):
                 outcome = json.loads(told)
                 self.assertEqual((outcome["result"], len(outcome["images"])), ("completed", 2))
 
-    def test_it_works_a_second_time_and_leaves_nothing(self):
+    def test_it_works_a_second_time_and_leaves_nothing(self) -> None:
         for time in ("first", "second"):
             with self.subTest(time), Playground() as playground:
                 address = playground.address()

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[3]
+from ami_share_tools.repository import ROOT
+
 SCRIPT = ROOT / "deploy/package.py"
 
 
-def stand_in(machine, glibc="2.34"):
+def stand_in(machine: int, glibc: str = "2.34") -> bytes:
     """As much of a program as the script looks at."""
     return (
         b"\x7fELF\x02\x01\x01"
@@ -30,11 +31,11 @@ X86_64, ARM64 = stand_in(62), stand_in(183)
 
 
 class Package(unittest.TestCase):
-    def setUp(self):
+    def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.dist = self.folder / "dist"
 
-    def pack(self, binary, out=None):
+    def pack(self, binary: bytes, out: Path | None = None) -> subprocess.CompletedProcess[str]:
         (self.folder / "bootstrap").write_bytes(binary)
         return subprocess.run(
             [sys.executable, SCRIPT, "--binary", self.folder / "bootstrap", "--out", out or self.dist],
@@ -42,10 +43,10 @@ class Package(unittest.TestCase):
             text=True,
         )
 
-    def template(self, arch):
+    def template(self, arch: str) -> str:
         return (self.dist / f"ami-share-{arch}.yaml").read_text()
 
-    def test_each_architecture_has_its_template_and_its_zip(self):
+    def test_each_architecture_has_its_template_and_its_zip(self) -> None:
         for binary, arch in ((X86_64, "x86_64"), (ARM64, "arm64")):
             answer = self.pack(binary)
             self.assertEqual(answer.returncode, 0, answer.stderr)
@@ -61,7 +62,7 @@ class Package(unittest.TestCase):
         named = set(re.findall(r"(?:CodeUri|ContentUri|LicenseUrl|ReadmeUrl): (\S+)", self.template("arm64")))
         self.assertEqual({name for name in named if not (self.dist / name).exists()}, set())
 
-    def test_it_differs_from_the_source_in_these_lines_alone(self):
+    def test_it_differs_from_the_source_in_these_lines_alone(self) -> None:
         self.pack(X86_64)
         source, made = ((ROOT / "template.yaml").read_text().splitlines(), self.template("x86_64").splitlines())
         self.assertEqual(
@@ -70,13 +71,13 @@ class Package(unittest.TestCase):
         )
         self.assertEqual(len(source) - len(made), 2)
 
-    def test_the_same_input_gives_the_same_bytes(self):
+    def test_the_same_input_gives_the_same_bytes(self) -> None:
         self.pack(X86_64)
         self.pack(X86_64, self.folder / "again")
         for file in self.dist.iterdir():
             self.assertEqual(file.read_bytes(), (self.folder / "again" / file.name).read_bytes(), file.name)
 
-    def test_the_checksums_are_those_of_everything(self):
+    def test_the_checksums_are_those_of_everything(self) -> None:
         self.pack(X86_64)
         self.pack(ARM64)
         listed = {
@@ -92,7 +93,7 @@ class Package(unittest.TestCase):
             },
         )
 
-    def test_what_lambda_could_not_start_is_not_packed(self):
+    def test_what_lambda_could_not_start_is_not_packed(self) -> None:
         for binary, why in (
             (b"#!/bin/sh\n", "no 64-bit ELF"),
             (b"", "no 64-bit ELF"),
@@ -104,14 +105,14 @@ class Package(unittest.TestCase):
                 self.assertEqual(answer.returncode, 1)
                 self.assertIn(why, answer.stderr)
                 self.assertFalse(self.dist.exists())
-        missing = [sys.executable, SCRIPT, "--binary", self.folder / "none", "--out", self.dist]
+        missing: list[str | Path] = [sys.executable, SCRIPT, "--binary", self.folder / "none", "--out", self.dist]
         self.assertEqual(subprocess.run(missing, capture_output=True).returncode, 1)
 
-    def test_the_version_of_the_application_is_that_of_the_crate(self):
-        cargo = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    def test_the_version_of_the_application_is_that_of_the_crate(self) -> None:
+        cargo = re.findall(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[0]
         self.assertIn(f"SemanticVersion: {cargo}\n", (ROOT / "template.yaml").read_text())
 
-    def test_the_release_workflow_packs_both_and_names_no_other_file(self):
+    def test_the_release_workflow_packs_both_and_names_no_other_file(self) -> None:
         workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
         rows = workflow["jobs"]["package"]["strategy"]["matrix"]["include"]
         self.assertEqual({row["architecture"] for row in rows}, {"x86_64", "arm64"})

@@ -7,33 +7,36 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import subprocess
 import unittest
+from pathlib import Path
 
-from ami_share_tools.differential import compare, evaluator, faults, launch
+from ami_share_tools.differential import compare, completions, evaluator, faults, launch
 from ami_share_tools.differential.generator import Generator
 from ami_share_tools.differential.product import Product
+from ami_share_tools.repository import CASES, ROOT
 
-REPOSITORY = pathlib.Path(__file__).parents[3]
-FIELD_CASES = pathlib.Path(compare.__file__).with_name("field-cases.json")
+FIELD_CASES = Path(compare.__file__).with_name("field-cases.json")
 QUESTIONS = 4000
 
 # The settled cases that the product still gets wrong, by category. Empty a line when its fault is mended.
 KNOWN_FAULTS = {"resource", "applicability", "session", "condition", "action", "notprincipal"}
 
 
-def setUpModule():
+binary: Path
+
+
+def setUpModule() -> None:
     global binary
     build = "cargo build --quiet --locked --example explain_key_policy"
-    subprocess.run(build.split(), cwd=REPOSITORY, check=True)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+    subprocess.run(build.split(), cwd=ROOT, check=True)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     binary = target / "debug" / "examples" / "explain_key_policy"
 
 
 class TheEvaluator(unittest.TestCase):
-    def test_gives_each_worked_case_its_documented_verdict(self):
-        for cases in json.loads(compare.CASES.read_text()).values():
+    def test_gives_each_worked_case_its_documented_verdict(self) -> None:
+        for cases in json.loads(CASES.read_text()).values():
             for case in cases:
                 if case.get("ambiguous"):
                     continue
@@ -46,18 +49,18 @@ class TheEvaluator(unittest.TestCase):
                         depends_on = set().union(*(one.depends_on for one in per_action.values()))
                         self.assertEqual(depends_on, {key.lower() for key in case["depends_on"]})
 
-    def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self):
+    def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self) -> None:
         for case in json.loads(FIELD_CASES.read_text())["cases"]:
             with self.subTest(case["name"]):
                 verdict = launch.worst(evaluator.judge(question)[0] for question in launch.questions(case))
                 self.assertEqual(verdict, launch.expected(case))
 
-    def test_gives_each_settled_case_its_verdict(self):
+    def test_gives_each_settled_case_its_verdict(self) -> None:
         for case in faults.settled_cases():
             with self.subTest(case["name"]):
                 self.assertTrue(faults.is_right(case, evaluator.judge(case)[0]))
 
-    def test_is_as_sure_of_a_complete_question_as_of_the_one_it_completes(self):
+    def test_is_as_sure_of_a_complete_question_as_of_the_one_it_completes(self) -> None:
         generator = Generator(4)
         for _ in range(60):
             for question in generator.questions():
@@ -65,13 +68,13 @@ class TheEvaluator(unittest.TestCase):
                 for action, own in compare.judged(question).items():
                     if own.notes or own.verdict == "conditional" or "session" in faults.categories(question, action):
                         continue  # a role is taken to be the one of a session's name, whatever its path
-                    verdicts = compare.entailed(question, action, most=60)
+                    verdicts = completions.entailed(question, action, most=60)
                     expected = {own.verdict} if own.verdict != "implicit-deny" else {"implicit-deny", "denied"}
                     self.assertLessEqual(verdicts, expected, json.dumps(question))
 
 
 class TheProduct(unittest.TestCase):
-    def test_gives_each_settled_case_its_verdict(self):
+    def test_gives_each_settled_case_its_verdict(self) -> None:
         with Product([binary]) as product:
             for case in faults.settled_cases():
                 verdict = product.ask(case).get("verdict")
@@ -81,7 +84,7 @@ class TheProduct(unittest.TestCase):
                         f"{verdict}, but {case['expected']}: {case['why']} ({case['source']})",
                     )
 
-    def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self):
+    def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self) -> None:
         with Product([binary]) as product:
             known = faults.open_categories(product)
             for case in json.loads(FIELD_CASES.read_text())["cases"]:
@@ -91,7 +94,7 @@ class TheProduct(unittest.TestCase):
                 with self.subTest(case["name"]):
                     self.assertTrue(verdict == launch.expected(case) or is_known, f"{verdict}: {case['why']}")
 
-    def test_agrees_with_the_evaluator_on_made_up_questions(self):
+    def test_agrees_with_the_evaluator_on_made_up_questions(self) -> None:
         with Product([binary]) as product:
             comparison = compare.Comparison(product, most=5, known_faults=faults.open_categories(product))
             comparison.run(Generator(2026, compare.published_cases()), QUESTIONS)

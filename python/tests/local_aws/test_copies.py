@@ -7,8 +7,9 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from . import cases
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import LocalAws
+from tests.local_aws import cases
 
 OTHER, TARGET = "444455556666", "111122223333"
 AWAY = "us-east-1"
@@ -24,9 +25,9 @@ def client(service: str, region: str | None = None, **credentials: Any) -> Any:
     return aws.client(service, region=region, **credentials)
 
 
-def source(key: dict[str, Any] | str | None = None, **fields: Any) -> str:
+def source(key: Document | str | None = None, **fields: Any) -> str:
     """A new image with a snapshot of 8 GiB, on a new key if one is given, and an empty volume of 4."""
-    snapshot: dict[str, Any] = {"size": 8} | ({"key": key} if key is not None else {})
+    snapshot: Document = {"size": 8} | ({"key": key} if key is not None else {})
     mappings = [{"device": "/dev/xvda", "snapshot": snapshot, "size": 8}, {"device": "/dev/sdb", "size": 4}]
     return str(aws.seed(images=[{"mappings": mappings} | fields])["images"][0]["imageId"])
 
@@ -42,17 +43,17 @@ def copy(image_id: str, region: str = AWAY, **given: Any) -> str:
     return str(client("ec2", region, **credentials).copy_image(**request)["ImageId"])
 
 
-def finish(image_id: str, **given: Any) -> dict[str, Any]:
+def finish(image_id: str, **given: Any) -> Document:
     [ended] = aws.control("POST", "/_local/copies", {"ids": [image_id]} | given)
     return dict(ended)
 
 
-def image(image_id: str, region: str = AWAY, **credentials: Any) -> dict[str, Any]:
+def image(image_id: str, region: str = AWAY, **credentials: Any) -> Document:
     [found] = client("ec2", region, **credentials).describe_images(ImageIds=[image_id])["Images"]
     return dict(found)
 
 
-def snapshots(image_id: str, region: str = AWAY, **credentials: Any) -> list[dict[str, Any]]:
+def snapshots(image_id: str, region: str = AWAY, **credentials: Any) -> list[Document]:
     """The snapshots behind an image."""
     ids = [
         m["Ebs"]["SnapshotId"]
@@ -296,7 +297,7 @@ class Keys(Case):
         aws.seed(encryption=[{"region": AWAY, "key": default}, {"key": here}])
         named = {"Encrypted": True, "KmsKeyId": away}
         rows: list[
-            tuple[str, str, dict[str, Any], bool, str | None]
+            tuple[str, str, Document, bool, str | None]
         ] = [  # source, destination, what is asked for, encryption by default, the key
             (plain, AWAY, {}, False, None),
             (plain, AWAY, {}, True, default),
@@ -340,9 +341,7 @@ class Keys(Case):
             + [{"Effect": "Deny", "Principal": "*", "Resource": "*", "Action": "kms:GenerateDataKeyWithoutPlaintext"}]
         }
         sign = {"spec": "RSA_2048", "usage": "SIGN_VERIFY"}
-        rows: list[
-            tuple[str, dict[str, Any] | None, str]
-        ] = [  # a source key or none, the copy's key, what becomes of it
+        rows: list[tuple[str, Document | None, str]] = [  # a source key or none, the copy's key, what becomes of it
             ("", {"region": AWAY}, "available"),
             ("", {"region": AWAY, "state": "Disabled"}, "failed"),
             ("", {"region": AWAY, "state": "PendingDeletion"}, "failed"),
@@ -384,7 +383,7 @@ class Keys(Case):
 
 
 class Events(Case):
-    def queue(self, region: str) -> Callable[[], list[dict[str, Any]]]:
+    def queue(self, region: str) -> Callable[[], list[Document]]:
         """What reaches the default bus of a Region from now on."""
         sqs, events, name = client("sqs", region), client("events", region), f"copies-{region}"
         url = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -430,10 +429,10 @@ class Roles(Case):
         "kms:ReEncrypt*",
     ]
 
-    def role(self, *statements: dict[str, Any]) -> dict[str, str]:
+    def role(self, *statements: Document) -> dict[str, str]:
         return cases.role(aws, *statements)
 
-    def source_only(self, **condition: Any) -> dict[str, Any]:
+    def source_only(self, **condition: Any) -> Document:
         return {"Action": "ec2:CopyImage", "Resource": f"arn:aws:ec2:{aws.region}::image/*"} | condition
 
     NEW = {"Action": "ec2:CopyImage", "Resource": [f"arn:aws:ec2:{AWAY}::image/*", f"arn:aws:ec2:{AWAY}::snapshot/*"]}
@@ -452,16 +451,14 @@ class Roles(Case):
         copy(foreign, credentials=self.role(self.source_only(), self.NEW))
 
     def test_tags_are_created_by_the_create_action_only(self) -> None:
-        def tagging(**condition: str) -> dict[str, Any]:
+        def tagging(**condition: str) -> Document:
             return {"Action": "ec2:CreateTags", "Condition": {"StringEquals": condition}}
 
         may_copy = {"Action": "ec2:CopyImage"}
-        image_tag: dict[str, Any] = {
-            "TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}]
-        }
+        image_tag: Document = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "b"}]}]}
         snapshot_tag = {"TagSpecifications": [{"ResourceType": "snapshot", "Tags": [{"Key": "a", "Value": "b"}]}]}
         by_copy, by_run = tagging(**{"ec2:CreateAction": "CopyImage"}), tagging(**{"ec2:CreateAction": "RunInstances"})
-        every: tuple[dict[str, Any], ...] = ({"CopyImageTags": True}, image_tag, snapshot_tag)
+        every: tuple[Document, ...] = ({"CopyImageTags": True}, image_tag, snapshot_tag)
         for given in every:
             with self.subTest(given):
                 self.refused("UnauthorizedOperation", copy, source(), credentials=self.role(may_copy), **given)
@@ -472,13 +469,13 @@ class Roles(Case):
         self.refused("UnauthorizedOperation", ec2.create_tags, Resources=[one], Tags=[{"Key": "a", "Value": "b"}])
         only_a = tagging(**{"ec2:CreateAction": "CopyImage", "aws:RequestTag/a": "b"})
         copy(source(), credentials=self.role(may_copy, only_a), **image_tag)
-        other: dict[str, Any] = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "c"}]}]}
+        other: Document = {"TagSpecifications": [{"ResourceType": "image", "Tags": [{"Key": "a", "Value": "c"}]}]}
         self.refused("UnauthorizedOperation", copy, source(), credentials=self.role(may_copy, only_a), **other)
 
     def test_the_caller_must_be_allowed_to_use_the_keys_through_ec2(self) -> None:
         may_copy = {"Action": "ec2:CopyImage"}
 
-        def use(region: str, **more: Any) -> dict[str, Any]:
+        def use(region: str, **more: Any) -> Document:
             condition = {"StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"}}
             return {"Action": self.KEY_ACTIONS, "Condition": condition} | more
 
@@ -487,7 +484,7 @@ class Roles(Case):
             "Bool": {"kms:GrantIsForAWSResource": "true"},
         }
         rows: list[
-            tuple[list[dict[str, Any]], bool, str]
+            tuple[list[Document], bool, str]
         ] = [  # the role's statements about keys, whether the source is encrypted, what becomes of the copy
             ([], False, "failed"),
             ([use(AWAY)], False, "available"),

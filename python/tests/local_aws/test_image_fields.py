@@ -3,11 +3,11 @@
 import os
 import unittest
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from typing import Any
 
-from . import cases
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import LocalAws
+from tests.local_aws import cases
 
 OTHER, TARGET = "444455556666", "111122223333"
 AWAY = "us-east-1"
@@ -26,7 +26,7 @@ def image(**fields: Any) -> str:
     return str(aws.seed(images=[fields])["images"][0]["imageId"])
 
 
-def described(image_id: str, client: Any = None) -> dict[str, Any]:
+def described(image_id: str, client: Any = None) -> Document:
     [found] = (client or ec2).describe_images(ImageIds=[image_id])["Images"]
     return dict(found)
 

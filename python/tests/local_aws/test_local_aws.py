@@ -11,28 +11,37 @@ import time
 import unittest
 import urllib.error
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import LocalAws
+from ami_share_tools.local_aws.identities import make_role, session
+from tests.local_aws.cases import Case
 
 OTHER, TARGET, SECOND = "444455556666", "111122223333", "222233334444"
 ORGANIZATION = "arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5"
 OU = "arn:aws:organizations::123456789012:ou/o-a1b2c3d4e5/ou-ab12-11111111"
 
 
-def setUpModule():
+aws: LocalAws
+ec2: Any
+kms: Any
+
+
+def setUpModule() -> None:
     global aws, ec2, kms
     aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
     ec2, kms = aws.client("ec2"), aws.client("kms")
 
 
-def image(**fields):
+def image(**fields: Any) -> str:
     """A new image's ID."""
     return aws.seed(images=[fields])["images"][0]["imageId"]
 
 
-def on_key(**key):
+def on_key(**key: Any) -> tuple[str, str, str]:
     """A new image with one snapshot on a new key: (image ID, snapshot ID, key ARN)."""
     made = aws.seed(
         keys=[key | {"ref": "k"}],
@@ -42,34 +51,27 @@ def on_key(**key):
     return made["images"][0]["imageId"], made["snapshots"][0]["snapshotId"], made["keys"][0]["arn"]
 
 
-def launch(image_id, client=None):
+def launch(image_id: str, client: Any = None) -> list[dict[str, str]]:
     return (client or ec2).describe_image_attribute(ImageId=image_id, Attribute="launchPermission")["LaunchPermissions"]
 
 
-def add(image_id, *entries, client=None):
+def add(image_id: str, *entries: dict[str, str], client: Any = None) -> None:
     (client or ec2).modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": list(entries)})
 
 
-def remove(image_id, *entries):
+def remove(image_id: str, *entries: dict[str, str]) -> None:
     ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Remove": list(entries)})
 
 
-class Case(unittest.TestCase):
-    def refused(self, code, call, *args, **kwargs):
-        with self.assertRaises(ClientError) as caught:
-            call(*args, **kwargs)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code)
-
-
 class Documents(Case):
-    def test_a_parameter_is_decrypted_and_overwritten(self):
+    def test_a_parameter_is_decrypted_and_overwritten(self) -> None:
         for value in ("one", "two"):
             aws.seed(parameters=[{"name": "/documents/a", "value": value}])
             found = aws.client("ssm").get_parameter(Name="/documents/a", WithDecryption=True)["Parameter"]
             self.assertEqual((found["Type"], found["Value"]), ("SecureString", value))
 
-    def test_a_poll_of_a_configuration_brings_what_is_new_to_it(self):
-        def deploy(content):
+    def test_a_poll_of_a_configuration_brings_what_is_new_to_it(self) -> None:
+        def deploy(content: str) -> None:
             aws.seed(configurations=[{"application": "a", "environment": "e", "profile": "p", "content": content}])
 
         data = aws.client("appconfigdata")
@@ -88,7 +90,7 @@ class Documents(Case):
 
 
 class Images(Case):
-    def test_mappings_say_encrypted_and_keep_those_without_a_snapshot(self):
+    def test_mappings_say_encrypted_and_keep_those_without_a_snapshot(self) -> None:
         made = aws.seed(
             keys=[{"ref": "k"}],
             images=[
@@ -116,7 +118,7 @@ class Images(Case):
             ("golden", [{"Key": "Tier", "Value": "gold"}], aws.account, "available"),
         )
 
-    def test_an_unknown_id_is_an_error_by_id_and_nothing_by_filter(self):
+    def test_an_unknown_id_is_an_error_by_id_and_nothing_by_filter(self) -> None:
         known, unknown = image(), "ami-00000000000000000"
         by_filter = ec2.describe_images(Filters=[{"Name": "image-id", "Values": [known, unknown]}])["Images"]
         self.assertEqual([i["ImageId"] for i in by_filter], [known])
@@ -124,22 +126,22 @@ class Images(Case):
         self.refused("InvalidAMIID.Malformed", ec2.describe_images, ImageIds=["ami-X"])
         self.refused("InvalidParameterValue", ec2.describe_images, Filters=[{"Name": "colour", "Values": ["red"]}])
 
-    def test_filters_take_wildcards_tags_and_owners(self):
+    def test_filters_take_wildcards_tags_and_owners(self) -> None:
         mine = image(name="filter-1", tags={"Set": "f1"})
         image(name="filter-2", tags={"Set": "f2"})
         foreign = image(name="filter-3", account=OTHER, launchPermissions=[aws.account])
 
-        def ids(**given):
+        def ids(**given: Any) -> list[str]:
             filters = [{"Name": k, "Values": [v]} for k, v in given.items()]
             return [i["ImageId"] for i in ec2.describe_images(Filters=filters)["Images"]]
 
         self.assertEqual(ids(**{"tag:Set": "f?", "name": "*-1"}), [mine])
         self.assertEqual(ids(**{"name": "filter-*", "owner-id": OTHER}), [foreign])
-        self.assertEqual(ids(**{"name": "FILTER-*"}), [])
+        self.assertEqual(ids(name="FILTER-*"), [])
         too_many = [{"Name": "name", "Values": ["x"] * 201}]
         self.refused("FilterLimitExceeded", ec2.describe_images, Filters=too_many)
 
-    def test_pages(self):
+    def test_pages(self) -> None:
         wanted = {image(name=f"page-{n}") for n in range(5)}
         filters = [{"Name": "name", "Values": ["page-*"]}]
         pages = list(ec2.get_paginator("describe_images").paginate(Filters=filters, PaginationConfig={"PageSize": 2}))
@@ -147,7 +149,7 @@ class Images(Case):
         self.assertEqual({i["ImageId"] for p in pages for i in p["Images"]}, wanted)
         self.refused("InvalidParameterCombination", ec2.describe_images, ImageIds=list(wanted), MaxResults=2)
 
-    def test_foreign_images_are_seen_only_when_shared_and_changed_never(self):
+    def test_foreign_images_are_seen_only_when_shared_and_changed_never(self) -> None:
         hidden, shared = image(account=OTHER), image(account=OTHER, launchPermissions=[aws.account])
         found = ec2.describe_images(Filters=[{"Name": "image-id", "Values": [hidden, shared]}])["Images"]
         self.assertEqual([i["ImageId"] for i in found], [shared])
@@ -157,7 +159,7 @@ class Images(Case):
         self.refused("AuthFailure", launch, shared)
         self.refused("AuthFailure", ec2.reset_image_attribute, ImageId=shared, Attribute="launchPermission")
 
-    def test_states(self):
+    def test_states(self) -> None:
         for state in ("pending", "failed", "disabled", "deregistered"):
             with self.subTest(state):
                 one = image(state=state, name=f"state-{state}")
@@ -169,7 +171,7 @@ class Images(Case):
                 self.refused("InvalidAMIID.Unavailable", add, one, {"UserId": TARGET})
                 self.refused("InvalidAMIID.Unavailable", remove, one, {"UserId": TARGET})
 
-    def test_disabling_takes_every_permission_away_for_good(self):
+    def test_disabling_takes_every_permission_away_for_good(self) -> None:
         one = image(launchPermissions=[TARGET, OU])
         ec2.disable_image(ImageId=one)
         self.assertEqual(launch(one), [])
@@ -179,7 +181,7 @@ class Images(Case):
 
 
 class LaunchPermissions(Case):
-    def test_every_kind_is_kept_and_removed_in_both_forms(self):
+    def test_every_kind_is_kept_and_removed_in_both_forms(self) -> None:
         one = image()
         entries = [{"UserId": TARGET}, {"OrganizationArn": ORGANIZATION}, {"OrganizationalUnitArn": OU}]
         add(one, *entries)
@@ -206,7 +208,7 @@ class LaunchPermissions(Case):
         ec2.reset_image_attribute(ImageId=one, Attribute="launchPermission")
         self.assertEqual(launch(one), [])
 
-    def test_what_is_no_account_organization_or_ou(self):
+    def test_what_is_no_account_organization_or_ou(self) -> None:
         for entry in (
             {"UserId": "1234"},
             {"UserId": "1111-2222-3333"},
@@ -217,19 +219,19 @@ class LaunchPermissions(Case):
             with self.subTest(entry):
                 self.refused("InvalidAMIAttributeItemValue", add, image(), entry)
 
-    def test_one_bad_item_changes_nothing(self):
+    def test_one_bad_item_changes_nothing(self) -> None:
         one = image()
         self.refused("InvalidAMIAttributeItemValue", add, one, {"UserId": TARGET}, {"UserId": "1"})
         self.assertEqual(launch(one), [])
 
-    def test_an_image_on_the_aws_managed_key_is_not_shared(self):
+    def test_an_image_on_the_aws_managed_key_is_not_shared(self) -> None:
         managed, _, _ = on_key(manager="AWS")
         self.refused("InvalidParameter", add, managed, {"UserId": TARGET})
         customer, _, _ = on_key()
         add(customer, {"UserId": TARGET})
         self.assertEqual(launch(customer), [{"UserId": TARGET}])
 
-    def test_publishing(self):
+    def test_publishing(self) -> None:
         one, everybody = image(), {"Group": "all"}
         self.refused("OperationNotPermitted", add, one, everybody)
         aws.seed(settings={"blockPublicAccess": False})
@@ -240,7 +242,7 @@ class LaunchPermissions(Case):
         add(one, everybody)
         self.assertTrue(ec2.describe_images(ImageIds=[one])["Images"][0]["Public"])
 
-    def test_the_quota_counts_accounts_organizations_and_ous(self):
+    def test_the_quota_counts_accounts_organizations_and_ous(self) -> None:
         one = image(launchPermissions=[ORGANIZATION, OU])
         aws.seed(settings={"entityQuota": 3})
         self.addCleanup(aws.seed, settings={"entityQuota": 1000})
@@ -250,7 +252,7 @@ class LaunchPermissions(Case):
         remove(one, {"UserId": TARGET})
         self.assertEqual(len(launch(one)), 2)
 
-    def test_a_dry_run_changes_nothing(self):
+    def test_a_dry_run_changes_nothing(self) -> None:
         one = image()
         self.refused(
             "DryRunOperation",
@@ -270,7 +272,7 @@ class LaunchPermissions(Case):
 
 
 class Snapshots(Case):
-    def test_the_key_is_told_by_describe_snapshots(self):
+    def test_the_key_is_told_by_describe_snapshots(self) -> None:
         _, keyed, arn = on_key()
         plain = aws.seed(snapshots=[{}])["snapshots"][0]["snapshotId"]
         found = {s["SnapshotId"]: s for s in ec2.describe_snapshots(SnapshotIds=[keyed, plain])["Snapshots"]}
@@ -278,7 +280,7 @@ class Snapshots(Case):
         self.assertFalse(found[plain]["Encrypted"])
         self.assertNotIn("KmsKeyId", found[plain])
 
-    def test_unknown_ids_and_pages(self):
+    def test_unknown_ids_and_pages(self) -> None:
         made = aws.seed(snapshots=[{"tags": {"Set": "pages"}}] * 3)["snapshots"]
         filters = [{"Name": "tag:Set", "Values": ["pages"]}]
         pages = list(
@@ -292,13 +294,13 @@ class Snapshots(Case):
         foreign = aws.seed(snapshots=[{"account": OTHER}])["snapshots"][0]["snapshotId"]
         self.refused("InvalidSnapshot.NotFound", ec2.describe_snapshots, SnapshotIds=[foreign])
 
-    def test_create_volume_permissions(self):
+    def test_create_volume_permissions(self) -> None:
         _, one, _ = on_key()
 
-        def change(**permission):
+        def change(**permission: Any) -> None:
             ec2.modify_snapshot_attribute(SnapshotId=one, CreateVolumePermission=permission)
 
-        def accounts():
+        def accounts() -> list[str]:
             answer = ec2.describe_snapshot_attribute(SnapshotId=one, Attribute="createVolumePermission")
             return [p["UserId"] for p in answer["CreateVolumePermissions"]]
 
@@ -316,7 +318,7 @@ class Snapshots(Case):
         ec2.reset_snapshot_attribute(SnapshotId=one, Attribute="createVolumePermission")
         self.assertEqual(accounts(), [])
 
-    def test_a_snapshot_on_the_aws_managed_key_is_not_shared(self):
+    def test_a_snapshot_on_the_aws_managed_key_is_not_shared(self) -> None:
         _, one, _ = on_key(manager="AWS")
         self.refused(
             "OperationNotPermitted",
@@ -327,7 +329,7 @@ class Snapshots(Case):
 
 
 class Keys(Case):
-    def test_metadata(self):
+    def test_metadata(self) -> None:
         for manager, state in (("AWS", "Enabled"), ("CUSTOMER", "Disabled"), ("CUSTOMER", "PendingDeletion")):
             with self.subTest(manager=manager, state=state):
                 [key] = aws.seed(keys=[{"manager": manager, "state": state}])["keys"]
@@ -340,7 +342,7 @@ class Keys(Case):
         told = kms.describe_key(KeyId=key["keyId"])["KeyMetadata"]
         self.assertEqual((told["KeySpec"], told["KeyUsage"]), ("RSA_2048", "SIGN_VERIFY"))
 
-    def test_policies(self):
+    def test_policies(self) -> None:
         policy = {"Version": "2012-10-17", "Statement": []}
         [key] = aws.seed(keys=[{"policy": policy, "alias": "alias/policies"}])["keys"]
         self.assertEqual(json.loads(kms.get_key_policy(KeyId=key["arn"])["Policy"]), policy)
@@ -348,14 +350,14 @@ class Keys(Case):
         self.refused("NotFoundException", kms.get_key_policy, KeyId="alias/policies")
         self.refused("NotFoundException", kms.get_key_policy, KeyId=key["arn"], PolicyName="AWS_RAM")
 
-    def test_an_hmac_key_makes_codes_and_verifies_them(self):
+    def test_an_hmac_key_makes_codes_and_verifies_them(self) -> None:
         [key] = aws.seed(keys=[{"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}])["keys"]
         given = {"KeyId": key["arn"], "MacAlgorithm": "HMAC_SHA_256", "Message": b"m" * 4096}
         mac = kms.generate_mac(**given)["Mac"]
         self.assertEqual((len(mac), kms.verify_mac(**given, Mac=mac)["MacValid"]), (32, True))
         self.refused("KMSInvalidMacException", kms.verify_mac, **given | {"Message": b"other"}, Mac=mac)
 
-    def test_other_accounts_keys(self):
+    def test_other_accounts_keys(self) -> None:
         open_policy = {
             "Version": "2012-10-17",
             "Statement": [
@@ -372,7 +374,7 @@ class Keys(Case):
         self.assertEqual(kms.describe_key(KeyId=opened["arn"])["KeyMetadata"]["AWSAccountId"], OTHER)
         self.refused("AccessDeniedException", kms.get_key_policy, KeyId=opened["arn"])
 
-    def test_grants(self):
+    def test_grants(self) -> None:
         [key] = aws.seed(
             keys=[
                 {
@@ -383,7 +385,7 @@ class Keys(Case):
             ]
         )["keys"]
 
-        def grant(**changes):
+        def grant(**changes: Any) -> str:
             given = {
                 "KeyId": key["arn"],
                 "Operations": ["Decrypt", "CreateGrant"],
@@ -409,8 +411,7 @@ class Keys(Case):
 
 
 class Events(Case):
-    def test_a_role_puts_events_under_the_sources_that_its_policy_names(self):
-        iam, arn = aws.client("iam"), f"arn:aws:iam::{aws.account}"
+    def test_a_role_puts_events_under_the_sources_that_its_policy_names(self) -> None:
         allowed = {
             "Effect": "Allow",
             "Action": "events:PutEvents",
@@ -420,16 +421,7 @@ class Events(Case):
                 "Null": {"events:source": "false", "events:detail-type": "false"},
             },
         }
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"{arn}:root"}}
-        iam.create_role(RoleName="sender", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
-        iam.put_role_policy(RoleName="sender", PolicyName="put", PolicyDocument=json.dumps({"Statement": [allowed]}))
-        session = aws.client("sts").assume_role(RoleArn=f"{arn}:role/sender", RoleSessionName="session")["Credentials"]
-        events = aws.client(
-            "events",
-            aws_access_key_id=session["AccessKeyId"],
-            aws_session_token=session["SessionToken"],
-            aws_secret_access_key=session["SecretAccessKey"],
-        )
+        events = aws.client("events", **session(aws, make_role(aws, "sender", allowed)))
         own = {"Source": "own", "DetailType": "Request", "Detail": "{}"}
         self.assertEqual(events.put_events(Entries=[own, own])["FailedEntryCount"], 0)
         for entries in ([own | {"Source": "other"}], [own | {"DetailType": "Other"}], [own, own | {"Source": "other"}]):
@@ -437,7 +429,7 @@ class Events(Case):
 
 
 class Control(Case):
-    def test_calls_are_listed_in_order_until_forgotten(self):
+    def test_calls_are_listed_in_order_until_forgotten(self) -> None:
         one = image()
         aws.forget_calls()
         add(one, {"UserId": TARGET})
@@ -454,7 +446,7 @@ class Control(Case):
         aws.forget_calls()
         self.assertEqual(aws.calls(), [])
 
-    def test_faults_meet_the_calls_they_name(self):
+    def test_faults_meet_the_calls_they_name(self) -> None:
         one = image()
         aws.seed(
             faults=[
@@ -468,21 +460,22 @@ class Control(Case):
         self.refused("KMSInternalException", kms.describe_key, KeyId="alias/any")
         self.refused("NotFoundException", kms.describe_key, KeyId="alias/any")
 
-    def test_a_fault_with_a_text_meets_the_calls_that_hold_it(self):
+    def test_a_fault_with_a_text_meets_the_calls_that_hold_it(self) -> None:
         one, other = image(), image()
         aws.seed(faults=[{"call": "ec2:DescribeImageAttribute", "code": "RequestLimitExceeded", "holding": one}])
         launch(other)
         self.refused("RequestLimitExceeded", launch, one)
         launch(one)
 
-    def test_a_seed_that_is_not_understood_is_refused(self):
-        for seed in ({"image": []}, {"images": [{"nmae": "x"}]}, {"snapshots": [{"key": "nowhere"}]}):
+    def test_a_seed_that_is_not_understood_is_refused(self) -> None:
+        seeds: list[Document] = [{"image": []}, {"images": [{"nmae": "x"}]}, {"snapshots": [{"key": "nowhere"}]}]
+        for seed in seeds:
             with self.subTest(seed), self.assertRaises(urllib.error.HTTPError) as caught:
                 aws.seed(**seed)
             self.assertEqual(caught.exception.code, 400)
             caught.exception.close()
 
-    def test_the_state_shows_everybody_s_things_and_can_be_narrowed_and_removed(self):
+    def test_the_state_shows_everybody_s_things_and_can_be_narrowed_and_removed(self) -> None:
         aws.control("DELETE", "/_local/state")
         shared, snapshot, key = on_key()
         add(shared, {"UserId": TARGET})
@@ -564,7 +557,7 @@ class Control(Case):
 class Schedules(unittest.TestCase):
     """EventBridge Scheduler, API Reference."""
 
-    def schedule(self, name, at="2099-01-01T00:00:00", **target):
+    def schedule(self, name: str, at: str = "2099-01-01T00:00:00", **target: Any) -> None:
         target = {
             "Arn": self.bus,
             "RoleArn": f"arn:aws:iam::{aws.account}:role/hints",
@@ -576,29 +569,29 @@ class Schedules(unittest.TestCase):
             Name=name, ScheduleExpression=f"at({at})", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
         )
 
-    def setUp(self):
+    def setUp(self) -> None:
         self.addCleanup(aws.control, "DELETE", "/_local/state")
         events = aws.client("events")
         with contextlib.suppress(events.exceptions.ResourceAlreadyExistsException):
             events.create_event_bus(Name="hints")
         self.bus = f"arn:aws:events:{aws.region}:{aws.account}:event-bus/hints"
 
-    def refused(self, code, *args, **kwargs):
+    def refused(self, code: str, *args: Any, **kwargs: Any) -> None:
         with self.assertRaises(ClientError) as caught:
             self.schedule(*args, **kwargs)
         self.assertEqual(caught.exception.response["Error"]["Code"], code)
 
-    def test_a_name_has_64_characters_at_most_and_is_taken_once(self):
+    def test_a_name_has_64_characters_at_most_and_is_taken_once(self) -> None:
         self.schedule("a" * 64)
         self.refused("ConflictException", "a" * 64)
         for name in ("a" * 65, "a@b"):
             self.refused("ValidationException", name)
 
-    def test_a_bus_as_target_wants_its_parameters_and_a_detail(self):
+    def test_a_bus_as_target_wants_its_parameters_and_a_detail(self) -> None:
         self.refused("ValidationException", "one", EventBridgeParameters=None)
         self.refused("ValidationException", "one", Input="no JSON")
 
-    def test_a_list_has_pages(self):
+    def test_a_list_has_pages(self) -> None:
         for name in ("ami-1-a", "ami-1-b", "ami-1-c", "ami-2-a"):
             self.schedule(name)
         pages = (
@@ -610,7 +603,7 @@ class Schedules(unittest.TestCase):
             [[s["Name"] for s in page["Schedules"]] for page in pages], [["ami-1-a", "ami-1-b"], ["ami-1-c"]]
         )
 
-    def test_a_schedule_that_is_due_puts_its_input_on_the_bus(self):
+    def test_a_schedule_that_is_due_puts_its_input_on_the_bus(self) -> None:
         events, sqs = aws.client("events"), aws.client("sqs")
         queue = sqs.create_queue(QueueName="hints")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -619,7 +612,7 @@ class Schedules(unittest.TestCase):
         events.put_targets(Rule="hints", EventBusName="hints", Targets=[{"Id": "queue", "Arn": arn}])
         self.schedule("ami-3-due", at="2020-01-01T00:00:00", Input='{"action": "expire", "schedule": "ami-3-due"}')
         [told] = aws.control("POST", "/_local/hints", {"ids": ["ami-3"]})
-        found = []
+        found: list[Document] = []
         deadline = time.monotonic() + 30  # it looks every ten seconds
         while not found and time.monotonic() < deadline:
             found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
@@ -630,7 +623,7 @@ class Schedules(unittest.TestCase):
 
 
 class Process(unittest.TestCase):
-    def start(self):
+    def start(self) -> subprocess.Popen[bytes]:
         scratch = tempfile.mkdtemp()
         self.addCleanup(os.rmdir, scratch)  # fails if anything was left in it
         process = subprocess.Popen(
@@ -641,18 +634,20 @@ class Process(unittest.TestCase):
             cwd=Path(__file__).parents[2],
             env=os.environ | {"TMPDIR": scratch},
         )
+        assert process.stdin and process.stdout
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stdin.close)
         self.addCleanup(process.kill)
         self.assertRegex(json.loads(process.stdout.readline())["endpoint"], r"^http://127\.0\.0\.1:\d+$")
         return process
 
-    def test_it_ends_at_the_end_of_its_input(self):
+    def test_it_ends_at_the_end_of_its_input(self) -> None:
         process = self.start()
+        assert process.stdin
         process.stdin.close()
         self.assertEqual(process.wait(15), 0)
 
-    def test_it_ends_on_signals(self):
+    def test_it_ends_on_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(number):
                 process = self.start()

@@ -2,13 +2,13 @@
 
 import os
 import unittest
-from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from . import cases
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import LocalAws
+from tests.local_aws import cases
 
 OTHER = "444455556666"
 aws: LocalAws
@@ -152,7 +152,7 @@ class Images(Case):
 
 
 class Roles(Case):
-    def role(self, *statements: dict[str, Any]) -> Any:
+    def role(self, *statements: Document) -> Any:
         return aws.client("ssm", **cases.role(aws, *statements))
 
     def test_a_prefix_of_names_and_the_right_to_describe_images(self) -> None:

@@ -4,11 +4,11 @@ import datetime
 import os
 import time
 import unittest
-from collections.abc import Callable
 from typing import Any
 
-from . import cases
+from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import LocalAws
+from tests.local_aws import cases
 
 OTHER, TARGET, SECOND = "444455556666", "111122223333", "222233334444"
 BOTH = [{"ResourceType": "ec2:Instance"}, {"ResourceType": "ec2:LaunchTemplate"}]
@@ -38,7 +38,7 @@ def finish(report_id: str, **given: Any) -> None:
     assert ended["reportId"] == report_id
 
 
-def reports(**given: Any) -> list[dict[str, Any]]:
+def reports(**given: Any) -> list[Document]:
     return list(ec2.describe_image_usage_reports(**given)["ImageUsageReports"])
 
 
@@ -83,7 +83,7 @@ class Reports(Case):
             "ResourceType": "ec2:LaunchTemplate",
             "ResourceTypeOptions": [{"OptionName": "version-depth", "OptionValues": ["100"]}],
         }
-        rows: list[tuple[dict[str, Any], list[tuple[str, str, int]]]] = [
+        rows: list[tuple[Document, list[tuple[str, str, int]]]] = [
             ({}, list(self.USAGE)),
             ({"ResourceTypes": BOTH[:1]}, [self.USAGE[0], self.USAGE[2]]),
             ({"ResourceTypes": [depth]}, [self.USAGE[1]]),
@@ -184,7 +184,7 @@ class Reports(Case):
 
 
 class Roles(Case):
-    def role(self, *statements: dict[str, Any]) -> Any:
+    def role(self, *statements: Document) -> Any:
         return aws.client("ec2", **cases.role(aws, *statements))
 
     def test_the_image_and_the_report_are_asked_for(self) -> None:

@@ -7,6 +7,7 @@ Reads that take many ids are asked once, each key once, the clients live as long
 import fnmatch
 import json
 import os
+from typing import Any
 
 import boto3
 
@@ -19,7 +20,7 @@ with open(os.environ["AMI_SHARE_ALLOWLIST"].removeprefix("file:")) as file:
 NEEDED = ("kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom")
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     image_ids, targets = event["imageIds"], event["accountIds"]
     images = ec2.describe_images(Filters=[{"Name": "image-id", "Values": image_ids}])["Images"]
     shared = {image["ImageId"]: shared_with(image["ImageId"]) for image in images}
@@ -53,19 +54,19 @@ def handler(event, context):
     return {"result": "completed", "images": image_ids}
 
 
-def shared_with(image_id):
+def shared_with(image_id: str) -> set[str | None]:
     attribute = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
     return {permission.get("UserId") for permission in attribute["LaunchPermissions"]}
 
 
-def policy(key):
+def policy(key: str) -> list[dict[str, Any]]:
     metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
     if metadata["KeyState"] != "Enabled" or metadata["KeyManager"] != "CUSTOMER":
         return []
     return json.loads(kms.get_key_policy(KeyId=key)["Policy"])["Statement"]
 
 
-def allowed(name, target):
+def allowed(name: str, target: str) -> bool:
     return any(
         "share" in rule["actions"]
         and target in rule["targets"]
@@ -74,7 +75,7 @@ def allowed(name, target):
     )
 
 
-def lets_in(statements, target):
+def lets_in(statements: list[dict[str, Any]], target: str) -> bool:
     root = f"arn:aws:iam::{target}:root"
     for_target = [
         statement["Action"]
@@ -87,5 +88,5 @@ def lets_in(statements, target):
     )
 
 
-def listed(value):
+def listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
