@@ -1,5 +1,8 @@
-"""Follow docs/deployment.md against the local AWS, command by command:  `python -m
-ami_share_tools.first_hour BINARY`, with the function's binary. With `audit` after it, the daily audit of a stack without parameters instead.
+"""Follow docs/deployment.md against the local AWS, command by command:
+
+    python -m ami_share_tools.first_hour BINARY [audit]
+
+with the function's binary. With `audit` after it, the daily audit of a stack without parameters instead.
 
 The commands run in one bash, as a reader would paste them, with the real AWS CLI, curl and jq. Stand-ins replace what isn't
 here: `make package` packs the given binary, a little longer each time as if it were another version; `sam deploy` and `sam

@@ -134,7 +134,7 @@ def copy_image(params: Params) -> str:
 
 
 def flag(params: Params, name: str) -> bool:
-    return bool(param(params, name).lower() == "true")
+    return param(params, name).lower() == "true"
 
 
 def check_parameters(params: Params, region: str, name: str) -> None:
@@ -257,11 +257,11 @@ def volume(mapping: Document, stored: dict[str, Document], params: Params, sourc
 def new_key(snapshot: Document, params: Params, source: Document, region: str) -> str | None:
     """ "Use encryption with EBS-backed AMIs", Image-copying scenarios."""
     if param(params, "KmsKeyId"):
-        return str(param(params, "KmsKeyId"))
+        return param(params, "KmsKeyId")
     if not snapshot["Encrypted"]:
         return ebs_encryption.default_key() if flag(params, "Encrypted") or ebs_encryption.by_default() else None
     if source["OwnerId"] == get_account_id() and region == get_region():
-        return str(snapshot["KmsKeyId"])
+        return snapshot["KmsKeyId"]
     # "An encrypted snapshot that you do not own … is encrypted by your AWS account's default KMS key." The key of an own one
     # in another Region isn't there; which key then encrypts the copy isn't documented.
     return ebs_encryption.default_key()

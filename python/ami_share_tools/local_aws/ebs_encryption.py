@@ -45,8 +45,7 @@ def default_key() -> str:
         managed = adapter.kms_keys[json.loads(body)["KeyMetadata"]["KeyId"]]
         managed["KeyManager"] = "AWS"
         adapter.create_alias({"AliasName": AWS_MANAGED, "TargetKeyId": managed["KeyId"]})
-    arn: str = managed["Arn"]
-    return arn
+    return managed["Arn"]
 
 
 def seed(on: bool, key: str | None) -> None:

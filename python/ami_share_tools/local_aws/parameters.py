@@ -193,4 +193,4 @@ def is_available(image_id: str) -> bool:
         _, image = images.find(image_id)
     except Refusal:
         return False
-    return bool(images.visible(image) and images.state(image) == "available")
+    return images.visible(image) and images.state(image) == "available"

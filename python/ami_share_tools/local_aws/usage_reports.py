@@ -81,7 +81,7 @@ def of_caller() -> list[Document]:
 
 
 def has_expired(report: Document) -> bool:
-    return bool(report["CreationTime"] + KEPT < now())
+    return report["CreationTime"] + KEPT < now()
 
 
 def now() -> datetime.datetime:

@@ -29,28 +29,28 @@ def source(key: Document | str | None = None, **fields: Any) -> str:
     """A new image with a snapshot of 8 GiB, on a new key if one is given, and an empty volume of 4."""
     snapshot: Document = {"size": 8} | ({"key": key} if key is not None else {})
     mappings = [{"device": "/dev/xvda", "snapshot": snapshot, "size": 8}, {"device": "/dev/sdb", "size": 4}]
-    return str(aws.seed(images=[{"mappings": mappings} | fields])["images"][0]["imageId"])
+    return aws.seed(images=[{"mappings": mappings} | fields])["images"][0]["imageId"]
 
 
 def new_key(**fields: Any) -> str:
-    return str(aws.seed(keys=[fields])["keys"][0]["arn"])
+    return aws.seed(keys=[fields])["keys"][0]["arn"]
 
 
 def copy(image_id: str, region: str = AWAY, **given: Any) -> str:
     """The new image's ID."""
     request = {"SourceRegion": aws.region, "SourceImageId": image_id, "Name": f"copy-{image_id}"} | given
     credentials = request.pop("credentials", {})
-    return str(client("ec2", region, **credentials).copy_image(**request)["ImageId"])
+    return client("ec2", region, **credentials).copy_image(**request)["ImageId"]
 
 
 def finish(image_id: str, **given: Any) -> Document:
     [ended] = aws.control("POST", "/_local/copies", {"ids": [image_id]} | given)
-    return dict(ended)
+    return ended
 
 
 def image(image_id: str, region: str = AWAY, **credentials: Any) -> Document:
     [found] = client("ec2", region, **credentials).describe_images(ImageIds=[image_id])["Images"]
-    return dict(found)
+    return found
 
 
 def snapshots(image_id: str, region: str = AWAY, **credentials: Any) -> list[Document]:
@@ -60,7 +60,7 @@ def snapshots(image_id: str, region: str = AWAY, **credentials: Any) -> list[Doc
         for m in image(image_id, region, **credentials)["BlockDeviceMappings"]
         if "SnapshotId" in m["Ebs"]
     ]
-    return list(client("ec2", region, **credentials).describe_snapshots(SnapshotIds=ids)["Snapshots"])
+    return client("ec2", region, **credentials).describe_snapshots(SnapshotIds=ids)["Snapshots"]
 
 
 class Case(cases.Case):

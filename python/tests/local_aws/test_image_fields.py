@@ -23,12 +23,12 @@ def setUpModule() -> None:
 
 
 def image(**fields: Any) -> str:
-    return str(aws.seed(images=[fields])["images"][0]["imageId"])
+    return aws.seed(images=[fields])["images"][0]["imageId"]
 
 
 def described(image_id: str, client: Any = None) -> Document:
     [found] = (client or ec2).describe_images(ImageIds=[image_id])["Images"]
-    return dict(found)
+    return found
 
 
 def answer(image_id: str) -> ET.Element:

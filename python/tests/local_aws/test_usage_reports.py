@@ -25,12 +25,12 @@ def setUpModule() -> None:
 def used(*usage: tuple[str, str, int], **fields: Any) -> str:
     """A new image that these accounts use."""
     entries = [{"account": account, "resourceType": kind, "count": count} for account, kind, count in usage]
-    return str(aws.seed(images=[fields | {"usage": entries}])["images"][0]["imageId"])
+    return aws.seed(images=[fields | {"usage": entries}])["images"][0]["imageId"]
 
 
 def create(image_id: str, client: Any = None, **given: Any) -> str:
     request = {"ImageId": image_id, "ResourceTypes": BOTH} | given
-    return str((client or ec2).create_image_usage_report(**request)["ReportId"])
+    return (client or ec2).create_image_usage_report(**request)["ReportId"]
 
 
 def finish(report_id: str, **given: Any) -> None:
@@ -39,7 +39,7 @@ def finish(report_id: str, **given: Any) -> None:
 
 
 def reports(**given: Any) -> list[Document]:
-    return list(ec2.describe_image_usage_reports(**given)["ImageUsageReports"])
+    return ec2.describe_image_usage_reports(**given)["ImageUsageReports"]
 
 
 def entries(**given: Any) -> list[tuple[str, str, int]]:
