@@ -1,6 +1,6 @@
 //! What a share costs without AWS: opening the event, deciding, planning and answering, in microseconds and allocations.
 //!
-//! The facts are those of the waves in `benches/aws.py`: so many images with four snapshots on two keys, whose policies
+//! The facts are those of the waves in `python/ami_share_tools/benches/aws.py`: so many images with four snapshots on two keys, whose policies
 //! let in every account that is asked for.
 
 use std::{
