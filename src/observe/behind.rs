@@ -73,7 +73,7 @@ pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, fac
         snapshot.needed_by = match &needed_by {
             Fact::NotRead => Fact::NotRead,
             Fact::Failed(failure) => Fact::Failed(failure.clone()),
-            Fact::Known(needs) => Fact::Known(needs.get(&snapshot.id).cloned().unwrap_or_default()),
+            Fact::Known(all) => Fact::Known(all.get(&snapshot.id).cloned().unwrap_or_default()),
         };
     }
     let (keys, grant_scans) = keys?;

@@ -17,7 +17,7 @@ use crate::aws::{Aws, CallError};
 pub(super) type ReadBehind<'a> = (&'a ImageId, &'a ImageReads, &'a Image);
 
 /// For each snapshot the accounts with which images are shared that this request does not change.
-pub(super) type Needs = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
+pub(super) type NeededBy = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
 
 /// Reads who may launch the images of this account on the snapshots, and adds those images to `neighbours`.
 pub(super) async fn read_neighbours(
@@ -26,7 +26,7 @@ pub(super) async fn read_neighbours(
     images: &[ReadBehind<'_>],
     found: Option<Result<BTreeMap<ImageId, Image>, CallError>>,
     neighbours: &mut BTreeMap<ImageId, Image>,
-) -> Option<Reading<Needs>> {
+) -> Option<Reading<NeededBy>> {
     let mut others = match found? {
         Ok(others) => others,
         Err(error) => return Some(Err(error.failure)),
@@ -43,7 +43,7 @@ pub(super) async fn read_neighbours(
     // An image that is asked about and refused keeps what it needs like any other.
     others.retain(|other, _| !images.iter().any(|(id, _, _)| *id == other));
     let permissions = concurrently(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
-    let mut needs = Needs::new();
+    let mut needed_by = NeededBy::new();
     for (id, launch_permissions) in permissions {
         let Some(image) = others.remove(&id) else { continue };
         let launch_permissions = match launch_permissions {
@@ -54,11 +54,11 @@ pub(super) async fn read_neighbours(
         let image = Image { launch_permissions: Fact::Known(launch_permissions), ..image };
         for backing in &image.snapshots {
             let accounts = image.shared_accounts().into_iter().map(|account| (account, id.clone()));
-            needs.entry(backing.id.clone()).or_default().extend(accounts);
+            needed_by.entry(backing.id.clone()).or_default().extend(accounts);
         }
         neighbours.insert(id, image);
     }
-    Some(Ok(needs))
+    Some(Ok(needed_by))
 }
 
 /// The same failure without the name of an image that the requester may not know.

@@ -22,8 +22,8 @@ mod take_away;
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
-    Covered, Decision, ImageDecision, LaunchPermissions, Look, Needs, OrphanedGrant, Records, Share, Survey, TakeAway,
-    Verdict,
+    Covered, Decision, ImageDecision, LaunchPermissions, Look, OrphanedGrant, Prerequisites, Records, Share, Survey,
+    TakeAway, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use group::resolve;

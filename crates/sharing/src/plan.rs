@@ -7,8 +7,8 @@ pub use step::{Phase, Step};
 
 use crate::{
     decide::{
-        Case, Decision, ImageDecision, LaunchPermissions, Needs, OrphanedGrant, Records, Share, Survey, TakeAway,
-        Verdict,
+        Case, Decision, ImageDecision, LaunchPermissions, OrphanedGrant, Prerequisites, Records, Share, Survey,
+        TakeAway, Verdict,
     },
     domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Facts, Image, ImageState},
@@ -28,7 +28,7 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
     match &decision.decision {
         // Nothing is given without knowing.
         Decision::Share(Share { verdict: Verdict::No(_) | Verdict::Unknown(_), .. }) => Vec::new(),
-        Decision::Share(Share { verdict: Verdict::Yes(needs), .. }) => share(case.request, decision, needs, image),
+        Decision::Share(Share { verdict: Verdict::Yes(first), .. }) => share(case.request, decision, first, image),
         Decision::TakeAway(taken) => take_away(case, decision.image_id, taken, image, facts),
         Decision::Superseded(own) => vec![delete_expiry(own)],
         Decision::Survey(survey) if case.request.action == Action::Repair => repair(survey),
@@ -42,11 +42,11 @@ fn may_change_launch_permissions(image: &Image) -> bool {
 }
 
 /// A share writes only what is missing.
-fn share(request: &Request, decision: &ImageDecision<'_>, needs: &Needs, image: &Image) -> Vec<Step> {
+fn share(request: &Request, decision: &ImageDecision<'_>, first: &Prerequisites, image: &Image) -> Vec<Step> {
     let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
     // The record comes first: whatever happens after that, the share expires.
-    let mut steps: Vec<_> = needs.expiries.iter().cloned().map(Step::CreateExpiry).collect();
-    let mut grants = needs.grants.clone();
+    let mut steps: Vec<_> = first.expiries.iter().cloned().map(Step::CreateExpiry).collect();
+    let mut grants = first.grants.clone();
     // What the share depends on comes before what is best effort.
     grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
     steps.extend(grants.into_iter().map(Step::from));

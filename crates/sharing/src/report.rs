@@ -232,7 +232,7 @@ fn expires_at(
     state: TargetState,
 ) -> Option<OffsetDateTime> {
     let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
-    let new = decision.needs().and_then(|needs| needs.expiries.iter().find(|expiry| expiry.target == *target));
+    let new = decision.prerequisites().and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
     let new = new.map(|expiry| expiry.at);
     new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
 }

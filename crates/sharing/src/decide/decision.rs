@@ -63,7 +63,7 @@ pub struct Share<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// It is, and needs these first.
-    Yes(Needs),
+    Yes(Prerequisites),
     /// It is not, for these reasons.
     No(Vec<Refusal>),
     /// It is not, because this could not be found out.
@@ -72,7 +72,7 @@ pub enum Verdict {
 
 /// What a share has to make before its launch permissions.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Needs {
+pub struct Prerequisites {
     /// The grants.
     pub grants: Vec<NeededGrant>,
     /// The records of expiries, before anything else.
@@ -184,9 +184,9 @@ impl<'a> ImageDecision<'a> {
     }
 
     /// What is made before launch permissions, of a share that is made.
-    pub fn needs(&self) -> Option<&Needs> {
+    pub fn prerequisites(&self) -> Option<&Prerequisites> {
         match &self.decision {
-            Decision::Share(Share { verdict: Verdict::Yes(needs), .. }) => Some(needs),
+            Decision::Share(Share { verdict: Verdict::Yes(prerequisites), .. }) => Some(prerequisites),
             Decision::Share(_)
             | Decision::Refused(_)
             | Decision::TakeAway(_)

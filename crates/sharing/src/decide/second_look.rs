@@ -25,7 +25,8 @@ pub type Seen = Reading<bool>;
 /// What a share looks at again that has given something to these targets: those whose share expires.
 pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, given: &[Target]) -> Vec<SecondLook> {
     let record = |target: &Target| {
-        let new = decision.needs().and_then(|needs| needs.expiries.iter().find(|expiry| expiry.target == *target));
+        let new =
+            decision.prerequisites().and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
         new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
     };
     let look = |target: &Target| {

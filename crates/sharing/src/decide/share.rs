@@ -2,7 +2,7 @@
 
 use super::{
     case::Case,
-    decision::{Covered, Decision, ImageDecision, Look, Needs, Share, Verdict},
+    decision::{Covered, Decision, ImageDecision, Look, Prerequisites, Share, Verdict},
     expiry,
     judgements::Judgements,
     key_check,
@@ -50,7 +50,7 @@ pub(super) fn decide<'a>(
         let verdict = match (refusals.is_empty(), gaps.is_empty()) {
             (false, _) => Verdict::No(refusals),
             (true, false) => Verdict::Unknown(gaps),
-            (true, true) => Verdict::Yes(Needs { grants, expiries }),
+            (true, true) => Verdict::Yes(Prerequisites { grants, expiries }),
         };
         Decision::Share(Share { keys, left_as_they_are, verdict })
     };

@@ -501,7 +501,7 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     steps(&unread, &share, &[&create_grant(), ADD_LAUNCH]);
     // What the account needs comes before what is best effort.
     let closed = World::encrypted("granted-1", &[]);
-    let needed = closed.put(&share, |case, facts| decide(case, facts).remove(0).needs().unwrap().grants.len());
+    let needed = closed.put(&share, |case, facts| decide(case, facts).remove(0).prerequisites().unwrap().grants.len());
     assert_eq!(needed, 2);
     let decided = closed.put(&share, |case, facts| {
         let decision = decide(case, facts).remove(0);
@@ -545,8 +545,9 @@ fn until(at: OffsetDateTime) -> Value {
 fn an_expiry_is_recorded_first_and_only_moved_later() {
     let world = World::encrypted("kept-1", &[ONE]);
     steps(&world, &until(in_days(10)), &[&create(ONE, in_days(10)), ADD_LAUNCH]);
-    let new = world
-        .put(&until(in_days(10)), |case, facts| decide(case, facts).remove(0).needs().unwrap().expiries[0].clone());
+    let new = world.put(&until(in_days(10)), |case, facts| {
+        decide(case, facts).remove(0).prerequisites().unwrap().expiries[0].clone()
+    });
     assert_eq!((new.at, new.target), (in_days(10), target(ONE)));
     assert_eq!((new.snapshot_ids.len(), new.key_arns), (1, vec![key()]));
     // Scheduler knows seconds and no parts of them.

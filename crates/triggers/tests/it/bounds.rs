@@ -162,7 +162,7 @@ fn a_key_is_judged_once_for_each_target_however_many_images_are_on_it() {
             // Each image has its own grant, and says so.
             for decision in &decisions {
                 let named = |text: String| text.contains(decision.image_id.as_str());
-                let mut grants = decision.needs().into_iter().flat_map(|needs| &needs.grants);
+                let mut grants = decision.prerequisites().into_iter().flat_map(|first| &first.grants);
                 assert!(grants.all(|grant| named(grant.name.to_string())));
                 assert!(decision.keys().iter().all(|row| {
                     let because = json!(row.access.because).to_string();
