@@ -29,7 +29,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 NAMES = {
     "Image": "ImageRow", "Step": "StepRow", "TargetState": "TargetRow", "Key": "KeyRow", "Role": "RoleRow", "Error": "ErrorRow",
     "AnyProblem": "Problem", "GatewayProblem": "Problem",
-    "Request": "RequestDocument",
+    "Request": "RequestDocument", "Code": "RefusalCode",
     "OutcomeAction": "Action", "StepRowState": "StepState", "TargetRowState": "TargetState",
     "ErrorRowCode": "ErrorCode", "KeyRowBecauseItem": "Because", "KeyRowPerActionValue": "ActionVerdict",
     "BecauseStatementEffect": "Effect", "PermissionsLaunchItem": "LaunchPermission",

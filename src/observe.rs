@@ -124,14 +124,23 @@ impl Records {
 
 /// Reads what the images are; of one that is gone, what the record of its share remembers.
 async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Backing)> {
-    let mut described = aws.describe_images(&question.request.image_ids).await.map_err(row)?;
+    let (mut facts, mut backing) = (Facts::default(), Backing::new());
+    let mut described = match question.request.shared_with {
+        None => aws.describe_images(&question.request.image_ids).await.map_err(row)?,
+        Some(account) => {
+            let page = aws.images_shared_with(account, question.request.page.as_ref()).await.map_err(row)?;
+            facts.is_page_unknown = page.is_none();
+            let (described, next_page) = page.unwrap_or_default();
+            facts.next_page = next_page;
+            described
+        }
+    };
     if let Authority::Expiry(expiry) = question.authority
         && !described.contains_key(&expiry.image_id)
     {
         deregistered::ensure_deregistered(aws, &expiry.image_id).await?;
         described.insert(expiry.image_id.clone(), DescribedImage::deregistered(expiry, question.account));
     }
-    let (mut facts, mut backing) = (Facts::default(), Backing::new());
     for (id, DescribedImage { image, snapshot_ids }) in described {
         if image.owner == question.account {
             backing.insert(id.clone(), snapshot_ids);

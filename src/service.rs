@@ -15,6 +15,7 @@ use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Judgements, Question, Setup},
     domain::{FunctionArn, Requester, shortened},
+    log_record::LogRecord,
     outcome::{ErrorCode, ErrorRow, Outcome, Status},
     plan::{Step, plan},
     report,
@@ -33,6 +34,7 @@ use crate::{
     config::RecordSettings,
     log_lines,
     observe::observe,
+    telemetry,
 };
 
 /// What lives as long as the process.
@@ -98,8 +100,9 @@ impl Service {
 
     /// Makes an outcome of a request.
     async fn settle(&self, envelope: Envelope, context: &Context<'_>) -> Outcome {
-        let Envelope { trigger, request_id, requester, sent, asked } = envelope;
-        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
+        let Envelope { trigger, request_id, requester, requester_session, sent, asked } = envelope;
+        let outcome =
+            Outcome { requester: requester.clone(), requester_session, ..Outcome::new(&request_id, Status::Refused) };
         let answer = async {
             match (asked, requester) {
                 (Ok(request), Some(requester)) => {
@@ -127,7 +130,7 @@ impl Service {
         context: &Context<'_>,
     ) -> Outcome {
         let end = end(trigger, context.time_left);
-        let begun = self.meter.begin(&self.aws);
+        let (begun, started) = (self.meter.begin(&self.aws), Instant::now());
         // What every line of the log says that is written on the way: which invocation, and which request of it.
         let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
         // On the heap: the states of everything below would nest deeper than the compiler follows.
@@ -136,7 +139,8 @@ impl Service {
         if is_about_something && !publish::is_for_nobody(&outcome) {
             self.publish(&mut outcome, end).instrument(span).await;
         }
-        log(&outcome, trigger, context);
+        let elapsed = started.elapsed().try_into().unwrap_or_default();
+        log(&outcome, trigger, context, context.now.saturating_add(elapsed));
         if is_about_something || !outcome.nobodys_records.is_empty() {
             self.meter.tell(&self.aws, begun, &outcome, trigger, context);
         }
@@ -177,6 +181,7 @@ impl Service {
             action: Some(request.action),
             dry_run: request.dry_run,
             reason: request.reason.clone(),
+            asked: request.into(),
             ..outcome
         };
         let (deadline, end) = (deadline(trigger, context.time_left), end(trigger, context.time_left));
@@ -223,6 +228,9 @@ impl Service {
             Ok(facts) => facts,
             Err(error) => return failed(outcome, error),
         };
+        if let Some(refusal) = decide::unknown_page(&facts) {
+            return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
+        }
         let request = match decide::resolve(&question, &facts) {
             Ok(request) => request,
             Err(error) => return failed(outcome, error),
@@ -313,7 +321,7 @@ fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
-fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
+fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>, at: OffsetDateTime) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
             request.id = outcome.request_id,
@@ -332,34 +340,6 @@ fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
             "{name} is nobody's record: {why}"
         );
     }
-    let action = outcome.action.map_or("", |action| action.as_str());
-    let requester = shortened(outcome.requester.as_ref().map_or("", Requester::as_str), 1_000);
-    let lists = [
-        outcome.images.iter().map(|image| image.image_id.to_string()).collect(),
-        outcome.refusals.iter().map(|refusal| refusal.code.to_string()).collect(),
-        outcome.errors.iter().map(|error| error.code.as_str().to_owned()).collect(),
-        outcome.warnings.clone(),
-    ];
-    let parts = log_lines::parts(lists);
-    for (index, [images, refusals, errors, warnings]) in parts.iter().enumerate() {
-        tracing::info!(
-            lambda.request_id = context.request_id,
-            request.id = outcome.request_id,
-            request.trigger = trigger.as_str(),
-            request.action = action,
-            request.requester = &*requester,
-            request.reason = outcome.reason.as_deref().unwrap_or_default(),
-            request.dry_run = outcome.dry_run,
-            outcome.result = outcome.result.as_str(),
-            outcome.images = ?images,
-            outcome.refusals = ?refusals,
-            outcome.errors = ?errors,
-            outcome.warnings = ?warnings,
-            outcome.next_token = outcome.next_token.as_ref().map(ToString::to_string).unwrap_or_default(),
-            part = index.saturating_add(1),
-            parts = parts.len(),
-            "{action} by {requester}: {}",
-            outcome.result.as_str()
-        );
-    }
+    let record = LogRecord { outcome, trigger: trigger.as_str(), lambda_request_id: context.request_id, at };
+    telemetry::write(&record.lines());
 }

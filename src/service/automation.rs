@@ -8,7 +8,7 @@ use sharing::{
     domain::{AccountId, ImageId, Target, rfc3339},
     facts::{ImageState, Recorded},
     outcome::{ErrorCode, Outcome, Status},
-    request::{Access, Action, AskedTarget, Request},
+    request::{Access, Action, Asked, AskedTarget, Request},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -30,6 +30,7 @@ impl Service {
             ..Outcome::new(&available.request_id, Status::Completed)
         };
         let Some(image_id) = &available.image_id else { return outcome };
+        let outcome = Outcome { asked: Asked { image_ids: vec![image_id.clone()], ..Asked::default() }, ..outcome };
         if let Some(region) = available.region.as_deref().filter(|region| *region != context.function.region()) {
             let warning = format!("the event is about an image in {region}; only those of this Region count");
             return Outcome { warnings: vec![warning], ..outcome };
@@ -128,6 +129,7 @@ impl Service {
             dry_run,
             ..bare(Action::Revoke, expiry.image_id.clone())
         };
+        let outcome = Outcome { asked: Asked::from(&request), ..outcome };
         let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
         let question = self.question(&request, Authority::Expiry(&expiry), &nobody, context);
         Box::pin(self.pursue(question, context, deadline, outcome)).await
@@ -178,12 +180,14 @@ fn bare(action: Action, image_id: ImageId) -> Request {
         action,
         image_ids: vec![image_id],
         targets: Vec::new(),
+        shared_with: None,
         group: None,
         access: Access::Launch,
         service_linked_roles: Vec::new(),
         expires_at: None,
         copy_from: None,
         next_token: None,
+        page: None,
         dry_run: false,
         reason: None,
     }

@@ -81,19 +81,14 @@ fn detail_type(result: Status) -> &'static str {
     }
 }
 
-/// The outcome document with that image alone.
+/// The outcome document, with one image alone where the event is about one.
 fn detail(outcome: &Outcome, image: Option<&ImageId>) -> String {
-    let is_told = |told: &ImageId| image.is_none_or(|image| told == image);
-    let mut one = Outcome {
-        images: outcome.images.iter().filter(|row| is_told(&row.image_id)).cloned().collect(),
-        refusals: outcome.refusals.iter().filter(|row| row.image_id.as_ref().is_none_or(is_told)).cloned().collect(),
-        findings: outcome.findings.clone(),
-        errors: outcome.errors.clone(),
-        warnings: outcome.warnings.clone(),
-        ..outcome.without_rows()
+    let mut told = match image {
+        Some(image) => outcome.about(image),
+        None => outcome.clone(),
     };
-    one.cut_to(MAX_BYTES);
-    one.to_text()
+    told.cut_to(MAX_BYTES);
+    told.to_text()
 }
 
 #[cfg(test)]

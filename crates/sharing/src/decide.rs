@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use audit::OrphanedGrant;
 pub use expiry::{SecondLook, Seen, is_due, is_near, is_refused_by_time, lost, second_looks};
 pub use grants::NeededGrant;
-pub use group::resolve;
+pub use group::{resolve, unknown_page};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use remaining::{Remaining, remaining};
@@ -195,7 +195,7 @@ fn copies_not_set_up() -> Refusal {
 
 /// The images of which more may and must be read than their descriptions.
 pub fn permitted(question: &Question<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
-    if question.request.action.surveys() {
+    if question.request.action.surveys() || question.request.shared_with.is_some() {
         let is_own = |image: &&Image| image.owner == question.account;
         let covered =
             images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(question, image).is_ok());

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::{
     domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     outcome::ErrorRow,
+    request::PageToken,
 };
 
 /// What was read, or why it could not be found out.
@@ -74,6 +75,10 @@ pub struct Facts {
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that bear the name of a record and are none, and why.
     pub nobodys_records: BTreeMap<ExpiryName, String>,
+    /// The next page of a list by account, where there is one.
+    pub next_page: Option<PageToken>,
+    /// Whether EC2 doesn't know the page that a list by account asks for.
+    pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
     pub blocks_public_images: Option<bool>,
 }

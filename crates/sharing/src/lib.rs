@@ -3,12 +3,13 @@
 //!
 //! The modules in reading order: [`request`] and [`outcome`] are what goes in and comes out, [`domain`] the nouns,
 //! [`allowlist`] what is allowed, [`facts`] what AWS said; [`decide`], [`plan`] and [`report`] make a decision, writes and
-//! an answer of it.
+//! an answer of it, and [`log_record`] what the log keeps.
 
 pub mod allowlist;
 pub mod decide;
 pub mod domain;
 pub mod facts;
+pub mod log_record;
 pub mod outcome;
 pub mod plan;
 pub mod report;

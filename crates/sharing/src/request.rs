@@ -1,13 +1,17 @@
 //! Owns [`Request`]: what may be asked, whichever trigger it comes through, and how the document is read.
 
+mod asked;
 mod fields;
 mod next_token;
+mod page_token;
 
 use std::{fmt, str::FromStr};
 
+pub use asked::Asked;
 use fields::{Fields, Ids};
 use key_policy::json::{Fault, Faults, Json, field_pointer};
 pub use next_token::NextToken;
+pub use page_token::PageToken;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -32,10 +36,12 @@ pub const MAX_REASON: usize = 500;
 pub struct Request {
     /// What to do.
     pub action: Action,
-    /// The images, each once; empty only for `audit` and `repair`.
+    /// The images, each once; empty only for `audit` and `repair`, and for a `list` by account.
     pub image_ids: Vec<ImageId>,
     /// The targets, each once; empty unless the action takes targets.
     pub targets: Vec<AskedTarget>,
+    /// The account whose images a `list` is about, where it names an account in place of images.
+    pub shared_with: Option<AccountId>,
     /// One more target, of which only the id is known yet; only a URL can ask so.
     pub group: Option<GroupId>,
     /// What the targets shall be able to do.
@@ -48,6 +54,8 @@ pub struct Request {
     pub copy_from: Option<Region>,
     /// Where an audit or repair goes on.
     pub next_token: Option<NextToken>,
+    /// The page of a `list` by account; none for the first one.
+    pub page: Option<PageToken>,
     /// Decide and plan, change nothing.
     pub dry_run: bool,
     /// Why, in the caller's words.
@@ -198,6 +206,8 @@ pub struct Malformed {
     pub dry_run: bool,
     /// The reason, where there is one that the log can hold.
     pub reason: Option<String>,
+    /// What else could be read, for the log.
+    pub asked: Asked,
     /// The faults; never empty.
     pub faults: Faults,
 }
@@ -205,7 +215,8 @@ pub struct Malformed {
 impl Malformed {
     /// One fault of the document as a whole.
     pub fn document(message: impl Into<String>) -> Self {
-        Self { action: None, dry_run: false, reason: None, faults: Faults::one(Fault::new("", message)) }
+        let faults = Faults::one(Fault::new("", message));
+        Self { action: None, dry_run: false, reason: None, asked: Asked::default(), faults }
     }
 }
 
@@ -239,8 +250,14 @@ impl Request {
         let roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles", "roles", MAX_ROLES);
         let expires_at = fields.choice("expiresAt", |text| expiry(text, now));
         let copy_from = fields.choice("copyFrom", |text| text.parse::<Region>().map_err(|error| error.to_string()));
-        let next_token =
-            fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
+        let (next_token, page) = match action {
+            Some(Action::List) => (None, fields.choice("nextToken", |text| text.parse::<PageToken>())),
+            _ => {
+                let token =
+                    fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
+                (token, None)
+            }
+        };
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
         fields.refuse_the_rest();
@@ -249,25 +266,41 @@ impl Request {
             let targets = [accounts.different, organizations.different, units.different];
             check_shape(&mut fields, action, images.different, targets, group.is_some());
         }
-        let targets = asked("accountIds", accounts, Target::Account)
+        let mut targets: Vec<_> = asked("accountIds", accounts, Target::Account)
             .chain(asked("organizationArns", organizations, Target::Organization))
-            .chain(asked("organizationalUnitArns", units, Target::OrganizationalUnit));
+            .chain(asked("organizationalUnitArns", units, Target::OrganizationalUnit))
+            .collect();
+        let image_ids = images.into_ids().collect();
+        let service_linked_roles = roles.into_ids().collect();
 
         match action {
-            Some(action) if fields.faults.is_empty() => Ok(Self {
-                action,
-                image_ids: images.into_ids().collect(),
-                targets: targets.collect(),
-                group,
-                access,
-                service_linked_roles: roles.into_ids().collect(),
-                expires_at,
-                copy_from,
-                next_token,
-                dry_run,
-                reason,
-            }),
-            Some(_) | None => Err(Malformed { action, dry_run, reason, faults: fields.faults }),
+            Some(action) if fields.faults.is_empty() => {
+                let shared_with = match action {
+                    Action::List => targets.pop().and_then(|asked| asked.target.account()),
+                    _ => None,
+                };
+                Ok(Self {
+                    action,
+                    image_ids,
+                    targets,
+                    shared_with,
+                    group,
+                    access,
+                    service_linked_roles,
+                    expires_at,
+                    copy_from,
+                    next_token,
+                    page,
+                    dry_run,
+                    reason,
+                })
+            }
+            Some(_) | None => {
+                let targets = targets.into_iter().map(|asked| asked.target.to_string());
+                let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
+                let asked = Asked { image_ids, targets, access: None, service_linked_roles, expires_at };
+                Err(Malformed { action, dry_run, reason, asked, faults: fields.faults })
+            }
         }
     }
 }
@@ -275,9 +308,13 @@ impl Request {
 /// What an action must have, may not have, and how much of it. `targets` counts those of each field.
 fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
-    if action.takes_images() {
+    let is_by_account = action == Action::List && fields.has("accountIds");
+    if is_by_account {
+        check_list_by_account(fields, targets);
+    } else if action.takes_images() {
         if !fields.has("imageIds") {
-            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image"));
+            let or_account = if action == Action::List { ", or `accountIds` with one account" } else { "" };
+            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image{or_account}"));
         }
     } else if fields.has("imageIds") {
         fields.fault("/imageIds", format!("`{action}` takes no images"));
@@ -300,7 +337,9 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
             }
         }
     } else {
-        for name in TARGET_FIELDS.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+        let other_targets =
+            TARGET_FIELDS.iter().filter(|name| fields.has(name) && !(is_by_account && **name == "accountIds"));
+        for name in other_targets.copied().collect::<Vec<_>>() {
             fields.fault(field_pointer(name), format!("`{action}` takes no targets"));
         }
     }
@@ -308,12 +347,22 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
     let meaningless: &[&str] = match action {
         Action::Share | Action::Check => &["nextToken"],
         Action::Revoke => &["expiresAt", "nextToken"],
+        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
         Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
         Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
         Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
     };
     for name in meaningless.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
+    }
+}
+
+/// A `list` by account names one account and nothing else that it could be about.
+fn check_list_by_account(fields: &mut Fields<'_>, [accounts, ..]: [usize; 3]) {
+    if fields.has("imageIds") {
+        fields.fault("/accountIds", "`list` takes either `imageIds` or one account");
+    } else if accounts > 1 && accounts <= MAX_TARGETS {
+        fields.fault("/accountIds", format!("{accounts} accounts; `list` takes one at a time"));
     }
 }
 

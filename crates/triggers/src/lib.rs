@@ -24,7 +24,7 @@ use serde::Serialize;
 use sharing::{
     domain::Requester,
     outcome::{ErrorCode, Outcome, Refusal, RefusalCode, Status},
-    request::{Action, Malformed, Request},
+    request::{Action, Asked, Malformed, Request},
 };
 use time::OffsetDateTime;
 
@@ -59,6 +59,8 @@ pub struct Envelope {
     pub request_id: String,
     /// Who asks, where that is known.
     pub requester: Option<Requester>,
+    /// The role session's name, where the requester is a role's session.
+    pub requester_session: Option<String>,
     /// When it was sent.
     pub sent: SentAt,
     /// What is asked, or why that is no question.
@@ -110,6 +112,8 @@ pub struct TurnedAway {
     pub dry_run: bool,
     /// The reason for the request, where it was readable.
     pub reason: Option<String>,
+    /// What else of the request was readable.
+    pub asked: Asked,
     /// The reasons why not; never empty.
     pub refusals: Vec<Refusal>,
     /// How many more faults the request has.
@@ -118,7 +122,14 @@ pub struct TurnedAway {
 
 impl TurnedAway {
     fn new(refusal: Refusal) -> Self {
-        Self { action: None, dry_run: false, reason: None, refusals: vec![refusal], left_out: 0 }
+        Self {
+            action: None,
+            dry_run: false,
+            reason: None,
+            asked: Asked::default(),
+            refusals: vec![refusal],
+            left_out: 0,
+        }
     }
 
     /// Nobody asked: what of the caller's identity is missing or can't be used.
@@ -128,21 +139,21 @@ impl TurnedAway {
 
     /// The outcome of a request that ends here.
     pub fn into_outcome(self, outcome: Outcome) -> Outcome {
-        let Self { action, dry_run, reason, refusals, left_out } = self;
+        let Self { action, dry_run, reason, asked, refusals, left_out } = self;
         let more = (left_out > 0).then(|| format!("the request has {left_out} more faults, which are left out here"));
-        Outcome { action, dry_run, reason, refusals, warnings: more.into_iter().collect(), ..outcome }
+        Outcome { action, dry_run, reason, asked, refusals, warnings: more.into_iter().collect(), ..outcome }
     }
 }
 
 impl From<Malformed> for TurnedAway {
     fn from(malformed: Malformed) -> Self {
-        let Malformed { action, dry_run, reason, faults } = malformed;
+        let Malformed { action, dry_run, reason, asked, faults } = malformed;
         let refusal = |fault: key_policy::json::Fault| Refusal {
             pointer: Some(fault.pointer),
             ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
         };
         let refusals = faults.named.into_iter().map(refusal).collect();
-        Self { action, dry_run, reason, refusals, left_out: faults.left_out }
+        Self { action, dry_run, reason, asked, refusals, left_out: faults.left_out }
     }
 }
 

@@ -16,3 +16,5 @@
 
 mod decisions;
 mod findings;
+mod log_record;
+mod one_image;
