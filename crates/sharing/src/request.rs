@@ -207,7 +207,7 @@ pub struct Malformed {
     /// The reason, where there is one that the log can hold.
     pub reason: Option<String>,
     /// What else could be read, for the log.
-    pub asked: Asked,
+    pub asked: Box<Asked>,
     /// The faults; never empty.
     pub faults: Faults,
 }
@@ -216,7 +216,7 @@ impl Malformed {
     /// One fault of the document as a whole.
     pub fn document(message: impl Into<String>) -> Self {
         let faults = Faults::one(Fault::new("", message));
-        Self { action: None, dry_run: false, reason: None, asked: Asked::default(), faults }
+        Self { action: None, dry_run: false, reason: None, asked: Box::default(), faults }
     }
 }
 
@@ -275,10 +275,8 @@ impl Request {
 
         match action {
             Some(action) if fields.faults.is_empty() => {
-                let shared_with = match action {
-                    Action::List => targets.pop().and_then(|asked| asked.target.account()),
-                    _ => None,
-                };
+                let is_list = action == Action::List;
+                let shared_with = targets.pop_if(|_| is_list).and_then(|asked| asked.target.account());
                 Ok(Self {
                     action,
                     image_ids,
@@ -299,7 +297,7 @@ impl Request {
                 let targets = targets.into_iter().map(|asked| asked.target.to_string());
                 let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
                 let asked = Asked { image_ids, targets, access: None, service_linked_roles, expires_at };
-                Err(Malformed { action, dry_run, reason, asked, faults: fields.faults })
+                Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
             }
         }
     }

@@ -11,5 +11,6 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod insights;
 pub mod schemas;
 pub mod worlds;

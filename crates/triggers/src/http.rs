@@ -244,7 +244,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
     }
     let Malformed { action, dry_run, reason, asked, faults: more } = match parsed {
         Ok(request) => {
-            let (asked, faults) = (Asked::from(&request), Faults::default());
+            let (asked, faults) = (Box::new(Asked::from(&request)), Faults::default());
             let Request { action, dry_run, reason, .. } = request;
             Malformed { action: Some(action), dry_run, reason, asked, faults }
         }

@@ -113,7 +113,7 @@ pub struct TurnedAway {
     /// The reason for the request, where it was readable.
     pub reason: Option<String>,
     /// What else of the request was readable.
-    pub asked: Asked,
+    pub asked: Box<Asked>,
     /// The reasons why not; never empty.
     pub refusals: Vec<Refusal>,
     /// How many more faults the request has.
@@ -122,14 +122,7 @@ pub struct TurnedAway {
 
 impl TurnedAway {
     fn new(refusal: Refusal) -> Self {
-        Self {
-            action: None,
-            dry_run: false,
-            reason: None,
-            asked: Asked::default(),
-            refusals: vec![refusal],
-            left_out: 0,
-        }
+        Self { action: None, dry_run: false, reason: None, asked: Box::default(), refusals: vec![refusal], left_out: 0 }
     }
 
     /// Nobody asked: what of the caller's identity is missing or can't be used.
@@ -141,7 +134,7 @@ impl TurnedAway {
     pub fn into_outcome(self, outcome: Outcome) -> Outcome {
         let Self { action, dry_run, reason, asked, refusals, left_out } = self;
         let more = (left_out > 0).then(|| format!("the request has {left_out} more faults, which are left out here"));
-        Outcome { action, dry_run, reason, asked, refusals, warnings: more.into_iter().collect(), ..outcome }
+        Outcome { action, dry_run, reason, asked: *asked, refusals, warnings: more.into_iter().collect(), ..outcome }
     }
 }
 
