@@ -131,7 +131,7 @@ fn each_query_of_the_runbook_finds_what_it_says_and_nothing_else() {
     assert!(times.is_sorted_by(|one, other| one >= other), "the newest first: {times:?}");
     let rows = ask(&who_shared.replace("\"111122223333\"", "o-a1b2c3d4e5"), &log);
     assert_eq!(column(&rows, "requestId"), ["bob-shares-with-all"]);
-    assert_eq!(ask(&who_shared.replace(ONE, "000000000000"), &log), []);
+    assert!(ask(&who_shared.replace(ONE, "999900001111"), &log).is_empty());
 
     let image = query("**What happened to an image?**").replace("ami-0123456789abcdef0", ids[3].as_str().unwrap());
     assert_eq!(set(&column(&ask(&image, &log), "requestId")), set(&["bob-shares-many", "pipeline-shares"]));
