@@ -1,6 +1,9 @@
 //! The queries of the runbook, each tried on the log of a function that was asked for all sorts of things.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use ami_share_testing::insights::{Row, ask};
 use serde_json::{Value, json};
@@ -161,6 +164,19 @@ fn each_query_of_the_runbook_finds_what_it_says_and_nothing_else() {
 
     let rows = ask(&query("**Which outcomes could not be published?**"), &log);
     assert_eq!(column(&rows, "request.id"), ["ada-is-not-heard"]);
+}
+
+#[test]
+fn every_query_of_the_pages_is_tried() {
+    let pages = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let count = |path: &Path| std::fs::read_to_string(path).unwrap().matches("```insights").count();
+    let with_queries: BTreeMap<_, _> = pages
+        .map(|page| page.unwrap().path())
+        .filter(|path| path.is_file() && count(path) > 0)
+        .map(|path| (path.file_name().unwrap().display().to_string(), count(&path)))
+        .collect();
+    // Those of the runbook above, those of the other page with its commands.
+    assert_eq!(with_queries, BTreeMap::from([("runbook.md".to_owned(), 6), ("incidents.md".to_owned(), 2)]));
 }
 
 #[test]

@@ -234,7 +234,8 @@ class Stack(unittest.TestCase):
                    for name in resource.get("resourceMethods", {})}
         self.assertEqual(methods, dict.fromkeys((
             "POST /requests", "GET /images/{imageId}/shares", "POST /images/{imageId}/shares",
-            "GET /images/{imageId}/shares/{target}", "DELETE /images/{imageId}/shares/{target}"), "AWS_IAM"))
+            "GET /images/{imageId}/shares/{target}", "DELETE /images/{imageId}/shares/{target}",
+            "GET /targets/{accountId}/shares"), "AWS_IAM"))
 
     def test_a_request_that_fails_is_kept(self):
         detail = {"action": "list", "imageIds": ["ami-00000000"]}

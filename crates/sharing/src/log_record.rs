@@ -220,7 +220,7 @@ impl<'a> Lists<'a> {
             && self.warnings.is_empty()
     }
 
-    /// How many bytes an item adds, or a few less.
+    /// About how many bytes an item adds.
     fn length(&self, item: &Item<'a>) -> usize {
         let rule = |rule: &Option<Cow<'a, str>>| match rule {
             Some(rule) if !self.rules.contains(rule) => written(rule),

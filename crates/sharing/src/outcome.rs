@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub use code::RefusalCode;
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
+pub use one_image::ByImage;
 use serde::Serialize;
 use time::OffsetDateTime;
 

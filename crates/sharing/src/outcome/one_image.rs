@@ -1,79 +1,92 @@
 //! Owns what an outcome says of one of its images: whoever learns of that one must not learn of the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ErrorRow, ImageRow, Outcome, RefusalCode, Status, StoppedBy};
 use crate::domain::ImageId;
 
-impl Outcome {
-    /// The outcome without what it says of other images: of them there is a number, and of what stopped the request
-    /// because of them the codes.
-    #[must_use]
-    pub fn about(&self, image_id: &ImageId) -> Self {
-        let of_image = |about: Option<&ImageId>| about.is_none_or(|about| about == image_id);
-        let others = self.others(image_id);
-        let refusals: Vec<_> = self.refusals.iter().filter(|row| of_image(row.image_id.as_ref())).cloned().collect();
-        let stopped_by = if self.result == Status::Refused && refusals.is_empty() { self.codes() } else { Vec::new() };
-        Self {
-            images: self.images.iter().filter(|row| row.image_id == *image_id).cloned().collect(),
-            refusals,
-            errors: self.errors.iter().filter(|error| !others.has_error(error)).cloned().collect(),
-            warnings: self.warnings.iter().filter(|warning| !others.are_named_in(warning)).cloned().collect(),
-            findings: self.findings.clone(),
-            image_count: (!others.image_ids.is_empty()).then(|| others.image_ids.len().saturating_add(1)),
-            stopped_by,
-            ..self.without_rows()
-        }
-    }
+/// An outcome, and of each of its errors and warnings which images it is about.
+#[derive(Debug)]
+pub struct ByImage<'a> {
+    outcome: &'a Outcome,
+    /// Every image that was asked for or is told of.
+    image_ids: BTreeSet<&'a ImageId>,
+    errors: Vec<(&'a ErrorRow, Option<Images<'a>>)>,
+    warnings: Vec<(&'a String, Option<Images<'a>>)>,
+}
 
-    /// The codes of all refusals, each once.
-    fn codes(&self) -> Vec<StoppedBy> {
-        let mut codes: Vec<RefusalCode> = Vec::new();
-        for refusal in &self.refusals {
-            if !codes.contains(&refusal.code) {
-                codes.push(refusal.code);
+/// The images that may learn of a text that names images or what is behind them.
+type Images<'a> = BTreeSet<&'a ImageId>;
+
+impl<'a> ByImage<'a> {
+    /// Finds out what is about which image.
+    pub fn new(outcome: &'a Outcome) -> Self {
+        let told = outcome.images.iter().map(|row| &row.image_id);
+        let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
+        let image_ids: BTreeSet<_> = outcome.asked.image_ids.iter().chain(told).chain(refused).collect();
+        let mut names: BTreeMap<&str, Images<'_>> = BTreeMap::new();
+        for id in &image_ids {
+            names.entry(id.as_str()).or_default().insert(id);
+        }
+        for row in &outcome.images {
+            for name in behind(row) {
+                names.entry(name).or_default().insert(&row.image_id);
             }
         }
-        codes.into_iter().map(|code| StoppedBy { code }).collect()
+        let of_error = |error: &ErrorRow| about(&names, [Some(error.message.as_str()), error.resource.as_deref()]);
+        let errors = outcome.errors.iter().map(|error| (error, of_error(error))).collect();
+        let warnings = outcome.warnings.iter().map(|text| (text, about(&names, [Some(text.as_str()), None]))).collect();
+        Self { outcome, image_ids, errors, warnings }
     }
 
-    fn others(&self, image_id: &ImageId) -> Others<'_> {
-        let told = self.images.iter().map(|row| &row.image_id);
-        let refused = self.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
-        let image_ids = self.asked.image_ids.iter().chain(told).chain(refused).filter(|other| *other != image_id);
-        let (own, others): (Vec<_>, Vec<_>) = self.images.iter().partition(|row| row.image_id == *image_id);
-        let mut resources: BTreeSet<_> = others.into_iter().flat_map(behind).collect();
-        for resource in own.into_iter().flat_map(behind) {
-            resources.remove(resource);
+    /// The outcome without what it says of other images: of them there is a number, and of what stopped the request
+    /// because of them the codes.
+    pub fn about(&self, image_id: &ImageId) -> Outcome {
+        let outcome = self.outcome;
+        let may_learn = |of: &Option<Images<'_>>| of.as_ref().is_none_or(|images| images.contains(image_id));
+        let is_told = |about: Option<&ImageId>| about.is_none_or(|about| about == image_id);
+        let refusals: Vec<_> = outcome.refusals.iter().filter(|row| is_told(row.image_id.as_ref())).cloned().collect();
+        let is_stopped = outcome.result == Status::Refused && refusals.is_empty();
+        let others = self.image_ids.iter().filter(|id| **id != image_id).count();
+        Outcome {
+            images: outcome.images.iter().filter(|row| row.image_id == *image_id).cloned().collect(),
+            refusals,
+            errors: self.errors.iter().filter(|(_, of)| may_learn(of)).map(|(error, _)| (*error).clone()).collect(),
+            warnings: self.warnings.iter().filter(|(_, of)| may_learn(of)).map(|(text, _)| (*text).clone()).collect(),
+            findings: outcome.findings.clone(),
+            image_count: (others > 0).then(|| others.saturating_add(1)),
+            stopped_by: if is_stopped { stopped_by(outcome) } else { Vec::new() },
+            ..outcome.without_rows()
         }
-        Others { image_ids: image_ids.collect(), resources }
     }
 }
 
-/// The snapshots, keys, grants and schedules that a row names.
+/// The codes of all refusals, each once.
+fn stopped_by(outcome: &Outcome) -> Vec<StoppedBy> {
+    let mut codes: Vec<RefusalCode> = Vec::new();
+    for refusal in &outcome.refusals {
+        if !codes.contains(&refusal.code) {
+            codes.push(refusal.code);
+        }
+    }
+    codes.into_iter().map(|code| StoppedBy { code }).collect()
+}
+
+/// The keys and snapshots behind an image, as far as its row names them.
 fn behind(row: &ImageRow) -> impl Iterator<Item = &str> {
-    let steps = row.steps.iter().flat_map(|step| [Some(step.resource.as_str()), step.grant_name.as_deref()]);
+    let changed = row.steps.iter().map(|step| step.resource.as_str()).filter(|resource| resource.starts_with("snap-"));
     let copies = row.permissions.iter().flat_map(|permissions| &permissions.copy);
     let snapshots = copies.map(|copy| copy.snapshot_id.as_str());
-    steps.flatten().chain(row.key_arns.iter().map(|key| key.as_str())).chain(snapshots)
+    changed.chain(row.key_arns.iter().map(|key| key.as_str())).chain(snapshots)
 }
 
-/// The other images of a request, and what is behind them alone.
-struct Others<'a> {
-    image_ids: BTreeSet<&'a ImageId>,
-    resources: BTreeSet<&'a str>,
+/// The images that may learn of texts: those that have everything which is named there. None where nothing is named.
+fn about<'a>(names: &BTreeMap<&str, Images<'a>>, texts: [Option<&str>; 2]) -> Option<Images<'a>> {
+    let named = names.iter().filter(|(name, _)| texts.iter().flatten().any(|text| is_named_in(name, text)));
+    named.map(|(_, images)| images.clone()).reduce(|one, other| one.intersection(&other).copied().collect())
 }
 
-impl Others<'_> {
-    fn has_error(&self, error: &ErrorRow) -> bool {
-        self.are_named_in(&error.message) || error.resource.as_deref().is_some_and(|text| self.are_named_in(text))
-    }
-
-    /// Whether a text has the name of one of them. IDs have no end of their own: that of an image may begin with all of
-    /// another one's.
-    fn are_named_in(&self, text: &str) -> bool {
-        let names = self.image_ids.iter().map(|id| id.as_str()).chain(self.resources.iter().copied());
-        let is_end = |rest: &str| !rest.starts_with(|next: char| next.is_ascii_alphanumeric());
-        names.into_iter().any(|name| text.split(name).skip(1).any(is_end))
-    }
+/// Whether a text has a name. The ID of an image may begin with all of another one's.
+fn is_named_in(name: &str, text: &str) -> bool {
+    text.split(name).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
 }

@@ -3,7 +3,7 @@
 use ami_share_testing::schemas::check_outcome;
 use serde_json::json;
 use sharing::{
-    outcome::{ErrorCode, ErrorRow, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState},
+    outcome::{ByImage, ErrorCode, ErrorRow, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState},
     request::{Action, Asked},
 };
 
@@ -58,7 +58,7 @@ fn outcome(status: Status, refusals: Vec<Refusal>) -> Outcome {
 
 /// The outcome about an image, as the schema has it.
 fn about(outcome: &Outcome, image: &str) -> serde_json::Value {
-    let told = json!(outcome.about(&image.parse().unwrap()));
+    let told = json!(ByImage::new(outcome).about(&image.parse().unwrap()));
     check_outcome(&told);
     told
 }
@@ -121,7 +121,7 @@ fn told(text: &str, expect: bool) {
     ] {
         let count = errors.len() + warnings.len();
         let outcome = Outcome { errors, warnings, ..outcome(Status::Incomplete, Vec::new()) };
-        let about = outcome.about(&IMAGES[0].parse().unwrap());
+        let about = ByImage::new(&outcome).about(&IMAGES[0].parse().unwrap());
         assert_eq!(about.errors.len() + about.warnings.len() == count, expect, "{text}");
     }
 }
@@ -140,6 +140,7 @@ fn errors_and_warnings_about_other_images_are_not_in_its_event() {
     // The first key is behind both, the second one behind the other image alone.
     told(&format!("{}: too many grants", KEYS[0]), true);
     told(&format!("{}: too many grants", KEYS[1]), false);
+    told("snap-00000001 and snap-00000002", false);
     // The name of a record begins with its image.
     told("ami-00000003-0123456789abcdef0123456789abcdef-6b49d200", false);
 }
