@@ -113,8 +113,8 @@ impl Measured<'_> {
             *count = count.saturating_add(1);
         }
         let event = |(code, count): (&str, u64)| {
-            let mut event = self.event(json!([directive(&["FunctionName", "RefusalCode"], &[(metric, "Count")])]));
-            event.insert("RefusalCode".to_owned(), code.into());
+            let mut event = self.event(json!([directive(&["FunctionName", "Code"], &[(metric, "Count")])]));
+            event.insert("Code".to_owned(), code.into());
             event.insert(metric.to_owned(), count.into());
             Value::Object(event)
         };
@@ -307,6 +307,6 @@ mod tests {
             .flat_map(|directive| directive["Dimensions"][0].as_array().unwrap().clone())
             .map(|name| name.as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(names, ["Action", "RefusalCode", "FunctionName", "Result"].map(str::to_owned).into());
+        assert_eq!(names, ["Action", "Code", "FunctionName", "Result"].map(str::to_owned).into());
     }
 }

@@ -16,7 +16,7 @@ use sharing::{
     },
     request::Action,
 };
-use triggers::{Event, Incoming, Invocation, Trigger, open, reply};
+use triggers::{Event, Incoming, Invocation, Trigger, open, refusal_status, reply};
 
 /// A fenced code block: its page, its info string, its text.
 struct Block {
@@ -141,7 +141,7 @@ fn the_runbook_has_every_refusal_with_its_status_and_title() {
     let plain = |text: &str| text.replace('`', "");
     let known: Vec<_> = RefusalCode::ALL
         .iter()
-        .map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())])
+        .map(|code| vec![code.to_string(), refusal_status(*code).to_string(), plain(code.title())])
         .collect();
     assert_eq!(told, known);
     for row in table("docs/runbook.md", "| code | status | it means | what to do |") {
@@ -168,7 +168,7 @@ fn the_runbook_has_every_kind_of_failure() {
 
 #[test]
 fn the_audits_page_has_every_finding() {
-    let rows = table("docs/audit.md", "| finding | is | what to do | does `repair` mend it? |");
+    let rows = table("docs/audit.md", "| finding | meaning | what to do | does `repair` fix it? |");
     let told: Vec<_> = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(told, FindingCode::ALL.map(|code| code.as_str()));
 }
@@ -235,7 +235,7 @@ fn the_readme_has_every_refusal() {
     let plain = |text: &str| text.replace('`', "");
     let known: Vec<_> = RefusalCode::ALL
         .iter()
-        .map(|code| vec![code.to_string(), code.status().to_string(), plain(code.title())])
+        .map(|code| vec![code.to_string(), refusal_status(*code).to_string(), plain(code.title())])
         .collect();
     assert_eq!(table("README.md", "| code | status | it means |"), known);
 }

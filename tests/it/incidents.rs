@@ -8,16 +8,16 @@ use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// `tests/local/incidents.py` says what stands in for what isn't here, and who shared what with the wrong account.
+/// `python/ami_share_tools/incidents.py` says what stands in for what isn't here, and who shared what with the wrong account.
 #[test]
 fn the_commands_and_queries_for_incidents_do_what_the_page_says() {
     let python = std::env::var("AMI_SHARE_LOCAL_PYTHON").expect("`make test` sets AMI_SHARE_LOCAL_PYTHON");
     let binary = std::env::var("AMI_SHARE_BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_bootstrap").to_owned());
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("incidents.log");
     let answer = Command::new(python)
-        .arg(Path::new(ROOT).join("tests/local/incidents.py"))
+        .args(["-m", "ami_share_tools.incidents"])
         .args([Path::new(&binary), &log])
-        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/local"))
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/python"))
         .output()
         .expect("the script starts");
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));

@@ -64,7 +64,7 @@ fn the_metrics_are_what_happened() {
     let told = metrics(&function);
     assert_eq!(told.len(), 3, "{told:#?}");
     assert_eq!((&told[1]["Refused"], &told[1]["ColdStarts"]), (&json!(1), &json!(0)));
-    assert_eq!((&told[2]["RefusalCode"], &told[2]["Refusals"]), (&json!("TargetNotAllowed"), &json!(2)));
+    assert_eq!((&told[2]["Code"], &told[2]["Refusals"]), (&json!("TargetNotAllowed"), &json!(2)));
 }
 
 #[test]

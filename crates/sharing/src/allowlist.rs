@@ -7,7 +7,6 @@ mod directory;
 mod document;
 mod location;
 mod memory;
-mod pattern;
 mod requester_pattern;
 mod review;
 mod rules;
@@ -16,9 +15,9 @@ mod yaml;
 use std::collections::BTreeMap;
 
 pub use document::{DocumentFault, InvalidAllowlist, Part, parse_duration};
+pub use key_policy::Pattern;
 pub use location::{Location, Profile};
 pub use memory::{Loaded, Memory};
-pub use pattern::Pattern;
 pub use requester_pattern::RequesterPattern;
 pub use rules::{Ask, Criterion, Terms};
 use time::Duration;

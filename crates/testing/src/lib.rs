@@ -12,5 +12,6 @@
 )]
 
 pub mod insights;
+pub mod key_policies;
 pub mod schemas;
 pub mod worlds;

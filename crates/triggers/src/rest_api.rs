@@ -5,7 +5,7 @@
 use key_policy::json::Json;
 
 use super::{
-    Envelope, Invocation,
+    envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
     identity::{self, Caller},
 };
@@ -23,7 +23,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     http::open(request, caller(event), event, invocation)
 }
 
-/// How the route is found. HTTP APIs, which alone give a `version`, have the stage in the path, REST APIs have not.
+/// How the route is found. Only HTTP APIs send a `version`. Their paths have the stage, those of REST APIs do not.
 fn routing(event: &Json) -> Routing<'_> {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
     let path = text("path").unwrap_or_default();
@@ -38,8 +38,8 @@ fn routing(event: &Json) -> Routing<'_> {
     }
 }
 
-/// Who asks, as IAM authorization established it or else a Cognito or JWT authorizer. Where there is an IAM identity,
-/// it alone counts, even if it is nobody's: a token adds nothing to it.
+/// Who asks, as IAM authorization, a Cognito authorizer or a JWT authorizer has verified it. Where there is an IAM
+/// identity, it alone counts, even if it does not identify a caller.
 fn caller(event: &Json) -> Result<Caller, String> {
     let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
     if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
@@ -52,7 +52,7 @@ fn caller(event: &Json) -> Result<Caller, String> {
     }
 }
 
-/// Every query parameter, repeated ones repeated. API Gateway has decoded them.
+/// Every query parameter, as often as it is repeated. API Gateway has decoded them.
 fn query(event: &Json) -> Query<'_> {
     let Some(several) = event.get("multiValueQueryStringParameters").and_then(Json::as_object) else {
         return http::single(event);

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::{Authority, Question, covering_rule_of_image};
+use super::{
+    case::{Authority, Case},
+    permit::{covering_rule_of_image, permitted},
+};
 use crate::{
     domain::{GroupId, Target},
     facts::{Facts, Image, LaunchPermission, Reading},
@@ -21,14 +24,14 @@ use crate::{
 /// now or else in the rules that name the requester. (The directory knows ids only, and what other requesters may name
 /// is not theirs to learn.) Fails where what is shared could not be read and the rules do not help: then it is not
 /// known whether there is such a target.
-pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
-    let request = question.request;
+pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
+    let request = case.request;
     if request.shared_with.is_some() {
-        let image_ids = super::permitted(question, &facts.images).into_iter().collect();
+        let image_ids = permitted(case, &facts.images).into_iter().collect();
         return Ok(Cow::Owned(Request { image_ids, ..request.clone() }));
     }
     let Some(group) = &request.group else { return Ok(Cow::Borrowed(request)) };
-    let may_ask = |image: &&Image| image.owner == question.account && covering_rule_of_image(question, image).is_ok();
+    let may_ask = |image: &&Image| image.owner == case.account && covering_rule_of_image(case, image).is_ok();
     let images = || facts.images.values().filter(may_ask);
     let shared = images().flat_map(|image| image.launch_permissions.iter().flatten());
     let mut targets = distinct(
@@ -39,8 +42,8 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
         }),
     );
     if targets.is_empty() {
-        let rules = question.allowlist.rules.iter();
-        let own_rules = rules.filter(|rule| match question.authority {
+        let rules = case.allowlist.rules.iter();
+        let own_rules = rules.filter(|rule| match case.authority {
             Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
             Authority::Expiry(_) => false,
         });
@@ -51,7 +54,7 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
     {
         return Err(error.clone());
     }
-    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(placed).collect(), ..request.clone() }))
+    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(asked_at).collect(), ..request.clone() }))
 }
 
 /// Why a page of a list by account can't be had.
@@ -73,7 +76,7 @@ fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec
 }
 
 /// The place that the target would have in a request document.
-fn placed((index, target): (usize, Target)) -> AskedTarget {
+fn asked_at((index, target): (usize, Target)) -> AskedTarget {
     let field = match &target {
         Target::Account(_) => "accountIds",
         Target::Organization(_) => "organizationArns",
@@ -94,8 +97,8 @@ mod tests {
         allowlist::Allowlist,
         decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
-        facts::{Fact, ImageState},
-        outcome::{ErrorCode, ErrorRow},
+        facts::{Fact, Failure, ImageState},
+        outcome::{ErrorCode, RefusalCode},
     };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
@@ -128,7 +131,7 @@ rules:
             let requester = Requester::new("lambda:invoke".to_owned());
             let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
             let account: AccountId = "999988887777".parse().unwrap();
-            let question = Question {
+            let case = Case {
                 request: &request,
                 authority: Authority::Requester(&requester),
                 unset_for_expiry: &[],
@@ -149,24 +152,23 @@ rules:
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),
-                expiries: Ok(BTreeMap::new()),
+                expiries: Fact::Known(BTreeMap::new()),
                 remembered_keys: Vec::new(),
-                unread_snapshots: Vec::new(),
                 is_instance_store: false,
-                snapshots: Fact::Known(Vec::new()),
+                snapshots: Vec::new(),
             };
             let mut facts = Facts::default();
             facts.images.insert("ami-1a2b3c4d".parse().unwrap(), image);
-            match (resolve(&question, &facts), &expect) {
+            match (resolve(&case, &facts), &expect) {
                 (Err(error), Err(code)) => assert_eq!(error.code, *code),
                 (Ok(request), Ok((targets, codes))) => {
                     let found: Vec<_> = request.targets.iter().map(|asked| asked.target.to_string()).collect();
                     assert_eq!(found, *targets, "{action}");
-                    let question = Question { request: &request, ..question };
-                    let refused: Vec<_> = decide(&question, &facts, &Judgements::until(&|| false))
+                    let case = Case { request: &request, ..case };
+                    let refused: Vec<_> = decide(&case, &facts, &Judgements::until(&|| false))
                         .unwrap()
                         .remove(0)
-                        .refusals
+                        .refusals()
                         .iter()
                         .map(|refusal| refusal.code)
                         .collect();
@@ -177,8 +179,8 @@ rules:
         }
     }
 
-    fn unreadable() -> ErrorRow {
-        ErrorRow { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
+    fn unreadable() -> Failure {
+        Failure { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
     }
 
     #[test]

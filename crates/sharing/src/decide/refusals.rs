@@ -1,10 +1,11 @@
 //! Owns the wording of the refusals: what is in the way, and what to do about it.
 
-use super::{Authority, NeededGrant, Question};
+use super::case::{Authority, Case};
 use crate::{
     allowlist::Criterion,
     domain::{GroupId, ImageId, Requester, quoted},
     facts::{ImageState, Snapshot},
+    needs::NeededGrant,
     outcome::{Refusal, RefusalCode},
     request::AskedTarget,
 };
@@ -32,12 +33,12 @@ pub(super) fn stranger(requester: &Requester) -> Refusal {
 /// No rule covers what is asked; `criterion` is the one that left none.
 pub(super) fn not_covered(
     criterion: Criterion,
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: Option<&ImageId>,
     asked: Option<&AskedTarget>,
 ) -> Refusal {
-    let action = question.request.action;
-    let who = match question.authority {
+    let action = case.request.action;
+    let who = match case.authority {
         Authority::Requester(requester) => quoted(requester.as_str()),
         Authority::Expiry(_) => "nobody".to_owned(),
     };
@@ -73,7 +74,7 @@ pub(super) fn not_covered(
                 "ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`".to_owned(),
             ),
         ),
-        Criterion::Duration if question.request.expires_at.is_none() => (
+        Criterion::Duration if case.request.expires_at.is_none() => (
             RefusalCode::ExpiryRequired,
             format!("the rules that allow {who} to share this image with {target} want the share to expire"),
             Some("give `expiresAt`".to_owned()),
@@ -190,4 +191,9 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
         "share with an organization or organizational unit, which counts as one entity, or have the quota \
          \"AMI sharing\" raised and AMI_SHARE_ENTITY_QUOTA with it",
     )
+}
+
+pub(super) fn copies_not_set_up() -> Refusal {
+    let message = "copies of images in other Regions are not set up in this deployment";
+    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(RefusalCode::CopyNotPossible, message) }
 }

@@ -14,7 +14,10 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod automation;
 mod decisions;
 mod findings;
 mod log_record;
 mod one_image;
+mod reads;
+mod written;
