@@ -66,6 +66,7 @@ async fn admit(
         requester: Some(requester.clone()),
         dry_run: request.dry_run,
         reason: request.reason.clone(),
+        asked: request.into(),
         ..Outcome::new(run.request_id, Status::Refused)
     };
     let loaded = deployment.allowlist.load_for(request.action, &deployment.aws, run.now, run.deadline).await;

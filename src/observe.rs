@@ -18,7 +18,7 @@ use sharing::{
     decide::{Case, Judgements},
     domain::{ImageId, SnapshotId},
     facts::{Fact, Facts, Failure, LaunchPermission, Reading, Snapshot},
-    read_plan::{self, FirstReads, Need, ReadPlan},
+    read_plan::{self, Described, FirstReads, Need, ReadPlan},
 };
 
 pub use self::{
@@ -66,8 +66,15 @@ pub async fn observe(
 
 /// Describes the images; a deregistered one by its records.
 async fn read_images(aws: &Aws, case: &Case<'_>, first: &FirstReads<'_>, records: &Read) -> Reading<Facts> {
-    let images = aws.describe_images(first.image_ids).await?;
-    let mut facts = Facts { images, ..Facts::default() };
+    let mut facts = match first.images {
+        Described::Named(image_ids) => Facts { images: aws.describe_images(image_ids).await?, ..Facts::default() },
+        Described::SharedWith { account, page } => {
+            let read = aws.images_shared_with(account, page).await?;
+            let is_page_unknown = read.is_none();
+            let (images, next_page) = read.unwrap_or_default();
+            Facts { images, next_page, is_page_unknown, ..Facts::default() }
+        }
+    };
     deregistered::of_records(aws, case.account, first, records, &mut facts).await?;
     Ok(facts)
 }

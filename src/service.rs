@@ -17,10 +17,13 @@ use sharing::{
     decide,
     domain::{FunctionArn, Requester, shortened},
     facts::Failure,
+    log_record::LogRecord,
     outcome::{ErrorCode, Outcome, Status},
     report::failed,
     request::{Action, Request},
 };
+use time::OffsetDateTime;
+use tokio::time::Instant;
 use tracing::Instrument;
 use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Reply, SentAt, Trigger};
 
@@ -33,6 +36,7 @@ use crate::{
     execute::{execute, expire, refuse, share_available},
     log_lines,
     records::RecordStore,
+    telemetry,
 };
 
 /// The Lambda function, as long as the process lives.
@@ -103,11 +107,11 @@ impl Service {
 
     /// Makes an outcome of a request.
     async fn settle(&self, envelope: Envelope, invocation: &InvocationContext<'_>) -> Outcome {
-        let Envelope { trigger, request_id, requester, sent, asked } = envelope;
+        let Envelope { trigger, request_id, requester, requester_session, sent, asked } = envelope;
         let run = run(trigger, &request_id, invocation);
         let answer = async {
             let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
-            match (asked, requester) {
+            let outcome = match (asked, requester) {
                 (Ok(request), Some(requester)) => {
                     self.answer(&request, &requester, (trigger, sent), &run, invocation).await
                 }
@@ -116,7 +120,8 @@ impl Service {
                     self.turn_away(turned_away.into_outcome(outcome), &requester, &run).await
                 }
                 (Err(turned_away), None) => turned_away.into_outcome(outcome),
-            }
+            };
+            Outcome { requester_session, ..outcome }
         };
         self.conclude(trigger, &request_id, answer, invocation).await
     }
@@ -131,7 +136,7 @@ impl Service {
     ) -> Outcome {
         let end = end(trigger, invocation.time_left);
         let aws = &self.deployment.aws;
-        let begun = self.meter.begin(aws);
+        let (begun, started) = (self.meter.begin(aws), Instant::now());
         // What every line of the log says that is written on the way: which invocation, and which request of it.
         let span = tracing::info_span!("request", lambda.request_id = invocation.request_id, request.id = request_id);
         // On the heap: the states of everything below would nest deeper than the compiler follows.
@@ -142,7 +147,8 @@ impl Service {
         {
             publish::publish(aws, bus, &mut outcome, end).instrument(span).await;
         }
-        log(&outcome, trigger, invocation);
+        let elapsed = started.elapsed().try_into().unwrap_or_default();
+        log(&outcome, trigger, invocation, invocation.now.saturating_add(elapsed));
         if is_about_something || !outcome.nobodys_records.is_empty() {
             self.meter.tell(aws, begun, &outcome, trigger, invocation);
         }
@@ -199,7 +205,7 @@ fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
-fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>) {
+fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>, at: OffsetDateTime) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
             request.id = outcome.request_id,
@@ -218,34 +224,6 @@ fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>) 
             "{name} is nobody's record: {why}"
         );
     }
-    let action = outcome.action.map_or("", |action| action.as_str());
-    let requester = shortened(outcome.requester.as_ref().map_or("", Requester::as_str), 1_000);
-    let lists = [
-        outcome.images.iter().map(|image| image.image_id.to_string()).collect(),
-        outcome.refusals.iter().map(|refusal| refusal.code.to_string()).collect(),
-        outcome.errors.iter().map(|error| error.code.as_str().to_owned()).collect(),
-        outcome.warnings.clone(),
-    ];
-    let parts = log_lines::parts(lists);
-    for (index, [images, refusals, errors, warnings]) in parts.iter().enumerate() {
-        tracing::info!(
-            lambda.request_id = invocation.request_id,
-            request.id = outcome.request_id,
-            request.trigger = trigger.as_str(),
-            request.action = action,
-            request.requester = &*requester,
-            request.reason = outcome.reason.as_deref().unwrap_or_default(),
-            request.dry_run = outcome.dry_run,
-            outcome.result = outcome.result.as_str(),
-            outcome.images = ?images,
-            outcome.refusals = ?refusals,
-            outcome.errors = ?errors,
-            outcome.warnings = ?warnings,
-            outcome.next_token = outcome.next_token.as_ref().map(ToString::to_string).unwrap_or_default(),
-            part = index.saturating_add(1),
-            parts = parts.len(),
-            "{action} by {requester}: {}",
-            outcome.result.as_str()
-        );
-    }
+    let record = LogRecord { outcome, trigger: trigger.as_str(), lambda_request_id: invocation.request_id, at };
+    telemetry::write(&record.lines());
 }

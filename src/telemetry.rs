@@ -30,11 +30,16 @@ fn may_be_told(record: &Metadata<'_>) -> bool {
 
 /// Writes metric events, a line each. CloudWatch takes them out of the log whatever the log's format is.
 pub fn emit(events: &[Value]) {
+    // JSON text has no line break of its own: whatever a value holds, it stays in its line.
+    write(&events.iter().map(Value::to_string).collect::<Vec<_>>());
+}
+
+/// Writes lines as they are, whatever the log's level is: who did what belongs in the log at every level.
+pub fn write(lines: &[String]) {
     let mut output = std::io::stdout().lock();
-    for event in events {
-        // JSON text has no line break of its own: whatever a value holds, it stays in its line.
-        if writeln!(output, "{event}").is_err() {
-            tracing::warn!("a metric event could not be written");
+    for line in lines {
+        if writeln!(output, "{line}").is_err() {
+            tracing::warn!("a line of the log could not be written");
         }
     }
 }

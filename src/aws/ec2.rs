@@ -11,6 +11,7 @@ use sharing::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
     facts::{Backing, CreateVolumePermissions, Fact, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
+    request::{MAX_IMAGES, PageToken},
 };
 
 use super::{Aws, CallError};
@@ -19,7 +20,40 @@ use super::{Aws, CallError};
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 const MAX_FILTER_VALUES: usize = 200;
 
+/// A page of images, and the token of the next one.
+pub(crate) type Page = (BTreeMap<ImageId, Image>, Option<PageToken>);
+
 impl Aws {
+    /// Describes a page of this account's images that are shared with another account by its own ID; nothing where EC2
+    /// doesn't take the token of the page.
+    ///
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html> (`ExecutableBy`)
+    pub async fn images_shared_with(
+        &self,
+        account: AccountId,
+        page: Option<&PageToken>,
+    ) -> Result<Option<Page>, CallError> {
+        const CALL: &str = "ec2:DescribeImages";
+        let size = i32::try_from(MAX_IMAGES).unwrap_or(i32::MAX);
+        let call = self.ec2.describe_images().owners("self").executable_users(account.to_string()).max_results(size);
+        let call = call.set_next_token(page.map(|page| page.as_str().to_owned()));
+        let answer = match self.patience.ask(CALL, "images", || call.clone().send()).await {
+            Ok(answer) => answer,
+            // Everything else in the call is the same for the first page.
+            Err(error) if page.is_some() && error.failure.code == ErrorCode::Unexpected => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut images = BTreeMap::new();
+        for image in answer.images() {
+            let id: ImageId = parse(CALL, "image id", image.image_id())?;
+            let described = described(&id, image)?;
+            images.insert(id, described);
+        }
+        let next = answer.next_token().filter(|token| !token.is_empty());
+        let next = next.map(|token| parse(CALL, "next token", Some(token))).transpose()?;
+        Ok(Some((images, next)))
+    }
+
     /// Describes the images that exist among `ids`, disabled ones included.
     ///
     /// Asked by filter and not by id, so that one unknown id doesn't fail the others.

@@ -8,7 +8,7 @@ use sharing::{
     outcome::{Outcome, Status},
     records::{Record, RecordName, Recorded},
     report::failed,
-    request::Action,
+    request::{Action, Asked},
 };
 use triggers::{Available, ExpiryHint};
 
@@ -28,6 +28,7 @@ pub(crate) async fn share_available(
         ..Outcome::new(&available.request_id, Status::Completed)
     };
     let Some(image_id) = &available.image_id else { return outcome };
+    let outcome = Outcome { asked: Asked { image_ids: vec![image_id.clone()], ..Asked::default() }, ..outcome };
     let own = (deployment.account, deployment.aws.region());
     if let Some(warning) = decide::not_ours((available.account, available.region.as_deref()), own) {
         return Outcome { warnings: vec![warning], ..outcome };
@@ -87,6 +88,7 @@ pub(crate) async fn expire(hint: &ExpiryHint, dry_run: bool, deployment: &Deploy
         Ok(request) => request,
         Err(why) => return nothing(outcome, why),
     };
+    let outcome = Outcome { asked: Asked::from(&request), ..outcome };
     let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
     let case = deployment.case(&request, Authority::Expiry(&expiry), &nobody, run);
     Box::pin(pursue(deployment, case, run, outcome)).await.0

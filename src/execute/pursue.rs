@@ -3,7 +3,7 @@
 use sharing::{
     decide::{self, Authority, Case, Judgements},
     domain::ExpiryName,
-    outcome::Outcome,
+    outcome::{Outcome, Status},
     plan::plan,
     report::{self, failed},
 };
@@ -40,6 +40,9 @@ pub(super) async fn pursue(
         Ok(facts) => facts,
         Err(error) => return (failed(outcome, error), Vec::new()),
     };
+    if let Some(refusal) = decide::unknown_page(&facts) {
+        return (Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }, Vec::new());
+    }
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
         Err(error) => return (failed(outcome, error), Vec::new()),

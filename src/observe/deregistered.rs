@@ -24,7 +24,7 @@ pub(super) async fn of_records(
     records: &Read,
     facts: &mut Facts,
 ) -> Reading<()> {
-    let unknown: Vec<_> = first.image_ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
+    let unknown: Vec<_> = first.images.named().iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
     match first.if_not_found {
         IfNotFound::Leave => {}
         IfNotFound::OfExpiry(expiry) => {

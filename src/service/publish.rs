@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use sharing::{
-    domain::ImageId,
-    outcome::{Outcome, Refusal, RefusalCode, Status},
-};
+use sharing::outcome::{ByImage, Outcome, Refusal, RefusalCode, Status};
 use tokio::time::Instant;
 
 use crate::aws::{Aws, BusEvent};
@@ -56,15 +53,14 @@ fn events(outcome: &Outcome) -> Vec<BusEvent> {
         }
     }
     let is_one = told.is_empty() || outcome.findings.is_some();
-    let images: Vec<_> = if is_one { vec![None] } else { told.into_iter().map(Some).collect() };
-    images
-        .into_iter()
-        .map(|image| BusEvent {
-            source: SOURCE.to_owned(),
-            detail_type: detail_type(outcome.result),
-            detail: detail(outcome, image),
-        })
-        .collect()
+    let details: Vec<_> = if is_one {
+        vec![detail(outcome.clone())]
+    } else {
+        let by_image = ByImage::new(outcome);
+        told.into_iter().map(|image| detail(by_image.about(image))).collect()
+    };
+    let event = |detail| BusEvent { source: SOURCE.to_owned(), detail_type: detail_type(outcome.result), detail };
+    details.into_iter().map(event).collect()
 }
 
 fn detail_type(result: Status) -> &'static str {
@@ -77,19 +73,10 @@ fn detail_type(result: Status) -> &'static str {
     }
 }
 
-/// The outcome document with that image alone.
-fn detail(outcome: &Outcome, image: Option<&ImageId>) -> String {
-    let is_told = |told: &ImageId| image.is_none_or(|image| told == image);
-    let mut one = Outcome {
-        images: outcome.images.iter().filter(|row| is_told(&row.image_id)).cloned().collect(),
-        refusals: outcome.refusals.iter().filter(|row| row.image_id.as_ref().is_none_or(is_told)).cloned().collect(),
-        findings: outcome.findings.clone(),
-        errors: outcome.errors.clone(),
-        warnings: outcome.warnings.clone(),
-        ..outcome.without_rows()
-    };
-    one.cut_to(MAX_BYTES);
-    one.to_text()
+/// The outcome document, no longer than an event may be.
+fn detail(mut outcome: Outcome) -> String {
+    outcome.cut_to(MAX_BYTES);
+    outcome.to_text()
 }
 
 #[cfg(test)]

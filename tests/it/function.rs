@@ -333,7 +333,7 @@ fn every_plan_and_every_answer_is_logged_on_one_line() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     let plan = lines.iter().find(|line| line["plan.call"] == "ec2:ModifyImageAttribute").expect("the plan is logged");
     assert_eq!(plan["plan.resource"], json!(image));
-    let answer = lines.iter().find(|line| line["outcome.result"] == "completed").expect("the answer is logged");
-    assert_eq!((&answer["request.requester"], &answer["request.reason"]), (&json!("lambda:invoke"), &json!("because")));
-    assert_eq!(answer["request.id"], plan["request.id"]);
+    let [record] = &world.function.records()[..] else { panic!("one record: {log}") };
+    assert_eq!((&record["requester"], &record["reason"]), (&json!("lambda:invoke"), &json!("because")));
+    assert_eq!((&record["requestId"], &record["result"]), (&plan["request.id"], &json!("completed")));
 }

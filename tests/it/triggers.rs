@@ -60,15 +60,12 @@ impl World {
 
     /// The log lines of answers, newest last: result and codes.
     fn answers(&self) -> Vec<(String, String)> {
-        let lines = self.function.log();
-        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines
-            .filter_map(|line| {
-                let codes = format!("{}{}", line["outcome.refusals"].as_str()?, line["outcome.errors"].as_str()?);
-                let codes = codes.replace(['[', ']', '"'], "");
-                Some((line["outcome.result"].as_str()?.to_owned(), codes))
-            })
-            .collect()
+        let answer = |record: &Value| {
+            let rows = ["refusals", "errors"].map(|list| record[list].as_array().unwrap().clone()).concat();
+            let codes: Vec<_> = rows.iter().map(|row| row["code"].as_str().unwrap()).collect();
+            (record["result"].as_str().unwrap().to_owned(), codes.join(", "))
+        };
+        self.function.records().iter().map(answer).collect()
     }
 }
 

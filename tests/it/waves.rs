@@ -34,7 +34,7 @@ fn accounts(number: usize) -> Vec<String> {
 fn allowlist() -> String {
     let rule = |name: &str, keys: &str| {
         json!({
-            "name": name, "requesters": ["lambda:invoke"], "actions": ["share", "revoke", "reset", "check"],
+            "name": name, "requesters": ["lambda:invoke"], "actions": ["share", "revoke", "reset", "check", "list"],
             "images": {"names": [format!("{name}-*")]}, "targets": accounts(ACCOUNTS), "access": "copy", "keys": keys,
         })
     };
@@ -222,4 +222,14 @@ fn grants_are_made_and_revoked_together() {
             &[("kms:RevokeGrant", 4)],
         ],
     );
+}
+
+#[test]
+fn a_list_by_account_takes_one_call_to_find_the_images_and_two_waves_to_read_them() {
+    let world = World::new(&VARIABLES);
+    let one = accounts(1);
+    world.aws.seed(&images("open", 3, 2, &one));
+    let list = json!({"action": "list", "accountIds": one});
+    let behind = [("ec2:DescribeImageAttribute", 3), ("ec2:DescribeSnapshots", 1), ("scheduler:ListSchedules", 3)];
+    world.check(&list, &[&IMAGES, &behind, &[("ec2:DescribeSnapshotAttribute", 6)]]);
 }

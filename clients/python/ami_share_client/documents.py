@@ -20,7 +20,7 @@ FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "Snaps
 # unknown: an entry of a kind that this version of the function does not know.
 GranteeType: TypeAlias = Literal["account", "organization", "organizational-unit", "public", "unknown"]
 ImageId: TypeAlias = str
-# Where an audit or repair goes on: the nextToken of the answer before, as it is.
+# Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is.
 NextToken: TypeAlias = str
 # completed: everything asked for is so. planned: a dry run. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
 OutcomeResult: TypeAlias = Literal["completed", "planned", "refused", "incomplete", "failed"]
@@ -44,7 +44,8 @@ class AuditRequest(TypedDict):
     version: NotRequired[Literal["1"]]
     """The version of this document."""
     action: Literal["audit"]
-    nextToken: NotRequired[NextToken]
+    nextToken: NotRequired[str]
+    """Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -164,14 +165,17 @@ class LaunchPermission(TypedDict):
 
 
 class ListRequest(TypedDict):
-    """The document of a request to list."""
+    """The document of a request to list. Either with `imageIds` or with `accountIds`."""
 
     version: NotRequired[Literal["1"]]
     """The version of this document."""
     action: Literal["list"]
-    imageIds: list[ImageId]
+    imageIds: NotRequired[list[ImageId]]
     """The images."""
+    accountIds: NotRequired[list[AccountId]]
+    """Target accounts. An id is text: a number would lose leading zeros."""
     copyFrom: NotRequired[CopyFrom]
+    nextToken: NotRequired[NextToken]
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -186,6 +190,8 @@ class Outcome(TypedDict):
     action: NotRequired[Action]
     requester: NotRequired[str]
     """Who asked, as the allowlist names them. Absent where the caller could not be identified."""
+    requesterSession: NotRequired[str]
+    """The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person."""
     dryRun: bool
     reason: NotRequired[str]
     result: OutcomeResult
@@ -198,7 +204,11 @@ class Outcome(TypedDict):
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
     nextToken: NotRequired[str]
-    """For audit and repair, where images are left to look at: send the request again with it."""
+    """For audit, repair and list by account, where images are left to look at: send the request again with it."""
+    imageCount: NotRequired[int]
+    """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
+    stoppedBy: NotRequired[list[StoppedBy]]
+    """In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said."""
 
 
 class Permissions(TypedDict):
@@ -222,6 +232,8 @@ class Problem(TypedDict):
     action: NotRequired[Action]
     requester: NotRequired[str]
     """Who asked, as the allowlist names them. Absent where the caller could not be identified."""
+    requesterSession: NotRequired[str]
+    """The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person."""
     dryRun: NotRequired[bool]
     reason: NotRequired[str]
     result: OutcomeResult
@@ -234,7 +246,11 @@ class Problem(TypedDict):
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
     nextToken: NotRequired[str]
-    """For audit and repair, where images are left to look at: send the request again with it."""
+    """For audit, repair and list by account, where images are left to look at: send the request again with it."""
+    imageCount: NotRequired[int]
+    """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
+    stoppedBy: NotRequired[list[StoppedBy]]
+    """In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said."""
 
 
 class Refusal(TypedDict):
@@ -253,7 +269,8 @@ class RepairRequest(TypedDict):
     version: NotRequired[Literal["1"]]
     """The version of this document."""
     action: Literal["repair"]
-    nextToken: NotRequired[NextToken]
+    nextToken: NotRequired[str]
+    """Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -356,6 +373,10 @@ class StepRow(TypedDict):
     add: NotRequired[list[Target]]
     remove: NotRequired[list[Target]]
     state: StepState
+
+
+class StoppedBy(TypedDict):
+    code: RefusalCode
 
 
 class TargetRow(TypedDict):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .documents import Access, CopyFrom, ExpiresAt, ImageId, Outcome, RequestDocument, Share
+from .documents import Access, AccountId, CopyFrom, ExpiresAt, ImageId, NextToken, Outcome, RequestDocument, Share
 
 
 class Operations:
@@ -28,6 +28,11 @@ class Operations:
     def share_image(self, image_id: ImageId, body: Share, *, copy_from: CopyFrom | None = None, dry_run: bool | None = None) -> Outcome:
         """Share the image. The request document without `action` and `imageIds`, which the route says."""
         answer: Outcome = self.call("POST", f"/images/{quote(image_id, safe='')}/shares", {"copyFrom": copy_from, "dryRun": dry_run}, body)
+        return answer
+
+    def list_shares_of_account(self, account_id: AccountId, *, next_token: NextToken | None = None) -> Outcome:
+        """Which images are shared with the account. The action `list` by account: a page of the images that are shared with the account by its own ID, as far as the caller's rules cover them. A page may be empty and still have a `nextToken`. Images that are shared only through an organization, an organizational unit or publicly are not listed: EC2 doesn't say which those are."""
+        answer: Outcome = self.call("GET", f"/targets/{quote(account_id, safe='')}/shares", {"nextToken": next_token}, None)
         return answer
 
     def check_share(self, image_id: ImageId, target: str, *, access: Access | None = None, copy_from: CopyFrom | None = None, expires_at: ExpiresAt | None = None, service_linked_roles: list[str] | None = None) -> Outcome:

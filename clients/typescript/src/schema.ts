@@ -51,6 +51,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/targets/{accountId}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description An account's twelve digits. Another kind of ID is 400.
+                 * @example 111122223333
+                 */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Which images are shared with the account
+         * @description The action `list` by account: a page of the images that are shared with the account by its own ID, as far as the caller's rules cover them. A page may be empty and still have a `nextToken`. Images that are shared only through an organization, an organizational unit or publicly are not listed: EC2 doesn't say which those are.
+         */
+        get: operations["listSharesOfAccount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/images/{imageId}/shares/{target}": {
         parameters: {
             query?: never;
@@ -112,7 +138,8 @@ export interface components {
              * @enum {string}
              */
             action: "audit";
-            nextToken?: components["schemas"]["NextToken"];
+            /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+            nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
@@ -249,7 +276,7 @@ export interface components {
             /** @description The account id or ARN; all for public; EC2's words for unknown. */
             id: string;
         };
-        /** @description The document of a request to list. */
+        /** @description The document of a request to list. Either with `imageIds` or with `accountIds`. */
         ListRequest: {
             /**
              * @description The version of this document.
@@ -262,13 +289,16 @@ export interface components {
              */
             action: "list";
             /** @description The images. */
-            imageIds: components["schemas"]["ImageId"][];
+            imageIds?: components["schemas"]["ImageId"][];
+            /** @description Target accounts. An id is text: a number would lose leading zeros. */
+            accountIds?: components["schemas"]["AccountId"][];
             copyFrom?: components["schemas"]["CopyFrom"];
+            nextToken?: components["schemas"]["NextToken"];
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
-        /** @description Where an audit or repair goes on: the nextToken of the answer before, as it is. */
+        /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
         NextToken: string;
         /** @description The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more. */
         Outcome: {
@@ -279,6 +309,8 @@ export interface components {
             action?: components["schemas"]["Action"];
             /** @description Who asked, as the allowlist names them. Absent where the caller could not be identified. */
             requester?: string;
+            /** @description The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person. */
+            requesterSession?: string;
             dryRun: boolean;
             reason?: string;
             result: components["schemas"]["OutcomeResult"];
@@ -290,8 +322,12 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit and repair, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair and list by account, where images are left to look at: send the request again with it. */
             nextToken?: string;
+            /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
+            imageCount?: number;
+            /** @description In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said. */
+            stoppedBy?: components["schemas"]["StoppedBy"][];
         };
         /**
          * @description completed: everything asked for is so. planned: a dry run. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
@@ -320,6 +356,8 @@ export interface components {
             action?: components["schemas"]["Action"];
             /** @description Who asked, as the allowlist names them. Absent where the caller could not be identified. */
             requester?: string;
+            /** @description The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person. */
+            requesterSession?: string;
             dryRun?: boolean;
             reason?: string;
             result: components["schemas"]["OutcomeResult"];
@@ -331,8 +369,12 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit and repair, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair and list by account, where images are left to look at: send the request again with it. */
             nextToken?: string;
+            /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
+            imageCount?: number;
+            /** @description In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said. */
+            stoppedBy?: components["schemas"]["StoppedBy"][];
         };
         /** @description Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others. */
         Reason: string;
@@ -359,7 +401,8 @@ export interface components {
              * @enum {string}
              */
             action: "repair";
-            nextToken?: components["schemas"]["NextToken"];
+            /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+            nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
@@ -483,6 +526,9 @@ export interface components {
         };
         /** @enum {string} */
         StepState: "done" | "planned" | "failed" | "skipped";
+        StoppedBy: {
+            code: components["schemas"]["RefusalCode"];
+        };
         /** @description An account id, or the ARN of an organization or organizational unit. */
         Target: string;
         TargetRow: {
@@ -628,6 +674,13 @@ export interface components {
          * @example 111122223333
          */
         Target: string;
+        /**
+         * @description An account's twelve digits. Another kind of ID is 400.
+         * @example 111122223333
+         */
+        AccountId: components["schemas"]["AccountId"];
+        /** @description Which page is asked for, by the `nextToken` of the answer before. */
+        NextToken: components["schemas"]["NextToken"];
         /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
         DryRun: boolean;
         /** @description Would a share be accepted that asks for this? */
@@ -745,6 +798,47 @@ export interface operations {
                 "application/json": components["schemas"]["Share"];
             };
         };
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    listSharesOfAccount: {
+        parameters: {
+            query?: {
+                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                nextToken?: components["parameters"]["NextToken"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description An account's twelve digits. Another kind of ID is 400.
+                 * @example 111122223333
+                 */
+                accountId: components["parameters"]["AccountId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description `completed`, or `planned` for a dry run. */
             200: {

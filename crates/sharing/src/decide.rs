@@ -26,7 +26,7 @@ pub use decision::{
     TakeAway, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
-pub use group::resolve;
+pub use group::{resolve, unknown_page};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use permit::{admit, is_covered, permitted, stranger};

@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 
-use crate::domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target};
 pub use crate::records::Expiry;
+use crate::{
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
+    request::PageToken,
+};
 
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +29,10 @@ pub struct Facts {
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that bear the name of a record and are none, and why.
     pub nobodys_records: BTreeMap<ExpiryName, String>,
+    /// The next page of a list by account, where there is one.
+    pub next_page: Option<PageToken>,
+    /// Whether EC2 doesn't know the page that a list by account asks for.
+    pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
 }

@@ -3,13 +3,14 @@
 //!
 //! The modules in reading order: [`request`] and [`outcome`] are what goes in and comes out, [`domain`] the nouns,
 //! [`allowlist`] what is allowed, [`records`] what outlives an invocation, [`facts`] what AWS said; [`read_plan`] says what
-//! must be known, [`decide`], [`plan`] and
-//! [`report`] make a decision, writes and an answer of it.
+//! must be known, [`decide`], [`plan`] and [`report`] make a decision, writes and an answer of it, and [`log_record`] what
+//! the log keeps.
 
 pub mod allowlist;
 pub mod decide;
 pub mod domain;
 pub mod facts;
+pub mod log_record;
 pub mod needs;
 pub mod outcome;
 pub mod plan;

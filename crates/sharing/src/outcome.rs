@@ -3,18 +3,20 @@
 mod bounds;
 mod code;
 mod finding;
+mod one_image;
 
 use std::collections::BTreeMap;
 
 pub use code::{RefusalCode, RefusalKind};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
+pub use one_image::ByImage;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
     domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
-    request::{Action, NextToken},
+    request::{Action, Asked, NextToken, PageToken},
 };
 
 /// The answer to one request.
@@ -31,6 +33,9 @@ pub struct Outcome {
     /// Absent where the caller could not be identified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requester: Option<Requester>,
+    /// The role session's name, where the caller is a role's session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requester_session: Option<String>,
     /// Whether only a plan was asked for.
     pub dry_run: bool,
     /// The caller's own words.
@@ -48,6 +53,18 @@ pub struct Outcome {
     /// Where an audit or repair goes on that has not looked at every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
+    /// The next page of a list by account, where there is one.
+    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
+    pub next_page: Option<PageToken>,
+    /// In an event about one image: how many images the request was about, where there are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_count: Option<usize>,
+    /// In an event about an image with no refusal of its own: what stopped the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stopped_by: Vec<StoppedBy>,
+    /// What was asked for, for the log.
+    #[serde(skip)]
+    pub asked: Asked,
     /// Whether the rest, from `next_token` on, is on its way without the caller.
     #[serde(skip)]
     pub continues: bool,
@@ -316,6 +333,13 @@ impl Refusal {
     }
 }
 
+/// A refusal about another image of the same request, without saying which: an event is about its own image alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StoppedBy {
+    /// The reason's name.
+    pub code: RefusalCode,
+}
+
 /// Something that could not be found out or done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ErrorRow {
@@ -407,6 +431,7 @@ impl Outcome {
             request_id: request_id.into(),
             action: None,
             requester: None,
+            requester_session: None,
             dry_run: false,
             reason: None,
             result,
@@ -414,6 +439,10 @@ impl Outcome {
             images: Vec::new(),
             findings: None,
             next_token: None,
+            next_page: None,
+            image_count: None,
+            stopped_by: Vec::new(),
+            asked: Asked::default(),
             continues: false,
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),
@@ -456,9 +485,10 @@ impl Outcome {
     }
 
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
-    /// share was said to expire that doesn't.
+    /// share was said to expire that doesn't. A list may find nothing, and somebody asked for it.
     pub fn is_no_op(&self) -> bool {
-        self.result == Status::Completed && self.images.is_empty() && self.findings.is_none()
+        let is_list = self.action == Some(Action::List);
+        self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 
     /// The refusal that decides how the whole is answered: the first of its [`RefusalKind`].

@@ -16,9 +16,9 @@ pub use records::RecordReads;
 
 use crate::{
     decide::{self, Authority, Case, Judgements},
-    domain::{ImageId, KeyArn},
+    domain::{AccountId, ImageId, KeyArn},
     facts::{Expiry, Fact, Facts, Image, ImageState, Reading},
-    request::{Access, Action},
+    request::{Access, Action, PageToken},
 };
 
 /// An audit looks through so many pages of grants for the images that it reads together: half a minute's worth at five
@@ -61,11 +61,35 @@ impl Need {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstReads<'a> {
     /// The images that are described; without them nothing is decided.
-    pub image_ids: &'a [ImageId],
+    pub images: Described<'a>,
     /// The records that are read before the images are.
     pub records: BTreeMap<ImageId, RecordReads>,
     /// What is done about an image that EC2's search does not find.
     pub if_not_found: IfNotFound<'a>,
+}
+
+/// Which images are described.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Described<'a> {
+    /// Those that the request names.
+    Named(&'a [ImageId]),
+    /// A page of this account's images that are shared with an account.
+    SharedWith {
+        /// That account.
+        account: AccountId,
+        /// The page; none for the first one.
+        page: Option<&'a PageToken>,
+    },
+}
+
+impl<'a> Described<'a> {
+    /// The images that the request names.
+    pub fn named(self) -> &'a [ImageId] {
+        match self {
+            Self::Named(image_ids) => image_ids,
+            Self::SharedWith { .. } => &[],
+        }
+    }
 }
 
 /// What is done about an image that EC2's search does not find.
@@ -145,16 +169,20 @@ pub enum GrantReads {
 
 /// What is read first.
 pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
-    let image_ids = &case.request.image_ids;
+    let request = case.request;
+    let images = match request.shared_with {
+        None => Described::Named(&request.image_ids),
+        Some(account) => Described::SharedWith { account, page: request.page.as_ref() },
+    };
     let (is_survey, if_not_found) = match case.authority {
         Authority::Expiry(expiry) => (false, IfNotFound::OfExpiry(expiry)),
-        Authority::Requester(_) if case.request.action.surveys() => (true, IfNotFound::OfRecords),
+        Authority::Requester(_) if request.action.surveys() => (true, IfNotFound::OfRecords),
         Authority::Requester(_) => (false, IfNotFound::Leave),
     };
     // What a record that has outlived its image remembers is looked at too.
-    let remembering = image_ids.iter().filter(|_| is_survey);
+    let remembering = images.named().iter().filter(|_| is_survey);
     let records = remembering.map(|id| (id.clone(), RecordReads::new(case, id))).collect();
-    FirstReads { image_ids, records, if_not_found }
+    FirstReads { images, records, if_not_found }
 }
 
 /// What is read of the described images: of those that the requester may ask about, what the action needs to know.

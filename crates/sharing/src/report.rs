@@ -87,6 +87,13 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.nobodys_records.clone_from(&facts.nobodys_records);
+    if let Some(account) = request.shared_with {
+        outcome.next_page.clone_from(&facts.next_page);
+        outcome.warnings.push(format!(
+            "images that are shared with {account} only through its organization, an organizational unit or publicly are not \
+             listed here: EC2 doesn't say which those are"
+        ));
+    }
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)

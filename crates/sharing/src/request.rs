@@ -1,16 +1,20 @@
 //! Owns [`Request`]: what may be asked, whichever trigger it comes through, and how the document is read.
 
+mod asked;
 mod fault;
 mod fields;
 mod next_token;
+mod page_token;
 mod written;
 
 use std::{fmt, str::FromStr};
 
+pub use asked::Asked;
 pub use fault::{Fault, Faults, MAX_FAULTS, field_pointer};
 use fields::{Ids, RequestFields};
 use key_policy::json::Json;
 pub use next_token::NextToken;
+pub use page_token::PageToken;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -35,10 +39,12 @@ pub const MAX_REASON: usize = 500;
 pub struct Request {
     /// What to do.
     pub action: Action,
-    /// The images, each once; empty only for `audit` and `repair`.
+    /// The images, each once; empty only for `audit` and `repair`, and for a `list` by account.
     pub image_ids: Vec<ImageId>,
     /// The targets, each once; empty unless the action takes targets.
     pub targets: Vec<AskedTarget>,
+    /// The account whose images a `list` is about, where it names an account in place of images.
+    pub shared_with: Option<AccountId>,
     /// One more target, of which only the id is known yet; only a URL can ask so.
     pub group: Option<GroupId>,
     /// What the targets shall be able to do.
@@ -51,6 +57,8 @@ pub struct Request {
     pub copy_from: Option<Region>,
     /// Where an audit or repair goes on.
     pub next_token: Option<NextToken>,
+    /// The page of a `list` by account; none for the first one.
+    pub page: Option<PageToken>,
     /// Decide and plan, change nothing.
     pub dry_run: bool,
     /// Why, in the caller's words.
@@ -201,6 +209,8 @@ pub struct Malformed {
     pub dry_run: bool,
     /// The reason, where there is one that the log can hold.
     pub reason: Option<String>,
+    /// What else could be read, for the log.
+    pub asked: Box<Asked>,
     /// The faults; never empty.
     pub faults: Faults,
 }
@@ -208,7 +218,8 @@ pub struct Malformed {
 impl Malformed {
     /// One fault of the document as a whole.
     pub fn document(message: impl Into<String>) -> Self {
-        Self { action: None, dry_run: false, reason: None, faults: Faults::one(Fault::new("", message)) }
+        let faults = Faults::one(Fault::new("", message));
+        Self { action: None, dry_run: false, reason: None, asked: Box::default(), faults }
     }
 }
 
@@ -227,12 +238,14 @@ impl Request {
             action,
             image_ids: vec![image_id],
             targets: Vec::new(),
+            shared_with: None,
             group: None,
             access: Access::Launch,
             service_linked_roles: Vec::new(),
             expires_at: None,
             copy_from: None,
             next_token: None,
+            page: None,
             dry_run: false,
             reason: None,
         }
@@ -274,8 +287,14 @@ impl Request {
             Origin::Record => time_of(text),
         });
         let copy_from = fields.choice("copyFrom", |text| text.parse::<Region>().map_err(|error| error.to_string()));
-        let next_token =
-            fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
+        let (next_token, page) = match action {
+            Some(Action::List) => (None, fields.choice("nextToken", |text| text.parse::<PageToken>())),
+            _ => {
+                let token =
+                    fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
+                (token, None)
+            }
+        };
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
         let group = match origin {
@@ -288,25 +307,39 @@ impl Request {
             let targets = [accounts.different, organizations.different, units.different];
             check_shape(&mut fields, action, images.different, targets, group.is_some());
         }
-        let targets = asked("accountIds", accounts, Target::Account)
+        let mut targets: Vec<_> = asked("accountIds", accounts, Target::Account)
             .chain(asked("organizationArns", organizations, Target::Organization))
-            .chain(asked("organizationalUnitArns", units, Target::OrganizationalUnit));
+            .chain(asked("organizationalUnitArns", units, Target::OrganizationalUnit))
+            .collect();
+        let image_ids = images.into_ids().collect();
+        let service_linked_roles = roles.into_ids().collect();
 
         match action {
-            Some(action) if fields.faults.is_empty() => Ok(Self {
-                action,
-                image_ids: images.into_ids().collect(),
-                targets: targets.collect(),
-                group,
-                access,
-                service_linked_roles: roles.into_ids().collect(),
-                expires_at,
-                copy_from,
-                next_token,
-                dry_run,
-                reason,
-            }),
-            Some(_) | None => Err(Malformed { action, dry_run, reason, faults: fields.faults }),
+            Some(action) if fields.faults.is_empty() => {
+                let is_list = action == Action::List;
+                let shared_with = targets.pop_if(|_| is_list).and_then(|asked| asked.target.account());
+                Ok(Self {
+                    action,
+                    image_ids,
+                    targets,
+                    shared_with,
+                    group,
+                    access,
+                    service_linked_roles,
+                    expires_at,
+                    copy_from,
+                    next_token,
+                    page,
+                    dry_run,
+                    reason,
+                })
+            }
+            Some(_) | None => {
+                let targets = targets.into_iter().map(|asked| asked.target.to_string());
+                let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
+                let asked = Asked { image_ids, targets, access: None, service_linked_roles, expires_at };
+                Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
+            }
         }
     }
 }
@@ -314,9 +347,13 @@ impl Request {
 /// What an action must have, may not have, and how much of it. `targets` counts those of each field.
 fn check_shape(fields: &mut RequestFields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
-    if action.takes_images() {
+    let is_by_account = action == Action::List && fields.has("accountIds");
+    if is_by_account {
+        check_list_by_account(fields, targets);
+    } else if action.takes_images() {
         if !fields.has("imageIds") {
-            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image"));
+            let or_account = if action == Action::List { ", or `accountIds` with one account" } else { "" };
+            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image{or_account}"));
         }
     } else if fields.has("imageIds") {
         fields.fault("/imageIds", format!("`{action}` takes no images"));
@@ -339,24 +376,36 @@ fn check_shape(fields: &mut RequestFields<'_>, action: Action, images: usize, ta
             }
         }
     } else {
-        for name in TARGET_FIELDS.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+        let other_targets =
+            TARGET_FIELDS.iter().filter(|name| fields.has(name) && !(is_by_account && **name == "accountIds"));
+        for name in other_targets.copied().collect::<Vec<_>>() {
             fields.fault(field_pointer(name), format!("`{action}` takes no targets"));
         }
     }
     // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
-    for name in meaningless(action).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+    for name in meaningless(action, is_by_account).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
     }
 }
 
 /// The fields that have no meaning for an action.
-fn meaningless(action: Action) -> &'static [&'static str] {
+fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
     match action {
         Action::Share | Action::Check => &["nextToken"],
         Action::Revoke => &["expiresAt", "nextToken"],
+        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
         Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
         Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
         Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
+    }
+}
+
+/// A `list` by account names one account and nothing else that it could be about.
+fn check_list_by_account(fields: &mut RequestFields<'_>, [accounts, ..]: [usize; 3]) {
+    if fields.has("imageIds") {
+        fields.fault("/accountIds", "`list` takes either `imageIds` or one account");
+    } else if accounts > 1 && accounts <= MAX_TARGETS {
+        fields.fault("/accountIds", format!("{accounts} accounts; `list` takes one at a time"));
     }
 }
 

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod insights;
 pub mod key_policies;
 pub mod schemas;
 pub mod worlds;

@@ -15,6 +15,8 @@ pub static REQUEST: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("reques
 pub static OUTCOME: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("outcome")));
 /// The outcome's schema, in which a field that it does not declare is an error.
 pub static CLOSED_OUTCOME: LazyLock<Schema> = LazyLock::new(|| Schema::new(closed(read("outcome"))));
+/// That of a log record, in which a field that it does not declare is an error.
+pub static CLOSED_LOG_RECORD: LazyLock<Schema> = LazyLock::new(|| Schema::new(closed(read("log-record"))));
 /// That of an allowlist.
 pub static ALLOWLIST: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("allowlist")));
 
@@ -79,6 +81,29 @@ pub fn check_request(document: &Value) {
 pub fn check_outcome(document: &Value) {
     assert_eq!(OUTCOME.faults(document), None, "{document:#}");
     assert_eq!(CLOSED_OUTCOME.faults(document), None, "{document:#}");
+}
+
+/// The longest line that a log may have.
+pub const LONGEST_LINE: usize = 64 * 1024;
+
+/// Checks the lines of a log: none is too long, and every one that is part of a request's record is as the schema says.
+/// Gives these.
+#[track_caller]
+pub fn check_log(log: &str) -> Vec<Value> {
+    let mut records = Vec::new();
+    for line in log.lines() {
+        assert!(line.len() < LONGEST_LINE, "{} bytes: {}", line.len(), line.get(..2_000).unwrap_or(line));
+        if let Some(record) = log_record(line) {
+            assert_eq!(CLOSED_LOG_RECORD.faults(&record), None, "{record:#}");
+            records.push(record);
+        }
+    }
+    records
+}
+
+/// The line of a log, where it is part of a request's record.
+fn log_record(line: &str) -> Option<Value> {
+    serde_json::from_str(line).ok().filter(|line: &Value| line["type"] == "request")
 }
 
 /// Checks the answer to one invocation: an outcome, an HTTP answer with one, or an error with one. Only a queue gets

@@ -10,6 +10,7 @@ pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Envelope {
         trigger: Trigger::Direct,
         request_id: invocation.request_id.to_owned(),
         requester: Some(Requester::new("lambda:invoke".to_owned())),
+        requester_session: None,
         sent: SentAt::Now,
         asked: Request::parse(document, invocation.now).map_err(Into::into),
     }

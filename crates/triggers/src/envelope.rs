@@ -5,7 +5,7 @@ use sharing::{
     decide::SentAt,
     domain::Requester,
     outcome::{Outcome, Refusal, RefusalCode},
-    request::{Action, Fault, Malformed, Request},
+    request::{Action, Asked, Fault, Malformed, Request},
 };
 use time::OffsetDateTime;
 
@@ -27,6 +27,8 @@ pub struct Envelope {
     pub request_id: String,
     /// Who asks, where it is known.
     pub requester: Option<Requester>,
+    /// The role session's name, where the requester is a role's session.
+    pub requester_session: Option<String>,
     /// When it was sent.
     pub sent: SentAt,
     /// The request, or why it is not one.
@@ -78,6 +80,8 @@ pub struct TurnedAway {
     pub dry_run: bool,
     /// The reason for the request, where it could be read.
     pub reason: Option<String>,
+    /// What else of the request could be read.
+    pub asked: Box<Asked>,
     /// The refusals; never empty.
     pub refusals: Vec<Refusal>,
     /// How many more faults the request has.
@@ -86,7 +90,7 @@ pub struct TurnedAway {
 
 impl TurnedAway {
     pub(super) fn new(refusal: Refusal) -> Self {
-        Self { action: None, dry_run: false, reason: None, refusals: vec![refusal], left_out: 0 }
+        Self { action: None, dry_run: false, reason: None, asked: Box::default(), refusals: vec![refusal], left_out: 0 }
     }
 
     /// The caller is not identified, for this reason.
@@ -96,21 +100,21 @@ impl TurnedAway {
 
     /// The outcome of a request that ends here.
     pub fn into_outcome(self, outcome: Outcome) -> Outcome {
-        let Self { action, dry_run, reason, refusals, left_out } = self;
+        let Self { action, dry_run, reason, asked, refusals, left_out } = self;
         let more = (left_out > 0).then(|| format!("the request has {left_out} more faults, which are left out here"));
-        Outcome { action, dry_run, reason, refusals, warnings: more.into_iter().collect(), ..outcome }
+        Outcome { action, dry_run, reason, asked: *asked, refusals, warnings: more.into_iter().collect(), ..outcome }
     }
 }
 
 impl From<Malformed> for TurnedAway {
     fn from(malformed: Malformed) -> Self {
-        let Malformed { action, dry_run, reason, faults } = malformed;
+        let Malformed { action, dry_run, reason, asked, faults } = malformed;
         let refusal = |fault: Fault| Refusal {
             pointer: Some(fault.pointer),
             ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
         };
         let refusals = faults.named.into_iter().map(refusal).collect();
-        Self { action, dry_run, reason, refusals, left_out: faults.left_out }
+        Self { action, dry_run, reason, asked, refusals, left_out: faults.left_out }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
         trigger: Trigger::EventBridge,
         request_id: id(event).unwrap_or(invocation.request_id).to_owned(),
         requester,
+        requester_session: None,
         sent: sent(event),
         asked,
     }
@@ -36,6 +37,7 @@ pub(super) fn turned_away(event: &Json, why: TurnedAway, invocation: &Invocation
         trigger: Trigger::EventBridge,
         request_id: id(event).unwrap_or(invocation.request_id).to_owned(),
         requester: requester(event).ok(),
+        requester_session: None,
         sent: sent(event),
         asked: Err(why),
     }

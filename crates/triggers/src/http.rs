@@ -8,14 +8,15 @@ use key_policy::json::Json;
 use serde_json::json;
 use sharing::{
     decide::SentAt,
-    domain::{GroupId, Requester, quoted},
+    domain::{GroupId, quoted},
     outcome::{Outcome, Refusal, RefusalCode, to_text},
-    request::{Action, Fault, Faults, MAX_ROLES, Malformed, Request, field_pointer},
+    request::{Action, Asked, Fault, Faults, MAX_ROLES, Malformed, Request, field_pointer},
 };
 use time::OffsetDateTime;
 
 use super::{
     envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id},
+    identity::Caller,
     problem,
 };
 
@@ -68,6 +69,7 @@ enum Resource<'a> {
     Requests,
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
+    Target { account: &'a str },
 }
 
 /// A method on a resource.
@@ -77,6 +79,7 @@ enum Route<'a> {
     Share { image: &'a str },
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
+    ListByAccount { account: &'a str },
 }
 
 impl Route<'_> {
@@ -84,7 +87,7 @@ impl Route<'_> {
     fn action(&self) -> Option<Action> {
         match self {
             Self::Document => None,
-            Self::List { .. } => Some(Action::List),
+            Self::List { .. } | Self::ListByAccount { .. } => Some(Action::List),
             Self::Share { .. } => Some(Action::Share),
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
@@ -96,6 +99,7 @@ impl Route<'_> {
         match self {
             Self::Document => &["dryRun"],
             Self::List { .. } => &["copyFrom"],
+            Self::ListByAccount { .. } => &["nextToken"],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
         }
@@ -106,19 +110,22 @@ impl Route<'_> {
 /// none.
 pub(super) fn open(
     request: HttpRequest<'_>,
-    requester: Result<Requester, String>,
+    caller: Result<Caller, String>,
     event: &Json,
     invocation: &Invocation<'_>,
 ) -> Envelope {
     let id = request_id(event.at(&["requestContext", "requestId"]));
-    let (allow, asked) = match &requester {
+    let (allow, asked) = match &caller {
         Ok(_) => ask(request, invocation.now),
         Err(why) => (None, Err(unidentified(why))),
     };
+    let (requester, requester_session) =
+        caller.map_or((None, None), |Caller { requester, session }| (Some(requester), session));
     Envelope {
         trigger: Trigger::Http { allow },
         request_id: id.unwrap_or(invocation.request_id).to_owned(),
-        requester: requester.ok(),
+        requester,
+        requester_session,
         sent: SentAt::Now,
         asked,
     }
@@ -177,11 +184,13 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
         }
+        Some("/targets/{accountId}/shares") => Some(Resource::Target { account: parameter("accountId")? }),
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
+            ["targets", account, "shares"] => Some(Resource::Target { account }),
             _ => None,
         },
     }
@@ -198,6 +207,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
         ("GET", Resource::Share { image, target }) => Ok(Route::Check { image, target }),
         ("DELETE", Resource::Share { image, target }) => Ok(Route::Revoke { image, target }),
         (_, Resource::Share { .. }) => Err("DELETE, GET"),
+        ("GET", Resource::Target { account }) => Ok(Route::ListByAccount { account }),
+        (_, Resource::Target { .. }) => Err("GET"),
     }
 }
 
@@ -210,13 +221,14 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Share { image } => (document(Action::Share, image), None),
         Route::Check { image, target } => for_target(Action::Check, image, target),
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
+        Route::ListByAccount { account } => (by_account(account), None),
     };
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
         (Route::Document, Ok(Some(other))) => return Request::parse(&other, now),
         (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
-        (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. }, Ok(None)) => {}
+        (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. } | Route::ListByAccount { .. }, Ok(None)) => {}
         (_, body) => {
             let message = match body {
                 Err(message) => message,
@@ -236,20 +248,28 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
     if faults.is_empty() {
         return parsed;
     }
-    let Malformed { action, dry_run, reason, faults: more } = match parsed {
-        Ok(Request { action, dry_run, reason, .. }) => {
-            Malformed { action: Some(action), dry_run, reason, faults: Faults::default() }
+    let Malformed { action, dry_run, reason, asked, faults: more } = match parsed {
+        Ok(request) => {
+            let (asked, faults) = (Box::new(Asked::from(&request)), Faults::default());
+            let Request { action, dry_run, reason, .. } = request;
+            Malformed { action: Some(action), dry_run, reason, asked, faults }
         }
         Err(malformed) => malformed,
     };
     if has_document {
         faults.extend(more);
     }
-    Err(Malformed { action: action.or_else(|| route.action()), dry_run, reason, faults })
+    Err(Malformed { action: action.or_else(|| route.action()), dry_run, reason, asked, faults })
 }
 
 fn document(action: Action, image: &str) -> Vec<(String, Json)> {
     vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))]
+}
+
+/// Of the targets in a path, only accounts can be searched for by their ID.
+fn by_account(account: &str) -> Vec<(String, Json)> {
+    let accounts = Json::Array(vec![text(account)]);
+    vec![("action".to_owned(), text(Action::List.as_str())), ("accountIds".to_owned(), accounts)]
 }
 
 /// A path has IDs. One that is not the ID of an organization or an organizational unit must be that of an account.

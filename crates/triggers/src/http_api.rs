@@ -5,12 +5,11 @@
 
 use key_policy::json::Json;
 use percent_encoding::percent_decode_str;
-use sharing::domain::Requester;
 
 use super::{
     envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
-    identity,
+    identity::{self, Caller},
 };
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
@@ -28,7 +27,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
         body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    http::open(request, requester(event), event, invocation)
+    http::open(request, caller(event), event, invocation)
 }
 
 /// The resource of a route key such as `GET /images/{imageId}/shares`. `$default`, which a function URL always has, and
@@ -55,12 +54,12 @@ fn query(event: &Json) -> Query<'_> {
 
 /// Who asks, as an IAM authorizer or a JWT authorizer has verified it. Where there is an IAM identity, it alone counts,
 /// even if it does not identify a caller.
-fn requester(event: &Json) -> Result<Requester, String> {
+fn caller(event: &Json) -> Result<Caller, String> {
     let authorizer = event.at(&["requestContext", "authorizer"]);
     let part = |path: &[&str]| authorizer.and_then(|authorizer| authorizer.at(path)).filter(|it| **it != Json::Null);
     match (part(&["iam"]), part(&["jwt", "claims"])) {
         (Some(iam), _) if is_guest(iam) => Err(identity::GUEST.to_owned()),
-        (Some(iam), _) => identity::requester(iam.get("userArn")),
+        (Some(iam), _) => identity::caller(iam.get("userArn")),
         (None, Some(claims)) => identity::token_holder(claims),
         (None, None) => Err(identity::NO_IDENTITY.to_owned()),
     }
@@ -128,8 +127,8 @@ mod tests {
     #[track_caller]
     fn check(authorizer: &str, expect: Option<&str>) {
         let event = format!(r#"{{"requestContext": {{"accountId": "999988887777", "authorizer": {authorizer}}}}}"#);
-        let requester = requester(&Json::parse(&event).unwrap());
-        assert_eq!(requester.as_ref().map(Requester::as_str).ok(), expect, "{authorizer}");
+        let caller = caller(&Json::parse(&event).unwrap());
+        assert_eq!(caller.as_ref().map(|caller| caller.requester.as_str()).ok(), expect, "{authorizer}");
     }
 
     #[test]
@@ -159,7 +158,7 @@ mod tests {
     #[test]
     fn the_true_reason_is_said() {
         let why = |authorizer: &str| {
-            requester(&Json::parse(&format!(r#"{{"requestContext": {{"authorizer": {authorizer}}}}}"#)).unwrap())
+            caller(&Json::parse(&format!(r#"{{"requestContext": {{"authorizer": {authorizer}}}}}"#)).unwrap())
                 .unwrap_err()
         };
         assert!(why("null").contains("neither an IAM identity nor a token"));

@@ -15,11 +15,21 @@ pub(super) const NO_IDENTITY: &str = "there is neither an IAM identity nor a tok
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/identity-pools.html>
 pub(super) const GUEST: &str = "an unauthenticated identity of a Cognito identity pool does not identify a caller";
 
-/// The requester behind an IAM identity's ARN.
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// As rules name it.
+    pub(super) requester: Requester,
+    /// The role session's name, where it is a role's session. With IAM Identity Center it names the person.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#ck_rolesessionname>
+    pub(super) session: Option<String>,
+}
+
+/// The caller behind an IAM identity's ARN.
 ///
 /// A session of a role counts as the role. Its ARN does not have the path of the role.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
-pub(super) fn requester(user_arn: Option<&Json>) -> Result<Requester, String> {
+pub(super) fn caller(user_arn: Option<&Json>) -> Result<Caller, String> {
     let text = match user_arn {
         None | Some(Json::Null) => return Err("the IAM identity has no `userArn`".to_owned()),
         Some(value) => value.as_str().ok_or_else(|| format!("the IAM identity's `userArn` is {}", value.kind()))?,
@@ -32,10 +42,13 @@ pub(super) fn requester(user_arn: Option<&Json>) -> Result<Requester, String> {
         return Err(unknown());
     }
     match (service, resource.split_once('/')) {
-        ("iam", Some(("user", name))) if !name.is_empty() => Ok(Requester::new(text.to_owned())),
+        ("iam", Some(("user", name))) if !name.is_empty() => {
+            Ok(Caller { requester: Requester::new(text.to_owned()), session: None })
+        }
         ("sts", Some(("assumed-role", name))) => match name.split_once('/') {
             Some((role, session)) if !role.is_empty() && !session.is_empty() => {
-                Ok(Requester::new(format!("arn:{partition}:iam::{account}:role/{role}")))
+                let requester = Requester::new(format!("arn:{partition}:iam::{account}:role/{role}"));
+                Ok(Caller { requester, session: Some(session.to_owned()) })
             }
             Some(_) | None => Err(unknown()),
         },
@@ -49,17 +62,17 @@ pub(super) fn requester(user_arn: Option<&Json>) -> Result<Requester, String> {
     }
 }
 
-/// The requester behind the claims of a verified token, `jwt:<iss>#<sub>`.
+/// The caller behind the claims of a verified token, `jwt:<iss>#<sub>`.
 ///
 /// A rule splits it at the first `#`, so an issuer with a `#` could be mistaken for another issuer with another
 /// subject.
-pub(super) fn token_holder(claims: &Json) -> Result<Requester, String> {
+pub(super) fn token_holder(claims: &Json) -> Result<Caller, String> {
     let issuer = claim(claims, "iss", "issuer", MAX_ISSUER)?;
     if issuer.contains('#') {
         return Err("the token's issuer (`iss`) holds `#`, which separates issuer and subject in a rule".to_owned());
     }
     let subject = claim(claims, "sub", "subject", MAX_SUBJECT)?;
-    Ok(Requester::new(format!("jwt:{issuer}#{subject}")))
+    Ok(Caller { requester: Requester::new(format!("jwt:{issuer}#{subject}")), session: None })
 }
 
 /// A claim that can be part of a requester: printable ASCII, so that all of it can be seen in a rule.
@@ -88,7 +101,8 @@ mod tests {
     #[track_caller]
     fn holder(claims: &str, expect: Result<&str, &str>) {
         let holder = token_holder(&Json::parse(claims).unwrap());
-        assert_eq!(holder.as_ref().map(Requester::as_str).map_err(String::as_str), expect, "{claims}");
+        let requester = holder.as_ref().map(|caller| caller.requester.as_str());
+        assert_eq!(requester.map_err(String::as_str), expect, "{claims}");
     }
 
     #[test]
@@ -126,25 +140,28 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(user_arn: &str, expect: &str) {
-        let requester = requester(Some(&Json::String(user_arn.to_owned())));
-        assert_eq!(requester.as_ref().map(Requester::as_str), Ok(expect), "{user_arn}");
+    fn check(user_arn: &str, requester: &str, session: Option<&str>) {
+        let caller = caller(Some(&Json::String(user_arn.to_owned()))).unwrap();
+        assert_eq!((caller.requester.as_str(), caller.session.as_deref()), (requester, session), "{user_arn}");
     }
 
     #[test]
     fn a_session_is_its_role_and_a_user_is_itself() {
-        check("arn:aws:sts::999988887777:assumed-role/portal/session-1", "arn:aws:iam::999988887777:role/portal");
+        let role = "arn:aws:iam::999988887777:role/portal";
+        check("arn:aws:sts::999988887777:assumed-role/portal/session-1", role, Some("session-1"));
         check(
             "arn:aws-us-gov:sts::999988887777:assumed-role/portal/ada@example.com",
             "arn:aws-us-gov:iam::999988887777:role/portal",
+            Some("ada@example.com"),
         );
-        check("arn:aws:iam::999988887777:user/ada", "arn:aws:iam::999988887777:user/ada");
-        check("arn:aws:iam::999988887777:user/team/ada", "arn:aws:iam::999988887777:user/team/ada");
+        for user in ["arn:aws:iam::999988887777:user/ada", "arn:aws:iam::999988887777:user/team/ada"] {
+            check(user, user, None);
+        }
     }
 
     #[track_caller]
     fn refused(user_arn: &str, words: &str) {
-        let why = requester(Some(&Json::String(user_arn.to_owned()))).unwrap_err();
+        let why = caller(Some(&Json::String(user_arn.to_owned()))).unwrap_err();
         assert!(why.contains(words), "{why} should say {words:?}");
     }
 
@@ -167,7 +184,7 @@ mod tests {
         ] {
             refused(arn, "is not the ARN of an IAM user or of a role's session");
         }
-        assert!(requester(None).unwrap_err().contains("no `userArn`"));
-        assert!(requester(Some(&Json::Bool(true))).unwrap_err().contains("is a boolean"));
+        assert!(caller(None).unwrap_err().contains("no `userArn`"));
+        assert!(caller(Some(&Json::Bool(true))).unwrap_err().contains("is a boolean"));
     }
 }

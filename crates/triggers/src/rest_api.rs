@@ -3,12 +3,11 @@
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html#api-gateway-simple-proxy-for-lambda-input-format>
 
 use key_policy::json::Json;
-use sharing::domain::Requester;
 
 use super::{
     envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
-    identity,
+    identity::{self, Caller},
 };
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
@@ -21,7 +20,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
         body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    http::open(request, requester(event), event, invocation)
+    http::open(request, caller(event), event, invocation)
 }
 
 /// How the route is found. Only HTTP APIs send a `version`. Their paths have the stage, those of REST APIs do not.
@@ -41,13 +40,13 @@ fn routing(event: &Json) -> Routing<'_> {
 
 /// Who asks, as IAM authorization, a Cognito authorizer or a JWT authorizer has verified it. Where there is an IAM
 /// identity, it alone counts, even if it does not identify a caller.
-fn requester(event: &Json) -> Result<Requester, String> {
+fn caller(event: &Json) -> Result<Caller, String> {
     let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
     if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
         return Err(identity::GUEST.to_owned());
     }
     match (part(&["identity", "userArn"]), part(&["authorizer", "claims"])) {
-        (Some(arn), _) => identity::requester(Some(arn)),
+        (Some(arn), _) => identity::caller(Some(arn)),
         (None, Some(claims)) => identity::token_holder(claims),
         (None, None) => Err(identity::NO_IDENTITY.to_owned()),
     }
@@ -68,8 +67,8 @@ mod tests {
 
     #[track_caller]
     fn check(context: &str, expect: Option<&str>) {
-        let requester = requester(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap());
-        assert_eq!(requester.as_ref().map(Requester::as_str).ok(), expect, "{context}");
+        let caller = caller(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap());
+        assert_eq!(caller.as_ref().map(|caller| caller.requester.as_str()).ok(), expect, "{context}");
     }
 
     #[test]

@@ -123,6 +123,7 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
         trigger: Trigger::Queue,
         request_id: asked.request_id.unwrap_or_else(|| id.unwrap_or(invocation.request_id).to_owned()),
         requester,
+        requester_session: None,
         sent: asked.sent,
         asked: asked.request,
     };

@@ -26,6 +26,7 @@ NAMES = {
     "AnyProblem": "Problem",
     "GatewayProblem": "Problem",
     "Request": "RequestDocument",
+    "Code": "RefusalCode",
     "OutcomeAction": "Action",
     "StepRowState": "StepState",
     "TargetRowState": "TargetState",

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ami_share_testing::schemas::{check_answer, check_log};
 use serde_json::Value;
 
 use super::{
@@ -108,7 +109,7 @@ impl Function {
         api.arrived.notify_all();
         match receiver.recv_timeout(time + Duration::from_secs(30)) {
             Ok(answer) => {
-                ami_share_testing::schemas::check_answer(&answer);
+                check_answer(&answer);
                 Some(answer)
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
@@ -140,6 +141,11 @@ impl Function {
         (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
     }
 
+    /// The records of the requests so far, each part as one; they are as the published schema says.
+    pub fn records(&self) -> Vec<Value> {
+        check_log(&self.log())
+    }
+
     /// Every line logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
@@ -163,6 +169,11 @@ impl Lambda {
 impl Drop for Function {
     fn drop(&mut self) {
         self.lambda.kill();
+        if !std::thread::panicking() {
+            // Whatever a test is about: what was logged is as the schema says. A process that was ended leaves half a line.
+            let log = self.log();
+            check_log(log.rsplit_once('\n').map_or("", |(whole, _)| whole));
+        }
         if let Some(folder) = self.log.parent() {
             let _ = std::fs::remove_dir_all(folder);
         }

@@ -1,18 +1,23 @@
-//! Owns what an organization's or organizational unit's bare id means: the ARNs that are known to have it. Pure.
+//! Owns what a request means that names what it is about by another thing: an organization's or organizational unit's
+//! bare id means the ARNs that are known to have it, an account the images that are shared with it. Pure.
 
 use std::borrow::Cow;
 
 use super::{
     case::{Authority, Case},
-    permit::covering_rule_of_image,
+    permit::{covering_rule_of_image, permitted},
 };
 use crate::{
     domain::{GroupId, Target},
     facts::{Facts, Image, LaunchPermission, Reading},
+    outcome::{Refusal, RefusalCode},
     request::{AskedTarget, Request},
 };
 
-/// The request with the targets that its bare id is of. Where nothing known has that id it stays as it is, and the
+/// The request with the images that a list by account is about: of those that are shared with the account, those that a
+/// rule of the requester covers. Nothing tells of the others.
+///
+/// And the request with the targets that its bare id is of. Where nothing known has that id it stays as it is, and the
 /// decision refuses it.
 ///
 /// An ARN also names the management account, so it can't be made of the id: it must have been seen, in what is shared
@@ -21,6 +26,10 @@ use crate::{
 /// known whether there is such a target.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
+    if request.shared_with.is_some() {
+        let image_ids = permitted(case, &facts.images).into_iter().collect();
+        return Ok(Cow::Owned(Request { image_ids, ..request.clone() }));
+    }
     let Some(group) = &request.group else { return Ok(Cow::Borrowed(request)) };
     let may_ask = |image: &&Image| image.owner == case.account && covering_rule_of_image(case, image).is_ok();
     let images = || facts.images.values().filter(may_ask);
@@ -46,6 +55,17 @@ pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> 
         return Err(error.clone());
     }
     Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(asked_at).collect(), ..request.clone() }))
+}
+
+/// Why a page of a list by account can't be had.
+pub fn unknown_page(facts: &Facts) -> Option<Refusal> {
+    let message =
+        "EC2 doesn't know this page: it is not the `nextToken` of an answer to the same question, or it is too old";
+    let refusal = Refusal {
+        pointer: Some("/nextToken".to_owned()),
+        ..Refusal::new(RefusalCode::MalformedRequest, message).remedy("begin again without `nextToken`")
+    };
+    facts.is_page_unknown.then_some(refusal)
 }
 
 fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec<Target> {

@@ -25,10 +25,12 @@ impl Outcome {
         Self {
             action: self.action,
             requester: self.requester.clone(),
+            requester_session: self.requester_session.clone(),
             dry_run: self.dry_run,
             reason: self.reason.clone(),
             retryable: self.retryable,
             next_token: self.next_token.clone(),
+            next_page: self.next_page.clone(),
             continues: self.continues,
             is_unpublished: self.is_unpublished,
             ..Self::new(self.request_id.clone(), self.result)

@@ -30,12 +30,14 @@ fn document(request: &Request) -> Map<String, Value> {
         action,
         image_ids,
         targets,
+        shared_with,
         group,
         access,
         service_linked_roles,
         expires_at,
         copy_from,
         next_token,
+        page,
         dry_run,
         reason,
     } = request;
@@ -44,11 +46,12 @@ fn document(request: &Request) -> Map<String, Value> {
     put("version", json!("1"));
     put("action", json!(action));
     put("dryRun", json!(dry_run));
-    if !meaningless(*action).contains(&"access") {
+    if !meaningless(*action, shared_with.is_some()).contains(&"access") {
         put("access", json!(access));
     }
+    let account = shared_with.map(Target::Account);
     let of_kind = |is_kind: fn(&Target) -> bool| -> Vec<_> {
-        targets.iter().map(|asked| &asked.target).filter(|target| is_kind(target)).collect()
+        targets.iter().map(|asked| asked.target.clone()).chain(account.clone()).filter(is_kind).collect()
     };
     let lists = [
         ("imageIds", json!(image_ids)),
@@ -62,11 +65,13 @@ fn document(request: &Request) -> Map<String, Value> {
             put(name, list);
         }
     }
+    let page = page.as_ref().map(|page| page.as_str().to_owned());
+    let next_token = next_token.as_ref().map(ToString::to_string).or(page);
     let others = [
         ("group", group.as_ref().map(ToString::to_string)),
         ("expiresAt", expires_at.map(rfc3339)),
         ("copyFrom", copy_from.as_ref().map(ToString::to_string)),
-        ("nextToken", next_token.as_ref().map(ToString::to_string)),
+        ("nextToken", next_token),
         ("reason", reason.clone()),
     ];
     for (name, value) in others {

@@ -17,5 +17,7 @@
 mod automation;
 mod decisions;
 mod findings;
+mod log_record;
+mod one_image;
 mod reads;
 mod written;

@@ -31,7 +31,7 @@ fn summary(text: &str) -> String {
 }
 
 fn of_request(envelope: Envelope) -> String {
-    let Envelope { trigger, requester, sent, asked, request_id } = envelope;
+    let Envelope { trigger, requester, requester_session, sent, asked, request_id } = envelope;
     let mut summary = match trigger {
         Trigger::Http { allow: Some(allow) } => format!("http (allow: {allow})"),
         Trigger::Http { allow: None } | Trigger::Direct | Trigger::EventBridge | Trigger::Queue => {
@@ -40,6 +40,9 @@ fn of_request(envelope: Envelope) -> String {
     };
     let who = requester.as_ref().map_or("nobody", |requester| requester.as_str());
     write!(summary, ", {who}, {request_id}").unwrap();
+    if let Some(session) = requester_session {
+        write!(summary, ", session {session}").unwrap();
+    }
     match asked {
         Ok(request) => {
             write!(summary, "\n  {} {} image(s)", request.action, request.image_ids.len()).unwrap();
@@ -48,6 +51,9 @@ fn of_request(envelope: Envelope) -> String {
             }
             if let Some(group) = &request.group {
                 write!(summary, ", whichever target has the id {group}").unwrap();
+            }
+            if let Some(account) = request.shared_with {
+                write!(summary, ", whatever is shared with {account}").unwrap();
             }
             if request.access != Access::default() {
                 write!(summary, ", {:?} access", request.access).unwrap();

@@ -19,7 +19,7 @@ use sharing::{
     allowlist::Allowlist,
     outcome::{
         CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
-        RefusalCode, RoleRow, Status, StepRow, StepState, TargetRow, TargetState,
+        RefusalCode, RoleRow, Status, StepRow, StepState, StoppedBy, TargetRow, TargetState,
     },
     request::{Access, Action, Fault, Request},
 };
@@ -82,6 +82,11 @@ fn requests(event: &Value) -> Vec<String> {
         return vec![body.to_owned()];
     }
     let parameters = &event["pathParameters"];
+    if let Some(account) = parameters.get("accountId") {
+        document.insert("action".to_owned(), json!("list"));
+        document.insert("accountIds".to_owned(), json!([account]));
+        return vec![Value::Object(document).to_string()];
+    }
     let action = match (method, parameters.get("target")) {
         ("GET", None) => "list",
         ("POST", None) => "share",
@@ -394,6 +399,9 @@ fn everything() -> Outcome {
     Outcome {
         action: Some(Action::Share),
         requester: opened_by_anybody(),
+        requester_session: Some("ada@example.com".to_owned()),
+        image_count: Some(3),
+        stopped_by: vec![StoppedBy { code: RefusalCode::TargetNotAllowed }],
         reason: Some("why".to_owned()),
         images: vec![image],
         refusals: vec![refusal],

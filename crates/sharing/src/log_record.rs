@@ -1,0 +1,322 @@
+//! Owns [`LogRecord`]: what the log keeps of a request for whoever asks later who did what, when and why. Pure.
+//!
+//! A record is JSON in lines of bounded length. `schemas/log-record.schema.json` describes a line, `docs/runbook.md` has
+//! the queries.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::{
+    domain::{ImageId, Target, rfc3339, shortened},
+    outcome::{
+        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow, TargetState,
+        to_text,
+    },
+    request::{Action, Asked},
+};
+
+/// No line has more bytes. CloudWatch Logs takes 1 MB a line and Lambda 256 KB, but nobody reads that.
+const LONGEST_LINE: usize = 60_000;
+/// No sentence has more characters in a line,
+const LONGEST_TEXT: usize = 2_000;
+/// no name,
+const LONGEST_NAME: usize = 500;
+/// and no requester, which is an issuer of 512 and a subject of 255 characters at most, or an ARN.
+const LONGEST_REQUESTER: usize = 1_000;
+
+/// What a record is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRecord<'a> {
+    /// What became of the request.
+    pub outcome: &'a Outcome,
+    /// The trigger it came through.
+    pub trigger: &'a str,
+    /// Lambda's ID of the invocation.
+    pub lambda_request_id: &'a str,
+    /// Now.
+    pub at: OffsetDateTime,
+}
+
+/// One line. What every part has comes first: CloudWatch Logs Insights discovers the first 200 fields of a line.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html>
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    timestamp: &'a str,
+    level: &'static str,
+    message: &'a str,
+    /// What tells a record from other lines.
+    r#type: &'static str,
+    request_id: &'a str,
+    lambda_request_id: &'a str,
+    trigger: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requester: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requester_session: Option<&'a str>,
+    dry_run: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    result: Status,
+    retryable: bool,
+    part: usize,
+    parts: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<&'a str>,
+    /// In the first part alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<&'a Asked>,
+    #[serde(flatten)]
+    lists: Lists<'a>,
+}
+
+/// What is divided among lines.
+#[derive(Debug, Default, Serialize)]
+struct Lists<'a> {
+    rules: BTreeSet<Cow<'a, str>>,
+    images: Vec<ImageEntry<'a>>,
+    refusals: Vec<RefusalEntry<'a>>,
+    errors: Vec<ErrorEntry<'a>>,
+    findings: Vec<FindingEntry<'a>>,
+    warnings: Vec<Cow<'a, str>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageEntry<'a> {
+    image_id: &'a ImageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<Cow<'a, str>>,
+    changed: bool,
+    targets: Vec<TargetEntry<'a>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TargetEntry<'a> {
+    target: &'a Target,
+    state: TargetState,
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    expires_at: Option<OffsetDateTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<Cow<'a, str>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RefusalEntry<'a> {
+    code: RefusalCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<&'a ImageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<Cow<'a, str>>,
+    message: Cow<'a, str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorEntry<'a> {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<Cow<'a, str>>,
+    message: Cow<'a, str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FindingEntry<'a> {
+    code: FindingCode,
+    image_id: &'a ImageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a Target>,
+}
+
+/// What stays together in a line.
+enum Item<'a> {
+    /// An image with one of its targets, or an image without any.
+    Pair(ImageEntry<'a>, Option<TargetEntry<'a>>),
+    Refusal(RefusalEntry<'a>),
+    Error(ErrorEntry<'a>),
+    Finding(FindingEntry<'a>),
+    Warning(Cow<'a, str>),
+}
+
+impl LogRecord<'_> {
+    /// The lines of the record, each without a line break.
+    pub fn lines(&self) -> Vec<String> {
+        let outcome = self.outcome;
+        let timestamp = rfc3339(self.at);
+        let requester = outcome.requester.as_ref().map(|requester| shortened(requester.as_str(), LONGEST_REQUESTER));
+        let session = outcome.requester_session.as_ref().map(|session| shortened(session, LONGEST_NAME));
+        let next_token = outcome.next_token.as_ref().map(ToString::to_string);
+        let next_token = next_token.or_else(|| outcome.next_page.as_ref().map(|page| page.as_str().to_owned()));
+        let message = format!(
+            "{} by {}: {}",
+            outcome.action.map_or("request", Action::as_str),
+            requester.as_deref().unwrap_or("nobody"),
+            outcome.result.as_str()
+        );
+        let line = |part: usize, parts: usize, lists| Line {
+            timestamp: &timestamp,
+            level: "INFO",
+            message: &message,
+            r#type: "request",
+            request_id: &outcome.request_id,
+            lambda_request_id: self.lambda_request_id,
+            trigger: self.trigger,
+            action: outcome.action,
+            requester: requester.as_deref(),
+            requester_session: session.as_deref(),
+            dry_run: outcome.dry_run,
+            reason: outcome.reason.as_deref(),
+            result: outcome.result,
+            retryable: outcome.retryable,
+            part,
+            parts,
+            next_token: next_token.as_deref(),
+            asked: (part == 1).then_some(&outcome.asked),
+            lists,
+        };
+        let empty = |part| to_text(&line(part, usize::MAX, Lists::default())).len();
+        let parts = divide(items(outcome), |part| LONGEST_LINE.saturating_sub(empty(part)));
+        let number = parts.len();
+        (1..).zip(parts).map(|(part, lists)| to_text(&line(part, number, lists))).collect()
+    }
+}
+
+/// Divides items among parts, in order. `room` says how many bytes of them a part takes, the first being part 1.
+fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usize) -> Vec<Lists<'a>> {
+    let (mut parts, mut part, mut left) = (Vec::new(), Lists::default(), room(1));
+    for item in items {
+        let mut length = part.length(&item);
+        // The first part may be full of what was asked; in another one every item alone has room.
+        if length > left && (parts.is_empty() || !part.is_empty()) {
+            parts.push(std::mem::take(&mut part));
+            left = room(parts.len().saturating_add(1));
+            length = part.length(&item);
+        }
+        left = left.saturating_sub(length);
+        part.push(item);
+    }
+    parts.push(part);
+    parts
+}
+
+impl<'a> Lists<'a> {
+    fn is_empty(&self) -> bool {
+        self.images.is_empty()
+            && self.refusals.is_empty()
+            && self.errors.is_empty()
+            && self.findings.is_empty()
+            && self.warnings.is_empty()
+    }
+
+    /// About how many bytes an item adds.
+    fn length(&self, item: &Item<'a>) -> usize {
+        let rule = |rule: &Option<Cow<'a, str>>| match rule {
+            Some(rule) if !self.rules.contains(rule) => written(rule),
+            Some(_) | None => 0,
+        };
+        match item {
+            Item::Pair(image, target) => {
+                let image_length =
+                    if self.is_last(image) { 0 } else { written(image).saturating_add(rule(&image.rule)) };
+                let target_rule = target.as_ref().map_or(0, |target| rule(&target.rule));
+                image_length.saturating_add(target.as_ref().map_or(0, written)).saturating_add(target_rule)
+            }
+            Item::Refusal(refusal) => written(refusal),
+            Item::Error(error) => written(error),
+            Item::Finding(finding) => written(finding),
+            Item::Warning(warning) => written(warning),
+        }
+    }
+
+    fn push(&mut self, item: Item<'a>) {
+        match item {
+            Item::Pair(image, target) => {
+                self.rules.extend(image.rule.clone());
+                self.rules.extend(target.as_ref().and_then(|target| target.rule.clone()));
+                if !self.is_last(&image) {
+                    self.images.push(image);
+                }
+                if let Some(last) = self.images.last_mut() {
+                    last.targets.extend(target);
+                }
+            }
+            Item::Refusal(refusal) => self.refusals.push(refusal),
+            Item::Error(error) => self.errors.push(error),
+            Item::Finding(finding) => self.findings.push(finding),
+            Item::Warning(warning) => self.warnings.push(warning),
+        }
+    }
+
+    fn is_last(&self, image: &ImageEntry<'_>) -> bool {
+        self.images.last().is_some_and(|last| last.image_id == image.image_id)
+    }
+}
+
+/// The bytes of an item in a list, with what separates it from the next.
+fn written(item: &impl Serialize) -> usize {
+    to_text(item).len().saturating_add(1)
+}
+
+fn items(outcome: &Outcome) -> impl Iterator<Item = Item<'_>> {
+    let images = outcome.images.iter().flat_map(pairs);
+    images
+        .chain(outcome.refusals.iter().map(refusal))
+        .chain(outcome.errors.iter().map(error))
+        .chain(outcome.findings.iter().flatten().map(finding))
+        .chain(outcome.warnings.iter().map(|warning| Item::Warning(shortened(warning, LONGEST_TEXT))))
+}
+
+fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
+    let image = ImageEntry {
+        image_id: &row.image_id,
+        name: row.name.as_ref().map(|name| shortened(name, LONGEST_NAME)),
+        rule: row.rule.as_ref().map(|rule| shortened(rule, LONGEST_NAME)),
+        changed: row.changed,
+        targets: Vec::new(),
+    };
+    let target = |row| {
+        let TargetRow { target, state, expires_at, rule, .. }: &TargetRow = row;
+        let rule = rule.as_ref().map(|rule| shortened(rule, LONGEST_NAME));
+        TargetEntry { target, state: *state, expires_at: *expires_at, rule }
+    };
+    if row.targets.is_empty() {
+        return vec![Item::Pair(image, None)];
+    }
+    row.targets.iter().map(|row| Item::Pair(image.clone(), Some(target(row)))).collect()
+}
+
+fn refusal(refusal: &Refusal) -> Item<'_> {
+    Item::Refusal(RefusalEntry {
+        code: refusal.code,
+        image_id: refusal.image_id.as_ref(),
+        target: refusal.target.as_ref(),
+        pointer: refusal.pointer.as_ref().map(|pointer| shortened(pointer, LONGEST_NAME)),
+        message: shortened(&refusal.message, LONGEST_TEXT),
+    })
+}
+
+fn error(error: &ErrorRow) -> Item<'_> {
+    Item::Error(ErrorEntry {
+        code: error.code.as_str(),
+        call: error.call,
+        resource: error.resource.as_ref().map(|resource| shortened(resource, LONGEST_NAME)),
+        message: shortened(&error.message, LONGEST_TEXT),
+    })
+}
+
+fn finding(finding: &Finding) -> Item<'_> {
+    let Finding { code, image_id, target, .. } = finding;
+    Item::Finding(FindingEntry { code: *code, image_id, target: target.as_ref() })
+}

@@ -1,0 +1,243 @@
+//! The log record of a request: what it keeps, and that it keeps all of it in lines of bounded length.
+
+use std::collections::BTreeSet;
+
+use ami_share_testing::{
+    schemas::{LONGEST_LINE, check_log, read},
+    worlds::NOW,
+};
+use serde_json::{Value, json};
+use sharing::{
+    domain::{Requester, Target},
+    log_record::LogRecord,
+    outcome::{
+        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow,
+        TargetState,
+    },
+    request::{Access, Action, Asked},
+};
+
+/// The parts of the record, each held against the schema.
+#[track_caller]
+fn record(outcome: &Outcome) -> Vec<Value> {
+    let lines = LogRecord { outcome, trigger: "http", lambda_request_id: "lambda-id", at: NOW }.lines();
+    assert!(lines.iter().all(|line| !line.contains('\n')), "a line break");
+    let parts = check_log(&lines.join("\n"));
+    assert_eq!(parts.len(), lines.len(), "{lines:#?}");
+    for (index, part) in parts.iter().enumerate() {
+        assert_eq!((&part["part"], &part["parts"]), (&json!(index + 1), &json!(parts.len())));
+        assert_eq!(part["asked"].is_object(), index == 0);
+    }
+    parts
+}
+
+fn image_id(number: usize) -> String {
+    format!("ami-{number:017x}")
+}
+
+fn account(number: usize) -> Target {
+    format!("{number:012}").parse().unwrap()
+}
+
+fn row(number: usize, targets: usize) -> ImageRow {
+    let target = |number| TargetRow {
+        target: account(number),
+        state: TargetState::Shared,
+        expires_at: Some(NOW),
+        rule: Some(format!("rule-{}", number % 3)),
+        detail: None,
+    };
+    ImageRow {
+        image_id: image_id(number).parse().unwrap(),
+        name: Some("golden-web".to_owned()),
+        region: "eu-west-1".to_owned(),
+        tags: [("Secret".to_owned(), "tag".to_owned())].into(),
+        changed: true,
+        key_arns: Vec::new(),
+        rule: Some("first".to_owned()),
+        steps: Vec::new(),
+        targets: (0..targets).map(target).collect(),
+        keys: Vec::new(),
+        permissions: None,
+    }
+}
+
+fn full() -> Outcome {
+    let refusal = Refusal {
+        image_id: Some(image_id(1).parse().unwrap()),
+        target: Some(account(7)),
+        pointer: Some("/accountIds/0".to_owned()),
+        ..Refusal::new(RefusalCode::TargetNotAllowed, "no rule")
+    };
+    let error = ErrorRow {
+        code: ErrorCode::Throttled,
+        call: Some("ec2:DescribeImages"),
+        resource: Some("images".to_owned()),
+        message: "slow down".to_owned(),
+        retryable: true,
+    };
+    let finding = Finding {
+        code: FindingCode::GrantLeft,
+        image_id: image_id(1).parse().unwrap(),
+        target: Some(account(7)),
+        message: String::new(),
+        remedy: String::new(),
+    };
+    Outcome {
+        action: Some(Action::Share),
+        requester: Some(Requester::new("arn:aws:iam::999988887777:role/portal".to_owned())),
+        requester_session: Some("ada@example.com".to_owned()),
+        reason: Some("release 1.4".to_owned()),
+        images: vec![row(1, 1)],
+        refusals: vec![refusal],
+        errors: vec![error],
+        findings: Some(vec![finding]),
+        warnings: vec!["mind the gap".to_owned()],
+        next_token: Some("ami-1a2b3c4d".parse().unwrap()),
+        asked: Asked {
+            image_ids: vec![image_id(1).parse().unwrap()],
+            targets: vec![account(7).to_string()],
+            access: Some(Access::Copy),
+            service_linked_roles: vec!["autoscaling".parse().unwrap()],
+            expires_at: Some(NOW),
+        },
+        ..Outcome::new("request-id", Status::Incomplete)
+    }
+}
+
+#[test]
+fn a_record_has_everything_and_the_schema_declares_nothing_more() {
+    let parts = record(&full());
+    let [part] = &parts[..] else { panic!("{parts:#?}") };
+    assert_eq!(
+        *part,
+        json!({
+            "timestamp": "2026-11-22T12:00:00Z", "level": "INFO",
+            "message": "share by arn:aws:iam::999988887777:role/portal: incomplete", "type": "request",
+            "requestId": "request-id", "lambdaRequestId": "lambda-id", "trigger": "http", "action": "share",
+            "requester": "arn:aws:iam::999988887777:role/portal", "requesterSession": "ada@example.com",
+            "dryRun": false, "reason": "release 1.4", "result": "incomplete", "retryable": false, "part": 1, "parts": 1,
+            "nextToken": "ami-1a2b3c4d",
+            "asked": {"imageIds": ["ami-00000000000000001"], "targets": ["000000000007"], "access": "copy",
+                "serviceLinkedRoles": ["autoscaling"], "expiresAt": "2026-11-22T12:00:00Z"},
+            "rules": ["first", "rule-0"],
+            "images": [{"imageId": "ami-00000000000000001", "name": "golden-web", "rule": "first", "changed": true,
+                "targets": [{"target": "000000000000", "state": "shared", "expiresAt": "2026-11-22T12:00:00Z", "rule": "rule-0"}]}],
+            "refusals": [{"code": "TargetNotAllowed", "imageId": "ami-00000000000000001", "target": "000000000007",
+                "pointer": "/accountIds/0", "message": "no rule"}],
+            "errors": [{"code": "Throttled", "call": "ec2:DescribeImages", "resource": "images", "message": "slow down"}],
+            "findings": [{"code": "GrantLeft", "imageId": "ami-00000000000000001", "target": "000000000007"}],
+            "warnings": ["mind the gap"],
+        })
+    );
+    let schema = read("log-record");
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&schema["properties"]), names(part));
+    for (definition, said) in [
+        ("asked", &part["asked"]),
+        ("image", &part["images"][0]),
+        ("targetState", &part["images"][0]["targets"][0]),
+        ("refusal", &part["refusals"][0]),
+        ("error", &part["errors"][0]),
+        ("finding", &part["findings"][0]),
+    ] {
+        assert_eq!(names(&schema["definitions"][definition]["properties"]), names(said), "{definition}");
+    }
+}
+
+#[test]
+fn what_every_part_has_stands_before_the_lists() {
+    // CloudWatch Logs Insights discovers the first 200 fields of a line.
+    let line =
+        LogRecord { outcome: &full(), trigger: "http", lambda_request_id: "lambda-id", at: NOW }.lines().remove(0);
+    let lists = line.find("\"asked\"").unwrap();
+    for field in ["requestId", "requester", "requesterSession", "action", "reason", "result", "dryRun", "parts"] {
+        assert!(line.find(&format!("\"{field}\":")).unwrap() < lists, "{field}: {line}");
+    }
+}
+
+/// Every image × target pair, refusal code × target, error and warning of a record, in order.
+fn content(parts: &[Value]) -> Vec<String> {
+    let list = |name: &str| parts.iter().flat_map(|part| part[name].as_array().unwrap().clone()).collect::<Vec<_>>();
+    let mut pairs = Vec::new();
+    for image in list("images") {
+        let targets = image["targets"].as_array().unwrap();
+        pairs.extend(targets.iter().map(|row| format!("{} {} {}", image["imageId"], row["target"], row["state"])));
+    }
+    let refusals = list("refusals").into_iter().map(|row| format!("{} {}", row["code"], row["target"]));
+    pairs.into_iter().chain(refusals).chain(list("warnings").iter().map(ToString::to_string)).collect()
+}
+
+#[test]
+fn what_does_not_fit_goes_into_further_parts_and_no_pair_is_lost_or_cut() {
+    for (images, targets) in [(1, 1), (50, 20), (5, 200), (1, 1_000), (50, 0)] {
+        let refusals = (0..images * targets).map(|number| Refusal {
+            target: Some(account(number)),
+            ..Refusal::new(RefusalCode::KeyAccessMissing, "a key does not let the target in ".repeat(8))
+        });
+        let outcome = Outcome {
+            images: (0..images).map(|number| row(number, targets)).collect(),
+            refusals: refusals.collect(),
+            warnings: (0..images).map(|number| format!("warning {number}")).collect(),
+            ..full()
+        };
+        let parts = record(&outcome);
+        let expect = (0..images)
+            .flat_map(|image| (0..targets).map(move |target| (image, target)))
+            .map(|(image, target)| format!("\"{}\" \"{}\" \"shared\"", image_id(image), account(target)))
+            .chain((0..images * targets).map(|target| format!("\"KeyAccessMissing\" \"{}\"", account(target))))
+            .chain((0..images).map(|number| format!("\"warning {number}\"")));
+        assert_eq!(content(&parts), expect.collect::<Vec<_>>(), "{images} × {targets}");
+        assert_eq!(parts.len() > 1, images * targets > 100, "{images} × {targets}: {} parts", parts.len());
+        // No part is nearly empty but the last one.
+        let bytes: usize = parts.iter().map(|part| part.to_string().len()).sum();
+        assert!(parts.len() <= bytes / 45_000 + 1, "{bytes} bytes in {} parts", parts.len());
+    }
+}
+
+#[test]
+fn no_line_is_too_long_whatever_was_sent_and_read() {
+    for character in ["x", "\"", "\\", "\u{1f}", "é", "𝒳"] {
+        let long = character.repeat(20_000);
+        let unit = format!(
+            "arn:aws-us-gov:organizations::999988887777:ou/o-{}/ou-{}-{}",
+            "a".repeat(32),
+            "b".repeat(32),
+            "c".repeat(32)
+        );
+        let asked = Asked {
+            image_ids: (0..50).map(|number| image_id(number).parse().unwrap()).collect(),
+            targets: vec![unit.clone(); 200],
+            service_linked_roles: vec![format!("autoscaling:{}", "x".repeat(35)).parse().unwrap(); 50],
+            ..full().asked
+        };
+        let refusal = Refusal {
+            pointer: Some(long.clone()),
+            target: Some(unit.parse().unwrap()),
+            ..Refusal::new(RefusalCode::MalformedRequest, &long)
+        };
+        let error = ErrorRow { resource: Some(long.clone()), message: long.clone(), ..full().errors.remove(0) };
+        let target =
+            TargetRow { rule: Some(long.clone()), target: unit.parse().unwrap(), ..row(1, 1).targets.remove(0) };
+        let image =
+            ImageRow { name: Some(long.clone()), rule: Some(long.clone()), targets: vec![target; 3], ..row(1, 0) };
+        let outcome = Outcome {
+            requester: Some(Requester::new(long.clone())),
+            requester_session: Some(long.clone()),
+            reason: Some(character.repeat(500)),
+            asked,
+            images: vec![image; 3],
+            refusals: vec![refusal; 30],
+            errors: vec![error; 30],
+            warnings: vec![long; 30],
+            ..full()
+        };
+        let lines = LogRecord { outcome: &outcome, trigger: "http", lambda_request_id: "lambda-id", at: NOW }.lines();
+        let longest = lines.iter().map(String::len).max().unwrap();
+        assert!(longest < LONGEST_LINE, "{character}: {longest}");
+        assert!(lines.iter().all(|line| !line.chars().any(char::is_control)), "{character}");
+        let parts: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let count = |list: &str| parts.iter().map(|part| part[list].as_array().unwrap().len()).sum::<usize>();
+        assert_eq!((count("refusals"), count("errors"), count("warnings")), (30, 30, 30), "{character}");
+    }
+}
