@@ -292,6 +292,13 @@ class Keys(Case):
         self.refused("NotFoundException", kms.get_key_policy, KeyId="alias/policies")
         self.refused("NotFoundException", kms.get_key_policy, KeyId=key["arn"], PolicyName="AWS_RAM")
 
+    def test_an_hmac_key_makes_codes_and_verifies_them(self):
+        [key] = aws.seed(keys=[{"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}])["keys"]
+        given = {"KeyId": key["arn"], "MacAlgorithm": "HMAC_SHA_256", "Message": b"m" * 4096}
+        mac = kms.generate_mac(**given)["Mac"]
+        self.assertEqual((len(mac), kms.verify_mac(**given, Mac=mac)["MacValid"]), (32, True))
+        self.refused("KMSInvalidMacException", kms.verify_mac, **given | {"Message": b"other"}, Mac=mac)
+
     def test_other_accounts_keys(self):
         open_policy = {"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"}, "Action": "kms:*", "Resource": "*"}]}
@@ -392,8 +399,8 @@ class Control(Case):
         foreign, granted = made["images"][0]["imageId"], made["keys"][0]["arn"]
 
         state = aws.control("POST", "/_local/state", {})
-        self.assertEqual(state["images"][shared], {"owner": aws.account, "state": "available", "snapshots": [snapshot],
-                                                   "launchPermissions": [TARGET]})
+        self.assertEqual(state["images"][shared], {"owner": aws.account, "region": aws.region, "state": "available",
+                                                   "snapshots": [snapshot], "launchPermissions": [TARGET]})
         self.assertEqual(state["images"][foreign]["launchPermissions"], ["all"])
         self.assertEqual(state["snapshots"][snapshot], {"owner": aws.account, "key": key, "createVolumePermissions": []})
         self.assertEqual(state["grants"], [{"key": granted, "name": "n", "grantee": grant["grantee"],
@@ -412,7 +419,8 @@ class Control(Case):
         self.assertEqual(sorted(left["images"]), sorted(key for key in state["images"] if key != foreign))
         aws.control("DELETE", "/_local/state")
         empty = aws.control("POST", "/_local/state", {})
-        self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {}})
+        self.assertEqual(empty, {"images": {}, "snapshots": {}, "keys": {}, "grants": [], "schedules": {},
+                                 "parameters": {}, "usageReports": {}})
         self.assertEqual(ec2.describe_images()["Images"], [])  # the fault is forgotten too
 
 

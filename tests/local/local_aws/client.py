@@ -18,6 +18,10 @@ STOP_SECONDS = 15
 class LocalAws:
     """A running local AWS; it ends with the `with` block, and with this process however that ends."""
 
+    endpoint: str
+    account: str
+    region: str
+
     def __init__(self, log=None):
         self.log = log
 
@@ -47,10 +51,10 @@ class LocalAws:
             self.process.wait()
         self.process.stdout.close()
 
-    def client(self, service, account=None, **credentials):
-        """A boto3 client: of an account (its ID is the access key), or with credentials of STS."""
+    def client(self, service, account=None, region=None, **credentials):
+        """A boto3 client: of an account (its ID is the access key), or with credentials of STS; in its own Region or another."""
         credentials = credentials or {"aws_access_key_id": account or self.account, "aws_secret_access_key": "test"}
-        return boto3.client(service, region_name=self.region, endpoint_url=self.endpoint,
+        return boto3.client(service, region_name=region or self.region, endpoint_url=self.endpoint,
                             config=Config(retries={"total_max_attempts": 1}, read_timeout=60), **credentials)
 
     def seed(self, **document):

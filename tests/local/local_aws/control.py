@@ -2,32 +2,44 @@
 
 POST /_local/seed — every member is optional; `ref` is a handle for use inside the same request:
 
-    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000,
-                  "unknownAccounts": [], "namesUnknown": true},
-     "keys":      [{"ref", "account", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
+    {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000, "copyQuota": 300,
+                  "unknownAccounts": [], "namesUnknown": true, "copySeconds": null, "reportSeconds": null,
+                  "parametersWait": false},
+     "keys":      [{"ref", "account", "region", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
                     "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "validTo": 1830000000,
                     "grants": [{"grantee", "operations": […], "name", "issuingAccount", "retiring", "constraints"}]}],
-     "snapshots": [{"ref", "id", "account", "key": KEY, "state": "completed", "size": 8, "tags": {…},
+     "snapshots": [{"ref", "id", "account", "region", "key": KEY, "state": "completed", "size": 8, "tags": {…},
                     "createVolumePermissions": ["111122223333", "all"]}],
-     "images":    [{"ref", "id", "account", "name", "description", "architecture", "state": "available", "tags": {…},
+     "images":    [{"ref", "id", "account", "region", "name", "description", "architecture", "state": "available", "tags": {…},
                     "deprecationTime": "2027-01-01T00:00:00.000Z",
                     "mappings": [{"device": "/dev/xvda", "snapshot": SNAPSHOT} | {"device", "size": 8}
                                  | {"device", "virtualName": "ephemeral0"} | {"device", "noDevice": true}],
                     "productCodes": [{"id", "type": "marketplace"}], "rootDeviceType": "ebs",
-                    "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"]}],
+                    "launchPermissions": ["111122223333", "all", "arn:…:organization/…", "arn:…:ou/…"],
+                    "creationDate": "2026-01-01T00:00:00.000Z", "stateReason": "…", "allowed": true,
+                    "sourceImageId", "sourceImageRegion", "sourceInstanceId": "i-…",
+                    "watermarks": ["999988887777:approved" | {"key", "sourceImageId", "sourceImageRegion"}],
+                    "scan": {"severity": "high", "at": "2026-01-01T00:00:00.000Z"},
+                    "usage": [{"account", "resourceType": "ec2:Instance", "count": 1}]}],
+     "usageReports": [{"ref", "id", "account", "region", "imageId": IMAGE, "state": "available", "reason", "createdAt",
+                       "resourceTypes": ["ec2:Instance", "ec2:LaunchTemplate"], "accountIds": []}],
+     "encryption": [{"account", "region", "byDefault": true, "key": KEY}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
                     "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends"}],
-     "parameters":     [{"name": "/path/name", "value": "…"}],
+     "parameters":     [{"name": "/path/name", "value": "…", "type": "SecureString", "dataType": "text"}],
      "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
                     "message": "…", "after": 0, "times": 1, "holding": "…"}]}
 
-KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot. What has no
-`account` belongs to the server's own. A fault answers the next `times` calls of its kind (and with parameters that hold
-its text), once `after` of them have passed, with an error instead; giving `faults` forgets earlier ones. A parameter is a
-SecureString, a configuration is made if need be and deployed at once. The answer has three lists, in the order given:
+KEY is a key's `ref`, a key ARN or an inline key; SNAPSHOT a snapshot's `ref`, id or an inline snapshot; IMAGE an image's `ref`
+or id. What has no `account` belongs to the server's own; what has no `region` is in the server's own. An image with a
+`sourceInstanceId` was made by CreateImage, one with a source image alone by CopyImage. A fault answers the next `times` calls
+of its kind (and with parameters that hold its text), once `after` of them have passed, with an error instead; giving `faults`
+forgets earlier ones. A parameter is there without validation, a configuration is made if need be and deployed at once. The
+answer has these lists, in the order given:
 
-    {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}]}
+    {"keys": [{"ref", "keyId", "arn"}], "snapshots": [{"ref", "snapshotId", "keyArn"}], "images": [{"ref", "imageId"}],
+     "usageReports": [{"ref", "reportId"}]}
 
 GET /_local/calls — [{"service": "ec2", "operation": "DescribeImages", "account": "…", "agent": "…", "params": {…}}],
 the AWS calls received since the last DELETE /_local/calls, in order. Calls of the test itself are among them.
@@ -35,15 +47,28 @@ the AWS calls received since the last DELETE /_local/calls, in order. Calls of t
 POST /_local/hints {"ids": ["ami-1"]} — the events that the schedules whose names contain one of `ids` put on their bus when
 they are due, as a rule there hands them on.
 
-POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
-an API: the images, snapshots and schedules whose ids or names contain one of `ids`, and these keys with their grants;
-{} is everything. DELETE /_local/state removes everything, and forgets settings, faults and calls with it; with `ids` it
-removes those images, snapshots and schedules and nothing else:
+POST /_local/copies {"ids": ["ami-1"], "state": "available" | "failed", "reason": "…", "event": true} — ends pending copies,
+all or those whose id or source's id contains one of `ids`: they fail, for this reason, or are available, unless EC2 finds a
+key that it can't use. With `event` false, EC2 sends no event. The answer: [{"imageId", "region", "state", "reason"}].
 
-    {"images":    {"ami-…": {"owner", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …]}},
+POST /_local/usage-reports {"ids": ["ami-1"], "state": "available" | "error", "reason": "…"} — ends pending usage reports, all
+or those whose id or image's id contains one of `ids`. The answer: [{"reportId", "imageId", "region", "state"}].
+
+POST /_local/parameters {} — validates the parameters that wait: [{"name", "version", "valid"}].
+
+POST /_local/state {"ids": ["ami-1", "snap-1"], "keys": [ARN, …]} — what is there, whoever owns it, without asking it of
+an API: the images, snapshots and schedules whose ids or names contain one of `ids`, the images whose source's id does, with
+their snapshots, and these keys with their grants; further the usage reports of these images, and the parameters that hold
+one of `ids` in their name or value; {} is everything. DELETE /_local/state removes everything, and forgets settings, faults
+and calls with it; with `ids` it removes those and nothing else, and no keys:
+
+    {"images":    {"ami-…": {"owner", "region", "state", "snapshots": ["snap-…"], "launchPermissions": ["111122223333", …],
+                             "source": "REGION/ami-…" | absent}},
      "snapshots": {"snap-…": {"owner", "key": ARN | null, "createVolumePermissions": ["111122223333", …]}},
      "keys":      {"arn:…": {"policy": "…"}},
      "grants":    [{"key", "name", "grantee", "issuingAccount", "operations"}],
+     "parameters":   {"/path/name": {"value", "version", "dataType"}},
+     "usageReports": {"amiur-…": {"imageId", "state"}},
      "schedules": {"group/name": {"expression", "input", "target", "parameters"}}}
 """
 
@@ -55,7 +80,8 @@ from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, request_scope
 from ministack.services import ec2, kms, scheduler
 
-from local_aws import documents, schedules, settings
+from local_aws import (client_tokens, copies, documents, ebs_encryption, image_fields, parameters, schedules, settings,
+                       usage_reports)
 
 CALLS = []
 FAULTS = []
@@ -83,17 +109,22 @@ def handle(method, path, body, account, region):
         with request_scope(account, region):
             return 200, [schedules.hint(schedule) for (_, _, key), schedule in scheduler._schedules.all_items()
                          if any(part in key for part in ids)]
+    if (method, path) == ("POST", "/_local/copies"):
+        return 200, end_copies(**json.loads(body))
+    if (method, path) == ("POST", "/_local/usage-reports"):
+        return 200, end_usage_reports(**json.loads(body))
+    if (method, path) == ("POST", "/_local/parameters"):
+        return 200, parameters.validate()
     if (method, path) == ("POST", "/_local/state"):
         return 200, state(**json.loads(body))
     if (method, path) == ("DELETE", "/_local/state") and body:
-        ids = json.loads(body)["ids"]
-        for store in (ec2._images, ec2._snapshots, scheduler._schedules):
-            for key in [key for key in store._data if any(part in key[-1] for part in ids)]:
-                del store._data[key]
+        forget(json.loads(body)["ids"])
         return 200, []
     if (method, path) == ("DELETE", "/_local/state"):
         for store in (ec2._images, ec2._snapshots, ec2._tags):
             store._data.clear()
+        for part in (client_tokens, copies, ebs_encryption, parameters, usage_reports):
+            part.clear()
         kms.reset()
         scheduler.reset()
         scheduler._schedule_last_fired.clear()
@@ -104,8 +135,44 @@ def handle(method, path, body, account, region):
     return 404, {"error": f"there is no {method} {path}"}
 
 
+def end_copies(ids=("",), state="available", reason=None, event=True):
+    failure = (reason or copies.NO_SUCH_KEY) if state == "failed" else None
+    return [copies.finish(*place, failure=failure, event=event) for place in copies.waiting(ids)]
+
+
+def end_usage_reports(ids=("",), state="available", reason=None):
+    return [usage_reports.finish(report_id, state, reason) for report_id in usage_reports.waiting(ids)]
+
+
+def asked(ids):
+    """The ids of the images and snapshots whose ids contain one of `ids`, and of the images whose source's id does, with
+    their snapshots."""
+    images = {key: image for (_, _, key), image in ec2._images.all_items()
+              if any(part in key or part in image.get("SourceImageId", "") for part in ids)}
+    snapshots = {key for (_, _, key), _ in ec2._snapshots.all_items() if any(part in key for part in ids)}
+    return set(images), snapshots.union(*(snapshots_of(image) for image in images.values() if "SourceImageId" in image))
+
+
+def snapshots_of(image):
+    return sorted(m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {}))
+
+
+def forget(ids):
+    images, snapshots = asked(ids)
+    copies.forget(ids)
+    usage_reports.forget(images)
+    parameters.forget(ids)
+    for store, gone in ((ec2._images, images), (ec2._snapshots, snapshots)):
+        for key in [key for key in store._data if key[-1] in gone]:
+            del store._data[key]
+    for key in [key for key in scheduler._schedules._data if any(part in key[-1] for part in ids)]:
+        del scheduler._schedules._data[key]
+
+
 def state(ids=("",), keys=None):
     """Everything a request could change or must not change, in every account."""
+    images, snapshots = asked(ids)
+
     def is_asked(name):
         return any(part in name for part in ids)
 
@@ -115,20 +182,24 @@ def state(ids=("",), keys=None):
     def plain(permissions):
         return sorted(value for permission in permissions for value in permission.values())
 
-    def snapshots_of(image):
-        return sorted(m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in (m.get("Ebs") or {}))
+    def source(image):
+        return {"source": f"{image.get('SourceImageRegion')}/{image['SourceImageId']}"} if "SourceImageId" in image else {}
 
     return {
-        "images": {key: {"owner": image["OwnerId"], "state": image.get("State", "available"),
+        "images": {key: {"owner": image["OwnerId"], "region": region, "state": image.get("State", "available"),
                          "snapshots": snapshots_of(image), "launchPermissions": plain(image.get("LaunchPermissions", []))}
-                   for (_, _, key), image in ec2._images.all_items() if is_asked(key)},
+                   | source(image)
+                   for (_, region, key), image in ec2._images.all_items() if key in images},
         "snapshots": {key: {"owner": snapshot["OwnerId"], "key": snapshot.get("KmsKeyId"),
                             "createVolumePermissions": plain(snapshot.get("CreateVolumePermissions", []))}
-                      for (_, _, key), snapshot in ec2._snapshots.all_items() if is_asked(key)},
+                      for (_, _, key), snapshot in ec2._snapshots.all_items() if key in snapshots},
         "keys": {key["Arn"]: {"policy": key["Policy"]} for _, key in kms._keys.all_items() if is_key(key["Arn"])},
         "grants": [{"key": grant["KeyId"], "name": grant.get("Name") or "", "grantee": grant["GranteePrincipal"],
                     "issuingAccount": grant.get("IssuingAccount"), "operations": sorted(grant["Operations"])}
                    for _, grant in kms._grants.all_items() if is_key(grant["KeyId"])],
+        "parameters": parameters.state(list(ids)),
+        "usageReports": {key: {"imageId": report["ImageId"], "state": report["State"]}
+                         for key, report in usage_reports.all_reports().items() if is_asked(report["ImageId"])},
         "schedules": {key: {"expression": schedule["ScheduleExpression"], "input": schedule.get("Target", {}).get("Input"),
                             "target": schedule.get("Target", {}).get("Arn"),
                             "parameters": schedule.get("Target", {}).get("EventBridgeParameters")}
@@ -177,20 +248,24 @@ class Seed:
 
     def __init__(self, account, region):
         self.account, self.region = account, region
-        self.keys, self.snapshots = {}, {}
+        self.keys, self.snapshots, self.images = {}, {}, {}
 
     def run(self, document):
-        fields("the seed", document, "settings keys snapshots images schedules parameters configurations faults")
+        fields("the seed", document, "settings keys snapshots images usageReports encryption schedules parameters"
+                                     " configurations faults")
         given = fields("settings", document.get("settings", {}), " ".join(settings.DEFAULTS))
         settings.CURRENT.update(given)
         if "faults" in document:
             FAULTS[:] = [self.fault(f"faults/{i}", item) for i, item in enumerate(document["faults"])]
         for i, item in enumerate(document.get("parameters", [])):
-            documents.put_parameter(**fields(f"parameters/{i}", item, "name value"))
+            documents.put_parameter(**fields(f"parameters/{i}", item, "name value type dataType"))
         for i, item in enumerate(document.get("configurations", [])):
             documents.deploy(**fields(f"configurations/{i}", item, "application environment profile content"))
         made = {kind: [make(f"{kind}/{i}", item) for i, item in enumerate(document.get(kind, []))]
-                for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image))}
+                for kind, make in (("keys", self.key), ("snapshots", self.snapshot), ("images", self.image),
+                                   ("usageReports", self.usage_report))}
+        for i, item in enumerate(document.get("encryption", [])):
+            self.encryption(f"encryption/{i}", item)
         for i, item in enumerate(document.get("schedules", [])):
             self.schedule(f"schedules/{i}", item)
         return made
@@ -215,15 +290,32 @@ class Seed:
         if status != 200:
             raise BadSeed(f"{where}: {body.decode()}")
 
+    def scope(self, seed):
+        return request_scope(seed.get("account", self.account), seed.get("region", self.region))
+
+    def usage_report(self, where, seed):
+        fields(where, seed, "ref id account region imageId state reason createdAt resourceTypes accountIds")
+        image_id = self.images.get(seed["imageId"], seed["imageId"])
+        return usage_reports.seeded(seed | {"imageId": image_id}, seed.get("account", self.account),
+                                    seed.get("region", self.region))
+
+    def encryption(self, where, seed):
+        fields(where, seed, "account region byDefault key")
+        key = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") else None
+        with self.scope(seed):
+            ebs_encryption.seed(seed.get("byDefault", False), key)
+
     def fault(self, where, seed):
         fields(where, seed, "call code status message after times holding")
         return {"status": 500, "message": "a fault", "after": 0, "times": 1, "holding": ""} | seed
 
     def key(self, where, seed):
-        fields(where, seed, "ref account alias policy manager state spec usage validTo grants")
+        fields(where, seed, "ref account region alias policy manager state spec usage validTo grants")
         owner = seed.get("account", self.account)
-        with request_scope(owner, self.region):
-            _, _, body = kms._create_key({})
+        # Only HMAC keys differ in what they hold.
+        material = {"KeySpec": seed["spec"], "KeyUsage": seed["usage"]} if "HMAC" in seed.get("spec", "") else {}
+        with self.scope(seed):
+            _, _, body = kms._create_key(material)
             key = kms._keys[json.loads(body)["KeyMetadata"]["KeyId"]]
             state = seed.get("state", "Enabled")
             key.update(KeyState=state, Enabled=state == "Enabled", KeyManager=seed.get("manager", "CUSTOMER"),
@@ -261,11 +353,11 @@ class Seed:
         raise BadSeed(f"{where} names no key: {key}")
 
     def snapshot(self, where, seed):
-        fields(where, seed, "ref id account key state size tags createVolumePermissions")
+        fields(where, seed, "ref id account region key state size tags createVolumePermissions")
         owner = seed.get("account", self.account)
-        arn = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") else None
+        arn = self.key_arn(f"{where}/key", seed["key"]) if seed.get("key") is not None else None
         snapshot_id = seed.get("id") or "snap-" + uuid.uuid4().hex[:17]
-        with request_scope(owner, self.region):
+        with self.scope(seed):
             ec2._snapshots[snapshot_id] = {
                 "SnapshotId": snapshot_id, "VolumeId": "vol-ffffffffffffffffa", "VolumeSize": seed.get("size", 8),
                 "Description": "", "State": seed.get("state", "completed"), "StartTime": ec2._now_ts(),
@@ -278,25 +370,30 @@ class Seed:
         return {"ref": seed.get("ref"), "snapshotId": snapshot_id, "keyArn": arn}
 
     def image(self, where, seed):
-        fields(where, seed, "ref id account name description architecture state tags mappings deprecationTime productCodes"
-                            " launchPermissions rootDeviceType")
+        fields(where, seed, "ref id account region name description architecture state tags mappings deprecationTime productCodes"
+                            " launchPermissions rootDeviceType " + image_fields.SEEDED)
         owner = seed.get("account", self.account)
         image_id = seed.get("id") or "ami-" + uuid.uuid4().hex[:17]
-        mappings = [self.mapping(f"{where}/mappings/{i}", owner, m) for i, m in enumerate(seed.get("mappings", []))]
-        with request_scope(owner, self.region):
+        place = {"account": owner, "region": seed.get("region", self.region)}
+        mappings = [self.mapping(f"{where}/mappings/{i}", place, m) for i, m in enumerate(seed.get("mappings", []))]
+        with self.scope(seed):
             ec2._images[image_id] = {
                 "ImageId": image_id, "Name": seed.get("name", image_id), "ImageLocation": "", "OwnerId": owner,
                 "Description": seed.get("description", ""), "Architecture": seed.get("architecture", "x86_64"),
                 "RootDeviceType": seed.get("rootDeviceType", "ebs"), "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm",
-                "CreationDate": ec2._now_ts(), "State": seed.get("state", "available"),
+                "State": seed.get("state", "available"),
                 "BlockDeviceMappings": mappings, "ProductCodes": seed.get("productCodes", []),
                 "DeprecationTime": seed.get("deprecationTime"),
                 "LaunchPermissions": [entry(p) for p in seed.get("launchPermissions", [])],
-            }
+            } | image_fields.seeded(seed, image_id, place["region"], ec2._now_ts())
             tag(image_id, seed.get("tags", {}))
+        usage_reports.USAGE[image_id] = [fields(f"{where}/usage", entry, "account resourceType count")
+                                         for entry in seed.get("usage", [])]
+        if "ref" in seed:
+            self.images[seed["ref"]] = image_id
         return {"ref": seed.get("ref"), "imageId": image_id}
 
-    def mapping(self, where, owner, seed):
+    def mapping(self, where, place, seed):
         fields(where, seed, "device snapshot size virtualName noDevice")
         made = {"DeviceName": seed["device"]}
         if "virtualName" in seed:
@@ -305,7 +402,7 @@ class Seed:
             return made | {"NoDevice": True}
         snapshot = seed.get("snapshot")
         if isinstance(snapshot, dict):
-            snapshot = self.snapshot(f"{where}/snapshot", {"account": owner} | snapshot)["snapshotId"]
+            snapshot = self.snapshot(f"{where}/snapshot", place | snapshot)["snapshotId"]
         elif snapshot and not snapshot.startswith("snap-") and snapshot not in self.snapshots:
             raise BadSeed(f"{where}/snapshot names no snapshot: {snapshot}")
         volume = {"VolumeSize": seed.get("size", 8)}

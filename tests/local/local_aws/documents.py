@@ -2,14 +2,16 @@
 
 import json
 
-from ministack.services import appconfig, ssm
+from ministack.services import appconfig
+
+from local_aws import parameters
 
 AT_ONCE = {"Name": "AtOnce", "DeploymentDurationInMinutes": 0, "GrowthFactor": 100, "FinalBakeTimeInMinutes": 0,
            "ReplicateTo": "NONE"}
 
 
-def put_parameter(name, value):
-    ssm._put_parameter({"Name": name, "Value": value, "Type": "SecureString", "Overwrite": True})
+def put_parameter(name, value, type="SecureString", dataType="text"):
+    parameters.unvalidated({"Name": name, "Value": value, "Type": type, "DataType": dataType, "Overwrite": True})
 
 
 def deploy(application, environment, profile, content):

@@ -1,6 +1,6 @@
 """EC2's own events about images on the default bus: EC2 User Guide, "Monitor AMI events using Amazon EventBridge".
 
-An image becomes available when it is registered and when it is enabled again.
+An image becomes available when it is registered and when it is enabled again; what becomes of a copy, `copies` announces.
 """
 
 import json
@@ -21,14 +21,15 @@ def announcing(handler):
         if status == 200:
             text = body.decode() if isinstance(body, bytes) else body
             registered = re.search("<imageId>(.*)</imageId>", text)
-            available(registered.group(1) if registered else ec2._p(params, "ImageId"))
+            announce(registered.group(1) if registered else ec2._p(params, "ImageId"), "available")
         return status, headers, body
 
     return run
 
 
-def available(image_id):
-    detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": "available", "ErrorMessage": ""}
+def announce(image_id, state, error=""):
+    """"ErrorMessage" is "the reason for the failed operation"."""
+    detail = {"RequestId": str(uuid.uuid4()), "ImageId": image_id, "State": state, "ErrorMessage": error}
     eventbridge._put_events({"Entries": [{
         "Source": "aws.ec2", "DetailType": "EC2 AMI State Change", "Detail": json.dumps(detail),
         "Resources": [f"arn:aws:ec2:{ec2.get_region()}::image/{image_id}"]}]}, allow_aws_source=True)

@@ -5,14 +5,14 @@ import re
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2
 
-from local_aws import keys, settings
+from local_aws import image_fields, keys, settings, shared_tags
 from local_aws.wire import (Refusal, action, applied, check_permission, done, element, filters, matches, members, page,
                             param, permission_items, permission_set, refuse_dry_run, required, tag_set)
 
 IMAGE_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 FILTERS = {"architecture", "block-device-mapping.encrypted", "block-device-mapping.snapshot-id", "description",
            "image-id", "image-type", "is-public", "name", "owner-alias", "owner-id", "root-device-type", "state",
-           "tag-key", "virtualization-type"}
+           "tag-key", "virtualization-type"} | image_fields.FILTERS
 PERMISSION_FIELDS = ("UserId", "Group", "OrganizationArn", "OrganizationalUnitArn")
 
 
@@ -96,7 +96,7 @@ def describe_images(params):
         and (disabled_too or state(image) != "disabled")
         and owned_by(image, members(params, "Owner"))
         and executable_by(image, members(params, "ExecutableBy"))
-        and matches(wanted, facts(image), ec2._tags.get(image["ImageId"], []))
+        and matches(wanted, facts(image), shared_tags.visible(image))
     ]
     items, next_token = page(params, found, "ImageId")
     return f"<imagesSet>{''.join(f'<item>{image_xml(i)}</item>' for i in items)}</imagesSet>{next_token}"
@@ -120,7 +120,7 @@ def executable_by(image, users):
 
 def facts(image):
     volumes = [m["Ebs"] for m in image.get("BlockDeviceMappings") or [] if m.get("Ebs")]
-    return {
+    return image_fields.facts(image) | {
         "architecture": [image["Architecture"]],
         "block-device-mapping.encrypted": ["true" if is_encrypted(v) else "false" for v in volumes],
         "block-device-mapping.snapshot-id": [v["SnapshotId"] for v in volumes if "SnapshotId" in v],
@@ -159,7 +159,7 @@ def image_xml(image):
             + f"<blockDeviceMapping>{mappings}</blockDeviceMapping>"
             + element("virtualizationType", image["VirtualizationType"]) + element("hypervisor", "xen")
             + element("deprecationTime", image.get("DeprecationTime"))
-            + tag_set(image["ImageId"]))
+            + image_fields.xml(image) + tag_set(image["ImageId"], shared_tags.visible(image)))
 
 
 def mapping_xml(mapping):
@@ -257,6 +257,9 @@ def refuse_what_cannot_be_shared(image, add):
         raise Refusal("UnsupportedOperation", "Encrypted snapshots can't be shared publicly")
     if any(c["type"] == "marketplace" for c in image.get("ProductCodes", [])):
         raise Refusal("OperationNotPermitted", "An AMI with an AWS Marketplace product code can't be made public")
+    # EC2 API Reference, AttachImageWatermark: only of "a non-public AMI".
+    if image.get("Watermarks"):
+        raise Refusal("OperationNotPermitted", "An AMI with a watermark can't be made public")
     # EC2 User Guide, "Block public access to your AMIs".
     if settings.CURRENT["blockPublicAccess"]:
         raise Refusal("OperationNotPermitted", "You can’t publicly share this image because block public access for"

@@ -10,14 +10,16 @@ from ministack import app as ministack
 from ministack.core import lambda_runtime
 from ministack.core.hypercorn_compat import install as install_reason_phrases
 
-from local_aws import access, control, functions, image_events, images, keys, schedules, snapshots
+from local_aws import (access, control, copies, ebs_encryption, functions, image_events, images, keys, parameters, schedules,
+                       snapshots, usage_reports, watermarks)
 
 GRACE_SECONDS = 1
 
 
 def install(account, region):
     """Add what is missing, and put the control door and the list of calls in front."""
-    for part in (images, image_events, snapshots, keys, schedules, functions, access):
+    for part in (images, image_events, snapshots, keys, schedules, functions, access, copies, ebs_encryption, usage_reports,
+                 watermarks, parameters):
         part.install()
     dispatch = ministack._dispatch_service_request
 

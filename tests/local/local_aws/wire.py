@@ -64,10 +64,29 @@ def element(name, value):
     return f"<{name}>{escape(str(value))}</{name}>"
 
 
-def tag_set(resource_id):
-    tags = ec2._tags.get(resource_id, [])
+def tag_set(resource_id, tags=None):
+    tags = ec2._tags.get(resource_id, []) if tags is None else tags
     items = "".join(f"<item>{element('key', t['Key'])}{element('value', t.get('Value', ''))}</item>" for t in tags)
     return f"<tagSet>{items}</tagSet>" if items else ""
+
+
+def tag_specifications(params, kinds):
+    """{resource type: tags} of the request. The pages of the actions: "If you specify other values for ResourceType, the
+    request fails". EC2 User Guide, "Tag your Amazon EC2 resources", Tag restrictions."""
+    found = {}
+    numbers = {int(m[1]) for key in params if (m := re.match(r"TagSpecification\.(\d+)\.", key))}
+    for number in sorted(numbers):
+        kind = param(params, f"TagSpecification.{number}.ResourceType")
+        if kind not in kinds:
+            raise Refusal("InvalidParameterValue", f"'{kind}' is not a valid taggable resource type for this operation.")
+        prefix = re.escape(f"TagSpecification.{number}.Tag.")
+        places = sorted({int(m[1]) for key in params if (m := re.match(prefix + r"(\d+)\.Key", key))})
+        tags = [{"Key": param(params, f"TagSpecification.{number}.Tag.{place}.Key"),
+                 "Value": param(params, f"TagSpecification.{number}.Tag.{place}.Value")} for place in places]
+        if any(tag["Key"].lower().startswith("aws:") for tag in tags):
+            raise Refusal("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+        found.setdefault(kind, []).extend(tags)
+    return found
 
 
 def permission_items(params, prefix, fields):
