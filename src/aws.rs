@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod eventbridge;
 mod kms;
+mod provenance;
 mod scheduler;
 mod ssm;
 mod whole;
@@ -21,6 +22,7 @@ pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
 pub use scheduler::Schedules;
+use sharing::domain::Region;
 use tokio::{sync::Semaphore, time::Instant};
 
 /// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
@@ -84,6 +86,14 @@ impl Aws {
     #[must_use]
     pub fn rate_limited(&self) -> Self {
         Self { is_rate_limited: true, ..self.clone() }
+    }
+
+    /// The same clients, but for EC2's, which asks another Region.
+    #[must_use]
+    pub fn in_region(&self, region: &Region) -> Self {
+        let there = aws_sdk_ec2::config::Region::new(region.to_string());
+        let ec2 = self.ec2.config().to_builder().region(there).build();
+        Self { ec2: aws_sdk_ec2::Client::from_conf(ec2), region: region.to_string(), ..self.clone() }
     }
 
     /// The Region the clients work in.

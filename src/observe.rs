@@ -5,6 +5,7 @@
 
 mod deregistered;
 mod grants;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -138,6 +139,7 @@ async fn read_images(aws: &Aws, question: &Question<'_>) -> Reading<(Facts, Back
         }
         facts.images.insert(id, image);
     }
+    sources::read(aws, question, &mut facts.images).await?;
     Ok((facts, backing))
 }
 

@@ -13,7 +13,7 @@ use sharing::{
     outcome::ErrorCode,
 };
 
-use super::{Aws, CallError};
+use super::{Aws, CallError, provenance::provenance};
 
 /// At most so many values go into one filter of a Describe call.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
@@ -223,7 +223,7 @@ impl Aws {
             let page = self.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
             for image in page.images() {
                 let id: ImageId = parse(CALL, "image id", image.image_id())?;
-                let described = described(&id, image)?;
+                let described = described(&id, image, &self.region)?;
                 images.insert(id, described);
             }
             next = page.next_token.filter(|token| !token.is_empty());
@@ -246,7 +246,7 @@ fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Resu
     })
 }
 
-fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallError> {
+fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<DescribedImage, CallError> {
     const CALL: &str = "ec2:DescribeImages";
     let state = match image.state() {
         Some(types::ImageState::Available) => ImageState::Available,
@@ -266,6 +266,7 @@ fn described(id: &ImageId, image: &types::Image) -> Result<DescribedImage, CallE
             state,
             name: image.name().map(str::to_owned),
             tags: tags.collect(),
+            provenance: provenance(id, image, region),
             deprecation_time: image.deprecation_time().map(str::to_owned),
             has_product_codes: !image.product_codes().is_empty(),
             launch_permissions: Fact::NotRead,

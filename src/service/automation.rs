@@ -83,8 +83,9 @@ impl Service {
             SentAt::At(sent) => sent.min(context.now),
             SentAt::Now | SentAt::Again | SentAt::Unknown => context.now,
         };
-        let rules: Vec<_> =
-            rules.into_iter().filter(|rule| rule.images.include(image.name.as_deref(), &image.tags)).collect();
+        let may_share =
+            |rule: &&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, context.now);
+        let rules: Vec<_> = rules.into_iter().filter(may_share).collect();
         let mut total = outcome.clone();
         for request in requests(&rules, image_id, image.owner, since) {
             let authority = Authority::Requester(&available.requester);

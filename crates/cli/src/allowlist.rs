@@ -281,7 +281,7 @@ impl Explain {
 }
 
 fn why_not_image(images: &Images, name: Option<&str>, tags: &BTreeMap<String, String>) -> String {
-    let Images::Matching { names, tags: wanted } = images else { return "its `images` don't match".to_owned() };
+    let Images::Matching { names, tags: wanted, .. } = images else { return "its `images` don't match".to_owned() };
     match name {
         _ if names.is_empty() => {}
         None => return "its `images` have `names`, and the image has no name (--image-name)".to_owned(),

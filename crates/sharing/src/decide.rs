@@ -10,6 +10,7 @@ mod key_check;
 mod refusals;
 mod remaining;
 mod residue;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ pub use group::resolve;
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use remaining::{Remaining, remaining};
+pub use sources::sources_to_read;
 use time::OffsetDateTime;
 
 use crate::{
@@ -175,7 +177,7 @@ impl<'a> ImageDecision<'a> {
 pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
     let request = question.request;
     let Authority::Requester(requester) = question.authority else { return Vec::new() };
-    let ask = Ask { requester, action: request.action, image: None, target: None, terms: None };
+    let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match question.allowlist.cover(&ask) {
         Err(criterion) => vec![refusals::not_covered(criterion, question, None, None)],
         Ok(_) => request.copy_from.iter().map(|_| copies_not_set_up()).collect(),
@@ -271,7 +273,11 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
     match covering_rule_of_image(question, image) {
         Ok(rule) => decision.rule = rule,
         Err(criterion) => {
-            decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None));
+            let mut refusal = refusals::not_covered(criterion, question, Some(image_id), None);
+            if criterion == Criterion::Provenance {
+                refusals::say_what_it_lacks(&mut refusal, question, image);
+            }
+            decision.refusals.push(refusal);
         }
     }
     if image.owner != question.account {
@@ -334,6 +340,8 @@ fn ask<'a>(
         requester,
         action,
         image: Some((image.name.as_deref(), &image.tags)),
+        // They count where access is given, and never where it is taken away.
+        provenance: action.is_about_sharing().then_some((&image.provenance, question.now)),
         target,
         terms: (target.is_some() && action.is_about_sharing()).then_some(terms),
     }

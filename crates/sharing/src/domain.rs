@@ -10,6 +10,7 @@ mod grant_name;
 mod region;
 mod requester;
 mod resource_id;
+mod severity;
 mod visible;
 
 pub use digest::{digest, is_digest};
@@ -20,6 +21,7 @@ pub use key_policy::domain::*;
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};
+pub use severity::Severity;
 pub use visible::{code_point, invisible};
 
 /// Shows a time as documents write it.

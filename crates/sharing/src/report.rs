@@ -5,10 +5,10 @@ use time::OffsetDateTime;
 use crate::{
     decide::{ImageDecision, Question, Remaining, remaining},
     domain::Target,
-    facts::{Facts, Image, LaunchPermission},
+    facts::{Facts, Image, LaunchPermission, Scan},
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Status, StepRow, StepState, TargetRow,
-        TargetState,
+        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState,
+        TargetRow, TargetState, shared_tags,
     },
     plan::{GranteeKind, Step},
     request::{Action, NextToken},
@@ -192,6 +192,9 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
+        shared_tags: shared_tags(&image.tags),
+        watermarks: image.provenance.watermark_keys(),
+        scan: image.provenance.scan.as_ref().map(scan_row),
         key_arns: image.keys().into_iter().cloned().collect(),
         changed: is_changed(request.action, image, steps),
         rule: first_rule.map(|rule| rule.name.clone()),
@@ -200,6 +203,10 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         keys: decision.keys.clone(),
         permissions,
     }
+}
+
+fn scan_row(scan: &Scan) -> ScanRow {
+    ScanRow { severity: scan.highest.as_str().map(str::to_owned), at: scan.at }
 }
 
 /// When the share with a target expires, where there is a share.

@@ -9,7 +9,7 @@ use sharing::{
     allowlist::Allowlist,
     decide::{Authority, ImageDecision, Judgements, Question, Setup},
     domain::{AccountId, ExpiryName, KeyArn, Requester, Target},
-    facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Snapshot},
+    facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Provenance, Snapshot},
     outcome::{ErrorCode, ErrorRow},
     request::Request,
 };
@@ -80,6 +80,27 @@ rules:
     images: {names: ["trial-*"]}
     targets: ["111122223333"]
     maxDuration: 30d
+  - name: marked
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["marked-*"], tags: {Tier: [gold]}, watermarks: ["999988887777:approved", "999988887777:tested"]}
+    targets: ["111122223333"]
+  - name: scanned
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["scanned-*"], maxSeverity: medium, scannedWithin: 30d}
+    targets: ["111122223333"]
+  - name: young
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["young-*"], maxAge: 180d}
+    targets: ["111122223333"]
+  - name: marked-by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
+    targets: ["111122223333"]
+    onAvailable: true
   - name: mender
     requesters: ["lambda:invoke"]
     actions: [repair]
@@ -186,6 +207,7 @@ impl World {
             state: ImageState::Available,
             name: Some(name.to_owned()),
             tags: BTreeMap::new(),
+            provenance: Provenance::default(),
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

@@ -7,7 +7,7 @@ use key_policy::{Grant, KeyUse, Verdict};
 use time::Duration;
 
 use super::{
-    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By,
+    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By, refusals,
     take_back_from_all,
 };
 use crate::{
@@ -93,6 +93,7 @@ struct Found {
 /// Everything that could not be read of an image and its keys.
 fn unread<'a>(question: &Question<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
     let mut errors = image.unread();
+    errors.extend(image.provenance.unread());
     let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
     for key in own.filter_map(|arn| facts.keys.get(arn)) {
         errors.extend(key.metadata.as_ref().err());
@@ -125,12 +126,12 @@ fn exposed(image: &Image) -> Vec<Found> {
     itself.into_iter().chain(snapshots).collect()
 }
 
-/// The rules by which somebody may share the image with the target.
+/// The rules by which somebody may share the image with the target, as far as is known of it: only what is sure is drift.
 fn sharing_rules<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     let rules = question.allowlist.rules.iter();
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
-            && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, question.now)
             && rule.targets.contains(target)
     };
     rules.filter(covers).collect()
@@ -146,7 +147,8 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
         let rules = sharing_rules(question, image, &target);
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
-            outside(target, message, "`revoke` it, or cover it with a rule of the allowlist");
+            let lacking = lacking(question, image, &target);
+            outside(target, message + &lacking, "`revoke` it, or cover it with a rule of the allowlist");
             continue;
         }
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
@@ -162,6 +164,17 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
         }
     }
     found
+}
+
+/// What the image lacks for the rules that would let somebody share it with the target.
+fn lacking(question: &Question<'_>, image: &Image, target: &Target) -> String {
+    let covers = |rule: &&Rule| {
+        rule.actions.contains(&Action::Share)
+            && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.targets.contains(target)
+    };
+    let rules: Vec<_> = question.allowlist.rules.iter().filter(covers).collect();
+    if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, question.now) }
 }
 
 /// The shares that only rules with a longest duration cover and that nothing ends.
@@ -308,6 +321,7 @@ fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
             && rule.max_duration.is_none()
             && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
             && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.images.shortfalls(&image.provenance, question.now).is_empty()
     };
     let rules = question.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
     let pairs = rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));

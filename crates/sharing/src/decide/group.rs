@@ -74,7 +74,7 @@ mod tests {
         allowlist::Allowlist,
         decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
-        facts::{Fact, ImageState},
+        facts::{Fact, ImageState, Provenance},
         outcome::{ErrorCode, ErrorRow, RefusalCode},
     };
 
@@ -126,6 +126,7 @@ rules:
                 state: ImageState::Available,
                 name: Some(name.to_owned()),
                 tags: BTreeMap::new(),
+                provenance: Provenance::default(),
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),

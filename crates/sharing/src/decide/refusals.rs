@@ -1,10 +1,12 @@
 //! Owns the wording of the refusals: what is in the way, and what to do about it.
 
+use time::OffsetDateTime;
+
 use super::{Authority, NeededGrant, Question};
 use crate::{
-    allowlist::Criterion,
+    allowlist::{Criterion, Rule, Shortfall},
     domain::{GroupId, ImageId, Requester, quoted},
-    facts::{ImageState, Snapshot},
+    facts::{Image, ImageState, Snapshot},
     outcome::{Refusal, RefusalCode},
     request::AskedTarget,
 };
@@ -56,6 +58,9 @@ pub(super) fn not_covered(
             format!("no rule allows {who} to `{action}` an image with this name and these tags"),
             Some("compare the image's name and tags with the rule's `images`".to_owned()),
         ),
+        Criterion::Provenance => {
+            (RefusalCode::ImageNotAllowed, format!("no rule allows {who} to `{action}` this image as it is"), None)
+        }
         Criterion::Target => (
             RefusalCode::TargetNotAllowed,
             format!("no rule allows {who} to `{action}` this image for {target}"),
@@ -90,6 +95,36 @@ pub(super) fn not_covered(
         (None, _) => Refusal::new(code, message),
     };
     Refusal { remedy, ..refusal }
+}
+
+/// At most so many rules are named with what an image lacks for them.
+const RULES_TOLD: usize = 5;
+
+/// Adds what the image lacks for each of the rules that cover it by name and tags.
+pub(super) fn say_what_it_lacks(refusal: &mut Refusal, question: &Question<'_>, image: &Image) {
+    let Authority::Requester(requester) = question.authority else { return };
+    let ask = super::ask(question, requester, question.request.action, image, None);
+    let rules = question.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
+    let rules: Vec<_> = rules.map(|(rule, _)| rule).collect();
+    refusal.message.push_str(&lacking(&rules, image, question.now));
+    let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, question.now));
+    let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
+    remedies.dedup();
+    refusal.remedy = Some(remedies.join("; "));
+}
+
+/// What an image lacks for each of these rules, to be added to a sentence.
+pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> String {
+    let told = rules.iter().take(RULES_TOLD).map(|rule| {
+        let lacking = rule.images.shortfalls(&image.provenance, now);
+        let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
+        format!("by rule {}, {}", quoted(&rule.name), lacking.join(", and "))
+    });
+    let told: Vec<_> = told.collect();
+    match rules.len().saturating_sub(RULES_TOLD) {
+        0 => format!(": {}", told.join("; ")),
+        more => format!(": {}; and so on for {more} more", told.join("; ")),
+    }
 }
 
 pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {

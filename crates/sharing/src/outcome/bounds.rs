@@ -114,6 +114,8 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
     // An image has at most 50 tags of 128 and 256 characters.
     if rows < 50 {
         image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();
+        image.shared_tags.truncate(rows);
+        image.watermarks.truncate(rows);
     }
 }
 
