@@ -26,6 +26,7 @@ mod faults;
 mod first_hour;
 mod function;
 mod house;
+mod provenance;
 mod real_role;
 mod replay;
 mod strangers;
