@@ -286,12 +286,16 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 
+    fn ago(long: Duration) -> OffsetDateTime {
+        NOW.saturating_sub(long)
+    }
+
     fn scan(highest: Highest, days_ago: i64) -> Option<Scan> {
-        Some(Scan { highest, at: Some(NOW - Duration::days(days_ago)) })
+        Some(Scan { highest, at: Some(ago(Duration::days(days_ago))) })
     }
 
     fn scanned(scan: Option<Scan>) -> Provenance {
-        Provenance { scan, created: Some(NOW - Duration::days(10)), ..Provenance::default() }
+        Provenance { scan, created: Some(ago(Duration::days(10))), ..Provenance::default() }
     }
 
     fn copy_of(said: Fact<Option<Provenance>>) -> Provenance {
@@ -337,8 +341,12 @@ mod tests {
         check(&within, &scanned(None), &["has not scanned"]);
         let created = |created| Provenance { created, ..Provenance::default() };
         let age = ImageCriteria { max_age: Some(Duration::hours(36)), ..ImageCriteria::default() };
-        check(&age, &created(Some(NOW - Duration::hours(36))), &[]);
-        check(&age, &created(Some(NOW - Duration::hours(36) - Duration::SECOND)), &["no more than 36h ago"]);
+        check(&age, &created(Some(ago(Duration::hours(36)))), &[]);
+        check(
+            &age,
+            &created(Some(ago(Duration::hours(36).saturating_add(Duration::SECOND)))),
+            &["no more than 36h ago"],
+        );
         check(&age, &created(None), &["is not known"]);
     }
 
@@ -370,7 +378,7 @@ mod tests {
         check(&criteria, &known(scanned(scan(Highest::Known(Severity::Low), 3))), &[]);
         check(&criteria, &known(scanned(scan(Highest::Known(Severity::Critical), 3))), &["`critical`"]);
         check(&criteria, &known(scanned(None)), &["has not scanned"]);
-        let old = Provenance { created: Some(NOW - Duration::days(181)), ..scanned(scan(Highest::NoFindings, 3)) };
+        let old = Provenance { created: Some(ago(Duration::days(181))), ..scanned(scan(Highest::NoFindings, 3)) };
         check(&criteria, &known(old), &["created at"]);
         check(&criteria, &copy_of(Fact::Known(None)), &["ami-0000000a in eu-central-1 does not exist"]);
         check(&criteria, &copy_of(Fact::NotRead), &["could not be read"]);
