@@ -151,7 +151,7 @@ pub(crate) struct Explain {
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
     #[command(flatten)]
-    provenance: Given,
+    provenance: Box<Given>,
     /// An account ID, or the ARN of an organization or OU. Without it, the target is not asked about
     #[arg(long)]
     target: Option<Target>,
