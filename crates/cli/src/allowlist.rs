@@ -6,16 +6,14 @@ use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 
 use serde::Serialize;
 use sharing::{
-    allowlist::{
-        Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms, parse_duration,
-    },
+    allowlist::{Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms},
     domain::{Requester, ServiceLinkedRole, Target},
     outcome::RefusalCode,
     request::{Access, Action},
 };
 use time::{Duration, OffsetDateTime};
 
-use self::provenance::{Given, goes_by_provenance, what_it_lacks};
+use self::provenance::{Given, duration, goes_by_provenance, what_it_lacks};
 use crate::{
     answer::{Answer, Failure, Format, give},
     input::Input,
@@ -175,10 +173,6 @@ fn tag(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("write the tag's key, `=` and its value: `Tier=gold`".to_owned()),
     }
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("write a number and m, h or d, from `5m` to `3650d`")
 }
 
 impl Explain {

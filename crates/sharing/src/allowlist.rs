@@ -6,6 +6,7 @@
 mod criteria;
 mod directory;
 mod document;
+mod duration;
 mod location;
 mod memory;
 mod pattern;
@@ -17,7 +18,8 @@ mod yaml;
 use std::collections::BTreeMap;
 
 pub use criteria::{ImageCriteria, Shortfall};
-pub use document::{DocumentFault, InvalidAllowlist, Part, parse_duration, written};
+pub use document::{DocumentFault, InvalidAllowlist, Part};
+pub use duration::{parse_duration, written};
 pub use location::{Location, Profile};
 pub use memory::{Loaded, Memory};
 pub use pattern::Pattern;

@@ -1,13 +1,11 @@
 //! Owns the options that stand for what EC2 says of an image beside its name and tags.
 
 use sharing::{
-    allowlist::{Images, Rule, Shortfall, written},
+    allowlist::{Images, Rule, Shortfall, parse_duration, written},
     domain::Severity,
     facts::{Highest, Provenance, RegionalImage, Scan, Watermark},
 };
 use time::{Duration, OffsetDateTime};
-
-use super::duration;
 
 // Without any of them, they are not asked about. With one, what the others would say is not there.
 #[derive(clap::Args)]
@@ -26,6 +24,11 @@ pub(super) struct Given {
     /// How long ago the image was created, or its source if it is a copy
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     age: Option<Duration>,
+}
+
+/// Reads a duration as rules write it.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text).ok_or("write a number and m, h or d, from `5m` to `3650d`")
 }
 
 fn highest(text: &str) -> Result<Highest, String> {

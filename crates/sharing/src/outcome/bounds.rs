@@ -93,6 +93,8 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
     image.keys.truncate(rows);
     image.keys.iter_mut().for_each(|row| cut_key(row, rows, text));
     image.key_arns.truncate(rows);
+    image.shared_tags.truncate(rows);
+    image.watermarks.truncate(rows);
     image.steps.truncate(rows);
     for step in &mut image.steps {
         step.add.truncate(rows);
@@ -114,8 +116,6 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
     // An image has at most 50 tags of 128 and 256 characters.
     if rows < 50 {
         image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();
-        image.shared_tags.truncate(rows);
-        image.watermarks.truncate(rows);
     }
 }
 
