@@ -6,25 +6,21 @@ SHELL := bash
 
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
-READY := $(VENV)/ready
-LINT_READY := $(VENV)/lint-ready
-API_READY := $(VENV)/api-ready
-REQUIREMENTS := tests/local/requirements.txt
-LINT_REQUIREMENTS := tests/local/requirements-lint.txt
-API_REQUIREMENTS := tests/api/requirements.txt
 SECURITY_VENV := $(VENV)-security
-SECURITY_REQUIREMENTS := tests/local/requirements-lint-security.txt
+# A file for each group of python/pyproject.toml that is installed.
+READY := $(VENV)/local-ready
+TEST_READY := $(VENV)/test-ready
 CLIENTS_READY := $(VENV)/clients-ready
-CLIENTS_REQUIREMENTS := clients/generators/requirements.txt
 FUZZ_READY := $(VENV)/fuzz-ready
-FUZZ_REQUIREMENTS := tests/api/requirements-fuzz.txt
 BENCH_READY := $(VENV)/bench-ready
-BENCH_REQUIREMENTS := benches/peer/requirements.txt
+TOOLS := "$(VENV)/bin/python" -m ami_share_tools
+UNITTEST := "$(VENV)/bin/python" -W error::ResourceWarning -m unittest
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-# How the Rust tests start the local AWS: `$$AMI_SHARE_LOCAL_PYTHON -m local_aws`.
+# How the Rust tests start the local AWS: `$$AMI_SHARE_LOCAL_PYTHON -m ami_share_tools.local_aws`. The package is found by its
+# path: nothing of it is installed, so nothing has to be installed again after a change.
 export AMI_SHARE_LOCAL_PYTHON := $(VENV)/bin/python
-export PYTHONPATH := $(CURDIR)/tests/local
+export PYTHONPATH := $(CURDIR)/python
 export PYTHONDONTWRITEBYTECODE := 1
 
 say = @printf '\n== %s\n' "$(1)"
@@ -33,7 +29,7 @@ BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 # How long each parser is fuzzed, and which; whose mutants are tried. Hours of work: narrow it down as you like.
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS ?= inbound allowlist key_policy
-MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs
+MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/needs.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs crates/sharing/src/read_plan/** crates/sharing/src/read_plan.rs
 # With what a fuzzer begins, beside what it found before.
 FUZZ_SEEDS_inbound := events
 # The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.
@@ -46,36 +42,43 @@ FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 # How many questions `make differential` and `make differential-npm` ask, and the seed they come from.
 N ?= 100000
 SEED ?= 1
+SIMULATE := python/ami_share_tools/differential/iam_simulate
 
-.PHONY: help demo test lint lint-template lint-security package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test lint lint-python lint-template lint-security lint-terraform package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s%s\n", $$1, $$2 }' Makefile
 
 demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print what happens
-	@"$(VENV)/bin/python" demo
+	@$(TOOLS).demo
 
-test: lint lint-template test-api $(READY) ## everything that must pass, the Rust tests last
-	$(call say,Python tests of the local AWS)
-	cd tests/local && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
-	$(call say,Key verdicts against a second opinion)
-	cd tests && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q differential.test_differential
+test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust tests last
+	$(call say,Python tests)
+	cd python && $(UNITTEST) discover -q -s tests -t .
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
 
-lint: rust ## formatting, clippy, documentation, that the fuzz targets compile
+lint: rust lint-python ## formatting, clippy, types, cycles among modules, documentation, that the fuzz targets compile
 	$(call say,Formatting)
 	cargo fmt --all --check
 	$(call say,Clippy ($(BUILD_NOTE)))
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(call say,Cycles among modules)
+	@# Modules that depend on each other can only be read, tested and moved together.
+	$(PYTHON) tools/module_cycles.py
 	$(call say,Documentation)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(call say,Fuzz targets)
 	@# Nothing is linked, so libFuzzer is not built and needs no C++ compiler.
 	CUSTOM_LIBFUZZER_PATH="$(CURDIR)/fuzz/none" cargo check --manifest-path fuzz/Cargo.toml --bins --locked
 
-lint-template: $(LINT_READY) ## cfn-lint on template.yaml
+lint-python: $(TEST_READY) ## ruff and mypy on python/
+	$(call say,Python)
+	cd python && "$(VENV)/bin/ruff" format --check --quiet --config pyproject.toml . ../deploy \
+		&& "$(VENV)/bin/ruff" check --quiet --config pyproject.toml . ../deploy && "$(VENV)/bin/mypy"
+
+lint-template: $(TEST_READY) ## cfn-lint on template.yaml
 	$(call say,Template)
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
@@ -86,39 +89,46 @@ lint-security: $(SECURITY_VENV)/ready ## checkov on template.yaml: 300 MB of too
 	"$(SECURITY_VENV)/bin/checkov" --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	@echo "template.yaml has no finding that isn't answered"
 
-test-api: $(API_READY) ## openapi.yaml against template, router, schemas and events
+lint-terraform: export TF_DATA_DIR := $(VENV)-terraform
+lint-terraform: ## terraform fmt and validate on deploy/terraform; fetches the AWS provider
+	@command -v terraform >/dev/null || { echo "terraform is missing: install Terraform 1.5 or newer, then run make again."; exit 1; }
+	$(call say,The Terraform module)
+	terraform -chdir=deploy/terraform fmt -check -diff
+	terraform -chdir=deploy/terraform init -backend=false -input=false
+	terraform -chdir=deploy/terraform validate
+
+test-api: $(TEST_READY) ## openapi.yaml against template, router, schemas and events
 	$(call say,The API description)
-	cd tests/api && "$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q
+	cd python && $(UNITTEST) discover -q -s tests/api -t .
 
 api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
-	@"$(VENV)/bin/python" tests/api/fuzz.py
+	@$(TOOLS).api_fuzz
 
 differential: rust $(VENV)/bin/python ## ask the key evaluator and a second opinion N (100000) questions: make differential N=1000000 SEED=7
 	@# Optimised, which makes it five times as fast; in a folder of its own, so that nothing else is built anew.
 	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --example explain_key_policy --target-dir "$(TARGET)/differential"
-	@cd tests && "$(VENV)/bin/python" -m differential --questions $(N) --seed $(SEED) "$(TARGET)/differential/debug/examples/explain_key_policy"
+	@$(TOOLS).differential --questions $(N) --seed $(SEED) "$(TARGET)/differential/debug/examples/explain_key_policy"
 
 differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-copilot/iam-simulate; needs Node.js 20
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then run make again."; exit 1; }
-	npm ci --prefix tests/differential/iam_simulate --no-audit --no-fund
-	@cd tests && "$(VENV)/bin/python" -m differential --questions $(N) --seed $(SEED) --only-plain -- node differential/iam_simulate/simulate.mjs
+	npm ci --prefix $(SIMULATE) --no-audit --no-fund
+	@$(TOOLS).differential --questions $(N) --seed $(SEED) --only-plain -- node $(SIMULATE)/simulate.mjs
 
 test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is generated from it, try the clients
 	$(call say,The playground ($(BUILD_NOTE)))
 	cargo build --locked
-	cd tests/api && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" \
-		"$(VENV)/bin/python" -W error::ResourceWarning -m unittest -q test_playground
+	cd python && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" $(UNITTEST) -q tests.demo.test_playground
 	$(call say,Clients (a minute; what needs Node.js is skipped without it))
-	@"$(VENV)/bin/python" clients/check.py
+	@$(TOOLS).clients.check
 
 bundle: $(READY) ## make openapi.bundle.yaml and the clients' types from openapi.yaml, schemas/, clients/examples.json
-	@"$(VENV)/bin/python" clients/bundle.py
+	@$(TOOLS).clients.bundle
 
 record: rust $(READY) ## record what the locally deployed API answers, as examples of openapi.bundle.yaml
-	@"$(VENV)/bin/python" clients/record.py
+	@$(TOOLS).clients.record
 
 conformance: $(READY) ## ask AWS itself, in two accounts of yours: make conformance ARGS="--help"
-	@"$(VENV)/bin/python" conformance $(ARGS)
+	@$(TOOLS).conformance $(ARGS)
 
 bench: bench-function bench-core ## the tables of docs/performance.md; AMI_SHARE_BOOTSTRAP=path measures that binary
 
@@ -129,7 +139,7 @@ bench-function: export AMI_SHARE_BOOTSTRAP := $(TARGET)/release/bootstrap
 bench-function: release $(BENCH_READY)
 endif
 	$(call say,Waves and starts and the peer (3 minutes))
-	"$(VENV)/bin/python" benches
+	$(TOOLS).benches
 
 bench-core: rust
 	$(call say,The core without AWS (the first build takes about 2 minutes))
@@ -170,13 +180,13 @@ deny: rust ## licences, sources and known vulnerabilities of the dependencies, b
 	cargo deny --workspace check
 
 playground: rust $(READY) ## keep the template deployed on a local AWS, with a role for each kind of caller, and follow its log
-	@"$(VENV)/bin/python" demo/playground.py
+	@$(TOOLS).demo.playground
 
 local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
-	@"$(VENV)/bin/python" demo/open_aws.py
+	@$(TOOLS).demo.open_aws
 
 clean: ## remove what make and cargo made here
-	rm -rf "$(VENV)" "$(SECURITY_VENV)" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
+	rm -rf "$(VENV)" "$(SECURITY_VENV)" "$(VENV)-terraform" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
 	cargo clean
 
 rust:
@@ -191,39 +201,15 @@ $(VENV)/bin/python:
 	$(call say,A Python environment in .venv (under a minute))
 	@$(PYTHON) -m venv "$(VENV)"
 
-$(READY): $(REQUIREMENTS) | $(VENV)/bin/python
-	$(call say,What the local AWS needs)
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-$(API_READY): $(API_REQUIREMENTS) | $(READY)
-	$(call say,What the tests of the API description need)
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-$(CLIENTS_READY): $(CLIENTS_REQUIREMENTS) | $(READY)
-	$(call say,What the tests of the clients need)
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-$(FUZZ_READY): $(FUZZ_REQUIREMENTS) | $(READY)
-	$(call say,What the fuzzer of the API needs)
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-$(BENCH_READY): $(BENCH_REQUIREMENTS) | $(READY)
-	$(call say,What the peer of the benches needs)
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-$(LINT_READY): $(LINT_REQUIREMENTS) | $(READY)
-	$(call say,What the template check needs)
-	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+# A group of python/pyproject.toml, which pins every version.
+$(VENV)/%-ready: python/pyproject.toml | $(VENV)/bin/python
+	$(call say,What the group $* of python/pyproject.toml has)
+	@"$(VENV)/bin/python" python/install.py $*
 	@touch $@
 
 # Apart from the rest: it pins other versions of the same libraries.
-$(SECURITY_VENV)/ready: $(SECURITY_REQUIREMENTS) | $(VENV)/bin/python
+$(SECURITY_VENV)/ready: python/pyproject.toml | $(VENV)/bin/python
 	$(call say,What the security check needs (a minute))
 	@$(PYTHON) -m venv "$(SECURITY_VENV)"
-	@"$(SECURITY_VENV)/bin/python" -m pip install --quiet --disable-pip-version-check -r $<
+	@"$(SECURITY_VENV)/bin/python" python/install.py security
 	@touch $@

@@ -27,7 +27,7 @@ class Unfit(Exception):
     """What is to be packed would not run."""
 
 
-def architecture(binary):
+def architecture(binary: bytes) -> str:
     """What the binary runs on; Lambda would say so only at the first event."""
     if binary[:6] != b"\x7fELF\x02\x01":
         raise Unfit("it is no 64-bit ELF program for Linux")
@@ -35,14 +35,16 @@ def architecture(binary):
     if machine not in MACHINES:
         raise Unfit(f"it is for a machine that Lambda doesn't have (ELF e_machine {machine})")
     versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"GLIBC_(2\.\d+)", binary)}
-    if newest := max(versions, default=GLIBC):
-        if newest > GLIBC:
-            raise Unfit(f"it needs glibc {newest[0]}.{newest[1]}, and Lambda's provided.al2023 has {GLIBC[0]}.{GLIBC[1]}: "
-                        "build it with cargo-lambda, or on Amazon Linux 2023")
+    newest = max(versions, default=GLIBC)
+    if newest > GLIBC:
+        raise Unfit(
+            f"it needs glibc {newest[0]}.{newest[1]}, and Lambda's provided.al2023 has {GLIBC[0]}.{GLIBC[1]}: "
+            "build it with cargo-lambda, or on Amazon Linux 2023"
+        )
     return MACHINES[machine]
 
 
-def zipped(name, content, mode):
+def zipped(name: str, content: bytes, mode: int) -> bytes:
     """An archive of one file, without anything of when and where it was made."""
     entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system, entry.external_attr, entry.compress_type = 3, mode << 16, zipfile.ZIP_DEFLATED
@@ -52,20 +54,22 @@ def zipped(name, content, mode):
     return archive.getvalue()
 
 
-def template(arch):
+def template(arch: str) -> str:
     """template.yaml with the archives in place of the folders and the architecture fixed, nothing else changed."""
     text = (ROOT / "template.yaml").read_text()
-    for old, new in ((r"^( +CodeUri: )\.$", rf"\1ami-share-{arch}.zip"),
-                     (r"^( +ContentUri: )examples/$", r"\1allowlist-layer.zip"),
-                     (r"^( +Architectures: )\[arm64\]$", rf"\1[{arch}]"),
-                     (r"^    Metadata:\n      BuildMethod: rust-cargolambda\n", "")):
+    for old, new in (
+        (r"^( +CodeUri: )\.$", rf"\1ami-share-{arch}.zip"),
+        (r"^( +ContentUri: )examples/$", r"\1allowlist-layer.zip"),
+        (r"^( +Architectures: )\[arm64\]$", rf"\1[{arch}]"),
+        (r"^    Metadata:\n      BuildMethod: rust-cargolambda\n", ""),
+    ):
         text, count = re.subn(old, new, text, flags=re.M)
         if count != 1:
             raise Unfit(f"template.yaml should have one {old}")
     return text
 
 
-def package(binary, out):
+def package(binary: bytes, out: Path) -> str:
     arch = architecture(binary)
     out.mkdir(parents=True, exist_ok=True)
     (out / f"ami-share-{arch}.zip").write_bytes(zipped("bootstrap", binary, 0o755))
@@ -80,8 +84,10 @@ def package(binary, out):
     return arch
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="package.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="package.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--binary", type=Path, required=True, help="the built bootstrap")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="default dist/")
     options = parser.parse_args()

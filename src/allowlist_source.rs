@@ -7,7 +7,8 @@ use std::{
 
 use sharing::{
     allowlist::{Allowlist, Loaded, Location, Memory, Profile},
-    outcome::{ErrorCode, ErrorRow},
+    facts::Failure,
+    outcome::ErrorCode,
     request::Action,
 };
 use time::OffsetDateTime;
@@ -41,7 +42,7 @@ impl Source {
         aws: &Aws,
         now: OffsetDateTime,
         deadline: Instant,
-    ) -> Result<Loaded, ErrorRow> {
+    ) -> Result<Loaded, Failure> {
         let until = Instant::now().checked_add(FETCH_TIME).map_or(deadline, |until| until.min(deadline));
         let current = timeout_at(until, self.current(&aws.until(until), now)).await;
         let problem = match current {
@@ -61,7 +62,7 @@ impl Source {
                 "the allowlist {location} can't be used: {part}"
             );
         }
-        self.memory().stale(action).ok_or_else(|| ErrorRow {
+        self.memory().stale(action).ok_or_else(|| Failure {
             code: ErrorCode::AllowlistUnavailable,
             call: None,
             resource: None,
@@ -99,7 +100,7 @@ impl Source {
     async fn fetch(&self, aws: &Aws, poll: &mut Option<String>) -> Result<Option<String>, String> {
         match &self.location {
             Location::File(path) => std::fs::read_to_string(path).map(Some).map_err(|error| error.to_string()),
-            Location::Parameter(name) => aws.parameter(name).await.map(Some).map_err(|error| error.row.message),
+            Location::Parameter(name) => aws.parameter(name).await.map(Some).map_err(|error| error.failure.message),
             Location::AppConfig(profile) => fetch_configuration(aws, profile, poll).await,
         }
     }
@@ -125,7 +126,7 @@ async fn fetch_configuration(
         let token = aws.start_configuration_session(profile).await?;
         aws.latest_configuration(&token).await
     };
-    let polled = polled.await.map_err(|error| error.row.message)?;
+    let polled = polled.await.map_err(|error| error.failure.message)?;
     let document = polled.document.ok_or("the configuration that is deployed there is empty")?;
     *poll = polled.next_token;
     Ok(Some(document))

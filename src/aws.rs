@@ -16,19 +16,14 @@ mod whole;
 use std::sync::Arc;
 
 pub use appconfig::Polled;
-pub use ask::Attempts;
-pub use ec2::DescribedImage;
+pub use ask::{Attempts, CONCURRENCY};
 pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
-pub use scheduler::Schedules;
 use sharing::domain::Region;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
-/// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
-/// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-pub const CONCURRENCY: usize = 8;
+use self::ask::Patience;
 
 /// The clients, and where they point.
 #[derive(Debug, Clone)]
@@ -40,22 +35,16 @@ pub struct Aws {
     ssm: aws_sdk_ssm::Client,
     appconfig: aws_sdk_appconfigdata::Client,
     region: String,
-    /// When no call may be under way any more; none before [`Aws::until`] says so.
-    deadline: Option<Instant>,
-    turns: Arc<Semaphore>,
-    /// Whether calls keep a distance from each other.
-    is_rate_limited: bool,
-    pace: Arc<ask::Pace>,
-    jitter: ask::Jitter,
-    tally: Arc<ask::Tally>,
+    patience: Patience,
 }
 
 impl Aws {
     /// Builds the clients by the SDK's own variables (credentials, Region, endpoints).
     ///
     /// No call is made. Says what is wrong where a variable is missing or not in order.
-    pub fn connect(variable: fn(&str) -> Option<String>) -> Result<Self, String> {
-        let config = environment::settings(variable)?;
+    pub fn connect(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Result<Self, String> {
+        let variable: Arc<environment::Variable> = Arc::new(variable);
+        let config = environment::settings(&variable)?;
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let ec2 = aws_sdk_ec2::config::Builder::from(&config).interceptor(whole::WholeDocuments).build();
         Ok(Self {
@@ -66,26 +55,26 @@ impl Aws {
             ssm: aws_sdk_ssm::Client::new(&config),
             appconfig: aws_sdk_appconfigdata::Client::new(&config),
             region,
-            deadline: None,
-            turns: Arc::new(Semaphore::new(CONCURRENCY)),
-            is_rate_limited: false,
-            pace: Arc::default(),
-            jitter: ask::Jitter::default(),
-            tally: Arc::default(),
+            patience: Patience::default(),
         })
     }
 
     /// The same clients, for work that must be over by then: no call is under way after it.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
-        Self { deadline: Some(deadline), ..self.clone() }
+        Self { patience: self.patience.until(deadline), ..self.clone() }
     }
 
     /// The same clients, for work that nobody waits for: at most five calls of EC2 and KMS a second, so that looking over
     /// a thousand images leaves the account's request rates to those who need them.
     #[must_use]
     pub fn rate_limited(&self) -> Self {
-        Self { is_rate_limited: true, ..self.clone() }
+        Self { patience: self.patience.rate_limited(), ..self.clone() }
+    }
+
+    /// How often AWS was asked since the clients were made.
+    pub fn attempts(&self) -> Attempts {
+        self.patience.attempts()
     }
 
     /// The same clients, but for EC2's, which asks another Region.

@@ -10,13 +10,18 @@ use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
     domain::{Target, some_of},
-    outcome::{ErrorRow, StepState},
+    facts::Failure,
+    outcome::StepState,
     plan::{Phase, Step},
+    records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::aws::{Aws, CONCURRENCY, CallError, Schedules};
+use crate::{
+    aws::{Aws, CONCURRENCY, CallError},
+    records::RecordStore,
+};
 
 /// With less time than this left no write is begun: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
@@ -30,8 +35,8 @@ const MOST_SPLITS: usize = 64;
 pub struct Writer<'a> {
     /// The clients.
     pub aws: &'a Aws,
-    /// Where the records of expiries are.
-    pub schedules: Option<&'a Schedules>,
+    /// Where records are.
+    pub records: Option<&'a RecordStore>,
 }
 
 /// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
@@ -49,15 +54,34 @@ pub async fn carry_out<'a>(
     stream::iter(plans)
         .map(async |(decision, steps)| {
             let steps = if dry_run { planned(steps) } else { run(writer, steps, turns, deadline).await };
-            ImageResult { decision, steps }
+            ImageResult { decision, steps, lost: Vec::new() }
         })
         .buffered(CONCURRENCY)
         .collect()
         .await
 }
 
+/// Takes further steps after those that were taken.
+pub async fn carry_on<'a>(
+    writer: Writer<'_>,
+    further: Vec<(ImageResult<'a>, Vec<Step>)>,
+    deadline: Instant,
+) -> Vec<ImageResult<'a>> {
+    let (plans, taken): (Vec<_>, Vec<_>) = further
+        .into_iter()
+        .map(|(ImageResult { decision, steps, lost }, further)| ((decision, further), (steps, lost)))
+        .unzip();
+    let mut results = carry_out(writer, plans, false, deadline).await;
+    for (result, (mut taken, lost)) in results.iter_mut().zip(taken) {
+        taken.append(&mut result.steps);
+        (result.steps, result.lost) = (taken, lost);
+    }
+    results
+}
+
 fn planned(steps: Vec<Step>) -> Vec<StepResult> {
-    let planned = |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false };
+    let planned =
+        |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false, grant_id: None };
     steps.into_iter().map(planned).collect()
 }
 
@@ -128,7 +152,7 @@ async fn take_or_split(writer: Writer<'_>, step: Step, turns: &Semaphore, deadli
         splits = splits.saturating_add(1);
         let (unknown, parts) = result.step.without_unknown(&words);
         results.extend(unknown.map(|step| {
-            let error = result.error.map(|error| ErrorRow {
+            let error = result.error.map(|error| Failure {
                 message: format!("AWS does not know {}: {words}", some_of(step.adds().iter().chain(&step.removes()))),
                 ..error
             });
@@ -159,34 +183,34 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
     let _turn = turns.acquire().await;
     if deadline.saturating_duration_since(Instant::now()) < SHORTEST_STEP {
         let error = CallError::not_begun(step.call(), &step.resource());
-        return skipped(step, Some(error.row));
+        return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
-        Ok(()) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false },
-        Err(CallError { row, is_uncertain }) => {
-            StepResult { step, state: StepState::Failed, error: Some(row), is_uncertain }
+        Ok(grant_id) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false, grant_id },
+        Err(CallError { failure, is_uncertain }) => {
+            StepResult { step, state: StepState::Failed, error: Some(failure), is_uncertain, grant_id: None }
         }
     }
 }
 
-fn skipped(step: Step, error: Option<ErrorRow>) -> StepResult {
-    StepResult { step, state: StepState::Skipped, error, is_uncertain: false }
+fn skipped(step: Step, error: Option<Failure>) -> StepResult {
+    StepResult { step, state: StepState::Skipped, error, is_uncertain: false, grant_id: None }
 }
 
-/// The one place where anything in AWS is changed.
-async fn write(Writer { aws, schedules }: Writer<'_>, step: &Step) -> Result<(), CallError> {
-    match step {
-        Step::CreateExpiry(expiry) => match schedules {
-            Some(schedules) => aws.create_expiry(schedules, expiry).await,
-            None => Err(CallError::not_set_up(step.call())),
-        },
-        Step::DeleteExpiry { name, target: _ } => match schedules {
-            Some(schedules) => aws.delete_expiry(schedules, name).await,
-            None => Err(CallError::not_set_up(step.call())),
-        },
+/// The one place where anything in AWS is changed. Gives the ID of a grant that it made.
+async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
+    let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            aws.create_grant(key, name, grantee, kind.operations()).await
+            return aws.create_grant(key, name, grantee, kind.operations()).await;
         }
+        Step::CreateExpiry(expiry) => match records {
+            Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::DeleteExpiry { name, target: _ } => match records {
+            Some(records) => records.delete(aws, &RecordName::Expiry(name.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
         Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,
         Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
             aws.add_create_volume_permissions(snapshot_id, accounts).await
@@ -197,5 +221,6 @@ async fn write(Writer { aws, schedules }: Writer<'_>, step: &Step) -> Result<(),
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
-    }
+    };
+    done.map(|()| None)
 }

@@ -41,6 +41,8 @@ pub struct RecordSettings {
     pub role_arn: String,
     /// The bus, by name or ARN.
     pub bus: String,
+    /// `AMI_SHARE_SCHEDULE_DLQ_ARN`: the queue for the hints that Scheduler can't deliver.
+    pub dead_letter_arn: Option<String>,
 }
 
 impl Config {
@@ -81,8 +83,9 @@ impl Config {
             needed("AMI_SHARE_SCHEDULE_ROLE_ARN"),
             needed("AMI_SHARE_REQUEST_BUS"),
         );
+        let dead_letter_arn = set("AMI_SHARE_SCHEDULE_DLQ_ARN");
         let records = match settings {
-            (Some(group), Some(role_arn), Some(bus)) => Ok(RecordSettings { group, role_arn, bus }),
+            (Some(group), Some(role_arn), Some(bus)) => Ok(RecordSettings { group, role_arn, bus, dead_letter_arn }),
             _ => Err(unset),
         };
         let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
@@ -212,7 +215,11 @@ mod tests {
         ];
         let with =
             |set: &[(&str, &str)]| read(&[&[("AMI_SHARE_ALLOWLIST", "file:a.yaml")], set].concat()).unwrap().records;
-        assert_eq!(with(&all).unwrap().bus, "ami-share");
+        let settings = with(&all).unwrap();
+        assert_eq!((settings.bus.as_str(), settings.dead_letter_arn), ("ami-share", None));
+        let queue = ("AMI_SHARE_SCHEDULE_DLQ_ARN", "arn:aws:sqs:eu-west-1:999988887777:undelivered");
+        let settings = with(&[all.as_slice(), &[queue]].concat()).unwrap();
+        assert_eq!(settings.dead_letter_arn.as_deref(), Some(queue.1));
         assert_eq!(with(&[]), Err(all.map(|(name, _)| name).to_vec()));
         for (place, (name, _)) in all.iter().enumerate() {
             let mut set = all;

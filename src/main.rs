@@ -1,12 +1,14 @@
 //! Starts the function: settings, log, clients, and then one event after the other.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
 
 use ami_share::{
-    allowlist_source::Source,
     aws::Aws,
     config::{self, Config},
-    service::{Context, Meter, Service},
+    service::{InvocationContext, Service},
     telemetry,
 };
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -17,37 +19,26 @@ use triggers::{Event, InvocationError};
 #[expect(clippy::expect_used, reason = "a function that can't start must say so and stop")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let variable = |name: &str| std::env::var(name).ok();
-    let config = Config::read(variable).expect("the environment is in order");
+    let config = &Config::read(variable).expect("the environment is in order");
     config::check_certificates(variable("SSL_CERT_FILE"), |path| std::fs::read(path))
         .expect("the certificates of AWS can be checked");
     telemetry::install(config.log_level, config.logs_json);
-    let aws = Aws::connect(variable).expect("the AWS clients can be built");
-    let allowlist = Source::new(config.allowlist, config.allowlist_ttl);
-    let service = Service {
-        aws,
-        allowlist,
-        entity_quota: config.entity_quota,
-        max_event_age: config.max_event_age,
-        records: config.records,
-        setup: config.setup,
-        outcome_bus: config.outcome_bus,
-        request_bus: config.request_bus,
-        meter: Meter::new(config.function_name),
-    };
-    let service = &service;
+    let aws = &Aws::connect(variable).expect("the AWS clients can be built");
+    // Which account it is in, a function learns from its first invocation.
+    let service = &OnceLock::new();
 
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let now = SystemTime::now();
         // Without its account ownership can't be told.
         let function: FunctionArn = event.context.invoked_function_arn.parse().map_err(unknown)?;
-        let context = Context {
+        let service = service.get_or_init(|| Service::new(config.clone(), aws.clone(), &function, telemetry::emit));
+        let invocation = InvocationContext {
             request_id: &event.context.request_id,
-            function: &function,
             time_left: event.context.deadline().duration_since(now).unwrap_or(Duration::ZERO),
-            deadline: event.context.deadline().into(),
+            ends_at: event.context.deadline().into(),
             now: now.into(),
         };
-        service.handle(&event.payload, &context).await.map_err(diagnostic)
+        service.handle(&event.payload, &invocation).await.map_err(diagnostic)
     }))
     .await
 }

@@ -1,121 +1,124 @@
-//! Owns the whole story of a request: open the event, admit, observe, decide, plan, carry out, answer.
+//! Owns an invocation: opens the event, has the request carried out, publishes, logs, counts and answers.
 
-mod automation;
 mod batch;
+mod continuation;
 mod deadlines;
+mod invocation;
 mod meter;
 mod publish;
-mod second_look;
-mod survey;
 
 use std::time::Duration;
 
-pub use meter::Meter;
+pub use invocation::InvocationContext;
+use meter::Meter;
+pub use meter::Sink;
 use sharing::{
-    allowlist::{Allowlist, Loaded},
-    decide::{self, Authority, Judgements, Question, Setup},
+    allowlist::Loaded,
+    decide,
     domain::{FunctionArn, Requester, shortened},
-    outcome::{ErrorCode, ErrorRow, Outcome, Status},
-    plan::{Step, plan},
-    report,
+    facts::Failure,
+    outcome::{ErrorCode, Outcome, Status},
+    report::failed,
     request::{Action, Request},
 };
-use time::OffsetDateTime;
-use tokio::time::Instant;
 use tracing::Instrument;
 use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Reply, SentAt, Trigger};
 
-use self::deadlines::{deadline, end, giving_deadline, reading_deadline};
+use self::deadlines::{deadline, end};
 use crate::{
     allowlist_source::Source,
-    aws::{Aws, Schedules},
-    carry_out::{Writer, carry_out},
-    config::RecordSettings,
+    aws::Aws,
+    config::{Config, RecordSettings},
+    deployment::{Deployment, Run},
+    execute::{execute, expire, refuse, share_available},
     log_lines,
-    observe::observe,
+    records::RecordStore,
 };
 
-/// What lives as long as the process.
+/// The Lambda function, as long as the process lives.
 #[derive(Debug)]
 pub struct Service {
-    /// The AWS clients.
-    pub aws: Aws,
-    /// Where the allowlist comes from.
-    pub allowlist: Source,
-    /// How many entities one image may be shared with.
-    pub entity_quota: usize,
+    /// What requests are carried out with.
+    deployment: Deployment,
     /// How old an event may be that asks for a share.
-    pub max_event_age: Duration,
-    /// Where the records of expiries are, or the variables that are not set.
-    pub records: Result<RecordSettings, Vec<&'static str>>,
-    /// What the function's role may do.
-    pub setup: Setup,
+    max_event_age: Duration,
     /// The bus on which outcomes are published, if any.
-    pub outcome_bus: Option<String>,
+    outcome_bus: Option<String>,
     /// The bus on which the function gets requests, if it may put the rest of an audit there.
-    pub request_bus: Option<String>,
+    request_bus: Option<String>,
     /// What tells how often, how long and with what result.
-    pub meter: Meter,
-}
-
-/// What the Lambda runtime and the clock say of one invocation.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// Lambda's id of the invocation.
-    pub request_id: &'a str,
-    /// Which function this is.
-    pub function: &'a FunctionArn,
-    /// How much time the invocation has left, or of a batch the message.
-    pub time_left: Duration,
-    /// When Lambda ends the invocation.
-    pub deadline: OffsetDateTime,
-    /// Now.
-    pub now: OffsetDateTime,
+    meter: Meter,
 }
 
 impl Service {
+    /// The function of that ARN with these settings and clients. Metric events go to `sink`.
+    pub fn new(config: Config, aws: Aws, function: &FunctionArn, sink: Sink) -> Self {
+        let records = config.records.map(|RecordSettings { group, role_arn, bus, dead_letter_arn }| {
+            let bus_arn = function.bus_arn(&bus);
+            RecordStore { group, role_arn, bus_arn, dead_letter_arn }
+        });
+        let deployment = Deployment {
+            aws,
+            account: function.account(),
+            allowlist: Source::new(config.allowlist, config.allowlist_ttl),
+            entity_quota: config.entity_quota,
+            records,
+            setup: config.setup,
+        };
+        Self {
+            deployment,
+            max_event_age: config.max_event_age,
+            outcome_bus: config.outcome_bus,
+            request_bus: config.request_bus,
+            meter: Meter::new(config.function_name, sink),
+        }
+    }
+
     /// Answers one event.
-    pub async fn handle(&self, event: &Event, context: &Context<'_>) -> Result<Reply, InvocationError> {
-        let deadline = deadline(Trigger::EventBridge, context.time_left);
-        match triggers::open(event, &Invocation { request_id: context.request_id, now: context.now }) {
+    pub async fn handle(&self, event: &Event, invocation: &InvocationContext<'_>) -> Result<Reply, InvocationError> {
+        match triggers::open(event, &Invocation { request_id: invocation.request_id, now: invocation.now }) {
             Incoming::One(envelope) => {
                 let trigger = envelope.trigger;
-                triggers::reply(trigger, self.settle(*envelope, context).await)
+                triggers::reply(trigger, self.settle(*envelope, invocation).await)
             }
             Incoming::Available(available) => {
-                let share = self.share_available(&available, context, deadline);
-                let outcome = self.conclude(Trigger::EventBridge, &available.request_id, share, context).await;
+                let run = run(Trigger::EventBridge, &available.request_id, invocation);
+                let share = share_available(&available, &self.deployment, self.max_event_age, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &available.request_id, share, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
             }
             Incoming::Expiry(hint) => {
-                let expire = self.expire(&hint, false, context, deadline);
-                let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, context).await;
+                let run = run(Trigger::EventBridge, &hint.request_id, invocation);
+                let expire = expire(&hint, false, &self.deployment, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
             }
-            Incoming::Batch(batch) => Ok(Reply::Document(self.process_batch(batch, context).await)),
+            Incoming::Batch(batch) => {
+                let settle =
+                    async |envelope: Envelope, message: &InvocationContext<'_>| self.settle(envelope, message).await;
+                Ok(Reply::Document(batch::process_batch(batch, invocation, settle).await))
+            }
         }
     }
 
     /// Makes an outcome of a request.
-    async fn settle(&self, envelope: Envelope, context: &Context<'_>) -> Outcome {
+    async fn settle(&self, envelope: Envelope, invocation: &InvocationContext<'_>) -> Outcome {
         let Envelope { trigger, request_id, requester, sent, asked } = envelope;
-        let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
+        let run = run(trigger, &request_id, invocation);
         let answer = async {
+            let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
             match (asked, requester) {
                 (Ok(request), Some(requester)) => {
-                    self.answer(&request, &requester, (trigger, sent), context, outcome).await
+                    self.answer(&request, &requester, (trigger, sent), &run, invocation).await
                 }
-                (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
-                (Err(turned_away), requester) => {
-                    let outcome = turned_away.into_outcome(outcome);
-                    match requester {
-                        Some(requester) => self.turn_away(outcome, &requester, trigger, context).await,
-                        None => outcome,
-                    }
+                (Ok(_), None) => failed(outcome, nobody_asked()),
+                (Err(turned_away), Some(requester)) => {
+                    self.turn_away(turned_away.into_outcome(outcome), &requester, &run).await
                 }
+                (Err(turned_away), None) => turned_away.into_outcome(outcome),
             }
         };
-        self.conclude(trigger, &request_id, answer, context).await
+        self.conclude(trigger, &request_id, answer, invocation).await
     }
 
     /// Waits for an outcome, publishes, logs and counts it.
@@ -124,21 +127,24 @@ impl Service {
         trigger: Trigger,
         request_id: &str,
         answer: impl Future<Output = Outcome>,
-        context: &Context<'_>,
+        invocation: &InvocationContext<'_>,
     ) -> Outcome {
-        let end = end(trigger, context.time_left);
-        let begun = self.meter.begin(&self.aws);
+        let end = end(trigger, invocation.time_left);
+        let aws = &self.deployment.aws;
+        let begun = self.meter.begin(aws);
         // What every line of the log says that is written on the way: which invocation, and which request of it.
-        let span = tracing::info_span!("request", lambda.request_id = context.request_id, request.id = request_id);
+        let span = tracing::info_span!("request", lambda.request_id = invocation.request_id, request.id = request_id);
         // On the heap: the states of everything below would nest deeper than the compiler follows.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
         let is_about_something = !outcome.is_no_op();
-        if is_about_something && !publish::is_for_nobody(&outcome) {
-            self.publish(&mut outcome, end).instrument(span).await;
+        if let Some(bus) = self.outcome_bus.as_deref().filter(|_| is_about_something)
+            && !publish::is_for_nobody(&outcome)
+        {
+            publish::publish(aws, bus, &mut outcome, end).instrument(span).await;
         }
-        log(&outcome, trigger, context);
+        log(&outcome, trigger, invocation);
         if is_about_something || !outcome.nobodys_records.is_empty() {
-            self.meter.tell(&self.aws, begun, &outcome, trigger, context);
+            self.meter.tell(aws, begun, &outcome, trigger, invocation);
         }
         // Log, metrics and events have told what the answer may be too short for.
         outcome.cut_to(triggers::LONGEST_ANSWER);
@@ -146,17 +152,10 @@ impl Service {
     }
 
     /// Says what is wrong with a request, to those whom a rule names: a stranger learns nothing.
-    async fn turn_away(
-        &self,
-        outcome: Outcome,
-        requester: &Requester,
-        trigger: Trigger,
-        context: &Context<'_>,
-    ) -> Outcome {
-        // By an allowlist that is young enough to give by: what a withdrawn rule named is a stranger.
-        let usable =
-            self.allowlist.load_for(Action::List, &self.aws, context.now, deadline(trigger, context.time_left));
-        match usable.await {
+    async fn turn_away(&self, outcome: Outcome, requester: &Requester, run: &Run<'_>) -> Outcome {
+        let Deployment { aws, allowlist, .. } = &self.deployment;
+        // By an allowlist that is fresh enough to give by: what a withdrawn rule named is a stranger.
+        match allowlist.load_for(Action::List, aws, run.now, run.deadline).await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
             Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
                 Some(refusal) => Outcome { refusals: vec![refusal], warnings: Vec::new(), ..outcome },
@@ -165,155 +164,42 @@ impl Service {
         }
     }
 
+    /// Has a request carried out, unless it came too late.
     async fn answer(
         &self,
         request: &Request,
         requester: &Requester,
         (trigger, sent): (Trigger, SentAt),
-        context: &Context<'_>,
-        outcome: Outcome,
+        run: &Run<'_>,
+        invocation: &InvocationContext<'_>,
     ) -> Outcome {
-        let mut outcome = Outcome {
-            action: Some(request.action),
-            dry_run: request.dry_run,
-            reason: request.reason.clone(),
-            ..outcome
-        };
-        let (deadline, end) = (deadline(trigger, context.time_left), end(trigger, context.time_left));
-        let usable = self.allowlist.load_for(request.action, &self.aws, context.now, deadline).await;
-        let Loaded { allowlist, warning } = match usable {
-            Ok(usable) => usable,
-            Err(error) => return failed(outcome, error),
-        };
-        outcome.warnings.extend(warning);
-        let question = self.question(request, Authority::Requester(requester), &allowlist, context);
-
-        let strangers = decide::admit(&question);
-        if !strangers.is_empty() {
-            return Outcome { result: Status::Refused, refusals: strangers, ..outcome };
+        let deployment = &self.deployment;
+        if let Some(stale) = sent.refusal(request.action, run.now, self.max_event_age) {
+            return refuse(request, requester, deployment, run, stale).await;
         }
-        if let Some(stale) = sent.refusal(request.action, context.now, self.max_event_age) {
-            return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
-        }
-        if !request.action.surveys() {
-            return self.pursue(question, context, deadline, outcome).await;
-        }
-        let mut outcome = self.survey(question, context, deadline, outcome).await;
-        if survey::continues_by_itself(trigger, &outcome) {
-            self.go_on(question.account, &mut outcome, end).await;
+        let end = end(trigger, invocation.time_left);
+        let mut outcome = execute(request, requester, deployment, run).await;
+        if request.action.surveys() && continuation::continues_by_itself(trigger, &outcome) {
+            let bus = self.request_bus.as_deref();
+            continuation::go_on(&deployment.aws, bus, deployment.account, &mut outcome, end).await;
         }
         outcome
     }
-
-    /// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report.
-    async fn pursue(
-        &self,
-        question: Question<'_>,
-        context: &Context<'_>,
-        deadline: Instant,
-        mut outcome: Outcome,
-    ) -> Outcome {
-        let aws = if question.request.action.surveys() { self.aws.rate_limited() } else { self.aws.clone() };
-        let reading_deadline = reading_deadline(question.request.action, deadline);
-        let reading = aws.until(reading_deadline);
-        let is_over = || Instant::now() >= reading_deadline;
-        let judgements = Judgements::until(&is_over);
-        let schedules = self.schedules(context);
-        let facts = match observe(&reading, schedules.as_ref(), &question, &judgements).await {
-            Ok(facts) => facts,
-            Err(error) => return failed(outcome, error),
-        };
-        let request = match decide::resolve(&question, &facts) {
-            Ok(request) => request,
-            Err(error) => return failed(outcome, error),
-        };
-        let request = request.as_ref();
-        let question = Question { request, ..question };
-        let plans = match decide::decide(&question, &facts, &judgements) {
-            Ok(plans) => plans,
-            Err(error) => return failed(outcome, error),
-        };
-        let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
-        let plans: Vec<_> = plans
-            .into_iter()
-            .map(|decision| {
-                let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
-                let steps = image.map(|image| plan(&question, &decision, image, &facts)).unwrap_or_default();
-                (decision, steps)
-            })
-            .collect();
-        for (_, steps) in &plans {
-            log_plan(&outcome.request_id, steps, request.dry_run);
-        }
-        let writer = Writer { aws: &aws, schedules: schedules.as_ref() };
-        let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
-        let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
-        let mut results = carry_out(writer, plans, request.dry_run, giving).await;
-        if is_looked_at_again {
-            results = second_look::take(writer, &outcome.request_id, &facts, results, deadline).await;
-        }
-        report::report(&mut outcome, &question, &facts, results, self.aws.region());
-        outcome
-    }
-
-    fn question<'a>(
-        &'a self,
-        request: &'a Request,
-        authority: Authority<'a>,
-        allowlist: &'a Allowlist,
-        context: &Context<'_>,
-    ) -> Question<'a> {
-        let unset_for_expiry = self.records.as_ref().err().map(Vec::as_slice).unwrap_or_default();
-        Question {
-            request,
-            authority,
-            allowlist,
-            account: context.function.account(),
-            entity_quota: self.entity_quota,
-            unset_for_expiry,
-            setup: self.setup,
-            is_automatic: false,
-            now: context.now,
-            deadline: context.deadline,
-        }
-    }
-
-    /// Where the records of expiries are, if anywhere.
-    fn schedules(&self, context: &Context<'_>) -> Option<Schedules> {
-        let RecordSettings { group, role_arn, bus } = self.records.as_ref().ok()?;
-        let bus_arn = context.function.bus_arn(bus);
-        Some(Schedules { group: group.clone(), role_arn: role_arn.clone(), bus_arn })
-    }
 }
 
-/// Every step is in the log before it is taken.
-fn log_plan(request_id: &str, steps: &[Step], dry_run: bool) {
-    for step in steps {
-        tracing::info!(
-            request.id = request_id,
-            plan.call = step.call(),
-            plan.resource = step.resource(),
-            plan.grant = step.grant_name().unwrap_or_default(),
-            plan.add = ?step.adds().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            plan.remove = ?step.removes().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            dry_run,
-            "planned {} on {}",
-            step.call(),
-            step.resource()
-        );
-    }
+fn nobody_asked() -> Failure {
+    let (code, message) = (ErrorCode::Unexpected, "nobody asked".to_owned());
+    Failure { code, call: None, resource: None, message, retryable: false }
 }
 
-fn error(code: ErrorCode, message: &str, retryable: bool) -> ErrorRow {
-    ErrorRow { code, call: None, resource: None, message: message.to_owned(), retryable }
-}
-
-fn failed(outcome: Outcome, error: ErrorRow) -> Outcome {
-    Outcome { result: Status::Failed, retryable: error.retryable, errors: vec![error], ..outcome }
+/// The run of a request that came through a trigger.
+fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext<'_>) -> Run<'a> {
+    let deadline = deadline(trigger, invocation.time_left);
+    Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at }
 }
 
 /// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
-fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
+fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(
             request.id = outcome.request_id,
@@ -343,7 +229,7 @@ fn log(outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
     let parts = log_lines::parts(lists);
     for (index, [images, refusals, errors, warnings]) in parts.iter().enumerate() {
         tracing::info!(
-            lambda.request_id = context.request_id,
+            lambda.request_id = invocation.request_id,
             request.id = outcome.request_id,
             request.trigger = trigger.as_str(),
             request.action = action,

@@ -3,7 +3,7 @@
 #![no_main]
 
 use sharing::domain::{KeyArn, Target};
-use key_policy::{Grant, KeyUse, OrganizationFacts, Policy, Question, explain, judge};
+use key_policy::{Grant, KeyUse, OrganizationFacts, Policy, KeyQuestion, explain, judge};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     for target in TARGETS {
         let target: Target = target.parse().expect("a target");
         for key_use in [&KeyUse::Launch, &role] {
-            let question = Question {
+            let question = KeyQuestion {
                 key: &key,
                 policy: &policy,
                 grants: &grants,

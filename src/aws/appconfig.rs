@@ -29,7 +29,7 @@ impl Aws {
             .environment_identifier(&profile.environment)
             .configuration_profile_identifier(&profile.profile)
             .required_minimum_poll_interval_in_seconds(SHORTEST_INTERVAL_SECONDS);
-        let answer = self.ask(CALL, &profile.profile, || call.clone().send()).await?;
+        let answer = self.patience.ask(CALL, &profile.profile, || call.clone().send()).await?;
         let token = answer.initial_configuration_token;
         token.ok_or_else(|| CallError::unexpected(CALL, &profile.profile, "there is no token in the answer"))
     }
@@ -40,7 +40,7 @@ impl Aws {
         // The token is a credential of a kind, and stays out of messages.
         const RESOURCE: &str = "the allowlist's configuration profile";
         let call = self.appconfig.get_latest_configuration().configuration_token(token);
-        let answer = self.ask(CALL, RESOURCE, || call.clone().send()).await?;
+        let answer = self.patience.ask(CALL, RESOURCE, || call.clone().send()).await?;
         let bytes = answer.configuration.map(aws_sdk_appconfigdata::primitives::Blob::into_inner).unwrap_or_default();
         let text =
             String::from_utf8(bytes).map_err(|_| CallError::unexpected(CALL, RESOURCE, "the document is not UTF-8"))?;

@@ -3,7 +3,6 @@
 
 use std::{
     future::Future,
-    hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,9 +13,17 @@ use std::{
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sharing::outcome::ErrorCode;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+};
 
-use super::{Aws, CallError, error::SdkError};
+use super::error::{CallError, SdkError};
+
+/// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
+/// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+pub const CONCURRENCY: usize = 8;
 
 /// An attempt takes half of the time left and no more than this, so that one lost connection leaves time for others.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
@@ -39,7 +46,41 @@ const DISTANCE: Duration = Duration::from_millis(200);
 /// One attempt under way; its answer is put aside.
 type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
-impl Aws {
+/// How patiently AWS is asked, and how often it was. Copies share the turns, the pace and the count.
+#[derive(Debug, Clone)]
+pub(super) struct Patience {
+    /// When no call may be under way any more; none before [`Patience::until`] says so.
+    deadline: Option<Instant>,
+    turns: Arc<Semaphore>,
+    /// Whether calls keep a distance from each other.
+    is_rate_limited: bool,
+    pace: Arc<Pace>,
+    tally: Arc<Tally>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            deadline: None,
+            turns: Arc::new(Semaphore::new(CONCURRENCY)),
+            is_rate_limited: false,
+            pace: Arc::default(),
+            tally: Arc::default(),
+        }
+    }
+}
+
+impl Patience {
+    /// The same for work that must be over by then.
+    pub(super) fn until(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same for work that nobody waits for.
+    pub(super) fn rate_limited(&self) -> Self {
+        Self { is_rate_limited: true, ..self.clone() }
+    }
+
     /// Makes a call until AWS answers it or refuses it for good, the tries are used up, or no time is left.
     ///
     /// Every call is made through here. Writes may be repeated because EC2's are idempotent by their effect (adding what
@@ -70,7 +111,7 @@ impl Aws {
         answer.ok_or_else(|| CallError::unexpected(call, resource, "the answer is lost"))
     }
 
-    /// Makes attempts as [`Aws::ask`] says. What they are is behind a pointer: every kind of call would otherwise bring a
+    /// Makes attempts as [`Patience::ask`] says. What they are is behind a pointer: every kind of call would otherwise bring a
     /// copy of this along.
     async fn repeat<'a>(
         &self,
@@ -104,7 +145,7 @@ impl Aws {
             };
             // An earlier attempt that was lost may have been carried out, whatever the last one was told.
             is_uncertain |= error.is_uncertain;
-            let pause = pause(error.row.code, attempts, self.jitter.next());
+            let pause = pause(error.failure.code, attempts, fastrand::f64());
             match pause {
                 Some(pause) if self.time_left() >= pause.saturating_add(SHORTEST_ATTEMPT) => sleep(pause).await,
                 Some(_) | None => return Err(CallError { is_uncertain, ..error }),
@@ -114,7 +155,7 @@ impl Aws {
     }
 
     /// How often AWS was asked since the clients were made.
-    pub fn attempts(&self) -> Attempts {
+    pub(super) fn attempts(&self) -> Attempts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Attempts { made: read(&self.tally.made), repeated: read(&self.tally.repeated) }
     }
@@ -162,7 +203,7 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
 
 /// When the next call may be made that keeps its distance.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+struct Pace {
     next: Mutex<Option<Instant>>,
 }
 
@@ -195,7 +236,7 @@ impl Attempts {
 
 /// The count, shared by all copies of the clients.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+struct Tally {
     made: AtomicU64,
     repeated: AtomicU64,
 }
@@ -204,28 +245,6 @@ impl Tally {
     fn count(&self, is_repeated: bool) {
         self.made.fetch_add(1, Ordering::Relaxed);
         self.repeated.fetch_add(u64::from(is_repeated), Ordering::Relaxed);
-    }
-}
-
-/// Chance, seeded when the clients are made; good enough to keep callers apart, and for nothing else.
-#[derive(Debug, Clone)]
-pub(super) struct Jitter {
-    hasher: RandomState,
-    count: Arc<AtomicU64>,
-}
-
-impl Default for Jitter {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), count: Arc::new(AtomicU64::new(0)) }
-    }
-}
-
-impl Jitter {
-    /// A number from 0 to 1.
-    fn next(&self) -> f64 {
-        let hash = self.hasher.hash_one(self.count.fetch_add(1, Ordering::Relaxed));
-        let upper = u32::try_from(hash >> 32).unwrap_or_default();
-        f64::from(upper) / f64::from(u32::MAX)
     }
 }
 
@@ -269,8 +288,7 @@ mod tests {
 
     #[test]
     fn chance_differs_from_call_to_call_and_stays_in_range() {
-        let jitter = Jitter::default();
-        let drawn: Vec<_> = (0..100).map(|_| jitter.next()).collect();
+        let drawn: Vec<_> = (0..100).map(|_| fastrand::f64()).collect();
         assert!(drawn.iter().all(|number| (0.0..=1.0).contains(number)));
         assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]), "{drawn:?}");
         assert!(drawn.iter().any(|number| *number < 0.3) && drawn.iter().any(|number| *number > 0.7));

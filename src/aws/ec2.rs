@@ -9,7 +9,7 @@ use aws_sdk_ec2::{
 use futures_util::future;
 use sharing::{
     domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
-    facts::{Expiry, Fact, Image, ImageState, LaunchPermission, Snapshot},
+    facts::{Backing, CreateVolumePermissions, Fact, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
 };
 
@@ -19,28 +19,11 @@ use super::{Aws, CallError, provenance::provenance};
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 const MAX_FILTER_VALUES: usize = 200;
 
-/// An image as DescribeImages knows it: without its launch permissions, and with bare snapshot ids.
-#[derive(Debug, Clone)]
-pub struct DescribedImage {
-    /// The image, its permissions and snapshots still empty.
-    pub image: Image,
-    /// The snapshots in its block device mapping.
-    pub snapshot_ids: Vec<SnapshotId>,
-}
-
-impl DescribedImage {
-    /// What the record of an expiry remembers of an image that is gone.
-    pub fn deregistered(expiry: &Expiry, owner: AccountId) -> Self {
-        let image = Image::deregistered(owner, expiry.key_arns.clone());
-        Self { image, snapshot_ids: expiry.snapshot_ids.clone() }
-    }
-}
-
 impl Aws {
     /// Describes the images that exist among `ids`, disabled ones included.
     ///
     /// Asked by filter and not by id, so that one unknown id doesn't fail the others.
-    pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
+    pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, Image>, CallError> {
         let mut images = BTreeMap::new();
         for ids in ids.chunks(MAX_FILTER_VALUES) {
             let by_id = filter("image-id", ids.iter().map(ImageId::to_string));
@@ -53,9 +36,9 @@ impl Aws {
     /// Whether there is such an image, asked by its id so that EC2 says no in so many words.
     pub async fn image_exists(&self, id: &ImageId) -> Result<bool, CallError> {
         let call = self.ec2.describe_images().image_ids(id.as_str()).include_disabled(true);
-        match self.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
+        match self.patience.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.row.code == ErrorCode::NotFound => Ok(false),
+            Err(error) if error.failure.code == ErrorCode::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -63,15 +46,14 @@ impl Aws {
     /// This account's images, disabled ones included.
     pub async fn own_images(&self) -> Result<BTreeMap<ImageId, Image>, CallError> {
         let call = self.ec2.describe_images().owners("self").max_results(1000);
-        let described = self.all_images(call).await?.into_iter();
-        Ok(described.map(|(id, described)| (id, described.image)).collect())
+        self.all_images(call).await
     }
 
     /// Describes this account's images that are backed by any of these snapshots, disabled ones included.
     pub async fn describe_own_images_on(
         &self,
         snapshots: &[SnapshotId],
-    ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
+    ) -> Result<BTreeMap<ImageId, Image>, CallError> {
         let parts = snapshots.chunks(MAX_FILTER_VALUES).map(|snapshots| {
             let by_snapshot = filter("block-device-mapping.snapshot-id", snapshots.iter().map(SnapshotId::to_string));
             self.all_images(self.ec2.describe_images().owners("self").filters(by_snapshot))
@@ -84,7 +66,7 @@ impl Aws {
         const CALL: &str = "ec2:DescribeImageAttribute";
         let attribute = types::ImageAttributeName::LaunchPermission;
         let call = self.ec2.describe_image_attribute().image_id(id.as_str()).attribute(attribute);
-        let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
+        let attribute = self.patience.ask(CALL, id.as_str(), || call.clone().send()).await?;
         Ok(attribute.launch_permissions().iter().map(launch_permission).collect())
     }
 
@@ -105,7 +87,8 @@ impl Aws {
         let mut snapshots = BTreeMap::new();
         let mut next = None;
         loop {
-            let page = self.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
+            let page =
+                self.patience.ask(CALL, "snapshots", || call.clone().set_next_token(next.clone()).send()).await?;
             for snapshot in page.snapshots() {
                 let id: SnapshotId = parse(CALL, "snapshot id", snapshot.snapshot_id())?;
                 let snapshot = Snapshot {
@@ -113,7 +96,6 @@ impl Aws {
                     owner: parse(CALL, "snapshot's owner", snapshot.owner_id())?,
                     key: snapshot_key(CALL, &id, snapshot)?,
                     create_volume_permissions: Fact::NotRead,
-                    is_public: false,
                     needed_by: Fact::NotRead,
                 };
                 snapshots.insert(id, snapshot);
@@ -125,16 +107,17 @@ impl Aws {
         }
     }
 
-    /// Reads which accounts may create volumes from a snapshot, and whether everybody may.
-    pub async fn create_volume_permissions(&self, id: &SnapshotId) -> Result<(Vec<AccountId>, bool), CallError> {
+    /// Reads who may create volumes from a snapshot.
+    pub async fn create_volume_permissions(&self, id: &SnapshotId) -> Result<CreateVolumePermissions, CallError> {
         const CALL: &str = "ec2:DescribeSnapshotAttribute";
         let attribute = SnapshotAttributeName::CreateVolumePermission;
         let call = self.ec2.describe_snapshot_attribute().snapshot_id(id.as_str()).attribute(attribute);
-        let attribute = self.ask(CALL, id.as_str(), || call.clone().send()).await?;
+        let attribute = self.patience.ask(CALL, id.as_str(), || call.clone().send()).await?;
         let entries = attribute.create_volume_permissions();
         let accounts = entries.iter().filter_map(types::CreateVolumePermission::user_id);
         let accounts = accounts.map(|account| parse(CALL, "account id", Some(account))).collect::<Result<_, _>>()?;
-        Ok((accounts, entries.iter().any(|entry| entry.group() == Some(&PermissionGroup::All))))
+        let is_public = entries.iter().any(|entry| entry.group() == Some(&PermissionGroup::All));
+        Ok(CreateVolumePermissions { accounts, is_public })
     }
 
     /// Adds launch permissions in one call.
@@ -156,7 +139,7 @@ impl Aws {
         change: LaunchPermissionModifications,
     ) -> Result<(), CallError> {
         let call = self.ec2.modify_image_attribute().image_id(id.as_str()).launch_permission(change);
-        self.ask("ec2:ModifyImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
+        self.patience.ask("ec2:ModifyImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Adds create volume permissions in one call.
@@ -190,7 +173,7 @@ impl Aws {
             .attribute(SnapshotAttributeName::CreateVolumePermission)
             .operation_type(operation)
             .set_user_ids(Some(accounts.iter().map(AccountId::to_string).collect()));
-        self.ask("ec2:ModifySnapshotAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
+        self.patience.ask("ec2:ModifySnapshotAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
     /// Whether block public access for AMIs is on, so that nobody can make an image public.
@@ -199,7 +182,7 @@ impl Aws {
     pub async fn blocks_public_images(&self) -> Result<bool, CallError> {
         const CALL: &str = "ec2:GetImageBlockPublicAccessState";
         let call = self.ec2.get_image_block_public_access_state();
-        let answer = self.ask(CALL, "this Region", || call.clone().send()).await?;
+        let answer = self.patience.ask(CALL, "this Region", || call.clone().send()).await?;
         Ok(answer.image_block_public_access_state() == Some("block-new-sharing"))
     }
 
@@ -207,20 +190,17 @@ impl Aws {
     pub async fn reset_launch_permissions(&self, id: &ImageId) -> Result<(), CallError> {
         let attribute = types::ResetImageAttributeName::LaunchPermission;
         let call = self.ec2.reset_image_attribute().image_id(id.as_str()).attribute(attribute);
-        self.ask("ec2:ResetImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
+        self.patience.ask("ec2:ResetImageAttribute", id.as_str(), || call.clone().send()).await.map(|_| ())
     }
 
-    async fn all_images(
-        &self,
-        call: DescribeImagesFluentBuilder,
-    ) -> Result<BTreeMap<ImageId, DescribedImage>, CallError> {
+    async fn all_images(&self, call: DescribeImagesFluentBuilder) -> Result<BTreeMap<ImageId, Image>, CallError> {
         const CALL: &str = "ec2:DescribeImages";
         let page_size = call.get_max_results().unwrap_or(100);
         let call = call.include_disabled(true).max_results(page_size);
         let mut images = BTreeMap::new();
         let mut next = None;
         loop {
-            let page = self.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
+            let page = self.patience.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
             for image in page.images() {
                 let id: ImageId = parse(CALL, "image id", image.image_id())?;
                 let described = described(&id, image, &self.region)?;
@@ -246,7 +226,8 @@ fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Resu
     })
 }
 
-fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<DescribedImage, CallError> {
+/// An image as DescribeImages knows it: without its launch permissions, and with bare snapshot ids.
+fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, CallError> {
     const CALL: &str = "ec2:DescribeImages";
     let state = match image.state() {
         Some(types::ImageState::Available) => ImageState::Available,
@@ -259,24 +240,21 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Describ
     let tags = tags.map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned()));
     // Ephemeral disks have no EBS part, and an empty volume has no snapshot: neither holds data of the image.
     let snapshot_ids = image.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
-    let snapshot_ids = snapshot_ids.map(|id| parse(CALL, "snapshot id", Some(id))).collect::<Result<Vec<_>, _>>()?;
-    Ok(DescribedImage {
-        image: Image {
-            owner: parse(CALL, "owner", image.owner_id())?,
-            state,
-            name: image.name().map(str::to_owned),
-            tags: tags.collect(),
-            provenance: provenance(id, image, region),
-            deprecation_time: image.deprecation_time().map(str::to_owned),
-            has_product_codes: !image.product_codes().is_empty(),
-            launch_permissions: Fact::NotRead,
-            expiries: Ok(BTreeMap::new()),
-            remembered_keys: Vec::new(),
-            unread_snapshots: Vec::new(),
-            is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
-            snapshots: Fact::NotRead,
-        },
-        snapshot_ids,
+    let snapshots = snapshot_ids
+        .map(|id| parse(CALL, "snapshot id", Some(id)).map(|id: SnapshotId| Backing { id, snapshot: Fact::NotRead }));
+    Ok(Image {
+        owner: parse(CALL, "owner", image.owner_id())?,
+        state,
+        name: image.name().map(str::to_owned),
+        tags: tags.collect(),
+        provenance: provenance(id, image, region),
+        deprecation_time: image.deprecation_time().map(str::to_owned),
+        has_product_codes: !image.product_codes().is_empty(),
+        launch_permissions: Fact::NotRead,
+        expiries: Fact::NotRead,
+        remembered_keys: Vec::new(),
+        is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
+        snapshots: snapshots.collect::<Result<_, _>>()?,
     })
 }
 
@@ -287,7 +265,7 @@ fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot)
     }
     parse(call, "key of an encrypted snapshot", snapshot.kms_key_id())
         .map(Some)
-        .map_err(|error| CallError::unexpected(call, id.as_str(), &error.row.message))
+        .map_err(|error| CallError::unexpected(call, id.as_str(), &error.failure.message))
 }
 
 /// An entry of a kind that this version does not know is shown as EC2 writes it: it must not hide the others.

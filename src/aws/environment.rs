@@ -4,22 +4,20 @@
 //! containers and instances. A function has none of those, and without them its zip is 0.3 MB smaller. The variables mean
 //! what the SDKs say: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use aws_config::{
-    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
-};
-use aws_sdk_kms::config::SharedCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::connector;
 
 /// Reads one variable.
-pub(super) type Variable = fn(&str) -> Option<String>;
+pub(super) type Variable = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// The settings of all clients, or what is wrong with them.
-pub(super) fn settings(variable: Variable) -> Result<SdkConfig, String> {
-    let set = move |name: &str| variable(name).filter(|text| !text.is_empty());
+pub(super) fn settings(variable: &Arc<Variable>) -> Result<SdkConfig, String> {
+    let set = |name: &str| variable(name).filter(|text| !text.is_empty());
     let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
     let region = region.ok_or("no Region: set AWS_REGION (Lambda does)")?;
     let switch = |name: &str| match set(name) {
@@ -31,19 +29,23 @@ pub(super) fn settings(variable: Variable) -> Result<SdkConfig, String> {
     let mut settings = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
         .use_fips(switch("AWS_USE_FIPS_ENDPOINT")?)
         .use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT")?)
-        .service_config(OfServices(variable))
+        .service_config(OfServices(Arc::clone(variable)))
         .http_client(connector::one_for_all())
         // Whether a call is worth another try hangs on the invocation: `ask` sees to that, and to how long one takes.
         .retry_config(RetryConfig::disabled());
     settings.set_endpoint_url(set("AWS_ENDPOINT_URL"));
+    // Lambda sets them once, before the process starts; without any, each call fails.
+    if let (Some(id), Some(secret)) = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY")) {
+        let credentials = Credentials::new(id, secret, set("AWS_SESSION_TOKEN"), None, "environment");
+        settings.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
+    }
     Ok(settings.build())
 }
 
 /// Variables of single services, such as `AWS_ENDPOINT_URL_KMS`.
-struct OfServices(Variable);
+struct OfServices(Arc<Variable>);
 
 impl fmt::Debug for OfServices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,6 +66,11 @@ mod tests {
 
     use super::*;
 
+    fn settings_of(variable: fn(&str) -> Option<String>) -> Result<SdkConfig, String> {
+        let variable: Arc<Variable> = Arc::new(variable);
+        settings(&variable)
+    }
+
     fn lambda(name: &str) -> Option<String> {
         let value = match name {
             "AWS_REGION" => "eu-west-1",
@@ -78,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_variables_mean_what_the_sdks_say() {
-        let settings = settings(lambda).unwrap();
+        let settings = settings_of(lambda).unwrap();
         assert_eq!(settings.region().map(ToString::to_string), Some("eu-west-1".to_owned()));
         assert_eq!((settings.use_fips(), settings.use_dual_stack()), (Some(true), Some(false)));
         let endpoint = |config: Config| format!("{config:?}").contains("http://all.example");
@@ -89,9 +96,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_not_in_order_is_said() {
-        assert!(settings(|_| None).unwrap_err().contains("AWS_REGION"));
-        let elsewhere = settings(|name| (name == "AWS_DEFAULT_REGION").then(|| "cn-north-1".to_owned())).unwrap();
+        assert!(settings_of(|_| None).unwrap_err().contains("AWS_REGION"));
+        let elsewhere = settings_of(|name| (name == "AWS_DEFAULT_REGION").then(|| "cn-north-1".to_owned())).unwrap();
         assert_eq!(elsewhere.region().map(ToString::to_string), Some("cn-north-1".to_owned()));
-        assert!(settings(|_| Some("maybe".to_owned())).unwrap_err().contains("`maybe` is not true or false"));
+        assert!(settings_of(|_| Some("maybe".to_owned())).unwrap_err().contains("`maybe` is not true or false"));
     }
 }

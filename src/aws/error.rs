@@ -7,10 +7,7 @@
 use std::fmt::{Debug, Display};
 
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
-use sharing::{
-    domain::shortened,
-    outcome::{ErrorCode, ErrorRow},
-};
+use sharing::{domain::shortened, facts::Failure, outcome::ErrorCode};
 
 pub(super) type SdkError<E> = aws_sdk_ec2::error::SdkError<E>;
 
@@ -18,9 +15,15 @@ pub(super) type SdkError<E> = aws_sdk_ec2::error::SdkError<E>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
     /// What the caller may know.
-    pub row: ErrorRow,
+    pub failure: Failure,
     /// Whether a write may have happened although no answer arrived.
     pub is_uncertain: bool,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        error.failure
+    }
 }
 
 /// What an error of the SDK tells, whatever call it is of: what follows from it is there once and not for each call.
@@ -92,7 +95,7 @@ impl CallError {
             },
         };
         Self {
-            row: ErrorRow { code, call: Some(call), resource: Some(resource), message, retryable: code.may_pass() },
+            failure: Failure { code, call: Some(call), resource: Some(resource), message, retryable: code.may_pass() },
             is_uncertain: !is_answered && is_sent,
         }
     }
@@ -103,7 +106,7 @@ impl CallError {
         tracing::warn!(aws.call = call, aws.resource = resource, aws.error.code = aws_code, "{call}: {what}");
         let message = format!("{call} on {resource}: {what}: {aws_code}");
         let (call, resource) = (Some(call), Some(resource.to_owned()));
-        Self { row: ErrorRow { code, call, resource, message, retryable: code.may_pass() }, is_uncertain: false }
+        Self { failure: Failure { code, call, resource, message, retryable: code.may_pass() }, is_uncertain: false }
     }
 
     /// An attempt was under way when its time ended.
@@ -122,7 +125,7 @@ impl CallError {
             format!("{call} on {resource} {what} before the invocation's time ran out; send the request again");
         let (call, resource) = (Some(call), Some(resource.to_owned()));
         Self {
-            row: ErrorRow { code: ErrorCode::OutOfTime, call, resource, message, retryable: true },
+            failure: Failure { code: ErrorCode::OutOfTime, call, resource, message, retryable: true },
             is_uncertain: false,
         }
     }
@@ -130,24 +133,25 @@ impl CallError {
     /// The deployment lacks what the call is for.
     pub fn not_set_up(call: &'static str) -> Self {
         let message = format!("{call}: this deployment has no schedule group");
-        let row = ErrorRow { code: ErrorCode::Unexpected, call: Some(call), resource: None, message, retryable: false };
-        Self { row, is_uncertain: false }
+        let failure =
+            Failure { code: ErrorCode::Unexpected, call: Some(call), resource: None, message, retryable: false };
+        Self { failure, is_uncertain: false }
     }
 
     /// Something that came between, and that the same request again doesn't meet.
-    pub(super) fn passing(call: &'static str, resource: &str, what: &str) -> Self {
+    pub(crate) fn passing(call: &'static str, resource: &str, what: &str) -> Self {
         let message = format!("{call} on {resource}: {what}; send the request again");
         let (call, resource) = (Some(call), Some(resource.to_owned()));
-        let row = ErrorRow { code: ErrorCode::Unavailable, call, resource, message, retryable: true };
-        Self { row, is_uncertain: false }
+        let failure = Failure { code: ErrorCode::Unavailable, call, resource, message, retryable: true };
+        Self { failure, is_uncertain: false }
     }
 
     /// AWS answered something that its documentation rules out.
-    pub(super) fn unexpected(call: &'static str, resource: impl Into<String>, what: &str) -> Self {
+    pub(crate) fn unexpected(call: &'static str, resource: impl Into<String>, what: &str) -> Self {
         let resource = resource.into();
         let message = format!("{call} on {resource}: {what}");
         Self {
-            row: ErrorRow {
+            failure: Failure {
                 code: ErrorCode::Unexpected,
                 call: Some(call),
                 resource: Some(resource),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use sharing::outcome::ErrorRow;
+use sharing::facts::Failure;
 
 use super::{Aws, CallError};
 
@@ -49,8 +49,8 @@ impl Aws {
     /// Which bus it is, and what AWS says of it, stays in the log: whoever asked for a share may not know.
     async fn put_batch(&self, bus: &str, batch: Vec<PutEventsRequestEntry>) -> Result<(), CallError> {
         self.try_batch(bus, batch).await.map_err(|error| {
-            let message = format!("{CALL} failed: {}; the function's log says why", error.row.code.as_str());
-            CallError { row: ErrorRow { resource: None, message, ..error.row }, ..error }
+            let message = format!("{CALL} failed: {}; the function's log says why", error.failure.code.as_str());
+            CallError { failure: Failure { resource: None, message, ..error.failure }, ..error }
         })
     }
 
@@ -61,7 +61,7 @@ impl Aws {
                 tokio::time::sleep(Duration::from_millis(200).saturating_mul(attempt)).await;
             }
             let call = self.eventbridge.put_events().set_entries(Some(batch.clone()));
-            let answer = self.ask(CALL, bus, || call.clone().send()).await?;
+            let answer = self.patience.ask(CALL, bus, || call.clone().send()).await?;
             // An HTTP 200 may hold failures: each answer stands at its entry's place.
             let failed = answer.entries().iter().zip(batch).filter(|(result, _)| result.error_code().is_some());
             let failed: Vec<_> =

@@ -32,7 +32,7 @@ impl Aws {
     pub async fn describe_key(&self, key: &KeyArn) -> Result<KeyMetadata, CallError> {
         const CALL: &str = "kms:DescribeKey";
         let call = self.kms.describe_key().key_id(key.as_str());
-        let answer = self.ask(CALL, key.as_str(), || call.clone().send()).await?;
+        let answer = self.patience.ask(CALL, key.as_str(), || call.clone().send()).await?;
         let metadata = answer
             .key_metadata()
             .ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no metadata"))?;
@@ -58,7 +58,7 @@ impl Aws {
     pub async fn key_policy(&self, key: &KeyArn) -> Result<String, CallError> {
         const CALL: &str = "kms:GetKeyPolicy";
         let call = self.kms.get_key_policy().key_id(key.as_str());
-        let answer = self.ask(CALL, key.as_str(), || call.clone().send()).await?;
+        let answer = self.patience.ask(CALL, key.as_str(), || call.clone().send()).await?;
         let policy = answer.policy().map(str::to_owned);
         policy.ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no policy"))
     }
@@ -87,7 +87,7 @@ impl Aws {
     ) -> Result<GrantPage, CallError> {
         let call = self.kms.list_grants().key_id(key.as_str()).set_grantee_principal(grantee.map(str::to_owned));
         let call = call.set_marker(marker).limit(100);
-        let page = self.ask(LIST, key.as_str(), || call.clone().send()).await?;
+        let page = self.patience.ask(LIST, key.as_str(), || call.clone().send()).await?;
         let grants = page.grants().iter().map(grant).collect();
         let marker = page.next_marker.filter(|_| page.truncated);
         if page.truncated && marker.is_none() {
@@ -96,26 +96,27 @@ impl Aws {
         Ok(GrantPage { grants, marker })
     }
 
-    /// Makes a grant. Its Name makes the call idempotent: the same again gives the same grant.
+    /// Makes a grant and gives its ID. Its Name makes the call idempotent: the same again gives the same grant.
     pub async fn create_grant(
         &self,
         key: &KeyArn,
         name: &GrantName,
         grantee: &str,
         operations: &[&str],
-    ) -> Result<(), CallError> {
+    ) -> Result<Option<String>, CallError> {
         let operations = operations.iter().map(|operation| GrantOperation::from(*operation)).collect();
         let call = self.kms.create_grant().key_id(key.as_str()).name(name.as_str()).grantee_principal(grantee);
         let call = call.set_operations(Some(operations));
-        self.ask("kms:CreateGrant", key.as_str(), || call.clone().send()).await.map(|_| ())
+        let answer = self.patience.ask("kms:CreateGrant", key.as_str(), || call.clone().send()).await?;
+        Ok(answer.grant_id)
     }
 
     /// Revokes a grant; one that is gone already is as good as revoked.
     pub async fn revoke_grant(&self, key: &KeyArn, grant_id: &str) -> Result<(), CallError> {
         let call = self.kms.revoke_grant().key_id(key.as_str()).grant_id(grant_id);
-        match self.ask("kms:RevokeGrant", key.as_str(), || call.clone().send()).await {
+        match self.patience.ask("kms:RevokeGrant", key.as_str(), || call.clone().send()).await {
             Ok(_) => Ok(()),
-            Err(error) if error.row.code == ErrorCode::NotFound => Ok(()),
+            Err(error) if error.failure.code == ErrorCode::NotFound => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -3,87 +3,80 @@
 //! That a search doesn't find an image is not enough to take anything for a left-over of it: EC2's reads lag its writes.
 //! What is taken away or no longer remembered for that reason, EC2 has said of the id that there is no such image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sharing::{
-    decide::{self, Question},
-    domain::{GrantName, ImageId, KeyArn},
-    facts::{Facts, Image, Reading},
-    outcome::{ErrorCode, ErrorRow},
-    request::Action,
+    decide::Case,
+    domain::{AccountId, ImageId},
+    facts::{Facts, Failure, Image, Reading},
+    outcome::ErrorCode,
+    read_plan::{self, FirstReads, IfNotFound},
 };
 
-use super::{Expiries, concurrently, row};
+use super::{answers::concurrently, records::Read};
 use crate::aws::Aws;
 
-/// So many images at once are asked about, one by one, before their grants are revoked.
-const AT_ONCE: usize = 20;
-
-/// Fails unless EC2 says of an image that a search didn't find that there is none.
-pub(super) async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Reading<()> {
-    match aws.image_exists(image_id).await {
-        Ok(false) => Ok(()),
-        Err(error) => Err(error.row),
-        Ok(true) => Err(ErrorRow {
-            code: ErrorCode::Unavailable,
-            call: Some("ec2:DescribeImages"),
-            resource: Some(image_id.to_string()),
-            message: format!("EC2 knows {image_id} and its search does not find it; send the request again"),
-            retryable: true,
-        }),
-    }
-}
-
-/// Adds the images asked about that are gone, with the keys that the records of their shares remember.
-pub(super) async fn of_expiries(
+/// Adds the deregistered images among those asked about, with what the records of their shares say was behind them.
+pub(super) async fn of_records(
     aws: &Aws,
-    question: &Question<'_>,
-    expiries: &Expiries,
+    owner: AccountId,
+    first: &FirstReads<'_>,
+    records: &Read,
     facts: &mut Facts,
 ) -> Reading<()> {
-    let unknown = question.request.image_ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
-    for id in confirmed(aws, unknown).await? {
-        let recorded = expiries.get(&id).into_iter().flatten().flat_map(|records| records.expiries.values());
-        let keys: BTreeSet<_> = recorded.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
-        facts.images.insert(id, Image::deregistered(question.account, keys.into_iter().collect()));
+    let unknown: Vec<_> = first.image_ids.iter().filter(|id| !facts.images.contains_key(id)).cloned().collect();
+    match first.if_not_found {
+        IfNotFound::Leave => {}
+        IfNotFound::OfExpiry(expiry) => {
+            for id in unknown {
+                ensure_deregistered(aws, &id).await?;
+                facts.images.insert(id, Image::of_expiry(owner, expiry));
+            }
+        }
+        IfNotFound::OfRecords => {
+            for id in confirmed(aws, unknown).await? {
+                let read = records.get(&id).and_then(|(_, read)| read.as_ref().ok());
+                let recorded = read.into_iter().flat_map(|records| records.expiries.values());
+                let keys: BTreeSet<_> = recorded.flat_map(|expiry| expiry.key_arns.iter().cloned()).collect();
+                facts.images.insert(id, Image::deregistered(owner, keys.into_iter().collect()));
+            }
+        }
     }
     Ok(())
 }
 
-/// Adds the images that are gone and that grants of ours on these keys name.
-///
-/// A key is looked through once. A repair asks EC2 about each of the images and revokes their grants, and so looks at
-/// some at a time: the rest is come upon again with the next images on the key, or the next repair.
-pub(super) async fn of_grants(aws: &Aws, question: &Question<'_>, facts: &mut Facts) -> Reading<()> {
-    let is_done = |arn: &KeyArn| question.request.next_token.as_ref().is_some_and(|token| token.knows(arn));
-    let mut named: BTreeMap<ImageId, Vec<KeyArn>> = BTreeMap::new();
-    for (arn, key) in facts.keys.iter().filter(|(arn, _)| !is_done(arn)) {
-        let ours = key.grants.iter().flatten().filter(|grant| grant.is_issued_by(question.account));
-        let images: BTreeSet<_> = ours.filter_map(|grant| GrantName::image_of(grant.name.as_deref()?)).collect();
-        for id in images.into_iter().filter(|id| !facts.images.contains_key(id)) {
-            named.entry(id).or_default().push(arn.clone());
-        }
+/// Adds the deregistered images that grants of ours on these keys name.
+pub(super) async fn of_grants(aws: &Aws, case: &Case<'_>, facts: &mut Facts) -> Reading<()> {
+    let named = read_plan::named_by_grants(case, facts);
+    let found = aws.describe_images(&named.images.keys().cloned().collect::<Vec<_>>()).await?;
+    let (mut named, unfinished) = named.not_found(&found);
+    facts.unfinished_keys.extend(unfinished);
+    if named.must_be_confirmed {
+        let confirmed = confirmed(aws, named.images.keys().cloned().collect()).await?;
+        named.images.retain(|id, _| confirmed.contains(id));
     }
-    // What an image was called that is gone nobody knows: only a rule about every image covers it.
-    if !decide::is_covered(question, &Image::deregistered(question.account, Vec::new())) {
+    facts.images.extend(named.images.into_iter().map(|(id, keys)| (id, Image::deregistered(case.account, keys))));
+    Ok(())
+}
+
+/// Fails unless EC2 says of an image that a search didn't find that there is none.
+async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Reading<()> {
+    if !aws.image_exists(image_id).await? {
         return Ok(());
     }
-    let known = aws.describe_images(&named.keys().cloned().collect::<Vec<_>>()).await.map_err(row)?;
-    named.retain(|id, _| !known.contains_key(id));
-    if question.request.action != Action::Audit {
-        let later = named.keys().nth(AT_ONCE).cloned().map(|first| named.split_off(&first)).unwrap_or_default();
-        facts.unfinished_keys.extend(later.into_values().flatten());
-        let confirmed = confirmed(aws, named.keys().cloned().collect()).await?;
-        named.retain(|id, _| confirmed.contains(id));
-    }
-    facts.images.extend(named.into_iter().map(|(id, keys)| (id, Image::deregistered(question.account, keys))));
-    Ok(())
+    Err(Failure {
+        code: ErrorCode::Unavailable,
+        call: Some("ec2:DescribeImages"),
+        resource: Some(image_id.to_string()),
+        message: format!("EC2 knows {image_id} and its search does not find it; send the request again"),
+        retryable: true,
+    })
 }
 
 /// Those of the images of which EC2 says that there is no such image.
 async fn confirmed(aws: &Aws, ids: Vec<ImageId>) -> Reading<BTreeSet<ImageId>> {
     let asked = concurrently(ids, async |id| aws.image_exists(id).await).await;
-    let asked = asked.into_iter().map(|(id, exists)| exists.map(|exists| (!exists).then_some(id)).map_err(row));
-    let deregistered: Reading<Vec<_>> = asked.collect();
+    let deregistered = asked.into_iter().map(|(id, exists)| Ok((!exists?).then_some(id)));
+    let deregistered: Reading<Vec<_>> = deregistered.collect();
     Ok(deregistered?.into_iter().flatten().collect())
 }

@@ -4,53 +4,60 @@ use std::time::Duration;
 
 use sharing::{domain::shortened, outcome::Outcome};
 use tokio::time::Instant;
-use triggers::sqs::{self, Batch, Message};
+use triggers::{
+    Envelope,
+    sqs::{self, Batch, Message},
+};
 
-use super::{Context, Service, deadlines::ANSWER_TIME};
+use super::{deadlines::ANSWER_TIME, invocation::InvocationContext};
 
 /// With less time than this left no message is begun: it would more likely be cut off than finished, and comes again
 /// whole when it is left alone.
 const SHORTEST_MESSAGE: Duration = ANSWER_TIME.saturating_add(Duration::from_secs(2));
 
-impl Service {
-    /// Carries out the messages in the queue's order and asks for those again that another try can mend.
-    ///
-    /// One at a time: two messages of a batch may be about one image, and the account's request rate is shared with
-    /// everybody else anyway. A FIFO queue's order is kept by leaving everything behind a failed message alone.
-    pub(super) async fn process_batch(&self, batch: Batch<'_>, context: &Context<'_>) -> serde_json::Value {
-        let begun = Instant::now();
-        let mut again = Vec::new();
-        let mut is_stopped = false;
-        let messages = batch.len();
-        for (place, Message { id, envelope }) in batch.messages().enumerate() {
-            let elapsed = begun.elapsed();
-            let time_left = context.time_left.saturating_sub(elapsed);
-            let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
-            let Some(time_left) = share else {
-                tracing::info!(
-                    lambda.request_id = context.request_id,
-                    request.id = envelope.request_id,
-                    "left in the queue for another try"
-                );
-                again.extend(id);
-                continue;
-            };
-            let now = context.now.saturating_add(elapsed.try_into().unwrap_or_default());
-            let outcome = self.settle(envelope, &Context { now, time_left, ..*context }).await;
-            if sqs::must_come_again(&outcome) {
-                again.extend(id);
-                is_stopped = batch.is_fifo;
-            } else if sqs::is_lost(&outcome) {
-                tracing::error!(
-                    lambda.request_id = context.request_id,
-                    request.id = outcome.request_id,
-                    outcome.errors = ?errors_of(&outcome),
-                    "this message could not be carried out, and sending it again would not help"
-                );
-            }
+/// Carries out the messages in the queue's order and asks for those again that another try can mend.
+///
+/// One at a time: two messages of a batch may be about one image, and the account's request rate is shared with
+/// everybody else anyway. A FIFO queue's order is kept by leaving everything behind a failed message alone.
+///
+/// `answer` makes an outcome of one request.
+pub(super) async fn process_batch(
+    batch: Batch<'_>,
+    invocation: &InvocationContext<'_>,
+    answer: impl AsyncFn(Envelope, &InvocationContext<'_>) -> Outcome,
+) -> serde_json::Value {
+    let begun = Instant::now();
+    let mut again = Vec::new();
+    let mut is_stopped = false;
+    let messages = batch.len();
+    for (place, Message { id, envelope }) in batch.messages().enumerate() {
+        let elapsed = begun.elapsed();
+        let time_left = invocation.time_left.saturating_sub(elapsed);
+        let share = fair_share(time_left, messages.saturating_sub(place)).filter(|_| !is_stopped);
+        let Some(time_left) = share else {
+            tracing::info!(
+                lambda.request_id = invocation.request_id,
+                request.id = envelope.request_id,
+                "left in the queue for another try"
+            );
+            again.extend(id);
+            continue;
+        };
+        let now = invocation.now.saturating_add(elapsed.try_into().unwrap_or_default());
+        let outcome = answer(envelope, &InvocationContext { now, time_left, ..*invocation }).await;
+        if sqs::must_come_again(&outcome) {
+            again.extend(id);
+            is_stopped = batch.is_fifo;
+        } else if sqs::is_lost(&outcome) {
+            tracing::error!(
+                lambda.request_id = invocation.request_id,
+                request.id = outcome.request_id,
+                outcome.errors = ?errors_of(&outcome),
+                "this message could not be carried out, and sending it again would not help"
+            );
         }
-        sqs::reply(&again)
     }
+    sqs::reply(&again)
 }
 
 /// What went wrong first; the rest is in the request's own record.

@@ -2,21 +2,25 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde_json::Value;
 use sharing::outcome::Outcome;
 use tokio::time::Instant;
 use triggers::Trigger;
 
-use super::Context;
+use super::invocation::InvocationContext;
 use crate::{
     aws::{Attempts, Aws},
     metrics::Measured,
-    telemetry,
 };
+
+/// Takes metric events, each to be written as one line.
+pub type Sink = fn(&[Value]);
 
 /// What is measured as long as the process lives.
 #[derive(Debug)]
-pub struct Meter {
+pub(super) struct Meter {
     function_name: String,
+    sink: Sink,
     is_warm: AtomicBool,
 }
 
@@ -29,8 +33,8 @@ pub(super) struct Begun {
 
 impl Meter {
     /// Measures for the function of that name.
-    pub fn new(function_name: String) -> Self {
-        Self { function_name, is_warm: AtomicBool::new(false) }
+    pub(super) fn new(function_name: String, sink: Sink) -> Self {
+        Self { function_name, sink, is_warm: AtomicBool::new(false) }
     }
 
     pub(super) fn begin(&self, aws: &Aws) -> Begun {
@@ -39,13 +43,20 @@ impl Meter {
 
     /// Writes the metric events of a request that was answered. Requests are worked off one after the other, so what AWS
     /// was asked meanwhile, it was asked for this one.
-    pub(super) fn tell(&self, aws: &Aws, begun: Begun, outcome: &Outcome, trigger: Trigger, context: &Context<'_>) {
+    pub(super) fn tell(
+        &self,
+        aws: &Aws,
+        begun: Begun,
+        outcome: &Outcome,
+        trigger: Trigger,
+        invocation: &InvocationContext<'_>,
+    ) {
         let attempts = aws.attempts().since(begun.attempts);
         let duration = begun.at.elapsed();
-        let at = context.now.saturating_add(duration.try_into().unwrap_or_default());
+        let at = invocation.now.saturating_add(duration.try_into().unwrap_or_default());
         let measured = Measured {
             function_name: &self.function_name,
-            lambda_request_id: context.request_id,
+            lambda_request_id: invocation.request_id,
             trigger,
             outcome,
             at,
@@ -54,6 +65,6 @@ impl Meter {
             retries: attempts.repeated,
             is_cold: !self.is_warm.swap(true, Ordering::Relaxed),
         };
-        telemetry::emit(&measured.events());
+        (self.sink)(&measured.events());
     }
 }

@@ -8,8 +8,7 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::Service;
-use crate::aws::BusEvent;
+use crate::aws::{Aws, BusEvent};
 
 /// The source of all outcomes.
 const SOURCE: &str = "ami-share";
@@ -20,23 +19,20 @@ const MAX_BYTES: usize = 800_000;
 /// Publishing may take so long: a bus that is slow is not waited for by a caller.
 const PUBLISH_TIME: Duration = Duration::from_secs(4);
 
-impl Service {
-    /// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
-    /// It is given up in time for the answer: nobody learns more of a request that Lambda takes for timed out.
-    pub(super) async fn publish(&self, outcome: &mut Outcome, end: Instant) {
-        let Some(bus) = &self.outcome_bus else { return };
-        let until = Instant::now().checked_add(PUBLISH_TIME).map_or(end, |until| until.min(end));
-        if let Err(error) = self.aws.until(until).put_events(bus, &events(outcome)).await {
-            tracing::error!(
-                request.id = outcome.request_id,
-                bus,
-                error = error.row.message,
-                "the outcome could not be published"
-            );
-            outcome.is_unpublished = true;
-            // Which bus, and what AWS says of it, is nobody's business who only asked for a share.
-            outcome.warnings.push("the outcome could not be published; the function's log says why".to_owned());
-        }
+/// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
+/// It is given up in time for the answer: nobody learns more of a request that Lambda takes for timed out.
+pub(super) async fn publish(aws: &Aws, bus: &str, outcome: &mut Outcome, end: Instant) {
+    let until = Instant::now().checked_add(PUBLISH_TIME).map_or(end, |until| until.min(end));
+    if let Err(error) = aws.until(until).put_events(bus, &events(outcome)).await {
+        tracing::error!(
+            request.id = outcome.request_id,
+            bus,
+            error = error.failure.message,
+            "the outcome could not be published"
+        );
+        outcome.is_unpublished = true;
+        // Which bus, and what AWS says of it, is nobody's business who only asked for a share.
+        outcome.warnings.push("the outcome could not be published; the function's log says why".to_owned());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Everything a target needs beside the launch permission, and that a revoke leaves nothing of it: create volume
 //! permissions, grants, service-linked roles, organizations. The state is read from the local AWS, not from the function.
 
+use ami_share_testing::key_policies::{Statement as _, allow, deny, open_to, with};
 use serde_json::{Value, json};
 
 use crate::support::world::{World, ask, codes};
@@ -28,7 +29,7 @@ rules:
 "#;
 
 fn owner_only() -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"}]})
+    open_to(&[])
 }
 
 /// An image with a root and a data volume, each on a key of its own that lets nobody else in.
@@ -173,20 +174,14 @@ fn an_image_that_is_refused_keeps_the_entries_it_needs() {
 #[test]
 fn a_grant_is_made_only_where_the_policy_does_not_let_in_and_never_around_a_deny() {
     let world = World::start(ALLOWLIST, &[]);
-    let mut open = owner_only();
-    open["Statement"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Resource": "*",
-        "Action": ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]}));
+    let open = open_to(&["111122223333"]);
     let image = world.aws.image(
         json!({"name": "golden-open", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"policy": open}}}]}),
     );
     world.completed(&ask("share", &image, json!({"accountIds": ["111122223333"]})));
     assert_eq!(world.grants(&image), [""; 0]);
 
-    let mut denying = owner_only();
-    denying["Statement"].as_array_mut().unwrap().push(json!({"Sid": "NotThem", "Effect": "Deny", "Principal": {"AWS": "111122223333"}, "Action": "kms:Decrypt", "Resource": "*"}));
+    let denying = with(owner_only(), deny("111122223333", "kms:Decrypt").sid("NotThem"));
     let image = world.aws.image(json!({"name": "golden-denied", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"policy": denying}}}]}));
     assert_eq!(
         codes(&world.refused(&ask("share", &image, json!({"accountIds": ["111122223333"]})))),
@@ -304,11 +299,17 @@ fn a_grant_that_fails_keeps_the_launch_permission_from_being_added() {
 fn organizations_and_units_are_let_in_by_the_policy_and_told_what_it_lacks() {
     let world = World::start(ALLOWLIST, &[]);
     // AWS's sample statement for an organizational unit as it was in 2023: without kms:CreateGrant.
-    let sample = json!({"Sid": "AllowUnit", "Effect": "Allow", "Principal": "*", "Resource": "*",
-        "Action": ["kms:Describe*", "kms:List*", "kms:Get*", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
-        "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}}});
-    let mut policy = owner_only();
-    policy["Statement"].as_array_mut().unwrap().push(sample);
+    let uses = [
+        "kms:Describe*",
+        "kms:List*",
+        "kms:Get*",
+        "kms:Encrypt",
+        "kms:Decrypt",
+        "kms:ReEncrypt*",
+        "kms:GenerateDataKey*",
+    ];
+    let below = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*"}});
+    let mut policy = with(owner_only(), allow("*", uses).sid("AllowUnit").when(below));
     let image = |name: &str, policy: &Value| json!({"name": name, "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"policy": policy}}}]});
     let lacking = world.aws.image(image("golden-unit", &policy));
     let request = |id: &str| ask("share", id, json!({"organizationalUnitArns": [UNIT]}));

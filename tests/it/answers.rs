@@ -1,6 +1,7 @@
 //! No answer is false: what could not be read is not told as nothing, what passes by itself is not told as an answer, and
 //! one target or image that is wrong costs no other.
 
+use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -29,7 +30,7 @@ const THREE: &str = "333344445555";
 const DESCRIBE_ATTRIBUTE: &str = "ec2:DescribeImageAttribute";
 
 fn owner_only() -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"}]})
+    open_to(&[])
 }
 
 /// The outcome in an invocation error.

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, mpsc};
 
+use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -36,9 +37,11 @@ rules:
     targets: ["111122223333", "222233334444"]
 "#;
 
+const UNDELIVERED: &str = "arn:aws:sqs:eu-west-1:999988887777:undelivered";
+
 /// A function that can record expiries and tells of outcomes.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default")])
+    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default"), ("AMI_SHARE_SCHEDULE_DLQ_ARN", UNDELIVERED)])
 }
 
 impl World {
@@ -137,7 +140,7 @@ fn what_two_rules_meet_is_told_once_each() {
         )
     };
     let world = World::ending(&format!("version: 1\nrules:\n{}{}", rule("one"), rule("two")), &[]);
-    let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "kms:*", "Resource": "*"}]}});
+    let key = json!({"policy": open_to(&[])});
     let image = world
         .aws
         .image(json!({"name": "golden-closed", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key}}]}));
@@ -302,6 +305,8 @@ fn a_share_that_expires_is_recorded_first_and_taken_back_when_due() {
     let schedule = world.aws.state()["schedules"][format!("default/{name}")].clone();
     assert_eq!(schedule["target"], "arn:aws:events:eu-west-1:999988887777:event-bus/ami-share");
     assert_eq!(schedule["parameters"], json!({"DetailType": "AMI Share Record Due", "Source": "ami-share.ends"}));
+    // A hint that Scheduler can't deliver is kept in the queue.
+    assert_eq!(schedule["deadLetters"], UNDELIVERED);
     let listed = world.outcome(&ask("list", &image, json!({})));
     assert_eq!(listed["images"][0]["targets"][0]["expiresAt"], json!(at), "{listed:#}");
 
@@ -397,7 +402,7 @@ fn a_schedule_that_is_not_a_record_is_nobodys() {
 #[test]
 fn an_expiry_outlives_its_image() {
     let world = world();
-    let key = json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": ["999988887777", "111122223333"]}, "Action": "kms:*", "Resource": "*"}]}});
+    let key = json!({"policy": open_to(&["111122223333"])});
     let image = world
         .aws
         .image(json!({"name": "golden-there", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key}}]}));
@@ -525,12 +530,12 @@ fn a_revoke_and_a_reset_take_the_records_along_and_the_permission_once_more() {
     let outcome = world.completed(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));
     let delete = "scheduler:DeleteSchedule";
     let (launch, copy) = ("ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute");
-    assert_eq!(steps(&outcome), [launch, copy, delete, delete, launch], "{outcome:#}");
+    assert_eq!(steps(&outcome), [launch, copy, delete, delete, launch, copy], "{outcome:#}");
     let left = world.records();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].2["target"], "222233334444");
     let outcome = world.completed(&ask("reset", &image, json!({})));
-    assert_eq!(steps(&outcome), ["ec2:ResetImageAttribute", copy, delete, launch], "{outcome:#}");
+    assert_eq!(steps(&outcome), ["ec2:ResetImageAttribute", copy, delete, launch, copy], "{outcome:#}");
     assert_eq!(world.records(), []);
     // Where there was no record, there is no once more.
     let outcome = world.completed(&ask("revoke", &image, json!({"accountIds": ["111122223333"]})));

@@ -178,6 +178,17 @@ const TODAY: i64 = 0;
 /// Whether the image is shared before, the days of its records, the request that is stopped and the one that overtakes it.
 type Crossing = (bool, &'static [i64], Expiring, Expiring);
 
+/// What shares give.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Giving {
+    /// Launch permissions: a statement of the key policy lets the target in.
+    Launch,
+    /// Create volume permissions on every snapshot and grants on the key beside them.
+    Copies,
+    /// The same, where the image is shared for launching before.
+    CopiesOfLaunchable,
+}
+
 const CROSSINGS: [Crossing; 22] = {
     use Expiring::{Expire, Reset, Revoke, Share, ShareUntil};
     [
@@ -212,8 +223,51 @@ const CROSSINGS: [Crossing; 22] = {
     ]
 };
 
+const COPY_CROSSINGS: [Crossing; 13] = {
+    use Expiring::{Expire, Reset, Revoke, ShareUntil};
+    [
+        (false, &[], ShareUntil(3), Revoke),
+        (false, &[3], ShareUntil(3), Revoke),
+        (true, &[3], ShareUntil(3), Revoke),
+        (true, &[3], ShareUntil(5), Revoke),
+        (false, &[], Revoke, ShareUntil(3)),
+        (false, &[3], Revoke, ShareUntil(3)),
+        (true, &[3], Revoke, ShareUntil(3)),
+        (true, &[3, 4], Revoke, ShareUntil(5)),
+        (false, &[3], ShareUntil(3), Reset),
+        (true, &[3], Reset, ShareUntil(3)),
+        (true, &[3], Reset, ShareUntil(5)),
+        (true, &[TODAY, 3], Expire(TODAY), ShareUntil(5)),
+        (true, &[TODAY], Expire(TODAY), ShareUntil(5)),
+    ]
+};
+
+const LAUNCHABLE_CROSSINGS: [Crossing; 4] = {
+    use Expiring::{Reset, Revoke, ShareUntil};
+    [
+        (true, &[3], ShareUntil(3), Revoke),
+        (true, &[3], Revoke, ShareUntil(3)),
+        (true, &[3], ShareUntil(5), Reset),
+        (true, &[3], Reset, ShareUntil(3)),
+    ]
+};
+
 #[test]
 fn no_share_that_must_expire_is_without_a_record_however_requests_cross() {
+    cross(Giving::Launch, &CROSSINGS);
+}
+
+#[test]
+fn nothing_that_a_share_for_copying_gave_is_without_a_record_however_requests_cross() {
+    cross(Giving::Copies, &COPY_CROSSINGS);
+}
+
+#[test]
+fn nothing_that_a_launchable_image_was_given_for_copying_is_without_a_record_however_requests_cross() {
+    cross(Giving::CopiesOfLaunchable, &LAUNCHABLE_CROSSINGS);
+}
+
+fn cross(giving: Giving, crossings: &[Crossing]) {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
     let proxy = Proxy::start(aws.address);
@@ -227,6 +281,10 @@ fn no_share_that_must_expire_is_without_a_record_however_requests_cross() {
         Expiring::ShareUntil(days) => {
             let mut share = request(&image, ("share", &[WEB]));
             share["expiresAt"] = json!(scenes::rfc3339(day(days)));
+            if giving != Giving::Launch {
+                share["access"] = json!("copy");
+                share["serviceLinkedRoles"] = json!(["autoscaling"]);
+            }
             share
         }
         Expiring::Share => request(&image, ("share", &[WEB])),
@@ -235,8 +293,13 @@ fn no_share_that_must_expire_is_without_a_record_however_requests_cross() {
         Expiring::Expire(days) => json!({"action": "expire", "schedule": record(days)["name"]}),
     };
     let (mut interleavings, taken_back) = (0, AtomicUsize::new(0));
-    for (is_shared, days, one, other) in CROSSINGS {
-        let mut scene = scenes::shared_with(if is_shared { &[WEB, OTHER] } else { &[OTHER] });
+    for (is_shared, days, one, other) in crossings.iter().copied() {
+        let targets: &[_] = if is_shared { &[WEB, OTHER] } else { &[OTHER] };
+        let mut scene = match giving {
+            Giving::Launch => scenes::shared_with(targets),
+            Giving::Copies if is_shared => scenes::copied_to(targets, &[WEB]),
+            Giving::Copies | Giving::CopiesOfLaunchable => scenes::copied_to(targets, &[]),
+        };
         scene.seed["schedules"] = days.iter().map(|days| record(*days)).collect();
         let scene = stage.place(&scene);
         let (first, second) = (event(one), event(other));
@@ -244,8 +307,9 @@ fn no_share_that_must_expire_is_without_a_record_however_requests_cross() {
         proxy.let_pass();
         let _ = stopped.invoke(&first);
         for (name, number) in told_apart(proxy.calls()) {
-            let what =
-                format!("{is_shared} {days:?}: {one:?} stopped before {name} number {number}, overtaken by {other:?}");
+            let what = format!(
+                "{giving:?} {is_shared} {days:?}: {one:?} stopped before {name} number {number}, overtaken by {other:?}"
+            );
             steadily(|| {
                 let keys = stage.seed(&scene);
                 let before = stage.state(&keys);
@@ -282,9 +346,47 @@ fn no_share_that_must_expire_is_without_a_record_however_requests_cross() {
     let taken_back = taken_back.into_inner();
     assert!(taken_back > 0, "no share was ever taken back by its second look");
     println!(
-        "concurrency: {} crossings of shares that expire, {interleavings} interleavings, {taken_back} shares taken back",
-        CROSSINGS.len()
+        "concurrency: {giving:?}: {} crossings of shares that expire, {interleavings} interleavings, {taken_back} taken back",
+        crossings.len()
     );
+}
+
+#[test]
+fn an_account_keeps_the_entry_that_another_image_needs_when_a_share_is_taken_back() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    let (image, other) = (scenes::image(1), scenes::image(2));
+    let mut scene = scenes::copied_to(&[OTHER], &[]);
+    // On one of the image's two snapshots there is another image, and that is shared with the account too.
+    let mappings = json!([{"device": "/dev/sda", "snapshot": scenes::snapshot(10)}]);
+    scene.seed["images"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"id": other, "name": "granted-2", "launchPermissions": [WEB], "mappings": mappings}));
+    let scene = stage.place(&scene);
+    let mut share = request(&image, ("share", &[WEB]));
+    share["access"] = json!("copy");
+    share["expiresAt"] = json!(scenes::rfc3339(*scenes::EXPIRES));
+    let revoke = request(&image, ("revoke", &[WEB]));
+    steadily(|| {
+        let keys = stage.seed(&scene);
+        let (shared, revoked) =
+            overtaken(&proxy, ("scheduler:GetSchedule", 0), || stopped.invoke(&share), || overtaking.invoke(&revoke));
+        assert_eq!(revoked.unwrap()["result"], "completed");
+        assert_eq!(shared.unwrap_err()["errorType"], "ExpiryLost");
+        let state = stage.state(&keys);
+        let may_copy = |snapshot: usize| {
+            let entries = &state["snapshots"][scenes::snapshot(snapshot)]["createVolumePermissions"];
+            entries.as_array().unwrap().contains(&json!(WEB))
+        };
+        assert_eq!((may_copy(10), may_copy(11)), (true, false));
+        assert_eq!(launch_permissions(&state, &image), [OTHER]);
+        assert_eq!(launch_permissions(&state, &other), [WEB]);
+        assert_eq!(state["grants"].as_array().unwrap().len(), 0, "{state:#}");
+    });
 }
 
 /// Whether a share answers with an expiry time.

@@ -1,5 +1,6 @@
 //! The whole function, as Lambda runs it, against the local AWS: what a caller sees and what AWS is asked.
 
+use ami_share_testing::key_policies::{Statement as _, deny, open_to, with};
 use serde_json::{Value, json};
 
 use crate::support::world::{World, ask, codes};
@@ -21,17 +22,6 @@ rules:
     targets: [web]
     keys: unchecked
 "#;
-
-const USE: [&str; 5] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
-
-fn policy(accounts: &[&str]) -> Value {
-    let owner = json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"});
-    let roots: Vec<_> = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
-    let users =
-        json!({"Sid": "AllowUse", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": USE, "Resource": "*"});
-    let statements = if accounts.is_empty() { vec![owner] } else { vec![owner, users] };
-    json!({"Version": "2012-10-17", "Statement": statements})
-}
 
 fn golden(name: &str) -> Value {
     json!({"name": format!("golden-{name}"), "tags": {"Tier": "gold"}, "mappings": [{"device": "/dev/xvda", "snapshot": {}}]})
@@ -165,27 +155,26 @@ fn a_stranger_costs_no_call_and_learns_nothing() {
 #[test]
 fn the_key_decides_who_can_launch() {
     let world = World::start(ALLOWLIST, &[]);
-    let open = world.aws.image(encrypted("open", json!({"policy": policy(&["111122223333"])})));
+    let open = world.aws.image(encrypted("open", json!({"policy": open_to(&["111122223333"])})));
     let outcome = world.outcome(&ask("share", &open, json!({"accountIds": ["111122223333"]})));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
     let key = &outcome["images"][0]["keys"][0];
     assert_eq!((&key["verdict"], &key["target"]), (&json!("allowed"), &json!("111122223333")));
-    assert_eq!(key["because"][0]["sid"], "AllowUse");
+    assert_eq!(key["because"][0]["sid"], "Use");
 
-    let closed = world.aws.image(encrypted("closed", json!({"policy": policy(&[])})));
+    let closed = world.aws.image(encrypted("closed", json!({"policy": open_to(&[])})));
     let outcome = world.refuses_share(&closed, &["111122223333"], &["KeyAccessMissing"]);
     let key = &outcome["images"][0]["keys"][0];
     assert_eq!(key["verdict"], "missing");
     assert!(key["missing"].as_array().unwrap().contains(&json!("kms:CreateGrant")), "{key:#}");
     // The remedy is a statement that the same function then finds sufficient.
-    let mut mended = policy(&[]);
+    let mut mended = open_to(&[]);
     mended["Statement"].as_array_mut().unwrap().extend(key["remedy"].as_array().unwrap().clone());
     let mended = world.aws.image(encrypted("mended", json!({"policy": mended})));
     let outcome = world.outcome(&ask("share", &mended, json!({"accountIds": ["111122223333"]})));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
 
-    let mut denying = policy(&["111122223333"]);
-    denying["Statement"].as_array_mut().unwrap().push(json!({"Sid": "NotThem", "Effect": "Deny", "Principal": {"AWS": "111122223333"}, "Action": "kms:Decrypt", "Resource": "*"}));
+    let denying = with(open_to(&["111122223333"]), deny("111122223333", "kms:Decrypt").sid("NotThem"));
     let denied = world.aws.image(encrypted("denied", json!({"policy": denying})));
     world.refuses_share(&denied, &["111122223333"], &["KeyAccessDenied"]);
 }
@@ -196,10 +185,10 @@ fn a_key_that_cannot_be_shared_or_used_is_refused_before_any_write() {
     let managed = world.aws.image(encrypted("managed", json!({"manager": "AWS", "alias": "alias/aws/ebs"})));
     world.refuses_share(&managed, &["111122223333"], &["DefaultKey"]);
     let disabled =
-        world.aws.image(encrypted("disabled", json!({"state": "Disabled", "policy": policy(&["111122223333"])})));
+        world.aws.image(encrypted("disabled", json!({"state": "Disabled", "policy": open_to(&["111122223333"])})));
     world.refuses_share(&disabled, &["111122223333"], &["KeyNotUsable"]);
     let foreign =
-        world.aws.image(encrypted("central", json!({"account": "444455556666", "policy": policy(&["111122223333"])})));
+        world.aws.image(encrypted("central", json!({"account": "444455556666", "policy": open_to(&["111122223333"])})));
     let outcome = world.refuses_share(&foreign, &["111122223333"], &["KeyAccessUnknown"]);
     assert!(outcome["refusals"][0]["message"].as_str().unwrap().contains("444455556666"), "{outcome:#}");
 }
@@ -207,7 +196,7 @@ fn a_key_that_cannot_be_shared_or_used_is_refused_before_any_write() {
 #[test]
 fn an_unchecked_rule_shares_and_warns() {
     let world = World::start(ALLOWLIST, &[]);
-    let closed = world.aws.image(encrypted("unchecked", json!({"policy": policy(&[])})));
+    let closed = world.aws.image(encrypted("unchecked", json!({"policy": open_to(&[])})));
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
     event["time"] = json!(crate::support::now());
     event["detail"]["imageIds"] = json!([closed]);
@@ -224,7 +213,7 @@ fn an_unchecked_rule_shares_and_warns() {
 #[test]
 fn a_check_lists_what_a_share_would_meet_and_succeeds() {
     let world = World::start(ALLOWLIST, &[]);
-    let closed = world.aws.image(encrypted("check", json!({"policy": policy(&[])})));
+    let closed = world.aws.image(encrypted("check", json!({"policy": open_to(&[])})));
     let mut event: Value = serde_json::from_str(include_str!("../../events/rest-check.json")).unwrap();
     event["pathParameters"]["imageId"] = json!(closed);
     let (status, _, outcome) = world.function.http(&event);

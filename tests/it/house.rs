@@ -68,10 +68,37 @@ fn aws_is_written_to_only_where_a_plan_is_carried_out() {
         ".remove_create_volume_permissions(",
         ".create_grant(",
         ".revoke_grant(",
-        ".create_expiry(",
-        ".delete_expiry(",
+        ".create_schedule(",
+        ".delete_schedule(",
     ];
-    absent(&writes, |name| name != "carry_out.rs" && !name.starts_with("aws/"));
+    let is_record = |name: &str| name == "records.rs";
+    absent(&writes, |name| name != "carry_out.rs" && !is_record(name) && !name.starts_with("aws/"));
+    absent(&["records.create(", "records.delete("], |name| name != "carry_out.rs");
+}
+
+#[test]
+fn only_main_knows_the_lambda_runtime() {
+    absent(&["lambda_runtime"], |name| name != "main.rs");
+}
+
+/// What carries a request out is called by whoever has a request: the function, a command line, a test.
+#[test]
+fn a_request_is_carried_out_whatever_it_came_through() {
+    let is_trigger_free = |name: &str| {
+        ["execute.rs", "execute/pursue.rs", "execute/second_look.rs", "deployment.rs", "records.rs"].contains(&name)
+    };
+    absent(&["triggers::", "service::", "telemetry::", "metrics::"], is_trigger_free);
+}
+
+/// A read plan says what is read and what follows where it can't be; whoever carries it out need not know what it is for.
+#[test]
+fn what_is_read_does_not_depend_on_the_action_where_it_is_read() {
+    absent(&["action", "Action"], |name| name == "observe.rs" || name.starts_with("observe/"));
+}
+
+#[test]
+fn the_row_of_an_error_is_made_in_the_report_alone() {
+    absent(&["ErrorRow"], |_| true);
 }
 
 #[test]

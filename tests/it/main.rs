@@ -22,6 +22,7 @@ mod automation;
 mod concurrency;
 mod crash;
 mod docs;
+mod execute;
 mod faults;
 mod first_hour;
 mod function;

@@ -18,9 +18,9 @@ const ON: &[&str] =
 fn role(aws: &LocalAws, parameters: &[&str]) -> Vec<(String, String)> {
     let python = std::env::var("AMI_SHARE_LOCAL_PYTHON").expect("`make test` sets AMI_SHARE_LOCAL_PYTHON");
     let answer = Command::new(python)
-        .args(["-m", "local_aws.role", aws.endpoint, ACCOUNT, REGION])
+        .args(["-m", "ami_share_tools.local_aws.role", aws.endpoint, ACCOUNT, REGION])
         .args(parameters)
-        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/local"))
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/python"))
         .output()
         .expect("the script starts");
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));

@@ -8,10 +8,10 @@ use std::{
 };
 
 use ami_share::aws::CONCURRENCY;
+use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACCOUNT,
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
@@ -43,11 +43,9 @@ fn allowlist() -> String {
 
 /// Images of the rule `name` with so many snapshots each, on two keys; each is shared with these.
 fn images(name: &str, number: usize, snapshots: usize, shared: &[String]) -> Value {
-    let owner = json!({"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "kms:*", "Resource": "*"});
-    let roots: Vec<_> = accounts(ACCOUNTS).iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
-    let users = json!({"Effect": "Allow", "Principal": {"AWS": roots}, "Action": "kms:*", "Resource": "*"});
-    let statements = if name == "open" { vec![owner, users] } else { vec![owner] };
-    let policy = json!({"Version": "2012-10-17", "Statement": statements});
+    let accounts = accounts(ACCOUNTS);
+    let accounts: Vec<_> = accounts.iter().map(String::as_str).collect();
+    let policy = open_to(if name == "open" { &accounts } else { &[] });
     let mapping = |place: usize| json!({"device": format!("/dev/sd{place}"), "snapshot": {"key": format!("key-{}", place % 2), "createVolumePermissions": shared}});
     let mappings = || (0..snapshots).map(mapping).collect::<Vec<_>>();
     let image = |n: usize| json!({"id": id(n), "name": format!("{name}-{n}"), "mappings": mappings(), "launchPermissions": shared});

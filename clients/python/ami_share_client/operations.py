@@ -1,4 +1,4 @@
-"""Made from openapi.bundle.yaml by clients/python_types.py (make bundle). Edit openapi.yaml and schemas/."""
+"""Made from openapi.bundle.yaml by make bundle. Edit openapi.yaml and schemas/."""
 
 from __future__ import annotations
 

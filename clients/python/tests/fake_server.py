@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "secret", "session")
 REGION = "eu-west-1"
-# What the function answered to the requests of clients/record.py.
+# What the function answered to the requests of `make record`.
 RECORDED = json.loads((Path(__file__).parents[2] / "examples.json").read_text())
 
 

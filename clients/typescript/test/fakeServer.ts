@@ -15,7 +15,7 @@ export const region = "eu-west-1";
 export type Answer = { status: number; document: unknown; headers?: Record<string, string> } | null;
 export type Asked = { method: string | undefined; path: string | undefined; body: unknown };
 
-/** The first document that the function, or API Gateway itself, answered with this status to clients/record.py. */
+/** The first document that the function, or API Gateway itself, answered with this status to `make record`. */
 export function recorded(status: number, operationId: string | null = null) {
   const all = JSON.parse(readFileSync(new URL("../../../examples.json", import.meta.url), "utf8"));
   return all.find((one: any) => one.status === status && one.operationId === operationId).answer;

@@ -1,4 +1,4 @@
-/** The client against the template on the local AWS, whose address and credentials clients/check.py gives. */
+/** The client against the template on the local AWS, whose address and credentials `make test-clients` gives. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

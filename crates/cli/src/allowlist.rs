@@ -40,18 +40,18 @@ impl Check {
 #[serde(rename_all = "camelCase")]
 struct Checked {
     file: String,
-    /// Why the document can't be used.
-    faults: Vec<Finding>,
-    /// What is allowed and hardly meant, such as a rule that can never decide.
-    warnings: Vec<Finding>,
+    /// What makes the document unusable.
+    faults: Vec<DocumentFinding>,
+    /// What is allowed but probably not intended, such as a rule that can never decide.
+    warnings: Vec<DocumentFinding>,
     #[serde(skip)]
     holds: Option<(usize, usize)>,
 }
 
-/// Something about one place of a document.
+/// A fault or a warning, with its place in the document.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Finding {
+struct DocumentFinding {
     /// The part of the document: a rule by its name, an account or a group by its key.
     rule: Option<String>,
     account: Option<String>,
@@ -64,17 +64,17 @@ struct Finding {
 impl Checked {
     fn of(file: &Input, text: &str) -> Self {
         let allowlist = Allowlist::parse(text);
-        let warning = |message| Finding { message, ..Finding::default() };
+        let warning = |message| DocumentFinding { message, ..DocumentFinding::default() };
         Self {
             file: file.to_string(),
             holds: allowlist.as_ref().ok().map(|allowlist| (allowlist.rules.len(), allowlist.accounts.len())),
             warnings: allowlist.iter().flat_map(Allowlist::warnings).map(warning).collect(),
-            faults: allowlist.err().into_iter().flat_map(|invalid| invalid.faults).map(Finding::from).collect(),
+            faults: allowlist.err().into_iter().flat_map(|invalid| invalid.faults).map(DocumentFinding::from).collect(),
         }
     }
 }
 
-impl From<DocumentFault> for Finding {
+impl From<DocumentFault> for DocumentFinding {
     fn from(DocumentFault { line, part, field, message }: DocumentFault) -> Self {
         let field = (!field.is_empty()).then_some(field);
         let finding = Self { line: Some(line), field, message, ..Self::default() };
@@ -87,10 +87,10 @@ impl From<DocumentFault> for Finding {
     }
 }
 
-/// Reads an allowlist that must be in order.
+/// Reads an allowlist that must have no faults.
 pub(crate) fn read(file: &Input) -> Result<Allowlist, Failure> {
     Allowlist::parse(&file.read()?).map_err(|invalid| {
-        let remedy = "Mend what `ami-share allowlist check` names, then ask again.";
+        let remedy = "Fix the faults that `ami-share allowlist check` names, then run the command again.";
         Failure::unusable(format_args!("{file} is not in order"), invalid, remedy)
     })
 }
@@ -104,9 +104,9 @@ impl Answer for Checked {
         let mut words = String::new();
         let findings = self.faults.iter().map(|fault| ("fault", fault));
         for (kind, finding) in findings.chain(self.warnings.iter().map(|warning| ("warning", warning))) {
-            // The form in which editors and CI systems find file and line.
+            // Editors and CI systems find the file and the line in this form.
             let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let Finding { rule, account, group, field, .. } = finding;
+            let DocumentFinding { rule, account, group, field, .. } = finding;
             let parts = [("rule", rule), ("account", account), ("group", group), ("field", field)];
             let parts = parts.into_iter().filter_map(|(part, name)| Some(format!("{part} `{}`", name.as_ref()?)));
             let place = parts.collect::<Vec<_>>().join(", ");
@@ -142,7 +142,7 @@ pub(crate) struct Explain {
     /// `share`, `revoke`, `reset`, `list`, `check`, `audit` or `repair`
     #[arg(long)]
     action: Action,
-    /// The image's name. Without name and tags, the image is not asked about
+    /// The image's name. Without a name and tags, no rule is asked about the image
     #[arg(long, value_name = "NAME")]
     image_name: Option<String>,
     /// One of the image's tags; repeat for more
@@ -150,17 +150,17 @@ pub(crate) struct Explain {
     tags: Vec<(String, String)>,
     #[command(flatten)]
     provenance: Box<Given>,
-    /// An account ID, or the ARN of an organization or OU. Without it, the target is not asked about
+    /// An account ID, or the ARN of an organization or OU. Without it, no rule is asked about the target
     #[arg(long)]
     target: Option<Target>,
-    /// What the target shall be able to do: `launch` (as is without it) or `copy`
+    /// What the target can do: `launch` (the default) or `copy`
     #[arg(long)]
     access: Option<Access>,
     /// A service-linked role that needs the keys: `autoscaling`, `autoscaling:<suffix>`, `spot`, `spotfleet` or
     /// `ec2fleet`; repeat for more
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<ServiceLinkedRole>,
-    /// How long the share lasts, such as `12h` or `30d`. Without it, the share has no end
+    /// How long the share lasts, such as `12h` or `30d`. Without it, the share does not expire
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
     /// How the answer is written
@@ -181,7 +181,7 @@ impl Explain {
         give(&self.explain(&read(&self.file)?, &tags), self.format)
     }
 
-    /// Refuses what the request document would have no meaning for either, and reads the tags.
+    /// Rejects options that have no meaning for the action, and reads the tags.
     fn check(&self) -> Result<BTreeMap<String, String>, Failure> {
         let Self { action, .. } = self;
         let about_sharing = [
@@ -206,7 +206,7 @@ impl Explain {
     }
 
     fn explain<'a>(&'a self, allowlist: &'a Allowlist, tags: &BTreeMap<String, String>) -> Explained<'a> {
-        // Only the time from now to the end counts, so any now will do.
+        // Only the time until the expiry counts, so the present does not matter.
         let now = OffsetDateTime::UNIX_EPOCH;
         let terms = Terms {
             access: self.access.unwrap_or_default(),
@@ -226,7 +226,7 @@ impl Explain {
             terms: is_giving.then_some(terms),
         };
         let covered = allowlist.cover(&ask);
-        let rules = allowlist.explain(&ask).map(|(rule, fails)| Explanation {
+        let rules = allowlist.explain(&ask).map(|(rule, fails)| RuleExplanation {
             rule: &rule.name,
             fails: fails.map(Criterion::as_str),
             why: fails.map(|criterion| match (criterion, &provenance) {
@@ -259,11 +259,11 @@ impl Explain {
         }
     }
 
-    /// What of the rule the request does not meet.
+    /// Why the rule does not cover the request.
     fn why(&self, rule: &Rule, criterion: Criterion, tags: &BTreeMap<String, String>) -> String {
         match criterion {
             Criterion::Requester => format!("its `requesters` don't name `{}`", self.requester),
-            Criterion::Action => format!("its `actions` don't have `{}`", self.action),
+            Criterion::Action => format!("its `actions` don't include `{}`", self.action),
             Criterion::Image | Criterion::Provenance => why_not_image(&rule.images, self.image_name.as_deref(), tags),
             Criterion::Target => {
                 let target = self.target.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -280,10 +280,10 @@ impl Explain {
             Criterion::Roles => {
                 let lacking = self.roles.iter().filter(|role| !rule.service_linked_roles.contains(role));
                 let lacking: Vec<_> = lacking.map(|role| format!("`{role}`")).collect();
-                format!("its `serviceLinkedRoles` don't have {}", lacking.join(", "))
+                format!("its `serviceLinkedRoles` don't include {}", lacking.join(", "))
             }
             Criterion::Duration if self.expires_in.is_none() => {
-                "it has a `maxDuration`, and the share has no end (--expires-in)".to_owned()
+                "it has a `maxDuration`, and the share does not expire (--expires-in)".to_owned()
             }
             Criterion::Duration => "the share lasts longer than its `maxDuration`".to_owned(),
         }
@@ -312,7 +312,7 @@ fn why_not_image(images: &Images, name: Option<&str>, tags: &BTreeMap<String, St
     "its `images` don't match".to_owned()
 }
 
-/// The code of the refusal that a request meets where this criterion left no rule.
+/// The code of the refusal of a request for which this criterion left no rule.
 fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
     match criterion {
         Criterion::Requester => RefusalCode::RequesterNotAllowed,
@@ -326,7 +326,7 @@ fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
     }
 }
 
-/// What the rules say of a request.
+/// Which rule covers a request, or why each rule does not.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explained<'a> {
@@ -337,8 +337,8 @@ struct Explained<'a> {
     /// The code of the refusal that the request meets.
     refusal: Option<&'static str>,
     /// Every rule in document order.
-    rules: Vec<Explanation<'a>>,
-    /// The criteria that every rule meets.
+    rules: Vec<RuleExplanation<'a>>,
+    /// The criteria that no rule was asked about.
     not_asked: Vec<NotAsked>,
 }
 
@@ -351,7 +351,7 @@ struct NotAsked {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Explanation<'a> {
+struct RuleExplanation<'a> {
     rule: &'a str,
     /// The criterion that fails first; none where the rule covers the request.
     fails: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! Owns how answers and failures leave the program: the two formats, the exit codes, standard output and error.
+//! Owns how answers and failures are written: the two formats, the exit codes, standard output and standard error.
 
 use std::{
     fmt,
@@ -23,7 +23,7 @@ pub(crate) trait Answer: Serialize {
     fn in_words(&self) -> String;
 }
 
-/// Why there is no answer: a sentence that says what to do.
+/// Why there is no answer, in a sentence that says what to do.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The command line is wrong.
@@ -42,7 +42,7 @@ impl Failure {
             Self::Usage(message) => (format!("{message} `--help` shows the options."), 2),
             Self::Unusable(message) => (message, 3),
         };
-        // Nobody is left to tell where standard error can't be written to.
+        // If standard error can't be written to, nobody can be told.
         let _ = writeln!(io::stderr(), "ami-share: {}", printable(&message));
         ExitCode::from(code)
     }
@@ -53,18 +53,19 @@ pub(crate) fn give(answer: &impl Answer, format: Format) -> Result<ExitCode, Fai
     let text = match format {
         Format::Words => printable(&answer.in_words()),
         Format::Json => {
-            let mut text = serde_json::to_string_pretty(answer)
-                .map_err(|error| Failure::unusable("the answer can't be written as JSON", error, "Try words."))?;
+            let mut text = serde_json::to_string_pretty(answer).map_err(|error| {
+                Failure::unusable("the answer can't be written as JSON", error, "Use --format words.")
+            })?;
             text.push('\n');
             text
         }
     };
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        // Whoever reads has seen enough: `| head`.
+        // The reader has stopped reading: `| head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
-            let remedy = "Make room for the answer, or send it elsewhere.";
+            let remedy = "Make room for the answer, or write it somewhere else.";
             return Err(Failure::unusable("can't write to standard output", error, remedy));
         }
         Ok(()) => {}
@@ -72,7 +73,7 @@ pub(crate) fn give(answer: &impl Answer, format: Format) -> Result<ExitCode, Fai
     Ok(if answer.is_yes() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Text from a file may hold characters that command a terminal.
+/// Escapes control characters: text from a file could otherwise control the terminal.
 fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

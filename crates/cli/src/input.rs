@@ -10,7 +10,7 @@ use std::{
 
 use crate::answer::Failure;
 
-/// At most so many bytes of a file are read: 32 times what KMS takes as a key policy, 128 times what a parameter holds.
+/// The most bytes of a file that are read: 32 times the longest key policy, 128 times the largest parameter.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// A file, or standard input for `-`.
@@ -24,7 +24,7 @@ impl Input {
 
     pub(crate) fn read(&self) -> Result<String, Failure> {
         let unreadable = |error: io::Error| {
-            Failure::unusable(format_args!("can't read {self}"), error, "Give a file that is there and can be read.")
+            Failure::unusable(format_args!("can't read {self}"), error, "Give a file that exists and can be read.")
         };
         let bytes =
             if self.is_standard_input() { bounded(io::stdin().lock()) } else { File::open(&self.0).and_then(bounded) };
@@ -37,7 +37,7 @@ impl Input {
     }
 }
 
-/// All bytes, or `None` where there are too many.
+/// All bytes, or `None` if there are too many.
 fn bounded(reader: impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let limit = MAX_BYTES.saturating_add(1);

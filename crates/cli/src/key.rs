@@ -1,9 +1,9 @@
-//! Owns the command about keys: whether a key policy and grants let a target in, why, and what is missing.
+//! Owns the command about keys: whether a key policy and grants let a target use the key, why, and what is missing.
 
 use std::{fmt::Write as _, io, process::ExitCode};
 
 use key_policy::{
-    Because, Grant, KeyAccess, KeyUse, OrganizationFacts, Policy, Question, Verdict,
+    Because, Grant, KeyAccess, KeyQuestion, KeyUse, OrganizationFacts, Policy, Verdict,
     json_lines::{self, Style},
     judge,
 };
@@ -25,13 +25,13 @@ pub(crate) struct Explain {
     /// The key's ARN
     #[arg(long, required_unless_present = "json_lines", conflicts_with = "json_lines")]
     key: Option<KeyArn>,
-    /// Who is to be let in: an account ID, or the ARN of an organization or OU
+    /// Who wants to use the key: an account ID, or the ARN of an organization or OU
     #[arg(long, required_unless_present = "json_lines", conflicts_with = "json_lines")]
     target: Option<Target>,
     /// The key's grants, as `aws kms list-grants` prints them
     #[arg(long, value_name = "FILE", conflicts_with = "json_lines")]
     grants: Option<Input>,
-    /// What for: `launch`, `copy`, or the service-linked role of the target account that launches (`autoscaling`,
+    /// The use: `launch`, `copy`, or the service-linked role of the target account that launches (`autoscaling`,
     /// `autoscaling:<suffix>`, `spot`, `spotfleet`, `ec2fleet`)
     #[arg(long = "use", value_name = "USE", default_value = "launch", value_parser = key_use, conflicts_with = "json_lines")]
     key_use: Use,
@@ -83,7 +83,7 @@ impl Explain {
         };
         json_lines::answer(io::stdin().lock(), io::stdout().lock(), style).map_err(|error| {
             let what = "can't read questions from standard input, or write answers to standard output";
-            Failure::unusable(what, error, "See where both lead.")
+            Failure::unusable(what, error, "Check where both are redirected.")
         })?;
         Ok(ExitCode::SUCCESS)
     }
@@ -97,7 +97,7 @@ impl Explain {
         }
         let inputs = [Some(policy), self.grants.as_ref(), self.allowlist.as_ref()];
         if inputs.into_iter().flatten().filter(|input| input.is_standard_input()).count() > 1 {
-            return Err(Failure::Usage("`-` stands for two files: standard input is only one of them.".to_owned()));
+            return Err(Failure::Usage("`-` stands for two files: standard input can be only one of them.".to_owned()));
         }
         let organization = match &self.allowlist {
             None => OrganizationFacts::UNKNOWN,
@@ -105,7 +105,7 @@ impl Explain {
         };
         let grants = self.grants.as_ref().map(read_grants).transpose()?;
         let policy = read_policy(policy)?;
-        let mut access = judge(&Question {
+        let mut access = judge(&KeyQuestion {
             key,
             policy: &policy,
             grants: grants.as_deref().unwrap_or_default(),
@@ -113,7 +113,7 @@ impl Explain {
             organization: &organization,
             key_use,
         });
-        // A grant can't name an organization, and outweighs no `Deny`.
+        // A grant can't name an organization, and does not override a `Deny`.
         let may_be_granted =
             matches!(access.verdict, Verdict::Missing | Verdict::Conditional) && target.account().is_some();
         if grants.is_none() && may_be_granted {
@@ -144,12 +144,12 @@ fn read_policy(file: &Input) -> Result<Policy, Failure> {
 fn read_grants(file: &Input) -> Result<Vec<Grant>, Failure> {
     let failure = |error: &dyn std::fmt::Display| {
         let remedy = "Give what `aws kms list-grants --key-id <key>` prints.";
-        Failure::unusable(format_args!("{file} does not hold the grants of a key"), error, remedy)
+        Failure::unusable(format_args!("{file} does not have the grants of a key"), error, remedy)
     };
     let mut printed: Value = serde_json::from_str(&file.read()?).map_err(|error| failure(&error))?;
     let is_cut = ["NextToken", "NextMarker"].iter().any(|field| printed.get(field).is_some_and(Value::is_string));
     if is_cut || printed.get("Truncated") == Some(&Value::Bool(true)) {
-        return Err(failure(&"it holds only some of them; have it list all, without `--max-items`"));
+        return Err(failure(&"it holds only some of them; list all, without `--max-items`"));
     }
     let list = if printed.is_array() { Some(printed) } else { printed.get_mut("Grants").map(Value::take) };
     let list = list.ok_or_else(|| failure(&"it has no `Grants`"))?;
@@ -166,7 +166,7 @@ struct Explained<'a> {
     key_use: &'a str,
     #[serde(flatten)]
     access: KeyAccess,
-    /// Only a service-linked role is let in by a grant alone; outcomes show the command for it instead.
+    /// The grant for a service-linked role, which only a grant lets in. Outcomes show the command that makes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     grant_remedy: Option<Value>,
 }
@@ -179,16 +179,22 @@ impl Answer for Explained<'_> {
     fn in_words(&self) -> String {
         let Self { target, access, .. } = self;
         let use_it = match self.key_use {
-            "launch" => format!("{target} launch from"),
-            "copy" => format!("{target} copy"),
-            role => format!("the role `{role}` of {target} launch from"),
+            "launch" => format!("{target} launch from images encrypted with it"),
+            "copy" => format!("{target} copy images encrypted with it"),
+            role => format!("the role `{role}` of {target} launch from images encrypted with it"),
         };
         let verdict = match access.verdict {
-            Verdict::Allowed => "allowed: the key lets",
-            Verdict::Missing => "missing: nothing allows some of the actions that let",
-            Verdict::Conditional => "conditional: it depends on what is not known whether the key lets",
-            Verdict::Denied => "denied: a statement surely denies some of the actions that let",
-            Verdict::Unknown => "unknown: it can't be said whether the key lets",
+            Verdict::Allowed => format!("allowed: the key lets {use_it}"),
+            Verdict::Missing => {
+                format!("missing: the key does not let {use_it}, because nothing allows some of the actions")
+            }
+            Verdict::Conditional => {
+                format!("conditional: whether the key lets {use_it} depends on conditions that are not known")
+            }
+            Verdict::Denied => {
+                format!("denied: the key does not let {use_it}, because a statement denies some of the actions")
+            }
+            Verdict::Unknown => format!("unknown: it is not known whether the key lets {use_it}"),
         };
         let because = access.because.iter().map(|because| match because {
             Because::Statement { sid, index, effect } => {
@@ -200,7 +206,7 @@ impl Answer for Explained<'_> {
                 format!("grant{name} {grant_id}")
             }
         });
-        let mut words = format!("{verdict} {use_it} images under it\n");
+        let mut words = format!("{verdict}\n");
         section(
             &mut words,
             "actions",
@@ -228,7 +234,7 @@ fn section(words: &mut String, title: &str, lines: impl Iterator<Item = String>)
     }
 }
 
-/// JSON to copy, from the beginning of the line on.
+/// JSON to copy. It starts at the beginning of a line.
 fn paste(words: &mut String, title: &str, json: Option<&Value>) {
     if let Some(json) = json {
         let _ = writeln!(words, "{title}:\n{json:#}");

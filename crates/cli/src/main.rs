@@ -13,33 +13,33 @@ use clap::{Parser, Subcommand};
 const EXIT_CODES: &str = "\
 Exit codes:
   0  The answer is yes: the allowlist has no faults, a rule covers the request, the key lets the target in.
-     With `key explain --json-lines`: every line got an answer, whichever it is.
+     With `key explain --json-lines`: every line was answered, with yes or no.
   1  The answer is no: faults, no rule, or a key that does not surely let the target in.
   2  The command line is wrong.
   3  There is no answer: a file, standard input or output can't be used.
 
-Answers go to standard output, what went wrong to standard error.";
+Answers go to standard output, errors to standard error.";
 
-/// Checks what ami-share works by, without AWS
+/// Checks allowlists and explains key policies, without AWS
 #[derive(Parser)]
 #[command(name = "ami-share", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
-    subject: Subject,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Subject {
+enum Command {
     /// The allowlist: who may share which images with whom
     #[command(subcommand)]
-    Allowlist(Allowlist),
+    Allowlist(AllowlistCommand),
     /// The KMS keys behind encrypted images
     #[command(subcommand)]
-    Key(Key),
+    Key(KeyCommand),
 }
 
 #[derive(Subcommand)]
-enum Allowlist {
+enum AllowlistCommand {
     /// Name every fault of an allowlist
     #[command(after_help = EXIT_CODES)]
     Check(allowlist::Check),
@@ -49,17 +49,17 @@ enum Allowlist {
 }
 
 #[derive(Subcommand)]
-enum Key {
+enum KeyCommand {
     /// Say whether a key policy and grants let a target use the key, why, and what is missing
     #[command(after_help = EXIT_CODES)]
     Explain(key::Explain),
 }
 
 fn main() -> ExitCode {
-    let answered = match Cli::parse().subject {
-        Subject::Allowlist(Allowlist::Check(check)) => check.run(),
-        Subject::Allowlist(Allowlist::Explain(explain)) => explain.run(),
-        Subject::Key(Key::Explain(explain)) => explain.run(),
+    let answered = match Cli::parse().command {
+        Command::Allowlist(AllowlistCommand::Check(check)) => check.run(),
+        Command::Allowlist(AllowlistCommand::Explain(explain)) => explain.run(),
+        Command::Key(KeyCommand::Explain(explain)) => explain.run(),
     };
     answered.unwrap_or_else(Failure::report)
 }

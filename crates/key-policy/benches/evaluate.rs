@@ -8,7 +8,7 @@ use std::{
 };
 
 use key_policy::{
-    Caller, Context, Fact, KeyUse, OrganizationFacts, Policy, Question, Request,
+    Caller, ContextFact, EvaluationRequest, KeyQuestion, KeyUse, OrganizationFacts, Policy, RequestContext,
     domain::{KeyArn, Target},
     evaluate, judge,
 };
@@ -20,10 +20,10 @@ const LONGEST: usize = 32 * 1024;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = io::stdout().lock();
     let caller = Caller::account_as_a_whole("444455556666".parse()?).in_partition("aws");
-    let context = Context::open()
-        .with("kms:ViaService", Fact::is("ec2.us-east-1.amazonaws.com"))
-        .with("kms:GrantIsForAWSResource", Fact::is("true"));
-    let request = Request { caller: &caller, action: "kms:CreateGrant", resource: KEY, context: &context };
+    let context = RequestContext::open()
+        .with("kms:ViaService", ContextFact::is("ec2.us-east-1.amazonaws.com"))
+        .with("kms:GrantIsForAWSResource", ContextFact::is("true"));
+    let request = EvaluationRequest { caller: &caller, action: "kms:CreateGrant", resource: KEY, context: &context };
 
     let two = Policy::parse(&shared(1))?;
     let per_second = rate(|| {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     writeln!(out, "two statements: {per_second:.0} evaluations/s")?;
 
     let (key, target): (KeyArn, Target) = (KEY.parse()?, "444455556666".parse()?);
-    let question = Question {
+    let question = KeyQuestion {
         key: &key,
         policy: &two,
         grants: &[],

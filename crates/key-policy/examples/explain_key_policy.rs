@@ -2,7 +2,7 @@
 //! or with words under `--pretty`.
 //!
 //! ```text
-//! jq -c '.[][]' tests/data/key-policy-cases.json | cargo run --no-default-features --example explain_key_policy
+//! jq -c '.[][]' crates/key-policy/tests/data/key-policy-cases.json | cargo run -p key-policy --example explain_key_policy
 //! ```
 //!
 //! The fields of a question are those of [`key_policy::explain`]. `ami-share key explain --json-lines` is

@@ -1,32 +1,32 @@
-//! Owns whether a statement applies to a call: who asks, for what, on which key, under which conditions.
+//! Owns whether a statement applies to a call: its principal, action, resource and conditions.
 
 use super::{
     caller::{Caller, Identity},
     condition::Condition,
-    context::{Context, Fact, Key, Unknown},
-    evaluate::Request,
+    context::{ConditionKey, ContextFact, RequestContext, UnknownKeys},
     pattern::{matches, matches_resource},
+    request::EvaluationRequest,
     statement::{ActionPattern, Effect, Element, Statement},
     template::{Resolved, Template},
     truth::Truth,
 };
 use crate::domain::{AccountId, Arn};
 
-/// A request prepared for comparing: names in lower case.
+/// A request prepared for comparison: names in lower case.
 pub(super) struct Call<'c> {
     pub caller: &'c Caller,
     pub action: String,
     pub resource: &'c str,
-    pub context: &'c Context,
+    pub context: &'c RequestContext,
 }
 
 impl<'c> Call<'c> {
-    pub(super) fn new(request: &Request<'c>) -> Self {
-        let Request { caller, action, resource, context } = *request;
+    pub(super) fn new(request: &EvaluationRequest<'c>) -> Self {
+        let EvaluationRequest { caller, action, resource, context } = *request;
         Self { caller, action: action.to_ascii_lowercase(), resource, context }
     }
 
-    /// Whether KMS takes such a call from there at all: other accounts may use a key, not manage it.
+    /// Whether KMS accepts the call from the caller's account: other accounts may use a key, but not manage it.
     pub(super) fn is_possible(&self) -> Truth {
         if CROSS_ACCOUNT.contains(&self.action.as_str()) {
             return Truth::True;
@@ -39,15 +39,15 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// What is known of a key.
-    pub(super) fn fact(&self, key: &Key) -> &Fact {
+    /// What is known of a condition key.
+    pub(super) fn fact(&self, key: &ConditionKey) -> &ContextFact {
         self.caller.fact(key.source).unwrap_or_else(|| self.context.fact(&key.folded, &self.action))
     }
 
     /// Whether the statement applies: every part of it must.
-    pub(super) fn applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+    pub(super) fn applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         let mut so_far = if statement.is_unreadable { Truth::Unknown } else { Truth::True };
-        // The first part that fails settles it; who asks fails most often.
+        // The first part that does not match decides; most often it is the principal.
         for part in [Self::principal_applies, Self::action_applies, Self::resource_applies] {
             so_far = so_far.and(part(self, statement, unknown));
             if so_far == Truth::False {
@@ -66,7 +66,7 @@ impl<'c> Call<'c> {
         so_far
     }
 
-    pub(super) fn principal_applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+    pub(super) fn principal_applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         #[cfg(test)]
         super::work::count_statement();
         match &statement.principal {
@@ -75,7 +75,7 @@ impl<'c> Call<'c> {
             Element::IsNot(principals) => {
                 let covered = principals.cover(self.caller, unknown);
                 let is_unsure = match covered {
-                    // A name of no known form may be one that KMS understands and we do not.
+                    // KMS may understand a name whose form is not known here.
                     Truth::False => principals.has_unrecognised(),
                     Truth::True => statement.effect != Effect::Allow && !principals.surely_exempt(self.caller),
                     Truth::Unknown => false,
@@ -84,14 +84,14 @@ impl<'c> Call<'c> {
                     unknown.push("aws:PrincipalArn".into());
                     return Truth::Unknown;
                 }
-                // With `Allow` it is not supported: nobody is allowed by it for sure.
+                // AWS does not support it with `Allow`, so nobody is surely allowed.
                 if statement.effect == Effect::Allow { covered.not().and(Truth::Unknown) } else { covered.not() }
             }
             Element::Unreadable => Truth::Unknown,
         }
     }
 
-    pub(super) fn action_applies<'p>(&self, statement: &'p Statement, _: &mut Unknown<'p>) -> Truth {
+    pub(super) fn action_applies<'p>(&self, statement: &'p Statement, _: &mut UnknownKeys<'p>) -> Truth {
         let named = |patterns: &[ActionPattern]| {
             patterns.iter().fold(Truth::False, |so_far, pattern| {
                 so_far.or(match pattern {
@@ -108,7 +108,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    pub(super) fn resource_applies<'p>(&self, statement: &'p Statement, unknown: &mut Unknown<'p>) -> Truth {
+    pub(super) fn resource_applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         let mut named = |templates: &'p [Template]| {
             let mut depends = Vec::new();
             let truth = templates.iter().fold(Truth::False, |so_far, template| {
@@ -137,8 +137,8 @@ impl<'c> Call<'c> {
         matches_resource(&value.pattern, self.resource)
     }
 
-    pub(super) fn condition_holds<'p>(&self, condition: &'p Condition, unknown: &mut Unknown<'p>) -> Truth {
-        condition.holds(&|key: &Key| self.fact(key), unknown)
+    pub(super) fn condition_holds<'p>(&self, condition: &'p Condition, unknown: &mut UnknownKeys<'p>) -> Truth {
+        condition.holds(&|key: &ConditionKey| self.fact(key), unknown)
     }
 }
 

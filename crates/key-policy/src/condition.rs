@@ -3,10 +3,10 @@
 use std::{borrow::Cow, cmp::Ordering};
 
 use super::{
-    context::{Fact, Form, Key, Unknown, Value},
+    context::{ConditionKey, ContextFact, ContextValue, Form, UnknownKeys},
     operand::{Flag, Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
-    principal::clip,
+    remark::clip,
     template::{FromVariables, Resolved, Template},
     truth::Truth,
 };
@@ -17,7 +17,7 @@ use crate::json::Json;
 pub(super) struct Condition {
     /// As the policy writes it, for messages.
     pub operator: String,
-    pub key: Key,
+    pub key: ConditionKey,
     /// As the policy writes them, for messages.
     pub shown: String,
     set: SetOperator,
@@ -52,12 +52,12 @@ enum Test {
     Address(Vec<Range>),
     /// Whether the key is absent.
     Null(Vec<Flag>),
-    /// Nothing is known of what KMS makes of it.
+    /// It is not known how KMS reads it.
     Unreadable,
 }
 
-/// Reads what stands under one operator for one key. Never fails: what cannot be read is a
-/// condition of which nothing is known, and a remark.
+/// Reads the values of one key under one operator. This never fails: a condition that cannot be read is unknown, and a
+/// remark says so.
 pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, remarks: &mut Vec<String>) -> Condition {
     let (set, name) = match operator.split_once(':') {
         Some(("ForAllValues", name)) => (SetOperator::ForAllValues, name),
@@ -72,10 +72,10 @@ pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, r
         .and_then(|scalars| read_test(name, &scalars, variables))
         // `Null` asks for the key itself: with `IfExists` or a set operator it has no meaning.
         .filter(|(_, test)| !matches!(test, Test::Null(_)) || (!if_exists && set == SetOperator::None));
-    let key = Key::new(key);
+    let key = ConditionKey::new(key);
     if test.is_none() {
         remarks.push(format!(
-            "`{}` of `{}` cannot be read, so nothing is certain of it",
+            "the condition `{}` on `{}` cannot be read, so it is not certain whether the statement applies",
             clip(operator),
             clip(&key.name)
         ));
@@ -90,10 +90,10 @@ pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, r
     Condition { operator: clip(operator), key, shown, set, if_exists, negated, test }
 }
 
-/// A condition of which only the operator could be made out.
+/// A condition of which only the operator could be read.
 pub(super) fn unreadable(operator: &str) -> Condition {
     let operator = clip(operator);
-    let (set, key) = (SetOperator::None, Key::new(&operator));
+    let (set, key) = (SetOperator::None, ConditionKey::new(&operator));
     Condition { operator, key, shown: String::new(), set, if_exists: false, negated: false, test: Test::Unreadable }
 }
 
@@ -137,12 +137,12 @@ fn read_test(name: &str, scalars: &[Cow<'_, str>], variables: bool) -> Option<(b
 }
 
 impl Condition {
-    /// Whether the condition lets in whoever lacks the key altogether.
+    /// Whether the condition holds for requests without the key.
     pub(super) fn holds_without_key(&self) -> bool {
         self.set == SetOperator::ForAllValues && !self.if_exists
     }
 
-    /// What a text is compared with, where the policy says it in full.
+    /// The values that have no variables.
     pub(super) fn plain_values(&self) -> impl Iterator<Item = &str> {
         let templates =
             if let Test::Equal(templates) | Test::Like(templates) = &self.test { templates.as_slice() } else { &[] };
@@ -152,8 +152,12 @@ impl Condition {
         })
     }
 
-    /// What is known of whether the condition holds; what the answer hangs on is added to `unknown`.
-    pub(super) fn holds<'p, 'f>(&'p self, fact: &impl Fn(&Key) -> &'f Fact, unknown: &mut Unknown<'p>) -> Truth {
+    /// Whether the condition holds. The condition keys that the answer depends on are added to `unknown`.
+    pub(super) fn holds<'p, 'f>(
+        &'p self,
+        fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
+        unknown: &mut UnknownKeys<'p>,
+    ) -> Truth {
         let before = unknown.len();
         let truth = self.judge(fact, unknown);
         if truth != Truth::Unknown {
@@ -164,14 +168,18 @@ impl Condition {
         truth
     }
 
-    fn judge<'p, 'f>(&'p self, fact: &impl Fn(&Key) -> &'f Fact, unknown: &mut Unknown<'p>) -> Truth {
+    fn judge<'p, 'f>(
+        &'p self,
+        fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
+        unknown: &mut UnknownKeys<'p>,
+    ) -> Truth {
         if matches!(self.test, Test::Unreadable) {
             return Truth::Unknown;
         }
         let values = match fact(&self.key) {
-            Fact::Unknown => return Truth::Unknown,
-            Fact::Absent => return self.without_key(),
-            Fact::Present(values) => values,
+            ContextFact::Unknown => return Truth::Unknown,
+            ContextFact::Absent => return self.without_key(),
+            ContextFact::Present(values) => values,
         };
         if let Test::Null(wanted) = &self.test {
             // Whether an empty set counts as there is not documented.
@@ -179,7 +187,7 @@ impl Condition {
         }
         // An empty text counts as no value there:
         // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN>
-        let no_values = matches!(values.as_slice(), [Value::Exactly(text)] if text.is_empty());
+        let no_values = matches!(values.as_slice(), [ContextValue::Exactly(text)] if text.is_empty());
         if self.set == SetOperator::ForAllValues && no_values {
             return Truth::True;
         }
@@ -193,7 +201,7 @@ impl Condition {
             }),
             SetOperator::None => match (each.next(), each.next()) {
                 (Some((_, only)), None) if !self.key.is_multivalued() => only,
-                // IAM asks for a set operator here and does not say what happens without.
+                // IAM requires a set operator here and does not say what happens without one.
                 _ => Truth::Unknown,
             },
         }
@@ -215,16 +223,16 @@ impl Condition {
 
     fn value_passes<'p, 'f>(
         &'p self,
-        value: &Value,
-        fact: &impl Fn(&Key) -> &'f Fact,
-        unknown: &mut Unknown<'p>,
+        value: &ContextValue,
+        fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
+        unknown: &mut UnknownKeys<'p>,
     ) -> Truth {
         let matched = match value {
-            Value::Exactly(text) => self.matches_text(text, fact, unknown),
-            Value::OneOf(forms) | Value::Perhaps(forms) => {
+            ContextValue::Exactly(text) => self.matches_text(text, fact, unknown),
+            ContextValue::OneOf(forms) | ContextValue::Perhaps(forms) => {
                 Truth::agreed(forms.iter().map(|form| self.matches_form(form, fact, unknown)))
             }
-            Value::TwoForms { usual, other } => {
+            ContextValue::TwoForms { usual, other } => {
                 self.matches_form(usual, fact, unknown).or(self.matches_form(other, fact, unknown).and(Truth::Unknown))
             }
         };
@@ -234,8 +242,8 @@ impl Condition {
     fn matches_text<'p, 'f>(
         &'p self,
         text: &str,
-        fact: &impl Fn(&Key) -> &'f Fact,
-        unknown: &mut Unknown<'p>,
+        fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
+        unknown: &mut UnknownKeys<'p>,
     ) -> Truth {
         match &self.test {
             Test::Equal(templates) => any_template(templates, fact, unknown, |value| (value.text == text).into()),
@@ -272,12 +280,12 @@ impl Condition {
         }
     }
 
-    /// What is known where the request's value is only known to be of a form.
+    /// The same for a value of which only the form is known.
     fn matches_form<'p, 'f>(
         &'p self,
         form: &Form,
-        fact: &impl Fn(&Key) -> &'f Fact,
-        unknown: &mut Unknown<'p>,
+        fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
+        unknown: &mut UnknownKeys<'p>,
     ) -> Truth {
         match &self.test {
             Test::Equal(templates) => any_template(templates, fact, unknown, |value| form.may_be(&value.text)),
@@ -303,8 +311,8 @@ impl Condition {
 /// Whether any of the policy's values matches.
 fn any_template<'p, 'f>(
     templates: &'p [Template],
-    fact: &impl Fn(&Key) -> &'f Fact,
-    unknown: &mut Unknown<'p>,
+    fact: &impl Fn(&ConditionKey) -> &'f ContextFact,
+    unknown: &mut UnknownKeys<'p>,
     matches: impl Fn(&Resolved<'p>) -> Truth,
 ) -> Truth {
     any(templates.iter().map(|template| match template.resolve(fact) {

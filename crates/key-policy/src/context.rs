@@ -1,4 +1,4 @@
-//! Owns what is known of a request: [`Context`], and which condition keys a request can carry at all.
+//! Owns what is known of a request: [`RequestContext`], and which condition keys a request can carry.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -9,34 +9,35 @@ use super::{
 
 /// What is known of one condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact {
+pub enum ContextFact {
     /// The request surely does not carry the key.
     Absent,
     /// The request surely carries the key, with these values (none: an empty set).
-    Present(Vec<Value>),
+    Present(Vec<ContextValue>),
     /// Nothing is known, not even whether the key is there.
     Unknown,
 }
 
 /// One value of a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Known to the letter.
+pub enum ContextValue {
+    /// Known exactly.
     Exactly(String),
-    /// Not known, but surely of one of these forms.
+    /// Not known, but it has one of these forms.
     OneOf(Vec<Form>),
-    /// Any number of further values, each of one of these forms.
+    /// Any number of further values that each have one of these forms.
     Perhaps(Vec<Form>),
-    /// Of the usual form, but a page of AWS writes it in the other form too: what matches only that is not sure to match.
+    /// It has the usual form, but a page of AWS also gives the other. Whether a pattern for only the other form matches
+    /// is not known.
     TwoForms {
         /// How AWS's logs and policies write it.
         usual: Form,
-        /// How another page does.
+        /// How the other page writes it.
         other: Form,
     },
 }
 
-impl Value {
+impl ContextValue {
     /// Whether the request surely carries such a value.
     pub(super) fn is_sure_to_be(&self) -> bool {
         !matches!(self, Self::Perhaps(_))
@@ -53,22 +54,22 @@ impl Form {
         Self(tokens(text))
     }
 
-    /// What is known of whether a value of this form is that text.
+    /// Whether a value of this form is equal to the text.
     pub(super) fn may_be(&self, text: &str) -> Truth {
         let literal: Vec<_> = text.chars().map(Token::Char).collect();
         compare_form(&literal, &self.0)
     }
 }
 
-impl Fact {
-    /// One value, known to the letter.
+impl ContextFact {
+    /// One value that is known exactly.
     pub fn is(value: impl Into<String>) -> Self {
-        Self::Present(vec![Value::Exactly(value.into())])
+        Self::Present(vec![ContextValue::Exactly(value.into())])
     }
 
     /// One value of which only the possible forms are known.
     pub fn like<'a>(forms: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::Present(vec![Value::OneOf(forms.into_iter().map(Form::new).collect())])
+        Self::Present(vec![ContextValue::OneOf(forms.into_iter().map(Form::new).collect())])
     }
 }
 
@@ -78,13 +79,13 @@ impl Fact {
 /// `aws:PrincipalOrgID`, `aws:PrincipalOrgPaths`, `kms:CallerAccount`) belong to
 /// [`Caller`](super::Caller) and are ignored here.
 #[derive(Debug, Clone, Default)]
-pub struct Context {
-    facts: BTreeMap<String, Fact>,
+pub struct RequestContext {
+    facts: BTreeMap<String, ContextFact>,
     others_unknown: bool,
     encryption_context_complete: bool,
 }
 
-impl Context {
+impl RequestContext {
     /// Every key that is not stated is absent.
     pub fn closed() -> Self {
         Self { encryption_context_complete: true, ..Self::default() }
@@ -95,22 +96,22 @@ impl Context {
         Self { others_unknown: true, ..Self::default() }
     }
 
-    /// States what is known of a key; names are compared without case.
+    /// States what is known of a key. Names are case-insensitive.
     #[must_use]
-    pub fn with(mut self, key: &str, fact: Fact) -> Self {
+    pub fn with(mut self, key: &str, fact: ContextFact) -> Self {
         self.facts.insert(key.to_ascii_lowercase(), fact);
         self
     }
 
-    /// States that the request's encryption context has no pairs but those stated.
+    /// States that the request's encryption context has no other pairs than those stated.
     #[must_use]
     pub fn with_encryption_context_complete(mut self) -> Self {
         self.encryption_context_complete = true;
         self
     }
 
-    /// Drops what a request of this action never carries: one context may describe the several
-    /// calls of a use, and `kms:GrantIsForAWSResource` belongs to only one of them.
+    /// Removes the keys that a request of this action never carries: one context may describe the several calls of a
+    /// use, and `kms:GrantIsForAWSResource` belongs to only one of them.
     #[must_use]
     pub fn for_action(&self, action: &str) -> Self {
         let action = action.to_ascii_lowercase();
@@ -120,48 +121,52 @@ impl Context {
     }
 
     /// What is known of a key for a request of this action; both in lower case.
-    pub(super) fn fact(&self, key: &str, action: &str) -> &Fact {
+    pub(super) fn fact(&self, key: &str, action: &str) -> &ContextFact {
         if let Some(fact) = self.facts.get(key) {
             return fact;
         }
         let complete = self.encryption_context_complete && key.starts_with(ENCRYPTION_CONTEXT);
-        if self.others_unknown && !complete && !never_carried(key, action) { &Fact::Unknown } else { &Fact::Absent }
+        if self.others_unknown && !complete && !never_carried(key, action) {
+            &ContextFact::Unknown
+        } else {
+            &ContextFact::Absent
+        }
     }
 
-    /// Whether the encryption context holds a pair beside those wanted (lower case); `None` = not known.
+    /// Whether the encryption context has a pair other than those wanted (in lower case); `None` = not known.
     pub(super) fn has_other_encryption_pairs(&self, wanted: impl Fn(&str) -> bool) -> Option<bool> {
         let pairs = self.facts.iter().filter_map(|(key, fact)| Some((key.strip_prefix(ENCRYPTION_CONTEXT)?, fact)));
         let mut maybe = !self.encryption_context_complete;
         for (_, fact) in pairs.filter(|(pair, _)| !wanted(pair)) {
             match fact {
-                Fact::Present(_) => return Some(true),
-                Fact::Unknown => maybe = true,
-                Fact::Absent => {}
+                ContextFact::Present(_) => return Some(true),
+                ContextFact::Unknown => maybe = true,
+                ContextFact::Absent => {}
             }
         }
         (!maybe).then_some(false)
     }
 }
 
-/// The condition keys that an answer hangs on, gathered while it is found.
-pub(super) type Unknown<'a> = Vec<Cow<'a, str>>;
+/// The condition keys that an answer depends on, collected during evaluation.
+pub(super) type UnknownKeys<'a> = Vec<Cow<'a, str>>;
 
 /// The prefix of the keys that carry one pair of the encryption context each.
 const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
 
 /// A condition key as a policy names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
-    /// In AWS's own spelling where it is a key we know, else as the policy writes it.
+pub(super) struct ConditionKey {
+    /// In AWS's spelling where the key is known here, otherwise as the policy writes it.
     pub name: String,
     /// In lower case: names are compared without case.
     pub folded: String,
-    pub source: Source,
+    pub source: KeySource,
 }
 
 /// Where a key's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum KeySource {
     CallerAccount,
     CallerArn,
     CallerOrganization,
@@ -169,21 +174,21 @@ pub(super) enum Source {
     Request,
 }
 
-impl Key {
+impl ConditionKey {
     pub(super) fn new(name: &str) -> Self {
         let folded = name.to_ascii_lowercase();
         let spelling = KNOWN_KEYS.iter().find(|known| known.eq_ignore_ascii_case(name)).copied().unwrap_or(name);
         let source = match folded.as_str() {
-            "aws:principalaccount" | "kms:calleraccount" => Source::CallerAccount,
-            "aws:principalarn" => Source::CallerArn,
-            "aws:principalorgid" => Source::CallerOrganization,
-            "aws:principalorgpaths" => Source::CallerPaths,
-            _ => Source::Request,
+            "aws:principalaccount" | "kms:calleraccount" => KeySource::CallerAccount,
+            "aws:principalarn" => KeySource::CallerArn,
+            "aws:principalorgid" => KeySource::CallerOrganization,
+            "aws:principalorgpaths" => KeySource::CallerPaths,
+            _ => KeySource::Request,
         };
         Self { name: spelling.to_owned(), folded, source }
     }
 
-    /// KeyCheck that carry a set of values, for which IAM asks for `ForAllValues` or `ForAnyValue`.
+    /// Whether the key has a set of values, for which IAM requires `ForAllValues` or `ForAnyValue`.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
     pub(super) fn is_multivalued(&self) -> bool {
@@ -203,8 +208,8 @@ impl Key {
     }
 }
 
-/// Whether a request of this action surely lacks the key; both in lower case. KeyCheck that are not
-/// listed may be carried by anything.
+/// Whether a request of this action surely does not have the key; both in lower case. Any request may have a key that
+/// is not listed here.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>

@@ -1,11 +1,9 @@
-//! Owns [`Policy`]: a key policy document, read so that one odd statement never spoils the rest.
+//! Owns [`Policy`]: a key policy document, read so that an unreadable statement does not affect the others.
 
 use std::fmt;
 
-use serde::Serialize;
-
 use super::{
-    principal::clip,
+    remark::{Remark, clip},
     statement::{Statement, Version},
 };
 use crate::json::Json;
@@ -18,17 +16,6 @@ pub struct Policy {
     statements: Vec<Statement>,
     remarks: Vec<Remark>,
     bytes: usize,
-}
-
-/// Something about a statement that its author should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Remark {
-    /// The statement's `Sid`.
-    pub sid: Option<String>,
-    /// The statement's place in the document, from 0; `None` where the whole document is meant.
-    pub index: Option<usize>,
-    /// What there is to know.
-    pub message: String,
 }
 
 /// Why a text is not a policy at all.
@@ -47,7 +34,7 @@ impl Policy {
     /// Reads a key policy document.
     ///
     /// # Errors
-    /// The text is not a policy: not JSON, no object, no `Statement`, or an element given twice.
+    /// The text is not a policy: it is not JSON, not an object, has no `Statement`, or has an element twice.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let node =
             serde_json::from_str(text).map_err(|error| PolicyError(format!("the key policy is not JSON: {error}")))?;
@@ -56,7 +43,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Reads a policy that is part of a larger document; its own length is not known then.
+    /// Reads a policy that is part of a larger document. Its length in bytes is then not known.
     pub(super) fn from_node(node: &Json) -> Result<Self, PolicyError> {
         let Json::Object(elements) = node else {
             return Err(PolicyError("the key policy is not a JSON object".to_owned()));
@@ -69,7 +56,7 @@ impl Policy {
                 "Statement" => &mut statements,
                 "Id" => continue,
                 _ => {
-                    remarks.push(Remark::on_document(format!("`{}` is no element of a policy", clip(name))));
+                    remarks.push(Remark::on_document(format!("`{}` is not an element of a policy", clip(name))));
                     continue;
                 }
             };
@@ -92,7 +79,7 @@ impl Policy {
         let statements = match statements {
             Some(Json::Array(statements)) => statements.as_slice(),
             Some(statement @ Json::Object(_)) => std::slice::from_ref(statement),
-            Some(_) => return Err(PolicyError("the key policy's `Statement` is no list of statements".to_owned())),
+            Some(_) => return Err(PolicyError("the key policy's `Statement` is not a list of statements".to_owned())),
             None => return Err(PolicyError("the key policy has no `Statement`".to_owned())),
         };
         let statements = statements
@@ -103,32 +90,17 @@ impl Policy {
         Ok(Self { statements, remarks, bytes: 0 })
     }
 
-    /// What the policy's author should know: statements that could not be read, names that cover nobody.
+    /// What the author of the policy should know: statements that could not be read, names that match nobody.
     pub fn remarks(&self) -> &[Remark] {
         &self.remarks
     }
 
-    /// The length of the document in bytes, of which KMS takes 32 KB.
+    /// The length of the document in bytes. KMS accepts 32 KB.
     pub fn len_in_bytes(&self) -> usize {
         self.bytes
     }
 
     pub(super) fn statements(&self) -> &[Statement] {
         &self.statements
-    }
-}
-
-impl Remark {
-    /// The remark with its place.
-    pub fn in_words(&self) -> String {
-        match (&self.sid, self.index) {
-            (Some(sid), _) => format!("statement `{sid}`: {}", self.message),
-            (None, Some(index)) => format!("the statement at index {index}: {}", self.message),
-            (None, None) => self.message.clone(),
-        }
-    }
-
-    fn on_document(message: String) -> Self {
-        Self { sid: None, index: None, message }
     }
 }

@@ -1,5 +1,4 @@
-//! Owns the names that AWS gives accounts, organizations, keys and roles: small values that cannot be wrong once they
-//! exist.
+//! Owns the names that AWS gives accounts, organizations, keys and roles. A value of these types is always well-formed.
 //!
 //! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with `Display`, and goes
 //! through serde as that string.
@@ -14,16 +13,18 @@ mod target;
 pub use account_id::AccountId;
 pub use arn::{Arn, Partition, iam_role_arn};
 pub use key_arn::KeyArn;
-pub use organization::{GroupId, OrganizationArn, OrganizationalUnitArn, is_organization_id, is_organization_path};
+pub use organization::{
+    OrganizationArn, OrganizationalUnitArn, is_organization_id, is_organization_path, is_organizational_unit_id,
+};
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
 
-/// Why a piece of text is not what it was taken for; the sentence is meant for the caller.
+/// Why a text is not what it should be, in a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError(String);
 
 impl ParseError {
-    /// Says it in that sentence.
+    /// An error with this sentence.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -51,26 +52,6 @@ pub fn excerpt(text: &str) -> String {
     shown
 }
 
-/// The text, or its beginning where it has more characters than this.
-pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
-    match text.char_indices().nth(most) {
-        None => text.into(),
-        Some((end, _)) => format!("{}… (shortened)", text.get(..end).unwrap_or_default()).into(),
-    }
-}
-
-/// Shows the first few of a list that may be long, and how many more there are.
-pub fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
-    const SHOWN: usize = 5;
-    let mut items = items.into_iter();
-    let mut shown = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
-    let more = items.count();
-    if more > 0 {
-        shown.push_str(&format!(" and {more} more"));
-    }
-    shown
-}
-
 /// Serialises and deserialises a domain type as the string it displays.
 #[macro_export]
 macro_rules! serde_as_string {
@@ -91,8 +72,8 @@ macro_rules! serde_as_string {
 }
 pub use serde_as_string;
 
-/// A string that was written as a string: YAML's unquoted `111122223333` is a number, which loses
-/// leading zeros, and is refused.
+/// A string that was written as a string. YAML's unquoted `111122223333` is a number, which would lose leading zeros,
+/// so it is refused.
 #[derive(Debug)]
 pub struct StrictString(pub String);
 

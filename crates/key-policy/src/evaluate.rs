@@ -2,30 +2,18 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{
+    because::Because,
     call::Call,
-    caller::Caller,
-    context::{Context, Unknown},
+    context::UnknownKeys,
     document::Policy,
     grants::Grant,
+    request::EvaluationRequest,
     statement::{Effect, Statement},
     truth::Truth,
 };
-
-/// One call: who makes it, what it does, to which key, and what else is known of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// The action, `kms:Decrypt`; compared without case.
-    pub action: &'a str,
-    /// The ARN of the key.
-    pub resource: &'a str,
-    /// What is known of the condition keys.
-    pub context: &'a Context,
-}
 
 /// What the key policy and the grants say of one action.
 ///
@@ -35,7 +23,7 @@ pub struct Request<'a> {
 pub enum ActionVerdict {
     /// A statement or grant surely allows it, and none may deny it.
     Allowed,
-    /// It hangs on something that is not known.
+    /// It depends on something that is not known.
     Conditional,
     /// Nothing allows it.
     ImplicitDeny,
@@ -63,7 +51,7 @@ pub struct Decision<'a> {
     /// What decided: the statements and grants that surely apply, or for
     /// [`Conditional`](ActionVerdict::Conditional) those that may.
     pub(super) reasons: Vec<Reason<'a>>,
-    /// For [`Conditional`](ActionVerdict::Conditional): the condition keys it hangs on.
+    /// For [`Conditional`](ActionVerdict::Conditional): the condition keys that it depends on.
     pub depends_on: BTreeSet<Cow<'a, str>>,
 }
 
@@ -71,55 +59,9 @@ pub struct Decision<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reason<'a> {
     Statement(&'a Statement),
-    /// A `Deny` that hits EC2's own role in the target's account.
+    /// A `Deny` that applies to EC2's own role in the target's account.
     OnInfrastructure(&'a Statement),
     Grant(&'a Grant),
-}
-
-/// A statement or grant as answers name it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(untagged)]
-pub enum Because {
-    /// A statement of the key policy.
-    Statement {
-        /// Its `Sid`, where it has one.
-        sid: Option<String>,
-        /// Its place in the document, from 0.
-        index: usize,
-        /// `Allow` or `Deny`; `Unreadable` where the statement does not say.
-        #[serde(serialize_with = "effect_name")]
-        effect: BecauseEffect,
-    },
-    /// A grant on the key; grants only allow.
-    Grant {
-        /// Its id.
-        #[serde(rename = "grantId")]
-        grant_id: String,
-        /// Its name, where it has one.
-        #[serde(rename = "grantName", skip_serializing_if = "Option::is_none")]
-        grant_name: Option<String>,
-    },
-}
-
-/// The effect of a deciding statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BecauseEffect {
-    /// It allows.
-    Allow,
-    /// It denies.
-    Deny,
-    /// It may do either.
-    Unreadable,
-}
-
-// `serialize_with` hands over a reference.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-fn effect_name<S: Serializer>(effect: &BecauseEffect, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(match effect {
-        BecauseEffect::Allow => "Allow",
-        BecauseEffect::Deny => "Deny",
-        BecauseEffect::Unreadable => "Unreadable",
-    })
 }
 
 /// Whether `Allow` statements count, or only grants (see [`judge`](super::judge) on service-linked roles).
@@ -129,13 +71,13 @@ pub(super) enum Allowing {
     GrantsOnly,
 }
 
-/// Says what the policy and the grants make of the request.
-pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &Request<'_>) -> Decision<'a> {
+/// Evaluates a request against a key policy and grants.
+pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &EvaluationRequest<'_>) -> Decision<'a> {
     let (call, allowing) = (Call::new(request), Allowing::PolicyAndGrants);
     Sides::of(policy, &call, None, allowing).decide(Side::of_grants(grants, &call, allowing))
 }
 
-/// What the statements of a policy say of one call. No grant changes that, so it is found out once.
+/// What the statements of a policy say about one call. Grants do not change it, so it is evaluated once.
 #[derive(Debug, Clone)]
 pub(super) struct Sides<'a> {
     is_possible: Truth,
@@ -143,17 +85,17 @@ pub(super) struct Sides<'a> {
     denies: Side<'a>,
 }
 
-/// What surely and what possibly applies, of one effect.
+/// The statements and grants of one effect that surely apply, and those that may apply.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Side<'a> {
     sure: Vec<Reason<'a>>,
     maybe: Vec<Reason<'a>>,
-    depends_on: Unknown<'a>,
+    depends_on: UnknownKeys<'a>,
 }
 
 impl<'a> Sides<'a> {
-    /// Asks each statement whether it applies to the call. A `Deny` is also asked about `infrastructure`, the same
-    /// action called by EC2's own role.
+    /// Evaluates each statement for the call. A `Deny` is also evaluated for `infrastructure`, the same action called
+    /// by EC2's own role.
     pub(super) fn of(
         policy: &'a Policy,
         call: &Call<'_>,
@@ -188,7 +130,7 @@ impl<'a> Sides<'a> {
         sides
     }
 
-    /// The verdict, with what else allows the call.
+    /// The verdict, with the grants that allow the call.
     pub(super) fn decide(&self, more: Side<'a>) -> Decision<'a> {
         let (allows, denies) = (&self.allows, &self.denies);
         let mut sure: Vec<_> = allows.sure.iter().copied().chain(more.sure).collect();
@@ -208,7 +150,7 @@ impl<'a> Sides<'a> {
         }
         let mut depends_on: BTreeSet<_> = denies.depends_on.iter().cloned().collect();
         let mut reasons = Vec::new();
-        // Where something surely allows, only the denials keep the matter open.
+        // If something surely allows the call, the verdict depends only on the denials.
         if sure.is_empty() {
             depends_on.extend((self.is_possible == Truth::Unknown).then_some("aws:PrincipalAccount".into()));
             depends_on.extend(allows.depends_on.iter().cloned().chain(more.depends_on));
@@ -222,7 +164,7 @@ impl<'a> Sides<'a> {
 impl<'a> Side<'a> {
     /// The grants that allow the call.
     pub(super) fn of_grants(grants: &'a [Grant], call: &Call<'_>, allowing: Allowing) -> Self {
-        // What an account was granted it passes on by IAM policies, and nobody but AWS writes those of a service-linked
+        // An account passes on what it was granted by IAM policies, and only AWS writes the policy of a service-linked
         // role.
         let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
         let mut side = Self::default();
@@ -234,7 +176,7 @@ impl<'a> Side<'a> {
         side
     }
 
-    /// Whether nothing here may apply.
+    /// Whether nothing can apply.
     pub(super) fn is_empty(&self) -> bool {
         self.sure.is_empty() && self.maybe.is_empty()
     }
@@ -247,7 +189,7 @@ impl<'a> Side<'a> {
         self
     }
 
-    fn add(&mut self, truth: Truth, reason: Reason<'a>, unknown: Unknown<'a>) {
+    fn add(&mut self, truth: Truth, reason: Reason<'a>, unknown: UnknownKeys<'a>) {
         match truth {
             Truth::True => self.sure.push(reason),
             Truth::Unknown => {
@@ -270,18 +212,7 @@ impl Reason<'_> {
     fn because(&self) -> Because {
         match self {
             Self::Statement(statement) | Self::OnInfrastructure(statement) => statement.because(),
-            Self::Grant(grant) => Because::Grant { grant_id: grant.grant_id.clone(), grant_name: grant.name.clone() },
+            Self::Grant(grant) => grant.because(),
         }
-    }
-}
-
-impl Statement {
-    pub(super) fn because(&self) -> Because {
-        let effect = match self.effect {
-            Effect::Allow => BecauseEffect::Allow,
-            Effect::Deny => BecauseEffect::Deny,
-            Effect::Unreadable => BecauseEffect::Unreadable,
-        };
-        Because::Statement { sid: self.sid.clone(), index: self.index, effect }
     }
 }

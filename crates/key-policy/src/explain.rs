@@ -1,15 +1,18 @@
-//! Owns questions written down as JSON, a line each: who asks, for what, under which policy.
+//! Owns questions written as JSON: who asks, for what, under which policy.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    because::Because,
     caller::{Caller, Known, OrganizationFacts},
-    context::{Context, Fact, Value},
-    document::{Policy, Remark},
-    evaluate::{ActionVerdict, Because, Request, evaluate},
+    context::{ContextFact, ContextValue, RequestContext},
+    document::Policy,
+    evaluate::{ActionVerdict, evaluate},
     grants::Grant,
+    remark::Remark,
+    request::EvaluationRequest,
     several::{Several, nearest_miss},
 };
 use crate::{
@@ -28,13 +31,13 @@ pub struct Explanation {
     pub per_action: BTreeMap<String, ActionVerdict>,
     /// The actions that nothing allows, in the order they were asked for.
     pub missing: Vec<String>,
-    /// The condition keys a conditional verdict hangs on.
+    /// The condition keys that a conditional verdict depends on.
     pub depends_on: Vec<String>,
     /// The statements and grants that decided.
     pub because: Vec<Because>,
     /// For the missing actions: the statements that came nearest, and what failed in them.
     pub nearest: Vec<String>,
-    /// What the policy's author should know.
+    /// What the author of the policy should know.
     pub remarks: Vec<Remark>,
 }
 
@@ -50,7 +53,7 @@ pub struct Explanation {
 pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     let node: Json =
         serde_json::from_str(question).map_err(|error| ParseError::new(format!("this is not JSON: {error}")))?;
-    let question_fields = Fields::of(&node, "the question")?;
+    let question_fields = QuestionFields::of(&node, "the question")?;
     let Listed { grants } = serde_json::from_str(question)
         .map_err(|error| ParseError::new(format!("`grants` are not entries of ListGrants: {error}")))?;
     let document = question_fields.required("policy")?;
@@ -61,19 +64,23 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     let caller = caller(&question_fields, resource)?;
     let context = context(&question_fields)?;
 
-    // One context for several calls describes them all together: each carries its own part of it.
+    // One context describes several calls: each call carries only its own keys of it.
     let (actions, shared) = match (question_fields.text("action")?, question_fields.list("needed_actions")?) {
         (Some(action), None) => (vec![action], false),
         (None, Some(actions)) if !actions.is_empty() => (actions, true),
         (None, Some(_)) => return Err(ParseError::new("`needed_actions` is empty")),
         (None, None) | (Some(_), Some(_)) => {
-            return Err(ParseError::new("exactly one of `action` and `needed_actions` is wanted"));
+            return Err(ParseError::new("give exactly one of `action` and `needed_actions`"));
         }
     };
-    let contexts: Vec<Context> =
+    let contexts: Vec<RequestContext> =
         actions.iter().map(|action| if shared { context.for_action(action) } else { context.clone() }).collect();
-    let requests =
-        actions.iter().zip(&contexts).map(|(action, context)| Request { caller: &caller, action, resource, context });
+    let requests = actions.iter().zip(&contexts).map(|(action, context)| EvaluationRequest {
+        caller: &caller,
+        action,
+        resource,
+        context,
+    });
     let requests: Vec<_> = requests.collect();
     let decisions: Vec<_> =
         requests.iter().map(|request| (request.action, evaluate(&policy, &grants, request))).collect();
@@ -95,9 +102,9 @@ impl Explanation {
         let name = self.name.as_deref().unwrap_or("(without a name)");
         let verdict = match self.verdict {
             ActionVerdict::Allowed => "allowed: the key lets this principal in",
-            ActionVerdict::Conditional => "conditional: it hangs on what is not known of the call",
-            ActionVerdict::ImplicitDeny => "not allowed: nothing allows all that is needed",
-            ActionVerdict::Denied => "denied: a statement surely forbids it",
+            ActionVerdict::Conditional => "conditional: it depends on facts about the call that are not known",
+            ActionVerdict::ImplicitDeny => "not allowed: nothing allows some of the actions",
+            ActionVerdict::Denied => "denied: a statement denies it",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(words, "{name}\n  {verdict}");
@@ -119,7 +126,7 @@ impl Explanation {
             };
         }
         if !self.depends_on.is_empty() {
-            let _ = writeln!(words, "  it hangs on {}", self.depends_on.join(", "));
+            let _ = writeln!(words, "  depends on {}", self.depends_on.join(", "));
         }
         for nearest in &self.nearest {
             let _ = writeln!(words, "  nearest: {nearest}");
@@ -137,8 +144,8 @@ struct Listed {
     grants: Option<Vec<Grant>>,
 }
 
-fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
-    let principal = Fields::of(question.required("principal")?, "`principal`")?;
+fn caller(question: &QuestionFields<'_>, resource: &str) -> Result<Caller, ParseError> {
+    let principal = QuestionFields::of(question.required("principal")?, "`principal`")?;
     let partition = Arn::split(resource).map_or("aws", |arn| arn.partition);
     let known = |name| principal.text(name).map(|text| text.filter(|text| *text != "unknown"));
     let account = known("account")?.map(str::parse).transpose()?;
@@ -170,23 +177,27 @@ fn caller(question: &Fields<'_>, resource: &str) -> Result<Caller, ParseError> {
     Ok(caller.in_partition(partition).in_organization(&OrganizationFacts { organization_id, paths }))
 }
 
-fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
+fn context(question: &QuestionFields<'_>) -> Result<RequestContext, ParseError> {
     let mut context = match question.text("context_mode")? {
-        None | Some("open") => Context::open(),
-        Some("closed") => Context::closed(),
+        None | Some("open") => RequestContext::open(),
+        Some("closed") => RequestContext::closed(),
         Some(_) => return Err(ParseError::new("`context_mode` is neither `open` nor `closed`")),
     };
     let stated = match question.get("context") {
         None | Some(Json::Null) => return Ok(context),
-        Some(node) => Fields::of(node, "`context`")?,
+        Some(node) => QuestionFields::of(node, "`context`")?,
     };
     for (key, value) in stated.0 {
         let fact = if *value == Json::Null {
-            Fact::Absent
+            ContextFact::Absent
         } else {
             let texts: Option<Vec<_>> = value.items().iter().map(Json::as_scalar).collect();
-            let texts = texts.ok_or_else(|| ParseError::new(format!("`context` has no plain value for `{key}`")))?;
-            Fact::Present(texts.into_iter().map(|text| Value::Exactly(text.into_owned())).collect())
+            let texts = texts.ok_or_else(|| {
+                ParseError::new(format!(
+                    "the value of `{key}` in `context` is not text, a number, a boolean or a list of these"
+                ))
+            })?;
+            ContextFact::Present(texts.into_iter().map(|text| ContextValue::Exactly(text.into_owned())).collect())
         };
         context = context.with(key, fact);
     }
@@ -194,9 +205,9 @@ fn context(question: &Fields<'_>) -> Result<Context, ParseError> {
 }
 
 /// An object's fields, none of them twice.
-struct Fields<'a>(BTreeMap<&'a str, &'a Json>);
+struct QuestionFields<'a>(BTreeMap<&'a str, &'a Json>);
 
-impl<'a> Fields<'a> {
+impl<'a> QuestionFields<'a> {
     fn of(node: &'a Json, what: &str) -> Result<Self, ParseError> {
         let Json::Object(entries) = node else { return Err(ParseError::new(format!("{what} is not a JSON object"))) };
         let fields: BTreeMap<&str, &Json> = entries.iter().map(|(name, value)| (name.as_str(), value)).collect();

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
+    because::Because,
     call::Call,
     caller::Identity,
-    context::{Fact, Key, Unknown, Value},
+    context::{ConditionKey, ContextFact, ContextValue, UnknownKeys},
     principal::{Cover, Named},
     truth::Truth,
 };
@@ -21,13 +22,13 @@ use crate::domain::AccountId;
 pub struct Grant {
     /// Its id.
     pub grant_id: String,
-    /// The key it is on, by ARN or id, where that is said.
+    /// The ARN or the ID of the key that it is on, where known.
     pub key_id: Option<String>,
     /// The name it was made with, which makes `CreateGrant` idempotent.
     pub name: Option<String>,
-    /// Whom it lets in: an ARN, a service's principal, or the id of a principal since deleted.
+    /// Whom it allows: an ARN, a service principal, or the ID of a principal that was deleted.
     pub grantee_principal: Option<String>,
-    /// A service it lets in instead; never counts for an account.
+    /// The service that it allows instead. Such a grant never allows an account.
     pub grantee_service_principal: Option<String>,
     /// The account that made it.
     pub issuing_account: Option<String>,
@@ -52,8 +53,8 @@ pub struct GrantConstraints {
 }
 
 impl Grant {
-    /// Whether the grant allows the call; what the answer hangs on is added to `unknown`.
-    pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut Unknown<'g>) -> Truth {
+    /// Whether the grant allows the call. The condition keys that the answer depends on are added to `unknown`.
+    pub(super) fn allows<'g>(&'g self, call: &Call<'_>, unknown: &mut UnknownKeys<'g>) -> Truth {
         if !self.is_on(call.resource) {
             return Truth::False;
         }
@@ -68,22 +69,38 @@ impl Grant {
         covered.and(self.constraints.as_ref().map_or(Truth::True, |constraints| constraints.met(call, unknown)))
     }
 
-    /// Whether it is on this key. A replica of a multi-Region key has the same id and grants of its own, so an ARN counts
-    /// as a whole.
+    /// Whether it is on this key. A replica of a multi-Region key has the same ID and its own grants, so whole ARNs are
+    /// compared.
     fn is_on(&self, key_arn: &str) -> bool {
         self.key_id.as_deref().is_none_or(|key| {
             key == key_arn || !key.contains(':') && key_arn.rsplit_once("key/").is_some_and(|(_, id)| id == key)
         })
     }
 
-    /// Whether it lets an account in, and whomever that delegates to.
+    /// Whether it allows an account, and the identities that the account delegates to.
     pub(super) fn is_to_account(&self) -> bool {
         self.grantee_principal
             .as_deref()
             .is_some_and(|grantee| matches!(Named::from_grant(grantee), Named::Account { .. }))
     }
 
-    fn covers(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
+    /// The grant as answers name it.
+    pub(super) fn because(&self) -> Because {
+        Because::Grant { grant_id: self.grant_id.clone(), grant_name: self.name.clone() }
+    }
+
+    /// The account that made it.
+    pub fn issuer(&self) -> Option<AccountId> {
+        let issuer = self.issuing_account.as_deref()?;
+        issuer.parse().ok().or_else(|| issuer.strip_suffix(":root")?.split(':').nth(4)?.parse().ok())
+    }
+
+    /// Whether this account made it; ListGrants writes the issuer as an account's root ARN.
+    pub fn is_issued_by(&self, account: AccountId) -> bool {
+        self.issuer() == Some(account)
+    }
+
+    fn covers(&self, call: &Call<'_>, unknown: &mut UnknownKeys<'_>) -> Truth {
         let service = self
             .grantee_service_principal
             .as_ref()
@@ -105,10 +122,10 @@ impl Grant {
 }
 
 impl GrantConstraints {
-    fn met(&self, call: &Call<'_>, unknown: &mut Unknown<'_>) -> Truth {
+    fn met(&self, call: &Call<'_>, unknown: &mut UnknownKeys<'_>) -> Truth {
         let mut met = Truth::True;
         if let Some(wanted) = &self.source_arn {
-            let key = Key::new("aws:SourceArn");
+            let key = ConditionKey::new("aws:SourceArn");
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
                 unknown.push("aws:SourceArn".into());
@@ -121,8 +138,8 @@ impl GrantConstraints {
         }
         let (subset, exact) = (&self.encryption_context_subset, &self.encryption_context_equals);
         for (pair, wanted) in subset.iter().chain(exact).flatten() {
-            // KMS compares the names without case and the values with it.
-            let key = Key::new(&format!("kms:EncryptionContext:{pair}"));
+            // KMS compares names case-insensitively and values case-sensitively.
+            let key = ConditionKey::new(&format!("kms:EncryptionContext:{pair}"));
             let truth = equals(call.fact(&key), wanted);
             if truth == Truth::Unknown {
                 unknown.push(key.name.into());
@@ -143,28 +160,15 @@ impl GrantConstraints {
     }
 }
 
-fn equals(fact: &Fact, wanted: &str) -> Truth {
+fn equals(fact: &ContextFact, wanted: &str) -> Truth {
     match fact {
-        Fact::Absent => Truth::False,
-        Fact::Unknown => Truth::Unknown,
-        Fact::Present(values) => match values.as_slice() {
-            [Value::Exactly(value)] => (value == wanted).into(),
-            [Value::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
-            // Constraints are on keys of one value, in one form.
+        ContextFact::Absent => Truth::False,
+        ContextFact::Unknown => Truth::Unknown,
+        ContextFact::Present(values) => match values.as_slice() {
+            [ContextValue::Exactly(value)] => (value == wanted).into(),
+            [ContextValue::OneOf(forms)] => Truth::agreed(forms.iter().map(|form| form.may_be(wanted))),
+            // Constraints apply to keys that have one value, in one form.
             _ => Truth::Unknown,
         },
-    }
-}
-
-impl Grant {
-    /// The account that made it.
-    pub fn issuer(&self) -> Option<AccountId> {
-        let issuer = self.issuing_account.as_deref()?;
-        issuer.parse().ok().or_else(|| issuer.strip_suffix(":root")?.split(':').nth(4)?.parse().ok())
-    }
-
-    /// Whether this account made it; ListGrants writes the issuer as an account's root ARN.
-    pub fn is_issued_by(&self, account: AccountId) -> bool {
-        self.issuer() == Some(account)
     }
 }

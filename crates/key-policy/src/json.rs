@@ -1,4 +1,4 @@
-//! Owns [`Json`], a JSON value that remembers repeated fields, and [`Fault`], what is wrong at one place of it.
+//! Owns [`Json`], a JSON value that remembers repeated fields.
 //!
 //! `serde_json::Value` keeps the last of two fields of one name and says nothing; a request that
 //! says `"dryRun": true` and then `"dryRun": false` must be refused, not guessed at.
@@ -10,16 +10,14 @@ use std::{
 };
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::domain::excerpt;
-
-/// As many values of one document are kept: more than any batch of SQS has (6 MB of records with ten attributes each are
-/// some 280,000), and at most 30 MB of memory, however a sender arranges them.
+/// The most values of one document that are kept. A batch of SQS has fewer (6 MB of records with ten attributes each
+/// are about 280,000), and they take at most 30 MB of memory, whatever the document is.
 pub const MAX_VALUES: usize = 1 << 19;
-/// So deep may arrays and objects be nested; no event of AWS comes near it.
+/// The deepest nesting of arrays and objects that is kept. No event of AWS comes near it.
 const MAX_DEPTH: usize = 64;
 
 /// A JSON value as it was written, repeated fields included.
@@ -37,8 +35,8 @@ pub enum Json {
     Array(Vec<Json>),
     /// The fields in the order they were written.
     Object(Vec<(String, Json)>),
-    /// In the place of so many items or fields that are too many or too deep to be kept; the last of its array or
-    /// object. It is nothing that any field takes, so whatever lacks something for it is refused.
+    /// The number of items or fields that were not kept, because they are too many or nested too deep. It is the last
+    /// item of its array or object. No field accepts it, so a document that lost something is refused.
     Unread(usize),
 }
 
@@ -73,7 +71,7 @@ impl Json {
         if let Self::Object(fields) = self { Some(fields) } else { None }
     }
 
-    /// A string, number or boolean as text: IAM reads `true` and `"true"` alike.
+    /// A string, number or boolean as text: IAM reads `true` and `"true"` in the same way.
     pub fn as_scalar(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::String(text) => Some(text.into()),
@@ -83,7 +81,7 @@ impl Json {
         }
     }
 
-    /// An array's items, or the one value that IAM takes for an array of one.
+    /// The items of an array; any other value counts as an array of one, as in IAM.
     pub fn items(&self) -> &[Self] {
         self.as_array().unwrap_or(std::slice::from_ref(self))
     }
@@ -104,7 +102,7 @@ impl Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Reader { state: &State::new(), depth: 0 }.deserialize(deserializer)
+        JsonReader { state: &State::new(), depth: 0 }.deserialize(deserializer)
     }
 }
 
@@ -121,7 +119,7 @@ impl Json {
     /// Reads a document, or as much of its fields as can be read.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, NotJson> {
         let state = State::new();
-        Reader { state: &state, depth: 0 }
+        JsonReader { state: &state, depth: 0 }
             .deserialize(deserializer)
             .map_err(|error| NotJson { read: Self::Object(state.read.take()), error: error.to_string() })
     }
@@ -137,7 +135,7 @@ impl Json {
     }
 }
 
-/// What all the readers of one document have in common.
+/// What the readers of one document share.
 struct State {
     /// How many more values may be kept.
     left: Cell<usize>,
@@ -163,19 +161,19 @@ impl State {
     }
 }
 
-/// Reads one value, so many arrays and objects deep.
-struct Reader<'a> {
+/// Reads one value at some depth.
+struct JsonReader<'a> {
     state: &'a State,
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn inner(&self) -> Reader<'a> {
-        Reader { state: self.state, depth: self.depth.saturating_add(1) }
+impl<'a> JsonReader<'a> {
+    fn inner(&self) -> JsonReader<'a> {
+        JsonReader { state: self.state, depth: self.depth.saturating_add(1) }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for JsonReader<'_> {
     type Value = Json;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
@@ -183,7 +181,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for JsonReader<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,7 +255,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn fields<'de, A: MapAccess<'de>>(&self, fields: &mut A, object: &mut Vec<(String, Json)>) -> Result<(), A::Error> {
         while self.depth < MAX_DEPTH && self.state.take() {
             let Some(name) = fields.next_key()? else {
@@ -274,73 +272,6 @@ impl Reader<'_> {
         object.push((name, Json::Unread(unread)));
         Ok(())
     }
-}
-
-/// At most so many faults of a request are named.
-pub const MAX_FAULTS: usize = 50;
-
-/// What is wrong at one place of a document; the caller can act on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// Where: an RFC 6901 JSON Pointer, empty for the document as a whole.
-    pub pointer: String,
-    /// What is wrong there.
-    pub message: String,
-}
-
-impl Fault {
-    /// A fault at a pointer that is already escaped.
-    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into() }
-    }
-}
-
-/// The first faults of a document, and how many more there are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// The first [`MAX_FAULTS`].
-    pub named: Vec<Fault>,
-    /// How many more there are.
-    pub left_out: usize,
-}
-
-impl Faults {
-    /// One fault.
-    pub fn one(fault: Fault) -> Self {
-        Self { named: vec![fault], left_out: 0 }
-    }
-
-    /// Whether nothing is wrong.
-    pub fn is_empty(&self) -> bool {
-        self.named.is_empty()
-    }
-
-    /// One more fault, which is only put into words where there is room for it.
-    pub fn add(&mut self, fault: impl FnOnce() -> Fault) {
-        if self.named.len() < MAX_FAULTS {
-            self.named.push(fault());
-        } else {
-            self.left_out = self.left_out.saturating_add(1);
-        }
-    }
-
-    /// So many more faults, none of which is named.
-    pub fn leave_out(&mut self, faults: usize) {
-        self.left_out = self.left_out.saturating_add(faults);
-    }
-
-    /// The faults of another part of the same document.
-    pub fn extend(&mut self, others: Self) {
-        for fault in others.named {
-            self.add(|| fault);
-        }
-        self.leave_out(others.left_out);
-    }
-}
-
-/// The JSON Pointer of a top-level field, its name escaped (RFC 6901 §3) and shortened.
-pub fn field_pointer(name: &str) -> String {
-    format!("/{}", excerpt(name).replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]
@@ -402,28 +333,5 @@ mod tests {
             assert_eq!(read(text).unwrap_err().read, Json::parse(expect).unwrap(), "{text}");
         }
         assert_eq!(read(r#"{"a": 1}"#), Ok(Json::parse(r#"{"a": 1}"#).unwrap()));
-    }
-
-    #[test]
-    fn faults_beyond_the_fiftieth_are_counted() {
-        let mut faults = Faults::default();
-        for number in 0..MAX_FAULTS {
-            faults.add(|| Fault::new(format!("/{number}"), "wrong"));
-        }
-        assert_eq!(faults.left_out, 0);
-        faults.add(|| panic!("nobody reads it"));
-        faults.extend(Faults { named: vec![Fault::new("", "x"); 2], left_out: 3 });
-        assert_eq!((faults.named.len(), faults.left_out), (50, 6));
-    }
-
-    #[test]
-    fn a_pointer_is_short() {
-        assert!(field_pointer(&"\u{e0001}".repeat(100_000)).len() < 1_000);
-        assert!(field_pointer(&"x".repeat(81)).ends_with("x…"));
-    }
-
-    #[test]
-    fn a_pointer_escapes_tilde_slash_and_control_characters() {
-        assert_eq!(field_pointer("a/b~c\n"), "/a~1b~0c\\n");
     }
 }

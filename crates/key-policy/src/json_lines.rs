@@ -4,24 +4,24 @@ use std::io::{self, BufRead, Read, Write};
 
 use super::explain::explain;
 
-/// At most so many bytes of a line are read. A key policy has at most 32 KB, and this holds thousands of grants beside it.
+/// The most bytes of a line that are read: a key policy of 32 KB and thousands of grants.
 pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How answers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// A line of JSON each.
+    /// One line of JSON for each question.
     Json,
-    /// Words, several lines each.
+    /// Several lines of words for each question.
     Words,
 }
 
-/// Answers every question, one on each line; blank lines are skipped. A line that is not a question gets the reason as
-/// its answer, and the next one its own. The fields of a question are those of [`explain`].
+/// Answers the question on each line, and skips blank lines. The answer to a line that is not a question says why it is
+/// not; the lines after it are answered as usual. The fields of a question are those of [`explain`].
 ///
 /// # Errors
-/// The questions can't be read or the answers can't be written. That a reader of the answers has seen enough (`| head`)
-/// is no error.
+/// The questions can't be read, or the answers can't be written. It is not an error if the reader of the answers stops
+/// reading (`| head`).
 pub fn answer(mut questions: impl BufRead, mut answers: impl Write, style: Style) -> io::Result<()> {
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -31,7 +31,7 @@ pub fn answer(mut questions: impl BufRead, mut answers: impl Write, style: Style
             Line::Whole if text.trim().is_empty() => continue,
             Line::Whole => answer_line(number, &text, &mut answers, style),
             Line::TooLong => {
-                let error = format!("the line is longer than {MAX_LINE_BYTES} bytes; it was not read to its end");
+                let error = format!("the line is longer than {MAX_LINE_BYTES} bytes, so it was not read to its end");
                 not_a_question(number, None, &error, &mut answers, style)
             }
         };
@@ -66,7 +66,7 @@ fn not_a_question(
     style: Style,
 ) -> io::Result<()> {
     match style {
-        Style::Words => writeln!(answers, "line {number} is no question: {error}\n"),
+        Style::Words => writeln!(answers, "line {number} is not a question: {error}\n"),
         Style::Json => writeln!(answers, "{}", serde_json::json!({"line": number, "name": name, "error": error})),
     }
 }
@@ -121,7 +121,7 @@ mod tests {
         let questions = format!("no\n\n{{\"name\": 7}}\n{QUESTION}");
         let errors = [r#""line":1,"name":null"#, r#""line":3,"name":7"#, "implicit-deny"];
         check(&questions, Style::Json, &errors);
-        check(&questions, Style::Words, &["line 1 is no question", "line 3 is no question", "q"]);
+        check(&questions, Style::Words, &["line 1 is not a question", "line 3 is not a question", "q"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Owns the answer for a use: does the key let this target launch from, or copy, an encrypted image?
+//! Owns the answer for a use: whether the key lets this target launch from, or copy, what is encrypted with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,42 +6,34 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
+    because::Because,
     caller::{INFRASTRUCTURE_ROLE, OrganizationFacts},
-    calls::Calls,
-    document::{Policy, Remark},
-    evaluate::{ActionVerdict, Because, Decision, Reason, Side, Sides},
+    calls::{Calls, decide},
+    document::Policy,
+    evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
-    remedy::{Mending, Remedy, account_to_list},
+    key_use::{AskedUse, KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY},
+    remark::Remark,
+    remedy::{Remedy, RemedySearch, account_to_list},
     several::Several,
     statement::Effect,
 };
-use crate::domain::{KeyArn, ServiceLinkedRole, Target};
+use crate::domain::{KeyArn, Target};
 
-/// What the target wants to do with the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyUse {
-    /// Launch instances from the image.
-    Launch,
-    /// Copy the image and its snapshots, which needs the same of the source key.
-    Copy,
-    /// Launch through this role of the target account.
-    ServiceLinkedRole(ServiceLinkedRole),
-}
-
-/// Everything a judgement takes.
+/// The question that [`judge`] answers.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    /// The key behind the image.
+pub struct KeyQuestion<'a> {
+    /// The key.
     pub key: &'a KeyArn,
     /// Its key policy.
     pub policy: &'a Policy,
     /// Its grants, where they were read.
     pub grants: &'a [Grant],
-    /// Who is to be let in.
+    /// Who wants to use it.
     pub target: &'a Target,
-    /// The target's place in AWS Organizations, or the paths of accounts below it.
+    /// Where the target is in AWS Organizations: its own path, or the paths of accounts below it.
     pub organization: &'a OrganizationFacts,
-    /// What for.
+    /// What the target wants to do.
     pub key_use: &'a KeyUse,
 }
 
@@ -49,9 +41,9 @@ pub struct Question<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// All that is needed is surely allowed.
+    /// Everything that is needed is surely allowed.
     Allowed,
-    /// It hangs on something nobody can know beforehand.
+    /// It depends on something that is not known beforehand.
     Conditional,
     /// Nothing allows some of what is needed.
     Missing,
@@ -61,7 +53,7 @@ pub enum Verdict {
     Unknown,
 }
 
-/// What an allowed target can still not do.
+/// What a target can't do although the key lets it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
@@ -82,78 +74,61 @@ pub struct KeyAccess {
     pub per_action: BTreeMap<String, ActionVerdict>,
     /// The needed actions that nothing allows.
     pub missing: Vec<String>,
-    /// The condition keys a conditional verdict hangs on.
+    /// The condition keys that a conditional verdict depends on.
     pub depends_on: Vec<String>,
-    /// What the target will be unable to do although the verdict is `allowed`.
+    /// What the target can't do although the verdict is `allowed`.
     pub limits: Vec<Limit>,
-    /// In words: denials that are likely to hit EC2's own calls.
+    /// Statements that depend on where a call comes from, and so are likely to stop EC2's calls, in words.
     pub likely_to_fail: Vec<String>,
-    /// In words: what came nearest, what is odd about the statements, what the remedy needs.
+    /// The statement that came nearest, remarks on the statements that matter, and what the remedy needs, in words.
     pub notes: Vec<String>,
-    /// The statements to add to the key policy, an array ready to paste; none where a `Deny`
-    /// stands in the way (the notes name it), and none for a service-linked role.
+    /// The statements to add to the key policy, as an array to paste. None where a `Deny` must be changed first (the
+    /// notes name it), and none for a service-linked role.
     pub remedy: Option<Value>,
     /// For a service-linked role: the parameters of the `CreateGrant` that lets it in.
     #[serde(skip)]
     pub grant_remedy: Option<Value>,
-    /// What to do in place of changing the key policy, where that settles the matter; it is among the notes.
+    /// What to do instead of changing the key policy, where that is enough. It is among the notes.
     #[serde(skip)]
     pub advice: Option<String>,
 }
 
-/// What a launch or copy needs of the source key at least, with the new volumes under another key.
-///
-/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
-pub const NEEDED: [&str; 4] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"];
-
-/// What it needs beside where the new volumes stay under the source key.
-pub const NEEDED_UNDER_THE_SAME_KEY: [&str; 2] = ["kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"];
-
-/// Says whether the key lets the target in. The target's own IAM policies are not looked at.
+/// Says whether the key lets the target in. The target's own IAM policies are not evaluated.
 ///
 /// A service-linked role's own IAM policy holds no KMS permission and nobody can change it, so in
 /// another account than the key's only a grant helps the role, whatever the key policy allows:
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
-pub fn judge(question: &Question<'_>) -> KeyAccess {
-    let Question { key, policy, grants, target, organization, key_use } = *question;
+pub fn judge(question: &KeyQuestion<'_>) -> KeyAccess {
+    let KeyQuestion { key, policy, grants, target, organization, key_use } = *question;
     Judgement::new(key, policy, target, organization, key_use).access(grants)
 }
 
-/// What a key policy says of one target and one use.
+/// What a key policy allows one target for one use.
 ///
-/// Making one asks every statement of the policy about every call. [`access`](Self::access) then asks none of them again,
-/// so that a target is judged once, however many images and sets of grants there are.
+/// Making one evaluates every statement of the policy for every call. [`access`](Self::access) then evaluates none of
+/// them again, so each target costs one evaluation, however many sets of grants there are.
 #[derive(Debug, Clone)]
 pub struct Judgement<'p> {
-    asked: Asked,
+    asked: AskedUse,
     policy: &'p Policy,
-    /// Nothing where nobody can be asking.
-    found: Option<Found<'p>>,
+    /// `None` where no caller exists: a service-linked role of a whole organization.
+    found: Option<PolicyVerdicts<'p>>,
 }
 
-/// What is asked of a policy.
+/// What the statements of the policy say.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub key: KeyArn,
-    pub target: Target,
-    pub organization: OrganizationFacts,
-    pub key_use: KeyUse,
-}
-
-/// What was found in the policy.
-#[derive(Debug, Clone)]
-struct Found<'p> {
+struct PolicyVerdicts<'p> {
     calls: Calls,
     /// The four calls of [`NEEDED`], then those of [`NEEDED_UNDER_THE_SAME_KEY`].
     sides: Vec<(&'static str, Sides<'p>)>,
-    /// For the actions that no statement allows, the one that came nearest.
+    /// For each action that no statement allows, the statement that came nearest, in words.
     misses: BTreeMap<&'static str, String>,
-    /// What settles a verdict that is open.
+    /// What would make a conditional verdict certain.
     advice: Option<String>,
 }
 
 impl<'p> Judgement<'p> {
-    /// Judges a policy, without any grants.
+    /// Evaluates the policy, without any grants.
     pub fn new(
         key: &KeyArn,
         policy: &'p Policy,
@@ -163,7 +138,7 @@ impl<'p> Judgement<'p> {
     ) -> Self {
         let (key, target) = (key.clone(), target.clone());
         let (organization, key_use) = (organization.clone(), key_use.clone());
-        let asked = Asked { key, target, organization, key_use };
+        let asked = AskedUse { key, target, organization, key_use };
         let found = Calls::of(&asked).map(|calls| {
             let sides = calls.ask(policy);
             let unallowed = sides.iter().filter(|(_, sides)| sides.allows.is_empty()).map(|(action, _)| *action);
@@ -171,14 +146,14 @@ impl<'p> Judgement<'p> {
             let decisions = decide(&sides, calls.granted(&[]));
             let is_open = Several::of(decisions.iter().take(NEEDED.len())).verdict == ActionVerdict::Conditional;
             let advice = is_open.then(|| account_to_list(&asked, policy)).flatten();
-            Found { calls, sides, misses, advice }
+            PolicyVerdicts { calls, sides, misses, advice }
         });
         Self { asked, policy, found }
     }
 
     /// The answer, with these grants.
     pub fn access(&self, grants: &[Grant]) -> KeyAccess {
-        let Some(Found { calls, sides, misses, advice }) = &self.found else {
+        let Some(PolicyVerdicts { calls, sides, misses, advice }) = &self.found else {
             return KeyAccess::unknown("a service-linked role belongs to one account: an organization has none");
         };
         let decisions = decide(sides, calls.granted(grants));
@@ -192,7 +167,8 @@ impl<'p> Judgement<'p> {
         if is_open && rest_all.verdict > needed_all.verdict {
             limits.push(Limit::DefaultKeyOnly);
             notes.push(format!(
-                "new volumes must use a key of the target's own; to keep them under this key, {} are needed too",
+                "new volumes must be encrypted with a key of the target's own; to encrypt them with this key, the target also needs \
+                 {}",
                 NEEDED_UNDER_THE_SAME_KEY.join(" and ")
             ));
         }
@@ -206,7 +182,8 @@ impl<'p> Judgement<'p> {
         }
         if verdict == Verdict::Allowed {
             notes.push(
-                "the key lets the target in; the target's own IAM and organization policies also have their say"
+                "the key lets the target in; the target's own IAM policies and its organization's policies must also allow the \
+                 calls"
                     .to_owned(),
             );
         }
@@ -215,8 +192,8 @@ impl<'p> Judgement<'p> {
             Remedy::default()
         } else {
             let advice = advice.as_ref().filter(|_| verdict == Verdict::Conditional);
-            let mending = Mending { asked: &self.asked, policy: self.policy, calls, sides, grants, advice };
-            Remedy::find(&mending, &decisions)
+            let search = RemedySearch { asked: &self.asked, policy: self.policy, calls, sides, grants, advice };
+            Remedy::find(&search, &decisions)
         };
         notes.extend(remedy.notes);
         notes.extend(remedy.advice.clone());
@@ -236,16 +213,8 @@ impl<'p> Judgement<'p> {
     }
 }
 
-/// The verdicts on the calls, with what else allows each.
-pub(super) fn decide<'a>(
-    sides: &[(&'static str, Sides<'a>)],
-    more: impl IntoIterator<Item = Side<'a>>,
-) -> Vec<(&'static str, Decision<'a>)> {
-    sides.iter().zip(more).map(|((action, sides), more)| (*action, sides.decide(more))).collect()
-}
-
 impl KeyAccess {
-    /// The row for a key whose policy could not be read; the message says why.
+    /// The answer for a key whose policy could not be read; the message says why.
     pub fn unknown(message: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Unknown,
@@ -274,8 +243,8 @@ impl Verdict {
     }
 }
 
-/// KeyCheck that say where a call comes from. EBS's calls come from EC2's own infrastructure, so a
-/// `Deny` that hangs on them usually hits.
+/// The condition keys that say where a call comes from. EBS's calls come from EC2's own infrastructure, so a `Deny`
+/// that depends on them usually applies.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-aws.html>
 const INFRASTRUCTURE_KEYS: [&str; 8] = [
@@ -298,14 +267,15 @@ fn likely_to_fail(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
         let (Reason::Statement(statement) | Reason::OnInfrastructure(statement)) = reason else { continue };
         for condition in &statement.conditions {
             let name = condition.key.name.as_str();
-            // What holds or fails for sure is no matter of where a call comes from.
+            // A condition whose result is known does not depend on where the call comes from.
             if INFRASTRUCTURE_KEYS.contains(&condition.key.folded.as_str()) && depends_on.contains(name) {
                 let does = match statement.effect {
                     Effect::Allow => "allows only",
                     Effect::Deny | Effect::Unreadable => "denies",
                 };
                 let message = format!(
-                    "{} {does} by `{name}`, but EBS calls KMS from EC2's own infrastructure: launching is likely to fail",
+                    "{} {does} certain values of `{name}`, but EBS calls KMS from EC2's own infrastructure: launches are \
+                     likely to fail",
                     statement.in_words(),
                 );
                 found.entry((statement.index, condition.key.folded.clone())).or_insert(message);
@@ -315,7 +285,7 @@ fn likely_to_fail(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
     found.into_values().collect()
 }
 
-/// In words: what denies EC2 the decryption at attachment.
+/// The statements that deny EC2 the decryption when a volume is attached, in words.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html#ebs-encryption-instance-permissions>
 fn infrastructure_denied(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
@@ -340,16 +310,17 @@ fn infrastructure_denied(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
     words.collect()
 }
 
-/// The remarks on the statements that decided, and on those that may be anything.
+/// The remarks on the statements that decided, and on those that could not be read.
 fn remarks_on(policy: &Policy, decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
     let deciding = decisions.iter().flat_map(|(_, decision)| &decision.reasons).filter_map(|reason| match reason {
         Reason::Statement(statement) | Reason::OnInfrastructure(statement) => Some(statement.index),
         Reason::Grant(_) => None,
     });
-    let odd = policy.statements().iter().filter(|statement| statement.is_unreadable).map(|statement| statement.index);
-    let about: BTreeSet<usize> = deciding.chain(odd).collect();
+    let unreadable =
+        policy.statements().iter().filter(|statement| statement.is_unreadable).map(|statement| statement.index);
+    let about: BTreeSet<usize> = deciding.chain(unreadable).collect();
     let remarks = policy.remarks().iter().filter(|remark| remark.index.is_none_or(|index| about.contains(&index)));
-    // A policy full of deleted principals must not drown the answer.
+    // A policy may have hundreds of deleted principals.
     remarks.take(20).map(Remark::in_words).collect()
 }
 

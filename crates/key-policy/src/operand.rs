@@ -2,6 +2,11 @@
 
 use std::{cmp::Ordering, net::IpAddr};
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
+use ipnet::IpNet;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::truth::Truth;
@@ -47,7 +52,7 @@ impl Number {
 pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.len() {
-        // A year, or seconds in the first hours of 1970: nobody can tell.
+        // It may be a year, or seconds in the first hours of 1970.
         4 => None,
         _ if is_digits => text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()),
         7 => OffsetDateTime::parse(&format!("{text}-01T00:00:00Z"), &Rfc3339).ok(),
@@ -68,49 +73,32 @@ pub(super) fn parse_date(text: &str) -> Option<OffsetDateTime> {
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_IPAddress>
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Range {
-    address: IpAddr,
-    prefix: u32,
-}
+pub(super) struct Range(IpNet);
 
 impl Range {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
+        // `IpNet` would also read addresses with leading zeros, which some programs take for octal.
+        let address = |text: &str| text.parse::<IpAddr>().ok();
+        let Some((text, prefix)) = text.split_once('/') else {
+            return address(text).map(|address| Self(address.into()));
         };
-        let address: IpAddr = address.parse().ok()?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            // `u32` would also read `+8`.
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
-            Some(_) => return None,
-            None => longest,
-        };
-        (prefix <= longest).then_some(Self { address, prefix })
+        // `u8` would also read `+8`.
+        let digits = prefix.bytes().all(|byte| byte.is_ascii_digit()).then_some(prefix)?;
+        IpNet::new(address(text)?, digits.parse().ok()?).ok().map(Self)
     }
 
     pub(super) fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let differ = u32::from(own) ^ u32::from(other);
-                differ.leading_zeros() >= self.prefix
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let differ = u128::from(own) ^ u128::from(other);
-                differ.leading_zeros() >= self.prefix
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
+        self.0.contains(&address)
     }
 }
 
+/// Base64 as a binary operator wants it: padded, whatever the bits are that the last character has left.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 /// Whether a text is Base64 as a binary operator wants it.
 pub(super) fn is_base64(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    text.len().is_multiple_of(4)
-        && text.len().saturating_sub(body.len()) <= 2
-        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+    BASE64.decode(text).is_ok()
 }
 
 /// A boolean of a request, which AWS spells `true` or `false`.
@@ -122,8 +110,8 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// A boolean of a policy. What KMS makes of `True` and `False` is not documented, only that `False` is never true: it is
-/// either read as false, or nothing equals it.
+/// A boolean of a policy. AWS does not say how KMS reads `True` and `False`. But `False` is never true: KMS either
+/// reads it as false, or nothing is equal to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flag {
     Is(bool),
@@ -228,8 +216,8 @@ mod tests {
 
     #[test]
     fn base64_and_booleans_are_read_strictly() {
-        assert!(["", "QmluYXJ5", "aGk=", "aA==", "+/+/"].into_iter().all(is_base64));
-        assert!(!["a", "a===", "aGk", "a*==", "aG=k"].into_iter().any(is_base64));
+        assert!(["", "QmluYXJ5", "aGk=", "aGl=", "aA==", "+/+/"].into_iter().all(is_base64));
+        assert!(!["a", "a===", "aGk", "a*==", "aG=k", "====", "aGk=\n", "_-_-"].into_iter().any(is_base64));
         assert_eq!(["true", "false", "True", "1", ""].map(parse_bool), [Some(true), Some(false), None, None, None]);
         let equals = |text: &str| Flag::parse(text).map(|flag| [flag.equals(true), flag.equals(false)]);
         assert_eq!(equals("true"), Some([Truth::True, Truth::False]));

@@ -1,6 +1,35 @@
-//! Owns IAM's wildcards: matching, and what a pattern says of a value of which only the form is known.
+//! Owns IAM's wildcards: whether a text matches, and whether a value of which only the form is known does.
 
 use super::truth::Truth;
+
+/// Text with IAM's wildcards: `*` stands for any characters, `?` for exactly one; case counts.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_String>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<Token>);
+
+impl Pattern {
+    /// Takes the text as it is; every text is a pattern.
+    pub fn new(text: &str) -> Self {
+        Self(tokens(text))
+    }
+
+    /// Whether the whole of `text` matches. The steps are at most the square of the text's length, however long the
+    /// pattern is.
+    pub fn matches(&self, text: &str) -> bool {
+        matches(&self.0, text)
+    }
+
+    /// Whether it surely matches every text that the other matches. A star of the other is only taken by one of ours.
+    pub fn covers(&self, other: &Self) -> bool {
+        covers(&self.0, &other.0)
+    }
+
+    /// Whether it has nothing but wildcards.
+    pub fn is_only_wildcards(&self) -> bool {
+        self.0.iter().all(|token| matches!(token, Token::Star | Token::Any))
+    }
+}
 
 /// One piece of a pattern: `*` any run of characters, `?` exactly one, everything else itself.
 ///
@@ -31,10 +60,10 @@ pub(super) fn matches(pattern: &[Token], text: &str) -> bool {
     glob(pattern, text.chars().map(Token::Char), |token, symbol| token == Token::Any || token == symbol)
 }
 
-/// Whether a pattern matches a row of symbols, of which `fits` compares each with a token that is no `*`.
+/// Whether a pattern matches a sequence of symbols. `fits` compares a symbol with a token that is not `*`.
 ///
-/// Only the last `*` is ever retried, and a pattern that wants more than there is fails at once. So the cost is at most
-/// the square of the number of symbols, however long the pattern, beside passing over runs of `*`.
+/// Only the last `*` is retried, and a pattern that needs more symbols than there are fails at once. So the cost is at
+/// most the square of the number of symbols, however long the pattern is, and one step for each `*` in a run.
 fn glob(pattern: &[Token], symbols: impl Iterator<Item = Token> + Clone, fits: impl Fn(Token, Token) -> bool) -> bool {
     let (mut pattern, mut symbols) = (pattern, symbols);
     let mut retry = None;
@@ -81,8 +110,8 @@ pub(super) fn matches_arn(pattern: &[Token], text: &str) -> Option<bool> {
     Some(all)
 }
 
-/// What is known of whether a resource's ARN matches. A `*` that ends a segment of the pattern reaches beyond the colon.
-/// That any other does not is only said in so many words.
+/// Whether the ARN of a resource matches. A `*` at the end of a segment of the pattern also matches the segments after
+/// it. AWS says that any other `*` does not match a colon, but shows no example.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html#reference_policies_elements_resource_wildcards>
 pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
@@ -117,7 +146,7 @@ pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
     if reached.last() == Some(&true) { Truth::True } else { Truth::Unknown }
 }
 
-/// What a pattern says of a value that is only known to be of a form (itself written with wildcards).
+/// Whether a pattern matches a value of which only the form is known. The form is also written with wildcards.
 pub(super) fn compare_form(pattern: &[Token], form: &[Token]) -> Truth {
     if covers(pattern, form) {
         Truth::True
@@ -139,15 +168,14 @@ fn arn_parts(pattern: &[Token]) -> Option<Vec<&[Token]>> {
     (parts.len() == ARN_PARTS).then_some(parts)
 }
 
-/// Whether the pattern surely matches every value of the form: a `*` of the form is a symbol that nothing but a `*` of
-/// the pattern matches.
+/// Whether the pattern surely matches every value of the form. Only a `*` of the pattern matches a `*` of the form.
 fn covers(pattern: &[Token], form: &[Token]) -> bool {
     glob(pattern, form.iter().copied(), |token, symbol| {
         symbol != Token::Star && (token == Token::Any || token == symbol)
     })
 }
 
-/// Whether any value at all is both of the pattern and of the form.
+/// Whether some value matches both the pattern and the form.
 fn intersects(pattern: &[Token], form: &[Token]) -> bool {
     match (pattern.contains(&Token::Star), form.contains(&Token::Star)) {
         // What stands between the first and the last `*` of one goes where the other has a `*`, so only the ends meet.
@@ -297,5 +325,53 @@ mod tests {
         assert_eq!(arn("arn:aws:iam::*:role/A", "arn:aws:iam::1:*"), Truth::Unknown);
         assert_eq!(arn("arn:aws:iam::2:*", "arn:aws:iam::1:*"), Truth::False);
         assert_eq!(arn("*", "arn:aws:iam::1:*"), Truth::Unknown);
+    }
+
+    #[track_caller]
+    fn check_all(pattern: &str, yes: &[&str], no: &[&str]) {
+        for text in yes {
+            assert!(Pattern::new(pattern).matches(text), "{pattern} should match {text:?}");
+        }
+        for text in no {
+            assert!(!Pattern::new(pattern).matches(text), "{pattern} should not match {text:?}");
+        }
+    }
+
+    #[test]
+    fn stars_and_question_marks_are_the_only_wildcards() {
+        check_all("golden", &["golden"], &["", "Golden", "golden1", "agolden"]);
+        check_all("golden-*", &["golden-", "golden-1", "golden-*"], &["golden", "Golden-1"]);
+        check_all("*-prod-*", &["a-prod-b", "-prod-", "a-prod-prod-"], &["a-prod", "prod"]);
+        check_all("v?.?", &["v1.2", "vé.☂"], &["v1.", "v1.23", "v12"]);
+        check_all("a*b*c", &["abc", "aXbbYc", "abcbc"], &["ab", "acb"]);
+        check_all("[ab]{1,2}.", &["[ab]{1,2}."], &["a", "ab."]);
+        check_all("*", &["", "x", "\n"], &[]);
+    }
+
+    #[test]
+    fn a_pattern_covers_another_that_matches_nothing_else() {
+        for (pattern, other, expect) in [
+            ("golden-*", "golden-*", true),
+            ("golden-*", "golden-web-*", true),
+            ("golden-*", "golden-?", true),
+            ("golden-*", "golden-", true),
+            ("*", "**?", true),
+            ("?*", "??", true),
+            ("??", "a?", true),
+            ("*-prod-*", "eu-prod-web-*", true),
+            ("golden-web-*", "golden-*", false),
+            ("golden-?", "golden-*", false),
+            ("golden-?", "golden-??", false),
+            ("a?", "??", false),
+            ("?*", "*", false),
+            ("golden", "Golden", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).covers(&Pattern::new(other)), expect, "{pattern} {other}");
+        }
+    }
+
+    #[test]
+    fn many_stars_stay_cheap() {
+        check_all(&"*a".repeat(200), &[], &[&"a".repeat(199), &"b".repeat(20_000)]);
     }
 }

@@ -1,10 +1,11 @@
-//! Owns whom a statement or a grant names, and whether that covers who asks.
+//! Owns the principals that a statement or a grant names, and whether they match the caller.
 
 use std::borrow::Cow;
 
 use super::{
     caller::{Caller, INFRASTRUCTURE_ROLE, Identity},
-    context::Unknown,
+    context::UnknownKeys,
+    remark::clip,
     truth::Truth,
 };
 use crate::{
@@ -24,17 +25,17 @@ pub(super) struct Principals {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Named {
     Everyone,
-    /// The account and whomever it delegates to; written as twelve digits the partition is left open.
+    /// The account and the identities it delegates to. Without a partition where the policy gives only twelve digits.
     Account {
         partition: Option<String>,
         account: AccountId,
     },
-    /// A user or a federated user: compared to the letter, case included.
+    /// A user or a federated user. The whole ARN is compared, case-sensitive.
     User {
         account: AccountId,
         arn: String,
     },
-    /// A role, and with it its sessions, whose ARN has lost the role's path.
+    /// A role and its sessions. The ARN of a session does not have the role's path.
     Role {
         account: AccountId,
         arn: String,
@@ -45,14 +46,14 @@ pub(super) enum Named {
         arn: String,
     },
     Service(String),
-    /// Something that no caller ever is: a group, a deleted principal's id, part of a name and a `*`.
+    /// Something that no caller can be: a group, the ID of a deleted principal, a name with a wildcard.
     Nobody,
-    /// Of no form that AWS documents, so that nobody is known to be it.
+    /// A name whose form AWS does not document, so it is not known to match anybody.
     Unrecognised,
 }
 
 impl Principals {
-    /// Reads the element; remarks say which names cover nobody. `Err` says what cannot be read.
+    /// Reads the element. Remarks say which names match nobody; `Err` says what cannot be read.
     pub(super) fn parse(element: &Json, remarks: &mut Vec<String>) -> Result<Self, String> {
         if element.as_str() == Some("*") {
             return Ok(Self { named: vec![Named::Everyone] });
@@ -64,14 +65,14 @@ impl Principals {
         let mut seen: Vec<&str> = Vec::new();
         for (kind, names) in kinds {
             if seen.contains(&kind.as_str()) {
-                return Err(format!("`{kind}` is given twice in the principal"));
+                return Err(format!("`{kind}` appears twice in the principal"));
             }
             // Only known kinds are remembered, so that the list stays short whatever the document.
             let read: fn(&str, &mut Vec<String>) -> Named = match kind.as_str() {
                 "AWS" => Named::from_policy,
                 "Service" => |name, _| Named::Service(name.to_owned()),
                 "Federated" | "CanonicalUser" => |_, _| Named::Nobody,
-                _ => return Err(format!("`{}` is not a kind of principal", clip(kind))),
+                _ => return Err(format!("`{}` is not a type of principal", clip(kind))),
             };
             seen.push(kind);
             for name in names.items() {
@@ -86,13 +87,13 @@ impl Principals {
         self.named.is_empty()
     }
 
-    /// Whether a name is among them that is of no documented form.
+    /// Whether one of the names has no documented form.
     pub(super) fn has_unrecognised(&self) -> bool {
         self.named.contains(&Named::Unrecognised)
     }
 
-    /// Whether any of them covers the caller; what the answer hangs on is added to `unknown`.
-    pub(super) fn cover(&self, caller: &Caller, unknown: &mut Unknown<'_>) -> Truth {
+    /// Whether any of them matches the caller. The condition keys that the answer depends on are added to `unknown`.
+    pub(super) fn cover(&self, caller: &Caller, unknown: &mut UnknownKeys<'_>) -> Truth {
         let mut so_far = Truth::False;
         let mut depends = None;
         for named in &self.named {
@@ -109,10 +110,10 @@ impl Principals {
         so_far
     }
 
-    /// Whether a `Deny` with these as `NotPrincipal` surely spares a caller whom they cover.
+    /// Whether a `Deny` with these as `NotPrincipal` surely exempts a caller that they match.
     ///
-    /// The account's own ARN spares nobody but its root user: AWS's example lists Bob and his account, and denies
-    /// everybody but Bob. Who is listed without the account may be denied with it, and a session needs its role as well.
+    /// The account's own ARN exempts only its root user: AWS's example lists Bob and his account, and denies everybody but
+    /// Bob. An identity that is listed without its account may be denied, and a session also needs its role in the list.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>
     pub(super) fn surely_exempt(&self, caller: &Caller) -> bool {
         let lists = |is_kind: fn(&Named) -> bool| {
@@ -153,13 +154,13 @@ impl Named {
         let named = Self::from_arn(text);
         let (named, why) = match named {
             Self::Nobody | Self::Unrecognised if is_unique_id(text) => {
-                (Self::Nobody, "is the id of a deleted principal")
+                (Self::Nobody, "is the ID of a deleted principal")
             }
             Self::Nobody | Self::Unrecognised if text.contains(['*', '?']) => {
-                (Self::Nobody, "holds a wildcard, which cannot match part of a principal")
+                (Self::Nobody, "has a wildcard, which cannot match part of a principal")
             }
-            Self::Nobody => (Self::Nobody, "is no principal"),
-            Self::Unrecognised => (Self::Unrecognised, "is of no form that a principal has"),
+            Self::Nobody => (Self::Nobody, "is not a principal"),
+            Self::Unrecognised => (Self::Unrecognised, "does not have the form of a principal"),
             known @ (Self::Everyone
             | Self::Account { .. }
             | Self::User { .. }
@@ -167,11 +168,11 @@ impl Named {
             | Self::Session { .. }
             | Self::Service(_)) => return known,
         };
-        remarks.push(format!("`{}` {why} and covers nobody", clip(text)));
+        remarks.push(format!("`{}` {why}, so it matches nobody", clip(text)));
         named
     }
 
-    /// Reads the grantee of a grant: an ARN, or what `ListGrants` shows in its stead.
+    /// Reads the grantee of a grant: an ARN, or what `ListGrants` shows instead of one.
     ///
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html>
     pub(super) fn from_grant(text: &str) -> Self {
@@ -246,13 +247,13 @@ impl Named {
     }
 }
 
-/// What follows the name of EC2's infrastructure role, if an ARN names that.
+/// The rest of an ARN after the name of EC2's infrastructure role; `None` where the ARN names something else.
 fn infrastructure_role<'a>(arn: &'a str, kind: &str) -> Option<&'a str> {
     let rest = Arn::split(arn)?.resource.strip_prefix(kind)?.strip_prefix(INFRASTRUCTURE_ROLE)?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// What an account principal says of a caller whose account may not be known.
+/// Whether an account principal matches a caller whose account may not be known.
 fn same_account(account: AccountId, caller: &Caller) -> Cover {
     match caller.identity() {
         Identity::Member { other_than } | Identity::Infrastructure { other_than } if *other_than == Some(account) => {
@@ -271,7 +272,7 @@ fn same_account(account: AccountId, caller: &Caller) -> Cover {
     }
 }
 
-/// What a principal inside an account says of the account as a whole, or of some member of an organization.
+/// Whether an identity of an account matches the account as a whole, or any member of an organization.
 fn member(account: AccountId, caller: &Caller) -> Cover {
     match (caller.account(), caller.identity()) {
         (Some(own), _) if own != account => Cover::No,
@@ -288,7 +289,7 @@ fn yes_or_no(yes: bool) -> Cover {
     if yes { Cover::Yes } else { Cover::No }
 }
 
-/// Ids that IAM puts in a principal's stead when it is deleted.
+/// The IDs that IAM puts in place of a principal that was deleted.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
 fn is_unique_id(text: &str) -> bool {
@@ -296,13 +297,4 @@ fn is_unique_id(text: &str) -> bool {
     text.len() >= 16
         && PREFIXES.iter().any(|prefix| text.starts_with(prefix))
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-}
-
-/// Keeps a message readable when the policy is not.
-pub(super) fn clip(text: &str) -> String {
-    let mut short: String = text.chars().take(100).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }

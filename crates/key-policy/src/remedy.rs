@@ -1,4 +1,4 @@
-//! Owns what to add so that a target is let in: key policy statements, or a grant for a role.
+//! Owns the remedy: the statements or the grant that let a target in.
 
 use std::collections::BTreeSet;
 
@@ -6,113 +6,101 @@ use serde_json::{Value, json};
 
 use super::{
     caller::{Known, OrganizationFacts},
-    calls::{Calls, may_be_path_of, unit_path},
+    calls::{Calls, decide},
     condition::Condition,
-    context::Source,
+    context::KeySource,
     document::Policy,
     evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
-    judge::{Asked, KeyUse, NEEDED, decide},
+    key_use::{AskedUse, KeyUse, NEEDED, ROLE_OPERATIONS},
+    place::{may_be_path_of, unit_path},
     statement::{Effect, Statement},
 };
 use crate::domain::{OrganizationalUnitArn, Partition, ServiceLinkedRole, Target};
 
-/// What helps, if anything does. A remedy is offered only if the evaluator, given it, finds that
-/// the target is let in; else the notes name what stands in the way.
+/// What lets the target in, if anything does. A remedy is given only if the evaluator then finds that the target is let
+/// in; otherwise the notes name the statements to change.
 #[derive(Debug, Default)]
 pub(super) struct Remedy {
     /// Statements to add to the key policy.
     pub statements: Option<Value>,
     /// Parameters of `CreateGrant`.
     pub grant: Option<Value>,
-    /// What to do instead of either.
+    /// What to do instead.
     pub advice: Option<String>,
     pub notes: Vec<String>,
 }
 
-/// What is to be mended.
-pub(super) struct Mending<'a> {
-    pub asked: &'a Asked,
+/// What a remedy is found for.
+pub(super) struct RemedySearch<'a> {
+    pub asked: &'a AskedUse,
     pub policy: &'a Policy,
     pub calls: &'a Calls,
     pub sides: &'a [(&'static str, Sides<'a>)],
     pub grants: &'a [Grant],
-    /// What is known to settle the matter.
+    /// What to do instead, where that is already known.
     pub advice: Option<&'a String>,
 }
 
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
 const LONGEST_POLICY: usize = 32 * 1024;
 
-/// What a role that launches instances needs:
-/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
-const ROLE_OPERATIONS: [&str; 8] = [
-    "Encrypt",
-    "Decrypt",
-    "ReEncryptFrom",
-    "ReEncryptTo",
-    "GenerateDataKey",
-    "GenerateDataKeyWithoutPlaintext",
-    "DescribeKey",
-    "CreateGrant",
-];
-
 impl Remedy {
     /// Looks for what lets the target in.
-    pub(super) fn find(mending: &Mending<'_>, decisions: &[(&str, Decision<'_>)]) -> Self {
-        match &mending.asked.key_use {
-            KeyUse::ServiceLinkedRole(role) => Self::grant(mending, role),
-            KeyUse::Launch | KeyUse::Copy => match mending.advice {
+    pub(super) fn find(search: &RemedySearch<'_>, decisions: &[(&str, Decision<'_>)]) -> Self {
+        match &search.asked.key_use {
+            KeyUse::ServiceLinkedRole(role) => Self::grant(search, role),
+            KeyUse::Launch | KeyUse::Copy => match search.advice {
                 Some(advice) => Self { advice: Some(advice.clone()), ..Self::default() },
-                None => Self::statements(mending, decisions),
+                None => Self::statements(search, decisions),
             },
         }
     }
 
-    fn statements(mending: &Mending<'_>, decisions: &[(&str, Decision<'_>)]) -> Self {
-        let Mending { asked, policy, calls, sides, grants, .. } = *mending;
+    fn statements(search: &RemedySearch<'_>, decisions: &[(&str, Decision<'_>)]) -> Self {
+        let RemedySearch { asked, policy, calls, sides, grants, .. } = *search;
         let lacking = decisions.iter().filter(|(_, decision)| decision.verdict != ActionVerdict::Allowed);
         let statements = write(asked, policy, &lacking.map(|(action, _)| *action).collect::<Vec<_>>());
         let Some(added) = Policy::of_statements(&statements) else { return Self::default() };
         // Statements that allow change nothing about those already judged.
         let allowed = calls.ask(&added).into_iter().zip(calls.granted(grants));
-        let mended = decide(sides, allowed.map(|((_, added), granted)| added.allows.and(granted)));
-        let mut notes = obstacles(&mended);
-        if !lets_in(&mended) {
+        let after = decide(sides, allowed.map(|((_, added), granted)| added.allows.and(granted)));
+        let mut notes = obstacles(&after);
+        if !lets_in(&after) {
             return Self { notes, ..Self::default() };
         }
         let statements = Value::from(statements);
         let length = policy.len_in_bytes().saturating_add(statements.to_string().len());
         if length > LONGEST_POLICY {
             notes.push(format!(
-                "with the statements to add the key policy would have about {length} bytes, and KMS takes {LONGEST_POLICY}: \
-                 let an organization in instead of single accounts, or use grants"
+                "with these statements the key policy would have about {length} bytes, and KMS accepts {LONGEST_POLICY}: \
+                 allow an organization instead of single accounts, or use grants"
             ));
         }
         Self { statements: Some(statements), notes, ..Self::default() }
     }
 
-    fn grant(mending: &Mending<'_>, role: &ServiceLinkedRole) -> Self {
-        let Mending { asked, calls, sides, grants, .. } = *mending;
+    fn grant(search: &RemedySearch<'_>, role: &ServiceLinkedRole) -> Self {
+        let RemedySearch { asked, calls, sides, grants, .. } = *search;
         let (Some(account), Some(partition)) = (asked.target.account(), Partition::parse(asked.key.partition())) else {
             return Self::default();
         };
         let grantee = role.arn(&partition, account);
         let made = [grant_to(&grantee)];
         let granted = calls.granted(grants).into_iter().zip(calls.granted(&made));
-        let mended = decide(sides, granted.map(|(granted, made)| granted.and(made)));
+        let after = decide(sides, granted.map(|(granted, made)| granted.and(made)));
         let parameters = json!({
             "KeyId": asked.key.as_str(),
             "GranteePrincipal": grantee,
             "Operations": ROLE_OPERATIONS,
         });
-        Self { grant: lets_in(&mended).then_some(parameters), notes: obstacles(&mended), ..Self::default() }
+        Self { grant: lets_in(&after).then_some(parameters), notes: obstacles(&after), ..Self::default() }
     }
 }
 
-/// What to list in the allowlist, where the policy lets a unit in by a path that nobody said is the unit's: another
-/// statement would say the same thing twice.
-pub(super) fn account_to_list(asked: &Asked, policy: &Policy) -> Option<String> {
+/// What to list in the allowlist, where the policy allows a path and it is not known whether that is the unit's. An
+/// added statement would only repeat what the policy has.
+pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy) -> Option<String> {
     let Target::OrganizationalUnit(unit) = &asked.target else { return None };
     if unit_path(unit, &asked.organization.paths).is_some() {
         return None;
@@ -120,7 +108,7 @@ pub(super) fn account_to_list(asked: &Asked, policy: &Policy) -> Option<String> 
     let paths: BTreeSet<_> = policy.statements().iter().flat_map(|statement| paths_in(statement, unit)).collect();
     let lets_in_by = |path: &String| {
         let organization = OrganizationFacts { paths: Known::Is(vec![path.clone()]), ..asked.organization.clone() };
-        Calls::of(&Asked { organization, ..asked.clone() }).is_some_and(|calls| {
+        Calls::of(&AskedUse { organization, ..asked.clone() }).is_some_and(|calls| {
             let (sides, none) = (calls.ask(policy), calls.granted(&[]));
             lets_in(&decide(&sides, none))
         })
@@ -128,18 +116,18 @@ pub(super) fn account_to_list(asked: &Asked, policy: &Policy) -> Option<String> 
     paths.iter().take(MOST_PATHS).any(lets_in_by).then(|| {
         format!(
             "list one account of {}, or of a unit below it, with its `organizationPath` in the allowlist's directory: \
-             the unit's own path is not known, and it settles whether the key policy covers the unit",
+             whether the key policy allows the unit depends on the unit's path, which is not known",
             unit.unit_id()
         )
     })
 }
 
-/// How many paths are tried, so that a policy full of them costs no more.
+/// The most paths that are tried, so that the cost is bounded.
 const MOST_PATHS: usize = 8;
 
-/// The paths with which the statement would cover the unit and all below it.
+/// The paths of the unit for which the statement would apply to the unit and everything below it.
 fn paths_in(statement: &Statement, unit: &OrganizationalUnitArn) -> Vec<String> {
-    let named = statement.conditions.iter().filter(|condition| condition.key.source == Source::CallerPaths);
+    let named = statement.conditions.iter().filter(|condition| condition.key.source == KeySource::CallerPaths);
     let tops = named.flat_map(Condition::plain_values).filter_map(|value| value.strip_suffix('*'));
     let tops = tops.filter(|top| top.ends_with('/') && !top.contains(['*', '?']));
     let paths = tops.map(|top| {
@@ -152,7 +140,7 @@ fn paths_in(statement: &Statement, unit: &OrganizationalUnitArn) -> Vec<String> 
 fn grant_to(grantee: &str) -> Grant {
     Grant {
         grantee_principal: Some(grantee.to_owned()),
-        operations: ROLE_OPERATIONS.map(ToOwned::to_owned).to_vec(),
+        operations: ROLE_OPERATIONS.iter().map(|operation| (*operation).to_owned()).collect(),
         ..Grant::default()
     }
 }
@@ -162,7 +150,7 @@ fn lets_in(decisions: &[(&str, Decision<'_>)]) -> bool {
     needed.fold(true, |so_far, (_, decision)| so_far && decision.verdict == ActionVerdict::Allowed)
 }
 
-/// The statements that no addition outweighs, in words.
+/// The statements that no added statement can override, in words.
 fn obstacles(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
     let reasons = decisions
         .iter()
@@ -175,13 +163,13 @@ fn obstacles(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
                 Reason::Grant(_) => return None,
             };
             let name = statement.in_words();
-            let hits = if verdict == ActionVerdict::Denied { "hits" } else { "may hit" };
+            let hits = if verdict == ActionVerdict::Denied { "applies" } else { "may apply" };
             let words = match statement.effect {
                 Effect::Allow => return None,
                 Effect::Deny => {
-                    format!("change {name}, a Deny that {hits} {whom}: no statement added can outweigh it")
+                    format!("change {name}, a Deny that {hits} to {whom}: no added statement can override it")
                 }
-                Effect::Unreadable => format!("mend {name}: nobody can say whether it denies"),
+                Effect::Unreadable => format!("fix {name}: it cannot be read, so it may deny"),
             };
             Some((statement.index, words))
         })
@@ -189,11 +177,11 @@ fn obstacles(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
     words.into_iter().map(|(_, words)| words).collect()
 }
 
-/// The statements AWS documents for sharing an encrypted image, cut down to the actions lacking.
+/// The statements that AWS documents for sharing an encrypted snapshot, with only the actions that are missing.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html>
-fn write(asked: &Asked, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
-    // What EC2 makes grants for is a resource; nobody else needs to make any.
+fn write(asked: &AskedUse, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
+    // EC2 makes grants for its resources only.
     let (grants, uses): (Vec<&str>, Vec<&str>) = lacking.iter().partition(|action| **action == "kms:CreateGrant");
     let (principal, conditions) = who(asked);
     let statement = |purpose: &str, actions: Vec<&str>, grant: bool| {
@@ -224,10 +212,10 @@ fn write(asked: &Asked, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
     statements
 }
 
-/// The principal of the target, and the conditions that tie `*` to an organization.
+/// The principal for the target, and the conditions that limit `*` to an organization.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/share-amis-org-ou-manage.html#allow-org-ou-to-use-key>
-fn who(asked: &Asked) -> (Value, Vec<(&'static str, Value)>) {
+fn who(asked: &AskedUse) -> (Value, Vec<(&'static str, Value)>) {
     let everyone = || json!({"AWS": "*"});
     match &asked.target {
         Target::Account(account) => {
@@ -238,7 +226,7 @@ fn who(asked: &Asked) -> (Value, Vec<(&'static str, Value)>) {
         }
         Target::OrganizationalUnit(unit) => {
             let organization = unit.organization_id();
-            // A unit's id is its own in the organization, so the path above it may stay open.
+            // The ID of a unit is unique in its organization, so the path above it may be a wildcard.
             let path = unit_path(unit, &asked.organization.paths)
                 .map_or_else(|| format!("{organization}/*/{}/*", unit.unit_id()), |path| format!("{path}*"));
             let conditions = vec![
@@ -250,8 +238,8 @@ fn who(asked: &Asked) -> (Value, Vec<(&'static str, Value)>) {
     }
 }
 
-/// A `Sid` that says what the statement is for and that the policy does not have yet.
-fn free_sid(asked: &Asked, policy: &Policy, purpose: &str) -> String {
+/// A `Sid` that says what the statement is for, and that no other statement has.
+fn free_sid(asked: &AskedUse, policy: &Policy, purpose: &str) -> String {
     let id = match &asked.target {
         Target::Account(account) => account.to_string(),
         Target::Organization(organization) => organization.organization_id().to_owned(),

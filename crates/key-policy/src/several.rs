@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    because::Because,
     call::Call,
     document::Policy,
-    evaluate::{ActionVerdict, Because, Decision, Request},
+    evaluate::{ActionVerdict, Decision},
+    request::EvaluationRequest,
     statement::{Effect, Statement},
     truth::Truth,
 };
 
-/// The verdicts on several actions, and what they come to together.
+/// The verdicts on several actions, and the verdict on all of them together.
 #[derive(Debug, Clone)]
 pub(super) struct Several {
     /// The worst of them.
@@ -46,8 +48,8 @@ impl Several {
     }
 }
 
-/// The statement that came nearest to allowing a request, and the one thing that failed, in words.
-pub(super) fn nearest_miss(policy: &Policy, request: &Request<'_>) -> Option<String> {
+/// The statement that came nearest to allowing a request, and the one part of it that did not match, in words.
+pub(super) fn nearest_miss(policy: &Policy, request: &EvaluationRequest<'_>) -> Option<String> {
     let call = Call::new(request);
     let misses = policy.statements().iter().filter(|statement| statement.effect == Effect::Allow);
     misses
@@ -56,9 +58,9 @@ pub(super) fn nearest_miss(policy: &Policy, request: &Request<'_>) -> Option<Str
         .map(|miss| miss.words)
 }
 
-/// A statement in which exactly one thing failed.
+/// A statement of which exactly one part did not match.
 struct Miss {
-    /// Conditions come nearer than actions, and those nearer than naming somebody else.
+    /// A failed condition ranks before another action, and that before another resource or principal.
     rank: u8,
     words: String,
 }
@@ -69,7 +71,7 @@ impl Miss {
         let ignored = &mut Vec::new();
         let mut misses = Vec::new();
         if call.principal_applies(statement, ignored) == Truth::False {
-            misses.push(Self { rank: 3, words: format!("{name} allows {action}, but not to this principal") });
+            misses.push(Self { rank: 3, words: format!("{name} allows {action}, but not for this principal") });
         }
         if call.action_applies(statement, ignored) == Truth::False {
             misses.push(Self { rank: 1, words: format!("{name} covers the principal, but does not allow {action}") });
@@ -86,15 +88,5 @@ impl Miss {
         }
         let only = misses.pop();
         if misses.is_empty() { only } else { None }
-    }
-}
-
-impl Statement {
-    /// The statement as messages name it.
-    pub(super) fn in_words(&self) -> String {
-        match &self.sid {
-            Some(sid) => format!("statement `{sid}` (index {})", self.index),
-            None => format!("the statement at index {}", self.index),
-        }
     }
 }

@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::{
+    because::{Because, BecauseEffect},
     condition::{self, Condition},
-    document::Remark,
     pattern::{Token, tokens},
-    principal::{Principals, clip},
+    principal::Principals,
+    remark::{Remark, clip},
     template::Template,
 };
 use crate::json::Json;
 
-/// One statement; what could not be read is [`Element::Unreadable`] and never certain.
+/// One statement. An element that could not be read is [`Element::Unreadable`]: whether it applies is not known.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub sid: Option<String>,
     pub index: usize,
-    /// How to name the statement where a condition key is named otherwise.
+    /// The name of the statement among the condition keys that an answer depends on.
     pub label: String,
     pub effect: Effect,
     pub principal: Element<Principals>,
@@ -38,7 +39,7 @@ pub(super) enum Effect {
 /// One of the elements that exist in a plain and a negated form (`Action`, `NotAction`).
 #[derive(Debug, Clone)]
 pub(super) enum Element<T> {
-    /// KMS takes such a statement, and it has no effect.
+    /// KMS accepts such a statement, and it has no effect.
     Missing,
     Is(T),
     IsNot(T),
@@ -49,7 +50,7 @@ pub(super) enum Element<T> {
 #[derive(Debug, Clone)]
 pub(super) enum ActionPattern {
     Named(Vec<Token>),
-    /// IAM refuses wildcards in the service's prefix: nothing is certain of them.
+    /// IAM rejects wildcards in the prefix of the service: whether they match is not known.
     Unreadable,
 }
 
@@ -58,13 +59,13 @@ pub(super) enum ActionPattern {
 pub(super) enum Version {
     WithoutVariables,
     WithVariables,
-    /// Text with variables in it means nothing certain.
+    /// Whether text has variables is not known.
     Unreadable,
 }
 
-/// The elements of a statement as they stand in the document, each at most once.
+/// The elements of a statement as the document has them, each at most once.
 #[derive(Default)]
-struct Fields<'a> {
+struct Elements<'a> {
     sid: Option<&'a Json>,
     effect: Option<&'a Json>,
     principal: Option<&'a Json>,
@@ -78,7 +79,7 @@ struct Fields<'a> {
     foreign: Option<&'a str>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> Elements<'a> {
     fn of(elements: &'a [(String, Json)]) -> Self {
         let mut fields = Self::default();
         for (name, value) in elements {
@@ -104,25 +105,25 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// A plain element and its negation exclude each other; given twice, neither counts.
+    /// An element and its negation exclude each other. Where one appears twice, the element is unreadable.
     fn element<T>(
         &self,
         (name, plain): (&str, Option<&'a Json>),
         (not_name, negated): (&str, Option<&'a Json>),
         read: impl FnOnce(&'a Json) -> Result<T, String>,
-        odd: &mut Vec<String>,
+        unreadable: &mut Vec<String>,
     ) -> Element<T> {
         let result = match (plain, negated) {
             (None, None) => return Element::Missing,
             (Some(_), Some(_)) => Err(format!("it has both `{name}` and `{not_name}`")),
             _ if self.repeated.contains(name) || self.repeated.contains(not_name) => {
-                Err(format!("`{name}` is given twice"))
+                Err(format!("`{name}` appears twice"))
             }
             (Some(node), None) => read(node).map(Element::Is),
             (None, Some(node)) => read(node).map(Element::IsNot),
         };
         result.unwrap_or_else(|why| {
-            odd.push(why);
+            unreadable.push(why);
             Element::Unreadable
         })
     }
@@ -131,23 +132,23 @@ impl<'a> Fields<'a> {
 impl Statement {
     pub(super) fn read(index: usize, node: &Json, version: Version, remarks: &mut Vec<Remark>) -> Self {
         let elements = if let Json::Object(elements) = node { elements.as_slice() } else { &[] };
-        let fields = Fields::of(elements);
+        let fields = Elements::of(elements);
         let sid = fields.sid.and_then(Json::as_str).map(clip);
-        let (mut odd, mut notes) = (Vec::new(), Vec::new());
+        let (mut unreadable, mut notes) = (Vec::new(), Vec::new());
         if !matches!(node, Json::Object(_)) {
-            odd.push("it is not an object".to_owned());
+            unreadable.push("it is not an object".to_owned());
         }
         if let Some(name) = fields.foreign {
-            odd.push(format!("`{}` is no element of a statement", clip(name)));
+            unreadable.push(format!("`{}` is not an element of a statement", clip(name)));
         }
-        odd.extend(fields.repeated.iter().map(|name| format!("`{name}` is given twice")));
+        unreadable.extend(fields.repeated.iter().map(|name| format!("`{name}` appears twice")));
 
         let effect = match fields.effect.and_then(Json::as_str) {
             _ if fields.repeated.contains("Effect") => Effect::Unreadable,
             Some("Allow") => Effect::Allow,
             Some("Deny") => Effect::Deny,
             Some(_) | None => {
-                odd.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
+                unreadable.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
                 Effect::Unreadable
             }
         };
@@ -155,13 +156,13 @@ impl Statement {
             ("Principal", fields.principal),
             ("NotPrincipal", fields.not_principal),
             |node| Principals::parse(node, &mut notes),
-            &mut odd,
+            &mut unreadable,
         );
         let action = fields.element(
             ("Action", fields.action),
             ("NotAction", fields.not_action),
             |node| actions(node, &mut notes),
-            &mut odd,
+            &mut unreadable,
         );
         let variables = version != Version::WithoutVariables;
         let resource = fields.element(
@@ -171,17 +172,18 @@ impl Statement {
                 let texts = strings(node).ok_or("its resource is not a string or a list of strings")?;
                 Ok(texts.into_iter().map(|text| Template::new(text, variables)).collect())
             },
-            &mut odd,
+            &mut unreadable,
         );
         let mut conditions = Vec::new();
         if let Some(node) = fields.condition.filter(|_| !fields.repeated.contains("Condition")) {
             match read_conditions(node, version, &mut notes) {
                 Ok(read) => conditions = read,
-                Err(why) => odd.push(why),
+                Err(why) => unreadable.push(why),
             }
         }
-        let mut is_unreadable = !odd.is_empty();
-        // What is left out on purpose has no effect; a statement that is no object may mean anything.
+        let mut is_unreadable = !unreadable.is_empty();
+        // An element that is left out means that the statement has no effect. A statement that is not an object may
+        // mean anything.
         let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
             (Element::Unreadable, Element::Unreadable, Element::Unreadable)
         } else {
@@ -206,25 +208,47 @@ impl Statement {
         }
         notes.extend(missing(&principal, &action, &resource));
         if let (Effect::Allow, Element::IsNot(_)) = (effect, &principal) {
-            notes.push("`NotPrincipal` with `Allow` is not supported, so nothing is certain of it".to_owned());
-        }
-        if let (Effect::Deny, Element::IsNot(_)) = (effect, &principal) {
             notes.push(
-                "a `Deny` with `NotPrincipal` spares only users, roles and sessions that are listed together with their \
-                 account (the account alone is its root user), and nobody who has a permissions boundary"
+                "`NotPrincipal` with `Allow` is not supported, so it is not certain whom the statement allows"
                     .to_owned(),
             );
         }
-        let odd =
-            odd.into_iter().map(|why| format!("the statement cannot be read, so nothing is certain of it: {why}"));
-        remarks.extend(odd.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
+        if let (Effect::Deny, Element::IsNot(_)) = (effect, &principal) {
+            notes.push(
+                "a `Deny` with `NotPrincipal` exempts only users, roles and sessions that are listed together with their \
+                 account. The account alone exempts its root user only, and nobody with a permissions boundary is exempt"
+                    .to_owned(),
+            );
+        }
+        let unreadable = unreadable
+            .into_iter()
+            .map(|why| format!("the statement cannot be read, so it is not certain whether it applies: {why}"));
+        remarks.extend(unreadable.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
         let label = format!("Statement[{index}]");
         Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
+    }
+
+    /// The statement as messages name it.
+    pub(super) fn in_words(&self) -> String {
+        match &self.sid {
+            Some(sid) => format!("statement `{sid}` (index {})", self.index),
+            None => format!("the statement at index {}", self.index),
+        }
+    }
+
+    /// The statement as answers name it.
+    pub(super) fn because(&self) -> Because {
+        let effect = match self.effect {
+            Effect::Allow => BecauseEffect::Allow,
+            Effect::Deny => BecauseEffect::Deny,
+            Effect::Unreadable => BecauseEffect::Unreadable,
+        };
+        Because::Statement { sid: self.sid.clone(), index: self.index, effect }
     }
 }
 
 impl<T> Element<T> {
-    /// `NotAction: []` would mean everything; nobody documents what KMS makes of it.
+    /// `NotAction: []` would mean everything, and AWS does not say how KMS reads it.
     fn never_empty(self, is_empty: impl FnOnce(&T) -> bool) -> Self {
         match self {
             Self::IsNot(value) if is_empty(&value) => Self::Unreadable,
@@ -233,8 +257,8 @@ impl<T> Element<T> {
     }
 }
 
-/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html>: KMS takes
-/// statements without these elements, and they have no effect.
+/// KMS accepts statements without these elements, and they have no effect:
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html>
 fn missing(
     principal: &Element<Principals>,
     action: &Element<Vec<ActionPattern>>,
@@ -246,7 +270,7 @@ fn missing(
         (_, _, Element::Missing) => "Resource",
         _ => return None,
     };
-    Some(format!("the statement has no `{name}` and so no effect"))
+    Some(format!("the statement has no `{name}`, so it has no effect"))
 }
 
 fn strings(node: &Json) -> Option<Vec<&str>> {
@@ -261,7 +285,7 @@ fn actions(node: &Json, notes: &mut Vec<String>) -> Result<Vec<ActionPattern>, S
 fn action(text: &str, notes: &mut Vec<String>) -> ActionPattern {
     if text.eq_ignore_ascii_case("kms:ReEncrypt") {
         notes.push(
-            "`kms:ReEncrypt` is no permission; `kms:ReEncryptFrom` and `kms:ReEncryptTo` are, or `kms:ReEncrypt*`"
+            "`kms:ReEncrypt` is not an action: use `kms:ReEncryptFrom` and `kms:ReEncryptTo`, or `kms:ReEncrypt*`"
                 .to_owned(),
         );
     }
@@ -270,28 +294,31 @@ fn action(text: &str, notes: &mut Vec<String>) -> ActionPattern {
     if everything || prefix_is_plain || !text.contains(['*', '?']) {
         return ActionPattern::Named(tokens(&text.to_ascii_lowercase()));
     }
-    notes.push(format!("`{}` has a wildcard where the service's prefix belongs", clip(text)));
+    notes.push(format!("`{}` has a wildcard in the prefix of the service", clip(text)));
     ActionPattern::Unreadable
 }
 
-/// Reads the conditions. Where a name is given twice nobody can say which counts: none does then.
+/// Reads the conditions. Where a name appears twice, AWS does not say which one counts, so the element is unreadable.
 fn read_conditions(node: &Json, version: Version, notes: &mut Vec<String>) -> Result<Vec<Condition>, String> {
     let Json::Object(operators) = node else { return Err("its `Condition` is not an object".to_owned()) };
     let mut conditions = Vec::new();
     let mut seen_operators = BTreeSet::new();
     for (operator, keys) in operators {
         if !seen_operators.insert(operator.as_str()) {
-            return Err(format!("`{}` is given twice in its `Condition`", clip(operator)));
+            return Err(format!("`{}` appears twice in its `Condition`", clip(operator)));
         }
         let Json::Object(keys) = keys else {
-            notes.push(format!("`{}` cannot be read, so nothing is certain of it", clip(operator)));
+            notes.push(format!(
+                "the condition `{}` cannot be read, so it is not certain whether the statement applies",
+                clip(operator)
+            ));
             conditions.push(condition::unreadable(operator));
             continue;
         };
         let mut seen_keys = BTreeSet::new();
         for (key, values) in keys {
             if !seen_keys.insert(key.to_ascii_lowercase()) {
-                return Err(format!("`{}` is given twice under `{}`", clip(key), clip(operator)));
+                return Err(format!("`{}` appears twice under `{}`", clip(key), clip(operator)));
             }
             let has_variable = || values.items().iter().filter_map(Json::as_scalar).any(|text| text.contains("${"));
             if version == Version::Unreadable && has_variable() {

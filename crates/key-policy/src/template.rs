@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    context::{Fact, Key, Unknown, Value},
+    context::{ConditionKey, ContextFact, ContextValue, UnknownKeys},
     pattern::{Token, tokens},
     truth::Truth,
 };
@@ -16,26 +16,26 @@ pub(super) enum Template {
     /// Without variables: the text, and the same text read as a pattern.
     Plain { text: String, pattern: Vec<Token> },
     /// With variables, to be resolved for each request.
-    Variables(Vec<Part>),
-    /// A `${` that is no variable.
+    Variables(Vec<TemplatePart>),
+    /// It has a `${` that does not begin a variable.
     Unreadable,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Part {
+pub(super) enum TemplatePart {
     Tokens(Vec<Token>),
-    Variable { key: Key, default: Option<String> },
+    Variable { key: ConditionKey, default: Option<String> },
 }
 
-/// Characters that came out of variables. Whether IAM reads a `*` from there as a wildcard, or
-/// lets a `:` from there part an ARN, is not documented: where it matters nothing is certain.
+/// Special characters in the values of variables. AWS does not say whether IAM takes such a `*` for a wildcard, or such
+/// a `:` for a separator of an ARN: where it matters, the answer is not known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FromVariables {
     pub wildcard: bool,
     pub colon: bool,
 }
 
-/// What a template comes to for one request.
+/// The value of a template for one request.
 #[derive(Debug)]
 pub(super) struct Resolved<'a> {
     /// As text, wildcards as written.
@@ -44,20 +44,20 @@ pub(super) struct Resolved<'a> {
     pub from_variables: FromVariables,
 }
 
-/// Why a template comes to nothing for a request.
+/// Why a template has no value for a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unresolved<'a> {
     /// A variable has no value.
     NoValue,
     /// A variable's value is not known.
     DependsOn(&'a str),
-    /// What IAM makes of this is not documented.
+    /// AWS does not say how IAM reads it.
     Unclear,
 }
 
 impl<'a> Unresolved<'a> {
-    /// What is then known of whether a value of the request matches: nothing matches what has no value.
-    pub(super) fn matched(self, unknown: &mut Unknown<'a>) -> Truth {
+    /// Whether a value of the request then matches: nothing matches a template without a value.
+    pub(super) fn matched(self, unknown: &mut UnknownKeys<'a>) -> Truth {
         match self {
             Self::NoValue => Truth::False,
             Self::DependsOn(key) => {
@@ -70,7 +70,7 @@ impl<'a> Unresolved<'a> {
 }
 
 impl Template {
-    /// Reads a value; variables exist only from policy version 2012-10-17 on.
+    /// Reads a value. Variables exist only in policies of version 2012-10-17.
     pub(super) fn new(text: &str, variables: bool) -> Self {
         if !variables || !text.contains("${") {
             return Self::Plain { text: text.to_owned(), pattern: tokens(text) };
@@ -79,7 +79,10 @@ impl Template {
     }
 
     /// Puts in the values of the variables.
-    pub(super) fn resolve<'p, 'f>(&'p self, fact: impl Fn(&Key) -> &'f Fact) -> Result<Resolved<'p>, Unresolved<'p>> {
+    pub(super) fn resolve<'p, 'f>(
+        &'p self,
+        fact: impl Fn(&ConditionKey) -> &'f ContextFact,
+    ) -> Result<Resolved<'p>, Unresolved<'p>> {
         let parts = match self {
             Self::Plain { text, pattern } => {
                 let (text, pattern) = (text.into(), pattern.into());
@@ -92,22 +95,24 @@ impl Template {
         let mut from_variables = FromVariables::default();
         for part in parts {
             let (key, default) = match part {
-                Part::Tokens(tokens) => {
+                TemplatePart::Tokens(tokens) => {
                     whole.extend_from_slice(tokens);
                     continue;
                 }
-                Part::Variable { key, default } => (key, default.as_deref()),
+                TemplatePart::Variable { key, default } => (key, default.as_deref()),
             };
             let value = match (fact(key), default) {
-                // KeyCheck with several values are no variables; whether the default then counts is not said.
+                // A key with several values can't be a variable. AWS does not say whether its default then counts.
                 (_, Some(_)) if key.is_multivalued() => return Err(Unresolved::Unclear),
                 (_, None) if key.is_multivalued() => return Err(Unresolved::NoValue),
-                (Fact::Unknown, _) => return Err(Unresolved::DependsOn(&key.name)),
-                (Fact::Absent, Some(default)) => default,
-                (Fact::Absent, None) => return Err(Unresolved::NoValue),
-                (Fact::Present(values), _) => match values.as_slice() {
-                    [Value::Exactly(value)] => value,
-                    [Value::OneOf(_) | Value::TwoForms { .. }] => return Err(Unresolved::DependsOn(&key.name)),
+                (ContextFact::Unknown, _) => return Err(Unresolved::DependsOn(&key.name)),
+                (ContextFact::Absent, Some(default)) => default,
+                (ContextFact::Absent, None) => return Err(Unresolved::NoValue),
+                (ContextFact::Present(values), _) => match values.as_slice() {
+                    [ContextValue::Exactly(value)] => value,
+                    [ContextValue::OneOf(_) | ContextValue::TwoForms { .. }] => {
+                        return Err(Unresolved::DependsOn(&key.name));
+                    }
                     _ => return Err(Unresolved::Unclear),
                 },
             };
@@ -132,7 +137,7 @@ fn parse(text: &str) -> Option<Template> {
             "?" => literal.push(Token::Char('?')),
             "$" => literal.push(Token::Char('$')),
             _ => {
-                parts.push(Part::Tokens(std::mem::take(&mut literal)));
+                parts.push(TemplatePart::Tokens(std::mem::take(&mut literal)));
                 parts.push(variable(inside)?);
             }
         }
@@ -141,7 +146,7 @@ fn parse(text: &str) -> Option<Template> {
     if parts.is_empty() {
         return Some(Template::Plain { text: as_text(&literal), pattern: literal });
     }
-    parts.push(Part::Tokens(literal));
+    parts.push(TemplatePart::Tokens(literal));
     Some(Template::Variables(parts))
 }
 
@@ -156,7 +161,7 @@ fn split_at_brace(text: &str) -> Option<(&str, &str)> {
     Some((inside, rest.strip_prefix('}')?))
 }
 
-fn variable(inside: &str) -> Option<Part> {
+fn variable(inside: &str) -> Option<TemplatePart> {
     let (name, default) = match inside.split_once(',') {
         Some((name, default)) => {
             let default = default.trim().strip_prefix('\'')?.strip_suffix('\'')?;
@@ -166,7 +171,7 @@ fn variable(inside: &str) -> Option<Part> {
     };
     let name = name.trim();
     let is_name = !name.is_empty() && !name.contains(['$', '{', '\'', '*', '?']);
-    is_name.then(|| Part::Variable { key: Key::new(name), default })
+    is_name.then(|| TemplatePart::Variable { key: ConditionKey::new(name), default })
 }
 
 fn as_text(tokens: &[Token]) -> String {

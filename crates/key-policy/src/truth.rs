@@ -1,6 +1,6 @@
 //! Owns [`Truth`], the three-valued logic every answer is computed in.
 
-/// Kleene's three values: what is not known stays [`Unknown`](Self::Unknown) until something else settles the matter.
+/// Kleene's three values: [`Unknown`](Self::Unknown) stays unknown unless another value decides the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Truth {
     True,
@@ -29,7 +29,7 @@ impl Truth {
         }
     }
 
-    /// What is certain when every one of several possibilities agrees; none at all is no knowledge.
+    /// The value on which all possibilities agree; without any, it is unknown.
     pub(super) fn agreed(possibilities: impl IntoIterator<Item = Self>) -> Self {
         possibilities
             .into_iter()

@@ -1,4 +1,4 @@
-//! Owns the count of the work done, by which tests show that it stays bounded. It exists in tests only.
+//! Owns counters of work, with which tests show that the work is bounded. It exists in tests only.
 
 use std::cell::Cell;
 
@@ -12,19 +12,19 @@ pub(super) fn count_step() {
     STEPS.set(STEPS.get().saturating_add(1));
 }
 
-/// Counts one statement put to one call.
+/// Counts one statement evaluated for one call.
 pub(super) fn count_statement() {
     STATEMENTS.set(STATEMENTS.get().saturating_add(1));
 }
 
-/// How many steps the matcher takes meanwhile.
+/// The steps that the matcher takes during `work`.
 pub(super) fn steps_of<T>(work: impl FnOnce() -> T) -> usize {
     let before = STEPS.get();
     work();
     STEPS.get().saturating_sub(before)
 }
 
-/// How many statements are put to calls meanwhile.
+/// The statements that are evaluated for calls during `work`.
 pub(super) fn statements_of<T>(work: impl FnOnce() -> T) -> usize {
     let before = STATEMENTS.get();
     work();

@@ -7,21 +7,25 @@ mod digest;
 mod expiry_name;
 mod function_arn;
 mod grant_name;
+mod group_id;
 mod region;
 mod requester;
 mod resource_id;
 mod severity;
+mod text;
 mod visible;
 
 pub use digest::{digest, is_digest};
 pub use expiry_name::ExpiryName;
 pub use function_arn::FunctionArn;
 pub use grant_name::GrantName;
+pub use group_id::GroupId;
 pub use key_policy::domain::*;
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};
 pub use severity::Severity;
+pub use text::{shortened, some_of};
 pub use visible::{code_point, invisible};
 
 /// Shows a time as documents write it.

@@ -1,65 +1,16 @@
 //! Owns [`Facts`]: what AWS said before anything is decided. Gathered by `observe`, judged by `decide`.
 
+mod fact;
 mod provenance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
-use time::OffsetDateTime;
 
-use crate::{
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
-    outcome::ErrorRow,
-};
-
-/// What was read, or why it could not be found out.
-pub type Reading<T> = Result<T, ErrorRow>;
-
-/// One thing that AWS can be asked. An empty list is an answer; that nobody asked is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact<T> {
-    /// Nobody asked: the action does not need it, or AWS tells it to somebody else only.
-    NotRead,
-    /// It was asked, and this went wrong.
-    Failed(ErrorRow),
-    /// AWS said so.
-    Known(T),
-}
-
-impl<T> Fact<T> {
-    /// What AWS said.
-    pub fn known(&self) -> Option<&T> {
-        match self {
-            Self::Known(value) => Some(value),
-            Self::NotRead | Self::Failed(_) => None,
-        }
-    }
-
-    /// Why it could not be found out.
-    pub fn failed(&self) -> Option<&ErrorRow> {
-        match self {
-            Self::Failed(error) => Some(error),
-            Self::NotRead | Self::Known(_) => None,
-        }
-    }
-
-    /// Whether AWS said anything.
-    pub fn is_known(&self) -> bool {
-        self.known().is_some()
-    }
-
-    /// What AWS said, once or not at all.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.known().into_iter()
-    }
-}
-
-impl<T> From<Reading<T>> for Fact<T> {
-    fn from(read: Reading<T>) -> Self {
-        read.map_or_else(Self::Failed, Self::Known)
-    }
-}
+use crate::domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target};
+pub use crate::records::Expiry;
 
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
@@ -77,8 +28,8 @@ pub struct Facts {
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that bear the name of a record and are none, and why.
     pub nobodys_records: BTreeMap<ExpiryName, String>,
-    /// Whether block public access for AMIs is on in this Region; read for a check, where it may be read.
-    pub blocks_public_images: Option<bool>,
+    /// Whether block public access for AMIs is on in this Region.
+    pub blocks_public_images: Fact<bool>,
 }
 
 /// What a look through the grants of a key says beside the grants it keeps. A key has up to 50,000, and a target may make
@@ -88,7 +39,7 @@ pub struct GrantScan {
     /// How many grants each other account made.
     pub made_by: BTreeMap<AccountId, usize>,
     /// Why some of them were not seen, if so.
-    pub unseen: Option<ErrorRow>,
+    pub unseen: Option<Failure>,
     /// Whether a grant of ours may be among the unseen ones.
     pub may_hide_ours: bool,
 }
@@ -114,46 +65,22 @@ pub struct Image {
     pub launch_permissions: Fact<Vec<LaunchPermission>>,
     /// The recorded expiries of its shares by their names, as far as the action needs them. A share can have several: the
     /// latest gives its expiry time.
-    pub expiries: Reading<BTreeMap<ExpiryName, Expiry>>,
+    pub expiries: Fact<BTreeMap<ExpiryName, Expiry>>,
     /// The keys that a record or a grant remembers of an image which is gone.
     pub remembered_keys: Vec<KeyArn>,
     /// Whether its root is an instance store: then there are no snapshots, and its data is in a bundle in S3.
     pub is_instance_store: bool,
-    /// The snapshots behind it.
-    pub snapshots: Fact<Vec<Snapshot>>,
-    /// Why there is nothing to say of some of them: EC2 named them as the image's and told nothing of them.
-    pub unread_snapshots: Vec<ErrorRow>,
+    /// The snapshots behind it, in the order of its block device mapping.
+    pub snapshots: Vec<Backing>,
 }
 
-/// When a share expires, and what is to be taken away then: the content of a record, which never changes.
+/// A snapshot that an image names as its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expiry {
-    /// The record's name.
-    pub name: ExpiryName,
-    /// The expiry time, in whole seconds.
-    pub at: OffsetDateTime,
-    /// The image.
-    pub image_id: ImageId,
-    /// With whom it is shared.
-    pub target: Target,
-    /// The snapshots behind the image when it was shared.
-    pub snapshot_ids: Vec<SnapshotId>,
-    /// The keys behind it then.
-    pub key_arns: Vec<KeyArn>,
-}
-
-/// What Scheduler has under the name of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recorded {
-    /// Nothing.
-    Nothing,
-    /// A record.
-    Expiry(Expiry),
-    /// A schedule that this function did not write so. It is nobody's record: nothing is done because of it.
-    Nobodys {
-        /// What is wrong with it.
-        why: String,
-    },
+pub struct Backing {
+    /// The snapshot's id.
+    pub id: SnapshotId,
+    /// What EC2 says of it.
+    pub snapshot: Fact<Snapshot>,
 }
 
 /// The state of an image.
@@ -214,25 +141,32 @@ pub struct Snapshot {
     pub owner: AccountId,
     /// The key it is encrypted with; none for an unencrypted one.
     pub key: Option<KeyArn>,
-    /// The accounts that may create volumes from it; EC2 tells its owner only.
-    pub create_volume_permissions: Fact<Vec<AccountId>>,
-    /// Whether everybody may; read with the accounts.
-    pub is_public: bool,
+    /// Who may create volumes from it; EC2 tells its owner only.
+    pub create_volume_permissions: Fact<CreateVolumePermissions>,
     /// The accounts with which owned images on this snapshot are shared that this request does not change. Read only
     /// where access is taken away or looked over.
     pub needed_by: Fact<BTreeMap<AccountId, ImageId>>,
 }
 
+/// Who may create volumes from a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CreateVolumePermissions {
+    /// These accounts.
+    pub accounts: Vec<AccountId>,
+    /// Everybody.
+    pub is_public: bool,
+}
+
 /// One KMS key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Key {
     /// What kind of key it is and how it is.
-    pub metadata: Reading<KeyMetadata>,
-    /// Its key policy.
-    pub policy: Reading<Policy>,
-    /// Its grants: to those for whom the policy alone did not settle the question, or where access is taken away or looked
-    /// over, all.
-    pub grants: Reading<Vec<Grant>>,
+    pub metadata: Fact<KeyMetadata>,
+    /// Its key policy; KMS tells its own account only.
+    pub policy: Fact<Policy>,
+    /// Its grants: to those for whom the policy alone did not settle whether it lets them in, or where access is taken away
+    /// or looked over, all.
+    pub grants: Fact<Vec<Grant>>,
 }
 
 /// What DescribeKey says.
@@ -250,28 +184,6 @@ pub struct KeyMetadata {
     pub ends_at: Option<String>,
 }
 
-impl Facts {
-    /// The targets that a reset clears away: those with a launch permission, and those that a grant or a record of ours
-    /// for the image names, which outlive the launch permission where an earlier reset was cut short.
-    ///
-    /// So do create volume permissions, which name no image. Of an image that is shared with nobody those that no other
-    /// image needs are taken for such remains, so that the same reset again finishes the job.
-    pub fn targets_to_clear(&self, image_id: &ImageId, image: &Image, owner: AccountId) -> Vec<Target> {
-        let keys = image.keys().into_iter().filter_map(|key| self.keys.get(key));
-        let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(owner));
-        let granted = ours.filter_map(|grant| GrantName::account_of(grant.name.as_deref()?, image_id));
-        let is_unshared = image.launch_permissions.known().is_some_and(Vec::is_empty);
-        let snapshots = image.snapshots.iter().flatten().filter(|_| is_unshared);
-        let remains = snapshots.flat_map(|snapshot| snapshot.create_volume_permissions.iter().flatten()).copied();
-        let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry.target.clone());
-        let mut targets = image.shared_targets();
-        targets.extend(granted.chain(remains).map(Target::Account).chain(recorded));
-        let mut seen = BTreeSet::new();
-        targets.retain(|target| seen.insert(target.clone()));
-        targets
-    }
-}
-
 impl Image {
     /// An image of which only these keys are known any more.
     pub fn deregistered(owner: AccountId, remembered_keys: Vec<KeyArn>) -> Self {
@@ -284,32 +196,47 @@ impl Image {
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),
-            expiries: Ok(BTreeMap::new()),
+            expiries: Fact::NotRead,
             remembered_keys,
             is_instance_store: false,
-            snapshots: Fact::Known(Vec::new()),
-            unread_snapshots: Vec::new(),
+            snapshots: Vec::new(),
         }
     }
 
+    /// An image that is gone, and of which this record tells what was behind it.
+    pub fn of_expiry(owner: AccountId, expiry: &Expiry) -> Self {
+        let backing = |id: &SnapshotId| Backing { id: id.clone(), snapshot: Fact::NotRead };
+        let snapshots = expiry.snapshot_ids.iter().map(backing).collect();
+        Self { snapshots, ..Self::deregistered(owner, expiry.key_arns.clone()) }
+    }
+
+    /// The snapshots behind it of which EC2 said something.
+    pub fn known_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
+        self.snapshots.iter().filter_map(|backing| backing.snapshot.known())
+    }
+
+    /// The snapshots behind it of which EC2 was asked in vain, and why.
+    pub fn unread_snapshots(&self) -> impl Iterator<Item = (&SnapshotId, &Failure)> {
+        self.snapshots.iter().filter_map(|backing| Some((&backing.id, backing.snapshot.failed()?)))
+    }
+
     /// Everything that could not be read of the image and its snapshots.
-    pub fn unread(&self) -> Vec<&ErrorRow> {
-        let mut errors: Vec<_> = self.launch_permissions.failed().into_iter().collect();
-        errors.extend(self.expiries.as_ref().err());
-        errors.extend(self.snapshots.failed());
-        errors.extend(&self.unread_snapshots);
-        for snapshot in self.snapshots.iter().flatten() {
-            errors.extend(snapshot.create_volume_permissions.failed());
-            errors.extend(snapshot.needed_by.failed());
+    pub fn unread(&self) -> Vec<&Failure> {
+        let mut failures: Vec<_> = self.launch_permissions.failed().into_iter().collect();
+        failures.extend(self.expiries.failed());
+        failures.extend(self.unread_snapshots().map(|(_, failure)| failure));
+        for snapshot in self.known_snapshots() {
+            failures.extend(snapshot.create_volume_permissions.failed());
+            failures.extend(snapshot.needed_by.failed());
         }
-        errors.dedup();
-        errors
+        failures.dedup();
+        failures
     }
 
     /// The distinct keys behind the image, in the order of its snapshots.
     pub fn keys(&self) -> Vec<&KeyArn> {
         let mut keys: Vec<_> = self.remembered_keys.iter().collect();
-        for key in self.snapshots.iter().flatten().filter_map(|snapshot| snapshot.key.as_ref()) {
+        for key in self.known_snapshots().filter_map(|snapshot| snapshot.key.as_ref()) {
             if !keys.contains(&key) {
                 keys.push(key);
             }
@@ -356,11 +283,30 @@ impl Image {
 
     /// The snapshots behind it that EC2 reported as public.
     pub fn public_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
-        self.snapshots.iter().flatten().filter(|snapshot| snapshot.is_public)
+        self.known_snapshots().filter(|snapshot| snapshot.is_public())
     }
 
     /// Whether EC2 reported it as public.
     pub fn is_public(&self) -> bool {
         self.launch_permissions.iter().flatten().any(|entry| *entry == LaunchPermission::Public)
+    }
+}
+
+impl Snapshot {
+    /// The accounts of which EC2 said that they may create volumes from it.
+    pub fn may_create_volumes(&self) -> impl Iterator<Item = AccountId> {
+        self.create_volume_permissions.iter().flat_map(|permissions| &permissions.accounts).copied()
+    }
+
+    /// Whether EC2 said that everybody may.
+    pub fn is_public(&self) -> bool {
+        self.create_volume_permissions.known().is_some_and(|permissions| permissions.is_public)
+    }
+}
+
+impl Key {
+    /// Everything that could not be read of it.
+    pub fn unread(&self) -> impl Iterator<Item = &Failure> {
+        self.metadata.failed().into_iter().chain(self.policy.failed()).chain(self.grants.failed())
     }
 }

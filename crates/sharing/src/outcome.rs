@@ -7,7 +7,7 @@ mod provenance;
 
 use std::collections::BTreeMap;
 
-pub use code::RefusalCode;
+pub use code::{RefusalCode, RefusalKind};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 pub use provenance::{ScanRow, shared_tags};
@@ -56,9 +56,6 @@ pub struct Outcome {
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
-    /// The records of shares that an audit or repair found overdue.
-    #[serde(skip)]
-    pub overdue: Vec<ExpiryName>,
     /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
     #[serde(skip)]
     pub nobodys_records: BTreeMap<ExpiryName, String>,
@@ -430,7 +427,6 @@ impl Outcome {
             next_token: None,
             continues: false,
             is_unpublished: false,
-            overdue: Vec::new(),
             nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),
             errors: Vec::new(),
@@ -458,7 +454,6 @@ impl Outcome {
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
         }
-        self.overdue.extend(part.overdue);
         self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);
         self.errors.extend(part.errors);
@@ -477,10 +472,9 @@ impl Outcome {
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none()
     }
 
-    /// The refusal that decides the status: who may not ask learns that before what is not there, and that before what
-    /// stands in the way.
+    /// The refusal that decides how the whole is answered: the first of its [`RefusalKind`].
     pub fn deciding_refusal(&self) -> Option<&Refusal> {
-        self.refusals.iter().min_by_key(|refusal| refusal.code.status())
+        self.refusals.iter().min_by_key(|refusal| refusal.code.kind())
     }
 
     /// Whether every refusal passes by itself.

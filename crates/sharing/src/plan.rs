@@ -2,12 +2,17 @@
 
 mod step;
 
-pub use step::{GranteeKind, Phase, Step};
+use key_policy::Grant;
+pub use step::{Phase, Step};
 
 use crate::{
-    decide::{Authority, ImageDecision, Question},
-    domain::{AccountId, GrantName, ImageId, KeyArn, Target},
+    decide::{
+        Case, Decision, ImageDecision, LaunchPermissions, OrphanedGrant, Prerequisites, Records, Share, Survey,
+        TakeAway, Verdict,
+    },
+    domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Facts, Image, ImageState},
+    needs::GranteeKind,
     request::{Access, Action, Request},
 };
 
@@ -19,45 +24,15 @@ const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 ///
 /// Sharing: record, grants, snapshots, launch permission, so that nobody can launch before everything a launch needs is there.
 /// Taking away: the other way round.
-pub fn plan(question: &Question<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
-    if !decision.refusals.is_empty() {
-        return Vec::new();
-    }
-    if let (Authority::Expiry(own), true) = (question.authority, decision.is_superseded) {
-        return vec![delete_expiry(own)];
-    }
-    let Question { request, account: owner, .. } = *question;
-    let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
-    match request.action {
+pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
+    match &decision.decision {
         // Nothing is given without knowing.
-        Action::Share if !decision.gaps.is_empty() => Vec::new(),
-        Action::Share => share(request, decision, image, &targets),
-        Action::Revoke => {
-            let mut steps = Vec::new();
-            if may_change_launch_permissions(image) {
-                let shown: Vec<_> = targets.iter().map(|target| image.as_shown(target).clone()).collect();
-                steps.extend(remove_launch_permissions(decision.image_id, &shown));
-            }
-            steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_expiries(question, decision, image, &targets));
-            steps
-        }
-        Action::Reset => {
-            let mut steps = Vec::new();
-            if may_change_launch_permissions(image) {
-                steps.push(Step::ResetLaunchPermissions { image_id: decision.image_id.clone() });
-            }
-            let targets = facts.targets_to_clear(decision.image_id, image, owner);
-            steps.extend(take_away(decision, image, facts, owner, &accounts(&targets)));
-            steps.extend(delete_expiries(question, decision, image, &targets));
-            steps
-        }
-        // Overdue shares expire like due ones, by their records.
-        Action::Repair => {
-            let left = decision.orphaned.iter();
-            left.map(|left| revoke_grant(left.key, &left.grant.grant_id, left.name, left.account)).collect()
-        }
-        Action::List | Action::Check | Action::Audit => Vec::new(),
+        Decision::Share(Share { verdict: Verdict::No(_) | Verdict::Unknown(_), .. }) => Vec::new(),
+        Decision::Share(Share { verdict: Verdict::Yes(first), .. }) => share(case.request, decision, first, image),
+        Decision::TakeAway(taken) => take_away(case, decision.image_id, taken, image, facts),
+        Decision::Superseded(own) => vec![delete_expiry(own)],
+        Decision::Survey(survey) if case.request.action == Action::Repair => repair(survey),
+        Decision::Refused(_) | Decision::Look(_) | Decision::Survey(_) => Vec::new(),
     }
 }
 
@@ -66,55 +41,19 @@ fn may_change_launch_permissions(image: &Image) -> bool {
     !matches!(image.state, ImageState::Disabled | ImageState::Deregistered)
 }
 
-/// Deletes the records of shares that were taken away, as the last step. A record stays where something could not be found
-/// out: it is the only one of what is left to take away when nobody asks, and an `expire` finds its work by it.
-///
-/// An expiry deletes its own record and ends with that; earlier ones have a time of their own. A revoke or reset deletes all
-/// of them, and then takes the launch permissions away once more: a share that crossed it may have found such a record and
-/// given the permission again, and nothing would end that share any more.
-fn delete_expiries(
-    question: &Question<'_>,
-    decision: &ImageDecision<'_>,
-    image: &Image,
-    targets: &[Target],
-) -> Vec<Step> {
-    if !decision.gaps.is_empty() {
-        return Vec::new();
-    }
-    if let Authority::Expiry(own) = question.authority {
-        return vec![delete_expiry(own)];
-    }
-    let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
-    let recorded: Vec<_> = recorded.filter(|expiry| targets.contains(&expiry.target)).collect();
-    let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
-    if may_change_launch_permissions(image) {
-        let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
-        let again: Vec<_> = targets.iter().filter(has_record).map(|target| image.as_shown(target).clone()).collect();
-        steps.extend(remove_launch_permissions(decision.image_id, &again));
-    }
-    steps
-}
-
-fn delete_expiry(expiry: &Expiry) -> Step {
-    Step::DeleteExpiry { name: expiry.name.clone(), target: expiry.target.clone() }
-}
-
-fn remove_launch_permissions(image_id: &ImageId, targets: &[Target]) -> impl Iterator<Item = Step> {
-    chunks(targets).map(|targets| Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets })
-}
-
 /// A share writes only what is missing.
-fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets: &[Target]) -> Vec<Step> {
+fn share(request: &Request, decision: &ImageDecision<'_>, first: &Prerequisites, image: &Image) -> Vec<Step> {
+    let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
     // The record comes first: whatever happens after that, the share expires.
-    let mut steps: Vec<_> = decision.new_expiries.iter().cloned().map(Step::CreateExpiry).collect();
-    let mut grants = decision.grants.clone();
+    let mut steps: Vec<_> = first.expiries.iter().cloned().map(Step::CreateExpiry).collect();
+    let mut grants = first.grants.clone();
     // What the share depends on comes before what is best effort.
     grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
     steps.extend(grants.into_iter().map(Step::from));
     if request.access == Access::Copy {
-        for snapshot in image.snapshots.iter().flatten() {
-            let may = snapshot.create_volume_permissions.known().map(Vec::as_slice).unwrap_or_default();
-            let missing: Vec<_> = accounts(targets).into_iter().filter(|account| !may.contains(account)).collect();
+        for snapshot in image.known_snapshots() {
+            let may: Vec<_> = snapshot.may_create_volumes().collect();
+            let missing: Vec<_> = accounts(&targets).into_iter().filter(|account| !may.contains(account)).collect();
             let add = chunks(&missing)
                 .map(|accounts| Step::AddCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
             steps.extend(add);
@@ -126,38 +65,125 @@ fn share(request: &Request, decision: &ImageDecision<'_>, image: &Image, targets
     steps
 }
 
-/// Takes launch permissions back that a share has just added.
-pub fn take_back(image_id: &ImageId, targets: &[Target]) -> Vec<Step> {
-    remove_launch_permissions(image_id, targets).collect()
+/// What a share has just given, and of a grant its ID.
+pub type Given = (Step, Option<String>);
+
+/// Takes back what a share has just given, in the order of a revoke. An account keeps its entry on a snapshot where another
+/// image needs it.
+pub fn take_back(given: &[Given], is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Vec<Step> {
+    let mut steps: Vec<_> =
+        given.iter().filter_map(|(step, grant_id)| undo(step, grant_id.as_deref(), &is_needed)).collect();
+    steps.sort_by_key(|step| std::cmp::Reverse(step.phase()));
+    steps
 }
 
-/// What else a share gave these accounts. Everything asked for is removed whatever was read, because EC2's reads lag
-/// its writes (create volume permissions by minutes); what another shared image needs is kept.
-fn take_away(
-    decision: &ImageDecision<'_>,
+fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Option<Step> {
+    match step {
+        Step::AddLaunchPermissions { image_id, targets } => {
+            Some(Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets: targets.clone() })
+        }
+        Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
+            let accounts: Vec<_> =
+                accounts.iter().filter(|account| !is_needed(snapshot_id, **account)).copied().collect();
+            let snapshot_id = snapshot_id.clone();
+            (!accounts.is_empty()).then_some(Step::RemoveCreateVolumePermissions { snapshot_id, accounts })
+        }
+        Step::CreateGrant { key, name, account, .. } => Some(revoke_grant(key, grant_id?, name.as_str(), *account)),
+        Step::CreateExpiry(_)
+        | Step::DeleteExpiry { .. }
+        | Step::RemoveLaunchPermissions { .. }
+        | Step::ResetLaunchPermissions { .. }
+        | Step::RemoveCreateVolumePermissions { .. }
+        | Step::RevokeGrant { .. } => None,
+    }
+}
+
+/// Launch permissions first, then what else a share gave, and the records last. Everything asked for is removed whatever was
+/// read, because EC2's reads lag its writes (create volume permissions by minutes); what another shared image needs is kept.
+fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if may_change_launch_permissions(image) {
+        match taken.launch_permissions {
+            LaunchPermissions::Theirs => steps.extend(remove_launch_permissions(image_id, &taken.from)),
+            LaunchPermissions::All => steps.push(Step::ResetLaunchPermissions { image_id: image_id.clone() }),
+        }
+    }
+    let accounts = accounts(&taken.from);
+    steps.extend(remove_create_volume_permissions(case, taken, image, &accounts));
+    for key in image.keys() {
+        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
+        steps.extend(revoke_grants(image_id, key, grants, case.account, &accounts));
+    }
+    steps.extend(delete_expiries(case, image_id, taken, image));
+    steps
+}
+
+fn remove_create_volume_permissions(
+    case: &Case<'_>,
+    taken: &TakeAway<'_>,
     image: &Image,
-    facts: &Facts,
-    owner: AccountId,
     accounts: &[AccountId],
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == owner) {
-        let Some(needed_by) = decision.needed_by.get(&snapshot.id) else { continue };
+    for snapshot in image.known_snapshots().filter(|snapshot| snapshot.owner == case.account) {
+        let Some(needed_by) = taken.needed_by.get(&snapshot.id) else { continue };
         let free: Vec<_> = accounts.iter().filter(|account| !needed_by.contains_key(account)).copied().collect();
         let remove = chunks(&free)
             .map(|accounts| Step::RemoveCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
         steps.extend(remove);
     }
-    for key in image.keys() {
-        let grants = facts.keys.get(key).into_iter().flat_map(|key| key.grants.iter().flatten());
-        let ours = grants.filter(|grant| grant.is_issued_by(owner)).filter_map(|grant| {
-            let name = grant.name.as_deref()?;
-            let account = accounts.iter().find(|account| GrantName::is_for(name, decision.image_id, **account))?;
-            Some(revoke_grant(key, &grant.grant_id, name, *account))
-        });
-        steps.extend(ours);
-    }
     steps
+}
+
+/// Revokes those of a key's grants that shares of the image made for these accounts.
+pub fn revoke_grants<'g>(
+    image_id: &ImageId,
+    key: &KeyArn,
+    grants: impl Iterator<Item = &'g Grant>,
+    owner: AccountId,
+    accounts: &[AccountId],
+) -> Vec<Step> {
+    let ours = grants.filter(|grant| grant.is_issued_by(owner)).filter_map(|grant| {
+        let name = grant.name.as_deref()?;
+        let account = accounts.iter().find(|account| GrantName::is_for(name, image_id, **account))?;
+        Some(revoke_grant(key, &grant.grant_id, name, *account))
+    });
+    ours.collect()
+}
+
+/// Deletes the records of shares that were taken away, as the last step. Then the permissions are removed once more; the
+/// grants of a share that crossed this are only known after that ([`revoke_grants`]).
+fn delete_expiries(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
+    match &taken.records {
+        Records::Keep => Vec::new(),
+        Records::Own(own) => vec![delete_expiry(own)],
+        Records::AllOf(recorded) => {
+            let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
+            let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
+            let again: Vec<_> = taken.from.iter().filter(has_record).cloned().collect();
+            if may_change_launch_permissions(image) {
+                steps.extend(remove_launch_permissions(image_id, &again));
+            }
+            steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));
+            steps
+        }
+    }
+}
+
+fn delete_expiry(expiry: &Expiry) -> Step {
+    Step::DeleteExpiry { name: expiry.name.clone(), target: expiry.target.clone() }
+}
+
+fn remove_launch_permissions(image_id: &ImageId, targets: &[Target]) -> impl Iterator<Item = Step> {
+    chunks(targets).map(|targets| Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets })
+}
+
+/// Revokes the grants that are left. Overdue expiries have plans of their own.
+fn repair(survey: &Survey<'_>) -> Vec<Step> {
+    let revoke = |OrphanedGrant { key, grant, name, account }: &OrphanedGrant<'_>| {
+        revoke_grant(key, &grant.grant_id, name, *account)
+    };
+    survey.orphaned.iter().map(revoke).collect()
 }
 
 fn revoke_grant(key: &KeyArn, grant_id: &str, name: &str, account: AccountId) -> Step {

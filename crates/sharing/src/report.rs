@@ -3,14 +3,15 @@
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{ImageDecision, Question, Remaining, remaining},
+    decide::{Case, Decision, ImageDecision, Remaining, remaining},
     domain::Target,
-    facts::{Facts, Image, LaunchPermission, Scan},
+    facts::{Facts, Failure, Image, LaunchPermission, Scan},
+    needs::GranteeKind,
     outcome::{
         CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState,
         TargetRow, TargetState, shared_tags,
     },
-    plan::{GranteeKind, Step},
+    plan::Step,
     request::{Action, NextToken},
 };
 
@@ -22,16 +23,23 @@ pub struct StepResult {
     /// How far it got.
     pub state: StepState,
     /// Why it failed.
-    pub error: Option<ErrorRow>,
+    pub error: Option<Failure>,
     /// Whether AWS may have done it although no answer arrived.
     pub is_uncertain: bool,
+    /// The ID of the grant that it made.
+    pub grant_id: Option<String>,
 }
 
 impl StepResult {
+    /// Whether AWS has done it, or may have.
+    pub fn may_be_done(&self) -> bool {
+        self.state == StepState::Done || self.is_uncertain
+    }
+
     /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
     /// be known well enough.
     pub fn is_target_unknown(&self) -> bool {
-        let is_unknown = |error: &ErrorRow| error.code == ErrorCode::TargetNotKnown;
+        let is_unknown = |error: &Failure| error.code == ErrorCode::TargetNotKnown;
         self.error.as_ref().is_some_and(is_unknown) && !self.step.is_best_effort()
     }
 }
@@ -43,18 +51,32 @@ pub struct ImageResult<'a> {
     pub decision: ImageDecision<'a>,
     /// The steps, in order.
     pub steps: Vec<StepResult>,
+    /// The shares that were taken back because their records were gone when they were made, and why.
+    pub lost: Vec<Failure>,
+}
+
+/// The outcome of a request that could not be decided: this failed before.
+pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
+    Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
+}
+
+/// Adds what failed after everything that was asked for was done.
+pub fn fail_late(outcome: &mut Outcome, failure: Failure) {
+    outcome.result = Status::Failed;
+    outcome.retryable = true;
+    outcome.errors.push(error_row(failure));
+}
+
+/// The one place that makes a row of a failure.
+fn error_row(failure: Failure) -> ErrorRow {
+    let Failure { code, call, resource, message, retryable } = failure;
+    ErrorRow { code, call, resource, message, retryable }
 }
 
 /// Fills the rows of the outcome and says what became of the request.
-pub fn report(
-    outcome: &mut Outcome,
-    question: &Question<'_>,
-    facts: &Facts,
-    results: Vec<ImageResult<'_>>,
-    region: &str,
-) {
-    let request = question.request;
-    outcome.result = result(question, &results);
+pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
+    let request = case.request;
+    outcome.result = result(case, &results);
     if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
         outcome.findings.get_or_insert_default();
         let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
@@ -69,21 +91,21 @@ pub fn report(
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
-            outcome.images.push(image_row(question, image, &result, region));
+            outcome.images.push(image_row(case, image, &result, region));
         }
-        if let Some(findings) = &mut outcome.findings {
-            findings.extend(result.decision.findings);
+        if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
+            findings.extend(survey.findings.iter().cloned());
         }
-        outcome.overdue.extend(result.decision.overdue);
-        outcome.errors.extend(result.decision.gaps);
+        let gaps = result.decision.gaps().iter().chain(&result.lost);
+        outcome.errors.extend(gaps.cloned().map(error_row));
+        outcome.refusals.extend(result.decision.refusals().iter().cloned());
         for step in result.steps {
             match (step.error, step.step.is_best_effort()) {
                 (Some(error), true) => outcome.warnings.extend(role_warning(&step.step, &error)),
-                (Some(error), false) => outcome.errors.push(error),
+                (Some(error), false) => outcome.errors.push(error_row(error)),
                 (None, _) => {}
             }
         }
-        outcome.refusals.extend(result.decision.refusals);
         for warning in result.decision.warnings {
             if !outcome.warnings.contains(&warning) {
                 outcome.warnings.push(warning);
@@ -98,7 +120,7 @@ pub fn report(
 }
 
 /// What to do for a service-linked role that could not be given its grant.
-fn role_warning(step: &Step, error: &ErrorRow) -> Option<String> {
+fn role_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CreateGrant { kind: GranteeKind::Role(role), key, account, grantee, .. } = step else { return None };
     let operations = GranteeKind::Role(role.clone()).operations().join(" ");
     Some(format!(
@@ -110,23 +132,23 @@ fn role_warning(step: &Step, error: &ErrorRow) -> Option<String> {
 }
 
 /// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
-fn shows_image(action: Action, ImageResult { decision, steps }: &ImageResult<'_>) -> bool {
+fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageResult<'_>) -> bool {
     match action {
         Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
-        Action::Revoke | Action::Reset => decision.refusals.is_empty(),
+        Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // Of the images that it looked at a repair shows those that it had something to do with.
         Action::Audit | Action::Repair => !steps.is_empty(),
     }
 }
 
 /// What became of the request as a whole.
-fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
-    let request = question.request;
+fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
+    let request = case.request;
     // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
     let is_refused = |result: &ImageResult<'_>| match request.action {
         Action::List | Action::Check => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
-            !result.decision.refusals.is_empty()
+            !result.decision.refusals().is_empty()
         }
     };
     let refused = results.iter().filter(|result| is_refused(result)).count();
@@ -137,7 +159,7 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
     let is_partly_refused = refused > 0 && request.action.writes();
-    let has_gaps = results.iter().any(|result| !result.decision.gaps.is_empty());
+    let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
     let is_short =
         is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.step.is_best_effort());
@@ -150,29 +172,29 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
     }
 }
 
-fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
-    let ImageResult { decision, steps } = result;
-    let request = question.request;
-    let is_refused = !decision.refusals.is_empty();
+fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
+    let ImageResult { decision, steps, lost: _ } = result;
+    let request = case.request;
+    let is_refused = !decision.refusals().is_empty();
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .map(|(asked, rule)| {
-            let state = if decision.is_superseded {
+            let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
             } else {
-                target_state(question, image, steps, &asked.target, is_refused)
+                target_state(case, image, steps, &asked.target, is_refused)
             };
             TargetRow {
                 target: asked.target.clone(),
                 state,
-                expires_at: expires_at(question, image, decision, &asked.target, state),
+                expires_at: expires_at(image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
-                detail: detail(question, state, image, &asked.target),
+                detail: detail(case, state, image, &asked.target),
             }
         })
         .collect();
-    targets.extend(decision.left_as_they_are.iter().map(|(asked, rule)| TargetRow {
+    targets.extend(decision.left_as_they_are().iter().map(|(asked, rule)| TargetRow {
         target: asked.target.clone(),
         state: TargetState::AlreadyShared,
         expires_at: expiry_time(image, &asked.target),
@@ -200,7 +222,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         rule: first_rule.map(|rule| rule.name.clone()),
         steps: steps.iter().map(step_row).collect(),
         targets,
-        keys: decision.keys.clone(),
+        keys: decision.keys().to_vec(),
         permissions,
     }
 }
@@ -211,15 +233,14 @@ fn scan_row(scan: &Scan) -> ScanRow {
 
 /// When the share with a target expires, where there is a share.
 fn expires_at(
-    question: &Question<'_>,
     image: &Image,
     decision: &ImageDecision<'_>,
     target: &Target,
     state: TargetState,
 ) -> Option<OffsetDateTime> {
     let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
-    let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target).map(|expiry| expiry.at);
-    let new = new.filter(|_| question.request.action == Action::Share);
+    let new = decision.prerequisites().and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
+    let new = new.map(|expiry| expiry.at);
     new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
 }
 
@@ -274,9 +295,9 @@ fn changes(step: &Step, image: &Image) -> bool {
             was_unknown || image.launch_permissions.iter().flatten().next().is_some()
         }
         Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
-            let snapshot = image.snapshots.iter().flatten().find(|snapshot| snapshot.id == *snapshot_id);
+            let snapshot = image.known_snapshots().find(|snapshot| snapshot.id == *snapshot_id);
             let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.known());
-            before.is_none_or(|before| accounts.iter().any(|account| before.contains(account)))
+            before.is_none_or(|before| accounts.iter().any(|account| before.accounts.contains(account)))
         }
         Step::CreateGrant { .. }
         | Step::RevokeGrant { .. }
@@ -287,7 +308,7 @@ fn changes(step: &Step, image: &Image) -> bool {
 }
 
 fn target_state(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image: &Image,
     steps: &[StepResult],
     target: &Target,
@@ -299,13 +320,13 @@ fn target_state(
     let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
     // A share removes only what it takes back.
     let is_taken_back = about_it().any(|result| result.step.removes().contains(target));
-    match question.request.action {
+    match case.request.action {
         Action::Share if is_refused => as_read(image, target),
         Action::Share if is_taken_back => TargetState::Failed,
         Action::Share | Action::Revoke if has_failed => TargetState::Failed,
         Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
         Action::Share => TargetState::Shared,
-        Action::Revoke => match (remaining(question.allowlist, image, target), was_shared) {
+        Action::Revoke => match (remaining(case.allowlist, image, target), was_shared) {
             (Remaining::Surely(_), _) => TargetState::StillReachable,
             (Remaining::Maybe(_) | Remaining::Unread(_), _) => TargetState::MaybeReachable,
             (Remaining::Nothing, true) => TargetState::Revoked,
@@ -315,10 +336,10 @@ fn target_state(
     }
 }
 
-fn detail(question: &Question<'_>, state: TargetState, image: &Image, target: &Target) -> Option<String> {
+fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -> Option<String> {
     match state {
         TargetState::StillReachable | TargetState::MaybeReachable => {
-            let why = remaining(question.allowlist, image, target).why()?;
+            let why = remaining(case.allowlist, image, target).why()?;
             Some(format!("its own launch permission is gone; {why}"))
         }
         TargetState::Shared
@@ -333,16 +354,15 @@ fn detail(question: &Question<'_>, state: TargetState, image: &Image, target: &T
 fn permissions(image: &Image) -> Permissions {
     let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
     launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
-    let copy = image.snapshots.iter().flatten();
-    let copy = copy.map(|snapshot| {
-        let mut account_ids = snapshot.create_volume_permissions.known().cloned();
+    let copy = image.known_snapshots().map(|snapshot| {
+        let mut account_ids = snapshot.create_volume_permissions.known().map(|known| known.accounts.clone());
         if let Some(account_ids) = &mut account_ids {
             account_ids.sort_unstable();
         }
         CopyRow { snapshot_id: snapshot.id.clone(), account_ids }
     });
-    let unread = image.unread_snapshots.iter().filter_map(|error| error.resource.as_deref()?.parse().ok());
-    let copy = copy.chain(unread.map(|snapshot_id| CopyRow { snapshot_id, account_ids: None })).collect();
+    let unread = image.unread_snapshots().map(|(id, _)| CopyRow { snapshot_id: id.clone(), account_ids: None });
+    let copy = copy.chain(unread).collect();
     Permissions { launch, copy }
 }
 

@@ -1,12 +1,15 @@
 //! Owns [`Request`]: what may be asked, whichever trigger it comes through, and how the document is read.
 
+mod fault;
 mod fields;
 mod next_token;
+mod written;
 
 use std::{fmt, str::FromStr};
 
-use fields::{Fields, Ids};
-use key_policy::json::{Fault, Faults, Json, field_pointer};
+pub use fault::{Fault, Faults, MAX_FAULTS, field_pointer};
+use fields::{Ids, RequestFields};
+use key_policy::json::Json;
 pub use next_token::NextToken;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -209,7 +212,32 @@ impl Malformed {
     }
 }
 
+/// Where a request document comes from.
+enum Origin {
+    /// Somebody sent it, and its only target is this group, where there is one.
+    Sent { group: Option<GroupId>, now: OffsetDateTime },
+    /// It was written down when it had been read.
+    Record,
+}
+
 impl Request {
+    /// The request that nothing but these is asked for.
+    pub fn bare(action: Action, image_id: ImageId) -> Self {
+        Self {
+            action,
+            image_ids: vec![image_id],
+            targets: Vec::new(),
+            group: None,
+            access: Access::Launch,
+            service_linked_roles: Vec::new(),
+            expires_at: None,
+            copy_from: None,
+            next_token: None,
+            dry_run: false,
+            reason: None,
+        }
+    }
+
     /// Reads a request document and names every fault in it. `now` bounds `expiresAt`, as far as records don't.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::parse_for(None, document, now)
@@ -217,11 +245,15 @@ impl Request {
 
     /// Reads a request document whose only target is `group`, where there is one.
     pub fn parse_for(group: Option<GroupId>, document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
+        Self::read(Origin::Sent { group, now }, document)
+    }
+
+    fn read(origin: Origin, document: &Json) -> Result<Self, Malformed> {
         let Some(fields) = document.as_object() else {
             let message = format!("a request is a JSON object, this is {}", document.kind());
             return Err(Malformed::document(message));
         };
-        let mut fields = Fields::new(fields);
+        let mut fields = RequestFields::new(fields);
 
         fields.choice(
             "version",
@@ -237,12 +269,19 @@ impl Request {
         let units = fields.ids::<OrganizationalUnitArn>("organizationalUnitArns", "targets", MAX_TARGETS);
         let access = fields.choice("access", str::parse::<Access>).unwrap_or_default();
         let roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles", "roles", MAX_ROLES);
-        let expires_at = fields.choice("expiresAt", |text| expiry(text, now));
+        let expires_at = fields.choice("expiresAt", |text| match &origin {
+            Origin::Sent { now, .. } => expiry(text, *now),
+            Origin::Record => time_of(text),
+        });
         let copy_from = fields.choice("copyFrom", |text| text.parse::<Region>().map_err(|error| error.to_string()));
         let next_token =
             fields.choice("nextToken", |text| text.parse::<NextToken>().map_err(|error| error.to_string()));
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
+        let group = match origin {
+            Origin::Sent { group, .. } => group,
+            Origin::Record => fields.choice("group", group_id),
+        };
         fields.refuse_the_rest();
 
         if let Some(action) = action {
@@ -273,7 +312,7 @@ impl Request {
 }
 
 /// What an action must have, may not have, and how much of it. `targets` counts those of each field.
-fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
+fn check_shape(fields: &mut RequestFields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
     if action.takes_images() {
         if !fields.has("imageIds") {
@@ -305,15 +344,19 @@ fn check_shape(fields: &mut Fields<'_>, action: Action, images: usize, targets: 
         }
     }
     // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
-    let meaningless: &[&str] = match action {
+    for name in meaningless(action).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
+        fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
+    }
+}
+
+/// The fields that have no meaning for an action.
+fn meaningless(action: Action) -> &'static [&'static str] {
+    match action {
         Action::Share | Action::Check => &["nextToken"],
         Action::Revoke => &["expiresAt", "nextToken"],
         Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
         Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
         Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
-    };
-    for name in meaningless.iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
-        fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
     }
 }
 
@@ -328,13 +371,21 @@ const LONGEST_RETRY: Duration = Duration::hours(24);
 /// An expiry time that is less than 5 minutes ahead is refused by `decide`, which knows the records: a share that is sent
 /// again to finish what it began has one.
 fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
-    let at = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text)))?;
+    let at = time_of(text)?;
     let ahead = at - now;
     if ahead < -LONGEST_RETRY || ahead > Duration::days(3653) {
         return Err(format!("{} is not between 5 minutes and 10 years ahead", quoted(text)));
     }
     Ok(at)
+}
+
+fn time_of(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text)))
+}
+
+fn group_id(text: &str) -> Result<GroupId, String> {
+    GroupId::parse(text).ok_or_else(|| format!("{} is not the ID of an organization or unit", quoted(text)))
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -11,5 +11,6 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod key_policies;
 pub mod schemas;
 pub mod worlds;

@@ -7,13 +7,19 @@ use key_policy::{Grant, Policy, json::Json};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{Authority, ImageDecision, Judgements, Question, Setup},
+    decide::{Authority, Case, ImageDecision, Judgements, Setup},
     domain::{AccountId, ExpiryName, KeyArn, Requester, Target},
-    facts::{Expiry, Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission, Provenance, Snapshot},
-    outcome::{ErrorCode, ErrorRow},
+    facts::{
+        Backing, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata,
+        LaunchPermission, Provenance, Snapshot,
+    },
+    outcome::ErrorCode,
     request::Request,
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
+
+pub use crate::key_policies::root;
+use crate::key_policies::{open_to, parsed};
 
 pub const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 pub const IMAGE: &str = "ami-1a2b3c4d";
@@ -112,7 +118,7 @@ rules:
 pub struct World {
     pub image: Image,
     pub keys: BTreeMap<KeyArn, Key>,
-    pub blocks_public_images: Option<bool>,
+    pub blocks_public_images: Fact<bool>,
     pub unset_for_expiry: Vec<&'static str>,
     pub is_automatic: bool,
     pub deadline: OffsetDateTime,
@@ -125,8 +131,8 @@ pub fn account(text: &str) -> AccountId {
 }
 
 /// What is decided where time does not run out.
-pub fn decide<'a>(question: &Question<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
-    sharing::decide::decide(question, facts, &Judgements::until(&|| false)).unwrap()
+pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
+    sharing::decide::decide(case, facts, &Judgements::until(&|| false)).unwrap()
 }
 
 pub fn owner() -> AccountId {
@@ -143,41 +149,21 @@ pub fn target(text: &str) -> Target {
 
 /// The key policy that lets these accounts use the key as a launch needs it.
 pub fn policy(accounts: &[&str]) -> Policy {
-    parsed(&policy_document(accounts))
-}
-
-pub fn parsed(document: &Value) -> Policy {
-    Policy::parse(&document.to_string()).unwrap()
-}
-
-pub fn policy_document(accounts: &[&str]) -> Value {
-    let use_it = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
-    let owner = json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"});
-    let mut statements = vec![owner];
-    for account in accounts {
-        statements.push(
-            json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": account}, "Action": use_it, "Resource": "*"}),
-        );
-    }
-    json!({"Version": "2012-10-17", "Statement": statements})
+    parsed(&open_to(accounts))
 }
 
 /// A grant that lets somebody use the key as a launch needs it.
 pub fn grant(name: &str, grantee: &str, issuer: &str) -> Grant {
     serde_json::from_value(json!({
-        "GrantId": "abc", "Name": name, "GranteePrincipal": grantee, "IssuingAccount": format!("arn:aws:iam::{issuer}:root"),
+        "GrantId": "abc", "Name": name, "GranteePrincipal": grantee, "IssuingAccount": root(issuer),
         "Operations": ["CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"],
     }))
     .unwrap()
 }
 
-pub fn root(account: &str) -> String {
-    format!("arn:aws:iam::{account}:root")
-}
-
-pub fn denied(call: &'static str) -> ErrorRow {
+pub fn denied(call: &'static str) -> Failure {
     let message = format!("the function's role may not call {call}");
-    ErrorRow { code: ErrorCode::Denied, call: Some(call), resource: None, message, retryable: false }
+    Failure { code: ErrorCode::Denied, call: Some(call), resource: None, message, retryable: false }
 }
 
 pub fn in_days(days: i64) -> OffsetDateTime {
@@ -191,6 +177,20 @@ pub fn expiry(of: &str, at: OffsetDateTime) -> Expiry {
     Expiry { name, at, image_id, target, snapshot_ids: Vec::new(), key_arns: Vec::new() }
 }
 
+/// What a fact of the world says, to be changed.
+pub fn known<T>(fact: &mut Fact<T>) -> &mut T {
+    match fact {
+        Fact::Known(value) => value,
+        Fact::NotRead | Fact::Failed(_) => panic!("the world knows this"),
+    }
+}
+
+/// The create volume permissions of these accounts.
+pub fn copied_by(accounts: &[&str]) -> Fact<CreateVolumePermissions> {
+    let accounts = accounts.iter().copied().map(account).collect();
+    Fact::Known(CreateVolumePermissions { accounts, is_public: false })
+}
+
 impl World {
     /// An available image on one open snapshot, shared with nobody.
     pub fn open(name: &str) -> Self {
@@ -198,8 +198,7 @@ impl World {
             id: "snap-1a2b3c4d".parse().unwrap(),
             owner: owner(),
             key: None,
-            create_volume_permissions: Fact::Known(Vec::new()),
-            is_public: false,
+            create_volume_permissions: Fact::Known(CreateVolumePermissions::default()),
             needed_by: Fact::Known(BTreeMap::new()),
         };
         let image = Image {
@@ -211,16 +210,15 @@ impl World {
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),
-            expiries: Ok(BTreeMap::new()),
+            expiries: Fact::Known(BTreeMap::new()),
             remembered_keys: Vec::new(),
-            unread_snapshots: Vec::new(),
             is_instance_store: false,
-            snapshots: Fact::Known(vec![snapshot]),
+            snapshots: vec![Backing { id: snapshot.id.clone(), snapshot: Fact::Known(snapshot) }],
         };
         Self {
             image,
             keys: BTreeMap::new(),
-            blocks_public_images: None,
+            blocks_public_images: Fact::NotRead,
             unset_for_expiry: Vec::new(),
             is_automatic: false,
             setup: Setup { key_grants: true, copy_access: true },
@@ -232,7 +230,11 @@ impl World {
     /// The same on a key whose policy lets these accounts in.
     pub fn encrypted(name: &str, allowed: &[&str]) -> Self {
         let metadata = KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
-        let made = Key { metadata: Ok(metadata), policy: Ok(policy(allowed)), grants: Ok(Vec::new()) };
+        let made = Key {
+            metadata: Fact::Known(metadata),
+            policy: Fact::Known(policy(allowed)),
+            grants: Fact::Known(Vec::new()),
+        };
         let mut world = Self::open(name);
         world.snapshot().key = Some(key());
         world.keys.insert(key(), made);
@@ -245,8 +247,7 @@ impl World {
     }
 
     pub fn snapshot(&mut self) -> &mut Snapshot {
-        let Fact::Known(snapshots) = &mut self.image.snapshots else { panic!("not read") };
-        &mut snapshots[0]
+        known(&mut self.image.snapshots[0].snapshot)
     }
 
     pub fn key(&mut self) -> &mut Key {
@@ -264,11 +265,11 @@ impl World {
 
     pub fn with_expiry(self, of: &str, at: OffsetDateTime) -> Self {
         let recorded = expiry(of, at);
-        self.with(|world| drop(world.image.expiries.as_mut().unwrap().insert(recorded.name.clone(), recorded)))
+        self.with(|world| drop(known(&mut world.image.expiries).insert(recorded.name.clone(), recorded)))
     }
 
-    /// Puts the question and the facts before `look`.
-    pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Question<'_>, &Facts) -> T) -> T {
+    /// Puts the case and the facts before `look`.
+    pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Case<'_>, &Facts) -> T) -> T {
         let request = Request::parse(&Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
         let requester = Requester::new("lambda:invoke".to_owned());
         self.put_as(Authority::Requester(&requester), &request, look)
@@ -279,10 +280,10 @@ impl World {
         &self,
         authority: Authority<'_>,
         request: &Request,
-        look: impl FnOnce(&Question<'_>, &Facts) -> T,
+        look: impl FnOnce(&Case<'_>, &Facts) -> T,
     ) -> T {
         let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
-        let question = Question {
+        let case = Case {
             request,
             authority,
             allowlist: &allowlist,
@@ -298,9 +299,9 @@ impl World {
         let facts = Facts {
             images,
             keys: self.keys.clone(),
-            blocks_public_images: self.blocks_public_images,
+            blocks_public_images: self.blocks_public_images.clone(),
             ..Facts::default()
         };
-        look(&question, &facts)
+        look(&case, &facts)
     }
 }

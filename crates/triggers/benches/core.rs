@@ -1,6 +1,6 @@
 //! What a share costs without AWS: opening the event, deciding, planning and answering, in microseconds and allocations.
 //!
-//! The facts are those of the waves in `benches/aws.py`: so many images with four snapshots on two keys, whose policies
+//! The facts are those of the waves in `python/ami_share_tools/benches/aws.py`: so many images with four snapshots on two keys, whose policies
 //! let in every account that is asked for.
 
 use std::{
@@ -10,13 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ami_share_testing::key_policies::open_to;
 use key_policy::Policy;
 use serde_json::json;
 use sharing::{
     allowlist::Allowlist,
-    decide::{self, Authority, Question, Setup},
-    domain::{ImageId, KeyArn, Requester},
-    facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
+    decide::{self, Authority, Case, Setup},
+    domain::{ImageId, KeyArn, Requester, SnapshotId},
+    facts::{Backing, CreateVolumePermissions, Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     outcome::{Outcome, Status},
     plan::plan,
     report::{self, ImageResult},
@@ -73,11 +74,8 @@ impl World {
     fn new(images: usize, accounts: usize) -> Result<Self, Failure> {
         let ids: Vec<_> = (0..images).map(|n| format!("ami-{n:017x}")).collect();
         let accounts: Vec<_> = (1..=accounts).map(|n| format!("{n:012}")).collect();
-        let roots: Vec<_> = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
-        let policy = json!({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:root")}, "Action": "kms:*", "Resource": "*"},
-            {"Effect": "Allow", "Principal": {"AWS": roots}, "Action": ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"], "Resource": "*"},
-        ]});
+        let names: Vec<_> = accounts.iter().map(String::as_str).collect();
+        let policy = open_to(&names);
         let rule = json!({"name": "portal", "requesters": ["lambda:invoke"], "actions": ["share"], "images": {"names": ["golden-*"]}, "targets": accounts});
         let allowlist_text = json!({"version": 1, "rules": [rule]}).to_string();
         let policy_text = policy.to_string();
@@ -85,7 +83,11 @@ impl World {
         for number in 0..KEYS {
             let metadata =
                 KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
-            let key = Key { metadata: Ok(metadata), policy: Ok(Policy::parse(&policy_text)?), grants: Ok(Vec::new()) };
+            let key = Key {
+                metadata: Fact::Known(metadata),
+                policy: Fact::Known(Policy::parse(&policy_text)?),
+                grants: Fact::Known(Vec::new()),
+            };
             facts.keys.insert(key_arn(number)?, key);
         }
         for (place, id) in ids.iter().enumerate() {
@@ -108,7 +110,7 @@ impl World {
             return Err("no request".into());
         };
         let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
-        let question = Question {
+        let case = Case {
             request: &request,
             authority: Authority::Requester(&requester),
             allowlist: &self.allowlist,
@@ -121,18 +123,18 @@ impl World {
             deadline: now,
         };
         let mut results = Vec::new();
-        for decision in decide::decide(&question, &self.facts, &decide::Judgements::until(&|| false))
-            .map_err(|error| error.message)?
+        for decision in
+            decide::decide(&case, &self.facts, &decide::Judgements::until(&|| false)).map_err(|error| error.message)?
         {
             let image = self.facts.images.get(decision.image_id).ok_or("no image")?;
-            if plan(&question, &decision, image, &self.facts).len() != 1 {
+            if plan(&case, &decision, image, &self.facts).len() != 1 {
                 return Err("not one step".into());
             }
-            results.push(ImageResult { decision, steps: Vec::new() });
+            results.push(ImageResult { decision, steps: Vec::new(), lost: Vec::new() });
         }
         let mut outcome =
             Outcome { requester: Some(Requester::clone(&requester)), ..Outcome::new("bench", Status::Refused) };
-        report::report(&mut outcome, &question, &self.facts, results, "eu-west-1");
+        report::report(&mut outcome, &case, &self.facts, results, "eu-west-1");
         Ok(serde_json::to_string(&outcome)?)
     }
 }
@@ -143,14 +145,15 @@ fn key_arn(number: usize) -> Result<KeyArn, Failure> {
 
 fn image(place: usize) -> Result<Image, Failure> {
     let snapshot = |number: usize| {
-        Ok(Snapshot {
-            id: format!("snap-{:017x}", place.saturating_mul(SNAPSHOTS).saturating_add(number)).parse()?,
+        let id: SnapshotId = format!("snap-{:017x}", place.saturating_mul(SNAPSHOTS).saturating_add(number)).parse()?;
+        let snapshot = Snapshot {
+            id: id.clone(),
             owner: ACCOUNT.parse()?,
             key: Some(key_arn(number.checked_rem(KEYS).unwrap_or_default())?),
-            create_volume_permissions: Fact::Known(Vec::new()),
-            is_public: false,
+            create_volume_permissions: Fact::Known(CreateVolumePermissions::default()),
             needed_by: Fact::Known(Default::default()),
-        })
+        };
+        Ok(Backing { id, snapshot: Fact::Known(snapshot) })
     };
     Ok(Image {
         owner: ACCOUNT.parse()?,
@@ -161,11 +164,10 @@ fn image(place: usize) -> Result<Image, Failure> {
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),
-        expiries: Ok(Default::default()),
+        expiries: Fact::Known(Default::default()),
         remembered_keys: Vec::new(),
-        unread_snapshots: Vec::new(),
         is_instance_store: false,
-        snapshots: Fact::Known((0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?),
+        snapshots: (0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?,
     })
 }
 

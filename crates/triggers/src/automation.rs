@@ -1,45 +1,44 @@
-//! Owns the triggers that no person stands at: an image that became available, and a share whose expiry is due.
+//! Owns the automatic triggers: an image that became available, and the expiry of a share.
 
 use key_policy::json::Json;
 use sharing::{
+    decide::SentAt,
     domain::{AccountId, ExpiryName, ImageId, Requester, quoted},
+    records,
     request::Malformed,
 };
 
-use super::{Invocation, SentAt, eventbridge, request_id};
+use super::{
+    envelope::{Invocation, request_id},
+    eventbridge,
+};
 
 /// The detail-type of EC2's own events about images.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
 pub(super) const IMAGE_STATE: &str = "EC2 AMI State Change";
 
-/// The detail-type of the events that the records of expiries put on the function's own bus,
-pub const EXPIRY_DETAIL_TYPE: &str = "AMI Share Record Due";
-
-/// and their source, which only Scheduler may use there.
-pub const EXPIRY_SOURCE: &str = "ami-share.ends";
-
 /// An image that became available: created, copied, registered, restored or enabled again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Available {
-    /// The event's id.
+    /// The ID of the event.
     pub request_id: String,
-    /// The account the event is of; only this function's own counts.
+    /// The account that the event is about. Events about other accounts are ignored.
     pub account: AccountId,
-    /// The Region the event is of; only this function's own counts.
+    /// The Region that the event is about. Events about other Regions are ignored.
     pub region: Option<String>,
-    /// The requester that rules with `onAvailable` name.
+    /// The requester, which rules with `onAvailable` name.
     pub requester: Requester,
     /// When EC2 sent it.
     pub sent: SentAt,
-    /// The image; none where the event is about another state.
+    /// The image; `None` where the event is about another state.
     pub image_id: Option<ImageId>,
 }
 
-/// A hint that the expiry of a share may be due. It carries nothing that is believed but the name of its record.
+/// A hint that the expiry of a share may be due. Nothing in it is trusted except the name of the record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpiryHint {
-    /// The event's id, or Lambda's of the invocation.
+    /// The ID of the event, or Lambda's ID of the invocation.
     pub request_id: String,
     /// The record.
     pub record: ExpiryName,
@@ -68,8 +67,12 @@ pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Ava
 
 /// The hint in an event of Scheduler on the bus.
 pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
-    if event.get("source").and_then(Json::as_str) != Some(EXPIRY_SOURCE) {
-        return Err(Malformed::document(format!("`{EXPIRY_DETAIL_TYPE}` from another source than {EXPIRY_SOURCE}")));
+    if event.get("source").and_then(Json::as_str) != Some(records::SOURCE) {
+        return Err(Malformed::document(format!(
+            "`{}` from another source than {}",
+            records::DETAIL_TYPE,
+            records::SOURCE
+        )));
     }
     let detail = event.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
     if !is_expire(detail) {

@@ -1,9 +1,9 @@
-//! Owns the direct trigger: a bare request document, by anybody who may invoke the function.
+//! Owns the direct trigger: a request document without an envelope, from anybody who may invoke the function.
 
 use key_policy::json::Json;
-use sharing::{domain::Requester, request::Request};
+use sharing::{decide::SentAt, domain::Requester, request::Request};
 
-use super::{Envelope, Invocation, SentAt, Trigger};
+use super::envelope::{Envelope, Invocation, Trigger};
 
 pub(super) fn open(document: &Json, invocation: &Invocation<'_>) -> Envelope {
     Envelope {

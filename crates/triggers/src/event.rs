@@ -1,4 +1,4 @@
-//! Owns [`Event`]: the bytes of an invocation, whatever they are.
+//! Owns [`Event`]: the payload of an invocation.
 
 use key_policy::json::{Json, NotJson};
 use serde::{Deserialize, Deserializer};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 pub struct Event(Result<Json, NotJson>);
 
 impl Event {
-    /// The payload, or what there is of it.
+    /// The payload, or as much of it as could be read.
     pub fn json(&self) -> Result<&Json, &NotJson> {
         self.0.as_ref()
     }

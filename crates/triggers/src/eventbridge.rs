@@ -1,16 +1,17 @@
 //! Owns the event bus trigger: `AMI Share Request` events.
 //!
-//! The event is EventBridge's; a sender can choose `source`, `detail-type` and `detail` but not `account`:
+//! EventBridge makes the event. A sender can choose `source`, `detail-type` and `detail`, but not `account`:
 //! <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 
 use key_policy::json::Json;
 use sharing::{
+    decide::SentAt,
     domain::{AccountId, Requester, code_point, invisible, quoted},
     request::{Malformed, Request},
 };
 use time::OffsetDateTime;
 
-use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, request_id};
+use super::envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id};
 
 /// The detail-type of a request.
 pub const DETAIL_TYPE: &str = "AMI Share Request";
@@ -29,7 +30,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     }
 }
 
-/// An event that asks nothing, with what its event says of its sender.
+/// An event that is not a request, with what it says about its sender.
 pub(super) fn turned_away(event: &Json, why: TurnedAway, invocation: &Invocation<'_>) -> Envelope {
     Envelope {
         trigger: Trigger::EventBridge,
@@ -45,7 +46,7 @@ pub(super) fn id(event: &Json) -> Option<&str> {
     request_id(event.get("id"))
 }
 
-/// What an event asks.
+/// The request in an event.
 pub(super) fn asked(event: &Json, now: OffsetDateTime) -> Result<Request, TurnedAway> {
     match event.get("detail") {
         Some(detail) => Request::parse(detail, now).map_err(Into::into),
@@ -53,18 +54,18 @@ pub(super) fn asked(event: &Json, now: OffsetDateTime) -> Result<Request, Turned
     }
 }
 
-/// Why an event of another detail-type is no request.
+/// Why an event with another detail-type is not a request.
 pub(super) fn other(detail_type: &Json) -> Malformed {
     let shown = detail_type.as_str().map_or_else(|| detail_type.kind().to_owned(), quoted);
     Malformed::document(format!("an event with the detail-type {shown}; this function takes `{DETAIL_TYPE}`"))
 }
 
-/// Whether an archive sent the event once more, whatever name the replay has.
+/// Whether an archive sent the event again, whatever the name of the replay is.
 pub(super) fn is_replay(event: &Json) -> bool {
     event.get("replay-name").is_some()
 }
 
-/// When EventBridge was given the event, or that an archive sent it once more.
+/// When EventBridge received the event, or that an archive sent it again.
 pub(super) fn sent(event: &Json) -> SentAt {
     if is_replay(event) { SentAt::Again } else { SentAt::at_rfc3339(event.get("time").and_then(Json::as_str)) }
 }
@@ -72,7 +73,7 @@ pub(super) fn sent(event: &Json) -> SentAt {
 /// Longer than any source in use, and short enough for a log line. EventBridge sets no limit of its own.
 const MAX_SOURCE: usize = 256;
 
-/// The sender, or what of it is missing or can't be used.
+/// The sender, or why the event does not identify one.
 ///
 /// A source may have spaces: EventBridge Pipes send `Pipe <name>`.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-target.html>

@@ -1,19 +1,23 @@
-//! Owns the routes, and the answer to an HTTP request. What the event formats of API Gateway and function URLs call
-//! things is their triggers' business.
+//! Owns the routes, and the answer to an HTTP request. The modules of the triggers know the field names of the event
+//! formats of API Gateway and function URLs.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
-use key_policy::json::{Fault, Faults, Json, field_pointer};
+use key_policy::json::Json;
 use serde_json::json;
 use sharing::{
+    decide::SentAt,
     domain::{GroupId, Requester, quoted},
     outcome::{Outcome, Refusal, RefusalCode, to_text},
-    request::{Action, MAX_ROLES, Malformed, Request},
+    request::{Action, Fault, Faults, MAX_ROLES, Malformed, Request, field_pointer},
 };
 use time::OffsetDateTime;
 
-use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, problem, request_id};
+use super::{
+    envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id},
+    problem,
+};
 
 /// The parts of an HTTP request that matter here.
 pub(super) struct HttpRequest<'a> {
@@ -21,7 +25,7 @@ pub(super) struct HttpRequest<'a> {
     /// How the route is found.
     pub(super) routing: Routing<'a>,
     pub(super) path_parameters: &'a [(String, Json)],
-    /// The query parameters, decoded, repeated ones repeated.
+    /// The query parameters, decoded; a parameter that is repeated is there more than once.
     pub(super) query: Query<'a>,
     pub(super) body: Option<&'a Json>,
     pub(super) is_base64: bool,
@@ -30,7 +34,7 @@ pub(super) struct HttpRequest<'a> {
 /// The names and values of a query, decoded.
 pub(super) type Query<'a> = Box<dyn Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + 'a>;
 
-/// The query parameters where an event has each name once.
+/// The query parameters of an event that has each name once.
 pub(super) fn single(event: &Json) -> Query<'_> {
     let single = event.get("queryStringParameters").and_then(Json::as_object).unwrap_or_default();
     Box::new(single.iter().map(|(name, value)| (name.as_str().into(), value.as_str().unwrap_or_default().into())))
@@ -38,22 +42,23 @@ pub(super) fn single(event: &Json) -> Query<'_> {
 
 /// How the route is found.
 pub(super) enum Routing<'a> {
-    /// By the resource that the API defines; the path is only looked over.
+    /// By the resource that the API defines. The path is only checked for empty segments.
     Resource { resource: &'a str, path: &'a str },
     /// By the path without its stage.
     Path(&'a str),
-    /// By what a greedy path parameter holds: the path may begin with a custom domain's base path.
+    /// By the value of a greedy path parameter: the path may begin with the base path of a custom domain.
     Greedy { parameter: &'a str, path: &'a str },
 }
 
-/// A path without the stage that it begins with, unless that is `$default` or a custom domain hides it.
+/// The path without the stage that it begins with. It does not begin with `$default`, or with a stage behind a custom
+/// domain.
 pub(super) fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     let stage = stage.filter(|stage| !stage.is_empty() && *stage != "$default");
     let rest = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
     rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path)
 }
 
-/// The name of a resource's greedy path parameter, such as that of `/{proxy+}`.
+/// The name of the greedy path parameter of a resource, such as `/{proxy+}`.
 pub(super) fn greedy_parameter(resource: &str) -> Option<&str> {
     Some(resource.strip_suffix("+}")?.rsplit_once('{')?.1)
 }
@@ -65,7 +70,7 @@ enum Resource<'a> {
     Share { image: &'a str, target: &'a str },
 }
 
-/// What a method on a resource means.
+/// A method on a resource.
 enum Route<'a> {
     Document,
     List { image: &'a str },
@@ -75,7 +80,7 @@ enum Route<'a> {
 }
 
 impl Route<'_> {
-    /// The action, where the route alone says it.
+    /// The action, where the route determines it.
     fn action(&self) -> Option<Action> {
         match self {
             Self::Document => None,
@@ -86,7 +91,7 @@ impl Route<'_> {
         }
     }
 
-    /// The query parameters it takes: fields of the request document.
+    /// The query parameters that it accepts, which are fields of the request document.
     fn parameters(&self) -> &'static [&'static str] {
         match self {
             Self::Document => &["dryRun"],
@@ -97,8 +102,8 @@ impl Route<'_> {
     }
 }
 
-/// What an HTTP event asks, when its trigger has said what its format calls the parts of the request and who asks, or why
-/// nobody does.
+/// The envelope of an HTTP event. Its trigger has read the parts of the request and the requester, or why there is
+/// none.
 pub(super) fn open(
     request: HttpRequest<'_>,
     requester: Result<Requester, String>,
@@ -129,7 +134,7 @@ fn unidentified(why: &str) -> TurnedAway {
     turned_away
 }
 
-/// What is asked; and where the route takes other methods, which.
+/// The request, and the methods of the route where the request has another one.
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
     let (method, path) = (request.method, path(&request.routing).to_owned());
     let Some(resource) = resource(&request.routing, request.path_parameters) else {
@@ -152,7 +157,7 @@ fn path<'a>(routing: &Routing<'a>) -> &'a str {
 }
 
 fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Option<Resource<'a>> {
-    // An empty variable in a URL leaves a double or trailing slash and must not reach another route.
+    // An empty variable in a URL leaves a double or a trailing slash. It must not lead to another route.
     let is_broken = |path: &str| path.contains("//") || path.ends_with('/');
     if is_broken(path(routing)) {
         return None;
@@ -182,7 +187,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
     }
 }
 
-/// The route, or the methods that the resource takes.
+/// The route, or the methods that the resource accepts.
 fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static str> {
     match (method, resource) {
         ("POST", Resource::Requests) => Ok(Route::Document),
@@ -196,7 +201,7 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
     }
 }
 
-/// Makes the request document of route, query and body, and reads it like any other.
+/// Makes a request document from route, query and body, and reads it like any other.
 fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Result<Request, Malformed> {
     let mut faults = Faults::default();
     let (mut fields, group) = match *route {
@@ -222,7 +227,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
                 Ok(Some(_)) => "this route takes no body; it would be ignored".to_owned(),
             };
             faults.add(|| Fault::new("", message));
-            // Without a document there is nothing more to say about its fields.
+            // Without a document its fields can't be checked.
             has_document = false;
         }
     }
@@ -247,7 +252,7 @@ fn document(action: Action, image: &str) -> Vec<(String, Json)> {
     vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))]
 }
 
-/// A path holds ids: what is not that of an organization or unit must be an account's.
+/// A path has IDs. One that is not the ID of an organization or an organizational unit must be that of an account.
 fn for_target(action: Action, image: &str, target: &str) -> (Vec<(String, Json)>, Option<GroupId>) {
     let mut fields = document(action, image);
     let group = GroupId::parse(target);
@@ -261,8 +266,8 @@ fn text(text: &str) -> Json {
     Json::String(text.to_owned())
 }
 
-/// The document in the body, where there is one. API Gateway and function URLs encode what they take for binary:
-/// everything but some content types, a form among them.
+/// The document in the body, where there is one. API Gateway and function URLs encode bodies that they take for binary:
+/// those of all but some content types.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html>
 fn body(body: Option<&Json>, is_base64: bool) -> Result<Option<Json>, String> {
     let text = match body {
@@ -283,7 +288,7 @@ fn body(body: Option<&Json>, is_base64: bool) -> Result<Option<Json>, String> {
     Json::parse(&text).map(Some).map_err(|error| format!("the body is not JSON: {error}"))
 }
 
-/// Adds the fields of the body; what the route has said already it may not say again.
+/// Adds the fields of the body. It must not repeat the fields that the route determines.
 fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &mut Faults) {
     fields.reserve_exact(body.len());
     for (name, value) in body {
@@ -295,7 +300,7 @@ fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &
     }
 }
 
-/// Adds the fields that the query names. A parameter that would be ignored is refused.
+/// Adds the fields of the query. A parameter that would be ignored is refused.
 fn query(query: Query<'_>, taken: &[&'static str], fields: &mut Vec<(String, Json)>, faults: &mut Faults) {
     let mut given = Vec::new();
     let mut roles = Vec::new();
@@ -335,7 +340,8 @@ fn query(query: Query<'_>, taken: &[&'static str], fields: &mut Vec<(String, Jso
     }
 }
 
-/// The roles of one query parameter, which may be several, separated by commas. Of too many the rest is counted.
+/// Adds the roles of one query parameter, which are separated by commas. If there are too many, the rest is only
+/// counted.
 fn add_roles(roles: &mut Vec<Json>, value: &str) {
     for role in value.split(',') {
         if let Some(Json::Unread(unread)) = roles.last_mut() {
@@ -357,7 +363,7 @@ pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_jso
     let mut headers = serde_json::Map::new();
     headers.insert("content-type".to_owned(), json!(content_type));
     headers.insert("cache-control".to_owned(), json!("no-store"));
-    // A stranger is refused before it learns what methods there are.
+    // A requester that no rule names does not learn which methods there are.
     if let Some(allow) = allow.filter(|_| status == 405) {
         headers.insert("allow".to_owned(), json!(allow));
     }

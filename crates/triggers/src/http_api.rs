@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use sharing::domain::Requester;
 
 use super::{
-    Envelope, Invocation,
+    envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
     identity,
 };
@@ -17,7 +17,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     let context = |path: &[&str]| event.get("requestContext").and_then(|context| context.at(path)?.as_str());
     let path = context(&["http", "path"]).unwrap_or_default();
     let request = HttpRequest {
-        // A route may be for `ANY` method; which one it was, only the context says.
+        // A route may be for `ANY` method: only the context says which one it was.
         method: context(&["http", "method"]).unwrap_or_default(),
         routing: match event.get("routeKey").and_then(Json::as_str).and_then(resource) {
             Some(resource) => Routing::Resource { resource, path: http::without_stage(path, context(&["stage"])) },
@@ -31,16 +31,16 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     http::open(request, requester(event), event, invocation)
 }
 
-/// The resource of a route key such as `GET /images/{imageId}/shares`. `$default` (all a function URL has) and greedy
-/// routes have none: there the path says what is meant.
+/// The resource of a route key such as `GET /images/{imageId}/shares`. `$default`, which a function URL always has, and
+/// greedy routes have none: their path determines the resource.
 fn resource(route_key: &str) -> Option<&str> {
     let resource = route_key.split_once(' ').map(|(_, resource)| resource);
     resource.filter(|resource| http::greedy_parameter(resource).is_none())
 }
 
-/// Every query parameter, repeated ones repeated: `queryStringParameters` has joined those with commas.
+/// Every query parameter, as often as it is repeated: `queryStringParameters` would have its values joined with commas.
 ///
-/// A plus sign is one, as RFC 3986 has it: no value that the routes take has a space, and a time may have an offset.
+/// A plus sign stands for itself, as in RFC 3986: no parameter has a value with a space, and a time may have an offset.
 fn query(event: &Json) -> Query<'_> {
     let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
     match event.get("rawQueryString").and_then(Json::as_str) {
@@ -53,8 +53,8 @@ fn query(event: &Json) -> Query<'_> {
     }
 }
 
-/// Who asks, as an IAM authorizer established it or else a JWT authorizer. Where there is an IAM identity, it alone
-/// counts, even if it is nobody's: a token adds nothing to it.
+/// Who asks, as an IAM authorizer or a JWT authorizer has verified it. Where there is an IAM identity, it alone counts,
+/// even if it does not identify a caller.
 fn requester(event: &Json) -> Result<Requester, String> {
     let authorizer = event.at(&["requestContext", "authorizer"]);
     let part = |path: &[&str]| authorizer.and_then(|authorizer| authorizer.at(path)).filter(|it| **it != Json::Null);
@@ -66,7 +66,7 @@ fn requester(event: &Json) -> Result<Requester, String> {
     }
 }
 
-/// Whether an identity pool gave out its role for guests; its `amr` says so, or can't be read.
+/// Whether the identity is a guest of a Cognito identity pool: its `amr` says so, or can't be read.
 ///
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/role-based-access-control.html>
 fn is_guest(iam: &Json) -> bool {

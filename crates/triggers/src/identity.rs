@@ -1,5 +1,5 @@
-//! Owns who an HTTP caller is: the IAM identity or the token that API Gateway has verified, as the requester that
-//! rules name, or why it is nobody whom a rule can name.
+//! Owns the identity of an HTTP caller: the IAM identity or the token that API Gateway has verified, as rules name it,
+//! or why no rule can name it.
 
 use key_policy::json::Json;
 use sharing::domain::{AccountId, Arn, Partition, Requester, code_point, quoted};
@@ -13,11 +13,11 @@ const MAX_ISSUER: usize = 512;
 pub(super) const NO_IDENTITY: &str = "there is neither an IAM identity nor a token that an authorizer has verified";
 /// An identity pool gives it to whoever asks:
 /// <https://docs.aws.amazon.com/cognito/latest/developerguide/identity-pools.html>
-pub(super) const GUEST: &str = "an unauthenticated identity of a Cognito identity pool is nobody in particular";
+pub(super) const GUEST: &str = "an unauthenticated identity of a Cognito identity pool does not identify a caller";
 
 /// The requester behind an IAM identity's ARN.
 ///
-/// A session of a role counts as the role, whose path its ARN has lost.
+/// A session of a role counts as the role. Its ARN does not have the path of the role.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
 pub(super) fn requester(user_arn: Option<&Json>) -> Result<Requester, String> {
     let text = match user_arn {
@@ -40,10 +40,10 @@ pub(super) fn requester(user_arn: Option<&Json>) -> Result<Requester, String> {
             Some(_) | None => Err(unknown()),
         },
         ("iam", None) if resource == "root" => {
-            Err(format!("the root user of the account {account} is nobody whom a rule can name"))
+            Err(format!("the root user of the account {account} can't be named by a rule"))
         }
         ("sts", Some(("federated-user", name))) => {
-            Err(format!("the federated user {} is nobody whom a rule can name", quoted(name)))
+            Err(format!("the federated user {} can't be named by a rule", quoted(name)))
         }
         _ => Err(unknown()),
     }
@@ -51,7 +51,8 @@ pub(super) fn requester(user_arn: Option<&Json>) -> Result<Requester, String> {
 
 /// The requester behind the claims of a verified token, `jwt:<iss>#<sub>`.
 ///
-/// A rule splits that at the first `#`, so an issuer with one could pass for another issuer's subject.
+/// A rule splits it at the first `#`, so an issuer with a `#` could be mistaken for another issuer with another
+/// subject.
 pub(super) fn token_holder(claims: &Json) -> Result<Requester, String> {
     let issuer = claim(claims, "iss", "issuer", MAX_ISSUER)?;
     if issuer.contains('#') {
@@ -61,7 +62,7 @@ pub(super) fn token_holder(claims: &Json) -> Result<Requester, String> {
     Ok(Requester::new(format!("jwt:{issuer}#{subject}")))
 }
 
-/// A claim that can be part of a requester: printable ASCII, so that a rule shows all of it.
+/// A claim that can be part of a requester: printable ASCII, so that all of it can be seen in a rule.
 fn claim<'a>(claims: &'a Json, name: &str, what: &str, longest: usize) -> Result<&'a str, String> {
     let text = match claims.get(name) {
         None | Some(Json::Null) => return Err(format!("the token has no {what} (`{name}`)")),

@@ -1,41 +1,30 @@
-//! Owns the triggers: which one an event came through, who asks, what is asked, and how each trigger is answered.
+//! Owns the triggers: which one an event came through, who asks for what, and how each trigger is answered.
 //!
-//! Everything here is told from the event's own shape. The requester is read only from what the trigger's AWS
-//! service vouches for, never from a body, a header or `requestContext.accountId`.
+//! The shape of the event alone says which trigger it is. The requester is read only from what the trigger's AWS
+//! service has verified, never from a body, a header or `requestContext.accountId`.
 
-mod age;
 mod automation;
 mod direct;
+mod envelope;
 mod event;
 mod eventbridge;
 mod http;
 mod http_api;
 mod identity;
 mod problem;
+mod reply;
 mod rest_api;
 pub mod sqs;
 
-pub use age::SentAt;
-pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
+pub use automation::{Available, ExpiryHint};
+pub use envelope::{Envelope, Invocation, Trigger, TurnedAway};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 use key_policy::json::{Json, NotJson};
-use serde::Serialize;
-use sharing::{
-    domain::Requester,
-    outcome::{ErrorCode, Outcome, Refusal, RefusalCode, Status},
-    request::{Action, Malformed, Request},
-};
-use time::OffsetDateTime;
-
-/// What the Lambda runtime says of the invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Invocation<'a> {
-    /// Lambda's own id of the invocation.
-    pub request_id: &'a str,
-    /// Now.
-    pub now: OffsetDateTime,
-}
+pub use problem::refusal_status;
+pub use reply::{InvocationError, LONGEST_ANSWER, Reply, reply};
+pub use sharing::decide::SentAt;
+use sharing::{records, request::Malformed};
 
 /// What arrived in one invocation.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,107 +35,11 @@ pub enum Incoming<'a> {
     Available(Available),
     /// The expiry of a share may be due.
     Expiry(ExpiryHint),
-    /// Messages of a queue, which are each carried out and then together answered by those that must come again.
+    /// Messages of a queue. Each is carried out, and the answer names those that must be sent again.
     Batch(sqs::Batch<'a>),
 }
 
-/// A request that has been understood as far as its trigger.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Envelope {
-    /// How to answer.
-    pub trigger: Trigger,
-    /// The id that outcome, log and caller share.
-    pub request_id: String,
-    /// Who asks, where that is known.
-    pub requester: Option<Requester>,
-    /// When it was sent.
-    pub sent: SentAt,
-    /// What is asked, or why that is no question.
-    pub asked: Result<Request, TurnedAway>,
-}
-
-/// The triggers that can be answered, each in its own way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// The caller waits for the outcome document: direct invocation.
-    Direct,
-    /// Nobody waits: EventBridge, through Lambda's asynchronous queue.
-    EventBridge,
-    /// A message of an SQS queue: the batch is answered, not the message.
-    Queue,
-    /// API Gateway or a function URL, which want a status, headers and a body.
-    Http {
-        /// The methods of the route, where the request had another.
-        allow: Option<&'static str>,
-    },
-}
-
-impl Trigger {
-    /// The trigger's name in logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::EventBridge => "eventbridge",
-            Self::Queue => "sqs",
-            Self::Http { .. } => "http",
-        }
-    }
-
-    /// Whether somebody waits for the outcome who can act on it, such as ask for the rest of an audit.
-    pub fn is_synchronous(self) -> bool {
-        match self {
-            Self::Direct | Self::Http { .. } => true,
-            Self::EventBridge | Self::Queue => false,
-        }
-    }
-}
-
-/// Why an event never became a question to the allowlist.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TurnedAway {
-    /// The action, where it was readable.
-    pub action: Option<Action>,
-    /// Whether a dry run was asked for.
-    pub dry_run: bool,
-    /// The reason for the request, where it was readable.
-    pub reason: Option<String>,
-    /// The reasons why not; never empty.
-    pub refusals: Vec<Refusal>,
-    /// How many more faults the request has.
-    pub left_out: usize,
-}
-
-impl TurnedAway {
-    fn new(refusal: Refusal) -> Self {
-        Self { action: None, dry_run: false, reason: None, refusals: vec![refusal], left_out: 0 }
-    }
-
-    /// Nobody asked: what of the caller's identity is missing or can't be used.
-    fn nobody(why: &str) -> Self {
-        Self::new(Refusal::new(RefusalCode::Unauthenticated, format!("the caller could not be identified: {why}")))
-    }
-
-    /// The outcome of a request that ends here.
-    pub fn into_outcome(self, outcome: Outcome) -> Outcome {
-        let Self { action, dry_run, reason, refusals, left_out } = self;
-        let more = (left_out > 0).then(|| format!("the request has {left_out} more faults, which are left out here"));
-        Outcome { action, dry_run, reason, refusals, warnings: more.into_iter().collect(), ..outcome }
-    }
-}
-
-impl From<Malformed> for TurnedAway {
-    fn from(malformed: Malformed) -> Self {
-        let Malformed { action, dry_run, reason, faults } = malformed;
-        let refusal = |fault: key_policy::json::Fault| Refusal {
-            pointer: Some(fault.pointer),
-            ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
-        };
-        let refusals = faults.named.into_iter().map(refusal).collect();
-        Self { action, dry_run, reason, refusals, left_out: faults.left_out }
-    }
-}
-
-/// Finds out which trigger an event came through, who asks and what.
+/// Finds out which trigger an event came through, and who asks for what.
 pub fn open<'a>(event: &'a Event, invocation: &Invocation<'a>) -> Incoming<'a> {
     match event.json() {
         Ok(json) => of_json(json, invocation),
@@ -181,8 +74,8 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
     Incoming::One(Box::new(envelope))
 }
 
-/// What is known of an event that can't be read to its end: what its envelope said before that. A bare document has no
-/// envelope, and so nobody asked.
+/// The envelope of an event that can't be read to its end, as far as it could be read. A document without an envelope
+/// does not identify a caller.
 fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     let read = &not_json.read;
     let why = TurnedAway::from(Malformed::document(format!("not JSON: {}", not_json.error)));
@@ -198,12 +91,6 @@ fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     }
 }
 
-/// An id that a service gave a request, as far as it is fit for a log line.
-fn request_id(id: Option<&Json>) -> Option<&str> {
-    let is_plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    id.and_then(Json::as_str).filter(is_plain)
-}
-
 enum Shape<'a> {
     RestApi,
     HttpApi,
@@ -217,7 +104,7 @@ enum Shape<'a> {
     OtherRecords(&'a Json),
 }
 
-/// Tells the triggers apart by what only their service sends.
+/// Identifies the trigger by fields that only its service sends.
 fn identify(json: &Json) -> Shape<'_> {
     if let Some(context) = json.get("requestContext") {
         if context.get("http").is_some() { Shape::HttpApi } else { Shape::RestApi }
@@ -227,7 +114,7 @@ fn identify(json: &Json) -> Shape<'_> {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
             Some(automation::IMAGE_STATE) => Shape::ImageState,
-            Some(EXPIRY_DETAIL_TYPE) => Shape::ExpiryEvent,
+            Some(records::DETAIL_TYPE) => Shape::ExpiryEvent,
             Some(_) | None => Shape::OtherEvent(detail_type),
         }
     } else if automation::is_expire(json) {
@@ -237,77 +124,11 @@ fn identify(json: &Json) -> Shape<'_> {
     }
 }
 
-/// An invocation that Lambda must see as failed, so that it retries and then tells the on-failure destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvocationError {
-    /// The code of what went wrong first.
-    pub error_type: String,
-    /// The outcome document, as JSON text.
-    pub error_message: String,
-}
-
-/// What Lambda is answered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Reply {
-    /// The outcome as it is, its fields in the documented order.
-    Outcome(Box<Outcome>),
-    /// What an API or a queue wants to read.
-    Document(serde_json::Value),
-}
-
-/// No answer has more bytes than this and what is around it: an HTTP answer is JSON text inside of JSON text, and counts
-/// as such. API Gateway takes 10 MB, Lambda 6, but nobody reads them.
-pub const LONGEST_ANSWER: usize = 900_000;
-
-/// Nor has the error of an invocation: on its way to an on-failure destination it is a message beside the event that
-/// failed, and SNS takes 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
-const LONGEST_ERROR: usize = 100_000;
-
-/// Puts the outcome into the form the trigger wants.
-pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationError> {
-    match trigger {
-        Trigger::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
-        Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
-            // A refusal that passes by itself: Lambda sends the event again, until it is too old.
-            Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
-            Status::Completed | Status::Planned | Status::Refused => Ok(Reply::Outcome(Box::new(outcome))),
-            // The rest of a survey is on its way; Lambda's retry would send it once more and mend nothing.
-            Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
-            Status::Incomplete | Status::Failed => Err(invocation_error(outcome)),
-        },
-    }
-}
-
-fn invocation_error(mut outcome: Outcome) -> InvocationError {
-    outcome.cut_to(LONGEST_ERROR);
-    InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() }
-}
-
-/// The code that says best why the outcome is not what was asked for.
-fn leading_code(outcome: &Outcome) -> &'static str {
-    let error = outcome.errors.first().map(|error| error.code.as_str());
-    error
-        .or_else(|| deciding_refusal(outcome).map(|refusal| refusal.code.as_str()))
-        .unwrap_or(ErrorCode::Unexpected.as_str())
-}
-
-/// The refusal that decides the status: who may not ask learns that before what is not there, and that before
-/// what stands in the way.
-fn deciding_refusal(outcome: &Outcome) -> Option<&Refusal> {
-    outcome.deciding_refusal()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use sharing::domain::Requester;
 
-    #[test]
-    fn a_failure_is_one_for_lambda_unless_the_rest_is_on_its_way() {
-        let failed = Outcome::new("id", Status::Incomplete);
-        assert!(reply(Trigger::EventBridge, failed.clone()).is_err());
-        assert!(reply(Trigger::EventBridge, Outcome { continues: true, ..failed }).is_ok());
-    }
+    use super::*;
 
     /// Who is said to have asked, under which ID, with an event that breaks off.
     #[track_caller]

@@ -1,21 +1,20 @@
-//! Owns the HTTP status of an outcome and its form as an RFC 9457 problem; nothing else knows HTTP statuses of results.
+//! Owns the HTTP status of an outcome and its form as an RFC 9457 problem. Nothing else knows the HTTP statuses of
+//! results.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use sharing::{
     domain::shortened,
-    outcome::{ErrorCode, Outcome, Status},
+    outcome::{ErrorCode, Outcome, RefusalCode, RefusalKind, Status},
 };
 
-use super::{deciding_refusal, leading_code};
-
-/// When a throttled caller may try again: the buckets of the EC2 API refill within seconds.
+/// When a throttled caller may try again: EC2's token buckets refill within seconds.
 pub(super) const RETRY_AFTER_SECONDS: &str = "5";
 
 /// The HTTP status of an outcome.
 pub(super) fn status(outcome: &Outcome) -> u16 {
-    let refused = || deciding_refusal(outcome).map(|refusal| refusal.code.status());
+    let refused = || outcome.deciding_refusal().map(|refusal| refusal_status(refusal.code));
     match outcome.result {
         Status::Completed | Status::Planned => 200,
         Status::Refused => refused().unwrap_or(500),
@@ -23,6 +22,18 @@ pub(super) fn status(outcome: &Outcome) -> u16 {
             Some(error) => error_status(error.code),
             None => refused().unwrap_or(500),
         },
+    }
+}
+
+/// The HTTP status of an answer that has this refusal alone.
+pub fn refusal_status(code: RefusalCode) -> u16 {
+    match code.kind() {
+        RefusalKind::Malformed => 400,
+        RefusalKind::Unauthenticated => 401,
+        RefusalKind::NotAllowed => 403,
+        RefusalKind::NotFound => 404,
+        RefusalKind::MethodNotAllowed => 405,
+        RefusalKind::Conflict => 409,
     }
 }
 
@@ -39,7 +50,7 @@ fn error_status(code: ErrorCode) -> u16 {
     }
 }
 
-/// An outcome as a problem: its fields are the extension members.
+/// An outcome as a problem. The fields of the outcome are extension members.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem<'a> {
     #[serde(rename = "type")]
@@ -51,11 +62,19 @@ pub(super) struct Problem<'a> {
     outcome: &'a Outcome,
 }
 
-/// Makes a problem of an outcome.
+/// The code that best says why the request was not carried out.
+pub(super) fn leading_code(outcome: &Outcome) -> &'static str {
+    let error = outcome.errors.first().map(|error| error.code.as_str());
+    error
+        .or_else(|| outcome.deciding_refusal().map(|refusal| refusal.code.as_str()))
+        .unwrap_or(ErrorCode::Unexpected.as_str())
+}
+
+/// The outcome as a problem.
 pub(super) fn document(outcome: &Outcome, status: u16) -> Problem<'_> {
     let code = leading_code(outcome);
     let error = outcome.errors.first().map(|error| error.message.as_str());
-    let refusal = deciding_refusal(outcome);
+    let refusal = outcome.deciding_refusal();
     let title = match (error, refusal) {
         (None, Some(refusal)) => refusal.code.title(),
         (Some(_), _) | (None, None) => "The request could not be carried out",
@@ -63,4 +82,17 @@ pub(super) fn document(outcome: &Outcome, status: u16) -> Problem<'_> {
     let detail = error.or(refusal.map(|refusal| refusal.message.as_str())).unwrap_or_default();
     let detail = shortened(detail, 2_000);
     Problem { kind: format!("urn:ami-share:problem:{code}"), title, status, detail, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_the_callers_and_the_kind_that_decides_first_has_the_lowest_status() {
+        let mut refusals: Vec<_> = RefusalCode::ALL.iter().map(|code| (code.kind(), refusal_status(*code))).collect();
+        assert!(refusals.iter().all(|(_, status)| (400..500).contains(status)), "{refusals:?}");
+        refusals.sort_unstable();
+        assert!(refusals.is_sorted_by_key(|(_, status)| *status), "{refusals:?}");
+    }
 }

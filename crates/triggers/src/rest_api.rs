@@ -6,7 +6,7 @@ use key_policy::json::Json;
 use sharing::domain::Requester;
 
 use super::{
-    Envelope, Invocation,
+    envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
     identity,
 };
@@ -24,7 +24,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     http::open(request, requester(event), event, invocation)
 }
 
-/// How the route is found. HTTP APIs, which alone give a `version`, have the stage in the path, REST APIs have not.
+/// How the route is found. Only HTTP APIs send a `version`. Their paths have the stage, those of REST APIs do not.
 fn routing(event: &Json) -> Routing<'_> {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
     let path = text("path").unwrap_or_default();
@@ -39,8 +39,8 @@ fn routing(event: &Json) -> Routing<'_> {
     }
 }
 
-/// Who asks, as IAM authorization established it or else a Cognito or JWT authorizer. Where there is an IAM identity,
-/// it alone counts, even if it is nobody's: a token adds nothing to it.
+/// Who asks, as IAM authorization, a Cognito authorizer or a JWT authorizer has verified it. Where there is an IAM
+/// identity, it alone counts, even if it does not identify a caller.
 fn requester(event: &Json) -> Result<Requester, String> {
     let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
     if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
@@ -53,7 +53,7 @@ fn requester(event: &Json) -> Result<Requester, String> {
     }
 }
 
-/// Every query parameter, repeated ones repeated. API Gateway has decoded them.
+/// Every query parameter, as often as it is repeated. API Gateway has decoded them.
 fn query(event: &Json) -> Query<'_> {
     let Some(several) = event.get("multiValueQueryStringParameters").and_then(Json::as_object) else {
         return http::single(event);

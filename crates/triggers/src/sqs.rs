@@ -1,26 +1,30 @@
-//! Owns the queue trigger: batches of SQS messages, each a request of its own, and which of them must come again.
+//! Owns the queue trigger: batches of SQS messages, which are each a request, and which of them must be sent again.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 use key_policy::json::{Json, NotJson};
 use serde_json::json;
 use sharing::{
+    decide::SentAt,
     domain::{AccountId, Arn, Partition, Region, Requester, quoted},
     outcome::{Outcome, Status},
     request::{Malformed, Request},
 };
 use time::OffsetDateTime;
 
-use super::{Envelope, Invocation, SentAt, Trigger, TurnedAway, eventbridge, request_id};
+use super::{
+    envelope::{Envelope, Invocation, Trigger, TurnedAway, request_id},
+    eventbridge,
+};
 
 /// The most messages that Lambda takes from a queue at once:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 const MAX_RECORDS: usize = 10_000;
 
-/// What the event source mapping handed over in one invocation.
+/// The messages of one invocation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Batch<'a> {
-    /// Whether the queue keeps an order: then nothing may overtake a message that must come again.
+    /// Whether the queue is a FIFO queue. Then no message may overtake one that must be sent again.
     pub is_fifo: bool,
     records: &'a [Json],
     invocation: Invocation<'a>,
@@ -32,12 +36,13 @@ impl<'a> Batch<'a> {
         self.records.len()
     }
 
-    /// Whether there is none; SQS sends no such batch.
+    /// Whether there are none. SQS sends no such batch.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// The messages, in the queue's order, each envelope when its turn comes, so that a broken one costs no other.
+    /// The messages, in the order of the queue. Each is read when its turn comes, so that a broken message does not
+    /// affect the others.
     pub fn messages(self) -> impl Iterator<Item = Message> + 'a {
         self.records.iter().map(move |record| message(record, &self.invocation))
     }
@@ -46,14 +51,14 @@ impl<'a> Batch<'a> {
 /// One message of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
-    /// SQS's id of it, by which it is asked for again. A record without one is never carried out, because it could
-    /// not be.
+    /// SQS's ID of the message, with which it can be requested again. A record without an ID is never carried out,
+    /// because it could not be requested again.
     pub id: Option<String>,
-    /// What it says.
+    /// The request in it.
     pub envelope: Envelope,
 }
 
-/// Whether any of the records is a message; then the others are broken ones.
+/// Whether any of the records is a message. The others are then broken messages.
 pub(super) fn is_batch(records: &Json) -> bool {
     let records = records.as_array().unwrap_or_default();
     !is_too_long(records) && records.iter().any(is_message)
@@ -64,13 +69,13 @@ fn is_too_long(records: &[Json]) -> bool {
     records.len() > MAX_RECORDS || matches!(records.last(), Some(Json::Unread(_)))
 }
 
-/// Why `Records` are no batch of messages.
+/// Why `Records` are not a batch of messages.
 pub(super) fn other(records: &Json) -> Malformed {
     let message = match records.as_array() {
         None => format!("`Records` is {}, not an array", records.kind()),
         Some([]) => "`Records` is empty".to_owned(),
         Some(records) if is_too_long(records) => {
-            format!("more than {MAX_RECORDS} `Records`; no queue has so many in a batch")
+            format!("more than {MAX_RECORDS} `Records`; SQS sends no batch that large")
         }
         Some([first, ..]) => {
             let service = first.get("eventSource").or(first.get("EventSource")).and_then(Json::as_str);
@@ -95,14 +100,14 @@ pub(super) fn open<'a>(records: &'a Json, invocation: &Invocation<'a>) -> Batch<
 
 fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     let id = request_id(record.get("messageId"));
-    // Whatever the body says of its own origin, the queue is all that SQS vouches for.
+    // SQS verifies only the queue. What the body says about its origin does not count.
     let requester = queue(record).map(|arn| Requester::new(format!("sqs:{arn}")));
     let unasked = |why| Asked { request_id: None, sent: SentAt::Unknown, request: Err(why) };
     let asked = match (id, &requester) {
-        _ if !is_message(record) => unasked(Malformed::document("the record is no SQS message").into()),
+        _ if !is_message(record) => unasked(Malformed::document("the record is not an SQS message").into()),
         (None, _) => {
             let what = if record.get("messageId").is_some() { "an unusable" } else { "no" };
-            let message = format!("the message has {what} `messageId`, so it could not be asked for again");
+            let message = format!("the message has {what} `messageId`, so SQS could not be asked to send it again");
             unasked(Malformed::document(message).into())
         }
         (Some(_), None) => unasked(TurnedAway::nobody(&match record.get("eventSourceARN") {
@@ -140,7 +145,7 @@ fn queue(record: &Json) -> Option<&str> {
     is_queue.then_some(text)
 }
 
-/// What a message's body says.
+/// The body of a message.
 struct Asked {
     /// The ID of the EventBridge event, where there is one.
     request_id: Option<String>,
@@ -150,7 +155,7 @@ struct Asked {
 
 /// The request in a message's body: a document, or an EventBridge event around one.
 ///
-/// Whoever may send to the queue can choose the event's time, so that can only make a message older than SQS says.
+/// A sender can choose the event's time, so it can only make a message older than SQS says.
 fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let time = record.at(&["attributes", "SentTimestamp"]).and_then(Json::as_str);
     let sent = SentAt::at_milliseconds(time);
@@ -185,18 +190,17 @@ fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     }
 }
 
-/// What Amazon SNS makes of a message, unless its subscription asks for raw message delivery:
+/// The form in which Amazon SNS sends a message, unless the subscription has raw message delivery:
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html>
 fn is_sns_envelope(body: &Json) -> bool {
     ["Type", "TopicArn", "Message"].iter().all(|field| body.get(field).and_then(Json::as_str).is_some())
 }
 
-/// Whether a message must come again: it was not carried out, and sending it again helps.
+/// Whether a message must be sent again: it was not carried out, and another attempt may help.
 ///
-/// A refusal is an answer, a malformed message included, unless it passes by itself: then the message comes again until
-/// it is too old. So is a failure that no repetition mends, such as a permission
-/// the function's role lacks: in a queue it would only come back until it is thrown away, and in a FIFO queue hold up
-/// every message behind it.
+/// A refusal is final, also that of a malformed message, unless its cause may pass: then the message is sent again
+/// until it is too old. A failure that another attempt can't fix, such as a missing permission of the function's role,
+/// is final too: the message would return until it is deleted, and in a FIFO queue block every message behind it.
 pub fn must_come_again(outcome: &Outcome) -> bool {
     match outcome.result {
         Status::Completed | Status::Planned => false,
@@ -204,7 +208,7 @@ pub fn must_come_again(outcome: &Outcome) -> bool {
     }
 }
 
-/// Whether a message was not carried out and is not asked for again: nobody but the log and the outcome's event tell.
+/// Whether a message was not carried out and is not sent again. Only the log and the event of the outcome say so.
 pub fn is_lost(outcome: &Outcome) -> bool {
     match outcome.result {
         Status::Completed | Status::Planned | Status::Refused => false,
@@ -212,7 +216,7 @@ pub fn is_lost(outcome: &Outcome) -> bool {
     }
 }
 
-/// The answer to a batch: SQS deletes every message but these.
+/// The answer to a batch. SQS deletes every message except these.
 pub fn reply(again: &[String]) -> serde_json::Value {
     let failures: Vec<_> = again.iter().map(|id| json!({"itemIdentifier": id})).collect();
     json!({"batchItemFailures": failures})

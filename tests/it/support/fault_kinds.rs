@@ -64,7 +64,7 @@ fn refused(call: &Call, code: &str, status: u16) -> Reply {
     let message = "made up; Encoded authorization failure message: c2VjcmV0";
     let mut headers = Vec::new();
     let (kind, body) = if call.service() == "ec2" {
-        let error = format!("<Error><RefusalCode>{code}</RefusalCode><Message>{message}</Message></Error>");
+        let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
         let document = format!("<Response><Errors>{error}</Errors><RequestID>1</RequestID></Response>");
         ("text/xml", document)
     } else if call.service() == "scheduler" {

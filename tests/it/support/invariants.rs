@@ -69,8 +69,8 @@ fn recorded(state: &Value) -> BTreeSet<(String, String)> {
     records(state).into_values().map(|record| (text(&record["imageId"]), text(&record["target"]))).collect()
 }
 
-/// Shares that must expire and that nothing ends: those that had a record before, and those that one of the requests wants
-/// to expire. This holds however requests cross. A share that had no record before and was there is none of them.
+/// What shares that must expire gave and nothing ends. They are those that had a record before, and those that one of the
+/// requests wants to expire. This holds however requests cross. What was there before and had no record is none of that.
 pub fn shares_that_never_expire(before: &Value, requests: &[&Value], after: &Value) -> Vec<String> {
     let mut must_expire = recorded(before);
     for request in requests.iter().filter(|request| request["expiresAt"].is_string()) {
@@ -78,14 +78,31 @@ pub fn shares_that_never_expire(before: &Value, requests: &[&Value], after: &Val
             must_expire.extend(targets(request).into_iter().map(|target| (image.clone(), target)));
         }
     }
-    let (was, now, records) = (permissions(before), permissions(after), recorded(after));
-    let is_for_good = |(image, target): &&(String, String)| {
-        let launch = (LAUNCH, image.clone(), target.clone());
-        let had_none = was.contains(&launch) && !recorded(before).contains(&(image.clone(), target.clone()));
-        now.contains(&launch) && !records.contains(&(image.clone(), target.clone())) && !had_none
-    };
-    let found = must_expire.iter().filter(is_for_good);
-    found.map(|(image, target)| format!("{target} may launch {image} and nothing ends that")).collect()
+    let (had_record, has_record) = (recorded(before), recorded(after));
+    let mut found = Vec::new();
+    for (image, target) in must_expire.iter().filter(|pair| !has_record.contains(*pair)) {
+        let (was, now) = (given(before, image, target), given(after, image, target));
+        let is_for_good =
+            |given: &&String| had_record.contains(&(image.clone(), target.clone())) || !was.contains(*given);
+        found.extend(now.iter().filter(is_for_good).map(|given| format!("{target} {given} and nothing ends that")));
+    }
+    found
+}
+
+/// What a share of the image gave the target: in words.
+fn given(state: &Value, image: &str, target: &str) -> BTreeSet<String> {
+    let snapshots = strings(&state["images"][image]["snapshots"]);
+    let permissions = permissions(state).into_iter().filter(|(_, _, to)| to == target);
+    let mut given: BTreeSet<_> = permissions
+        .filter_map(|(kind, id, _)| match kind {
+            LAUNCH => (id == image).then(|| format!("may launch {image}")),
+            _ => snapshots.contains(&id).then(|| format!("may copy {id} of {image}")),
+        })
+        .collect();
+    let names = state["grants"].as_array().unwrap().iter().map(|grant| grant["name"].as_str().unwrap_or_default());
+    let ours = names.filter(|name| name.starts_with(&format!("ami-share/{image}/{target}")));
+    given.extend(ours.map(|name| format!("has the grant {name}")));
+    given
 }
 
 /// The targets of a request.
@@ -321,10 +338,7 @@ mod tests {
     use super::*;
 
     fn state(launch: &[&str], copy: &[&str], grants: &Value) -> Value {
-        let policy = json!({"Statement": [
-            {"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}},
-            {"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}},
-        ]});
+        let policy = ami_share_testing::key_policies::open_to(&["111122223333"]);
         json!({
             "images": {"ami-1": {"owner": "999988887777", "snapshots": ["snap-1"], "launchPermissions": launch}},
             "snapshots": {"snap-1": {"key": "key-1", "createVolumePermissions": copy}},
@@ -387,17 +401,19 @@ mod tests {
         let revoked = state(&["111122223333"], &[], &none);
         check(&revoke, &own, &revoked, &[]);
         check(&revoke, &own, &expiring(&revoked, "222233334444"), &[]);
-        check(&revoke, &own, &both, &["what it would take away is not", "nothing ends that"]);
-        check(&revoke, &own, &state(&["111122223333"], &["222233334444"], &none), &["what it would take away is not"]);
-        check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &["what it would take away is not"]);
-        let gone = ["is not asked about", "what it would take away is not", "nothing ends that"];
+        let left = "what it would take away is not";
+        let [grant, copy, launch] = ["has the grant ami-share/ami-1", "may copy snap-1 of ami-1", "may launch ami-1"];
+        check(&revoke, &own, &both, &[left, grant, copy, launch]);
+        check(&revoke, &own, &state(&["111122223333"], &["222233334444"], &none), &[left, copy]);
+        check(&revoke, &own, &state(&["111122223333"], &[], &ours("ami-1")), &[left, grant]);
+        let gone = ["is not asked about", left, launch];
         check(&revoke, &other, &revoked, &gone);
-        check(&share, &own, &both, &["is gone", "nothing ends that"]);
+        check(&share, &own, &both, &["is gone", grant, copy, launch]);
         let mut for_a_time = share.clone();
         for_a_time["expiresAt"] = json!("2030-01-01T00:00:00Z");
         let shared = state(&["111122223333"], &[], &none);
         check(&for_a_time, &bare, &expiring(&shared, "111122223333"), &[]);
-        check(&for_a_time, &bare, &expiring(&shared, "222233334444"), &["nothing ends that"]);
+        check(&for_a_time, &bare, &expiring(&shared, "222233334444"), &[launch]);
         // What was there without a record is no share that was to expire, as long as nothing was done.
         check(&for_a_time, &shared, &shared, &[]);
         // The record of a renewed share is deleted by its expiry alone, and the later one stays.
@@ -409,7 +425,7 @@ mod tests {
         let mut expire = revoke.clone();
         expire["action"] = json!("expire");
         check(&expire, &renewed, &expired, &[]);
-        check(&expire, &renewed, &both, &["is gone", "is gone", "nothing ends that"]);
+        check(&expire, &renewed, &both, &["is gone", "is gone", grant, copy, launch]);
         // A record that is there never becomes another.
         let mut moved = own.clone();
         moved["schedules"]["default/ami-1-222233334444"]["expression"] = json!("at(2040-01-01T00:00:00)");

@@ -155,9 +155,9 @@ fn start(number: usize) -> Running {
         .expect("AMI_SHARE_LOCAL_PYTHON is not set: these tests need the local AWS; run `make test`, which sets it up");
     let log = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("local-aws-{number}.log"));
     let mut process = Command::new(python)
-        .args(["-m", "local_aws", "--account", super::ACCOUNT, "--region", super::REGION, "--log"])
+        .args(["-m", "ami_share_tools.local_aws", "--account", super::ACCOUNT, "--region", super::REGION, "--log"])
         .arg(log)
-        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/local"))
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/python"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 
+use ami_share_testing::key_policies::{Statement as _, USE, allow, open_to, with};
 use serde_json::{Value, json};
 use sharing::domain::ExpiryName;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
@@ -60,7 +61,6 @@ const ORGANIZATION: &str = "arn:aws:organizations::999988887777:organization/o-a
 const UNIT: &str = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111";
 /// Whom no request is about.
 const STRANGER: &str = "777788889999";
-const USE: [&str; 5] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
 const GRANTED: [&str; 6] =
     ["DescribeKey", "CreateGrant", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKeyWithoutPlaintext"];
 
@@ -172,7 +172,7 @@ pub fn image(number: usize) -> String {
     format!("ami-{number:017x}")
 }
 
-fn snapshot(number: usize) -> String {
+pub fn snapshot(number: usize) -> String {
     format!("snap-{number:017x}")
 }
 
@@ -214,16 +214,7 @@ fn hint(n: usize, account: &str) -> Value {
 
 /// A key whose policy lets these accounts use it.
 fn key(handle: &str, accounts: &[&str]) -> Value {
-    let roots: Vec<_> = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root")).collect();
-    let mut statements = vec![
-        json!({"Sid": "Owner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Action": "kms:*", "Resource": "*"}),
-    ];
-    if !roots.is_empty() {
-        statements.push(
-            json!({"Sid": "Use", "Effect": "Allow", "Principal": {"AWS": roots}, "Action": USE, "Resource": "*"}),
-        );
-    }
-    json!({"ref": handle, "policy": {"Version": "2012-10-17", "Statement": statements}})
+    json!({"ref": handle, "policy": open_to(accounts)})
 }
 
 fn with_grant(mut key: Value, account: &str) -> Value {
@@ -258,9 +249,7 @@ fn copied(mut image: Value, accounts: &[&str]) -> Value {
 
 fn open_to_organization(mut key: Value) -> Value {
     let condition = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
-    key["policy"]["Statement"].as_array_mut().unwrap().push(
-        json!({"Sid": "Org", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": USE, "Resource": "*", "Condition": condition}),
-    );
+    key["policy"] = with(key["policy"].take(), allow("*", USE).sid("Org").when(condition));
     key
 }
 
@@ -493,4 +482,16 @@ pub fn shared_with(targets: &[&str]) -> Scene {
         "images": [seeded(1, "golden", &[Some("key-1")], targets)],
     });
     Scene { name: "one image", seed, request: Value::Null, hint: None, is_unchecked: false }
+}
+
+/// One encrypted image that is shared with these targets for copying, through grants; `let_in` are those of them that a
+/// share gave everything, and the others may only launch.
+pub fn copied_to(targets: &[&str], let_in: &[&str]) -> Scene {
+    let mut key = key("key-1", &[]);
+    for account in let_in {
+        key = with_our_grants(key, 1, account);
+    }
+    let seed =
+        json!({"keys": [key], "images": [copied(seeded(1, "granted", &[Some("key-1"), None], targets), let_in)]});
+    Scene { name: "one copied image", seed, request: Value::Null, hint: None, is_unchecked: false }
 }

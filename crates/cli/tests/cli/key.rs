@@ -2,6 +2,7 @@
 
 use std::{io::Write as _, process::Stdio};
 
+use ami_share_testing::key_policies::{Statement as _, USE, allow, deny, document, root};
 use serde_json::{Value, json};
 
 use crate::{check, command, finish, run};
@@ -9,16 +10,13 @@ use crate::{check, command, finish, run};
 const KEY: &str = "--key arn:aws:kms:eu-west-1:999988887777:key/1";
 const ACCOUNT: &str = "--target 111122223333";
 
-/// A key policy with one statement on every action of a launch.
-fn policy(effect: &str, principal: Value, condition: Value) -> String {
-    let actions =
-        ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"];
-    let statement = json!({"Sid": "AllowUse", "Effect": effect, "Principal": principal, "Action": actions, "Resource": "*", "Condition": condition});
-    json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+/// A key policy of one statement.
+fn policy(statement: Value, condition: Value) -> String {
+    document([statement.sid("AllowUse").when(condition)]).to_string()
 }
 
-fn to_account() -> Value {
-    json!({"AWS": "arn:aws:iam::111122223333:root"})
+fn to_account() -> String {
+    root("111122223333")
 }
 
 #[track_caller]
@@ -35,22 +33,22 @@ fn the_exit_code_is_0_only_where_the_key_surely_lets_the_target_in() {
     let tagged = json!({"StringEquals": {"aws:PrincipalTag/Team": "web"}});
     let organization = "--target arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
     let of_organization = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
-    asked(ACCOUNT, &policy("Allow", to_account(), json!({})), 0, "allowed");
-    asked("--target 444455556666", &policy("Allow", to_account(), json!({})), 1, "missing");
-    asked(ACCOUNT, &policy("Allow", to_account(), tagged), 1, "conditional");
-    asked(ACCOUNT, &policy("Deny", to_account(), json!({})), 1, "denied");
-    asked(organization, &policy("Allow", "*".into(), of_organization.clone()), 0, "allowed");
-    asked(&format!("{ACCOUNT} --use copy"), &policy("Allow", to_account(), json!({})), 0, "allowed");
+    asked(ACCOUNT, &policy(allow(to_account(), USE), json!({})), 0, "allowed");
+    asked("--target 444455556666", &policy(allow(to_account(), USE), json!({})), 1, "missing");
+    asked(ACCOUNT, &policy(allow(to_account(), USE), tagged), 1, "conditional");
+    asked(ACCOUNT, &policy(deny(to_account(), USE), json!({})), 1, "denied");
+    asked(organization, &policy(allow("*", USE), of_organization.clone()), 0, "allowed");
+    asked(&format!("{ACCOUNT} --use copy"), &policy(allow(to_account(), USE), json!({})), 0, "allowed");
     // Whatever the key policy says, only a grant lets a service-linked role of another account in.
     let role =
-        asked(&format!("{ACCOUNT} --use autoscaling:web"), &policy("Allow", to_account(), json!({})), 1, "missing");
+        asked(&format!("{ACCOUNT} --use autoscaling:web"), &policy(allow(to_account(), USE), json!({})), 1, "missing");
     assert_eq!((&role["use"], &role["remedy"]), (&"autoscaling:web".into(), &Value::Null));
     assert!(role["grantRemedy"]["GranteePrincipal"].as_str().unwrap().ends_with("AWSServiceRoleForAutoScaling_web"));
     // The directory of this allowlist says that the account is in the organization.
-    asked(ACCOUNT, &policy("Allow", "*".into(), of_organization.clone()), 1, "conditional");
+    asked(ACCOUNT, &policy(allow("*", USE), of_organization.clone()), 1, "conditional");
     asked(
         &format!("{ACCOUNT} --allowlist examples/allowlist.yaml"),
-        &policy("Allow", "*".into(), of_organization),
+        &policy(allow("*", USE), of_organization),
         0,
         "allowed",
     );
@@ -58,7 +56,7 @@ fn the_exit_code_is_0_only_where_the_key_surely_lets_the_target_in() {
 
 #[test]
 fn a_policy_is_read_as_the_aws_cli_prints_it() {
-    let document = policy("Allow", to_account(), json!({}));
+    let document = policy(allow(to_account(), USE), json!({}));
     asked(ACCOUNT, &json!({"Policy": document, "PolicyName": "default"}).to_string(), 0, "allowed");
     asked(ACCOUNT, &json!({"Policy": document}).to_string(), 0, "allowed");
     asked(ACCOUNT, &format!("{document}\n"), 0, "allowed");
@@ -128,7 +126,7 @@ fn a_line_that_is_not_a_question_does_not_stop_the_others() {
     assert_eq!(answer.stdout.lines().count(), 4);
     for words in ["--format words", "--pretty"] {
         let answer = run(&format!("key explain --json-lines {words}"), &lines);
-        check(&answer, 0, &["line 1 is no question: ", "q\n  not allowed: ", "line 4 is no question: "]);
+        check(&answer, 0, &["line 1 is not a question: ", "q\n  not allowed: ", "line 4 is not a question: "]);
     }
 }
 
@@ -143,8 +141,8 @@ fn a_reader_of_json_lines_that_has_seen_enough_is_no_error() {
 
 #[test]
 fn whole_answers_are_as_they_were_reviewed() {
-    let allowed = policy("Allow", to_account(), json!({}));
-    let from_vpc = policy("Allow", to_account(), json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}}));
+    let allowed = policy(allow(to_account(), USE), json!({}));
+    let from_vpc = policy(allow(to_account(), USE), json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}}));
     let missing = r#"{"Version": "2012-10-17", "Statement": []}"#.to_owned();
     for (name, arguments, policy) in [
         ("key_allowed", ACCOUNT.to_owned(), &allowed),

@@ -15,9 +15,9 @@ pub struct Arn<'a> {
     pub service: &'a str,
     /// The Region; empty where the resource is global.
     pub region: &'a str,
-    /// The account's ID; empty where the resource is everybody's.
+    /// The account's ID; empty where the resource belongs to no account.
     pub account: &'a str,
-    /// The resource; may itself hold colons.
+    /// The resource, which may have colons.
     pub resource: &'a str,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Partition {
     }
 }
 
-/// The ARN of a role by its name, without the path a session's ARN has lost anyway.
+/// The ARN of a role of this name, with its path where the name has one.
 pub fn iam_role_arn(partition: &Partition, account: AccountId, role: &str) -> String {
     format!("arn:{partition}:iam::{account}:role/{role}")
 }

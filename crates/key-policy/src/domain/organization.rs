@@ -1,9 +1,8 @@
-//! Owns the ARNs of AWS Organizations that EC2 takes, [`OrganizationArn`] and [`OrganizationalUnitArn`], and [`GroupId`],
-//! the bare id of either.
+//! Owns the ARNs of AWS Organizations that EC2 takes: [`OrganizationArn`] and [`OrganizationalUnitArn`].
 
 use std::{fmt, str::FromStr};
 
-use super::{ParseError, Partition, Target, arn::Arn, quoted, serde_as_string};
+use super::{ParseError, Partition, arn::Arn, quoted, serde_as_string};
 
 /// `o-` and 10 to 32 lower-case letters or digits:
 /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html>
@@ -13,13 +12,14 @@ pub fn is_organization_id(text: &str) -> bool {
 
 /// `ou-`, the root's 4 to 32 and the unit's 8 to 32 lower-case letters or digits:
 /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_OrganizationalUnit.html>
-pub(crate) fn is_organizational_unit_id(text: &str) -> bool {
+pub fn is_organizational_unit_id(text: &str) -> bool {
     text.strip_prefix("ou-")
         .and_then(|id| id.split_once('-'))
         .is_some_and(|(root, unit)| is_lower_alphanumeric(root, 4..=32) && is_lower_alphanumeric(unit, 8..=32))
 }
 
-/// A place in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, a slash at the end.
+/// Whether the text is a path in an organization as `aws:PrincipalOrgPaths` has it: `o-…/r-…/ou-…/…/`, with a slash at
+/// the end.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>
 pub fn is_organization_path(text: &str) -> bool {
@@ -46,7 +46,7 @@ macro_rules! organizations_arn {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $bare:literal, $what:literal, $is_resource:expr) => {
         $(#[$doc])*
         ///
-        /// Two are equal that have the same ID, whatever management account and partition they name.
+        /// Two ARNs with the same ID are equal, whatever management account and partition they name.
         #[derive(Debug, Clone)]
         pub struct $name(String);
 
@@ -151,51 +151,9 @@ impl OrganizationalUnitArn {
     }
 }
 
-/// The id of an organization or an organizational unit, without the management account that its ARN names.
-///
-/// It is what a URL can hold; EC2 takes only ARNs, so whoever has an id must find the ARN that it is of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupId(String);
-
-impl GroupId {
-    /// The id, where the text is one.
-    pub fn parse(text: &str) -> Option<Self> {
-        (is_organization_id(text) || is_organizational_unit_id(text)).then(|| Self(text.to_owned()))
-    }
-
-    /// Whether it is the id of this target.
-    pub fn is_of(&self, target: &Target) -> bool {
-        match target {
-            Target::Account(_) => false,
-            Target::Organization(arn) => arn.organization_id() == self.0,
-            Target::OrganizationalUnit(arn) => arn.unit_id() == self.0,
-        }
-    }
-}
-
-impl fmt::Display for GroupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_is_of_the_arn_that_ends_in_it_whatever_the_management_account() {
-        let target = |text: &str| text.parse::<Target>().unwrap();
-        let organization = target("arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5");
-        let unit = target("arn:aws:organizations::444455556666:ou/o-a1b2c3d4e5/ou-ab12-11111111");
-        let id = |text: &str| GroupId::parse(text).unwrap();
-        assert!(id("o-a1b2c3d4e5").is_of(&organization) && !id("o-a1b2c3d4e5").is_of(&unit));
-        assert!(id("ou-ab12-11111111").is_of(&unit) && !id("ou-ab12-11111111").is_of(&organization));
-        assert!(!id("o-a1b2c3d4e6").is_of(&organization) && !id("o-a1b2c3d4e5").is_of(&target("111122223333")));
-        for wrong in ["", "o-", "o-a1b2", "O-A1B2C3D4E5", "o-a1b2c3d4e5/", "o-*", "ou-ab12", "r-ab12", "111122223333"] {
-            assert_eq!(GroupId::parse(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn organization_and_unit_arns_know_their_ids() {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{AccountId, ParseError, Partition, iam_role_arn, quoted, serde_as_string};
 
-/// A service-linked role in a target account that launches instances there and so needs the key.
+/// A service-linked role of a target account that launches instances there, and therefore needs the key.
 ///
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

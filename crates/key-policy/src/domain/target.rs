@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use super::{AccountId, OrganizationArn, OrganizationalUnitArn, ParseError, quoted, serde_as_string};
 
-/// Whom an image may be shared with: what a launch permission can name, except everybody.
+/// Who may be let in: an account, an organization or an organizational unit. These are what a launch permission of EC2
+/// can name, except everybody.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchPermission.html>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,10 +27,10 @@ impl Target {
         }
     }
 
-    /// What identifies the target, and so what two targets that are equal have in common: an account's ID, `o-…`, or
-    /// `o-…/ou-…`. The management account and the partition in an ARN say nothing about whom it names.
+    /// What identifies the target, the same for equal targets: an account's ID, `o-…`, or `o-…/ou-…`. The management
+    /// account and the partition in an ARN do not matter for whom it names.
     ///
-    /// EC2 takes whole ARNs, so a call needs the target as it was asked for or as EC2 shows it.
+    /// EC2 takes whole ARNs, so calls need the target as the caller gave it or as EC2 shows it.
     pub fn id(&self) -> String {
         match self {
             Self::Account(account) => account.to_string(),

@@ -1,7 +1,7 @@
 //! Key policies as people write them, each with the verdict on a launch that follows from AWS's documentation.
 
 use key_policy::{
-    KeyAccess, KeyUse, Known, OrganizationFacts, Policy, Question, Verdict,
+    KeyAccess, KeyQuestion, KeyUse, Known, OrganizationFacts, Policy, Verdict,
     domain::{KeyArn, Target},
     judge,
 };
@@ -24,7 +24,7 @@ fn judged(case: &Value) -> KeyAccess {
             Known::Is(paths.iter().map(|path| path.as_str().unwrap().to_owned()).collect())
         }),
     };
-    judge(&Question {
+    judge(&KeyQuestion {
         key: &key,
         policy: &policy,
         grants: &[],

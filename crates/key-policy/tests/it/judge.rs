@@ -1,7 +1,8 @@
 //! Uses of the key: what launching needs, what EC2's calls carry, what is offered as a remedy.
 
+use ami_share_testing::key_policies::{Statement as _, allow, deny, document, parsed};
 use key_policy::{
-    Grant, KeyAccess, KeyUse, Known, Limit, OrganizationFacts, Policy, Question, Verdict,
+    Grant, KeyAccess, KeyQuestion, KeyUse, Known, Limit, OrganizationFacts, Policy, Verdict,
     domain::{KeyArn, Target},
     judge,
 };
@@ -15,7 +16,7 @@ const ROLE: &str =
     "arn:aws:iam::444455556666:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
 
 fn policy(statements: &Value) -> Policy {
-    Policy::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap()
+    parsed(&document(statements.as_array().unwrap().clone()))
 }
 
 fn facts(organization: Option<&str>, paths: &[&str]) -> OrganizationFacts {
@@ -34,7 +35,7 @@ fn ask(
     key: &str,
 ) -> KeyAccess {
     let (key, target): (KeyArn, Target) = (key.parse().unwrap(), target.parse().unwrap());
-    judge(&Question { key: &key, policy: &policy(statements), grants, target: &target, organization, key_use })
+    judge(&KeyQuestion { key: &key, policy: &policy(statements), grants, target: &target, organization, key_use })
 }
 
 fn launch(statements: &Value, target: &str, organization: &OrganizationFacts) -> KeyAccess {
@@ -45,20 +46,16 @@ fn in_account(statements: &Value) -> KeyAccess {
     launch(statements, ACCOUNT, &OrganizationFacts::UNKNOWN)
 }
 
-fn allow(principal: Value, action: Value, condition: Value) -> Value {
-    json!({"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*", "Condition": condition})
-}
-
-fn deny(condition: Value) -> Value {
-    json!({"Sid": "Guard", "Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*", "Condition": condition})
+fn guard(condition: Value) -> Value {
+    deny("*", "kms:*").sid("Guard").when(condition)
 }
 
 fn everything() -> Value {
-    allow(json!({"AWS": ACCOUNT}), json!("kms:*"), json!({}))
+    allow(ACCOUNT, "kms:*")
 }
 
 fn owner_only() -> Value {
-    json!([allow(json!({"AWS": "111122223333"}), json!("kms:*"), json!({}))])
+    json!([allow("111122223333", "kms:*")])
 }
 
 fn grant(grantee: &str, operations: &[&str]) -> Grant {
@@ -85,8 +82,9 @@ fn the_documented_share_lets_an_account_launch() {
     let user = json!({"AWS": ["arn:aws:iam::111122223333:user/KeyUser", "arn:aws:iam::444455556666:root"]});
     let uses = json!(["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"]);
     let statements = json!([
-        allow(user.clone(), uses, json!({})),
-        allow(user, json!(["kms:CreateGrant", "kms:ListGrants"]), json!({"Bool": {"kms:GrantIsForAWSResource": true}})),
+        allow(user.clone(), uses),
+        allow(user, json!(["kms:CreateGrant", "kms:ListGrants"]))
+            .when(json!({"Bool": {"kms:GrantIsForAWSResource": true}})),
     ]);
     let access = in_account(&statements);
     assert_eq!(access.verdict, Verdict::Allowed);
@@ -108,10 +106,10 @@ fn the_documented_share_lets_an_account_launch() {
 #[test]
 fn four_actions_suffice_for_volumes_under_another_key() {
     let four = json!(["kms:DescribeKey", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:Decrypt"]);
-    let access = in_account(&json!([allow(json!({"AWS": ACCOUNT}), four, json!({}))]));
+    let access = in_account(&json!([allow(ACCOUNT, four)]));
     assert_eq!((access.verdict, access.limits.as_slice()), (Verdict::Allowed, [Limit::DefaultKeyOnly].as_slice()));
     assert_eq!(serde_json::to_value(&access).unwrap()["limits"], json!(["default-key-only"]));
-    let access = in_account(&json!([allow(json!({"AWS": ROLE}), json!("kms:*"), json!({}))]));
+    let access = in_account(&json!([allow(ROLE, "kms:*")]));
     assert_eq!((access.verdict, access.limits.as_slice()), (Verdict::Conditional, [].as_slice()));
 }
 
@@ -176,14 +174,11 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
         (json!({"StringEquals": {"aws:PrincipalArn": "arn:aws:iam::777788889999:role/x"}}), Verdict::Missing),
         (json!({"StringLike": {"aws:PrincipalArn": "arn:aws:*"}}), Verdict::Allowed),
     ] {
-        let access = in_account(&json!([allow(own(), all(), condition.clone())]));
+        let access = in_account(&json!([allow(own(), all()).when(condition.clone())]));
         assert_eq!(access.verdict, verdict, "{condition}: {access:?}");
     }
-    let decrypt = allow(
-        own(),
-        json!("kms:Decrypt"),
-        json!({"StringLike": {"kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"]}}),
-    );
+    let decrypt = allow(own(), "kms:Decrypt")
+        .when(json!({"StringLike": {"kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"]}}));
     let access = in_account(&json!([decrypt]));
     assert_eq!(serde_json::to_value(&access.per_action).unwrap()["kms:Decrypt"], "allowed");
 }
@@ -194,10 +189,7 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
 fn describe_key_carries_no_encryption_context() {
     let volumes = json!({"StringLike": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}});
     let rest = ["kms:CreateGrant", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
-    let access = in_account(&json!([
-        allow(json!({"AWS": ACCOUNT}), json!(rest), json!({})),
-        allow(json!({"AWS": ACCOUNT}), json!("kms:DescribeKey"), volumes),
-    ]));
+    let access = in_account(&json!([allow(ACCOUNT, json!(rest)), allow(ACCOUNT, "kms:DescribeKey").when(volumes),]));
     assert_eq!((access.verdict, access.missing), (Verdict::Missing, vec!["kms:DescribeKey".to_owned()]));
 }
 
@@ -205,8 +197,8 @@ fn describe_key_carries_no_encryption_context() {
 fn a_variable_of_which_only_the_form_is_known_is_what_the_answer_hangs_on() {
     let volume = json!({"StringEquals": {"kms:ViaService": "${kms:EncryptionContext:aws:ebs:id}"}});
     let access = in_account(&json!([
-        allow(json!({"AWS": ACCOUNT}), json!(["kms:CreateGrant", "kms:DescribeKey"]), json!({})),
-        allow(json!({"AWS": ACCOUNT}), json!("kms:*"), volume),
+        allow(ACCOUNT, json!(["kms:CreateGrant", "kms:DescribeKey"])),
+        allow(ACCOUNT, "kms:*").when(volume),
     ]));
     let hangs_on = ["kms:EncryptionContext:aws:ebs:id".to_owned()];
     assert_eq!((access.verdict, access.depends_on.as_slice()), (Verdict::Conditional, hangs_on.as_slice()));
@@ -215,30 +207,30 @@ fn a_variable_of_which_only_the_form_is_known_is_what_the_answer_hangs_on() {
 #[test]
 fn denials_by_origin_are_likely_to_fail() {
     for key in ["aws:SourceVpc", "aws:SourceVpce", "AWS:sourceVpcE"] {
-        let access = in_account(&json!([everything(), deny(json!({"StringNotEquals": {key: "vpce-1"}}))]));
+        let access = in_account(&json!([everything(), guard(json!({"StringNotEquals": {key: "vpce-1"}}))]));
         assert_eq!(access.verdict, Verdict::Conditional);
         assert_eq!(access.likely_to_fail.len(), 1);
         assert!(access.likely_to_fail[0].contains("`Guard`"), "{:?}", access.likely_to_fail);
         assert!(access.remedy.is_none());
         assert!(access.notes.iter().any(|note| note.contains("change statement `Guard`")), "{:?}", access.notes);
     }
-    let ip = in_account(&json!([everything(), deny(json!({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))]));
+    let ip = in_account(&json!([everything(), guard(json!({"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))]));
     assert_eq!((ip.verdict, ip.likely_to_fail.len()), (Verdict::Conditional, 1));
     // Neither caller is a service's principal.
-    let service = in_account(&json!([everything(), deny(json!({"Bool": {"aws:PrincipalIsAWSService": "false"}}))]));
+    let service = in_account(&json!([everything(), guard(json!({"Bool": {"aws:PrincipalIsAWSService": "false"}}))]));
     assert_eq!((service.verdict, service.likely_to_fail.len()), (Verdict::Denied, 0));
-    // What it hangs on is the organization, not where the call comes from.
+    // It depends on the organization, not where the call comes from.
     let member =
         json!({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "Null": {"aws:SourceIp": "false"}});
-    let unknown = in_account(&json!([everything(), deny(member.clone())]));
+    let unknown = in_account(&json!([everything(), guard(member.clone())]));
     assert_eq!((unknown.verdict, unknown.likely_to_fail.len()), (Verdict::Conditional, 1));
-    let outside = launch(&json!([everything(), deny(member)]), ACCOUNT, &facts(Some("o-a1b2c3d4e5"), &[]));
+    let outside = launch(&json!([everything(), guard(member)]), ACCOUNT, &facts(Some("o-a1b2c3d4e5"), &[]));
     assert_eq!((outside.verdict, outside.likely_to_fail.len()), (Verdict::Allowed, 0));
-    let mfa = in_account(&json!([everything(), deny(json!({"Bool": {"aws:MultiFactorAuthPresent": "false"}}))]));
+    let mfa = in_account(&json!([everything(), guard(json!({"Bool": {"aws:MultiFactorAuthPresent": "false"}}))]));
     assert_eq!((mfa.verdict, mfa.likely_to_fail.len()), (Verdict::Conditional, 0));
     assert_eq!(mfa.depends_on, ["aws:MultiFactorAuthPresent"]);
     let denied =
-        in_account(&json!([everything(), deny(json!({"StringNotEquals": {"kms:CallerAccount": "111122223333"}}))]));
+        in_account(&json!([everything(), guard(json!({"StringNotEquals": {"kms:CallerAccount": "111122223333"}}))]));
     assert_eq!((denied.verdict, denied.remedy.as_ref()), (Verdict::Denied, None));
     assert_eq!(serde_json::to_value(&denied.because).unwrap(), json!([{"sid": "Guard", "index": 1, "effect": "Deny"}]));
 }
@@ -301,7 +293,7 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         (json!({"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:iam::444455556666:role/Admin", any]}}), conditional),
         (json!({"ArnNotLike": {"aws:PrincipalArn": ["arn:aws:*::444455556666:*"]}}), allowed),
     ] {
-        let access = in_account(&json!([everything(), deny(condition.clone())]));
+        let access = in_account(&json!([everything(), guard(condition.clone())]));
         assert_eq!(access.verdict, verdict, "{condition}: {access:#?}");
     }
     let principals = |name: &str, principals: Value| {
@@ -328,10 +320,10 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         assert_eq!(in_account(&json!([everything(), statement])).verdict, verdict, "{action}");
     }
     let in_organization = |account: &str| {
-        let member = allow(json!("*"), json!("kms:*"), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
+        let member = allow("*", "kms:*").when(json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
         let arn = format!("arn:aws:iam::{account}:role/aws:ec2-infrastructure");
         let condition = json!({"ArnLike": {"aws:PrincipalArn": arn}});
-        launch(&json!([member, deny(condition)]), ORGANIZATION, &OrganizationFacts::UNKNOWN).verdict
+        launch(&json!([member, guard(condition)]), ORGANIZATION, &OrganizationFacts::UNKNOWN).verdict
     };
     assert_eq!(["*", ACCOUNT].map(in_organization), [denied, conditional]);
 }
@@ -339,14 +331,18 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
 #[test]
 fn an_answer_says_that_the_deny_hits_ec2s_own_role() {
     let by_arn = |operator: &str, arn: &str| {
-        in_account(&json!([everything(), deny(json!({operator: {"aws:PrincipalArn": arn}}))]))
+        in_account(&json!([everything(), guard(json!({operator: {"aws:PrincipalArn": arn}}))]))
     };
     let any = "arn:aws:iam::*:role/aws:ec2-infrastructure";
     let denied = by_arn("ArnLike", any);
     assert!(
         denied.notes[0].starts_with("statement `Guard` (index 1) denies kms:Decrypt to `role/aws:ec2-infrastructure`")
     );
-    assert!(denied.notes.iter().any(|note| note.contains("a Deny that hits EC2's own role")), "{:?}", denied.notes);
+    assert!(
+        denied.notes.iter().any(|note| note.contains("a Deny that applies to EC2's own role")),
+        "{:?}",
+        denied.notes
+    );
     assert_eq!(denied.remedy, None);
     let row = serde_json::to_value(&denied).unwrap();
     assert_eq!(row["because"], json!([{"sid": "Guard", "index": 1, "effect": "Deny"}]));
@@ -355,7 +351,7 @@ fn an_answer_says_that_the_deny_hits_ec2s_own_role() {
     assert_eq!(open.depends_on, ["aws:PrincipalArn"]);
     // The same holds for a service-linked role.
     let role = KeyUse::ServiceLinkedRole("autoscaling".parse().unwrap());
-    let statements = json!([deny(json!({"ArnLike": {"aws:PrincipalArn": any}}))]);
+    let statements = json!([guard(json!({"ArnLike": {"aws:PrincipalArn": any}}))]);
     let granted = grant(ROLE, &["Decrypt", "ReEncryptFrom", "DescribeKey", "CreateGrant"]);
     let access = ask(&statements, &[granted], ACCOUNT, &OrganizationFacts::UNKNOWN, &role, KEY);
     assert_eq!((access.verdict, access.grant_remedy), (Verdict::Denied, None));
@@ -363,7 +359,7 @@ fn an_answer_says_that_the_deny_hits_ec2s_own_role() {
 
 #[test]
 fn a_unit_whose_path_is_not_known_needs_an_account_in_the_directory_and_no_statement() {
-    let member = |condition: Value| json!([allow(json!("*"), json!("kms:*"), condition)]);
+    let member = |condition: Value| json!([allow("*", "kms:*").when(condition)]);
     let under = |path: &str| json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [path]}});
     let own = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*";
     let access = launch(&member(under(own)), UNIT, &OrganizationFacts::UNKNOWN);
@@ -382,8 +378,7 @@ fn a_unit_whose_path_is_not_known_needs_an_account_in_the_directory_and_no_state
     assert_eq!((access.verdict, access.remedy.is_some(), access.advice), (Verdict::Missing, true, None));
     // The path settles it where others are let in too, or the unit is below one that is, but not where more is wanting, or
     // no account of the unit can have such a path.
-    let both =
-        |condition: Value| json!([allow(json!({"AWS": ACCOUNT}), json!("kms:*"), json!({})), member(condition)[0]]);
+    let both = |condition: Value| json!([allow(ACCOUNT, "kms:*"), member(condition)[0]]);
     let mut with_tag = under(own);
     with_tag["StringEquals"] = json!({"aws:PrincipalTag/team": "a"});
     for (condition, settles) in [
@@ -438,17 +433,13 @@ fn the_remedy_for_an_account_is_what_is_missing_and_works() {
     assert!(access.notes[0].contains("does not allow kms:CreateGrant"), "{:?}", access.notes);
     mends(&json!([all_but_grant]), &access, ACCOUNT, &OrganizationFacts::UNKNOWN);
 
-    let hanging = json!([allow(
-        json!({"AWS": ACCOUNT}),
-        json!("kms:*"),
-        json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}})
-    )]);
-    mends(&hanging, &in_account(&hanging), ACCOUNT, &OrganizationFacts::UNKNOWN);
+    let open = json!([allow(ACCOUNT, "kms:*").when(json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))]);
+    mends(&open, &in_account(&open), ACCOUNT, &OrganizationFacts::UNKNOWN);
 }
 
 #[test]
 fn a_deny_hidden_behind_a_missing_allow_is_named() {
-    let statements = json!([deny(json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}))]);
+    let statements = json!([guard(json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}))]);
     let access = in_account(&statements);
     assert_eq!((access.verdict, access.remedy.as_ref()), (Verdict::Missing, None));
     assert!(access.notes.iter().any(|note| note.contains("`Guard`")), "{:?}", access.notes);
@@ -457,14 +448,12 @@ fn a_deny_hidden_behind_a_missing_allow_is_named() {
     assert!(access.remedy.is_some());
     let odd = in_account(&json!([everything(), "odd"]));
     assert_eq!((odd.verdict, odd.remedy.as_ref()), (Verdict::Conditional, None));
-    assert!(odd.notes.iter().any(|note| note.contains("mend the statement at index 1")), "{:?}", odd.notes);
+    assert!(odd.notes.iter().any(|note| note.contains("fix the statement at index 1")), "{:?}", odd.notes);
 }
 
 #[test]
 fn a_policy_that_would_grow_too_long_is_noted() {
-    let filler: Vec<Value> = (0..330)
-        .map(|number| allow(json!({"AWS": format!("{number:012}")}), json!("kms:Decrypt"), json!({})))
-        .collect();
+    let filler: Vec<Value> = (0..352).map(|number| allow(format!("{number:012}"), "kms:Decrypt")).collect();
     let access = in_account(&Value::from(filler));
     assert!(access.remedy.is_some());
     assert!(access.notes.iter().any(|note| note.contains("32768")), "{:?}", access.notes);
@@ -472,7 +461,7 @@ fn a_policy_that_would_grow_too_long_is_noted() {
 
 #[test]
 fn organizations_are_let_in_by_their_id() {
-    let member = |condition: Value| json!([allow(json!({"AWS": "*"}), json!("kms:*"), condition)]);
+    let member = |condition: Value| json!([allow(json!({"AWS": "*"}), "kms:*").when(condition)]);
     let id = || json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
     let paths = |operator: &str, path: &str| json!({operator: {"aws:PrincipalOrgPaths": [path]}});
     let any = "ForAnyValue:StringLike";
@@ -503,7 +492,7 @@ fn organizations_are_let_in_by_their_id() {
         ("arn:aws:iam::111122223333:role/Admin", Verdict::Missing),
         ("arn:aws:iam::444455556666:role/Admin", Verdict::Conditional),
     ] {
-        let statements = json!([allow(json!({"AWS": principal}), json!("kms:*"), json!({}))]);
+        let statements = json!([allow(principal, "kms:*")]);
         let access = launch(&statements, ORGANIZATION, &OrganizationFacts::UNKNOWN);
         assert_eq!(access.verdict, verdict, "{principal}: {access:?}");
     }
@@ -523,9 +512,9 @@ fn organizations_are_let_in_by_their_id() {
             "kms:Decrypt",
             "kms:ReEncrypt*",
             "kms:GenerateDataKey*"
-        ]),
-        id()
-    )]);
+        ])
+    )
+    .when(id())]);
     let access = launch(&documented, ORGANIZATION, &OrganizationFacts::UNKNOWN);
     assert_eq!(
         (access.verdict, access.missing.as_slice()),
@@ -540,7 +529,7 @@ fn organizations_are_let_in_by_their_id() {
 #[test]
 fn units_are_let_in_with_everything_below_them() {
     let under = |operator: &str, path: &str| {
-        json!([allow(json!("*"), json!("kms:*"), json!({operator: {"aws:PrincipalOrgPaths": [path]}}))])
+        json!([allow("*", "kms:*").when(json!({operator: {"aws:PrincipalOrgPaths": [path]}}))])
     };
     let any = "ForAnyValue:StringLike";
     let known = || facts(None, &["o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/ou-ab12-11111111/"]);
@@ -587,10 +576,9 @@ fn units_are_let_in_with_everything_below_them() {
 #[test]
 fn an_accounts_place_comes_from_the_directory() {
     let statements = |path: &str| {
-        json!([allow(json!("*"), json!("kms:*"), json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [path]}}))])
+        json!([allow("*", "kms:*").when(json!({"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": [path]}}))])
     };
-    let id =
-        json!([allow(json!("*"), json!("kms:*"), json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}))]);
+    let id = json!([allow("*", "kms:*").when(json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}))]);
     let place = facts(Some("o-a1b2c3d4e5"), &["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111"]);
     assert_eq!(launch(&statements("o-a1b2c3d4e5/*/ou-ab12-11111111/*"), ACCOUNT, &place).verdict, Verdict::Allowed);
     assert_eq!(launch(&statements("o-a1b2c3d4e5/*/ou-ab12-22222222/*"), ACCOUNT, &place).verdict, Verdict::Missing);
@@ -650,9 +638,9 @@ fn a_service_linked_role_needs_a_grant() {
     let account = in_account(&owner_only());
     assert!(!account.notes.iter().any(|note| note.contains("only a grant")), "{:?}", account.notes);
     // In the key's own account the key policy is enough.
-    let own = json!([allow(json!({"AWS": ROLE.replace(ACCOUNT, "111122223333")}), json!("kms:*"), json!({}))]);
+    let own = json!([allow(ROLE.replace(ACCOUNT, "111122223333"), "kms:*")]);
     assert_eq!(ask(&own, &[], "111122223333").verdict, Verdict::Allowed);
-    let barred = ask(&json!([deny(json!({}))]), &[grant(ROLE, &operations)], ACCOUNT);
+    let barred = ask(&json!([guard(json!({}))]), &[grant(ROLE, &operations)], ACCOUNT);
     assert_eq!((barred.verdict, barred.grant_remedy), (Verdict::Denied, None));
     assert_eq!(ask(&owner_only(), &[], ORGANIZATION).verdict, Verdict::Unknown);
 }
@@ -664,7 +652,7 @@ fn other_partitions_have_their_own_names() {
     let access = ask(&owner_only());
     assert_eq!(access.remedy.unwrap()[0]["Principal"], json!({"AWS": "arn:aws-cn:iam::444455556666:root"}));
     let via = |service: &str| {
-        ask(&json!([allow(json!("*"), json!("kms:*"), json!({"StringEquals": {"kms:ViaService": service}}))])).verdict
+        ask(&json!([allow("*", "kms:*").when(json!({"StringEquals": {"kms:ViaService": service}}))])).verdict
     };
     assert_eq!(via("ec2.cn-north-1.amazonaws.com"), Verdict::Allowed);
     assert_eq!(via("ec2.cn-north-1.amazonaws.com.cn"), Verdict::Missing);

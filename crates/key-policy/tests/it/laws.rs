@@ -1,8 +1,9 @@
 //! Laws the evaluator keeps for every policy, checked on random ones.
 
+use ami_share_testing::key_policies::{allow, document, parsed};
 use key_policy::{
-    ActionVerdict, Caller, Context, Fact, Grant, KeyUse, Known, NEEDED, OrganizationFacts, Policy, Question, Request,
-    Value as KeyValue, Verdict,
+    ActionVerdict, Caller, ContextFact, ContextValue, EvaluationRequest, Grant, KeyQuestion, KeyUse, Known, NEEDED,
+    OrganizationFacts, Policy, RequestContext, Verdict,
     domain::{AccountId, KeyArn, Target},
     evaluate, explain, judge,
 };
@@ -20,7 +21,7 @@ const EC2S_SESSION: &str = "arn:aws:sts::444455556666:assumed-role/aws:ec2-infra
 const ACTIONS: [&str; 5] =
     ["kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
 
-/// KeyCheck of which nothing follows from the caller, and values both of policies and of requests.
+/// Keys of which nothing follows from the caller, and values both of policies and of requests.
 const KEYS: [&str; 6] = [
     "kms:ViaService",
     "aws:SourceIp",
@@ -104,7 +105,7 @@ fn launch_statement() -> impl Strategy<Value = Value> {
         json!({"Null": {"kms:ViaService": "true"}, "Bool": {"aws:PrincipalIsAWSService": "false"}}),
         json!({"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}}),
     ]);
-    let sure = Just(json!({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "kms:*", "Resource": "*"}));
+    let sure = Just(allow(ACCOUNT, "kms:*"));
     let conditioned = (statement(vec!["Allow", "Deny"]), condition).prop_map(|(mut statement, condition)| {
         statement["Condition"] = condition;
         statement
@@ -130,18 +131,18 @@ fn grants() -> impl Strategy<Value = Vec<Grant>> {
     )
 }
 
-fn fact() -> impl Strategy<Value = Fact> {
+fn fact() -> impl Strategy<Value = ContextFact> {
     // All but the variable: a request holds none.
     let text = select(VALUES.iter().copied().filter(|value| !value.contains('$')).collect::<Vec<_>>());
     prop_oneof![
-        4 => text.prop_map(Fact::is),
-        1 => Just(Fact::Absent),
-        1 => Just(Fact::Present(vec![KeyValue::Exactly("60".to_owned()), KeyValue::Exactly("true".to_owned())])),
+        4 => text.prop_map(ContextFact::is),
+        1 => Just(ContextFact::Absent),
+        1 => Just(ContextFact::Present(vec![ContextValue::Exactly("60".to_owned()), ContextValue::Exactly("true".to_owned())])),
     ]
 }
 
 /// What is known of a call; keys that are not among them are unknown.
-fn known() -> impl Strategy<Value = Vec<(&'static str, Fact)>> {
+fn known() -> impl Strategy<Value = Vec<(&'static str, ContextFact)>> {
     vec((select(KEYS.to_vec()), fact()), 0..4)
 }
 
@@ -160,11 +161,11 @@ fn is_carried(key: &str, action: &str) -> bool {
 }
 
 fn policy(statements: &[Value]) -> Policy {
-    Policy::parse(&json!({"Version": "2012-10-17", "Statement": statements}).to_string()).unwrap()
+    parsed(&document(statements.to_vec()))
 }
 
-fn context(known: &[(&str, Fact)]) -> Context {
-    known.iter().fold(Context::open(), |context, (key, fact)| context.with(key, fact.clone()))
+fn context(known: &[(&str, ContextFact)]) -> RequestContext {
+    known.iter().fold(RequestContext::open(), |context, (key, fact)| context.with(key, fact.clone()))
 }
 
 fn verdict(
@@ -172,10 +173,11 @@ fn verdict(
     grants: &[Grant],
     caller: &Caller,
     action: &str,
-    known: &[(&str, Fact)],
+    known: &[(&str, ContextFact)],
 ) -> ActionVerdict {
     let context = context(known);
-    evaluate(&policy(statements), grants, &Request { caller, action, resource: KEY, context: &context }).verdict
+    evaluate(&policy(statements), grants, &EvaluationRequest { caller, action, resource: KEY, context: &context })
+        .verdict
 }
 
 fn config() -> ProptestConfig {
@@ -255,17 +257,17 @@ proptest! {
         let target: Target = target.parse().unwrap();
         let key_use = KeyUse::Launch;
         let before = policy(&statements);
-        let question = Question { key: &key, policy: &before, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
+        let question = KeyQuestion { key: &key, policy: &before, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
         let access = judge(&question);
         prop_assert_eq!(access.verdict == Verdict::Missing, !access.missing.is_empty() && access.verdict != Verdict::Denied);
         match access.remedy {
             Some(remedy) => {
                 let mended = policy(&[statements, remedy.as_array().unwrap().clone()].concat());
-                prop_assert_eq!(judge(&Question { policy: &mended, ..question }).verdict, Verdict::Allowed);
+                prop_assert_eq!(judge(&KeyQuestion { policy: &mended, ..question }).verdict, Verdict::Allowed);
             }
             // Nothing to mend, or something stands in the way and is named.
             None => prop_assert!(access.verdict == Verdict::Allowed
-                || access.notes.iter().any(|note| note.starts_with("change ") || note.starts_with("mend ")), "{:?}", access),
+                || access.notes.iter().any(|note| note.starts_with("change ") || note.starts_with("fix ")), "{:?}", access),
         }
     }
 
@@ -277,30 +279,30 @@ proptest! {
     ) {
         let (key, target): (KeyArn, Target) = (KEY.parse().unwrap(), ACCOUNT.parse().unwrap());
         let (policy, organization, key_use) = (policy(&statements), OrganizationFacts::UNKNOWN, KeyUse::Launch);
-        let question = Question { key: &key, policy: &policy, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
+        let question = KeyQuestion { key: &key, policy: &policy, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
         let verdict = judge(&question).verdict;
         let somebody = Caller::identity_in_account(asking, None).unwrap();
         let ec2 = Caller::identity_in_account(EC2S_SESSION, Some(EC2S_ROLE)).unwrap();
         let own = [Grant { grantee_principal: Some(EC2S_SESSION.to_owned()), operations: vec!["Decrypt".to_owned()], ..Grant::default() }];
-        let always = |known: &[(&str, Fact)]| {
-            context(known).with("aws:RequestedRegion", Fact::is("us-east-1")).with("aws:PrincipalIsAWSService", Fact::is("false"))
+        let always = |known: &[(&str, ContextFact)]| {
+            context(known).with("aws:RequestedRegion", ContextFact::is("us-east-1")).with("aws:PrincipalIsAWSService", ContextFact::is("false"))
         };
         let through_ec2 = |action: &str| {
             let carried: Vec<_> = known.iter().filter(|(key, _)| is_carried(key, action)).cloned().collect();
-            let context = always(&carried).with("kms:ViaService", Fact::is("ec2.us-east-1.amazonaws.com"))
-                .with("aws:ViaAWSService", Fact::is("true"));
+            let context = always(&carried).with("kms:ViaService", ContextFact::is("ec2.us-east-1.amazonaws.com"))
+                .with("aws:ViaAWSService", ContextFact::is("true"));
             let is_grant = action == "kms:CreateGrant";
-            let granting = if is_grant { Fact::is("true") } else { Fact::Absent };
+            let granting = if is_grant { ContextFact::is("true") } else { ContextFact::Absent };
             let context = context.with("kms:GrantIsForAWSResource", granting);
-            evaluate(&policy, &grants, &Request { caller: &somebody, action, resource: KEY, context: &context }).verdict
+            evaluate(&policy, &grants, &EvaluationRequest { caller: &somebody, action, resource: KEY, context: &context }).verdict
         };
         let at_attachment = {
             // It is a forward access session or it is not.
-            let fact = |yes: &str| via.map_or(Fact::Unknown, |via| if via { Fact::is(yes) } else { Fact::Absent });
+            let fact = |yes: &str| via.map_or(ContextFact::Unknown, |via| if via { ContextFact::is(yes) } else { ContextFact::Absent });
             let context = always(&more_known).with("kms:ViaService", fact("ec2.us-east-1.amazonaws.com"))
-                .with("aws:ViaAWSService", via.map_or(Fact::Unknown, |via| Fact::is(via.to_string())))
-                .with("kms:GrantIsForAWSResource", Fact::Absent);
-            evaluate(&policy, &own, &Request { caller: &ec2, action: "kms:Decrypt", resource: KEY, context: &context }).verdict
+                .with("aws:ViaAWSService", via.map_or(ContextFact::Unknown, |via| ContextFact::is(via.to_string())))
+                .with("kms:GrantIsForAWSResource", ContextFact::Absent);
+            evaluate(&policy, &own, &EvaluationRequest { caller: &ec2, action: "kms:Decrypt", resource: KEY, context: &context }).verdict
         };
         let each: Vec<_> = NEEDED.iter().map(|action| through_ec2(action)).chain([at_attachment]).collect();
         match verdict {

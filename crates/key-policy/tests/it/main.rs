@@ -18,4 +18,5 @@ mod cases;
 mod field;
 mod judge;
 mod laws;
+mod readme;
 mod rules;

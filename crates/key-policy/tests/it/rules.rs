@@ -1,5 +1,6 @@
 //! The rules of the policy language one by one, in rows the worked cases do not hold.
 
+use ami_share_testing::key_policies;
 use key_policy::{Explanation, explain};
 use serde_json::{Value, json};
 
@@ -19,14 +20,13 @@ fn check(elements: Value, action: &str, mode: &str, context: Value, expected: &s
 
 #[track_caller]
 fn check_version(version: &str, elements: Value, action: &str, mode: &str, context: Value, expected: &str) {
-    let mut statement =
-        json!({"Effect": "Allow", "Principal": {"AWS": "444455556666"}, "Action": "kms:*", "Resource": "*"});
+    let mut statement = key_policies::allow("444455556666", "kms:*");
     for (name, value) in elements.as_object().unwrap() {
         statement[name] = value.clone();
     }
     // A null takes an element away.
     statement.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-    let allow_all = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let allow_all = key_policies::allow("*", "kms:*");
     let statements = if statement["Effect"] == "Allow" { json!([statement]) } else { json!([allow_all, statement]) };
     let answer = ask(json!({
         "policy": {"Version": version, "Statement": statements},
@@ -52,12 +52,12 @@ fn asked_by(principal: Value, statements: Value, expected: &str) -> Explanation 
 }
 
 fn allow(principal: Value) -> Value {
-    json!([{"Effect": "Allow", "Principal": principal, "Action": "kms:Decrypt", "Resource": "*"}])
+    json!([key_policies::allow(principal, "kms:Decrypt")])
 }
 
 fn deny_all_but(principal: Value) -> Value {
     json!([
-        {"Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"},
+        key_policies::allow("*", "kms:Decrypt"),
         {"Effect": "Deny", "NotPrincipal": principal, "Action": "kms:Decrypt", "Resource": "*"},
     ])
 }
@@ -244,7 +244,7 @@ fn what_cannot_be_read_is_never_certain_in_either_direction() {
         deny["Effect"] = json!("Deny");
         check(deny, "kms:Decrypt", "closed", json!({}), "conditional");
     }
-    let sure = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"});
+    let sure = key_policies::allow("*", "kms:*");
     let role = || json!({"account": "444455556666", "arn": APP, "org_id": null});
     for odd in [
         json!("statement"),
@@ -565,7 +565,7 @@ fn variables_are_resolved_by_version() {
     for value in ["*", KEY] {
         check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", tag(value), "conditional");
     }
-    let hanging = ask(json!({
+    let open = ask(json!({
         "policy": {"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "arn:aws:kms:*:*:key/${aws:PrincipalTag/Key}"},
             {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*",
@@ -574,7 +574,7 @@ fn variables_are_resolved_by_version() {
         "principal": {"account": "444455556666", "arn": APP}, "action": "kms:Decrypt", "resource": KEY,
         "context": {"kms:ViaService": "x"},
     }));
-    assert_eq!(hanging.depends_on, ["aws:PrincipalTag/Key", "aws:PrincipalTag/Via"]);
+    assert_eq!(open.depends_on, ["aws:PrincipalTag/Key", "aws:PrincipalTag/Via"]);
 }
 
 /// A session's ARN has lost its role's path, and `aws:PrincipalArn` is the role's ARN.
@@ -848,16 +848,16 @@ fn grants_let_their_grantee_in_and_nobody_else() {
     );
     granted(source(), role(), "kms:DescribeKey", "closed", json!({}), "implicit-deny");
     granted(source(), role(), "kms:Decrypt", "open", json!({}), "conditional");
-    for (context, hangs_on) in
+    for (context, depends_on) in
         [(json!({}), vec!["aws:SourceArn"]), (json!({"aws:SourceArn": "arn:aws:s3:::x"}), vec![])]
     {
         let mut entry = source();
         entry["Operations"] = json!(["Decrypt"]);
-        let hanging = ask(json!({
+        let open = ask(json!({
             "policy": {"Statement": own}, "grants": [entry], "principal": role(), "action": "kms:Decrypt", "resource": KEY,
             "context": context,
         }));
-        assert_eq!(hanging.depends_on, hangs_on);
+        assert_eq!(open.depends_on, depends_on);
     }
     let service = || json!({"arn": "rds.us-east-1.amazonaws.com"});
     let to_service = || json!({"GranteeServicePrincipal": "rds.us-east-1.amazonaws.com"});
@@ -887,7 +887,7 @@ fn the_nearest_miss_names_the_one_thing_that_failed() {
         question(json!({"Action": "kms:Encrypt"}))
             .contains("`Near` (index 0) covers the principal, but does not allow kms:Decrypt")
     );
-    assert!(question(json!({"Principal": {"AWS": "999999999999"}})).contains("not to this principal"));
+    assert!(question(json!({"Principal": {"AWS": "999999999999"}})).contains("not for this principal"));
     assert!(question(json!({"Resource": "arn:aws:kms:::key/x"})).contains("another resource"));
     let failed = question(json!({"Condition": {"StringEquals": {"KMS:viaservice": ["a", "b", "c", "d"]}}}));
     assert!(failed.contains("StringEquals kms:ViaService [a, b, c, …]"), "{failed}");
@@ -917,7 +917,7 @@ fn remarks_say_what_is_odd_and_nothing_else() {
         }))
     };
     assert_eq!(document("Id").remarks, []);
-    assert_eq!(document("Ids").remarks[0].in_words(), "`Ids` is no element of a policy");
+    assert_eq!(document("Ids").remarks[0].in_words(), "`Ids` is not an element of a policy");
     assert_eq!(remarks(via("StringEquals")), "");
     assert_eq!(remarks(via("StringEqualsIfExists")), "");
     assert_eq!(remarks(via("ForAnyValue:StringEquals")), "");
@@ -929,22 +929,22 @@ fn remarks_say_what_is_odd_and_nothing_else() {
     assert!(remarks(json!({"Sid": "S", "Action": null})).starts_with("statement `S`: the statement has no `Action`"));
     assert!(remarks(json!({"Principal": null})).contains("no `Principal`"));
     assert!(remarks(json!({"Resource": null})).contains("no `Resource`"));
-    assert!(remarks(json!({"Action": "kms:reencrypt"})).contains("is no permission"));
+    assert!(remarks(json!({"Action": "kms:reencrypt"})).contains("is not an action"));
     assert!(remarks(json!({"Action": "*:*"})).contains("wildcard"));
     assert!(
         remarks(json!({"Effect": "Deny", "Principal": null, "NotPrincipal": {"AWS": APP}})).contains("NotPrincipal")
     );
     assert!(remarks(json!({"Principal": null, "NotPrincipal": {"AWS": APP}})).contains("not supported"));
     for (name, why) in [
-        ("arn:aws:iam::444455556666:nothing/x", "of no form"),
-        ("arn:aws:sts::444455556666:nothing/x", "of no form"),
+        ("arn:aws:iam::444455556666:nothing/x", "form of a principal"),
+        ("arn:aws:sts::444455556666:nothing/x", "form of a principal"),
         ("AIDAJQABLZS4A3QDU576Q", "deleted"),
-        ("AROAJQABLZS4A3QDU57-Q", "no form"),
-        ("AIDA", "no form"),
-        ("XROAJQABLZS4A3QDU576Q", "no form"),
-        ("arn:aws:iam::444455556666:group/Admins", "is no principal"),
+        ("AROAJQABLZS4A3QDU57-Q", "form of a principal"),
+        ("AIDA", "form of a principal"),
+        ("XROAJQABLZS4A3QDU576Q", "form of a principal"),
+        ("arn:aws:iam::444455556666:group/Admins", "is not a principal"),
         ("arn:aws:iam::444455556666:role/*", "wildcard"),
-        ("arn:aws:iam:us-east-1:444455556666:role/App", "no principal"),
+        ("arn:aws:iam:us-east-1:444455556666:role/App", "not a principal"),
     ] {
         assert!(remarks(json!({"Principal": {"AWS": name}})).contains(why), "{name}");
     }
@@ -968,14 +968,14 @@ fn an_answer_in_words_says_everything_the_json_does() {
     };
     assert_eq!(
         question(json!(["kms:Decrypt"])),
-        "a question\n  conditional: it hangs on what is not known of the call\n  \
-         because of statement at index 1 (Deny)\n  it hangs on aws:SecureTransport\n  \
-         note: statement `Use`: `AIDAJQABLZS4A3QDU576Q` is the id of a deleted principal and covers nobody\n"
+        "a question\n  conditional: it depends on facts about the call that are not known\n  \
+         because of statement at index 1 (Deny)\n  depends on aws:SecureTransport\n  \
+         note: statement `Use`: `AIDAJQABLZS4A3QDU576Q` is the ID of a deleted principal, so it matches nobody\n"
     );
     assert_eq!(
         question(json!(["kms:DescribeKey"])),
         "a question\n  allowed: the key lets this principal in\n  because of the grant `own` g-1\n  \
-         note: statement `Use`: `AIDAJQABLZS4A3QDU576Q` is the id of a deleted principal and covers nobody\n"
+         note: statement `Use`: `AIDAJQABLZS4A3QDU576Q` is the ID of a deleted principal, so it matches nobody\n"
     );
     let both = question(json!(["kms:DescribeKey", "kms:Encrypt"]));
     assert!(both.contains("    kms:DescribeKey: allowed\n    kms:Encrypt: implicit-deny\n"), "{both}");

@@ -3,83 +3,80 @@
 //! It judges by the allowlist as it is now, by what EC2 and KMS say and by the records of expiries. What can't be read is
 //! not judged, and said so.
 
-use key_policy::{Grant, KeyUse, Verdict};
-use time::Duration;
+use key_policy::{KeyUse, Verdict};
 
 use super::{
-    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By, refusals,
-    take_back_from_all,
+    backing_key::BackingKey,
+    case::Case,
+    decision::{Decision, ImageDecision, OrphanedGrant, Survey},
+    expiry::OVERDUE,
+    judgements::{By, Judgements},
+    notes::take_back_from_all,
+    permit::covering_rule_of_image,
+    refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, rfc3339},
-    facts::{Facts, Image, ImageState, Reading},
-    outcome::{ErrorRow, Finding, FindingCode},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, Requester, SnapshotId, Target, rfc3339},
+    facts::{Facts, Failure, Image, ImageState, Reading},
+    outcome::{Finding, FindingCode},
     request::{Access, Action},
 };
 
-/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
-/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
-const OVERDUE: Duration = Duration::minutes(5);
-
-/// A grant of ours for a share that isn't there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrphanedGrant<'a> {
-    /// The key.
-    pub key: &'a KeyArn,
-    /// The grant.
-    pub grant: &'a Grant,
-    /// Its Name.
-    pub name: &'a str,
-    /// The account it was made for.
-    pub account: AccountId,
-}
-
 /// Judges one image. One that the requester has no rule for is passed over: an audit is of what its rules are about.
 pub(super) fn decide<'a>(
-    question: &Question<'a>,
+    case: &Case<'a>,
     facts: &'a Facts,
     judgements: &Judgements<'_>,
     image_id: &'a ImageId,
     image: &'a Image,
 ) -> Reading<ImageDecision<'a>> {
-    let mut decision = ImageDecision::new(image_id);
-    let Ok(rule) = covering_rule_of_image(question, image) else { return Ok(decision) };
-    if image.owner != question.account {
-        return Ok(decision);
-    }
-    decision.rule = rule;
-    for error in unread(question, facts, image) {
-        // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
-        if error.retryable {
-            decision.gaps.push(error.clone());
-        } else {
-            decision.warnings.push(format!("{image_id} was not judged in every respect: {}", error.message));
-        }
-    }
-    decision.orphaned = orphaned_grants(question, facts, image_id, image);
-    decision.overdue = overdue_records(question, image);
-    let mut found = overdue(question, image);
+    let covered = covering_rule_of_image(case, image).ok().filter(|_| image.owner == case.account);
+    let (survey, warnings) = match covered {
+        Some(_) => survey(case, facts, judgements, image_id, image)?,
+        None => Default::default(),
+    };
+    let decision = Decision::Survey(survey);
+    Ok(ImageDecision { image_id, rule: covered.flatten(), targets: Vec::new(), decision, warnings })
+}
+
+/// What is found at an image, and what the caller should know of it.
+fn survey<'a>(
+    case: &Case<'a>,
+    facts: &'a Facts,
+    judgements: &Judgements<'_>,
+    image_id: &'a ImageId,
+    image: &'a Image,
+) -> Reading<(Survey<'a>, Vec<String>)> {
+    // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
+    let (gaps, unread): (Vec<_>, Vec<_>) = unread(case, facts, image).into_iter().partition(|it| it.retryable);
+    let warning = |failure: &Failure| format!("{image_id} was not judged in every respect: {}", failure.message);
+    let warnings = unread.into_iter().map(warning).collect();
+    let orphaned = orphaned_grants(case, facts, image_id, image);
+    let mut found = overdue(case, image);
     found.extend(exposed(image));
     if image.launch_permissions.is_known() {
-        found.extend(outside_allowlist(question, facts, image_id, image));
-        found.extend(expiries_missing(question, image));
-        found.extend(permissions_left(question, facts, image_id, image));
-        found.extend(decision.orphaned.iter().map(orphaned_grant));
-        found.extend(key_access_lost(question, facts, judgements, image)?);
-        found.extend(rules_not_applied(question, image));
+        found.extend(outside_allowlist(case, facts, image_id, image));
+        found.extend(expiries_missing(case, image));
+        found.extend(permissions_left(case, facts, image_id, image));
+        found.extend(orphaned.iter().map(orphaned_grant));
+        found.extend(key_access_lost(case, facts, judgements, image)?);
+        found.extend(rules_not_applied(case, image));
     }
-    decision.findings = found
-        .into_iter()
-        .map(|Found { code, target, message, remedy }| Finding {
-            code,
-            image_id: image_id.clone(),
-            target,
-            message: message.replace("{image}", image_id.as_str()),
-            remedy: remedy.replace("{image}", image_id.as_str()),
-        })
-        .collect();
-    Ok(decision)
+    let finding = |Found { code, target, message, remedy }| Finding {
+        code,
+        image_id: image_id.clone(),
+        target,
+        message: message.replace("{image}", image_id.as_str()),
+        remedy: remedy.replace("{image}", image_id.as_str()),
+    };
+    let survey = Survey {
+        findings: found.into_iter().map(finding).collect(),
+        orphaned,
+        overdue: overdue_records(case, image),
+        gaps: gaps.into_iter().cloned().collect(),
+    };
+    Ok((survey, warnings))
 }
 
 /// A finding, with `{image}` where its image is named.
@@ -91,14 +88,12 @@ struct Found {
 }
 
 /// Everything that could not be read of an image and its keys.
-fn unread<'a>(question: &Question<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a ErrorRow> {
+fn unread<'a>(case: &Case<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a Failure> {
     let mut errors = image.unread();
     errors.extend(image.provenance.unread());
-    let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+    let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
     for key in own.filter_map(|arn| facts.keys.get(arn)) {
-        errors.extend(key.metadata.as_ref().err());
-        errors.extend(key.policy.as_ref().err());
-        errors.extend(key.grants.as_ref().err());
+        errors.extend(key.unread());
     }
     errors.dedup();
     errors
@@ -127,35 +122,35 @@ fn exposed(image: &Image) -> Vec<Found> {
 }
 
 /// The rules by which somebody may share the image with the target, as far as is known of it: only what is sure is drift.
-fn sharing_rules<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
-    let rules = question.allowlist.rules.iter();
+fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let rules = case.allowlist.rules.iter();
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
-            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, question.now)
+            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
             && rule.targets.contains(target)
     };
     rules.filter(covers).collect()
 }
 
-fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
+fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
     let mut found = Vec::new();
     let mut outside = |target: Target, message: String, remedy: &str| {
         let code = FindingCode::SharedOutsideAllowlist;
         found.push(Found { code, target: Some(target), message, remedy: remedy.to_owned() });
     };
     for target in image.shared_targets() {
-        let rules = sharing_rules(question, image, &target);
+        let rules = sharing_rules(case, image, &target);
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
-            let lacking = lacking(question, image, &target);
+            let lacking = lacking(case, image, &target);
             outside(target, message + &lacking, "`revoke` it, or cover it with a rule of the allowlist");
             continue;
         }
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
             continue;
         };
-        for snapshot in image.snapshots.iter().flatten().filter(|snapshot| snapshot.needed_by.is_known()) {
-            let may_copy = snapshot.create_volume_permissions.iter().flatten().any(|other| *other == account);
+        for snapshot in image.known_snapshots().filter(|snapshot| snapshot.needed_by.is_known()) {
+            let may_copy = snapshot.may_create_volumes().any(|other| other == account);
             if may_copy && !is_needed_elsewhere(facts, image_id, &snapshot.id, account) {
                 let message =
                     format!("{account} may also copy {{image}} ({}), and every rule lets it launch only", snapshot.id);
@@ -167,23 +162,23 @@ fn outside_allowlist(question: &Question<'_>, facts: &Facts, image_id: &ImageId,
 }
 
 /// What the image lacks for the rules that would let somebody share it with the target.
-fn lacking(question: &Question<'_>, image: &Image, target: &Target) -> String {
+fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
             && rule.images.include(image.name.as_deref(), &image.tags)
             && rule.targets.contains(target)
     };
-    let rules: Vec<_> = question.allowlist.rules.iter().filter(covers).collect();
-    if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, question.now) }
+    let rules: Vec<_> = case.allowlist.rules.iter().filter(covers).collect();
+    if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, case.now) }
 }
 
 /// The shares that only rules with a longest duration cover and that nothing ends.
-fn expiries_missing(question: &Question<'_>, image: &Image) -> Vec<Found> {
-    if image.expiries.is_err() {
+fn expiries_missing(case: &Case<'_>, image: &Image) -> Vec<Found> {
+    if image.expiries.failed().is_some() {
         return Vec::new();
     }
     let is_missing = |target: &Target| {
-        let rules = sharing_rules(question, image, target);
+        let rules = sharing_rules(case, image, target);
         let is_bounded = !rules.is_empty() && rules.iter().all(|rule| rule.max_duration.is_some());
         is_bounded && image.expiry_of(target).is_none()
     };
@@ -203,23 +198,23 @@ fn expiries_missing(question: &Question<'_>, image: &Image) -> Vec<Found> {
 /// Whether another image on the snapshot is shared with the account.
 fn is_needed_elsewhere(facts: &Facts, image_id: &ImageId, snapshot_id: &SnapshotId, account: AccountId) -> bool {
     facts.images.iter().any(|(id, image)| {
-        image.snapshots.iter().flatten().filter(|snapshot| snapshot.id == *snapshot_id).any(|snapshot| {
+        image.known_snapshots().filter(|snapshot| snapshot.id == *snapshot_id).any(|snapshot| {
             let is_other_and_shared = id != image_id && image.shared_accounts().contains(&account);
             is_other_and_shared || snapshot.needed_by.iter().flatten().any(|(needs, _)| *needs == account)
         })
     })
 }
 
-fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
+fn permissions_left(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
     let shared = image.shared_accounts();
-    let own = image.snapshots.iter().flatten().filter(|snapshot| snapshot.owner == question.account);
+    let own = image.known_snapshots().filter(|snapshot| snapshot.owner == case.account);
     let mut found = Vec::new();
     for snapshot in own.filter(|snapshot| snapshot.needed_by.is_known()) {
-        let accounts = snapshot.create_volume_permissions.iter().flatten().filter(|account| !shared.contains(account));
-        let left = accounts.filter(|account| !is_needed_elsewhere(facts, image_id, &snapshot.id, **account));
+        let accounts = snapshot.may_create_volumes().filter(|account| !shared.contains(account));
+        let left = accounts.filter(|account| !is_needed_elsewhere(facts, image_id, &snapshot.id, *account));
         found.extend(left.map(|account| Found {
             code: FindingCode::SnapshotPermissionLeft,
-            target: Some(Target::Account(*account)),
+            target: Some(Target::Account(account)),
             message: format!(
                 "{account} may create volumes from {} of {{image}}, which is not shared with it",
                 snapshot.id
@@ -233,7 +228,7 @@ fn permissions_left(question: &Question<'_>, facts: &Facts, image_id: &ImageId, 
 /// The grants of ours that are named after the image and an account with which it is not shared. Only these may be
 /// taken for left-overs: the Name says whom they are for, and the issuer that they are ours.
 fn orphaned_grants<'a>(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &'a Facts,
     image_id: &ImageId,
     image: &'a Image,
@@ -245,7 +240,7 @@ fn orphaned_grants<'a>(
     let keys = image.keys().into_iter().filter_map(|arn| facts.keys.get_key_value(arn));
     let grants = keys.flat_map(|(arn, key)| key.grants.iter().flatten().map(move |grant| (arn, grant)));
     grants
-        .filter(|(_, grant)| grant.is_issued_by(question.account))
+        .filter(|(_, grant)| grant.is_issued_by(case.account))
         .filter_map(|(key, grant)| {
             let name = grant.name.as_deref()?;
             let account = GrantName::account_of(name, image_id)?;
@@ -268,21 +263,15 @@ fn orphaned_grant(left: &OrphanedGrant<'_>) -> Found {
     }
 }
 
-fn key_access_lost(
-    question: &Question<'_>,
-    facts: &Facts,
-    judgements: &Judgements<'_>,
-    image: &Image,
-) -> Reading<Vec<Found>> {
-    let targets: Vec<_> =
-        image.shared_targets().into_iter().filter(|target| wants_keys(question, image, target)).collect();
+fn key_access_lost(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>, image: &Image) -> Reading<Vec<Found>> {
+    let targets: Vec<_> = image.shared_targets().into_iter().filter(|target| wants_keys(case, image, target)).collect();
     let lost = |target: Option<Target>, message: String, remedy: String| {
         let code = FindingCode::KeyAccessLost;
         Found { code, target, message, remedy }
     };
     let mut found = Vec::new();
-    for arn in image.keys().into_iter().filter(|arn| arn.account() == question.account && !targets.is_empty()) {
-        let key = BackingKey::new(question, facts, arn);
+    for arn in image.keys().into_iter().filter(|arn| arn.account() == case.account && !targets.is_empty()) {
+        let key = BackingKey::new(case, facts, arn);
         if let Some((_, message, remedy)) = key.unusable() {
             found.push(lost(None, format!("{{image}} is shared, and {message}"), remedy.to_owned()));
             continue;
@@ -307,23 +296,23 @@ fn key_access_lost(
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.
-fn wants_keys(question: &Question<'_>, image: &Image, target: &Target) -> bool {
-    let rules = sharing_rules(question, image, target);
+fn wants_keys(case: &Case<'_>, image: &Image, target: &Target) -> bool {
+    let rules = sharing_rules(case, image, target);
     !rules.is_empty() && rules.iter().all(|rule| rule.keys != KeyCheck::Unchecked)
 }
 
 /// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether
 /// its share expired or never began can't be told.
-fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
-    let automation = Requester::new(format!("events:{}:aws.ec2", question.account));
+fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
+    let automation = Requester::new(format!("events:{}:aws.ec2", case.account));
     let applies = |rule: &&Rule| {
         rule.on_available
             && rule.max_duration.is_none()
             && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
             && rule.images.include(image.name.as_deref(), &image.tags)
-            && rule.images.shortfalls(&image.provenance, question.now).is_empty()
+            && rule.images.shortfalls(&image.provenance, case.now).is_empty()
     };
-    let rules = question.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
+    let rules = case.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
     let pairs = rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));
     let missing = pairs.filter(|(_, target)| **target != Target::Account(image.owner) && !image.is_shared_with(target));
     missing
@@ -337,16 +326,16 @@ fn rules_not_applied(question: &Question<'_>, image: &Image) -> Vec<Found> {
 }
 
 /// The records whose time has passed: also those of renewed shares, which are only deleted.
-fn overdue_records(question: &Question<'_>, image: &Image) -> Vec<ExpiryName> {
-    let overdue = image.expiries.iter().flatten().filter(|(_, expiry)| question.now - expiry.at > OVERDUE);
+fn overdue_records(case: &Case<'_>, image: &Image) -> Vec<ExpiryName> {
+    let overdue = image.expiries.iter().flatten().filter(|(_, expiry)| case.now - expiry.at > OVERDUE);
     overdue.map(|(name, _)| name.clone()).collect()
 }
 
-fn overdue(question: &Question<'_>, image: &Image) -> Vec<Found> {
+fn overdue(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
     // An earlier record of a renewed share ends nothing.
     let latest = recorded.filter(|expiry| image.expiry_of(&expiry.target) == Some(*expiry));
-    let overdue = latest.filter(|expiry| question.now - expiry.at > OVERDUE);
+    let overdue = latest.filter(|expiry| case.now - expiry.at > OVERDUE);
     overdue
         .map(|expiry| Found {
             code: FindingCode::ShareOverdue,

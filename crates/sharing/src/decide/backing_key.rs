@@ -2,34 +2,34 @@
 
 use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
 
-use super::Question;
+use super::case::Case;
 use crate::{
     domain::{KeyArn, Target},
-    facts::{Facts, Key, KeyMetadata},
-    outcome::{ErrorRow, RefusalCode},
+    facts::{Fact, Facts, Failure, Key, KeyMetadata},
+    outcome::RefusalCode,
 };
 
 /// A key behind an image, and who asks about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BackingKey<'a> {
-    pub(super) question: &'a Question<'a>,
+    pub(super) case: &'a Case<'a>,
     pub(super) arn: &'a KeyArn,
     key: Option<&'a Key>,
 }
 
 impl<'a> BackingKey<'a> {
-    pub(super) fn new(question: &'a Question<'a>, facts: &'a Facts, arn: &'a KeyArn) -> Self {
-        Self { question, arn, key: facts.keys.get(arn) }
+    pub(super) fn new(case: &'a Case<'a>, facts: &'a Facts, arn: &'a KeyArn) -> Self {
+        Self { case, arn, key: facts.keys.get(arn) }
     }
 
     /// What kind of key it is, where that was read.
     pub(super) fn metadata(&self) -> Option<&'a KeyMetadata> {
-        self.key?.metadata.as_ref().ok()
+        self.key?.metadata.known()
     }
 
     /// The grants that were read.
     pub(super) fn known_grants(&self) -> &'a [Grant] {
-        self.key.and_then(|key| key.grants.as_deref().ok()).unwrap_or_default()
+        self.key.and_then(|key| key.grants.known()).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Why no target at all can be let in by this key, and what to do about it.
@@ -60,9 +60,9 @@ impl<'a> BackingKey<'a> {
     }
 
     /// What of our own key could not be read; nobody but its owner may read another account's.
-    pub(super) fn unread(&self) -> Option<&'a ErrorRow> {
-        let key = self.key.filter(|_| self.arn.account() == self.question.account)?;
-        key.metadata.as_ref().err().or(key.policy.as_ref().err()).or(key.grants.as_ref().err())
+    pub(super) fn unread(&self) -> Option<&'a Failure> {
+        let key = self.key.filter(|_| self.arn.account() == self.case.account)?;
+        key.unread().next()
     }
 
     /// Judges by the policy and every grant. Where the grants can't be read, one of them may let in whom the policy does
@@ -71,11 +71,14 @@ impl<'a> BackingKey<'a> {
         let access = self.judge(self.known_grants(), target, key_use);
         let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
         match self.key.map(|key| &key.grants) {
-            Some(Err(error)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
+            Some(Fact::Failed(failure)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
                 "the key policy alone does not let {target} in, and the grants can't be read: {}",
-                error.message
+                failure.message
             )),
-            _ => access,
+            Some(Fact::NotRead) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
+                "the key policy alone does not let {target} in, and the grants were not read"
+            )),
+            Some(_) | None => access,
         }
     }
 
@@ -89,20 +92,29 @@ impl<'a> BackingKey<'a> {
 
     /// What the policy says of the target, to be asked with any grants; or why nobody can say.
     pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
-        let Self { question, arn, key } = *self;
+        let Self { case, arn, key } = *self;
         let key = key.ok_or_else(|| format!("{arn} was not read"))?;
-        if arn.account() != question.account {
+        if arn.account() != case.account {
             return Err(format!(
                 "{arn} belongs to account {}, and only the owner of a key may read its policy",
                 arn.account()
             ));
         }
-        if let Err(error) = &key.metadata {
-            return Err(format!("what kind of key {arn} is can't be read: {}", error.message));
+        match &key.metadata {
+            Fact::Known(_) => {}
+            Fact::Failed(failure) => {
+                return Err(format!("what kind of key {arn} is can't be read: {}", failure.message));
+            }
+            Fact::NotRead => return Err(format!("what kind of key {arn} is was not read")),
         }
-        let unreadable = |error: &ErrorRow| format!("the key policy of {arn} can't be read: {}", error.message);
-        let policy = key.policy.as_ref().map_err(unreadable)?;
-        Ok(Judgement::new(arn, policy, target, &question.allowlist.organization_facts(target), key_use))
+        let policy = match &key.policy {
+            Fact::Known(policy) => policy,
+            Fact::Failed(failure) => {
+                return Err(format!("the key policy of {arn} can't be read: {}", failure.message));
+            }
+            Fact::NotRead => return Err(format!("the key policy of {arn} was not read")),
+        };
+        Ok(Judgement::new(arn, policy, target, &case.allowlist.organization_facts(target), key_use))
     }
 }
 

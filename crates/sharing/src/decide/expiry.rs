@@ -8,13 +8,19 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Authority, ImageDecision, Question, covering_rule_for, refusals};
+use super::{
+    case::{Authority, Case},
+    decision::Covered,
+    met::Met,
+    permit::covering_rule,
+    refusals,
+};
 use crate::{
-    allowlist::Rule,
     domain::{ExpiryName, ImageId, Target, rfc3339},
-    facts::{Expiry, Image, Reading},
-    outcome::{ErrorCode, ErrorRow, Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    facts::{Expiry, Fact, Failure, Image},
+    needs::{NeededGrant, needed_expiry},
+    outcome::{ErrorCode, Refusal, RefusalCode},
+    request::{Access, Action, AskedTarget, Request},
 };
 
 /// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
@@ -27,15 +33,35 @@ const SHORTEST: Duration = Duration::minutes(5);
 /// that a share adds arrives after the expiry has begun.
 const ENDING: Duration = Duration::minutes(2);
 
-/// Whether the time of a recorded expiry has come.
-pub fn is_due(expiry: &Expiry, now: OffsetDateTime) -> bool {
-    expiry.at - now <= EARLIEST
+/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
+/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
+pub(super) const OVERDUE: Duration = Duration::minutes(5);
+
+/// What is done where the time of a recorded expiry has come; else why nothing is.
+pub fn due(expiry: &Expiry, now: OffsetDateTime, dry_run: bool) -> Result<Request, String> {
+    if expiry.at - now > EARLIEST {
+        return Err(format!("the share expires at {}; nothing is due yet", rfc3339(expiry.at)));
+    }
+    Ok(Request {
+        targets: vec![AskedTarget { target: expiry.target.clone(), pointer: String::new() }],
+        dry_run,
+        ..Request::bare(Action::Revoke, expiry.image_id.clone())
+    })
 }
 
-/// Whether a later record of the same image and target has taken the place of an expiry that is due.
-pub(super) fn is_superseded(question: &Question<'_>, image: &Image) -> bool {
-    let Authority::Expiry(own) = question.authority else { return false };
-    image.expiry_of(&own.target).is_some_and(|latest| latest.at > own.at)
+/// The expiry that is due, where a later record of the same image and target has taken its place.
+pub(super) fn superseded<'a>(case: &Case<'a>, image: &Image) -> Option<&'a Expiry> {
+    let Authority::Expiry(own) = case.authority else { return None };
+    image.expiry_of(&own.target).filter(|latest| latest.at > own.at).map(|_| own)
+}
+
+/// The warnings about shares whose due expiry deletes its own record and does nothing else.
+pub(super) fn renewal_warnings(image_id: &ImageId, image: &Image, targets: &[Covered<'_>]) -> Vec<String> {
+    let warnings = targets.iter().filter_map(|(asked, _)| {
+        let (target, at) = (&asked.target, rfc3339(image.expiry_of(&asked.target)?.at));
+        Some(format!("the share of {image_id} with {target} was renewed and expires at {at}"))
+    });
+    warnings.collect()
 }
 
 /// Whether a request wants an expiry time that is too near, but for a share that has this very record: who sends it again
@@ -47,152 +73,172 @@ pub fn is_near(request: &Request, now: OffsetDateTime) -> bool {
 /// Whether the records of an image alone refuse to share it because the expiry time is too near; then nothing else of it
 /// needs to be read.
 pub fn is_refused_by_time(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: &ImageId,
     expiries: Option<&BTreeMap<ExpiryName, Expiry>>,
 ) -> bool {
     let lacks_record = |expiries: &BTreeMap<ExpiryName, Expiry>| {
-        question.request.targets.iter().any(|asked| !has_record(question, image_id, &asked.target, expiries))
+        case.request.targets.iter().any(|asked| !has_record(case, image_id, &asked.target, expiries))
     };
-    is_near(question.request, question.now) && expiries.is_some_and(lacks_record)
+    is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
 }
 
 /// Whether the share has the record of exactly the expiry that is asked for.
-fn has_record(
-    question: &Question<'_>,
-    image_id: &ImageId,
-    target: &Target,
-    expiries: &BTreeMap<ExpiryName, Expiry>,
-) -> bool {
-    let name = wanted(question).and_then(|at| ExpiryName::new(image_id, target, at));
+fn has_record(case: &Case<'_>, image_id: &ImageId, target: &Target, expiries: &BTreeMap<ExpiryName, Expiry>) -> bool {
+    let name = wanted(case).and_then(|at| ExpiryName::new(image_id, target, at));
     name.is_some_and(|name| expiries.contains_key(&name))
 }
 
 /// The expiry time that is asked for, as Scheduler takes it: in whole seconds.
-fn wanted(question: &Question<'_>) -> Option<OffsetDateTime> {
-    let at = question.request.expires_at?;
+fn wanted(case: &Case<'_>) -> Option<OffsetDateTime> {
+    let at = case.request.expires_at?;
     Some(at.replace_nanosecond(0).unwrap_or(at))
 }
 
-/// Takes the targets out of a share that a rule makes by itself with which the image is shared already, without an expiry
-/// or until later: those shares are left as they are.
-pub(super) fn leave_existing<'a>(question: &Question<'a>, image: &Image, decision: &mut ImageDecision<'a>) {
-    if !question.is_automatic || image.expiries.is_err() {
-        return;
-    }
-    let outlasts = |target: &Target| match (image.expiry_of(target), wanted(question)) {
+/// Whether a share that a rule makes by itself leaves the target out: the image is shared with it already, without an expiry
+/// or until later.
+pub(super) fn is_left(case: &Case<'_>, image: &Image, (asked, _): &Covered<'_>) -> bool {
+    let outlasts = || match (image.expiry_of(&asked.target), wanted(case)) {
         (None, _) => true,
         (Some(there), Some(at)) => there.at > at,
         (Some(_), None) => false,
     };
-    let is_left =
-        |(asked, _): &(&AskedTarget, Option<&Rule>)| image.is_shared_with(&asked.target) && outlasts(&asked.target);
-    let (left, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut decision.targets).into_iter().partition(is_left);
-    decision.targets = rest;
-    for (asked, rule) in left {
+    case.is_automatic && image.expiries.is_known() && image.is_shared_with(&asked.target) && outlasts()
+}
+
+/// The warnings about the existing shares that are left as they are.
+pub(super) fn existing_share_warnings(image_id: &ImageId, image: &Image, left: &[Covered<'_>]) -> Vec<String> {
+    let warnings = left.iter().map(|(asked, _)| {
         let until = match image.expiry_of(&asked.target) {
             Some(there) => format!("until {}", rfc3339(there.at)),
             None => "without an expiry".to_owned(),
         };
-        decision.warnings.push(format!(
-            "{} is shared with {} already, {until}; that share is left as it is",
-            decision.image_id, asked.target
-        ));
-        decision.left_as_they_are.push((asked, rule));
-    }
+        format!("{image_id} is shared with {} already, {until}; that share is left as it is", asked.target)
+    });
+    warnings.collect()
 }
 
 /// Decides about the expiries of the covered targets.
-pub(super) fn check(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
-    let wanted = wanted(question);
-    if wanted.is_some() && !question.unset_for_expiry.is_empty() {
-        return decision.refusals.push(not_possible(question, decision.image_id));
+pub(super) fn check(
+    case: &Case<'_>,
+    image: &Image,
+    image_id: &ImageId,
+    targets: &[Covered<'_>],
+    grants: &[NeededGrant],
+) -> Met {
+    let wanted = wanted(case);
+    if wanted.is_some() && !case.unset_for_expiry.is_empty() {
+        return Met::refused(not_possible(case, image_id));
     }
     let expiries = match (&image.expiries, wanted) {
-        (Ok(expiries), _) => expiries,
+        (Fact::Known(expiries), _) => expiries,
         // `observe` fails before this; nothing is given without knowing.
-        (Err(error), Some(_)) => return decision.gaps.push(error.clone()),
-        (Err(_), None) if question.request.action == Action::Share => {
-            return decision.warnings.push(format!(
-                "whether the shares of {} expire could not be read; an expiry that is there stays",
-                decision.image_id
+        (Fact::Failed(failure), Some(_)) => return Met { gaps: vec![failure.clone()], ..Met::default() },
+        (Fact::NotRead, Some(_)) => return Met { gaps: vec![not_read(image_id)], ..Met::default() },
+        (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
+            return Met::warned(format!(
+                "whether the shares of {image_id} expire could not be read; an expiry that is there stays"
             ));
         }
-        (Err(_), None) => return,
+        (Fact::Failed(_) | Fact::NotRead, None) => return Met::default(),
     };
-    let covered: Vec<_> = decision.targets.iter().filter(|(_, rule)| rule.is_some()).map(|(asked, _)| *asked).collect();
-    for asked in covered {
-        let latest = image.expiry_of(&asked.target);
-        if let Some(there) = latest.filter(|there| there.at - question.now <= ENDING) {
-            decision.refusals.push(ending(decision.image_id, asked, there));
-            continue;
-        }
-        let refused = decision.refusals.len();
-        match wanted {
-            None => decision.warnings.extend(stays(question, decision.image_id, asked, latest)),
-            Some(at) => move_to(question, image, expiries, asked, (at, latest), decision),
-        }
-        let expires = wanted.max(latest.map(|there| there.at));
-        if let Some(at) = expires.filter(|at| *at - question.deadline <= ENDING)
-            && !image.is_shared_with(&asked.target)
-            && decision.refusals.len() == refused
-        {
-            decision.refusals.push(too_late(question, decision.image_id, asked, at, latest));
-        }
+    let mut met = Met::default();
+    for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
+        let mut part = check_target(case, image, image_id, expiries, asked, grants);
+        // What is wrong with the time asked for is reported once for the image.
+        part.refusals.retain(|refusal| !met.refusals.contains(refusal));
+        met.add(part);
     }
+    met
+}
+
+/// Decides about the expiry of the share with one target.
+fn check_target(
+    case: &Case<'_>,
+    image: &Image,
+    image_id: &ImageId,
+    expiries: &BTreeMap<ExpiryName, Expiry>,
+    asked: &AskedTarget,
+    grants: &[NeededGrant],
+) -> Met {
+    let latest = image.expiry_of(&asked.target);
+    if let Some(there) = latest.filter(|there| there.at - case.now <= ENDING) {
+        return Met::refused(ending(case, image_id, asked, there));
+    }
+    let wanted = wanted(case);
+    let mut met = match wanted {
+        None => Met { warnings: stays(case, image_id, asked, latest).into_iter().collect(), ..Met::default() },
+        Some(at) => match move_to(case, image, image_id, expiries, asked, at) {
+            Ok(new) => Met { expiries: new.into_iter().collect(), ..Met::default() },
+            Err(refusal) => Met::refused(*refusal),
+        },
+    };
+    let expires = wanted.max(latest.map(|there| there.at));
+    if let Some(at) = expires.filter(|at| *at - case.deadline <= ENDING)
+        && gives(case, image, &asked.target, grants)
+        && met.refusals.is_empty()
+    {
+        met.refusals.push(too_late(case, image_id, asked, at, latest));
+    }
+    met
+}
+
+/// Whether the share gives the target anything that it does not have.
+fn gives(case: &Case<'_>, image: &Image, target: &Target, grants: &[NeededGrant]) -> bool {
+    let Some(account) = target.account() else { return !image.is_shared_with(target) };
+    let lacks_copy =
+        || image.known_snapshots().any(|snapshot| !snapshot.may_create_volumes().any(|other| other == account));
+    !image.is_shared_with(target)
+        || case.request.access == Access::Copy && lacks_copy()
+        || grants.iter().any(|grant| grant.account == account)
 }
 
 /// What a share with an expiry time does to the records of one target: nothing, a new record, or it is refused.
 fn move_to(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image: &Image,
+    image_id: &ImageId,
     expiries: &BTreeMap<ExpiryName, Expiry>,
     asked: &AskedTarget,
-    (at, latest): (OffsetDateTime, Option<&Expiry>),
-    decision: &mut ImageDecision<'_>,
-) {
-    let image_id = decision.image_id;
-    if !has_record(question, image_id, &asked.target, expiries) && is_near(question.request, question.now) {
-        let refusal = near(question, image_id);
-        if !decision.refusals.contains(&refusal) {
-            decision.refusals.push(refusal);
-        }
-        return;
+    at: OffsetDateTime,
+) -> Result<Option<Expiry>, Box<Refusal>> {
+    if !has_record(case, image_id, &asked.target, expiries) && is_near(case.request, case.now) {
+        return Err(Box::new(near(case, image_id)));
     }
-    match latest {
-        Some(there) if there.at == at => return,
-        Some(there) if there.at > at => return decision.refusals.push(earlier(image_id, asked, there)),
-        None if image.is_shared_with(&asked.target) && !may_revoke(question, image, &asked.target) => {
-            return decision.refusals.push(takes_away(question, image_id, asked));
+    match image.expiry_of(&asked.target) {
+        Some(there) if there.at == at => Ok(None),
+        Some(there) if there.at > at => Err(Box::new(earlier(image_id, asked, there))),
+        None if image.is_shared_with(&asked.target) && !may_revoke(case, image, &asked.target) => {
+            Err(Box::new(takes_away(case, image_id, asked)))
         }
-        Some(_) | None => {}
+        Some(_) | None => Ok(needed_expiry(image_id, image, &asked.target, at)),
     }
-    // Eight digits hold every time that a request can have.
-    let Some(name) = ExpiryName::new(image_id, &asked.target, at) else { return };
-    let snapshots = image.snapshots.iter().flatten();
-    decision.new_expiries.push(Expiry {
-        name,
-        at,
-        image_id: image_id.clone(),
-        target: asked.target.clone(),
-        snapshot_ids: snapshots.map(|snapshot| snapshot.id.clone()).collect(),
-        key_arns: image.keys().into_iter().cloned().collect(),
-    });
 }
 
 /// A share without an expiry time leaves an existing expiry as it is, and says so.
-fn stays(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Option<&Expiry>) -> Option<String> {
-    let there = latest.filter(|_| question.request.action == Action::Share)?;
+fn stays(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Option<&Expiry>) -> Option<String> {
+    let there = latest.filter(|_| case.request.action == Action::Share)?;
     let (target, at) = (&asked.target, rfc3339(there.at));
     Some(format!("the share of {image_id} with {target} expires at {at}, which this request does not change"))
 }
 
-fn may_revoke(question: &Question<'_>, image: &Image, target: &Target) -> bool {
-    covering_rule_for(Action::Revoke, question, image, target).is_ok()
+fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
+    covering_rule(Action::Revoke, case, image, target).is_ok()
 }
 
-fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
-    let unset = question.unset_for_expiry.join(", ");
+/// Nothing is given without knowing, whatever the reason.
+fn not_read(image_id: &ImageId) -> Failure {
+    Failure {
+        code: ErrorCode::Unexpected,
+        call: None,
+        resource: Some(image_id.to_string()),
+        message: format!("the recorded expiries of {image_id} were not read"),
+        retryable: false,
+    }
+}
+
+fn not_possible(case: &Case<'_>, image_id: &ImageId) -> Refusal {
+    let unset = case.unset_for_expiry.join(", ");
     let message = format!("this deployment can't record when a share expires: it has no {unset}");
     let refusal = refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
         .remedy(format!("set {unset}, or leave `expiresAt` out"));
@@ -202,36 +248,52 @@ fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
 /// Where a request names its expiry time.
 const POINTER: &str = "/expiresAt";
 
-fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
-    let at = question.request.expires_at.map(rfc3339).unwrap_or_default();
+fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
+    let at = case.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
     let refusal = refusals::image(RefusalCode::MalformedRequest, image_id, message)
         .remedy("give an expiry time that is at least 5 minutes ahead");
     Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
 }
 
-fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let at = rfc3339(there.at);
-    let message = format!("the share with {} expires at {at}; until that is over nothing is shared anew", asked.target);
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(
-        "send the request again in a few minutes; where the expiry does not come, `revoke` deletes its record and \
-         `repair` makes up for it",
-    );
+/// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
+/// and only who takes it away is told what is in the way.
+fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+    let (target, at) = (&asked.target, rfc3339(there.at));
+    let (message, remedy) = if case.now - there.at > OVERDUE {
+        (
+            format!(
+                "the share with {target} should have expired at {at}, and its record is still there; until what it gave \
+                 is taken away nothing is shared anew"
+            ),
+            format!(
+                "send `revoke` for {image_id} and {target}: it takes away what is left and deletes the record; where it is \
+                 `incomplete`, its `errors` name what is in the way, such as a call that the function's role or the key \
+                 policy denies: allow it, and send `revoke` again"
+            ),
+        )
+    } else {
+        (
+            format!("the share with {target} expires at {at}; until that is over nothing is shared anew"),
+            "send the request again in a few minutes".to_owned(),
+        )
+    };
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(remedy);
     Refusal { may_pass: true, ..refusal }
 }
 
-/// The invocation may last until shortly before the expiry, and a launch permission that arrives late would stay.
+/// The invocation may last until shortly before the expiry, and what is given late would stay.
 fn too_late(
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: &ImageId,
     asked: &AskedTarget,
     at: OffsetDateTime,
     latest: Option<&Expiry>,
 ) -> Refusal {
-    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(question.deadline));
+    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(case.deadline));
     let message = format!(
-        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
-         permission is added only where that is more than 2 minutes before"
+        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is \
+         given only where that is more than 2 minutes before"
     );
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message);
     // What is recorded passes; a time that is only asked for comes nearer with each try.
@@ -248,56 +310,9 @@ fn earlier(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
         .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
 }
 
-fn takes_away(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
-    let (target, action) = (&asked.target, question.request.action);
+fn takes_away(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
+    let (target, action) = (&asked.target, case.request.action);
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
-}
-
-/// A target to which a share has added a launch permission, and whose record is read again after that.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SecondLook {
-    /// The image.
-    pub image_id: ImageId,
-    /// The target.
-    pub target: Target,
-    /// The record by which the share expires.
-    pub record: ExpiryName,
-}
-
-/// What a second look finds out: whether the share still has a record, this one or any other.
-pub type Seen = Reading<bool>;
-
-/// What a share looks at again that has added these launch permissions: those whose share expires.
-pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, added: &[Target]) -> Vec<SecondLook> {
-    let record = |target: &Target| {
-        let new = decision.new_expiries.iter().find(|expiry| expiry.target == *target);
-        new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
-    };
-    let look = |target: &Target| {
-        let (image_id, target) = (decision.image_id.clone(), target.clone());
-        Some(SecondLook { record: record(&target)?, image_id, target })
-    };
-    added.iter().filter_map(look).collect()
-}
-
-/// Why the launch permission is taken away again, if it is: without a record nothing would end the share, and what can't
-/// be found out is not given.
-pub fn lost(look: &SecondLook, seen: &Seen) -> Option<ErrorRow> {
-    match seen {
-        Ok(true) => None,
-        Ok(false) => Some(ErrorRow {
-            code: ErrorCode::ExpiryLost,
-            call: None,
-            resource: Some(look.record.to_string()),
-            message: format!(
-                "the record of the share of {} with {} was deleted while the share was under way, so its launch \
-                 permission is taken away again; send the request again if the share is still wanted",
-                look.image_id, look.target
-            ),
-            retryable: true,
-        }),
-        Err(error) => Some(error.clone()),
-    }
 }

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Authority, Question, covering_rule_of_image};
+use super::{
+    case::{Authority, Case},
+    permit::covering_rule_of_image,
+};
 use crate::{
     domain::{GroupId, Target},
     facts::{Facts, Image, LaunchPermission, Reading},
@@ -16,10 +19,10 @@ use crate::{
 /// now or else in the rules that name the requester. (The directory knows ids only, and what other requesters may name
 /// is not theirs to learn.) Fails where what is shared could not be read and the rules do not help: then it is not
 /// known whether there is such a target.
-pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
-    let request = question.request;
+pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
+    let request = case.request;
     let Some(group) = &request.group else { return Ok(Cow::Borrowed(request)) };
-    let may_ask = |image: &&Image| image.owner == question.account && covering_rule_of_image(question, image).is_ok();
+    let may_ask = |image: &&Image| image.owner == case.account && covering_rule_of_image(case, image).is_ok();
     let images = || facts.images.values().filter(may_ask);
     let shared = images().flat_map(|image| image.launch_permissions.iter().flatten());
     let mut targets = distinct(
@@ -30,8 +33,8 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
         }),
     );
     if targets.is_empty() {
-        let rules = question.allowlist.rules.iter();
-        let own_rules = rules.filter(|rule| match question.authority {
+        let rules = case.allowlist.rules.iter();
+        let own_rules = rules.filter(|rule| match case.authority {
             Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
             Authority::Expiry(_) => false,
         });
@@ -42,7 +45,7 @@ pub fn resolve<'a>(question: &Question<'a>, facts: &Facts) -> Reading<Cow<'a, Re
     {
         return Err(error.clone());
     }
-    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(placed).collect(), ..request.clone() }))
+    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(asked_at).collect(), ..request.clone() }))
 }
 
 fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec<Target> {
@@ -53,7 +56,7 @@ fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec
 }
 
 /// The place that the target would have in a request document.
-fn placed((index, target): (usize, Target)) -> AskedTarget {
+fn asked_at((index, target): (usize, Target)) -> AskedTarget {
     let field = match &target {
         Target::Account(_) => "accountIds",
         Target::Organization(_) => "organizationArns",
@@ -74,8 +77,8 @@ mod tests {
         allowlist::Allowlist,
         decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
-        facts::{Fact, ImageState, Provenance},
-        outcome::{ErrorCode, ErrorRow, RefusalCode},
+        facts::{Fact, Failure, ImageState, Provenance},
+        outcome::{ErrorCode, RefusalCode},
     };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
@@ -108,7 +111,7 @@ rules:
             let requester = Requester::new("lambda:invoke".to_owned());
             let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
             let account: AccountId = "999988887777".parse().unwrap();
-            let question = Question {
+            let case = Case {
                 request: &request,
                 authority: Authority::Requester(&requester),
                 unset_for_expiry: &[],
@@ -130,24 +133,23 @@ rules:
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),
-                expiries: Ok(BTreeMap::new()),
+                expiries: Fact::Known(BTreeMap::new()),
                 remembered_keys: Vec::new(),
-                unread_snapshots: Vec::new(),
                 is_instance_store: false,
-                snapshots: Fact::Known(Vec::new()),
+                snapshots: Vec::new(),
             };
             let mut facts = Facts::default();
             facts.images.insert("ami-1a2b3c4d".parse().unwrap(), image);
-            match (resolve(&question, &facts), &expect) {
+            match (resolve(&case, &facts), &expect) {
                 (Err(error), Err(code)) => assert_eq!(error.code, *code),
                 (Ok(request), Ok((targets, codes))) => {
                     let found: Vec<_> = request.targets.iter().map(|asked| asked.target.to_string()).collect();
                     assert_eq!(found, *targets, "{action}");
-                    let question = Question { request: &request, ..question };
-                    let refused: Vec<_> = decide(&question, &facts, &Judgements::until(&|| false))
+                    let case = Case { request: &request, ..case };
+                    let refused: Vec<_> = decide(&case, &facts, &Judgements::until(&|| false))
                         .unwrap()
                         .remove(0)
-                        .refusals
+                        .refusals()
                         .iter()
                         .map(|refusal| refusal.code)
                         .collect();
@@ -158,8 +160,8 @@ rules:
         }
     }
 
-    fn unreadable() -> ErrorRow {
-        ErrorRow { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
+    fn unreadable() -> Failure {
+        Failure { code: ErrorCode::Throttled, call: None, resource: None, message: String::new(), retryable: true }
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use key_policy::{Because, KeyAccess, KeyUse};
 
-use super::{NeededGrant, backing_key::BackingKey};
+use super::backing_key::BackingKey;
 use crate::{
     domain::{KeyArn, Target},
-    facts::Reading,
-    outcome::{ErrorCode, ErrorRow},
+    facts::{Failure, Reading},
+    needs::NeededGrant,
+    outcome::ErrorCode,
 };
 
 /// By which grants a key is judged, beside its policy.
@@ -65,7 +66,7 @@ impl<'a> Judgements<'a> {
         let access = match by {
             By::Policy => key.judge(&[], target, key_use),
             By::All => key.judge_by_all(target, key_use),
-            By::Made(grant) => key.judge(&[grant.as_made(key.question.account)], target, key_use),
+            By::Made(grant) => key.judge(&[grant.as_made(key.case.account)], target, key_use),
         };
         self.made.borrow_mut().insert(subject, access.clone());
         Ok(access)
@@ -100,8 +101,8 @@ fn name(key_use: &KeyUse) -> String {
     }
 }
 
-fn out_of_time(arn: &KeyArn) -> ErrorRow {
-    ErrorRow {
+fn out_of_time(arn: &KeyArn) -> Failure {
+    Failure {
         code: ErrorCode::OutOfTime,
         call: None,
         resource: Some(arn.to_string()),

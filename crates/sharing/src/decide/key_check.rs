@@ -3,144 +3,165 @@
 
 use std::collections::BTreeSet;
 
-use key_policy::{KeyUse, Verdict};
+use key_policy::{KeyAccess, KeyUse, Verdict};
 
 use super::{
-    ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit, refusals,
+    backing_key::BackingKey,
+    case::Case,
+    decision::Covered,
+    judgements::{By, Judgements},
+    met::Met,
+    permit::permit,
+    refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
     domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
-    facts::{Facts, Image, Reading},
-    outcome::{ErrorCode, ErrorRow, KeyRow, Refusal, RefusalCode, RoleRow},
-    plan::GranteeKind,
+    facts::{Facts, Failure, Image, Reading},
+    needs::{GranteeKind, NeededGrant},
+    outcome::{ErrorCode, KeyRow, Refusal, RefusalCode, RoleRow},
     request::{Access, Action, AskedTarget},
 };
 
 /// Judges every key for every covered target.
 pub(super) fn check(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
     image: &Image,
-    decision: &mut ImageDecision<'_>,
-) -> Reading<()> {
-    let covered: Vec<_> = decision.targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule))).collect();
-    if covered.is_empty() {
-        return Ok(());
-    }
-    for arn in image.keys() {
-        let key = BackingKey::new(question, facts, arn);
+    image_id: &ImageId,
+    targets: &[Covered<'_>],
+) -> Reading<Met> {
+    let mut met = Met::default();
+    let covered: Vec<_> = targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule))).collect();
+    for arn in image.keys().into_iter().filter(|_| !covered.is_empty()) {
+        let key = BackingKey::new(case, facts, arn);
         if let Some((code, message, remedy)) = key.unusable() {
-            decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
+            met.refusals.push(refusals::image(code, image_id, message).remedy(remedy));
             continue;
         }
         if let Some(end) = key.metadata().and_then(|metadata| metadata.ends_at.as_ref()) {
-            decision
-                .warnings
-                .push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
+            met.warnings.push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
         }
         for (asked, rule) in &covered {
-            check_pair(judgements, &key, asked, rule, decision)?;
+            met.add(check_pair(judgements, &key, image_id, asked, rule)?);
         }
     }
-    Ok(())
+    Ok(met)
 }
 
-/// Judges one key for one target, and plans the grants that the rule allows.
+/// Judges one key for one target, with the grants that it needs and the rule allows.
 fn check_pair(
     judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
+    image_id: &ImageId,
     asked: &AskedTarget,
     rule: &Rule,
-    decision: &mut ImageDecision<'_>,
-) -> Reading<()> {
-    let BackingKey { question, arn, .. } = *key;
-    let target = &asked.target;
-    let key_use = key_use(question);
-
-    let mut lacking = None;
-    let access = match (rule.keys, target.account()) {
+) -> Reading<Met> {
+    let (arn, target) = (key.arn, &asked.target);
+    let (access, grant) = match (rule.keys, target.account()) {
         (KeyCheck::Grant, Some(account)) => {
-            let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
-            let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
-            let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
-            let can_grant = question.setup.key_grants || needed.is_among(key.known_grants(), question.account);
-            match (by_policy.verdict, with_grant.verdict) {
-                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !can_grant => {
-                    lacking = Some(needed);
-                    by_policy
-                }
-                // The image's own grant, whatever others there are: those may go without notice.
-                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-                    let is_made = needed.is_among(key.known_grants(), question.account);
-                    let story = if is_made { "is there" } else { "a share makes" };
-                    let mut access = with_grant;
-                    access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
-                    if !is_made {
-                        decision.grants.push(needed);
-                    }
-                    access
-                }
-                // No grant goes around a Deny.
-                (Verdict::Missing | Verdict::Conditional, _) => with_grant,
-                (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
-            }
+            let needed = NeededGrant::new(arn, image_id, account, GranteeKind::Account);
+            judge_with_grant(judgements, key, target, needed)?
         }
         (KeyCheck::Grant | KeyCheck::Verify | KeyCheck::Unchecked, _) => {
-            judgements.of(key, target, &key_use, By::All)?
+            (judgements.of(key, target, &key_use(key.case), By::All)?, Own::NotNeeded)
         }
     };
-    let roles = check_roles(judgements, key, asked, rule, decision)?;
+    let (lacking, made) = match grant {
+        Own::NotNeeded => (None, None),
+        Own::Made(grant) => (None, Some(grant)),
+        Own::Lacking(grant) => (Some(grant), None),
+    };
+    let mut met = Met { grants: made.into_iter().collect(), ..Met::default() };
+    let (roles, of_roles) = check_roles(judgements, key, image_id, asked, rule)?;
+    met.add(of_roles);
     let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
     if row.access.verdict != Verdict::Allowed {
-        match (rule.keys, lacking) {
-            (KeyCheck::Unchecked, _) => decision.warnings.push(unchecked_warning(&row)),
+        met.add(match (rule.keys, lacking) {
+            (KeyCheck::Unchecked, _) => Met::warned(unchecked_warning(&row)),
             (KeyCheck::Verify | KeyCheck::Grant, Some(grant)) => {
-                decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
+                Met::refused(refusals::key_grants_off(image_id, asked, &grant))
             }
-            (KeyCheck::Verify | KeyCheck::Grant, None) => {
-                decision.refusals.push(refusal(decision.image_id, asked, &row, key.unread()));
-            }
-        }
+            (KeyCheck::Verify | KeyCheck::Grant, None) => Met::refused(refusal(image_id, asked, &row, key.unread())),
+        });
     }
-    decision.keys.push(row);
-    Ok(())
+    met.keys.push(row);
+    Ok(met)
 }
 
-/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants.
+/// What a share does with a grant of its own.
+enum Own {
+    /// None is needed, none would help, or it is there.
+    NotNeeded,
+    /// It makes this one.
+    Made(NeededGrant),
+    /// It would need this one, and the deployment makes none.
+    Lacking(NeededGrant),
+}
+
+/// Judges one key for an account that may be let in by a grant of the image's own.
+fn judge_with_grant(
+    judgements: &Judgements<'_>,
+    key: &BackingKey<'_>,
+    target: &Target,
+    needed: NeededGrant,
+) -> Reading<(KeyAccess, Own)> {
+    let (case, key_use) = (key.case, key_use(key.case));
+    let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
+    let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
+    let is_made = needed.is_among(key.known_grants(), case.account);
+    Ok(match (by_policy.verdict, with_grant.verdict) {
+        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !case.setup.key_grants && !is_made => {
+            (by_policy, Own::Lacking(needed))
+        }
+        // The image's own grant, whatever others there are: those may go without notice.
+        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
+            let story = if is_made { "is there" } else { "a share makes" };
+            let mut access = with_grant;
+            access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
+            (access, if is_made { Own::NotNeeded } else { Own::Made(needed) })
+        }
+        // No grant goes around a Deny.
+        (Verdict::Missing | Verdict::Conditional, _) => (with_grant, Own::NotNeeded),
+        (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => (by_policy, Own::NotNeeded),
+    })
+}
+
+/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), with the grants that they need.
 fn check_roles(
     judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
+    image_id: &ImageId,
     asked: &AskedTarget,
     rule: &Rule,
-    decision: &mut ImageDecision<'_>,
-) -> Reading<Vec<RoleRow>> {
-    let BackingKey { question, arn, .. } = *key;
+) -> Reading<(Vec<RoleRow>, Met)> {
+    let mut met = Met::default();
+    let BackingKey { case, arn, .. } = *key;
     let Some(account) = asked.target.account() else {
-        if let Some(role) = question.request.service_linked_roles.first() {
-            decision.warnings.push(format!(
+        if let Some(role) = case.request.service_linked_roles.first() {
+            met.warnings.push(format!(
                 "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
                 asked.target
             ));
         }
-        return Ok(Vec::new());
+        return Ok((Vec::new(), met));
     };
     let mut rows = Vec::new();
-    for role in roles(question) {
-        let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
+    for role in roles(case) {
+        let needed = NeededGrant::new(arn, image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
-        let is_asked_for = rule.keys == KeyCheck::Grant && question.request.service_linked_roles.contains(&role);
+        let is_asked_for = rule.keys == KeyCheck::Grant && case.request.service_linked_roles.contains(&role);
         let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
-        if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
+        if is_asked_for && !needed.is_among(key.known_grants(), case.account) {
             let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
-            if with_grant == Verdict::Allowed && !question.setup.key_grants {
-                decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &needed));
+            if with_grant == Verdict::Allowed && !case.setup.key_grants {
+                met.refusals.push(refusals::key_grants_off(image_id, asked, &needed));
             } else if with_grant == Verdict::Allowed {
                 verdict = with_grant;
-                decision.grants.push(needed.clone());
+                met.grants.push(needed.clone());
             } else {
-                decision.warnings.push(format!(
+                met.warnings.push(format!(
                     "`{role}` in {account} was not given a grant on {arn}: the key policy denies it, or may; Auto Scaling or Spot launches there can fail"
                 ));
             }
@@ -148,13 +169,13 @@ fn check_roles(
         let remedy = (verdict != Verdict::Allowed).then(|| needed.command());
         rows.push(RoleRow { role, verdict, remedy });
     }
-    Ok(rows)
+    Ok((rows, met))
 }
 
-fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
-    let mut roles = question.request.service_linked_roles.clone();
+fn roles(case: &Case<'_>) -> Vec<ServiceLinkedRole> {
+    let mut roles = case.request.service_linked_roles.clone();
     let auto_scaling = ServiceLinkedRole::AutoScaling { suffix: None };
-    if question.request.action == Action::Check && !roles.contains(&auto_scaling) {
+    if case.request.action == Action::Check && !roles.contains(&auto_scaling) {
         roles.push(auto_scaling);
     }
     roles
@@ -162,43 +183,43 @@ fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
 
 /// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
 pub fn grantees_to_look_up(
-    question: &Question<'_>,
+    case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
 ) -> Reading<Vec<(KeyArn, String)>> {
     let mut pairs = BTreeSet::new();
-    for image_id in &question.request.image_ids {
+    for image_id in &case.request.image_ids {
         let Some(image) = facts.images.get(image_id) else { continue };
-        let covered = permit(question, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
+        let covered = permit(case, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
         for account in covered.filter_map(Target::account) {
-            let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
+            let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
             pairs.extend(own.map(|arn| (arn, account)));
         }
     }
     let mut wanted = Vec::new();
     for (arn, account) in pairs {
-        let key = BackingKey::new(question, facts, arn);
+        let key = BackingKey::new(case, facts, arn);
         if key.metadata().is_none_or(|metadata| metadata.is_aws_managed) {
             continue;
         }
-        let by_policy = judgements.of(&key, &Target::Account(account), &key_use(question), By::Policy)?.verdict;
+        let by_policy = judgements.of(&key, &Target::Account(account), &key_use(case), By::Policy)?.verdict;
         if matches!(by_policy, Verdict::Missing | Verdict::Conditional) {
             wanted.push((arn.clone(), GranteeKind::Account.arn(arn, account)));
         }
-        let roles = roles(question).into_iter();
+        let roles = roles(case).into_iter();
         wanted.extend(roles.map(|role| (arn.clone(), GranteeKind::Role(role).arn(arn, account))));
     }
     Ok(wanted)
 }
 
-fn key_use(question: &Question<'_>) -> KeyUse {
-    match question.request.access {
+fn key_use(case: &Case<'_>) -> KeyUse {
+    match case.request.access {
         Access::Launch => KeyUse::Launch,
         Access::Copy => KeyUse::Copy,
     }
 }
 
-fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {
+fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&Failure>) -> Refusal {
     let KeyRow { key_arn, target, access, roles: _ } = row;
     let (code, message) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
@@ -234,7 +255,7 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
             (Verdict::Denied, _) => {
                 "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
             }
-            (Verdict::Unknown, Some(ErrorRow { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
+            (Verdict::Unknown, Some(Failure { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
                 "let the function's role call {call} on {key_arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),

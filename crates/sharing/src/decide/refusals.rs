@@ -2,11 +2,15 @@
 
 use time::OffsetDateTime;
 
-use super::{Authority, NeededGrant, Question};
+use super::{
+    case::{Authority, Case},
+    permit,
+};
 use crate::{
     allowlist::{Criterion, Rule, Shortfall},
     domain::{GroupId, ImageId, Requester, quoted},
     facts::{Image, ImageState, Snapshot},
+    needs::NeededGrant,
     outcome::{Refusal, RefusalCode},
     request::AskedTarget,
 };
@@ -34,12 +38,12 @@ pub(super) fn stranger(requester: &Requester) -> Refusal {
 /// No rule covers what is asked; `criterion` is the one that left none.
 pub(super) fn not_covered(
     criterion: Criterion,
-    question: &Question<'_>,
+    case: &Case<'_>,
     image_id: Option<&ImageId>,
     asked: Option<&AskedTarget>,
 ) -> Refusal {
-    let action = question.request.action;
-    let who = match question.authority {
+    let action = case.request.action;
+    let who = match case.authority {
         Authority::Requester(requester) => quoted(requester.as_str()),
         Authority::Expiry(_) => "nobody".to_owned(),
     };
@@ -78,7 +82,7 @@ pub(super) fn not_covered(
                 "ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`".to_owned(),
             ),
         ),
-        Criterion::Duration if question.request.expires_at.is_none() => (
+        Criterion::Duration if case.request.expires_at.is_none() => (
             RefusalCode::ExpiryRequired,
             format!("the rules that allow {who} to share this image with {target} want the share to expire"),
             Some("give `expiresAt`".to_owned()),
@@ -100,17 +104,18 @@ pub(super) fn not_covered(
 /// At most so many rules are named with what an image lacks for them.
 const RULES_TOLD: usize = 5;
 
-/// Adds what the image lacks for each of the rules that cover it by name and tags.
-pub(super) fn say_what_it_lacks(refusal: &mut Refusal, question: &Question<'_>, image: &Image) {
-    let Authority::Requester(requester) = question.authority else { return };
-    let ask = super::ask(question, requester, question.request.action, image, None);
-    let rules = question.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
+/// The image lacks something for each of the rules that cover it by name and tags.
+pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image) -> Refusal {
+    let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None);
+    let Authority::Requester(requester) = case.authority else { return refusal };
+    let ask = permit::ask(case, requester, case.request.action, image, None);
+    let rules = case.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
     let rules: Vec<_> = rules.map(|(rule, _)| rule).collect();
-    refusal.message.push_str(&lacking(&rules, image, question.now));
-    let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, question.now));
+    let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
     let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
     remedies.dedup();
-    refusal.remedy = Some(remedies.join("; "));
+    let message = refusal.message.clone() + &lacking(&rules, image, case.now);
+    Refusal { message, remedy: Some(remedies.join("; ")), ..refusal }
 }
 
 /// What an image lacks for each of these rules, to be added to a sentence.
@@ -225,4 +230,9 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
         "share with an organization or organizational unit, which counts as one entity, or have the quota \
          \"AMI sharing\" raised and AMI_SHARE_ENTITY_QUOTA with it",
     )
+}
+
+pub(super) fn copies_not_set_up() -> Refusal {
+    let message = "copies of images in other Regions are not set up in this deployment";
+    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(RefusalCode::CopyNotPossible, message) }
 }

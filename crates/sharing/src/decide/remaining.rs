@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{ImageDecision, Question};
+use super::{case::Case, decision::Covered};
 use crate::{
     allowlist::Allowlist,
-    domain::{Target, quoted, some_of},
-    facts::{Fact, Image, LaunchPermission},
-    outcome::ErrorRow,
+    domain::{ImageId, Target, quoted, some_of},
+    facts::{Fact, Failure, Image, LaunchPermission},
 };
 
 /// What is left of a target's access.
@@ -23,7 +22,7 @@ pub enum Remaining<'a> {
     /// These entries cover it if it is a member, which is not known.
     Maybe(Vec<&'a LaunchPermission>),
     /// The launch permissions could not be read.
-    Unread(&'a ErrorRow),
+    Unread(&'a Failure),
 }
 
 impl Remaining<'_> {
@@ -82,17 +81,14 @@ fn name(entry: &LaunchPermission) -> String {
 }
 
 /// One warning for each different story, with the targets that it is about.
-pub(super) fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+pub(super) fn warnings(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Vec<String> {
     let mut stories = BTreeMap::<String, Vec<&Target>>::new();
-    for (asked, _) in &decision.targets {
-        if let Some(why) = remaining(question.allowlist, image, &asked.target).why() {
+    for (asked, _) in targets {
+        if let Some(why) = remaining(case.allowlist, image, &asked.target).why() {
             stories.entry(why).or_default().push(&asked.target);
         }
     }
-    let image_id = decision.image_id;
-    decision.warnings.extend(
-        stories
-            .into_iter()
-            .map(|(why, targets)| format!("{image_id}, revoked from {}: {why}", some_of(targets.iter()))),
-    );
+    let warning =
+        |(why, targets): (String, Vec<&Target>)| format!("{image_id}, revoked from {}: {why}", some_of(targets.iter()));
+    stories.into_iter().map(warning).collect()
 }

@@ -6,7 +6,8 @@ use std::fmt;
 ///
 /// One of `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<path><name>`,
 /// `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
+/// A record keeps it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Requester(String);
 

@@ -3,11 +3,8 @@
 
 use time::OffsetDateTime;
 
-use super::Fact;
-use crate::{
-    domain::{ImageId, Region, Severity},
-    outcome::ErrorRow,
-};
+use super::{Fact, Failure};
+use crate::domain::{ImageId, Region, Severity};
 
 /// Where an image comes from, what it was marked with and what was found in it.
 ///
@@ -117,7 +114,7 @@ impl Provenance {
     }
 
     /// Why the image that this is a copy of could not be read, if so.
-    pub fn unread(&self) -> Option<&ErrorRow> {
+    pub fn unread(&self) -> Option<&Failure> {
         match &self.lineage {
             Lineage::CopyOf { said, .. } => said.failed(),
             Lineage::New | Lineage::Unclear => None,

@@ -55,7 +55,7 @@ impl Outcome {
 
     fn cut(&mut self, rows: usize, text: usize) {
         // The refusal that decides the status is not lost.
-        let deciding = self.refusals.iter().enumerate().min_by_key(|(_, refusal)| refusal.code.status());
+        let deciding = self.refusals.iter().enumerate().min_by_key(|(_, refusal)| refusal.code.kind());
         if let Some(place) = deciding.map(|(place, _)| place).filter(|place| *place >= rows) {
             self.refusals.swap(0, place);
         }

@@ -1,9 +1,9 @@
 //! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
 
 use crate::{
-    decide::NeededGrant,
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, ServiceLinkedRole, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::Expiry,
+    needs::{GranteeKind, NeededGrant},
 };
 
 /// One write to AWS.
@@ -75,15 +75,6 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
-}
-
-/// Whom a grant lets in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GranteeKind {
-    /// The account; the share depends on it.
-    Account,
-    /// A service-linked role, which may not exist yet: best effort.
-    Role(ServiceLinkedRole),
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
@@ -177,6 +168,21 @@ impl Step {
         }
     }
 
+    /// Whether it gives a target something.
+    pub fn gives(&self) -> bool {
+        match self {
+            Self::CreateGrant { .. } | Self::AddCreateVolumePermissions { .. } | Self::AddLaunchPermissions { .. } => {
+                true
+            }
+            Self::CreateExpiry(_)
+            | Self::DeleteExpiry { .. }
+            | Self::RemoveLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::RemoveCreateVolumePermissions { .. }
+            | Self::RevokeGrant { .. } => false,
+        }
+    }
+
     /// The phase it belongs to.
     pub fn phase(&self) -> Phase {
         match self {
@@ -190,12 +196,13 @@ impl Step {
     }
 
     /// Whether it must not be taken where a step of that phase before it failed. A grant is revoked although snapshots
-    /// keep entries of its account, so that as little as possible is left. The Remove that is sent once more after records
-    /// were deleted waits for none of them: one that could not be deleted must not keep the access of the others.
+    /// keep entries of its account, so that as little as possible is left. What is removed once more after records were
+    /// deleted waits for none of them: one that could not be deleted must not keep the access of the others.
     pub fn waits_for(&self, phase: Phase) -> bool {
         !matches!(
             (self, phase),
-            (Self::RevokeGrant { .. }, Phase::Snapshots) | (Self::RemoveLaunchPermissions { .. }, Phase::Expiries)
+            (Self::RevokeGrant { .. }, Phase::Snapshots)
+                | (Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. }, Phase::Expiries)
         )
     }
 

@@ -1,11 +1,13 @@
-//! Owns [`Fields`]: taking the fields of one object, once each, and collecting the faults.
+//! Owns [`RequestFields`]: taking the fields of one object, once each, and collecting the faults.
 
 use std::{borrow::Cow, collections::HashSet, fmt::Display, hash::Hash, str::FromStr};
 
-use key_policy::json::{Fault, Faults, Json, field_pointer};
+use key_policy::json::Json;
+
+use super::fault::{Fault, Faults, field_pointer};
 
 /// The fields of an object that is being read.
-pub(super) struct Fields<'a> {
+pub(super) struct RequestFields<'a> {
     fields: &'a [(String, Json)],
     known: Vec<&'static str>,
     pub(super) faults: Faults,
@@ -29,7 +31,7 @@ impl<T> Ids<T> {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> RequestFields<'a> {
     pub(super) fn new(fields: &'a [(String, Json)]) -> Self {
         let mut faults = Faults::default();
         // What is behind it was not read, so it is not known what this object says.

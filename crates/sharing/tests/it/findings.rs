@@ -1,12 +1,16 @@
 //! What an audit finds at one image, and what of it a repair mends: rows of facts, without AWS.
 
-use ami_share_testing::worlds::{
-    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, decide, denied, grant, in_days, parsed, root,
+use ami_share_testing::{
+    key_policies::{Statement as _, allow, deny, open_to, parsed, with},
+    worlds::{
+        FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant, in_days,
+        known, root,
+    },
 };
 use serde_json::json;
 use sharing::{
-    facts::{Fact, ImageState},
-    outcome::{ErrorRow, Finding},
+    facts::{Fact, Failure, ImageState},
+    outcome::Finding,
     plan::plan,
 };
 use time::Duration;
@@ -23,18 +27,18 @@ struct Judged {
 }
 
 fn judge(world: &World) -> Judged {
-    world.put(&json!({"action": "repair"}), |question, facts| {
-        let [decision] = &decide(question, facts)[..] else { panic!("one image, one decision") };
+    world.put(&json!({"action": "repair"}), |case, facts| {
+        let [decision] = &decide(case, facts)[..] else { panic!("one image, one decision") };
         let told = |finding: &Finding| {
             assert!(finding.message.contains(decision.image_id.as_str()), "{finding:?}");
             let target = finding.target.as_ref().map_or("-".to_owned(), ToString::to_string);
             format!("{} {target}", finding.code.as_str())
         };
-        let steps = plan(question, decision, &facts.images[decision.image_id], facts);
+        let steps = plan(case, decision, &facts.images[decision.image_id], facts);
         Judged {
-            found: decision.findings.iter().map(told).collect(),
+            found: decision.survey().unwrap().findings.iter().map(told).collect(),
             mended: steps.iter().map(sharing::plan::Step::call).collect(),
-            gaps: decision.gaps.len(),
+            gaps: decision.gaps().len(),
             warnings: decision.warnings.len(),
         }
     })
@@ -42,7 +46,7 @@ fn judge(world: &World) -> Judged {
 
 /// How many records a repair works off.
 fn overdue_records(world: &World) -> usize {
-    world.put(&json!({"action": "repair"}), |question, facts| decide(question, facts).remove(0).overdue.len())
+    world.put(&json!({"action": "repair"}), |case, facts| decide(case, facts).remove(0).survey().unwrap().overdue.len())
 }
 
 #[track_caller]
@@ -59,12 +63,12 @@ fn finds(world: &World, expect: &[&str]) {
 }
 
 fn may_copy(world: World, who: &str) -> World {
-    world.with(|world| world.snapshot().create_volume_permissions = Fact::Known(vec![account(who)]))
+    world.with(|world| world.snapshot().create_volume_permissions = copied_by(&[who]))
 }
 
 fn granted(world: World, name: &str, grantee: &str, issuer: &str) -> World {
     let made = grant(name, &root(grantee), issuer);
-    world.with(|world| world.key().grants = Ok(vec![made]))
+    world.with(|world| world.key().grants = Fact::Known(vec![made]))
 }
 
 #[test]
@@ -98,7 +102,7 @@ fn a_share_that_every_rule_bounds_and_no_record_ends_misses_its_expiry() {
     let unset = endless.clone().with(|world| world.unset_for_expiry = vec!["AMI_SHARE_SCHEDULE_GROUP"]);
     finds(&unset, &["ExpiryMissing 111122223333"]);
     // Whether there is a record is not known.
-    let unread = endless.with(|world| world.image.expiries = Err(denied("scheduler:ListSchedules")));
+    let unread = endless.with(|world| world.image.expiries = Fact::Failed(denied("scheduler:ListSchedules")));
     assert_eq!((judge(&unread).found, judge(&unread).warnings), (vec![], 1));
     // One rule without a longest duration is enough, and whom no rule covers is found for that.
     finds(&World::open("golden-a").shared_with(&[ONE]), &[]);
@@ -131,7 +135,10 @@ fn an_entry_on_a_snapshot_is_left_where_no_image_on_it_needs_it() {
 fn a_public_image_is_found_whatever_else_is_so() {
     finds(&World::open("golden-a").shared_with(&["all", ONE]), &["PublicImage -"]);
     finds(&World::open("nobodys").shared_with(&["all"]), &["PublicImage -"]);
-    finds(&World::open("golden-a").with(|world| world.snapshot().is_public = true), &["PublicImage -"]);
+    finds(
+        &World::open("golden-a").with(|world| known(&mut world.snapshot().create_volume_permissions).is_public = true),
+        &["PublicImage -"],
+    );
 }
 
 #[test]
@@ -153,7 +160,7 @@ fn a_grant_is_left_where_its_share_is_not_there() {
     // Of an image that is gone all are left.
     let gone = world.with(|world| {
         world.image.state = ImageState::Deregistered;
-        world.image.snapshots = Fact::Known(Vec::new());
+        world.image.snapshots = Vec::new();
         world.image.remembered_keys = vec![KEY.parse().unwrap()];
     });
     finds(&granted(gone, ours, ONE, "999988887777"), &["GrantLeft 111122223333"]);
@@ -163,18 +170,16 @@ fn a_grant_is_left_where_its_share_is_not_there() {
 fn key_access_is_lost_where_the_key_surely_lets_a_target_in_no_more() {
     let lost = World::encrypted("golden-a", &[TWO]).shared_with(&[ONE]);
     finds(&lost, &["KeyAccessLost 111122223333"]);
-    let policy = |statement: serde_json::Value| {
-        let owner =
-            json!({"Effect": "Allow", "Principal": {"AWS": root("999988887777")}, "Action": "kms:*", "Resource": "*"});
-        parsed(&json!({"Version": "2012-10-17", "Statement": [owner, statement]}))
-    };
-    let everybody = json!({"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*",
-        "Condition": {"StringEquals": {"aws:PrincipalTag/team": "web"}}});
-    finds(&lost.clone().with(|world| world.key().policy = Ok(policy(everybody))), &[]);
-    let nobody = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"});
-    finds(&lost.clone().with(|world| world.key().policy = Ok(policy(nobody))), &["KeyAccessLost 111122223333"]);
-    let disabled =
-        |world: &mut World| world.key().metadata.as_mut().unwrap().unusable_state = Some("Disabled".to_owned());
+    let policy = |statement| parsed(&with(open_to(&[]), statement));
+    let tagged = json!({"StringEquals": {"aws:PrincipalTag/team": "web"}});
+    let everybody = allow("*", "kms:*").when(tagged);
+    finds(&lost.clone().with(|world| world.key().policy = Fact::Known(policy(everybody))), &[]);
+    let nobody = deny("*", "kms:*");
+    finds(
+        &lost.clone().with(|world| world.key().policy = Fact::Known(policy(nobody))),
+        &["KeyAccessLost 111122223333"],
+    );
+    let disabled = |world: &mut World| known(&mut world.key().metadata).unusable_state = Some("Disabled".to_owned());
     finds(&World::encrypted("golden-a", &[ONE]).shared_with(&[ONE]).with(disabled), &["KeyAccessLost -"]);
     finds(&World::encrypted("golden-a", &[ONE]).with(disabled), &[]);
     // Whoever shares without the key check has been told.
@@ -214,7 +219,7 @@ fn a_share_is_overdue_five_minutes_after_its_expiry_time() {
 #[test]
 fn what_cannot_be_read_is_told_and_not_judged() {
     let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY, "all"]).with_expiry(ONE, in_days(-1));
-    let passing = || ErrorRow { retryable: true, ..denied("ec2:DescribeImageAttribute") };
+    let passing = || Failure { retryable: true, ..denied("ec2:DescribeImageAttribute") };
     let unread =
         world.clone().with(|world| world.image.launch_permissions = Fact::Failed(denied("ec2:DescribeImageAttribute")));
     assert_eq!(
@@ -225,14 +230,14 @@ fn what_cannot_be_read_is_told_and_not_judged() {
     assert_eq!(judge(&later).gaps, 1);
     let shared = World::encrypted("golden-a", &[]).shared_with(&[ONE]);
     for unread in [
-        shared.clone().with(|world| world.key().grants = Err(denied("kms:ListGrants"))),
-        shared.clone().with(|world| world.key().policy = Err(denied("kms:GetKeyPolicy"))),
+        shared.clone().with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants"))),
+        shared.clone().with(|world| world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy"))),
         may_copy(shared.clone(), STRAY).with(|world| {
-            world.key().policy = Err(denied("kms:GetKeyPolicy"));
+            world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy"));
             world.snapshot().create_volume_permissions = Fact::Failed(denied("ec2:DescribeSnapshotAttribute"));
         }),
         may_copy(shared, STRAY).with(|world| {
-            world.key().policy = Err(denied("kms:GetKeyPolicy"));
+            world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy"));
             world.snapshot().needed_by = Fact::Failed(denied("ec2:DescribeImages"));
         }),
     ] {

@@ -14,6 +14,9 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod automation;
 mod decisions;
 mod findings;
 mod provenance;
+mod reads;
+mod written;

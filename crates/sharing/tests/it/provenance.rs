@@ -1,16 +1,15 @@
 //! Rules that go by what EC2 says of an image beside its name and its tags: they count where access is given, and never
 //! where it is taken away. Rows of facts, without AWS.
 
-use std::collections::BTreeMap;
-
 use ami_share_testing::worlds::{IMAGE, NOW, ONE, World, decide, denied};
 use serde_json::{Value, json};
 use sharing::{
-    decide::{ImageDecision, Question, permitted, sources_to_read},
+    decide::{Case, ImageDecision, permitted},
     domain::Severity,
     facts::{Fact, Facts, Highest, Lineage, Provenance, RegionalImage, Scan, Watermark},
     outcome::{Outcome, Status, to_text},
     plan::plan,
+    read_plan::{Need, Sources, sources_of_copies},
     report::{ImageResult, report},
 };
 use time::{Duration, OffsetDateTime};
@@ -68,15 +67,15 @@ fn ask(action: &str) -> Value {
 }
 
 fn refusals(decision: &ImageDecision<'_>) -> Vec<(String, String)> {
-    decision.refusals.iter().map(|refusal| (refusal.code.to_string(), refusal.message.clone())).collect()
+    decision.refusals().iter().map(|refusal| (refusal.code.to_string(), refusal.message.clone())).collect()
 }
 
 /// Access to such an image is given.
 #[track_caller]
 fn allowed(name: &str, provenance: Provenance) {
     for action in ["share", "check"] {
-        world(name, provenance.clone()).put(&ask(action), |question, facts| {
-            assert_eq!(refusals(&decide(question, facts)[0]), [], "{action}");
+        world(name, provenance.clone()).put(&ask(action), |case, facts| {
+            assert_eq!(refusals(&decide(case, facts)[0]), [], "{action}");
         });
     }
 }
@@ -86,25 +85,25 @@ fn allowed(name: &str, provenance: Provenance) {
 fn refused(name: &str, provenance: Provenance, words: &[&str]) {
     let world = world(name, provenance).shared_with(&[ONE]);
     for action in ["share", "check"] {
-        world.put(&ask(action), |question, facts| {
-            assert_eq!(permitted(question, &facts.images), Default::default(), "{action}: nothing more is read");
-            let decision = &decide(question, facts)[0];
+        world.put(&ask(action), |case, facts| {
+            assert_eq!(permitted(case, &facts.images), Default::default(), "{action}: nothing more is read");
+            let decision = &decide(case, facts)[0];
             let refusals = refusals(decision);
             assert_eq!(refusals.len(), 1, "{refusals:?}");
             assert_eq!(refusals[0].0, "ImageNotAllowed");
             for words in words {
                 assert!(refusals[0].1.contains(words), "{action}: {}\nshould say {words}", refusals[0].1);
             }
-            assert!(decision.refusals[0].remedy.is_some());
-            assert_eq!(plan(question, decision, &world.image, facts), []);
+            assert!(decision.refusals()[0].remedy.is_some());
+            assert_eq!(plan(case, decision, &world.image, facts), []);
         });
     }
     for action in ["revoke", "reset", "list"] {
-        world.put(&ask(action), |question, facts| {
-            assert_eq!(sources_to_read(question, &facts.images), BTreeMap::new(), "{action} reads no source");
-            let decision = &decide(question, facts)[0];
+        world.put(&ask(action), |case, facts| {
+            assert_eq!(sources_of_copies(case, &facts.images), Sources::default(), "{action} reads no source");
+            let decision = &decide(case, facts)[0];
             assert_eq!(refusals(decision), [], "{action}");
-            let writes = plan(question, decision, &world.image, facts).len();
+            let writes = plan(case, decision, &world.image, facts).len();
             assert_eq!(writes > 0, action != "list", "{action}");
         });
     }
@@ -197,10 +196,10 @@ fn a_copy_has_the_scan_and_the_age_of_its_source() {
 fn a_source_is_read_only_where_a_rule_goes_by_scan_or_age() {
     #[track_caller]
     fn reads(name: &str, action: &str, expect: bool) {
-        world(name, copy(new(), Fact::NotRead)).put(&ask(action), |question: &Question<'_>, facts: &Facts| {
-            let sources = sources_to_read(question, &facts.images);
-            let expected = [(source().region, [source().id].into())];
-            assert_eq!(sources, if expect { expected.into() } else { BTreeMap::new() }, "{name} {action}");
+        world(name, copy(new(), Fact::NotRead)).put(&ask(action), |case: &Case<'_>, facts: &Facts| {
+            let by_region = [(source().region, [source().id].into())].into();
+            let expected = if expect { Sources { by_region, need: Need::Settled } } else { Sources::default() };
+            assert_eq!(sources_of_copies(case, &facts.images), expected, "{name} {action}");
         });
     }
     for action in ["share", "check"] {
@@ -213,16 +212,21 @@ fn a_source_is_read_only_where_a_rule_goes_by_scan_or_age() {
     for action in ["list", "revoke", "reset"] {
         reads("scanned-1", action, false);
     }
-    world("young-1", new()).put(&ask("share"), |question, facts| {
-        assert_eq!(sources_to_read(question, &facts.images), BTreeMap::new(), "no copy, no source");
+    world("young-1", new()).put(&ask("share"), |case, facts| {
+        assert_eq!(sources_of_copies(case, &facts.images), Sources::default(), "no copy, no source");
     });
 }
 
 /// The findings of an audit, and how many warnings there are.
 fn audited(world: &World) -> (Vec<String>, usize) {
-    world.put(&json!({"action": "repair"}), |question, facts| {
-        let decision = decide(question, facts).remove(0);
-        let told = decision.findings.iter().map(|finding| format!("{}: {}", finding.code.as_str(), finding.message));
+    world.put(&json!({"action": "repair"}), |case, facts| {
+        let decision = decide(case, facts).remove(0);
+        let told = decision
+            .survey()
+            .unwrap()
+            .findings
+            .iter()
+            .map(|finding| format!("{}: {}", finding.code.as_str(), finding.message));
         (told.collect(), decision.warnings.len())
     })
 }
@@ -245,8 +249,9 @@ fn an_audit_judges_what_is_shared_by_what_ec2_says_now() {
     let failed = copy(new(), Fact::Failed(denied("ec2:DescribeImages")));
     assert_eq!(shared("young-1", failed), (vec![], 1));
     // The sources that an audit needs are those of whatever rule lets anybody share.
-    world("young-1", copy(new(), Fact::NotRead)).put(&json!({"action": "audit"}), |question, facts| {
-        assert_eq!(sources_to_read(question, &facts.images).len(), 1);
+    world("young-1", copy(new(), Fact::NotRead)).put(&json!({"action": "audit"}), |case, facts| {
+        let Sources { by_region, need } = sources_of_copies(case, &facts.images);
+        assert_eq!((by_region.len(), need), (1, Need::Optional), "what can't be read doesn't end an audit");
     });
 }
 
@@ -261,10 +266,16 @@ fn a_rule_shares_by_itself_only_what_has_its_watermark() {
 
 /// The row of the image in the answer to a list.
 fn row(world: &World) -> Value {
-    world.put(&ask("list"), |question, facts| {
-        let decision = decide(question, facts).remove(0);
+    world.put(&ask("list"), |case, facts| {
+        let decision = decide(case, facts).remove(0);
         let mut outcome = Outcome::new("id", Status::Completed);
-        report(&mut outcome, question, facts, vec![ImageResult { decision, steps: Vec::new() }], "eu-west-1");
+        report(
+            &mut outcome,
+            case,
+            facts,
+            vec![ImageResult { decision, steps: Vec::new(), lost: Vec::new() }],
+            "eu-west-1",
+        );
         serde_json::from_str(&to_text(&outcome.images[0])).unwrap()
     })
 }

@@ -12,10 +12,7 @@ use ami_share_testing::{
         error_code_names, folder, names, read,
     },
 };
-use key_policy::{
-    ActionVerdict, Because, BecauseEffect, KeyAccess, Limit, Verdict,
-    json::{Fault, Json},
-};
+use key_policy::{ActionVerdict, Because, BecauseEffect, KeyAccess, Limit, Verdict, json::Json};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 use sharing::{
@@ -24,7 +21,7 @@ use sharing::{
         CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
         RefusalCode, RoleRow, ScanRow, Status, StepRow, StepState, TargetRow, TargetState,
     },
-    request::{Access, Action, Request},
+    request::{Access, Action, Fault, Request},
 };
 use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 

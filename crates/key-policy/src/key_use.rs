@@ -1,0 +1,46 @@
+//! Owns the vocabulary of a use: what a target wants to do with a key, and what that needs.
+
+use super::caller::OrganizationFacts;
+use crate::domain::{KeyArn, ServiceLinkedRole, Target};
+
+/// What the target wants to do with the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Launch instances from what is encrypted with the key.
+    Launch,
+    /// Copy what is encrypted with the key, which needs the same of it.
+    Copy,
+    /// Launch through this role of the target account.
+    ServiceLinkedRole(ServiceLinkedRole),
+}
+
+/// What a launch or a copy needs at least, with the new volumes encrypted with another key.
+///
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
+pub const NEEDED: [&str; 4] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"];
+
+/// What it also needs if the new volumes are encrypted with the same key.
+pub const NEEDED_UNDER_THE_SAME_KEY: [&str; 2] = ["kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"];
+
+/// The operations that AWS's guides give a service-linked role that launches instances.
+///
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>
+pub const ROLE_OPERATIONS: &[&str] = &[
+    "CreateGrant",
+    "Decrypt",
+    "DescribeKey",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+];
+
+/// A use of a key by a target, which a policy is evaluated for.
+#[derive(Debug, Clone)]
+pub(super) struct AskedUse {
+    pub key: KeyArn,
+    pub target: Target,
+    pub organization: OrganizationFacts,
+    pub key_use: KeyUse,
+}

@@ -1,0 +1,16 @@
+//! Owns [`EvaluationRequest`]: the call that a key policy is asked about.
+
+use super::{caller::Caller, context::RequestContext};
+
+/// One call: who makes it, what it does, to which key, and what else is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluationRequest<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The action, `kms:Decrypt`; compared without case.
+    pub action: &'a str,
+    /// The ARN of the key.
+    pub resource: &'a str,
+    /// What is known of the condition keys.
+    pub context: &'a RequestContext,
+}

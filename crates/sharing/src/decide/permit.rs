@@ -1,0 +1,162 @@
+//! Owns what a requester may ask about: which rule covers an image and its targets. It is decided by the images' descriptions
+//! alone, where rules go by them those of copies' sources too, and nothing more is read of what is refused by them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    case::{Authority, Case},
+    decision::{Covered, Decision, ImageDecision, blocks_reading},
+    refusals,
+};
+use crate::{
+    allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
+    domain::{ImageId, Requester, Target},
+    facts::Image,
+    outcome::Refusal,
+    request::Action,
+};
+
+/// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
+pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
+    let request = case.request;
+    let Authority::Requester(requester) = case.authority else { return Vec::new() };
+    let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
+    match case.allowlist.cover(&ask) {
+        Err(criterion) => vec![refusals::not_covered(criterion, case, None, None)],
+        Ok(_) => request.copy_from.iter().map(|_| refusals::copies_not_set_up()).collect(),
+    }
+}
+
+/// Why a requester that no rule names is refused; nothing where a rule names it.
+pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
+    let is_named = allowlist.rules.iter().any(|rule| rule.requesters.iter().any(|pattern| pattern.matches(requester)));
+    (!is_named).then(|| refusals::stranger(requester))
+}
+
+/// What of an image a requester may ask.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Permit<'a> {
+    /// The image.
+    pub(super) image_id: &'a ImageId,
+    /// The rule that covers the image; none is needed where a share expires.
+    pub(super) rule: Option<&'a Rule>,
+    /// The covered targets.
+    pub(super) targets: Vec<Covered<'a>>,
+    /// Why not the image, or not the other targets.
+    pub(super) refusals: Vec<Refusal>,
+}
+
+impl<'a> Permit<'a> {
+    /// Whether the requester may learn nothing of the image.
+    pub(super) fn blocks_reading(&self) -> bool {
+        blocks_reading(&self.refusals)
+    }
+
+    /// Whether more must be read of the image than its description. What is refused already is not looked at: reading
+    /// would cost AWS calls, and its failures would tell what the requester may not know.
+    fn needs_reading(&self, case: &Case<'_>) -> bool {
+        match case.request.action {
+            Action::Share => !self.blocks_reading() && (case.request.group.is_some() || !self.targets.is_empty()),
+            Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
+            Action::Revoke | Action::Reset => self.refusals.is_empty(),
+        }
+    }
+
+    /// The decision that this is all there is to say.
+    pub(super) fn refused(self) -> ImageDecision<'a> {
+        let Self { image_id, rule, targets, refusals } = self;
+        ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
+    }
+}
+
+/// The images of which more may and must be read than their descriptions.
+pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
+    if case.request.action.surveys() {
+        let is_own = |image: &&Image| image.owner == case.account;
+        let covered = images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(case, image).is_ok());
+        return covered.map(|(id, _)| id.clone()).collect();
+    }
+    let permits = case.request.image_ids.iter().map(|image_id| permit(case, images, image_id));
+    permits.filter(|permit| permit.needs_reading(case)).map(|permit| permit.image_id.clone()).collect()
+}
+
+/// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image. Where a
+/// share expires nobody asks, and so nobody may.
+pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
+    matches!(covering_rule_of_image(case, image), Ok(Some(_)))
+}
+
+/// Decides whether a rule covers the image and the targets.
+pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> Permit<'a> {
+    let mut permit = Permit { image_id, rule: None, targets: Vec::new(), refusals: Vec::new() };
+    let Some(image) = images.get(image_id) else {
+        permit.refusals.push(refusals::image_not_found(image_id));
+        return permit;
+    };
+    match covering_rule_of_image(case, image) {
+        Ok(rule) => permit.rule = rule,
+        Err(Criterion::Provenance) => permit.refusals.push(refusals::lacks_provenance(case, image_id, image)),
+        Err(criterion) => permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None)),
+    }
+    if image.owner != case.account {
+        permit.refusals.push(refusals::image_not_owned(image_id));
+    }
+    if !permit.refusals.is_empty() {
+        return permit;
+    }
+    for asked in &case.request.targets {
+        match covering_rule(case.request.action, case, image, &asked.target) {
+            Ok(rule) => permit.targets.push((asked, rule)),
+            Err(criterion) => {
+                permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), Some(asked)));
+            }
+        }
+    }
+    permit
+}
+
+/// The rule that covers the image; none is needed where a share expires.
+pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
+    match case.authority {
+        Authority::Expiry(_) => Ok(None),
+        Authority::Requester(requester) => {
+            case.allowlist.cover(&ask(case, requester, case.request.action, image, None)).map(Some)
+        }
+    }
+}
+
+/// The rule that covers an action for a target; none is needed where a share expires.
+pub(super) fn covering_rule<'a>(
+    action: Action,
+    case: &Case<'a>,
+    image: &Image,
+    target: &Target,
+) -> Result<Option<&'a Rule>, Criterion> {
+    let Authority::Requester(requester) = case.authority else { return Ok(None) };
+    case.allowlist.cover(&ask(case, requester, action, image, Some(target))).map(Some)
+}
+
+pub(super) fn ask<'a>(
+    case: &Case<'a>,
+    requester: &'a Requester,
+    action: Action,
+    image: &'a Image,
+    target: Option<&'a Target>,
+) -> Ask<'a> {
+    let request = case.request;
+    let terms = Terms {
+        access: request.access,
+        service_linked_roles: &request.service_linked_roles,
+        expires_at: request.expires_at,
+        now: case.now,
+    };
+    Ask {
+        requester,
+        action,
+        image: Some((image.name.as_deref(), &image.tags)),
+        // They count where access is given, and never where it is taken away.
+        provenance: action.is_about_sharing().then_some((&image.provenance, case.now)),
+        target,
+        terms: (target.is_some() && action.is_about_sharing()).then_some(terms),
+    }
+}

@@ -1,0 +1,57 @@
+//! Owns the second look of a share: a revoke that crosses a share deletes the record last, so a share that has given
+//! something looks at its record again.
+
+use super::decision::ImageDecision;
+use crate::{
+    domain::{ExpiryName, ImageId, Target},
+    facts::{Failure, Image, Reading},
+    outcome::ErrorCode,
+};
+
+/// A target to which a share has given something, and whose record is read again after that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecondLook {
+    /// The image.
+    pub image_id: ImageId,
+    /// The target.
+    pub target: Target,
+    /// The record by which the share expires.
+    pub record: ExpiryName,
+}
+
+/// What a second look finds out: whether the share still has a record, this one or any other.
+pub type Seen = Reading<bool>;
+
+/// What a share looks at again that has given something to these targets: those whose share expires.
+pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, given: &[Target]) -> Vec<SecondLook> {
+    let record = |target: &Target| {
+        let new =
+            decision.prerequisites().and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
+        new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
+    };
+    let look = |target: &Target| {
+        let (image_id, target) = (decision.image_id.clone(), target.clone());
+        Some(SecondLook { record: record(&target)?, image_id, target })
+    };
+    given.iter().filter_map(look).collect()
+}
+
+/// Why what the share gave is taken away again, if it is: without a record nothing would end the share, and what can't
+/// be found out is not given.
+pub fn lost(look: &SecondLook, seen: &Seen) -> Option<Failure> {
+    match seen {
+        Ok(true) => None,
+        Ok(false) => Some(Failure {
+            code: ErrorCode::ExpiryLost,
+            call: None,
+            resource: Some(look.record.to_string()),
+            message: format!(
+                "the record of the share of {} with {} was deleted while the share was under way, so what it gave is \
+                 taken away again; send the request again if the share is still wanted",
+                look.image_id, look.target
+            ),
+            retryable: true,
+        }),
+        Err(error) => Some(error.clone()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Owns what a share of an image meets: every reason against it, and what it needs. A check asks the same.
+
+use super::{
+    case::Case,
+    decision::{Covered, Decision, ImageDecision, Look, Prerequisites, Share, Verdict},
+    expiry,
+    judgements::Judgements,
+    key_check,
+    met::Met,
+    notes,
+    permit::Permit,
+    refusals,
+};
+use crate::{
+    domain::{ImageId, Target},
+    facts::{Facts, Image, ImageState, LaunchPermission, Reading},
+    outcome::Refusal,
+    request::{Access, Action},
+};
+
+/// Decides about a share, or lists for a check what one would meet. Fails where time runs out before every key is judged.
+pub(super) fn decide<'a>(
+    case: &Case<'a>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+    image: &Image,
+    permit: Permit<'a>,
+) -> Reading<ImageDecision<'a>> {
+    let Permit { image_id, rule, targets, refusals } = permit;
+    let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
+    let targets: Vec<Covered<'a>> = targets;
+    let mut met = Met {
+        refusals,
+        warnings: expiry::existing_share_warnings(image_id, image, &left_as_they_are),
+        ..Met::default()
+    };
+    met.add(of_image(case, image, image_id, &targets));
+    met.add(key_check::check(case, facts, judgements, image, image_id, &targets)?);
+    let part = expiry::check(case, image, image_id, &targets, &met.grants);
+    met.add(part);
+    let makes_grants = !met.grants.is_empty() && met.refusals.is_empty();
+    let is_about_targets = case.request.group.is_some() || !targets.is_empty();
+    if case.request.action == Action::Check || is_about_targets {
+        met.warnings.extend(notes::notes(case, facts, image, image_id, &targets, makes_grants));
+    }
+    let Met { keys, grants, expiries, refusals, gaps, warnings } = met;
+    let decision = if case.request.action == Action::Check {
+        Decision::Look(Look { keys, refusals, gaps })
+    } else {
+        let verdict = match (refusals.is_empty(), gaps.is_empty()) {
+            (false, _) => Verdict::No(refusals),
+            (true, false) => Verdict::Unknown(gaps),
+            (true, true) => Verdict::Yes(Prerequisites { grants, expiries }),
+        };
+        Decision::Share(Share { keys, left_as_they_are, verdict })
+    };
+    Ok(ImageDecision { image_id, rule, targets, decision, warnings })
+}
+
+/// What the image itself says against it.
+fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
+    let mut refusals = Vec::new();
+    if image.state != ImageState::Available {
+        refusals.push(refusals::image_not_available(image_id, &image.state));
+    }
+    let owner = Target::Account(image.owner);
+    let owners = targets.iter().filter(|(asked, _)| asked.target == owner);
+    refusals.extend(owners.map(|(asked, _)| refusals::target_is_owner(image_id, asked)));
+    if case.request.access == Access::Copy {
+        refusals.extend(copy_refusals(case, image, image_id, targets));
+        if !case.setup.copy_access && lacks_copy_access(image, targets) {
+            refusals.push(refusals::copy_access_off(image_id));
+        }
+    }
+    let entries = image.launch_permissions.iter().flatten().filter(|entry| **entry != LaunchPermission::Public).count();
+    let new = targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
+    let total = entries.saturating_add(new);
+    if new > 0 && total > case.entity_quota {
+        refusals.push(refusals::quota_exceeded(image_id, entries, new, case.entity_quota));
+    }
+    Met { refusals, ..Met::default() }
+}
+
+/// Snapshots can be shared with accounts only, and only by the account that owns them.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySnapshotAttribute.html>
+fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Vec<Refusal> {
+    let groups = targets.iter().filter(|(asked, _)| asked.target.account().is_none());
+    let foreign = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
+    groups
+        .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
+        .chain(image.is_instance_store.then(|| refusals::copy_of_instance_store(image_id)))
+        .chain(foreign.map(|snapshot| refusals::copy_of_foreign_snapshot(image_id, snapshot)))
+        .collect()
+}
+
+/// Whether a snapshot would have to be changed so that every account may copy it.
+fn lacks_copy_access(image: &Image, targets: &[Covered<'_>]) -> bool {
+    let accounts: Vec<_> = targets.iter().filter_map(|(asked, _)| asked.target.account()).collect();
+    image.known_snapshots().any(|snapshot| {
+        let may: Vec<_> = snapshot.may_create_volumes().collect();
+        accounts.iter().any(|account| !may.contains(account))
+    })
+}

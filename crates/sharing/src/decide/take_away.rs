@@ -1,0 +1,249 @@
+//! Owns what is taken away, and what that can't finish or leaves on purpose: reads that failed, entries that another image
+//! needs, grants that are not ours.
+
+use std::collections::BTreeSet;
+
+use key_policy::Grant;
+
+use super::{
+    case::{Authority, Case},
+    decision::{Covered, Decision, ImageDecision, LaunchPermissions, Records, TakeAway},
+    expiry, notes,
+    permit::{Permit, is_covered},
+};
+use crate::{
+    domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
+    facts::{Expiry, Fact, Facts, Failure, GrantScan, Image, Snapshot},
+    request::Action,
+};
+
+/// So many of an account's grants are named.
+const EXAMPLES: usize = 3;
+
+/// Decides what a revoke, a reset or the expiry of a share takes away.
+pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
+    let Permit { image_id, rule, targets, refusals: _ } = permit;
+    if let Some(own) = expiry::superseded(case, image) {
+        let warnings = expiry::renewal_warnings(image_id, image, &targets);
+        return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
+    }
+    let (from, launch_permissions) = match case.request.action {
+        Action::Reset => (targets_to_clear(case, facts, image_id, image), LaunchPermissions::All),
+        Action::Share | Action::Revoke | Action::List | Action::Check | Action::Audit | Action::Repair => {
+            (targets.iter().map(|(asked, _)| asked.target.clone()).collect(), LaunchPermissions::Theirs)
+        }
+    };
+    let accounts: Vec<AccountId> = from.iter().filter_map(Target::account).collect();
+    let mut residue = of_image(case, image);
+    for snapshot in image.known_snapshots() {
+        residue.add(of_snapshot(case, facts, image_id, snapshot, &accounts));
+    }
+    for arn in image.keys() {
+        residue.add(of_key(case, facts, image_id, arn, &accounts));
+    }
+    let Residue { mut gaps, mut warnings } = residue;
+    gaps.dedup();
+    warnings.extend(records_that_stay(image, &targets, &gaps));
+    warnings.extend(notes::notes(case, facts, image, image_id, &targets, false));
+    let needed_by = image.known_snapshots().filter_map(|snapshot| {
+        let needed_by = snapshot.needed_by.known()?;
+        Some((snapshot.id.clone(), needed_by.clone()))
+    });
+    let decision = Decision::TakeAway(TakeAway {
+        launch_permissions,
+        needed_by: needed_by.collect(),
+        records: records(case, image, &from, &gaps),
+        from: from.iter().map(|target| image.as_shown(target).clone()).collect(),
+        gaps,
+    });
+    ImageDecision { image_id, rule, targets, decision, warnings }
+}
+
+/// The records that stay because something could not be found out that another try does not mend, with what is in the way.
+fn records_that_stay(image: &Image, targets: &[Covered<'_>], gaps: &[Failure]) -> Option<String> {
+    let lasting = gaps.iter().filter(|failure| !failure.retryable);
+    let mut why: Vec<_> = lasting.map(|failure| failure.message.as_str()).collect();
+    why.dedup();
+    let is_asked =
+        |expiry: &Expiry| targets.is_empty() || targets.iter().any(|(asked, _)| asked.target == expiry.target);
+    let names: Vec<_> =
+        image.expiries.iter().flatten().filter(|(_, expiry)| is_asked(expiry)).map(|(name, _)| name).collect();
+    (!why.is_empty() && !names.is_empty()).then(|| {
+        format!(
+            "the record {} of a share stays until this is mended; once it is due, the image is not shared with its target \
+             anew: {}",
+            some_of(names),
+            some_of(why)
+        )
+    })
+}
+
+/// The targets that a reset clears away: those with a launch permission, and those that a grant or a record of ours
+/// for the image names, which outlive the launch permission where an earlier reset was cut short.
+///
+/// So do create volume permissions, which name no image. Of an image that is shared with nobody those that no other
+/// image needs are taken for such remains, so that the same reset again finishes the job.
+fn targets_to_clear(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Target> {
+    let keys = image.keys().into_iter().filter_map(|key| facts.keys.get(key));
+    let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(case.account));
+    let granted = ours.filter_map(|grant| GrantName::account_of(grant.name.as_deref()?, image_id));
+    let is_unshared = image.launch_permissions.known().is_some_and(Vec::is_empty);
+    let remains = image.known_snapshots().filter(|_| is_unshared).flat_map(Snapshot::may_create_volumes);
+    let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry.target.clone());
+    let mut targets = image.shared_targets();
+    targets.extend(granted.chain(remains).map(Target::Account).chain(recorded));
+    let mut seen = BTreeSet::new();
+    targets.retain(|target| seen.insert(target.clone()));
+    targets
+}
+
+/// The records of shares that are taken away. A record stays where something could not be found out: it is the only one of
+/// what remains to be taken away when nobody asks, and an expiry finds its work by it.
+fn records<'a>(case: &Case<'a>, image: &'a Image, from: &[Target], gaps: &[Failure]) -> Records<'a> {
+    if !gaps.is_empty() {
+        return Records::Keep;
+    }
+    match case.authority {
+        Authority::Expiry(own) => Records::Own(own),
+        Authority::Requester(_) => {
+            let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
+            Records::AllOf(recorded.filter(|expiry| from.contains(&expiry.target)).collect())
+        }
+    }
+}
+
+/// What taking access away does not finish: what could not be found out, and what stays on purpose.
+#[derive(Debug, Default)]
+struct Residue {
+    gaps: Vec<Failure>,
+    warnings: Vec<String>,
+}
+
+impl Residue {
+    fn add(&mut self, Self { gaps, warnings }: Self) {
+        self.gaps.extend(gaps);
+        self.warnings.extend(warnings);
+    }
+}
+
+fn of_image(case: &Case<'_>, image: &Image) -> Residue {
+    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear, and an expiry
+    // doesn't know under which ARN EC2 has an organization: nobody asks again once its record is deleted. A revoke doesn't
+    // know what still gives access, and asks again where that may help.
+    let is_needed = case.request.action == Action::Reset || matches!(case.authority, Authority::Expiry(_));
+    let unread = image.launch_permissions.failed().filter(|failure| is_needed || failure.retryable);
+    let snapshots = image.unread_snapshots().map(|(_, failure)| failure);
+    let gaps = unread.into_iter().chain(snapshots).chain(image.expiries.failed());
+    Residue { gaps: gaps.cloned().collect(), warnings: Vec::new() }
+}
+
+fn of_snapshot(
+    case: &Case<'_>,
+    facts: &Facts,
+    image_id: &ImageId,
+    snapshot: &Snapshot,
+    accounts: &[AccountId],
+) -> Residue {
+    // Its entries stay as they are where another image may need them.
+    let mut gaps: Vec<_> = snapshot.needed_by.failed().cloned().into_iter().collect();
+    let needed_by = snapshot.needed_by.iter().flatten().filter(|(account, _)| accounts.contains(account));
+    let mut warnings: Vec<_> = needed_by
+        .map(|(account, other)| {
+            format!(
+                "{account} keeps its create volume permission on {}, if it has one: {} is on that snapshot too and shared with it",
+                snapshot.id,
+                name_of(case, facts, other)
+            )
+        })
+        .collect();
+    if case.request.action == Action::Reset {
+        // Of an image that is shared with nobody these are all that tells what an earlier reset left.
+        gaps.extend(snapshot.create_volume_permissions.failed().cloned());
+        let others = snapshot.may_create_volumes().filter(|account| !accounts.contains(account));
+        let others: Vec<_> = others.map(|account| account.to_string()).collect();
+        if !others.is_empty() {
+            warnings.push(format!(
+                "{} can still be copied by {}, with whom {image_id} was not shared",
+                snapshot.id,
+                others.join(", "),
+            ));
+        }
+    }
+    Residue { gaps, warnings }
+}
+
+fn of_key(case: &Case<'_>, facts: &Facts, image_id: &ImageId, arn: &KeyArn, accounts: &[AccountId]) -> Residue {
+    let scan = facts.grant_scans.get(arn);
+    let mut residue = match facts.keys.get(arn).map(|key| &key.grants) {
+        None | Some(Fact::NotRead) => Residue::default(),
+        Some(Fact::Failed(failure)) => Residue { gaps: vec![failure.clone()], warnings: Vec::new() },
+        Some(Fact::Known(grants)) => {
+            let warnings = passed_on(arn, grants, scan, accounts).chain(orphans(case, arn, grants, image_id, accounts));
+            Residue { gaps: Vec::new(), warnings: warnings.collect() }
+        }
+    };
+    if let Some((scan, unseen)) = scan.and_then(|scan| Some((scan, scan.unseen.as_ref()?))) {
+        residue.gaps.extend(scan.may_hide_ours.then(|| unseen.clone()));
+        residue.warnings.push(format!(
+            "not every grant on {arn} was looked at, so there may be more that the targets passed on: {}",
+            unseen.message
+        ));
+    }
+    residue
+}
+
+/// Another image, named only to a requester that a rule lets ask about it.
+fn name_of(case: &Case<'_>, facts: &Facts, other: &ImageId) -> String {
+    let is_told = facts.neighbours.get(other).is_some_and(|image| is_covered(case, image));
+    if is_told { other.to_string() } else { "another image of this account".to_owned() }
+}
+
+/// The grants by which the accounts passed their access on: one line for each account, however many there are.
+fn passed_on(
+    arn: &KeyArn,
+    grants: &[Grant],
+    scan: Option<&GrantScan>,
+    accounts: &[AccountId],
+) -> impl Iterator<Item = String> {
+    accounts.iter().filter_map(move |account| {
+        let made: Vec<_> = grants.iter().filter(|grant| grant.is_issued_by(*account)).collect();
+        let counted = scan.and_then(|scan| scan.made_by.get(account)).copied().unwrap_or_default().max(made.len());
+        let examples = made.iter().take(EXAMPLES).map(|grant| grant.grant_id.as_str()).collect::<Vec<_>>().join(", ");
+        match counted {
+            0 => None,
+            1 => Some(format!(
+                "{arn}: {account} passed its access on by grant {examples}, which stays; it can retire or revoke it"
+            )),
+            _ => Some(format!(
+                "{arn}: {account} passed its access on by {counted} grants, such as {examples}, which stay; it can \
+                 retire or revoke them"
+            )),
+        }
+    })
+}
+
+/// The grants for the image that a reset leaves, because their Names name no account that it knows.
+fn orphans(
+    case: &Case<'_>,
+    arn: &KeyArn,
+    grants: &[Grant],
+    image_id: &ImageId,
+    accounts: &[AccountId],
+) -> Option<String> {
+    let is_orphan = |grant: &&Grant| {
+        let name = grant.name.as_deref().unwrap_or_default();
+        case.request.action == Action::Reset
+            && grant.is_issued_by(case.account)
+            && GrantName::is_for_image(name, image_id)
+            && !accounts.iter().any(|account| GrantName::is_for(name, image_id, *account))
+    };
+    let orphans: Vec<_> = grants.iter().filter(is_orphan).collect();
+    let names =
+        orphans.iter().map(|grant| format!("{} (`{}`)", grant.grant_id, grant.name.as_deref().unwrap_or_default()));
+    (!orphans.is_empty()).then(|| {
+        format!(
+            "{arn}: grants left from shares that were not there any more: {}; revoke those targets to remove them",
+            some_of(names)
+        )
+    })
+}

@@ -1,0 +1,21 @@
+//! Owns how texts and lists that may be long are shown.
+
+/// The text, or its beginning where it has more characters than this.
+pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some((end, _)) => format!("{}… (shortened)", text.get(..end).unwrap_or_default()).into(),
+    }
+}
+
+/// Shows the first few of a list that may be long, and how many more there are.
+pub fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    const SHOWN: usize = 5;
+    let mut items = items.into_iter();
+    let mut shown = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(", ");
+    let more = items.count();
+    if more > 0 {
+        shown.push_str(&format!(" and {more} more"));
+    }
+    shown
+}

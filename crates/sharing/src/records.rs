@@ -1,0 +1,151 @@
+//! Owns records: what outlives an invocation. A record is a schedule whose name and input say what it is for, and whose
+//! events are hints to look at it. A record never changes: a new state is a new record.
+//!
+//! Here are the names and the text of records, and which schedules are none. Creating, reading, listing and deleting them
+//! is `RecordStore` in the function.
+
+mod expiry;
+
+use std::{fmt, str::FromStr};
+
+pub use expiry::Expiry;
+
+use crate::domain::{ExpiryName, ParseError};
+
+/// The source of the hints that schedules put on the function's own bus, which only Scheduler may use there.
+pub const SOURCE: &str = "ami-share.ends";
+
+/// The detail-type of the hints.
+pub const DETAIL_TYPE: &str = "AMI Share Record Due";
+
+/// The time zone of every expression.
+const TIMEZONE: &str = "UTC";
+
+/// A record. The kinds of records are the variants; each has a name of its own form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// When a share expires.
+    Expiry(Expiry),
+}
+
+impl Record {
+    /// The name of its schedule.
+    pub fn name(&self) -> RecordName {
+        match self {
+            Self::Expiry(expiry) => RecordName::Expiry(expiry.name.clone()),
+        }
+    }
+
+    /// The schedule that is written for it. `bus_arn` is the bus that requests come by.
+    pub fn schedule(&self, bus_arn: &str) -> Schedule {
+        match self {
+            Self::Expiry(expiry) => expiry.schedule(bus_arn),
+        }
+    }
+
+    /// Reads a schedule as the record of that name. A schedule that says anything else than the record's own is nobody's
+    /// record: says what is wrong with it.
+    ///
+    /// Its role and its dead-letter queue are not compared: a record whose role was replaced sends no hint, and a repair must
+    /// still find it.
+    pub fn read(name: &RecordName, schedule: &Schedule, bus_arn: &str) -> Result<Self, &'static str> {
+        match name {
+            RecordName::Expiry(name) => Expiry::read(name, schedule, bus_arn).map(Self::Expiry),
+        }
+    }
+}
+
+/// The name of a record, which says what kind of record it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordName {
+    /// The record of an expiry.
+    Expiry(ExpiryName),
+}
+
+impl RecordName {
+    /// The name as Scheduler takes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Expiry(name) => name.as_str(),
+        }
+    }
+}
+
+impl FromStr for RecordName {
+    type Err = ParseError;
+
+    /// A schedule with a name of another form is no record.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse().map(Self::Expiry)
+    }
+}
+
+impl fmt::Display for RecordName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What Scheduler has under the name of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// Nothing.
+    Nothing,
+    /// A record.
+    Record(Record),
+    /// A schedule that this function did not write so. It is nobody's record: nothing is done because of it.
+    Nobodys {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A schedule, as far as a record depends on it. What every record has alike is not told: no flexible time window.
+///
+/// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// When it fires, such as `at(2027-01-31T12:00:00)`.
+    pub expression: String,
+    /// The time zone of the expression; none is UTC.
+    pub timezone: Option<String>,
+    /// Whether it fires.
+    pub is_enabled: bool,
+    /// The ARN of its target.
+    pub bus_arn: String,
+    /// The source of the events that it puts there.
+    pub source: String,
+    /// The detail-type of the events.
+    pub detail_type: String,
+    /// The detail of the events, which is the text of the record.
+    pub input: String,
+}
+
+impl Schedule {
+    /// A schedule that puts hints on the bus.
+    fn new(expression: String, input: String, bus_arn: &str) -> Self {
+        Self {
+            expression,
+            timezone: Some(TIMEZONE.to_owned()),
+            is_enabled: true,
+            bus_arn: bus_arn.to_owned(),
+            source: SOURCE.to_owned(),
+            detail_type: DETAIL_TYPE.to_owned(),
+            input,
+        }
+    }
+
+    /// Whether it puts hints on the bus when its time comes, or why not.
+    fn check(&self, bus_arn: &str) -> Result<(), &'static str> {
+        if self.timezone.as_ref().is_some_and(|timezone| timezone != TIMEZONE) {
+            return Err("its expression is not in UTC");
+        }
+        if !self.is_enabled {
+            return Err("it is not enabled");
+        }
+        if self.bus_arn != bus_arn || self.source != SOURCE || self.detail_type != DETAIL_TYPE {
+            return Err("its target is not the bus of this function");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Owns how a [`Request`] is written down, for a record that outlives the invocation, and read back.
+//!
+//! It is written as the request document that asks for the same, with the defaults filled in, and read by the same parser.
+//! Two things differ: a target of which only the id is known has a field, `group`; and an expiry time is not compared with
+//! the time of day, because it was when the request arrived.
+
+use key_policy::json::Json;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde_json::{Map, Value, json};
+
+use super::{Faults, Origin, Request, meaningless};
+use crate::domain::{Target, rfc3339};
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        document(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Request {
+    /// Reads a request that was written down. Each target has its place in this document.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let document = Json::deserialize(deserializer)?;
+        Self::read(Origin::Record, &document).map_err(|malformed| D::Error::custom(words(&malformed.faults)))
+    }
+}
+
+fn document(request: &Request) -> Map<String, Value> {
+    let Request {
+        action,
+        image_ids,
+        targets,
+        group,
+        access,
+        service_linked_roles,
+        expires_at,
+        copy_from,
+        next_token,
+        dry_run,
+        reason,
+    } = request;
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| drop(document.insert(name.to_owned(), value));
+    put("version", json!("1"));
+    put("action", json!(action));
+    put("dryRun", json!(dry_run));
+    if !meaningless(*action).contains(&"access") {
+        put("access", json!(access));
+    }
+    let of_kind = |is_kind: fn(&Target) -> bool| -> Vec<_> {
+        targets.iter().map(|asked| &asked.target).filter(|target| is_kind(target)).collect()
+    };
+    let lists = [
+        ("imageIds", json!(image_ids)),
+        ("accountIds", json!(of_kind(|target| matches!(target, Target::Account(_))))),
+        ("organizationArns", json!(of_kind(|target| matches!(target, Target::Organization(_))))),
+        ("organizationalUnitArns", json!(of_kind(|target| matches!(target, Target::OrganizationalUnit(_))))),
+        ("serviceLinkedRoles", json!(service_linked_roles)),
+    ];
+    for (name, list) in lists {
+        if list.as_array().is_some_and(|items| !items.is_empty()) {
+            put(name, list);
+        }
+    }
+    let others = [
+        ("group", group.as_ref().map(ToString::to_string)),
+        ("expiresAt", expires_at.map(rfc3339)),
+        ("copyFrom", copy_from.as_ref().map(ToString::to_string)),
+        ("nextToken", next_token.as_ref().map(ToString::to_string)),
+        ("reason", reason.clone()),
+    ];
+    for (name, value) in others {
+        if let Some(value) = value {
+            put(name, json!(value));
+        }
+    }
+    document
+}
+
+fn words(faults: &Faults) -> String {
+    let named: Vec<_> = faults.named.iter().map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect();
+    named.join("; ")
+}

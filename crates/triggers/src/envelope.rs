@@ -1,0 +1,121 @@
+//! Owns [`Envelope`]: a request with what its trigger says about it, or why it is not a request.
+
+use key_policy::json::Json;
+use sharing::{
+    decide::SentAt,
+    domain::Requester,
+    outcome::{Outcome, Refusal, RefusalCode},
+    request::{Action, Fault, Malformed, Request},
+};
+use time::OffsetDateTime;
+
+/// What the Lambda runtime says about the invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invocation<'a> {
+    /// Lambda's ID of the invocation.
+    pub request_id: &'a str,
+    /// Now.
+    pub now: OffsetDateTime,
+}
+
+/// A request, with what its trigger says about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    /// How to answer.
+    pub trigger: Trigger,
+    /// The ID of the request in the outcome and in the log.
+    pub request_id: String,
+    /// Who asks, where it is known.
+    pub requester: Option<Requester>,
+    /// When it was sent.
+    pub sent: SentAt,
+    /// The request, or why it is not one.
+    pub asked: Result<Request, TurnedAway>,
+}
+
+/// The triggers, which each have their own form of answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The caller waits for the outcome document: direct invocation.
+    Direct,
+    /// Nobody waits: EventBridge, through Lambda's asynchronous queue.
+    EventBridge,
+    /// A message of an SQS queue: the batch is answered, not the message.
+    Queue,
+    /// API Gateway or a function URL. The answer has a status, headers and a body.
+    Http {
+        /// The methods of the route, where the request has another method.
+        allow: Option<&'static str>,
+    },
+}
+
+impl Trigger {
+    /// The trigger's name in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::EventBridge => "eventbridge",
+            Self::Queue => "sqs",
+            Self::Http { .. } => "http",
+        }
+    }
+
+    /// Whether a caller waits for the outcome and can act on it, for example ask for the rest of an audit.
+    pub fn is_synchronous(self) -> bool {
+        match self {
+            Self::Direct | Self::Http { .. } => true,
+            Self::EventBridge | Self::Queue => false,
+        }
+    }
+}
+
+/// Why an event is refused before the allowlist is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnedAway {
+    /// The action, where it could be read.
+    pub action: Option<Action>,
+    /// Whether a dry run was asked for.
+    pub dry_run: bool,
+    /// The reason for the request, where it could be read.
+    pub reason: Option<String>,
+    /// The refusals; never empty.
+    pub refusals: Vec<Refusal>,
+    /// How many more faults the request has.
+    pub left_out: usize,
+}
+
+impl TurnedAway {
+    pub(super) fn new(refusal: Refusal) -> Self {
+        Self { action: None, dry_run: false, reason: None, refusals: vec![refusal], left_out: 0 }
+    }
+
+    /// The caller is not identified, for this reason.
+    pub(super) fn nobody(why: &str) -> Self {
+        Self::new(Refusal::new(RefusalCode::Unauthenticated, format!("the caller could not be identified: {why}")))
+    }
+
+    /// The outcome of a request that ends here.
+    pub fn into_outcome(self, outcome: Outcome) -> Outcome {
+        let Self { action, dry_run, reason, refusals, left_out } = self;
+        let more = (left_out > 0).then(|| format!("the request has {left_out} more faults, which are left out here"));
+        Outcome { action, dry_run, reason, refusals, warnings: more.into_iter().collect(), ..outcome }
+    }
+}
+
+impl From<Malformed> for TurnedAway {
+    fn from(malformed: Malformed) -> Self {
+        let Malformed { action, dry_run, reason, faults } = malformed;
+        let refusal = |fault: Fault| Refusal {
+            pointer: Some(fault.pointer),
+            ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
+        };
+        let refusals = faults.named.into_iter().map(refusal).collect();
+        Self { action, dry_run, reason, refusals, left_out: faults.left_out }
+    }
+}
+
+/// The ID that a service gave a request, if it is fit for a log line.
+pub(super) fn request_id(id: Option<&Json>) -> Option<&str> {
+    let is_plain = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    id.and_then(Json::as_str).filter(is_plain)
+}

@@ -1,0 +1,66 @@
+//! Owns [`Reply`]: how each trigger is answered.
+
+use serde::Serialize;
+use sharing::outcome::{Outcome, Status};
+
+use super::{envelope::Trigger, http, problem::leading_code};
+
+/// An invocation that Lambda must see as failed, so that it retries it and then sends it to the on-failure destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvocationError {
+    /// The code of what went wrong first.
+    pub error_type: String,
+    /// The outcome document, as JSON text.
+    pub error_message: String,
+}
+
+/// The answer to Lambda.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// The outcome, with its fields in the documented order.
+    Outcome(Box<Outcome>),
+    /// An answer in the form of an API or a queue.
+    Document(serde_json::Value),
+}
+
+/// The most bytes of an outcome in an answer. In an HTTP answer they are counted as JSON text inside JSON text. API
+/// Gateway accepts 10 MB and Lambda 6, but nobody reads them.
+pub const LONGEST_ANSWER: usize = 900_000;
+
+/// The most bytes of an outcome in the error of an invocation. It is sent to an on-failure destination together with the event
+/// that failed, and SNS accepts 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
+const LONGEST_ERROR: usize = 100_000;
+
+/// Writes the outcome in the form of the trigger.
+pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationError> {
+    match trigger {
+        Trigger::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
+        Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
+            // The cause of the refusal may pass: Lambda sends the event again, until it is too old.
+            Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
+            Status::Completed | Status::Planned | Status::Refused => Ok(Reply::Outcome(Box::new(outcome))),
+            // The rest of the audit is carried out in another invocation; a retry would repeat this part and fix
+            // nothing.
+            Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
+            Status::Incomplete | Status::Failed => Err(invocation_error(outcome)),
+        },
+    }
+}
+
+fn invocation_error(mut outcome: Outcome) -> InvocationError {
+    outcome.cut_to(LONGEST_ERROR);
+    InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_for_lambda_unless_the_rest_is_on_its_way() {
+        let failed = Outcome::new("id", Status::Incomplete);
+        assert!(reply(Trigger::EventBridge, failed.clone()).is_err());
+        assert!(reply(Trigger::EventBridge, Outcome { continues: true, ..failed }).is_ok());
+    }
+}

@@ -1,0 +1,278 @@
+"""The role that the template gives the function, enforced by the local AWS: what it may do and what not."""
+
+import os
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ami_share_tools.local_aws.client import LocalAws
+from ami_share_tools.local_aws.identities import session_like
+from ami_share_tools.local_aws.role import without_binary
+
+TARGET, OTHER = "111122223333", "222233334444"
+EVERY_KEY = "arn:aws:kms:eu-west-1:999988887777:key/*"
+
+
+aws: LocalAws
+stack: dict[str, str]
+
+
+def setUpModule() -> None:
+    global aws, stack
+    aws = unittest.enterModuleContext(LocalAws(log=os.devnull))
+    stack = deployed("ami-share")
+
+
+def deployed(name: str, **parameters: str) -> dict[str, str]:
+    return without_binary(aws, name, **parameters)
+
+
+class Denied(unittest.TestCase):
+    """For tests of what a role may not do."""
+
+    def denied(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        with self.assertRaises(ClientError) as caught:
+            call(*args, **kwargs)
+        self.assertIn(
+            caught.exception.response["Error"]["Code"],
+            ("UnauthorizedOperation", "AccessDeniedException", "AccessDenied"),
+        )
+
+
+class Role(Denied):
+    """Every statement of the function's role, with every switch on."""
+
+    stack: dict[str, str]
+    credentials: dict[str, str]
+    ec2: Any
+    kms: Any
+    image: str
+    foreign: str
+    snapshot: str
+    key: str
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.stack = deployed(
+            "role", EnableKeyGrants="true", KeyArns=EVERY_KEY, EnableCopyAccess="true", OutcomeBusName="outcomes"
+        )
+        cls.credentials = made = session_like(aws, cls.stack["FunctionRoleArn"])
+        cls.ec2, cls.kms = aws.client("ec2", **made), aws.client("kms", **made)
+        seeded = aws.seed(
+            keys=[{"ref": "k"}],
+            snapshots=[{"ref": "s", "key": "k"}],
+            images=[
+                {"mappings": [{"device": "/dev/xvda", "snapshot": "s"}]},
+                {"account": TARGET, "launchPermissions": [aws.account]},
+            ],
+        )
+        [cls.image, cls.foreign] = [image["imageId"] for image in seeded["images"]]
+        cls.snapshot, cls.key = seeded["snapshots"][0]["snapshotId"], seeded["keys"][0]["arn"]
+
+    def test_it_may_do_what_sharing_takes(self) -> None:
+        add = {"Add": [{"UserId": TARGET}]}
+        self.assertEqual(len(self.ec2.describe_images(ImageIds=[self.image])["Images"]), 1)
+        self.assertEqual(len(self.ec2.describe_snapshots(SnapshotIds=[self.snapshot])["Snapshots"]), 1)
+        self.ec2.modify_image_attribute(ImageId=self.image, LaunchPermission=add)
+        told = self.ec2.describe_image_attribute(ImageId=self.image, Attribute="launchPermission")
+        self.assertEqual(told["LaunchPermissions"], [{"UserId": TARGET}])
+        self.ec2.reset_image_attribute(ImageId=self.image, Attribute="launchPermission")
+        self.assertEqual(self.kms.describe_key(KeyId=self.key)["KeyMetadata"]["Arn"], self.key)
+        self.kms.get_key_policy(KeyId=self.key)
+        for change in ("add", "remove"):
+            self.ec2.modify_snapshot_attribute(
+                SnapshotId=self.snapshot, Attribute="createVolumePermission", OperationType=change, UserIds=[TARGET]
+            )
+        told = self.ec2.describe_snapshot_attribute(SnapshotId=self.snapshot, Attribute="createVolumePermission")
+        self.assertEqual(told["CreateVolumePermissions"], [])
+        self.ec2.get_image_block_public_access_state()
+        service_role = f"arn:aws:iam::{TARGET}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        for grantee in (f"arn:aws:iam::{TARGET}:root", service_role):
+            grant = self.kms.create_grant(
+                KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "CreateGrant"]
+            )
+            self.kms.revoke_grant(KeyId=self.key, GrantId=grant["GrantId"])
+        self.assertEqual(self.kms.list_grants(KeyId=self.key)["Grants"], [])
+
+    def test_it_may_record_expiries_in_its_own_group_only_and_change_none(self) -> None:
+        scheduler = aws.client("scheduler", **self.credentials)
+        groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
+        [group] = [g["Name"] for g in groups if g["Name"] == "role-expiries"]
+        record = {
+            "Name": "record",
+            "ScheduleExpression": "at(2099-01-01T00:00:00)",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": stack["BusArn"],
+                "RoleArn": f"arn:aws:iam::{aws.account}:role/any",
+                "Input": "{}",
+                "EventBridgeParameters": {"Source": "ami-share.ends", "DetailType": "AMI Share Record Due"},
+            },
+        }
+        scheduler.create_schedule(GroupName=group, **record)
+        self.denied(scheduler.update_schedule, GroupName=group, **record)
+        self.assertEqual(len(scheduler.list_schedules(GroupName=group)["Schedules"]), 1)
+        scheduler.delete_schedule(GroupName=group, Name="record")
+        self.denied(scheduler.create_schedule, GroupName="default", **record)
+
+    def test_it_may_not_change_anything_else_of_an_image(self) -> None:
+        image = {"ImageId": self.image}
+        self.denied(self.ec2.modify_image_attribute, Description={"Value": "x"}, **image)
+        self.denied(self.ec2.modify_image_attribute, ImdsSupport={"Value": "v2.0"}, **image)
+        self.denied(self.ec2.disable_image, **image)
+        self.denied(self.ec2.deregister_image, **image)
+        self.denied(self.ec2.create_tags, Resources=[self.image], Tags=[{"Key": "Tier", "Value": "gold"}])
+
+    def test_it_may_not_touch_other_accounts_images(self) -> None:
+        self.denied(
+            self.ec2.modify_image_attribute, ImageId=self.foreign, LaunchPermission={"Add": [{"UserId": TARGET}]}
+        )
+        self.denied(self.ec2.describe_image_attribute, ImageId=self.foreign, Attribute="launchPermission")
+
+    def test_it_may_not_open_keys_snapshots_or_the_account(self) -> None:
+        grantee = f"arn:aws:iam::{TARGET}:root"
+        self.denied(
+            self.kms.create_grant, KeyId=self.key, GranteePrincipal=grantee, Operations=["Decrypt", "RetireGrant"]
+        )
+        for other in (f"arn:aws:iam::{TARGET}:role/app", f"arn:aws:iam::{TARGET}:user/ada"):
+            self.denied(self.kms.create_grant, KeyId=self.key, GranteePrincipal=other, Operations=["Decrypt"])
+        self.denied(self.kms.put_key_policy, KeyId=self.key, Policy="{}")
+        self.denied(
+            self.ec2.modify_snapshot_attribute,
+            SnapshotId=self.snapshot,
+            CreateVolumePermission={"Add": [{"Group": "all"}]},
+        )
+        self.denied(
+            self.ec2.modify_snapshot_attribute,
+            SnapshotId=self.snapshot,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            GroupNames=["all"],
+        )
+        self.denied(self.ec2.disable_image_block_public_access)
+
+    def test_it_puts_events_under_its_own_sources_only(self) -> None:
+        aws.client("events").create_event_bus(Name="outcomes")
+        events = aws.client("events", **self.credentials)
+
+        def put(bus: str, *entries: tuple[str, str]) -> None:
+            events.put_events(
+                Entries=[
+                    {"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": "{}"}
+                    for source, kind in entries
+                ]
+            )
+
+        own, rest = ("ami-share", "AMI Share Request Completed"), ("ami-share.audit", "AMI Share Request")
+        put("outcomes", own)
+        put(self.stack["BusName"], rest)
+        # Both keys have several values: one entry of another source and the whole call is refused.
+        for bus, *entries in (
+            ("outcomes", rest),
+            ("outcomes", own, ("com.example", "x")),
+            (self.stack["BusName"], own),
+            (self.stack["BusName"], rest, own),
+            (self.stack["BusName"], ("ami-share.audit", "x")),
+        ):
+            with self.subTest(bus=bus, entries=entries):
+                self.denied(put, bus, *entries)
+
+
+class Switches(Denied):
+    """What EnableKeyGrants and EnableCopyAccess let the role do, on and off, and for which keys and accounts."""
+
+    def setUp(self) -> None:
+        made = aws.seed(keys=[{"ref": "k"}, {"ref": "l"}], snapshots=[{"ref": "s", "key": "k"}])
+        self.key, self.other_key = (key["arn"] for key in made["keys"])
+        self.snapshot = made["snapshots"][0]["snapshotId"]
+
+    def role(self, name: str, **parameters: str) -> tuple[dict[str, str], Any, Any]:
+        outputs = deployed(name, **parameters)
+        made = session_like(aws, outputs["FunctionRoleArn"])
+        return outputs, aws.client("ec2", **made), aws.client("kms", **made)
+
+    def grant(self, kms: Any, account: str, key: str | None = None, grantee: str = "root") -> str:
+        return kms.create_grant(
+            KeyId=key or self.key, GranteePrincipal=f"arn:aws:iam::{account}:{grantee}", Operations=["Decrypt"]
+        )["GrantId"]
+
+    def modify(self, ec2: Any, change: str, account: str) -> None:
+        ec2.modify_snapshot_attribute(
+            SnapshotId=self.snapshot, Attribute="createVolumePermission", OperationType=change, UserIds=[account]
+        )
+
+    def environment(self, outputs: dict[str, str]) -> tuple[str, str]:
+        client = aws.client("lambda")
+        variables = client.get_function_configuration(FunctionName=outputs["FunctionArn"])["Environment"]["Variables"]
+        return variables["AMI_SHARE_KEY_GRANTS"], variables["AMI_SHARE_COPY_ACCESS"]
+
+    def test_off_nothing_is_given_and_everything_taken(self) -> None:
+        outputs, ec2, kms = self.role("switched-off")
+        self.assertEqual(self.environment(outputs), ("off", "off"))
+        self.denied(self.grant, kms=kms, account=TARGET)
+        self.denied(self.modify, ec2=ec2, change="add", account=TARGET)
+        grant = self.grant(aws.client("kms"), TARGET)
+        self.modify(aws.client("ec2"), "add", TARGET)
+        kms.revoke_grant(KeyId=self.key, GrantId=grant)
+        self.modify(ec2, "remove", TARGET)
+        told = aws.client("ec2").describe_snapshot_attribute(
+            SnapshotId=self.snapshot, Attribute="createVolumePermission"
+        )
+        self.assertEqual(told["CreateVolumePermissions"], [])
+
+    def test_one_does_not_bring_the_other(self) -> None:
+        outputs, ec2, kms = self.role("copy-only", EnableCopyAccess="true")
+        self.assertEqual(self.environment(outputs), ("off", "on"))
+        self.modify(ec2, "add", TARGET)
+        self.denied(self.grant, kms=kms, account=TARGET)
+        outputs, ec2, kms = self.role("grants-only", EnableKeyGrants="true", KeyArns=EVERY_KEY)
+        self.assertEqual(self.environment(outputs), ("on", "off"))
+        self.grant(kms, TARGET)
+        self.denied(self.modify, ec2=ec2, change="add", account=TARGET)
+
+    def test_grants_are_made_on_the_keys_that_are_named(self) -> None:
+        _, _, kms = self.role("named-keys", EnableKeyGrants="true", KeyArns=f"{self.key},{self.key}0")
+        self.grant(kms, TARGET)
+        self.denied(self.grant, kms=kms, account=TARGET, key=self.other_key)
+
+    def test_grants_are_made_on_keys_with_the_tag(self) -> None:
+        _, _, kms = self.role("tagged-keys", EnableKeyGrants="true", KeyTagValue="golden")
+        self.denied(self.grant, kms=kms, account=TARGET)
+        for key, value in ((self.key, "golden"), (self.other_key, "silver")):
+            aws.client("kms").tag_resource(KeyId=key, Tags=[{"TagKey": "ami-share", "TagValue": value}])
+        self.grant(kms, TARGET)
+        self.denied(self.grant, kms=kms, account=TARGET, key=self.other_key)
+
+    def test_only_the_accounts_of_the_list_are_given_anything(self) -> None:
+        _, ec2, kms = self.role(
+            "few-targets",
+            EnableKeyGrants="true",
+            KeyArns=EVERY_KEY,
+            EnableCopyAccess="true",
+            TargetAccounts=f"{TARGET},{OTHER}",
+        )
+        role = "role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        for account in (TARGET, OTHER):
+            for grantee in ("root", role):
+                self.grant(kms, account, grantee=grantee)
+            self.denied(self.grant, kms=kms, account=account, grantee="role/app")
+            self.modify(ec2, "add", account)
+        for grantee in ("root", role):
+            self.denied(self.grant, kms=kms, account="333344445555", grantee=grantee)
+        self.denied(self.modify, ec2=ec2, change="add", account="333344445555")
+        self.denied(
+            ec2.modify_snapshot_attribute,
+            SnapshotId=self.snapshot,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[TARGET, "333344445555"],
+        )
+        # Whoever has something from before loses it all the same.
+        self.modify(aws.client("ec2"), "add", "333344445555")
+        self.modify(ec2, "remove", "333344445555")
+
+
+if __name__ == "__main__":
+    unittest.main()

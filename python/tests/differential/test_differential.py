@@ -1,0 +1,106 @@
+"""The evaluator against AWS's worked cases, and the product against the evaluator: a few thousand questions, seconds.
+
+`make differential N=1000000` asks more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+from ami_share_tools.differential import compare, completions, evaluator, faults, launch
+from ami_share_tools.differential.generator import Generator
+from ami_share_tools.differential.product import Product
+from ami_share_tools.repository import CASES, ROOT
+
+FIELD_CASES = Path(compare.__file__).with_name("field-cases.json")
+QUESTIONS = 4000
+
+# The categories of settled cases that the product still gets wrong.
+KNOWN_FAULTS: set[str] = set()
+
+
+binary: Path
+
+
+def setUpModule() -> None:
+    global binary
+    build = "cargo build --quiet --locked --example explain_key_policy"
+    subprocess.run(build.split(), cwd=ROOT, check=True)
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    binary = target / "debug" / "examples" / "explain_key_policy"
+
+
+class TheEvaluator(unittest.TestCase):
+    def test_gives_each_worked_case_its_documented_verdict(self) -> None:
+        for cases in json.loads(CASES.read_text()).values():
+            for case in cases:
+                if case.get("ambiguous"):
+                    continue
+                with self.subTest(case["name"]):
+                    verdict, per_action = evaluator.judge(case)
+                    self.assertIn(verdict, (case["expected"], case.get("kleene")))
+                    for action, expected in case.get("per_action", {}).items():
+                        self.assertEqual(per_action[action].verdict, expected, action)
+                    if "depends_on" in case:
+                        depends_on = set().union(*(one.depends_on for one in per_action.values()))
+                        self.assertEqual(depends_on, {key.lower() for key in case["depends_on"]})
+
+    def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self) -> None:
+        for case in json.loads(FIELD_CASES.read_text())["cases"]:
+            with self.subTest(case["name"]):
+                verdict = launch.worst(evaluator.judge(question)[0] for question in launch.questions(case))
+                self.assertEqual(verdict, launch.expected(case))
+
+    def test_gives_each_settled_case_its_verdict(self) -> None:
+        for case in faults.settled_cases():
+            with self.subTest(case["name"]):
+                self.assertTrue(faults.is_right(case, evaluator.judge(case)[0]))
+
+    def test_is_as_sure_of_a_complete_question_as_of_the_one_it_completes(self) -> None:
+        generator = Generator(4)
+        for _ in range(60):
+            for question in generator.questions():
+                question = compare.one_action(question, (question.get("needed_actions") or [question.get("action")])[0])
+                for action, own in compare.judged(question).items():
+                    if own.notes or own.verdict == "conditional" or "session" in faults.categories(question, action):
+                        continue  # a role is taken to be the one of a session's name, whatever its path
+                    verdicts = completions.entailed(question, action, most=60)
+                    expected = {own.verdict} if own.verdict != "implicit-deny" else {"implicit-deny", "denied"}
+                    self.assertLessEqual(verdicts, expected, json.dumps(question))
+
+
+class TheProduct(unittest.TestCase):
+    def test_gives_each_settled_case_its_verdict(self) -> None:
+        with Product([binary]) as product:
+            for case in faults.settled_cases():
+                verdict = product.ask(case).get("verdict")
+                with self.subTest(case["name"]):
+                    self.assertTrue(
+                        faults.is_right(case, verdict) or case["category"] in KNOWN_FAULTS,
+                        f"{verdict}, but {case['expected']}: {case['why']} ({case['source']})",
+                    )
+
+    def test_gives_policies_from_the_field_the_verdict_of_the_documentation(self) -> None:
+        with Product([binary]) as product:
+            known = faults.open_categories(product)
+            for case in json.loads(FIELD_CASES.read_text())["cases"]:
+                asked = list(launch.questions(case))
+                verdict = launch.worst(product.ask(question)["verdict"] for question in asked)
+                is_known = any(faults.categories(question, question["action"]) & known for question in asked)
+                with self.subTest(case["name"]):
+                    self.assertTrue(verdict == launch.expected(case) or is_known, f"{verdict}: {case['why']}")
+
+    def test_agrees_with_the_evaluator_on_made_up_questions(self) -> None:
+        with Product([binary]) as product:
+            comparison = compare.Comparison(product, most=5, known_faults=faults.open_categories(product))
+            comparison.run(Generator(2026, compare.published_cases()), QUESTIONS)
+        self.assertEqual([], [kind.described() for kind in comparison.kinds.values()])
+        self.assertGreater(comparison.counts["agree"], QUESTIONS)
+
+
+if __name__ == "__main__":
+    unittest.main()

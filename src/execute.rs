@@ -1,0 +1,79 @@
+//! Owns [`execute`]: the whole story of a request, from what is asked to the outcome. It knows nothing of triggers and of
+//! Lambda.
+
+mod automation;
+mod closing_look;
+mod plan_log;
+mod pursue;
+mod second_look;
+mod survey;
+mod time_limits;
+
+use std::sync::Arc;
+
+pub(crate) use automation::{expire, share_available};
+use sharing::{
+    allowlist::{Allowlist, Loaded},
+    decide::{self, Authority},
+    domain::Requester,
+    outcome::{Outcome, Refusal, Status},
+    report::failed,
+    request::Request,
+};
+
+use self::{pursue::pursue, survey::survey};
+use crate::deployment::{Deployment, Run};
+
+/// Carries out a request: asks the allowlist, reads AWS, decides, writes to AWS and reports.
+pub async fn execute(request: &Request, requester: &Requester, deployment: &Deployment, run: &Run<'_>) -> Outcome {
+    match admit(request, requester, deployment, run).await {
+        Err(outcome) => *outcome,
+        Ok((outcome, allowlist)) => {
+            let case = deployment.case(request, Authority::Requester(requester), &allowlist, run);
+            if request.action.surveys() {
+                survey(deployment, case, run, outcome).await
+            } else {
+                pursue(deployment, case, run, outcome).await.0
+            }
+        }
+    }
+}
+
+/// Answers a request that is refused whatever AWS says, such as one that came too late. A requester that no rule covers
+/// learns that alone.
+pub async fn refuse(
+    request: &Request,
+    requester: &Requester,
+    deployment: &Deployment,
+    run: &Run<'_>,
+    refusal: Refusal,
+) -> Outcome {
+    match admit(request, requester, deployment, run).await {
+        Err(outcome) => *outcome,
+        Ok((outcome, _)) => Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome },
+    }
+}
+
+/// The outcome to begin with and the allowlist; or the outcome, where the request ends before AWS is asked anything.
+async fn admit(
+    request: &Request,
+    requester: &Requester,
+    deployment: &Deployment,
+    run: &Run<'_>,
+) -> Result<(Outcome, Arc<Allowlist>), Box<Outcome>> {
+    let mut outcome = Outcome {
+        action: Some(request.action),
+        requester: Some(requester.clone()),
+        dry_run: request.dry_run,
+        reason: request.reason.clone(),
+        ..Outcome::new(run.request_id, Status::Refused)
+    };
+    let loaded = deployment.allowlist.load_for(request.action, &deployment.aws, run.now, run.deadline).await;
+    let Loaded { allowlist, warning } = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return Err(Box::new(failed(outcome, error))),
+    };
+    outcome.warnings.extend(warning);
+    let refusals = decide::admit(&deployment.case(request, Authority::Requester(requester), &allowlist, run));
+    if refusals.is_empty() { Ok((outcome, allowlist)) } else { Err(Box::new(Outcome { refusals, ..outcome })) }
+}

@@ -1,0 +1,93 @@
+//! Owns what happens without anybody asking: images share themselves when they become available, shares expire.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sharing::{
+    allowlist::{Allowlist, Loaded},
+    decide::{self, Authority, Case},
+    outcome::{Outcome, Status},
+    records::{Record, RecordName, Recorded},
+    report::failed,
+    request::Action,
+};
+use triggers::{Available, ExpiryHint};
+
+use super::pursue::pursue;
+use crate::deployment::{Deployment, Run};
+
+/// Shares an image that became available as the rules with `onAvailable` say.
+pub(crate) async fn share_available(
+    available: &Available,
+    deployment: &Deployment,
+    max_event_age: Duration,
+    run: &Run<'_>,
+) -> Outcome {
+    let outcome = Outcome {
+        action: Some(Action::Share),
+        requester: Some(available.requester.clone()),
+        ..Outcome::new(&available.request_id, Status::Completed)
+    };
+    let Some(image_id) = &available.image_id else { return outcome };
+    let own = (deployment.account, deployment.aws.region());
+    if let Some(warning) = decide::not_ours((available.account, available.region.as_deref()), own) {
+        return Outcome { warnings: vec![warning], ..outcome };
+    }
+    let usable = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
+    let Loaded { allowlist, .. } = match usable {
+        Ok(usable) => usable,
+        Err(error) => return failed(outcome, error),
+    };
+    let rules = decide::automatic_rules(&allowlist, &available.requester);
+    if rules.is_empty() {
+        return outcome;
+    }
+    if let Some(stale) = available.sent.refusal(Action::Share, run.now, max_event_age) {
+        return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
+    }
+    let aws = deployment.aws.until(run.deadline);
+    let image = match aws.describe_images(std::slice::from_ref(image_id)).await {
+        Ok(mut described) => described.remove(image_id),
+        Err(error) => return failed(outcome, error.failure),
+    };
+    let since = available.sent.since(run.now);
+    let requests = match decide::automatic_shares(&rules, image_id, image.as_ref(), since, run.now) {
+        Ok(requests) => requests,
+        Err(failure) => return failed(outcome, failure),
+    };
+    let mut total = outcome.clone();
+    for request in requests {
+        let authority = Authority::Requester(&available.requester);
+        let case = deployment.case(&request, authority, &allowlist, run);
+        let case = Case { is_automatic: true, ..case };
+        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await.0);
+    }
+    total
+}
+
+/// Takes a share away whose recorded expiry is due. The event is only a hint.
+pub(crate) async fn expire(hint: &ExpiryHint, dry_run: bool, deployment: &Deployment, run: &Run<'_>) -> Outcome {
+    let outcome =
+        Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, Status::Completed) };
+    let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
+    let name = &hint.record;
+    let Some(records) = deployment.record_store() else {
+        return nothing(outcome, "this deployment has no records, so no share expires here".to_owned());
+    };
+    let expiry = match records.read(&deployment.aws.until(run.deadline), &RecordName::Expiry(name.clone())).await {
+        Ok(Recorded::Record(Record::Expiry(expiry))) => expiry,
+        Ok(Recorded::Nothing) => return nothing(outcome, format!("there is no record {name}; nothing is due")),
+        Ok(Recorded::Nobodys { why }) => {
+            let warning = format!("{name} is nobody's record ({why}); nothing is done because of it");
+            let nobodys_records = BTreeMap::from([(name.clone(), why)]);
+            return nothing(Outcome { nobodys_records, ..outcome }, warning);
+        }
+        Err(error) => return failed(outcome, error.failure),
+    };
+    let request = match decide::due(&expiry, run.now, dry_run) {
+        Ok(request) => request,
+        Err(why) => return nothing(outcome, why),
+    };
+    let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
+    let case = deployment.case(&request, Authority::Expiry(&expiry), &nobody, run);
+    Box::pin(pursue(deployment, case, run, outcome)).await.0
+}

@@ -1,0 +1,78 @@
+//! Owns carrying out a request after it is clear that somebody may ask: observe, decide, plan, carry out, report.
+
+use sharing::{
+    decide::{self, Authority, Case, Judgements},
+    domain::ExpiryName,
+    outcome::Outcome,
+    plan::plan,
+    report::{self, failed},
+};
+use tokio::time::Instant;
+
+use super::{
+    closing_look,
+    plan_log::log_plan,
+    second_look,
+    time_limits::{giving_deadline, reading_deadline},
+};
+use crate::{
+    carry_out::{Writer, carry_out},
+    deployment::{Deployment, Run},
+    observe::observe,
+};
+
+/// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report. Beside the outcome, the records
+/// that are overdue and that a repair ends.
+pub(super) async fn pursue(
+    deployment: &Deployment,
+    case: Case<'_>,
+    run: &Run<'_>,
+    mut outcome: Outcome,
+) -> (Outcome, Vec<ExpiryName>) {
+    let deadline = run.deadline;
+    let aws = if case.request.action.surveys() { deployment.aws.rate_limited() } else { deployment.aws.clone() };
+    let reading_deadline = reading_deadline(case.request.action, deadline);
+    let reading = aws.until(reading_deadline);
+    let is_over = || Instant::now() >= reading_deadline;
+    let judgements = Judgements::until(&is_over);
+    let records = deployment.record_store();
+    let facts = match observe(&reading, records, &case, &judgements).await {
+        Ok(facts) => facts,
+        Err(error) => return (failed(outcome, error), Vec::new()),
+    };
+    let request = match decide::resolve(&case, &facts) {
+        Ok(request) => request,
+        Err(error) => return (failed(outcome, error), Vec::new()),
+    };
+    let request = request.as_ref();
+    let case = Case { request, ..case };
+    let plans = match decide::decide(&case, &facts, &judgements) {
+        Ok(plans) => plans,
+        Err(error) => return (failed(outcome, error), Vec::new()),
+    };
+    let overdue = decide::overdue(&case, &plans);
+    let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
+    let plans: Vec<_> = plans
+        .into_iter()
+        .map(|decision| {
+            let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
+            let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
+            (decision, steps)
+        })
+        .collect();
+    for (_, steps) in &plans {
+        log_plan(run.request_id, steps, request.dry_run);
+    }
+    let writer = Writer { aws: &aws, records };
+    let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
+    let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
+    let mut results = carry_out(writer, plans, request.dry_run, giving).await;
+    if is_looked_at_again {
+        results = second_look::take(writer, (run.request_id, case.account), &facts, results, deadline).await;
+    }
+    if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
+        results = closing_look::take(writer, run.request_id, &case, &facts, results, deadline).await;
+    }
+    report::report(&mut outcome, &case, &facts, results, deployment.aws.region());
+    (outcome, overdue)
+}

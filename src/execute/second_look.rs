@@ -1,0 +1,131 @@
+//! Owns the second look of a share: after it has given something, it reads the record of the share's expiry again, and takes
+//! all of it back where there is none any more.
+//!
+//! A revoke that crosses a share deletes the record last. Where a share gives something after that, only the share can know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sharing::{
+    decide::{self, ImageDecision, SecondLook},
+    domain::{AccountId, ImageId, SnapshotId, Target},
+    facts::{Facts, Failure, Reading},
+    plan::{Given, Step, take_back},
+    report::{ImageResult, StepResult},
+};
+use tokio::time::Instant;
+
+use super::{plan_log::log_plan, time_limits::looking_deadline};
+use crate::{
+    aws::Aws,
+    carry_out::{Writer, carry_on},
+    observe::{grant_id, look_again, needed_elsewhere},
+};
+
+/// Whether a plan gives something that is looked at again.
+pub(super) fn is_planned(plans: &[(ImageDecision<'_>, Vec<Step>)], facts: &Facts) -> bool {
+    plans.iter().any(|(decision, steps)| !looks(decision, steps.iter(), facts).is_empty())
+}
+
+/// Looks again at what was given, and takes back what nothing would end.
+pub(super) async fn take<'a>(
+    writer: Writer<'_>,
+    (request_id, account): (&str, AccountId),
+    facts: &Facts,
+    results: Vec<ImageResult<'a>>,
+    deadline: Instant,
+) -> Vec<ImageResult<'a>> {
+    let given = |result: &ImageResult<'_>| {
+        let steps = result.steps.iter().filter(|result| result.may_be_done()).map(|result| &result.step);
+        looks(&result.decision, steps, facts)
+    };
+    let wanted: Vec<_> = results.iter().flat_map(given).collect();
+    if wanted.is_empty() {
+        return results;
+    }
+    let reading = writer.aws.until(looking_deadline(deadline));
+    let seen = look_again(&reading, writer.records, wanted).await;
+    let lost: BTreeMap<_, _> = seen
+        .iter()
+        .filter_map(|(look, seen)| Some(((&look.image_id, &look.target), decide::lost(look, seen)?)))
+        .collect();
+    if lost.is_empty() {
+        return results;
+    }
+    let needed = snapshots_to_leave(&reading, &results, &lost).await;
+    let mut further = Vec::with_capacity(results.len());
+    for mut result in results {
+        let is_lost = |target: &Target| lost.contains_key(&(result.decision.image_id, target));
+        let of_image = lost.iter().filter(|((id, _), _)| *id == result.decision.image_id);
+        let mut gaps: Vec<_> = of_image.map(|(_, error)| error.clone()).collect();
+        let (given, unread) = given_to(&reading, account, &result.steps, is_lost).await;
+        gaps.extend(unread);
+        if given.iter().any(|(step, _)| matches!(step, Step::AddCreateVolumePermissions { .. })) {
+            gaps.extend(needed.as_ref().err().cloned());
+        }
+        // Where it could not be found out who needs an entry, it stays, and that is told.
+        let is_needed =
+            |id: &SnapshotId, account| needed.as_ref().map_or(true, |needed| needed.contains(&(id.clone(), account)));
+        let steps = take_back(&given, is_needed);
+        log_plan(request_id, &steps, false);
+        result.lost.extend(gaps);
+        further.push((result, steps));
+    }
+    carry_on(writer, further, deadline).await
+}
+
+/// The shares whose records are gone, with what is told of each.
+type Lost<'l> = BTreeMap<(&'l ImageId, &'l Target), Failure>;
+
+/// What was given to these targets, and why of some grants that may be there the ID is not known.
+async fn given_to(
+    aws: &Aws,
+    owner: AccountId,
+    results: &[StepResult],
+    is_lost: impl Fn(&Target) -> bool,
+) -> (Vec<Given>, Vec<Failure>) {
+    let (mut given, mut unread) = (Vec::new(), Vec::new());
+    for result in results.iter().filter(|result| result.step.gives() && result.may_be_done()) {
+        let (Some(step), _) = result.step.split(&is_lost) else { continue };
+        let id = match &result.grant_id {
+            Some(id) => Some(id.clone()),
+            None => grant_id(aws, owner, &step).await.unwrap_or_else(|error| {
+                unread.push(error);
+                None
+            }),
+        };
+        given.push((step, id));
+    }
+    (given, unread)
+}
+
+/// The entries on snapshots that stay although a share that gave them is taken back, because another needs them.
+async fn snapshots_to_leave(
+    aws: &Aws,
+    results: &[ImageResult<'_>],
+    lost: &Lost<'_>,
+) -> Reading<BTreeSet<(SnapshotId, AccountId)>> {
+    let (mut snapshots, mut pairs) = (BTreeSet::new(), BTreeSet::new());
+    for result in results {
+        let image_id = result.decision.image_id;
+        for taken in result.steps.iter().filter(|taken| taken.may_be_done()) {
+            let Step::AddCreateVolumePermissions { snapshot_id, accounts } = &taken.step else { continue };
+            let accounts =
+                accounts.iter().filter(|account| lost.contains_key(&(image_id, &Target::Account(**account))));
+            for account in accounts {
+                snapshots.insert(snapshot_id.clone());
+                pairs.insert((image_id.clone(), *account));
+            }
+        }
+    }
+    if snapshots.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    needed_elsewhere(aws, &snapshots.into_iter().collect::<Vec<_>>(), &pairs).await
+}
+
+/// What is looked at again after these steps.
+fn looks<'s>(decision: &ImageDecision<'_>, steps: impl Iterator<Item = &'s Step>, facts: &Facts) -> Vec<SecondLook> {
+    let given: BTreeSet<_> = steps.filter(|step| step.gives()).flat_map(Step::adds).collect();
+    let image = facts.images.get(decision.image_id);
+    image.map(|image| decide::second_looks(decision, image, &given.into_iter().collect::<Vec<_>>())).unwrap_or_default()
+}

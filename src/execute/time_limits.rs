@@ -1,0 +1,59 @@
+//! Owns how the time of a request is divided: reading, writing, and looking again.
+
+use std::time::Duration;
+
+use sharing::request::Action;
+use tokio::time::Instant;
+
+/// A repair's writing needs no more than this: what it comes upon is little, and reading at leisure takes its time.
+const REPAIR_TIME: Duration = Duration::from_secs(4);
+
+/// A share that expires is looked at again after it was given: at most so long,
+const SECOND_LOOK: Duration = Duration::from_secs(6);
+
+/// of which so much is kept for taking it back.
+const TAKING_BACK: Duration = Duration::from_secs(2);
+
+/// When reading must be over.
+pub(super) fn reading_deadline(action: Action, deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline.checked_sub(for_writing(action, left)).unwrap_or(deadline)
+}
+
+/// When the steps of a share must be over that is looked at again.
+pub(super) fn giving_deadline(deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let kept = left.checked_div(3).unwrap_or_default().min(SECOND_LOOK);
+    deadline.checked_sub(kept).unwrap_or(deadline)
+}
+
+/// When the second look must be over.
+pub(super) fn looking_deadline(deadline: Instant) -> Instant {
+    deadline.checked_sub(TAKING_BACK).unwrap_or(deadline)
+}
+
+/// How much of the time left is kept from reading. Where something is written it is a third: what can be done without a
+/// fact (taking access away) must still be done.
+fn for_writing(action: Action, left: Duration) -> Duration {
+    let third = left.checked_div(3).unwrap_or_default();
+    match action {
+        Action::Share | Action::Revoke | Action::Reset => third,
+        Action::Repair => third.min(REPAIR_TIME),
+        Action::List | Action::Check | Action::Audit => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_leaves_time_for_the_writes() {
+        for (action, left, expect) in
+            [(Action::Revoke, 24, 8), (Action::Repair, 24, 4), (Action::Repair, 6, 2), (Action::Audit, 24, 0)]
+        {
+            let kept = for_writing(action, Duration::from_secs(left));
+            assert_eq!(kept.as_millis(), Duration::from_secs(expect).as_millis(), "{action:?} with {left} s");
+        }
+    }
+}

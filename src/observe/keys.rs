@@ -1,0 +1,122 @@
+//! Owns reading keys: each once, however many snapshots it encrypts.
+
+use std::collections::BTreeMap;
+
+use futures_util::future;
+use key_policy::{Grant, Policy, PolicyError};
+use sharing::{
+    decide::{Case, Judgements},
+    domain::KeyArn,
+    facts::{Fact, Facts, Failure, GrantScan, Key, Reading},
+    outcome::ErrorCode,
+    read_plan::{self, GrantReads, KeyReads, Need, ReadPlan},
+};
+
+use super::{answers::concurrently, own_grants};
+use crate::aws::{Aws, CallError};
+
+/// So many pages of the grants of one grantee are read to judge a share; a key with more of them is not judged.
+const GRANTEE_PAGES: usize = 20;
+
+/// The keys, and what a look through their grants came upon.
+type Keys = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
+
+/// Reads what the plan says of every key.
+pub(super) async fn read_keys(aws: &Aws, case: &Case<'_>, reads: &KeyReads, arns: Vec<KeyArn>) -> Reading<Keys> {
+    let among = arns.len();
+    let is_own = |arn: &KeyArn| arn.account() == case.account;
+    let is_read = |arn: &KeyArn| reads.metadata.is_read() || reads.grants != GrantReads::No && is_own(arn);
+    let wanted = arns.into_iter().filter(is_read).collect();
+    let read = concurrently(wanted, async |arn| read_key(aws, reads, arn, is_own(arn), among).await).await;
+    let (mut keys, mut scans) = Keys::default();
+    for (arn, read) in read {
+        let (key, scan) = read?;
+        scans.extend(scan.map(|scan| (arn.clone(), scan)));
+        keys.insert(arn, key);
+    }
+    Ok((keys, scans))
+}
+
+async fn read_key(
+    aws: &Aws,
+    reads: &KeyReads,
+    arn: &KeyArn,
+    is_own: bool,
+    among: usize,
+) -> Reading<(Key, Option<GrantScan>)> {
+    // "Cross-account use: No": https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyPolicy.html
+    let policy = if is_own { reads.policy } else { Need::No };
+    let (metadata, policy, grants) = future::join3(
+        asked(reads.metadata, async || aws.describe_key(arn).await),
+        asked(policy, async || aws.key_policy(arn).await),
+        read_grants(aws, if is_own { &reads.grants } else { &GrantReads::No }, arn, among),
+    )
+    .await;
+    // Read once here, judged by for every target.
+    let policy = match policy? {
+        Fact::Known(text) => Policy::parse(&text).map_err(|error| not_understood(arn, &error)).into(),
+        Fact::Failed(failure) => Fact::Failed(failure),
+        Fact::NotRead => Fact::NotRead,
+    };
+    let metadata = metadata?;
+    let (grants, scan) = grants?;
+    Ok((Key { metadata, policy, grants }, scan))
+}
+
+/// Reads the grants on a key, one of so many, that can be read before the key is known.
+async fn read_grants(
+    aws: &Aws,
+    reads: &GrantReads,
+    arn: &KeyArn,
+    among: usize,
+) -> Reading<(Fact<Vec<Grant>>, Option<GrantScan>)> {
+    match reads {
+        GrantReads::No | GrantReads::OfGrantees(_) => Ok((Fact::NotRead, None)),
+        GrantReads::Every { pages, fewest, need } => {
+            let pages = pages.checked_div(among).unwrap_or_default().max(*fewest);
+            Ok((asked(*need, async || aws.grants(arn, None, pages).await).await?, None))
+        }
+        GrantReads::Own(wanted) => Ok(match own_grants::scan(aws, wanted, arn).await {
+            Ok((grants, scan)) => (Fact::Known(grants), Some(scan)),
+            Err(failure) => (Fact::Failed(failure), None),
+        }),
+    }
+}
+
+/// Makes a call, if it is needed.
+async fn asked<T>(need: Need, call: impl AsyncFnOnce() -> Result<T, CallError>) -> Reading<Fact<T>> {
+    if need.is_read() { need.settle(call().await.map_err(Failure::from)) } else { Ok(Fact::NotRead) }
+}
+
+fn not_understood(arn: &KeyArn, error: &PolicyError) -> Failure {
+    let (call, resource) = (Some("kms:GetKeyPolicy"), Some(arn.to_string()));
+    Failure { code: ErrorCode::Unexpected, call, resource, message: error.to_string(), retryable: false }
+}
+
+/// Reads the grants that may let somebody in whom a key policy doesn't.
+pub(super) async fn read_grants_of_grantees(
+    aws: &Aws,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    plan: &ReadPlan,
+    facts: &mut Facts,
+) -> Reading<()> {
+    let GrantReads::OfGrantees(need) = plan.keys.grants else { return Ok(()) };
+    let wanted = read_plan::grantees(case, facts, judgements)?;
+    let read = concurrently(wanted, async |(arn, grantee)| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
+    for ((arn, _), found) in read {
+        if let Some(key) = facts.keys.get_mut(&arn) {
+            add(&mut key.grants, need.settle(found.map_err(Failure::from))?);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the grants of one more grantee. Where those of one could not be read, it is not known what grants there are.
+fn add(grants: &mut Fact<Vec<Grant>>, found: Fact<Vec<Grant>>) {
+    match (grants, found) {
+        (Fact::Failed(_), _) | (_, Fact::NotRead) => {}
+        (Fact::Known(grants), Fact::Known(found)) => grants.extend(found),
+        (grants, found) => *grants = found,
+    }
+}

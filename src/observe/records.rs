@@ -1,0 +1,115 @@
+//! Owns reading the records of shares.
+
+use std::collections::BTreeMap;
+
+use sharing::{
+    decide::{SecondLook, Seen},
+    domain::{ExpiryName, ImageId},
+    facts::{Expiry, Facts, Reading},
+    read_plan::{Need, RecordReads},
+    records::{Record, RecordName, Recorded},
+};
+
+use super::answers::concurrently;
+use crate::{aws::Aws, records::RecordStore};
+
+/// The records that were read of each image, and what follows where they could not be.
+pub(super) type Read = BTreeMap<ImageId, (Need, Reading<Records>)>;
+
+/// The records of an image's shares.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Records {
+    /// Those that are ours.
+    pub(super) expiries: BTreeMap<ExpiryName, Expiry>,
+    /// Those that are nobody's, with what is wrong.
+    nobodys: BTreeMap<ExpiryName, String>,
+}
+
+impl Records {
+    fn insert(&mut self, name: ExpiryName, recorded: Recorded) {
+        match recorded {
+            Recorded::Nothing => {}
+            Recorded::Record(Record::Expiry(expiry)) => drop(self.expiries.insert(name, expiry)),
+            Recorded::Nobodys { why } => drop(self.nobodys.insert(name, why)),
+        }
+    }
+}
+
+/// Reads these records. Where nothing can be recorded there are none.
+pub(super) async fn read_records(
+    aws: &Aws,
+    store: Option<&RecordStore>,
+    wanted: &BTreeMap<ImageId, RecordReads>,
+) -> Read {
+    let read = concurrently(wanted.keys().collect(), async |id| match (store, wanted.get(*id)) {
+        (Some(store), Some(reads)) => read_of_image(aws, store, reads).await,
+        (None, _) | (_, None) => Ok(Records::default()),
+    });
+    let need = |id: &ImageId| wanted.get(id).map(|reads| reads.need).unwrap_or_default();
+    read.await.into_iter().map(|(id, read)| (id.clone(), (need(id), read))).collect()
+}
+
+/// Adds what the records say to the facts; fails where nothing may be decided without them.
+pub(super) fn learn_records(facts: &mut Facts, read: Read) -> Reading<()> {
+    for (id, (need, read)) in read {
+        let Some(image) = facts.images.get_mut(&id) else { continue };
+        image.expiries = need.settle(read.map(|Records { expiries, nobodys }| {
+            facts.nobodys_records.extend(nobodys);
+            expiries
+        }))?;
+    }
+    Ok(())
+}
+
+async fn read_of_image(aws: &Aws, store: &RecordStore, reads: &RecordReads) -> Reading<Records> {
+    let names = expiry_names(aws, store, &reads.prefix).await?;
+    let read = concurrently(reads.lists(names), async |names| read_latest(aws, store, names).await).await;
+    let mut records = Records::default();
+    for (_, read) in read {
+        for (name, recorded) in read? {
+            records.insert(name, recorded);
+        }
+    }
+    Ok(records)
+}
+
+/// The names of the records of expiries that begin so.
+async fn expiry_names(aws: &Aws, store: &RecordStore, prefix: &str) -> Reading<Vec<ExpiryName>> {
+    let names = store.names(aws, Some(prefix)).await?;
+    Ok(names.into_iter().map(|RecordName::Expiry(name)| name).collect())
+}
+
+async fn read_record(aws: &Aws, store: &RecordStore, name: &ExpiryName) -> Reading<Recorded> {
+    Ok(store.read(aws, &RecordName::Expiry(name.clone())).await?)
+}
+
+/// Reads these names until one is a record.
+async fn read_latest(aws: &Aws, store: &RecordStore, names: &[ExpiryName]) -> Reading<Vec<(ExpiryName, Recorded)>> {
+    let mut read = Vec::new();
+    for name in names {
+        let recorded = read_record(aws, store, name).await?;
+        let is_found = matches!(recorded, Recorded::Record(_));
+        read.push((name.clone(), recorded));
+        if is_found {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+/// Looks again, after something was given, whether shares still have a record: the one they had, or any other.
+pub async fn look_again(aws: &Aws, store: Option<&RecordStore>, looks: Vec<SecondLook>) -> BTreeMap<SecondLook, Seen> {
+    concurrently(looks, async |SecondLook { image_id, target, record }| {
+        let Some(store) = store else { return Ok(false) };
+        if let Recorded::Record(_) = read_record(aws, store, record).await? {
+            return Ok(true);
+        }
+        let prefix = ExpiryName::pair_prefix(image_id, target);
+        let mut names = expiry_names(aws, store, &prefix).await?;
+        names.retain(|name| name != record);
+        names.reverse();
+        let read = read_latest(aws, store, &names).await?;
+        Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Record(_))))
+    })
+    .await
+}

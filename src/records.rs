@@ -1,0 +1,77 @@
+//! Owns [`RecordStore`]: where records are created, read, listed and deleted. What a record says is in
+//! `sharing::records`.
+//!
+//! A record is created and deleted, and never updated. Scheduler doesn't delete it after it has fired, so that an expiry
+//! that was missed can still be found.
+
+use sharing::records::{Record, RecordName, Recorded};
+
+use crate::aws::{Aws, CallError};
+
+/// The schedule group of the records, and how they put their hints on the bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordStore {
+    /// The schedule group, which holds nothing but records.
+    pub group: String,
+    /// The role by which Scheduler puts events on the bus.
+    pub role_arn: String,
+    /// The ARN of the bus that requests come by.
+    pub bus_arn: String,
+    /// The ARN of the queue for the hints that Scheduler can't deliver, if there is one.
+    pub dead_letter_arn: Option<String>,
+}
+
+impl RecordStore {
+    /// The names of the records that begin so, in the order of their names.
+    pub async fn names(&self, aws: &Aws, prefix: Option<&str>) -> Result<Vec<RecordName>, CallError> {
+        let names = aws.schedule_names(&self.group, prefix).await?;
+        // A schedule with a name of another form is no record.
+        let mut names: Vec<RecordName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// What is there under the name of a record.
+    pub async fn read(&self, aws: &Aws, name: &RecordName) -> Result<Recorded, CallError> {
+        let Some(schedule) = aws.schedule(&self.group, name.as_str()).await? else { return Ok(Recorded::Nothing) };
+        Ok(match Record::read(name, &schedule, &self.bus_arn) {
+            Ok(record) => Recorded::Record(record),
+            Err(why) => Recorded::Nobodys { why: why.to_owned() },
+        })
+    }
+
+    /// Creates a record. The same record that is there already is as good as created: then a try before this one got so
+    /// far, or another request was first.
+    pub async fn create(&self, aws: &Aws, record: &Record) -> Result<(), CallError> {
+        const CALL: &str = "scheduler:CreateSchedule";
+        let name = record.name();
+        let (schedule, dead_letter_arn) = (record.schedule(&self.bus_arn), self.dead_letter_arn.as_deref());
+        if aws.create_schedule(&self.group, name.as_str(), &schedule, &self.role_arn, dead_letter_arn).await? {
+            return Ok(());
+        }
+        match self.read(aws, &name).await? {
+            Recorded::Record(there) if there == *record => Ok(()),
+            Recorded::Record(_) => Err(self.taken(&name, "it is another record")),
+            Recorded::Nobodys { why } => Err(self.taken(&name, &why)),
+            Recorded::Nothing => Err(CallError::passing(CALL, name.as_str(), "the record was deleted meanwhile")),
+        }
+    }
+
+    /// Deletes a record; one that is not there any more is as good as deleted.
+    pub async fn delete(&self, aws: &Aws, name: &RecordName) -> Result<(), CallError> {
+        aws.delete_schedule(&self.group, name.as_str()).await
+    }
+
+    /// The name of a record is taken by a schedule that isn't this record.
+    fn taken(&self, name: &RecordName, why: &str) -> CallError {
+        let group = &self.group;
+        CallError::unexpected(
+            "scheduler:CreateSchedule",
+            name.as_str(),
+            &format!(
+                "a schedule of this name is there and is not this record: {why}. Find out who wrote it, delete it with \
+                 `aws scheduler delete-schedule --group-name {group} --name {name}`, and send the request again"
+            ),
+        )
+    }
+}
