@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod eventbridge;
 mod kms;
+mod provenance;
 mod scheduler;
 mod ssm;
 mod whole;
@@ -19,6 +20,7 @@ pub use ask::{Attempts, CONCURRENCY};
 pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
+use sharing::domain::Region;
 use tokio::time::Instant;
 
 use self::ask::Patience;
@@ -73,6 +75,15 @@ impl Aws {
     /// How often AWS was asked since the clients were made.
     pub fn attempts(&self) -> Attempts {
         self.patience.attempts()
+    }
+
+    /// The same clients, but for EC2's, which asks another Region.
+    #[must_use]
+    pub fn in_region(&self, region: &Region) -> Self {
+        let there = aws_sdk_ec2::config::Region::new(region.to_string());
+        let here = self.clone();
+        let ec2 = here.ec2.config().to_builder().region(there).build();
+        Self { ec2: aws_sdk_ec2::Client::from_conf(ec2), region: region.to_string(), ..here }
     }
 
     /// The Region the clients work in.

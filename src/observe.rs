@@ -1,4 +1,5 @@
-//! Owns carrying out a read plan, in as few waves as the data allows: the images; of those that may be read further their
+//! Owns carrying out a read plan, in as few waves as the data allows: the images, and the sources of copies where a rule
+//! goes by these; of those that may be read further their
 //! launch permissions, snapshots and the names of their records; then what depends on these (keys and policies, create
 //! volume permissions, other images, records); then, where a key policy alone doesn't settle whom it lets in, the grants.
 //!
@@ -12,6 +13,7 @@ mod keys;
 mod neighbours;
 mod own_grants;
 mod records;
+mod sources;
 
 use futures_util::future;
 use sharing::{
@@ -29,6 +31,7 @@ use self::{
     answers::{concurrently, left_out},
     behind::{Behind, read_behind},
     records::{Read, learn_records, read_records},
+    sources::read_sources,
 };
 use crate::{aws::Aws, records::RecordStore};
 
@@ -45,6 +48,7 @@ pub async fn observe(
     let records = read_records(aws, store, &first.records).await;
     let mut facts = read_images(aws, case, &first, &records).await?;
     learn_records(&mut facts, records)?;
+    read_sources(aws, &read_plan::sources_of_copies(case, &facts.images), &mut facts.images).await?;
     let mut plan = read_plan::further(case, &facts);
     if plan.is_records_first {
         let records = read_records(aws, store, &plan.records).await;

@@ -14,7 +14,7 @@ use sharing::{
     request::{MAX_IMAGES, PageToken},
 };
 
-use super::{Aws, CallError};
+use super::{Aws, CallError, provenance::provenance};
 
 /// At most so many values go into one filter of a Describe call.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
@@ -46,7 +46,7 @@ impl Aws {
         let mut images = BTreeMap::new();
         for image in answer.images() {
             let id: ImageId = parse(CALL, "image id", image.image_id())?;
-            let described = described(&id, image)?;
+            let described = described(&id, image, &self.region)?;
             images.insert(id, described);
         }
         let next = answer.next_token().filter(|token| !token.is_empty());
@@ -237,7 +237,7 @@ impl Aws {
             let page = self.patience.ask(CALL, "images", || call.clone().set_next_token(next.clone()).send()).await?;
             for image in page.images() {
                 let id: ImageId = parse(CALL, "image id", image.image_id())?;
-                let described = described(&id, image)?;
+                let described = described(&id, image, &self.region)?;
                 images.insert(id, described);
             }
             next = page.next_token.filter(|token| !token.is_empty());
@@ -261,7 +261,7 @@ fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Resu
 }
 
 /// An image as DescribeImages knows it: without its launch permissions, and with bare snapshot ids.
-fn described(id: &ImageId, image: &types::Image) -> Result<Image, CallError> {
+fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, CallError> {
     const CALL: &str = "ec2:DescribeImages";
     let state = match image.state() {
         Some(types::ImageState::Available) => ImageState::Available,
@@ -281,6 +281,7 @@ fn described(id: &ImageId, image: &types::Image) -> Result<Image, CallError> {
         state,
         name: image.name().map(str::to_owned),
         tags: tags.collect(),
+        provenance: provenance(id, image, region),
         deprecation_time: image.deprecation_time().map(str::to_owned),
         has_product_codes: !image.product_codes().is_empty(),
         launch_permissions: Fact::NotRead,

@@ -51,7 +51,7 @@ pub(crate) async fn share_available(
         Err(error) => return failed(outcome, error.failure),
     };
     let since = available.sent.since(run.now);
-    let requests = match decide::automatic_shares(&rules, image_id, image.as_ref(), since) {
+    let requests = match decide::automatic_shares(&rules, image_id, image.as_ref(), since, run.now) {
         Ok(requests) => requests,
         Err(failure) => return failed(outcome, failure),
     };

@@ -31,6 +31,7 @@ mod incidents;
 mod list_by_account;
 mod log_queries;
 mod log_record;
+mod provenance;
 mod real_role;
 mod replay;
 mod strangers;

@@ -121,7 +121,12 @@ class ImageRow(TypedDict):
     name: NotRequired[str]
     region: str
     tags: dict[str, str]
-    """The image's tags, which EC2 does not show to the accounts it is shared with."""
+    """The image's tags. EC2 shows the accounts it is shared with those of sharedTags and no others."""
+    sharedTags: NotRequired[list[str]]
+    """The keys of the tags that begin with ec2:SharedTag/, which EC2 shows to the accounts the image is shared with. Absent where there are none."""
+    watermarks: NotRequired[list[str]]
+    """The keys of the image's watermarks, its own and inherited ones; not all of them count for a rule. Absent where there are none."""
+    scan: NotRequired[ImageRowScan]
     keyArns: NotRequired[list[str]]
     """The keys behind the image, as far as the action read them."""
     changed: bool
@@ -134,6 +139,15 @@ class ImageRow(TypedDict):
     keys: list[KeyRow]
     """One row for each key of an encrypted snapshot and each target."""
     permissions: NotRequired[Permissions]
+
+
+class ImageRowScan(TypedDict):
+    """The latest scan of the image by Amazon Inspector, which EC2 also shows to the accounts it is shared with. Absent where it was not scanned."""
+
+    severity: str | None
+    """The highest severity among the findings, in EC2's word; null where there are none."""
+    at: str | None
+    """null where EC2 does not say when it was."""
 
 
 class KeyRow(TypedDict):

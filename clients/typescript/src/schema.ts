@@ -231,10 +231,15 @@ export interface components {
             imageId: components["schemas"]["ImageId"];
             name?: string;
             region: string;
-            /** @description The image's tags, which EC2 does not show to the accounts it is shared with. */
+            /** @description The image's tags. EC2 shows the accounts it is shared with those of sharedTags and no others. */
             tags: {
                 [key: string]: string;
             };
+            /** @description The keys of the tags that begin with ec2:SharedTag/, which EC2 shows to the accounts the image is shared with. Absent where there are none. */
+            sharedTags?: string[];
+            /** @description The keys of the image's watermarks, its own and inherited ones; not all of them count for a rule. Absent where there are none. */
+            watermarks?: string[];
+            scan?: components["schemas"]["ImageRowScan"];
             /** @description The keys behind the image, as far as the action read them. */
             keyArns?: string[];
             /** @description Whether anything differs now (in a dry run: would differ) from what was read before. */
@@ -247,6 +252,16 @@ export interface components {
             /** @description One row for each key of an encrypted snapshot and each target. */
             keys: components["schemas"]["KeyRow"][];
             permissions?: components["schemas"]["Permissions"];
+        };
+        /** @description The latest scan of the image by Amazon Inspector, which EC2 also shows to the accounts it is shared with. Absent where it was not scanned. */
+        ImageRowScan: {
+            /** @description The highest severity among the findings, in EC2's word; null where there are none. */
+            severity: string | null;
+            /**
+             * Format: date-time
+             * @description null where EC2 does not say when it was.
+             */
+            at: string | null;
         };
         KeyRow: {
             keyArn: string;

@@ -1,18 +1,19 @@
 //! Owns the commands about the allowlist: every fault of a document, and what its rules say of a request.
 
+mod provenance;
+
 use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 
 use serde::Serialize;
 use sharing::{
-    allowlist::{
-        Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms, parse_duration,
-    },
+    allowlist::{Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms},
     domain::{Requester, ServiceLinkedRole, Target},
     outcome::RefusalCode,
     request::{Access, Action},
 };
 use time::{Duration, OffsetDateTime};
 
+use self::provenance::{Given, duration, goes_by_provenance, what_it_lacks};
 use crate::{
     answer::{Answer, Failure, Format, give},
     input::Input,
@@ -147,6 +148,8 @@ pub(crate) struct Explain {
     /// One of the image's tags; repeat for more
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
+    #[command(flatten)]
+    provenance: Box<Given>,
     /// An account ID, or the ARN of an organization or OU. Without it, no rule is asked about the target
     #[arg(long)]
     target: Option<Target>,
@@ -172,10 +175,6 @@ fn tag(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    parse_duration(text).ok_or("write a number and m, h or d, from `5m` to `3650d`")
-}
-
 impl Explain {
     pub(crate) fn run(&self) -> Result<ExitCode, Failure> {
         let tags = self.check()?;
@@ -190,7 +189,8 @@ impl Explain {
             ("--role", !self.roles.is_empty()),
             ("--expires-in", self.expires_in.is_some()),
         ];
-        if let Some((option, _)) = about_sharing.iter().find(|(_, given)| *given && !action.is_about_sharing()) {
+        let about_sharing = about_sharing.into_iter().chain(self.provenance.options());
+        if let Some((option, _)) = about_sharing.filter(|(_, given)| *given).find(|_| !action.is_about_sharing()) {
             return Err(Failure::Usage(format!("{option} has no meaning for `{action}`: leave it out.")));
         }
         if self.target.is_some() && !action.takes_targets() {
@@ -215,22 +215,32 @@ impl Explain {
             now,
         };
         let is_about_an_image = self.image_name.is_some() || !tags.is_empty();
+        let provenance = self.provenance.read(now);
+        let is_giving = self.action.is_about_sharing();
         let ask = Ask {
             requester: &self.requester,
             action: self.action,
             image: is_about_an_image.then_some((self.image_name.as_deref(), tags)),
+            provenance: provenance.as_ref().filter(|_| is_giving).map(|provenance| (provenance, now)),
             target: self.target.as_ref(),
-            terms: self.action.is_about_sharing().then_some(terms),
+            terms: is_giving.then_some(terms),
         };
         let covered = allowlist.cover(&ask);
         let rules = allowlist.explain(&ask).map(|(rule, fails)| RuleExplanation {
             rule: &rule.name,
             fails: fails.map(Criterion::as_str),
-            why: fails.map(|criterion| self.why(rule, criterion, tags)),
+            why: fails.map(|criterion| match (criterion, &provenance) {
+                (Criterion::Provenance, Some(provenance)) => what_it_lacks(&rule.images, provenance, now),
+                _ => self.why(rule, criterion, tags),
+            }),
         });
         let is_unnamed = |target| !allowlist.names_target(target);
         let not_asked = [
             (!is_about_an_image).then_some(NotAsked { criterion: "image", why: "neither name nor tags are given" }),
+            (is_giving && provenance.is_none() && allowlist.rules.iter().any(goes_by_provenance)).then_some(NotAsked {
+                criterion: "image's watermarks, scan and age",
+                why: "none of --watermark, --severity and --age is given",
+            }),
             match &self.target {
                 None if self.action.takes_targets() => Some(NotAsked { criterion: "target", why: "none is given" }),
                 Some(target) if self.action == Action::Revoke && is_unnamed(target) => {
@@ -254,7 +264,7 @@ impl Explain {
         match criterion {
             Criterion::Requester => format!("its `requesters` don't name `{}`", self.requester),
             Criterion::Action => format!("its `actions` don't include `{}`", self.action),
-            Criterion::Image => why_not_image(&rule.images, self.image_name.as_deref(), tags),
+            Criterion::Image | Criterion::Provenance => why_not_image(&rule.images, self.image_name.as_deref(), tags),
             Criterion::Target => {
                 let target = self.target.as_ref().map(ToString::to_string).unwrap_or_default();
                 let names_a_group = rule.targets.iter().any(|target| target.account().is_none());
@@ -281,7 +291,7 @@ impl Explain {
 }
 
 fn why_not_image(images: &Images, name: Option<&str>, tags: &BTreeMap<String, String>) -> String {
-    let Images::Matching { names, tags: wanted } = images else { return "its `images` don't match".to_owned() };
+    let Images::Matching { names, tags: wanted, .. } = images else { return "its `images` don't match".to_owned() };
     match name {
         _ if names.is_empty() => {}
         None => return "its `images` have `names`, and the image has no name (--image-name)".to_owned(),
@@ -307,7 +317,7 @@ fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
     match criterion {
         Criterion::Requester => RefusalCode::RequesterNotAllowed,
         Criterion::Action => RefusalCode::ActionNotAllowed,
-        Criterion::Image => RefusalCode::ImageNotAllowed,
+        Criterion::Image | Criterion::Provenance => RefusalCode::ImageNotAllowed,
         Criterion::Target => RefusalCode::TargetNotAllowed,
         Criterion::Access => RefusalCode::AccessNotAllowed,
         Criterion::Roles => RefusalCode::RoleNotAllowed,

@@ -3,8 +3,10 @@
 //! [`Allowlist::parse`] reads and validates the document, [`Allowlist::cover`] decides by it, and [`Memory`] knows how
 //! long a copy may be used. All of that is pure; `source`, behind the feature `aws`, fetches the text.
 
+mod criteria;
 mod directory;
 mod document;
+mod duration;
 mod location;
 mod memory;
 mod requester_pattern;
@@ -14,7 +16,9 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
-pub use document::{DocumentFault, InvalidAllowlist, Part, parse_duration};
+pub use criteria::{ImageCriteria, Shortfall};
+pub use document::{DocumentFault, InvalidAllowlist, Part};
+pub use duration::{parse_duration, written};
 pub use key_policy::Pattern;
 pub use location::{Location, Profile};
 pub use memory::{Loaded, Memory};
@@ -77,12 +81,14 @@ pub struct Rule {
 pub enum Images {
     /// Every image this account owns.
     All,
-    /// Those that meet both criteria; an empty criterion is met by all.
+    /// Those that meet all criteria; an empty criterion is met by all.
     Matching {
         /// One of these matches the image's name.
         names: Vec<Pattern>,
         /// For every key here, one of the patterns matches the value of the image's tag.
         tags: BTreeMap<String, Vec<Pattern>>,
+        /// What else EC2 must say of the image where access is given.
+        criteria: ImageCriteria,
     },
 }
 

@@ -11,6 +11,7 @@ mod group_id;
 mod region;
 mod requester;
 mod resource_id;
+mod severity;
 mod text;
 mod visible;
 
@@ -23,6 +24,7 @@ pub use key_policy::domain::*;
 pub use region::Region;
 pub use requester::Requester;
 pub use resource_id::{ImageId, SnapshotId};
+pub use severity::Severity;
 pub use text::{shortened, some_of};
 pub use visible::{code_point, invisible};
 

@@ -1,11 +1,13 @@
 //! Owns [`Facts`]: what AWS said before anything is decided. Gathered by `observe`, judged by `decide`.
 
 mod fact;
+mod provenance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
+pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
 
 pub use crate::records::Expiry;
 use crate::{
@@ -58,8 +60,10 @@ pub struct Image {
     pub state: ImageState,
     /// Its name.
     pub name: Option<String>,
-    /// Its tags; EC2 shows the owner's only.
+    /// Its tags, as the owner attached them.
     pub tags: BTreeMap<String, String>,
+    /// What else EC2 says of it.
+    pub provenance: Provenance,
     /// When it becomes deprecated, as EC2 writes it.
     pub deprecation_time: Option<String>,
     /// Whether it carries AWS Marketplace product codes.
@@ -195,6 +199,7 @@ impl Image {
             state: ImageState::Deregistered,
             name: None,
             tags: BTreeMap::new(),
+            provenance: Provenance::default(),
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

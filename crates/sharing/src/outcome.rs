@@ -4,6 +4,7 @@ mod bounds;
 mod code;
 mod finding;
 mod one_image;
+mod provenance;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ pub use code::{RefusalCode, RefusalKind};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 pub use one_image::ByImage;
+pub use provenance::{ScanRow, shared_tags};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -109,8 +111,17 @@ pub struct ImageRow {
     pub name: Option<String>,
     /// The Region it is in.
     pub region: String,
-    /// Its tags, which EC2 does not show to the accounts it is shared with.
+    /// Its tags; of most of them EC2 tells the accounts nothing that it is shared with.
     pub tags: BTreeMap<String, String>,
+    /// The keys of the tags that these accounts see.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared_tags: Vec<String>,
+    /// The keys of its watermarks, its own and inherited ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watermarks: Vec<String>,
+    /// What Amazon Inspector found in it; absent where it was not scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanRow>,
     /// Whether anything differs now (in a dry run: would differ) from what was read before.
     pub changed: bool,
     /// The keys behind it, as far as the action read them.

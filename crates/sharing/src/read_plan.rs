@@ -1,18 +1,21 @@
 //! Owns the read plan: what must be known before anything is decided. Pure: it follows from the case and from what is known
 //! so far, and says it in a way that can be carried out without knowing what it is for.
 //!
-//! First the images are described ([`first`]). A requester may ask about some of them; of those, and of no others, more is
+//! First the images are described ([`first`]), and the sources of those that are copies where a rule goes by these
+//! ([`sources_of_copies`]). A requester may ask about some of them; of those, and of no others, more is
 //! read ([`further`]).
 
 mod named_images;
 mod own_grants;
 mod records;
+mod sources;
 
 use std::collections::BTreeMap;
 
 pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
 pub use records::RecordReads;
+pub use sources::{Sources, sources_of_copies};
 
 use crate::{
     decide::{self, Authority, Case, Judgements},

@@ -5,11 +5,11 @@ use time::OffsetDateTime;
 use crate::{
     decide::{Case, Decision, ImageDecision, Remaining, remaining},
     domain::Target,
-    facts::{Facts, Failure, Image, LaunchPermission},
+    facts::{Facts, Failure, Image, LaunchPermission, Scan},
     needs::GranteeKind,
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Status, StepRow, StepState, TargetRow,
-        TargetState,
+        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState,
+        TargetRow, TargetState, shared_tags,
     },
     plan::Step,
     request::{Action, NextToken},
@@ -221,6 +221,9 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
+        shared_tags: shared_tags(&image.tags),
+        watermarks: image.provenance.watermark_keys(),
+        scan: image.provenance.scan.as_ref().map(scan_row),
         key_arns: image.keys().into_iter().cloned().collect(),
         changed: is_changed(request.action, image, steps),
         rule: first_rule.map(|rule| rule.name.clone()),
@@ -229,6 +232,10 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
         keys: decision.keys().to_vec(),
         permissions,
     }
+}
+
+fn scan_row(scan: &Scan) -> ScanRow {
+    ScanRow { severity: scan.highest.as_str().map(str::to_owned), at: scan.at }
 }
 
 /// When the share with a target expires, where there is a share.

@@ -11,7 +11,7 @@ use sharing::{
     domain::{AccountId, ExpiryName, KeyArn, Requester, Target},
     facts::{
         Backing, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata,
-        LaunchPermission, Snapshot,
+        LaunchPermission, Provenance, Snapshot,
     },
     outcome::ErrorCode,
     request::Request,
@@ -86,6 +86,27 @@ rules:
     images: {names: ["trial-*"]}
     targets: ["111122223333"]
     maxDuration: 30d
+  - name: marked
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["marked-*"], tags: {Tier: [gold]}, watermarks: ["999988887777:approved", "999988887777:tested"]}
+    targets: ["111122223333"]
+  - name: scanned
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["scanned-*"], maxSeverity: medium, scannedWithin: 30d}
+    targets: ["111122223333"]
+  - name: young
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["young-*"], maxAge: 180d}
+    targets: ["111122223333"]
+  - name: marked-by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
+    targets: ["111122223333"]
+    onAvailable: true
   - name: mender
     requesters: ["lambda:invoke"]
     actions: [repair]
@@ -185,6 +206,7 @@ impl World {
             state: ImageState::Available,
             name: Some(name.to_owned()),
             tags: BTreeMap::new(),
+            provenance: Provenance::default(),
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

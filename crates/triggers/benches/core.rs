@@ -160,6 +160,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         state: ImageState::Available,
         name: Some(format!("golden-{place}")),
         tags: Default::default(),
+        provenance: Default::default(),
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),

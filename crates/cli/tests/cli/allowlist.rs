@@ -142,6 +142,49 @@ fn a_rule_says_what_of_its_images_does_not_match() {
     }
 }
 
+const CHOSEN: &str = r#"{"version": 1, "rules": [
+    {"name": "chosen", "requesters": ["lambda:invoke"], "actions": ["share", "revoke"], "targets": ["111122223333"],
+     "images": {"names": ["golden-*"], "watermarks": ["999988887777:approved"], "maxSeverity": "medium", "scannedWithin": "30d", "maxAge": "180d"}}]}"#;
+
+#[test]
+fn what_ec2_says_of_an_image_is_asked_about_where_it_is_given() {
+    let ask = |action: &str, options: &str| {
+        let question = format!("allowlist explain - --requester lambda:invoke --action {action} --image-name golden-1");
+        run(&format!("{question} --target 111122223333 {options}"), CHOSEN)
+    };
+    let right = "--watermark 999988887777:approved --severity medium --scanned 30d --age 180d";
+    for (options, words) in [
+        (right.to_owned(), "rule `chosen` decides"),
+        (format!("--watermark 111122223333:other {right}"), "rule `chosen` decides"),
+        (right.replace("--severity medium", "--severity none"), "rule `chosen` decides"),
+        (String::new(), "note: no rule is asked about the image's watermarks, scan and age: none of --watermark"),
+    ] {
+        check(&ask("share", &options), 0, &[words]);
+    }
+    for (options, words) in [
+        (
+            right.replace("approved", "approve"),
+            "want the watermark `999988887777:approved`, and the image has no such one",
+        ),
+        (
+            right.replace("--severity medium --scanned 30d", ""),
+            "want a scan, and the image was not scanned (--severity)",
+        ),
+        (right.replace("medium", "high"), "have the `maxSeverity` `medium`, and the image has findings up to `high`"),
+        (right.replace("--scanned 30d", ""), "(--scanned)"),
+        (right.replace("30d", "31d"), "longer ago than the `scannedWithin` of its `images`, 30d"),
+        (right.replace("--age 180d", ""), "(--age)"),
+        (right.replace("180d", "181d"), "older than the `maxAge` of its `images`, 180d"),
+        ("--age 1d".to_owned(), "no such one (--watermark), and its `images` want a scan"),
+    ] {
+        check(&ask("share", &options), 1, &["ImageNotAllowed", "`chosen` fails at image: ", words]);
+    }
+    // Access is taken away by name and tags.
+    let revoke = ask("revoke", "");
+    check(&revoke, 0, &["rule `chosen` decides"]);
+    assert!(!revoke.stdout.contains("note:"), "{revoke}");
+}
+
 #[test]
 fn whole_answers_are_as_they_were_reviewed() {
     let member = format!(

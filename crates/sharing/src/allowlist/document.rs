@@ -9,11 +9,11 @@ use std::{
 use time::Duration;
 
 use super::{
-    AccountFacts, Allowlist, Images, KeyCheck, Pattern, RequesterPattern, Rule,
+    AccountFacts, Allowlist, ImageCriteria, Images, KeyCheck, Pattern, RequesterPattern, Rule, parse_duration,
     yaml::{Node, Value},
 };
 use crate::{
-    domain::{AccountId, ServiceLinkedRole, Target, is_organization_id, is_organization_path, quoted},
+    domain::{AccountId, ServiceLinkedRole, Severity, Target, is_organization_id, is_organization_path, quoted},
     request::{Access, Action},
 };
 
@@ -333,10 +333,26 @@ impl Reader {
             Some(Images::All) => {
                 self.fault(line, "onAvailable", "not together with `images: all`; every new image would be shared");
             }
-            Some(Images::Matching { names, .. }) if match_every_name(names) => {
-                self.fault(line, "onAvailable", "not together with `names` that match every image's name");
+            Some(Images::Matching { names, tags, criteria }) => {
+                let is_chosen = !names.is_empty() || !tags.is_empty() || !criteria.watermarks.is_empty();
+                if match_every_name(names) {
+                    self.fault(line, "onAvailable", "not together with `names` that match every image's name");
+                } else if !is_chosen && !criteria.is_empty() {
+                    self.fault(
+                        line,
+                        "onAvailable",
+                        "needs `names`, `tags` or `watermarks`; every new image would be shared",
+                    );
+                }
+                if criteria.max_severity.is_some() || criteria.scanned_within.is_some() {
+                    self.fault(
+                        line,
+                        "onAvailable",
+                        "not together with `maxSeverity` or `scannedWithin`: a new image is not scanned yet",
+                    );
+                }
             }
-            Some(Images::Matching { .. }) | None => {}
+            None => {}
         }
     }
 
@@ -346,16 +362,17 @@ impl Reader {
             Value::Map(_) => {}
             Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::Null | Value::List(_) => {
                 if !self.is_unreadable("images", (line, node)) {
-                    self.fault(line, "images", "say `all`, or give a map of `names` and `tags`");
+                    self.fault(line, "images", "say `all`, or give a map of criteria such as `names` and `tags`");
                 }
                 return None;
             }
         }
-        let mut fields = self.fields("images", (line, node), &["names", "tags"])?;
-        let given = (fields.take("names"), fields.take("tags"));
-        if given == (None, None) {
-            self.fault(line, "images", "an empty map: give `names`, `tags` or both, or say `all`");
+        let mut fields = self.fields("images", (line, node), &IMAGE_FIELDS)?;
+        if fields.fields.is_empty() {
+            self.fault(line, "images", "an empty map: give `names`, `tags` or other criteria, or say `all`");
         }
+        let given = (fields.take("names"), fields.take("tags"));
+        let criteria = self.criteria(&mut fields);
         let names = given.0.map(|field| self.list("images.names", field, false, pattern)).unwrap_or_default();
         let mut tags = BTreeMap::new();
         for (key, values) in given.1.map(|field| self.entries("images.tags", field)).unwrap_or_default() {
@@ -365,7 +382,21 @@ impl Reader {
                 self.fault(key.line, "images.tags", "repeated key");
             }
         }
-        Some(Images::Matching { names, tags })
+        Some(Images::Matching { names, tags, criteria })
+    }
+
+    /// What EC2 must say of an image beside its name and tags.
+    fn criteria(&mut self, fields: &mut Fields<'_>) -> ImageCriteria {
+        let mut within = |name: &str, place: &str, reader: &mut Self| {
+            fields.take(name).and_then(|field| reader.parsed(place, field, max_duration))
+        };
+        let scanned_within = within("scannedWithin", "images.scannedWithin", self);
+        let max_age = within("maxAge", "images.maxAge", self);
+        let watermarks = fields.take("watermarks");
+        let watermarks = watermarks.map(|field| self.list("images.watermarks", field, false, watermark_key));
+        let max_severity = fields.take("maxSeverity");
+        let max_severity = max_severity.and_then(|field| self.parsed("images.maxSeverity", field, parse::<Severity>));
+        ImageCriteria { watermarks: watermarks.unwrap_or_default(), max_severity, scanned_within, max_age }
     }
 
     /// Targets: accounts, the ARNs of organizations and units, and names for them.
@@ -543,6 +574,8 @@ const RULE_FIELDS: [&str; 10] = [
     "onAvailable",
 ];
 
+const IMAGE_FIELDS: [&str; 6] = ["names", "tags", "watermarks", "maxSeverity", "scannedWithin", "maxAge"];
+
 /// EC2's event may be minutes late, and a share that would be over by then is none.
 const SHORTEST_BY_ITSELF: Duration = Duration::minutes(30);
 
@@ -566,6 +599,23 @@ fn parse<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     if text.is_empty() { Err("an empty pattern matches nothing".to_owned()) } else { Ok(Pattern::new(text)) }
+}
+
+/// Reads a watermark's key: the account that attached it, and its name.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachImageWatermark.html>
+fn watermark_key(text: &str) -> Result<String, String> {
+    let is_name = |name: &str| {
+        (3..=128).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"()[] ./-'@_".contains(&byte))
+    };
+    let key = text.split_once(':').filter(|(account, name)| account.parse::<AccountId>().is_ok() && is_name(name));
+    key.map(|_| text.to_owned()).ok_or_else(|| {
+        format!(
+            "{} is not a watermark: the account that attaches it, `:` and its name of 3 to 128 characters, without wildcards",
+            quoted(text)
+        )
+    })
 }
 
 fn keys(text: &str) -> Result<KeyCheck, String> {
@@ -601,20 +651,6 @@ fn is_rule_name(text: &str) -> bool {
 fn max_duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| format!("{} is not a duration from `5m` to `3650d`: a number and m, h or d", quoted(text)))
-}
-
-/// Reads a duration as `maxDuration` has it: a number and m, h or d, from `5m` to `3650d`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let unit = text.chars().next_back()?;
-    let number = text.strip_suffix(unit)?;
-    let number: i64 = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok()).flatten()?;
-    let minutes = number.checked_mul(match unit {
-        'm' => 1,
-        'h' => 60,
-        'd' => 24 * 60,
-        _ => return None,
-    })?;
-    (5..=3650 * 24 * 60).contains(&minutes).then(|| Duration::minutes(minutes))
 }
 
 #[cfg(test)]
@@ -680,6 +716,20 @@ rules:
     }
 
     #[test]
+    fn images_can_be_chosen_by_what_else_ec2_says_of_them() {
+        let images = serde_json::json!({"watermarks": ["999988887777:approved", "111122223333:approved"],
+            "maxSeverity": "medium", "scannedWithin": "30d", "maxAge": "36h"});
+        let allowlist = Allowlist::parse(&with(serde_json::json!({"images": images}))).unwrap();
+        let criteria = ImageCriteria {
+            watermarks: vec!["999988887777:approved".to_owned(), "111122223333:approved".to_owned()],
+            max_severity: Some(Severity::Medium),
+            scanned_within: Some(Duration::days(30)),
+            max_age: Some(Duration::hours(36)),
+        };
+        assert_eq!(allowlist.rules[0].images, Images::Matching { names: Vec::new(), tags: BTreeMap::new(), criteria });
+    }
+
+    #[test]
     fn json_and_yaml_say_the_same() {
         let json = with(serde_json::json!({}));
         let yaml = format!(" {json}"); // JSON is YAML's flow style
@@ -697,6 +747,17 @@ rules:
             (serde_json::json!({"actions": []}), "empty list"),
             (serde_json::json!({"actions": ["publish"]}), "publish"),
             (serde_json::json!({"images": {}}), "give `names`"),
+            (serde_json::json!({"images": {"watermarks": []}}), "empty list"),
+            (serde_json::json!({"images": {"watermarks": "999988887777:approved"}}), "a list belongs"),
+            (serde_json::json!({"images": {"watermarks": ["approved"]}}), "is not a watermark"),
+            (serde_json::json!({"images": {"watermarks": ["999988887777:*"]}}), "is not a watermark"),
+            (serde_json::json!({"images": {"watermarks": ["9999:approved"]}}), "is not a watermark"),
+            (serde_json::json!({"images": {"watermarks": ["999988887777:ok"]}}), "is not a watermark"),
+            (serde_json::json!({"images": {"maxSeverity": "MEDIUM"}}), "is not `informational`"),
+            (serde_json::json!({"images": {"maxSeverity": null}}), "there is nothing here"),
+            (serde_json::json!({"images": {"scannedWithin": "30"}}), "not a duration"),
+            (serde_json::json!({"images": {"maxAge": 180}}), "put it in quotes"),
+            (serde_json::json!({"images": {"maxage": "180d"}}), "did you mean `maxAge`?"),
             (serde_json::json!({"images": "every"}), "`all`"),
             (serde_json::json!({"images": []}), "`all`"),
             (serde_json::json!({"images": null}), "images"),
@@ -730,6 +791,15 @@ rules:
             ),
             (serde_json::json!({"images": {"tags": ["gold"]}}), "a map"),
             (serde_json::json!({"onAvailable": true, "images": "all"}), "not together"),
+            (serde_json::json!({"onAvailable": true, "images": {"maxAge": "1d"}}), "needs `names`"),
+            (
+                serde_json::json!({"onAvailable": true, "images": {"names": ["a"], "maxSeverity": "low"}}),
+                "not scanned yet",
+            ),
+            (
+                serde_json::json!({"onAvailable": true, "images": {"names": ["a"], "scannedWithin": "1d"}}),
+                "not scanned yet",
+            ),
             (serde_json::json!({"name": ""}), "rule's name"),
             (serde_json::json!({"name": "n".repeat(129)}), "rule's name"),
             (serde_json::json!({"effect": "Deny"}), "effect"),
@@ -891,7 +961,7 @@ owner: ada
             "line 17, rule `first`, field `requesters`: `*` is not an account id: twelve digits, without hyphens",
             "line 18, rule `first`, field `requesters`: `arn:aws:iam::999988887777:role/team/portal` has a path; a role's sessions lose it, so write `role/portal`",
             "line 19, rule `first`, field `actions`: `publish` is not an action: `share`, `revoke`, `reset`, `list`, `check`, `audit`, `repair`",
-            "line 20, rule `first`, field `images`: an empty map: give `names`, `tags` or both, or say `all`",
+            "line 20, rule `first`, field `images`: an empty map: give `names`, `tags` or other criteria, or say `all`",
             "line 22, rule `first`, field `targets`: `*` is not a target: an account id of twelve digits, or the ARN of an organization or organizational unit",
             "line 23, rule `first`, field `targets`: `111122223333` is a number here: put it in quotes (an ID is text and may begin with zeros)",
             "line 25, rule `first`, field `targets`: a tag (`!`): write out what it stands for",
@@ -904,7 +974,7 @@ owner: ada
             "line 33, rule `first`, field `onAvailable`: text where a boolean (`true` or `false`) belongs",
             "line 34, rule `#3`, field `name`: missing",
             "line 34, rule `#3`, field `targets`: missing; `share`, `revoke` and `check` are about targets",
-            "line 36, rule `#3`, field `images`: say `all`, or give a map of `names` and `tags`",
+            "line 36, rule `#3`, field `images`: say `all`, or give a map of criteria such as `names` and `tags`",
             "line 37, rule `#4`: text where a map belongs",
             "line 38, field `owner`: unknown field",
         ];
@@ -989,6 +1059,8 @@ owner: ada
             serde_json::json!({"images": {"names": ["????*"]}}),
             serde_json::json!({"images": {"names": ["???", "*a*"]}}),
             serde_json::json!({"maxDuration": "30m"}),
+            serde_json::json!({"images": {"watermarks": ["999988887777:approved by (web) it's [v1]/a@b_c-d."]}}),
+            serde_json::json!({"images": {"names": ["golden-*"], "maxAge": "1d"}}),
         ] {
             assert!(Allowlist::parse(&by_itself(right.clone())).is_ok(), "{right}");
         }

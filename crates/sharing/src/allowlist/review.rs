@@ -1,6 +1,8 @@
 //! Owns what is odd about an allowlist that is in order: [`Allowlist::warnings`].
 
-use super::{Allowlist, Images, Pattern, Rule};
+use std::collections::BTreeMap;
+
+use super::{Allowlist, ImageCriteria, Images, Pattern, Rule};
 use crate::request::Action;
 
 impl Allowlist {
@@ -12,6 +14,7 @@ impl Allowlist {
             warnings.extend(open.map(|pattern| {
                 format!("rule `{}`: the last part of the requester `{}` is only wildcards", rule.name, pattern.as_str())
             }));
+            warnings.extend(rule.idle_criteria());
             if let Some(earlier) = self.rules.iter().take(index).find(|earlier| earlier.covers(rule)) {
                 warnings.push(format!(
                     "rule `{}` can never decide: rule `{}` before it covers all that it covers",
@@ -24,6 +27,14 @@ impl Allowlist {
 }
 
 impl Rule {
+    /// Criteria that count where access is given, in a rule that gives none.
+    fn idle_criteria(&self) -> Option<String> {
+        let gives = self.actions.iter().copied().any(Action::is_about_sharing);
+        let criteria = self.images.criteria().filter(|criteria| !criteria.is_empty() && !gives)?;
+        let fields = criteria.fields().join("`, `");
+        Some(format!("rule `{}`: `{fields}` count for `share` and `check` only, and it has neither", self.name))
+    }
+
     /// Whether this rule surely covers, in every criterion, all that the other covers.
     fn covers(&self, other: &Self) -> bool {
         let requesters =
@@ -37,7 +48,7 @@ impl Rule {
         let takes_targets = other.actions.iter().any(|action| action.takes_targets());
         requesters
             && other.actions.iter().all(|action| self.actions.contains(action))
-            && self.images.cover(&other.images)
+            && self.images.cover(&other.images, other.actions.iter().copied().any(Action::is_about_sharing))
             && (!takes_targets || other.targets.iter().all(|target| self.targets.contains(target)))
             && other.access <= self.access
             && other.service_linked_roles.iter().all(|role| self.service_linked_roles.contains(role))
@@ -47,13 +58,25 @@ impl Rule {
 }
 
 impl Images {
-    /// Whether these surely include all that the others include.
-    fn cover(&self, others: &Self) -> bool {
-        let (names, tags) = match self {
-            Self::All => return true,
-            Self::Matching { names, tags } => (names, tags),
+    fn criteria(&self) -> Option<&ImageCriteria> {
+        match self {
+            Self::All => None,
+            Self::Matching { criteria, .. } => Some(criteria),
+        }
+    }
+
+    /// Whether these surely include all that the others include; the criteria of what gives access count only there.
+    fn cover(&self, others: &Self, gives: bool) -> bool {
+        let Self::Matching { names, tags, criteria } = self else { return true };
+        let none = ImageCriteria::default();
+        if gives && !criteria.cover(others.criteria().unwrap_or(&none)) {
+            return false;
+        }
+        let everything = (Vec::new(), BTreeMap::new());
+        let (other_names, other_tags) = match others {
+            Self::All => (&everything.0, &everything.1),
+            Self::Matching { names, tags, .. } => (names, tags),
         };
-        let Self::Matching { names: other_names, tags: other_tags } = others else { return false };
         let named = names.is_empty() || (!other_names.is_empty() && cover(names, other_names));
         let tagged = tags
             .iter()
@@ -129,6 +152,46 @@ mod tests {
         check(json!({"maxDuration": "1d"}), json!({}), true);
         let by_itself = json!({"requesters": ["events:999988887777:aws.ec2"], "onAvailable": true});
         check(json!({"requesters": ["events:999988887777:aws.ec2"]}), by_itself, true);
+    }
+
+    #[test]
+    fn criteria_of_provenance_leave_a_later_rule_something_only_where_access_is_given() {
+        let with = |criteria: serde_json::Value| json!({"images": criteria});
+        let gold = |mut criteria: serde_json::Value| {
+            criteria["names"] = json!(["golden-*"]);
+            with(criteria)
+        };
+        let marked = gold(json!({"watermarks": ["999988887777:approved", "999988887777:tested"]}));
+        check(marked.clone(), json!({}), true);
+        check(json!({}), marked.clone(), false);
+        check(marked.clone(), gold(json!({"watermarks": ["999988887777:tested"]})), false);
+        check(gold(json!({"watermarks": ["999988887777:tested"]})), marked.clone(), true);
+        check(gold(json!({"maxSeverity": "medium"})), gold(json!({"maxSeverity": "low", "maxAge": "1d"})), false);
+        check(gold(json!({"maxSeverity": "medium"})), gold(json!({"maxSeverity": "high"})), true);
+        check(gold(json!({"scannedWithin": "2d"})), gold(json!({"scannedWithin": "1d"})), false);
+        check(gold(json!({"scannedWithin": "2d"})), gold(json!({"maxSeverity": "low"})), true);
+        check(gold(json!({"maxAge": "1d"})), gold(json!({"maxAge": "2d"})), true);
+        // Access is taken away by names and tags alone.
+        let mut revoker = json!({"actions": ["revoke"]});
+        check(marked, revoker.clone(), false);
+        revoker["images"] = json!("all");
+        check(with(json!({"maxAge": "1d"})), revoker, false);
+        check(with(json!({"maxAge": "1d"})), with(json!("all")), true);
+    }
+
+    #[test]
+    fn criteria_in_a_rule_that_gives_no_access_are_noticed() {
+        let images = json!({"names": ["a"], "watermarks": ["999988887777:approved"], "maxAge": "1d"});
+        for (actions, is_idle) in
+            [(json!(["list", "revoke"]), true), (json!(["revoke", "check"]), false), (json!(["share"]), false)]
+        {
+            let warnings = warnings(&[json!({"images": images, "actions": actions})]);
+            assert_eq!(warnings.len(), usize::from(is_idle), "{warnings:?}");
+            assert!(
+                warnings.iter().all(|warning| warning.contains("`watermarks`, `maxAge` count for")),
+                "{warnings:?}"
+            );
+        }
     }
 
     #[test]

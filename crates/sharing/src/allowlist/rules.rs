@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::{Allowlist, Images, Rule};
+use super::{Allowlist, Images, Rule, Shortfall};
 use crate::{
     domain::{Requester, ServiceLinkedRole, Target},
+    facts::Provenance,
     request::{Access, Action},
 };
 
@@ -22,6 +23,8 @@ pub struct Ask<'a> {
     pub action: Action,
     /// The image's name and tags.
     pub image: Option<(Option<&'a str>, &'a BTreeMap<String, String>)>,
+    /// What else EC2 says of the image, and now; `None` for actions that give nothing.
+    pub provenance: Option<(&'a Provenance, OffsetDateTime)>,
     /// The target.
     pub target: Option<&'a Target>,
     /// What a share would ask for; `None` for actions that give nothing.
@@ -50,6 +53,8 @@ pub enum Criterion {
     Action,
     /// None of those is about the image.
     Image,
+    /// None of those has criteria that the image meets by what else EC2 says of it.
+    Provenance,
     /// None of those names the target.
     Target,
     /// None of those goes as far as the access asked for.
@@ -66,7 +71,8 @@ impl Criterion {
         match self {
             Self::Requester => "requester",
             Self::Action => "action",
-            Self::Image => "image",
+            // They are criteria of the rule's `images` like the others.
+            Self::Image | Self::Provenance => "image",
             Self::Target => "target",
             Self::Access => "access",
             Self::Roles => "roles",
@@ -118,6 +124,7 @@ impl Rule {
             (Criterion::Requester, self.requesters.iter().any(|pattern| pattern.matches(ask.requester))),
             (Criterion::Action, self.actions.contains(&ask.action)),
             (Criterion::Image, ask.image.is_none_or(|(name, tags)| self.images.include(name, tags))),
+            (Criterion::Provenance, ask.provenance.is_none_or(|(it, now)| self.images.shortfalls(it, now).is_empty())),
             (Criterion::Target, ask.target.is_none_or(|target| self.targets.contains(target))),
             (Criterion::Access, terms.is_none_or(|terms| terms.access <= self.access)),
             (Criterion::Roles, terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
@@ -140,7 +147,7 @@ impl Images {
     pub fn include(&self, name: Option<&str>, image_tags: &BTreeMap<String, String>) -> bool {
         match self {
             Self::All => true,
-            Self::Matching { names, tags } => {
+            Self::Matching { names, tags, .. } => {
                 let named =
                     names.is_empty() || name.is_some_and(|name| names.iter().any(|pattern| pattern.matches(name)));
                 let tagged = tags.iter().all(|(key, patterns)| {
@@ -149,6 +156,25 @@ impl Images {
                 named && tagged
             }
         }
+    }
+
+    /// What else an image lacks of what EC2 must say of it where access is given.
+    pub fn shortfalls<'a>(&'a self, provenance: &'a Provenance, now: OffsetDateTime) -> Vec<Shortfall<'a>> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Matching { criteria, .. } => criteria.shortfalls(provenance, now),
+        }
+    }
+
+    /// Whether access may be given to an image of that name and with those tags, as far as is known of it.
+    pub fn may_include(
+        &self,
+        name: Option<&str>,
+        image_tags: &BTreeMap<String, String>,
+        provenance: &Provenance,
+        now: OffsetDateTime,
+    ) -> bool {
+        self.include(name, image_tags) && !self.shortfalls(provenance, now).iter().any(Shortfall::is_certain)
     }
 }
 
@@ -215,6 +241,7 @@ rules:
             requester: &requester,
             action: asked.action,
             image: Some((asked.name, &tags)),
+            provenance: None,
             target: Some(&target),
             terms: Some(Terms {
                 access: asked.access,
@@ -274,6 +301,7 @@ rules:
                 requester: &requester,
                 action,
                 image: Some((Some("golden-1"), &tags)),
+                provenance: None,
                 target: Some(&target),
                 terms: None,
             };

@@ -13,6 +13,7 @@ use super::{
     judgements::{By, Judgements},
     notes::take_back_from_all,
     permit::covering_rule_of_image,
+    refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
@@ -89,6 +90,7 @@ struct Found {
 /// Everything that could not be read of an image and its keys.
 fn unread<'a>(case: &Case<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a Failure> {
     let mut errors = image.unread();
+    errors.extend(image.provenance.unread());
     let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
     for key in own.filter_map(|arn| facts.keys.get(arn)) {
         errors.extend(key.unread());
@@ -119,12 +121,12 @@ fn exposed(image: &Image) -> Vec<Found> {
     itself.into_iter().chain(snapshots).collect()
 }
 
-/// The rules by which somebody may share the image with the target.
+/// The rules by which somebody may share the image with the target, as far as is known of it: only what is sure is drift.
 fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     let rules = case.allowlist.rules.iter();
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
-            && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
             && rule.targets.contains(target)
     };
     rules.filter(covers).collect()
@@ -140,7 +142,8 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
         let rules = sharing_rules(case, image, &target);
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
-            outside(target, message, "`revoke` it, or cover it with a rule of the allowlist");
+            let lacking = lacking(case, image, &target);
+            outside(target, message + &lacking, "`revoke` it, or cover it with a rule of the allowlist");
             continue;
         }
         let Some(account) = target.account().filter(|_| rules.iter().all(|rule| rule.access < Access::Copy)) else {
@@ -156,6 +159,17 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
         }
     }
     found
+}
+
+/// What the image lacks for the rules that would let somebody share it with the target.
+fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
+    let covers = |rule: &&Rule| {
+        rule.actions.contains(&Action::Share)
+            && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.targets.contains(target)
+    };
+    let rules: Vec<_> = case.allowlist.rules.iter().filter(covers).collect();
+    if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, case.now) }
 }
 
 /// The shares that only rules with a longest duration cover and that nothing ends.
@@ -296,6 +310,7 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
             && rule.max_duration.is_none()
             && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
             && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.images.shortfalls(&image.provenance, case.now).is_empty()
     };
     let rules = case.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
     let pairs = rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));

@@ -37,6 +37,7 @@ pub fn automatic_shares(
     image_id: &ImageId,
     image: Option<&Image>,
     since: OffsetDateTime,
+    now: OffsetDateTime,
 ) -> Reading<Vec<Request>> {
     let image = match image {
         None => return Err(not_yet(ErrorCode::NotFound, "EC2 does not know the image yet, or no more")),
@@ -45,7 +46,9 @@ pub fn automatic_shares(
         }
         Some(image) => image,
     };
-    let is_about_it = |rule: &&&Rule| rule.images.include(image.name.as_deref(), &image.tags);
+    // Whether it does, where what it is a copy of must be known, is decided when that is read.
+    let is_about_it =
+        |rule: &&&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, now);
     let rules: Vec<_> = rules.iter().filter(is_about_it).copied().collect();
     let outlasts = |rule: &Rule, target: &Target| {
         rules.iter().any(|other| is_for_longer(other, rule) && other.targets.contains(target))

@@ -97,7 +97,7 @@ mod tests {
         allowlist::Allowlist,
         decide::{Judgements, Setup, decide},
         domain::{AccountId, Requester},
-        facts::{Fact, Failure, ImageState},
+        facts::{Fact, Failure, ImageState, Provenance},
         outcome::{ErrorCode, RefusalCode},
     };
 
@@ -149,6 +149,7 @@ rules:
                 state: ImageState::Available,
                 name: Some(name.to_owned()),
                 tags: BTreeMap::new(),
+                provenance: Provenance::default(),
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),

@@ -1,5 +1,5 @@
 //! Owns what a requester may ask about: which rule covers an image and its targets. It is decided by the images' descriptions
-//! alone, and nothing more is read of what is refused by them.
+//! alone, where rules go by them those of copies' sources too, and nothing more is read of what is refused by them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::{
 pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let request = case.request;
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
-    let ask = Ask { requester, action: request.action, image: None, target: None, terms: None };
+    let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
         Err(criterion) => vec![refusals::not_covered(criterion, case, None, None)],
         Ok(_) => request.copy_from.iter().map(|_| refusals::copies_not_set_up()).collect(),
@@ -95,6 +95,7 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
     };
     match covering_rule_of_image(case, image) {
         Ok(rule) => permit.rule = rule,
+        Err(Criterion::Provenance) => permit.refusals.push(refusals::lacks_provenance(case, image_id, image)),
         Err(criterion) => permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None)),
     }
     if image.owner != case.account {
@@ -135,7 +136,7 @@ pub(super) fn covering_rule<'a>(
     case.allowlist.cover(&ask(case, requester, action, image, Some(target))).map(Some)
 }
 
-fn ask<'a>(
+pub(super) fn ask<'a>(
     case: &Case<'a>,
     requester: &'a Requester,
     action: Action,
@@ -153,6 +154,8 @@ fn ask<'a>(
         requester,
         action,
         image: Some((image.name.as_deref(), &image.tags)),
+        // They count where access is given, and never where it is taken away.
+        provenance: action.is_about_sharing().then_some((&image.provenance, case.now)),
         target,
         terms: (target.is_some() && action.is_about_sharing()).then_some(terms),
     }

@@ -1,10 +1,15 @@
 //! Owns the wording of the refusals: what is in the way, and what to do about it.
 
-use super::case::{Authority, Case};
+use time::OffsetDateTime;
+
+use super::{
+    case::{Authority, Case},
+    permit,
+};
 use crate::{
-    allowlist::Criterion,
+    allowlist::{Criterion, Rule, Shortfall},
     domain::{GroupId, ImageId, Requester, quoted},
-    facts::{ImageState, Snapshot},
+    facts::{Image, ImageState, Snapshot},
     needs::NeededGrant,
     outcome::{Refusal, RefusalCode},
     request::AskedTarget,
@@ -57,6 +62,9 @@ pub(super) fn not_covered(
             format!("no rule allows {who} to `{action}` an image with this name and these tags"),
             Some("compare the image's name and tags with the rule's `images`".to_owned()),
         ),
+        Criterion::Provenance => {
+            (RefusalCode::ImageNotAllowed, format!("no rule allows {who} to `{action}` this image as it is"), None)
+        }
         Criterion::Target => (
             RefusalCode::TargetNotAllowed,
             format!("no rule allows {who} to `{action}` this image for {target}"),
@@ -91,6 +99,37 @@ pub(super) fn not_covered(
         (None, _) => Refusal::new(code, message),
     };
     Refusal { remedy, ..refusal }
+}
+
+/// At most so many rules are named with what an image lacks for them.
+const RULES_TOLD: usize = 5;
+
+/// The image lacks something for each of the rules that cover it by name and tags.
+pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image) -> Refusal {
+    let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None);
+    let Authority::Requester(requester) = case.authority else { return refusal };
+    let ask = permit::ask(case, requester, case.request.action, image, None);
+    let rules = case.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
+    let rules: Vec<_> = rules.map(|(rule, _)| rule).collect();
+    let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
+    let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
+    remedies.dedup();
+    let message = refusal.message.clone() + &lacking(&rules, image, case.now);
+    Refusal { message, remedy: Some(remedies.join("; ")), ..refusal }
+}
+
+/// What an image lacks for each of these rules, to be added to a sentence.
+pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> String {
+    let told = rules.iter().take(RULES_TOLD).map(|rule| {
+        let lacking = rule.images.shortfalls(&image.provenance, now);
+        let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
+        format!("by rule {}, {}", quoted(&rule.name), lacking.join(", and "))
+    });
+    let told: Vec<_> = told.collect();
+    match rules.len().saturating_sub(RULES_TOLD) {
+        0 => format!(": {}", told.join("; ")),
+        more => format!(": {}; and so on for {more} more", told.join("; ")),
+    }
 }
 
 pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {

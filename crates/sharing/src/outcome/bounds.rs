@@ -95,6 +95,8 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
     image.keys.truncate(rows);
     image.keys.iter_mut().for_each(|row| cut_key(row, rows, text));
     image.key_arns.truncate(rows);
+    image.shared_tags.truncate(rows);
+    image.watermarks.truncate(rows);
     image.steps.truncate(rows);
     for step in &mut image.steps {
         step.add.truncate(rows);

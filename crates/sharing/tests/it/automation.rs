@@ -6,7 +6,7 @@ use sharing::{
     allowlist::Allowlist,
     decide::{SentAt, automatic_rules, automatic_shares, not_ours},
     domain::Requester,
-    facts::{Image, ImageState},
+    facts::{Fact, Image, ImageState, Lineage, Provenance, RegionalImage, Watermark},
     outcome::ErrorCode,
     request::Access,
 };
@@ -58,7 +58,7 @@ fn image(name: &str) -> Image {
 fn shares(name: &str, expect: &[(&[&str], Access, Option<i64>)]) {
     let allowlist = Allowlist::parse(RULES).unwrap();
     let rules = automatic_rules(&allowlist, &Requester::new("events:999988887777:aws.ec2".to_owned()));
-    let requests = automatic_shares(&rules, &IMAGE.parse().unwrap(), Some(&image(name)), NOW).unwrap();
+    let requests = automatic_shares(&rules, &IMAGE.parse().unwrap(), Some(&image(name)), NOW, NOW).unwrap();
     let days = |at: OffsetDateTime| (at - NOW).whole_days();
     let found: Vec<_> = requests
         .iter()
@@ -72,6 +72,43 @@ fn shares(name: &str, expect: &[(&[&str], Access, Option<i64>)]) {
         .map(|(targets, access, days)| (targets.iter().map(ToString::to_string).collect(), *access, *days))
         .collect();
     assert_eq!(found, expect, "{name}");
+}
+
+/// Checks with how many requests an image of this provenance is shared by a rule that asks for a watermark and an age.
+#[track_caller]
+fn shares_of_provenance(provenance: Provenance, expect: usize) {
+    let rules = RULES.replace(r#"{names: ["golden-*"]}"#, r#"{watermarks: ["999988887777:approved"], maxAge: 1d}"#);
+    let allowlist = Allowlist::parse(&rules).unwrap();
+    let rules = automatic_rules(&allowlist, &Requester::new("events:999988887777:aws.ec2".to_owned()));
+    let image = Image { provenance, ..image("any-1") };
+    let requests = automatic_shares(&rules, &IMAGE.parse().unwrap(), Some(&image), NOW, NOW).unwrap();
+    assert_eq!(requests.len(), expect, "{:?}", image.provenance);
+}
+
+#[test]
+fn an_image_shares_itself_unless_it_surely_lacks_what_the_rule_asks_for() {
+    let itself = RegionalImage { region: "eu-west-1".parse().unwrap(), id: IMAGE.parse().unwrap() };
+    let source = RegionalImage { region: "eu-central-1".parse().unwrap(), ..itself.clone() };
+    let mark = |attached_to: &RegionalImage| Watermark {
+        key: "999988887777:approved".to_owned(),
+        attached_to: Some(attached_to.clone()),
+    };
+    let marked = Provenance {
+        itself: Some(itself.clone()),
+        watermarks: vec![mark(&itself)],
+        created: Some(NOW),
+        ..Provenance::default()
+    };
+    shares_of_provenance(marked.clone(), 1);
+    shares_of_provenance(Provenance { created: Some(NOW - Duration::days(2)), ..marked.clone() }, 0);
+    shares_of_provenance(Provenance { watermarks: vec![mark(&source)], ..marked.clone() }, 0);
+    // The age of a copy's source is read, and judged, with the rest.
+    let copy = |said| Provenance {
+        lineage: Lineage::CopyOf { source: source.clone(), said: Box::new(said) },
+        ..marked.clone()
+    };
+    shares_of_provenance(copy(Fact::NotRead), 1);
+    shares_of_provenance(copy(Fact::Known(None)), 0);
 }
 
 #[test]
@@ -107,7 +144,7 @@ fn only_the_rules_for_images_of_this_account_share_by_themselves() {
 #[test]
 fn an_event_that_is_there_before_the_image_comes_again() {
     let code = |image: Option<&Image>| {
-        let failure = automatic_shares(&[], &IMAGE.parse().unwrap(), image, NOW).unwrap_err();
+        let failure = automatic_shares(&[], &IMAGE.parse().unwrap(), image, NOW, NOW).unwrap_err();
         assert!(failure.retryable, "{failure:?}");
         failure.code
     };

@@ -59,6 +59,9 @@ fn row(number: usize, targets: usize) -> ImageRow {
         targets: (0..targets).map(target).collect(),
         keys: Vec::new(),
         permissions: None,
+        shared_tags: Vec::new(),
+        watermarks: Vec::new(),
+        scan: None,
     }
 }
 

@@ -19,5 +19,6 @@ mod decisions;
 mod findings;
 mod log_record;
 mod one_image;
+mod provenance;
 mod reads;
 mod written;

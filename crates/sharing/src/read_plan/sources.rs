@@ -1,0 +1,65 @@
+//! Owns [`Sources`]: the images that copies were made from and that must be known before it is decided which rules cover the
+//! copies. A rule that goes by scan or age judges a copy by its source.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Need;
+use crate::{
+    allowlist::{Images, Rule},
+    decide::{Authority, Case},
+    domain::{ImageId, Region},
+    facts::{Image, RegionalImage},
+    request::Action,
+};
+
+/// The sources of copies that are described.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sources {
+    /// They, by their Regions.
+    pub by_region: BTreeMap<Region, BTreeSet<ImageId>>,
+    /// What follows where they can't be.
+    pub need: Need,
+}
+
+impl Sources {
+    /// Whether this one is described.
+    pub fn include(&self, source: &RegionalImage) -> bool {
+        self.by_region.get(&source.region).is_some_and(|ids| ids.contains(&source.id))
+    }
+}
+
+/// The sources of these images that are described. None where access is taken away.
+pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
+    let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
+    for image in images.values().filter(|image| image.owner == case.account) {
+        let Some(source) = image.provenance.source() else { continue };
+        if case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image)) {
+            by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
+        }
+    }
+    let need = match case.request.action {
+        _ if by_region.is_empty() => Need::No,
+        // What can't be read of one image must not keep the others from being looked over.
+        Action::Audit | Action::Repair => Need::Optional,
+        Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset => Need::Settled,
+    };
+    Sources { by_region, need }
+}
+
+/// Whether the rule may give the access that is asked for, or that an audit looks at.
+fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
+    let action = case.request.action;
+    if action.surveys() {
+        return rule.actions.contains(&Action::Share);
+    }
+    let is_named = match case.authority {
+        Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+        Authority::Expiry(_) => false,
+    };
+    action.is_about_sharing() && rule.actions.contains(&action) && is_named
+}
+
+fn asks_for_source(rule: &Rule, image: &Image) -> bool {
+    let Images::Matching { criteria, .. } = &rule.images else { return false };
+    criteria.ask_for_source() && rule.images.include(image.name.as_deref(), &image.tags)
+}
