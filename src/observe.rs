@@ -1,7 +1,7 @@
 //! Owns carrying out a read plan, in as few waves as the data allows: the images, and the sources of copies where a rule
-//! goes by these; of those that may be read further their
-//! launch permissions, snapshots and the names of their records; then what depends on these (keys and policies, create
-//! volume permissions, other images, records); then, where a key policy alone doesn't settle whom it lets in, the grants.
+//! goes by these; of the images that may be read further their launch permissions, snapshots and the names of their records;
+//! then what depends on these (keys and policies, create volume permissions, other images, records); then, where a key policy
+//! alone doesn't settle whom it lets in, the grants.
 //!
 //! What is read, and what follows where it can't be, the plan says.
 

@@ -46,7 +46,7 @@ pub fn automatic_shares(
         }
         Some(image) => image,
     };
-    // Whether it does, where what it is a copy of must be known, is decided when that is read.
+    // A copy by whose source a rule goes is taken in here, and judged when the source is read.
     let is_about_it =
         |rule: &&&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, now);
     let rules: Vec<_> = rules.iter().filter(is_about_it).copied().collect();

@@ -95,7 +95,10 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
     };
     match covering_rule_of_image(case, image) {
         Ok(rule) => permit.rule = rule,
-        Err(Criterion::Provenance) => permit.refusals.push(refusals::lacks_provenance(case, image_id, image)),
+        Err(Criterion::Provenance) => {
+            let rules = rules_but_for_provenance(case, image);
+            permit.refusals.push(refusals::lacks_provenance(case, image_id, image, &rules));
+        }
         Err(criterion) => permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None)),
     }
     if image.owner != case.account {
@@ -125,6 +128,14 @@ pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Resu
     }
 }
 
+/// The rules that cover the image by its name and its tags, and for which it lacks something else.
+fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
+    let Authority::Requester(requester) = case.authority else { return Vec::new() };
+    let ask = ask(case, requester, case.request.action, image, None);
+    let failing = case.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
+    failing.map(|(rule, _)| rule).collect()
+}
+
 /// The rule that covers an action for a target; none is needed where a share expires.
 pub(super) fn covering_rule<'a>(
     action: Action,
@@ -136,7 +147,7 @@ pub(super) fn covering_rule<'a>(
     case.allowlist.cover(&ask(case, requester, action, image, Some(target))).map(Some)
 }
 
-pub(super) fn ask<'a>(
+fn ask<'a>(
     case: &Case<'a>,
     requester: &'a Requester,
     action: Action,

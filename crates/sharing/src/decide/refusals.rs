@@ -2,10 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{
-    case::{Authority, Case},
-    permit,
-};
+use super::case::{Authority, Case};
 use crate::{
     allowlist::{Criterion, Rule, Shortfall},
     domain::{GroupId, ImageId, Requester, quoted},
@@ -104,17 +101,13 @@ pub(super) fn not_covered(
 /// At most so many rules are named with what an image lacks for them.
 const RULES_TOLD: usize = 5;
 
-/// The image lacks something for each of the rules that cover it by name and tags.
-pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image) -> Refusal {
+/// The image lacks something for each of these rules, which cover it by name and tags.
+pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image, rules: &[&Rule]) -> Refusal {
     let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None);
-    let Authority::Requester(requester) = case.authority else { return refusal };
-    let ask = permit::ask(case, requester, case.request.action, image, None);
-    let rules = case.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
-    let rules: Vec<_> = rules.map(|(rule, _)| rule).collect();
     let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
     let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
     remedies.dedup();
-    let message = refusal.message.clone() + &lacking(&rules, image, case.now);
+    let message = refusal.message.clone() + &lacking(rules, image, case.now);
     Refusal { message, remedy: Some(remedies.join("; ")), ..refusal }
 }
 
