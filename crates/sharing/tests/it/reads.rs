@@ -8,7 +8,7 @@ use sharing::{
     decide::Authority,
     domain::{ExpiryName, KeyArn},
     facts::{Fact, Facts, Failure, Image, ImageState, Key},
-    read_plan::{GrantReads, IfNotFound, Need, ReadPlan, first, further, named_by_grants},
+    read_plan::{Described, GrantReads, IfNotFound, Need, ReadPlan, first, further, named_by_grants},
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -77,6 +77,32 @@ fn each_action_reads_what_it_must_know() {
         assert_eq!((plan.needed_by, plan.keys.metadata, plan.keys.policy), (needed_by, keys, keys), "{request}");
         assert_eq!((grants(&plan), plan.blocks_public_images), (of_grants, region), "{request}");
         assert_eq!((plan.records.len(), plan.is_records_first), (1, false), "{request}");
+    }
+}
+
+#[test]
+fn a_list_by_account_reads_a_page_of_its_images_and_then_what_a_list_reads() {
+    let by_account = |more: Value| {
+        let mut request = json!({"action": "list", "accountIds": [ONE]});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let world = World::encrypted("golden-1", &[ONE]);
+    for page in [None, Some("eyJ2IjoiMSJ9")] {
+        let request = by_account(page.map_or(json!({}), |page| json!({"nextToken": page})));
+        world.put(&request, |case, _| {
+            let first = first(case);
+            let token = page.map(|page| page.parse().unwrap());
+            assert_eq!(first.images, Described::SharedWith { account: account(ONE), page: token.as_ref() });
+            assert_eq!((first.records.len(), first.if_not_found), (0, IfNotFound::Leave));
+        });
+    }
+    let list = ask("list", json!({}));
+    assert_eq!(plan_of(&world, &by_account(json!({}))), plan_of(&world, &list));
+    // Nothing more is read of what no rule covers, or of another account's.
+    let foreign = World::open("golden-1").with(|world| world.image.owner = account(TWO));
+    for world in [World::open("silver-1"), foreign] {
+        assert_eq!(plan_of(&world, &by_account(json!({}))).images.len(), 0);
     }
 }
 

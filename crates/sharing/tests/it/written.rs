@@ -144,6 +144,21 @@ fn every_action_and_field_is_among_what_is_written() {
 }
 
 #[test]
+fn a_list_by_account_is_read_back_with_its_page() {
+    for more in [json!({}), json!({"nextToken": "eyJ2IjoiMSJ9+/="}), json!({"dryRun": true, "reason": "a review"})] {
+        let mut document = json!({"action": "list", "accountIds": ["111122223333"]});
+        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = parse(None, document.as_object().unwrap()).unwrap();
+        let written = serde_json::to_value(&request).unwrap();
+        for (field, value) in document.as_object().unwrap() {
+            assert_eq!(written[field], *value, "{written}");
+        }
+        assert_eq!(serde_json::from_value::<Request>(written.clone()).unwrap(), request, "{written}");
+        assert_eq!(Request::parse(&Json::parse(&written.to_string()).unwrap(), NOW).unwrap(), request, "{written}");
+    }
+}
+
+#[test]
 fn only_a_record_names_a_group_and_a_time_that_has_passed() {
     let share = json!({"action": "share", "imageIds": ["ami-1a2b3c4d"], "accountIds": ["111122223333"]});
     for (field, value) in [("group", json!("o-a1b2c3d4e5")), ("expiresAt", json!("2020-01-01T00:00:00Z"))] {
