@@ -1,15 +1,16 @@
-//! Owns the record of a request in the log: lines of bounded length, as many as it takes. Pure.
+//! Owns how the log entry of a request is divided into lines of bounded length. Pure.
 
 use sharing::domain::shortened;
 
-/// What a line holds of lists, written out. CloudWatch Logs takes 1 MB a line and shows less, and Lambda 256 KB; ours have 64 KB
-/// with everything else that is in one.
+/// The longest lists in one line, as written. CloudWatch Logs accepts 1 MB a line and shows less, and Lambda accepts
+/// 256 KB. With everything else, our lines have at most 64 KB.
 const LONGEST_LISTS: usize = 40_000;
 
-/// One text alone takes no more characters of a line than this.
+/// The longest single text in a line, in characters.
 pub const LONGEST_TEXT: usize = 4_000;
 
-/// Divides lists among lines, in order. No item is divided; one that is too long for any line is shortened, and says so.
+/// Divides lists into lines, in order. No item is divided. An item that is too long for a line is shortened, and the
+/// line shows this.
 pub fn parts<const LISTS: usize>(lists: [Vec<String>; LISTS]) -> Vec<[Vec<String>; LISTS]> {
     let empty = || std::array::from_fn::<Vec<String>, LISTS, _>(|_| Vec::new());
     let (mut parts, mut part, mut length) = (Vec::new(), empty(), 0_usize);
@@ -31,14 +32,14 @@ pub fn parts<const LISTS: usize>(lists: [Vec<String>; LISTS]) -> Vec<[Vec<String
     parts
 }
 
-/// Divides a text among lines; nothing of it is lost.
+/// Divides a text into lines. Nothing is lost.
 pub fn pieces(text: &str) -> Vec<String> {
     let characters: Vec<_> = text.chars().collect();
     let pieces: Vec<_> = characters.chunks(LONGEST_TEXT).map(|piece| piece.iter().collect()).collect();
     if pieces.is_empty() { vec![String::new()] } else { pieces }
 }
 
-/// How long an item is in a line: quoted in a list, which is quoted in a JSON line.
+/// The length of an item in a line: it is quoted in a list, and the list is quoted in a JSON line.
 fn written(item: &str) -> usize {
     let escaped = item.chars().map(|character| match character {
         '"' | '\\' => 4,

@@ -1,8 +1,9 @@
-//! Owns carrying out a read plan, in as few waves as the data allows: the images; of those that may be read further their
-//! launch permissions, snapshots and the names of their records; then what depends on these (keys and policies, create
-//! volume permissions, other images, records); then, where a key policy alone doesn't settle whom it lets in, the grants.
+//! Owns carrying out the read plan, in as few waves as the data allows. First the images; then, for the permitted
+//! images, launch permissions, snapshots and the names of records; then what depends on these (keys and policies,
+//! create volume permissions, other images, records); then grants, where a key policy alone does not say whom it lets
+//! in.
 //!
-//! What is read, and what follows where it can't be, the plan says.
+//! The plan says what is read, and what happens if a read fails.
 
 mod again;
 mod answers;
@@ -32,9 +33,9 @@ use self::{
 };
 use crate::{aws::Aws, records::RecordStore};
 
-/// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided.
+/// Reads everything that the decision needs. Fails if a required fact can't be read.
 ///
-/// Of an image that is refused by its description nothing more is read.
+/// If the description of an image is enough to refuse it, nothing more is read about it.
 pub async fn observe(
     aws: &Aws,
     store: Option<&RecordStore>,
@@ -64,7 +65,7 @@ pub async fn observe(
     Ok(facts)
 }
 
-/// Describes the images; a deregistered one by its records.
+/// Describes the images. A deregistered image is described by its records.
 async fn read_images(aws: &Aws, case: &Case<'_>, first: &FirstReads<'_>, records: &Read) -> Reading<Facts> {
     let images = aws.describe_images(first.image_ids).await?;
     let mut facts = Facts { images, ..Facts::default() };
@@ -121,7 +122,7 @@ async fn read_launch_permissions(aws: &Aws, plan: &ReadPlan) -> Reading<Vec<(Ima
     facts.collect()
 }
 
-/// What EC2's list says of a snapshot that an image names.
+/// What EC2's list says about a snapshot that an image names.
 fn listed(need: Need, id: &SnapshotId, snapshot: Option<&Snapshot>) -> Reading<Fact<Snapshot>> {
     match snapshot {
         Some(snapshot) => Ok(Fact::Known(snapshot.clone())),
