@@ -1,4 +1,4 @@
-//! Owns fetching the allowlist from where it is, one fetch at a time, and remembering it for its TTL.
+//! Owns fetching the allowlist from its location, one fetch at a time, and keeping it for its TTL.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,26 +16,28 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{aws::Aws, log_lines};
 
-/// A fetch may take so long. A revoke then goes on by the old copy and has most of its time left.
+/// The longest time of a fetch. After that a revoke uses the old copy, and still has most of its time.
 const FETCH_TIME: Duration = Duration::from_secs(8);
 
-/// Where the document comes from, with a memory.
+/// The location of the allowlist, and the memory of the last copy.
 #[derive(Debug)]
 pub struct Source {
     location: Location,
     memory: Mutex<Memory>,
-    /// Whoever has this fetches. It holds AppConfig's token for the next poll: with it an unchanged document isn't sent
-    /// (and paid for) again, and a deployment in steps reaches this function once instead of flickering.
+    /// Only the holder of this lock fetches. It holds AppConfig's token for the next poll. With the token, AppConfig
+    /// doesn't send (and bill) an unchanged document again, and during a gradual deployment this function doesn't
+    /// switch back and forth between two versions.
     poll: tokio::sync::Mutex<Option<String>>,
 }
 
 impl Source {
-    /// Nothing is fetched yet.
+    /// A source that has not fetched anything yet.
     pub fn new(location: Location, ttl: Duration) -> Self {
         Self { location, memory: Mutex::new(Memory::new(ttl)), poll: tokio::sync::Mutex::new(None) }
     }
 
-    /// The allowlist to decide `action` by. Why none can be had goes to the log; the caller learns only that.
+    /// The allowlist for a decision about `action`. If there is none, the reason is logged, and the caller learns only
+    /// that there is none.
     pub async fn load_for(
         &self,
         action: Action,
@@ -51,7 +53,7 @@ impl Source {
             Err(_) => "no answer in time".to_owned(),
         };
         let location = &self.location;
-        // A document may have any number of faults, and each is told.
+        // A document may have any number of faults, and each is logged.
         let parts = log_lines::pieces(&problem);
         for (index, part) in parts.iter().enumerate() {
             tracing::error!(
@@ -78,7 +80,7 @@ impl Source {
             return Ok(usable);
         }
         let mut poll = self.poll.lock().await;
-        // Whoever fetched before may have left a copy that is young enough.
+        // A fetch that held the lock before may have stored a copy that is fresh enough.
         if let Some(usable) = self.memory().fresh(now) {
             return Ok(usable);
         }
@@ -87,7 +89,7 @@ impl Source {
             None => self.memory().touch(now).ok_or_else(|| unchanged.to_owned()),
             Some(text) => {
                 let allowlist = Allowlist::parse(&text).map_err(|error| {
-                    // Without its token AppConfig sends the document again, and so the fault is found again.
+                    // Without the token AppConfig sends the document again, so the next fetch finds the fault again.
                     *poll = None;
                     error.to_string()
                 })?;
@@ -96,7 +98,7 @@ impl Source {
         }
     }
 
-    /// The document, or nothing where it is what it was at the last poll.
+    /// The document, or `None` if it has not changed since the last poll.
     async fn fetch(&self, aws: &Aws, poll: &mut Option<String>) -> Result<Option<String>, String> {
         match &self.location {
             Location::File(path) => std::fs::read_to_string(path).map(Some).map_err(|error| error.to_string()),
@@ -115,7 +117,8 @@ async fn fetch_configuration(
     profile: &Profile,
     poll: &mut Option<String>,
 ) -> Result<Option<String>, String> {
-    // A token that has been lying for a day is worth nothing; whatever is wrong with one, a new session can tell.
+    // A token expires after a day. Whatever is wrong with a token, a new session shows whether the document can be
+    // read.
     if let Some(token) = poll.take()
         && let Ok(polled) = aws.latest_configuration(&token).await
     {

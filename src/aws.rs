@@ -1,4 +1,4 @@
-//! Owns the AWS clients: the only place that names an SDK type. Each call returns our own facts or a [`CallError`].
+//! Owns the AWS clients. Only this module names SDK types. Each call returns our own types or a [`CallError`].
 
 mod appconfig;
 mod ask;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use self::ask::Patience;
 
-/// The clients, and where they point.
+/// The clients, their Region and their time limits.
 #[derive(Debug, Clone)]
 pub struct Aws {
     ec2: aws_sdk_ec2::Client,
@@ -39,9 +39,9 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Builds the clients by the SDK's own variables (credentials, Region, endpoints).
+    /// Builds the clients from the SDK's own environment variables (credentials, Region, endpoints).
     ///
-    /// No call is made. Says what is wrong where a variable is missing or not in order.
+    /// It makes no call. The error names the variable that is missing or invalid.
     pub fn connect(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Result<Self, String> {
         let variable: Arc<environment::Variable> = Arc::new(variable);
         let config = environment::settings(&variable)?;
@@ -59,20 +59,20 @@ impl Aws {
         })
     }
 
-    /// The same clients, for work that must be over by then: no call is under way after it.
+    /// The same clients with a deadline: no call runs after it.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { patience: self.patience.until(deadline), ..self.clone() }
     }
 
-    /// The same clients, for work that nobody waits for: at most five calls of EC2 and KMS a second, so that looking over
-    /// a thousand images leaves the account's request rates to those who need them.
+    /// The same clients, rate-limited: at most five calls to EC2 and KMS a second. So an audit of a thousand images
+    /// does not use up the account's request rates.
     #[must_use]
     pub fn rate_limited(&self) -> Self {
         Self { patience: self.patience.rate_limited(), ..self.clone() }
     }
 
-    /// How often AWS was asked since the clients were made.
+    /// The number of calls since the clients were built.
     pub fn attempts(&self) -> Attempts {
         self.patience.attempts()
     }

@@ -1,8 +1,8 @@
-//! Owns carrying out a plan: the phases of an image one after the other, the steps of a phase and several images at
-//! once, the deadline in view.
+//! Owns carrying out a plan, up to the deadline: the phases of an image run one after the other; the steps of a phase,
+//! and several images, run at the same time.
 //!
-//! Within a phase a failed step doesn't keep the others from being taken; what waits for it in later phases is skipped.
-//! So a share never ends with a launch permission whose grant failed, and a revoke takes away what it can in order.
+//! A failed step doesn't stop the other steps of its phase. Steps of later phases that depend on it are skipped. So a
+//! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,24 +23,24 @@ use crate::{
     records::RecordStore,
 };
 
-/// With less time than this left no write is begun: its answer might not arrive.
+/// No write is started with less remaining time than this: its answer might not arrive.
 const SHORTEST_STEP: Duration = Duration::from_millis(1_500);
 
-/// A step is split so often: for a few closed accounts among 200 by halves, or for many that AWS names. The rest fails as
-/// one.
+/// The most splits of a step. They are enough for a few closed accounts among 200 that must be found by halves, or for
+/// many that AWS names. The remaining part then fails as a whole.
 const MOST_SPLITS: usize = 64;
 
-/// With what the steps are taken.
+/// The clients and the record store that steps use.
 #[derive(Debug, Clone, Copy)]
 pub struct Writer<'a> {
     /// The clients.
     pub aws: &'a Aws,
-    /// Where records are.
+    /// The record store, if the deployment has one.
     pub records: Option<&'a RecordStore>,
 }
 
-/// Carries out the plans, in the order of the images; `dry_run` only says what would be done. No call is under way
-/// after the deadline, which `aws` keeps too.
+/// Carries out the plans, in the order of the images; with `dry_run` it only reports the steps. No call runs after the
+/// deadline, which `aws` also keeps.
 pub async fn carry_out<'a>(
     writer: Writer<'_>,
     plans: Vec<(ImageDecision<'a>, Vec<Step>)>,
@@ -49,7 +49,7 @@ pub async fn carry_out<'a>(
 ) -> Vec<ImageResult<'a>> {
     let aws = &writer.aws.until(deadline);
     let writer = Writer { aws, ..writer };
-    // A step waits here for its turn and not at the client, so that it looks at the clock when it begins.
+    // A step waits for its turn here and not in the client, so that it checks the time when it really starts.
     let turns = &Semaphore::new(CONCURRENCY);
     stream::iter(plans)
         .map(async |(decision, steps)| {
@@ -61,7 +61,7 @@ pub async fn carry_out<'a>(
         .await
 }
 
-/// Takes further steps after those that were taken.
+/// Carries out more steps, after those in the results.
 pub async fn carry_on<'a>(
     writer: Writer<'_>,
     further: Vec<(ImageResult<'a>, Vec<Step>)>,
@@ -88,7 +88,7 @@ fn planned(steps: Vec<Step>) -> Vec<StepResult> {
 async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
     let mut failed: Vec<Phase> = Vec::new();
-    // A target that AWS does not know keeps the others from nothing: later phases go on without it.
+    // A target that AWS does not know does not stop the other targets: later phases continue without it.
     let mut unknown = Unknown::new();
     for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
         let is_held_up = |step: &Step| failed.iter().any(|phase| step.waits_for(*phase));
@@ -118,15 +118,16 @@ async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: 
     results
 }
 
-/// The targets that AWS did not know, each with the phase in which that turned out.
+/// The targets that AWS did not know, each with the phase in which AWS said so.
 type Unknown = BTreeSet<(Phase, Target)>;
 
-/// What of a step waits for what could not be done for a target that AWS does not know, and what is left of it: for each target
-/// the phases hold each other up, so that nobody keeps a launch permission whose grant is gone.
+/// Divides a step into the part that must be skipped and the part that can be carried out. A target that AWS did not
+/// know in an earlier phase is skipped in the phases that depend on that phase. So no target has a launch permission
+/// without its grant.
 fn of_known(step: &Step, unknown: &Unknown) -> (Option<Step>, Option<Step>) {
     let is_held_up = |target: &Target| unknown.iter().any(|(phase, other)| other == target && step.waits_for(*phase));
     match step.split(is_held_up) {
-        // A step that is not taken for some of its targets only, such as a grant's, is about one.
+        // A step that can't be split, such as that of a grant, has one target.
         (None, None) => {
             let about = [step.adds(), step.removes()].concat();
             let is_held_up = !about.is_empty() && about.iter().all(is_held_up);
@@ -136,8 +137,8 @@ fn of_known(step: &Step, unknown: &Unknown) -> (Option<Step>, Option<Step>) {
     }
 }
 
-/// Takes a step. Where AWS does not know one of its targets, it is split until the others have theirs: by AWS's own words, or
-/// by halves. Each part is a step of the plan like any other.
+/// Carries out a step. If AWS does not know one of its targets, the step is split until it has succeeded for the
+/// others: by the target that AWS's message names, or by halves. Each part is a step of the plan like any other.
 async fn take_or_split(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::new();
     let mut waiting = vec![step];
@@ -166,7 +167,7 @@ async fn take_or_split(writer: Writer<'_>, step: Step, turns: &Semaphore, deadli
     results
 }
 
-/// Says what is going to be written, before it is.
+/// Logs a step before it is carried out.
 fn log_step(step: &Step) {
     tracing::info!(
         plan.call = step.call(),
@@ -197,7 +198,7 @@ fn skipped(step: Step, error: Option<Failure>) -> StepResult {
     StepResult { step, state: StepState::Skipped, error, is_uncertain: false, grant_id: None }
 }
 
-/// The one place where anything in AWS is changed. Gives the ID of a grant that it made.
+/// The only place that changes permissions, grants and records. Returns the ID of a grant that it creates.
 async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {

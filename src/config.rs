@@ -1,4 +1,4 @@
-//! Owns [`Config`]: the environment, read once. Nothing else reads it.
+//! Owns [`Config`]: the settings from the environment, which is read once.
 
 use std::{str::FromStr, time::Duration};
 
@@ -15,16 +15,16 @@ pub struct Config {
     pub max_event_age: Duration,
     /// `AMI_SHARE_ENTITY_QUOTA`: how many entities one image may be shared with.
     pub entity_quota: usize,
-    /// `AMI_SHARE_SCHEDULE_GROUP`, `AMI_SHARE_SCHEDULE_ROLE_ARN` and `AMI_SHARE_REQUEST_BUS`: what recording an expiry needs,
-    /// or the names of those that are not set.
+    /// `AMI_SHARE_SCHEDULE_GROUP`, `AMI_SHARE_SCHEDULE_ROLE_ARN` and `AMI_SHARE_REQUEST_BUS`: the settings that records
+    /// need, or the names of the variables that are not set.
     pub records: Result<RecordSettings, Vec<&'static str>>,
-    /// `AMI_SHARE_KEY_GRANTS` and `AMI_SHARE_COPY_ACCESS`: what the function's role may do.
+    /// `AMI_SHARE_KEY_GRANTS` and `AMI_SHARE_COPY_ACCESS`: which optional permissions the function's role has.
     pub setup: Setup,
     /// `AMI_SHARE_OUTCOME_BUS`: where outcomes are published.
     pub outcome_bus: Option<String>,
-    /// `AMI_SHARE_REQUEST_BUS`: the bus that requests come by, where an audit puts its rest.
+    /// `AMI_SHARE_REQUEST_BUS`: the bus for requests, where the function also puts the request that continues an audit.
     pub request_bus: Option<String>,
-    /// `AWS_LAMBDA_FUNCTION_NAME`: under which the metrics are.
+    /// `AWS_LAMBDA_FUNCTION_NAME`: a dimension of the metrics.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`
     pub log_level: tracing::Level,
@@ -32,12 +32,12 @@ pub struct Config {
     pub logs_json: bool,
 }
 
-/// Where the records of expiries are, and where Scheduler puts their hints.
+/// The schedule group of the records, and the bus on which Scheduler puts their hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordSettings {
     /// The schedule group.
     pub group: String,
-    /// The role by which Scheduler puts events on the bus.
+    /// The role with which Scheduler puts events on the bus.
     pub role_arn: String,
     /// The bus, by name or ARN.
     pub bus: String,
@@ -46,7 +46,7 @@ pub struct RecordSettings {
 }
 
 impl Config {
-    /// Reads the variables through `get` and reports every bad one together.
+    /// Reads the variables with `get`. The error names every invalid variable.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut problems = Vec::new();
         let allowlist = match get("AMI_SHARE_ALLOWLIST").map(|text| text.parse::<Location>()) {
@@ -137,8 +137,8 @@ fn number(
     }
 }
 
-/// Whether the file that `SSL_CERT_FILE` names is one: without certificates every call to AWS fails, each with an error
-/// that names none of this.
+/// Checks that the file of `SSL_CERT_FILE` has certificates. Without them every call to AWS fails, with an error that
+/// does not mention the file.
 pub fn check_certificates(path: Option<String>, read: impl Fn(&str) -> std::io::Result<Vec<u8>>) -> Result<(), String> {
     let Some(path) = path.filter(|path| !path.is_empty()) else { return Ok(()) };
     let remedy =
@@ -151,7 +151,7 @@ pub fn check_certificates(path: Option<String>, read: impl Fn(&str) -> std::io::
     Ok(())
 }
 
-/// Whether something is `on`, as it is when nothing is said.
+/// Whether a variable is `on`, which is the default.
 fn switch(get: &impl Fn(&str) -> Option<String>, name: &str, problems: &mut Vec<String>) -> bool {
     match get(name).as_deref() {
         None | Some("" | "on") => true,

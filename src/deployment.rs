@@ -1,4 +1,4 @@
-//! Owns [`Deployment`]: what requests are carried out with, and by when.
+//! Owns [`Deployment`], the clients and settings that carry out requests, and [`Run`], the time limits of one request.
 
 use sharing::{
     allowlist::Allowlist,
@@ -11,43 +11,43 @@ use tokio::time::Instant;
 
 use crate::{allowlist_source::Source, aws::Aws, records::RecordStore};
 
-/// What requests are carried out with. It lives as long as the process.
+/// The clients and settings that carry out requests. They live as long as the process.
 #[derive(Debug)]
 pub struct Deployment {
     /// The AWS clients, with their credentials.
     pub aws: Aws,
-    /// The account that they work in, whose images are shared.
+    /// The account of the function, which owns the images.
     pub account: AccountId,
-    /// Where the allowlist comes from.
+    /// The source of the allowlist.
     pub allowlist: Source,
     /// How many entities one image may be shared with.
     pub entity_quota: usize,
-    /// Where records are, or the variables that are not set.
+    /// The record store, or the names of the variables that are not set.
     pub records: Result<RecordStore, Vec<&'static str>>,
-    /// What the role may do.
+    /// The optional permissions of the function's role.
     pub setup: Setup,
 }
 
-/// One run of a request: its ID, when it is, and by when it must be over.
+/// One run of a request: its ID, the current time and the time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// The ID that outcome, log and caller share.
+    /// The request's ID, which the outcome and the log have too.
     pub request_id: &'a str,
     /// Now.
     pub now: OffsetDateTime,
-    /// No call to AWS is under way after this.
+    /// No call to AWS runs after this.
     pub deadline: Instant,
-    /// When the invocation ends at the latest; not before the deadline.
+    /// The time at which Lambda ends the invocation; not before the deadline.
     pub ends_at: OffsetDateTime,
 }
 
 impl Deployment {
-    /// Where records are, if anywhere.
+    /// The record store, if the deployment has one.
     pub fn record_store(&self) -> Option<&RecordStore> {
         self.records.as_ref().ok()
     }
 
-    /// Everything that the decision about a request rests on besides the facts.
+    /// The case: everything except the facts that a decision about a request depends on.
     pub(crate) fn case<'a>(
         &'a self,
         request: &'a Request,

@@ -1,5 +1,4 @@
-//! Owns [`execute`]: the whole story of a request, from what is asked to the outcome. It knows nothing of triggers and of
-//! Lambda.
+//! Owns [`execute`]: it carries out a request, from the request to the outcome. It knows neither triggers nor Lambda.
 
 mod automation;
 mod closing_look;
@@ -39,8 +38,8 @@ pub async fn execute(request: &Request, requester: &Requester, deployment: &Depl
     }
 }
 
-/// Answers a request that is refused whatever AWS says, such as one that came too late. A requester that no rule covers
-/// learns that alone.
+/// Answers a request that is refused without reading AWS, such as one that arrived too late. A requester that no rule
+/// covers learns only that.
 pub async fn refuse(
     request: &Request,
     requester: &Requester,
@@ -54,7 +53,8 @@ pub async fn refuse(
     }
 }
 
-/// The outcome to begin with and the allowlist; or the outcome, where the request ends before AWS is asked anything.
+/// Returns the first version of the outcome, with the allowlist; or the final outcome, if the request ends before any
+/// image is read.
 async fn admit(
     request: &Request,
     requester: &Requester,

@@ -7,10 +7,10 @@
 //!                                 (reads AWS)  (pure)   (pure)  (writes AWS) (pure)
 //! ```
 //!
-//! What decides is in the crates `sharing` and `key_policy`, what an event means and how it is answered in `triggers`;
-//! they build without the AWS SDK. Here are the effects: [`observe`] reads AWS, [`carry_out`] writes to it, [`aws`] holds
-//! the clients, [`records`] what outlives an invocation; [`execute`] tells the whole story of a request, [`service`] that of
-//! an invocation.
+//! The crates `sharing` and `key_policy` make the decisions, and `triggers` reads events and makes answers; they build
+//! without the AWS SDK. This crate has the effects: [`observe`] reads AWS, [`carry_out`] writes to it, [`aws`] has the
+//! clients, and [`records`] stores what outlives an invocation. [`execute`] carries out a request, and [`service`]
+//! handles an invocation.
 
 pub mod allowlist_source;
 pub mod aws;

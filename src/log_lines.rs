@@ -1,6 +1,6 @@
 //! Owns how long texts get in lines of the log. Pure.
 
-/// One text alone takes no more characters of a line than this.
+/// The longest single text in a line, in characters.
 pub const LONGEST_TEXT: usize = 4_000;
 
 /// Divides a text among lines; nothing of it is lost.

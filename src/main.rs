@@ -1,4 +1,4 @@
-//! Starts the function: settings, log, clients, and then one event after the other.
+//! Starts the function: settings, log, clients. Then handles one event after the other.
 
 use std::{
     sync::OnceLock,
@@ -24,12 +24,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .expect("the certificates of AWS can be checked");
     telemetry::install(config.log_level, config.logs_json);
     let aws = &Aws::connect(variable).expect("the AWS clients can be built");
-    // Which account it is in, a function learns from its first invocation.
+    // Only the first invocation tells the function which account it is in.
     let service = &OnceLock::new();
 
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {
         let now = SystemTime::now();
-        // Without its account ownership can't be told.
+        // Without its account, the function can't know which images it owns.
         let function: FunctionArn = event.context.invoked_function_arn.parse().map_err(unknown)?;
         let service = service.get_or_init(|| Service::new(config.clone(), aws.clone(), &function, telemetry::emit));
         let invocation = InvocationContext {

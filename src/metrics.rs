@@ -1,8 +1,8 @@
-//! Owns the metric events: what became of a request, in CloudWatch's embedded metric format.
+//! Owns the metric events: the result of a request, in CloudWatch's embedded metric format.
 //!
-//! One wide event for each request, and a narrow one for each code of a refusal it met or of a finding of an audit. Dimensions are what there are few of:
-//! function, action, result, code. Images, accounts and requesters are properties, which cost nothing and can be
-//! searched for. The names are those of the log's fields.
+//! There is one event with all metrics for each request, and a small one for each code of its refusals or findings.
+//! Only fields with few values are dimensions: function, action, result, code. Images, accounts and requesters are
+//! properties, which cost nothing and can be searched. They have the names of the log's fields.
 //!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
@@ -22,7 +22,7 @@ use triggers::Trigger;
 /// The namespace of every metric; the alarms and the dashboard of `template.yaml` name it too.
 pub const NAMESPACE: &str = "AmiShare";
 
-/// One request that was answered, and what it took.
+/// A request that was answered, and its measurements.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured<'a> {
     /// The function's name: several deployments share a namespace.
@@ -31,15 +31,15 @@ pub struct Measured<'a> {
     pub lambda_request_id: &'a str,
     /// The trigger the request came through.
     pub trigger: Trigger,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: &'a Outcome,
     /// When it was answered.
     pub at: OffsetDateTime,
-    /// How long that took.
+    /// How long the request took.
     pub duration: Duration,
-    /// The attempts to call AWS, repeated ones included,
+    /// The attempts to call AWS, retries included.
     pub calls: u64,
-    /// and those that repeated another.
+    /// The retries among them.
     pub retries: u64,
     /// Whether it was the first request of the process.
     pub is_cold: bool,
@@ -49,7 +49,7 @@ impl Measured<'_> {
     /// The events, each to be written as one line.
     pub fn events(&self) -> Vec<Value> {
         let mut events = vec![self.wide()];
-        // What a check or list mentions was not refused to anybody.
+        // The refusals in the outcome of a check or list did not refuse the request.
         if !matches!(self.outcome.result, Status::Completed | Status::Planned) {
             events.extend(self.by_code("Refusals", self.outcome.refusals.iter().map(|refusal| refusal.code.as_str())));
         }
@@ -62,7 +62,7 @@ impl Measured<'_> {
         let Self { outcome, .. } = self;
         let is = |truth: bool| Value::from(u8::from(truth));
         let is_unreadable = outcome.errors.iter().any(|error| error.code == ErrorCode::AllowlistUnavailable);
-        // The rest of a survey that nobody waits for, and that did not go on by itself, is left undone.
+        // If no caller waits and the survey did not continue by itself, the remaining images were not audited.
         let is_left = outcome.next_token.is_some() && !outcome.continues && !self.trigger.is_synchronous();
         let is_unfinished = is_left || matches!(outcome.result, Status::Incomplete | Status::Failed);
         let metrics = [
@@ -121,13 +121,13 @@ impl Measured<'_> {
         counts.into_iter().map(event).collect()
     }
 
-    /// What all events have: their metrics' description, and by which log lines they belong to.
+    /// The fields of every event: the metrics' description, and the IDs that connect it to log lines.
     fn event(&self, directives: Value) -> Map<String, Value> {
         let milliseconds = self.at.unix_timestamp_nanos().div_euclid(1_000_000);
         let milliseconds = i64::try_from(milliseconds).unwrap_or_default();
         let members = [
             ("_aws", json!({"Timestamp": milliseconds, "CloudWatchMetrics": directives})),
-            // Lambda's log level filter takes a line without these for INFO, too; so do people.
+            // Lambda's log level filter treats a line without these fields as INFO too.
             ("level", json!("INFO")),
             ("timestamp", json!(self.at.format(&Rfc3339).unwrap_or_default())),
             ("FunctionName", json!(self.function_name)),
@@ -169,7 +169,7 @@ mod tests {
     /// Units of the specification; <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
     const UNITS: [&str; 3] = ["Count", "Milliseconds", "None"];
 
-    /// Holds an event against the specification, and gives its metrics with their dimensions' values.
+    /// Checks an event against the specification, and returns its metrics with the values of their dimensions.
     #[track_caller]
     fn check(event: &Value) -> Vec<(Vec<String>, String, f64)> {
         let aws = event["_aws"].as_object().unwrap();

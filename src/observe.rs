@@ -3,7 +3,7 @@
 //! then what depends on these (keys and policies, create volume permissions, other images, records); then, where a key policy
 //! alone doesn't settle whom it lets in, the grants.
 //!
-//! What is read, and what follows where it can't be, the plan says.
+//! The plan says what is read, and what happens if a read fails.
 
 mod again;
 mod answers;
@@ -35,9 +35,9 @@ use self::{
 };
 use crate::{aws::Aws, records::RecordStore};
 
-/// Reads everything the decision needs. Fails where a fact is missing without which nothing may be decided.
+/// Reads everything that the decision needs. Fails if a required fact can't be read.
 ///
-/// Of an image that is refused by its description nothing more is read.
+/// If the description of an image is enough to refuse it, nothing more is read about it.
 pub async fn observe(
     aws: &Aws,
     store: Option<&RecordStore>,
@@ -68,7 +68,7 @@ pub async fn observe(
     Ok(facts)
 }
 
-/// Describes the images; a deregistered one by its records.
+/// Describes the images. A deregistered image is described by its records.
 async fn read_images(aws: &Aws, case: &Case<'_>, first: &FirstReads<'_>, records: &Read) -> Reading<Facts> {
     let mut facts = match first.images {
         Described::Named(image_ids) => Facts { images: aws.describe_images(image_ids).await?, ..Facts::default() },
@@ -132,7 +132,7 @@ async fn read_launch_permissions(aws: &Aws, plan: &ReadPlan) -> Reading<Vec<(Ima
     facts.collect()
 }
 
-/// What EC2's list says of a snapshot that an image names.
+/// What EC2's list says about a snapshot that an image names.
 fn listed(need: Need, id: &SnapshotId, snapshot: Option<&Snapshot>) -> Reading<Fact<Snapshot>> {
     match snapshot {
         Some(snapshot) => Ok(Fact::Known(snapshot.clone())),

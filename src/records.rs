@@ -1,28 +1,28 @@
-//! Owns [`RecordStore`]: where records are created, read, listed and deleted. What a record says is in
-//! `sharing::records`.
+//! Owns [`RecordStore`], which creates, reads, lists and deletes records. `sharing::records` defines what a record
+//! says.
 //!
-//! A record is created and deleted, and never updated. Scheduler doesn't delete it after it has fired, so that an expiry
-//! that was missed can still be found.
+//! A record is created and deleted, but never updated. Scheduler doesn't delete it after it has fired, so a missed
+//! expiry can still be found.
 
 use sharing::records::{Record, RecordName, Recorded};
 
 use crate::aws::{Aws, CallError};
 
-/// The schedule group of the records, and how they put their hints on the bus.
+/// The schedule group of the records, and the settings for their hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordStore {
     /// The schedule group, which holds nothing but records.
     pub group: String,
-    /// The role by which Scheduler puts events on the bus.
+    /// The role with which Scheduler puts events on the bus.
     pub role_arn: String,
-    /// The ARN of the bus that requests come by.
+    /// The ARN of the bus for requests.
     pub bus_arn: String,
     /// The ARN of the queue for the hints that Scheduler can't deliver, if there is one.
     pub dead_letter_arn: Option<String>,
 }
 
 impl RecordStore {
-    /// The names of the records that begin so, in the order of their names.
+    /// The names of the records that begin with `prefix`, sorted.
     pub async fn names(&self, aws: &Aws, prefix: Option<&str>) -> Result<Vec<RecordName>, CallError> {
         let names = aws.schedule_names(&self.group, prefix).await?;
         // A schedule with a name of another form is no record.
@@ -31,7 +31,7 @@ impl RecordStore {
         Ok(names)
     }
 
-    /// What is there under the name of a record.
+    /// Reads the schedule that has the name of a record.
     pub async fn read(&self, aws: &Aws, name: &RecordName) -> Result<Recorded, CallError> {
         let Some(schedule) = aws.schedule(&self.group, name.as_str()).await? else { return Ok(Recorded::Nothing) };
         Ok(match Record::read(name, &schedule, &self.bus_arn) {
@@ -40,8 +40,8 @@ impl RecordStore {
         })
     }
 
-    /// Creates a record. The same record that is there already is as good as created: then a try before this one got so
-    /// far, or another request was first.
+    /// Creates a record. If the same record exists already, that is a success: an earlier attempt or another request
+    /// created it.
     pub async fn create(&self, aws: &Aws, record: &Record) -> Result<(), CallError> {
         const CALL: &str = "scheduler:CreateSchedule";
         let name = record.name();
@@ -57,12 +57,12 @@ impl RecordStore {
         }
     }
 
-    /// Deletes a record; one that is not there any more is as good as deleted.
+    /// Deletes a record. A record that does not exist counts as deleted.
     pub async fn delete(&self, aws: &Aws, name: &RecordName) -> Result<(), CallError> {
         aws.delete_schedule(&self.group, name.as_str()).await
     }
 
-    /// The name of a record is taken by a schedule that isn't this record.
+    /// The failure if another schedule has the name of this record.
     fn taken(&self, name: &RecordName, why: &str) -> CallError {
         let group = &self.group;
         CallError::unexpected(

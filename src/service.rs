@@ -42,20 +42,20 @@ use crate::{
 /// The Lambda function, as long as the process lives.
 #[derive(Debug)]
 pub struct Service {
-    /// What requests are carried out with.
+    /// The clients and settings that carry out requests.
     deployment: Deployment,
-    /// How old an event may be that asks for a share.
+    /// The maximum age of an event that asks for a share.
     max_event_age: Duration,
     /// The bus on which outcomes are published, if any.
     outcome_bus: Option<String>,
-    /// The bus on which the function gets requests, if it may put the rest of an audit there.
+    /// The bus for requests, if the function may put the request that continues an audit there.
     request_bus: Option<String>,
-    /// What tells how often, how long and with what result.
+    /// Writes the metrics.
     meter: Meter,
 }
 
 impl Service {
-    /// The function of that ARN with these settings and clients. Metric events go to `sink`.
+    /// The function with this ARN, these settings and clients. Metric events go to `sink`.
     pub fn new(config: Config, aws: Aws, function: &FunctionArn, sink: Sink) -> Self {
         let records = config.records.map(|RecordSettings { group, role_arn, bus, dead_letter_arn }| {
             let bus_arn = function.bus_arn(&bus);
@@ -105,7 +105,7 @@ impl Service {
         }
     }
 
-    /// Makes an outcome of a request.
+    /// Carries out the request in an envelope and returns the outcome.
     async fn settle(&self, envelope: Envelope, invocation: &InvocationContext<'_>) -> Outcome {
         let Envelope { trigger, request_id, requester, requester_session, sent, asked } = envelope;
         let run = run(trigger, &request_id, invocation);
@@ -126,7 +126,7 @@ impl Service {
         self.conclude(trigger, &request_id, answer, invocation).await
     }
 
-    /// Waits for an outcome, publishes, logs and counts it.
+    /// Waits for an outcome, publishes it, logs it and writes its metrics.
     async fn conclude(
         &self,
         trigger: Trigger,
@@ -139,7 +139,7 @@ impl Service {
         let (begun, started) = (self.meter.begin(aws), Instant::now());
         // What every line of the log says that is written on the way: which invocation, and which request of it.
         let span = tracing::info_span!("request", lambda.request_id = invocation.request_id, request.id = request_id);
-        // On the heap: the states of everything below would nest deeper than the compiler follows.
+        // On the heap: the futures below nest too deep for the compiler.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
         let is_about_something = !outcome.is_no_op();
         if let Some(bus) = self.outcome_bus.as_deref().filter(|_| is_about_something)
@@ -152,15 +152,15 @@ impl Service {
         if is_about_something || !outcome.nobodys_records.is_empty() {
             self.meter.tell(aws, begun, &outcome, trigger, invocation);
         }
-        // Log, metrics and events have told what the answer may be too short for.
+        // Log, metrics and events have the whole outcome; the answer may be shortened.
         outcome.cut_to(triggers::LONGEST_ANSWER);
         outcome
     }
 
-    /// Says what is wrong with a request, to those whom a rule names: a stranger learns nothing.
+    /// Returns what is wrong with a request, if a rule names the requester. A stranger learns nothing.
     async fn turn_away(&self, outcome: Outcome, requester: &Requester, run: &Run<'_>) -> Outcome {
         let Deployment { aws, allowlist, .. } = &self.deployment;
-        // By an allowlist that is fresh enough to give by: what a withdrawn rule named is a stranger.
+        // The allowlist must be as fresh as for a list: a requester whose rule was withdrawn is a stranger.
         match allowlist.load_for(Action::List, aws, run.now, run.deadline).await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
             Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
@@ -170,7 +170,7 @@ impl Service {
         }
     }
 
-    /// Has a request carried out, unless it came too late.
+    /// Carries out a request, unless it arrived too late.
     async fn answer(
         &self,
         request: &Request,
@@ -198,7 +198,7 @@ fn nobody_asked() -> Failure {
     Failure { code, call: None, resource: None, message, retryable: false }
 }
 
-/// The run of a request that came through a trigger.
+/// The time limits of a request that came through this trigger.
 fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext<'_>) -> Run<'a> {
     let deadline = deadline(trigger, invocation.time_left);
     Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at }

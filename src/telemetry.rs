@@ -1,4 +1,4 @@
-//! Owns the log: lines on standard output in the form Lambda's own log settings ask for, and metrics among them.
+//! Owns the log: lines on standard output in the format of Lambda's log settings, and the metric events.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>
 
@@ -22,13 +22,13 @@ pub fn install(level: Level, json: bool) {
     }
 }
 
-/// The runtime and the SDK write down whole events and answers below WARN, with what callers and AWS keep secret: their
-/// words start there, ours at the level asked for.
+/// Below WARN, the runtime and the SDK log whole events and answers, which may have secrets. So their lines start at
+/// WARN, and ours at the configured level.
 fn may_be_told(record: &Metadata<'_>) -> bool {
     *record.level() <= Level::WARN || OURS.iter().any(|name| record.target().starts_with(name))
 }
 
-/// Writes metric events, a line each. CloudWatch takes them out of the log whatever the log's format is.
+/// Writes metric events, one line for each. CloudWatch extracts them from the log, whatever the log's format.
 pub fn emit(events: &[Value]) {
     // JSON text has no line break of its own: whatever a value holds, it stays in its line.
     write(&events.iter().map(Value::to_string).collect::<Vec<_>>());

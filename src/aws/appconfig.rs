@@ -6,20 +6,21 @@ use sharing::allowlist::Profile;
 
 use super::{Aws, CallError};
 
-/// The least that AppConfig takes. How often is asked, the allowlist's TTL says; this only must not forbid it.
+/// The shortest interval that AppConfig accepts. The allowlist's TTL decides how often we poll; this limit must only
+/// not prevent it.
 const SHORTEST_INTERVAL_SECONDS: i32 = 15;
 
-/// What one poll brought.
+/// The answer to one poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Polled {
-    /// The document; nothing where the session had it already.
+    /// The document; `None` if it has not changed since the last poll of the session.
     pub document: Option<String>,
-    /// The token for the next poll. Each is good for one.
+    /// The token for the next poll. A token is valid for one poll.
     pub next_token: Option<String>,
 }
 
 impl Aws {
-    /// Begins polling; gives the token for the first poll.
+    /// Starts a session and returns the token for the first poll.
     pub async fn start_configuration_session(&self, profile: &Profile) -> Result<String, CallError> {
         const CALL: &str = "appconfig:StartConfigurationSession";
         let call = self
@@ -37,7 +38,7 @@ impl Aws {
     /// Polls once.
     pub async fn latest_configuration(&self, token: &str) -> Result<Polled, CallError> {
         const CALL: &str = "appconfig:GetLatestConfiguration";
-        // The token is a credential of a kind, and stays out of messages.
+        // The token is a kind of credential, so messages must not show it.
         const RESOURCE: &str = "the allowlist's configuration profile";
         let call = self.appconfig.get_latest_configuration().configuration_token(token);
         let answer = self.patience.ask(CALL, RESOURCE, || call.clone().send()).await?;

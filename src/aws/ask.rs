@@ -1,5 +1,5 @@
-//! Owns how patiently AWS is asked: one bounded number of calls at once, time limits taken from what the invocation
-//! has left, and another try wherever, and only where, [`CallError`] says that it may help. And how often that was.
+//! Owns how calls to AWS are made: the number of calls at once, time limits that follow from the remaining time of the
+//! invocation, retries where [`CallError`] says that one may help, and the count of calls.
 
 use std::{
     future::Future,
@@ -20,39 +20,41 @@ use tokio::{
 
 use super::error::{CallError, SdkError};
 
-/// So many calls are under way at once, whatever asks for them: the buckets of the Describe calls hold 100 and refill
-/// 20 a second, that of ModifyImageAttribute 5 a second, for the whole account, console and Terraform included.
+/// The number of calls at once, for all callers together. EC2's request buckets are for the whole account, console and
+/// Terraform included: those of the Describe calls hold 100 and refill 20 a second, and that of ModifyImageAttribute
+/// refills 5 a second.
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 pub const CONCURRENCY: usize = 8;
 
-/// An attempt takes half of the time left and no more than this, so that one lost connection leaves time for others.
+/// An attempt may take half of the remaining time, and no more than this, so that a lost connection leaves time for
+/// other attempts.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 
-/// With less time left than this no attempt is begun.
+/// No attempt is started with less remaining time than this.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
 
-/// So often a call is made that AWS asks to slow down for: a minute's worth of pauses. The bucket of
-/// ModifyImageAttribute refills 5 a second for everybody in the account, so patience pays.
+/// The number of attempts for a call that AWS throttles: about a minute of pauses. The bucket of ModifyImageAttribute
+/// refills 5 a second for the whole account, so waiting helps.
 const THROTTLED_ATTEMPTS: u32 = 20;
 
-/// So often a call is made that AWS has a fault over or doesn't answer.
+/// The number of attempts for a call that fails because of a fault in AWS, or gets no answer.
 const OTHER_ATTEMPTS: u32 = 5;
 
-/// The distance between calls that are made at leisure: five a second, of the twenty a second that refill the bucket
-/// of EC2's Describe calls for the whole account. Only Scheduler is asked as fast as it answers: nobody else waits for
-/// it, and an image may have hundreds of records.
+/// The time between two rate-limited calls: five calls a second, while the bucket of EC2's Describe calls refills
+/// twenty a second for the whole account. Calls to Scheduler are not rate-limited: hardly anything else in the account
+/// calls it, and an image may have hundreds of records.
 const DISTANCE: Duration = Duration::from_millis(200);
 
-/// One attempt under way; its answer is put aside.
+/// One running attempt. It stores its answer itself.
 type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
-/// How patiently AWS is asked, and how often it was. Copies share the turns, the pace and the count.
+/// The limits of calls, and their count. Clones share the turns, the pace and the count.
 #[derive(Debug, Clone)]
 pub(super) struct Patience {
-    /// When no call may be under way any more; none before [`Patience::until`] says so.
+    /// The time after which no call may run; `None` until [`Patience::until`] sets it.
     deadline: Option<Instant>,
     turns: Arc<Semaphore>,
-    /// Whether calls keep a distance from each other.
+    /// Whether calls are rate-limited.
     is_rate_limited: bool,
     pace: Arc<Pace>,
     tally: Arc<Tally>,
@@ -71,20 +73,22 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// The same for work that must be over by then.
+    /// The same with a deadline.
     pub(super) fn until(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same for work that nobody waits for.
+    /// The same, rate-limited.
     pub(super) fn rate_limited(&self) -> Self {
         Self { is_rate_limited: true, ..self.clone() }
     }
 
-    /// Makes a call until AWS answers it or refuses it for good, the tries are used up, or no time is left.
+    /// Makes a call, and retries it until AWS answers it or refuses it for good, the attempts are used up, or no time
+    /// remains.
     ///
-    /// Every call is made through here. Writes may be repeated because EC2's are idempotent by their effect (adding what
-    /// is there and removing what is not both succeed) and a grant is by its name.
+    /// Every call goes through here. Retrying a write is safe: EC2's writes have the same effect when repeated (adding
+    /// a permission that exists and removing one that does not both succeed), and the Name of a grant makes CreateGrant
+    /// idempotent.
     pub(super) async fn ask<T, E, F>(
         &self,
         call: &'static str,
@@ -99,7 +103,7 @@ impl Patience {
         let answer = Mutex::new(None);
         let attempt = || -> Attempt<'_> {
             let sent = send();
-            // On the heap: the SDK's state nests deeper than the compiler follows through every caller.
+            // On the heap: the SDK's futures nest too deep for the compiler.
             Box::pin(async {
                 let told = sent.await.map_err(|error| CallError::new(call, resource, &error))?;
                 *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
@@ -111,8 +115,8 @@ impl Patience {
         answer.ok_or_else(|| CallError::unexpected(call, resource, "the answer is lost"))
     }
 
-    /// Makes attempts as [`Patience::ask`] says. What they are is behind a pointer: every kind of call would otherwise bring a
-    /// copy of this along.
+    /// Makes the attempts of [`Patience::ask`]. The attempt is a boxed future, so the binary has this code once and not
+    /// for each kind of call.
     async fn repeat<'a>(
         &self,
         call: &'static str,
@@ -132,7 +136,7 @@ impl Patience {
             }
             let left = self.time_left();
             if left < SHORTEST_ATTEMPT {
-                // What AWS said says more than that there was no time to ask it again.
+                // The last error from AWS tells more than an error that says there was no time to retry.
                 let error = last.unwrap_or_else(|| CallError::not_begun(call, resource));
                 return Err(CallError { is_uncertain, ..error });
             }
@@ -143,7 +147,7 @@ impl Patience {
                 Ok(Err(error)) => error,
                 Err(_) => CallError::not_answered(call, resource),
             };
-            // An earlier attempt that was lost may have been carried out, whatever the last one was told.
+            // An earlier attempt without an answer may have succeeded, whatever AWS answered to the last one.
             is_uncertain |= error.is_uncertain;
             let pause = pause(error.failure.code, attempts, fastrand::f64());
             match pause {
@@ -154,14 +158,14 @@ impl Patience {
         }
     }
 
-    /// How often AWS was asked since the clients were made.
+    /// The number of calls since the clients were built.
     pub(super) fn attempts(&self) -> Attempts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Attempts { made: read(&self.tally.made), repeated: read(&self.tally.repeated) }
     }
 
     fn deadline(&self) -> Instant {
-        // Without one, as long as Lambda lets a function run.
+        // Without a deadline: the longest time that Lambda lets a function run.
         let longest = || Instant::now().checked_add(Duration::from_secs(900)).unwrap_or_else(Instant::now);
         self.deadline.unwrap_or_else(longest)
     }
@@ -176,15 +180,15 @@ fn longest(left: Duration) -> Duration {
     left.mul_f64(0.5).clamp(SHORTEST_ATTEMPT, LONGEST_ATTEMPT)
 }
 
-/// How long to wait before the next attempt, or that there is no use in one.
+/// The pause before the next attempt, or `None` if another attempt can't help.
 ///
-/// Half of the pause is fixed and half is left to chance, so that those who were throttled together don't come back
-/// together. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+/// Half of the pause is fixed and half is random, so that callers that were throttled together don't retry together.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
 fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
     let (first, longest, attempts_at_most) = match code {
         ErrorCode::Throttled => (Duration::from_millis(400), Duration::from_secs(4), THROTTLED_ATTEMPTS),
         ErrorCode::Unavailable => (Duration::from_millis(100), Duration::from_secs(2), OTHER_ATTEMPTS),
-        // The attempt took its time already.
+        // The attempt itself took long enough.
         ErrorCode::OutOfTime => (Duration::ZERO, Duration::ZERO, OTHER_ATTEMPTS),
         ErrorCode::Denied
         | ErrorCode::NotFound
@@ -201,14 +205,14 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
     Some(whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0))
 }
 
-/// When the next call may be made that keeps its distance.
+/// The time of the next rate-limited call.
 #[derive(Debug, Default)]
 struct Pace {
     next: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    /// Gives the next turn away.
+    /// Reserves the next turn.
     fn turn(&self, now: Instant) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = next.map_or(now, |next| next.max(now));
@@ -217,24 +221,24 @@ impl Pace {
     }
 }
 
-/// How often AWS was asked.
+/// The number of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
-    /// Attempts in all,
+    /// All attempts, retries included.
     pub made: u64,
-    /// and those that repeated one.
+    /// The retries alone.
     pub repeated: u64,
 }
 
 impl Attempts {
-    /// Those after an earlier count.
+    /// The difference to an earlier count.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self { made: self.made.saturating_sub(earlier.made), repeated: self.repeated.saturating_sub(earlier.repeated) }
     }
 }
 
-/// The count, shared by all copies of the clients.
+/// The count, which all clones of the clients share.
 #[derive(Debug, Default)]
 struct Tally {
     made: AtomicU64,

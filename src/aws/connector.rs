@@ -1,7 +1,7 @@
-//! Owns the one way to AWS that all clients share: its connections, and the certificates they are checked by.
+//! Owns the HTTP connector that all clients share: the connections, and the certificates that verify them.
 //!
-//! Left to itself every client of the SDK reads the certificates when it is built and once more at its first call: six
-//! clients make twelve of that. Figures: `docs/performance.md`.
+//! By default every client of the SDK reads the certificates when it is built and again at its first call: twelve times
+//! for six clients. Figures: `docs/performance.md`.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 
-/// A connection that is not there after this is given up.
+/// The longest time to establish a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 
-/// The SDK's own connector, built once and while Lambda lends a starting function a whole processor.
+/// The SDK's own connector, built once, at the start, when Lambda gives a function a whole processor.
 pub(super) fn one_for_all() -> SharedHttpClient {
     let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));
     builder.set_connector_settings(Some(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIME).build()));

@@ -16,7 +16,7 @@ use sharing::{
 
 use super::{Aws, CallError, provenance::provenance};
 
-/// At most so many values go into one filter of a Describe call.
+/// The most values in one filter of a Describe call.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 const MAX_FILTER_VALUES: usize = 200;
 
@@ -56,7 +56,7 @@ impl Aws {
 
     /// Describes the images that exist among `ids`, disabled ones included.
     ///
-    /// Asked by filter and not by id, so that one unknown id doesn't fail the others.
+    /// It uses a filter and not `ImageIds`, because one unknown ID would fail the whole call.
     pub async fn describe_images(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, Image>, CallError> {
         let mut images = BTreeMap::new();
         for ids in ids.chunks(MAX_FILTER_VALUES) {
@@ -67,7 +67,7 @@ impl Aws {
         Ok(images)
     }
 
-    /// Whether there is such an image, asked by its id so that EC2 says no in so many words.
+    /// Whether there is such an image. It uses `ImageIds`, so that EC2 answers with an error if there is none.
     pub async fn image_exists(&self, id: &ImageId) -> Result<bool, CallError> {
         let call = self.ec2.describe_images().image_ids(id.as_str()).include_disabled(true);
         match self.patience.ask("ec2:DescribeImages", id.as_str(), || call.clone().send()).await {
@@ -293,7 +293,7 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
 }
 
 fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot) -> Result<Option<KeyArn>, CallError> {
-    // What doesn't say whether it is encrypted is not taken for open.
+    // A snapshot that doesn't say whether it is encrypted does not count as unencrypted.
     if snapshot.encrypted() == Some(false) && snapshot.kms_key_id().is_none() {
         return Ok(None);
     }
@@ -302,7 +302,7 @@ fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot)
         .map_err(|error| CallError::unexpected(call, id.as_str(), &error.failure.message))
 }
 
-/// An entry of a kind that this version does not know is shown as EC2 writes it: it must not hide the others.
+/// An entry of a kind that this version does not know is shown as EC2 writes it, so that it does not hide the others.
 fn launch_permission(entry: &types::LaunchPermission) -> LaunchPermission {
     let group = entry.group().map(PermissionGroup::as_str);
     let named = entry.user_id().or(entry.organization_arn()).or(entry.organizational_unit_arn());

@@ -1,8 +1,9 @@
-//! Owns what the clients learn from the environment of a Lambda function: Region, credentials, other endpoints.
+//! Owns the settings that the clients read from the environment of a Lambda function: Region, credentials, other
+//! endpoints.
 //!
-//! The SDK's own loader looks further: for profiles, web identities, single sign-on and the metadata services of
-//! containers and instances. A function has none of those, and without them its zip is 0.3 MB smaller. The variables mean
-//! what the SDKs say: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
+//! The SDK's own loader also reads profiles, web identities, single sign-on and the metadata services of containers and
+//! instances. A function has none of those, and without them its zip is 0.3 MB smaller. The variables have the meaning
+//! that the SDKs document: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +16,7 @@ use super::connector;
 /// Reads one variable.
 pub(super) type Variable = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-/// The settings of all clients, or what is wrong with them.
+/// The settings of all clients, or an error that says what is wrong.
 pub(super) fn settings(variable: &Arc<Variable>) -> Result<SdkConfig, String> {
     let set = |name: &str| variable(name).filter(|text| !text.is_empty());
     let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
@@ -33,10 +34,10 @@ pub(super) fn settings(variable: &Arc<Variable>) -> Result<SdkConfig, String> {
         .use_dual_stack(switch("AWS_USE_DUALSTACK_ENDPOINT")?)
         .service_config(OfServices(Arc::clone(variable)))
         .http_client(connector::one_for_all())
-        // Whether a call is worth another try hangs on the invocation: `ask` sees to that, and to how long one takes.
+        // Whether a retry helps depends on the invocation, so `ask` does the retries and sets the time limits.
         .retry_config(RetryConfig::disabled());
     settings.set_endpoint_url(set("AWS_ENDPOINT_URL"));
-    // Lambda sets them once, before the process starts; without any, each call fails.
+    // Lambda sets the credentials once, before the process starts; without them, each call fails.
     if let (Some(id), Some(secret)) = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY")) {
         let credentials = Credentials::new(id, secret, set("AWS_SESSION_TOKEN"), None, "environment");
         settings.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));

@@ -1,6 +1,6 @@
-//! Owns [`CallError`]: a failed AWS call, sorted by what can be done about it.
+//! Owns [`CallError`]: a failed AWS call, classified by what can be done about it.
 //!
-//! EC2 models no exceptions, and KMS leaves some out, so errors are told apart by their code:
+//! The SDK has no error types for EC2 and not all for KMS, so errors are distinguished by their code:
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/CommonErrors.html>
 
@@ -14,7 +14,7 @@ pub(super) type SdkError<E> = aws_sdk_ec2::error::SdkError<E>;
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
-    /// What the caller may know.
+    /// The part that the caller may see.
     pub failure: Failure,
     /// Whether a write may have happened although no answer arrived.
     pub is_uncertain: bool,
@@ -26,7 +26,7 @@ impl From<CallError> for Failure {
     }
 }
 
-/// What an error of the SDK tells, whatever call it is of: what follows from it is there once and not for each call.
+/// The parts of an SDK error that are the same for every call, so that the binary has the code for them once.
 struct SdkErrorParts<'a> {
     aws_code: Option<&'a str>,
     aws_message: Option<&'a str>,
@@ -37,7 +37,7 @@ struct SdkErrorParts<'a> {
 }
 
 impl CallError {
-    /// Sorts the SDK's error, and logs what only the operator may see.
+    /// Classifies the SDK's error, and logs what only the operator may see.
     pub(super) fn new<E>(call: &'static str, resource: impl Into<String>, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Debug + 'static,
@@ -51,7 +51,7 @@ impl CallError {
                 aws_message: service_error.and_then(ProvideErrorMetadata::message),
                 status: error.raw_response().map(|response| response.status().as_u16()),
                 is_unreadable: matches!(error, SdkError::ResponseError(_)),
-                // A request that was never sent has changed nothing.
+                // A request that was not sent has changed nothing.
                 is_sent: !matches!(error, SdkError::ConstructionFailure(_)),
                 all: &DisplayErrorContext(error),
             },
@@ -62,7 +62,8 @@ impl CallError {
         let SdkErrorParts { aws_code, aws_message, status, is_unreadable, is_sent, all } = *told;
         let (code, is_answered) = match (aws_code, status) {
             (Some(aws_code), status) => (classify(call, aws_code, aws_message, status), true),
-            // What a gateway on the way says, and a document cut short, tell nothing of what AWS has done.
+            // An answer from a gateway in between, or a document that is cut off, doesn't show whether AWS has carried
+            // out the call.
             (None, Some(200..300 | 500..) | None) => (ErrorCode::Unavailable, false),
             (None, Some(_)) if is_unreadable => (ErrorCode::Unavailable, false),
             (None, Some(_)) => (ErrorCode::Unexpected, true),
@@ -100,7 +101,7 @@ impl CallError {
         }
     }
 
-    /// AWS answered, and that a part of what it was asked for failed.
+    /// AWS answered that a part of the call failed.
     pub(super) fn told(call: &'static str, resource: &str, aws_code: &str, what: &str) -> Self {
         let code = classify(call, aws_code, None, None);
         tracing::warn!(aws.call = call, aws.resource = resource, aws.error.code = aws_code, "{call}: {what}");
@@ -109,13 +110,13 @@ impl CallError {
         Self { failure: Failure { code, call, resource, message, retryable: code.may_pass() }, is_uncertain: false }
     }
 
-    /// An attempt was under way when its time ended.
+    /// An attempt was still running when its time ended.
     pub(super) fn not_answered(call: &'static str, resource: &str) -> Self {
         tracing::warn!(aws.call = call, aws.resource = resource, "{call} was not answered in time");
         Self { is_uncertain: true, ..Self::out_of_time(call, resource, "was sent and not answered") }
     }
 
-    /// No time is left to begin.
+    /// There is not enough time to start.
     pub(crate) fn not_begun(call: &'static str, resource: &str) -> Self {
         Self::out_of_time(call, resource, "was not begun")
     }
@@ -138,7 +139,7 @@ impl CallError {
         Self { failure, is_uncertain: false }
     }
 
-    /// Something that came between, and that the same request again doesn't meet.
+    /// A temporary conflict: the same request, sent again, can succeed.
     pub(crate) fn passing(call: &'static str, resource: &str, what: &str) -> Self {
         let message = format!("{call} on {resource}: {what}; send the request again");
         let (call, resource) = (Some(call), Some(resource.to_owned()));
@@ -163,13 +164,14 @@ impl CallError {
     }
 }
 
-/// Sorts AWS's codes by what can be done about them; [`super::ask`] tries again by the same table.
+/// Classifies AWS's codes by what can be done about them; [`super::ask`] uses the same table for retries.
 fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Option<u16>) -> ErrorCode {
     let is_pending = || aws_message.is_some_and(|message| message.contains("pending"));
     match aws_code {
-        // Every account and ARN that is sent has the right form, so what is wrong with one is that there is none such.
+        // Every account and ARN that is sent has the right form, so this code means that the account or ARN does not
+        // exist.
         "InvalidAMIAttributeItemValue" => ErrorCode::TargetNotKnown,
-        // Of a grant that is the grantee; the key's own ARN was read before.
+        // In CreateGrant the invalid ARN is the grantee's: the key's own ARN was read before.
         "InvalidArnException" if call == "kms:CreateGrant" => ErrorCode::TargetNotKnown,
         // "The image ID '…' is currently pending": EC2's reads were ahead of its writes.
         "InvalidAMIID.Unavailable" if is_pending() => ErrorCode::Unavailable,
@@ -219,7 +221,8 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
         | "IncorrectState"
         | "InvalidState"
         | "ConcurrentTagAccess"
-        // Scheduler while another change of the same schedule is under way; a create meets it where there is one.
+        // Scheduler answers this while another change of the same schedule is in progress, and to a CreateSchedule if
+        // the schedule exists.
         | "ConflictException"
         | "RequestExpired"
         | "DependencyTimeoutException"
@@ -232,7 +235,7 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
     }
 }
 
-/// AWS's message as one line of bounded length, without what an encoded authorization message may follow.
+/// AWS's message as one line of bounded length, cut before an encoded authorization message.
 fn shorten(message: &str) -> String {
     let readable = message.split("Encoded authorization").next().unwrap_or_default();
     readable.chars().filter(|character| !character.is_control()).take(300).collect()
@@ -242,7 +245,7 @@ fn shorten(message: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The error codes that EC2 and KMS document for the calls made here, by what can be done about them.
+    /// The error codes that EC2 and KMS document for our calls, by what can be done about them.
     const CODES: [(ErrorCode, &[(&str, u16)]); 7] = [
         (ErrorCode::TargetNotKnown, &[("InvalidAMIAttributeItemValue", 400)]),
         (
@@ -303,7 +306,7 @@ mod tests {
         (
             ErrorCode::Unexpected,
             &[
-                // Only a call with DryRun meets these two, and none is made.
+                // Only a call with DryRun gets these two, and we make none.
                 ("DryRunOperation", 412),
                 ("DryRunOperationException", 412),
                 ("InvalidAMIID.Malformed", 400),

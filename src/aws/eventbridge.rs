@@ -1,4 +1,4 @@
-//! Owns the EventBridge call: putting outcomes, and the rest of an audit, on a bus.
+//! Owns the EventBridge call: it puts outcomes, and requests to continue an audit, on a bus.
 //!
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 
@@ -9,13 +9,13 @@ use sharing::facts::Failure;
 
 use super::{Aws, CallError};
 
-/// PutEvents takes at most so many entries,
+/// The most entries in one PutEvents call.
 const MAX_ENTRIES: usize = 10;
-/// and so many bytes in one call; some are kept for what is around the details.
+/// The most bytes in the details of one PutEvents call. PutEvents accepts more; the rest is for the other fields.
 const MAX_BYTES: usize = 900_000;
 const CALL: &str = "events:PutEvents";
 
-/// Entries that EventBridge could not take are sent so often.
+/// The number of attempts for entries that EventBridge could not accept.
 const TRIES: u32 = 3;
 
 /// An event to put on a bus.
@@ -30,7 +30,7 @@ pub struct BusEvent {
 }
 
 impl Aws {
-    /// Puts events on a bus, in as few calls as their sizes allow; entries that fail are sent again.
+    /// Puts events on a bus, in as few calls as their sizes allow. Entries that fail are sent again.
     pub async fn put_events(&self, bus: &str, events: &[BusEvent]) -> Result<(), CallError> {
         let mut batch = Vec::new();
         let mut bytes = 0_usize;
@@ -46,7 +46,7 @@ impl Aws {
         if batch.is_empty() { Ok(()) } else { self.put_batch(bus, batch).await }
     }
 
-    /// Which bus it is, and what AWS says of it, stays in the log: whoever asked for a share may not know.
+    /// The name of the bus and AWS's message go only to the log: the requester of a share may not see them.
     async fn put_batch(&self, bus: &str, batch: Vec<PutEventsRequestEntry>) -> Result<(), CallError> {
         self.try_batch(bus, batch).await.map_err(|error| {
             let message = format!("{CALL} failed: {}; the function's log says why", error.failure.code.as_str());
@@ -62,7 +62,7 @@ impl Aws {
             }
             let call = self.eventbridge.put_events().set_entries(Some(batch.clone()));
             let answer = self.patience.ask(CALL, bus, || call.clone().send()).await?;
-            // An HTTP 200 may hold failures: each answer stands at its entry's place.
+            // An HTTP 200 may contain failures. The results are in the order of the entries.
             let failed = answer.entries().iter().zip(batch).filter(|(result, _)| result.error_code().is_some());
             let failed: Vec<_> =
                 failed.map(|(result, entry)| (result.error_code().unwrap_or_default().to_owned(), entry)).collect();

@@ -1,4 +1,4 @@
-//! Owns the KMS calls: what a key is, what its policy says, which grants it has.
+//! Owns the KMS calls: describing keys, reading key policies, and listing, creating and revoking grants.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use sharing::{
 
 use super::{Aws, CallError};
 
-/// Pages of 100 grants in which every key's end: it has at most 50,000.
+/// The pages of 100 grants that are enough for every key: a key has at most 50,000 grants.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html>
 pub const ALL_GRANT_PAGES: usize = 510;
 
@@ -23,7 +23,7 @@ const LIST: &str = "kms:ListGrants";
 pub struct GrantPage {
     /// The grants.
     pub grants: Vec<Grant>,
-    /// By what the next page is asked for, where there is one.
+    /// The marker of the next page, if there is one.
     pub marker: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Aws {
         })
     }
 
-    /// Reads the key policy's text; only the key's own account may.
+    /// Reads the key policy's text. Only the key's own account may call this.
     pub async fn key_policy(&self, key: &KeyArn) -> Result<String, CallError> {
         const CALL: &str = "kms:GetKeyPolicy";
         let call = self.kms.get_key_policy().key_id(key.as_str());
@@ -63,7 +63,7 @@ impl Aws {
         policy.ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no policy"))
     }
 
-    /// Lists the grants of a key, or those of one grantee; fails where they don't end within so many pages.
+    /// Lists the grants of a key, or those of one grantee. Fails if there are more than `pages` pages.
     pub async fn grants(&self, key: &KeyArn, grantee: Option<&str>, pages: usize) -> Result<Vec<Grant>, CallError> {
         let mut grants = Vec::new();
         let mut marker = None;
@@ -78,7 +78,7 @@ impl Aws {
         Err(CallError::unexpected(LIST, key.as_str(), &format!("there are more grants than {pages} pages hold")))
     }
 
-    /// Lists a page of the grants of a key, or of those of one grantee, after that of `marker`.
+    /// Lists one page of the grants of a key, or of those of one grantee. `marker` comes from the page before.
     pub async fn page_of_grants(
         &self,
         key: &KeyArn,
@@ -96,7 +96,8 @@ impl Aws {
         Ok(GrantPage { grants, marker })
     }
 
-    /// Makes a grant and gives its ID. Its Name makes the call idempotent: the same again gives the same grant.
+    /// Creates a grant and returns its ID. The Name makes the call idempotent: the same call again returns the same
+    /// grant.
     pub async fn create_grant(
         &self,
         key: &KeyArn,
@@ -111,7 +112,7 @@ impl Aws {
         Ok(answer.grant_id)
     }
 
-    /// Revokes a grant; one that is gone already is as good as revoked.
+    /// Revokes a grant. A grant that does not exist counts as revoked.
     pub async fn revoke_grant(&self, key: &KeyArn, grant_id: &str) -> Result<(), CallError> {
         let call = self.kms.revoke_grant().key_id(key.as_str()).grant_id(grant_id);
         match self.patience.ask("kms:RevokeGrant", key.as_str(), || call.clone().send()).await {

@@ -1,4 +1,4 @@
-//! Owns the EventBridge Scheduler calls. What the schedules mean is for `sharing::records` to say.
+//! Owns the EventBridge Scheduler calls. `sharing::records` defines what the schedules mean.
 
 use aws_sdk_scheduler::{
     operation::{
@@ -15,12 +15,12 @@ use sharing::records::Schedule;
 
 use super::{Aws, CallError, error::SdkError};
 
-/// At most so many pages of 100 names are read: an account has a million schedules at most, and a list that goes on
-/// longer than this is not one to wait for. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>
+/// The most pages of 100 names that are read. An account may have a million schedules, and reading more pages than this
+/// would take too long. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html>
 const MAX_PAGES: usize = 1_000;
 
 impl Aws {
-    /// The names of the schedules in a group that begin so.
+    /// The names of the schedules in a group that begin with `prefix`.
     pub async fn schedule_names(&self, group: &str, prefix: Option<&str>) -> Result<Vec<String>, CallError> {
         const CALL: &str = "scheduler:ListSchedules";
         let call = self.scheduler.list_schedules().group_name(group);
@@ -55,7 +55,7 @@ impl Aws {
         Ok(asked.await?.as_ref().map(schedule))
     }
 
-    /// Creates a schedule that stays when it has fired; says whether it did, or whether the name was taken.
+    /// Creates a schedule that is not deleted after it has fired. Returns `false` if a schedule of that name exists.
     pub async fn create_schedule(
         &self,
         group: &str,
@@ -102,7 +102,7 @@ impl Aws {
         asked.await
     }
 
-    /// Deletes a schedule; one that is not there any more is as good as deleted.
+    /// Deletes a schedule. A schedule that does not exist counts as deleted.
     pub async fn delete_schedule(&self, group: &str, name: &str) -> Result<(), CallError> {
         let call = self.scheduler.delete_schedule().group_name(group).name(name);
         let asked = self.patience.ask("scheduler:DeleteSchedule", name, || {

@@ -1,12 +1,13 @@
-//! Owns that only whole documents count as answers of EC2. The SDK's reader takes the end of the input for the end of
-//! a list: of an answer cut short it would make an image without its encrypted snapshots, which needs no key.
+//! Owns the check that an answer of EC2 is a whole document. The SDK's reader treats the end of the input as the end of
+//! a list. So from an answer that is cut off, it would make an image without its encrypted snapshots, and that image
+//! would need no key.
 
 use aws_sdk_ec2::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef},
     error::BoxError,
 };
 
-/// Fails the attempt whose answer is not a whole document.
+/// Fails an attempt if its answer is not a whole document.
 #[derive(Debug)]
 pub(super) struct WholeDocuments;
 

@@ -1,4 +1,4 @@
-//! Owns what happens without anybody asking: images share themselves when they become available, shares expire.
+//! Owns what happens without a requester: images that became available are shared, and shares expire.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,7 +15,7 @@ use triggers::{Available, ExpiryHint};
 use super::pursue::pursue;
 use crate::deployment::{Deployment, Run};
 
-/// Shares an image that became available as the rules with `onAvailable` say.
+/// Shares an image that became available, by the rules with `onAvailable`.
 pub(crate) async fn share_available(
     available: &Available,
     deployment: &Deployment,
@@ -65,7 +65,7 @@ pub(crate) async fn share_available(
     total
 }
 
-/// Takes a share away whose recorded expiry is due. The event is only a hint.
+/// Revokes a share whose recorded expiry time has come. The event is only a hint.
 pub(crate) async fn expire(hint: &ExpiryHint, dry_run: bool, deployment: &Deployment, run: &Run<'_>) -> Outcome {
     let outcome =
         Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, Status::Completed) };

@@ -1,8 +1,9 @@
-//! Owns the closing look of a revoke or reset: after it has deleted records, it looks for grants that a share made meanwhile,
-//! and revokes them.
+//! Owns the closing look of a revoke or reset: after it has deleted records, it lists the grants again, and revokes
+//! those that a share created meanwhile.
 //!
-//! A share that crossed it may have found such a record, and so nothing would end those grants. What else the share gave,
-//! the plan removes once more unseen; a grant can only be revoked by its ID.
+//! An overlapping share may have found such a record before it was deleted; then nothing would end those grants. The
+//! plan removes the share's other permissions once more without reading them, but a grant can only be revoked by its
+//! ID.
 
 use sharing::{
     decide::Case,
@@ -19,7 +20,7 @@ use crate::{
     observe::grants_again,
 };
 
-/// Looks again at the keys of the images whose records were deleted.
+/// Takes the closing look at the keys of the images whose records were deleted.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
     request_id: &str,
@@ -55,7 +56,7 @@ pub(super) async fn take<'a>(
                 None => {}
             }
         }
-        // KMS may still list what was just revoked.
+        // KMS may still list a grant that was just revoked.
         steps.retain(|step| !result.steps.iter().any(|taken| taken.step == *step && taken.may_be_done()));
         log_plan(request_id, &steps, false);
         further.push((result, steps));

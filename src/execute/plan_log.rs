@@ -1,8 +1,8 @@
-//! Owns the log of what is going to be written.
+//! Owns the log of the planned writes.
 
 use sharing::plan::Step;
 
-/// Every step is in the log before it is taken.
+/// Logs every step before it is carried out.
 pub(super) fn log_plan(request_id: &str, steps: &[Step], dry_run: bool) {
     for step in steps {
         tracing::info!(

@@ -1,4 +1,4 @@
-//! Owns carrying out a request after it is clear that somebody may ask: observe, decide, plan, carry out, report.
+//! Owns carrying out an admitted request: observe, decide, plan, carry out, report.
 
 use sharing::{
     decide::{self, Authority, Case, Judgements},
@@ -21,8 +21,7 @@ use crate::{
     observe::observe,
 };
 
-/// Everything after it is clear that somebody may ask: observe, decide, plan, carry out, report. Beside the outcome, the records
-/// that are overdue and that a repair ends.
+/// Carries out an admitted request. It returns the outcome and, for a repair, the overdue records.
 pub(super) async fn pursue(
     deployment: &Deployment,
     case: Case<'_>,

@@ -1,7 +1,7 @@
-//! Owns the second look of a share: after it has given something, it reads the record of the share's expiry again, and takes
-//! all of it back where there is none any more.
+//! Owns the second look of a share: after its writes, it reads the record of its expiry again, and undoes its writes if
+//! there is no record any more.
 //!
-//! A revoke that crosses a share deletes the record last. Where a share gives something after that, only the share can know.
+//! An overlapping revoke deletes the record last. If a share writes something after that, only the share can notice it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,12 +21,12 @@ use crate::{
     observe::{grant_id, look_again, needed_elsewhere},
 };
 
-/// Whether a plan gives something that is looked at again.
+/// Whether a plan needs a second look.
 pub(super) fn is_planned(plans: &[(ImageDecision<'_>, Vec<Step>)], facts: &Facts) -> bool {
     plans.iter().any(|(decision, steps)| !looks(decision, steps.iter(), facts).is_empty())
 }
 
-/// Looks again at what was given, and takes back what nothing would end.
+/// Takes the second look, and undoes the writes of shares without a record.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
     (request_id, account): (&str, AccountId),
@@ -62,7 +62,7 @@ pub(super) async fn take<'a>(
         if given.iter().any(|(step, _)| matches!(step, Step::AddCreateVolumePermissions { .. })) {
             gaps.extend(needed.as_ref().err().cloned());
         }
-        // Where it could not be found out who needs an entry, it stays, and that is told.
+        // If it is not known who needs an entry, the entry stays, and the outcome says so.
         let is_needed =
             |id: &SnapshotId, account| needed.as_ref().map_or(true, |needed| needed.contains(&(id.clone(), account)));
         let steps = take_back(&given, is_needed);
@@ -73,10 +73,10 @@ pub(super) async fn take<'a>(
     carry_on(writer, further, deadline).await
 }
 
-/// The shares whose records are gone, with what is told of each.
+/// The shares without a record, each with the failure that is reported.
 type Lost<'l> = BTreeMap<(&'l ImageId, &'l Target), Failure>;
 
-/// What was given to these targets, and why of some grants that may be there the ID is not known.
+/// The writes for these targets; and for grants that may exist but whose ID is not known, the failures.
 async fn given_to(
     aws: &Aws,
     owner: AccountId,
@@ -98,7 +98,7 @@ async fn given_to(
     (given, unread)
 }
 
-/// The entries on snapshots that stay although a share that gave them is taken back, because another needs them.
+/// The create volume permissions that stay when a share is undone, because another share needs them.
 async fn snapshots_to_leave(
     aws: &Aws,
     results: &[ImageResult<'_>],
@@ -123,7 +123,7 @@ async fn snapshots_to_leave(
     needed_elsewhere(aws, &snapshots.into_iter().collect::<Vec<_>>(), &pairs).await
 }
 
-/// What is looked at again after these steps.
+/// The second looks that these steps need.
 fn looks<'s>(decision: &ImageDecision<'_>, steps: impl Iterator<Item = &'s Step>, facts: &Facts) -> Vec<SecondLook> {
     let given: BTreeSet<_> = steps.filter(|step| step.gives()).flat_map(Step::adds).collect();
     let image = facts.images.get(decision.image_id);

@@ -1,4 +1,4 @@
-//! Owns audits and repairs: every owned image in turn, some at a time, as far as the invocation's time goes.
+//! Owns audits and repairs: every owned image in turn, ten at a time, as long as the invocation has time.
 
 use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
@@ -17,13 +17,13 @@ use triggers::ExpiryHint;
 use super::{automation::expire, pursue::pursue};
 use crate::deployment::{Deployment, Run};
 
-/// So many images are read together; what was found at them is kept when time runs out.
+/// The number of images that are read together. Their findings are kept if time runs out later.
 const IMAGES_AT_ONCE: usize = 10;
 
-/// With so many findings an answer is full: the rest is the next one's.
+/// With this many findings an answer is full: the next answer has the others.
 const FULL: usize = 500;
 
-/// Looks over the owned images after the request's `nextToken`, and in a repair mends what is this function's own.
+/// Audits the owned images after the request's `nextToken`. A repair also fixes what this function itself created.
 pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
     let asked = case.request;
     let images = match images_to_survey(deployment, &case, run.deadline).await {
@@ -49,8 +49,8 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
         let part = survey_some(deployment, Case { request: &request, ..case }, run, &outcome).await;
         let is_first = place == asked.next_token;
-        // What another try may mend is left for it, and what was found before is not lost: who goes on from here
-        // begins with what failed. What no other try mends must not keep the images after it from being looked at.
+        // If a retry may help, the survey stops here and keeps the findings so far: the next request begins with the
+        // images that failed. If a retry can't help, the survey continues with the images after them.
         if part.result == Status::Failed && (part.retryable || part.next_token.is_none()) {
             return if is_first { part } else { Outcome { next_token: place, ..total } };
         }
@@ -63,14 +63,14 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     }
 }
 
-/// The images in the order of their ids: those there are, and those that have records although they are gone. Only
-/// those that a rule of the requester covers, so that the place where a survey goes on tells of no other.
+/// The images in the order of their IDs: those that exist, and deregistered ones that have records. Only images that a
+/// rule of the requester covers, because a `nextToken` shows the ID of an image.
 async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
     let aws = deployment.aws.rate_limited().until(deadline);
     let images = aws.own_images().await.map_err(|error| error.failure)?;
     let mut covered: BTreeSet<_> =
         images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
-    // What a gone image was called nobody knows: only a rule about every image covers it.
+    // The name and tags of a deregistered image are not known, so only a rule about every image covers it.
     let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
     if let Some(records) = deployment.record_store().filter(|_| is_deregistered_covered) {
         let names = records.names(&aws, None).await.map_err(|error| error.failure)?;
@@ -82,7 +82,7 @@ async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: In
 
 async fn survey_some(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: &Outcome) -> Outcome {
     let (mut part, overdue) = Box::pin(pursue(deployment, case, run, outcome.clone())).await;
-    // Each has a plan of its own, made of what is so now: the rest was read long before.
+    // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
     for record in overdue {
         let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
         part.absorb(Box::pin(expire(&hint, case.request.dry_run, deployment, run)).await);
@@ -90,8 +90,8 @@ async fn survey_some(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, out
     part
 }
 
-/// Adds what was found at some more images. Those that are gone belong to no image in particular and are come upon with
-/// every one on their key, as long as they are not mended.
+/// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,
+/// so duplicates are removed.
 fn add(total: &mut Outcome, mut part: Outcome) {
     part.images.retain(|row| !total.images.iter().any(|told| told.image_id == row.image_id));
     if let (Some(found), Some(told)) = (&mut part.findings, &total.findings) {

@@ -1,17 +1,17 @@
-//! Owns how the time of a request is divided: reading, writing, and looking again.
+//! Owns how the time of a request is divided: reading, writing, and the second look.
 
 use std::time::Duration;
 
 use sharing::request::Action;
 use tokio::time::Instant;
 
-/// A repair's writing needs no more than this: what it comes upon is little, and reading at leisure takes its time.
+/// The time for the writes of a repair: it has few writes, and its rate-limited reads take long.
 const REPAIR_TIME: Duration = Duration::from_secs(4);
 
-/// A share that expires is looked at again after it was given: at most so long,
+/// The longest time of the second look, which includes undoing the share.
 const SECOND_LOOK: Duration = Duration::from_secs(6);
 
-/// of which so much is kept for taking it back.
+/// The part of that time that is kept for undoing the share.
 const TAKING_BACK: Duration = Duration::from_secs(2);
 
 /// When reading must be over.
@@ -20,20 +20,20 @@ pub(super) fn reading_deadline(action: Action, deadline: Instant) -> Instant {
     deadline.checked_sub(for_writing(action, left)).unwrap_or(deadline)
 }
 
-/// When the steps of a share must be over that is looked at again.
+/// When the writes of a share must be over if it needs a second look.
 pub(super) fn giving_deadline(deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(Instant::now());
     let kept = left.checked_div(3).unwrap_or_default().min(SECOND_LOOK);
     deadline.checked_sub(kept).unwrap_or(deadline)
 }
 
-/// When the second look must be over.
+/// When the reads of the second look must be over.
 pub(super) fn looking_deadline(deadline: Instant) -> Instant {
     deadline.checked_sub(TAKING_BACK).unwrap_or(deadline)
 }
 
-/// How much of the time left is kept from reading. Where something is written it is a third: what can be done without a
-/// fact (taking access away) must still be done.
+/// The part of the remaining time that is kept for writes. It is a third if the action writes: a revoke must be able to
+/// write even if its reads take too long.
 fn for_writing(action: Action, left: Duration) -> Duration {
     let third = left.checked_div(3).unwrap_or_default();
     match action {

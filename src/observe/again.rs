@@ -1,4 +1,4 @@
-//! Owns what is read once more after something was written: where requests cross, only that tells what is left.
+//! Owns the reads after a write: if requests overlap, only these show what remains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::aws::Aws;
 
-/// Reads again, after records were deleted, the grants of these keys as far as they may be of this request.
+/// After records were deleted: reads again the grants on these keys that may belong to this request.
 pub async fn grants_again(
     aws: &Aws,
     case: &Case<'_>,
@@ -28,7 +28,7 @@ pub async fn grants_again(
     concurrently(keys, async |arn| scan(aws, wanted, arn).await).await
 }
 
-/// Reads the ID of a grant that a share may have made, where KMS has given no answer.
+/// Reads the ID of a grant that a share may have created although KMS did not answer.
 pub async fn grant_id(aws: &Aws, owner: AccountId, step: &Step) -> Reading<Option<String>> {
     let Step::CreateGrant { key, name, grantee, .. } = step else { return Ok(None) };
     let grants = aws.grants(key, Some(grantee), GRANTEE_PAGES).await?;
@@ -36,15 +36,15 @@ pub async fn grant_id(aws: &Aws, owner: AccountId, step: &Step) -> Reading<Optio
     Ok(grants.iter().find(is_it).map(|grant| grant.grant_id.clone()))
 }
 
-/// Reads which accounts need their entries on these snapshots for other shares than the ones that are taken back: for each
-/// snapshot the accounts with which an image on it is shared.
+/// For each snapshot, reads the accounts that need their create volume permission for a share other than those that are
+/// undone: an image on the snapshot is shared with them.
 pub async fn needed_elsewhere(
     aws: &Aws,
     snapshots: &[SnapshotId],
     taken_back: &BTreeSet<(ImageId, AccountId)>,
 ) -> Reading<BTreeSet<(SnapshotId, AccountId)>> {
     let images = aws.describe_own_images_on(snapshots).await?;
-    // A list without the images that are known to be there is not the whole list.
+    // A list that lacks images that are known to exist is not complete.
     if let Some((id, _)) = taken_back.iter().find(|(id, _)| !images.contains_key(id)) {
         let message =
             format!("EC2's list of the images on the snapshots of {id} lacks {id} itself, so it may lack others");

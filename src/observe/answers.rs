@@ -1,4 +1,4 @@
-//! Owns how many calls are made at once, and what is wrong with an answer that lacks what was named before.
+//! Owns running calls at the same time, and the failure for an answer that lacks something that must exist.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use sharing::{facts::Failure, outcome::ErrorCode};
 
 use crate::aws::CONCURRENCY;
 
-/// Runs one call per item, so many at a time. They are behind a pointer, so that what waits for them is there once for each
-/// kind of answer and not for each kind of call.
+/// Runs one call for each item, up to eight at once. The calls are boxed futures, so the binary has this code once for
+/// each kind of answer and not for each kind of call.
 pub(super) async fn concurrently<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
     let call = &call;
     stream::iter(items)
@@ -23,7 +23,7 @@ pub(super) async fn concurrently<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K
         .await
 }
 
-/// A list of AWS lacks what it named before.
+/// The failure if a list of AWS lacks something that AWS named before.
 pub(super) fn left_out(call: &'static str, id: impl ToString, message: String) -> Failure {
     let resource = Some(id.to_string());
     Failure { code: ErrorCode::Unexpected, call: Some(call), resource, message, retryable: false }

@@ -1,4 +1,4 @@
-//! Owns reading what is behind images: their snapshots, and what depends on those.
+//! Owns reading the snapshots behind images, and what depends on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::aws::Aws;
 
-/// What is behind images.
+/// The snapshots behind images, and what depends on them.
 pub(super) struct Behind {
     pub(super) snapshots: Reading<BTreeMap<SnapshotId, Snapshot>>,
     pub(super) keys: BTreeMap<KeyArn, Key>,
@@ -32,7 +32,7 @@ impl Behind {
     }
 }
 
-/// Reads the snapshots of the images, and what the plan says of them.
+/// Reads the snapshots of the images, and what the plan asks for about them.
 pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, facts: &Facts) -> Reading<Behind> {
     let images: Vec<_> = images_read_behind(plan, facts).collect();
     let need = images.iter().map(|(_, reads, _)| reads.snapshots).max().unwrap_or_default();
@@ -80,7 +80,7 @@ pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, fac
     Ok(Behind { snapshots: Ok(snapshots), keys, grant_scans, neighbours })
 }
 
-/// The images of which the snapshots are read.
+/// The images whose snapshots are read.
 fn images_read_behind<'a>(plan: &'a ReadPlan, facts: &'a Facts) -> impl Iterator<Item = ReadBehind<'a>> {
     let read = plan.images.iter().filter(|(_, reads)| reads.snapshots.is_read());
     read.filter_map(|(id, reads)| Some((id, reads, facts.images.get(id)?)))
@@ -92,7 +92,7 @@ fn backing_ids(image: &Image) -> impl Iterator<Item = &SnapshotId> {
 
 type Permissions = Vec<(SnapshotId, Fact<CreateVolumePermissions>)>;
 
-/// Reads who may create volumes from the snapshots; EC2 tells their owner only.
+/// Reads who may create volumes from the snapshots. EC2 returns this only to their owner.
 async fn read_create_volume_permissions(
     aws: &Aws,
     case: &Case<'_>,

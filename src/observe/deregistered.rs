@@ -1,7 +1,7 @@
-//! Owns what has outlived its image: records and grants of ours that name images of which EC2 knows nothing any more.
+//! Owns what has outlived its image: records and grants of ours that name images that were deregistered.
 //!
-//! That a search doesn't find an image is not enough to take anything for a left-over of it: EC2's reads lag its writes.
-//! What is taken away or no longer remembered for that reason, EC2 has said of the id that there is no such image.
+//! EC2's reads lag its writes, so an image that a search doesn't find may exist. Before anything is removed because an
+//! image was deregistered, EC2 must have answered for its ID that there is no such image.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use sharing::{
 use super::{answers::concurrently, records::Read};
 use crate::aws::Aws;
 
-/// Adds the deregistered images among those asked about, with what the records of their shares say was behind them.
+/// Adds the deregistered images of the request, with the snapshots and keys that their records name.
 pub(super) async fn of_records(
     aws: &Aws,
     owner: AccountId,
@@ -45,7 +45,7 @@ pub(super) async fn of_records(
     Ok(())
 }
 
-/// Adds the deregistered images that grants of ours on these keys name.
+/// Adds the deregistered images that our grants on these keys name.
 pub(super) async fn of_grants(aws: &Aws, case: &Case<'_>, facts: &mut Facts) -> Reading<()> {
     let named = read_plan::named_by_grants(case, facts);
     let found = aws.describe_images(&named.images.keys().cloned().collect::<Vec<_>>()).await?;
@@ -59,7 +59,7 @@ pub(super) async fn of_grants(aws: &Aws, case: &Case<'_>, facts: &mut Facts) -> 
     Ok(())
 }
 
-/// Fails unless EC2 says of an image that a search didn't find that there is none.
+/// Fails unless EC2 says that an image that a search didn't find does not exist.
 async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Reading<()> {
     if !aws.image_exists(image_id).await? {
         return Ok(());
@@ -73,7 +73,7 @@ async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Reading<()> {
     })
 }
 
-/// Those of the images of which EC2 says that there is no such image.
+/// The images that do not exist, as EC2 says for each ID.
 async fn confirmed(aws: &Aws, ids: Vec<ImageId>) -> Reading<BTreeSet<ImageId>> {
     let asked = concurrently(ids, async |id| aws.image_exists(id).await).await;
     let deregistered = asked.into_iter().map(|(id, exists)| Ok((!exists?).then_some(id)));

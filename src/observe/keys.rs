@@ -15,13 +15,13 @@ use sharing::{
 use super::{answers::concurrently, own_grants};
 use crate::aws::{Aws, CallError};
 
-/// So many pages of the grants of one grantee are read to judge a share; a key with more of them is not judged.
+/// The most pages of one grantee's grants that are read for a share. A key with more of them is not judged.
 const GRANTEE_PAGES: usize = 20;
 
-/// The keys, and what a look through their grants came upon.
+/// The keys, and the results of the scans of their grants.
 type Keys = (BTreeMap<KeyArn, Key>, BTreeMap<KeyArn, GrantScan>);
 
-/// Reads what the plan says of every key.
+/// Reads what the plan asks for about every key.
 pub(super) async fn read_keys(aws: &Aws, case: &Case<'_>, reads: &KeyReads, arns: Vec<KeyArn>) -> Reading<Keys> {
     let among = arns.len();
     let is_own = |arn: &KeyArn| arn.account() == case.account;
@@ -52,7 +52,7 @@ async fn read_key(
         read_grants(aws, if is_own { &reads.grants } else { &GrantReads::No }, arn, among),
     )
     .await;
-    // Read once here, judged by for every target.
+    // Parsed once here, evaluated for every target.
     let policy = match policy? {
         Fact::Known(text) => Policy::parse(&text).map_err(|error| not_understood(arn, &error)).into(),
         Fact::Failed(failure) => Fact::Failed(failure),
@@ -63,7 +63,8 @@ async fn read_key(
     Ok((Key { metadata, policy, grants }, scan))
 }
 
-/// Reads the grants on a key, one of so many, that can be read before the key is known.
+/// Reads the grants on a key that can be read before the key is described. `among` is the number of keys that share the
+/// limit of pages.
 async fn read_grants(
     aws: &Aws,
     reads: &GrantReads,
@@ -83,7 +84,7 @@ async fn read_grants(
     }
 }
 
-/// Makes a call, if it is needed.
+/// Makes a call if it is needed.
 async fn asked<T>(need: Need, call: impl AsyncFnOnce() -> Result<T, CallError>) -> Reading<Fact<T>> {
     if need.is_read() { need.settle(call().await.map_err(Failure::from)) } else { Ok(Fact::NotRead) }
 }
@@ -93,7 +94,7 @@ fn not_understood(arn: &KeyArn, error: &PolicyError) -> Failure {
     Failure { code: ErrorCode::Unexpected, call, resource, message: error.to_string(), retryable: false }
 }
 
-/// Reads the grants that may let somebody in whom a key policy doesn't.
+/// Reads the grants of grantees whom a key policy does not let in.
 pub(super) async fn read_grants_of_grantees(
     aws: &Aws,
     case: &Case<'_>,
@@ -112,7 +113,7 @@ pub(super) async fn read_grants_of_grantees(
     Ok(())
 }
 
-/// Adds the grants of one more grantee. Where those of one could not be read, it is not known what grants there are.
+/// Adds the grants of one more grantee. If the grants of one grantee can't be read, the fact is `Failed`.
 fn add(grants: &mut Fact<Vec<Grant>>, found: Fact<Vec<Grant>>) {
     match (grants, found) {
         (Fact::Failed(_), _) | (_, Fact::NotRead) => {}

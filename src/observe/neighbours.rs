@@ -1,5 +1,5 @@
-//! Owns reading the other images of the account on the snapshots of those that access is taken away from: what is shared of
-//! them needs the entries there.
+//! Owns reading the account's other images on the snapshots of the images that lose access. If such an image is shared,
+//! it needs the create volume permissions there.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use sharing::{
 use super::answers::{concurrently, left_out};
 use crate::aws::{Aws, CallError};
 
-/// An image that is read further than its description.
+/// An image about which more than its description is read.
 pub(super) type ReadBehind<'a> = (&'a ImageId, &'a ImageReads, &'a Image);
 
-/// For each snapshot the accounts with which images are shared that this request does not change.
+/// For each snapshot, the accounts with which images that this request does not change are shared.
 pub(super) type NeededBy = BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>;
 
-/// Reads who may launch the images of this account on the snapshots, and adds those images to `neighbours`.
+/// Reads who may launch this account's other images on the snapshots, and adds those images to `neighbours`.
 pub(super) async fn read_neighbours(
     aws: &Aws,
     case: &Case<'_>,
@@ -31,7 +31,7 @@ pub(super) async fn read_neighbours(
         Ok(others) => others,
         Err(error) => return Some(Err(error.failure)),
     };
-    // A list without the images asked about is not the whole list.
+    // A list that lacks the images of the request is not complete.
     let is_there = |image: &Image| image.state != ImageState::Deregistered && !image.snapshots.is_empty();
     let mut asked = images.iter().filter(|(_, _, image)| is_there(image));
     if let Some((id, _, _)) = asked.find(|(id, _, _)| !others.contains_key(*id)) {
@@ -40,7 +40,7 @@ pub(super) async fn read_neighbours(
         );
         return Some(Err(left_out("ec2:DescribeImages", id, message)));
     }
-    // An image that is asked about and refused keeps what it needs like any other.
+    // An image of the request that is refused keeps what it needs, like any other image.
     others.retain(|other, _| !images.iter().any(|(id, _, _)| *id == other));
     let permissions = concurrently(others.keys().cloned().collect(), async |id| aws.launch_permissions(id).await).await;
     let mut needed_by = NeededBy::new();
@@ -61,7 +61,7 @@ pub(super) async fn read_neighbours(
     Some(Ok(needed_by))
 }
 
-/// The same failure without the name of an image that the requester may not know.
+/// The same failure without the ID of an image that the requester may not know.
 pub(super) fn of_another_image(failure: Failure) -> Failure {
     let call = failure.call.unwrap_or("the call");
     let message =

@@ -1,7 +1,8 @@
-//! Owns the look for grants that access was given by, where it is taken away.
+//! Owns finding our own grants when access is removed.
 //!
-//! A key has up to 50,000 grants, and whoever may use it can make nearly all of them. So where the first page is not all,
-//! two ways are gone at once: the grants of those whom ours are for, and page after page as long as there is time.
+//! A key has up to 50,000 grants, and any account that may use the key can create nearly all of them. So if the first
+//! page is not the last, two searches run at the same time: the grants of the grantees that we create grants for, and
+//! all pages, one after the other, as long as there is time.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +18,17 @@ use sharing::{
 use super::answers::{concurrently, left_out};
 use crate::aws::{ALL_GRANT_PAGES, Aws};
 
-/// So many pages are read of the grants of one grantee; one with more of them is found by the other way, or not at all.
+/// The most pages of one grantee's grants that are read. If a grantee has more, only the other search can find ours.
 pub(super) const GRANTEE_PAGES: usize = 20;
 
-/// So many grants that a target made are kept as examples.
+/// The number of grants made by a target that are kept as examples.
 const EXAMPLES: usize = 3;
 
-/// Reads the grants of a key as far as they may be of this request.
+/// Reads the grants on a key that may belong to this request.
 pub(super) async fn scan(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Reading<(Vec<Grant>, GrantScan)> {
     let first = match aws.page_of_grants(arn, None, None).await {
         Ok(page) => page,
-        // A key that was deleted has taken its grants along.
+        // The grants of a deleted key are deleted too.
         Err(error) if error.failure.code == ErrorCode::NotFound => return Ok(Default::default()),
         Err(error) => return Err(error.failure),
     };
@@ -43,7 +44,7 @@ pub(super) async fn scan(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Reading
     Ok(kept.end(unseen.err(), !is_complete))
 }
 
-/// The rest of the grants, page after page.
+/// The other pages of grants, one after the other.
 async fn scan_on(
     aws: &Aws,
     wanted: &OwnGrants,
@@ -62,7 +63,7 @@ async fn scan_on(
     Err(left_out("kms:ListGrants", arn, format!("{arn} has more grants than {ALL_GRANT_PAGES} pages hold")))
 }
 
-/// The grants of ours for those whom a share makes grants for, or nothing where some of them could not be listed.
+/// Our grants for the grantees of shares, or `None` if some could not be listed.
 async fn by_grantee(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Option<Vec<Grant>> {
     let grantees = wanted.grantees(arn);
     let read = concurrently(grantees, async |grantee| aws.grants(arn, Some(grantee), GRANTEE_PAGES).await).await;
@@ -70,7 +71,7 @@ async fn by_grantee(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Option<Vec<G
     for found in read.into_values() {
         match found {
             Ok(found) => ours.extend(found.into_iter().filter(|grant| wanted.include(grant))),
-            // KMS knows no such principal, and so no grant for it.
+            // KMS does not know this principal, so there is no grant for it.
             Err(error) if error.failure.code == ErrorCode::NotFound => {}
             Err(_) => return None,
         }
@@ -78,7 +79,7 @@ async fn by_grantee(aws: &Aws, wanted: &OwnGrants, arn: &KeyArn) -> Option<Vec<G
     Some(ours)
 }
 
-/// What is kept of the grants that were seen.
+/// The grants that are kept.
 #[derive(Default)]
 struct Kept {
     grants: Vec<Grant>,
@@ -101,7 +102,7 @@ impl Kept {
         }
     }
 
-    /// Both ways may come upon the same grant.
+    /// Both searches may find the same grant.
     fn add(&mut self, ours: impl IntoIterator<Item = Grant>) {
         for grant in ours {
             if !self.grants.iter().any(|known| known.grant_id == grant.grant_id) {

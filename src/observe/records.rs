@@ -13,15 +13,15 @@ use sharing::{
 use super::answers::concurrently;
 use crate::{aws::Aws, records::RecordStore};
 
-/// The records that were read of each image, and what follows where they could not be.
+/// The records of each image, and what happens if they could not be read.
 pub(super) type Read = BTreeMap<ImageId, (Need, Reading<Records>)>;
 
 /// The records of an image's shares.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Records {
-    /// Those that are ours.
+    /// The valid records.
     pub(super) expiries: BTreeMap<ExpiryName, Expiry>,
-    /// Those that are nobody's, with what is wrong.
+    /// The schedules that are nobody's record, with what is wrong.
     nobodys: BTreeMap<ExpiryName, String>,
 }
 
@@ -35,7 +35,7 @@ impl Records {
     }
 }
 
-/// Reads these records. Where nothing can be recorded there are none.
+/// Reads these records. A deployment without a record store has none.
 pub(super) async fn read_records(
     aws: &Aws,
     store: Option<&RecordStore>,
@@ -49,7 +49,7 @@ pub(super) async fn read_records(
     read.await.into_iter().map(|(id, read)| (id.clone(), (need(id), read))).collect()
 }
 
-/// Adds what the records say to the facts; fails where nothing may be decided without them.
+/// Adds the records to the facts. Fails if the decision requires them and they could not be read.
 pub(super) fn learn_records(facts: &mut Facts, read: Read) -> Reading<()> {
     for (id, (need, read)) in read {
         let Some(image) = facts.images.get_mut(&id) else { continue };
@@ -73,7 +73,7 @@ async fn read_of_image(aws: &Aws, store: &RecordStore, reads: &RecordReads) -> R
     Ok(records)
 }
 
-/// The names of the records of expiries that begin so.
+/// The names of the expiries' records that begin with `prefix`.
 async fn expiry_names(aws: &Aws, store: &RecordStore, prefix: &str) -> Reading<Vec<ExpiryName>> {
     let names = store.names(aws, Some(prefix)).await?;
     Ok(names.into_iter().map(|RecordName::Expiry(name)| name).collect())
@@ -83,7 +83,7 @@ async fn read_record(aws: &Aws, store: &RecordStore, name: &ExpiryName) -> Readi
     Ok(store.read(aws, &RecordName::Expiry(name.clone())).await?)
 }
 
-/// Reads these names until one is a record.
+/// Reads these records, the latest first, until one is valid.
 async fn read_latest(aws: &Aws, store: &RecordStore, names: &[ExpiryName]) -> Reading<Vec<(ExpiryName, Recorded)>> {
     let mut read = Vec::new();
     for name in names {
@@ -97,7 +97,7 @@ async fn read_latest(aws: &Aws, store: &RecordStore, names: &[ExpiryName]) -> Re
     Ok(read)
 }
 
-/// Looks again, after something was given, whether shares still have a record: the one they had, or any other.
+/// After the writes of a share: reads whether each share still has a record, the one it had or any other.
 pub async fn look_again(aws: &Aws, store: Option<&RecordStore>, looks: Vec<SecondLook>) -> BTreeMap<SecondLook, Seen> {
     concurrently(looks, async |SecondLook { image_id, target, record }| {
         let Some(store) = store else { return Ok(false) };

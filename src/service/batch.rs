@@ -1,4 +1,4 @@
-//! Owns working off a batch of queue messages: one after the other, each with its share of the time.
+//! Owns processing a batch of queue messages: one after the other, each with its share of the time.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use triggers::{
 
 use super::{deadlines::ANSWER_TIME, invocation::InvocationContext};
 
-/// With less time than this left no message is begun: it would more likely be cut off than finished, and comes again
-/// whole when it is left alone.
+/// No message is started with less remaining time than this: it would probably not be finished. It stays in the queue
+/// and comes again.
 const SHORTEST_MESSAGE: Duration = ANSWER_TIME.saturating_add(Duration::from_secs(2));
 
-/// Carries out the messages in the queue's order and asks for those again that another try can mend.
+/// Processes the messages in the queue's order, and returns those to the queue for which a retry can help.
 ///
-/// One at a time: two messages of a batch may be about one image, and the account's request rate is shared with
-/// everybody else anyway. A FIFO queue's order is kept by leaving everything behind a failed message alone.
+/// One at a time: two messages of a batch may be about the same image, and the account's request rates are the limit
+/// anyway. To keep the order of a FIFO queue, nothing after a failed message is processed.
 ///
-/// `answer` makes an outcome of one request.
+/// `answer` carries out one request and returns its outcome.
 pub(super) async fn process_batch(
     batch: Batch<'_>,
     invocation: &InvocationContext<'_>,
@@ -60,16 +60,18 @@ pub(super) async fn process_batch(
     sqs::reply(&again)
 }
 
-/// What went wrong first; the rest is in the request's own record.
+/// The first errors. The request's own log entry has the codes of all.
 fn errors_of(outcome: &Outcome) -> Vec<String> {
     let errors = outcome.errors.iter().take(10);
     errors.map(|error| format!("{}: {}", error.code.as_str(), shortened(&error.message, 500))).collect()
 }
 
-/// How much of the time left the next of so many messages may take, or that it is not begun.
+/// The time for the next message, or `None` if it is not started. `messages` is the number of messages that are not yet
+/// processed.
 ///
-/// An equal share, so that one message that AWS throttles doesn't use up the time of those behind it; what a message
-/// leaves over is theirs. Where the shares would be too short to finish anything, the first messages get enough.
+/// Each message gets an equal share, so that a message that AWS throttles doesn't use up the time of the others. Time
+/// that a message doesn't use is for the others. If the shares would be too short to finish anything, the first
+/// messages get enough.
 fn fair_share(time_left: Duration, messages: usize) -> Option<Duration> {
     let messages = u32::try_from(messages).unwrap_or(u32::MAX).max(1);
     let share = time_left.checked_div(messages).unwrap_or(time_left);
@@ -80,7 +82,7 @@ fn fair_share(time_left: Duration, messages: usize) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// What each of so many messages gets of the time, when each takes all it gets.
+    /// Checks the time for each of `messages` messages, if each uses all its time.
     fn check(time: u64, messages: usize, expect: &[u64]) {
         let mut left = Duration::from_secs(time);
         let shares = (1..=messages).rev().map_while(|messages| {
@@ -96,7 +98,7 @@ mod tests {
         check(60, 1, &[60]);
         check(60, 10, &[6; 10]);
         check(15, 5, &[3; 5]);
-        // Too little for all of them, and then for any.
+        // There is too little time for all, and at the end for any.
         check(14, 5, &[3; 4]);
         check(3, 10, &[3]);
         check(2, 1, &[]);
@@ -107,7 +109,7 @@ mod tests {
     fn what_a_message_leaves_over_is_for_the_others() {
         let left = Duration::from_secs(60);
         assert_eq!(fair_share(left, 10), Some(Duration::from_secs(6)));
-        // The first took next to nothing.
+        // The first message took almost no time.
         assert_eq!(fair_share(left, 9).map(|share| share.as_millis()), Some(6_666));
     }
 }

@@ -1,4 +1,4 @@
-//! Owns how the rest of an audit or repair that nobody waits for is sent on its way.
+//! Owns how an audit or repair continues by itself if no caller waits for it.
 
 use serde_json::json;
 use sharing::{
@@ -11,11 +11,11 @@ use triggers::{REQUEST_DETAIL_TYPE, Trigger};
 
 use crate::aws::{Aws, BusEvent};
 
-/// Sends the rest of a survey that nobody waits for on its way: the same request, with where it goes on, from the
-/// same source on the bus that this function listens to.
+/// Continues a survey that no caller waits for: puts the same request with the `nextToken` on the bus for requests,
+/// from the same source.
 ///
-/// By the bus and not by a queue of its own, because Lambda stops a function that sends itself messages through
-/// SQS after about sixteen rounds: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+/// It uses the bus and not a queue, because Lambda stops a function that sends itself messages through SQS after about
+/// sixteen rounds: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
 pub(super) async fn go_on(
     aws: &Aws,
     request_bus: Option<&str>,
@@ -43,20 +43,20 @@ pub(super) async fn go_on(
     match aws.until(until).put_events(bus, &[event]).await {
         Ok(()) => outcome.continues = true,
         Err(error) if error.failure.retryable => {
-            // Then Lambda's retry looks at these images again, and tries to go on again.
+            // Then Lambda's retry audits these images again, and tries again to continue.
             report::fail_late(outcome, error.failure);
         }
         Err(error) => outcome.warnings.extend([by_hand, error.failure.message]),
     }
 }
 
-/// The source of an event of this account, by which the rest of its request can be told to come from it too.
+/// The source of an event of this account. The event that continues the request gets the same source.
 fn own_source(requester: &Requester, account: AccountId) -> Option<&str> {
     requester.as_str().strip_prefix(&format!("events:{account}:"))
 }
 
-/// Whether nobody waits for the answer who could ask for the rest. What another try may mend comes again as it was, and
-/// must not go on twice.
+/// Whether the survey continues by itself: no caller waits who could send the `nextToken`. A retryable outcome does
+/// not: Lambda or the queue sends the whole request again, and it must not continue twice.
 pub(super) fn continues_by_itself(trigger: Trigger, outcome: &Outcome) -> bool {
     !trigger.is_synchronous() && !outcome.retryable
 }

@@ -5,19 +5,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 use triggers::Trigger;
 
-/// So much of the invocation's time is kept back for answering.
+/// The part of the invocation's time that is kept for publishing and answering.
 pub(super) const ANSWER_TIME: Duration = Duration::from_millis(1_000);
 
-/// And of that so much for the way to Lambda, when the outcome was published.
+/// The part of it that is kept for the answer itself, after the outcome was published.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
 
-/// API Gateway gives up after 29 seconds: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
+/// The time for reading and writing over HTTP. API Gateway times out after 29 seconds:
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>
 const HTTP_BUDGET: Duration = Duration::from_secs(25);
 
-/// By then an HTTP answer is on its way, published or not.
+/// The time by which an HTTP answer is sent, even if the outcome could not be published.
 const HTTP_END: Duration = Duration::from_secs(27);
 
-/// Lambda lets no function run longer.
+/// The longest time that Lambda lets a function run.
 const LONGEST: Duration = Duration::from_secs(900);
 
 /// When reading and writing must be over.
@@ -25,7 +26,7 @@ pub(super) fn deadline(trigger: Trigger, time_left: Duration) -> Instant {
     after(budget(trigger, time_left))
 }
 
-/// When the answer must be on its way.
+/// When the answer must be sent.
 pub(super) fn end(trigger: Trigger, time_left: Duration) -> Instant {
     after(until_answered(trigger, time_left))
 }

@@ -1,4 +1,4 @@
-//! Owns [`Meter`]: how long requests take and what AWS is asked for them, told as metrics.
+//! Owns [`Meter`]: the duration of requests and the number of their calls to AWS, as metrics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +13,7 @@ use crate::{
     metrics::Measured,
 };
 
-/// Takes metric events, each to be written as one line.
+/// Writes metric events, each as one line.
 pub type Sink = fn(&[Value]);
 
 /// What is measured as long as the process lives.
@@ -24,7 +24,7 @@ pub(super) struct Meter {
     is_warm: AtomicBool,
 }
 
-/// When a request was begun, and how often AWS had been asked before.
+/// When a request began, and how many calls there had been before it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     at: Instant,
@@ -32,7 +32,7 @@ pub(super) struct Begun {
 }
 
 impl Meter {
-    /// Measures for the function of that name.
+    /// A meter for the function with this name.
     pub(super) fn new(function_name: String, sink: Sink) -> Self {
         Self { function_name, sink, is_warm: AtomicBool::new(false) }
     }
@@ -41,8 +41,8 @@ impl Meter {
         Begun { at: Instant::now(), attempts: aws.attempts() }
     }
 
-    /// Writes the metric events of a request that was answered. Requests are worked off one after the other, so what AWS
-    /// was asked meanwhile, it was asked for this one.
+    /// Writes the metric events of a request that was answered. Requests are processed one after the other, so all
+    /// calls since its beginning belong to it.
     pub(super) fn tell(
         &self,
         aws: &Aws,

@@ -10,14 +10,14 @@ use crate::aws::{Aws, BusEvent};
 /// The source of all outcomes.
 const SOURCE: &str = "ami-share";
 
-/// An event is at most so long: PutEvents takes a megabyte in all, and Lambda as much for an asynchronous event.
+/// The longest detail of an event: PutEvents accepts a megabyte in all, and Lambda the same for an asynchronous event.
 const MAX_BYTES: usize = 800_000;
 
-/// Publishing may take so long: a bus that is slow is not waited for by a caller.
+/// The longest time for publishing, so that a caller does not wait for a slow bus.
 const PUBLISH_TIME: Duration = Duration::from_secs(4);
 
-/// Publishes an outcome. That it can't be is told in the log and to a caller who waits; what was done stays done.
-/// It is given up in time for the answer: nobody learns more of a request that Lambda takes for timed out.
+/// Publishes an outcome. If that fails, the log and a warning in the outcome say so; the request itself is still done.
+/// It stops in time for the answer, because a caller learns nothing from an invocation that timed out.
 pub(super) async fn publish(aws: &Aws, bus: &str, outcome: &mut Outcome, end: Instant) {
     let until = Instant::now().checked_add(PUBLISH_TIME).map_or(end, |until| until.min(end));
     if let Err(error) = aws.until(until).put_events(bus, &events(outcome)).await {
@@ -28,12 +28,12 @@ pub(super) async fn publish(aws: &Aws, bus: &str, outcome: &mut Outcome, end: In
             "the outcome could not be published"
         );
         outcome.is_unpublished = true;
-        // Which bus, and what AWS says of it, is nobody's business who only asked for a share.
+        // The requester of a share may not see the name of the bus or AWS's message.
         outcome.warnings.push("the outcome could not be published; the function's log says why".to_owned());
     }
 }
 
-/// Whether nobody asked, or nobody that a rule names: what strangers send costs no event.
+/// Whether there is no requester, or none that a rule names: requests of strangers cause no event.
 pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
     let is_strange = |refusal: &Refusal| {
         matches!(refusal.code, RefusalCode::Unauthenticated | RefusalCode::RequesterNotAllowed)
@@ -42,8 +42,8 @@ pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
     outcome.result == Status::Refused && outcome.refusals.iter().all(is_strange)
 }
 
-/// One event for each image that was looked at or refused; one alone where there is no image to tell of, and of an
-/// audit, whose findings belong together.
+/// One event for each image that was read or refused. Only one event if there is no image, and for an audit, whose
+/// findings belong together.
 fn events(outcome: &Outcome) -> Vec<BusEvent> {
     let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
     let mut told: Vec<_> = outcome.images.iter().map(|row| &row.image_id).collect();

@@ -1,4 +1,4 @@
-//! Owns the published schemas, compiled: what they say of a document.
+//! Owns the published schemas, compiled, and the checks of documents against them.
 
 use std::{
     collections::BTreeSet,
@@ -9,9 +9,9 @@ use std::{
 use serde_json::{Value, json};
 use sharing::outcome::ErrorCode;
 
-/// That of a request.
+/// The schema of a request.
 pub static REQUEST: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("request")));
-/// That of an outcome.
+/// The schema of an outcome.
 pub static OUTCOME: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("outcome")));
 /// The outcome's schema, in which a field that it does not declare is an error.
 pub static CLOSED_OUTCOME: LazyLock<Schema> = LazyLock::new(|| Schema::new(closed(read("outcome"))));
@@ -76,7 +76,7 @@ pub fn check_request(document: &Value) {
     assert_eq!(REQUEST.faults(document), None, "{document:#}");
 }
 
-/// Checks an outcome, wherever it was made: it is as the schema says and has no field that the schema leaves out.
+/// Checks that an outcome matches its schema and has no field that the schema does not declare.
 #[track_caller]
 pub fn check_outcome(document: &Value) {
     assert_eq!(OUTCOME.faults(document), None, "{document:#}");
@@ -140,7 +140,7 @@ pub fn names<T: serde::Serialize>(values: &[T]) -> BTreeSet<String> {
     values.iter().map(|value| json!(value).as_str().unwrap().to_owned()).collect()
 }
 
-/// Every value of an enum: the match in it does not compile when one is left out.
+/// Lists every value of an enum. It contains a match, so it does not compile if a value is missing.
 #[macro_export]
 macro_rules! every {
     ($type:ident: $($value:ident),+ $(,)?) => {{
@@ -156,7 +156,7 @@ pub fn error_codes() -> Vec<ErrorCode> {
     every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, Unexpected)
 }
 
-/// Their names.
+/// The names of every kind of failure.
 pub fn error_code_names() -> BTreeSet<String> {
     names(&error_codes())
 }

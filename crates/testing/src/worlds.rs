@@ -1,5 +1,5 @@
-//! Owns the worlds of the tests that need no AWS: an image in an account, as EC2 and KMS would report it; rows say what is
-//! different.
+//! Owns the worlds of the tests that need no AWS: an image in an account, as EC2 and KMS would report it. Each row of a
+//! test changes something in it.
 
 use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ rules:
     images: all
 "#;
 
-/// One image in an account, on one snapshot; rows say what is different.
+/// One image in an account, on one snapshot. Each row of a test changes something in it.
 #[derive(Clone)]
 pub struct World {
     pub image: Image,
@@ -130,7 +130,7 @@ pub fn account(text: &str) -> AccountId {
     text.parse().unwrap()
 }
 
-/// What is decided where time does not run out.
+/// The decision if time does not run out.
 pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts) -> Vec<ImageDecision<'a>> {
     sharing::decide::decide(case, facts, &Judgements::until(&|| false)).unwrap()
 }
@@ -147,12 +147,12 @@ pub fn target(text: &str) -> Target {
     text.parse().unwrap()
 }
 
-/// The key policy that lets these accounts use the key as a launch needs it.
+/// A key policy that gives these accounts the permissions that a launch needs.
 pub fn policy(accounts: &[&str]) -> Policy {
     parsed(&open_to(accounts))
 }
 
-/// A grant that lets somebody use the key as a launch needs it.
+/// A grant that gives the grantee the permissions that a launch needs.
 pub fn grant(name: &str, grantee: &str, issuer: &str) -> Grant {
     serde_json::from_value(json!({
         "GrantId": "abc", "Name": name, "GranteePrincipal": grantee, "IssuingAccount": root(issuer),
@@ -177,7 +177,7 @@ pub fn expiry(of: &str, at: OffsetDateTime) -> Expiry {
     Expiry { name, at, image_id, target, snapshot_ids: Vec::new(), key_arns: Vec::new() }
 }
 
-/// What a fact of the world says, to be changed.
+/// The value of a known fact, for a test to change.
 pub fn known<T>(fact: &mut Fact<T>) -> &mut T {
     match fact {
         Fact::Known(value) => value,
@@ -227,7 +227,7 @@ impl World {
         }
     }
 
-    /// The same on a key whose policy lets these accounts in.
+    /// The same image, encrypted with a key whose policy lets these accounts in.
     pub fn encrypted(name: &str, allowed: &[&str]) -> Self {
         let metadata = KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None };
         let made = Key {
@@ -268,14 +268,14 @@ impl World {
         self.with(|world| drop(known(&mut world.image.expiries).insert(recorded.name.clone(), recorded)))
     }
 
-    /// Puts the case and the facts before `look`.
+    /// Calls `look` with the case and the facts.
     pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Case<'_>, &Facts) -> T) -> T {
         let request = Request::parse(&Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
         let requester = Requester::new("lambda:invoke".to_owned());
         self.put_as(Authority::Requester(&requester), &request, look)
     }
 
-    /// The same by another right.
+    /// The same with another authority.
     pub fn put_as<T>(
         &self,
         authority: Authority<'_>,
