@@ -177,7 +177,7 @@ pub fn admit(question: &Question<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = question.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, target: None, terms: None };
     match question.allowlist.cover(&ask) {
-        Err(criterion) => vec![refusals::not_covered(criterion, question, None, None)],
+        Err(criterion) => vec![refusals::not_covered(criterion, question, None, None, None)],
         Ok(_) => request.copy_from.iter().map(|_| copies_not_set_up()).collect(),
     }
 }
@@ -271,7 +271,8 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
     match covering_rule_of_image(question, image) {
         Ok(rule) => decision.rule = rule,
         Err(criterion) => {
-            decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None));
+            let rule = nearest_rule(question, image, None, criterion);
+            decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), None, rule));
         }
     }
     if image.owner != question.account {
@@ -284,7 +285,8 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
         match covering_rule(question, image, &asked.target) {
             Ok(rule) => decision.targets.push((asked, rule)),
             Err(criterion) => {
-                decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked)));
+                let rule = nearest_rule(question, image, Some(&asked.target), criterion);
+                decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked), rule));
             }
         }
     }
@@ -299,6 +301,17 @@ fn covering_rule_of_image<'a>(question: &Question<'a>, image: &Image) -> Result<
             question.allowlist.cover(&ask(question, requester, question.request.action, image, None)).map(Some)
         }
     }
+}
+
+/// The rule that a refusal speaks of where this criterion left none.
+fn nearest_rule<'a>(
+    question: &Question<'a>,
+    image: &Image,
+    target: Option<&Target>,
+    criterion: Criterion,
+) -> Option<&'a Rule> {
+    let Authority::Requester(requester) = question.authority else { return None };
+    question.allowlist.nearest(&ask(question, requester, question.request.action, image, target), criterion)
 }
 
 fn covering_rule<'a>(question: &Question<'a>, image: &Image, target: &Target) -> Result<Option<&'a Rule>, Criterion> {

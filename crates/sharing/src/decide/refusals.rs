@@ -2,7 +2,7 @@
 
 use super::{Authority, NeededGrant, Question};
 use crate::{
-    allowlist::Criterion,
+    allowlist::{Criterion, Rule},
     domain::{GroupId, ImageId, Requester, quoted},
     facts::{ImageState, Snapshot},
     outcome::{Refusal, RefusalCode},
@@ -29,12 +29,13 @@ pub(super) fn stranger(requester: &Requester) -> Refusal {
     )
 }
 
-/// No rule covers what is asked; `criterion` is the one that left none.
+/// No rule covers what is asked; `criterion` is the one that left none, and `rule` came nearest.
 pub(super) fn not_covered(
     criterion: Criterion,
     question: &Question<'_>,
     image_id: Option<&ImageId>,
     asked: Option<&AskedTarget>,
+    rule: Option<&Rule>,
 ) -> Refusal {
     let action = question.request.action;
     let who = match question.authority {
@@ -46,11 +47,17 @@ pub(super) fn not_covered(
         Criterion::Requester => {
             (RefusalCode::RequesterNotAllowed, format!("no rule of the allowlist names {who}"), None)
         }
-        Criterion::Action => (
-            RefusalCode::ActionNotAllowed,
-            format!("no rule allows {who} to `{action}`"),
-            Some(format!("ask the allowlist's owners to add `{action}` to the actions of a rule for {who}")),
-        ),
+        Criterion::Action => {
+            let (this, to_which) = match rule {
+                Some(rule) => (" this image", format!("rule {}, which covers the image", quoted(&rule.name))),
+                None => ("", format!("a rule for {who}")),
+            };
+            (
+                RefusalCode::ActionNotAllowed,
+                format!("no rule allows {who} to `{action}`{this}"),
+                Some(format!("ask the allowlist's owners to add `{action}` to the actions of {to_which}")),
+            )
+        }
         Criterion::Image => (
             RefusalCode::ImageNotAllowed,
             format!("no rule allows {who} to `{action}` an image with this name and these tags"),

@@ -199,7 +199,9 @@ fn a_share_is_refused_for_what_the_image_is() {
     let foreign = world.clone().with(|world| world.image.owner = account(TWO));
     refused(&foreign, &share, &["ImageNotOwned"]);
     refused(&world, &ask("share", accounts(&["999988887777"])), &["TargetIsOwner 999988887777"]);
-    refused(&World::open("silver-1"), &share, &["ImageNotAllowed"]);
+    // A rule of the requester is about every image, and only for repairs.
+    let decided = refused(&World::open("silver-1"), &share, &["ActionNotAllowed"]);
+    assert!(decided.remedies[0].contains("add `share` to the actions of rule `mender`"), "{decided:#?}");
     refused(&world, &ask("share", accounts(&["777788889999"])), &["TargetNotAllowed 777788889999"]);
     let elsewhere = world.with(|world| world.snapshot().owner = account(TWO));
     refused(&elsewhere, &copy, &["CopyNotPossible"]);
