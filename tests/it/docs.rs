@@ -11,7 +11,7 @@ use serde_json::Value;
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        ErrorRow, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState, TargetRow,
+        ErrorRow, FindingCode, ImageRow, Launch, Outcome, Refusal, RefusalCode, Status, StepRow, StepState, TargetRow,
         TargetState,
     },
     request::Action,
@@ -360,7 +360,10 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         }],
         targets: vec![TargetRow {
             target,
+            name: None,
             state: TargetState::Shared,
+            launch: Some(Launch::Really),
+            accepted: None,
             expires_at: None,
             rule: Some("portal-golden".to_owned()),
             detail: None,

@@ -5,6 +5,7 @@ mod backing_key;
 mod expiry;
 mod grants;
 mod group;
+mod judged_key;
 mod judgements;
 mod key_check;
 mod refusals;
@@ -17,6 +18,7 @@ pub use audit::OrphanedGrant;
 pub use expiry::{SecondLook, Seen, is_due, is_near, is_refused_by_time, lost, second_looks};
 pub use grants::NeededGrant;
 pub use group::resolve;
+pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use remaining::{Remaining, remaining};
@@ -26,7 +28,7 @@ use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{AccountId, ExpiryName, ImageId, Requester, SnapshotId, Target, quoted, rfc3339},
     facts::{Expiry, Facts, Image, ImageState, LaunchPermission, Reading},
-    outcome::{ErrorRow, Finding, KeyRow, Refusal, RefusalCode},
+    outcome::{ErrorRow, Finding, Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, Request},
 };
 
@@ -84,8 +86,13 @@ pub struct ImageDecision<'a> {
     pub targets: Vec<(&'a AskedTarget, Option<&'a Rule>)>,
     /// The rule that covers the image, for actions without targets.
     pub rule: Option<&'a Rule>,
+    /// Of a check: the targets that a rule covers but for access, roles or duration. Their keys are judged by it all the
+    /// same; the refusal stands beside.
+    pub short_of_terms: Vec<(&'a AskedTarget, &'a Rule)>,
     /// What the keys say, for the covered targets.
-    pub keys: Vec<KeyRow>,
+    pub keys: Vec<JudgedKey>,
+    /// Whether a key is in a state in which it lets no target in.
+    pub has_unusable_key: bool,
     /// The grants that a share has to make first.
     pub grants: Vec<NeededGrant>,
     /// The expiries that a share has to record before anything else.
@@ -117,7 +124,9 @@ impl<'a> ImageDecision<'a> {
             image_id,
             targets: Vec::new(),
             rule: None,
+            short_of_terms: Vec::new(),
             keys: Vec::new(),
+            has_unusable_key: false,
             grants: Vec::new(),
             new_expiries: Vec::new(),
             left_as_they_are: Vec::new(),
@@ -151,10 +160,24 @@ impl<'a> ImageDecision<'a> {
     /// would cost AWS calls, and its errors would tell what the requester may not know.
     fn needs_reading(&self, request: &Request) -> bool {
         match request.action {
-            Action::Share => !self.blocks_reading() && (request.group.is_some() || !self.targets.is_empty()),
+            Action::Share => {
+                // A share that is there may have the expiry that is wanted.
+                let may_be_there = self.refusals.iter().any(|refusal| refusal.code == RefusalCode::ExpiryRequired);
+                !self.blocks_reading() && (request.group.is_some() || !self.targets.is_empty() || may_be_there)
+            }
             Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
             Action::Revoke | Action::Reset => self.refusals.is_empty(),
         }
+    }
+
+    /// Whether a share of the image with this target would be accepted as asked.
+    pub fn accepts(&self, image: &Image, target: &Target) -> bool {
+        let is_about_it = |refusal: &Refusal| match &refusal.target {
+            Some(other) => other == target,
+            // Who is there already takes no room.
+            None => refusal.code != RefusalCode::QuotaExceeded || !image.is_shared_with(target),
+        };
+        !self.refusals.iter().any(is_about_it)
     }
 
     /// Whether a refusal of this image refuses the request: a share is decided as a whole. Looking and taking access
@@ -236,6 +259,9 @@ pub fn decide<'a>(
             supersede(image, decision);
             continue;
         }
+        if request.action == Action::Share {
+            decision.short_of_terms.clear();
+        }
         if request.action.is_about_sharing() {
             expiry::leave_existing(question, image, decision);
             check_share(question, facts, judgements, image, decision)?;
@@ -286,6 +312,9 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
             Ok(rule) => decision.targets.push((asked, rule)),
             Err(criterion) => {
                 let rule = nearest_rule(question, image, Some(&asked.target), criterion);
+                if criterion > Criterion::Target && question.request.action.is_about_sharing() {
+                    decision.short_of_terms.extend(rule.map(|rule| (asked, rule)));
+                }
                 decision.refusals.push(refusals::not_covered(criterion, question, Some(image_id), Some(asked), rule));
             }
         }
@@ -337,10 +366,12 @@ fn ask<'a>(
     target: Option<&'a Target>,
 ) -> Ask<'a> {
     let request = question.request;
+    // Who asks for no expiry time leaves that of a share as it is.
+    let recorded = target.filter(|target| image.is_shared_with(target)).and_then(|target| image.expiry_of(target));
     let terms = Terms {
         access: request.access,
         service_linked_roles: &request.service_linked_roles,
-        expires_at: request.expires_at,
+        expires_at: request.expires_at.or(recorded.map(|expiry| expiry.at)),
         now: question.now,
     };
     Ask {
@@ -458,8 +489,10 @@ fn warn(question: &Question<'_>, facts: &Facts, image: &Image, decision: &mut Im
             take_back_from_all(&snapshot.id)
         ));
     }
-    if question.request.action == Action::Revoke {
+    if matches!(question.request.action, Action::Revoke | Action::Check) {
         remaining::warn(question, image, decision);
+    }
+    if question.request.action == Action::Revoke {
         for (asked, _) in &decision.targets {
             let again = question.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target);
             decision.warnings.extend(again.map(|rule| {

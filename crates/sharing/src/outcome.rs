@@ -181,8 +181,17 @@ pub enum StepState {
 pub struct TargetRow {
     /// The target.
     pub target: Target,
+    /// Its name in the allowlist's directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What is so now; in a dry run, what would be.
     pub state: TargetState,
+    /// Whether it can launch the image, as things are now; for a check, and after a share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
+    /// Of a check: whether a share would be accepted as asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<bool>,
     /// When the share expires.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
@@ -214,6 +223,28 @@ pub enum TargetState {
     Failed,
 }
 
+/// Whether a target can launch an image: launch permission and every key. From the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Launch {
+    /// It can.
+    Really,
+    /// Nobody knows.
+    Unknown,
+    /// It can't.
+    Not,
+}
+
+/// A grant on a key for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantState {
+    /// A grant that is there plays a part.
+    Present,
+    /// The image's own is not there, and sharing makes it.
+    Planned,
+}
+
 /// Whether one key lets one target in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -222,6 +253,9 @@ pub struct KeyRow {
     pub key_arn: KeyArn,
     /// Whom it was asked for.
     pub target: Target,
+    /// The grant that plays a part, or that sharing makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantState>,
     /// The evaluator's answer, flattened into the row.
     #[serde(flatten)]
     pub access: KeyAccess,

@@ -1,5 +1,8 @@
 //! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
 
+mod standing;
+
+use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
@@ -69,7 +72,8 @@ pub fn report(
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
-            outcome.images.push(image_row(question, image, &result, region));
+            let status = outcome.result;
+            outcome.images.push(image_row(&Standing { question, image, result: &result, status }, region));
         }
         if let Some(findings) = &mut outcome.findings {
             findings.extend(result.decision.findings);
@@ -150,13 +154,17 @@ fn result(question: &Question<'_>, results: &[ImageResult<'_>]) -> Status {
     }
 }
 
-fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
-    let ImageResult { decision, steps } = result;
+fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
+    let Standing { question, image, result: ImageResult { decision, steps }, status: _ } = *standing;
     let request = question.request;
     let is_refused = !decision.refusals.is_empty();
+    let is_check = request.action == Action::Check;
+    let short = decision.short_of_terms.iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
+        .copied()
+        .chain(short)
         .map(|(asked, rule)| {
             let state = if decision.is_superseded {
                 as_read(image, &asked.target)
@@ -165,7 +173,10 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
             };
             TargetRow {
                 target: asked.target.clone(),
+                name: name(question, &asked.target),
                 state,
+                launch: standing.launch(&asked.target, state),
+                accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(question, image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
                 detail: detail(question, state, image, &asked.target),
@@ -174,13 +185,16 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         .collect();
     targets.extend(decision.left_as_they_are.iter().map(|(asked, rule)| TargetRow {
         target: asked.target.clone(),
+        name: name(question, &asked.target),
         state: TargetState::AlreadyShared,
+        launch: None,
+        accepted: None,
         expires_at: expiry_time(image, &asked.target),
         rule: rule.map(|rule| rule.name.clone()),
         detail: None,
     }));
     if request.action == Action::List {
-        targets.extend(listed(image));
+        targets.extend(listed(question, image));
     }
     let permissions = match request.action {
         Action::List | Action::Check => Some(permissions(image)),
@@ -197,7 +211,7 @@ fn image_row(question: &Question<'_>, image: &Image, result: &ImageResult<'_>, r
         rule: first_rule.map(|rule| rule.name.clone()),
         steps: steps.iter().map(step_row).collect(),
         targets,
-        keys: decision.keys.clone(),
+        keys: standing.keys(),
         permissions,
     }
 }
@@ -224,13 +238,21 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
     if image.is_shared_with(target) { TargetState::Shared } else { TargetState::NotShared }
 }
 
+/// What the directory calls an account.
+fn name(question: &Question<'_>, target: &Target) -> Option<String> {
+    question.allowlist.accounts.get(&target.account()?)?.name.clone()
+}
+
 /// A row for everybody the image is shared with.
-fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
+fn listed(question: &Question<'_>, image: &Image) -> impl Iterator<Item = TargetRow> {
     image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
         LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
         LaunchPermission::To(target) => Some(TargetRow {
             target: target.clone(),
+            name: name(question, target),
             state: TargetState::Shared,
+            launch: None,
+            accepted: None,
             expires_at: expiry_time(image, target),
             rule: None,
             detail: None,

@@ -136,7 +136,8 @@ impl Rule {
         met.into_iter().find(|(_, met)| !met).map(|(criterion, _)| criterion)
     }
 
-    fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
+    /// Whether it may ask grants for all of these.
+    pub fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
         roles.iter().all(|role| self.service_linked_roles.contains(role))
     }
 

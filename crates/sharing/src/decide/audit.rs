@@ -7,14 +7,15 @@ use key_policy::{Grant, KeyUse, Verdict};
 use time::Duration;
 
 use super::{
-    ImageDecision, Judgements, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By,
+    ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, covering_rule_of_image, judgements::By,
     take_back_from_all,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, rfc3339},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Requester, SnapshotId, Target, quoted, rfc3339},
     facts::{Facts, Image, ImageState, Reading},
     outcome::{ErrorRow, Finding, FindingCode},
+    plan::GranteeKind,
     request::{Access, Action},
 };
 
@@ -66,7 +67,7 @@ pub(super) fn decide<'a>(
         found.extend(expiries_missing(question, image));
         found.extend(permissions_left(question, facts, image_id, image));
         found.extend(decision.orphaned.iter().map(orphaned_grant));
-        found.extend(key_access_lost(question, facts, judgements, image)?);
+        found.extend(key_access_lost(question, facts, judgements, image_id, image)?);
         found.extend(rules_not_applied(question, image));
     }
     decision.findings = found
@@ -259,6 +260,7 @@ fn key_access_lost(
     question: &Question<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
+    image_id: &ImageId,
     image: &Image,
 ) -> Reading<Vec<Found>> {
     let targets: Vec<_> =
@@ -283,14 +285,37 @@ fn key_access_lost(
                 Verdict::Allowed | Verdict::Conditional | Verdict::Unknown => continue,
             };
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
-            let remedy = match access.remedy {
-                Some(statements) => format!("add to the key policy of {arn}: {statements}"),
-                None => format!("see with `check` which statement of the key policy of {arn} denies it"),
+            let again = rule_that_grants(question, judgements, &key, image_id, image, target)?;
+            let remedy = match (again, access.remedy) {
+                (Some(rule), _) => format!(
+                    "`share` {{image}} with {target} again: rule {} makes the grant that is missing",
+                    quoted(&rule.name)
+                ),
+                (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
+                (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
             };
             found.push(lost(Some(target.clone()), message, remedy));
         }
     }
     Ok(found)
+}
+
+/// The rule by which sharing again makes the grant that lets the target in, where that would do.
+fn rule_that_grants<'a>(
+    question: &Question<'a>,
+    judgements: &Judgements<'_>,
+    key: &BackingKey<'_>,
+    image_id: &ImageId,
+    image: &Image,
+    target: &Target,
+) -> Reading<Option<&'a Rule>> {
+    let is_possible = question.setup.key_grants && image.state == ImageState::Available;
+    let Some(account) = target.account().filter(|_| is_possible) else { return Ok(None) };
+    let rules = sharing_rules(question, image, target);
+    let Some(rule) = rules.into_iter().find(|rule| rule.keys == KeyCheck::Grant) else { return Ok(None) };
+    let needed = NeededGrant::new(key.arn, image_id, account, GranteeKind::Account);
+    let with_grant = judgements.of(key, target, &KeyUse::Launch, By::Made(&needed))?;
+    Ok((with_grant.verdict == Verdict::Allowed).then_some(rule))
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.

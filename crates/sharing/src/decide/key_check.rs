@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use key_policy::{KeyUse, Verdict};
+use key_policy::{KeyAccess, KeyUse, Verdict};
 
 use super::{
-    ImageDecision, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit, refusals,
+    ImageDecision, JudgedKey, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit,
+    refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
@@ -25,7 +26,8 @@ pub(super) fn check(
     image: &Image,
     decision: &mut ImageDecision<'_>,
 ) -> Reading<()> {
-    let covered: Vec<_> = decision.targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule))).collect();
+    let covered = decision.targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule)));
+    let covered: Vec<_> = covered.chain(decision.short_of_terms.iter().copied()).collect();
     if covered.is_empty() {
         return Ok(());
     }
@@ -33,6 +35,7 @@ pub(super) fn check(
         let key = BackingKey::new(question, facts, arn);
         if let Some((code, message, remedy)) = key.unusable() {
             decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
+            decision.has_unusable_key = true;
             continue;
         }
         if let Some(end) = key.metadata().and_then(|metadata| metadata.ends_at.as_ref()) {
@@ -59,63 +62,69 @@ fn check_pair(
     let target = &asked.target;
     let key_use = key_use(question);
 
-    let mut lacking = None;
-    let access = match (rule.keys, target.account()) {
+    // What is so now, what a share is judged by where that is something else, and the grant that it makes or can't make.
+    let as_read = || judgements.of(key, target, &key_use, By::All);
+    let (mut deciding, mut planned, mut lacking) = (None, None, None);
+    let now = match (rule.keys, target.account()) {
         (KeyCheck::Grant, Some(account)) => {
             let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Account);
             let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
-            let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
-            let can_grant = question.setup.key_grants || needed.is_among(key.known_grants(), question.account);
+            let mut with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
+            let is_there = needed.is_among(key.known_grants(), question.account);
             match (by_policy.verdict, with_grant.verdict) {
-                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !can_grant => {
-                    lacking = Some(needed);
-                    by_policy
-                }
                 // The image's own grant, whatever others there are: those may go without notice.
+                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if is_there => {
+                    with_grant.notes.insert(0, format!("by the image's own grant `{}`, which is there", needed.name));
+                    with_grant
+                }
+                (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if question.setup.key_grants => {
+                    deciding = Some(with_grant.clone());
+                    planned = Some((needed.name.clone(), with_grant));
+                    decision.grants.push(needed);
+                    as_read()?
+                }
                 (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-                    let is_made = needed.is_among(key.known_grants(), question.account);
-                    let story = if is_made { "is there" } else { "a share makes" };
-                    let mut access = with_grant;
-                    access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
-                    if !is_made {
-                        decision.grants.push(needed);
-                    }
-                    access
+                    deciding = Some(by_policy);
+                    lacking = Some(needed);
+                    as_read()?
                 }
                 // No grant goes around a Deny.
-                (Verdict::Missing | Verdict::Conditional, _) => with_grant,
+                (Verdict::Missing | Verdict::Conditional, _) => {
+                    deciding = Some(with_grant);
+                    as_read()?
+                }
                 (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => by_policy,
             }
         }
-        (KeyCheck::Grant | KeyCheck::Verify | KeyCheck::Unchecked, _) => {
-            judgements.of(key, target, &key_use, By::All)?
-        }
+        (KeyCheck::Grant | KeyCheck::Verify | KeyCheck::Unchecked, _) => as_read()?,
     };
-    let roles = check_roles(judgements, key, asked, rule, decision)?;
-    let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
-    if row.access.verdict != Verdict::Allowed {
+    let deciding = deciding.unwrap_or_else(|| now.clone());
+    let (roles, granted_roles) = check_roles(judgements, key, asked, rule, decision)?;
+    let row = KeyRow { key_arn: arn.clone(), target: target.clone(), grant: None, access: now, roles };
+    if deciding.verdict != Verdict::Allowed {
         match (rule.keys, lacking) {
             (KeyCheck::Unchecked, _) => decision.warnings.push(unchecked_warning(&row)),
             (KeyCheck::Verify | KeyCheck::Grant, Some(grant)) => {
                 decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
             }
             (KeyCheck::Verify | KeyCheck::Grant, None) => {
-                decision.refusals.push(refusal(decision.image_id, asked, &row, key.unread()));
+                decision.refusals.push(refusal(decision.image_id, asked, arn, &deciding, key.unread()));
             }
         }
     }
-    decision.keys.push(row);
+    decision.keys.push(JudgedKey { with_grant: planned, granted_roles, ..JudgedKey::new(row) });
     Ok(())
 }
 
-/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants.
+/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), and plans their grants. Says of
+/// each what is so now, and to which a share gives a grant.
 fn check_roles(
     judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
     asked: &AskedTarget,
     rule: &Rule,
     decision: &mut ImageDecision<'_>,
-) -> Reading<Vec<RoleRow>> {
+) -> Reading<(Vec<RoleRow>, Vec<ServiceLinkedRole>)> {
     let BackingKey { question, arn, .. } = *key;
     let Some(account) = asked.target.account() else {
         if let Some(role) = question.request.service_linked_roles.first() {
@@ -124,20 +133,22 @@ fn check_roles(
                 asked.target
             ));
         }
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut granted) = (Vec::new(), Vec::new());
     for role in roles(question) {
         let needed = NeededGrant::new(arn, decision.image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
-        let is_asked_for = rule.keys == KeyCheck::Grant && question.request.service_linked_roles.contains(&role);
-        let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
+        let is_asked_for = rule.allows_roles(std::slice::from_ref(&role))
+            && rule.keys == KeyCheck::Grant
+            && question.request.service_linked_roles.contains(&role);
+        let verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
         if is_asked_for && !needed.is_among(key.known_grants(), question.account) {
             let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
             if with_grant == Verdict::Allowed && !question.setup.key_grants {
                 decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &needed));
             } else if with_grant == Verdict::Allowed {
-                verdict = with_grant;
+                granted.push(role.clone());
                 decision.grants.push(needed.clone());
             } else {
                 decision.warnings.push(format!(
@@ -148,7 +159,7 @@ fn check_roles(
         let remedy = (verdict != Verdict::Allowed).then(|| needed.command());
         rows.push(RoleRow { role, verdict, remedy });
     }
-    Ok(rows)
+    Ok((rows, granted))
 }
 
 fn roles(question: &Question<'_>) -> Vec<ServiceLinkedRole> {
@@ -169,8 +180,9 @@ pub fn grantees_to_look_up(
     let mut pairs = BTreeSet::new();
     for image_id in &question.request.image_ids {
         let Some(image) = facts.images.get(image_id) else { continue };
-        let covered = permit(question, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
-        for account in covered.filter_map(Target::account) {
+        let ImageDecision { targets, short_of_terms, .. } = permit(question, &facts.images, image_id);
+        let covered = targets.iter().map(|(asked, _)| asked).chain(short_of_terms.iter().map(|(asked, _)| asked));
+        for account in covered.filter_map(|asked| asked.target.account()) {
             let own = image.keys().into_iter().filter(|arn| arn.account() == question.account);
             pairs.extend(own.map(|arn| (arn, account)));
         }
@@ -198,8 +210,14 @@ fn key_use(question: &Question<'_>) -> KeyUse {
     }
 }
 
-fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&ErrorRow>) -> Refusal {
-    let KeyRow { key_arn, target, access, roles: _ } = row;
+fn refusal(
+    image_id: &ImageId,
+    asked: &AskedTarget,
+    key_arn: &KeyArn,
+    access: &KeyAccess,
+    unread: Option<&ErrorRow>,
+) -> Refusal {
+    let target = &asked.target;
     let (code, message) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
             (RefusalCode::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))

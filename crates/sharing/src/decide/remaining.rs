@@ -11,6 +11,7 @@ use crate::{
     domain::{Target, quoted, some_of},
     facts::{Fact, Image, LaunchPermission},
     outcome::ErrorRow,
+    request::Action,
 };
 
 /// What is left of a target's access.
@@ -81,18 +82,23 @@ fn name(entry: &LaunchPermission) -> String {
     }
 }
 
-/// One warning for each different story, with the targets that it is about.
+/// One warning for each different story, with the targets that it is about: those that lose their own entry, or that have
+/// none.
 pub(super) fn warn(question: &Question<'_>, image: &Image, decision: &mut ImageDecision<'_>) {
+    let is_check = question.request.action == Action::Check;
+    let short = decision.short_of_terms.iter().map(|(asked, _)| *asked);
     let mut stories = BTreeMap::<String, Vec<&Target>>::new();
-    for (asked, _) in &decision.targets {
+    for asked in decision.targets.iter().map(|(asked, _)| *asked).chain(short) {
+        if is_check && image.is_shared_with(&asked.target) {
+            continue;
+        }
         if let Some(why) = remaining(question.allowlist, image, &asked.target).why() {
             stories.entry(why).or_default().push(&asked.target);
         }
     }
     let image_id = decision.image_id;
-    decision.warnings.extend(
-        stories
-            .into_iter()
-            .map(|(why, targets)| format!("{image_id}, revoked from {}: {why}", some_of(targets.iter()))),
-    );
+    let from = if is_check { "not shared by itself with" } else { "revoked from" };
+    let told =
+        |(why, targets): (String, Vec<&Target>)| format!("{image_id}, {from} {}: {why}", some_of(targets.iter()));
+    decision.warnings.extend(stories.into_iter().map(told));
 }

@@ -5,8 +5,8 @@ use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, ImageDecision, Judgements, Question, Setup, admit, grantees_to_look_up, is_due, is_refused_by_time,
-        lost, second_looks,
+        Authority, GrantPlan, ImageDecision, Judgements, Question, Setup, admit, grantees_to_look_up, is_due,
+        is_refused_by_time, lost, second_looks,
     },
     domain::Target,
     facts::{Fact, Facts, Image, ImageState, Key, KeyMetadata, LaunchPermission},
@@ -84,6 +84,7 @@ fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) ->
         format!("{} {}{}{}", step.call(), step.resource(), names('+', step.adds()), names('-', step.removes()))
     };
     let steps = facts.images.get(decision.image_id).map(|image| plan(question, decision, image, facts));
+    let keys: Vec<_> = decision.keys.iter().map(|key| key.row(GrantPlan::Counted, |_| GrantPlan::Counted)).collect();
     Decided {
         refusals: decision
             .refusals
@@ -98,11 +99,10 @@ fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) ->
         gaps: decision.gaps.len(),
         warnings: decision.warnings.clone(),
         remedies: (decision.refusals.iter().map(|refusal| refusal.remedy.clone()))
-            .chain(decision.keys.iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
+            .chain(keys.iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
             .flatten()
             .collect(),
-        verdicts: decision
-            .keys
+        verdicts: keys
             .iter()
             .flat_map(|row| {
                 let roles = row.roles.iter().map(|row| format!("{}: {:?}", row.role, row.verdict));
@@ -414,8 +414,9 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     let closed = World::encrypted("granted-1", &[]);
     let decided = steps(&closed, &share, &[&create_grant(), ADD_LAUNCH]);
     warned(&decided, &["up to 5 minutes"]);
-    let because = closed.put(&share, |question, facts| decide(question, facts).remove(0).keys.remove(0).access.because);
-    assert_eq!(json!(because)[0]["grantName"], format!("ami-share/{IMAGE}/{ONE}"));
+    let key = closed.put(&share, |question, facts| decide(question, facts).remove(0).keys.remove(0));
+    let (name, with_grant) = key.with_grant.unwrap();
+    assert_eq!((name.to_string(), with_grant.because.len()), (format!("ami-share/{IMAGE}/{ONE}"), 0));
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
         let grants = vec![grant(name, &root(ONE), issuer)];

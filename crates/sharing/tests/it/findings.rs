@@ -1,7 +1,8 @@
 //! What an audit finds at one image, and what of it a repair mends: rows of facts, without AWS.
 
 use ami_share_testing::worlds::{
-    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, decide, denied, grant, in_days, parsed, root,
+    FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, decide, denied, grant, in_days, parsed,
+    policy_document, root,
 };
 use serde_json::json;
 use sharing::{
@@ -188,6 +189,36 @@ fn key_access_is_lost_where_the_key_surely_lets_a_target_in_no_more() {
     finds(&foreign, &[]);
     // A public image's entry is one finding, the lost key another.
     finds(&lost.shared_with(&["all", ONE]), &["PublicImage -", "KeyAccessLost 111122223333"]);
+}
+
+#[test]
+fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
+    let remedy = |world: &World| {
+        world.put(&json!({"action": "repair"}), |question, facts| decide(question, facts).remove(0).findings.remove(0))
+    };
+    let lost = World::encrypted("granted-a", &[]).shared_with(&[ONE]);
+    let finding = remedy(&lost);
+    assert_eq!(finding.code.as_str(), "KeyAccessLost");
+    assert!(finding.remedy.starts_with("`share` ami-1a2b3c4d with"), "{finding:?}");
+    assert!(finding.remedy.contains("again: rule `grants` makes the grant"), "{finding:?}");
+    let deny = |world: &mut World| {
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+            "Condition": {"StringNotEquals": {"aws:PrincipalAccount": "999988887777"}}});
+        let mut document = policy_document(&[]);
+        document["Statement"].as_array_mut().unwrap().push(deny);
+        world.key().policy = Ok(parsed(&document));
+    };
+    for world in [
+        // No rule makes grants, the deployment makes none, no grant goes around a Deny, or names an organization.
+        World::encrypted("golden-a", &[]).shared_with(&[ONE]),
+        lost.clone().with(|world| world.setup.key_grants = false),
+        lost.clone().with(deny),
+        World::encrypted("granted-a", &[]).shared_with(&[ORGANIZATION]),
+    ] {
+        let finding = remedy(&world);
+        assert_eq!(finding.code.as_str(), "KeyAccessLost");
+        assert!(!finding.remedy.starts_with("`share`"), "{finding:?}");
+    }
 }
 
 #[test]

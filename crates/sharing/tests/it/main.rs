@@ -16,3 +16,4 @@
 
 mod decisions;
 mod findings;
+mod standing;

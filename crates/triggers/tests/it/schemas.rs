@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
-        RefusalCode, RoleRow, Status, StepRow, StepState, TargetRow, TargetState,
+        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch, LaunchRow, Outcome,
+        Permissions, Refusal, RefusalCode, RoleRow, Status, StepRow, StepState, TargetRow, TargetState,
     },
     request::{Access, Action, Request},
 };
@@ -323,6 +323,7 @@ fn everything() -> Outcome {
     let key = KeyRow {
         key_arn: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd".parse().unwrap(),
         target: target.clone(),
+        grant: Some(GrantState::Present),
         access: KeyAccess {
             because: vec![
                 statement(Some("AllowUse"), BecauseEffect::Allow),
@@ -360,7 +361,10 @@ fn everything() -> Outcome {
         }],
         targets: vec![TargetRow {
             target: target.clone(),
+            name: Some("prod-web".to_owned()),
             state: TargetState::Shared,
+            launch: Some(Launch::Really),
+            accepted: Some(true),
             expires_at: Some(NOW),
             rule: Some("portal".to_owned()),
             detail: Some("detail".to_owned()),
