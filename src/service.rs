@@ -103,7 +103,9 @@ impl Service {
         let answer = async {
             match (asked, requester) {
                 (Ok(request), Some(requester)) => {
-                    self.answer(&request, &requester, (trigger, sent), context, outcome).await
+                    let mut outcome = self.answer(&request, &requester, (trigger, sent), context, outcome).await;
+                    outcome.refusals.iter_mut().for_each(|refusal| request.parameters.place(refusal));
+                    outcome
                 }
                 (Ok(_), None) => failed(outcome, error(ErrorCode::Unexpected, "nobody asked", false)),
                 (Err(turned_away), requester) => {

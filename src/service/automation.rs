@@ -8,7 +8,7 @@ use sharing::{
     domain::{AccountId, ImageId, Target, rfc3339},
     facts::{ImageState, Recorded},
     outcome::{ErrorCode, Outcome, Status},
-    request::{Access, Action, AskedTarget, Request},
+    request::{Access, Action, AskedTarget, Parameters, Request},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -186,5 +186,6 @@ fn bare(action: Action, image_id: ImageId) -> Request {
         next_token: None,
         dry_run: false,
         reason: None,
+        parameters: Parameters::default(),
     }
 }

@@ -213,7 +213,7 @@ pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal>
 
 fn copies_not_set_up() -> Refusal {
     let message = "copies of images in other Regions are not set up in this deployment";
-    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(RefusalCode::CopyNotPossible, message) }
+    Refusal::new(RefusalCode::CopyNotPossible, message).at("/copyFrom")
 }
 
 /// The images of which more may and must be read than their descriptions.
@@ -291,7 +291,7 @@ fn supersede(image: &Image, decision: &mut ImageDecision<'_>) {
 fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> ImageDecision<'a> {
     let mut decision = ImageDecision::new(image_id);
     let Some(image) = images.get(image_id) else {
-        decision.refusals.push(refusals::image_not_found(image_id));
+        decision.refusals.push(refusals::image_not_found(question, image_id));
         return decision;
     };
     match covering_rule_of_image(question, image) {
@@ -302,7 +302,7 @@ fn permit<'a>(question: &Question<'a>, images: &BTreeMap<ImageId, Image>, image_
         }
     }
     if image.owner != question.account {
-        decision.refusals.push(refusals::image_not_owned(image_id));
+        decision.refusals.push(refusals::image_not_owned(question, image_id));
     }
     if !decision.refusals.is_empty() {
         return decision;
@@ -393,11 +393,11 @@ fn check_share(
 ) -> Reading<()> {
     let image_id = decision.image_id;
     if image.state != ImageState::Available {
-        decision.refusals.push(refusals::image_not_available(image_id, &image.state));
+        decision.refusals.push(refusals::image_not_available(question, image_id, &image.state));
     }
     for (asked, _) in &decision.targets {
         if asked.target == Target::Account(image.owner) {
-            decision.refusals.push(refusals::target_is_owner(image_id, asked));
+            decision.refusals.push(refusals::target_is_owner(question, image_id, asked));
         }
     }
     if question.request.access == Access::Copy {

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 pub use code::RefusalCode;
 pub use finding::{Finding, FindingCode};
-use key_policy::{KeyAccess, Verdict};
+use key_policy::{
+    KeyAccess, Verdict,
+    json::{FaultKind, Values},
+};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -318,9 +321,24 @@ pub struct Refusal {
     /// The target it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// The place in the request document it is about.
+    /// The field at fault of the request document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// The parameter at fault of path or query, in place of a field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// Of a malformed request: the fault in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
+    /// The key at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_arn: Option<KeyArn>,
+    /// The statements of the remedy, to be added to the key's policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statements: Option<serde_json::Value>,
+    /// What the message says, as data.
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
     /// The reason in a sentence.
     pub message: String,
     /// What to do.
@@ -339,10 +357,36 @@ impl Refusal {
             image_id: None,
             target: None,
             pointer: None,
+            parameter: None,
+            fault: None,
+            key_arn: None,
+            statements: None,
+            values: Values::new(),
             message: message.into(),
             remedy: None,
             may_pass: false,
         }
+    }
+
+    /// The same refusal at this field.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// The same refusal because of this key.
+    #[must_use]
+    pub fn key(mut self, key: &KeyArn) -> Self {
+        self.key_arn = Some(key.clone());
+        self
+    }
+
+    /// The same refusal with something that its message says.
+    #[must_use]
+    pub fn value(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.values.insert(name, value.into());
+        self
     }
 
     /// The same refusal with what to do about it.

@@ -3,6 +3,7 @@
 //! Queues keep events for hours and archives for ever. A share that arrives late may give away what was decided against
 //! in the meantime; everything else is as harmless late as on time, so only shares have an age.
 
+use key_policy::json::Values;
 use sharing::{
     outcome::{Refusal, RefusalCode},
     request::Action,
@@ -60,9 +61,12 @@ impl SentAt {
                 return None;
             }
         }
+        let mut values = Values::new();
         let message = match self {
             Self::Now => return None,
             Self::At(sent) if now - sent > max_age => {
+                values.insert("age", (now - sent).whole_seconds().into());
+                values.insert("maxAge", max_age.as_secs().into());
                 format!(
                     "the share was asked for {} seconds ago; the limit is {}",
                     (now - sent).whole_seconds(),
@@ -70,13 +74,15 @@ impl SentAt {
                 )
             }
             Self::At(sent) if sent - now > LARGEST_LEAD => {
+                values.insert("age", (now - sent).whole_seconds().into());
                 format!("the share is dated {} seconds ahead", (sent - now).whole_seconds())
             }
             Self::At(_) => return None,
             Self::Again => "the event is a replay; a share is carried out only when it is first asked for".to_owned(),
             Self::Unknown => "the event does not say when it was sent, so it may be any age".to_owned(),
         };
-        Some(Refusal::new(RefusalCode::StaleRequest, message).remedy("if the share is still wanted, ask for it again"))
+        let refusal = Refusal { values, ..Refusal::new(RefusalCode::StaleRequest, message) };
+        Some(refusal.remedy("if the share is still wanted, ask for it again"))
     }
 }
 

@@ -3,7 +3,7 @@
 //! The event is EventBridge's; a sender can choose `source`, `detail-type` and `detail` but not `account`:
 //! <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 
-use key_policy::json::Json;
+use key_policy::json::{FaultKind, Json};
 use sharing::{
     domain::{AccountId, Requester, code_point, invisible, quoted},
     request::{Malformed, Request},
@@ -49,14 +49,17 @@ pub(super) fn id(event: &Json) -> Option<&str> {
 pub(super) fn asked(event: &Json, now: OffsetDateTime) -> Result<Request, TurnedAway> {
     match event.get("detail") {
         Some(detail) => Request::parse(detail, now).map_err(Into::into),
-        None => Err(Malformed::document("the event has no `detail`").into()),
+        None => Err(Malformed::document(FaultKind::Missing, "the event has no `detail`").into()),
     }
 }
 
 /// Why an event of another detail-type is no request.
 pub(super) fn other(detail_type: &Json) -> Malformed {
     let shown = detail_type.as_str().map_or_else(|| detail_type.kind().to_owned(), quoted);
-    Malformed::document(format!("an event with the detail-type {shown}; this function takes `{DETAIL_TYPE}`"))
+    Malformed::document(
+        FaultKind::BadFormat,
+        format!("an event with the detail-type {shown}; this function takes `{DETAIL_TYPE}`"),
+    )
 }
 
 /// Whether an archive sent the event once more, whatever name the replay has.

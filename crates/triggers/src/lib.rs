@@ -19,7 +19,7 @@ pub use age::SentAt;
 pub use automation::{Available, EXPIRY_DETAIL_TYPE, EXPIRY_SOURCE, ExpiryHint};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
-use key_policy::json::{Json, NotJson};
+use key_policy::json::{FaultKind, Json, NotJson};
 use serde::Serialize;
 use sharing::{
     domain::Requester,
@@ -138,7 +138,10 @@ impl From<Malformed> for TurnedAway {
     fn from(malformed: Malformed) -> Self {
         let Malformed { action, dry_run, reason, faults } = malformed;
         let refusal = |fault: key_policy::json::Fault| Refusal {
-            pointer: Some(fault.pointer),
+            fault: Some(fault.kind),
+            pointer: fault.parameter.is_none().then_some(fault.pointer),
+            parameter: fault.parameter,
+            values: fault.values,
             ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
         };
         let refusals = faults.named.into_iter().map(refusal).collect();
@@ -185,7 +188,7 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
 /// envelope, and so nobody asked.
 fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     let read = &not_json.read;
-    let why = TurnedAway::from(Malformed::document(format!("not JSON: {}", not_json.error)));
+    let why = TurnedAway::from(Malformed::document(FaultKind::BadFormat, format!("not JSON: {}", not_json.error)));
     match identify(read) {
         Shape::RestApi => Envelope { asked: Err(why), ..rest_api::open(read, invocation) },
         Shape::HttpApi => Envelope { asked: Err(why), ..http_api::open(read, invocation) },

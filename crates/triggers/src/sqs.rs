@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
-use key_policy::json::{Json, NotJson};
+use key_policy::json::{FaultKind, Json, NotJson};
 use serde_json::json;
 use sharing::{
     domain::{AccountId, Arn, Partition, Region, Requester, quoted},
@@ -66,6 +66,8 @@ fn is_too_long(records: &[Json]) -> bool {
 
 /// Why `Records` are no batch of messages.
 pub(super) fn other(records: &Json) -> Malformed {
+    let kind =
+        if records.as_array().is_some_and(<[Json]>::is_empty) { FaultKind::Missing } else { FaultKind::BadFormat };
     let message = match records.as_array() {
         None => format!("`Records` is {}, not an array", records.kind()),
         Some([]) => "`Records` is empty".to_owned(),
@@ -80,7 +82,7 @@ pub(super) fn other(records: &Json) -> Malformed {
             )
         }
     };
-    Malformed::document(message)
+    Malformed::document(kind, message)
 }
 
 fn is_message(record: &Json) -> bool {
@@ -99,11 +101,16 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     let requester = queue(record).map(|arn| Requester::new(format!("sqs:{arn}")));
     let unasked = |why| Asked { request_id: None, sent: SentAt::Unknown, request: Err(why) };
     let asked = match (id, &requester) {
-        _ if !is_message(record) => unasked(Malformed::document("the record is no SQS message").into()),
+        _ if !is_message(record) => {
+            unasked(Malformed::document(FaultKind::BadFormat, "the record is no SQS message").into())
+        }
         (None, _) => {
-            let what = if record.get("messageId").is_some() { "an unusable" } else { "no" };
+            let (kind, what) = match record.get("messageId") {
+                Some(_) => (FaultKind::BadFormat, "an unusable"),
+                None => (FaultKind::Missing, "no"),
+            };
             let message = format!("the message has {what} `messageId`, so it could not be asked for again");
-            unasked(Malformed::document(message).into())
+            unasked(Malformed::document(kind, message).into())
         }
         (Some(_), None) => unasked(TurnedAway::nobody(&match record.get("eventSourceARN") {
             None | Some(Json::Null) => "the message has no `eventSourceARN`".to_owned(),
@@ -154,7 +161,9 @@ struct Asked {
 fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let time = record.at(&["attributes", "SentTimestamp"]).and_then(Json::as_str);
     let sent = SentAt::at_milliseconds(time);
-    let malformed = |message: String| Err(Malformed::document(message).into());
+    let has_body = !matches!(record.get("body"), None | Some(Json::Null));
+    let kind = if has_body { FaultKind::BadFormat } else { FaultKind::Missing };
+    let malformed = |message: String| Err(Malformed::document(kind, message).into());
     let (body, error) = match record.get("body") {
         None | Some(Json::Null) => (Json::Null, Some("the message has no body".to_owned())),
         Some(Json::String(text)) => match Json::read_text(text) {
@@ -167,7 +176,7 @@ fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let request = match (error, detail_type) {
         (Some(error), _) => malformed(error),
         (None, None) if is_sns_envelope(&body) => malformed(
-            "the message is an SNS event around one: turn on raw message delivery for the queue's subscription"
+            "the message is an SNS envelope around one: turn on raw message delivery for the queue's subscription"
                 .to_owned(),
         ),
         (None, None) => Request::parse(&body, now).map_err(Into::into),

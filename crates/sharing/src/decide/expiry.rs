@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use key_policy::json::FaultKind;
 use time::{Duration, OffsetDateTime};
 
 use super::{Authority, ImageDecision, Question, covering_rule_for, refusals};
@@ -14,14 +15,11 @@ use crate::{
     domain::{ExpiryName, ImageId, Target, rfc3339},
     facts::{Expiry, Image, Reading},
     outcome::{ErrorCode, ErrorRow, Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    request::{Action, AskedTarget, Request, SHORTEST_EXPIRY},
 };
 
 /// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
 const EARLIEST: Duration = Duration::minutes(1);
-
-/// So far ahead an expiry time is at least.
-const SHORTEST: Duration = Duration::minutes(5);
 
 /// So near to its expiry a share is left alone. It is more than an expiry can come early, so that no launch permission
 /// that a share adds arrives after the expiry has begun.
@@ -41,7 +39,7 @@ pub(super) fn is_superseded(question: &Question<'_>, image: &Image) -> bool {
 /// Whether a request wants an expiry time that is too near, but for a share that has this very record: who sends it again
 /// finishes what it began.
 pub fn is_near(request: &Request, now: OffsetDateTime) -> bool {
-    request.expires_at.is_some_and(|at| at - now < SHORTEST)
+    request.expires_at.is_some_and(|at| at - now < SHORTEST_EXPIRY)
 }
 
 /// Whether the records of an image alone refuse to share it because the expiry time is too near; then nothing else of it
@@ -124,7 +122,7 @@ pub(super) fn check(question: &Question<'_>, image: &Image, decision: &mut Image
     for asked in covered {
         let latest = image.expiry_of(&asked.target);
         if let Some(there) = latest.filter(|there| there.at - question.now <= ENDING) {
-            decision.refusals.push(ending(decision.image_id, asked, there));
+            decision.refusals.push(ending(question, decision.image_id, asked, there));
             continue;
         }
         let refused = decision.refusals.len();
@@ -161,7 +159,7 @@ fn move_to(
     }
     match latest {
         Some(there) if there.at == at => return,
-        Some(there) if there.at > at => return decision.refusals.push(earlier(image_id, asked, there)),
+        Some(there) if there.at > at => return decision.refusals.push(earlier(question, image_id, asked, there)),
         None if image.is_shared_with(&asked.target) && !may_revoke(question, image, &asked.target) => {
             return decision.refusals.push(takes_away(question, image_id, asked));
         }
@@ -194,9 +192,10 @@ fn may_revoke(question: &Question<'_>, image: &Image, target: &Target) -> bool {
 fn not_possible(question: &Question<'_>, image_id: &ImageId) -> Refusal {
     let unset = question.unset_for_expiry.join(", ");
     let message = format!("this deployment can't record when a share expires: it has no {unset}");
-    let refusal = refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
-        .remedy(format!("set {unset}, or leave `expiresAt` out"));
-    Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
+    refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
+        .at(POINTER)
+        .value("variables", question.unset_for_expiry)
+        .remedy(format!("set {unset}, or leave `expiresAt` out"))
 }
 
 /// Where a request names its expiry time.
@@ -206,14 +205,17 @@ fn near(question: &Question<'_>, image_id: &ImageId) -> Refusal {
     let at = question.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
     let refusal = refusals::image(RefusalCode::MalformedRequest, image_id, message)
+        .at(POINTER)
+        .value("given", at)
+        .value("earliest", question.now.checked_add(SHORTEST_EXPIRY).map(rfc3339).unwrap_or_default())
         .remedy("give an expiry time that is at least 5 minutes ahead");
-    Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
+    Refusal { fault: Some(FaultKind::OutOfRange), ..refusal }
 }
 
-fn ending(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let at = rfc3339(there.at);
-    let message = format!("the share with {} expires at {at}; until that is over nothing is shared anew", asked.target);
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(
+fn ending(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+    let (target, at) = (question.allowlist.called(&asked.target), rfc3339(there.at));
+    let message = format!("the share with {target} expires at {at}; until that is over nothing is shared anew");
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).value("expiresAt", at).remedy(
         "send the request again in a few minutes; where the expiry does not come, `revoke` deletes its record and \
          `repair` makes up for it",
     );
@@ -228,30 +230,39 @@ fn too_late(
     at: OffsetDateTime,
     latest: Option<&Expiry>,
 ) -> Refusal {
-    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(question.deadline));
+    let (at, deadline) = (rfc3339(at), rfc3339(question.deadline));
+    let target = question.allowlist.called(&asked.target);
     let message = format!(
         "the share with {target} would expire at {at}, and this invocation may last until {deadline}: a launch \
          permission is added only where that is more than 2 minutes before"
     );
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message);
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message)
+        .value("expiresAt", at)
+        .value("deadline", deadline);
     // What is recorded passes; a time that is only asked for comes nearer with each try.
     match latest {
         Some(_) => Refusal { may_pass: true, ..refusal.remedy("send the request again when the share has expired") },
-        None => refusal.remedy("give a later `expiresAt`"),
+        None => refusal.at(POINTER).remedy("give a later `expiresAt`"),
     }
 }
 
-fn earlier(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let (target, at) = (&asked.target, rfc3339(there.at));
+fn earlier(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+    let (target, at) = (question.allowlist.called(&asked.target), rfc3339(there.at));
     let message = format!("the share with {target} expires at {at}; an expiry time is only moved later");
-    refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
-        .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
+    let refusal =
+        refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message).at(POINTER).value("expiresAt", at);
+    match question.request.expires_at {
+        Some(given) => refusal.value("given", rfc3339(given)),
+        None => refusal,
+    }
+    .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
 }
 
 fn takes_away(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
-    let (target, action) = (&asked.target, question.request.action);
+    let (target, action) = (question.allowlist.called(&asked.target), question.request.action);
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
+        .at(POINTER)
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
 }
 

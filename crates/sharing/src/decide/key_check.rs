@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use key_policy::{KeyAccess, KeyUse, Verdict};
+use serde_json::{Value, json};
 
 use super::{
     ImageDecision, JudgedKey, Judgements, NeededGrant, Question, backing_key::BackingKey, judgements::By, permit,
@@ -34,7 +35,12 @@ pub(super) fn check(
     for arn in image.keys() {
         let key = BackingKey::new(question, facts, arn);
         if let Some((code, message, remedy)) = key.unusable() {
-            decision.refusals.push(refusals::image(code, decision.image_id, message).remedy(remedy));
+            let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
+            let mut refusal = refusals::image(code, decision.image_id, message).key(arn).remedy(remedy);
+            if let (RefusalCode::KeyNotUsable, Some(state)) = (code, state) {
+                refusal = refusal.value("state", state);
+            }
+            decision.refusals.push(refusal);
             decision.has_unusable_key = true;
             continue;
         }
@@ -108,7 +114,7 @@ fn check_pair(
                 decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
             }
             (KeyCheck::Verify | KeyCheck::Grant, None) => {
-                decision.refusals.push(refusal(decision.image_id, asked, arn, &deciding, key.unread()));
+                decision.refusals.push(refusal(decision.image_id, asked, &key, &deciding));
             }
         }
     }
@@ -210,30 +216,29 @@ fn key_use(question: &Question<'_>) -> KeyUse {
     }
 }
 
-fn refusal(
-    image_id: &ImageId,
-    asked: &AskedTarget,
-    key_arn: &KeyArn,
-    access: &KeyAccess,
-    unread: Option<&ErrorRow>,
-) -> Refusal {
-    let target = &asked.target;
-    let (code, message) = match access.verdict {
+fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access: &KeyAccess) -> Refusal {
+    let BackingKey { question, arn, .. } = *key;
+    let (target, unread) = (question.allowlist.called(&asked.target), key.unread());
+    let told = |code, message: String, name: &'static str, value: Value| (code, message, Some((name, value)));
+    let (code, message, value) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
-            (RefusalCode::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))
+            let call = unread.and_then(|error| error.call).map(|call| ("call", json!(call)));
+            (RefusalCode::KeyAccessUnknown, format!("whether {arn} lets {target} in is not known"), call)
         }
-        Verdict::Missing => (
-            RefusalCode::KeyAccessMissing,
-            format!(
-                "{key_arn} does not let {target} in: {} missing; its instances would die at launch",
-                access.missing.join(", ")
-            ),
-        ),
-        Verdict::Conditional => (
-            RefusalCode::KeyAccessConditional,
-            format!("whether {key_arn} lets {target} in hangs on {}", access.depends_on.join(", ")),
-        ),
-        Verdict::Denied => (RefusalCode::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
+        Verdict::Missing => {
+            let missing = access.missing.join(", ");
+            let message =
+                format!("{arn} does not let {target} in: {missing} missing; its instances would die at launch");
+            told(RefusalCode::KeyAccessMissing, message, "missing", json!(access.missing))
+        }
+        Verdict::Conditional => {
+            let message = format!("whether {arn} lets {target} in hangs on {}", access.depends_on.join(", "));
+            told(RefusalCode::KeyAccessConditional, message, "dependsOn", json!(access.depends_on))
+        }
+        Verdict::Denied => {
+            let message = format!("the key policy of {arn} denies {target}");
+            told(RefusalCode::KeyAccessDenied, message, "because", json!(access.because))
+        }
     };
     // The whole story is in the key's own row; the part that decides is told here too.
     let story = match access.verdict {
@@ -244,16 +249,18 @@ fn refusal(
     let message = story.map_or_else(|| message.clone(), |story| format!("{message}: {story}"));
     // What AWS could not answer now may be answered the next time.
     let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
-    let refusal = Refusal { may_pass, ..refusals::pair(code, image_id, asked, message) };
+    let refusal = refusals::pair(code, image_id, asked, message).key(arn);
+    let refusal =
+        Refusal { may_pass, statements: access.remedy.clone(), values: value.into_iter().collect(), ..refusal };
     match (&access.remedy, &access.advice) {
-        (Some(statements), _) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
+        (Some(statements), _) => refusal.remedy(format!("add to the key policy of {arn}: {statements}")),
         (None, Some(advice)) => refusal.remedy(advice.clone()),
         (None, None) => refusal.remedy(match (access.verdict, unread) {
             (Verdict::Denied, _) => {
                 "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
             }
             (Verdict::Unknown, Some(ErrorRow { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
-                "let the function's role call {call} on {key_arn}, in the role's IAM policy and by the key policy, and \
+                "let the function's role call {call} on {arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),
             (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {

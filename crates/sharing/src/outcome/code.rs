@@ -1,9 +1,10 @@
-//! Owns [`RefusalCode`]: the name of every refusal, its HTTP status and its title. The refusal table of the docs is made from it.
+//! Owns [`RefusalCode`]: the name of every refusal, its HTTP status, its title and what it says as data. The tables of the docs are
+//! made from it.
 
 use serde::Serialize;
 
 macro_rules! codes {
-    ($($(#[doc = $title:literal])+ $name:ident = $status:literal;)+) => {
+    ($($(#[doc = $title:literal])+ $name:ident = $status:literal [$($value:literal)*];)+) => {
         /// Why a request, or a part of it, is refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         pub enum RefusalCode {
@@ -24,6 +25,11 @@ macro_rules! codes {
                 match self { $(Self::$name => $status,)+ }
             }
 
+            /// The names of what its message says as data, each where it applies.
+            pub fn values(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($value),*],)+ }
+            }
+
             /// The code in a few words (RFC 9457 `title`).
             pub fn title(self) -> &'static str {
                 match self { $(Self::$name => concat!($($title),+).trim_ascii(),)+ }
@@ -34,63 +40,63 @@ macro_rules! codes {
 
 codes! {
     /// The request is not in order
-    MalformedRequest = 400;
+    MalformedRequest = 400 ["given" "allowed" "suggestion" "expected" "count" "most" "earliest" "latest" "action"];
     /// The caller could not be identified
-    Unauthenticated = 401;
+    Unauthenticated = 401 [];
     /// No rule of the allowlist names the requester
-    RequesterNotAllowed = 403;
+    RequesterNotAllowed = 403 ["requester"];
     /// No rule allows the requester this action
-    ActionNotAllowed = 403;
+    ActionNotAllowed = 403 ["requester" "action" "rule"];
     /// No rule allows the requester this action on this image
-    ImageNotAllowed = 403;
+    ImageNotAllowed = 403 ["requester" "action"];
     /// No rule allows the requester to share this image with this target
-    TargetNotAllowed = 403;
+    TargetNotAllowed = 403 ["requester" "action"];
     /// No rule allows more than launch access here
-    AccessNotAllowed = 403;
+    AccessNotAllowed = 403 ["requester" "rule" "access"];
     /// No rule allows a grant for this service-linked role
-    RoleNotAllowed = 403;
+    RoleNotAllowed = 403 ["requester" "rule" "roles" "allowed"];
     /// The rule only allows shares that expire
-    ExpiryRequired = 403;
+    ExpiryRequired = 403 ["requester" "rule" "maxDuration"];
     /// The rule does not allow a share to last that long
-    ExpiryNotAllowed = 403;
+    ExpiryNotAllowed = 403 ["requester" "rule" "maxDuration" "given" "expiresAt"];
     /// There is no such route
-    RouteNotFound = 404;
+    RouteNotFound = 404 ["path"];
     /// There is no such image in this account and Region
-    ImageNotFound = 404;
+    ImageNotFound = 404 [];
     /// Nothing that is known has the organization's or organizational unit's id
-    TargetNotFound = 404;
+    TargetNotFound = 404 ["id"];
     /// The route does not take this method
-    MethodNotAllowed = 405;
+    MethodNotAllowed = 405 ["method" "allowed"];
     /// Another account owns the image
-    ImageNotOwned = 409;
+    ImageNotOwned = 409 [];
     /// The image is not in the state `available`
-    ImageNotAvailable = 409;
+    ImageNotAvailable = 409 ["state"];
     /// The target owns the image
-    TargetIsOwner = 409;
+    TargetIsOwner = 409 [];
     /// The image cannot be copied, or not by this target
-    CopyNotPossible = 409;
+    CopyNotPossible = 409 ["snapshotId" "owner"];
     /// Shares that expire are not set up
-    ExpiryNotPossible = 409;
+    ExpiryNotPossible = 409 ["variables"];
     /// This deployment lacks what the request needs, or has it switched off
-    NotSetUp = 409;
+    NotSetUp = 409 ["parameter" "role"];
     /// The share is about to expire
-    ShareEnding = 409;
+    ShareEnding = 409 ["expiresAt" "deadline"];
     /// The image would be shared with more entities than the quota allows
-    QuotaExceeded = 409;
+    QuotaExceeded = 409 ["count" "new" "quota"];
     /// The event is too old, too new or a replay
-    StaleRequest = 409;
+    StaleRequest = 409 ["age" "maxAge"];
     /// A snapshot is encrypted with an AWS managed key, which can't be shared
-    DefaultKey = 409;
+    DefaultKey = 409 [];
     /// A key is disabled, pending deletion or not a symmetric encryption key
-    KeyNotUsable = 409;
+    KeyNotUsable = 409 ["state"];
     /// A key does not let the target in
-    KeyAccessMissing = 409;
+    KeyAccessMissing = 409 ["missing"];
     /// Whether a key lets the target in hangs on conditions that are not known
-    KeyAccessConditional = 409;
+    KeyAccessConditional = 409 ["dependsOn"];
     /// A key's policy denies the target
-    KeyAccessDenied = 409;
+    KeyAccessDenied = 409 ["because"];
     /// Whether a key lets the target in could not be found out
-    KeyAccessUnknown = 409;
+    KeyAccessUnknown = 409 ["call"];
 }
 
 impl std::fmt::Display for RefusalCode {

@@ -1,6 +1,6 @@
 //! What is decided and planned, without AWS: facts as EC2 and KMS would report them, a request, and what follows.
 
-use ami_share_testing::worlds::*;
+use ami_share_testing::{schemas::check_values, worlds::*};
 use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
@@ -77,6 +77,7 @@ impl Decide for World {
 }
 
 fn told(question: &Question<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
+    decision.refusals.iter().for_each(check_values);
     let step = |step: &sharing::plan::Step| {
         let names = |sign: char, targets: Vec<Target>| {
             targets.into_iter().map(move |target| format!(" {sign}{target}")).collect::<String>()
@@ -1022,5 +1023,5 @@ fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
         let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
         assert_eq!(codes(&ask(action, copy.clone())), expect, "{action}");
     }
-    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), None)]);
+    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), Some("/action".to_owned()))]);
 }

@@ -16,4 +16,5 @@
 
 mod decisions;
 mod findings;
+mod refusals;
 mod standing;

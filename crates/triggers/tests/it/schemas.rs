@@ -14,7 +14,7 @@ use ami_share_testing::{
 };
 use key_policy::{
     ActionVerdict, Because, BecauseEffect, KeyAccess, Limit, Verdict,
-    json::{Fault, Json},
+    json::{Fault, FaultKind, Json},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -263,6 +263,21 @@ fn enumerates(schema: &Value, pointer: &str, expect: BTreeSet<String>) {
 }
 
 #[test]
+fn the_schema_says_what_each_code_means_and_which_values_it_has() {
+    let code = |code: &RefusalCode| {
+        let values = code.values().join(", ");
+        let values = if values.is_empty() { values } else { format!(" Values: {values}.") };
+        format!("{code}: {}.{values}", code.title().replace('`', ""))
+    };
+    let outcome = read("outcome");
+    let told = &outcome["definitions"]["refusal"]["properties"]["code"]["description"];
+    assert_eq!(*told, RefusalCode::ALL.iter().map(code).collect::<Vec<_>>().join(" "));
+    let declared = RefusalCode::ALL.iter().flat_map(|code| code.values()).map(|name| (*name).to_owned()).collect();
+    let values = outcome["definitions"]["refusal"]["properties"]["values"]["properties"].as_object().unwrap();
+    assert_eq!(values.keys().cloned().collect::<BTreeSet<_>>(), declared);
+}
+
+#[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
     let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Audit, Repair));
     let request = read("request");
@@ -274,6 +289,13 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     let results = every!(Status: Completed, Planned, Refused, Incomplete, Failed);
     enumerates(&outcome, "/properties/result/enum", names(&results));
     enumerates(&outcome, "/definitions/refusal/properties/code/enum", names(RefusalCode::ALL));
+    enumerates(&outcome, "/definitions/refusal/properties/fault/enum", names(&FaultKind::ALL));
+    enumerates(&outcome, "/definitions/key/properties/grant/enum", names(&every!(GrantState: Present, Planned)));
+    enumerates(
+        &outcome,
+        "/definitions/targetState/properties/launch/enum",
+        names(&every!(Launch: Really, Unknown, Not)),
+    );
     enumerates(&outcome, "/definitions/error/properties/code/enum", error_code_names());
     enumerates(&outcome, "/definitions/finding/properties/code/enum", names(&FindingCode::ALL));
     let states = every!(StepState: Done, Planned, Failed, Skipped);
@@ -385,12 +407,24 @@ fn everything() -> Outcome {
         message: "message".to_owned(),
         remedy: "remedy".to_owned(),
     };
-    let refusal = Refusal {
-        image_id: Some(image_id),
-        target: Some(target),
-        pointer: Some("/accountIds/0".to_owned()),
-        ..Refusal::new(RefusalCode::DefaultKey, "message").remedy("remedy")
+    let key_arn = image.key_arns[0].clone();
+    let refusal = |code: &RefusalCode| {
+        let values = code.values().iter().map(|name| (*name, value(name))).collect();
+        Refusal {
+            image_id: Some(image_id.clone()),
+            target: Some(target.clone()),
+            fault: (*code == RefusalCode::MalformedRequest).then_some(FaultKind::BadFormat),
+            statements: Some(json!([{"Effect": "Allow"}])),
+            values,
+            ..Refusal::new(*code, "message").at("/accountIds/0").key(&key_arn).remedy("remedy")
+        }
     };
+    let in_url = Refusal {
+        pointer: None,
+        parameter: Some("target".to_owned()),
+        ..Refusal::new(RefusalCode::TargetNotFound, "message")
+    };
+    let refusals = RefusalCode::ALL.iter().map(refusal).chain([in_url]).collect();
     let error = ErrorRow {
         code: ErrorCode::Throttled,
         call: Some("ec2:DescribeImages"),
@@ -403,12 +437,28 @@ fn everything() -> Outcome {
         requester: opened_by_anybody(),
         reason: Some("why".to_owned()),
         images: vec![image],
-        refusals: vec![refusal],
+        refusals,
         errors: vec![error],
         warnings: vec!["warning".to_owned()],
         findings: Some(vec![finding]),
         next_token: Some("ami-1a2b3c4d.0123456789ab".parse().unwrap()),
         ..Outcome::new("id", Status::Incomplete)
+    }
+}
+
+/// Something that a refusal says under this name.
+fn value(name: &str) -> Value {
+    match name {
+        "roles" | "allowed" | "variables" | "missing" | "dependsOn" => json!(["one"]),
+        "because" => json!([{"sid": null, "index": 0, "effect": "Deny"}]),
+        "count" | "most" | "new" | "quota" | "age" | "maxAge" => json!(7),
+        "access" => json!("launch"),
+        "expected" => json!("string"),
+        "maxDuration" => json!("30d"),
+        "expiresAt" | "deadline" | "earliest" | "latest" => json!("2026-11-22T12:00:00Z"),
+        "snapshotId" => json!("snap-0123456789abcdef0"),
+        "owner" => json!("111122223333"),
+        _ => json!("text"),
     }
 }
 
