@@ -697,6 +697,34 @@ fn the_example_allowlist_is_as_the_schema_says() {
     check_allowlist(&serde_saphyr::from_str(&text).unwrap());
 }
 
+/// What VS Code shows for JSON and YAML of the commonest mistakes: `errorMessage` where a value is wrong, and the name of a
+/// field that there isn't. Where several branches could match it shows the message of one of them, so each has the same.
+#[test]
+fn the_allowlists_schema_tells_editors_what_belongs_there() {
+    let schema = read("allowlist");
+    for (place, words) in [
+        ("/definitions/requester", "arn:aws:iam::<account>:role/<name>"),
+        ("/definitions/target", "twelve digits in quotes"),
+        ("/properties/accounts", "twelve digits in quotes"),
+        ("/properties/groups", "begin with a name"),
+    ] {
+        let node = schema.pointer(place).unwrap();
+        let branches = node.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+        for node in std::iter::once(node).chain(branches) {
+            let message = node["errorMessage"].as_str().unwrap_or_else(|| panic!("{place} has a node without words"));
+            assert!(message.contains(words) && message == schema.pointer(place).unwrap()["errorMessage"], "{message}");
+        }
+    }
+    // A misspelled field is named by the editor itself, unless the object is one of several branches or has its own words.
+    let rule = "/definitions/rule";
+    let images = "/definitions/rule/properties/images";
+    for place in ["", rule, images, "/definitions/account"] {
+        let node = schema.pointer(place).unwrap();
+        assert_eq!((&node["additionalProperties"], node.get("errorMessage")), (&json!(false), None), "{place}");
+    }
+    assert_eq!(schema.pointer(images).unwrap().get("anyOf"), None);
+}
+
 #[test]
 fn the_allowlists_schema_fits_into_an_appconfig_validator() {
     // https://docs.aws.amazon.com/appconfig/2019-10-09/APIReference/API_Validator.html
