@@ -31,7 +31,8 @@ NAMES = {
     "AnyProblem": "Problem", "GatewayProblem": "Problem",
     "Request": "RequestDocument",
     "OutcomeAction": "Action", "StepRowState": "StepState", "TargetRowState": "TargetState",
-    "ErrorRowCode": "ErrorCode", "KeyRowBecauseItem": "Because", "KeyRowPerActionValue": "ActionVerdict",
+    "ErrorRowCode": "ErrorCode", "RefusalFault": "FaultKind", "KeyRowGrant": "GrantState", "TargetRowLaunch": "Launch",
+    "KeyRowBecauseItem": "Because", "RefusalValuesBecauseItem": "Because", "KeyRowPerActionValue": "ActionVerdict",
     "BecauseStatementEffect": "Effect", "PermissionsLaunchItem": "LaunchPermission",
     "PermissionsCopyItem": "CreateVolumePermission", "KeyRowRemedyItem": "PolicyStatement", "LaunchPermissionType": "GranteeType",
 }

@@ -30,6 +30,7 @@ from local_aws.deploy import deploy  # noqa: E402
 
 RECORDED = ROOT / "clients/examples.json"
 WEB, DB, VAULT, LEGACY, TRIAL = "golden-web", "golden-db", "golden-vault", "golden-legacy", "trial-app"
+NODE, FLEET = "analytics-node", "fleet-node"
 NO_IMAGE = "ami-00000000000000bad"
 LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -37,10 +38,15 @@ LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ANSWERS = [
     ("An image is shared", "portal", "shareImage", {"imageId": WEB}, {"accountIds": [stage.PROD], "reason": "release 1.4"}),
     ("A share on top of an encrypted snapshot, planned", "portal", "shareImage", {"imageId": DB, "dryRun": "true"}, {"accountIds": [stage.PROD]}),
+    ("A share that must expire", "portal", "shareImage", {"imageId": TRIAL}, {"accountIds": [stage.BATCH]}),
     ("A share that expires", "portal", "shareImage", {"imageId": TRIAL}, {"accountIds": [stage.BATCH], "expiresAt": LATER}),
+    ("A share that makes grants", "portal", "shareImage", {"imageId": NODE}, {"accountIds": [stage.PROD]}),
+    ("A share whose grants are gone", "portal", "checkShare", {"imageId": NODE, "target": stage.STAGING}, None),
+    ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),
+    ("A revoke that leaves access", "platform-operator", "revokeShare", {"imageId": FLEET, "target": stage.PROD}, None),
     ("A share", "portal", "sendRequest", {}, {"action": "share", "imageIds": [WEB, DB], "accountIds": [stage.PROD]}),
     ("A check", "portal", "sendRequest", {}, {"action": "check", "imageIds": [VAULT], "accountIds": [stage.PROD]}),
     ("A list", "portal", "sendRequest", {}, {"action": "list", "imageIds": [WEB, DB]}),
@@ -49,9 +55,11 @@ ANSWERS = [
     ("An audit", "platform-operator", "sendRequest", {}, {"action": "audit"}),
     ("A repair", "platform-operator", "sendRequest", {}, {"action": "repair"}),
     ("A field that does not exist", "portal", "shareImage", {"imageId": WEB}, {"accountId": [stage.PROD]}),
+    ("A parameter that the route does not have", "portal", "listShares", {"imageId": WEB, "dryRun": "true"}, None),
     ("Root is nobody a rule could name", "root", "listShares", {"imageId": WEB}, None),
     ("A target that no rule names", "portal", "shareImage", {"imageId": WEB}, {"accountIds": [stage.OFF_LIST]}),
     ("A requester that no rule names", "stranger", "listShares", {"imageId": WEB}, None),
+    ("An action that no rule allows", "portal", "sendRequest", {}, {"action": "reset", "imageIds": [WEB]}),
     ("There is no such image", "portal", "listShares", {"imageId": NO_IMAGE}, None),
     ("A key that does not let the target in", "portal", "shareImage", {"imageId": VAULT}, {"accountIds": [stage.PROD]}),
     ("The AWS managed key", "portal", "shareImage", {"imageId": LEGACY}, {"accountIds": [stage.PROD]}),
@@ -76,7 +84,8 @@ def main():
     binary = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AMI_SHARE_BOOTSTRAP") or stage.build()).resolve()
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
         machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine)
+        stack = deploy(aws, binary, ROOT / "demo/allowlist.yaml", Architecture=machine, EnableKeyGrants="true",
+                       KeyArns=f"arn:aws:kms:{aws.region}:{aws.account}:key/*")
         images = stage.seed(aws)
         roles = {"root": SimpleNamespace(arn="root", credentials=Credentials(aws.account, "test"))}
         with contextlib.redirect_stdout(io.StringIO()):
@@ -91,8 +100,11 @@ def main():
 
 
 def behind_its_back(aws, images):
-    """What an audit finds: a share by console, and a grant whose image is deregistered."""
-    aws.client("ec2").modify_image_attribute(ImageId=images[DB], LaunchPermission={"Add": [{"UserId": stage.OFF_LIST}]})
+    """What an audit finds: a share by console, one without its grants, and a grant whose image is deregistered. And a share
+    with a unit, which covers an account's."""
+    for image, entry in ((DB, {"UserId": stage.OFF_LIST}), (NODE, {"UserId": stage.STAGING}),
+                         (FLEET, {"OrganizationalUnitArn": stage.UNIT})):
+        aws.client("ec2").modify_image_attribute(ImageId=images[image], LaunchPermission={"Add": [entry]})
     key = aws.client("kms").describe_key(KeyId="alias/golden")["KeyMetadata"]["Arn"]
     aws.client("kms").create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{stage.PROD}:root", Operations=["Decrypt"],
                                    Name=f"ami-share/{NO_IMAGE}/{stage.PROD}")
