@@ -114,7 +114,7 @@ fn check_pair(
                 decision.refusals.push(refusals::key_grants_off(decision.image_id, asked, &grant));
             }
             (KeyCheck::Verify | KeyCheck::Grant, None) => {
-                decision.refusals.push(refusal(decision.image_id, asked, &key, &deciding));
+                decision.refusals.push(refusal(decision.image_id, asked, key, &deciding));
             }
         }
     }

@@ -51,15 +51,13 @@ impl Standing<'_> {
     }
 
     fn grant_step(&self, of_key: &KeyArn, target: &Target, role: Option<&ServiceLinkedRole>) -> Option<&StepResult> {
-        self.result.steps.iter().find(|result| match &result.step {
-            Step::CreateGrant { key, account, kind, .. } => {
-                let of_role = match kind {
-                    GranteeKind::Account => None,
-                    GranteeKind::Role(role) => Some(role),
-                };
-                key == of_key && target.account() == Some(*account) && of_role == role
-            }
-            _ => false,
+        self.result.steps.iter().find(|result| {
+            let Step::CreateGrant { key, account, kind, .. } = &result.step else { return false };
+            let of_role = match kind {
+                GranteeKind::Account => None,
+                GranteeKind::Role(role) => Some(role),
+            };
+            key == of_key && target.account() == Some(*account) && of_role == role
         })
     }
 
@@ -85,13 +83,12 @@ impl Standing<'_> {
             | TargetState::StillReachable
             | TargetState::MaybeReachable => false,
         };
-        let writes = self.result.steps.iter().filter(|result| match &result.step {
-            Step::AddLaunchPermissions { targets, .. } | Step::RemoveLaunchPermissions { targets, .. } => {
-                targets.contains(target)
-            }
-            _ => false,
-        });
-        let is_uncertain = writes.fold(false, |_, last| last.is_uncertain);
+        let is_write = |step: &Step| {
+            let is_launch = matches!(step, Step::AddLaunchPermissions { .. } | Step::RemoveLaunchPermissions { .. });
+            is_launch && (step.adds().contains(target) || step.removes().contains(target))
+        };
+        let is_uncertain =
+            self.result.steps.iter().rfind(|result| is_write(&result.step)).is_some_and(|last| last.is_uncertain);
         if self.image.state != ImageState::Available {
             Launch::Not
         } else if is_its_own {
