@@ -38,6 +38,8 @@ fn document(request: &Request) -> Map<String, Value> {
         next_token,
         dry_run,
         reason,
+        // A record has no URL.
+        parameters: _,
     } = request;
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| drop(document.insert(name.to_owned(), value));

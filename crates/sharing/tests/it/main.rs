@@ -18,4 +18,6 @@ mod automation;
 mod decisions;
 mod findings;
 mod reads;
+mod refusals;
+mod standing;
 mod written;
