@@ -113,7 +113,8 @@ impl Service {
             let outcome = Outcome { requester: requester.clone(), ..Outcome::new(&request_id, Status::Refused) };
             let outcome = match (asked, requester) {
                 (Ok(request), Some(requester)) => {
-                    self.answer(&request, &requester, (trigger, sent), &run, invocation).await
+                    let outcome = self.answer(&request, &requester, (trigger, sent), &run, invocation).await;
+                    outcome.placed(&request.parameters)
                 }
                 (Ok(_), None) => failed(outcome, nobody_asked()),
                 (Err(turned_away), Some(requester)) => {

@@ -329,3 +329,74 @@ fn a_key_with_more_grants_than_there_is_time_for_keeps_no_revoke_from_its_answer
     assert!(outcome["warnings"].as_array().unwrap().len() <= 3, "{outcome:#}");
     assert!(outcome["warnings"].to_string().contains("not every grant on"), "{outcome:#}");
 }
+
+#[test]
+fn a_check_of_a_share_whose_grants_were_revoked_by_hand_says_so_and_sharing_again_mends_it() {
+    let world = World::start(ALLOWLIST, &[]);
+    let image = world.aws.image(json!({"name": "golden-1", "mappings": [
+        {"device": "/dev/xvda", "snapshot": {"key": {"policy": owner_only()}}},
+    ]}));
+    let share = ask("share", &image, json!({"accountIds": [ONE]}));
+    let told = |outcome: &Value| {
+        let (target, key) = (&outcome["images"][0]["targets"][0], &outcome["images"][0]["keys"][0]);
+        json!([target["state"], target["launch"], target["accepted"], key["verdict"], key["grant"]])
+    };
+    let check = || told(&world.completed(&ask("check", &image, json!({"accountIds": [ONE]}))));
+    assert_eq!(check(), json!(["not-shared", "not", true, "allowed", "planned"]));
+    assert_eq!(told(&world.completed(&share)), json!(["shared", "really", null, "allowed", "present"]));
+    assert_eq!(check(), json!(["shared", "really", true, "allowed", "present"]));
+
+    world.aws.seed(&json!({"images": [{"id": image, "name": "golden-1", "launchPermissions": [ONE], "mappings": [
+        {"device": "/dev/xvda", "snapshot": {"key": {"policy": owner_only()}}},
+    ]}]}));
+    assert_eq!(check(), json!(["shared", "not", true, "missing", "planned"]));
+    let outcome = world.completed(&share);
+    assert_eq!(told(&outcome), json!(["shared", "really", null, "allowed", "present"]), "{outcome:#}");
+    assert_eq!(world.aws.writes(), ["kms:CreateGrant"]);
+    assert_eq!(check(), json!(["shared", "really", true, "allowed", "present"]));
+}
+
+#[test]
+fn what_is_wrong_is_told_where_the_caller_wrote_it() {
+    const TRIAL: &str = r#"
+version: 1
+rules:
+  - name: trial
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share, check]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
+    maxDuration: 30d
+"#;
+    let world = World::ending(TRIAL, &[]);
+    let image = world.aws.image(json!({"name": "golden-1"}));
+    let place = |event: &Value| {
+        let outcome = world.function.http(event).2;
+        let refusal = &outcome["refusals"][0];
+        json!([refusal["code"], refusal["pointer"], refusal["parameter"]])
+    };
+    let check = |target: &str, query: Value| {
+        let mut event = event("rest-check", &image);
+        event["pathParameters"]["target"] = json!(target);
+        event["queryStringParameters"] = query;
+        place(&event)
+    };
+    assert_eq!(check(ONE, Value::Null), json!(["ExpiryRequired", null, "expiresAt"]));
+    assert_eq!(check(TWO, Value::Null), json!(["TargetNotAllowed", null, "target"]));
+    assert_eq!(check("o-a1b2c3d4e5", Value::Null), json!(["TargetNotFound", null, "target"]));
+    assert_eq!(check("1", Value::Null), json!(["MalformedRequest", null, "target"]));
+    let query = json!({"access": "copy", "expiresAt": rfc3339(*EXPIRES)});
+    assert_eq!(check(ONE, query), json!(["AccessNotAllowed", null, "access"]));
+    assert_eq!(check(ONE, json!({"force": "true"})), json!(["MalformedRequest", null, "force"]));
+    let share = |body: Value| {
+        let mut event = event("rest-share", &image);
+        event["body"] = json!(body.to_string());
+        place(&event)
+    };
+    assert_eq!(share(json!({"accountIds": [ONE]})), json!(["ExpiryRequired", "/expiresAt", null]));
+    assert_eq!(share(json!({"accountIds": [TWO]})), json!(["TargetNotAllowed", "/accountIds/0", null]));
+    let missing = event("rest-check", "ami-00000000000000000");
+    assert_eq!(place(&missing), json!(["ImageNotFound", null, "imageId"]));
+    let list = event("rest-list", &image);
+    assert_eq!(place(&list), json!(["ActionNotAllowed", null, null]), "the route says the action");
+}

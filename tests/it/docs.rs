@@ -11,10 +11,10 @@ use serde_json::Value;
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        ErrorRow, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState, TargetRow,
+        ErrorRow, FindingCode, ImageRow, Launch, Outcome, Refusal, RefusalCode, Status, StepRow, StepState, TargetRow,
         TargetState,
     },
-    request::Action,
+    request::{Action, FaultKind},
 };
 use triggers::{Event, Incoming, Invocation, Trigger, open, refusal_status, reply};
 
@@ -146,6 +146,35 @@ fn the_runbook_has_every_refusal_with_its_status_and_title() {
     assert_eq!(told, known);
     for row in table("docs/runbook.md", "| code | status | it means | what to do |") {
         assert!(row.len() == 4 && row[3].len() > 10, "{row:?} does not say what to do");
+    }
+}
+
+#[test]
+fn the_page_about_answers_has_every_code_with_its_values_and_every_fault() {
+    let told = table("docs/answers.md", "| code | it means | values | fault |");
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let known: Vec<_> = RefusalCode::ALL
+        .iter()
+        .map(|code| {
+            let fault = if *code == RefusalCode::MalformedRequest { "one of the words below" } else { "-" };
+            let title = code.title().replace('`', "");
+            vec![code.to_string(), title, or_dash(code.values().join(", ")), fault.to_owned()]
+        })
+        .collect();
+    assert_eq!(told, known);
+    let words = |page_table: &str| table("docs/answers.md", page_table).into_iter().map(|row| row[0].clone());
+    let name = |value: Value| value.as_str().unwrap().to_owned();
+    let faults: Vec<_> = FaultKind::ALL.iter().map(|kind| name(serde_json::json!(kind))).collect();
+    assert_eq!(words("| fault | it means |").collect::<Vec<_>>(), faults);
+    let schema = ami_share_testing::schemas::read("outcome");
+    for (heading, place) in [
+        ("| `targets[].state` | it means | do |", "/definitions/targetState/properties/state/enum"),
+        ("| `targets[].launch` | it means |", "/definitions/targetState/properties/launch/enum"),
+        ("| `verdict` | `grant` | it means | do |", "/definitions/verdict/enum"),
+    ] {
+        let known = schema.pointer(place).unwrap().as_array().unwrap();
+        let known: BTreeSet<_> = known.iter().map(|word| name(word.clone())).collect();
+        assert_eq!(words(heading).collect::<BTreeSet<_>>(), known, "{heading}");
     }
 }
 
@@ -363,7 +392,10 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         }],
         targets: vec![TargetRow {
             target,
+            name: None,
             state: TargetState::Shared,
+            launch: Some(Launch::Really),
+            accepted: None,
             expires_at: None,
             rule: Some("portal-golden".to_owned()),
             detail: None,

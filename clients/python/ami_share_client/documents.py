@@ -16,10 +16,16 @@ Effect: TypeAlias = Literal["Allow", "Deny", "Unreadable"]
 ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "Unexpected"]
 # When the share expires; 5 minutes to 10 years ahead. A share that is sent again may be nearer to the expiry that it has recorded.
 ExpiresAt: TypeAlias = str
+# Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
+FaultKind: TypeAlias = Literal["unknown-field", "missing", "wrong-type", "bad-format", "too-many", "duplicate", "out-of-range", "no-meaning"]
 FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing"]
+# present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
+GrantState: TypeAlias = Literal["present", "planned"]
 # unknown: an entry of a kind that this version of the function does not know.
 GranteeType: TypeAlias = Literal["account", "organization", "organizational-unit", "public", "unknown"]
 ImageId: TypeAlias = str
+# For check, and after share: whether the target can launch the image as things are now, by launch permission and every key. really: it can; where a key has limits, with those. not: there is no launch permission, or a key lets it not in. unknown: it can't be said.
+Launch: TypeAlias = Literal["really", "not", "unknown"]
 # Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is.
 NextToken: TypeAlias = str
 # completed: everything asked for is so. planned: a dry run. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
@@ -27,6 +33,7 @@ OutcomeResult: TypeAlias = Literal["completed", "planned", "refused", "incomplet
 PolicyStatement: TypeAlias = dict[str, Any]
 # Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others.
 Reason: TypeAlias = str
+# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in hangs on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
 RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "ShareEnding", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
 ServiceLinkedRole: TypeAlias = str
 SnapshotId: TypeAlias = str
@@ -153,6 +160,7 @@ class ImageRowScan(TypedDict):
 class KeyRow(TypedDict):
     keyArn: str
     target: Target
+    grant: NotRequired[GrantState]
     verdict: Verdict
     because: list[Because]
     """The key policy statements and grants that decided."""
@@ -272,9 +280,87 @@ class Refusal(TypedDict):
     imageId: NotRequired[ImageId]
     target: NotRequired[Target]
     pointer: NotRequired[str]
-    """The place in the request document, a JSON Pointer."""
+    """The field at fault of the request document, also one that should have been there: a JSON Pointer, empty for the document as a whole."""
+    parameter: NotRequired[str]
+    """In place of pointer: the parameter of path or query at fault, also one that should have been there."""
+    fault: NotRequired[FaultKind]
+    keyArn: NotRequired[str]
+    """The key at fault."""
+    statements: NotRequired[list[dict[str, Any]]]
+    """The statements of the remedy, ready to be added to the policy of the key."""
+    values: NotRequired[RefusalValues]
     message: str
     remedy: NotRequired[str]
+
+
+class RefusalValues(TypedDict):
+    """What the message says, as data: what is under Values of its code, each where it applies."""
+
+    given: NotRequired[str]
+    """What was given, shortened."""
+    allowed: NotRequired[list[str]]
+    """What would be taken."""
+    suggestion: NotRequired[str]
+    """The field that was probably meant."""
+    expected: NotRequired[str]
+    """The JSON type that belongs there."""
+    count: NotRequired[int]
+    """How many there are."""
+    most: NotRequired[int]
+    """How many are taken at most."""
+    earliest: NotRequired[str]
+    """The first time that is taken."""
+    latest: NotRequired[str]
+    """The last time that is taken."""
+    action: NotRequired[str]
+    """The action that was asked for."""
+    requester: NotRequired[str]
+    """Who asked, as the allowlist names them."""
+    rule: NotRequired[str]
+    """The rule of the allowlist that comes nearest."""
+    access: NotRequired[str]
+    """The access that the rule gives."""
+    roles: NotRequired[list[str]]
+    """The service-linked roles that the rule doesn't have."""
+    maxDuration: NotRequired[str]
+    """How long the rule lets a share last: m, h or d, as the allowlist writes it."""
+    expiresAt: NotRequired[str]
+    """When the share expires that is there, or would."""
+    path: NotRequired[str]
+    """The path that was asked for, shortened."""
+    id: NotRequired[str]
+    """The ID of the organization or organizational unit."""
+    method: NotRequired[str]
+    """The method that was used, shortened."""
+    state: NotRequired[str]
+    """The state of the image or key, in AWS's word."""
+    snapshotId: NotRequired[SnapshotId]
+    owner: NotRequired[str]
+    """The account that owns the snapshot."""
+    variables: NotRequired[list[str]]
+    """The environment variables that are not set."""
+    parameter: NotRequired[str]
+    """The parameter of the stack that switches it on."""
+    role: NotRequired[str]
+    """The service-linked role that needs the grant."""
+    deadline: NotRequired[str]
+    """Until when the invocation may last."""
+    new: NotRequired[int]
+    """How many the share would add."""
+    quota: NotRequired[int]
+    """How many there may be."""
+    age: NotRequired[int]
+    """How many seconds ago the share was asked for."""
+    maxAge: NotRequired[int]
+    """How many seconds ago it may be."""
+    missing: NotRequired[list[str]]
+    """The actions that the key doesn't allow."""
+    dependsOn: NotRequired[list[str]]
+    """The condition keys that it hangs on."""
+    because: NotRequired[list[Because]]
+    """The statements that deny."""
+    call: NotRequired[str]
+    """The call to AWS that was not answered."""
 
 
 class RepairRequest(TypedDict):
@@ -395,7 +481,12 @@ class StoppedBy(TypedDict):
 
 class TargetRow(TypedDict):
     target: Target
+    name: NotRequired[str]
+    """The account's name in the allowlist's directory, where it has one."""
     state: TargetState
+    launch: NotRequired[Launch]
+    accepted: NotRequired[bool]
+    """For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is."""
     expiresAt: NotRequired[str]
     rule: NotRequired[str]
     """The allowlist rule that decided for this target."""

@@ -207,6 +207,11 @@ export interface components {
          * @description When the share expires; 5 minutes to 10 years ahead. A share that is sent again may be nearer to the expiry that it has recorded.
          */
         ExpiresAt: string;
+        /**
+         * @description Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
+         * @enum {string}
+         */
+        FaultKind: "unknown-field" | "missing" | "wrong-type" | "bad-format" | "too-many" | "duplicate" | "out-of-range" | "no-meaning";
         Finding: {
             code: components["schemas"]["FindingCode"];
             imageId: components["schemas"]["ImageId"];
@@ -221,6 +226,11 @@ export interface components {
             message?: string | null;
             Message?: string | null;
         };
+        /**
+         * @description present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
+         * @enum {string}
+         */
+        GrantState: "present" | "planned";
         /**
          * @description unknown: an entry of a kind that this version of the function does not know.
          * @enum {string}
@@ -266,6 +276,7 @@ export interface components {
         KeyRow: {
             keyArn: string;
             target: components["schemas"]["Target"];
+            grant?: components["schemas"]["GrantState"];
             verdict: components["schemas"]["Verdict"];
             /** @description The key policy statements and grants that decided. */
             because: components["schemas"]["Because"][];
@@ -286,6 +297,11 @@ export interface components {
             remedy: components["schemas"]["PolicyStatement"][] | null;
             roles?: components["schemas"]["RoleRow"][];
         };
+        /**
+         * @description For check, and after share: whether the target can launch the image as things are now, by launch permission and every key. really: it can; where a key has limits, with those. not: there is no launch permission, or a key lets it not in. unknown: it can't be said.
+         * @enum {string}
+         */
+        Launch: "really" | "not" | "unknown";
         LaunchPermission: {
             type: components["schemas"]["GranteeType"];
             /** @description The account id or ARN; all for public; EC2's words for unknown. */
@@ -397,13 +413,106 @@ export interface components {
             code: components["schemas"]["RefusalCode"];
             imageId?: components["schemas"]["ImageId"];
             target?: components["schemas"]["Target"];
-            /** @description The place in the request document, a JSON Pointer. */
+            /** @description The field at fault of the request document, also one that should have been there: a JSON Pointer, empty for the document as a whole. */
             pointer?: string;
+            /** @description In place of pointer: the parameter of path or query at fault, also one that should have been there. */
+            parameter?: string;
+            fault?: components["schemas"]["FaultKind"];
+            /** @description The key at fault. */
+            keyArn?: string;
+            /** @description The statements of the remedy, ready to be added to the policy of the key. */
+            statements?: {
+                [key: string]: unknown;
+            }[];
+            values?: components["schemas"]["RefusalValues"];
             message: string;
             remedy?: string;
         };
-        /** @enum {string} */
+        /**
+         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in hangs on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+         * @enum {string}
+         */
         RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
+        /** @description What the message says, as data: what is under Values of its code, each where it applies. */
+        RefusalValues: {
+            /** @description What was given, shortened. */
+            given?: string;
+            /** @description What would be taken. */
+            allowed?: string[];
+            /** @description The field that was probably meant. */
+            suggestion?: string;
+            /** @description The JSON type that belongs there. */
+            expected?: string;
+            /** @description How many there are. */
+            count?: number;
+            /** @description How many are taken at most. */
+            most?: number;
+            /**
+             * Format: date-time
+             * @description The first time that is taken.
+             */
+            earliest?: string;
+            /**
+             * Format: date-time
+             * @description The last time that is taken.
+             */
+            latest?: string;
+            /** @description The action that was asked for. */
+            action?: string;
+            /** @description Who asked, as the allowlist names them. */
+            requester?: string;
+            /** @description The rule of the allowlist that comes nearest. */
+            rule?: string;
+            /** @description The access that the rule gives. */
+            access?: string;
+            /** @description The service-linked roles that the rule doesn't have. */
+            roles?: string[];
+            /** @description How long the rule lets a share last: m, h or d, as the allowlist writes it. */
+            maxDuration?: string;
+            /**
+             * Format: date-time
+             * @description When the share expires that is there, or would.
+             */
+            expiresAt?: string;
+            /** @description The path that was asked for, shortened. */
+            path?: string;
+            /** @description The ID of the organization or organizational unit. */
+            id?: string;
+            /** @description The method that was used, shortened. */
+            method?: string;
+            /** @description The state of the image or key, in AWS's word. */
+            state?: string;
+            snapshotId?: components["schemas"]["SnapshotId"];
+            /** @description The account that owns the snapshot. */
+            owner?: string;
+            /** @description The environment variables that are not set. */
+            variables?: string[];
+            /** @description The parameter of the stack that switches it on. */
+            parameter?: string;
+            /** @description The service-linked role that needs the grant. */
+            role?: string;
+            /**
+             * Format: date-time
+             * @description Until when the invocation may last.
+             */
+            deadline?: string;
+            /** @description How many the share would add. */
+            new?: number;
+            /** @description How many there may be. */
+            quota?: number;
+            /** @description How many seconds ago the share was asked for. */
+            age?: number;
+            /** @description How many seconds ago it may be. */
+            maxAge?: number;
+            /** @description The actions that the key doesn't allow. */
+            missing?: string[];
+            /** @description The condition keys that it hangs on. */
+            dependsOn?: string[];
+            /** @description The statements that deny. */
+            because?: components["schemas"]["Because"][];
+            /** @description The call to AWS that was not answered. */
+            call?: string;
+        };
         /** @description The document of a request to repair. */
         RepairRequest: {
             /**
@@ -548,7 +657,12 @@ export interface components {
         Target: string;
         TargetRow: {
             target: components["schemas"]["Target"];
+            /** @description The account's name in the allowlist's directory, where it has one. */
+            name?: string;
             state: components["schemas"]["TargetState"];
+            launch?: components["schemas"]["Launch"];
+            /** @description For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is. */
+            accepted?: boolean;
             /** Format: date-time */
             expiresAt?: string;
             /** @description The allowlist rule that decided for this target. */

@@ -7,6 +7,7 @@ mod case;
 mod decision;
 mod expiry;
 mod group;
+mod judged_key;
 mod judgements;
 mod key_check;
 mod met;
@@ -22,11 +23,12 @@ mod take_away;
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
-    Covered, Decision, ImageDecision, LaunchPermissions, Look, OrphanedGrant, Prerequisites, Records, Share, Survey,
-    TakeAway, Verdict,
+    Covered, Decision, ImageDecision, LaunchPermissions, Look, OrphanedGrant, Prerequisites, Records, Share,
+    ShortOfTerms, Survey, TakeAway, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use group::{resolve, unknown_page};
+pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use permit::{admit, is_covered, permitted, stranger};
@@ -81,7 +83,8 @@ pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryNa
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, refusals } = permit;
-    let warnings = notes::notes(case, facts, image, image_id, &targets, false);
+    let Permit { image_id, rule, targets, short_of_terms: _, refusals } = permit;
+    let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
+    let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }
 }

@@ -44,7 +44,8 @@ impl GranteeKind {
         }
     }
 
-    fn role(&self) -> Option<&ServiceLinkedRole> {
+    /// The role, where it is one.
+    pub fn role(&self) -> Option<&ServiceLinkedRole> {
         match self {
             Self::Account => None,
             Self::Role(role) => Some(role),
@@ -92,7 +93,12 @@ impl NeededGrant {
 
     /// Whether this very grant is among those that were read.
     pub fn is_among(&self, grants: &[Grant], owner: AccountId) -> bool {
-        grants.iter().any(|grant| {
+        self.among(grants, owner).is_some()
+    }
+
+    /// This very grant, as it was read.
+    pub fn among<'g>(&self, grants: &'g [Grant], owner: AccountId) -> Option<&'g Grant> {
+        grants.iter().find(|grant| {
             grant.name.as_deref() == Some(self.name.as_str())
                 && grant.is_issued_by(owner)
                 && grant.grantee_principal.as_deref() == Some(self.grantee.as_str())

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 
 use crate::{
     domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
-    request::{Action, Asked, NextToken, PageToken},
+    request::{Action, Asked, FaultKind, NextToken, PageToken, Parameters, Values},
 };
 
 /// The answer to one request.
@@ -206,8 +206,17 @@ pub enum StepState {
 pub struct TargetRow {
     /// The target.
     pub target: Target,
+    /// Its name in the allowlist's directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What is so now; in a dry run, what would be.
     pub state: TargetState,
+    /// Whether it can launch the image, as things are now; for a check, and after a share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
+    /// Of a check: whether a share would be accepted as asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<bool>,
     /// When the share expires.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
@@ -239,6 +248,28 @@ pub enum TargetState {
     Failed,
 }
 
+/// Whether a target can launch an image: launch permission and every key. From the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Launch {
+    /// It can.
+    Really,
+    /// Nobody knows.
+    Unknown,
+    /// It can't.
+    Not,
+}
+
+/// A grant on a key for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantState {
+    /// A grant that is there plays a part.
+    Present,
+    /// The image's own is not there, and sharing makes it.
+    Planned,
+}
+
 /// Whether one key lets one target in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -247,6 +278,9 @@ pub struct KeyRow {
     pub key_arn: KeyArn,
     /// Whom it was asked for.
     pub target: Target,
+    /// The grant that plays a part, or that sharing makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantState>,
     /// The evaluator's answer, flattened into the row.
     #[serde(flatten)]
     pub access: KeyAccess,
@@ -309,9 +343,24 @@ pub struct Refusal {
     /// The target it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// The place in the request document it is about.
+    /// The field at fault of the request document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
+    /// The parameter at fault of path or query, in place of a field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// Of a malformed request: the fault in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
+    /// The key at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_arn: Option<KeyArn>,
+    /// The statements of the remedy, to be added to the key's policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statements: Option<serde_json::Value>,
+    /// What the message says, as data.
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
     /// The reason in a sentence.
     pub message: String,
     /// What to do.
@@ -330,10 +379,44 @@ impl Refusal {
             image_id: None,
             target: None,
             pointer: None,
+            parameter: None,
+            fault: None,
+            key_arn: None,
+            statements: None,
+            values: Values::new(),
             message: message.into(),
             remedy: None,
             may_pass: false,
         }
+    }
+
+    /// The same refusal at this field.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// Names the parameter in place of the field of a document that nobody wrote.
+    fn place(&mut self, parameters: &Parameters) {
+        if let Some(parameter) = self.pointer.as_ref().and_then(|pointer| parameters.said(pointer)) {
+            self.pointer = None;
+            self.parameter = parameter.map(str::to_owned);
+        }
+    }
+
+    /// The same refusal because of this key.
+    #[must_use]
+    pub fn key(mut self, key: &KeyArn) -> Self {
+        self.key_arn = Some(key.clone());
+        self
+    }
+
+    /// The same refusal with something that its message says.
+    #[must_use]
+    pub fn value(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.values.insert(name, value.into());
+        self
     }
 
     /// The same refusal with what to do about it.
@@ -500,6 +583,13 @@ impl Outcome {
     pub fn is_no_op(&self) -> bool {
         let is_list = self.action == Some(Action::List);
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
+    }
+
+    /// The same outcome with refusals that name the parameters of a URL where one said what is refused.
+    #[must_use]
+    pub fn placed(mut self, parameters: &Parameters) -> Self {
+        self.refusals.iter_mut().for_each(|refusal| refusal.place(parameters));
+        self
     }
 
     /// The refusal that decides how the whole is answered: the first of its [`RefusalKind`].

@@ -1,5 +1,10 @@
 //! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
 
+mod result;
+mod standing;
+
+pub use result::{ImageResult, StepResult};
+use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
@@ -8,52 +13,12 @@ use crate::{
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
     needs::GranteeKind,
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState,
-        TargetRow, TargetState, shared_tags,
+        CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
+        TargetState, shared_tags,
     },
     plan::Step,
     request::{Action, NextToken},
 };
-
-/// One step and how far it got.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepResult {
-    /// The step.
-    pub step: Step,
-    /// How far it got.
-    pub state: StepState,
-    /// Why it failed.
-    pub error: Option<Failure>,
-    /// Whether AWS may have done it although no answer arrived.
-    pub is_uncertain: bool,
-    /// The ID of the grant that it made.
-    pub grant_id: Option<String>,
-}
-
-impl StepResult {
-    /// Whether AWS has done it, or may have.
-    pub fn may_be_done(&self) -> bool {
-        self.state == StepState::Done || self.is_uncertain
-    }
-
-    /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
-    /// be known well enough.
-    pub fn is_target_unknown(&self) -> bool {
-        let is_unknown = |error: &Failure| error.code == ErrorCode::TargetNotKnown;
-        self.error.as_ref().is_some_and(is_unknown) && !self.step.is_best_effort()
-    }
-}
-
-/// What was decided and done for one image.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImageResult<'a> {
-    /// The decision.
-    pub decision: ImageDecision<'a>,
-    /// The steps, in order.
-    pub steps: Vec<StepResult>,
-    /// The shares that were taken back because their records were gone when they were made, and why.
-    pub lost: Vec<Failure>,
-}
 
 /// The outcome of a request that could not be decided: this failed before.
 pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
@@ -98,7 +63,8 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
-            outcome.images.push(image_row(case, image, &result, region));
+            let status = outcome.result;
+            outcome.images.push(image_row(&Standing { case, image, result: &result, status }, region));
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             findings.extend(survey.findings.iter().cloned());
@@ -179,13 +145,17 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     }
 }
 
-fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &str) -> ImageRow {
-    let ImageResult { decision, steps, lost: _ } = result;
+fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status: _ } = *standing;
     let request = case.request;
     let is_refused = !decision.refusals().is_empty();
+    let is_check = request.action == Action::Check;
+    let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
+        .copied()
+        .chain(short)
         .map(|(asked, rule)| {
             let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
@@ -194,7 +164,10 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
             };
             TargetRow {
                 target: asked.target.clone(),
+                name: name(case, &asked.target),
                 state,
+                launch: standing.launch(&asked.target),
+                accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(image, decision, &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
@@ -203,13 +176,16 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
         .collect();
     targets.extend(decision.left_as_they_are().iter().map(|(asked, rule)| TargetRow {
         target: asked.target.clone(),
+        name: name(case, &asked.target),
         state: TargetState::AlreadyShared,
+        launch: None,
+        accepted: None,
         expires_at: expiry_time(image, &asked.target),
         rule: rule.map(|rule| rule.name.clone()),
         detail: None,
     }));
     if request.action == Action::List {
-        targets.extend(listed(image));
+        targets.extend(listed(case, image));
     }
     let permissions = match request.action {
         Action::List | Action::Check => Some(permissions(image)),
@@ -229,7 +205,7 @@ fn image_row(case: &Case<'_>, image: &Image, result: &ImageResult<'_>, region: &
         rule: first_rule.map(|rule| rule.name.clone()),
         steps: steps.iter().map(step_row).collect(),
         targets,
-        keys: decision.keys().to_vec(),
+        keys: standing.keys(),
         permissions,
     }
 }
@@ -259,13 +235,21 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
     if image.is_shared_with(target) { TargetState::Shared } else { TargetState::NotShared }
 }
 
+/// What the directory calls an account.
+fn name(case: &Case<'_>, target: &Target) -> Option<String> {
+    case.allowlist.accounts.get(&target.account()?)?.name.clone()
+}
+
 /// A row for everybody the image is shared with.
-fn listed(image: &Image) -> impl Iterator<Item = TargetRow> {
+fn listed(case: &Case<'_>, image: &Image) -> impl Iterator<Item = TargetRow> {
     image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
         LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
         LaunchPermission::To(target) => Some(TargetRow {
             target: target.clone(),
+            name: name(case, target),
             state: TargetState::Shared,
+            launch: None,
+            accepted: None,
             expires_at: expiry_time(image, target),
             rule: None,
             detail: None,

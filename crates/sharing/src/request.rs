@@ -5,22 +5,24 @@ mod fault;
 mod fields;
 mod next_token;
 mod page_token;
+mod parameters;
 mod written;
 
 use std::{fmt, str::FromStr};
 
 pub use asked::Asked;
-pub use fault::{Fault, Faults, MAX_FAULTS, field_pointer};
-use fields::{Ids, RequestFields};
+pub use fault::{Fault, FaultKind, Faults, MAX_FAULTS, Values, field_pointer};
+use fields::{Ids, RequestFields, Wrong, too_many};
 use key_policy::json::Json;
 pub use next_token::NextToken;
 pub use page_token::PageToken;
+pub use parameters::Parameters;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::domain::{
     AccountId, GroupId, ImageId, OrganizationArn, OrganizationalUnitArn, Region, ServiceLinkedRole, Target, code_point,
-    invisible, quoted,
+    invisible, quoted, rfc3339,
 };
 
 /// At most so many images in one request.
@@ -63,6 +65,8 @@ pub struct Request {
     pub dry_run: bool,
     /// Why, in the caller's words.
     pub reason: Option<String>,
+    /// What of it a URL said.
+    pub parameters: Parameters,
 }
 
 /// A target and the place in the request document that names it.
@@ -217,8 +221,8 @@ pub struct Malformed {
 
 impl Malformed {
     /// One fault of the document as a whole.
-    pub fn document(message: impl Into<String>) -> Self {
-        let faults = Faults::one(Fault::new("", message));
+    pub fn document(kind: FaultKind, message: impl Into<String>) -> Self {
+        let faults = Faults::one(Fault::new(kind, "", message));
         Self { action: None, dry_run: false, reason: None, asked: Box::default(), faults }
     }
 }
@@ -248,6 +252,7 @@ impl Request {
             page: None,
             dry_run: false,
             reason: None,
+            parameters: Parameters::default(),
         }
     }
 
@@ -264,23 +269,33 @@ impl Request {
     fn read(origin: Origin, document: &Json) -> Result<Self, Malformed> {
         let Some(fields) = document.as_object() else {
             let message = format!("a request is a JSON object, this is {}", document.kind());
-            return Err(Malformed::document(message));
+            return Err(Malformed::document(FaultKind::WrongType, message));
         };
         let mut fields = RequestFields::new(fields);
 
-        fields.choice(
-            "version",
-            |text| if text == "1" { Ok(()) } else { Err("this function speaks version `1`".into()) },
-        );
-        let action = fields.choice("action", str::parse::<Action>);
+        fields.choice("version", |text| {
+            if text == "1" {
+                Ok(())
+            } else {
+                Err(Wrong::from("this function speaks version `1`".to_owned()).allowed(["1"]))
+            }
+        });
+        let action = fields.choice("action", |text| {
+            let words = || Action::ALL.map(Action::as_str);
+            text.parse::<Action>().map_err(|message| Wrong::from(message).given(text).allowed(words()))
+        });
         if action.is_none() && !fields.has("action") {
-            fields.fault("/action", "missing");
+            fields.fault(Fault::new(FaultKind::Missing, "/action", "missing"));
         }
         let images = fields.ids::<ImageId>("imageIds", "images", MAX_IMAGES);
         let accounts = fields.ids::<AccountId>("accountIds", "targets", MAX_TARGETS);
         let organizations = fields.ids::<OrganizationArn>("organizationArns", "targets", MAX_TARGETS);
         let units = fields.ids::<OrganizationalUnitArn>("organizationalUnitArns", "targets", MAX_TARGETS);
-        let access = fields.choice("access", str::parse::<Access>).unwrap_or_default();
+        let access = fields
+            .choice("access", |text| {
+                text.parse::<Access>().map_err(|message| Wrong::from(message).given(text).allowed(["launch", "copy"]))
+            })
+            .unwrap_or_default();
         let roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles", "roles", MAX_ROLES);
         let expires_at = fields.choice("expiresAt", |text| match &origin {
             Origin::Sent { now, .. } => expiry(text, *now),
@@ -332,6 +347,7 @@ impl Request {
                     page,
                     dry_run,
                     reason,
+                    parameters: Parameters::default(),
                 })
             }
             Some(_) | None => {
@@ -348,43 +364,46 @@ impl Request {
 fn check_shape(fields: &mut RequestFields<'_>, action: Action, images: usize, targets: [usize; 3], has_group: bool) {
     const TARGET_FIELDS: [&str; 3] = ["accountIds", "organizationArns", "organizationalUnitArns"];
     let is_by_account = action == Action::List && fields.has("accountIds");
+    let of_action =
+        |kind, pointer: &str, message: String| Fault::new(kind, pointer, message).value("action", action.as_str());
+    let missing = |pointer: &str, message: String| of_action(FaultKind::Missing, pointer, message);
+    let no_meaning = |name: &str, message: String| of_action(FaultKind::NoMeaning, &field_pointer(name), message);
     if is_by_account {
         check_list_by_account(fields, targets);
     } else if action.takes_images() {
         if !fields.has("imageIds") {
             let or_account = if action == Action::List { ", or `accountIds` with one account" } else { "" };
-            fields.fault("/imageIds", format!("missing: `{action}` is about at least one image{or_account}"));
+            fields.fault(missing("/imageIds", format!("missing: `{action}` is about at least one image{or_account}")));
         }
     } else if fields.has("imageIds") {
-        fields.fault("/imageIds", format!("`{action}` takes no images"));
+        fields.fault(no_meaning("imageIds", format!("`{action}` takes no images")));
     }
     if action.takes_targets() {
         if !has_group && !TARGET_FIELDS.iter().any(|name| fields.has(name)) {
-            fields.fault(
-                "/accountIds",
-                format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`"),
-            );
+            let message =
+                format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`");
+            fields.fault(missing("/accountIds", message));
         }
         // Where one field alone has too many, that is what is said.
         let all = targets.iter().fold(0, |all: usize, targets| all.saturating_add(*targets));
         let pairs = images.saturating_mul(all);
         if images <= MAX_IMAGES && targets.iter().all(|targets| *targets <= MAX_TARGETS) {
             if all > MAX_TARGETS {
-                fields.fault("", format!("{all} targets; at most {MAX_TARGETS} go into one request"));
+                fields.fault(too_many("", all, "targets", MAX_TARGETS));
             } else if pairs > MAX_PAIRS {
-                fields.fault("", format!("{pairs} image × target pairs; at most {MAX_PAIRS} go into one request"));
+                fields.fault(too_many("", pairs, "image × target pairs", MAX_PAIRS));
             }
         }
     } else {
         let other_targets =
             TARGET_FIELDS.iter().filter(|name| fields.has(name) && !(is_by_account && **name == "accountIds"));
         for name in other_targets.copied().collect::<Vec<_>>() {
-            fields.fault(field_pointer(name), format!("`{action}` takes no targets"));
+            fields.fault(no_meaning(name, format!("`{action}` takes no targets")));
         }
     }
     // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
     for name in meaningless(action, is_by_account).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
-        fields.fault(field_pointer(name), format!("has no meaning for `{action}`"));
+        fields.fault(no_meaning(name, format!("has no meaning for `{action}`")));
     }
 }
 
@@ -403,9 +422,16 @@ fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
 /// A `list` by account names one account and nothing else that it could be about.
 fn check_list_by_account(fields: &mut RequestFields<'_>, [accounts, ..]: [usize; 3]) {
     if fields.has("imageIds") {
-        fields.fault("/accountIds", "`list` takes either `imageIds` or one account");
+        let message = "`list` takes either `imageIds` or one account";
+        fields.fault(Fault::new(FaultKind::NoMeaning, "/accountIds", message).value("action", "list"));
     } else if accounts > 1 && accounts <= MAX_TARGETS {
-        fields.fault("/accountIds", format!("{accounts} accounts; `list` takes one at a time"));
+        let message = format!("{accounts} accounts; `list` takes one at a time");
+        fields.fault(
+            Fault::new(FaultKind::TooMany, "/accountIds", message)
+                .value("action", "list")
+                .value("count", accounts)
+                .value("most", 1),
+        );
     }
 }
 
@@ -419,31 +445,43 @@ const LONGEST_RETRY: Duration = Duration::hours(24);
 
 /// An expiry time that is less than 5 minutes ahead is refused by `decide`, which knows the records: a share that is sent
 /// again to finish what it began has one.
-fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
+fn expiry(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, Wrong> {
     let at = time_of(text)?;
     let ahead = at - now;
-    if ahead < -LONGEST_RETRY || ahead > Duration::days(3653) {
-        return Err(format!("{} is not between 5 minutes and 10 years ahead", quoted(text)));
+    if ahead < -LONGEST_RETRY || ahead > LONGEST_EXPIRY {
+        let message = format!("{} is not between 5 minutes and 10 years ahead", quoted(text));
+        let ahead = |duration| now.checked_add(duration).map(rfc3339).unwrap_or_default();
+        let wrong = Wrong::new(FaultKind::OutOfRange, message).given(text);
+        return Err(wrong.between(&ahead(SHORTEST_EXPIRY), &ahead(LONGEST_EXPIRY)));
     }
     Ok(at)
 }
 
-fn time_of(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text)))
+/// So far ahead an expiry time is at least,
+pub const SHORTEST_EXPIRY: Duration = Duration::minutes(5);
+/// and at most.
+const LONGEST_EXPIRY: Duration = Duration::days(3653);
+
+fn time_of(text: &str) -> Result<OffsetDateTime, Wrong> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+        Wrong::from(format!("{} is not an RFC 3339 time, such as `2027-01-31T12:00:00Z`", quoted(text))).given(text)
+    })
 }
 
 fn group_id(text: &str) -> Result<GroupId, String> {
     GroupId::parse(text).ok_or_else(|| format!("{} is not the ID of an organization or unit", quoted(text)))
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    if text.chars().count() > MAX_REASON {
-        return Err(format!("longer than {MAX_REASON} characters"));
+fn reason(text: &str) -> Result<String, Wrong> {
+    let count = text.chars().count();
+    if count > MAX_REASON {
+        let message = format!("longer than {MAX_REASON} characters");
+        return Err(Wrong::new(FaultKind::TooMany, message).count(count, MAX_REASON));
     }
     match invisible(text) {
         Some((place, character)) => {
-            Err(format!("character {place} is {}, which can't be seen: leave it out", code_point(character)))
+            let point = code_point(character);
+            Err(Wrong::from(format!("character {place} is {point}, which can't be seen: leave it out")).given(&point))
         }
         None => Ok(text.to_owned()),
     }
@@ -515,6 +553,64 @@ mod tests {
                 ("/dryrun", "did you mean `dryRun`"),
             ],
         );
+    }
+
+    /// The only fault of a document: its place, its kind and what its message says as data.
+    #[track_caller]
+    fn says(text: &str, pointer: &str, kind: &str, values: serde_json::Value) {
+        let faults = parse(text).unwrap_err().faults.named;
+        let [fault] = &faults[..] else { panic!("{faults:#?}") };
+        let told = (fault.pointer.as_str(), serde_json::json!(fault.kind), serde_json::json!(fault.values));
+        assert_eq!(told, (pointer, serde_json::json!(kind), values), "{fault:?}");
+    }
+
+    #[test]
+    fn every_fault_is_told_in_one_word_and_with_what_its_message_says() {
+        use serde_json::json;
+        let actions = json!(["share", "revoke", "reset", "list", "check", "audit", "repair"]);
+        let list = |more: &str| format!(r#"{{"action":"list","imageIds":["ami-1a2b3c4d"]{more}}}"#);
+        let share = |more: &str| {
+            format!(r#"{{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"]{more}}}"#)
+        };
+        says(&list(r#","dryrun":true"#), "/dryrun", "unknown-field", json!({"suggestion": "dryRun"}));
+        says(&list(r#","regions":[]"#), "/regions", "unknown-field", json!({}));
+        says("{}", "/action", "missing", json!({}));
+        says(r#"{"action":"list"}"#, "/imageIds", "missing", json!({"action": "list"}));
+        let targets = r#"{"action":"share","imageIds":["ami-1a2b3c4d"]}"#;
+        says(targets, "/accountIds", "missing", json!({"action": "share"}));
+        says(r#"{"action":"list","imageIds":[]}"#, "/imageIds", "missing", json!({}));
+        says("[]", "", "wrong-type", json!({}));
+        says(&list(r#","reason":3"#), "/reason", "wrong-type", json!({"expected": "string"}));
+        says(&list(r#","dryRun":"yes""#), "/dryRun", "wrong-type", json!({"expected": "boolean"}));
+        says(r#"{"action":"list","imageIds":"all"}"#, "/imageIds", "wrong-type", json!({"expected": "array"}));
+        let number = r#"{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":[111122223333]}"#;
+        let values = json!({"expected": "string", "given": "111122223333"});
+        says(number, "/accountIds/0", "wrong-type", values);
+        let wrong = r#"{"action":"list","imageIds":["ami-1"]}"#;
+        says(wrong, "/imageIds/0", "bad-format", json!({"given": "ami-1"}));
+        let values = json!({"given": "publish", "allowed": actions});
+        says(r#"{"action":"publish"}"#, "/action", "bad-format", values);
+        let values = json!({"given": "write", "allowed": ["launch", "copy"]});
+        says(&share(r#","access":"write""#), "/access", "bad-format", values);
+        says(&list(r#","version":"2""#), "/version", "bad-format", json!({"allowed": ["1"]}));
+        says(&share(r#","expiresAt":"soon""#), "/expiresAt", "bad-format", json!({"given": "soon"}));
+        let hidden = list(",\"reason\":\"a\u{202e}b\"");
+        says(&hidden, "/reason", "bad-format", json!({"given": "U+202E"}));
+        let values = json!({"count": 501, "most": 500});
+        says(&list(&format!(r#","reason":"{}""#, "x".repeat(501))), "/reason", "too-many", values);
+        says(&many(51, 1), "/imageIds", "too-many", json!({"count": 51, "most": 50}));
+        says(&many(50, 21), "", "too-many", json!({"count": 1050, "most": 1000}));
+        let twice = r#"{"action":"list","imageIds":["ami-1a2b3c4d","ami-1a2b3c4d"]}"#;
+        says(twice, "/imageIds/1", "duplicate", json!({}));
+        says(&list(r#","dryRun":true,"dryRun":true"#), "/dryRun", "duplicate", json!({}));
+        let values = json!({
+            "given": "2037-01-01T00:00:00Z", "earliest": "2026-11-22T12:05:00Z", "latest": "2036-11-22T12:00:00Z",
+        });
+        says(&share(r#","expiresAt":"2037-01-01T00:00:00Z""#), "/expiresAt", "out-of-range", values);
+        says(&list(r#","accountIds":["111122223333"]"#), "/accountIds", "no-meaning", json!({"action": "list"}));
+        says(&list(r#","access":"copy""#), "/access", "no-meaning", json!({"action": "list"}));
+        let audit = r#"{"action":"audit","imageIds":["ami-1a2b3c4d"]}"#;
+        says(audit, "/imageIds", "no-meaning", json!({"action": "audit"}));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sharing::outcome::ErrorCode;
+use sharing::outcome::{ErrorCode, Refusal, RefusalCode};
 
 /// The schema of a request.
 pub static REQUEST: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("request")));
@@ -81,6 +81,26 @@ pub fn check_request(document: &Value) {
 pub fn check_outcome(document: &Value) {
     assert_eq!(OUTCOME.faults(document), None, "{document:#}");
     assert_eq!(CLOSED_OUTCOME.faults(document), None, "{document:#}");
+    for refusal in document["refusals"].as_array().into_iter().flatten() {
+        let code = RefusalCode::ALL.iter().find(|code| refusal["code"] == code.as_str()).unwrap();
+        let names = refusal["values"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        are_declared(*code, names);
+    }
+}
+
+/// Checks that a refusal says as data what its code declares and nothing else, and where it is.
+#[track_caller]
+pub fn check_values(refusal: &Refusal) {
+    are_declared(refusal.code, refusal.values.keys().copied());
+    assert!(refusal.pointer.is_none() || refusal.parameter.is_none(), "{refusal:?}");
+    assert_eq!(refusal.fault.is_some(), refusal.code == RefusalCode::MalformedRequest, "{refusal:?}");
+}
+
+#[track_caller]
+fn are_declared<'n>(code: RefusalCode, names: impl Iterator<Item = &'n str>) {
+    for name in names {
+        assert!(code.values().contains(&name), "{code} does not declare the value {name}");
+    }
 }
 
 /// The longest line that a log may have.

@@ -30,6 +30,8 @@ pub const ONE: &str = "111122223333";
 pub const TWO: &str = "222233334444";
 pub const ALLOWLIST: &str = r#"
 version: 1
+accounts:
+  "111122223333": {name: prod-web}
 rules:
   - name: portal
     requesters: ["lambda:invoke"]
@@ -81,8 +83,8 @@ rules:
     maxDuration: 30d
     onAvailable: true
   - name: trial
-    requesters: ["arn:aws:iam::999988887777:role/portal"]
-    actions: [share]
+    requesters: ["arn:aws:iam::999988887777:role/portal", "lambda:invoke"]
+    actions: [share, check]
     images: {names: ["trial-*"]}
     targets: ["111122223333"]
     maxDuration: 30d

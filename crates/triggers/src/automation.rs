@@ -5,7 +5,7 @@ use sharing::{
     decide::SentAt,
     domain::{AccountId, ExpiryName, ImageId, Requester, quoted},
     records,
-    request::Malformed,
+    request::{FaultKind, Malformed},
 };
 
 use super::{
@@ -47,14 +47,18 @@ pub struct ExpiryHint {
 pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Available, Malformed> {
     let text = |path: &[&str]| event.at(path).and_then(Json::as_str);
     if text(&["source"]) != Some("aws.ec2") {
-        return Err(Malformed::document(format!("`{IMAGE_STATE}` from another source than aws.ec2")));
+        return Err(Malformed::document(
+            FaultKind::BadFormat,
+            format!("`{IMAGE_STATE}` from another source than aws.ec2"),
+        ));
     }
     let account: AccountId = text(&["account"])
         .and_then(|account| account.parse().ok())
-        .ok_or_else(|| Malformed::document("the event has no `account` of twelve digits"))?;
+        .ok_or_else(|| Malformed::document(FaultKind::Missing, "the event has no `account` of twelve digits"))?;
     let is_available = text(&["detail", "State"]) == Some("available");
     let image_id = text(&["detail", "ImageId"]).unwrap_or_default();
-    let image_id: ImageId = image_id.parse().map_err(|error| Malformed::document(format!("{error}")))?;
+    let image_id: ImageId =
+        image_id.parse().map_err(|error| Malformed::document(FaultKind::BadFormat, format!("{error}")))?;
     Ok(Available {
         request_id: request_id(event.get("id")).unwrap_or(invocation.request_id).to_owned(),
         account,
@@ -68,15 +72,18 @@ pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Ava
 /// The hint in an event of Scheduler on the bus.
 pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
     if event.get("source").and_then(Json::as_str) != Some(records::SOURCE) {
-        return Err(Malformed::document(format!(
-            "`{}` from another source than {}",
-            records::DETAIL_TYPE,
-            records::SOURCE
-        )));
+        return Err(Malformed::document(
+            FaultKind::BadFormat,
+            format!("`{}` from another source than {}", records::DETAIL_TYPE, records::SOURCE),
+        ));
     }
-    let detail = event.get("detail").ok_or_else(|| Malformed::document("the event has no `detail`"))?;
+    let detail =
+        event.get("detail").ok_or_else(|| Malformed::document(FaultKind::Missing, "the event has no `detail`"))?;
     if !is_expire(detail) {
-        return Err(Malformed::document("the event's `detail` has another `action` than `expire`"));
+        return Err(Malformed::document(
+            FaultKind::BadFormat,
+            "the event's `detail` has another `action` than `expire`",
+        ));
     }
     let request_id = request_id(event.get("id")).unwrap_or(invocation.request_id);
     Ok(ExpiryHint { request_id: request_id.to_owned(), ..expiry(detail, invocation)? })
@@ -86,7 +93,10 @@ pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<
 pub(super) fn expiry(document: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
     let name = document.get("schedule").and_then(Json::as_str).unwrap_or_default();
     let record = name.parse().map_err(|_| {
-        Malformed::document(format!("`schedule` is {}, not the name of an expiry's record", quoted(name)))
+        Malformed::document(
+            FaultKind::BadFormat,
+            format!("`schedule` is {}, not the name of an expiry's record", quoted(name)),
+        )
     })?;
     Ok(ExpiryHint { request_id: invocation.request_id.to_owned(), record })
 }

@@ -110,7 +110,10 @@ impl From<Malformed> for TurnedAway {
     fn from(malformed: Malformed) -> Self {
         let Malformed { action, dry_run, reason, asked, faults } = malformed;
         let refusal = |fault: Fault| Refusal {
-            pointer: Some(fault.pointer),
+            fault: Some(fault.kind),
+            pointer: fault.parameter.is_none().then_some(fault.pointer),
+            parameter: fault.parameter,
+            values: fault.values,
             ..Refusal::new(RefusalCode::MalformedRequest, fault.message)
         };
         let refusals = faults.named.into_iter().map(refusal).collect();

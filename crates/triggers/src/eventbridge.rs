@@ -7,7 +7,7 @@ use key_policy::json::Json;
 use sharing::{
     decide::SentAt,
     domain::{AccountId, Requester, code_point, invisible, quoted},
-    request::{Malformed, Request},
+    request::{FaultKind, Malformed, Request},
 };
 use time::OffsetDateTime;
 
@@ -52,14 +52,17 @@ pub(super) fn id(event: &Json) -> Option<&str> {
 pub(super) fn asked(event: &Json, now: OffsetDateTime) -> Result<Request, TurnedAway> {
     match event.get("detail") {
         Some(detail) => Request::parse(detail, now).map_err(Into::into),
-        None => Err(Malformed::document("the event has no `detail`").into()),
+        None => Err(Malformed::document(FaultKind::Missing, "the event has no `detail`").into()),
     }
 }
 
 /// Why an event with another detail-type is not a request.
 pub(super) fn other(detail_type: &Json) -> Malformed {
     let shown = detail_type.as_str().map_or_else(|| detail_type.kind().to_owned(), quoted);
-    Malformed::document(format!("an event with the detail-type {shown}; this function takes `{DETAIL_TYPE}`"))
+    Malformed::document(
+        FaultKind::BadFormat,
+        format!("an event with the detail-type {shown}; this function takes `{DETAIL_TYPE}`"),
+    )
 }
 
 /// Whether an archive sent the event again, whatever the name of the replay is.

@@ -8,9 +8,9 @@ use key_policy::json::Json;
 use serde_json::json;
 use sharing::{
     decide::SentAt,
-    domain::{GroupId, quoted},
+    domain::{GroupId, excerpt, quoted},
     outcome::{Outcome, Refusal, RefusalCode, to_text},
-    request::{Action, Asked, Fault, Faults, MAX_ROLES, Malformed, Request, field_pointer},
+    request::{Action, Asked, Fault, FaultKind, Faults, MAX_ROLES, Malformed, Parameters, Request},
 };
 use time::OffsetDateTime;
 
@@ -104,6 +104,32 @@ impl Route<'_> {
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
         }
     }
+
+    /// The fields of the document that path and query say; `given` are the parameters that the query has. Where there is
+    /// no body, the query could have said every other one too.
+    fn said(&self, given: &[&'static str]) -> Parameters {
+        let mut said = Parameters::default();
+        let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
+            Self::Document => (false, &[]),
+            Self::List { .. } | Self::Share { .. } => (true, &[]),
+            Self::Check { .. } | Self::Revoke { .. } => (
+                true,
+                &[("accountIds", "target"), ("organizationArns", "target"), ("organizationalUnitArns", "target")],
+            ),
+            Self::ListByAccount { .. } => (false, &[("accountIds", "accountId")]),
+        };
+        if self.action().is_some() {
+            said.say("action", None);
+        }
+        if has_image {
+            said.say("imageIds", Some("imageId"));
+        }
+        target_fields.iter().for_each(|(field, parameter)| said.say(field, Some(parameter)));
+        let has_body = matches!(self, Self::Document | Self::Share { .. });
+        let taken = self.parameters().iter().filter(|name| !has_body || given.contains(name));
+        taken.for_each(|name| said.say(name, Some(name)));
+        said
+    }
 }
 
 /// The envelope of an HTTP event. Its trigger has read the parts of the request and the requester, or why there is
@@ -146,13 +172,15 @@ fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, 
     let (method, path) = (request.method, path(&request.routing).to_owned());
     let Some(resource) = resource(&request.routing, request.path_parameters) else {
         let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(&path)));
-        return (None, Err(TurnedAway::new(refusal)));
+        return (None, Err(TurnedAway::new(refusal.value("path", excerpt(&path)))));
     };
     match route(method, resource) {
         Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
         Err(allow) => {
             let message = format!("{} is not among the route's methods: {allow}", quoted(method));
-            (Some(allow), Err(TurnedAway::new(Refusal::new(RefusalCode::MethodNotAllowed, message))))
+            let allowed: Vec<_> = allow.split(", ").collect();
+            let refusal = Refusal::new(RefusalCode::MethodNotAllowed, message);
+            (Some(allow), Err(TurnedAway::new(refusal.value("method", excerpt(method)).value("allowed", allowed))))
         }
     }
 }
@@ -230,25 +258,24 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
         (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. } | Route::ListByAccount { .. }, Ok(None)) => {}
         (_, body) => {
-            let message = match body {
-                Err(message) => message,
-                Ok(None) => "the request has no body".to_owned(),
+            let (kind, message) = match body {
+                Err(message) => (FaultKind::BadFormat, message),
+                Ok(None) => (FaultKind::Missing, "the request has no body".to_owned()),
                 Ok(Some(body)) if matches!(route, Route::Share { .. }) => {
-                    format!("a request is a JSON object, this is {}", body.kind())
+                    (FaultKind::WrongType, format!("a request is a JSON object, this is {}", body.kind()))
                 }
-                Ok(Some(_)) => "this route takes no body; it would be ignored".to_owned(),
+                Ok(Some(_)) => (FaultKind::NoMeaning, "this route takes no body; it would be ignored".to_owned()),
             };
-            faults.add(|| Fault::new("", message));
+            faults.add(|| Fault::new(kind, "", message));
             // Without a document its fields can't be checked.
             has_document = false;
         }
     }
-    query(request.query, route.parameters(), &mut fields, &mut faults);
+    let given = query(request.query, route.parameters(), &mut fields, &mut faults);
+    let parameters = route.said(&given);
     let parsed = Request::parse_for(group, &Json::Object(fields), now);
-    if faults.is_empty() {
-        return parsed;
-    }
-    let Malformed { action, dry_run, reason, asked, faults: more } = match parsed {
+    let Malformed { action, dry_run, reason, asked, faults: mut more } = match parsed {
+        Ok(request) if faults.is_empty() => return Ok(Request { parameters, ..request }),
         Ok(request) => {
             let (asked, faults) = (Box::new(Asked::from(&request)), Faults::default());
             let Request { action, dry_run, reason, .. } = request;
@@ -256,6 +283,9 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         }
         Err(malformed) => malformed,
     };
+    for fault in &mut more.named {
+        fault.parameter = parameters.of(&fault.pointer).map(str::to_owned);
+    }
     if has_document {
         faults.extend(more);
     }
@@ -313,21 +343,34 @@ fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &
     fields.reserve_exact(body.len());
     for (name, value) in body {
         if matches!(name.as_str(), "action" | "imageIds") {
-            faults.add(|| Fault::new(format!("/{name}"), "the route says this; leave it out of the body"));
+            let message = "the route says this; leave it out of the body";
+            faults.add(|| Fault::new(FaultKind::NoMeaning, format!("/{name}"), message));
         } else {
             fields.push((name, value));
         }
     }
 }
 
-/// Adds the fields of the query. A parameter that would be ignored is refused.
-fn query(query: Query<'_>, taken: &[&'static str], fields: &mut Vec<(String, Json)>, faults: &mut Faults) {
+/// Adds the fields of the query, and says which. A parameter that would be ignored is refused.
+fn query(
+    query: Query<'_>,
+    taken: &[&'static str],
+    fields: &mut Vec<(String, Json)>,
+    faults: &mut Faults,
+) -> Vec<&'static str> {
     let mut given = Vec::new();
     let mut roles = Vec::new();
     for (name, value) in query {
         let Some(name) = taken.iter().find(|taken| **taken == name) else {
             faults.add(|| {
-                Fault::new(field_pointer(&name), format!("the route takes no query parameter {}", quoted(&name)))
+                let near = taken.iter().find(|taken| taken.eq_ignore_ascii_case(&name));
+                let advice = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let message = format!("the route takes no query parameter {}{advice}", quoted(&name));
+                let fault = Fault::of_parameter(FaultKind::UnknownField, &name, message);
+                match near {
+                    Some(near) => fault.value("suggestion", *near),
+                    None => fault,
+                }
             });
             continue;
         };
@@ -336,7 +379,7 @@ fn query(query: Query<'_>, taken: &[&'static str], fields: &mut Vec<(String, Jso
             continue;
         }
         if given.contains(name) {
-            faults.add(|| Fault::new(field_pointer(name), "repeated query parameter"));
+            faults.add(|| Fault::of_parameter(FaultKind::Duplicate, name, "repeated query parameter"));
             continue;
         }
         given.push(name);
@@ -344,20 +387,26 @@ fn query(query: Query<'_>, taken: &[&'static str], fields: &mut Vec<(String, Jso
             ("dryRun", "true") => Json::Bool(true),
             ("dryRun", "false") => Json::Bool(false),
             ("dryRun", other) => {
-                faults.add(|| Fault::new("/dryRun", format!("{} is not `true` or `false`", quoted(other))));
+                let message = format!("{} is not `true` or `false`", quoted(other));
+                let allowed = vec!["true", "false"];
+                faults.add(|| {
+                    let fault = Fault::of_parameter(FaultKind::BadFormat, name, message);
+                    fault.value("given", excerpt(other)).value("allowed", allowed)
+                });
                 continue;
             }
             (_, value) => text(value),
         };
         match fields.iter().find(|(field, _)| field == name) {
             Some((_, said)) if *said == asked => {}
-            Some(_) => faults.add(|| Fault::new(field_pointer(name), "query and body disagree")),
+            Some(_) => faults.add(|| Fault::of_parameter(FaultKind::Duplicate, name, "query and body disagree")),
             None => fields.insert(0, ((*name).to_owned(), asked)),
         }
     }
     if !roles.is_empty() {
         fields.push(("serviceLinkedRoles".to_owned(), Json::Array(roles)));
     }
+    given
 }
 
 /// Adds the roles of one query parameter, which are separated by commas. If there are too many, the rest is only

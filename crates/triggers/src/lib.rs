@@ -24,7 +24,10 @@ use key_policy::json::{Json, NotJson};
 pub use problem::refusal_status;
 pub use reply::{InvocationError, LONGEST_ANSWER, Reply, reply};
 pub use sharing::decide::SentAt;
-use sharing::{records, request::Malformed};
+use sharing::{
+    records,
+    request::{FaultKind, Malformed},
+};
 
 /// What arrived in one invocation.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +81,7 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
 /// does not identify a caller.
 fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     let read = &not_json.read;
-    let why = TurnedAway::from(Malformed::document(format!("not JSON: {}", not_json.error)));
+    let why = TurnedAway::from(Malformed::document(FaultKind::BadFormat, format!("not JSON: {}", not_json.error)));
     match identify(read) {
         Shape::RestApi => Envelope { asked: Err(why), ..rest_api::open(read, invocation) },
         Shape::HttpApi => Envelope { asked: Err(why), ..http_api::open(read, invocation) },

@@ -8,7 +8,7 @@ use sharing::{
     decide::SentAt,
     domain::{AccountId, Arn, Partition, Region, Requester, quoted},
     outcome::{Outcome, Status},
-    request::{Malformed, Request},
+    request::{FaultKind, Malformed, Request},
 };
 use time::OffsetDateTime;
 
@@ -71,6 +71,8 @@ fn is_too_long(records: &[Json]) -> bool {
 
 /// Why `Records` are not a batch of messages.
 pub(super) fn other(records: &Json) -> Malformed {
+    let kind =
+        if records.as_array().is_some_and(<[Json]>::is_empty) { FaultKind::Missing } else { FaultKind::BadFormat };
     let message = match records.as_array() {
         None => format!("`Records` is {}, not an array", records.kind()),
         Some([]) => "`Records` is empty".to_owned(),
@@ -85,7 +87,7 @@ pub(super) fn other(records: &Json) -> Malformed {
             )
         }
     };
-    Malformed::document(message)
+    Malformed::document(kind, message)
 }
 
 fn is_message(record: &Json) -> bool {
@@ -104,11 +106,16 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     let requester = queue(record).map(|arn| Requester::new(format!("sqs:{arn}")));
     let unasked = |why| Asked { request_id: None, sent: SentAt::Unknown, request: Err(why) };
     let asked = match (id, &requester) {
-        _ if !is_message(record) => unasked(Malformed::document("the record is not an SQS message").into()),
+        _ if !is_message(record) => {
+            unasked(Malformed::document(FaultKind::BadFormat, "the record is not an SQS message").into())
+        }
         (None, _) => {
-            let what = if record.get("messageId").is_some() { "an unusable" } else { "no" };
+            let (kind, what) = match record.get("messageId") {
+                Some(_) => (FaultKind::BadFormat, "an unusable"),
+                None => (FaultKind::Missing, "no"),
+            };
             let message = format!("the message has {what} `messageId`, so SQS could not be asked to send it again");
-            unasked(Malformed::document(message).into())
+            unasked(Malformed::document(kind, message).into())
         }
         (Some(_), None) => unasked(TurnedAway::nobody(&match record.get("eventSourceARN") {
             None | Some(Json::Null) => "the message has no `eventSourceARN`".to_owned(),
@@ -160,7 +167,9 @@ struct Asked {
 fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let time = record.at(&["attributes", "SentTimestamp"]).and_then(Json::as_str);
     let sent = SentAt::at_milliseconds(time);
-    let malformed = |message: String| Err(Malformed::document(message).into());
+    let has_body = !matches!(record.get("body"), None | Some(Json::Null));
+    let kind = if has_body { FaultKind::BadFormat } else { FaultKind::Missing };
+    let malformed = |message: String| Err(Malformed::document(kind, message).into());
     let (body, error) = match record.get("body") {
         None | Some(Json::Null) => (Json::Null, Some("the message has no body".to_owned())),
         Some(Json::String(text)) => match Json::read_text(text) {

@@ -25,6 +25,7 @@ from ami_share_tools.repository import EXAMPLES, ROOT
 from ami_share_tools.template import resources
 
 WEB, DB, VAULT, LEGACY, TRIAL = "golden-web", "golden-db", "golden-vault", "golden-legacy", "trial-app"
+NODE, FLEET = "analytics-node", "fleet-node"
 NO_IMAGE = "ami-00000000000000bad"
 LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -44,6 +45,7 @@ ANSWERS = [
         {"imageId": DB, "dryRun": "true"},
         {"accountIds": [stage.PROD]},
     ),
+    ("A share that must expire", "portal", "shareImage", {"imageId": TRIAL}, {"accountIds": [stage.BATCH]}),
     (
         "A share that expires",
         "portal",
@@ -51,9 +53,13 @@ ANSWERS = [
         {"imageId": TRIAL},
         {"accountIds": [stage.BATCH], "expiresAt": LATER},
     ),
+    ("A share that makes grants", "portal", "shareImage", {"imageId": NODE}, {"accountIds": [stage.PROD]}),
+    ("A share whose grants are gone", "portal", "checkShare", {"imageId": NODE, "target": stage.STAGING}, None),
+    ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),
+    ("A revoke that leaves access", "platform-operator", "revokeShare", {"imageId": FLEET, "target": stage.PROD}, None),
     ("A share", "portal", "sendRequest", {}, {"action": "share", "imageIds": [WEB, DB], "accountIds": [stage.PROD]}),
     ("A check", "portal", "sendRequest", {}, {"action": "check", "imageIds": [VAULT], "accountIds": [stage.PROD]}),
     ("A list", "portal", "sendRequest", {}, {"action": "list", "imageIds": [WEB, DB]}),
@@ -62,9 +68,11 @@ ANSWERS = [
     ("An audit", "platform-operator", "sendRequest", {}, {"action": "audit"}),
     ("A repair", "platform-operator", "sendRequest", {}, {"action": "repair"}),
     ("A field that does not exist", "portal", "shareImage", {"imageId": WEB}, {"accountId": [stage.PROD]}),
+    ("A parameter that the route does not have", "portal", "listShares", {"imageId": WEB, "dryRun": "true"}, None),
     ("Root is nobody a rule could name", "root", "listShares", {"imageId": WEB}, None),
     ("A target that no rule names", "portal", "shareImage", {"imageId": WEB}, {"accountIds": [stage.OFF_LIST]}),
     ("A requester that no rule names", "stranger", "listShares", {"imageId": WEB}, None),
+    ("An action that no rule allows", "portal", "sendRequest", {}, {"action": "reset", "imageIds": [WEB]}),
     ("There is no such image", "portal", "listShares", {"imageId": NO_IMAGE}, None),
     ("A key that does not let the target in", "portal", "shareImage", {"imageId": VAULT}, {"accountIds": [stage.PROD]}),
     ("The AWS managed key", "portal", "shareImage", {"imageId": LEGACY}, {"accountIds": [stage.PROD]}),
@@ -115,7 +123,7 @@ OF_THE_GATEWAY = [
 
 
 def main() -> None:
-    with stage.deployed(function.chosen(*sys.argv[1:2])) as deployed:
+    with stage.deployed(function.chosen(*sys.argv[1:2]), makes_grants=True) as deployed:
         aws, images, api = deployed.aws, deployed.images, portal.Api(deployed.aws, deployed.stack["ApiUrl"])
         roles: dict[str, Any] = {"root": SimpleNamespace(arn="root", credentials=Credentials(aws.account, "test"))}
         with contextlib.redirect_stdout(io.StringIO()):
@@ -130,8 +138,15 @@ def main() -> None:
 
 
 def behind_its_back(aws: Aws, images: dict[str, str]) -> None:
-    """What an audit finds: a share by console, and a grant whose image is deregistered."""
-    aws.client("ec2").modify_image_attribute(ImageId=images[DB], LaunchPermission={"Add": [{"UserId": stage.OFF_LIST}]})
+    """What an audit finds: a share by console, one without its grants, and a grant whose image is deregistered. And a
+    share with a unit, which covers an account's."""
+    entries = [
+        (DB, {"UserId": stage.OFF_LIST}),
+        (NODE, {"UserId": stage.STAGING}),
+        (FLEET, {"OrganizationalUnitArn": stage.UNIT}),
+    ]
+    for image, entry in entries:
+        aws.client("ec2").modify_image_attribute(ImageId=images[image], LaunchPermission={"Add": [entry]})
     key = aws.client("kms").describe_key(KeyId="alias/golden")["KeyMetadata"]["Arn"]
     aws.client("kms").create_grant(
         KeyId=key,

@@ -29,9 +29,11 @@ class Stage:
 
 
 @contextmanager
-def deployed(binary: Path) -> Iterator[Stage]:
+def deployed(binary: Path, makes_grants: bool = False) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
-        stack = deploy(aws, binary, ALLOWLIST, Architecture=function.ARCHITECTURE)
+        keys = f"arn:aws:kms:{aws.region}:{aws.account}:key/*"
+        grants = {"EnableKeyGrants": "true", "KeyArns": keys} if makes_grants else {}
+        stack = deploy(aws, binary, ALLOWLIST, Architecture=function.ARCHITECTURE, **grants)
         yield Stage(aws, stack, seed(aws))
 
 

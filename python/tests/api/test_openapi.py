@@ -38,7 +38,7 @@ registry: Registry[Any]
 def refusals() -> set[tuple[str, int]]:
     """Every refusal code with its status: the code's kind is in the core, the kind's status in the triggers."""
     statuses = dict(re.findall(r"RefusalKind::(\w+) => (\d{3}),$", text("crates/triggers/src/problem.rs"), re.M))
-    kinds = re.findall(r"^    (\w+) = (\w+);$", text("crates/sharing/src/outcome/code.rs"), re.M)
+    kinds = re.findall(r"^    (\w+) = (\w+) \[.*\];$", text("crates/sharing/src/outcome/code.rs"), re.M)
     return {(code, int(statuses[kind])) for code, kind in kinds}
 
 

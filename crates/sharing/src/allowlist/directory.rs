@@ -47,6 +47,13 @@ impl Allowlist {
         }
     }
 
+    /// A target in a sentence for people: an account by its name and ID where the directory has a name. Only for those whom a
+    /// rule lets ask about it.
+    pub fn called(&self, target: &Target) -> String {
+        let name = target.account().and_then(|account| self.accounts.get(&account)?.name.as_ref());
+        name.map_or_else(|| target.to_string(), |name| format!("{name} ({target})"))
+    }
+
     /// The organization an account is a member of, `o-…`.
     pub fn organization_of(&self, account: AccountId) -> Option<&str> {
         self.accounts.get(&account)?.organization_id.as_deref()

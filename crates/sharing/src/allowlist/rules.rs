@@ -91,7 +91,17 @@ impl Allowlist {
                 Some(criterion) => furthest = furthest.max(criterion),
             }
         }
-        Err(furthest)
+        // Where rules are about the image for other actions, the action is what is missing, and not the image.
+        let is_about_image = || self.nearest(ask, Criterion::Action).is_some();
+        Err(if furthest == Criterion::Image && is_about_image() { Criterion::Action } else { furthest })
+    }
+
+    /// The rule to speak of where this criterion left none: the first that meets every other one up to it, and that is about
+    /// the image.
+    pub fn nearest(&self, ask: &Ask<'_>, criterion: Criterion) -> Option<&Rule> {
+        let is_about_image = |rule: &Rule| ask.image.is_none_or(|(name, tags)| rule.images.include(name, tags));
+        let mut rules = self.explain(ask).filter(|(_, falls_short)| *falls_short == Some(criterion));
+        rules.find(|(rule, _)| criterion != Criterion::Action || is_about_image(rule)).map(|(rule, _)| rule)
     }
 
     /// Every rule in document order, with the first criterion that it does not meet. The first rule without one decides.
@@ -133,7 +143,8 @@ impl Rule {
         met.into_iter().find(|(_, met)| !met).map(|(criterion, _)| criterion)
     }
 
-    fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
+    /// Whether it may ask grants for all of these.
+    pub fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
         roles.iter().all(|role| self.service_linked_roles.contains(role))
     }
 
@@ -203,7 +214,18 @@ rules:
     requesters: ["arn:aws:iam::999988887777:role/viewer-*"]
     actions: [list]
     images: all
+  - name: builder-looks
+    requesters: ["arn:aws:iam::999988887777:role/builder"]
+    actions: [list, check]
+    images: {names: ["nightly-*"]}
+    targets: ["111122223333"]
+  - name: builder-shares
+    requesters: ["arn:aws:iam::999988887777:role/builder"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
 "#;
+    const BUILDER: &str = "arn:aws:iam::999988887777:role/builder";
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
     const PORTAL: &str = "arn:aws:iam::999988887777:role/portal";
 
@@ -269,6 +291,12 @@ rules:
         check(Asked { requester: "arn:aws:iam::111122223333:role/portal", ..SHARE }, Err(Criterion::Requester));
         check(Asked { action: Action::Reset, ..SHARE }, Err(Criterion::Action));
         check(Asked { name: Some("silver-1"), ..SHARE }, Err(Criterion::Image));
+        // A rule of the requester is about the image, and none of those has the action.
+        let viewer = Asked { requester: "arn:aws:iam::999988887777:role/viewer-1", ..SHARE };
+        check(viewer, Err(Criterion::Action));
+        check(Asked { requester: BUILDER, name: Some("nightly-1"), ..SHARE }, Err(Criterion::Action));
+        check(Asked { requester: BUILDER, name: Some("silver-1"), ..SHARE }, Err(Criterion::Image));
+        check(Asked { requester: BUILDER, action: Action::Reset, ..SHARE }, Err(Criterion::Action));
         check(Asked { name: None, ..SHARE }, Err(Criterion::Image));
         check(Asked { name: Some("Golden-1"), ..SHARE }, Err(Criterion::Image));
         // Without the tag the first rule is out, and the second does not name the target.
@@ -307,9 +335,11 @@ rules:
             };
             allowlist.explain(&ask).map(|(_, falls_short)| falls_short.map(Criterion::as_str)).collect::<Vec<_>>()
         };
-        assert_eq!(explain(Action::Share, "444455556666"), [Some("image"), None, Some("requester")]);
-        assert_eq!(explain(Action::Share, "777788889999"), [Some("image"), Some("target"), Some("requester")]);
-        assert_eq!(explain(Action::Reset, "444455556666"), [Some("action"), Some("action"), Some("requester")]);
+        let others = [Some("requester"); 3];
+        let of_portal = |first, second| [&[first, second][..], &others].concat();
+        assert_eq!(explain(Action::Share, "444455556666"), of_portal(Some("image"), None));
+        assert_eq!(explain(Action::Share, "777788889999"), of_portal(Some("image"), Some("target")));
+        assert_eq!(explain(Action::Reset, "444455556666"), of_portal(Some("action"), Some("action")));
     }
 
     #[test]

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{AccountId, ExpiryName, GrantName, ImageId, Requester, SnapshotId, Target, rfc3339},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, Requester, SnapshotId, Target, quoted, rfc3339},
     facts::{Facts, Failure, Image, ImageState, Reading},
+    needs::{GranteeKind, NeededGrant},
     outcome::{Finding, FindingCode},
     request::{Access, Action},
 };
@@ -60,7 +61,7 @@ fn survey<'a>(
         found.extend(expiries_missing(case, image));
         found.extend(permissions_left(case, facts, image_id, image));
         found.extend(orphaned.iter().map(orphaned_grant));
-        found.extend(key_access_lost(case, facts, judgements, image)?);
+        found.extend(key_access_lost(case, facts, judgements, image_id, image)?);
         found.extend(rules_not_applied(case, image));
     }
     let finding = |Found { code, target, message, remedy }| Finding {
@@ -263,7 +264,13 @@ fn orphaned_grant(left: &OrphanedGrant<'_>) -> Found {
     }
 }
 
-fn key_access_lost(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>, image: &Image) -> Reading<Vec<Found>> {
+fn key_access_lost(
+    case: &Case<'_>,
+    facts: &Facts,
+    judgements: &Judgements<'_>,
+    image_id: &ImageId,
+    image: &Image,
+) -> Reading<Vec<Found>> {
     let targets: Vec<_> = image.shared_targets().into_iter().filter(|target| wants_keys(case, image, target)).collect();
     let lost = |target: Option<Target>, message: String, remedy: String| {
         let code = FindingCode::KeyAccessLost;
@@ -285,14 +292,37 @@ fn key_access_lost(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>, 
                 Verdict::Allowed | Verdict::Conditional | Verdict::Unknown => continue,
             };
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
-            let remedy = match access.remedy {
-                Some(statements) => format!("add to the key policy of {arn}: {statements}"),
-                None => format!("see with `check` which statement of the key policy of {arn} denies it"),
+            let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
+            let remedy = match (again, access.remedy) {
+                (Some(rule), _) => format!(
+                    "`share` {{image}} with {target} again: rule {} makes the grant that is missing",
+                    quoted(&rule.name)
+                ),
+                (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
+                (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
             };
             found.push(lost(Some(target.clone()), message, remedy));
         }
     }
     Ok(found)
+}
+
+/// The rule by which sharing again makes the grant that lets the target in, where that would do.
+fn rule_that_grants<'a>(
+    case: &Case<'a>,
+    judgements: &Judgements<'_>,
+    key: &BackingKey<'_>,
+    image_id: &ImageId,
+    image: &Image,
+    target: &Target,
+) -> Reading<Option<&'a Rule>> {
+    let is_possible = case.setup.key_grants && image.state == ImageState::Available;
+    let Some(account) = target.account().filter(|_| is_possible) else { return Ok(None) };
+    let rules = sharing_rules(case, image, target);
+    let Some(rule) = rules.into_iter().find(|rule| rule.keys == KeyCheck::Grant) else { return Ok(None) };
+    let needed = NeededGrant::new(key.arn, image_id, account, GranteeKind::Account);
+    let with_grant = judgements.of(key, target, &KeyUse::Launch, By::Made(&needed))?;
+    Ok((with_grant.verdict == Verdict::Allowed).then_some(rule))
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.

@@ -32,6 +32,11 @@ impl<'a> BackingKey<'a> {
         self.key.and_then(|key| key.grants.known()).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Whether it was read that there are no grants, so that the policy alone decides.
+    pub(super) fn has_no_grants(&self) -> bool {
+        self.key.and_then(|key| key.grants.known()).is_some_and(Vec::is_empty)
+    }
+
     /// Why no target at all can be let in by this key, and what to do about it.
     pub(super) fn unusable(&self) -> Option<(RefusalCode, String, &'static str)> {
         let (arn, metadata) = (self.arn, self.metadata()?);

@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 
 use key_policy::Grant;
 
+use super::judged_key::JudgedKey;
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
-    facts::{Expiry, Failure},
+    facts::{Expiry, Failure, Image},
     needs::NeededGrant,
-    outcome::{Finding, KeyRow, Refusal, RefusalCode},
+    outcome::{Finding, Refusal, RefusalCode},
     request::{Action, AskedTarget},
 };
 
 /// A target that a rule covers, with that rule; none is needed where a share expires.
 pub type Covered<'a> = (&'a AskedTarget, Option<&'a Rule>);
+
+/// A target that this rule covers but for access, roles or duration.
+pub type ShortOfTerms<'a> = (&'a AskedTarget, &'a Rule);
 
 /// What is decided for one image.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +47,7 @@ pub enum Decision<'a> {
     /// A later record has taken the place of this expiry, which is due: only its own record is deleted.
     Superseded(&'a Expiry),
     /// A list or check changes nothing.
-    Look(Look),
+    Look(Look<'a>),
     /// An audit or repair.
     Survey(Survey<'a>),
 }
@@ -52,7 +56,9 @@ pub enum Decision<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share<'a> {
     /// What the keys say, for the covered targets.
-    pub keys: Vec<KeyRow>,
+    pub keys: Vec<JudgedKey>,
+    /// Whether a key is in a state in which it lets no target in.
+    pub has_unusable_key: bool,
     /// Of a share that a rule makes by itself: the targets whose existing shares are left as they are.
     pub left_as_they_are: Vec<Covered<'a>>,
     /// Whether it is made.
@@ -118,9 +124,13 @@ pub enum Records<'a> {
 
 /// What a list or check comes upon.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Look {
-    /// What the keys say, for the covered targets.
-    pub keys: Vec<KeyRow>,
+pub struct Look<'a> {
+    /// The targets that a rule covers but for its terms. Their keys are judged by it all the same; the refusal stands beside.
+    pub short_of_terms: Vec<ShortOfTerms<'a>>,
+    /// What the keys say, for the covered targets and those.
+    pub keys: Vec<JudgedKey>,
+    /// Whether a key is in a state in which it lets no target in.
+    pub has_unusable_key: bool,
     /// What a share would be refused for, and the targets that no rule covers.
     pub refusals: Vec<Refusal>,
     /// What could not be found out.
@@ -176,11 +186,43 @@ impl<'a> ImageDecision<'a> {
     }
 
     /// What the keys say, for the covered targets.
-    pub fn keys(&self) -> &[KeyRow] {
+    pub fn keys(&self) -> &[JudgedKey] {
         match &self.decision {
             Decision::Share(Share { keys, .. }) | Decision::Look(Look { keys, .. }) => keys,
             Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => &[],
         }
+    }
+
+    /// Whether a key is in a state in which it lets no target in.
+    pub fn has_unusable_key(&self) -> bool {
+        match &self.decision {
+            Decision::Share(Share { has_unusable_key, .. }) | Decision::Look(Look { has_unusable_key, .. }) => {
+                *has_unusable_key
+            }
+            Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => false,
+        }
+    }
+
+    /// The targets of a check that a rule covers but for its terms.
+    pub fn short_of_terms(&self) -> &[ShortOfTerms<'a>] {
+        match &self.decision {
+            Decision::Look(look) => &look.short_of_terms,
+            Decision::Refused(_)
+            | Decision::Share(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Survey(_) => &[],
+        }
+    }
+
+    /// Whether a share of the image with this target would be accepted as asked.
+    pub fn accepts(&self, image: &Image, target: &Target) -> bool {
+        let is_about_it = |refusal: &Refusal| match &refusal.target {
+            Some(other) => other == target,
+            // Who is there already takes no room.
+            None => refusal.code != RefusalCode::QuotaExceeded || !image.is_shared_with(target),
+        };
+        !self.refusals().iter().any(is_about_it)
     }
 
     /// What is made before launch permissions, of a share that is made.

@@ -20,14 +20,11 @@ use crate::{
     facts::{Expiry, Fact, Failure, Image},
     needs::{NeededGrant, needed_expiry},
     outcome::{ErrorCode, Refusal, RefusalCode},
-    request::{Access, Action, AskedTarget, Request},
+    request::{Access, Action, AskedTarget, FaultKind, Request, SHORTEST_EXPIRY},
 };
 
 /// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
 const EARLIEST: Duration = Duration::minutes(1);
-
-/// So far ahead an expiry time is at least.
-const SHORTEST: Duration = Duration::minutes(5);
 
 /// So near to its expiry a share is left alone. It is more than an expiry can come early, so that no launch permission
 /// that a share adds arrives after the expiry has begun.
@@ -67,7 +64,7 @@ pub(super) fn renewal_warnings(image_id: &ImageId, image: &Image, targets: &[Cov
 /// Whether a request wants an expiry time that is too near, but for a share that has this very record: who sends it again
 /// finishes what it began.
 pub fn is_near(request: &Request, now: OffsetDateTime) -> bool {
-    request.expires_at.is_some_and(|at| at - now < SHORTEST)
+    request.expires_at.is_some_and(|at| at - now < SHORTEST_EXPIRY)
 }
 
 /// Whether the records of an image alone refuse to share it because the expiry time is too near; then nothing else of it
@@ -207,7 +204,7 @@ fn move_to(
     }
     match image.expiry_of(&asked.target) {
         Some(there) if there.at == at => Ok(None),
-        Some(there) if there.at > at => Err(Box::new(earlier(image_id, asked, there))),
+        Some(there) if there.at > at => Err(Box::new(earlier(case, image_id, asked, there))),
         None if image.is_shared_with(&asked.target) && !may_revoke(case, image, &asked.target) => {
             Err(Box::new(takes_away(case, image_id, asked)))
         }
@@ -240,9 +237,10 @@ fn not_read(image_id: &ImageId) -> Failure {
 fn not_possible(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     let unset = case.unset_for_expiry.join(", ");
     let message = format!("this deployment can't record when a share expires: it has no {unset}");
-    let refusal = refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
-        .remedy(format!("set {unset}, or leave `expiresAt` out"));
-    Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
+    refusals::image(RefusalCode::ExpiryNotPossible, image_id, message)
+        .at(POINTER)
+        .value("variables", case.unset_for_expiry)
+        .remedy(format!("set {unset}, or leave `expiresAt` out"))
 }
 
 /// Where a request names its expiry time.
@@ -252,14 +250,17 @@ fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     let at = case.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
     let refusal = refusals::image(RefusalCode::MalformedRequest, image_id, message)
+        .at(POINTER)
+        .value("given", at)
+        .value("earliest", case.now.checked_add(SHORTEST_EXPIRY).map(rfc3339).unwrap_or_default())
         .remedy("give an expiry time that is at least 5 minutes ahead");
-    Refusal { pointer: Some(POINTER.to_owned()), ..refusal }
+    Refusal { fault: Some(FaultKind::OutOfRange), ..refusal }
 }
 
 /// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
 /// and only who takes it away is told what is in the way.
 fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let (target, at) = (&asked.target, rfc3339(there.at));
+    let (target, at) = (case.allowlist.called(&asked.target), rfc3339(there.at));
     let (message, remedy) = if case.now - there.at > OVERDUE {
         (
             format!(
@@ -267,9 +268,10 @@ fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expi
                  is taken away nothing is shared anew"
             ),
             format!(
-                "send `revoke` for {image_id} and {target}: it takes away what is left and deletes the record; where it is \
+                "send `revoke` for {image_id} and {}: it takes away what is left and deletes the record; where it is \
                  `incomplete`, its `errors` name what is in the way, such as a call that the function's role or the key \
-                 policy denies: allow it, and send `revoke` again"
+                 policy denies: allow it, and send `revoke` again",
+                asked.target
             ),
         )
     } else {
@@ -278,7 +280,8 @@ fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expi
             "send the request again in a few minutes".to_owned(),
         )
     };
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).remedy(remedy);
+    let refusal =
+        refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).value("expiresAt", at).remedy(remedy);
     Refusal { may_pass: true, ..refusal }
 }
 
@@ -290,29 +293,38 @@ fn too_late(
     at: OffsetDateTime,
     latest: Option<&Expiry>,
 ) -> Refusal {
-    let (target, at, deadline) = (&asked.target, rfc3339(at), rfc3339(case.deadline));
+    let (at, deadline) = (rfc3339(at), rfc3339(case.deadline));
+    let target = case.allowlist.called(&asked.target);
     let message = format!(
         "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is \
          given only where that is more than 2 minutes before"
     );
-    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message);
+    let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message)
+        .value("expiresAt", at)
+        .value("deadline", deadline);
     // What is recorded passes; a time that is only asked for comes nearer with each try.
     match latest {
         Some(_) => Refusal { may_pass: true, ..refusal.remedy("send the request again when the share has expired") },
-        None => refusal.remedy("give a later `expiresAt`"),
+        None => refusal.at(POINTER).remedy("give a later `expiresAt`"),
     }
 }
 
-fn earlier(image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
-    let (target, at) = (&asked.target, rfc3339(there.at));
+fn earlier(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+    let (target, at) = (case.allowlist.called(&asked.target), rfc3339(there.at));
     let message = format!("the share with {target} expires at {at}; an expiry time is only moved later");
-    refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
-        .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
+    let refusal =
+        refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message).at(POINTER).value("expiresAt", at);
+    match case.request.expires_at {
+        Some(given) => refusal.value("given", rfc3339(given)),
+        None => refusal,
+    }
+    .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
 }
 
 fn takes_away(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
-    let (target, action) = (&asked.target, case.request.action);
+    let (target, action) = (case.allowlist.called(&asked.target), case.request.action);
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
+        .at(POINTER)
         .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
 }

@@ -54,11 +54,11 @@ impl<'a> Judgements<'a> {
 
     /// Judges a key for a target, or says what was judged before.
     pub(super) fn of(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse, by: By<'_>) -> Reading<KeyAccess> {
+        let by = if matches!(by, By::All) && key.has_no_grants() { By::Policy } else { by };
         let subject = (key.arn.clone(), target.clone(), name(key_use), by.name());
         let known = self.made.borrow().get(&subject).cloned();
-        if let Some(mut access) = known {
-            by.rename(&mut access);
-            return Ok(access);
+        if let Some(access) = known {
+            return Ok(by.named(access, key));
         }
         if (self.is_over)() {
             return Err(out_of_time(key.arn));
@@ -69,7 +69,7 @@ impl<'a> Judgements<'a> {
             By::Made(grant) => key.judge(&[grant.as_made(key.case.account)], target, key_use),
         };
         self.made.borrow_mut().insert(subject, access.clone());
-        Ok(access)
+        Ok(by.named(access, key))
     }
 }
 
@@ -82,14 +82,21 @@ impl By<'_> {
         }
     }
 
-    /// Grants of one kind for different images differ by their Names only, which change no verdict.
-    fn rename(self, access: &mut KeyAccess) {
-        let Self::Made(grant) = self else { return };
-        for because in &mut access.because {
-            if let Because::Grant { grant_name: Some(name), .. } = because {
-                *name = grant.name.to_string();
+    /// The answer with the grant by which it was judged, as KMS knows it. Grants of one kind for different images differ by
+    /// their Names and IDs only, which change no verdict; one that is not there has no ID and is not among the reasons.
+    fn named(self, mut access: KeyAccess, key: &BackingKey<'_>) -> KeyAccess {
+        let Self::Made(needed) = self else { return access };
+        let there = needed.among(key.known_grants(), key.case.account);
+        access.because.retain_mut(|because| match (because, there) {
+            (Because::Statement { .. }, _) => true,
+            (Because::Grant { .. }, None) => false,
+            (Because::Grant { grant_id, grant_name }, Some(there)) => {
+                grant_id.clone_from(&there.grant_id);
+                grant_name.clone_from(&there.name);
+                true
             }
-        }
+        });
+        access
     }
 }
 

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 
 use key_policy::{KeyAccess, KeyUse, Verdict};
+use serde_json::{Value, json};
 
 use super::{
     backing_key::BackingKey,
     case::Case,
-    decision::Covered,
+    judged_key::JudgedKey,
     judgements::{By, Judgements},
     met::Met,
-    permit::permit,
+    permit::{Permit, permit},
     refusals,
 };
 use crate::{
@@ -23,27 +24,32 @@ use crate::{
     request::{Access, Action, AskedTarget},
 };
 
-/// Judges every key for every covered target.
+/// Judges every key for every target, by the rule beside it.
 pub(super) fn check(
     case: &Case<'_>,
     facts: &Facts,
     judgements: &Judgements<'_>,
     image: &Image,
     image_id: &ImageId,
-    targets: &[Covered<'_>],
+    targets: &[(&AskedTarget, &Rule)],
 ) -> Reading<Met> {
     let mut met = Met::default();
-    let covered: Vec<_> = targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule))).collect();
-    for arn in image.keys().into_iter().filter(|_| !covered.is_empty()) {
+    for arn in image.keys().into_iter().filter(|_| !targets.is_empty()) {
         let key = BackingKey::new(case, facts, arn);
         if let Some((code, message, remedy)) = key.unusable() {
-            met.refusals.push(refusals::image(code, image_id, message).remedy(remedy));
+            let refusal = refusals::image(code, image_id, message).key(arn).remedy(remedy);
+            let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
+            let refusal = match (code, state) {
+                (RefusalCode::KeyNotUsable, Some(state)) => refusal.value("state", state),
+                (_, _) => refusal,
+            };
+            met.add(Met { has_unusable_key: true, ..Met::refused(refusal) });
             continue;
         }
         if let Some(end) = key.metadata().and_then(|metadata| metadata.ends_at.as_ref()) {
             met.warnings.push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
         }
-        for (asked, rule) in &covered {
+        for (asked, rule) in targets {
             met.add(check_pair(judgements, &key, image_id, asked, rule)?);
         }
     }
@@ -59,35 +65,57 @@ fn check_pair(
     rule: &Rule,
 ) -> Reading<Met> {
     let (arn, target) = (key.arn, &asked.target);
-    let (access, grant) = match (rule.keys, target.account()) {
+    let Judged { now, deciding, own } = match (rule.keys, target.account()) {
         (KeyCheck::Grant, Some(account)) => {
             let needed = NeededGrant::new(arn, image_id, account, GranteeKind::Account);
             judge_with_grant(judgements, key, target, needed)?
         }
         (KeyCheck::Grant | KeyCheck::Verify | KeyCheck::Unchecked, _) => {
-            (judgements.of(key, target, &key_use(key.case), By::All)?, Own::NotNeeded)
+            Judged::by(judgements.of(key, target, &key_use(key.case), By::All)?)
         }
     };
-    let (lacking, made) = match grant {
-        Own::NotNeeded => (None, None),
-        Own::Made(grant) => (None, Some(grant)),
-        Own::Lacking(grant) => (Some(grant), None),
-    };
-    let mut met = Met { grants: made.into_iter().collect(), ..Met::default() };
     let (roles, of_roles) = check_roles(judgements, key, image_id, asked, rule)?;
+    let granted_roles = of_roles.grants.iter().filter_map(|grant| grant.kind.role().cloned()).collect();
+    let mut met = Met::default();
+    let (with_grant, lacking) = match own {
+        Own::NotNeeded => (None, None),
+        Own::Made(grant) => {
+            let with_grant = (grant.name.clone(), deciding.clone());
+            met.grants.push(grant);
+            (Some(with_grant), None)
+        }
+        Own::Lacking(grant) => (None, Some(grant)),
+    };
     met.add(of_roles);
-    let row = KeyRow { key_arn: arn.clone(), target: target.clone(), access, roles };
-    if row.access.verdict != Verdict::Allowed {
+    if deciding.verdict != Verdict::Allowed {
         met.add(match (rule.keys, lacking) {
-            (KeyCheck::Unchecked, _) => Met::warned(unchecked_warning(&row)),
+            (KeyCheck::Unchecked, _) => Met::warned(unchecked_warning(arn, target)),
             (KeyCheck::Verify | KeyCheck::Grant, Some(grant)) => {
                 Met::refused(refusals::key_grants_off(image_id, asked, &grant))
             }
-            (KeyCheck::Verify | KeyCheck::Grant, None) => Met::refused(refusal(image_id, asked, &row, key.unread())),
+            (KeyCheck::Verify | KeyCheck::Grant, None) => Met::refused(refusal(image_id, asked, key, &deciding)),
         });
     }
-    met.keys.push(row);
+    let row = KeyRow { key_arn: arn.clone(), target: target.clone(), grant: None, access: now, roles };
+    met.keys.push(JudgedKey { with_grant, granted_roles, ..JudgedKey::new(row) });
     Ok(met)
+}
+
+/// What a key says of a target.
+struct Judged {
+    /// What is so now.
+    now: KeyAccess,
+    /// What decides about a share.
+    deciding: KeyAccess,
+    /// What a share does with a grant of its own.
+    own: Own,
+}
+
+impl Judged {
+    /// The same decides about a share as is so now.
+    fn by(access: KeyAccess) -> Self {
+        Self { now: access.clone(), deciding: access, own: Own::NotNeeded }
+    }
 }
 
 /// What a share does with a grant of its own.
@@ -106,29 +134,30 @@ fn judge_with_grant(
     key: &BackingKey<'_>,
     target: &Target,
     needed: NeededGrant,
-) -> Reading<(KeyAccess, Own)> {
+) -> Reading<Judged> {
     let (case, key_use) = (key.case, key_use(key.case));
     let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
-    let with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
-    let is_made = needed.is_among(key.known_grants(), case.account);
-    Ok(match (by_policy.verdict, with_grant.verdict) {
-        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if !case.setup.key_grants && !is_made => {
-            (by_policy, Own::Lacking(needed))
-        }
+    let mut with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
+    let is_there = needed.is_among(key.known_grants(), case.account);
+    let (deciding, own) = match (by_policy.verdict, with_grant.verdict) {
+        (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => return Ok(Judged::by(by_policy)),
         // The image's own grant, whatever others there are: those may go without notice.
-        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => {
-            let story = if is_made { "is there" } else { "a share makes" };
-            let mut access = with_grant;
-            access.notes.insert(0, format!("by the image's own grant `{}`, which {story}", needed.name));
-            (access, if is_made { Own::NotNeeded } else { Own::Made(needed) })
+        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if is_there => {
+            with_grant.notes.insert(0, format!("by the image's own grant `{}`, which is there", needed.name));
+            return Ok(Judged::by(with_grant));
         }
+        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if case.setup.key_grants => {
+            (with_grant, Own::Made(needed))
+        }
+        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => (by_policy, Own::Lacking(needed)),
         // No grant goes around a Deny.
         (Verdict::Missing | Verdict::Conditional, _) => (with_grant, Own::NotNeeded),
-        (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => (by_policy, Own::NotNeeded),
-    })
+    };
+    Ok(Judged { now: judgements.of(key, target, &key_use, By::All)?, deciding, own })
 }
 
-/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), with the grants that they need.
+/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), with the grants that they need. A row
+/// says what is so now.
 fn check_roles(
     judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
@@ -151,14 +180,15 @@ fn check_roles(
     for role in roles(case) {
         let needed = NeededGrant::new(arn, image_id, account, GranteeKind::Role(role.clone()));
         let key_use = KeyUse::ServiceLinkedRole(role.clone());
-        let is_asked_for = rule.keys == KeyCheck::Grant && case.request.service_linked_roles.contains(&role);
-        let mut verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
+        let is_asked_for = rule.allows_roles(std::slice::from_ref(&role))
+            && rule.keys == KeyCheck::Grant
+            && case.request.service_linked_roles.contains(&role);
+        let verdict = judgements.of(key, &asked.target, &key_use, By::All)?.verdict;
         if is_asked_for && !needed.is_among(key.known_grants(), case.account) {
             let with_grant = judgements.of(key, &asked.target, &key_use, By::Made(&needed))?.verdict;
             if with_grant == Verdict::Allowed && !case.setup.key_grants {
                 met.refusals.push(refusals::key_grants_off(image_id, asked, &needed));
             } else if with_grant == Verdict::Allowed {
-                verdict = with_grant;
                 met.grants.push(needed.clone());
             } else {
                 met.warnings.push(format!(
@@ -190,8 +220,9 @@ pub fn grantees_to_look_up(
     let mut pairs = BTreeSet::new();
     for image_id in &case.request.image_ids {
         let Some(image) = facts.images.get(image_id) else { continue };
-        let covered = permit(case, &facts.images, image_id).targets.into_iter().map(|(asked, _)| &asked.target);
-        for account in covered.filter_map(Target::account) {
+        let Permit { targets, short_of_terms, .. } = permit(case, &facts.images, image_id);
+        let covered = targets.iter().map(|(asked, _)| asked).chain(short_of_terms.iter().map(|(asked, _)| asked));
+        for account in covered.filter_map(|asked| asked.target.account()) {
             let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
             pairs.extend(own.map(|arn| (arn, account)));
         }
@@ -219,24 +250,29 @@ fn key_use(case: &Case<'_>) -> KeyUse {
     }
 }
 
-fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option<&Failure>) -> Refusal {
-    let KeyRow { key_arn, target, access, roles: _ } = row;
-    let (code, message) = match access.verdict {
+fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access: &KeyAccess) -> Refusal {
+    let BackingKey { case, arn, .. } = *key;
+    let (target, unread) = (case.allowlist.called(&asked.target), key.unread());
+    let told = |code, message: String, name: &'static str, value: Value| (code, message, Some((name, value)));
+    let (code, message, value) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
-            (RefusalCode::KeyAccessUnknown, format!("whether {key_arn} lets {target} in is not known"))
+            let call = unread.and_then(|error| error.call).map(|call| ("call", json!(call)));
+            (RefusalCode::KeyAccessUnknown, format!("whether {arn} lets {target} in is not known"), call)
         }
-        Verdict::Missing => (
-            RefusalCode::KeyAccessMissing,
-            format!(
-                "{key_arn} does not let {target} in: {} missing; its instances would die at launch",
-                access.missing.join(", ")
-            ),
-        ),
-        Verdict::Conditional => (
-            RefusalCode::KeyAccessConditional,
-            format!("whether {key_arn} lets {target} in hangs on {}", access.depends_on.join(", ")),
-        ),
-        Verdict::Denied => (RefusalCode::KeyAccessDenied, format!("the key policy of {key_arn} denies {target}")),
+        Verdict::Missing => {
+            let missing = access.missing.join(", ");
+            let message =
+                format!("{arn} does not let {target} in: {missing} missing; its instances would die at launch");
+            told(RefusalCode::KeyAccessMissing, message, "missing", json!(access.missing))
+        }
+        Verdict::Conditional => {
+            let message = format!("whether {arn} lets {target} in hangs on {}", access.depends_on.join(", "));
+            told(RefusalCode::KeyAccessConditional, message, "dependsOn", json!(access.depends_on))
+        }
+        Verdict::Denied => {
+            let message = format!("the key policy of {arn} denies {target}");
+            told(RefusalCode::KeyAccessDenied, message, "because", json!(access.because))
+        }
     };
     // The whole story is in the key's own row; the part that decides is told here too.
     let story = match access.verdict {
@@ -247,16 +283,18 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
     let message = story.map_or_else(|| message.clone(), |story| format!("{message}: {story}"));
     // What AWS could not answer now may be answered the next time.
     let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
-    let refusal = Refusal { may_pass, ..refusals::pair(code, image_id, asked, message) };
+    let refusal = refusals::pair(code, image_id, asked, message).key(arn);
+    let refusal =
+        Refusal { may_pass, statements: access.remedy.clone(), values: value.into_iter().collect(), ..refusal };
     match (&access.remedy, &access.advice) {
-        (Some(statements), _) => refusal.remedy(format!("add to the key policy of {key_arn}: {statements}")),
+        (Some(statements), _) => refusal.remedy(format!("add to the key policy of {arn}: {statements}")),
         (None, Some(advice)) => refusal.remedy(advice.clone()),
         (None, None) => refusal.remedy(match (access.verdict, unread) {
             (Verdict::Denied, _) => {
                 "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
             }
             (Verdict::Unknown, Some(Failure { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
-                "let the function's role call {call} on {key_arn}, in the role's IAM policy and by the key policy, and \
+                "let the function's role call {call} on {arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),
             (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {
@@ -267,9 +305,6 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, row: &KeyRow, unread: Option
     }
 }
 
-fn unchecked_warning(row: &KeyRow) -> String {
-    format!(
-        "shared without the key check: {} may not let {} in, and its instances would then die at launch",
-        row.key_arn, row.target
-    )
+fn unchecked_warning(arn: &KeyArn, target: &Target) -> String {
+    format!("shared without the key check: {arn} may not let {target} in, and its instances would then die at launch")
 }

@@ -1,15 +1,17 @@
 //! Owns [`Met`]: what a share meets, put together of parts.
 
+use super::judged_key::JudgedKey;
 use crate::{
     facts::{Expiry, Failure},
     needs::NeededGrant,
-    outcome::{KeyRow, Refusal},
+    outcome::Refusal,
 };
 
 /// What a share meets, or a part of it.
 #[derive(Debug, Default)]
 pub(super) struct Met {
-    pub(super) keys: Vec<KeyRow>,
+    pub(super) keys: Vec<JudgedKey>,
+    pub(super) has_unusable_key: bool,
     pub(super) grants: Vec<NeededGrant>,
     pub(super) expiries: Vec<Expiry>,
     pub(super) refusals: Vec<Refusal>,
@@ -20,8 +22,9 @@ pub(super) struct Met {
 impl Met {
     /// Adds another part.
     pub(super) fn add(&mut self, part: Self) {
-        let Self { keys, grants, expiries, refusals, gaps, warnings } = part;
+        let Self { keys, has_unusable_key, grants, expiries, refusals, gaps, warnings } = part;
         self.keys.extend(keys);
+        self.has_unusable_key |= has_unusable_key;
         self.grants.extend(grants);
         self.expiries.extend(expiries);
         self.refusals.extend(refusals);

@@ -1,10 +1,10 @@
 //! Owns what a caller should know of an image besides the decision.
 
-use super::{case::Case, decision::Covered, remaining};
+use super::{case::Case, remaining};
 use crate::{
     domain::{ImageId, SnapshotId, quoted},
     facts::{Fact, Facts, Image, LaunchPermission},
-    request::{Access, Action},
+    request::{Access, Action, AskedTarget},
 };
 
 /// Everything that the caller should know of an image that was read.
@@ -13,7 +13,7 @@ pub(super) fn notes(
     facts: &Facts,
     image: &Image,
     image_id: &ImageId,
-    targets: &[Covered<'_>],
+    targets: &[&AskedTarget],
     makes_grants: bool,
 ) -> Vec<String> {
     let action = case.request.action;
@@ -22,8 +22,10 @@ pub(super) fn notes(
         notes.extend(of_what_is_not_known(case, image, image_id));
     }
     notes.extend(of_open_access(image, image_id));
-    if action == Action::Revoke {
+    if matches!(action, Action::Revoke | Action::Check) {
         notes.extend(remaining::warnings(case, image, image_id, targets));
+    }
+    if action == Action::Revoke {
         notes.extend(of_sharing_again(case, image, image_id, targets));
     }
     if facts.blocks_public_images == Fact::Known(false) {
@@ -86,8 +88,8 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
 }
 
 /// The rules that share the image again by themselves.
-fn of_sharing_again(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Vec<String> {
-    let again = targets.iter().filter_map(|(asked, _)| {
+fn of_sharing_again(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
+    let again = targets.iter().filter_map(|asked| {
         let rule = case.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target)?;
         Some(format!(
             "rule `{}` shares {image_id} with {} again when the image next becomes available; change the rule to end that",

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     case::{Authority, Case},
-    decision::{Covered, Decision, ImageDecision, blocks_reading},
+    decision::{Covered, Decision, ImageDecision, ShortOfTerms, blocks_reading},
     refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{ImageId, Requester, Target},
     facts::Image,
-    outcome::Refusal,
+    outcome::{Refusal, RefusalCode},
     request::Action,
 };
 
@@ -22,7 +22,7 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
-        Err(criterion) => vec![refusals::not_covered(criterion, case, None, None)],
+        Err(criterion) => vec![refusals::not_covered(criterion, case, None, None, None)],
         Ok(_) => request.copy_from.iter().map(|_| refusals::copies_not_set_up()).collect(),
     }
 }
@@ -42,6 +42,8 @@ pub(super) struct Permit<'a> {
     pub(super) rule: Option<&'a Rule>,
     /// The covered targets.
     pub(super) targets: Vec<Covered<'a>>,
+    /// The targets that a rule covers but for its terms.
+    pub(super) short_of_terms: Vec<ShortOfTerms<'a>>,
     /// Why not the image, or not the other targets.
     pub(super) refusals: Vec<Refusal>,
 }
@@ -52,11 +54,19 @@ impl<'a> Permit<'a> {
         blocks_reading(&self.refusals)
     }
 
+    /// Whether only the expiry is missing of a share: one that is there may have the expiry that is wanted.
+    pub(super) fn may_expire(&self) -> bool {
+        self.refusals.iter().any(|refusal| refusal.code == RefusalCode::ExpiryRequired)
+    }
+
     /// Whether more must be read of the image than its description. What is refused already is not looked at: reading
     /// would cost AWS calls, and its failures would tell what the requester may not know.
     fn needs_reading(&self, case: &Case<'_>) -> bool {
         match case.request.action {
-            Action::Share => !self.blocks_reading() && (case.request.group.is_some() || !self.targets.is_empty()),
+            Action::Share => {
+                let is_about_targets = case.request.group.is_some() || !self.targets.is_empty();
+                !self.blocks_reading() && (is_about_targets || self.may_expire())
+            }
             Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
             Action::Revoke | Action::Reset => self.refusals.is_empty(),
         }
@@ -64,7 +74,7 @@ impl<'a> Permit<'a> {
 
     /// The decision that this is all there is to say.
     pub(super) fn refused(self) -> ImageDecision<'a> {
-        let Self { image_id, rule, targets, refusals } = self;
+        let Self { image_id, rule, targets, short_of_terms: _, refusals } = self;
         ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
     }
 }
@@ -88,9 +98,10 @@ pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
 
 /// Decides whether a rule covers the image and the targets.
 pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> Permit<'a> {
-    let mut permit = Permit { image_id, rule: None, targets: Vec::new(), refusals: Vec::new() };
+    let (targets, short_of_terms) = (Vec::new(), Vec::new());
+    let mut permit = Permit { image_id, rule: None, targets, short_of_terms, refusals: Vec::new() };
     let Some(image) = images.get(image_id) else {
-        permit.refusals.push(refusals::image_not_found(image_id));
+        permit.refusals.push(refusals::image_not_found(case, image_id));
         return permit;
     };
     match covering_rule_of_image(case, image) {
@@ -99,10 +110,13 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
             let rules = rules_but_for_provenance(case, image);
             permit.refusals.push(refusals::lacks_provenance(case, image_id, image, &rules));
         }
-        Err(criterion) => permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None)),
+        Err(criterion) => {
+            let rule = nearest_rule(case, image, None, criterion);
+            permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None, rule));
+        }
     }
     if image.owner != case.account {
-        permit.refusals.push(refusals::image_not_owned(image_id));
+        permit.refusals.push(refusals::image_not_owned(case, image_id));
     }
     if !permit.refusals.is_empty() {
         return permit;
@@ -111,7 +125,11 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
         match covering_rule(case.request.action, case, image, &asked.target) {
             Ok(rule) => permit.targets.push((asked, rule)),
             Err(criterion) => {
-                permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), Some(asked)));
+                let rule = nearest_rule(case, image, Some(&asked.target), criterion);
+                if criterion > Criterion::Target && case.request.action.is_about_sharing() {
+                    permit.short_of_terms.extend(rule.map(|rule| (asked, rule)));
+                }
+                permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), Some(asked), rule));
             }
         }
     }
@@ -136,6 +154,12 @@ fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule>
     failing.map(|(rule, _)| rule).collect()
 }
 
+/// The rule that a refusal speaks of where this criterion left none.
+fn nearest_rule<'a>(case: &Case<'a>, image: &Image, target: Option<&Target>, criterion: Criterion) -> Option<&'a Rule> {
+    let Authority::Requester(requester) = case.authority else { return None };
+    case.allowlist.nearest(&ask(case, requester, case.request.action, image, target), criterion)
+}
+
 /// The rule that covers an action for a target; none is needed where a share expires.
 pub(super) fn covering_rule<'a>(
     action: Action,
@@ -155,10 +179,12 @@ fn ask<'a>(
     target: Option<&'a Target>,
 ) -> Ask<'a> {
     let request = case.request;
+    // Who asks for no expiry time leaves that of a share as it is.
+    let recorded = target.filter(|target| image.is_shared_with(target)).and_then(|target| image.expiry_of(target));
     let terms = Terms {
         access: request.access,
         service_linked_roles: &request.service_linked_roles,
-        expires_at: request.expires_at,
+        expires_at: request.expires_at.or(recorded.map(|expiry| expiry.at)),
         now: case.now,
     };
     Ask {

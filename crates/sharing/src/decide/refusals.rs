@@ -4,10 +4,10 @@ use time::OffsetDateTime;
 
 use super::case::{Authority, Case};
 use crate::{
-    allowlist::{Criterion, Rule, Shortfall},
-    domain::{GroupId, ImageId, Requester, quoted},
+    allowlist::{Criterion, KeyCheck, Rule, Shortfall, written},
+    domain::{GroupId, ImageId, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Image, ImageState, Snapshot},
-    needs::NeededGrant,
+    needs::{GranteeKind, NeededGrant},
     outcome::{Refusal, RefusalCode},
     request::AskedTarget,
 };
@@ -17,85 +17,73 @@ pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<St
 }
 
 pub(super) fn pair(code: RefusalCode, image_id: &ImageId, asked: &AskedTarget, message: impl Into<String>) -> Refusal {
-    Refusal {
-        target: Some(asked.target.clone()),
-        pointer: Some(asked.pointer.clone()),
-        ..image(code, image_id, message)
-    }
+    Refusal { target: Some(asked.target.clone()), ..image(code, image_id, message) }.at(&asked.pointer)
+}
+
+/// Where the request names the image.
+fn place(case: &Case<'_>, image_id: &ImageId) -> String {
+    let index = case.request.image_ids.iter().position(|asked| asked == image_id).unwrap_or_default();
+    format!("/imageIds/{index}")
 }
 
 /// No rule names the requester.
 pub(super) fn stranger(requester: &Requester) -> Refusal {
-    Refusal::new(
-        RefusalCode::RequesterNotAllowed,
-        format!("no rule of the allowlist names {}", quoted(requester.as_str())),
-    )
+    let who = quoted(requester.as_str());
+    Refusal::new(RefusalCode::RequesterNotAllowed, format!("no rule of the allowlist names {who}"))
+        .value("requester", requester.as_str())
 }
 
-/// No rule covers what is asked; `criterion` is the one that left none.
+/// No rule covers what is asked; `criterion` is the one that left none, and `rule` came nearest.
 pub(super) fn not_covered(
     criterion: Criterion,
     case: &Case<'_>,
     image_id: Option<&ImageId>,
     asked: Option<&AskedTarget>,
+    rule: Option<&Rule>,
 ) -> Refusal {
-    let action = case.request.action;
-    let who = match case.authority {
-        Authority::Requester(requester) => quoted(requester.as_str()),
-        Authority::Expiry(_) => "nobody".to_owned(),
+    let requester = match case.authority {
+        Authority::Requester(requester) => requester.as_str(),
+        Authority::Expiry(_) => "nobody",
     };
-    let target = asked.map(|asked| asked.target.to_string()).unwrap_or_default();
-    let (code, message, remedy) = match criterion {
-        Criterion::Requester => {
-            (RefusalCode::RequesterNotAllowed, format!("no rule of the allowlist names {who}"), None)
-        }
-        Criterion::Action => (
-            RefusalCode::ActionNotAllowed,
-            format!("no rule allows {who} to `{action}`"),
-            Some(format!("ask the allowlist's owners to add `{action}` to the actions of a rule for {who}")),
-        ),
-        Criterion::Image => (
-            RefusalCode::ImageNotAllowed,
-            format!("no rule allows {who} to `{action}` an image with this name and these tags"),
-            Some("compare the image's name and tags with the rule's `images`".to_owned()),
-        ),
-        Criterion::Provenance => {
-            (RefusalCode::ImageNotAllowed, format!("no rule allows {who} to `{action}` this image as it is"), None)
-        }
-        Criterion::Target => (
-            RefusalCode::TargetNotAllowed,
-            format!("no rule allows {who} to `{action}` this image for {target}"),
-            Some(format!("ask the allowlist's owners to add {} to the targets of a rule", quoted(&target))),
-        ),
-        Criterion::Access => (
-            RefusalCode::AccessNotAllowed,
-            format!("no rule allows {who} to share this image with {target} for copying"),
-            Some("ask for `access: launch`, or for `access: copy` in the rule".to_owned()),
-        ),
-        Criterion::Roles => (
-            RefusalCode::RoleNotAllowed,
-            format!("no rule allows {who} a grant for every one of these service-linked roles in {target}"),
-            Some(
-                "ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`".to_owned(),
-            ),
-        ),
-        Criterion::Duration if case.request.expires_at.is_none() => (
-            RefusalCode::ExpiryRequired,
-            format!("the rules that allow {who} to share this image with {target} want the share to expire"),
-            Some("give `expiresAt`".to_owned()),
-        ),
-        Criterion::Duration => (
-            RefusalCode::ExpiryNotAllowed,
-            format!("no rule allows {who} to share this image with {target} until then"),
-            Some("give an earlier `expiresAt`; the rule's `maxDuration` bounds it".to_owned()),
-        ),
-    };
-    let refusal = match (image_id, asked) {
+    let new = |code, message| match (image_id, asked) {
         (Some(image_id), Some(asked)) => pair(code, image_id, asked, message),
-        (Some(image_id), None) => image(code, image_id, message),
+        (Some(image_id), None) => image(code, image_id, message).at(place(case, image_id)),
         (None, _) => Refusal::new(code, message),
     };
-    Refusal { remedy, ..refusal }
+    let refusal = match (criterion, asked) {
+        (Criterion::Requester, _) => {
+            let message = format!("no rule of the allowlist names {}", quoted(requester));
+            Refusal { pointer: None, ..new(RefusalCode::RequesterNotAllowed, message) }
+        }
+        (Criterion::Action, _) => action_not_allowed(case, requester, rule, new),
+        (Criterion::Provenance, _) => {
+            let (who, action) = (quoted(requester), case.request.action);
+            new(RefusalCode::ImageNotAllowed, format!("no rule allows {who} to `{action}` this image as it is"))
+                .value("action", action.as_str())
+        }
+        (Criterion::Image, _) | (_, None) => {
+            let (who, action) = (quoted(requester), case.request.action);
+            let message = format!("no rule allows {who} to `{action}` an image with this name and these tags");
+            new(RefusalCode::ImageNotAllowed, message)
+                .value("action", action.as_str())
+                .remedy("compare the image's name and tags with the rule's `images`")
+        }
+        (Criterion::Target, Some(asked)) => {
+            let (who, action, target) = (quoted(requester), case.request.action, &asked.target);
+            new(RefusalCode::TargetNotAllowed, format!("no rule allows {who} to `{action}` this image for {target}"))
+                .value("action", action.as_str())
+                .remedy(format!("ask the allowlist's owners to add `{target}` to the targets of a rule"))
+        }
+        (Criterion::Access | Criterion::Roles | Criterion::Duration, Some(asked)) => {
+            let target = case.allowlist.called(&asked.target);
+            let refusal = terms_not_allowed(criterion, case, requester, &target, rule, new);
+            match rule {
+                Some(rule) => refusal.value("rule", rule.name.as_str()),
+                None => refusal,
+            }
+        }
+    };
+    refusal.value("requester", requester)
 }
 
 /// At most so many rules are named with what an image lacks for them.
@@ -103,7 +91,7 @@ const RULES_TOLD: usize = 5;
 
 /// The image lacks something for each of these rules, which cover it by name and tags.
 pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image, rules: &[&Rule]) -> Refusal {
-    let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None);
+    let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None, None);
     let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
     let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
     remedies.dedup();
@@ -125,31 +113,110 @@ pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> St
     }
 }
 
-pub(super) fn image_not_found(image_id: &ImageId) -> Refusal {
+fn action_not_allowed(
+    case: &Case<'_>,
+    requester: &str,
+    rule: Option<&Rule>,
+    new: impl Fn(RefusalCode, String) -> Refusal,
+) -> Refusal {
+    let (who, action) = (quoted(requester), case.request.action);
+    let (this, to_which) = match rule {
+        Some(rule) => (" this image", format!("rule {}, which covers the image", quoted(&rule.name))),
+        None => ("", format!("a rule for {who}")),
+    };
+    let refusal = new(RefusalCode::ActionNotAllowed, format!("no rule allows {who} to `{action}`{this}"))
+        .at("/action")
+        .value("action", action.as_str())
+        .remedy(format!("ask the allowlist's owners to add `{action}` to the actions of {to_which}"));
+    match rule {
+        Some(rule) => refusal.value("rule", rule.name.as_str()),
+        None => refusal,
+    }
+}
+
+/// The rules for image and target don't go as far as what is asked for.
+fn terms_not_allowed(
+    criterion: Criterion,
+    case: &Case<'_>,
+    requester: &str,
+    target: &str,
+    rule: Option<&Rule>,
+    new: impl Fn(RefusalCode, String) -> Refusal,
+) -> Refusal {
+    let (request, who) = (case.request, quoted(requester));
+    let longest = rule.and_then(|rule| rule.max_duration).map(written);
+    let most = longest.as_ref().map(|longest| format!(", for {longest} at most")).unwrap_or_default();
+    let refusal = match (criterion, request.expires_at) {
+        (Criterion::Roles, _) => {
+            let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
+            let allowed: Vec<_> = allowed.into_iter().flatten().collect();
+            let mut lacking = request.service_linked_roles.iter().enumerate();
+            let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
+            let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
+            let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let message =
+                format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
+            new(RefusalCode::RoleNotAllowed, message)
+                .at(format!("/serviceLinkedRoles/{first}"))
+                .value("roles", named(&roles))
+                .value("allowed", named(&allowed))
+                .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
+        }
+        (Criterion::Duration, None) => {
+            let message =
+                format!("the rules that allow {who} to share this image with {target} want the share to expire{most}");
+            new(RefusalCode::ExpiryRequired, message).at("/expiresAt").remedy("give `expiresAt`")
+        }
+        (Criterion::Duration, Some(at)) => {
+            let message = format!("no rule allows {who} to share this image with {target} until then{most}");
+            new(RefusalCode::ExpiryNotAllowed, message)
+                .at("/expiresAt")
+                .value("given", rfc3339(at))
+                .remedy("give an earlier `expiresAt`; the rule's `maxDuration` bounds it")
+        }
+        (_, _) => {
+            let message = format!("no rule allows {who} to share this image with {target} for copying");
+            new(RefusalCode::AccessNotAllowed, message)
+                .at("/access")
+                .value("access", "launch")
+                .remedy("ask for `access: launch`, or for `access: copy` in the rule")
+        }
+    };
+    match longest.filter(|_| criterion == Criterion::Duration) {
+        Some(longest) => refusal.value("maxDuration", longest),
+        None => refusal,
+    }
+}
+
+pub(super) fn image_not_found(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     image(
         RefusalCode::ImageNotFound,
         image_id,
         format!("{image_id} does not exist in this Region, or this account can't see it"),
     )
+    .at(place(case, image_id))
     .remedy("images are per Region: ask the function in the Region where the image is")
 }
 
 pub(super) fn target_not_found(image_id: &ImageId, group: &GroupId) -> Refusal {
     let message = format!("{image_id} is not shared with {group}, and no rule for the requester names its ARN");
     image(RefusalCode::TargetNotFound, image_id, message)
+        .at("/organizationArns")
+        .value("id", group.to_string())
         .remedy("name it by its ARN, in the document of `POST /requests`")
 }
 
-pub(super) fn image_not_owned(image_id: &ImageId) -> Refusal {
+pub(super) fn image_not_owned(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     image(
         RefusalCode::ImageNotOwned,
         image_id,
         format!("another account owns {image_id}; only the owner can see and change its launch permissions"),
     )
+    .at(place(case, image_id))
     .remedy("ask the owner, or copy the image and share the copy")
 }
 
-pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Refusal {
+pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &ImageState) -> Refusal {
     let remedy = match state {
         ImageState::Pending => "send the request again when the image is `available`",
         ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
@@ -158,18 +225,17 @@ pub(super) fn image_not_available(image_id: &ImageId, state: &ImageState) -> Ref
         }
     };
     let message = format!("{image_id} is {}; only an `available` image can be shared", quoted(state.as_str()));
-    let refusal = image(RefusalCode::ImageNotAvailable, image_id, message).remedy(remedy);
+    let refusal = image(RefusalCode::ImageNotAvailable, image_id, message)
+        .at(place(case, image_id))
+        .value("state", state.as_str())
+        .remedy(remedy);
     Refusal { may_pass: *state == ImageState::Pending, ..refusal }
 }
 
-pub(super) fn target_is_owner(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
-    pair(
-        RefusalCode::TargetIsOwner,
-        image_id,
-        asked,
-        format!("{} owns {image_id} and can always launch it", asked.target),
-    )
-    .remedy("leave the account out")
+pub(super) fn target_is_owner(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
+    let target = case.allowlist.called(&asked.target);
+    pair(RefusalCode::TargetIsOwner, image_id, asked, format!("{target} owns {image_id} and can always launch it"))
+        .remedy("leave the account out")
 }
 
 pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
@@ -184,7 +250,9 @@ pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal
 /// The role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
 pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
     let message = "this deployment can't give `access: copy`: its parameter EnableCopyAccess is off";
-    Refusal { pointer: Some("/access".to_owned()), ..image(RefusalCode::NotSetUp, image_id, message) }
+    image(RefusalCode::NotSetUp, image_id, message)
+        .at("/access")
+        .value("parameter", "EnableCopyAccess")
         .remedy("ask for `access: launch`, or have the stack updated with EnableCopyAccess=true")
 }
 
@@ -194,16 +262,26 @@ pub(super) fn key_grants_off(image_id: &ImageId, asked: &AskedTarget, grant: &Ne
         "{} would need a grant on {}, and this deployment can't make grants: its parameter EnableKeyGrants is off",
         grant.grantee, grant.key
     );
-    pair(RefusalCode::NotSetUp, image_id, asked, message).remedy(format!(
-        "have the stack updated with EnableKeyGrants=true, or let {} use the key by its key policy",
-        grant.account
-    ))
+    let refusal = pair(RefusalCode::NotSetUp, image_id, asked, message)
+        .key(&grant.key)
+        .value("parameter", "EnableKeyGrants")
+        .remedy(format!(
+            "have the stack updated with EnableKeyGrants=true, or let {} use the key by its key policy",
+            grant.account
+        ));
+    match &grant.kind {
+        GranteeKind::Account => refusal,
+        GranteeKind::Role(role) => refusal.value("role", role.to_string()),
+    }
 }
 
 pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) -> Refusal {
     let message =
         format!("{} behind {image_id} belongs to account {}, which alone can share it", snapshot.id, snapshot.owner);
     image(RefusalCode::CopyNotPossible, image_id, message)
+        .at("/access")
+        .value("snapshotId", snapshot.id.to_string())
+        .value("owner", snapshot.owner.to_string())
         .remedy("copy the image, so that its snapshots are this account's, and share the copy")
 }
 
@@ -214,12 +292,17 @@ pub(super) fn copy_of_instance_store(image_id: &ImageId) -> Refusal {
         "{image_id} is backed by an instance store: its data is a bundle in Amazon S3, which no create volume permission gives"
     );
     image(RefusalCode::CopyNotPossible, image_id, message)
+        .at("/access")
         .remedy("share it with `access: launch`, or make an EBS-backed image of it and share that")
 }
 
 pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quota: usize) -> Refusal {
     let message = format!("{image_id} is shared with {entries} entities; {new} more would exceed the quota of {quota}");
-    image(RefusalCode::QuotaExceeded, image_id, message).remedy(
+    let refusal = image(RefusalCode::QuotaExceeded, image_id, message)
+        .value("count", entries)
+        .value("new", new)
+        .value("quota", quota);
+    refusal.remedy(
         "share with an organization or organizational unit, which counts as one entity, or have the quota \
          \"AMI sharing\" raised and AMI_SHARE_ENTITY_QUOTA with it",
     )
@@ -227,5 +310,5 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
 
 pub(super) fn copies_not_set_up() -> Refusal {
     let message = "copies of images in other Regions are not set up in this deployment";
-    Refusal { pointer: Some("/copyFrom".to_owned()), ..Refusal::new(RefusalCode::CopyNotPossible, message) }
+    Refusal::new(RefusalCode::CopyNotPossible, message).at("/copyFrom")
 }

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{case::Case, decision::Covered};
+use super::case::Case;
 use crate::{
     allowlist::Allowlist,
     domain::{ImageId, Target, quoted, some_of},
     facts::{Fact, Failure, Image, LaunchPermission},
+    request::{Action, AskedTarget},
 };
 
 /// What is left of a target's access.
@@ -80,15 +81,18 @@ fn name(entry: &LaunchPermission) -> String {
     }
 }
 
-/// One warning for each different story, with the targets that it is about.
-pub(super) fn warnings(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Vec<String> {
+/// One warning for each different story, with the targets that it is about: those that lose their own entry, or that have
+/// none.
+pub(super) fn warnings(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
+    let is_check = case.request.action == Action::Check;
     let mut stories = BTreeMap::<String, Vec<&Target>>::new();
-    for (asked, _) in targets {
+    for asked in targets.iter().filter(|asked| !(is_check && image.is_shared_with(&asked.target))) {
         if let Some(why) = remaining(case.allowlist, image, &asked.target).why() {
             stories.entry(why).or_default().push(&asked.target);
         }
     }
+    let from = if is_check { "not shared by itself with" } else { "revoked from" };
     let warning =
-        |(why, targets): (String, Vec<&Target>)| format!("{image_id}, revoked from {}: {why}", some_of(targets.iter()));
+        |(why, targets): (String, Vec<&Target>)| format!("{image_id}, {from} {}: {why}", some_of(targets.iter()));
     stories.into_iter().map(warning).collect()
 }

@@ -26,33 +26,40 @@ pub(super) fn decide<'a>(
     image: &Image,
     permit: Permit<'a>,
 ) -> Reading<ImageDecision<'a>> {
-    let Permit { image_id, rule, targets, refusals } = permit;
+    let may_expire = permit.may_expire();
+    let Permit { image_id, rule, targets, short_of_terms, refusals } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
+    // What a check says of keys holds whatever terms are asked for.
+    let short_of_terms = if case.request.action == Action::Check { short_of_terms } else { Vec::new() };
+    let judged = targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule)));
+    let judged: Vec<_> = judged.chain(short_of_terms.iter().copied()).collect();
     let mut met = Met {
         refusals,
         warnings: expiry::existing_share_warnings(image_id, image, &left_as_they_are),
         ..Met::default()
     };
     met.add(of_image(case, image, image_id, &targets));
-    met.add(key_check::check(case, facts, judgements, image, image_id, &targets)?);
+    met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);
     met.add(part);
     let makes_grants = !met.grants.is_empty() && met.refusals.is_empty();
-    let is_about_targets = case.request.group.is_some() || !targets.is_empty();
+    let is_about_targets = case.request.group.is_some() || !targets.is_empty() || may_expire;
     if case.request.action == Action::Check || is_about_targets {
-        met.warnings.extend(notes::notes(case, facts, image, image_id, &targets, makes_grants));
+        let short = short_of_terms.iter().map(|(asked, _)| *asked);
+        let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).chain(short).collect();
+        met.warnings.extend(notes::notes(case, facts, image, image_id, &asked, makes_grants));
     }
-    let Met { keys, grants, expiries, refusals, gaps, warnings } = met;
+    let Met { keys, has_unusable_key, grants, expiries, refusals, gaps, warnings } = met;
     let decision = if case.request.action == Action::Check {
-        Decision::Look(Look { keys, refusals, gaps })
+        Decision::Look(Look { short_of_terms, keys, has_unusable_key, refusals, gaps })
     } else {
         let verdict = match (refusals.is_empty(), gaps.is_empty()) {
             (false, _) => Verdict::No(refusals),
             (true, false) => Verdict::Unknown(gaps),
             (true, true) => Verdict::Yes(Prerequisites { grants, expiries }),
         };
-        Decision::Share(Share { keys, left_as_they_are, verdict })
+        Decision::Share(Share { keys, has_unusable_key, left_as_they_are, verdict })
     };
     Ok(ImageDecision { image_id, rule, targets, decision, warnings })
 }
@@ -61,11 +68,11 @@ pub(super) fn decide<'a>(
 fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let mut refusals = Vec::new();
     if image.state != ImageState::Available {
-        refusals.push(refusals::image_not_available(image_id, &image.state));
+        refusals.push(refusals::image_not_available(case, image_id, &image.state));
     }
     let owner = Target::Account(image.owner);
     let owners = targets.iter().filter(|(asked, _)| asked.target == owner);
-    refusals.extend(owners.map(|(asked, _)| refusals::target_is_owner(image_id, asked)));
+    refusals.extend(owners.map(|(asked, _)| refusals::target_is_owner(case, image_id, asked)));
     if case.request.access == Access::Copy {
         refusals.extend(copy_refusals(case, image, image_id, targets));
         if !case.setup.copy_access && lacks_copy_access(image, targets) {

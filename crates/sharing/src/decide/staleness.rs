@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     outcome::{Refusal, RefusalCode},
-    request::Action,
+    request::{Action, Values},
 };
 
 /// Clocks differ a little. A time further ahead than this is not the time at which the event was sent.
@@ -69,9 +69,12 @@ impl SentAt {
                 return None;
             }
         }
+        let mut values = Values::new();
         let message = match self {
             Self::Now => return None,
             Self::At(sent) if now - sent > max_age => {
+                values.insert("age", (now - sent).whole_seconds().into());
+                values.insert("maxAge", max_age.as_secs().into());
                 format!(
                     "the share was asked for {} seconds ago; the limit is {}",
                     (now - sent).whole_seconds(),
@@ -79,13 +82,15 @@ impl SentAt {
                 )
             }
             Self::At(sent) if sent - now > LARGEST_LEAD => {
+                values.insert("age", (now - sent).whole_seconds().into());
                 format!("the share is dated {} seconds in the future", (sent - now).whole_seconds())
             }
             Self::At(_) => return None,
             Self::Again => "the event is a replay; a share is carried out only when it is first asked for".to_owned(),
             Self::Unknown => "the event does not say when it was sent, so it may be any age".to_owned(),
         };
-        Some(Refusal::new(RefusalCode::StaleRequest, message).remedy("if the share is still wanted, ask for it again"))
+        let refusal = Refusal { values, ..Refusal::new(RefusalCode::StaleRequest, message) };
+        Some(refusal.remedy("if the share is still wanted, ask for it again"))
     }
 }
 

@@ -22,7 +22,7 @@ const EXAMPLES: usize = 3;
 
 /// Decides what a revoke, a reset or the expiry of a share takes away.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, refusals: _ } = permit;
+    let Permit { image_id, rule, targets, short_of_terms: _, refusals: _ } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
@@ -44,7 +44,8 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     let Residue { mut gaps, mut warnings } = residue;
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
-    warnings.extend(notes::notes(case, facts, image, image_id, &targets, false));
+    let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
+    warnings.extend(notes::notes(case, facts, image, image_id, &asked, false));
     let needed_by = image.known_snapshots().filter_map(|snapshot| {
         let needed_by = snapshot.needed_by.known()?;
         Some((snapshot.id.clone(), needed_by.clone()))

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde_json::Value;
+
 use super::{ImageRow, KeyRow, Outcome};
 use crate::domain::shortened;
 
@@ -66,6 +68,11 @@ impl Outcome {
             shorten(&mut refusal.message, text);
             shorten_some(refusal.remedy.as_mut(), text);
             shorten_some(refusal.pointer.as_mut(), text);
+            shorten_some(refusal.parameter.as_mut(), text);
+            if refusal.statements.as_ref().is_some_and(|statements| is_long(statements, text)) {
+                refusal.statements = None;
+            }
+            refusal.values.values_mut().for_each(|value| cut_value(value, rows, text));
         }
         self.errors.truncate(rows);
         for error in &mut self.errors {
@@ -121,10 +128,26 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
     }
 }
 
+/// Whether a policy's statements are longer than this; half of them would say something else.
+fn is_long(statements: &Value, text: usize) -> bool {
+    super::to_text(statements).len() > text
+}
+
+fn cut_value(value: &mut Value, rows: usize, text: usize) {
+    match value {
+        Value::String(value) => shorten(value, text),
+        Value::Array(items) => {
+            items.truncate(rows);
+            items.iter_mut().for_each(|item| cut_value(item, rows, text));
+        }
+        Value::Object(members) => members.values_mut().for_each(|member| cut_value(member, rows, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
     let access = &mut row.access;
-    let is_long = |remedy: &serde_json::Value| super::to_text(remedy).len() > text;
-    if access.remedy.as_ref().is_some_and(is_long) {
+    if access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text)) {
         access.remedy = None;
     }
     access.because.truncate(rows);

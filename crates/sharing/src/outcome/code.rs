@@ -1,5 +1,5 @@
-//! Owns [`RefusalCode`]: the name of every refusal, its kind and its title. The tables of refusals in the docs are held
-//! against it.
+//! Owns [`RefusalCode`]: the name of every refusal, its kind, its title and what it says as data. The tables
+//! of refusals in the docs are held against it.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub enum RefusalKind {
 }
 
 macro_rules! codes {
-    ($($(#[doc = $title:literal])+ $name:ident = $kind:ident;)+) => {
+    ($($(#[doc = $title:literal])+ $name:ident = $kind:ident [$($value:literal)*];)+) => {
         /// Why a request, or a part of it, is refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         pub enum RefusalCode {
@@ -43,6 +43,11 @@ macro_rules! codes {
                 match self { $(Self::$name => RefusalKind::$kind,)+ }
             }
 
+            /// The names of what its message says as data, each where it applies.
+            pub fn values(self) -> &'static [&'static str] {
+                match self { $(Self::$name => &[$($value),*],)+ }
+            }
+
             /// The code in a few words (RFC 9457 `title`).
             pub fn title(self) -> &'static str {
                 match self { $(Self::$name => concat!($($title),+).trim_ascii(),)+ }
@@ -53,63 +58,63 @@ macro_rules! codes {
 
 codes! {
     /// The request is not in order
-    MalformedRequest = Malformed;
+    MalformedRequest = Malformed ["given" "allowed" "suggestion" "expected" "count" "most" "earliest" "latest" "action"];
     /// The caller could not be identified
-    Unauthenticated = Unauthenticated;
+    Unauthenticated = Unauthenticated [];
     /// No rule of the allowlist names the requester
-    RequesterNotAllowed = NotAllowed;
+    RequesterNotAllowed = NotAllowed ["requester"];
     /// No rule allows the requester this action
-    ActionNotAllowed = NotAllowed;
+    ActionNotAllowed = NotAllowed ["requester" "action" "rule"];
     /// No rule allows the requester this action on this image
-    ImageNotAllowed = NotAllowed;
+    ImageNotAllowed = NotAllowed ["requester" "action"];
     /// No rule allows the requester to share this image with this target
-    TargetNotAllowed = NotAllowed;
+    TargetNotAllowed = NotAllowed ["requester" "action"];
     /// No rule allows more than launch access here
-    AccessNotAllowed = NotAllowed;
+    AccessNotAllowed = NotAllowed ["requester" "rule" "access"];
     /// No rule allows a grant for this service-linked role
-    RoleNotAllowed = NotAllowed;
+    RoleNotAllowed = NotAllowed ["requester" "rule" "roles" "allowed"];
     /// The rule only allows shares that expire
-    ExpiryRequired = NotAllowed;
+    ExpiryRequired = NotAllowed ["requester" "rule" "maxDuration"];
     /// The rule does not allow a share to last that long
-    ExpiryNotAllowed = NotAllowed;
+    ExpiryNotAllowed = NotAllowed ["requester" "rule" "maxDuration" "given" "expiresAt"];
     /// There is no such route
-    RouteNotFound = NotFound;
+    RouteNotFound = NotFound ["path"];
     /// There is no such image in this account and Region
-    ImageNotFound = NotFound;
+    ImageNotFound = NotFound [];
     /// Nothing that is known has the organization's or organizational unit's id
-    TargetNotFound = NotFound;
+    TargetNotFound = NotFound ["id"];
     /// The route does not take this method
-    MethodNotAllowed = MethodNotAllowed;
+    MethodNotAllowed = MethodNotAllowed ["method" "allowed"];
     /// Another account owns the image
-    ImageNotOwned = Conflict;
+    ImageNotOwned = Conflict [];
     /// The image is not in the state `available`
-    ImageNotAvailable = Conflict;
+    ImageNotAvailable = Conflict ["state"];
     /// The target owns the image
-    TargetIsOwner = Conflict;
+    TargetIsOwner = Conflict [];
     /// The image cannot be copied, or not by this target
-    CopyNotPossible = Conflict;
+    CopyNotPossible = Conflict ["snapshotId" "owner"];
     /// Shares that expire are not set up
-    ExpiryNotPossible = Conflict;
+    ExpiryNotPossible = Conflict ["variables"];
     /// This deployment lacks what the request needs, or has it switched off
-    NotSetUp = Conflict;
+    NotSetUp = Conflict ["parameter" "role"];
     /// The share is about to expire
-    ShareEnding = Conflict;
+    ShareEnding = Conflict ["expiresAt" "deadline"];
     /// The image would be shared with more entities than the quota allows
-    QuotaExceeded = Conflict;
+    QuotaExceeded = Conflict ["count" "new" "quota"];
     /// The event is too old, too new or a replay
-    StaleRequest = Conflict;
+    StaleRequest = Conflict ["age" "maxAge"];
     /// A snapshot is encrypted with an AWS managed key, which can't be shared
-    DefaultKey = Conflict;
+    DefaultKey = Conflict [];
     /// A key is disabled, pending deletion or not a symmetric encryption key
-    KeyNotUsable = Conflict;
+    KeyNotUsable = Conflict ["state"];
     /// A key does not let the target in
-    KeyAccessMissing = Conflict;
+    KeyAccessMissing = Conflict ["missing"];
     /// Whether a key lets the target in hangs on conditions that are not known
-    KeyAccessConditional = Conflict;
+    KeyAccessConditional = Conflict ["dependsOn"];
     /// A key's policy denies the target
-    KeyAccessDenied = Conflict;
+    KeyAccessDenied = Conflict ["because"];
     /// Whether a key lets the target in could not be found out
-    KeyAccessUnknown = Conflict;
+    KeyAccessUnknown = Conflict ["call"];
 }
 
 impl std::fmt::Display for RefusalCode {

@@ -1,5 +1,7 @@
 //! Owns [`Fault`]: what is wrong at one place of a request document.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::domain::excerpt;
@@ -10,16 +12,75 @@ pub const MAX_FAULTS: usize = 50;
 /// What is wrong at one place of a document; the caller can act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
+    /// In one word.
+    pub kind: FaultKind,
     /// Where: an RFC 6901 JSON Pointer, empty for the document as a whole.
     pub pointer: String,
+    /// The parameter of the query that it is about, where it is about one and not about the document.
+    pub parameter: Option<String>,
     /// What is wrong there.
     pub message: String,
+    /// What the message says, as data.
+    pub values: Values,
+}
+
+/// What a sentence says, as data: a name and a value each.
+pub type Values = BTreeMap<&'static str, serde_json::Value>;
+
+/// What can be wrong at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// There is no such field or parameter.
+    UnknownField,
+    /// Something must be there and is not.
+    Missing,
+    /// A value of another type belongs there.
+    WrongType,
+    /// The value is not written as it must be, or is none of the words that are known.
+    BadFormat,
+    /// There are more than are taken.
+    TooMany,
+    /// It is there twice.
+    Duplicate,
+    /// The value is too small or too large.
+    OutOfRange,
+    /// It says nothing in this request.
+    NoMeaning,
+}
+
+impl FaultKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::UnknownField,
+        Self::Missing,
+        Self::WrongType,
+        Self::BadFormat,
+        Self::TooMany,
+        Self::Duplicate,
+        Self::OutOfRange,
+        Self::NoMeaning,
+    ];
 }
 
 impl Fault {
     /// A fault at a pointer that is already escaped.
-    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into() }
+    pub fn new(kind: FaultKind, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        let (pointer, message) = (pointer.into(), message.into());
+        Self { kind, pointer, parameter: None, message, values: Values::new() }
+    }
+
+    /// A fault of a query, at the parameter of that name.
+    pub fn of_parameter(kind: FaultKind, parameter: &str, message: impl Into<String>) -> Self {
+        let parameter = excerpt(parameter);
+        Self { parameter: Some(parameter.clone()), ..Self::new(kind, field_pointer(&parameter), message) }
+    }
+
+    /// The same fault with something that its message says.
+    #[must_use]
+    pub fn value(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.values.insert(name, value.into());
+        self
     }
 }
 
@@ -79,11 +140,11 @@ mod tests {
     fn faults_beyond_the_fiftieth_are_counted() {
         let mut faults = Faults::default();
         for number in 0..MAX_FAULTS {
-            faults.add(|| Fault::new(format!("/{number}"), "wrong"));
+            faults.add(|| Fault::new(FaultKind::Missing, format!("/{number}"), "wrong"));
         }
         assert_eq!(faults.left_out, 0);
         faults.add(|| panic!("nobody reads it"));
-        faults.extend(Faults { named: vec![Fault::new("", "x"); 2], left_out: 3 });
+        faults.extend(Faults { named: vec![Fault::new(FaultKind::Missing, "", "x"); 2], left_out: 3 });
         assert_eq!((faults.named.len(), faults.left_out), (50, 6));
     }
 

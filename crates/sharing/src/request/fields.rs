@@ -1,10 +1,11 @@
 //! Owns [`RequestFields`]: taking the fields of one object, once each, and collecting the faults.
 
-use std::{borrow::Cow, collections::HashSet, fmt::Display, hash::Hash, str::FromStr};
+use std::{collections::HashSet, fmt::Display, hash::Hash, str::FromStr};
 
 use key_policy::json::Json;
 
-use super::fault::{Fault, Faults, field_pointer};
+use super::fault::{Fault, FaultKind, Faults, field_pointer};
+use crate::domain::excerpt;
 
 /// The fields of an object that is being read.
 pub(super) struct RequestFields<'a> {
@@ -37,7 +38,8 @@ impl<'a> RequestFields<'a> {
         // What is behind it was not read, so it is not known what this object says.
         let fields = match fields.split_last() {
             Some(((_, Json::Unread(unread)), read)) => {
-                faults.add(|| Fault::new("", format!("too many fields: {unread} more were not read")));
+                let message = format!("too many fields: {unread} more were not read");
+                faults.add(|| Fault::new(FaultKind::TooMany, "", message));
                 read
             }
             Some(_) | None => fields,
@@ -49,18 +51,26 @@ impl<'a> RequestFields<'a> {
         self.fields.iter().any(|(field, _)| field == name)
     }
 
-    pub(super) fn fault(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.faults.add(|| Fault::new(pointer, message));
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.faults.add(|| fault);
+    }
+
+    fn wrong_type(&mut self, pointer: String, value: &Json, wanted: Wanted) {
+        self.faults.add(|| wrong_type(pointer, value, wanted));
     }
 
     /// A string that `parse` turns into what it stands for.
-    pub(super) fn choice<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn choice<T, E: Into<Wrong>>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
         let value = self.take(name)?;
         let Some(text) = value.as_str() else {
-            self.fault(field_pointer(name), format!("{} where a string belongs", value.kind()));
+            self.wrong_type(field_pointer(name), value, STRING);
             return None;
         };
-        parse(text).map_err(|message| self.fault(field_pointer(name), message)).ok()
+        parse(text).map_err(|wrong| self.fault(wrong.into().at(field_pointer(name)))).ok()
     }
 
     /// A boolean.
@@ -69,7 +79,7 @@ impl<'a> RequestFields<'a> {
         if let Json::Bool(value) = value {
             return Some(*value);
         }
-        self.fault(field_pointer(name), format!("{} where `true` or `false` belongs", value.kind()));
+        self.wrong_type(field_pointer(name), value, BOOLEAN);
         None
     }
 
@@ -83,31 +93,28 @@ impl<'a> RequestFields<'a> {
         let Some(value) = self.take(name) else { return Ids::NONE };
         let pointer = field_pointer(name);
         let Some(items) = value.as_array() else {
-            self.fault(pointer, format!("{} where an array of strings belongs", value.kind()));
+            self.wrong_type(pointer, value, ARRAY);
             return Ids::NONE;
         };
         if items.is_empty() {
-            self.fault(pointer, "an empty array");
+            self.fault(Fault::new(FaultKind::Missing, pointer, "an empty array"));
             return Ids::NONE;
         }
         let different = different(items);
         if different > most {
-            self.fault(pointer, format!("{different} {what}; at most {most} go into one request"));
+            self.fault(too_many(pointer, different, what, most));
             return Ids { ids: Vec::new(), different };
         }
         let (mut texts, mut seen, mut ids) = (HashSet::new(), HashSet::new(), Vec::new());
         for (index, item) in items.iter().enumerate() {
             let is_new = item.as_str().is_none_or(|text| texts.insert(text));
-            let message = match is_new.then(|| id::<T>(item)) {
+            let place = || format!("{pointer}/{index}");
+            match is_new.then(|| id::<T>(item, &place)) {
                 // Two texts may name the same: the ARNs of an organization under two management accounts.
-                Some(Ok(id)) if seen.insert(id.clone()) => {
-                    ids.push((index, id));
-                    continue;
-                }
-                Some(Ok(_)) | None => Cow::from("duplicate value"),
-                Some(Err(message)) => message.into(),
-            };
-            self.faults.add(|| Fault::new(format!("{pointer}/{index}"), message));
+                Some(Ok(id)) if seen.insert(id.clone()) => ids.push((index, id)),
+                Some(Ok(_)) | None => self.faults.add(|| Fault::new(FaultKind::Duplicate, place(), "duplicate value")),
+                Some(Err(fault)) => self.faults.add(|| fault),
+            }
         }
         Ids { ids, different }
     }
@@ -124,7 +131,14 @@ impl<'a> RequestFields<'a> {
                 "regions" => "; send the request with `copyFrom` to the deployment of the other Region".to_owned(),
                 _ => near().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
             };
-            self.faults.add(|| Fault::new(field_pointer(name), format!("unknown field{}", advice())));
+            self.faults.add(|| {
+                let message = format!("unknown field{}", advice());
+                let fault = Fault::new(FaultKind::UnknownField, field_pointer(name), message);
+                match near() {
+                    Some(near) => fault.value("suggestion", *near),
+                    None => fault,
+                }
+            });
         }
     }
 
@@ -133,7 +147,7 @@ impl<'a> RequestFields<'a> {
         let mut values = self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value);
         let first = values.next()?;
         if values.next().is_some() {
-            self.fault(field_pointer(name), "repeated field");
+            self.fault(Fault::new(FaultKind::Duplicate, field_pointer(name), "repeated field"));
         }
         Some(first)
     }
@@ -150,14 +164,77 @@ fn different(items: &[Json]) -> usize {
     others.fold(texts.len(), usize::saturating_add)
 }
 
-fn id<T: FromStr<Err: Display>>(item: &Json) -> Result<T, String> {
+fn id<T: FromStr<Err: Display>>(item: &Json, place: &impl Fn() -> String) -> Result<T, Fault> {
     match item {
-        Json::String(text) => text.parse().map_err(|error: T::Err| error.to_string()),
+        Json::String(text) => {
+            text.parse().map_err(|error: T::Err| Wrong::from(error.to_string()).given(text).at(place()))
+        }
         Json::Number(number) => {
-            Err(format!("the number {number} where a string belongs: put it in quotes, numbers lose leading zeros"))
+            let message =
+                format!("the number {number} where a string belongs: put it in quotes, numbers lose leading zeros");
+            Err(Fault { message, ..wrong_type(place(), item, STRING) }.value("given", number.to_string()))
         }
         Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) | Json::Unread(_) => {
-            Err(format!("{} where a string belongs", item.kind()))
+            Err(wrong_type(place(), item, STRING))
         }
+    }
+}
+
+/// What belongs at a place, in words and in JSON's own.
+#[derive(Clone, Copy)]
+struct Wanted(&'static str, &'static str);
+
+const STRING: Wanted = Wanted("a string", "string");
+const BOOLEAN: Wanted = Wanted("`true` or `false`", "boolean");
+const ARRAY: Wanted = Wanted("an array of strings", "array");
+
+fn wrong_type(pointer: String, value: &Json, Wanted(words, expected): Wanted) -> Fault {
+    let message = format!("{} where {words} belongs", value.kind());
+    Fault::new(FaultKind::WrongType, pointer, message).value("expected", expected)
+}
+
+/// More of something than goes into one request.
+pub(super) fn too_many(pointer: impl Into<String>, count: usize, what: &str, most: usize) -> Fault {
+    let message = format!("{count} {what}; at most {most} go into one request");
+    Wrong::new(FaultKind::TooMany, message).count(count, most).at(pointer.into())
+}
+
+/// What is wrong with a text, wherever it stands.
+#[derive(Debug)]
+pub(super) struct Wrong(Fault);
+
+impl Wrong {
+    pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self(Fault::new(kind, "", message))
+    }
+
+    /// The text itself, as far as it is fit to be shown.
+    pub(super) fn given(self, text: &str) -> Self {
+        Self(self.0.value("given", excerpt(text)))
+    }
+
+    /// The words that are known.
+    pub(super) fn allowed(self, words: impl IntoIterator<Item = &'static str>) -> Self {
+        Self(self.0.value("allowed", words.into_iter().collect::<Vec<_>>()))
+    }
+
+    /// How many there are, and how many are taken.
+    pub(super) fn count(self, count: usize, most: usize) -> Self {
+        Self(self.0.value("count", count).value("most", most))
+    }
+
+    /// The first and the last time that are taken.
+    pub(super) fn between(self, earliest: &str, latest: &str) -> Self {
+        Self(self.0.value("earliest", earliest).value("latest", latest))
+    }
+
+    fn at(self, pointer: String) -> Fault {
+        Fault { pointer, ..self.0 }
+    }
+}
+
+impl From<String> for Wrong {
+    fn from(message: String) -> Self {
+        Self::new(FaultKind::BadFormat, message)
     }
 }

@@ -40,6 +40,8 @@ fn document(request: &Request) -> Map<String, Value> {
         page,
         dry_run,
         reason,
+        // A record has no URL.
+        parameters: _,
     } = request;
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| drop(document.insert(name.to_owned(), value));

@@ -2,14 +2,15 @@
 
 use ami_share_testing::{
     key_policies::{self, Statement as _, allow, deny, open_to, parsed},
+    schemas::check_values,
     worlds::*,
 };
 use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, Case, ImageDecision, Judgements, Setup, admit, due, grantees_to_look_up, is_refused_by_time, lost,
-        second_looks,
+        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, admit, due, grantees_to_look_up,
+        is_refused_by_time, lost, second_looks,
     },
     domain::Target,
     facts::{CreateVolumePermissions, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
@@ -89,7 +90,9 @@ fn in_words(step: &Step) -> String {
 }
 
 fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
+    decision.refusals().iter().for_each(check_values);
     let steps = facts.images.get(decision.image_id).map(|image| plan(case, decision, image, facts));
+    let keys: Vec<_> = decision.keys().iter().map(|key| key.row(GrantPlan::Counted, |_| GrantPlan::Counted)).collect();
     Decided {
         refusals: decision
             .refusals()
@@ -104,11 +107,10 @@ fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided
         gaps: decision.gaps().len(),
         warnings: decision.warnings.clone(),
         remedies: (decision.refusals().iter().map(|refusal| refusal.remedy.clone()))
-            .chain(decision.keys().iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
+            .chain(keys.iter().flat_map(|row| &row.roles).map(|row| row.remedy.clone()))
             .flatten()
             .collect(),
-        verdicts: decision
-            .keys()
+        verdicts: keys
             .iter()
             .flat_map(|row| {
                 let roles = row.roles.iter().map(|row| format!("{}: {:?}", row.role, row.verdict));
@@ -205,7 +207,9 @@ fn a_share_is_refused_for_what_the_image_is() {
     let foreign = world.clone().with(|world| world.image.owner = account(TWO));
     refused(&foreign, &share, &["ImageNotOwned"]);
     refused(&world, &ask("share", accounts(&["999988887777"])), &["TargetIsOwner 999988887777"]);
-    refused(&World::open("silver-1"), &share, &["ImageNotAllowed"]);
+    // A rule of the requester is about every image, and only for repairs.
+    let decided = refused(&World::open("silver-1"), &share, &["ActionNotAllowed"]);
+    assert!(decided.remedies[0].contains("add `share` to the actions of rule `mender`"), "{decided:#?}");
     refused(&world, &ask("share", accounts(&["777788889999"])), &["TargetNotAllowed 777788889999"]);
     let elsewhere = world.with(|world| world.snapshot().owner = account(TWO));
     refused(&elsewhere, &copy, &["CopyNotPossible"]);
@@ -412,8 +416,9 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
     let closed = World::encrypted("granted-1", &[]);
     let decided = steps(&closed, &share, &[&create_grant(), ADD_LAUNCH]);
     warned(&decided, &["up to 5 minutes"]);
-    let because = closed.put(&share, |case, facts| decide(case, facts).remove(0).keys()[0].clone().access.because);
-    assert_eq!(json!(because)[0]["grantName"], format!("ami-share/{IMAGE}/{ONE}"));
+    let key = closed.put(&share, |case, facts| decide(case, facts).remove(0).keys()[0].clone());
+    let (name, with_grant) = key.with_grant.unwrap();
+    assert_eq!((name.to_string(), with_grant.because.len()), (format!("ami-share/{IMAGE}/{ONE}"), 0));
     warned(&closed.decide(&ask("check", accounts(&[ONE]))), &[]);
     let with = |name: &str, issuer: &str| {
         let grants = vec![grant(name, &root(ONE), issuer)];
@@ -1097,5 +1102,5 @@ fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
         let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
         assert_eq!(codes(&ask(action, copy.clone())), expect, "{action}");
     }
-    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), None)]);
+    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), Some("/action".to_owned()))]);
 }

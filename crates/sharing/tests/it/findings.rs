@@ -196,6 +196,33 @@ fn key_access_is_lost_where_the_key_surely_lets_a_target_in_no_more() {
 }
 
 #[test]
+fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
+    let remedy = |world: &World| {
+        world.put(&json!({"action": "repair"}), |case, facts| {
+            decide(case, facts).remove(0).survey().unwrap().findings[0].clone()
+        })
+    };
+    let lost = World::encrypted("granted-a", &[]).shared_with(&[ONE]);
+    let finding = remedy(&lost);
+    assert_eq!(finding.code.as_str(), "KeyAccessLost");
+    assert!(finding.remedy.starts_with("`share` ami-1a2b3c4d with"), "{finding:?}");
+    assert!(finding.remedy.contains("again: rule `grants` makes the grant"), "{finding:?}");
+    let others = json!({"StringNotEquals": {"aws:PrincipalAccount": "999988887777"}});
+    let denied = parsed(&with(open_to(&[]), deny("*", "kms:Decrypt").when(others)));
+    for world in [
+        // No rule makes grants, the deployment makes none, no grant goes around a Deny, or names an organization.
+        World::encrypted("golden-a", &[]).shared_with(&[ONE]),
+        lost.clone().with(|world| world.setup.key_grants = false),
+        lost.clone().with(|world| world.key().policy = Fact::Known(denied)),
+        World::encrypted("granted-a", &[]).shared_with(&[ORGANIZATION]),
+    ] {
+        let finding = remedy(&world);
+        assert_eq!(finding.code.as_str(), "KeyAccessLost");
+        assert!(!finding.remedy.starts_with("`share`"), "{finding:?}");
+    }
+}
+
+#[test]
 fn a_rule_is_not_applied_where_an_available_image_is_not_shared_by_itself() {
     let new = World::open("golden-new-a");
     finds(&new.clone().shared_with(&[TWO]), &["RuleNotApplied 111122223333"]);

@@ -46,6 +46,9 @@ fn row(number: usize, targets: usize) -> ImageRow {
         expires_at: Some(NOW),
         rule: Some(format!("rule-{}", number % 3)),
         detail: None,
+        name: None,
+        launch: None,
+        accepted: None,
     };
     ImageRow {
         image_id: image_id(number).parse().unwrap(),

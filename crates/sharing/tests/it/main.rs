@@ -21,4 +21,6 @@ mod log_record;
 mod one_image;
 mod provenance;
 mod reads;
+mod refusals;
+mod standing;
 mod written;

@@ -77,8 +77,12 @@ fn of_request(envelope: Envelope) -> String {
         Err(TurnedAway { action, refusals, .. }) => {
             write!(summary, ", action {}", action.map_or("unknown", |action| action.as_str())).unwrap();
             for refusal in refusals {
-                let place = refusal.pointer.map(|pointer| format!(" at {pointer:?}")).unwrap_or_default();
-                write!(summary, "\n  {}{place}: {}", refusal.code, refusal.message).unwrap();
+                let pointer = refusal.pointer.map(|pointer| format!(" at {pointer:?}"));
+                let parameter = refusal.parameter.map(|parameter| format!(" at the parameter {parameter}"));
+                let place = pointer.or(parameter).unwrap_or_default();
+                let fault = refusal.fault.map(|fault| format!(" ({})", serde_json::json!(fault).as_str().unwrap()));
+                let fault = fault.unwrap_or_default();
+                write!(summary, "\n  {}{place}{fault}: {}", refusal.code, refusal.message).unwrap();
             }
         }
     }

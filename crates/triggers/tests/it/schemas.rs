@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
-        RefusalCode, RoleRow, ScanRow, Status, StepRow, StepState, StoppedBy, TargetRow, TargetState,
+        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch, LaunchRow, Outcome,
+        Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Status, StepRow, StepState, StoppedBy, TargetRow,
+        TargetState,
     },
-    request::{Access, Action, Fault, Request},
+    request::{Access, Action, Fault, FaultKind, Request},
 };
 use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 
@@ -265,6 +266,21 @@ fn enumerates(schema: &Value, pointer: &str, expect: BTreeSet<String>) {
 }
 
 #[test]
+fn the_schema_says_what_each_code_means_and_which_values_it_has() {
+    let code = |code: &RefusalCode| {
+        let values = code.values().join(", ");
+        let values = if values.is_empty() { values } else { format!(" Values: {values}.") };
+        format!("{code}: {}.{values}", code.title().replace('`', ""))
+    };
+    let outcome = read("outcome");
+    let told = &outcome["definitions"]["refusal"]["properties"]["code"]["description"];
+    assert_eq!(*told, RefusalCode::ALL.iter().map(code).collect::<Vec<_>>().join(" "));
+    let declared = RefusalCode::ALL.iter().flat_map(|code| code.values()).map(|name| (*name).to_owned()).collect();
+    let values = outcome["definitions"]["refusal"]["properties"]["values"]["properties"].as_object().unwrap();
+    assert_eq!(values.keys().cloned().collect::<BTreeSet<_>>(), declared);
+}
+
+#[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
     let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Audit, Repair));
     let request = read("request");
@@ -276,6 +292,13 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     let results = every!(Status: Completed, Planned, Refused, Incomplete, Failed);
     enumerates(&outcome, "/properties/result/enum", names(&results));
     enumerates(&outcome, "/definitions/refusal/properties/code/enum", names(RefusalCode::ALL));
+    enumerates(&outcome, "/definitions/refusal/properties/fault/enum", names(&FaultKind::ALL));
+    enumerates(&outcome, "/definitions/key/properties/grant/enum", names(&every!(GrantState: Present, Planned)));
+    enumerates(
+        &outcome,
+        "/definitions/targetState/properties/launch/enum",
+        names(&every!(Launch: Really, Unknown, Not)),
+    );
     enumerates(&outcome, "/definitions/error/properties/code/enum", error_code_names());
     enumerates(&outcome, "/definitions/finding/properties/code/enum", names(&FindingCode::ALL));
     let states = every!(StepState: Done, Planned, Failed, Skipped);
@@ -325,6 +348,7 @@ fn everything() -> Outcome {
     let key = KeyRow {
         key_arn: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd".parse().unwrap(),
         target: target.clone(),
+        grant: Some(GrantState::Present),
         access: KeyAccess {
             because: vec![
                 statement(Some("AllowUse"), BecauseEffect::Allow),
@@ -365,7 +389,10 @@ fn everything() -> Outcome {
         }],
         targets: vec![TargetRow {
             target: target.clone(),
+            name: Some("prod-web".to_owned()),
             state: TargetState::Shared,
+            launch: Some(Launch::Really),
+            accepted: Some(true),
             expires_at: Some(NOW),
             rule: Some("portal".to_owned()),
             detail: Some("detail".to_owned()),
@@ -386,12 +413,24 @@ fn everything() -> Outcome {
         message: "message".to_owned(),
         remedy: "remedy".to_owned(),
     };
-    let refusal = Refusal {
-        image_id: Some(image_id),
-        target: Some(target),
-        pointer: Some("/accountIds/0".to_owned()),
-        ..Refusal::new(RefusalCode::DefaultKey, "message").remedy("remedy")
+    let key_arn = image.key_arns[0].clone();
+    let refusal = |code: &RefusalCode| {
+        let values = code.values().iter().map(|name| (*name, value(name))).collect();
+        Refusal {
+            image_id: Some(image_id.clone()),
+            target: Some(target.clone()),
+            fault: (*code == RefusalCode::MalformedRequest).then_some(FaultKind::BadFormat),
+            statements: Some(json!([{"Effect": "Allow"}])),
+            values,
+            ..Refusal::new(*code, "message").at("/accountIds/0").key(&key_arn).remedy("remedy")
+        }
     };
+    let in_url = Refusal {
+        pointer: None,
+        parameter: Some("target".to_owned()),
+        ..Refusal::new(RefusalCode::TargetNotFound, "message")
+    };
+    let refusals = RefusalCode::ALL.iter().map(refusal).chain([in_url]).collect();
     let error = ErrorRow {
         code: ErrorCode::Throttled,
         call: Some("ec2:DescribeImages"),
@@ -407,12 +446,28 @@ fn everything() -> Outcome {
         stopped_by: vec![StoppedBy { code: RefusalCode::TargetNotAllowed }],
         reason: Some("why".to_owned()),
         images: vec![image],
-        refusals: vec![refusal],
+        refusals,
         errors: vec![error],
         warnings: vec!["warning".to_owned()],
         findings: Some(vec![finding]),
         next_token: Some("ami-1a2b3c4d.0123456789ab".parse().unwrap()),
         ..Outcome::new("id", Status::Incomplete)
+    }
+}
+
+/// Something that a refusal says under this name.
+fn value(name: &str) -> Value {
+    match name {
+        "roles" | "allowed" | "variables" | "missing" | "dependsOn" => json!(["one"]),
+        "because" => json!([{"sid": null, "index": 0, "effect": "Deny"}]),
+        "count" | "most" | "new" | "quota" | "age" | "maxAge" => json!(7),
+        "access" => json!("launch"),
+        "expected" => json!("string"),
+        "maxDuration" => json!("30d"),
+        "expiresAt" | "deadline" | "earliest" | "latest" => json!("2026-11-22T12:00:00Z"),
+        "snapshotId" => json!("snap-0123456789abcdef0"),
+        "owner" => json!("111122223333"),
+        _ => json!("text"),
     }
 }
 
@@ -672,6 +727,34 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
 fn the_example_allowlist_is_as_the_schema_says() {
     let text = std::fs::read_to_string(folder("examples/allowlist.yaml")).unwrap();
     check_allowlist(&serde_saphyr::from_str(&text).unwrap());
+}
+
+/// What VS Code shows for JSON and YAML of the commonest mistakes: `errorMessage` where a value is wrong, and the name of a
+/// field that there isn't. Where several branches could match it shows the message of one of them, so each has the same.
+#[test]
+fn the_allowlists_schema_tells_editors_what_belongs_there() {
+    let schema = read("allowlist");
+    for (place, words) in [
+        ("/definitions/requester", "arn:aws:iam::<account>:role/<name>"),
+        ("/definitions/target", "twelve digits in quotes"),
+        ("/properties/accounts", "twelve digits in quotes"),
+        ("/properties/groups", "begin with a name"),
+    ] {
+        let node = schema.pointer(place).unwrap();
+        let branches = node.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+        for node in std::iter::once(node).chain(branches) {
+            let message = node["errorMessage"].as_str().unwrap_or_else(|| panic!("{place} has a node without words"));
+            assert!(message.contains(words) && message == schema.pointer(place).unwrap()["errorMessage"], "{message}");
+        }
+    }
+    // A misspelled field is named by the editor itself, unless the object is one of several branches or has its own words.
+    let rule = "/definitions/rule";
+    let images = "/definitions/rule/properties/images";
+    for place in ["", rule, images, "/definitions/account"] {
+        let node = schema.pointer(place).unwrap();
+        assert_eq!((&node["additionalProperties"], node.get("errorMessage")), (&json!(false), None), "{place}");
+    }
+    assert_eq!(schema.pointer(images).unwrap().get("anyOf"), None);
 }
 
 #[test]
