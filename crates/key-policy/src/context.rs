@@ -1,4 +1,4 @@
-//! Owns what is known of a request: [`RequestContext`], and which condition keys a request can carry.
+//! Owns what is known about a request: [`RequestContext`], and which condition keys a request can carry.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -38,7 +38,7 @@ pub enum ContextValue {
 }
 
 impl ContextValue {
-    /// Whether the request surely carries such a value.
+    /// Whether the request certainly carries such a value.
     pub(super) fn is_sure_to_be(&self) -> bool {
         !matches!(self, Self::Perhaps(_))
     }
@@ -256,12 +256,12 @@ pub(super) fn never_carried(key: &str, action: &str) -> bool {
     !carriers.contains(&action)
 }
 
-/// Grants carry it as a constraint.
+/// In CreateGrant, the encryption context is a constraint.
 fn carries_encryption_context(action: &str) -> bool {
     SYMMETRIC_OPERATIONS.contains(&action) || matches!(action, "kms:creategrant" | "kms:retiregrant")
 }
 
-/// Other operations than [`SYMMETRIC_OPERATIONS`] that name a key by an alias.
+/// The operations, other than [`SYMMETRIC_OPERATIONS`], that can name a key by an alias.
 const REQUEST_ALIAS_CARRIERS: &[&str] = &[
     "kms:decapsulate",
     "kms:derivesharedsecret",

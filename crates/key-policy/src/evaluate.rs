@@ -43,13 +43,13 @@ impl ActionVerdict {
     }
 }
 
-/// A verdict and what it rests on.
+/// A verdict and its reasons.
 #[derive(Debug, Clone)]
 pub struct Decision<'a> {
-    /// What was found.
+    /// The verdict.
     pub verdict: ActionVerdict,
-    /// What decided: the statements and grants that surely apply, or for
-    /// [`Conditional`](ActionVerdict::Conditional) those that may.
+    /// The statements and grants that decided: those that certainly apply or, for
+    /// [`Conditional`](ActionVerdict::Conditional), those that may apply.
     pub(super) reasons: Vec<Reason<'a>>,
     /// For [`Conditional`](ActionVerdict::Conditional): the condition keys that it depends on.
     pub depends_on: BTreeSet<Cow<'a, str>>,
@@ -164,8 +164,8 @@ impl<'a> Sides<'a> {
 impl<'a> Side<'a> {
     /// The grants that allow the call.
     pub(super) fn of_grants(grants: &'a [Grant], call: &Call<'_>, allowing: Allowing) -> Self {
-        // An account passes on what it was granted by IAM policies, and only AWS writes the policy of a service-linked
-        // role.
+        // An account delegates what it was granted with IAM policies, but only AWS can write the policy of a
+        // service-linked role.
         let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
         let mut side = Self::default();
         for grant in grants.iter().filter(counts) {
@@ -181,7 +181,7 @@ impl<'a> Side<'a> {
         self.sure.is_empty() && self.maybe.is_empty()
     }
 
-    /// Both together.
+    /// Combines two sides.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.sure.extend(other.sure);
         self.maybe.extend(other.maybe);
