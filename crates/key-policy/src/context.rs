@@ -10,9 +10,9 @@ use super::{
 /// What is known of one condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextFact {
-    /// The request surely does not carry the key.
+    /// The request certainly does not carry the key.
     Absent,
-    /// The request surely carries the key, with these values (none: an empty set).
+    /// The request certainly carries the key, with these values (none: an empty set).
     Present(Vec<ContextValue>),
     /// Nothing is known, not even whether the key is there.
     Unknown,
@@ -208,7 +208,7 @@ impl ConditionKey {
     }
 }
 
-/// Whether a request of this action surely does not have the key; both in lower case. Any request may have a key that
+/// Whether a request of this action certainly does not have the key; both in lower case. Any request may have a key that
 /// is not listed here.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,

@@ -21,13 +21,13 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionVerdict {
-    /// A statement or grant surely allows it, and none may deny it.
+    /// A statement or grant certainly allows it, and none may deny it.
     Allowed,
     /// It depends on something that is not known.
     Conditional,
     /// Nothing allows it.
     ImplicitDeny,
-    /// A statement surely denies it.
+    /// A statement certainly denies it.
     Denied,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Sides<'a> {
     denies: Side<'a>,
 }
 
-/// The statements and grants of one effect that surely apply, and those that may apply.
+/// The statements and grants of one effect that certainly apply, and those that may apply.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Side<'a> {
     sure: Vec<Reason<'a>>,
@@ -150,7 +150,7 @@ impl<'a> Sides<'a> {
         }
         let mut depends_on: BTreeSet<_> = denies.depends_on.iter().cloned().collect();
         let mut reasons = Vec::new();
-        // If something surely allows the call, the verdict depends only on the denials.
+        // If something certainly allows the call, the verdict depends only on the denials.
         if sure.is_empty() {
             depends_on.extend((self.is_possible == Truth::Unknown).then_some("aws:PrincipalAccount".into()));
             depends_on.extend(allows.depends_on.iter().cloned().chain(more.depends_on));

@@ -169,7 +169,7 @@ fn arn_parts(pattern: &[Token]) -> Option<Vec<&[Token]>> {
     (parts.len() == ARN_PARTS).then_some(parts)
 }
 
-/// Whether the pattern surely matches every value of the form. Only a `*` of the pattern matches a `*` of the form.
+/// Whether the pattern certainly matches every value of the form. Only a `*` of the pattern matches a `*` of the form.
 fn covers(pattern: &[Token], form: &[Token]) -> bool {
     glob(pattern, form.iter().copied(), |token, symbol| {
         symbol != Token::Star && (token == Token::Any || token == symbol)

@@ -110,7 +110,7 @@ impl Principals {
         so_far
     }
 
-    /// Whether a `Deny` with these as `NotPrincipal` surely exempts a caller that they match.
+    /// Whether a `Deny` with these as `NotPrincipal` certainly exempts a caller that they match.
     ///
     /// The account's own ARN exempts only its root user: AWS's example lists Bob and his account, and denies everybody but
     /// Bob. An identity that is listed without its account may be denied, and a session also needs its role in the list.
