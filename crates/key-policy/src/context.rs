@@ -208,7 +208,7 @@ impl ConditionKey {
     }
 }
 
-/// Whether a request of this action certainly does not have the key; both in lower case. Any request may have a key that
+/// Whether a request of this action certainly lacks the key; both in lower case. Any request may have a key that
 /// is not listed here.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,
