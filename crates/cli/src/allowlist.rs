@@ -1,4 +1,4 @@
-//! Owns the commands about the allowlist: every fault of a document, and what its rules say of a request.
+//! Owns the commands about the allowlist: every fault of a document, and which rule covers a request.
 
 mod provenance;
 
@@ -206,7 +206,7 @@ impl Explain {
     }
 
     fn explain<'a>(&'a self, allowlist: &'a Allowlist, tags: &BTreeMap<String, String>) -> Explained<'a> {
-        // Only the time until the expiry counts, so the present does not matter.
+        // Only the time until the expiry counts, so any current time will do.
         let now = OffsetDateTime::UNIX_EPOCH;
         let terms = Terms {
             access: self.access.unwrap_or_default(),
@@ -312,7 +312,7 @@ fn why_not_image(images: &Images, name: Option<&str>, tags: &BTreeMap<String, St
     "its `images` don't match".to_owned()
 }
 
-/// The code of the refusal of a request for which this criterion left no rule.
+/// The code of the refusal for a request that no rule covers because of this criterion.
 fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
     match criterion {
         Criterion::Requester => RefusalCode::RequesterNotAllowed,
@@ -332,13 +332,13 @@ fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
 struct Explained<'a> {
     /// The rule that decides.
     decides: Option<&'a str>,
-    /// The criterion that left no rule.
+    /// The criterion because of which no rule covers the request.
     fails: Option<&'static str>,
-    /// The code of the refusal that the request meets.
+    /// The code of the refusal that the request gets.
     refusal: Option<&'static str>,
     /// Every rule in document order.
     rules: Vec<RuleExplanation<'a>>,
-    /// The criteria that no rule was asked about.
+    /// The criteria that were not checked.
     not_asked: Vec<NotAsked>,
 }
 
@@ -353,7 +353,7 @@ struct NotAsked {
 #[serde(rename_all = "camelCase")]
 struct RuleExplanation<'a> {
     rule: &'a str,
-    /// The criterion that fails first; none where the rule covers the request.
+    /// The first criterion that fails; none if the rule covers the request.
     fails: Option<&'static str>,
     why: Option<String>,
 }

@@ -42,7 +42,7 @@ impl Failure {
             Self::Usage(message) => (format!("{message} `--help` shows the options."), 2),
             Self::Unusable(message) => (message, 3),
         };
-        // If standard error can't be written to, nobody can be told.
+        // If standard error can't be written to, there is no place to report it.
         let _ = writeln!(io::stderr(), "ami-share: {}", printable(&message));
         ExitCode::from(code)
     }

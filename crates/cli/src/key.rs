@@ -123,7 +123,7 @@ impl Explain {
     }
 }
 
-/// What `aws kms get-key-policy` prints: the document is text inside.
+/// The output of `aws kms get-key-policy`, which has the policy document as a string.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct GetKeyPolicy {

@@ -1,5 +1,5 @@
-//! How fast the key-access evaluator is: evaluations a second on one core, and the cost per
-//! statement up to the 32 KB KMS takes for a key policy.
+//! Measures the evaluator: evaluations a second on one core, and the cost of each statement, up to the 32 KB that KMS
+//! accepts for a key policy.
 
 use std::{
     hint::black_box,
@@ -71,8 +71,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The statements AWS documents for sharing an encrypted snapshot, for so many accounts; the one
-/// that asks comes last.
+/// The statements that AWS documents for sharing an encrypted snapshot, for `pairs` accounts. The account that asks
+/// comes last.
 fn shared(pairs: u32) -> String {
     let statements: Vec<_> = (0..pairs)
         .rev()

@@ -1,5 +1,5 @@
-//! Says who may use a KMS key: reads questions as JSON Lines, answers each with a line of JSON,
-//! or with words under `--pretty`.
+//! Says who may use a KMS key: reads questions as JSON Lines and answers each with a line of JSON, or with words if
+//! `--pretty` is given.
 //!
 //! ```text
 //! jq -c '.[][]' crates/key-policy/tests/data/key-policy-cases.json | cargo run -p key-policy --example explain_key_policy

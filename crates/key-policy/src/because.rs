@@ -1,8 +1,8 @@
-//! Owns [`Because`]: a deciding statement or grant as answers name it.
+//! Owns [`Because`]: how answers name a statement or grant that decided.
 
 use serde::{Serialize, Serializer};
 
-/// A statement or grant as answers name it.
+/// How answers name a statement or grant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Because {
@@ -10,7 +10,7 @@ pub enum Because {
     Statement {
         /// Its `Sid`, where it has one.
         sid: Option<String>,
-        /// Its place in the document, from 0.
+        /// Its index in the document, from 0.
         index: usize,
         /// `Allow` or `Deny`; `Unreadable` where the statement does not say.
         #[serde(serialize_with = "effect_name")]

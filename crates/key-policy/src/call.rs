@@ -75,7 +75,7 @@ impl<'c> Call<'c> {
             Element::IsNot(principals) => {
                 let covered = principals.cover(self.caller, unknown);
                 let is_unsure = match covered {
-                    // KMS may understand a name whose form is not known here.
+                    // KMS may accept a name in a form that is not known here.
                     Truth::False => principals.has_unrecognised(),
                     Truth::True => statement.effect != Effect::Allow && !principals.surely_exempt(self.caller),
                     Truth::Unknown => false,
@@ -84,7 +84,7 @@ impl<'c> Call<'c> {
                     unknown.push("aws:PrincipalArn".into());
                     return Truth::Unknown;
                 }
-                // AWS does not support it with `Allow`, so nobody is surely allowed.
+                // AWS does not support `NotPrincipal` with `Allow`, so nobody is certainly allowed.
                 if statement.effect == Effect::Allow { covered.not().and(Truth::Unknown) } else { covered.not() }
             }
             Element::Unreadable => Truth::Unknown,
@@ -142,7 +142,7 @@ impl<'c> Call<'c> {
     }
 }
 
-/// The operations KMS allows on a key of another account; all others fail whatever the policy says.
+/// The operations that KMS allows on a key of another account. All others fail, whatever the policy says.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html>
 const CROSS_ACCOUNT: &[&str] = &[

@@ -14,11 +14,11 @@ use super::{
 };
 use crate::domain::{AccountId, KeyArn, Partition, ServiceLinkedRole, Target};
 
-/// The calls of a use, with what is known of them.
+/// The calls of a use, with their known condition keys.
 ///
 /// Two callers make them. Somebody in the target's account calls through EC2, and the key policy or a grant must allow
-/// it. When a volume is attached, EC2 decrypts its data key with a role of its own in that account, under a grant that it
-/// made: only a `Deny` stops that.
+/// it. When a volume is attached, EC2 decrypts its data key with its own role in that account, by a grant that it
+/// created: only a `Deny` stops that.
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
@@ -99,7 +99,7 @@ enum By {
     Somebody,
     /// EC2's own role in that account.
     Infrastructure,
-    /// In a row of the table: both.
+    /// Both (only in rows of the table).
     Either,
 }
 
@@ -107,24 +107,26 @@ enum By {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum On {
     Every,
-    /// Those that encrypt or decrypt.
+    /// The calls that encrypt or decrypt.
     Cryptographic,
     CreateGrant,
 }
 
-/// A condition key, who makes the call, which call it is, and what is known of the key then.
+/// A condition key, who makes the call, which call it is, and the value of the key in this call.
 type Row = (&'static str, By, On, fn(&KeyArn) -> ContextFact);
 
-/// What is known of a call beside its caller, with the page of AWS that says so. Every other condition key is unknown.
-/// The same table is in `docs/key-access.md`.
+/// The known condition keys of a call that don't depend on its caller, each with the page of AWS that says so. Every
+/// other condition key is unknown. `docs/key-access.md` has the same table.
 const CARRIED: &[Row] = &[
-    // KMS takes calls by TLS alone: <https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html>
+    // KMS accepts calls only over TLS:
+    // <https://docs.aws.amazon.com/kms/latest/developerguide/infrastructure-security.html>
     ("aws:SecureTransport", By::Either, On::Every, |_| ContextFact::is("true")),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-requestedregion>
     ("aws:RequestedRegion", By::Either, On::Every, |key| ContextFact::is(key.region())),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourceaccount>
     ("aws:ResourceAccount", By::Either, On::Every, |key| ContextFact::is(key.account().to_string())),
-    // Neither caller is a service principal. Only for one it is true, and only for one the six keys after it exist:
+    // Neither caller is a service principal. Only for a service principal is this key true, and do the six keys after
+    // it exist:
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice>
     ("aws:PrincipalIsAWSService", By::Either, On::Every, |_| ContextFact::is("false")),
     // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalservicename>
@@ -141,24 +143,24 @@ const CARRIED: &[Row] = &[
     // The same suffix in all partitions:
     // <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#viaService_table>
     ("kms:ViaService", By::Somebody, On::Every, |key| ContextFact::is(format!("ec2.{}.amazonaws.com", key.region()))),
-    // EBS takes no other keys:
+    // EBS accepts no other keys:
     // <https://docs.aws.amazon.com/ebs/latest/userguide/how-ebs-encryption-works.html>
     ("kms:KeySpec", By::Either, On::Every, |_| ContextFact::is("SYMMETRIC_DEFAULT")),
     ("kms:KeyUsage", By::Either, On::Every, |_| ContextFact::is("ENCRYPT_DECRYPT")),
     ("kms:EncryptionAlgorithm", By::Either, On::Cryptographic, |_| ContextFact::is("SYMMETRIC_DEFAULT")),
-    // The id says it: <https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html>
+    // The ID says it: <https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html>
     ("kms:MultiRegion", By::Either, On::Every, |key| ContextFact::is(is_multi_region(key).to_string())),
     // The encryption context names the volume or the snapshot, and nothing else:
     // <https://docs.aws.amazon.com/ebs/latest/userguide/how-ebs-encryption-works.html>
     ("kms:EncryptionContext:aws:ebs:id", By::Either, On::Cryptographic, |_| ContextFact::like(["vol-*", "snap-*"])),
     ("kms:EncryptionContextKeys", By::Either, On::Cryptographic, |_| ContextFact::is("aws:ebs:id")),
-    // What EC2 asks for is a grant for a volume, bound to it:
+    // EC2 creates a grant for one volume, and constrains it to that volume:
     // <https://docs.aws.amazon.com/kms/latest/developerguide/ct-ec2two.html>
     ("kms:GrantIsForAWSResource", By::Somebody, On::CreateGrant, |_| ContextFact::is("true")),
     ("kms:GrantConstraintType", By::Somebody, On::CreateGrant, |_| ContextFact::is("EncryptionContextSubset")),
     ("kms:EncryptionContext:aws:ebs:id", By::Somebody, On::CreateGrant, |_| ContextFact::like(["vol-*"])),
     ("kms:EncryptionContextKeys", By::Somebody, On::CreateGrant, |_| ContextFact::is("aws:ebs:id")),
-    // It lets EC2 decrypt the data key, and no more than AWS's own policy for EBS lets such a grant hold:
+    // The grant has `Decrypt`, and at most the operations that AWS's own policy for EBS permits in such a grant:
     // <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ROSAAmazonEBSCSIDriverOperatorPolicy.html>
     ("kms:GrantOperations", By::Somebody, On::CreateGrant, |_| operations_for_a_volume()),
 ];
@@ -200,7 +202,7 @@ fn caller(asked: &AskedUse) -> Option<(Caller, Allowing)> {
         (KeyUse::ServiceLinkedRole(_), Target::Organization(_) | Target::OrganizationalUnit(_)) => return None,
         (KeyUse::Launch | KeyUse::Copy, Target::Account(account)) => whole(Caller::account_as_a_whole(*account)),
         (KeyUse::Launch | KeyUse::Copy, Target::Organization(_) | Target::OrganizationalUnit(_)) => {
-            // Every policy has a statement for the owner, which allows no other member.
+            // Every policy has a statement for the owner, which allows no other member of the organization.
             whole(Caller::any_member(Some(asked.key.account())))
         }
     };

@@ -1,4 +1,4 @@
-//! Owns one condition of a statement: how it is read, and what is known of whether it holds.
+//! Owns one condition of a statement: how it is read, and whether it holds.
 
 use std::{borrow::Cow, cmp::Ordering};
 
@@ -62,7 +62,7 @@ pub(super) fn parse(operator: &str, key: &str, values: &Json, variables: bool, r
     let (set, name) = match operator.split_once(':') {
         Some(("ForAllValues", name)) => (SetOperator::ForAllValues, name),
         Some(("ForAnyValue", name)) => (SetOperator::ForAnyValue, name),
-        // An unknown set operator makes an unknown name.
+        // With an unknown set operator, the whole operator is unknown.
         Some(_) | None => (SetOperator::None, operator),
     };
     let (name, if_exists) = name.strip_suffix("IfExists").map_or((name, false), |name| (name, true));
@@ -185,7 +185,7 @@ impl Condition {
             // Whether an empty set counts as there is not documented.
             return if values.is_empty() { Truth::Unknown } else { any_flag(wanted, false) };
         }
-        // An empty text counts as no value there:
+        // With these operators an empty text counts as no value:
         // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN>
         let no_values = matches!(values.as_slice(), [ContextValue::Exactly(text)] if text.is_empty());
         if self.set == SetOperator::ForAllValues && no_values {
@@ -214,7 +214,7 @@ impl Condition {
         }
         match (self.set, self.if_exists) {
             (SetOperator::ForAllValues, _) | (SetOperator::None, true) => Truth::True,
-            // `ForAnyValue` says no and `IfExists` says yes; AWS does not say which prevails.
+            // `ForAnyValue` gives false and `IfExists` gives true; AWS does not say which one prevails.
             (SetOperator::ForAnyValue, true) => Truth::Unknown,
             (SetOperator::ForAnyValue, false) => Truth::False,
             (SetOperator::None, false) => self.negated.into(),

@@ -1,4 +1,4 @@
-//! Owns what is known of a request: [`RequestContext`], and which condition keys a request can carry.
+//! Owns what is known about a request: [`RequestContext`], and which condition keys a request can carry.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -10,9 +10,9 @@ use super::{
 /// What is known of one condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextFact {
-    /// The request surely does not carry the key.
+    /// The request certainly does not carry the key.
     Absent,
-    /// The request surely carries the key, with these values (none: an empty set).
+    /// The request certainly carries the key, with these values (none: an empty set).
     Present(Vec<ContextValue>),
     /// Nothing is known, not even whether the key is there.
     Unknown,
@@ -38,7 +38,7 @@ pub enum ContextValue {
 }
 
 impl ContextValue {
-    /// Whether the request surely carries such a value.
+    /// Whether the request certainly carries such a value.
     pub(super) fn is_sure_to_be(&self) -> bool {
         !matches!(self, Self::Perhaps(_))
     }
@@ -208,7 +208,7 @@ impl ConditionKey {
     }
 }
 
-/// Whether a request of this action surely does not have the key; both in lower case. Any request may have a key that
+/// Whether a request of this action certainly lacks the key; both in lower case. Any request may have a key that
 /// is not listed here.
 ///
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html>,
@@ -256,12 +256,12 @@ pub(super) fn never_carried(key: &str, action: &str) -> bool {
     !carriers.contains(&action)
 }
 
-/// Grants carry it as a constraint.
+/// In CreateGrant, the encryption context is a constraint.
 fn carries_encryption_context(action: &str) -> bool {
     SYMMETRIC_OPERATIONS.contains(&action) || matches!(action, "kms:creategrant" | "kms:retiregrant")
 }
 
-/// Other operations than [`SYMMETRIC_OPERATIONS`] that name a key by an alias.
+/// The operations, other than [`SYMMETRIC_OPERATIONS`], that can name a key by an alias.
 const REQUEST_ALIAS_CARRIERS: &[&str] = &[
     "kms:decapsulate",
     "kms:derivesharedsecret",

@@ -19,7 +19,7 @@ pub use organization::{
 pub use service_linked_role::ServiceLinkedRole;
 pub use target::Target;
 
-/// Why a text is not what it should be, in a sentence for the caller.
+/// Why a text can't be parsed, in a sentence for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError(String);
 

@@ -21,13 +21,13 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActionVerdict {
-    /// A statement or grant surely allows it, and none may deny it.
+    /// A statement or grant certainly allows it, and none may deny it.
     Allowed,
     /// It depends on something that is not known.
     Conditional,
     /// Nothing allows it.
     ImplicitDeny,
-    /// A statement surely denies it.
+    /// A statement certainly denies it.
     Denied,
 }
 
@@ -43,13 +43,13 @@ impl ActionVerdict {
     }
 }
 
-/// A verdict and what it rests on.
+/// A verdict and its reasons.
 #[derive(Debug, Clone)]
 pub struct Decision<'a> {
-    /// What was found.
+    /// The verdict.
     pub verdict: ActionVerdict,
-    /// What decided: the statements and grants that surely apply, or for
-    /// [`Conditional`](ActionVerdict::Conditional) those that may.
+    /// The statements and grants that decided: those that certainly apply or, for
+    /// [`Conditional`](ActionVerdict::Conditional), those that may apply.
     pub(super) reasons: Vec<Reason<'a>>,
     /// For [`Conditional`](ActionVerdict::Conditional): the condition keys that it depends on.
     pub depends_on: BTreeSet<Cow<'a, str>>,
@@ -85,7 +85,7 @@ pub(super) struct Sides<'a> {
     denies: Side<'a>,
 }
 
-/// The statements and grants of one effect that surely apply, and those that may apply.
+/// The statements and grants of one effect that certainly apply, and those that may apply.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Side<'a> {
     sure: Vec<Reason<'a>>,
@@ -150,7 +150,7 @@ impl<'a> Sides<'a> {
         }
         let mut depends_on: BTreeSet<_> = denies.depends_on.iter().cloned().collect();
         let mut reasons = Vec::new();
-        // If something surely allows the call, the verdict depends only on the denials.
+        // If something certainly allows the call, the verdict depends only on the denials.
         if sure.is_empty() {
             depends_on.extend((self.is_possible == Truth::Unknown).then_some("aws:PrincipalAccount".into()));
             depends_on.extend(allows.depends_on.iter().cloned().chain(more.depends_on));
@@ -164,8 +164,8 @@ impl<'a> Sides<'a> {
 impl<'a> Side<'a> {
     /// The grants that allow the call.
     pub(super) fn of_grants(grants: &'a [Grant], call: &Call<'_>, allowing: Allowing) -> Self {
-        // An account passes on what it was granted by IAM policies, and only AWS writes the policy of a service-linked
-        // role.
+        // An account delegates what it was granted with IAM policies, but only AWS can write the policy of a
+        // service-linked role.
         let counts = |grant: &&Grant| allowing == Allowing::PolicyAndGrants || !grant.is_to_account();
         let mut side = Self::default();
         for grant in grants.iter().filter(counts) {
@@ -181,7 +181,7 @@ impl<'a> Side<'a> {
         self.sure.is_empty() && self.maybe.is_empty()
     }
 
-    /// Both together.
+    /// Combines two sides.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.sure.extend(other.sure);
         self.maybe.extend(other.maybe);

@@ -27,7 +27,7 @@ pub struct Explanation {
     pub name: Option<String>,
     /// The worst of the verdicts on the actions asked for.
     pub verdict: ActionVerdict,
-    /// The verdict on each.
+    /// The verdict on each action.
     pub per_action: BTreeMap<String, ActionVerdict>,
     /// The actions that nothing allows, in the order they were asked for.
     pub missing: Vec<String>,
@@ -43,10 +43,10 @@ pub struct Explanation {
 
 /// Answers one question.
 ///
-/// A question is an object with `policy` (the document, or its text), `principal` (`account`, `arn`,
-/// `org_id`, `org_paths`), `action` or `needed_actions`, `resource`, `context`, `context_mode`
-/// (`open` unless said), and where they matter `grants` (entries of `ListGrants`),
-/// `principal_role_arn` (for a session whose role has a path) and `name`.
+/// A question is an object with `policy` (the document, or its text), `principal` (`account`, `arn`, `org_id`,
+/// `org_paths`), `action` or `needed_actions`, `resource`, `context`, `context_mode` (`open` by default), and
+/// optionally `grants` (entries of `ListGrants`), `principal_role_arn` (for a session whose role has a path) and
+/// `name`.
 ///
 /// # Errors
 /// The text is not such an object; the message says what is wrong with it.
@@ -64,7 +64,7 @@ pub fn explain(question: &str) -> Result<Explanation, ParseError> {
     let caller = caller(&question_fields, resource)?;
     let context = context(&question_fields)?;
 
-    // One context describes several calls: each call carries only its own keys of it.
+    // One context describes several calls. Each call carries only the condition keys that its action has.
     let (actions, shared) = match (question_fields.text("action")?, question_fields.list("needed_actions")?) {
         (Some(action), None) => (vec![action], false),
         (None, Some(actions)) if !actions.is_empty() => (actions, true),
@@ -204,7 +204,7 @@ fn context(question: &QuestionFields<'_>) -> Result<RequestContext, ParseError> 
     Ok(context)
 }
 
-/// An object's fields, none of them twice.
+/// The fields of an object. None appears twice.
 struct QuestionFields<'a>(BTreeMap<&'a str, &'a Json>);
 
 impl<'a> QuestionFields<'a> {

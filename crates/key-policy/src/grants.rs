@@ -24,11 +24,11 @@ pub struct Grant {
     pub grant_id: String,
     /// The ARN or the ID of the key that it is on, where known.
     pub key_id: Option<String>,
-    /// The name it was made with, which makes `CreateGrant` idempotent.
+    /// Its Name, which makes `CreateGrant` idempotent.
     pub name: Option<String>,
     /// Whom it allows: an ARN, a service principal, or the ID of a principal that was deleted.
     pub grantee_principal: Option<String>,
-    /// The service that it allows instead. Such a grant never allows an account.
+    /// The service that it allows instead of a principal. Such a grant never allows an account.
     pub grantee_service_principal: Option<String>,
     /// The account that made it.
     pub issuing_account: Option<String>,
@@ -84,7 +84,7 @@ impl Grant {
             .is_some_and(|grantee| matches!(Named::from_grant(grantee), Named::Account { .. }))
     }
 
-    /// The grant as answers name it.
+    /// How answers name the grant.
     pub(super) fn because(&self) -> Because {
         Because::Grant { grant_id: self.grant_id.clone(), grant_name: self.name.clone() }
     }

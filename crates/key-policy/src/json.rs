@@ -1,7 +1,7 @@
-//! Owns [`Json`], a JSON value that remembers repeated fields.
+//! Owns [`Json`], a JSON value that keeps repeated fields.
 //!
-//! `serde_json::Value` keeps the last of two fields of one name and says nothing; a request that
-//! says `"dryRun": true` and then `"dryRun": false` must be refused, not guessed at.
+//! `serde_json::Value` keeps only the last of two fields with one name. But a request with `"dryRun": true` and then
+//! `"dryRun": false` must be refused.
 
 use std::{
     borrow::Cow,
@@ -20,7 +20,7 @@ pub const MAX_VALUES: usize = 1 << 19;
 /// The deepest nesting of arrays and objects that is kept. No event of AWS comes near it.
 const MAX_DEPTH: usize = 64;
 
-/// A JSON value as it was written, repeated fields included.
+/// A JSON value as the document has it, repeated fields included.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
     /// `null`
@@ -106,17 +106,17 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// What could be read of a document before it turned out not to be JSON.
+/// The fields that were read from a document before an error in its JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotJson {
-    /// The fields that were whole, where the document is an object.
+    /// The complete fields, if the document is an object.
     pub read: Json,
     /// What is wrong, with line and column.
     pub error: String,
 }
 
 impl Json {
-    /// Reads a document, or as much of its fields as can be read.
+    /// Reads a document, or as many of its fields as can be read.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, NotJson> {
         let state = State::new();
         JsonReader { state: &state, depth: 0 }
@@ -124,7 +124,7 @@ impl Json {
             .map_err(|error| NotJson { read: Self::Object(state.read.take()), error: error.to_string() })
     }
 
-    /// Reads JSON text, or as much of its fields as can be read.
+    /// Reads JSON text, or as many of its fields as can be read.
     pub fn read_text(text: &str) -> Result<Self, NotJson> {
         let mut reader = serde_json::Deserializer::from_str(text);
         let read = Self::read(&mut reader)?;
@@ -155,7 +155,7 @@ impl State {
         left.is_some()
     }
 
-    /// There was no value after all.
+    /// Undoes [`take`](Self::take): there was no value.
     fn give_back(&self) {
         self.left.set(self.left.get().saturating_add(1));
     }

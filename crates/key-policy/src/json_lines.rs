@@ -1,4 +1,4 @@
-//! Owns the JSON Lines interface: reads a question from each line and writes the answer to it. It opens nothing itself.
+//! Owns the JSON Lines interface: reads a question from each line and writes the answer to it. It opens no files.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -76,7 +76,7 @@ enum Line {
     TooLong,
 }
 
-/// Reads the next line into `line`, and of one that is too long only the beginning; `None` at the end.
+/// Reads the next line into `line`; if it is too long, only its beginning. Returns `None` at the end.
 fn read_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<Line>> {
     line.clear();
     let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1); // one for the end of the line

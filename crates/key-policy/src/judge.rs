@@ -1,4 +1,4 @@
-//! Owns the answer for a use: whether the key lets this target launch from, or copy, what is encrypted with it.
+//! Owns the answer about a use: whether the key lets this target launch from, or copy, what is encrypted with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,13 +41,13 @@ pub struct KeyQuestion<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Everything that is needed is surely allowed.
+    /// Every needed action is certainly allowed.
     Allowed,
-    /// It depends on something that is not known beforehand.
+    /// It depends on something that is not known in advance.
     Conditional,
-    /// Nothing allows some of what is needed.
+    /// At least one needed action is not allowed by anything.
     Missing,
-    /// A statement surely denies some of what is needed.
+    /// A statement certainly denies at least one needed action.
     Denied,
     /// The key policy could not be read.
     Unknown,
@@ -78,9 +78,10 @@ pub struct KeyAccess {
     pub depends_on: Vec<String>,
     /// What the target can't do although the verdict is `allowed`.
     pub limits: Vec<Limit>,
-    /// Statements that depend on where a call comes from, and so are likely to stop EC2's calls, in words.
+    /// Statements that depend on where a call comes from, and so will probably deny EC2's calls, in words.
     pub likely_to_fail: Vec<String>,
-    /// The statement that came nearest, remarks on the statements that matter, and what the remedy needs, in words.
+    /// In words: the statement that nearly allowed an action, remarks on the statements that decided, and what the
+    /// remedy needs.
     pub notes: Vec<String>,
     /// The statements to add to the key policy, as an array to paste. None where a `Deny` must be changed first (the
     /// notes name it), and none for a service-linked role.
@@ -88,7 +89,7 @@ pub struct KeyAccess {
     /// For a service-linked role: the parameters of the `CreateGrant` that lets it in.
     #[serde(skip)]
     pub grant_remedy: Option<Value>,
-    /// What to do instead of changing the key policy, where that is enough. It is among the notes.
+    /// What to do instead of changing the key policy, if that is enough. The notes contain it too.
     #[serde(skip)]
     pub advice: Option<String>,
 }
@@ -105,8 +106,8 @@ pub fn judge(question: &KeyQuestion<'_>) -> KeyAccess {
 
 /// What a key policy allows one target for one use.
 ///
-/// Making one evaluates every statement of the policy for every call. [`access`](Self::access) then evaluates none of
-/// them again, so each target costs one evaluation, however many sets of grants there are.
+/// [`new`](Self::new) evaluates every statement of the policy for every call. [`access`](Self::access) does not
+/// evaluate them again. So each target costs one evaluation, for any number of sets of grants.
 #[derive(Debug, Clone)]
 pub struct Judgement<'p> {
     asked: AskedUse,
@@ -121,7 +122,7 @@ struct PolicyVerdicts<'p> {
     calls: Calls,
     /// The four calls of [`NEEDED`], then those of [`NEEDED_UNDER_THE_SAME_KEY`].
     sides: Vec<(&'static str, Sides<'p>)>,
-    /// For each action that no statement allows, the statement that came nearest, in words.
+    /// For each action that no statement allows, the statement that nearly allowed it, in words.
     misses: BTreeMap<&'static str, String>,
     /// What would make a conditional verdict certain.
     advice: Option<String>,
@@ -332,7 +333,7 @@ mod tests {
 
     const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-    /// The longest key policy that KMS takes, all of it patterns that nearly match who asks.
+    /// The longest key policy that KMS accepts, full of patterns that nearly match the caller.
     fn hostile() -> Policy {
         let near = format!("arn:aws:iam::{}*b", "4*".repeat(295));
         let path = format!("o-a1b2c3d4e5/{}*x", "*a".repeat(300));
@@ -363,17 +364,18 @@ mod tests {
         ] {
             let (target, place): (Target, _) = (target.parse().unwrap(), OrganizationFacts::UNKNOWN);
             let new = || Judgement::new(&key, &policy, &target, &place, &KeyUse::Launch);
-            // Six calls, the decryption at attachment, and once more for what came nearest to allowing each of the six.
+            // Each statement is evaluated for six calls, for the decryption at attachment, and again for each of the
+            // six, to find the statement that nearly allowed it.
             let asked = work::statements_of(new);
             assert!(asked <= statements * (6 + 1 + 6), "{asked} for {statements} statements");
-            // A pattern costs what the value it is compared with is long, not what it is long itself: fewer steps than
-            // the policy has characters, for all the calls together.
+            // The cost of a pattern depends on the length of the compared value, not on its own length: for all calls
+            // together, there are fewer steps than the policy has characters.
             let steps = work::steps_of(new);
             assert!(steps <= 32_768, "{steps} steps");
 
             let judgement = new();
             let grants = |number: usize| vec![Grant { grant_id: number.to_string(), ..Grant::default() }];
-            // What is asked again are the statements offered as a remedy.
+            // Only the statements of the remedy are evaluated again.
             let again =
                 work::statements_of(|| (0..50).map(|image| judgement.access(&grants(image))).collect::<Vec<_>>());
             assert!(again <= 50 * 2 * 7, "{again} for 50 images");

@@ -1,4 +1,4 @@
-//! Owns the vocabulary of a use: what a target wants to do with a key, and what that needs.
+//! Owns what a target wants to do with a key, and which actions that needs.
 
 use super::caller::OrganizationFacts;
 use crate::domain::{KeyArn, ServiceLinkedRole, Target};
@@ -8,18 +8,18 @@ use crate::domain::{KeyArn, ServiceLinkedRole, Target};
 pub enum KeyUse {
     /// Launch instances from what is encrypted with the key.
     Launch,
-    /// Copy what is encrypted with the key, which needs the same of it.
+    /// Copy what is encrypted with the key. It needs the same actions.
     Copy,
     /// Launch through this role of the target account.
     ServiceLinkedRole(ServiceLinkedRole),
 }
 
-/// What a launch or a copy needs at least, with the new volumes encrypted with another key.
+/// The actions that every launch and copy needs. They are enough if the new volumes are encrypted with another key.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
 pub const NEEDED: [&str; 4] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFrom"];
 
-/// What it also needs if the new volumes are encrypted with the same key.
+/// The further actions that it needs if the new volumes are encrypted with the same key.
 pub const NEEDED_UNDER_THE_SAME_KEY: [&str; 2] = ["kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"];
 
 /// The operations that AWS's guides give a service-linked role that launches instances.

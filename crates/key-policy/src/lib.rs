@@ -1,4 +1,4 @@
-//! Owns what a key policy and grants say of who may use a key.
+//! Owns the evaluation of key policies and grants: who may use a key.
 //!
 #![doc = include_str!("../README.md")]
 

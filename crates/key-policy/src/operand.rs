@@ -1,4 +1,4 @@
-//! Owns the values that are not compared as text: numbers, dates, IP ranges, and how they are read.
+//! Owns the values that are not compared as text (numbers, dates, IP ranges) and how they are read.
 
 use std::{cmp::Ordering, net::IpAddr};
 
@@ -23,7 +23,7 @@ impl Number {
         if let Ok(integer) = text.parse() {
             return Some(Self::Integer(integer));
         }
-        // Rust also reads `inf` and `nan`.
+        // Rust also accepts `inf` and `nan`.
         let is_decimal =
             text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
         let decimal: f64 = is_decimal.then(|| text.parse().ok()).flatten()?;
@@ -77,12 +77,12 @@ pub(super) struct Range(IpNet);
 
 impl Range {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // `IpNet` would also read addresses with leading zeros, which some programs take for octal.
+        // `IpNet` would also accept addresses with leading zeros, which some programs read as octal.
         let address = |text: &str| text.parse::<IpAddr>().ok();
         let Some((text, prefix)) = text.split_once('/') else {
             return address(text).map(|address| Self(address.into()));
         };
-        // `u8` would also read `+8`.
+        // `u8` would also accept `+8`.
         let digits = prefix.bytes().all(|byte| byte.is_ascii_digit()).then_some(prefix)?;
         IpNet::new(address(text)?, digits.parse().ok()?).ok().map(Self)
     }
@@ -92,11 +92,11 @@ impl Range {
     }
 }
 
-/// Base64 as a binary operator wants it: padded, whatever the bits are that the last character has left.
+/// Base64 as a binary operator requires it: padded. The unused bits of the last character may have any value.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
-/// Whether a text is Base64 as a binary operator wants it.
+/// Whether a text is Base64 as a binary operator requires it.
 pub(super) fn is_base64(text: &str) -> bool {
     BASE64.decode(text).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Owns IAM's wildcards: whether a text matches, and whether a value of which only the form is known does.
+//! Owns IAM's wildcards: whether a pattern matches a text, or a value of which only the form is known.
 
 use super::truth::Truth;
 
@@ -9,7 +9,7 @@ use super::truth::Truth;
 pub struct Pattern(Vec<Token>);
 
 impl Pattern {
-    /// Takes the text as it is; every text is a pattern.
+    /// Reads a pattern. Every text is a valid pattern.
     pub fn new(text: &str) -> Self {
         Self(tokens(text))
     }
@@ -20,7 +20,8 @@ impl Pattern {
         matches(&self.0, text)
     }
 
-    /// Whether it surely matches every text that the other matches. A star of the other is only taken by one of ours.
+    /// Whether it certainly matches every text that the other matches. Only a `*` of this pattern covers a `*` of the
+    /// other.
     pub fn covers(&self, other: &Self) -> bool {
         covers(&self.0, &other.0)
     }
@@ -78,7 +79,7 @@ fn glob(pattern: &[Token], symbols: impl Iterator<Item = Token> + Clone, fits: i
                 continue;
             }
             Some((token, rest)) => {
-                // Where the symbols are used up, a retry would leave even fewer.
+                // If the symbols are used up here, a retry would have even fewer.
                 let Some(symbol) = symbols.next() else { return false };
                 if fits(*token, symbol) {
                     pattern = rest;
@@ -118,7 +119,7 @@ pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
     if !matches(pattern, arn) {
         return Truth::False;
     }
-    // A pattern that matches has no more tokens than the ARN has characters, but for its `*`.
+    // Apart from its `*`, a pattern that matches has at most as many tokens as the ARN has characters.
     let arn: Vec<char> = arn.chars().collect();
     let mut reached = vec![true];
     reached.resize(arn.len().saturating_add(1), false);
@@ -126,7 +127,7 @@ pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
     while let Some((token, after)) = rest.split_first() {
         rest = after;
         let crosses = match (token, after.first()) {
-            // Of several in a row the last reaches furthest.
+            // In a run of `*`, the last one matches the most.
             (Token::Star, Some(Token::Star)) => continue,
             (Token::Star, next) => Some(next.is_none_or(|next| *next == Token::Char(':'))),
             (Token::Any | Token::Char(_), _) => None,
@@ -136,7 +137,7 @@ pub(super) fn matches_resource(pattern: &[Token], arn: &str) -> Truth {
             let symbol = index.checked_sub(1).and_then(|index| arn.get(index));
             let was = *here;
             *here = match crosses {
-                // `before` is whether the `*` got as far as the symbol.
+                // `before` says whether the `*` can reach this symbol.
                 Some(crosses) => was || (before && (crosses || symbol != Some(&':'))),
                 None => before && symbol.is_some_and(|symbol| *token == Token::Any || *token == Token::Char(*symbol)),
             };
@@ -168,7 +169,7 @@ fn arn_parts(pattern: &[Token]) -> Option<Vec<&[Token]>> {
     (parts.len() == ARN_PARTS).then_some(parts)
 }
 
-/// Whether the pattern surely matches every value of the form. Only a `*` of the pattern matches a `*` of the form.
+/// Whether the pattern certainly matches every value of the form. Only a `*` of the pattern matches a `*` of the form.
 fn covers(pattern: &[Token], form: &[Token]) -> bool {
     glob(pattern, form.iter().copied(), |token, symbol| {
         symbol != Token::Star && (token == Token::Any || token == symbol)
@@ -178,7 +179,8 @@ fn covers(pattern: &[Token], form: &[Token]) -> bool {
 /// Whether some value matches both the pattern and the form.
 fn intersects(pattern: &[Token], form: &[Token]) -> bool {
     match (pattern.contains(&Token::Star), form.contains(&Token::Star)) {
-        // What stands between the first and the last `*` of one goes where the other has a `*`, so only the ends meet.
+        // The part between the first and the last `*` of one can match at a `*` of the other, so only the ends are
+        // compared.
         (true, true) => {
             agree_until_a_star(pattern.iter(), form.iter())
                 && agree_until_a_star(pattern.iter().rev(), form.iter().rev())

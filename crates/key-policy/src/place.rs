@@ -1,4 +1,4 @@
-//! Owns where a target is in AWS Organizations, as far as that is known.
+//! Owns what is known about the place of a target in AWS Organizations.
 
 use super::{
     caller::{Known, OrganizationFacts},
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{OrganizationalUnitArn, Target};
 
-/// Where the target is in its organization, completed where one fact implies another.
+/// The place of the target in its organization, with the facts that follow from other facts.
 pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
     let mut place = asked.organization.clone();
     if let Known::Is(paths) = &mut place.paths {
@@ -82,7 +82,7 @@ pub(super) fn unit_path(unit: &OrganizationalUnitArn, paths: &Known<Vec<String>>
         .filter(|path| path.strip_prefix(unit.organization_id()).is_some_and(|rest| rest.starts_with('/')))
 }
 
-/// The first path with such a part, up to and including that part.
+/// The first path that has a part for which `is_last` is true, up to and including that part.
 fn path_to(paths: &Known<Vec<String>>, is_last: impl Fn(&str) -> bool) -> Option<String> {
     let Known::Is(paths) = paths else { return None };
     paths.iter().find_map(|path| {

@@ -46,7 +46,7 @@ pub(super) enum Named {
         arn: String,
     },
     Service(String),
-    /// Something that no caller can be: a group, the ID of a deleted principal, a name with a wildcard.
+    /// Matches no caller: a group, the ID of a deleted principal, or a name with a wildcard.
     Nobody,
     /// A name whose form AWS does not document, so it is not known to match anybody.
     Unrecognised,
@@ -67,7 +67,7 @@ impl Principals {
             if seen.contains(&kind.as_str()) {
                 return Err(format!("`{kind}` appears twice in the principal"));
             }
-            // Only known kinds are remembered, so that the list stays short whatever the document.
+            // Only known kinds are kept, so the list stays short for any document.
             let read: fn(&str, &mut Vec<String>) -> Named = match kind.as_str() {
                 "AWS" => Named::from_policy,
                 "Service" => |name, _| Named::Service(name.to_owned()),
@@ -110,7 +110,7 @@ impl Principals {
         so_far
     }
 
-    /// Whether a `Deny` with these as `NotPrincipal` surely exempts a caller that they match.
+    /// Whether a `Deny` with these as `NotPrincipal` certainly exempts a caller that they match.
     ///
     /// The account's own ARN exempts only its root user: AWS's example lists Bob and his account, and denies everybody but
     /// Bob. An identity that is listed without its account may be denied, and a session also needs its role in the list.

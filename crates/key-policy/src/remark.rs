@@ -7,14 +7,14 @@ use serde::Serialize;
 pub struct Remark {
     /// The statement's `Sid`.
     pub sid: Option<String>,
-    /// The statement's place in the document, from 0; `None` where the whole document is meant.
+    /// The statement's index in the document, from 0; `None` if the remark is about the whole document.
     pub index: Option<usize>,
-    /// What there is to know.
+    /// The remark itself.
     pub message: String,
 }
 
 impl Remark {
-    /// The remark with its place.
+    /// The remark with the name of its statement.
     pub fn in_words(&self) -> String {
         match (&self.sid, self.index) {
             (Some(sid), _) => format!("statement `{sid}`: {}", self.message),
@@ -28,7 +28,7 @@ impl Remark {
     }
 }
 
-/// Shortens a text of the policy for a message.
+/// Shortens a text from the policy for a message.
 pub(super) fn clip(text: &str) -> String {
     let mut short: String = text.chars().take(100).collect();
     if short.len() < text.len() {

@@ -31,7 +31,7 @@ pub(super) struct Remedy {
     pub notes: Vec<String>,
 }
 
-/// What a remedy is found for.
+/// The question for which a remedy is searched.
 pub(super) struct RemedySearch<'a> {
     pub asked: &'a AskedUse,
     pub policy: &'a Policy,
@@ -62,7 +62,7 @@ impl Remedy {
         let lacking = decisions.iter().filter(|(_, decision)| decision.verdict != ActionVerdict::Allowed);
         let statements = write(asked, policy, &lacking.map(|(action, _)| *action).collect::<Vec<_>>());
         let Some(added) = Policy::of_statements(&statements) else { return Self::default() };
-        // Statements that allow change nothing about those already judged.
+        // Added `Allow` statements do not change the results of the existing statements.
         let allowed = calls.ask(&added).into_iter().zip(calls.granted(grants));
         let after = decide(sides, allowed.map(|((_, added), granted)| added.allows.and(granted)));
         let mut notes = obstacles(&after);
@@ -98,8 +98,8 @@ impl Remedy {
     }
 }
 
-/// What to list in the allowlist, where the policy allows a path and it is not known whether that is the unit's. An
-/// added statement would only repeat what the policy has.
+/// What to add to the allowlist if the policy allows a path and it is not known whether it is the unit's path. A remedy
+/// would only repeat the policy.
 pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy) -> Option<String> {
     let Target::OrganizationalUnit(unit) = &asked.target else { return None };
     if unit_path(unit, &asked.organization.paths).is_some() {
@@ -181,7 +181,7 @@ fn obstacles(decisions: &[(&str, Decision<'_>)]) -> Vec<String> {
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/share-kms-key.html>
 fn write(asked: &AskedUse, policy: &Policy, lacking: &[&str]) -> Vec<Value> {
-    // EC2 makes grants for its resources only.
+    // EC2 creates grants only for its own resources.
     let (grants, uses): (Vec<&str>, Vec<&str>) = lacking.iter().partition(|action| **action == "kms:CreateGrant");
     let (principal, conditions) = who(asked);
     let statement = |purpose: &str, actions: Vec<&str>, grant: bool| {

@@ -2,10 +2,10 @@
 
 use super::{caller::Caller, context::RequestContext};
 
-/// One call: who makes it, what it does, to which key, and what else is known of it.
+/// One call: who makes it, the action, the key, and what else is known about it.
 #[derive(Debug, Clone, Copy)]
 pub struct EvaluationRequest<'a> {
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
     /// The action, `kms:Decrypt`; compared without case.
     pub action: &'a str,

@@ -15,13 +15,13 @@ use super::{
 /// The verdicts on several actions, and the verdict on all of them together.
 #[derive(Debug, Clone)]
 pub(super) struct Several {
-    /// The worst of them.
+    /// The worst verdict.
     pub verdict: ActionVerdict,
     pub per_action: BTreeMap<String, ActionVerdict>,
     /// The actions that nothing allows, in the order they were asked for.
     pub missing: Vec<String>,
     pub depends_on: Vec<String>,
-    /// What decided on the actions whose verdict is the verdict on all.
+    /// The statements and grants that decided about the actions with this verdict.
     pub because: Vec<Because>,
 }
 
@@ -48,7 +48,7 @@ impl Several {
     }
 }
 
-/// The statement that came nearest to allowing a request, and the one part of it that did not match, in words.
+/// The statement that nearly allowed a request, and the one part of it that did not match, in words.
 pub(super) fn nearest_miss(policy: &Policy, request: &EvaluationRequest<'_>) -> Option<String> {
     let call = Call::new(request);
     let misses = policy.statements().iter().filter(|statement| statement.effect == Effect::Allow);
@@ -58,9 +58,10 @@ pub(super) fn nearest_miss(policy: &Policy, request: &EvaluationRequest<'_>) -> 
         .map(|miss| miss.words)
 }
 
-/// A statement of which exactly one part did not match.
+/// A statement in which exactly one part did not match.
 struct Miss {
-    /// A failed condition ranks before another action, and that before another resource or principal.
+    /// A statement that fails only by its condition is nearest, then one with another action, then one with another
+    /// resource or principal.
     rank: u8,
     words: String,
 }

@@ -63,7 +63,7 @@ pub(super) enum Version {
     Unreadable,
 }
 
-/// The elements of a statement as the document has them, each at most once.
+/// The elements of a statement in the document, each at most once.
 #[derive(Default)]
 struct Elements<'a> {
     sid: Option<&'a Json>,
@@ -228,7 +228,7 @@ impl Statement {
         Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
     }
 
-    /// The statement as messages name it.
+    /// How messages name the statement.
     pub(super) fn in_words(&self) -> String {
         match &self.sid {
             Some(sid) => format!("statement `{sid}` (index {})", self.index),
@@ -236,7 +236,7 @@ impl Statement {
         }
     }
 
-    /// The statement as answers name it.
+    /// How answers name the statement.
     pub(super) fn because(&self) -> Because {
         let effect = match self.effect {
             Effect::Allow => BecauseEffect::Allow,

@@ -1,4 +1,4 @@
-//! Owns the values a condition or a resource compares with: text with policy variables in it.
+//! Owns the values of conditions and resources: text that may contain policy variables.
 
 use std::borrow::Cow;
 
@@ -27,8 +27,8 @@ pub(super) enum TemplatePart {
     Variable { key: ConditionKey, default: Option<String> },
 }
 
-/// Special characters in the values of variables. AWS does not say whether IAM takes such a `*` for a wildcard, or such
-/// a `:` for a separator of an ARN: where it matters, the answer is not known.
+/// Special characters in the values of variables. AWS does not say whether IAM treats such a `*` as a wildcard, or such
+/// a `:` as a separator of an ARN. If it matters, the result is unknown.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FromVariables {
     pub wildcard: bool,
@@ -38,7 +38,7 @@ pub(super) struct FromVariables {
 /// The value of a template for one request.
 #[derive(Debug)]
 pub(super) struct Resolved<'a> {
-    /// As text, wildcards as written.
+    /// The value as text, with wildcards as written.
     pub text: Cow<'a, str>,
     pub pattern: Cow<'a, [Token]>,
     pub from_variables: FromVariables,
@@ -56,7 +56,7 @@ pub(super) enum Unresolved<'a> {
 }
 
 impl<'a> Unresolved<'a> {
-    /// Whether a value of the request then matches: nothing matches a template without a value.
+    /// Whether a value of the request matches: nothing matches a template without a value.
     pub(super) fn matched(self, unknown: &mut UnknownKeys<'a>) -> Truth {
         match self {
             Self::NoValue => Truth::False,
@@ -150,7 +150,7 @@ fn parse(text: &str) -> Option<Template> {
     Some(Template::Variables(parts))
 }
 
-/// A default in quotes may itself hold a brace.
+/// A default in quotes may contain a brace.
 fn split_at_brace(text: &str) -> Option<(&str, &str)> {
     let mut quoted = false;
     let end = text.find(|character| {

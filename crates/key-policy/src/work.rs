@@ -1,4 +1,4 @@
-//! Owns counters of work, with which tests show that the work is bounded. It exists in tests only.
+//! Owns counters that tests use to show that the work is bounded. It exists only in tests.
 
 use std::cell::Cell;
 

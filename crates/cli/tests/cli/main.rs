@@ -24,7 +24,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// What a run came to.
+/// The result of a run.
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
@@ -59,7 +59,8 @@ pub fn finish(mut command: Command, stdin: impl AsRef<[u8]>) -> Run {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let bytes = stdin.as_ref().to_vec();
-    // Beside the reading of the output: neither end may wait for the other. Who does not read to the end closes the pipe.
+    // Writes while the output is read, so that neither side waits for the other. A program that does not read to the
+    // end closes the pipe.
     let writer = std::thread::spawn(move || drop(input.write_all(&bytes)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();

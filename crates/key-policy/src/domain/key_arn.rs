@@ -24,12 +24,12 @@ impl KeyArn {
         self.account
     }
 
-    /// The Region the key lives in.
+    /// The Region of the key.
     pub fn region(&self) -> &str {
         Arn::split(&self.text).map_or("", |arn| arn.region)
     }
 
-    /// The partition the key lives in.
+    /// The partition of the key.
     pub fn partition(&self) -> &str {
         Arn::split(&self.text).map_or("", |arn| arn.partition)
     }

@@ -1,4 +1,4 @@
-//! Owns the ARNs of AWS Organizations that EC2 takes: [`OrganizationArn`] and [`OrganizationalUnitArn`].
+//! Owns the ARNs of AWS Organizations that EC2 accepts: [`OrganizationArn`] and [`OrganizationalUnitArn`].
 
 use std::{fmt, str::FromStr};
 

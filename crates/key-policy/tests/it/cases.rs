@@ -1,4 +1,4 @@
-//! The worked cases: each policy and question with the verdict AWS's documentation gives it.
+//! The worked cases: each policy and question with the verdict that follows from AWS's documentation.
 
 use key_policy::{Explanation, explain};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Uses of the key: what launching needs, what EC2's calls carry, what is offered as a remedy.
+//! Uses of a key: what a launch needs, which condition keys EC2's calls carry, and which remedy is given.
 
 use ami_share_testing::key_policies::{Statement as _, allow, deny, document, parsed};
 use key_policy::{
@@ -146,7 +146,7 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
         (json!({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["aws:ebs:id"]}}), Verdict::Allowed),
         (json!({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["aws:s3:arn"]}}), Verdict::Missing),
         (json!({"ForAnyValue:StringEquals": {"kms:EncryptionContextKeys": "aws:ebs:id"}}), Verdict::Missing),
-        // AWS's own policy for EBS in ROSA allows no grant with more.
+        // AWS's own policy for EBS in ROSA allows no grant with more operations.
         (
             json!({"ForAllValues:StringEquals": {"kms:GrantOperations":
                 ["Decrypt", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]}}),
@@ -161,7 +161,7 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
         (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:*::444455556666:*"}}), Verdict::Allowed),
         (json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/*"}}), Verdict::Conditional),
         (json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}), Verdict::Conditional),
-        // A tag may hold anything, wildcards and colons included.
+        // A tag may have any value, also with wildcards and colons.
         (
             json!({"ArnLike": {"aws:PrincipalArn": "${aws:PrincipalTag/Arn, 'arn:aws:iam::777788889999:*'}"}}),
             Verdict::Conditional,
@@ -183,8 +183,8 @@ fn ec2s_calls_are_known_to_carry_what_is_documented() {
     assert_eq!(serde_json::to_value(&access.per_action).unwrap()["kms:Decrypt"], "allowed");
 }
 
-/// The statement that many write to let a key be used for volumes only: DescribeKey carries no encryption context, so it
-/// never holds for it.
+/// Many write this statement so that a key can be used only for volumes. DescribeKey carries no encryption context, so
+/// the condition never holds for it.
 #[test]
 fn describe_key_carries_no_encryption_context() {
     let volumes = json!({"StringLike": {"kms:EncryptionContext:aws:ebs:id": "vol-*"}});
@@ -235,7 +235,8 @@ fn denials_by_origin_are_likely_to_fail() {
     assert_eq!(serde_json::to_value(&denied.because).unwrap(), json!([{"sid": "Guard", "index": 1, "effect": "Deny"}]));
 }
 
-/// Which `Deny` hits whom: somebody in the account through EC2, and EC2's own role there when a volume is attached.
+/// Which `Deny` applies to which caller: an identity in the account that calls through EC2, or EC2's own role there
+/// when a volume is attached.
 #[test]
 fn a_deny_counts_for_both_callers_of_a_launch() {
     let role = "arn:aws:iam::444455556666:role/aws:ec2-infrastructure";
@@ -258,7 +259,7 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         (json!({"StringNotEqualsIfExists": {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}}), conditional),
         (json!({"StringNotLike": {"kms:ViaService": "rds.*"}}), denied),
         (json!({"Null": {"kms:ViaService": "true"}}), conditional),
-        // Of both it is known, or of neither.
+        // For both callers the value is known, or for neither.
         (json!({"Bool": {"aws:SecureTransport": "false"}}), allowed),
         (json!({"BoolIfExists": {"aws:SecureTransport": "False"}}), allowed),
         (json!({"StringNotEquals": {"aws:RequestedRegion": ["us-east-1"]}}), allowed),
@@ -267,14 +268,15 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         (json!({"StringNotEquals": {"aws:PrincipalAccount": [ACCOUNT, "111122223333"]}}), allowed),
         (json!({"StringNotEquals": {"kms:CallerAccount": "111122223333"}}), denied),
         (json!({"Bool": {"aws:MultiFactorAuthPresent": "false"}}), conditional),
-        // AWS's protection against confused deputies is about services' principals.
+        // AWS's protection against confused deputies is about service principals.
         (
             json!({"StringNotEqualsIfExists": {"aws:SourceOrgID": "o-a1b2c3d4e5"}, "Null": {"aws:SourceAccount": "false"},
                 "Bool": {"aws:PrincipalIsAWSService": "true"}}),
             allowed,
         ),
         (json!({"Bool": {"aws:PrincipalIsAWSService": "true"}}), allowed),
-        // AWS's network perimeters for KMS exempt the role by name; the EBS guide says what happens to those that don't.
+        // AWS's network perimeters for KMS exempt the role by name. The EBS guide says what happens without this
+        // exemption.
         (network(json!({"BoolIfExists": not_a_service(), "ArnNotLikeIfExists": {"aws:PrincipalArn": [any]}})), allowed),
         (network(json!({"BoolIfExists": not_a_service(), "ArnNotLikeIfExists": {"aws:PrincipalArn": role}})), allowed),
         (network(json!({"BoolIfExists": not_a_service()})), conditional),
@@ -306,7 +308,7 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         (json!([ACCOUNT, role]), denied, conditional),
         (json!("arn:aws:sts::444455556666:assumed-role/aws:ec2-infrastructure/i-1"), conditional, conditional),
         (json!([ACCOUNT, "arn:aws:iam::444455556666:role/App"]), denied, conditional),
-        // The role is surely hit where neither it nor its account is listed.
+        // The `Deny` certainly applies to the role if neither the role nor its account is listed.
         (json!("arn:aws:iam::444455556666:role/App"), conditional, denied),
         (json!("arn:aws:iam::777788889999:role/aws:ec2-infrastructure"), allowed, denied),
         (json!("777788889999"), allowed, denied),
@@ -314,7 +316,7 @@ fn a_deny_counts_for_both_callers_of_a_launch() {
         assert_eq!(principals("Principal", listed.clone()), hit, "Principal {listed}");
         assert_eq!(principals("NotPrincipal", listed.clone()), spared, "NotPrincipal {listed}");
     }
-    // EC2's role decrypts under a grant of EC2's own: no Allow needs to name it, and it is called upon for nothing else.
+    // EC2's role decrypts by EC2's own grant: no `Allow` needs to name it, and it makes no other call.
     for (action, verdict) in [("kms:Decrypt", denied), ("kms:*", denied), ("kms:Encrypt", allowed)] {
         let statement = json!({"Effect": "Deny", "Principal": {"AWS": role}, "Action": action, "Resource": "*"});
         assert_eq!(in_account(&json!([everything(), statement])).verdict, verdict, "{action}");
@@ -376,8 +378,9 @@ fn a_unit_whose_path_is_not_known_needs_an_account_in_the_directory_and_no_state
     let elsewhere = facts(None, &["o-a1b2c3d4e5/r-ab12/ou-ab12-22222222/ou-ab12-11111111/"]);
     let access = launch(&member(under(own)), UNIT, &elsewhere);
     assert_eq!((access.verdict, access.remedy.is_some(), access.advice), (Verdict::Missing, true, None));
-    // The path settles it where others are let in too, or the unit is below one that is, but not where more is wanting, or
-    // no account of the unit can have such a path.
+    // The advice is to list the unit's path, if that would make the verdict certain: also if the policy lets others or
+    // a unit above in. There is no such advice if another condition is unknown, or if no account of the unit can have
+    // the path in the policy.
     let both = |condition: Value| json!([allow(ACCOUNT, "kms:*"), member(condition)[0]]);
     let mut with_tag = under(own);
     with_tag["StringEquals"] = json!({"aws:PrincipalTag/team": "a"});
@@ -443,7 +446,7 @@ fn a_deny_hidden_behind_a_missing_allow_is_named() {
     let access = in_account(&statements);
     assert_eq!((access.verdict, access.remedy.as_ref()), (Verdict::Missing, None));
     assert!(access.notes.iter().any(|note| note.contains("`Guard`")), "{:?}", access.notes);
-    // The directory knows better.
+    // With the account's organization from the directory, the `Deny` certainly does not apply.
     let access = launch(&statements, ACCOUNT, &facts(Some("o-a1b2c3d4e5"), &["o-a1b2c3d4e5/r-ab12/"]));
     assert!(access.remedy.is_some());
     let odd = in_account(&json!([everything(), "odd"]));
@@ -479,14 +482,14 @@ fn organizations_are_let_in_by_their_id() {
     }
     let root = facts(None, &["o-a1b2c3d4e5/r-ab12/"]);
     assert_eq!(launch(&member(paths(any, "o-a1b2c3d4e5/r-ab12/*")), ORGANIZATION, &root).verdict, Verdict::Allowed);
-    // An account below says where the root is, and nothing of other members.
+    // The path of an account below shows the root, and nothing about other members.
     let below = facts(Some("o-a1b2c3d4e5"), &["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"]);
     assert_eq!(launch(&member(paths(any, "o-a1b2c3d4e5/r-ab12/*")), ORGANIZATION, &below).verdict, Verdict::Allowed);
     let unit = launch(&member(paths(any, "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*")), ORGANIZATION, &below);
     assert_eq!(unit.verdict, Verdict::Conditional);
     let elsewhere = facts(Some("o-a1b2c3d4e5"), &["o-zzzzzzzzzz/r-zzzz/"]);
     assert_eq!(launch(&member(paths(any, "o-zzzzzzzzzz/*")), ORGANIZATION, &elsewhere).verdict, Verdict::Missing);
-    // The key's owner is no member that is asked about, nor is anybody in its account; who else is named may be one.
+    // The question is not about the key's owner, nor anybody in its account. Any other named principal may be a member.
     for (principal, verdict) in [
         ("111122223333", Verdict::Missing),
         ("arn:aws:iam::111122223333:role/Admin", Verdict::Missing),
@@ -632,7 +635,7 @@ fn a_service_linked_role_needs_a_grant() {
     assert_eq!((granted.verdict, granted.limits.as_slice()), (Verdict::Allowed, [].as_slice()));
     assert_eq!(granted.grant_remedy, None);
     assert!(!granted.notes.iter().any(|note| note.contains("only a grant")), "{:?}", granted.notes);
-    // The account can't pass on what it was granted: only AWS says what a service-linked role may do.
+    // The account can't delegate its grant to a service-linked role: only AWS decides what such a role may do.
     let to_account = grant(&format!("arn:aws:iam::{ACCOUNT}:root"), &operations);
     assert_eq!(ask(&owner_only(), &[to_account], ACCOUNT).verdict, Verdict::Missing);
     let account = in_account(&owner_only());

@@ -1,4 +1,4 @@
-//! Laws the evaluator keeps for every policy, checked on random ones.
+//! Laws that hold for every policy, checked on random policies.
 
 use ami_share_testing::key_policies::{allow, document, parsed};
 use key_policy::{
@@ -21,7 +21,7 @@ const EC2S_SESSION: &str = "arn:aws:sts::444455556666:assumed-role/aws:ec2-infra
 const ACTIONS: [&str; 5] =
     ["kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"];
 
-/// Keys of which nothing follows from the caller, and values both of policies and of requests.
+/// Condition keys that don't depend on the caller, and values for both policies and requests.
 const KEYS: [&str; 6] = [
     "kms:ViaService",
     "aws:SourceIp",
@@ -132,7 +132,7 @@ fn grants() -> impl Strategy<Value = Vec<Grant>> {
 }
 
 fn fact() -> impl Strategy<Value = ContextFact> {
-    // All but the variable: a request holds none.
+    // All except the variable: a request has none.
     let text = select(VALUES.iter().copied().filter(|value| !value.contains('$')).collect::<Vec<_>>());
     prop_oneof![
         4 => text.prop_map(ContextFact::is),
@@ -141,7 +141,7 @@ fn fact() -> impl Strategy<Value = ContextFact> {
     ]
 }
 
-/// What is known of a call; keys that are not among them are unknown.
+/// The known condition keys of a call. All others are unknown.
 fn known() -> impl Strategy<Value = Vec<(&'static str, ContextFact)>> {
     vec((select(KEYS.to_vec()), fact()), 0..4)
 }
@@ -218,7 +218,7 @@ proptest! {
         let whole = Caller::account_as_a_whole(ACCOUNT.parse().unwrap()).in_partition("aws");
         let session_arn = "arn:aws:sts::444455556666:assumed-role/App/one";
         let somebody = Caller::identity_in_account(if session { session_arn } else { ROLE }, Some(ROLE)).unwrap();
-        // Only what was not known can be learned, and only what a call of the action can carry.
+        // Only an unknown condition key can become known, and only one that the action can carry.
         let mut more = known.clone();
         more.extend(learned.into_iter().filter(|(key, _)| is_carried(key, action) && !known.iter().any(|(own, _)| own == key)));
         for caller in [&whole, &whole.clone().with_arn_forms()] {
@@ -227,7 +227,7 @@ proptest! {
                 let after = verdict(&statements, &grants, caller, action, &more);
                 let same = match before {
                     ActionVerdict::Conditional => true,
-                    // Without any Allow nobody asks whether a Deny applies.
+                    // Without any `Allow`, it doesn't matter whether a `Deny` applies.
                     ActionVerdict::ImplicitDeny => after >= ActionVerdict::ImplicitDeny,
                     ActionVerdict::Allowed | ActionVerdict::Denied => after == before,
                 };
@@ -265,13 +265,13 @@ proptest! {
                 let mended = policy(&[statements, remedy.as_array().unwrap().clone()].concat());
                 prop_assert_eq!(judge(&KeyQuestion { policy: &mended, ..question }).verdict, Verdict::Allowed);
             }
-            // Nothing to mend, or something stands in the way and is named.
+            // Nothing is missing, or a note names the obstacle.
             None => prop_assert!(access.verdict == Verdict::Allowed
                 || access.notes.iter().any(|note| note.starts_with("change ") || note.starts_with("fix ")), "{:?}", access),
         }
     }
 
-    /// Whoever it is that asks, and however EC2's own role does.
+    /// For every caller, and for every form of the call by EC2's own role.
     #[test]
     fn what_is_certain_of_a_launch_holds_for_each_of_its_callers(
         statements in vec(launch_statement(), 0..4), grants in grants(), asking in select(vec![ROLE, USER, ROOT, SESSION]),
@@ -297,7 +297,7 @@ proptest! {
             evaluate(&policy, &grants, &EvaluationRequest { caller: &somebody, action, resource: KEY, context: &context }).verdict
         };
         let at_attachment = {
-            // It is a forward access session or it is not.
+            // The call is a forward access session, or it is not.
             let fact = |yes: &str| via.map_or(ContextFact::Unknown, |via| if via { ContextFact::is(yes) } else { ContextFact::Absent });
             let context = always(&more_known).with("kms:ViaService", fact("ec2.us-east-1.amazonaws.com"))
                 .with("aws:ViaAWSService", via.map_or(ContextFact::Unknown, |via| ContextFact::is(via.to_string())))

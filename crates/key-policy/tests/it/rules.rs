@@ -1,4 +1,4 @@
-//! The rules of the policy language one by one, in rows the worked cases do not hold.
+//! The rules of the policy language one by one, in rows that the worked cases do not have.
 
 use ami_share_testing::key_policies;
 use key_policy::{Explanation, explain};
@@ -12,7 +12,7 @@ fn ask(question: Value) -> Explanation {
     explain(&question.to_string()).unwrap_or_else(|error| panic!("{error}: {question}"))
 }
 
-/// The verdict on one action of role App under an `Allow` of its account with these elements put in.
+/// Checks the verdict on one action of the role App, by an `Allow` for its account with these elements added.
 #[track_caller]
 fn check(elements: Value, action: &str, mode: &str, context: Value, expected: &str) {
     check_version("2012-10-17", elements, action, mode, context, expected);
@@ -24,7 +24,7 @@ fn check_version(version: &str, elements: Value, action: &str, mode: &str, conte
     for (name, value) in elements.as_object().unwrap() {
         statement[name] = value.clone();
     }
-    // A null takes an element away.
+    // A null removes an element.
     statement.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     let allow_all = key_policies::allow("*", "kms:*");
     let statements = if statement["Effect"] == "Allow" { json!([statement]) } else { json!([allow_all, statement]) };
@@ -87,7 +87,7 @@ fn conditions_follow_the_table_for_missing_keys_and_empty_sets() {
     let empty = || json!({"kms:GrantOperations": []});
     condition(json!({"ForAllValues:StringEquals": {"kms:GrantOperations": "Decrypt"}}), empty(), "allowed");
     condition(json!({"ForAnyValue:StringNotEquals": {"kms:GrantOperations": "Decrypt"}}), empty(), "implicit-deny");
-    // An empty text is no value to `ForAllValues`, and a value to the others.
+    // An empty text is no value for `ForAllValues`, and a value for the others.
     condition(json!({"ForAllValues:StringEquals": {"kms:x": "a"}}), json!({"kms:x": ""}), "allowed");
     condition(json!({"ForAnyValue:StringEquals": {"kms:x": "a"}}), json!({"kms:x": ""}), "implicit-deny");
     condition(json!({"Null": {"kms:GrantOperations": "true"}}), none(), "allowed");
@@ -126,7 +126,7 @@ fn negated_operators_want_none_of_the_values_to_match() {
         "implicit-deny",
     );
     condition(json!({"ForAllValues:StringLike": {"kms:GrantOperations": ["*crypt"]}}), operations(), "allowed");
-    // A set-valued key without a set operator: undocumented, so never certain.
+    // A multivalued key without a set operator: undocumented, so never certain.
     condition(json!({"StringEquals": {"kms:GrantOperations": "Decrypt"}}), operations(), "conditional");
     condition(
         json!({"StringEquals": {"kms:GrantOperations": "Decrypt"}}),
@@ -186,7 +186,7 @@ fn typed_operators_compare_by_value_and_never_guess() {
     one("kms:x", "Bool", json!("false"), "true", "implicit-deny");
     one("kms:x", "Bool", json!("True"), "true", "conditional");
     one("kms:x", "Bool", json!("True"), "false", "conditional");
-    // However `False` is read, it is not true.
+    // However KMS reads `False`, it is not true.
     one("kms:x", "Bool", json!("False"), "false", "conditional");
     one("kms:x", "Bool", json!("FALSE"), "true", "implicit-deny");
     one("kms:x", "Bool", json!(["False", "true"]), "true", "allowed");
@@ -214,7 +214,7 @@ fn what_cannot_be_read_is_never_certain_in_either_direction() {
         let context = || json!({"kms:ViaService": "x"});
         check(json!({"Condition": odd}), "kms:Decrypt", "closed", context(), "conditional");
         check(json!({"Condition": odd, "Effect": "Deny"}), "kms:Decrypt", "closed", context(), "conditional");
-        // The rest of the statement still speaks.
+        // The other parts of the statement still count.
         check(
             json!({"Condition": odd, "Effect": "Deny", "Action": "kms:Encrypt"}),
             "kms:Decrypt",
@@ -379,7 +379,7 @@ fn not_principal_is_the_negation() {
     let root = || json!({"account": "444455556666", "arn": "arn:aws:iam::444455556666:root", "org_id": null});
     let user = || json!({"account": "444455556666", "arn": "arn:aws:iam::444455556666:user/Bob", "org_id": null});
     let session = || json!({"account": "444455556666", "arn": SESSION, "org_id": null});
-    // The account's ARN spares its root user: everybody else is spared who is listed beside it.
+    // The account's ARN exempts its root user. Everybody else is exempt only if they are listed too.
     for (asking, listed, expected) in [
         (root(), json!(["444455556666"]), "allowed"),
         (root(), json!(["arn:aws:iam::777788889999:root"]), "denied"),
@@ -402,7 +402,7 @@ fn not_principal_is_the_negation() {
         let answer = asked_by(asking, deny_all_but(json!({"AWS": listed})), expected);
         assert_eq!(answer.depends_on.is_empty(), expected != "conditional", "{answer:?}");
     }
-    // With `Allow` it is not supported.
+    // With `Allow`, `NotPrincipal` is not supported.
     let allow_all_but =
         |principal: Value| json!([{"Effect": "Allow", "NotPrincipal": principal, "Action": "kms:*", "Resource": "*"}]);
     asked_by(role(), allow_all_but(json!({"AWS": "777788889999"})), "conditional");
@@ -420,7 +420,7 @@ fn not_principal_is_the_negation() {
     asked_by(role(), deny_all_but(json!({"AWS": "AROAJQABLZS4A3QDU576Q"})), "denied");
     asked_by(role(), deny_all_but(json!({"AWS": "arn:aws:iam::444455556666:group/Admins"})), "denied");
     asked_by(role(), deny_all_but(json!({"Federated": "accounts.google.com"})), "denied");
-    // Of no documented form: nobody is known to be it, or not to be it.
+    // A name without a documented form: it is unknown whether it matches anybody.
     asked_by(role(), deny_all_but(json!({"AWS": "App"})), "conditional");
 }
 
@@ -444,7 +444,7 @@ fn actions_and_resources_match_by_wildcard_and_negation() {
     resource(json!({"Resource": ["arn:aws:kms:us-east-1:111122223333:alias/x", KEY]}), "allowed");
     resource(json!({"Resource": "arn:aws:kms:us-east-1:111122223333:alias/x"}), "implicit-deny");
     resource(json!({"Resource": KEY.to_uppercase()}), "implicit-deny");
-    // A `*` that ends a segment reaches beyond the colon.
+    // A `*` that ends a segment also matches after the colon.
     resource(json!({"Resource": "arn:aws:kms:*:key/1234abcd-12ab-34cd-56ef-1234567890ab"}), "allowed");
     resource(json!({"Resource": "arn:aws:kms:*"}), "allowed");
     resource(json!({"Resource": "arn:aws:kms:*"  , "Effect": "Deny"}), "denied");
@@ -522,11 +522,11 @@ fn variables_are_resolved_by_version() {
     like("${*}", "x", "implicit-deny");
     like("${$}*", "$abc", "allowed");
     like("${aws:PrincipalAccount}*", "444455556666x", "allowed");
-    // Whether a wildcard out of a variable counts is not documented.
+    // It is not documented whether a wildcard in the value of a variable counts.
     like("${aws:PrincipalTag/x}", "a*", "conditional");
     equals("${aws:PrincipalTag/x}", "a*", "allowed");
     like("${aws:TagKeys}", "x", "implicit-deny");
-    // A key with several values is no variable, whatever it holds; whether a default then counts is not said.
+    // A condition key with several values can't be a variable. AWS does not say whether the default then counts.
     condition(
         json!({"StringEquals": {"aws:PrincipalTag/x": "${aws:TagKeys}"}}),
         json!({"aws:PrincipalTag/x": "a", "aws:TagKeys": ["a"]}),
@@ -561,7 +561,7 @@ fn variables_are_resolved_by_version() {
     );
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", json!({}), "implicit-deny");
     check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "open", json!({}), "conditional");
-    // Nor whether one that is brought matches, or a colon.
+    // It is not documented either whether a wildcard or a colon in a value matches.
     for value in ["*", KEY] {
         check(json!({"Resource": "${aws:PrincipalTag/x}"}), "kms:Decrypt", "closed", tag(value), "conditional");
     }
@@ -577,7 +577,7 @@ fn variables_are_resolved_by_version() {
     assert_eq!(open.depends_on, ["aws:PrincipalTag/Key", "aws:PrincipalTag/Via"]);
 }
 
-/// A session's ARN has lost its role's path, and `aws:PrincipalArn` is the role's ARN.
+/// A session's ARN does not have its role's path. `aws:PrincipalArn` is the role's ARN.
 #[test]
 fn the_path_of_a_sessions_role_is_not_known_unless_it_is_said() {
     let ask = |role_arn: Option<&str>, wanted: &str| {
@@ -725,7 +725,7 @@ fn organization_facts_may_be_unknown_or_absent() {
     org(unknown(), json!({"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/*"}}), "conditional");
     org(nobody(), json!({"Null": {"aws:PrincipalOrgID": "true"}}), "allowed");
     org(member(), json!({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-zzzzzzzzzz"}}), "allowed");
-    // What is left out is unknown, but an account in no organization has no path.
+    // A field that is left out is unknown, but an account in no organization has no path.
     let bare = || json!({"account": "444455556666"});
     let no_path = || json!({"Null": {"aws:PrincipalOrgPaths": "true"}});
     org(json!({"account": "444455556666", "org_id": null}), no_path(), "allowed");
@@ -744,7 +744,7 @@ fn organization_facts_may_be_unknown_or_absent() {
         "conditional",
     );
     org(unknown(), json!({"StringEquals": {"aws:PrincipalAccount": "444455556666"}}), "allowed");
-    // One path may be written without a list, and an ARN alone says whose it is.
+    // A single path may be written without a list. An ARN alone shows its account.
     let one_path = json!({"account": "444455556666", "org_id": "o-a1b2c3d4e5", "org_paths": "o-a1b2c3d4e5/r-ab12/"});
     org(one_path, under("o-a1b2c3d4e5/*"), "allowed");
     asked_by(json!({"arn": APP}), allow(json!({"AWS": "444455556666"})), "allowed");
