@@ -104,18 +104,16 @@ impl Standing<'_> {
     /// Whether the target has a launch permission of its own after all steps. A write that failed leaves what was there;
     /// whether one without an answer was made is not known.
     fn has_own_entry(&self, target: &Target) -> Option<bool> {
-        let is_about_it = |step: &Step| match step {
-            Step::AddLaunchPermissions { targets, .. } | Step::RemoveLaunchPermissions { targets, .. } => {
-                targets.contains(target)
-            }
-            _ => false,
-        };
-        let writes = self.result.steps.iter().filter(|result| is_about_it(&result.step));
-        writes.fold(Some(self.image.is_shared_with(target)), |before, write| match Made::by(write) {
-            Made::Yes => Some(matches!(write.step, Step::AddLaunchPermissions { .. })),
-            Made::Maybe => None,
-            Made::Planned | Made::Not => before,
-        })
+        let gives =
+            |step: &Step| matches!(step, Step::AddLaunchPermissions { targets, .. } if targets.contains(target));
+        let takes =
+            |step: &Step| matches!(step, Step::RemoveLaunchPermissions { targets, .. } if targets.contains(target));
+        let may_be_made = |result: &StepResult| matches!(Made::by(result), Made::Yes | Made::Maybe);
+        let is_write = |result: &&StepResult| (gives(&result.step) || takes(&result.step)) && may_be_made(result);
+        match self.result.steps.iter().rfind(is_write) {
+            None => Some(self.image.is_shared_with(target)),
+            Some(last) => (Made::by(last) == Made::Yes).then(|| gives(&last.step)),
+        }
     }
 
     fn by_keys(&self, target: &Target) -> Launch {
