@@ -210,7 +210,11 @@ fn a_share_is_refused_for_what_the_image_is() {
     // A rule of the requester is about every image, and only for repairs.
     let decided = refused(&World::open("silver-1"), &share, &["ActionNotAllowed"]);
     assert!(decided.remedies[0].contains("add `share` to the actions of rule `mender`"), "{decided:#?}");
-    refused(&world, &ask("share", accounts(&["777788889999"])), &["TargetNotAllowed 777788889999"]);
+    let stray = ask("share", accounts(&["777788889999"]));
+    refused(&world, &stray, &["TargetNotAllowed 777788889999"]);
+    // Of an image that is refused already no records are read, and nothing is said of them.
+    let unread = world.clone().with(|world| world.image.expiries = Fact::NotRead);
+    warned(&refused(&unread, &stray, &["TargetNotAllowed 777788889999"]), &[]);
     let elsewhere = world.with(|world| world.snapshot().owner = account(TWO));
     refused(&elsewhere, &copy, &["CopyNotPossible"]);
     steps(&elsewhere, &share, &[ADD_LAUNCH]);
