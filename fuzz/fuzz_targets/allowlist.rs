@@ -34,7 +34,8 @@ fuzz_target!(|data: &[u8]| {
     for action in [Action::Share, Action::Revoke, Action::List] {
         let terms = Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, now: NOW };
         let image = Some((Some("golden-1"), &tags));
-        let ask = Ask { requester: &requester, action, image, target: Some(&target), terms: Some(terms) };
+        let (target_asked, terms) = (Some(&target), Some(terms));
+        let ask = Ask { requester: &requester, action, image, provenance: None, target: target_asked, terms };
         assert_eq!(allowlist.cover(&ask).err(), Some(Criterion::Requester));
         assert!(!allowlist.names_target(&target));
     }
