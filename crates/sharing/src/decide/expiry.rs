@@ -249,13 +249,12 @@ fn too_late(
 fn earlier(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
     let (target, at) = (question.allowlist.called(&asked.target), rfc3339(there.at));
     let message = format!("the share with {target} expires at {at}; an expiry time is only moved later");
-    let refusal =
-        refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message).at(POINTER).value("expiresAt", at);
-    match question.request.expires_at {
-        Some(given) => refusal.value("given", rfc3339(given)),
-        None => refusal,
-    }
-    .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
+    let given = question.request.expires_at.map(rfc3339).unwrap_or_default();
+    refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
+        .at(POINTER)
+        .value("given", given)
+        .value("expiresAt", at)
+        .remedy("give a later `expiresAt`; for an earlier one `revoke`, then share again")
 }
 
 fn takes_away(question: &Question<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
