@@ -2,13 +2,11 @@
 
 import json
 import os
-import platform
 import subprocess
 from pathlib import Path
 
 from ami_share_tools.repository import ROOT
 
-ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 
 def chosen(argument: str | None = None) -> Path:

@@ -445,7 +445,7 @@ fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
     world.aws.fault("kms:ListGrants", "AccessDeniedException", 400, 50);
     let outcome = world.outcome(&json!({"action": "audit"}));
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
-    assert_eq!(found(&outcome), [format!("PublicImage {public} -")], "what hangs on the grants is not guessed");
+    assert_eq!(found(&outcome), [format!("PublicImage {public} -")], "what depends on the grants is not guessed");
     assert!(outcome["warnings"][0].as_str().unwrap().contains("kms:ListGrants"), "{outcome:#}");
 }
 

@@ -32,7 +32,7 @@ const OTHER: &str = "777788889999";
 type Ask = (&'static str, &'static [&'static str]);
 
 /// Whom the image is shared with before, the request that is stopped, the one that overtakes it, and whom the image is
-/// shared with in the end. Where there are two ends, which of them hangs on what came first at EC2.
+/// shared with in the end. Where there are two ends, which of them depends on what came first at EC2.
 type Pair = (&'static [&'static str], Ask, Ask, &'static [&'static [&'static str]]);
 
 const PAIRS: [Pair; 14] = [

@@ -18,11 +18,11 @@ use crate::{
 /// What AWS said.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The images, whoever owns them; those that are gone too where a record or a grant has outlived them.
+    /// The images, whoever owns them; and deregistered ones that a record or a grant still names.
     pub images: BTreeMap<ImageId, Image>,
     /// The keys behind them, as far as the action needs them.
     pub keys: BTreeMap<KeyArn, Key>,
-    /// Those of the keys on which grants for more images that are gone were not looked at.
+    /// Those of the keys on which the grants for some deregistered images were not looked at.
     pub unfinished_keys: BTreeSet<KeyArn>,
     /// What a look through the grants of a key came upon beside those it has in full.
     pub grant_scans: BTreeMap<KeyArn, GrantScan>,
@@ -73,7 +73,7 @@ pub struct Image {
     /// The recorded expiries of its shares by their names, as far as the action needs them. A share can have several: the
     /// latest gives its expiry time.
     pub expiries: Fact<BTreeMap<ExpiryName, Expiry>>,
-    /// The keys that a record or a grant remembers of an image which is gone.
+    /// The keys that a record or a grant remembers of a deregistered image.
     pub remembered_keys: Vec<KeyArn>,
     /// Whether its root is an instance store: then there are no snapshots, and its data is in a bundle in S3.
     pub is_instance_store: bool,
@@ -102,14 +102,14 @@ pub enum ImageState {
     /// It was disabled, which removed its launch permissions:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
     Disabled,
-    /// It is gone; a record or a grant has outlived it.
+    /// It is deregistered; a record or a grant still names it.
     Deregistered,
     /// Anything else, in EC2's word.
     Other(String),
 }
 
 impl ImageState {
-    /// EC2's word for it, or `gone`.
+    /// EC2's word for it, or `deregistered`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Available => "available",
@@ -210,7 +210,7 @@ impl Image {
         }
     }
 
-    /// An image that is gone, and of which this record tells what was behind it.
+    /// A deregistered image, with what this record says was behind it.
     pub fn of_expiry(owner: AccountId, expiry: &Expiry) -> Self {
         let backing = |id: &SnapshotId| Backing { id: id.clone(), snapshot: Fact::NotRead };
         let snapshots = expiry.snapshot_ids.iter().map(backing).collect();

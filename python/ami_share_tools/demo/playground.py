@@ -54,7 +54,7 @@ def main() -> None:
 def play(aws: LocalAws, binary: Path, scratch: Path) -> None:
     section("Deploy", "template.yaml on a local AWS: loopback only, no AWS account. Everything is gone after Ctrl-C.")
     outcomes = outcome_bus(aws)
-    stack = deploy(aws, binary, ALLOWLIST, Architecture=function.ARCHITECTURE, Queue="fifo", OutcomeBusName=OUTCOMES)
+    stack = deploy(aws, binary, ALLOWLIST, Queue="fifo", OutcomeBusName=OUTCOMES)
     images = stage.seed(aws)
     url = stage.address(aws, stack["ApiUrl"])
     fact("address", url, "bold")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ami_share_tools import function
 from ami_share_tools.document import Document
 from ami_share_tools.local_aws.client import Aws, LocalAws
 from ami_share_tools.local_aws.deploy import deploy
@@ -33,7 +32,7 @@ def deployed(binary: Path, makes_grants: bool = False) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
         keys = f"arn:aws:kms:{aws.region}:{aws.account}:key/*"
         grants = {"EnableKeyGrants": "true", "KeyArns": keys} if makes_grants else {}
-        stack = deploy(aws, binary, ALLOWLIST, Architecture=function.ARCHITECTURE, **grants)
+        stack = deploy(aws, binary, ALLOWLIST, **grants)
         yield Stage(aws, stack, seed(aws))
 
 

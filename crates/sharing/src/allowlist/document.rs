@@ -875,7 +875,11 @@ rules:
         refused(&document("[\"111122223333\"]\n    onAvailable: yes"), "");
         refused(&document("[\"111122223333\"]\n---\nversion: 1"), "");
         refused("version: 1\naccounts:\n  111122223333: {name: a}\nrules: []", "put it in quotes");
-        refused("version: 1\n\trules: []", "");
+        refused("version: 1\n\trules: []", "line 2: the line begins with a tab: indent with spaces");
+        refused(
+            "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n   actions: [list]",
+            "look at the indentation",
+        );
     }
 
     #[test]

@@ -96,12 +96,15 @@ impl Allowlist {
         Err(if furthest == Criterion::Image && is_about_image() { Criterion::Action } else { furthest })
     }
 
-    /// The rule to speak of where this criterion left none: the first that meets every other one up to it, and that is about
-    /// the image.
+    /// The rule to speak of where this criterion left none: the first that meets every other one up to it and is about the
+    /// image; of those that bound how long a share lasts, the one that lets it last longest.
     pub fn nearest(&self, ask: &Ask<'_>, criterion: Criterion) -> Option<&Rule> {
         let is_about_image = |rule: &Rule| ask.image.is_none_or(|(name, tags)| rule.images.include(name, tags));
-        let mut rules = self.explain(ask).filter(|(_, falls_short)| *falls_short == Some(criterion));
-        rules.find(|(rule, _)| criterion != Criterion::Action || is_about_image(rule)).map(|(rule, _)| rule)
+        let rules = self.explain(ask).filter(|(_, falls_short)| *falls_short == Some(criterion)).map(|(rule, _)| rule);
+        let rules = rules.filter(|rule| criterion != Criterion::Action || is_about_image(rule));
+        let is_longer =
+            |one: &Rule, other: &Rule| criterion == Criterion::Duration && other.max_duration > one.max_duration;
+        rules.reduce(|one, other| if is_longer(one, other) { other } else { one })
     }
 
     /// Every rule in document order, with the first criterion that it does not meet. The first rule without one decides.
@@ -316,6 +319,34 @@ rules:
         check(Asked { minutes: Some(61), ..second() }, Err(Criterion::Duration));
         check(Asked { minutes: Some(60), ..second() }, Ok("portal-copy"));
         check(Asked { minutes: Some(1_000_000), ..SHARE }, Ok("portal"));
+    }
+
+    #[test]
+    fn the_nearest_rule_is_the_first_or_lets_a_share_last_longest() {
+        let rule = |name: &str, longest: &str| {
+            format!(
+                "  - {{name: {name}, requesters: [\"{PORTAL}\"], actions: [share], images: all, targets: [\"444455556666\"], maxDuration: {longest}}}\n"
+            )
+        };
+        let allowlist = [ALLOWLIST, &rule("longer", "2h"), &rule("shorter", "30m")].concat();
+        let allowlist = Allowlist::parse(&allowlist).unwrap();
+        let requester = Requester::new(PORTAL.to_owned());
+        let (tags, target) = (BTreeMap::new(), "444455556666".parse().unwrap());
+        let terms = Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, now: NOW };
+        let ask = Ask {
+            requester: &requester,
+            action: Action::Share,
+            image: Some((Some("golden-1"), &tags)),
+            provenance: None,
+            target: Some(&target),
+            terms: Some(terms),
+        };
+        let named = |ask: &Ask<'_>| {
+            let criterion = allowlist.cover(ask).unwrap_err();
+            allowlist.nearest(ask, criterion).map(|rule| rule.name.as_str())
+        };
+        assert_eq!(named(&ask), Some("longer"));
+        assert_eq!(named(&Ask { action: Action::Reset, terms: None, ..ask }), Some("portal-copy"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Node {
         let mut tree = Tree::default();
         let options = granit_parser::options! { emit_unresolved_aliases: true };
         for event in Parser::new_from_str_with_options(text, options) {
-            let (event, span) = event.map_err(|error| (error.marker().line(), error.info()))?;
+            let (event, span) = event.map_err(|error| unreadable(text, error.marker().line(), &error.info()))?;
             tree.take(event, span.start.line())?;
         }
         tree.root.ok_or_else(|| (1, "there is nothing in the document".to_owned()))
@@ -62,6 +62,19 @@ impl Node {
             Value::Null => "nothing",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
+        }
+    }
+}
+
+/// Where the text can't be read as YAML, and why: in words first, because the reader's own words are about its grammar.
+fn unreadable(text: &str, line: usize, reason: &str) -> (usize, String) {
+    let tab = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
+    match tab.map(|index| index.saturating_add(1)).filter(|tab| *tab <= line.saturating_add(1)) {
+        Some(tab) => (tab, "the line begins with a tab: indent with spaces".to_owned()),
+        None => {
+            let hint =
+                "the text is not YAML: look at the indentation, quotes and brackets here and in the lines before";
+            (line, format!("{hint} ({reason})"))
         }
     }
 }

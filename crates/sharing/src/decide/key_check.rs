@@ -266,7 +266,7 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
             told(RefusalCode::KeyAccessMissing, message, "missing", json!(access.missing))
         }
         Verdict::Conditional => {
-            let message = format!("whether {arn} lets {target} in hangs on {}", access.depends_on.join(", "));
+            let message = format!("whether {arn} lets {target} in depends on {}", access.depends_on.join(", "));
             told(RefusalCode::KeyAccessConditional, message, "dependsOn", json!(access.depends_on))
         }
         Verdict::Denied => {

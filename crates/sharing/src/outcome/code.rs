@@ -109,7 +109,7 @@ codes! {
     KeyNotUsable = Conflict ["state"];
     /// A key does not let the target in
     KeyAccessMissing = Conflict ["missing"];
-    /// Whether a key lets the target in hangs on conditions that are not known
+    /// Whether a key lets the target in depends on conditions that are not known
     KeyAccessConditional = Conflict ["dependsOn"];
     /// A key's policy denies the target
     KeyAccessDenied = Conflict ["because"];

@@ -14,6 +14,7 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod allowlist_size;
 mod automation;
 mod decisions;
 mod findings;
