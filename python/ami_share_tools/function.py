@@ -8,7 +8,6 @@ from pathlib import Path
 from ami_share_tools.repository import ROOT
 
 
-
 def chosen(argument: str | None = None) -> Path:
     """The binary that an argument or AMI_SHARE_BOOTSTRAP names; without either cargo builds it."""
     given = argument or os.environ.get("AMI_SHARE_BOOTSTRAP")
