@@ -76,5 +76,10 @@ async fn admit(
     };
     outcome.warnings.extend(warning);
     let refusals = decide::admit(&deployment.case(request, Authority::Requester(requester), &allowlist, run));
-    if refusals.is_empty() { Ok((outcome, allowlist)) } else { Err(Box::new(Outcome { refusals, ..outcome })) }
+    if refusals.is_empty() {
+        Ok((outcome, allowlist))
+    } else {
+        // How the allowlist was read is nobody's business who is refused by it.
+        Err(Box::new(Outcome { refusals, warnings: Vec::new(), ..outcome }))
+    }
 }

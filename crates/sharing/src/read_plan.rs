@@ -225,8 +225,8 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         create_volume_permissions,
     };
     // What can't be shared needs no keys.
-    let is_refused =
-        action == Action::Share && !is_available || decide::is_refused_by_time(case, image_id, image.expiries.known());
+    let is_refused = action == Action::Share
+        && (!is_available || decide::is_refused_by_time(case, image_id, image.expiries.known()));
     match image.state {
         // The snapshots of a deregistered image may have been deleted too.
         ImageState::Deregistered => ImageReads { launch_permissions: Need::No, each_snapshot: Need::No, ..reads },

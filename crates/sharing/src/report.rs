@@ -8,7 +8,7 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, ImageDecision, Remaining, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
     needs::GranteeKind,
@@ -146,9 +146,10 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
 }
 
 fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
-    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status: _ } = *standing;
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
     let request = case.request;
-    let is_refused = !decision.refusals().is_empty();
+    // Of a share that is refused as a whole nothing is done for any image.
+    let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
     let is_check = request.action == Action::Check;
     let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
@@ -168,7 +169,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
                 state,
                 launch: standing.launch(&asked.target),
                 accepted: is_check.then(|| decision.accepts(image, &asked.target)),
-                expires_at: expires_at(image, decision, &asked.target, state),
+                expires_at: expires_at(image, decision.prerequisites().filter(|_| !is_refused), &asked.target, state),
                 rule: rule.map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
@@ -217,12 +218,12 @@ fn scan_row(scan: &Scan) -> ScanRow {
 /// When the share with a target expires, where there is a share.
 fn expires_at(
     image: &Image,
-    decision: &ImageDecision<'_>,
+    prerequisites: Option<&Prerequisites>,
     target: &Target,
     state: TargetState,
 ) -> Option<OffsetDateTime> {
     let is_shared = matches!(state, TargetState::Shared | TargetState::AlreadyShared);
-    let new = decision.prerequisites().and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
+    let new = prerequisites.and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
     let new = new.map(|expiry| expiry.at);
     new.or_else(|| expiry_time(image, target)).filter(|_| is_shared)
 }

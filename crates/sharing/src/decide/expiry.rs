@@ -77,7 +77,8 @@ pub fn is_refused_by_time(
     let lacks_record = |expiries: &BTreeMap<ExpiryName, Expiry>| {
         case.request.targets.iter().any(|asked| !has_record(case, image_id, &asked.target, expiries))
     };
-    is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
+    // A share that a rule makes by itself leaves some targets out, and so may not be refused for them.
+    !case.is_automatic && is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
 }
 
 /// Whether the share has the record of exactly the expiry that is asked for.

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     domain::{ImageId, Target},
-    facts::{Facts, Image, ImageState, LaunchPermission, Reading},
-    outcome::Refusal,
+    facts::{Fact, Facts, Failure, Image, ImageState, LaunchPermission, Reading},
+    outcome::{ErrorCode, Refusal},
     request::{Access, Action},
 };
 
@@ -50,6 +50,9 @@ pub(super) fn decide<'a>(
         let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).chain(short).collect();
         met.warnings.extend(notes::notes(case, facts, image, image_id, &asked, makes_grants));
     }
+    if case.request.action == Action::Share {
+        met.gaps.extend(not_read(image, image_id));
+    }
     let Met { keys, has_unusable_key, grants, expiries, refusals, gaps, warnings } = met;
     let decision = if case.request.action == Action::Check {
         Decision::Look(Look { short_of_terms, keys, has_unusable_key, refusals, gaps })
@@ -62,6 +65,19 @@ pub(super) fn decide<'a>(
         Decision::Share(Share { keys, has_unusable_key, left_as_they_are, verdict })
     };
     Ok(ImageDecision { image_id, rule, targets, decision, warnings })
+}
+
+/// What a share must know of the image and was not read: nothing is given without knowing.
+fn not_read(image: &Image, image_id: &ImageId) -> Option<Failure> {
+    let is_read = !matches!(image.launch_permissions, Fact::NotRead)
+        && image.snapshots.iter().all(|backing| !matches!(backing.snapshot, Fact::NotRead));
+    (!is_read).then(|| Failure {
+        code: ErrorCode::Unexpected,
+        call: None,
+        resource: Some(image_id.to_string()),
+        message: format!("the launch permissions or the snapshots of {image_id} were not read"),
+        retryable: false,
+    })
 }
 
 /// What the image itself says against it.

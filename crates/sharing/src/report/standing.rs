@@ -36,10 +36,10 @@ impl Standing<'_> {
     fn plan(&self, key: &KeyArn, target: &Target, role: Option<&ServiceLinkedRole>) -> GrantPlan {
         let Self { case, image, result, status } = self;
         match case.request.action {
+            Action::Check | Action::Share if *status == Status::Refused => GrantPlan::Nothing,
             Action::Check if !result.decision.accepts(image, target) => GrantPlan::Nothing,
             Action::Check if image.is_shared_with(target) => GrantPlan::Left,
             Action::Check => GrantPlan::Counted,
-            Action::Share if *status == Status::Refused => GrantPlan::Nothing,
             Action::Share => match self.grant_step(key, target, role).map(|step| self.made(step)) {
                 Some(Made::Yes) => GrantPlan::Made,
                 Some(Made::Planned) => GrantPlan::Counted,
@@ -128,7 +128,7 @@ impl Standing<'_> {
                 Some(Made::Yes) => self.key(key).access.verdict,
                 Some(Made::Planned | Made::Not) | None => key.now.access.verdict,
             });
-        let is_unread = self.image.unread_snapshots().next().is_some();
+        let is_unread = self.image.snapshots.iter().any(|backing| !backing.snapshot.is_known());
         let unread = is_unread.then_some(Launch::Unknown);
         verdicts.map(of_verdict).chain(unread).max().unwrap_or(Launch::Really)
     }

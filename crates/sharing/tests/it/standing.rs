@@ -7,9 +7,11 @@ use ami_share_testing::{
 use key_policy::{Grant, Policy};
 use serde_json::{Value, json};
 use sharing::{
-    facts::{Backing, Fact, ImageState},
+    decide::Case,
+    facts::{Backing, Fact, Facts, ImageState},
     outcome::{Outcome, Status, StepState},
     plan::{Step, plan},
+    read_plan,
     report::{ImageResult, StepResult, report},
 };
 
@@ -306,4 +308,64 @@ fn a_target_has_its_name_in_the_directory() {
         let names: Vec<_> = targets.iter().map(|row| (row["target"].as_str().unwrap(), &row["name"])).collect();
         assert_eq!(names, [(ONE, &json!("prod-web")), (TWO, &Value::Null)], "{action}");
     }
+}
+
+/// The facts as the read plan leaves them: what it does not name was not read.
+fn as_read(case: &Case<'_>, facts: &Facts) -> Facts {
+    let (mut read, reads) = (facts.clone(), read_plan::further(case, facts));
+    for (id, image) in &mut read.images {
+        let reads = reads.images.get(id).copied().unwrap_or_default();
+        if !reads.launch_permissions.is_read() {
+            image.launch_permissions = Fact::NotRead;
+        }
+        if !reads.snapshots.is_read() {
+            image.snapshots.iter_mut().for_each(|backing| backing.snapshot = Fact::NotRead);
+        }
+    }
+    read
+}
+
+#[test]
+fn a_share_that_a_rule_makes_by_itself_judges_the_keys_whichever_targets_it_leaves_out() {
+    let near = NOW + time::Duration::minutes(4);
+    let world = World::encrypted("golden-1", &[]).shared_with(&[TWO]).with_expiry(ONE, near);
+    let world = world.with(|world| world.is_automatic = true);
+    let request = ask("share", &json!({"accountIds": [ONE, TWO], "expiresAt": "2026-11-22T12:04:00Z"}));
+    world.put(&request, |case, facts| {
+        let read = as_read(case, facts);
+        let [decision] = &decide(case, &read)[..] else { panic!("one image, one decision") };
+        assert!(!decision.refusals().is_empty(), "{decision:#?}");
+        assert_eq!(plan(case, decision, &read.images[decision.image_id], &read), []);
+    });
+}
+
+#[test]
+fn nothing_is_given_where_what_is_behind_an_image_was_not_read() {
+    let unread = World::open("golden-1")
+        .with(|world| world.image.snapshots.iter_mut().for_each(|backing| backing.snapshot = Fact::NotRead));
+    let unknown = World::open("golden-1").with(|world| world.image.launch_permissions = Fact::NotRead);
+    for world in [unread, unknown] {
+        let outcome = answer(&world, &ask("share", &nothing()), done);
+        assert_eq!((&outcome["result"], &outcome["images"][0]["steps"]), (&json!("failed"), &json!([])), "{outcome:#}");
+        assert_eq!(outcome["images"][0]["targets"][0]["state"], "not-shared", "{outcome:#}");
+    }
+}
+
+#[test]
+fn a_share_that_is_refused_for_another_image_gave_nothing_to_this_one() {
+    let world = World::open("golden-1");
+    let until = json!({"imageIds": [IMAGE, "ami-0aaaaaaaaaaaaaaaa"], "expiresAt": "2026-12-01T00:00:00Z"});
+    let outcome = answer(&world, &ask("share", &until), done);
+    assert_eq!(outcome["result"], "refused", "{outcome:#}");
+    let target = &outcome["images"][0]["targets"][0];
+    assert_eq!((&target["state"], target.get("expiresAt")), (&json!("not-shared"), None), "{outcome:#}");
+}
+
+#[test]
+fn a_check_judges_the_keys_however_near_the_expiry_time_is() {
+    let world = World::encrypted("golden-1", &[]).shared_with(&[ONE]);
+    world.put(&ask("check", &json!({"expiresAt": "2026-11-22T12:01:00Z"})), |case, facts| {
+        let read = as_read(case, facts);
+        assert!(read.images.values().all(|image| image.known_snapshots().count() == image.snapshots.len()));
+    });
 }
