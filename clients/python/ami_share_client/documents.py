@@ -40,7 +40,7 @@ SnapshotId: TypeAlias = str
 StepState: TypeAlias = Literal["done", "planned", "failed", "skipped"]
 # An account id, or the ARN of an organization or organizational unit.
 Target: TypeAlias = str
-# What is so now; in a dry run, what would be. still-reachable: its own launch permission is gone and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
+# The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
 TargetState: TypeAlias = Literal["shared", "already-shared", "revoked", "not-shared", "still-reachable", "maybe-reachable", "failed"]
 Verdict: TypeAlias = Literal["allowed", "conditional", "missing", "denied", "unknown"]
 

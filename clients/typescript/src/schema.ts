@@ -670,7 +670,7 @@ export interface components {
             detail?: string;
         };
         /**
-         * @description What is so now; in a dry run, what would be. still-reachable: its own launch permission is gone and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
+         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
          * @enum {string}
          */
         TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "failed";

@@ -49,7 +49,7 @@ pub struct Outcome {
     pub retryable: bool,
     /// One row per image.
     pub images: Vec<ImageRow>,
-    /// What an audit or repair came upon; absent for other actions.
+    /// The findings of an audit or repair; absent for other actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
     /// Where an audit or repair goes on that has not looked at every image yet.
@@ -209,7 +209,7 @@ pub struct TargetRow {
     /// Its name in the allowlist's directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What is so now; in a dry run, what would be.
+    /// The state after the request; in a dry run, the state that the request would lead to.
     pub state: TargetState,
     /// Whether it can launch the image, as things are now; for a check, and after a share.
     #[serde(skip_serializing_if = "Option::is_none")]

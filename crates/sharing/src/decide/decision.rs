@@ -250,7 +250,7 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
-    /// What an audit or repair came upon.
+    /// The result of an audit or repair.
     pub fn survey(&self) -> Option<&Survey<'a>> {
         match &self.decision {
             Decision::Survey(survey) => Some(survey),

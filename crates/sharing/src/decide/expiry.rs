@@ -104,7 +104,7 @@ pub(super) fn is_left(case: &Case<'_>, image: &Image, (asked, _): &Covered<'_>) 
     case.is_automatic && image.expiries.is_known() && image.is_shared_with(&asked.target) && outlasts()
 }
 
-/// The warnings about the existing shares that are left as they are.
+/// The warnings about existing shares that the request does not change.
 pub(super) fn existing_share_warnings(image_id: &ImageId, image: &Image, left: &[Covered<'_>]) -> Vec<String> {
     let warnings = left.iter().map(|(asked, _)| {
         let until = match image.expiry_of(&asked.target) {
@@ -261,7 +261,7 @@ fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
 }
 
 /// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
-/// and only who takes it away is told what is in the way.
+/// and only the outcome of a revoke says what prevents it.
 fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
     let (target, at) = (case.allowlist.called(&asked.target), rfc3339(there.at));
     let (message, remedy) = if case.now - there.at > OVERDUE {

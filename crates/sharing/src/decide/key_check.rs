@@ -274,7 +274,7 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
             told(RefusalCode::KeyAccessDenied, message, "because", json!(access.because))
         }
     };
-    // The whole story is in the key's own row; the part that decides is told here too.
+    // The key's own row has every reason; the refusal repeats the one that decides.
     let story = match access.verdict {
         Verdict::Unknown | Verdict::Denied => access.notes.first(),
         Verdict::Conditional => access.likely_to_fail.first(),
