@@ -9,7 +9,7 @@ use std::{
 use time::Duration;
 
 use super::{
-    AccountFacts, Allowlist, ImageCriteria, Images, KeyCheck, Pattern, RequesterPattern, Rule, parse_duration,
+    AccountFacts, Allowlist, ImageCriteria, Images, KeyCheck, Pattern, Publish, RequesterPattern, Rule, parse_duration,
     yaml::{Node, Value},
 };
 use crate::{
@@ -280,6 +280,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, max_duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
@@ -309,7 +310,25 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            publish,
         })
+    }
+
+    /// The parameter of a rule. An image has every tag that its `images.tags` name.
+    fn publish(&mut self, (line, node): Field<'_>, images: Option<&Images>) -> Option<Publish> {
+        const PARAMETER: &str = "publish.parameter";
+        let mut fields = self.fields("publish", (line, node), &["parameter"])?;
+        let Some(field) = fields.take("parameter") else {
+            self.fault(line, PARAMETER, "missing");
+            return None;
+        };
+        let publish = self.parsed(PARAMETER, field, Publish::parse)?;
+        let is_named = |key: &str| matches!(images, Some(Images::Matching { tags, .. }) if tags.contains_key(key));
+        for key in publish.tags().filter(|key| images.is_some() && !is_named(key)) {
+            let advice = "an image without the tag would have no parameter";
+            self.fault(field.0, PARAMETER, format!("`images.tags` does not name {}: {advice}", quoted(key)));
+        }
+        Some(publish)
     }
 
     /// What a rule must be that shares by itself.
@@ -561,7 +580,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 10] = [
+const RULE_FIELDS: [&str; 11] = [
     "name",
     "requesters",
     "actions",
@@ -572,6 +591,7 @@ const RULE_FIELDS: [&str; 10] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "publish",
 ];
 
 const IMAGE_FIELDS: [&str; 6] = ["names", "tags", "watermarks", "maxSeverity", "scannedWithin", "maxAge"];
@@ -800,6 +820,22 @@ rules:
                 serde_json::json!({"onAvailable": true, "images": {"names": ["a"], "scannedWithin": "1d"}}),
                 "not scanned yet",
             ),
+            (serde_json::json!({"publish": "/golden/latest"}), "a map belongs"),
+            (serde_json::json!({"publish": {}}), "missing"),
+            (serde_json::json!({"publish": {"parameter": ["/golden/latest"]}}), "text belongs"),
+            (serde_json::json!({"publish": {"parameter": "/golden/latest", "type": "text"}}), "unknown field"),
+            (serde_json::json!({"publish": {"parameter": "golden/latest"}}), "does not begin with `/`"),
+            (serde_json::json!({"publish": {"parameter": "/Aws/latest"}}), "AWS keeps for itself"),
+            (serde_json::json!({"publish": {"parameter": "/golden/{name}"}}), "is no placeholder"),
+            (serde_json::json!({"publish": {"parameter": "/golden/{tag:Family}"}}), "does not name `Family`"),
+            (
+                serde_json::json!({"images": "all", "publish": {"parameter": "/golden/{tag:Family}"}}),
+                "does not name `Family`",
+            ),
+            (
+                serde_json::json!({"images": {"tags": {"family": ["web"]}}, "publish": {"parameter": "/golden/{tag:Family}"}}),
+                "does not name `Family`",
+            ),
             (serde_json::json!({"name": ""}), "rule's name"),
             (serde_json::json!({"name": "n".repeat(129)}), "rule's name"),
             (serde_json::json!({"effect": "Deny"}), "effect"),
@@ -807,6 +843,21 @@ rules:
             refused(&with(change), words);
         }
         assert!(Allowlist::parse(&with(serde_json::json!({"name": "n".repeat(128)}))).is_ok());
+    }
+
+    #[test]
+    fn a_rule_can_name_a_parameter_by_tags_that_its_images_have() {
+        let parameter = "/golden/{tag:Family}/{architecture}/latest";
+        let with_tags = serde_json::json!({"images": {"tags": {"Family": ["*"]}}, "publish": {"parameter": parameter}});
+        let allowlist = Allowlist::parse(&with(with_tags)).unwrap();
+        assert_eq!(allowlist.rules[0].publish.as_ref().map(ToString::to_string).as_deref(), Some(parameter));
+        let anything = serde_json::json!({"images": "all", "publish": {"parameter": "/golden/{architecture}"}});
+        assert!(Allowlist::parse(&with(anything)).is_ok());
+        assert_eq!(Allowlist::parse(&with(serde_json::json!({}))).unwrap().rules[0].publish, None);
+        let text = "version: 1\nrules:\n- name: web\n  requesters: [\"lambda:invoke\"]\n  actions: [share]\n  images: all\n  \
+                    targets: [\"111122223333\"]\n  publish:\n    parameter: /golden/{tag:Family}\n";
+        let error = Allowlist::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with("line 9, rule `web`, field `publish.parameter`: "), "{error}");
     }
 
     #[test]
