@@ -12,6 +12,7 @@ mod deregistered;
 mod keys;
 mod neighbours;
 mod own_grants;
+mod parameters;
 mod records;
 mod sources;
 
@@ -25,11 +26,13 @@ use sharing::{
 
 pub use self::{
     again::{grant_id, grants_again, needed_elsewhere},
+    parameters::versions_between,
     records::look_again,
 };
 use self::{
     answers::{concurrently, left_out},
     behind::{Behind, read_behind},
+    parameters::{learn_parameters, read_parameters},
     records::{Read, learn_records, read_records},
     sources::read_sources,
 };
@@ -55,13 +58,16 @@ pub async fn observe(
         learn_records(&mut facts, records)?;
         plan = read_plan::further(case, &facts);
     }
-    let (read, records, blocks_public_images) = future::join3(
+    let published = parameters::images_to_read(&plan.parameters, &facts);
+    let (read, records, blocks_public_images, parameters) = future::join4(
         read_further(aws, case, judgements, &plan, &mut facts),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
+        read_parameters(aws, case.account, &plan.parameters, published),
     )
     .await;
     read?;
+    learn_parameters(&mut facts, parameters?);
     facts.blocks_public_images = blocks_public_images?;
     learn_records(&mut facts, records)?;
     deregistered::of_grants(aws, case, &mut facts).await?;

@@ -207,11 +207,15 @@ fn by_code(aws_code: &str) -> Option<ErrorCode> {
         | "InvalidSnapshot.NotFound"
         | "NotFoundException"
         | "ResourceNotFoundException"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound"
         | "InvalidGrantIdException" => ErrorCode::NotFound,
         // KMS's LimitExceededException is a quota, though the SDK lists it among the throttles.
         "ResourceLimitExceeded"
         | "ResourceCountExceeded"
         | "LimitExceededException"
+        | "ParameterLimitExceeded"
+        | "ParameterMaxVersionLimitExceeded"
         | "ServiceQuotaExceededException" => ErrorCode::LimitExceeded,
         "RequestLimitExceeded"
         | "EC2ThrottledException"
@@ -223,6 +227,8 @@ fn by_code(aws_code: &str) -> Option<ErrorCode> {
         | "TooManyRequestsException"
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete"
+        // Parameter Store's: "There are concurrent updates for a resource that supports one update at a time".
+        | "TooManyUpdates"
         | "SlowDown" => ErrorCode::Throttled,
         "InternalError"
         | "InternalFailure"

@@ -1,17 +1,19 @@
 //! Owns [`Facts`]: what AWS said before anything is decided. Gathered by `observe`, judged by `decide`.
 
 mod fact;
+mod parameter;
 mod provenance;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
+pub use parameter::{Before, Parameter};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
 
 pub use crate::records::Expiry;
 use crate::{
-    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, SnapshotId, Target},
     request::PageToken,
 };
 
@@ -37,6 +39,8 @@ pub struct Facts {
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
+    /// The parameters to which rules publish the images, as far as the action needs them; none where there is no such one.
+    pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
 }
 
 /// What a look through the grants of a key says beside the grants it keeps. A key has up to 50,000, and a target may make
@@ -64,6 +68,8 @@ pub struct Image {
     pub tags: BTreeMap<String, String>,
     /// What else EC2 says of it.
     pub provenance: Provenance,
+    /// What kind of machine it is for, in EC2's word, such as `arm64`.
+    pub architecture: Option<String>,
     /// When it becomes deprecated, as EC2 writes it.
     pub deprecation_time: Option<String>,
     /// Whether it carries AWS Marketplace product codes.
@@ -200,6 +206,7 @@ impl Image {
             name: None,
             tags: BTreeMap::new(),
             provenance: Provenance::default(),
+            architecture: None,
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

@@ -186,6 +186,9 @@ pub struct StepRow {
     pub remove: Vec<Target>,
     /// How far it got.
     pub state: StepState,
+    /// More about the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// How far a step got.

@@ -94,7 +94,8 @@ fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, Acc
         | Step::RemoveLaunchPermissions { .. }
         | Step::ResetLaunchPermissions { .. }
         | Step::RemoveCreateVolumePermissions { .. }
-        | Step::RevokeGrant { .. } => None,
+        | Step::RevokeGrant { .. }
+        | Step::PutParameter(_) => None,
     }
 }
 

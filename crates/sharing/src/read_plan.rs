@@ -7,6 +7,7 @@
 
 mod named_images;
 mod own_grants;
+mod parameters;
 mod records;
 mod sources;
 
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
+pub use parameters::{NamedReads, ParameterReads};
 pub use records::RecordReads;
 pub use sources::{Sources, sources_of_copies};
 
@@ -123,6 +125,8 @@ pub struct ReadPlan {
     pub keys: KeyReads,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Need,
+    /// The parameters to which rules publish the images.
+    pub parameters: ParameterReads,
 }
 
 /// What is read of an image.
@@ -192,6 +196,8 @@ pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
 pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let action = case.request.action;
     let permitted = decide::permitted(case, &facts.images);
+    let ids: Vec<_> = permitted.iter().collect();
+    let parameters = ParameterReads::new(case, &facts.images, &ids);
     let permitted = || permitted.iter().filter_map(|id| facts.images.get_key_value(id));
     let unread_records = permitted().filter(|(_, image)| !image.expiries.is_read());
     let records: BTreeMap<_, _> = unread_records.map(|(id, _)| (id.clone(), RecordReads::new(case, id))).collect();
@@ -204,6 +210,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
         needed_by: if action.takes_away() || action.surveys() { Need::Optional } else { Need::No },
         keys: key_reads(case),
         blocks_public_images: if is_check { Need::Optional } else { Need::No },
+        parameters,
     }
 }
 

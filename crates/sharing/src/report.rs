@@ -11,7 +11,7 @@ use crate::{
     decide::{Case, Decision, Prerequisites, Remaining, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
-    needs::GranteeKind,
+    needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
         TargetState, shared_tags,
@@ -272,7 +272,16 @@ fn step_row(result: &StepResult) -> StepRow {
         add: result.step.adds(),
         remove: result.step.removes(),
         state: result.state,
+        detail: step_detail(result),
     }
+}
+
+/// What AWS's acceptance of a step does not mean yet.
+fn step_detail(result: &StepResult) -> Option<String> {
+    let Step::PutParameter(Publication { image_id, .. }) = &result.step else { return None };
+    (result.state == StepState::Done).then(|| {
+        format!("{image_id} was sent; Parameter Store validates it afterwards, and keeps the value before if it is not valid")
+    })
 }
 
 /// Whether the steps changed (or, planned, would change) what was read before.
@@ -301,7 +310,8 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::RevokeGrant { .. }
         | Step::AddCreateVolumePermissions { .. }
         | Step::CreateExpiry(_)
-        | Step::DeleteExpiry { .. } => true,
+        | Step::DeleteExpiry { .. }
+        | Step::PutParameter(_) => true,
     }
 }
 

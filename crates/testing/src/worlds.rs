@@ -209,6 +209,7 @@ impl World {
             name: Some(name.to_owned()),
             tags: BTreeMap::new(),
             provenance: Provenance::default(),
+            architecture: Some("x86_64".to_owned()),
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

@@ -161,6 +161,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         name: Some(format!("golden-{place}")),
         tags: Default::default(),
         provenance: Default::default(),
+        architecture: None,
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),

@@ -126,6 +126,7 @@ rules:
                 name: Some(name.to_owned()),
                 tags: BTreeMap::new(),
                 provenance: Provenance::default(),
+                architecture: None,
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),

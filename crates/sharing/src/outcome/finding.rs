@@ -40,11 +40,13 @@ pub enum FindingCode {
     ShareOverdue,
     /// A share that may only be for a time has no record of its expiry.
     ExpiryMissing,
+    /// A parameter names an image that its readers can't launch.
+    ParameterStale,
 }
 
 impl FindingCode {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SharedOutsideAllowlist,
         Self::PublicImage,
         Self::SnapshotPermissionLeft,
@@ -53,6 +55,7 @@ impl FindingCode {
         Self::RuleNotApplied,
         Self::ShareOverdue,
         Self::ExpiryMissing,
+        Self::ParameterStale,
     ];
 
     /// The code as documents write it.
@@ -66,6 +69,7 @@ impl FindingCode {
             Self::RuleNotApplied => "RuleNotApplied",
             Self::ShareOverdue => "ShareOverdue",
             Self::ExpiryMissing => "ExpiryMissing",
+            Self::ParameterStale => "ParameterStale",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::Expiry,
-    needs::{GranteeKind, NeededGrant},
+    needs::{GranteeKind, NeededGrant, Publication},
 };
 
 /// One write to AWS.
@@ -75,6 +75,8 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
+    /// PutParameter: a parameter names the image from now on.
+    PutParameter(Publication),
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
@@ -88,6 +90,8 @@ pub enum Phase {
     Launch,
     /// The records of expiries.
     Expiries,
+    /// Parameters that name the image.
+    Parameters,
 }
 
 impl Step {
@@ -105,7 +109,8 @@ impl Step {
             Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RevokeGrant { .. } => Vec::new(),
+            | Self::RevokeGrant { .. }
+            | Self::PutParameter(_) => Vec::new(),
         }
     }
 
@@ -130,7 +135,8 @@ impl Step {
             | Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RevokeGrant { .. } => {}
+            | Self::RevokeGrant { .. }
+            | Self::PutParameter(_) => {}
         }
         Some(step)
     }
@@ -165,6 +171,7 @@ impl Step {
             }
             Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
             Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
+            Self::PutParameter(_) => "ssm:PutParameter",
         }
     }
 
@@ -179,7 +186,8 @@ impl Step {
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
-            | Self::RevokeGrant { .. } => false,
+            | Self::RevokeGrant { .. }
+            | Self::PutParameter(_) => false,
         }
     }
 
@@ -192,6 +200,7 @@ impl Step {
             Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Phase::Launch,
+            Self::PutParameter(_) => Phase::Parameters,
         }
     }
 
@@ -221,6 +230,7 @@ impl Step {
             Self::AddLaunchPermissions { image_id, .. }
             | Self::RemoveLaunchPermissions { image_id, .. }
             | Self::ResetLaunchPermissions { image_id } => image_id.to_string(),
+            Self::PutParameter(Publication { parameter, .. }) => parameter.to_string(),
         }
     }
 
@@ -235,7 +245,8 @@ impl Step {
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RemoveCreateVolumePermissions { .. } => None,
+            | Self::RemoveCreateVolumePermissions { .. }
+            | Self::PutParameter(_) => None,
         }
     }
 
@@ -252,7 +263,8 @@ impl Step {
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::DeleteExpiry { .. }
-            | Self::RevokeGrant { .. } => Vec::new(),
+            | Self::RevokeGrant { .. }
+            | Self::PutParameter(_) => Vec::new(),
         }
     }
 
@@ -269,7 +281,8 @@ impl Step {
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
-            | Self::ResetLaunchPermissions { .. } => Vec::new(),
+            | Self::ResetLaunchPermissions { .. }
+            | Self::PutParameter(_) => Vec::new(),
         }
     }
 }
