@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use sharing::{allowlist::Location, decide::Setup};
+use sharing::{allowlist::Location, decide::Setup, domain::KeyArn};
 
 /// The function's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct RecordSettings {
     pub bus: String,
     /// `AMI_SHARE_SCHEDULE_DLQ_ARN`: the queue for the hints that Scheduler can't deliver.
     pub dead_letter_arn: Option<String>,
+    /// `AMI_SHARE_RECORD_KEY`: the HMAC key of records that give a right, if there is one.
+    pub record_key: Option<KeyArn>,
 }
 
 impl Config {
@@ -71,23 +73,7 @@ impl Config {
             copy_access: switch(&get, "AMI_SHARE_COPY_ACCESS", &mut problems),
         };
         let set = |name: &str| get(name).filter(|text| !text.is_empty());
-        let mut unset = Vec::new();
-        let mut needed = |name: &'static str| {
-            set(name).or_else(|| {
-                unset.push(name);
-                None
-            })
-        };
-        let settings = (
-            needed("AMI_SHARE_SCHEDULE_GROUP"),
-            needed("AMI_SHARE_SCHEDULE_ROLE_ARN"),
-            needed("AMI_SHARE_REQUEST_BUS"),
-        );
-        let dead_letter_arn = set("AMI_SHARE_SCHEDULE_DLQ_ARN");
-        let records = match settings {
-            (Some(group), Some(role_arn), Some(bus)) => Ok(RecordSettings { group, role_arn, bus, dead_letter_arn }),
-            _ => Err(unset),
-        };
+        let records = records(&set, &mut problems);
         let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
             None | Some("" | "INFO") => tracing::Level::INFO,
             Some("TRACE") => tracing::Level::TRACE,
@@ -117,6 +103,35 @@ impl Config {
             }),
             Some(_) | None => Err(problems.join("; ")),
         }
+    }
+}
+
+/// The settings that records need, or the names of the variables that are not set.
+fn records(
+    set: &impl Fn(&str) -> Option<String>,
+    problems: &mut Vec<String>,
+) -> Result<RecordSettings, Vec<&'static str>> {
+    let record_key = set("AMI_SHARE_RECORD_KEY").and_then(|text| match text.parse() {
+        Ok(key) => Some(key),
+        Err(problem) => {
+            problems.push(format!("AMI_SHARE_RECORD_KEY: {problem}"));
+            None
+        }
+    });
+    let mut unset = Vec::new();
+    let mut needed = |name: &'static str| {
+        set(name).or_else(|| {
+            unset.push(name);
+            None
+        })
+    };
+    let settings =
+        (needed("AMI_SHARE_SCHEDULE_GROUP"), needed("AMI_SHARE_SCHEDULE_ROLE_ARN"), needed("AMI_SHARE_REQUEST_BUS"));
+    match settings {
+        (Some(group), Some(role_arn), Some(bus)) => {
+            Ok(RecordSettings { group, role_arn, bus, dead_letter_arn: set("AMI_SHARE_SCHEDULE_DLQ_ARN"), record_key })
+        }
+        _ => Err(unset),
     }
 }
 
@@ -219,7 +234,11 @@ mod tests {
         assert_eq!((settings.bus.as_str(), settings.dead_letter_arn), ("ami-share", None));
         let queue = ("AMI_SHARE_SCHEDULE_DLQ_ARN", "arn:aws:sqs:eu-west-1:999988887777:undelivered");
         let settings = with(&[all.as_slice(), &[queue]].concat()).unwrap();
-        assert_eq!(settings.dead_letter_arn.as_deref(), Some(queue.1));
+        assert_eq!((settings.dead_letter_arn.as_deref(), settings.record_key), (Some(queue.1), None));
+        let key =
+            ("AMI_SHARE_RECORD_KEY", "arn:aws:kms:eu-west-1:999988887777:key/00000000-0000-0000-0000-000000000009");
+        let settings = with(&[all.as_slice(), &[key]].concat()).unwrap();
+        assert_eq!(settings.record_key.map(|key| key.to_string()).as_deref(), Some(key.1));
         assert_eq!(with(&[]), Err(all.map(|(name, _)| name).to_vec()));
         for (place, (name, _)) in all.iter().enumerate() {
             let mut set = all;
@@ -236,6 +255,7 @@ mod tests {
             ("AMI_SHARE_ENTITY_QUOTA", "0"),
             ("AMI_SHARE_KEY_GRANTS", "true"),
             ("AMI_SHARE_COPY_ACCESS", "OFF"),
+            ("AMI_SHARE_RECORD_KEY", "alias/records"),
             ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
         ])
         .unwrap_err();
@@ -245,6 +265,7 @@ mod tests {
             "AMI_SHARE_ENTITY_QUOTA:",
             "AMI_SHARE_KEY_GRANTS:",
             "AMI_SHARE_COPY_ACCESS:",
+            "AMI_SHARE_RECORD_KEY:",
             "AWS_LAMBDA_LOG_LEVEL:",
         ] {
             assert!(problems.contains(name), "{problems}");
