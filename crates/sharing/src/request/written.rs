@@ -8,7 +8,7 @@ use key_policy::json::Json;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 
-use super::{Faults, Origin, Request, meaningless};
+use super::{Faults, Request, read::Origin, shape::meaningless};
 use crate::domain::{Target, rfc3339};
 
 impl Serialize for Request {
