@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_young_until_its_ttl_and_never_before_it_was_read() {
+    fn a_copy_is_fresh_until_its_ttl_and_never_before_it_was_read() {
         let mut memory = memory();
         for (seconds, is_fresh) in [(0, true), (59, true), (60, false), (61, false), (-1, false)] {
             assert_eq!(memory.fresh(at(seconds)).is_some(), is_fresh, "after {seconds} seconds");
