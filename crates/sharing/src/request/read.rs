@@ -19,19 +19,19 @@ use crate::domain::{
 
 /// Where a request document comes from.
 pub(super) enum Origin {
-    /// Somebody sent it, and its only target is this group, where there is one.
+    /// A trigger received it. Its only target is this group, if there is one.
     Sent { group: Option<GroupId>, now: OffsetDateTime },
-    /// It was written down when it had been read.
+    /// It was written into a record after it had been read.
     Record,
 }
 
 impl Request {
-    /// Reads a request document and names every fault in it. `now` bounds `expiresAt`, as far as records don't.
+    /// Reads a request document and names every fault. `now` is the current time, with which `expiresAt` is compared.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::parse_for(None, document, now)
     }
 
-    /// Reads a request document whose only target is `group`, where there is one.
+    /// The same for a request whose only target is `group`, if there is one.
     pub fn parse_for(group: Option<GroupId>, document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::read(Origin::Sent { group, now }, document)
     }
@@ -100,7 +100,7 @@ impl Request {
     }
 }
 
-/// The targets in the order of the fields, and how many different ones each field has.
+/// The targets in the order of the fields, and the number of different targets of each field.
 fn targets(fields: &mut RequestFields<'_>) -> (Vec<AskedTarget>, [usize; 3]) {
     let accounts = fields.ids::<AccountId>("accountIds", "targets", MAX_TARGETS);
     let organizations = fields.ids::<OrganizationArn>("organizationArns", "targets", MAX_TARGETS);
