@@ -217,7 +217,7 @@ struct Made {
 async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            let grant_id = aws.create_grant(key, name, grantee, kind.operations()).await?;
+            let grant_id = aws.create_grant(key, name, grantee, &kind.operations()).await?;
             return Ok(Made { grant_id, ..Made::default() });
         }
         Step::PutParameter(Publication { parameter, image_id, before, created: _ }) => {

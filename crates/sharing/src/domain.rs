@@ -24,7 +24,7 @@ pub use group_id::GroupId;
 pub use key_policy::domain::*;
 pub use parameter_name::{ParameterName, is_parameter_text};
 pub use region::Region;
-pub use requester::Requester;
+pub use requester::{MAX_GROUPS, Requester, unnamable_group};
 pub use resource_id::{ImageId, SnapshotId};
 pub use severity::Severity;
 pub use text::{shortened, some_of};
