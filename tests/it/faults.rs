@@ -47,6 +47,7 @@ fn flows() -> Vec<Scene> {
         scenes::scene("revoke, one copy and its grant"),
         scenes::scene("reset, two images, one public"),
         scenes::scene("expire, a copy and a grant"),
+        scenes::scene(scenes::PUBLISHED),
         Scene { request: list, ..scenes::scene("share, one copy and its grant") },
     ]
     .into_iter()
@@ -83,6 +84,8 @@ fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fau
         (_, "scheduler:DeleteSchedule" | "scheduler:GetSchedule") if *code == "NotFound" => &["completed"],
         // Without its records no share is known to be due, nor whether it was renewed.
         (_, "scheduler:GetSchedule" | "scheduler:ListSchedules") if scene.hint.is_some() => &["failed"],
+        // There is no parameter then, so there is one to make.
+        ("share", "ssm:GetParameter") if *code == "NotFound" => &["completed"],
         // What came before is done: it is not nothing that was changed.
         _ if is_write && (*is_uncertain || is_changed) => &["incomplete"],
         _ if is_write => &["failed"],
@@ -229,6 +232,7 @@ fn play_all(title: &str, faults: &[Fault]) {
             let is_played = |name: &&String| {
                 fault.service.is_none_or(|service| name.starts_with(service))
                     && (scene.name != KEYS_VERIFIED || name.starts_with("kms:"))
+                    && (scene.name != scenes::PUBLISHED || name.starts_with("ssm:"))
                     && (!WITH_AN_EXPIRY.contains(&scene.name) || name.starts_with("scheduler:"))
                     // What is there already is read, and here there is nothing.
                     && (fault.name != "ConflictException" || *name != "scheduler:CreateSchedule")
@@ -283,6 +287,11 @@ fn every_error_code_of_kms_means_what_its_documentation_says() {
 #[test]
 fn every_error_code_of_scheduler_means_what_its_documentation_says() {
     play_all("Scheduler error codes", &fault_kinds::codes("scheduler:"));
+}
+
+#[test]
+fn every_error_code_of_parameter_store_means_what_its_documentation_says() {
+    play_all("Parameter Store error codes", &fault_kinds::codes("ssm:"));
 }
 
 /// A scene's own stage, with the calls of a function that a rule watches.

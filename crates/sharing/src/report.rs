@@ -67,7 +67,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             outcome.images.push(image_row(&Standing { case, image, result: &result, status }, region));
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
-            findings.extend(survey.findings.iter().cloned());
+            for finding in &survey.findings {
+                // Images share parameters: what is found at one of these is told once.
+                if !findings.contains(finding) {
+                    findings.push(finding.clone());
+                }
+            }
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
