@@ -84,8 +84,6 @@ fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fau
         (_, "scheduler:DeleteSchedule" | "scheduler:GetSchedule") if *code == "NotFound" => &["completed"],
         // Without its records no share is known to be due, nor whether it was renewed.
         (_, "scheduler:GetSchedule" | "scheduler:ListSchedules") if scene.hint.is_some() => &["failed"],
-        // There is no parameter then, so there is one to make.
-        ("share", "ssm:GetParameter") if *code == "NotFound" => &["completed"],
         // What came before is done: it is not nothing that was changed.
         _ if is_write && (*is_uncertain || is_changed) => &["incomplete"],
         _ if is_write => &["failed"],
@@ -236,6 +234,8 @@ fn play_all(title: &str, faults: &[Fault]) {
                     && (!WITH_AN_EXPIRY.contains(&scene.name) || name.starts_with("scheduler:"))
                     // What is there already is read, and here there is nothing.
                     && (fault.name != "ConflictException" || *name != "scheduler:CreateSchedule")
+                    // A parameter that is gone is made, and here it is there.
+                    && !(is_not_found(fault) && *name == "ssm:GetParameter")
                     // A key that is gone has no grants to take away, and here it has.
                     && !(is_not_found(fault) && *name == "kms:ListGrants" && action(&scene) != "share")
             };

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 const ON: &[&str] =
-    &["EnableKeyGrants=true", "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*", "EnableCopyAccess=true"];
+    &["EnableKeyGrants=true", "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*", "EnableCopyAccess=true", "PublishPrefix=/golden/"];
 
 /// The variables of a process that has the role of a stack with these parameters.
 fn role(aws: &LocalAws, parameters: &[&str]) -> Vec<(String, String)> {

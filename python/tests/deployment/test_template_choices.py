@@ -151,6 +151,7 @@ class Parameters(unittest.TestCase):
         "KeyArns",
         "KeyTagValue",
         "TargetAccounts",
+        "PublishPrefix",
         "CreateAlarms",
         "CreateDashboard",
     }
