@@ -196,7 +196,8 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
         | ErrorCode::TargetNotKnown
         | ErrorCode::Unexpected
         | ErrorCode::AllowlistUnavailable
-        | ErrorCode::ExpiryLost => return None,
+        | ErrorCode::ExpiryLost
+        | ErrorCode::NotPublished => return None,
     };
     if attempts >= attempts_at_most {
         return None;

@@ -11,8 +11,12 @@ use crate::support::{
     scenes::{self, Scene, Stage},
 };
 
-const ON: &[&str] =
-    &["EnableKeyGrants=true", "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*", "EnableCopyAccess=true", "PublishPrefix=/golden/"];
+const ON: &[&str] = &[
+    "EnableKeyGrants=true",
+    "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*",
+    "EnableCopyAccess=true",
+    "PublishPrefix=/golden/",
+];
 
 /// The variables of a process that has the role of a stack with these parameters.
 fn role(aws: &LocalAws, parameters: &[&str]) -> Vec<(String, String)> {

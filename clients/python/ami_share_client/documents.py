@@ -13,7 +13,7 @@ ActionVerdict: TypeAlias = Literal["allowed", "conditional", "implicit-deny", "d
 # The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in.
 CopyFrom: TypeAlias = str
 Effect: TypeAlias = Literal["Allow", "Deny", "Unreadable"]
-ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "Unexpected"]
+ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "NotPublished", "Unexpected"]
 # When the share expires; 5 minutes to 10 years ahead. A share that is sent again may be nearer to the expiry that it has recorded.
 ExpiresAt: TypeAlias = str
 # Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.

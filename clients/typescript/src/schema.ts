@@ -194,7 +194,7 @@ export interface components {
         /** @enum {string} */
         Effect: "Allow" | "Deny" | "Unreadable";
         /** @enum {string} */
-        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "Unexpected";
+        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "NotPublished" | "Unexpected";
         ErrorRow: {
             code: components["schemas"]["ErrorCode"];
             call?: string;
@@ -766,7 +766,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `Unexpected`; `errors` says at which call. */
+        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `NotPublished`, `Unexpected`; `errors` says at which call. */
         AwsFailed: {
             headers: {
                 [name: string]: unknown;

@@ -477,6 +477,8 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of an expiry was deleted while the share was under way, so the share was taken back.
     ExpiryLost,
+    /// The image is shared, and a parameter can't name it, or it is not known whether it names the newest image.
+    NotPublished,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -502,7 +504,12 @@ impl ErrorCode {
             Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
                 true
             }
-            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
+            Self::Denied
+            | Self::NotFound
+            | Self::LimitExceeded
+            | Self::TargetNotKnown
+            | Self::NotPublished
+            | Self::Unexpected => false,
         }
     }
 
@@ -518,6 +525,7 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::NotPublished => "NotPublished",
             Self::Unexpected => "Unexpected",
         }
     }

@@ -90,7 +90,7 @@ pub fn crossed(result: &ImageResult<'_>) -> Vec<Crossed> {
 /// Why it is not known whether a parameter names the newest image.
 pub fn unsettled(parameter: &ParameterName, why: &str) -> Failure {
     Failure {
-        code: ErrorCode::Unavailable,
+        code: ErrorCode::NotPublished,
         call: Some("ssm:GetParameter"),
         resource: Some(parameter.to_string()),
         message: format!(
@@ -105,7 +105,7 @@ pub fn unsettled(parameter: &ParameterName, why: &str) -> Failure {
 /// Why a parameter that exists can't name an image.
 pub fn other_type(parameter: &ParameterName) -> Failure {
     Failure {
-        code: ErrorCode::Unexpected,
+        code: ErrorCode::NotPublished,
         call: Some("ssm:PutParameter"),
         resource: Some(parameter.to_string()),
         message: format!(

@@ -11,8 +11,8 @@ use sharing::{
     domain::{Requester, Target},
     log_record::LogRecord,
     outcome::{
-        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow,
-        TargetState,
+        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, StepRow, StepState,
+        TargetRow, TargetState,
     },
     request::{Access, Action, Asked},
 };
@@ -58,7 +58,15 @@ fn row(number: usize, targets: usize) -> ImageRow {
         changed: true,
         key_arns: Vec::new(),
         rule: Some("first".to_owned()),
-        steps: Vec::new(),
+        steps: vec![StepRow {
+            call: "ssm:PutParameter",
+            resource: "/golden/web/latest".to_owned(),
+            grant_name: None,
+            add: Vec::new(),
+            remove: Vec::new(),
+            state: StepState::Done,
+            detail: None,
+        }],
         targets: (0..targets).map(target).collect(),
         keys: Vec::new(),
         permissions: None,
