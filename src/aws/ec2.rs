@@ -252,7 +252,7 @@ fn filter(name: &str, values: impl Iterator<Item = String>) -> types::Filter {
     types::Filter::builder().name(name).set_values(Some(values.collect())).build()
 }
 
-fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Result<T, CallError> {
+pub(super) fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Result<T, CallError> {
     let parsed = text.and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| {
         let shown = sharing::domain::quoted(text.unwrap_or_default());

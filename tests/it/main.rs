@@ -38,4 +38,5 @@ mod strangers;
 mod support;
 mod telemetry;
 mod triggers;
+mod usage;
 mod waves;

@@ -5,6 +5,7 @@ mod code;
 mod finding;
 mod one_image;
 mod provenance;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use one_image::ByImage;
 pub use provenance::{ScanRow, shared_tags};
 use serde::Serialize;
 use time::OffsetDateTime;
+pub use usage::{UsageEntryRow, UsageRow};
 
 use crate::{
     domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
@@ -141,6 +143,9 @@ pub struct ImageRow {
     /// What EC2 says; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageRow>,
 }
 
 impl ImageRow {

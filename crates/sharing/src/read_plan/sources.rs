@@ -41,7 +41,7 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         _ if by_region.is_empty() => Need::No,
         // What can't be read of one image must not keep the others from being looked over.
         Action::Audit | Action::Repair => Need::Optional,
-        Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset => Need::Settled,
+        Action::Share | Action::Check | Action::List | Action::Usage | Action::Revoke | Action::Reset => Need::Settled,
     };
     Sources { by_region, need }
 }
