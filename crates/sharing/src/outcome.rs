@@ -2,6 +2,7 @@
 
 mod bounds;
 mod code;
+mod copy;
 mod finding;
 mod one_image;
 mod provenance;
@@ -9,6 +10,7 @@ mod provenance;
 use std::collections::BTreeMap;
 
 pub use code::{RefusalCode, RefusalKind};
+pub use copy::{CopyState, Source};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 pub use one_image::ByImage;
@@ -90,6 +92,8 @@ pub struct Outcome {
 pub enum Status {
     /// Everything asked for is so.
     Completed,
+    /// Nothing failed, and something continues by itself.
+    Accepted,
     /// A dry run: this would be done.
     Planned,
     /// Nothing was changed, for the reasons in `refusals`.
@@ -104,8 +108,14 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRow {
-    /// The image.
-    pub image_id: ImageId,
+    /// The image; none while it is a copy that EC2 has not begun to make.
+    pub image_id: Option<ImageId>,
+    /// What it is a copy of, where the request names that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<Source>,
+    /// How the copy is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyState>,
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -142,6 +152,11 @@ pub struct ImageRow {
 }
 
 impl ImageRow {
+    /// The image that the row is about: itself, or the source of a copy that is not there yet.
+    pub fn subject(&self) -> Option<&ImageId> {
+        self.image_id.as_ref().or(self.copy_of.as_ref().map(|source| &source.image_id))
+    }
+
     /// Takes in what was done for the image later in the same request.
     fn absorb(&mut self, later: Self) {
         self.changed |= later.changed;
@@ -244,6 +259,8 @@ pub enum TargetState {
     StillReachable,
     /// Its own is removed; an organization has one, and whether it is a member is not known.
     MaybeReachable,
+    /// It waits for a copy of the image.
+    Waiting,
     /// The write failed.
     Failed,
 }
@@ -472,6 +489,10 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of an expiry was deleted while the share was under way, so the share was taken back.
     ExpiryLost,
+    /// EC2 could not make the copy that a share waited for.
+    CopyFailed,
+    /// The copy that a share waited for was not there in time.
+    CopyOverdue,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -481,6 +502,7 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
+            Self::Accepted => "accepted",
             Self::Planned => "planned",
             Self::Refused => "refused",
             Self::Incomplete => "incomplete",
@@ -493,10 +515,18 @@ impl ErrorCode {
     /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
     pub fn may_pass(self) -> bool {
         match self {
-            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
-                true
-            }
-            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
+            Self::AllowlistUnavailable
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::OutOfTime
+            | Self::ExpiryLost
+            | Self::CopyOverdue => true,
+            Self::Denied
+            | Self::NotFound
+            | Self::LimitExceeded
+            | Self::TargetNotKnown
+            | Self::CopyFailed
+            | Self::Unexpected => false,
         }
     }
 
@@ -512,6 +542,8 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::CopyFailed => "CopyFailed",
+            Self::CopyOverdue => "CopyOverdue",
             Self::Unexpected => "Unexpected",
         }
     }
@@ -549,16 +581,20 @@ impl Outcome {
     /// Takes in the outcome of another part of the same request; the worse result counts.
     pub fn absorb(&mut self, part: Self) {
         self.result = match (self.result, part.result) {
-            (Status::Completed, Status::Refused | Status::Failed) if self.images.iter().any(|row| row.changed) => {
+            (Status::Completed | Status::Accepted, Status::Refused | Status::Failed)
+                if self.images.iter().any(|row| row.changed) =>
+            {
                 Status::Incomplete
             }
-            (Status::Refused | Status::Failed, Status::Completed) if part.images.iter().any(|row| row.changed) => {
+            (Status::Refused | Status::Failed, Status::Completed | Status::Accepted)
+                if part.images.iter().any(|row| row.changed) =>
+            {
                 Status::Incomplete
             }
             (one, other) => one.max(other),
         };
         for row in part.images {
-            match self.images.iter_mut().find(|told| told.image_id == row.image_id) {
+            match self.images.iter_mut().find(|told| told.subject() == row.subject()) {
                 Some(told) => told.absorb(row),
                 None => self.images.push(row),
             }
@@ -572,7 +608,7 @@ impl Outcome {
         self.warnings.extend(part.warnings);
         self.retryable = match self.result {
             Status::Refused => self.is_refused_for_now(),
-            Status::Completed | Status::Planned | Status::Failed | Status::Incomplete => {
+            Status::Completed | Status::Accepted | Status::Planned | Status::Failed | Status::Incomplete => {
                 self.retryable || part.retryable
             }
         };

@@ -86,7 +86,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.retryable = match outcome.result {
-        Status::Completed | Status::Planned => false,
+        Status::Completed | Status::Accepted | Status::Planned => false,
         Status::Refused => outcome.is_refused_for_now(),
         Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
@@ -154,7 +154,9 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
-        image_id: decision.image_id.clone(),
+        image_id: Some(decision.image_id.clone()),
+        copy_of: None,
+        copy: None,
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
@@ -344,6 +346,7 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
         | TargetState::AlreadyShared
         | TargetState::Revoked
         | TargetState::NotShared
+        | TargetState::Waiting
         | TargetState::Failed => None,
     }
 }

@@ -424,7 +424,7 @@ fn add_roles(roles: &mut Vec<Json>, value: &str) {
 /// The answer in API Gateway's form.
 pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_json::Value {
     let status = problem::status(outcome);
-    let (content_type, body) = if status == 200 {
+    let (content_type, body) = if matches!(status, 200 | 202) {
         ("application/json", to_text(outcome))
     } else {
         ("application/problem+json", to_text(&problem::document(outcome, status)))

@@ -17,6 +17,7 @@ pub(super) fn status(outcome: &Outcome) -> u16 {
     let refused = || outcome.deciding_refusal().map(|refusal| refusal_status(refusal.code));
     match outcome.result {
         Status::Completed | Status::Planned => 200,
+        Status::Accepted => 202,
         Status::Refused => refused().unwrap_or(500),
         Status::Incomplete | Status::Failed => match outcome.errors.first() {
             Some(error) => error_status(error.code),
@@ -46,6 +47,8 @@ fn error_status(code: ErrorCode) -> u16 {
         | ErrorCode::LimitExceeded
         | ErrorCode::Unavailable
         | ErrorCode::TargetNotKnown
+        | ErrorCode::CopyFailed
+        | ErrorCode::CopyOverdue
         | ErrorCode::Unexpected => 502,
     }
 }

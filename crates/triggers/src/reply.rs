@@ -39,7 +39,9 @@ pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationErro
         Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
             // The cause of the refusal may pass: Lambda sends the event again, until it is too old.
             Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
-            Status::Completed | Status::Planned | Status::Refused => Ok(Reply::Outcome(Box::new(outcome))),
+            Status::Completed | Status::Accepted | Status::Planned | Status::Refused => {
+                Ok(Reply::Outcome(Box::new(outcome)))
+            }
             // The rest of the audit is carried out in another invocation; a retry would repeat this part and fix
             // nothing.
             Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),

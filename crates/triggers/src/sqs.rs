@@ -213,7 +213,7 @@ fn is_sns_envelope(body: &Json) -> bool {
 /// is final too: the message would return until it is deleted, and in a FIFO queue block every message behind it.
 pub fn must_come_again(outcome: &Outcome) -> bool {
     match outcome.result {
-        Status::Completed | Status::Planned => false,
+        Status::Completed | Status::Accepted | Status::Planned => false,
         Status::Refused | Status::Incomplete | Status::Failed => outcome.retryable,
     }
 }
@@ -221,7 +221,7 @@ pub fn must_come_again(outcome: &Outcome) -> bool {
 /// Whether a message was not carried out and is not sent again. Only the log and the event of the outcome say so.
 pub fn is_lost(outcome: &Outcome) -> bool {
     match outcome.result {
-        Status::Completed | Status::Planned | Status::Refused => false,
+        Status::Completed | Status::Accepted | Status::Planned | Status::Refused => false,
         Status::Incomplete | Status::Failed => !outcome.retryable,
     }
 }
