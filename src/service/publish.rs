@@ -66,8 +66,8 @@ fn events(outcome: &Outcome) -> Vec<BusEvent> {
 fn detail_type(result: Status) -> &'static str {
     match result {
         Status::Completed => "AMI Share Request Completed",
-        Status::Accepted => "AMI Share Request Accepted",
         Status::Planned => "AMI Share Request Planned",
+        Status::Accepted => "AMI Share Request Accepted",
         Status::Refused => "AMI Share Request Refused",
         Status::Incomplete => "AMI Share Request Incomplete",
         Status::Failed => "AMI Share Request Failed",

@@ -58,12 +58,19 @@ pub struct Image {
     pub owner: AccountId,
     /// `available`, `pending`, `disabled` …
     pub state: ImageState,
+    /// Why it is in that state, where EC2 says so: above all why it failed.
+    pub state_reason: Option<String>,
     /// Its name.
     pub name: Option<String>,
     /// Its tags, as the owner attached them.
     pub tags: BTreeMap<String, String>,
     /// What else EC2 says of it.
     pub provenance: Provenance,
+    /// What kind of machine it is for, in EC2's word, such as `arm64`.
+    pub architecture: Option<String>,
+    /// The size in GiB of every EBS volume in its block device mapping, with or without a snapshot, in the order of the
+    /// mapping; none where EC2 does not say it.
+    pub volume_sizes: Vec<Option<i32>>,
     /// When it becomes deprecated, as EC2 writes it.
     pub deprecation_time: Option<String>,
     /// Whether it carries AWS Marketplace product codes.
@@ -197,9 +204,12 @@ impl Image {
         Self {
             owner,
             state: ImageState::Deregistered,
+            state_reason: None,
             name: None,
             tags: BTreeMap::new(),
             provenance: Provenance::default(),
+            architecture: None,
+            volume_sizes: Vec::new(),
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

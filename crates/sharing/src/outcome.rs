@@ -92,10 +92,10 @@ pub struct Outcome {
 pub enum Status {
     /// Everything asked for is so.
     Completed,
-    /// Nothing failed, and something continues by itself.
-    Accepted,
     /// A dry run: this would be done.
     Planned,
+    /// Nothing failed, and something continues by itself: the same request, sent later, tells its result.
+    Accepted,
     /// Nothing was changed, for the reasons in `refusals`.
     Refused,
     /// Nothing was changed: something could not be found out, or the first write failed.
@@ -502,8 +502,8 @@ impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",
-            Self::Accepted => "accepted",
             Self::Planned => "planned",
+            Self::Accepted => "accepted",
             Self::Refused => "refused",
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
@@ -608,7 +608,7 @@ impl Outcome {
         self.warnings.extend(part.warnings);
         self.retryable = match self.result {
             Status::Refused => self.is_refused_for_now(),
-            Status::Completed | Status::Accepted | Status::Planned | Status::Failed | Status::Incomplete => {
+            Status::Completed | Status::Planned | Status::Accepted | Status::Failed | Status::Incomplete => {
                 self.retryable || part.retryable
             }
         };

@@ -86,7 +86,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.retryable = match outcome.result {
-        Status::Completed | Status::Accepted | Status::Planned => false,
+        Status::Completed | Status::Planned | Status::Accepted => false,
         Status::Refused => outcome.is_refused_for_now(),
         Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
     };

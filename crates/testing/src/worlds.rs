@@ -206,9 +206,12 @@ impl World {
         let image = Image {
             owner: owner(),
             state: ImageState::Available,
+            state_reason: None,
             name: Some(name.to_owned()),
             tags: BTreeMap::new(),
             provenance: Provenance::default(),
+            architecture: Some("x86_64".to_owned()),
+            volume_sizes: vec![Some(8)],
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),
