@@ -24,6 +24,8 @@ pub struct Config {
     pub outcome_bus: Option<String>,
     /// `AMI_SHARE_REQUEST_BUS`: the bus for requests, where the function also puts the request that continues an audit.
     pub request_bus: Option<String>,
+    /// `AMI_SHARE_GROUPS_CLAIM`: the claim of a token that holds its groups.
+    pub groups_claim: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`: a dimension of the metrics.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`
@@ -72,6 +74,7 @@ impl Config {
                 setup,
                 outcome_bus: set(&get, "AMI_SHARE_OUTCOME_BUS"),
                 request_bus: set(&get, "AMI_SHARE_REQUEST_BUS"),
+                groups_claim: set(&get, "AMI_SHARE_GROUPS_CLAIM").unwrap_or_else(|| "groups".to_owned()),
                 function_name: set(&get, "AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
                 log_level,
                 logs_json,
@@ -190,6 +193,7 @@ mod tests {
     fn only_the_allowlist_must_be_given() {
         let config = read(&[("AMI_SHARE_ALLOWLIST", "file:allowlist.yaml")]).unwrap();
         assert_eq!((config.allowlist_ttl.as_secs(), config.entity_quota), (60, 1000));
+        assert_eq!(config.groups_claim, "groups");
         assert!(config.logs_json);
         assert_eq!(config.setup, Setup { key_grants: true, copy_access: true });
     }

@@ -50,6 +50,8 @@ pub struct Service {
     outcome_bus: Option<String>,
     /// The bus for requests, if the function may put the request that continues an audit there.
     request_bus: Option<String>,
+    /// The claim of a token that holds its groups.
+    groups_claim: String,
     /// Writes the metrics.
     meter: Meter,
 }
@@ -75,13 +77,15 @@ impl Service {
             max_event_age: config.max_event_age,
             outcome_bus: config.outcome_bus,
             request_bus: config.request_bus,
+            groups_claim: config.groups_claim,
             meter: Meter::new(config.function_name, sink),
         }
     }
 
     /// Answers one event.
     pub async fn handle(&self, event: &Event, invocation: &InvocationContext<'_>) -> Result<Reply, InvocationError> {
-        match triggers::open(event, &Invocation { request_id: invocation.request_id, now: invocation.now }) {
+        let InvocationContext { request_id, now, .. } = *invocation;
+        match triggers::open(event, &Invocation { request_id, now, groups_claim: &self.groups_claim }) {
             Incoming::One(envelope) => {
                 let trigger = envelope.trigger;
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)

@@ -154,7 +154,9 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
-        image_id: decision.image_id.clone(),
+        image_id: Some(decision.image_id.clone()),
+        copy_of: None,
+        copy: None,
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
@@ -344,6 +346,7 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
         | TargetState::AlreadyShared
         | TargetState::Revoked
         | TargetState::NotShared
+        | TargetState::Waiting
         | TargetState::Failed => None,
     }
 }

@@ -187,6 +187,7 @@ fn ask<'a>(
         access: request.access,
         service_linked_roles: &request.service_linked_roles,
         expires_at: request.expires_at.or(recorded.map(|expiry| expiry.at)),
+        copy_from: request.copy_from.as_ref(),
         now: case.now,
     };
     Ask {

@@ -74,7 +74,7 @@ pub(super) fn not_covered(
                 .value("action", action.as_str())
                 .remedy(format!("ask the allowlist's owners to add `{target}` to the targets of a rule"))
         }
-        (Criterion::Access | Criterion::Roles | Criterion::Duration, Some(asked)) => {
+        (Criterion::Access | Criterion::Roles | Criterion::Duration | Criterion::Copies, Some(asked)) => {
             let target = case.allowlist.called(&asked.target);
             let refusal = terms_not_allowed(criterion, case, requester, &target, rule, new);
             match rule {
@@ -173,6 +173,16 @@ fn terms_not_allowed(
                 .at("/expiresAt")
                 .value("given", rfc3339(at))
                 .remedy("give an earlier `expiresAt`; the rule's `maxDuration` bounds it")
+        }
+        (Criterion::Copies, _) => {
+            let region = request.copy_from.as_ref().map(ToString::to_string).unwrap_or_default();
+            let message = format!(
+                "the rules that allow {who} to share this image with {target} make no copies of images in {region}"
+            );
+            new(RefusalCode::CopyNotAllowed, message)
+                .at("/copyFrom")
+                .value("copyFrom", region.as_str())
+                .remedy(format!("ask the allowlist's owners to add `{region}` to the `copies.from` of a rule"))
         }
         (_, _) => {
             let message = format!("no rule allows {who} to share this image with {target} for copying");

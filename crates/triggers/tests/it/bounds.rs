@@ -23,7 +23,9 @@ fn target(number: usize) -> Target {
 
 fn image(number: usize) -> ImageRow {
     ImageRow {
-        image_id: format!("ami-{number:017x}").parse().unwrap(),
+        image_id: Some(format!("ami-{number:017x}").parse().unwrap()),
+        copy_of: None,
+        copy: None,
         name: Some("golden".to_owned()),
         region: "eu-west-1".to_owned(),
         tags: Default::default(),
