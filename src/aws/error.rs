@@ -87,6 +87,8 @@ impl CallError {
             | ErrorCode::OutOfTime
             | ErrorCode::TargetNotKnown
             | ErrorCode::ExpiryLost
+            | ErrorCode::CopyFailed
+            | ErrorCode::CopyOverdue
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))
@@ -185,7 +187,7 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
 
 /// Classifies AWS's codes that have one meaning whatever the call.
 fn by_code(aws_code: &str) -> Option<ErrorCode> {
-    let code = match aws_code {
+    Some(match aws_code {
         "UnauthorizedOperation"
         | "AuthFailure"
         | "AccessDenied"
@@ -242,8 +244,7 @@ fn by_code(aws_code: &str) -> Option<ErrorCode> {
         | "RequestTimeout"
         | "RequestTimeoutException" => ErrorCode::Unavailable,
         _ => return None,
-    };
-    Some(code)
+    })
 }
 
 /// AWS's message as one line of bounded length, cut before an encoded authorization message.

@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use crate::{
     domain::{ImageId, Target, rfc3339, shortened},
     outcome::{
-        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow, TargetState,
-        to_text,
+        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, TargetRow,
+        TargetState, to_text,
     },
     request::{Action, Asked},
 };
@@ -76,7 +76,10 @@ struct Line<'a> {
 
 /// What is divided among lines.
 #[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Lists<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requester_groups: Vec<&'a str>,
     rules: BTreeSet<Cow<'a, str>>,
     images: Vec<ImageEntry<'a>>,
     refusals: Vec<RefusalEntry<'a>>,
@@ -88,7 +91,11 @@ struct Lists<'a> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageEntry<'a> {
-    image_id: &'a ImageId,
+    /// None while it is a copy that EC2 has not begun to make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<&'a ImageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy_of: Option<&'a Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +149,8 @@ struct FindingEntry<'a> {
 
 /// What stays together in a line.
 enum Item<'a> {
+    /// A group of the requester's token.
+    Group(&'a str),
     /// An image with one of its targets, or an image without any.
     Pair(ImageEntry<'a>, Option<TargetEntry<'a>>),
     Refusal(RefusalEntry<'a>),
@@ -213,7 +222,8 @@ fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usi
 
 impl<'a> Lists<'a> {
     fn is_empty(&self) -> bool {
-        self.images.is_empty()
+        self.requester_groups.is_empty()
+            && self.images.is_empty()
             && self.refusals.is_empty()
             && self.errors.is_empty()
             && self.findings.is_empty()
@@ -227,6 +237,7 @@ impl<'a> Lists<'a> {
             Some(_) | None => 0,
         };
         match item {
+            Item::Group(group) => written(group),
             Item::Pair(image, target) => {
                 let image_length =
                     if self.is_last(image) { 0 } else { written(image).saturating_add(rule(&image.rule)) };
@@ -242,6 +253,7 @@ impl<'a> Lists<'a> {
 
     fn push(&mut self, item: Item<'a>) {
         match item {
+            Item::Group(group) => self.requester_groups.push(group),
             Item::Pair(image, target) => {
                 self.rules.extend(image.rule.clone());
                 self.rules.extend(target.as_ref().and_then(|target| target.rule.clone()));
@@ -260,7 +272,7 @@ impl<'a> Lists<'a> {
     }
 
     fn is_last(&self, image: &ImageEntry<'_>) -> bool {
-        self.images.last().is_some_and(|last| last.image_id == image.image_id)
+        self.images.last().is_some_and(|last| last.image_id == image.image_id && last.copy_of == image.copy_of)
     }
 }
 
@@ -270,8 +282,10 @@ fn written(item: &impl Serialize) -> usize {
 }
 
 fn items(outcome: &Outcome) -> impl Iterator<Item = Item<'_>> {
-    let images = outcome.images.iter().flat_map(pairs);
-    images
+    let groups = outcome.requester.iter().flat_map(|requester| requester.groups());
+    let groups = groups.map(|group| Item::Group(group));
+    groups
+        .chain(outcome.images.iter().flat_map(pairs))
         .chain(outcome.refusals.iter().map(refusal))
         .chain(outcome.errors.iter().map(error))
         .chain(outcome.findings.iter().flatten().map(finding))
@@ -280,7 +294,8 @@ fn items(outcome: &Outcome) -> impl Iterator<Item = Item<'_>> {
 
 fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
     let image = ImageEntry {
-        image_id: &row.image_id,
+        image_id: row.image_id.as_ref(),
+        copy_of: row.copy_of.as_ref(),
         name: row.name.as_ref().map(|name| shortened(name, LONGEST_NAME)),
         rule: row.rule.as_ref().map(|rule| shortened(rule, LONGEST_NAME)),
         changed: row.changed,

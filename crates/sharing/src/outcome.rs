@@ -2,6 +2,7 @@
 
 mod bounds;
 mod code;
+mod copy;
 mod finding;
 mod one_image;
 mod provenance;
@@ -10,11 +11,12 @@ mod usage;
 use std::collections::BTreeMap;
 
 pub use code::{RefusalCode, RefusalKind};
+pub use copy::{CopyState, Source};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 pub use one_image::ByImage;
 pub use provenance::{ScanRow, shared_tags};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 pub use usage::{UsageEntryRow, UsageRow};
 
@@ -35,7 +37,7 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
     /// Absent where the caller could not be identified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub requester: Option<Requester>,
     /// The role session's name, where the caller is a role's session.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,8 +110,14 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRow {
-    /// The image.
-    pub image_id: ImageId,
+    /// The image; none while it is a copy that EC2 has not begun to make.
+    pub image_id: Option<ImageId>,
+    /// What it is a copy of, where the request names that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<Source>,
+    /// How the copy is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyState>,
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -149,6 +157,11 @@ pub struct ImageRow {
 }
 
 impl ImageRow {
+    /// The image that the row is about: itself, or the source of a copy that is not there yet.
+    pub fn subject(&self) -> Option<&ImageId> {
+        self.image_id.as_ref().or(self.copy_of.as_ref().map(|source| &source.image_id))
+    }
+
     /// Takes in what was done for the image later in the same request.
     fn absorb(&mut self, later: Self) {
         self.changed |= later.changed;
@@ -251,6 +264,8 @@ pub enum TargetState {
     StillReachable,
     /// Its own is removed; an organization has one, and whether it is a member is not known.
     MaybeReachable,
+    /// It waits for a copy of the image.
+    Waiting,
     /// The write failed.
     Failed,
 }
@@ -479,6 +494,10 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of an expiry was deleted while the share was under way, so the share was taken back.
     ExpiryLost,
+    /// EC2 could not make the copy that a share waited for.
+    CopyFailed,
+    /// The copy that a share waited for was not there in time.
+    CopyOverdue,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -501,10 +520,18 @@ impl ErrorCode {
     /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
     pub fn may_pass(self) -> bool {
         match self {
-            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
-                true
-            }
-            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
+            Self::AllowlistUnavailable
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::OutOfTime
+            | Self::ExpiryLost
+            | Self::CopyOverdue => true,
+            Self::Denied
+            | Self::NotFound
+            | Self::LimitExceeded
+            | Self::TargetNotKnown
+            | Self::CopyFailed
+            | Self::Unexpected => false,
         }
     }
 
@@ -520,6 +547,8 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::CopyFailed => "CopyFailed",
+            Self::CopyOverdue => "CopyOverdue",
             Self::Unexpected => "Unexpected",
         }
     }
@@ -570,7 +599,7 @@ impl Outcome {
             (one, other) => one.max(other),
         };
         for row in part.images {
-            match self.images.iter_mut().find(|told| told.image_id == row.image_id) {
+            match self.images.iter_mut().find(|told| told.subject() == row.subject()) {
                 Some(told) => told.absorb(row),
                 None => self.images.push(row),
             }
@@ -623,6 +652,11 @@ impl Outcome {
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, Status::Refused) }
     }
+}
+
+/// What is shown of a requester: its groups are nobody's business but the log's.
+fn name<S: Serializer>(requester: &Option<Requester>, serializer: S) -> Result<S::Ok, S::Error> {
+    requester.as_ref().map(Requester::as_str).serialize(serializer)
 }
 
 /// A document as JSON text, its fields in the order they are declared in: a [`serde_json::Value`] would sort them.

@@ -33,7 +33,7 @@ pub const MAX_ROLES: usize = 50;
 /// The maximum number of characters in a reason.
 pub const MAX_REASON: usize = 500;
 
-/// A request document that is in order.
+/// A valid request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// What to do.
@@ -42,31 +42,31 @@ pub struct Request {
     pub image_ids: Vec<ImageId>,
     /// The targets, each once; empty unless the action takes targets.
     pub targets: Vec<AskedTarget>,
-    /// The account whose images a `list` is about, where it names an account in place of images.
+    /// The account of a `list` by account, which has no images.
     pub shared_with: Option<AccountId>,
-    /// One more target, of which only the id is known yet; only a URL can ask so.
+    /// The target of a request whose URL names an organization or unit by its bare ID.
     pub group: Option<GroupId>,
-    /// What the targets shall be able to do.
+    /// The access of the targets.
     pub access: Access,
-    /// The service-linked roles in the target accounts that need the keys too.
+    /// The service-linked roles in the target accounts that need the keys, too.
     pub service_linked_roles: Vec<ServiceLinkedRole>,
     /// When the share expires.
     pub expires_at: Option<OffsetDateTime>,
-    /// The Region that the images are in, where not these but their copies in this Region are meant.
+    /// The Region of the images, if the request concerns their copies in this Region.
     pub copy_from: Option<Region>,
-    /// Where an audit or repair goes on.
+    /// Where an audit or repair continues.
     pub next_token: Option<NextToken>,
-    /// The page of a `list` by account; none for the first one.
+    /// The page of a `list` by account; `None` for the first page.
     pub page: Option<PageToken>,
-    /// Decide and plan, change nothing.
+    /// Whether to decide and plan, but change nothing.
     pub dry_run: bool,
-    /// Why, in the caller's words.
+    /// The reason, in the caller's words.
     pub reason: Option<String>,
-    /// What of it a URL said.
+    /// The fields that the URL determined.
     pub parameters: Parameters,
 }
 
-/// A target and the place in the request document that names it.
+/// A target and its place in the request document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedTarget {
     /// The target.
@@ -75,14 +75,14 @@ pub struct AskedTarget {
     pub pointer: String,
 }
 
-/// A request document that is not in order: its faults, and what could be understood all the same.
+/// A malformed request: its faults, and what could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
-    /// The action, where it was readable.
+    /// The action, if it could be read.
     pub action: Option<Action>,
-    /// Whether a dry run was asked for.
+    /// Whether it is a dry run.
     pub dry_run: bool,
-    /// The reason, where there is one that the log can hold.
+    /// The reason, if there is one that the log can show.
     pub reason: Option<String>,
     /// What else could be read, for the log.
     pub asked: Box<Asked>,
@@ -91,7 +91,7 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// One fault of the document as a whole.
+    /// A request with one fault, of the document as a whole.
     pub fn document(kind: FaultKind, message: impl Into<String>) -> Self {
         let faults = Faults::one(Fault::new(kind, "", message));
         Self { action: None, dry_run: false, reason: None, asked: Box::default(), faults }
@@ -99,7 +99,7 @@ impl Malformed {
 }
 
 impl Request {
-    /// The request that nothing but these is asked for.
+    /// A request with this action and image and nothing else.
     pub fn bare(action: Action, image_id: ImageId) -> Self {
         Self {
             action,

@@ -123,9 +123,12 @@ rules:
             let image = Image {
                 owner: account,
                 state: ImageState::Available,
+                state_reason: None,
                 name: Some(name.to_owned()),
                 tags: BTreeMap::new(),
                 provenance: Provenance::default(),
+                architecture: None,
+                volume_sizes: Vec::new(),
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),

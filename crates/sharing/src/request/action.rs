@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::quoted;
 
-/// The verbs.
+/// The actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Add launch permissions.
     Share,
-    /// Remove what a share gave.
+    /// Remove what a share added: launch permissions, create volume permissions, grants and records.
     Revoke,
     /// Remove every launch permission.
     Reset,
@@ -22,9 +22,9 @@ pub enum Action {
     Check,
     /// Say which accounts use an image.
     Usage,
-    /// Look for drift over every owned image.
+    /// Look for drift in every owned image.
     Audit,
-    /// Clean up what an audit attributes to this function: grants that are left, shares that are overdue.
+    /// Clean up what an audit finds and this function made: orphaned grants and overdue shares.
     Repair,
 }
 
@@ -33,7 +33,7 @@ impl Action {
     pub const ALL: [Self; 8] =
         [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Usage, Self::Audit, Self::Repair];
 
-    /// The verb as documents write it.
+    /// The name of the action in documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Share => "share",
@@ -47,7 +47,7 @@ impl Action {
         }
     }
 
-    /// Whether the action is about given images.
+    /// Whether the request names images.
     pub fn takes_images(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => true,
@@ -55,7 +55,7 @@ impl Action {
         }
     }
 
-    /// Whether the action is about given targets.
+    /// Whether the request names targets.
     pub fn takes_targets(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Check => true,
@@ -72,7 +72,7 @@ impl Action {
         }
     }
 
-    /// Whether the action can only take access away, which is never held up.
+    /// Whether the action only removes access. Nothing may prevent that.
     pub fn takes_away(self) -> bool {
         match self {
             Self::Revoke | Self::Reset => true,
@@ -80,7 +80,7 @@ impl Action {
         }
     }
 
-    /// Whether the action looks over every owned image.
+    /// Whether the action looks at every owned image.
     pub fn surveys(self) -> bool {
         match self {
             Self::Audit | Self::Repair => true,
@@ -88,7 +88,7 @@ impl Action {
         }
     }
 
-    /// Whether the action asks for a share, or what one would meet.
+    /// Whether the action is a share, or a check of whether one would be accepted.
     pub fn is_about_sharing(self) -> bool {
         match self {
             Self::Share | Self::Check => true,
@@ -114,7 +114,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// What a target shall be able to do with the image.
+/// The access to an image that a share gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {

@@ -19,19 +19,19 @@ use crate::domain::{
 
 /// Where a request document comes from.
 pub(super) enum Origin {
-    /// Somebody sent it, and its only target is this group, where there is one.
+    /// A trigger received it. Its only target is this group, if there is one.
     Sent { group: Option<GroupId>, now: OffsetDateTime },
-    /// It was written down when it had been read.
+    /// It was written into a record after it had been read.
     Record,
 }
 
 impl Request {
-    /// Reads a request document and names every fault in it. `now` bounds `expiresAt`, as far as records don't.
+    /// Reads a request document and names every fault. `now` is the current time, with which `expiresAt` is compared.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::parse_for(None, document, now)
     }
 
-    /// Reads a request document whose only target is `group`, where there is one.
+    /// The same for a request whose only target is `group`, if there is one.
     pub fn parse_for(group: Option<GroupId>, document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
         Self::read(Origin::Sent { group, now }, document)
     }
@@ -44,10 +44,7 @@ impl Request {
         let mut fields = RequestFields::new(fields);
 
         fields.choice("version", version);
-        let action = fields.choice("action", action);
-        if action.is_none() && !fields.has("action") {
-            fields.fault(Fault::new(FaultKind::Missing, "/action", "missing"));
-        }
+        let action = action(&mut fields);
         let images = fields.ids::<ImageId>("imageIds", "images", MAX_IMAGES);
         let (mut targets, target_counts) = targets(&mut fields);
         let access = fields.choice("access", access).unwrap_or_default();
@@ -57,10 +54,7 @@ impl Request {
             Origin::Record => time_of(text),
         });
         let copy_from = fields.choice("copyFrom", parse::<Region>);
-        let (next_token, page) = match action {
-            Some(Action::List) => (None, fields.choice("nextToken", parse::<PageToken>)),
-            Some(_) | None => (fields.choice("nextToken", parse::<NextToken>), None),
-        };
+        let (next_token, page) = tokens(&mut fields, action);
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
         let group = match origin {
@@ -77,8 +71,8 @@ impl Request {
 
         match action {
             Some(action) if fields.faults.is_empty() => {
-                let is_list = action == Action::List;
-                let shared_with = targets.pop_if(|_| is_list).and_then(|asked| asked.target.account());
+                let account = targets.pop_if(|_| action == Action::List);
+                let shared_with = account.and_then(|asked| asked.target.account());
                 Ok(Self {
                     action,
                     image_ids,
@@ -99,14 +93,14 @@ impl Request {
             Some(_) | None => {
                 let targets = targets.into_iter().map(|asked| asked.target.to_string());
                 let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
-                let asked = Asked { image_ids, targets, access: None, service_linked_roles, expires_at };
+                let asked = Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at };
                 Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
             }
         }
     }
 }
 
-/// The targets in the order of the fields, and how many different ones each field has.
+/// The targets in the order of the fields, and the number of different targets of each field.
 fn targets(fields: &mut RequestFields<'_>) -> (Vec<AskedTarget>, [usize; 3]) {
     let accounts = fields.ids::<AccountId>("accountIds", "targets", MAX_TARGETS);
     let organizations = fields.ids::<OrganizationArn>("organizationArns", "targets", MAX_TARGETS);
@@ -126,8 +120,22 @@ fn version(text: &str) -> Result<(), Wrong> {
     if text == "1" { Ok(()) } else { Err(Wrong::from("this function speaks version `1`".to_owned()).allowed(["1"])) }
 }
 
-fn action(text: &str) -> Result<Action, Wrong> {
-    text.parse().map_err(|message: String| Wrong::from(message).given(text).allowed(Action::ALL.map(Action::as_str)))
+fn action(fields: &mut RequestFields<'_>) -> Option<Action> {
+    if !fields.has("action") {
+        fields.fault(Fault::new(FaultKind::Missing, "/action", "missing"));
+    }
+    let words = || Action::ALL.map(Action::as_str);
+    fields.choice("action", |text| {
+        text.parse().map_err(|message: String| Wrong::from(message).given(text).allowed(words()))
+    })
+}
+
+/// The `nextToken`: that of a `list` names a page, that of an audit the image after which the audit continues.
+fn tokens(fields: &mut RequestFields<'_>, action: Option<Action>) -> (Option<NextToken>, Option<PageToken>) {
+    match action {
+        Some(Action::List) => (None, fields.choice("nextToken", parse::<PageToken>)),
+        Some(_) | None => (fields.choice("nextToken", parse::<NextToken>), None),
+    }
 }
 
 fn access(text: &str) -> Result<Access, Wrong> {

@@ -6,7 +6,8 @@ use super::{
     fields::{RequestFields, too_many},
 };
 
-/// What an action must have, may not have, and how much of it. `targets` counts those of each field.
+/// Checks that a request has the fields that its action needs, none that have no meaning for it, and not too many
+/// images and targets. `targets` has the number of targets of each field.
 pub(super) fn check_shape(
     fields: &mut RequestFields<'_>,
     action: Action,
@@ -36,7 +37,7 @@ pub(super) fn check_shape(
                 format!("missing: `{action}` needs `accountIds`, `organizationArns` or `organizationalUnitArns`");
             fields.fault(missing("/accountIds", message));
         }
-        // Where one field alone has too many, that is what is said.
+        // If one field alone has too many, that was already reported.
         let all = targets.iter().fold(0, |all: usize, targets| all.saturating_add(*targets));
         let pairs = images.saturating_mul(all);
         if images <= MAX_IMAGES && targets.iter().all(|targets| *targets <= MAX_TARGETS) {
@@ -53,7 +54,7 @@ pub(super) fn check_shape(
             fields.fault(no_meaning(name, format!("`{action}` takes no targets")));
         }
     }
-    // A field that the action cannot honour is refused: a revoke does not wait for `expiresAt`.
+    // A field that the action can't honor is refused. For example, a revoke does not wait for `expiresAt`.
     for name in meaningless(action, is_by_account).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(no_meaning(name, format!("has no meaning for `{action}`")));
     }
@@ -71,7 +72,7 @@ pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'st
     }
 }
 
-/// A `list` by account names one account and nothing else that it could be about.
+/// Checks that a `list` by account has one account and no images.
 fn check_list_by_account(fields: &mut RequestFields<'_>, [accounts, ..]: [usize; 3]) {
     if fields.has("imageIds") {
         let message = "`list` takes either `imageIds` or one account";

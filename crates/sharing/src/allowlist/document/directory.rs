@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{AccountId, Target, is_organization_id, is_organization_path, quoted};
 
-/// Names that `targets` may use.
+/// The names that `targets` may use, with their targets.
 #[derive(Default)]
 pub(super) struct Names(BTreeMap<String, Vec<Target>>);
 
@@ -43,7 +43,7 @@ impl Reader {
                 is_name,
                 "is not a name: up to 64 letters, digits, `.`, `_`, `-`, and not like an ID",
             )?;
-            // A name for what can't be read is a name all the same: one fault is enough.
+            // The name is known even if the ID is wrong. Otherwise, each use of the name would be another fault.
             self.name(field.0, "name", &name, id.map(Target::Account).into_iter().collect(), names);
             Some(name)
         });
@@ -73,7 +73,7 @@ impl Reader {
                 let what = "is not a name: up to 64 letters, digits, `.`, `_`, `-`, and not like an ID";
                 self.fault(key.line, "", format!("{} {what}", quoted(name)));
             }
-            // Only the directory's names are known by now: there is no group in a group.
+            // Only the directory's names are known now, so a group can't contain a group.
             let targets = self.targets("", (key.line, entry), names);
             groups.push((key.line, name, targets));
             self.part = Part::Document;
@@ -85,7 +85,7 @@ impl Reader {
         }
     }
 
-    /// Gives targets a name that nothing else has.
+    /// Gives targets a name. It must be unique.
     fn name(&mut self, line: usize, field: &str, name: &str, targets: Vec<Target>, names: &mut Names) {
         if names.0.contains_key(name) {
             self.fault(line, field, format!("{} names another account or group too", quoted(name)));
@@ -94,7 +94,7 @@ impl Reader {
         }
     }
 
-    /// Targets: accounts, the ARNs of organizations and units, and names for them.
+    /// Reads targets: accounts, the ARNs of organizations and units, and names for them.
     pub(super) fn targets(&mut self, name: &str, field: Field<'_>, names: &Names) -> Vec<Target> {
         let found = self.list(name, field, false, |text| {
             if !is_name(text) {
@@ -114,7 +114,7 @@ impl Reader {
     }
 }
 
-/// A name of the directory or of a group can't be taken for an ID or an ARN.
+/// Whether a text can name an account or a group: it must not look like an ID or an ARN.
 fn is_name(text: &str) -> bool {
     let looks_like_an_id =
         text.bytes().all(|byte| byte.is_ascii_digit()) || text.starts_with("o-") || text.starts_with("ou-");

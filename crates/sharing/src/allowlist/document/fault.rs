@@ -4,23 +4,24 @@ use std::fmt;
 
 use crate::domain::quoted;
 
-/// Why an allowlist can't be used: all that is wrong with it. Meant for the log and whoever writes it, not for callers.
+/// Why an allowlist can't be used: all its faults. They are for the log and for the authors of the allowlist, not for
+/// callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidAllowlist {
-    /// What is wrong, in the order of the document; never empty.
+    /// The faults, in the order of the document; never empty.
     pub faults: Vec<DocumentFault>,
 }
 
-/// What is wrong at one place of an allowlist.
+/// A fault of an allowlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentFault {
-    /// The line of the field's name or of the item, counted from 1.
+    /// The line of the field's name or of the item; the first line is 1.
     pub line: usize,
     /// The part of the document.
     pub part: Part,
-    /// The field, such as `images.names`; empty for the part as a whole.
+    /// The field, such as `images.names`; empty if the fault concerns the part as a whole.
     pub field: String,
-    /// What is wrong there.
+    /// What is wrong.
     pub message: String,
 }
 
@@ -29,11 +30,11 @@ pub struct DocumentFault {
 pub enum Part {
     /// The document as a whole.
     Document,
-    /// The rule of that name, or where it has none `#` and its number.
+    /// The rule with this name; for a rule without a name, `#` and its number.
     Rule(String),
-    /// The entry of the directory with that key.
+    /// The entry of the directory with this key.
     Account(String),
-    /// The group of that name.
+    /// The group with this name.
     Group(String),
 }
 

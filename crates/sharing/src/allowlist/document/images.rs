@@ -41,7 +41,7 @@ impl Reader {
         Some(Images::Matching { names, tags, criteria })
     }
 
-    /// What EC2 must say of an image beside its name and tags.
+    /// Reads what EC2 must say about an image besides its name and tags.
     fn criteria(&mut self, fields: &mut Fields<'_>) -> ImageCriteria {
         let mut within = |name: &str, place: &str, reader: &mut Self| {
             fields.take(name).and_then(|field| reader.parsed(place, field, duration))

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::domain::quoted;
 
-/// A field of a map: its name's line, and its value.
+/// A field of a map: the line of its name, and its value.
 pub(super) type Field<'n> = (usize, &'n Node);
 
-/// The fields of one map, each once.
+/// The fields of a map. Each is taken once.
 pub(super) struct Fields<'n> {
     pub(super) line: usize,
     fields: BTreeMap<&'n str, Field<'n>>,
@@ -28,7 +28,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// Reads the tree of a document and collects what is wrong with it.
+/// Reads the tree of a document and collects its faults.
 pub(super) struct Reader {
     pub(super) faults: Vec<DocumentFault>,
     /// The part that is being read.
@@ -47,7 +47,8 @@ impl Reader {
         self.faults.push(DocumentFault { line, part, field, message });
     }
 
-    /// Whether a node has what an allowlist may not have; that is then its fault.
+    /// Whether a node has a tag, an anchor or an alias, which an allowlist can't have. If so, that is reported as its
+    /// fault.
     pub(super) fn is_unreadable(&mut self, field: &str, (line, node): Field<'_>) -> bool {
         if let Some(oddity) = node.oddity {
             self.fault(line, field, oddity);
@@ -72,7 +73,7 @@ impl Reader {
         self.fault(line, field, message);
     }
 
-    /// The entries of a map with something in it.
+    /// The entries of a map, which must not be empty.
     pub(super) fn entries<'n>(&mut self, field: &str, (line, node): Field<'n>) -> &'n [(Node, Node)] {
         match &node.value {
             _ if self.is_unreadable(field, (line, node)) => &[],
@@ -89,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// The fields of a map, all of which are known.
+    /// The fields of a map. An unknown field is a fault.
     pub(super) fn fields<'n>(&mut self, place: &str, (line, node): Field<'n>, known: &[&str]) -> Option<Fields<'n>> {
         if self.is_unreadable(place, (line, node)) {
             return None;
@@ -136,7 +137,7 @@ impl Reader {
         Some(items)
     }
 
-    /// A list of texts, each of which `parse` turns into what it stands for.
+    /// A list of texts. `parse` makes a value of each.
     pub(super) fn list<T>(
         &mut self,
         name: &str,
@@ -194,7 +195,7 @@ impl Reader {
     }
 }
 
-/// The name of a field that is shown in backticks: without what would be none in a log.
+/// The name of a field for a message, without characters that a log can't show. The message adds the backticks.
 fn quoted_field(name: &str) -> String {
     quoted(name).trim_matches('`').to_owned()
 }

@@ -63,6 +63,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
@@ -92,10 +93,11 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            copies,
         })
     }
 
-    /// What a rule must be that shares by itself.
+    /// Checks a rule with `onAvailable`, which shares images without a request.
     fn on_available(
         &mut self,
         line: usize,
@@ -140,7 +142,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 10] = [
+const RULE_FIELDS: [&str; 11] = [
     "name",
     "requesters",
     "actions",
@@ -151,12 +153,13 @@ const RULE_FIELDS: [&str; 10] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "copies",
 ];
 
-/// EC2's event may be minutes late, and a share that would be over by then is none.
+/// EC2's event may be minutes late. A shorter share might be over before it begins.
 const SHORTEST_BY_ITSELF: Duration = Duration::minutes(30);
 
-/// The name of a rule, where it can be told.
+/// The name of a rule, if it has a readable one.
 fn rule_name(entry: &Node) -> Option<&str> {
     let Value::Map(entries) = &entry.value else { return None };
     entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
@@ -165,7 +168,7 @@ fn rule_name(entry: &Node) -> Option<&str> {
     })
 }
 
-/// Whether one or the other of these patterns matches whatever name an image has.
+/// Whether every possible name of an image matches one of these patterns.
 ///
 /// Names have 3 to 128 characters: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html>
 fn match_every_name(names: &[Pattern]) -> bool {
