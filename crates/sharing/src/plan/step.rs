@@ -197,7 +197,7 @@ impl Step {
 
     /// Whether it is skipped if a step of that phase before it failed. A grant is revoked even if its account keeps
     /// create volume permissions, so that as little access as possible remains. Removing permissions once more does not
-    /// depend on the deletion of records: if one record can't be deleted, access to the others must still be removed.
+    /// depend on the deletion of records: if one record can't be deleted, the access of the others must still be removed.
     pub fn waits_for(&self, phase: Phase) -> bool {
         !matches!(
             (self, phase),
