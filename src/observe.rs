@@ -15,6 +15,7 @@ mod own_grants;
 mod parameters;
 mod records;
 mod sources;
+mod usage;
 
 use futures_util::future;
 use sharing::{
@@ -35,6 +36,7 @@ use self::{
     parameters::{learn_parameters, read_parameters},
     records::{Read, learn_records, read_records},
     sources::read_sources,
+    usage::read_usage,
 };
 use crate::{aws::Aws, records::RecordStore};
 
@@ -59,16 +61,18 @@ pub async fn observe(
         plan = read_plan::further(case, &facts);
     }
     let published = parameters::images_to_read(&plan.parameters, &facts);
-    let (read, records, blocks_public_images, parameters) = future::join4(
+    let (read, records, blocks_public_images, parameters, usage) = future::join5(
         read_further(aws, case, judgements, &plan, &mut facts),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
         read_parameters(aws, case.account, &plan.parameters, published),
+        read_usage(aws, &plan.usage),
     )
     .await;
     read?;
     learn_parameters(&mut facts, parameters?);
     facts.blocks_public_images = blocks_public_images?;
+    facts.usage_reports = usage?;
     learn_records(&mut facts, records)?;
     deregistered::of_grants(aws, case, &mut facts).await?;
     Ok(facts)
@@ -145,7 +149,7 @@ fn listed(need: Need, id: &SnapshotId, snapshot: Option<&Snapshot>) -> Reading<F
         None if !need.is_read() => Ok(Fact::NotRead),
         None => {
             let message = format!(
-                "EC2 tells nothing of {id}, a snapshot of the image, so nothing is known of its key and who may copy it"
+                "EC2 does not describe {id}, a snapshot of the image, so its key and who may copy it are not known"
             );
             need.settle(Err(left_out("ec2:DescribeSnapshots", id, message)))
         }

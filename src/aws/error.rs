@@ -88,6 +88,8 @@ impl CallError {
             | ErrorCode::TargetNotKnown
             | ErrorCode::ExpiryLost
             | ErrorCode::NotPublished
+            | ErrorCode::CopyFailed
+            | ErrorCode::CopyOverdue
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))

@@ -16,6 +16,9 @@ const ON: &[&str] = &[
     "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*",
     "EnableCopyAccess=true",
     "PublishPrefix=/golden/",
+    "EnableCopies=true",
+    "CopySourceRegions=eu-west-1,eu-central-1",
+    "CopyKeyArns=arn:aws:kms:*:999988887777:key/*",
 ];
 
 /// The variables of a process that has the role of a stack with these parameters.

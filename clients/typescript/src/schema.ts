@@ -51,6 +51,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/images/{imageId}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example ami-0123456789abcdef0 */
+                imageId: components["parameters"]["ImageId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Which accounts use the image
+         * @description The action `usage`. `usage` in the image's row is what EC2's newest report says, if it is at most a day old. Else one is started, or waited for: the status is 202, and `usage` has the newest older report, if there is one.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/targets/{accountId}/shares": {
         parameters: {
             query?: never;
@@ -123,7 +146,7 @@ export interface components {
          * @description Absent where the request could not be read.
          * @enum {string}
          */
-        Action: "share" | "revoke" | "reset" | "list" | "check" | "audit" | "repair";
+        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
         /** @enum {string} */
         ActionVerdict: "allowed" | "conditional" | "implicit-deny" | "denied";
         /** @description The document of a request to audit. */
@@ -194,7 +217,7 @@ export interface components {
         /** @enum {string} */
         Effect: "Allow" | "Deny" | "Unreadable";
         /** @enum {string} */
-        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "NotPublished" | "Unexpected";
+        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "CopyFailed" | "CopyOverdue" | "NotPublished" | "Unexpected";
         ErrorRow: {
             code: components["schemas"]["ErrorCode"];
             call?: string;
@@ -220,7 +243,7 @@ export interface components {
             remedy: string;
         };
         /** @enum {string} */
-        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "ParameterStale";
+        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale";
         /** @description What an API Gateway says that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
@@ -238,7 +261,10 @@ export interface components {
         GranteeType: "account" | "organization" | "organizational-unit" | "public" | "unknown";
         ImageId: string;
         ImageRow: {
-            imageId: components["schemas"]["ImageId"];
+            /** @description The image. With copyFrom, the copy in this Region; null until EC2 gives it an ID. */
+            imageId: string | null;
+            copyOf?: components["schemas"]["ImageRowCopyOf"];
+            copy?: components["schemas"]["ImageRowCopy"];
             name?: string;
             region: string;
             /** @description The image's tags. EC2 shows the accounts it is shared with those of sharedTags and no others. */
@@ -262,6 +288,24 @@ export interface components {
             /** @description One row for each key of an encrypted snapshot and each target. */
             keys: components["schemas"]["KeyRow"][];
             permissions?: components["schemas"]["Permissions"];
+            usage?: components["schemas"]["Usage"];
+        };
+        /** @description With copyFrom: how the copy is. */
+        ImageRowCopy: {
+            /** @description EC2's word for the state of the copy, such as pending or available; none where there is no copy yet. */
+            state: string;
+            /** @description The key that the copy is encrypted with, which the rule names. */
+            keyArn?: string;
+            /**
+             * Format: date-time
+             * @description How long shares wait for the copy, where any do.
+             */
+            until?: string;
+        };
+        /** @description With copyFrom: the image that the request names, which this one is a copy of. */
+        ImageRowCopyOf: {
+            region: string;
+            imageId: components["schemas"]["ImageId"];
         };
         /** @description The latest scan of the image by Amazon Inspector, which EC2 also shows to the accounts it is shared with. Absent where it was not scanned. */
         ImageRowScan: {
@@ -429,10 +473,10 @@ export interface components {
             remedy?: string;
         };
         /**
-         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
          * @enum {string}
          */
-        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
+        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
         /** @description What the message says, as data: what is under Values of its code, each where it applies. */
         RefusalValues: {
             /** @description What was given, shortened. */
@@ -487,6 +531,10 @@ export interface components {
             owner?: string;
             /** @description The environment variables that are not set. */
             variables?: string[];
+            /** @description The keys that rules have for copies of the same image. */
+            keys?: string[];
+            /** @description The Region that no rule makes copies from. */
+            copyFrom?: string;
             /** @description The parameter of the stack that switches it on, or the one that the rule publishes to. */
             parameter?: string;
             /** @description The key of the image's tag whose value can't be part of a parameter's name. */
@@ -534,7 +582,7 @@ export interface components {
             reason?: components["schemas"]["Reason"];
         };
         /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
-        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
+        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {
             /**
@@ -674,10 +722,47 @@ export interface components {
             detail?: string;
         };
         /**
-         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
+         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known. waiting: the share is made when the copy of the image is available.
          * @enum {string}
          */
-        TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "failed";
+        TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "waiting" | "failed";
+        /** @description For usage, and in the dry run of a revoke: which other accounts use the image, by the newest report on all accounts and all types of resources. Absent where there is none. */
+        Usage: {
+            /**
+             * Format: date-time
+             * @description When the report was asked for.
+             */
+            asOf: string;
+            /** @description The accounts that use the image and that the requester's rules name together with it; and for each type of resource the sum of all others, whose accountId is null. */
+            entries: components["schemas"]["UsageEntriesItem"][];
+            /** @description What such a report can't know yet. */
+            missing: string[];
+        };
+        UsageEntriesItem: {
+            accountId: string | null;
+            /** @description The type of the resources that use the image, in EC2's word, such as ec2:Instance or ec2:LaunchTemplate. */
+            resourceType: string;
+            /** @description The number of these resources. */
+            count: number;
+        };
+        /** @description The document of a request to usage. */
+        UsageRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "usage";
+            /** @description The images. */
+            imageIds: components["schemas"]["ImageId"][];
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
+        };
         /** @enum {string} */
         Verdict: "allowed" | "conditional" | "missing" | "denied" | "unknown";
     };
@@ -702,7 +787,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
+        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`, `CopyNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
         NotAllowed: {
             headers: {
                 [name: string]: unknown;
@@ -734,7 +819,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
+        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
         InTheWay: {
             headers: {
                 /** @description Seconds; where every refusal passes by itself, and `retryable` is true. */
@@ -766,7 +851,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `NotPublished`, `Unexpected`; `errors` says at which call. */
+        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `NotPublished`, `Unexpected`; `errors` says at which call. */
         AwsFailed: {
             headers: {
                 [name: string]: unknown;
@@ -955,6 +1040,53 @@ export interface operations {
                 "application/json": components["schemas"]["Share"];
             };
         };
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example ami-0123456789abcdef0 */
+                imageId: components["parameters"]["ImageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description `completed`, or `planned` for a dry run. */
             200: {

@@ -3,6 +3,7 @@
 mod fact;
 mod parameter;
 mod provenance;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 pub use parameter::{Before, Parameter};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
+pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
 pub use crate::records::Expiry;
 use crate::{
@@ -41,6 +43,8 @@ pub struct Facts {
     pub blocks_public_images: Fact<bool>,
     /// The parameters to which rules publish the images, as far as the action needs them; none where there is no such one.
     pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
+    /// The reports on the accounts that use the images.
+    pub usage_reports: UsageReports,
 }
 
 /// What the search of a key's grants found besides the grants that are kept. A key has up to 50,000 grants, and a

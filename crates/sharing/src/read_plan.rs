@@ -10,6 +10,7 @@ mod own_grants;
 mod parameters;
 mod records;
 mod sources;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub use own_grants::OwnGrants;
 pub use parameters::{NamedReads, ParameterReads};
 pub use records::RecordReads;
 pub use sources::{Sources, sources_of_copies};
+pub use usage::{UsageReads, reports_to_open};
 
 use crate::{
     decide::{self, Authority, Case, Judgements},
@@ -128,6 +130,8 @@ pub struct ReadPlan {
     pub blocks_public_images: Need,
     /// The parameters to which rules publish the images.
     pub parameters: ParameterReads,
+    /// The reports on the accounts that use them.
+    pub usage: UsageReads,
 }
 
 /// What is read about an image.
@@ -200,6 +204,10 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let ids: Vec<_> = permitted.iter().collect();
     let parameters = ParameterReads::new(case, &facts.images, &ids);
     let permitted = || permitted.iter().filter_map(|id| facts.images.get_key_value(id));
+    let usage = UsageReads::new(case, permitted());
+    if action == Action::Usage {
+        return ReadPlan { usage, ..ReadPlan::default() };
+    }
     let unread_records = permitted().filter(|(_, image)| !image.expiries.is_read());
     let records: BTreeMap<_, _> = unread_records.map(|(id, _)| (id.clone(), RecordReads::new(case, id))).collect();
     let is_check = action == Action::Check && permitted().next().is_some();
@@ -212,6 +220,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
         keys: key_reads(case),
         blocks_public_images: if is_check { Need::Optional } else { Need::No },
         parameters,
+        usage,
     }
 }
 
@@ -225,6 +234,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         Action::List | Action::Check => (Need::Required, Need::Required, Need::Optional),
         Action::Revoke | Action::Reset => (Need::Optional, Need::Optional, Need::Optional),
         Action::Audit | Action::Repair => (Need::Optional, Need::Required, Need::Optional),
+        Action::Usage => (Need::No, Need::No, Need::No),
     };
     let reads = ImageReads {
         launch_permissions,
@@ -255,7 +265,7 @@ fn key_reads(case: &Case<'_>) -> KeyReads {
         Action::Revoke | Action::Reset => {
             KeyReads { grants: GrantReads::Own(OwnGrants::new(case)), ..KeyReads::default() }
         }
-        Action::List => KeyReads::default(),
+        Action::List | Action::Usage => KeyReads::default(),
     }
 }
 

@@ -61,6 +61,8 @@ fn error_status(code: ErrorCode) -> u16 {
         | ErrorCode::Unavailable
         | ErrorCode::TargetNotKnown
         | ErrorCode::NotPublished
+        | ErrorCode::CopyFailed
+        | ErrorCode::CopyOverdue
         | ErrorCode::Unexpected => 502,
     }
 }

@@ -32,9 +32,8 @@ pub fn parameters_to_read(
         let Some(image) = images.get(*id) else { return Vec::new() };
         let rules = match case.request.action {
             Action::Share if image.state == ImageState::Available => deciding_rules(&permit(case, images, id).targets),
-            Action::Revoke | Action::Reset => rules_about(case, image),
-            Action::Audit | Action::Repair => rules_about(case, image),
-            Action::Share | Action::List | Action::Check => Vec::new(),
+            Action::Revoke | Action::Reset | Action::Audit | Action::Repair => rules_about(case, image),
+            Action::Share | Action::List | Action::Check | Action::Usage => Vec::new(),
         };
         rules.into_iter().filter_map(|(_, publish)| parameter(publish, image)).collect()
     };

@@ -24,7 +24,9 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         detail: None,
     };
     ImageRow {
-        image_id: image.parse().unwrap(),
+        image_id: Some(image.parse().unwrap()),
+        copy_of: None,
+        copy: None,
         name: None,
         region: "eu-west-1".to_owned(),
         tags: [].into(),
@@ -35,6 +37,7 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),
         scan: None,

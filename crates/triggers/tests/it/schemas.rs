@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch, LaunchRow, Outcome,
-        Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Status, StepRow, StepState, StoppedBy, TargetRow,
-        TargetState,
+        CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch, LaunchRow,
+        Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source, Status, StepRow, StepState, StoppedBy,
+        TargetRow, TargetState, UsageEntryRow, UsageRow,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -28,6 +28,7 @@ use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 
 const DRAFT_4: &str = "http://json-schema.org/draft-04/schema#";
 const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
+const KEY: &str = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
 
 /// What no schema can say of a request.
@@ -88,7 +89,9 @@ fn requests(event: &Value) -> Vec<String> {
         document.insert("accountIds".to_owned(), json!([account]));
         return vec![Value::Object(document).to_string()];
     }
+    let is_usage = event["resource"].as_str().is_some_and(|resource| resource.ends_with("/usage"));
     let action = match (method, parameters.get("target")) {
+        ("GET", None) if is_usage => "usage",
         ("GET", None) => "list",
         ("POST", None) => "share",
         ("GET", Some(_)) => "check",
@@ -191,7 +194,7 @@ fn what_each_action_needs_and_does_not_take_is_the_same_to_parser_and_schema() {
         ("dryRun", json!(true)),
         ("reason", json!("spring release")),
     ];
-    for action in ["share", "revoke", "reset", "list", "check", "audit", "repair"] {
+    for action in ["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"] {
         for chosen in 0..1_u32 << fields.len() {
             let mut document = json!({"action": action});
             for (index, (name, value)) in fields.iter().enumerate() {
@@ -224,7 +227,7 @@ fn odd() -> impl Strategy<Value = Value> {
 const ACCOUNTS: &[&str] = &["111122223333", "000011112222", "444455556666", "11112222333"];
 const ORGANIZATIONS: &[&str] = &["arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5", "o-a1b2c3d4e5"];
 const UNITS: &[&str] = &["arn:aws-cn:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111", "ou-ab12-11111111"];
-const ACTIONS: &[&str] = &["share", "revoke", "reset", "list", "check", "audit", "repair", "expire"];
+const ACTIONS: &[&str] = &["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "expire"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -282,7 +285,7 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
 
 #[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
-    let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Audit, Repair));
+    let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair));
     let request = read("request");
     enumerates(&request, "/properties/action/enum", actions.clone());
     enumerates(&request, "/definitions/access/enum", names(&every!(Access: Launch, Copy)));
@@ -303,7 +306,8 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     enumerates(&outcome, "/definitions/finding/properties/code/enum", names(&FindingCode::ALL));
     let states = every!(StepState: Done, Planned, Failed, Skipped);
     enumerates(&outcome, "/definitions/step/properties/state/enum", names(&states));
-    let states = every!(TargetState: Shared, AlreadyShared, Revoked, NotShared, StillReachable, MaybeReachable, Failed);
+    let states =
+        every!(TargetState: Shared, AlreadyShared, Revoked, NotShared, StillReachable, MaybeReachable, Waiting, Failed);
     enumerates(&outcome, "/definitions/targetState/properties/state/enum", names(&states));
     let verdicts = every!(Verdict: Allowed, Conditional, Missing, Denied, Unknown);
     enumerates(&outcome, "/definitions/verdict/enum", names(&verdicts));
@@ -369,7 +373,9 @@ fn everything() -> Outcome {
         }],
     };
     let image = ImageRow {
-        image_id: image_id.clone(),
+        image_id: Some(image_id.clone()),
+        copy_of: Some(Source { region: "eu-central-1".parse().unwrap(), image_id: image_id.clone() }),
+        copy: Some(CopyState { state: "pending".to_owned(), key_arn: Some(key.key_arn.clone()), until: Some(NOW) }),
         name: Some("golden-web".to_owned()),
         region: "eu-west-1".to_owned(),
         tags: BTreeMap::from([("Tier".to_owned(), "gold".to_owned())]),
@@ -405,6 +411,18 @@ fn everything() -> Outcome {
                 snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
                 account_ids: Some(vec!["111122223333".parse().unwrap()]),
             }],
+        }),
+        usage: Some(UsageRow {
+            as_of: NOW,
+            entries: vec![
+                UsageEntryRow {
+                    account_id: Some("111122223333".parse().unwrap()),
+                    resource_type: "ec2:Instance".to_owned(),
+                    count: 3,
+                },
+                UsageEntryRow { account_id: None, resource_type: "ec2:LaunchTemplate".to_owned(), count: 7 },
+            ],
+            missing: vec!["what happened after the report".to_owned()],
         }),
     };
     let finding = Finding {
@@ -459,7 +477,7 @@ fn everything() -> Outcome {
 /// Something that a refusal says under this name.
 fn value(name: &str) -> Value {
     match name {
-        "roles" | "allowed" | "variables" | "missing" | "dependsOn" => json!(["one"]),
+        "roles" | "allowed" | "variables" | "keys" | "missing" | "dependsOn" => json!(["one"]),
         "because" => json!([{"sid": null, "index": 0, "effect": "Deny"}]),
         "count" | "most" | "new" | "quota" | "age" | "maxAge" => json!(7),
         "access" => json!("launch"),
@@ -603,6 +621,11 @@ fn the_allowlists_schema_takes_what_the_parser_takes() {
         json!({"maxDuration": "3650d"}),
         json!({"maxDuration": "090m"}),
         json!({"onAvailable": false, "images": "all"}),
+        json!({"copies": {"from": ["eu-west-1", "us-gov-east-1"], "key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "30m"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "3d"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "072h"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "4320m"}}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30d"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30m"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "0100m", "images": {"names": ["????*", "golden-*"]}}),
@@ -694,6 +717,22 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
         json!({"maxDuration": "0d"}),
         json!({"maxDuration": "1w"}),
         json!({"maxDuration": 30}),
+        json!({"copies": {}}),
+        json!({"copies": {"key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1"]}}),
+        json!({"copies": {"from": [], "key": KEY}}),
+        json!({"copies": {"from": "eu-west-1", "key": KEY}}),
+        json!({"copies": {"from": ["*"], "key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1a"], "key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": "1234abcd"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": "alias/golden"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": "arn:aws:kms:us-east-1:999988887777:key/*"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "29m"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "4d"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "4321m"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "73h"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": 12}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "to": ["us-east-1"]}}),
         json!({"onAvailable": "yes"}),
         json!({"onAvailable": true}),
         json!({"onAvailable": true, "images": "all", "requesters": ["events:999988887777:aws.ec2"]}),

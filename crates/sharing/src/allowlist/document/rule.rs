@@ -64,6 +64,7 @@ impl Reader {
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
         let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
+        let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
@@ -94,6 +95,7 @@ impl Reader {
             max_duration,
             on_available,
             publish,
+            copies,
         })
     }
 
@@ -142,7 +144,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 11] = [
+const RULE_FIELDS: [&str; 12] = [
     "name",
     "requesters",
     "actions",
@@ -154,6 +156,7 @@ const RULE_FIELDS: [&str; 11] = [
     "maxDuration",
     "onAvailable",
     "publish",
+    "copies",
 ];
 
 /// EC2's event may be minutes late. A shorter share might be over before it begins.
