@@ -299,7 +299,7 @@ fn a_parameter_is_put_last(change: &Change<'_>, found: &mut Vec<String>) {
 }
 
 fn a_usage_report_is_started_once_where_it_was_asked_for(change: &Change<'_>, found: &mut Vec<String>) {
-    let reports = |state: &Value| state["usageReports"].as_object().unwrap().clone();
+    let reports = |state: &Value| state["usageReports"].as_object().cloned().unwrap_or_default();
     let (before, after) = (reports(change.before), reports(change.after));
     found.extend(
         before.iter().filter(|(id, was)| after.get(*id) != Some(was)).map(|(id, _)| format!("{id} is another")),
