@@ -176,8 +176,10 @@ mod tests {
         let settings = settings("https://login.example.com/tenant", "page", None);
         let document = document(&settings);
         let of = |text: &str| STANDARD.encode(Sha256::digest(text));
-        let (script, style) =
-            (of(between(&document, "<script>", "</script>")), of(between(&document, "<style>", "</style>")));
+        let (script, style) = (
+            of(between(&document, "<script type=\"module\">", "</script>")),
+            of(between(&document, "<style>", "</style>")),
+        );
         assert_eq!(
             policy(&settings),
             format!(
