@@ -50,7 +50,7 @@ impl Measured<'_> {
     pub fn events(&self) -> Vec<Value> {
         let mut events = vec![self.wide()];
         // The refusals in the outcome of a check or list did not refuse the request.
-        if !matches!(self.outcome.result, Status::Completed | Status::Planned) {
+        if !matches!(self.outcome.result, Status::Completed | Status::Planned | Status::Accepted) {
             events.extend(self.by_code("Refusals", self.outcome.refusals.iter().map(|refusal| refusal.code.as_str())));
         }
         let findings = self.outcome.findings.iter().flatten();

@@ -61,9 +61,10 @@ pub struct Service {
 impl Service {
     /// The function with this ARN, these settings and clients. Metric events go to `sink`.
     pub fn new(config: Config, aws: Aws, function: &FunctionArn, sink: Sink) -> Self {
-        let records = config.records.map(|RecordSettings { group, role_arn, bus, dead_letter_arn }| {
+        let records = config.records.map(|settings| {
+            let RecordSettings { group, role_arn, bus, dead_letter_arn, record_key } = settings;
             let bus_arn = function.bus_arn(&bus);
-            RecordStore { group, role_arn, bus_arn, dead_letter_arn }
+            RecordStore { group, role_arn, bus_arn, dead_letter_arn, record_key }
         });
         let deployment = Deployment {
             aws,

@@ -67,6 +67,7 @@ fn detail_type(result: Status) -> &'static str {
     match result {
         Status::Completed => "AMI Share Request Completed",
         Status::Planned => "AMI Share Request Planned",
+        Status::Accepted => "AMI Share Request Accepted",
         Status::Refused => "AMI Share Request Refused",
         Status::Incomplete => "AMI Share Request Incomplete",
         Status::Failed => "AMI Share Request Failed",

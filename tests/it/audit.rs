@@ -60,7 +60,7 @@ const BUS: &str = "default";
 
 /// A function that can record expiries and send the rest of an audit on its way.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_REQUEST_BUS", BUS)])
+    World::with_records(ALLOWLIST, &[("AMI_SHARE_REQUEST_BUS", BUS)])
 }
 
 impl World {

@@ -101,7 +101,7 @@ fn that_an_outcome_could_not_be_published_tells_of_no_bus_and_is_counted() {
 
 #[test]
 fn of_a_target_that_no_rule_covers_there_is_a_refusal_and_nothing_else() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image =
         world.aws.image(json!({"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {}}}]}));
     let name = world.aws.image(json!({"name": "golden-2"}));
@@ -126,7 +126,7 @@ fn of_a_target_that_no_rule_covers_there_is_a_refusal_and_nothing_else() {
 
 #[test]
 fn of_an_image_that_no_rule_covers_nothing_is_read_but_its_description() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image = |n: usize| json!({"name": format!("silver-{n}"), "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {}}}], "launchPermissions": [ONE]});
     let seeded = world.aws.seed(&json!({"images": (0..50).map(image).collect::<Vec<_>>()}));
     let ids: Vec<_> = seeded["images"].as_array().unwrap().iter().map(|image| image["imageId"].clone()).collect();
@@ -151,7 +151,7 @@ fn of_an_image_that_no_rule_covers_nothing_is_read_but_its_description() {
 
 #[test]
 fn an_audit_tells_of_covered_images_only_in_its_token_and_its_warnings_too() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let (secret_key, golden_key) = (json!({"ref": "secret", "policy": "not a policy"}), json!({"ref": "golden"}));
     let image = |id: usize, name: &str, key: &str| {
         json!({"id": format!("ami-{id:017x}"), "name": name, "launchPermissions": [ONE],

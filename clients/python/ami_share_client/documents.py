@@ -28,8 +28,8 @@ ImageId: TypeAlias = str
 Launch: TypeAlias = Literal["really", "not", "unknown"]
 # Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is.
 NextToken: TypeAlias = str
-# completed: everything asked for is so. planned: a dry run. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
-OutcomeResult: TypeAlias = Literal["completed", "planned", "refused", "incomplete", "failed"]
+# completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
+OutcomeResult: TypeAlias = Literal["completed", "planned", "accepted", "refused", "incomplete", "failed"]
 PolicyStatement: TypeAlias = dict[str, Any]
 # Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others.
 Reason: TypeAlias = str

@@ -361,10 +361,10 @@ export interface components {
             stoppedBy?: components["schemas"]["StoppedBy"][];
         };
         /**
-         * @description completed: everything asked for is so. planned: a dry run. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
+         * @description completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
          * @enum {string}
          */
-        OutcomeResult: "completed" | "planned" | "refused" | "incomplete" | "failed";
+        OutcomeResult: "completed" | "planned" | "accepted" | "refused" | "incomplete" | "failed";
         /** @description What EC2 says, for list and check. */
         Permissions: {
             launch: components["schemas"]["LaunchPermission"][];
@@ -856,6 +856,18 @@ export interface operations {
                     "application/json": components["schemas"]["Outcome"];
                 };
             };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["NotAllowed"];
@@ -888,6 +900,18 @@ export interface operations {
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -938,6 +962,18 @@ export interface operations {
                     "application/json": components["schemas"]["Outcome"];
                 };
             };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["NotAllowed"];
@@ -973,6 +1009,18 @@ export interface operations {
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1028,6 +1076,18 @@ export interface operations {
                     "application/json": components["schemas"]["Outcome"];
                 };
             };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["NotAllowed"];
@@ -1067,6 +1127,18 @@ export interface operations {
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {

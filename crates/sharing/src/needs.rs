@@ -4,7 +4,7 @@
 //! A grant only adds, an explicit Deny wins over it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 
-use key_policy::{Grant, ROLE_OPERATIONS};
+use key_policy::{Grant, ROLE_OPERATIONS, launch_operations};
 use time::OffsetDateTime;
 
 use crate::{
@@ -21,18 +21,12 @@ pub enum GranteeKind {
     Role(ServiceLinkedRole),
 }
 
-/// The operations a target account needs to launch from and copy an encrypted image.
-///
-/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
-const ACCOUNT_OPERATIONS: &[&str] =
-    &["CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"];
-
 impl GranteeKind {
-    /// The operations such a grantee gets.
-    pub fn operations(&self) -> &'static [&'static str] {
+    /// The operations that its grant allows.
+    pub fn operations(&self) -> Vec<&'static str> {
         match self {
-            Self::Account => ACCOUNT_OPERATIONS,
-            Self::Role(_) => ROLE_OPERATIONS,
+            Self::Account => launch_operations(),
+            Self::Role(_) => ROLE_OPERATIONS.to_vec(),
         }
     }
 
@@ -86,7 +80,7 @@ impl NeededGrant {
             name: Some(self.name.to_string()),
             grantee_principal: Some(self.grantee.clone()),
             issuing_account: Some(owner.to_string()),
-            operations: self.kind.operations().iter().map(|operation| (*operation).to_owned()).collect(),
+            operations: self.kind.operations().into_iter().map(str::to_owned).collect(),
             ..Grant::default()
         }
     }
@@ -98,12 +92,13 @@ impl NeededGrant {
 
     /// This very grant, as it was read.
     pub fn among<'g>(&self, grants: &'g [Grant], owner: AccountId) -> Option<&'g Grant> {
+        let operations = self.kind.operations();
         grants.iter().find(|grant| {
             grant.name.as_deref() == Some(self.name.as_str())
                 && grant.is_issued_by(owner)
                 && grant.grantee_principal.as_deref() == Some(self.grantee.as_str())
                 && grant.constraints.is_none()
-                && self.kind.operations().iter().all(|operation| grant.operations.iter().any(|own| own == operation))
+                && operations.iter().all(|operation| grant.operations.iter().any(|own| own == operation))
         })
     }
 

@@ -92,6 +92,8 @@ pub enum Status {
     Completed,
     /// A dry run: this would be done.
     Planned,
+    /// Nothing failed, and something continues by itself: the same request, sent later, tells its result.
+    Accepted,
     /// Nothing was changed, for the reasons in `refusals`.
     Refused,
     /// Nothing was changed: something could not be found out, or the first write failed.
@@ -482,6 +484,7 @@ impl Status {
         match self {
             Self::Completed => "completed",
             Self::Planned => "planned",
+            Self::Accepted => "accepted",
             Self::Refused => "refused",
             Self::Incomplete => "incomplete",
             Self::Failed => "failed",
@@ -549,10 +552,14 @@ impl Outcome {
     /// Takes in the outcome of another part of the same request; the worse result counts.
     pub fn absorb(&mut self, part: Self) {
         self.result = match (self.result, part.result) {
-            (Status::Completed, Status::Refused | Status::Failed) if self.images.iter().any(|row| row.changed) => {
+            (Status::Completed | Status::Accepted, Status::Refused | Status::Failed)
+                if self.images.iter().any(|row| row.changed) =>
+            {
                 Status::Incomplete
             }
-            (Status::Refused | Status::Failed, Status::Completed) if part.images.iter().any(|row| row.changed) => {
+            (Status::Refused | Status::Failed, Status::Completed | Status::Accepted)
+                if part.images.iter().any(|row| row.changed) =>
+            {
                 Status::Incomplete
             }
             (one, other) => one.max(other),
@@ -572,7 +579,7 @@ impl Outcome {
         self.warnings.extend(part.warnings);
         self.retryable = match self.result {
             Status::Refused => self.is_refused_for_now(),
-            Status::Completed | Status::Planned | Status::Failed | Status::Incomplete => {
+            Status::Completed | Status::Planned | Status::Accepted | Status::Failed | Status::Incomplete => {
                 self.retryable || part.retryable
             }
         };

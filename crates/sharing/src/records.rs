@@ -5,10 +5,13 @@
 //! is `RecordStore` in the function.
 
 mod expiry;
+mod mac;
 
 use std::{fmt, str::FromStr};
 
 pub use expiry::Expiry;
+pub use mac::Mac;
+use time::OffsetDateTime;
 
 use crate::domain::{ExpiryName, ParseError};
 
@@ -111,6 +114,12 @@ pub struct Schedule {
     pub timezone: Option<String>,
     /// Whether it fires.
     pub is_enabled: bool,
+    /// The time before which it does not fire.
+    pub starts_at: Option<OffsetDateTime>,
+    /// The time after which it does not fire.
+    pub ends_at: Option<OffsetDateTime>,
+    /// Whether Scheduler deletes it when it has fired for the last time.
+    pub is_deleted_after: bool,
     /// The ARN of its target.
     pub bus_arn: String,
     /// The source of the events that it puts there.
@@ -128,6 +137,9 @@ impl Schedule {
             expression,
             timezone: Some(TIMEZONE.to_owned()),
             is_enabled: true,
+            starts_at: None,
+            ends_at: None,
+            is_deleted_after: false,
             bus_arn: bus_arn.to_owned(),
             source: SOURCE.to_owned(),
             detail_type: DETAIL_TYPE.to_owned(),

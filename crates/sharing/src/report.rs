@@ -86,7 +86,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.retryable = match outcome.result {
-        Status::Completed | Status::Planned => false,
+        Status::Completed | Status::Planned | Status::Accepted => false,
         Status::Refused => outcome.is_refused_for_now(),
         Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
@@ -146,11 +146,37 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
 }
 
 fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, .. } = *standing;
+    let action = case.request.action;
+    let permissions = match action {
+        Action::List | Action::Check => Some(permissions(image)),
+        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
+    };
+    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    ImageRow {
+        image_id: decision.image_id.clone(),
+        name: image.name.clone(),
+        region: region.to_owned(),
+        tags: image.tags.clone(),
+        shared_tags: shared_tags(&image.tags),
+        watermarks: image.provenance.watermark_keys(),
+        scan: image.provenance.scan.as_ref().map(scan_row),
+        key_arns: image.keys().into_iter().cloned().collect(),
+        changed: is_changed(action, image, steps),
+        rule: first_rule.map(|rule| rule.name.clone()),
+        steps: steps.iter().map(step_row).collect(),
+        targets: target_rows(standing),
+        keys: standing.keys(),
+        permissions,
+    }
+}
+
+/// The rows of the requested targets; for a `list`, of everybody with whom the image is shared.
+fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
     let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
-    let request = case.request;
-    // Of a share that is refused as a whole nothing is done for any image.
+    // If a share is refused as a whole, nothing is done for any image.
     let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
-    let is_check = request.action == Action::Check;
+    let is_check = case.request.action == Action::Check;
     let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
@@ -185,30 +211,10 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         rule: rule.map(|rule| rule.name.clone()),
         detail: None,
     }));
-    if request.action == Action::List {
+    if case.request.action == Action::List {
         targets.extend(listed(case, image));
     }
-    let permissions = match request.action {
-        Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
-    };
-    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
-    ImageRow {
-        image_id: decision.image_id.clone(),
-        name: image.name.clone(),
-        region: region.to_owned(),
-        tags: image.tags.clone(),
-        shared_tags: shared_tags(&image.tags),
-        watermarks: image.provenance.watermark_keys(),
-        scan: image.provenance.scan.as_ref().map(scan_row),
-        key_arns: image.keys().into_iter().cloned().collect(),
-        changed: is_changed(request.action, image, steps),
-        rule: first_rule.map(|rule| rule.name.clone()),
-        steps: steps.iter().map(step_row).collect(),
-        targets,
-        keys: standing.keys(),
-        permissions,
-    }
+    targets
 }
 
 fn scan_row(scan: &Scan) -> ScanRow {

@@ -158,9 +158,12 @@ fn image(place: usize) -> Result<Image, Failure> {
     Ok(Image {
         owner: ACCOUNT.parse()?,
         state: ImageState::Available,
+        state_reason: None,
         name: Some(format!("golden-{place}")),
         tags: Default::default(),
         provenance: Default::default(),
+        architecture: None,
+        volume_sizes: Vec::new(),
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),

@@ -3,7 +3,7 @@
 use super::Pattern;
 use crate::domain::{AccountId, Partition, Requester, quoted};
 
-/// A requester whose last part may have wildcards; everything before it, the account above all, is written out.
+/// A requester whose last part may have wildcards. The parts before it, such as the account, can't have any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequesterPattern {
     prefix: String,
@@ -12,11 +12,11 @@ pub struct RequesterPattern {
 }
 
 impl RequesterPattern {
-    /// Reads a requester that a question names: no trigger has established it, so it gives nobody anything.
+    /// Reads a requester that is named in a question, such as that of the command line. No trigger has authenticated
+    /// it, so nothing may be done in its name.
     ///
-    /// # Errors
-    /// The text is not one requester as the allowlist writes it. A token's subject may have any character, the last
-    /// part of any other requester no wildcard.
+    /// # Errors Fails if the text is not a requester as allowlists write it. The subject of a token may have any
+    /// character. The last part of any other requester can't have a wildcard.
     pub fn requester(text: &str) -> Result<Requester, String> {
         Self::parse(text)?;
         if text.contains(['*', '?']) && !text.starts_with("jwt:") {
@@ -25,7 +25,7 @@ impl RequesterPattern {
         Ok(Requester::new(text.to_owned()))
     }
 
-    /// Whether it names this requester.
+    /// Whether the pattern matches this requester.
     pub fn matches(&self, requester: &Requester) -> bool {
         // An IAM name has no slash: `user/*` is every user without a path, not every user.
         let is_iam = self.prefix.starts_with("arn:");
@@ -35,12 +35,12 @@ impl RequesterPattern {
             .is_some_and(|last| !(is_iam && last.contains('/')) && self.last.matches(last))
     }
 
-    /// Whether it names everybody of its kind: its last part is only wildcards.
+    /// Whether the pattern matches every requester of its kind: its last part has only wildcards.
     pub(super) fn is_open(&self) -> bool {
         self.last.is_only_wildcards()
     }
 
-    /// Whether it surely names all whom the other names.
+    /// Whether it surely matches every requester that the other pattern matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.prefix == other.prefix && self.last.covers(&other.last)
     }
@@ -64,7 +64,7 @@ impl RequesterPattern {
     }
 }
 
-/// How many bytes of a requester come before its last part.
+/// The number of bytes before the last part of a requester.
 fn prefix(text: &str) -> Result<usize, String> {
     let at = |separator: char, from: &str| {
         from.rfind(separator).map(|found| text.len().saturating_sub(from.len()).saturating_add(found).saturating_add(1))

@@ -1,4 +1,4 @@
-//! Owns what is odd about an allowlist that is in order: [`Allowlist::warnings`].
+//! Owns [`Allowlist::warnings`]: what is valid in an allowlist but probably not intended.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use super::{Allowlist, ImageCriteria, Images, Pattern, Rule};
 use crate::request::Action;
 
 impl Allowlist {
-    /// What its author may not have meant: rules that can never decide, and requesters that are everybody of their kind.
+    /// Warnings about rules that can never decide, and about requester patterns that match every requester of their
+    /// kind.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
@@ -27,7 +28,7 @@ impl Allowlist {
 }
 
 impl Rule {
-    /// Criteria that count where access is given, in a rule that gives none.
+    /// Warns about criteria that apply only when access is given, in a rule that never gives access.
     fn idle_criteria(&self) -> Option<String> {
         let gives = self.actions.iter().copied().any(Action::is_about_sharing);
         let criteria = self.images.criteria().filter(|criteria| !criteria.is_empty() && !gives)?;
@@ -35,7 +36,7 @@ impl Rule {
         Some(format!("rule `{}`: `{fields}` count for `share` and `check` only, and it has neither", self.name))
     }
 
-    /// Whether this rule surely covers, in every criterion, all that the other covers.
+    /// Whether this rule surely covers every request that the other rule covers.
     fn covers(&self, other: &Self) -> bool {
         let requesters =
             other.requesters.iter().all(|requester| self.requesters.iter().any(|pattern| pattern.covers(requester)));
@@ -44,7 +45,7 @@ impl Rule {
             (Some(_), None) => false,
             (Some(longest), Some(other)) => other <= longest,
         };
-        // An action without targets is covered whatever targets there are.
+        // The targets of a rule don't matter for an action without targets.
         let takes_targets = other.actions.iter().any(|action| action.takes_targets());
         requesters
             && other.actions.iter().all(|action| self.actions.contains(action))
@@ -65,7 +66,8 @@ impl Images {
         }
     }
 
-    /// Whether these surely include all that the others include; the criteria of what gives access count only there.
+    /// Whether these images surely include all the others. The criteria that apply when access is given are compared
+    /// only for actions that give access.
     fn cover(&self, others: &Self, gives: bool) -> bool {
         let Self::Matching { names, tags, criteria } = self else { return true };
         let none = ImageCriteria::default();

@@ -26,9 +26,9 @@ use crate::{
 /// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
 const EARLIEST: Duration = Duration::minutes(1);
 
-/// So near to its expiry a share is left alone. It is more than an expiry can come early, so that no launch permission
-/// that a share adds arrives after the expiry has begun.
-const ENDING: Duration = Duration::minutes(2);
+/// A share that expires this soon is left alone. An expiry can begin [`EARLIEST`] before its time; this is longer, so that
+/// no launch permission is added after the expiry has begun.
+const EXPIRING_SOON: Duration = Duration::minutes(2);
 
 /// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
 /// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
@@ -162,8 +162,8 @@ fn check_target(
     grants: &[NeededGrant],
 ) -> Met {
     let latest = image.expiry_of(&asked.target);
-    if let Some(there) = latest.filter(|there| there.at - case.now <= ENDING) {
-        return Met::refused(ending(case, image_id, asked, there));
+    if let Some(there) = latest.filter(|there| there.at - case.now <= EXPIRING_SOON) {
+        return Met::refused(expiring(case, image_id, asked, there));
     }
     let wanted = wanted(case);
     let mut met = match wanted {
@@ -174,7 +174,7 @@ fn check_target(
         },
     };
     let expires = wanted.max(latest.map(|there| there.at));
-    if let Some(at) = expires.filter(|at| *at - case.deadline <= ENDING)
+    if let Some(at) = expires.filter(|at| *at - case.deadline <= EXPIRING_SOON)
         && gives(case, image, &asked.target, grants)
         && met.refusals.is_empty()
     {
@@ -262,7 +262,7 @@ fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
 
 /// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
 /// and only the outcome of a revoke says what prevents it.
-fn ending(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
+fn expiring(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
     let (target, at) = (case.allowlist.called(&asked.target), rfc3339(there.at));
     let (message, remedy) = if case.now - there.at > OVERDUE {
         (

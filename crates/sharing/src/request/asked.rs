@@ -1,4 +1,4 @@
-//! Owns [`Asked`]: what a request asked for, as far as it could be read, whatever became of it. The log keeps it.
+//! Owns [`Asked`]: what a request asked for, as far as it could be read. The log keeps it whatever the result is.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -12,15 +12,15 @@ use crate::domain::{ImageId, ServiceLinkedRole};
 pub struct Asked {
     /// The images.
     pub image_ids: Vec<ImageId>,
-    /// The targets: account IDs, ARNs, or what a URL had in place of an ARN.
+    /// The targets: account IDs, ARNs, or the bare ID that a URL has in place of an ARN.
     pub targets: Vec<String>,
-    /// What the targets should be able to do, where the request is about that.
+    /// The access, for actions that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
-    /// The service-linked roles that should get grants.
+    /// The service-linked roles that need grants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_linked_roles: Vec<ServiceLinkedRole>,
-    /// When the share should expire.
+    /// When the share is to expire.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
 }

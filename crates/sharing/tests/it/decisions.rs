@@ -240,7 +240,7 @@ fn a_refusal_says_of_what_it_is_and_whether_it_may_pass() {
 
 #[test]
 fn what_bounds_a_share_does_not_bound_its_revoke() {
-    let world = World::open("ended-1").shared_with(&[ONE]);
+    let world = World::open("temporary-1").shared_with(&[ONE]);
     refused(&world, &ask("share", accounts(&[ONE])), &["ExpiryRequired 111122223333"]);
     let until = |days: i64| ask("share", json!({"accountIds": [ONE], "expiresAt": text(in_days(days))}));
     refused(&world, &until(31), &["ExpiryNotAllowed 111122223333"]);

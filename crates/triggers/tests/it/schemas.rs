@@ -289,7 +289,7 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
 
     let outcome = read("outcome");
     enumerates(&outcome, "/properties/action/enum", actions.clone());
-    let results = every!(Status: Completed, Planned, Refused, Incomplete, Failed);
+    let results = every!(Status: Completed, Planned, Accepted, Refused, Incomplete, Failed);
     enumerates(&outcome, "/properties/result/enum", names(&results));
     enumerates(&outcome, "/definitions/refusal/properties/code/enum", names(RefusalCode::ALL));
     enumerates(&outcome, "/definitions/refusal/properties/fault/enum", names(&FaultKind::ALL));
