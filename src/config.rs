@@ -28,6 +28,8 @@ pub struct Config {
     /// `AMI_SHARE_PAGE_ISSUER`, `AMI_SHARE_PAGE_CLIENT_ID` and `AMI_SHARE_PAGE_TOKEN_ORIGIN`: what is put into the page.
     /// There is no page where one of the first two is not set.
     pub page: Option<PageSettings>,
+    /// `AMI_SHARE_GROUPS_CLAIM`: the claim of a token that holds its groups.
+    pub groups_claim: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`: a dimension of the metrics.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`
@@ -78,6 +80,7 @@ impl Config {
                 outcome_bus: set(&get, "AMI_SHARE_OUTCOME_BUS"),
                 request_bus: set(&get, "AMI_SHARE_REQUEST_BUS"),
                 page,
+                groups_claim: set(&get, "AMI_SHARE_GROUPS_CLAIM").unwrap_or_else(|| "groups".to_owned()),
                 function_name: set(&get, "AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
                 log_level,
                 logs_json,
@@ -213,6 +216,7 @@ mod tests {
     fn only_the_allowlist_must_be_given() {
         let config = read(&[("AMI_SHARE_ALLOWLIST", "file:allowlist.yaml")]).unwrap();
         assert_eq!((config.allowlist_ttl.as_secs(), config.entity_quota), (60, 1000));
+        assert_eq!(config.groups_claim, "groups");
         assert!(config.logs_json);
         assert_eq!(config.setup, Setup { key_grants: true, copy_access: true });
     }

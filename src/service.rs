@@ -54,6 +54,8 @@ pub struct Service {
     page_settings: Option<PageSettings>,
     /// The page, as soon as somebody has opened it.
     page: OnceLock<Page>,
+    /// The claim of a token that holds its groups.
+    groups_claim: String,
     /// Writes the metrics.
     meter: Meter,
 }
@@ -81,13 +83,15 @@ impl Service {
             request_bus: config.request_bus,
             page_settings: config.page,
             page: OnceLock::new(),
+            groups_claim: config.groups_claim,
             meter: Meter::new(config.function_name, sink),
         }
     }
 
     /// Answers one event.
     pub async fn handle(&self, event: &Event, invocation: &InvocationContext<'_>) -> Result<Reply, InvocationError> {
-        match triggers::open(event, &Invocation { request_id: invocation.request_id, now: invocation.now }) {
+        let InvocationContext { request_id, now, .. } = *invocation;
+        match triggers::open(event, &Invocation { request_id, now, groups_claim: &self.groups_claim }) {
             // Neither a request nor an outcome: nothing is logged, counted or published.
             Incoming::Page(visit) => match &self.page_settings {
                 Some(settings) => Ok(self.page.get_or_init(|| Page::new(settings)).reply(visit.reads_gzip)),

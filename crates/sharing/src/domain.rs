@@ -22,7 +22,7 @@ pub use grant_name::GrantName;
 pub use group_id::GroupId;
 pub use key_policy::domain::*;
 pub use region::Region;
-pub use requester::Requester;
+pub use requester::{MAX_GROUPS, Requester, unnamable_group};
 pub use resource_id::{ImageId, SnapshotId};
 pub use severity::Severity;
 pub use text::{shortened, some_of};

@@ -76,7 +76,10 @@ struct Line<'a> {
 
 /// What is divided among lines.
 #[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Lists<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    requester_groups: Vec<&'a str>,
     rules: BTreeSet<Cow<'a, str>>,
     images: Vec<ImageEntry<'a>>,
     refusals: Vec<RefusalEntry<'a>>,
@@ -142,6 +145,8 @@ struct FindingEntry<'a> {
 
 /// What stays together in a line.
 enum Item<'a> {
+    /// A group of the requester's token.
+    Group(&'a str),
     /// An image with one of its targets, or an image without any.
     Pair(ImageEntry<'a>, Option<TargetEntry<'a>>),
     Refusal(RefusalEntry<'a>),
@@ -213,7 +218,8 @@ fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usi
 
 impl<'a> Lists<'a> {
     fn is_empty(&self) -> bool {
-        self.images.is_empty()
+        self.requester_groups.is_empty()
+            && self.images.is_empty()
             && self.refusals.is_empty()
             && self.errors.is_empty()
             && self.findings.is_empty()
@@ -227,6 +233,7 @@ impl<'a> Lists<'a> {
             Some(_) | None => 0,
         };
         match item {
+            Item::Group(group) => written(group),
             Item::Pair(image, target) => {
                 let image_length =
                     if self.is_last(image) { 0 } else { written(image).saturating_add(rule(&image.rule)) };
@@ -242,6 +249,7 @@ impl<'a> Lists<'a> {
 
     fn push(&mut self, item: Item<'a>) {
         match item {
+            Item::Group(group) => self.requester_groups.push(group),
             Item::Pair(image, target) => {
                 self.rules.extend(image.rule.clone());
                 self.rules.extend(target.as_ref().and_then(|target| target.rule.clone()));
@@ -270,8 +278,10 @@ fn written(item: &impl Serialize) -> usize {
 }
 
 fn items(outcome: &Outcome) -> impl Iterator<Item = Item<'_>> {
-    let images = outcome.images.iter().flat_map(pairs);
-    images
+    let groups = outcome.requester.iter().flat_map(|requester| requester.groups());
+    let groups = groups.map(|group| Item::Group(group));
+    groups
+        .chain(outcome.images.iter().flat_map(pairs))
         .chain(outcome.refusals.iter().map(refusal))
         .chain(outcome.errors.iter().map(error))
         .chain(outcome.findings.iter().flatten().map(finding))

@@ -13,7 +13,7 @@ pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 pub use one_image::ByImage;
 pub use provenance::{ScanRow, shared_tags};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::{
@@ -33,7 +33,7 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
     /// Absent where the caller could not be identified.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub requester: Option<Requester>,
     /// The role session's name, where the caller is a role's session.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -618,6 +618,11 @@ impl Outcome {
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, Status::Refused) }
     }
+}
+
+/// What is shown of a requester: its groups are nobody's business but the log's.
+fn name<S: Serializer>(requester: &Option<Requester>, serializer: S) -> Result<S::Ok, S::Error> {
+    requester.as_ref().map(Requester::as_str).serialize(serializer)
 }
 
 /// A document as JSON text, its fields in the order they are declared in: a [`serde_json::Value`] would sort them.

@@ -106,7 +106,9 @@ impl World {
     fn answer(&self) -> Result<String, Failure> {
         let event: Event = serde_json::from_str(&self.event)?;
         let now = OffsetDateTime::UNIX_EPOCH;
-        let Incoming::One(envelope) = triggers::open(&event, &Invocation { request_id: "bench", now }) else {
+        let Incoming::One(envelope) =
+            triggers::open(&event, &Invocation { request_id: "bench", now, groups_claim: "groups" })
+        else {
             return Err("no request".into());
         };
         let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);

@@ -254,7 +254,7 @@ mod tests {
         record
     }
 
-    const INVOCATION: Invocation<'_> = Invocation { request_id: "lambda-id", now: NOW };
+    const INVOCATION: Invocation<'_> = Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" };
 
     fn batch(records: &[serde_json::Value]) -> Vec<Message> {
         let records = Json::parse(&json!(records).to_string()).unwrap();

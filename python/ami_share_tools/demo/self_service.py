@@ -54,7 +54,9 @@ class SelfService:
         if body is not None:
             headers["Content-Type"] = "application/json"
         with contextlib.closing(http.client.HTTPConnection(parts.netloc, timeout=40)) as connection:
-            connection.request(method, parts.path.rstrip("/") + route, json.dumps(body) if body is not None else None, headers)
+            connection.request(
+                method, parts.path.rstrip("/") + route, json.dumps(body) if body is not None else None, headers
+            )
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}")
 

@@ -118,6 +118,7 @@ class Parameters(unittest.TestCase):
         "AllowlistTtlSeconds": ("5", "environment AMI_SHARE_ALLOWLIST_TTL", "60", "5"),
         "MaxEventAgeSeconds": ("60", "environment AMI_SHARE_MAX_EVENT_AGE", "900", "60"),
         "EntityQuota": ("7", "environment AMI_SHARE_ENTITY_QUOTA", "1000", "7"),
+        "GroupsClaim": ("cognito:groups", "environment AMI_SHARE_GROUPS_CLAIM", "groups", "cognito:groups"),
         "OutcomeBusName": ("outcomes", "environment AMI_SHARE_OUTCOME_BUS", "", "outcomes"),
         "EnableKeyGrants": ("true", "environment AMI_SHARE_KEY_GRANTS", "off", "on"),
         "EnableCopyAccess": ("true", "environment AMI_SHARE_COPY_ACCESS", "off", "on"),

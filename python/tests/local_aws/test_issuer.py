@@ -85,9 +85,7 @@ class Issued(unittest.TestCase):
         self.assertEqual(status, 200)
         key = jwt.PyJWKClient(found["jwks_uri"]).get_signing_key_from_jwt(given["id_token"])
         claims = jwt.decode(given["id_token"], key, ["RS256"], audience=self.issuer.client_id, issuer=self.issuer.url)
-        self.assertEqual(
-            (claims["sub"], claims["nonce"], claims["groups"]), ("ada", "n", ["web-team", "makers"])
-        )
+        self.assertEqual((claims["sub"], claims["nonce"], claims["groups"]), ("ada", "n", ["web-team", "makers"]))
 
     def test_a_code_counts_once_and_only_for_who_asked(self) -> None:
         code = self.code()
@@ -125,7 +123,7 @@ class Issued(unittest.TestCase):
         for made in (
             self.issuer.token(ADA, exp=None),
             jwt.encode({"exp": 2**40}, "k" * 32, "HS256"),
-            jwt.encode({"exp": 2**40}, None, "none"),
+            jwt.encode({"exp": 2**40}, "", "none"),
             "a.b.c",
             "abc",
             "",

@@ -303,7 +303,7 @@ owner: ada
         "line 8, field `accounts`: `777788889999` is a number here: put it in quotes (an ID is text and may begin with zeros)",
         "line 10, group `web`: `nowhere` is not a target and not the name of an entry of `accounts` or `groups`",
         "line 11, group `db`: an empty list; leave the field out or fill it",
-        "line 15, rule `first`, field `requesters`: `*` is not a requester: `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<name>`, `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
+        "line 15, rule `first`, field `requesters`: `*` is not a requester: `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<name>`, `jwt:<issuer>#<subject>`, `jwt-group:<issuer>#<group>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
         "line 17, rule `first`, field `requesters`: `*` is not an account id: twelve digits, without hyphens",
         "line 18, rule `first`, field `requesters`: `arn:aws:iam::999988887777:role/team/portal` has a path; a role's sessions lose it, so write `role/portal`",
         "line 19, rule `first`, field `actions`: `publish` is not an action: `share`, `revoke`, `reset`, `list`, `check`, `audit`, `repair`",

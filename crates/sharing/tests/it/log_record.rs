@@ -91,7 +91,9 @@ fn full() -> Outcome {
     };
     Outcome {
         action: Some(Action::Share),
-        requester: Some(Requester::new("arn:aws:iam::999988887777:role/portal".to_owned())),
+        requester: Some(
+            Requester::new("arn:aws:iam::999988887777:role/portal".to_owned()).with_groups(vec!["web".to_owned()]),
+        ),
         requester_session: Some("ada@example.com".to_owned()),
         reason: Some("release 1.4".to_owned()),
         images: vec![row(1, 1)],
@@ -122,6 +124,7 @@ fn a_record_has_everything_and_the_schema_declares_nothing_more() {
             "message": "share by arn:aws:iam::999988887777:role/portal: incomplete", "type": "request",
             "requestId": "request-id", "lambdaRequestId": "lambda-id", "trigger": "http", "action": "share",
             "requester": "arn:aws:iam::999988887777:role/portal", "requesterSession": "ada@example.com",
+            "requesterGroups": ["web"],
             "dryRun": false, "reason": "release 1.4", "result": "incomplete", "retryable": false, "part": 1, "parts": 1,
             "nextToken": "ami-1a2b3c4d",
             "asked": {"imageIds": ["ami-00000000000000001"], "targets": ["000000000007"], "access": "copy",
@@ -228,7 +231,7 @@ fn no_line_is_too_long_whatever_was_sent_and_read() {
         let image =
             ImageRow { name: Some(long.clone()), rule: Some(long.clone()), targets: vec![target; 3], ..row(1, 0) };
         let outcome = Outcome {
-            requester: Some(Requester::new(long.clone())),
+            requester: Some(Requester::new(long.clone()).with_groups(vec![character.repeat(128); 200])),
             requester_session: Some(long.clone()),
             reason: Some(character.repeat(500)),
             asked,

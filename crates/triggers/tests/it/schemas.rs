@@ -317,7 +317,7 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
 
 /// The requests in an event, as the triggers hand them over.
 fn envelope(event: &Event) -> Vec<Envelope> {
-    match open(event, &Invocation { request_id: "lambda-id", now: NOW }) {
+    match open(event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => vec![*envelope],
         Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
         Incoming::Available(_) | Incoming::Expiry(_) | Incoming::Page(_) => Vec::new(),
@@ -585,6 +585,8 @@ fn the_allowlists_schema_takes_what_the_parser_takes() {
         json!({}),
         json!({"requesters": ["arn:aws:iam::999988887777:role/portal", "arn:aws-cn:iam::999988887777:user/team/ada-*", "arn:aws:iam::999988887777:user/ada"]}),
         json!({"requesters": ["events:999988887777:com.example.*", "jwt:https://issuer.example/#user-*", "sqs:arn:aws:sqs:eu-west-1:999988887777:requests.fifo"]}),
+        json!({"requesters": ["jwt-group:https://issuer.example/#web-team", "jwt-group:https://issuer.example/#00000000-0000-4000-8000-00000000000a", "jwt-group:https://issuer.example/#team-*"]}),
+        json!({"requesters": [format!("jwt-group:i#{}", "é".repeat(128))]}),
         json!({"actions": ["list", "reset"], "targets": null}),
         json!({"actions": ["audit", "repair"], "targets": null, "images": "all"}),
         json!({"images": {"tags": {"Tier": ["gold", "silver*"]}}}),
@@ -637,6 +639,13 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
         json!({"requesters": ["events:*:com.example"]}),
         json!({"requesters": ["events:999988887777:"]}),
         json!({"requesters": ["jwt:https://*#user"]}),
+        json!({"requesters": ["jwt-group:https://issuer.example/"]}),
+        json!({"requesters": ["jwt-group:https://issuer.example/#"]}),
+        json!({"requesters": ["jwt-group:https://*/#web"]}),
+        json!({"requesters": ["jwt-group:https://issuer.example/#web team"]}),
+        json!({"requesters": ["jwt-group:https://issuer.example/#web,team"]}),
+        json!({"requesters": ["jwt-group:https://issuer.example/#[web]"]}),
+        json!({"requesters": [format!("jwt-group:i#{}", "g".repeat(129))]}),
         json!({"requesters": ["sqs:requests"]}),
         json!({"actions": []}),
         json!({"actions": ["publish"]}),
