@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use crate::{
     domain::{ImageId, Target, rfc3339, shortened},
     outcome::{
-        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow, TargetState,
-        to_text,
+        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, TargetRow,
+        TargetState, to_text,
     },
     request::{Action, Asked},
 };
@@ -91,7 +91,11 @@ struct Lists<'a> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageEntry<'a> {
-    image_id: &'a ImageId,
+    /// None while it is a copy that EC2 has not begun to make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<&'a ImageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy_of: Option<&'a Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -268,7 +272,7 @@ impl<'a> Lists<'a> {
     }
 
     fn is_last(&self, image: &ImageEntry<'_>) -> bool {
-        self.images.last().is_some_and(|last| last.image_id == image.image_id)
+        self.images.last().is_some_and(|last| last.image_id == image.image_id && last.copy_of == image.copy_of)
     }
 }
 
@@ -290,7 +294,8 @@ fn items(outcome: &Outcome) -> impl Iterator<Item = Item<'_>> {
 
 fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
     let image = ImageEntry {
-        image_id: &row.image_id,
+        image_id: row.image_id.as_ref(),
+        copy_of: row.copy_of.as_ref(),
         name: row.name.as_ref().map(|name| shortened(name, LONGEST_NAME)),
         rule: row.rule.as_ref().map(|rule| shortened(rule, LONGEST_NAME)),
         changed: row.changed,

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod code;
+mod copy;
 mod finding;
 mod one_image;
 mod provenance;
@@ -9,6 +10,7 @@ mod provenance;
 use std::collections::BTreeMap;
 
 pub use code::{RefusalCode, RefusalKind};
+pub use copy::{CopyState, Source};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
 pub use one_image::ByImage;
@@ -106,8 +108,14 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRow {
-    /// The image.
-    pub image_id: ImageId,
+    /// The image; none while it is a copy that EC2 has not begun to make.
+    pub image_id: Option<ImageId>,
+    /// What it is a copy of, where the request names that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<Source>,
+    /// How the copy is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyState>,
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -144,6 +152,11 @@ pub struct ImageRow {
 }
 
 impl ImageRow {
+    /// The image that the row is about: itself, or the source of a copy that is not there yet.
+    pub fn subject(&self) -> Option<&ImageId> {
+        self.image_id.as_ref().or(self.copy_of.as_ref().map(|source| &source.image_id))
+    }
+
     /// Takes in what was done for the image later in the same request.
     fn absorb(&mut self, later: Self) {
         self.changed |= later.changed;
@@ -246,6 +259,8 @@ pub enum TargetState {
     StillReachable,
     /// Its own is removed; an organization has one, and whether it is a member is not known.
     MaybeReachable,
+    /// It waits for a copy of the image.
+    Waiting,
     /// The write failed.
     Failed,
 }
@@ -474,6 +489,10 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of an expiry was deleted while the share was under way, so the share was taken back.
     ExpiryLost,
+    /// EC2 could not make the copy that a share waited for.
+    CopyFailed,
+    /// The copy that a share waited for was not there in time.
+    CopyOverdue,
     /// AWS answered something that the function does not understand.
     Unexpected,
 }
@@ -496,10 +515,18 @@ impl ErrorCode {
     /// Whether such a failure may pass by itself, so that the same call or request may succeed later.
     pub fn may_pass(self) -> bool {
         match self {
-            Self::AllowlistUnavailable | Self::Throttled | Self::Unavailable | Self::OutOfTime | Self::ExpiryLost => {
-                true
-            }
-            Self::Denied | Self::NotFound | Self::LimitExceeded | Self::TargetNotKnown | Self::Unexpected => false,
+            Self::AllowlistUnavailable
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::OutOfTime
+            | Self::ExpiryLost
+            | Self::CopyOverdue => true,
+            Self::Denied
+            | Self::NotFound
+            | Self::LimitExceeded
+            | Self::TargetNotKnown
+            | Self::CopyFailed
+            | Self::Unexpected => false,
         }
     }
 
@@ -515,6 +542,8 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::CopyFailed => "CopyFailed",
+            Self::CopyOverdue => "CopyOverdue",
             Self::Unexpected => "Unexpected",
         }
     }
@@ -565,7 +594,7 @@ impl Outcome {
             (one, other) => one.max(other),
         };
         for row in part.images {
-            match self.images.iter_mut().find(|told| told.image_id == row.image_id) {
+            match self.images.iter_mut().find(|told| told.subject() == row.subject()) {
                 Some(told) => told.absorb(row),
                 None => self.images.push(row),
             }

@@ -47,7 +47,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
         outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
         for key in &facts.unfinished_keys {
-            let later = "there are more grants for images that are gone than a repair looks at together: repair again";
+            let later = "there are more grants for deregistered images than one repair handles: send `repair` again";
             outcome.warnings.push(format!("{key}: {later}"));
         }
     }
@@ -154,7 +154,9 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
-        image_id: decision.image_id.clone(),
+        image_id: Some(decision.image_id.clone()),
+        copy_of: None,
+        copy: None,
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
@@ -338,12 +340,13 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
     match state {
         TargetState::StillReachable | TargetState::MaybeReachable => {
             let why = remaining(case.allowlist, image, target).why()?;
-            Some(format!("its own launch permission is gone; {why}"))
+            Some(format!("it has no launch permission of its own now; {why}"))
         }
         TargetState::Shared
         | TargetState::AlreadyShared
         | TargetState::Revoked
         | TargetState::NotShared
+        | TargetState::Waiting
         | TargetState::Failed => None,
     }
 }

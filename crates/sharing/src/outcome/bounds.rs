@@ -8,8 +8,8 @@ use super::{ImageRow, KeyRow, Outcome};
 use crate::domain::shortened;
 
 /// What an outcome says first that does not tell everything.
-const SHORTENED: &str = "shortened: there was more to tell than fits. Lists and texts are cut; ask about fewer images or \
-                         targets at a time to get the rest";
+const SHORTENED: &str = "shortened: the outcome was too long. Lists and texts are cut; ask about fewer images or targets at \
+                         a time to get the rest";
 
 /// How many rows each list keeps, and how many characters each text, until the outcome fits.
 const CUTS: [(usize, usize); 8] =

@@ -77,6 +77,8 @@ codes! {
     ExpiryRequired = NotAllowed ["requester" "rule" "maxDuration"];
     /// The rule does not allow a share to last that long
     ExpiryNotAllowed = NotAllowed ["requester" "rule" "maxDuration" "given" "expiresAt"];
+    /// No rule makes copies of images in that Region
+    CopyNotAllowed = NotAllowed ["requester" "rule" "copyFrom"];
     /// There is no such route
     RouteNotFound = NotFound ["path"];
     /// There is no such image in this account and Region
@@ -92,7 +94,7 @@ codes! {
     /// The target owns the image
     TargetIsOwner = Conflict [];
     /// The image cannot be copied, or not by this target
-    CopyNotPossible = Conflict ["snapshotId" "owner"];
+    CopyNotPossible = Conflict ["snapshotId" "owner" "variables" "keys"];
     /// Shares that expire are not set up
     ExpiryNotPossible = Conflict ["variables"];
     /// This deployment lacks what the request needs, or has it switched off
@@ -107,6 +109,8 @@ codes! {
     DefaultKey = Conflict [];
     /// A key is disabled, pending deletion or not a symmetric encryption key
     KeyNotUsable = Conflict ["state"];
+    /// The key of the rule can't encrypt a copy
+    CopyKeyNotUsable = Conflict ["state"];
     /// A key does not let the target in
     KeyAccessMissing = Conflict ["missing"];
     /// Whether a key lets the target in depends on conditions that are not known

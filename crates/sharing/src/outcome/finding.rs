@@ -40,11 +40,15 @@ pub enum FindingCode {
     ShareOverdue,
     /// A share that may only be for a time has no record of its expiry.
     ExpiryMissing,
+    /// A copy is left whose source is deregistered, or that nobody has access to.
+    CopyOrphaned,
+    /// A copy that failed is left.
+    CopyFailedLeft,
 }
 
 impl FindingCode {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SharedOutsideAllowlist,
         Self::PublicImage,
         Self::SnapshotPermissionLeft,
@@ -53,6 +57,8 @@ impl FindingCode {
         Self::RuleNotApplied,
         Self::ShareOverdue,
         Self::ExpiryMissing,
+        Self::CopyOrphaned,
+        Self::CopyFailedLeft,
     ];
 
     /// The code as documents write it.
@@ -66,6 +72,8 @@ impl FindingCode {
             Self::RuleNotApplied => "RuleNotApplied",
             Self::ShareOverdue => "ShareOverdue",
             Self::ExpiryMissing => "ExpiryMissing",
+            Self::CopyOrphaned => "CopyOrphaned",
+            Self::CopyFailedLeft => "CopyFailedLeft",
         }
     }
 }

@@ -21,7 +21,7 @@ type Images<'a> = BTreeSet<&'a ImageId>;
 impl<'a> ByImage<'a> {
     /// Finds out what is about which image.
     pub fn new(outcome: &'a Outcome) -> Self {
-        let told = outcome.images.iter().map(|row| &row.image_id);
+        let told = outcome.images.iter().filter_map(ImageRow::subject);
         let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
         let image_ids: BTreeSet<_> = outcome.asked.image_ids.iter().chain(told).chain(refused).collect();
         let mut names: BTreeMap<&str, Images<'_>> = BTreeMap::new();
@@ -29,8 +29,11 @@ impl<'a> ByImage<'a> {
             names.entry(id.as_str()).or_default().insert(id);
         }
         for row in &outcome.images {
-            for name in behind(row) {
-                names.entry(name).or_default().insert(&row.image_id);
+            let Some(subject) = row.subject() else { continue };
+            // A copy is known by its own ID and by that of its source.
+            let source = row.copy_of.as_ref().map(|source| source.image_id.as_str());
+            for name in behind(row).chain(source) {
+                names.entry(name).or_default().insert(subject);
             }
         }
         let of_error = |error: &ErrorRow| about(&names, [Some(error.message.as_str()), error.resource.as_deref()]);
@@ -49,7 +52,7 @@ impl<'a> ByImage<'a> {
         let is_stopped = outcome.result == Status::Refused && refusals.is_empty();
         let others = self.image_ids.iter().filter(|id| **id != image_id).count();
         Outcome {
-            images: outcome.images.iter().filter(|row| row.image_id == *image_id).cloned().collect(),
+            images: outcome.images.iter().filter(|row| row.subject() == Some(image_id)).cloned().collect(),
             refusals,
             errors: self.errors.iter().filter(|(_, of)| may_learn(of)).map(|(error, _)| (*error).clone()).collect(),
             warnings: self.warnings.iter().filter(|(_, of)| may_learn(of)).map(|(text, _)| (*text).clone()).collect(),

@@ -63,6 +63,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
@@ -92,6 +93,7 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            copies,
         })
     }
 
@@ -140,7 +142,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 10] = [
+const RULE_FIELDS: [&str; 11] = [
     "name",
     "requesters",
     "actions",
@@ -151,6 +153,7 @@ const RULE_FIELDS: [&str; 10] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "copies",
 ];
 
 /// EC2's event may be minutes late. A shorter share might be over before it begins.
