@@ -388,7 +388,7 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
     let log = world.function.log();
     let line = world.function.records().pop().unwrap().to_string();
     assert!(log.lines().rfind(|line| line.contains("_aws")).unwrap().contains("\"Unfinished\":1"), "{log}");
-    assert!(line.contains("were not looked at") && line.contains(part["nextToken"].as_str().unwrap()), "{line}");
+    assert!(line.contains("were not audited") && line.contains(part["nextToken"].as_str().unwrap()), "{line}");
 }
 
 #[test]
