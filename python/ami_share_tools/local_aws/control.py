@@ -22,7 +22,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                     "scan": {"severity": "high", "at": "2026-01-01T00:00:00.000Z"},
                     "usage": [{"account", "resourceType": "ec2:Instance", "count": 1}]}],
      "usageReports": [{"ref", "id", "account", "region", "imageId": IMAGE, "state": "available", "reason", "createdAt",
-                       "resourceTypes": ["ec2:Instance", "ec2:LaunchTemplate"], "accountIds": []}],
+                       "resourceTypes": ["ec2:Instance", …], "accountIds": []}],
      "encryption": [{"account", "region", "byDefault": true, "key": KEY}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
                     "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends"}],
