@@ -71,7 +71,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             for finding in &survey.findings {
-                // Images share parameters: what is found at one of these is told once.
+                // Images share parameters: a finding about a parameter is reported once.
                 if !findings.contains(finding) {
                     findings.push(finding.clone());
                 }
@@ -142,7 +142,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    // What can be told of the other images answers a request that only asks.
+    // If a request only reads, it is answered with what is known about the other images.
     let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
