@@ -9,12 +9,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ImageId, Target, rfc3339, shortened},
+    domain::{ImageId, KeyArn, Target, rfc3339, shortened},
     outcome::{
         ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow, TargetState,
         to_text,
     },
-    request::{Action, Asked},
+    request::{Action, Asked, FaultKind},
 };
 
 /// No line has more bytes. CloudWatch Logs takes 1 MB a line and Lambda 256 KB, but nobody reads that.
@@ -118,6 +118,12 @@ struct RefusalEntry<'a> {
     target: Option<&'a Target>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<FaultKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_arn: Option<&'a KeyArn>,
     message: Cow<'a, str>,
 }
 
@@ -297,12 +303,16 @@ fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
     row.targets.iter().map(|row| Item::Pair(image.clone(), Some(target(row)))).collect()
 }
 
+/// What is left out is for who asks: what to do, and the sentence's values and statements as data.
 fn refusal(refusal: &Refusal) -> Item<'_> {
     Item::Refusal(RefusalEntry {
         code: refusal.code,
         image_id: refusal.image_id.as_ref(),
         target: refusal.target.as_ref(),
         pointer: refusal.pointer.as_ref().map(|pointer| shortened(pointer, LONGEST_NAME)),
+        parameter: refusal.parameter.as_ref().map(|parameter| shortened(parameter, LONGEST_NAME)),
+        fault: refusal.fault,
+        key_arn: refusal.key_arn.as_ref(),
         message: shortened(&refusal.message, LONGEST_TEXT),
     })
 }
