@@ -53,11 +53,11 @@ pub(super) async fn pursue(
         Err(error) => return (failed(outcome, error), Vec::new()),
     };
     let overdue = decide::overdue(&case, &plans);
-    let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
+    let is_stopped = plans.iter().any(|decision| decision.stops_whole(request.action));
     let plans: Vec<_> = plans
         .into_iter()
         .map(|decision| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
+            let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
             let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
             (decision, steps)
         })

@@ -59,12 +59,13 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
              listed here: EC2 doesn't say which those are"
         ));
     }
+    let is_stopped = results.iter().any(|result| result.decision.stops_whole(request.action));
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            outcome.images.push(image_row(&Standing { case, image, result: &result, status }, region));
+            outcome.images.push(image_row(&Standing { case, image, result: &result, status, is_stopped }, region));
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             findings.extend(survey.findings.iter().cloned());
@@ -146,18 +147,18 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
 }
 
 fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
-    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, is_stopped, .. } = *standing;
     let request = case.request;
-    // Of a share that is refused as a whole nothing is done for any image.
-    let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
+    // Of a share that one image stops nothing is done for any.
+    let is_refused = decision.prerequisites().is_none() || is_stopped;
     let is_check = request.action == Action::Check;
-    let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
+    let unshareable = decision.unshareable().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .copied()
-        .chain(short)
-        .map(|(asked, rule)| {
+        .chain(unshareable)
+        .map(|covered @ (asked, _)| {
             let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
             } else {
@@ -170,7 +171,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
                 launch: standing.launch(&asked.target),
                 accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(image, decision.prerequisites().filter(|_| !is_refused), &asked.target, state),
-                rule: rule.map(|rule| rule.name.clone()),
+                rule: decision.rule_for(covered).map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
         })
@@ -192,7 +193,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         Action::List | Action::Check => Some(permissions(image)),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
     };
-    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    let first_rule = decision.targets.first().and_then(|covered| decision.rule_for(*covered)).or(decision.rule);
     ImageRow {
         image_id: decision.image_id.clone(),
         name: image.name.clone(),

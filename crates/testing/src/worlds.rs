@@ -109,6 +109,42 @@ rules:
     images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
     targets: ["111122223333"]
     onAvailable: true
+  - name: viewer
+    requesters: ["lambda:invoke"]
+    actions: [list, check]
+    images: {names: ["viewed-*"]}
+    targets: ["111122223333", "222233334444"]
+  - name: viewed-sharer
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["viewed-ended-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
+    maxDuration: 30d
+  - name: viewed-marked
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["viewed-marked-*"], watermarks: ["999988887777:approved"]}
+    targets: ["111122223333"]
+  - name: portals-marked
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-*"], watermarks: ["999988887777:secret"]}
+    targets: ["111122223333"]
+    keys: grant
+  - name: portals-own
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-open-*"]}
+    targets: ["111122223333"]
+    keys: grant
+  - name: portals-by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["portals-new-*"]}
+    targets: ["111122223333"]
+    onAvailable: true
   - name: mender
     requesters: ["lambda:invoke"]
     actions: [repair]

@@ -12,7 +12,7 @@ use super::{
     expiry::OVERDUE,
     judgements::{By, Judgements},
     notes::take_back_from_all,
-    permit::covering_rule_of_image,
+    permit::{covering_rule_of_image, is_about_pair, is_own_rule},
     refusals,
 };
 use crate::{
@@ -162,12 +162,13 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
     found
 }
 
-/// What the image lacks for the rules that would let somebody share it with the target.
+/// What the image lacks for the requester's own rules that would let it share the image with the target.
 fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
             && rule.images.include(image.name.as_deref(), &image.tags)
             && rule.targets.contains(target)
+            && is_own_rule(case, rule)
     };
     let rules: Vec<_> = case.allowlist.rules.iter().filter(covers).collect();
     if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, case.now) }
@@ -294,9 +295,13 @@ fn key_access_lost(
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
             let remedy = match (again, access.remedy) {
-                (Some(rule), _) => format!(
+                (Some(Again::ByOwn(rule)), _) => format!(
                     "`share` {{image}} with {target} again: rule {} makes the grant that is missing",
                     quoted(&rule.name)
+                ),
+                (Some(Again::ByAnother), _) => format!(
+                    "have {{image}} shared with {target} again by somebody whose rule has `keys: grant`: that makes the grant \
+                     that is missing"
                 ),
                 (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
                 (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
@@ -307,7 +312,15 @@ fn key_access_lost(
     Ok(found)
 }
 
-/// The rule by which sharing again makes the grant that lets the target in, where that would do.
+/// By which rule sharing again makes the grant that is missing.
+enum Again<'a> {
+    /// By one of the requester's own.
+    ByOwn(&'a Rule),
+    /// By one of somebody else, which is not named.
+    ByAnother,
+}
+
+/// By which rule sharing again makes the grant that lets the target in, where that would do.
 fn rule_that_grants<'a>(
     case: &Case<'a>,
     judgements: &Judgements<'_>,
@@ -315,14 +328,19 @@ fn rule_that_grants<'a>(
     image_id: &ImageId,
     image: &Image,
     target: &Target,
-) -> Reading<Option<&'a Rule>> {
+) -> Reading<Option<Again<'a>>> {
     let is_possible = case.setup.key_grants && image.state == ImageState::Available;
     let Some(account) = target.account().filter(|_| is_possible) else { return Ok(None) };
-    let rules = sharing_rules(case, image, target);
-    let Some(rule) = rules.into_iter().find(|rule| rule.keys == KeyCheck::Grant) else { return Ok(None) };
+    let rules = sharing_rules(case, image, target).into_iter().filter(|rule| rule.keys == KeyCheck::Grant);
+    let (own, others): (Vec<_>, Vec<_>) = rules.partition(|rule| is_own_rule(case, rule));
+    let again = match (own.first(), others.first()) {
+        (Some(rule), _) => Again::ByOwn(rule),
+        (None, Some(_)) => Again::ByAnother,
+        (None, None) => return Ok(None),
+    };
     let needed = NeededGrant::new(key.arn, image_id, account, GranteeKind::Account);
     let with_grant = judgements.of(key, target, &KeyUse::Launch, By::Made(&needed))?;
-    Ok((with_grant.verdict == Verdict::Allowed).then_some(rule))
+    Ok((with_grant.verdict == Verdict::Allowed).then_some(again))
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.
@@ -349,7 +367,11 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
         .map(|(rule, target)| Found {
             code: FindingCode::RuleNotApplied,
             target: Some(target.clone()),
-            message: format!("rule `{}` shares {{image}} with {target} by itself, and it is not shared", rule.name),
+            message: if is_about_pair(case, image, target) {
+                format!("rule `{}` shares {{image}} with {target} by itself, and it is not shared", rule.name)
+            } else {
+                format!("a rule shares {{image}} with {target} by itself, and it is not shared")
+            },
             remedy: "see with `check` what is in the way and `share` it, or change the rule".to_owned(),
         })
         .collect()

@@ -29,7 +29,8 @@ pub fn automatic_rules<'a>(allowlist: &'a Allowlist, requester: &Requester) -> V
 }
 
 /// What these rules share of an image that became available then. A target that several give the image to has it for the
-/// longest of their times; the owner has it anyway.
+/// longest of their times; the owner has it anyway. Where the image surely meets what one of them asks for, those of which
+/// this is not known give the target nothing: what ends a share must not depend on what may not be so.
 ///
 /// An event can be there before what EC2 says of the image: then it comes again.
 pub fn automatic_shares(
@@ -50,12 +51,20 @@ pub fn automatic_shares(
     let is_about_it =
         |rule: &&&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, now);
     let rules: Vec<_> = rules.iter().filter(is_about_it).copied().collect();
-    let outlasts = |rule: &Rule, target: &Target| {
-        rules.iter().any(|other| is_for_longer(other, rule) && other.targets.contains(target))
+    let is_sure = |rule: &Rule| rule.images.shortfalls(&image.provenance, now).is_empty();
+    let displaces = |other: &Rule, rule: &Rule| match (is_sure(other), is_sure(rule)) {
+        (true, false) => true,
+        (false, true) => false,
+        (_, _) => is_for_longer(other, rule),
+    };
+    let is_displaced = |rule: &Rule, target: &Target| {
+        rules.iter().any(|other| other.targets.contains(target) && displaces(other, rule))
     };
     let of_rule = |rule: &&Rule| {
-        let targets =
-            rule.targets.iter().filter(|target| **target != Target::Account(image.owner) && !outlasts(rule, target));
+        let targets = rule
+            .targets
+            .iter()
+            .filter(|target| **target != Target::Account(image.owner) && !is_displaced(rule, target));
         requests_of(rule, targets.cloned().collect(), image_id, since)
     };
     Ok(rules.iter().flat_map(of_rule).collect())

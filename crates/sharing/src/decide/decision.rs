@@ -17,8 +17,8 @@ use crate::{
 /// A target that a rule covers, with that rule; none is needed where a share expires.
 pub type Covered<'a> = (&'a AskedTarget, Option<&'a Rule>);
 
-/// A target that this rule covers but for access, roles or duration.
-pub type ShortOfTerms<'a> = (&'a AskedTarget, &'a Rule);
+/// A target of a check for which no rule surely allows the share, with the rule by which its keys are judged all the same.
+pub type Unshareable<'a> = (&'a AskedTarget, &'a Rule);
 
 /// What is decided for one image.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,8 +125,10 @@ pub enum Records<'a> {
 /// What a list or check comes upon.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Look<'a> {
-    /// The targets that a rule covers but for its terms. Their keys are judged by it all the same; the refusal stands beside.
-    pub short_of_terms: Vec<ShortOfTerms<'a>>,
+    /// The targets for which a share would not be allowed, or that is not known; the refusal or the gap stands beside.
+    pub unshareable: Vec<Unshareable<'a>>,
+    /// The targets of a check, with the rule that covers the check.
+    pub checked: Vec<Covered<'a>>,
     /// What the keys say, for the covered targets and those.
     pub keys: Vec<JudgedKey>,
     /// Whether a key is in a state in which it lets no target in.
@@ -203,20 +205,35 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
-    /// The targets of a check that a rule covers but for its terms.
-    pub fn short_of_terms(&self) -> &[ShortOfTerms<'a>] {
+    /// The targets of a check for which a share would not be allowed, or that is not known.
+    pub fn unshareable(&self) -> &[Unshareable<'a>] {
+        self.look().map_or(&[], |look| &look.unshareable)
+    }
+
+    /// The rule that covers what is asked about a target: of a check the check, and not the share that it asks about.
+    pub fn rule_for(&self, (asked, rule): Covered<'a>) -> Option<&'a Rule> {
+        match self.look().map(|look| look.checked.as_slice()) {
+            None | Some([]) => rule,
+            Some(checked) => checked.iter().find(|(other, _)| *other == asked).and_then(|(_, rule)| *rule),
+        }
+    }
+
+    fn look(&self) -> Option<&Look<'a>> {
         match &self.decision {
-            Decision::Look(look) => &look.short_of_terms,
+            Decision::Look(look) => Some(look),
             Decision::Refused(_)
             | Decision::Share(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
-            | Decision::Survey(_) => &[],
+            | Decision::Survey(_) => None,
         }
     }
 
     /// Whether a share of the image with this target would be accepted as asked.
     pub fn accepts(&self, image: &Image, target: &Target) -> bool {
+        if self.unshareable().iter().any(|(asked, _)| asked.target == *target) {
+            return false;
+        }
         let is_about_it = |refusal: &Refusal| match &refusal.target {
             Some(other) => other == target,
             // Who is there already takes no room.
@@ -279,11 +296,18 @@ impl<'a> ImageDecision<'a> {
             Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
         }
     }
+
+    /// Whether nothing of the request is carried out because of this image: it is refused, or a share lacks a fact.
+    pub fn stops_whole(&self, action: Action) -> bool {
+        let lacks_fact = matches!(self.decision, Decision::Share(Share { verdict: Verdict::Unknown(_), .. }));
+        self.refuses_whole(action) || lacks_fact
+    }
 }
 
-/// Whether one of these keeps the requester from learning anything of the image.
+/// Whether one of these keeps the requester from learning anything of the image. What a share with one target would be
+/// refused for does not.
 pub(super) fn blocks_reading(refusals: &[Refusal]) -> bool {
-    refusals.iter().any(|refusal| {
+    refusals.iter().filter(|refusal| refusal.target.is_none()).any(|refusal| {
         matches!(
             refusal.code,
             RefusalCode::RequesterNotAllowed

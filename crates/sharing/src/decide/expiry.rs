@@ -132,15 +132,18 @@ pub(super) fn check(
         (Fact::Known(expiries), _) => expiries,
         // Nothing is read of what is refused already.
         (Fact::NotRead, _) if targets.iter().all(|(_, rule)| rule.is_none()) => return Met::default(),
-        // `observe` fails before this; nothing is given without knowing.
-        (Fact::Failed(failure), Some(_)) => return Met { gaps: vec![failure.clone()], ..Met::default() },
-        (Fact::NotRead, Some(_)) => return Met { gaps: vec![not_read(image_id)], ..Met::default() },
-        (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
+        // Nothing is given without knowing: the share of a pair that is about to end would be taken away again, or stay.
+        (Fact::Failed(_) | Fact::NotRead, _)
+            if wanted.is_some() || targets.iter().any(|(asked, _)| gives(case, image, &asked.target, grants)) =>
+        {
+            return Met { gaps: unread(image, image_id).into_iter().collect(), ..Met::default() };
+        }
+        (Fact::Failed(_) | Fact::NotRead, _) if case.request.action == Action::Share => {
             return Met::warned(format!(
                 "whether the shares of {image_id} expire could not be read; an expiry that is there stays"
             ));
         }
-        (Fact::Failed(_) | Fact::NotRead, None) => return Met::default(),
+        (Fact::Failed(_) | Fact::NotRead, _) => return Met::default(),
     };
     let mut met = Met::default();
     for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
@@ -226,14 +229,25 @@ fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
     covering_rule(Action::Revoke, case, image, target).is_ok()
 }
 
-/// Nothing is given without knowing, whatever the reason.
-fn not_read(image_id: &ImageId) -> Failure {
-    Failure {
-        code: ErrorCode::Unexpected,
-        call: None,
-        resource: Some(image_id.to_string()),
-        message: format!("the recorded expiries of {image_id} were not read"),
-        retryable: false,
+/// Why it is not known until when an existing share lasts that is asked for without an expiry time: its records were not
+/// read. A rule's longest duration may allow that time, and may not.
+pub(super) fn unknown_end(case: &Case<'_>, image: &Image, image_id: &ImageId, asked: &AskedTarget) -> Option<Failure> {
+    let is_by_record = case.request.expires_at.is_none() && image.is_shared_with(&asked.target);
+    unread(image, image_id).filter(|_| is_by_record)
+}
+
+/// Why the records of an image are not known, if so.
+fn unread(image: &Image, image_id: &ImageId) -> Option<Failure> {
+    match &image.expiries {
+        Fact::Known(_) => None,
+        Fact::Failed(failure) => Some(failure.clone()),
+        Fact::NotRead => Some(Failure {
+            code: ErrorCode::Unexpected,
+            call: None,
+            resource: Some(image_id.to_string()),
+            message: format!("the recorded expiries of {image_id} were not read"),
+            retryable: false,
+        }),
     }
 }
 

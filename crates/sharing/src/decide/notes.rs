@@ -1,6 +1,6 @@
 //! Owns what a caller should know of an image besides the decision.
 
-use super::{case::Case, remaining};
+use super::{case::Case, permit, remaining};
 use crate::{
     domain::{ImageId, SnapshotId, quoted},
     facts::{Fact, Facts, Image, LaunchPermission},
@@ -91,9 +91,13 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
 fn of_sharing_again(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
     let again = targets.iter().filter_map(|asked| {
         let rule = case.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target)?;
+        let named = match permit::is_about_pair(case, image, &asked.target) {
+            true => format!("rule `{}`", rule.name),
+            false => "a rule".to_owned(),
+        };
         Some(format!(
-            "rule `{}` shares {image_id} with {} again when the image next becomes available; change the rule to end that",
-            rule.name, asked.target
+            "{named} shares {image_id} with {} again when the image next becomes available; change the rule to end that",
+            asked.target
         ))
     });
     again.collect()

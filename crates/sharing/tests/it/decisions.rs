@@ -481,11 +481,18 @@ fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
 
     let copy = ask("share", json!({"accountIds": [ONE], "access": "copy"}));
     let open = off("golden-1", &[ONE]);
-    refused(&open, &copy, &["NotSetUp"]);
+    refused(&open, &copy, &[&one]);
     assert_eq!(place(&open, &copy).as_deref(), Some("/access"));
     assert!(open.decide(&copy).remedies[0].contains("EnableCopyAccess"));
     let may_copy = open.clone().with(|world| world.snapshot().create_volume_permissions = copied_by(&[ONE]));
     steps(&may_copy, &copy, &[ADD_LAUNCH]);
+    // Whoever may copy already is not refused beside whoever may not, and what is not known refuses nobody.
+    let both = json!({"accountIds": [ONE, TWO], "access": "copy"});
+    refused(&may_copy, &ask("check", both), &[&format!("NotSetUp {TWO}"), &format!("KeyAccessMissing {TWO}")]);
+    let unknown = open.clone().with(|world| {
+        world.snapshot().create_volume_permissions = Fact::Failed(denied("ec2:DescribeSnapshotAttribute"));
+    });
+    refused(&unknown, &ask("check", json!({"accountIds": [ONE], "access": "copy"})), &[]);
 
     // Taking away is tried all the same.
     let revoke = ask("revoke", accounts(&[ONE]));
@@ -601,6 +608,28 @@ fn a_share_without_an_expiry_time_leaves_the_recorded_one_and_says_so() {
     assert_eq!(decided.gaps, 1, "nothing is given without knowing");
     let golden = unread.with(|world| world.image.name = Some("golden-1".to_owned()));
     warned(&golden.decide(&ask("check", accounts(&[ONE]))), &["not everything of ami-1a2b3c4d is told"]);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_not_taken_for_no_records() {
+    let unread =
+        |world: World| world.with(|world| world.image.expiries = Fact::Failed(denied("scheduler:ListSchedules")));
+    for action in ["share", "check"] {
+        let plain = ask(action, accounts(&[ONE]));
+        let gaps = |world: &World| {
+            let decided = world.decide(&plain);
+            assert_eq!((&decided.refusals[..], &decided.steps[..]), (&[][..], &[][..]), "{decided:#?}");
+            decided.gaps
+        };
+        // Whether the share that is there ends in time for its rule is not known.
+        assert_eq!(gaps(&unread(World::open("trial-1").shared_with(&[ONE]))), 1);
+        // Whether a share that is about to end stands in the way is not known.
+        assert_eq!(gaps(&unread(World::open("golden-1"))), 1);
+        // What gives nothing needs no record.
+        assert_eq!(gaps(&unread(World::open("golden-1").shared_with(&[ONE]))), 0);
+        // A share that is not there has no expiry, whatever the records are.
+        refused(&unread(World::open("trial-1")), &plain, &["ExpiryRequired 111122223333"]);
+    }
 }
 
 #[test]

@@ -223,6 +223,34 @@ fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
 }
 
 #[test]
+fn a_finding_names_no_rule_and_no_criterion_of_somebody_else() {
+    let told = |world: &World, code: &str| {
+        world.put(&json!({"action": "repair"}), |case, facts| {
+            let finding = decide(case, facts).remove(0).survey().unwrap().findings[0].clone();
+            assert_eq!(finding.code.as_str(), code);
+            format!("{} {}", finding.message, finding.remedy)
+        })
+    };
+    let others = ["portals", "secret"];
+    let outside = told(&World::open("portals-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    let lost = told(&World::encrypted("portals-open-a", &[]).shared_with(&[ONE]), "KeyAccessLost");
+    let not_applied = told(&World::open("portals-new-a"), "RuleNotApplied");
+    for text in [&outside, &lost, &not_applied] {
+        let text = text.replace("role/portal", "");
+        assert!(others.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+    assert!(lost.contains("shared with 111122223333 again by somebody whose rule has `keys: grant`"), "{lost}");
+    // The requester's own rules are named.
+    let own = told(&World::open("marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    assert!(!own.contains("`marked`"), "its tags are not those of the rule: {own}");
+    assert!(
+        told(&World::open("viewed-marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist").contains("`viewed-marked`")
+    );
+    // So is the rule that shares by itself where a rule of the requester is about image and target.
+    assert!(told(&World::open("golden-new-a"), "RuleNotApplied").contains("`by-itself`"));
+}
+
+#[test]
 fn a_rule_is_not_applied_where_an_available_image_is_not_shared_by_itself() {
     let new = World::open("golden-new-a");
     finds(&new.clone().shared_with(&[TWO]), &["RuleNotApplied 111122223333"]);
