@@ -226,7 +226,7 @@ pub fn known<T>(fact: &mut Fact<T>) -> &mut T {
 /// The create volume permissions of these accounts.
 pub fn copied_by(accounts: &[&str]) -> Fact<CreateVolumePermissions> {
     let accounts = accounts.iter().copied().map(account).collect();
-    Fact::Known(CreateVolumePermissions { accounts, is_public: false })
+    Fact::Known(CreateVolumePermissions { accounts, ..CreateVolumePermissions::default() })
 }
 
 impl World {

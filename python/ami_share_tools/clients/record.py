@@ -58,6 +58,7 @@ ANSWERS = [
     ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
+    ("Which images an account has", "portal", "listSharesOfAccount", {"accountId": stage.PROD}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),
     ("A revoke that leaves access", "platform-operator", "revokeShare", {"imageId": FLEET, "target": stage.PROD}, None),
     ("A share", "portal", "sendRequest", {}, {"action": "share", "imageIds": [WEB, DB], "accountIds": [stage.PROD]}),

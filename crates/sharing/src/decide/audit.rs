@@ -11,14 +11,14 @@ use super::{
     decision::{Decision, ImageDecision, OrphanedGrant, Survey},
     expiry::OVERDUE,
     judgements::{By, Judgements},
-    notes::take_back_from_all,
+    notes::{take_back_from_all, unknown_copy_permissions},
     permit::{covering_rule_of_image, is_about_pair, is_own_rule},
     refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
     domain::{AccountId, ExpiryName, GrantName, ImageId, Requester, SnapshotId, Target, quoted, rfc3339},
-    facts::{Facts, Failure, Image, ImageState, Reading},
+    facts::{Facts, Failure, Image, ImageState, LaunchPermission, Reading},
     needs::{GranteeKind, NeededGrant},
     outcome::{Finding, FindingCode},
     request::{Access, Action},
@@ -51,11 +51,15 @@ fn survey<'a>(
 ) -> Reading<(Survey<'a>, Vec<String>)> {
     // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
     let (gaps, unread): (Vec<_>, Vec<_>) = unread(case, facts, image).into_iter().partition(|it| it.retryable);
-    let warning = |failure: &Failure| format!("{image_id} was not judged in every respect: {}", failure.message);
-    let warnings = unread.into_iter().map(warning).collect();
+    let told = |failure: &Failure| format!("{image_id} was not judged in every respect: {}", failure.message);
+    let warnings = unread.into_iter().map(told).collect();
+    // The failure may be that of a key or a snapshot, and who reads of it must learn which image it is about.
+    let gap =
+        |failure: &Failure| Failure { message: told(failure), resource: Some(image_id.to_string()), ..failure.clone() };
     let orphaned = orphaned_grants(case, facts, image_id, image);
     let mut found = overdue(case, image);
     found.extend(exposed(image));
+    found.extend(of_unknown_kind(image));
     if image.launch_permissions.is_known() {
         found.extend(outside_allowlist(case, facts, image_id, image));
         found.extend(expiries_missing(case, image));
@@ -75,7 +79,7 @@ fn survey<'a>(
         findings: found.into_iter().map(finding).collect(),
         orphaned,
         overdue: overdue_records(case, image),
-        gaps: gaps.into_iter().cloned().collect(),
+        gaps: gaps.into_iter().map(gap).collect(),
     };
     Ok((survey, warnings))
 }
@@ -120,6 +124,31 @@ fn exposed(image: &Image) -> Vec<Found> {
             .to_owned(),
     });
     itself.into_iter().chain(snapshots).collect()
+}
+
+/// The permissions of a kind that this version does not know: no rule is about such, and whom they let in is not known.
+fn of_unknown_kind(image: &Image) -> Vec<Found> {
+    let found = |message: String, remedy: &str| {
+        let message = format!("{message} of a kind that this version does not know, and no rule is about it");
+        Found { code: FindingCode::SharedOutsideAllowlist, target: None, message, remedy: remedy.to_owned() }
+    };
+    let launch = image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+        LaunchPermission::Unknown(text) => Some(text),
+        LaunchPermission::Public | LaunchPermission::To(_) => None,
+    });
+    let launch = launch.map(|text| {
+        let message = format!("{{image}} has the launch permission {}", quoted(text));
+        found(message, "see `aws ec2 describe-image-attribute --image-id {image} --attribute launchPermission`; `reset` takes it back")
+    });
+    let copy = unknown_copy_permissions(image).map(|(id, text)| {
+        let message = format!("{id} of {{image}} has the create volume permission {}", quoted(text));
+        let remedy = format!(
+            "see `aws ec2 describe-snapshot-attribute --snapshot-id {id} --attribute createVolumePermission`, and take it \
+             back with `aws ec2 reset-snapshot-attribute` if nobody needs the snapshot's other entries"
+        );
+        found(message, &remedy)
+    });
+    launch.chain(copy).collect()
 }
 
 /// The rules by which somebody may share the image with the target, as far as is known of it: only what is sure is drift.

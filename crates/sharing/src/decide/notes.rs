@@ -71,6 +71,13 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
             LaunchPermission::Public | LaunchPermission::To(_) => None,
         })
         .collect();
+    notes.extend(unknown_copy_permissions(image).map(|(snapshot_id, text)| {
+        format!(
+            "{snapshot_id} behind {image_id} has a create volume permission of a kind that this version does not know: {}; \
+             whom it lets copy the image is not known",
+            quoted(text)
+        )
+    }));
     if image.is_public() {
         notes.push(format!(
             "{image_id} is PUBLIC: every AWS account can launch it, whatever is shared or revoked here; \
@@ -85,6 +92,14 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
         )
     }));
     notes
+}
+
+/// The create volume permissions of a kind that this version does not know.
+pub(super) fn unknown_copy_permissions(image: &Image) -> impl Iterator<Item = (&SnapshotId, &String)> {
+    image.known_snapshots().flat_map(|snapshot| {
+        let known = snapshot.create_volume_permissions.iter();
+        known.flat_map(|permissions| &permissions.unknown).map(|text| (&snapshot.id, text))
+    })
 }
 
 /// The rules that share the image again by themselves.

@@ -760,7 +760,7 @@ fn nor_is_anything_else_given_that_late() {
     let whole = lasts("golden-1", &[ONE], 15);
     let whole = whole.with(|world| {
         world.snapshot().create_volume_permissions =
-            Fact::Known(CreateVolumePermissions { accounts: vec![account(ONE)], is_public: false })
+            Fact::Known(CreateVolumePermissions { accounts: vec![account(ONE)], ..CreateVolumePermissions::default() })
     });
     steps(&whole, &copy, &[]);
 }

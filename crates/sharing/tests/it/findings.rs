@@ -3,13 +3,13 @@
 use ami_share_testing::{
     key_policies::{Statement as _, allow, deny, open_to, parsed, with},
     worlds::{
-        FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant, in_days,
-        known, root,
+        FOREIGN_KEY, IMAGE, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant,
+        in_days, known, root,
     },
 };
 use serde_json::json;
 use sharing::{
-    facts::{Fact, Failure, ImageState},
+    facts::{Fact, Failure, ImageState, LaunchPermission},
     outcome::Finding,
     plan::plan,
 };
@@ -139,6 +139,27 @@ fn a_public_image_is_found_whatever_else_is_so() {
         &World::open("golden-a").with(|world| known(&mut world.snapshot().create_volume_permissions).is_public = true),
         &["PublicImage -"],
     );
+}
+
+#[test]
+fn a_permission_of_a_kind_that_is_not_known_is_found_and_told() {
+    let group = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(Some("partners"));
+    finds(&World::open("golden-a").with(group), &["SharedOutsideAllowlist -"]);
+    finds(
+        &World::open("golden-a").with(|world| {
+            world.image.launch_permissions = Fact::Known(vec![LaunchPermission::unknown("partners")]);
+        }),
+        &["SharedOutsideAllowlist -"],
+    );
+    let nameless = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(None);
+    finds(&World::open("golden-a").with(nameless), &["SharedOutsideAllowlist -"]);
+    World::open("golden-a").with(group).put(&json!({"action": "list", "imageIds": [IMAGE]}), |case, facts| {
+        let warnings = &decide(case, facts).remove(0).warnings;
+        assert!(warnings[0].contains("`partners`") && warnings[0].contains("is not known"), "{warnings:?}");
+    });
+    // The group of everybody is no such kind.
+    let all = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(Some("all"));
+    finds(&World::open("golden-a").with(all), &["PublicImage -"]);
 }
 
 #[test]
