@@ -216,8 +216,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         Action::Share => (Need::Required, Need::Required, Need::No),
         Action::List | Action::Check => (Need::Required, Need::Required, Need::Optional),
         Action::Revoke | Action::Reset => (Need::Optional, Need::Optional, Need::Optional),
-        // What can't be read of one image must not keep the others from being looked over.
-        Action::Audit | Action::Repair => (Need::Optional, Need::Optional, Need::Optional),
+        Action::Audit | Action::Repair => (Need::Optional, Need::Required, Need::Optional),
     };
     let reads = ImageReads {
         launch_permissions,

@@ -132,18 +132,17 @@ pub(super) fn check(
         (Fact::Known(expiries), _) => expiries,
         // Nothing is read of what is refused already.
         (Fact::NotRead, _) if targets.iter().all(|(_, rule)| rule.is_none()) => return Met::default(),
-        // Nothing is given without knowing: the share of a pair that is about to end would be taken away again, or stay.
-        (Fact::Failed(_) | Fact::NotRead, _)
-            if wanted.is_some() || targets.iter().any(|(asked, _)| gives(case, image, &asked.target, grants)) =>
-        {
+        // Nothing is recorded without knowing what is.
+        (Fact::Failed(_) | Fact::NotRead, Some(_)) => {
             return Met { gaps: unread(image, image_id).into_iter().collect(), ..Met::default() };
         }
-        (Fact::Failed(_) | Fact::NotRead, _) if case.request.action == Action::Share => {
+        // A share whose rule bounds it was found to be unknown before; of any other no expiry is needed.
+        (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
             return Met::warned(format!(
                 "whether the shares of {image_id} expire could not be read; an expiry that is there stays"
             ));
         }
-        (Fact::Failed(_) | Fact::NotRead, _) => return Met::default(),
+        (Fact::Failed(_) | Fact::NotRead, None) => return Met::default(),
     };
     let mut met = Met::default();
     for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
