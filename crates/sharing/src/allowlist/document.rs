@@ -1,6 +1,7 @@
 //! Owns the allowlist document: its grammar, and the checks that make an [`Allowlist`] of it.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
@@ -10,7 +11,7 @@ use time::Duration;
 
 use super::{
     AccountFacts, Allowlist, ImageCriteria, Images, KeyCheck, Pattern, RequesterPattern, Rule, parse_duration,
-    yaml::{Node, Value},
+    yaml::{Node, Unreadable, Value},
 };
 use crate::{
     domain::{AccountId, ServiceLinkedRole, Severity, Target, is_organization_id, is_organization_path, quoted},
@@ -85,7 +86,8 @@ impl Allowlist {
         let mut reader = Reader::default();
         let allowlist = match Node::parse(text) {
             Ok(root) => reader.document(&root),
-            Err((line, message)) => {
+            Err(Unreadable { line, message, rule }) => {
+                reader.part = rule.map_or(Part::Document, Part::Rule);
                 reader.fault(line, "", message);
                 None
             }
@@ -245,7 +247,7 @@ impl Reader {
         let mut rules = Vec::new();
         let mut seen = BTreeSet::new();
         for (number, entry) in (1..).zip(items.unwrap_or_default()) {
-            self.part = Part::Rule(rule_name(entry).map_or_else(|| format!("#{number}"), str::to_owned));
+            self.part = Part::Rule(entry.text_of("name").map_or_else(|| format!("#{number}"), str::to_owned));
             rules.extend(self.rule(entry, &mut seen, names));
             self.part = Part::Document;
         }
@@ -257,7 +259,7 @@ impl Reader {
         let name = self.required("name", &mut fields).and_then(|field| {
             let name =
                 self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
-            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
+            if !entry.text_of("name").is_some_and(|name| seen.insert(name)) {
                 self.fault(field.0, "name", "another rule has this name");
             }
             Some(name)
@@ -437,10 +439,8 @@ impl Reader {
         let message = match &node.value {
             Value::Null => "there is nothing here: give a value, or leave the field out".to_owned(),
             Value::Number(number) if wanted == "text" => {
-                format!(
-                    "{} is a number here: put it in quotes (an ID is text and may begin with zeros)",
-                    quoted(number)
-                )
+                let why = if number.len() < SHORTEST_ID { "" } else { " (an ID is text and may begin with zeros)" };
+                format!("{} is a number here: put it in quotes{why}", quoted(number))
             }
             Value::Bool(value) if wanted == "text" => format!("`{value}` is a boolean here: put it in quotes"),
             Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
@@ -481,7 +481,7 @@ impl Reader {
             let Some(name) = self.text(place, (key.line, key)) else { continue };
             let field = if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
             if !known.contains(&name) {
-                let near = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+                let near = known.iter().find(|known| is_near(known, name));
                 let advice = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 self.fault(key.line, &quoted_field(&field), format!("unknown field{advice}"));
             } else if fields.insert(name, (key.line, value)).is_some() {
@@ -585,12 +585,20 @@ fn quoted_field(name: &str) -> String {
 }
 
 /// The name of a rule, where it can be told.
-fn rule_name(entry: &Node) -> Option<&str> {
-    let Value::Map(entries) = &entry.value else { return None };
-    entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-        (Value::Text(key), Value::Text(name)) if key == "name" => Some(name.as_str()),
-        _ => None,
-    })
+/// A number with so many digits is an ID that lost its quotes, perhaps with a digit or two.
+const SHORTEST_ID: usize = 8;
+
+/// Whether a name is another one that somebody misspelled: in another case, or with one letter more, less or different.
+fn is_near(known: &str, name: &str) -> bool {
+    let (known, name) = (known.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let (known, name): (Vec<_>, Vec<_>) = (known.chars().collect(), name.chars().collect());
+    let first = known.iter().zip(&name).take_while(|(one, other)| one == other).count();
+    let rest = |name: &[char], skip: usize| name.get(first.saturating_add(skip)..).map(<[char]>::to_vec);
+    match known.len().cmp(&name.len()) {
+        Ordering::Equal => rest(&known, 1) == rest(&name, 1) || known == name,
+        Ordering::Greater => rest(&known, 1) == rest(&name, 0),
+        Ordering::Less => rest(&known, 0) == rest(&name, 1),
+    }
 }
 
 fn parse<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
@@ -758,6 +766,10 @@ rules:
             (serde_json::json!({"images": {"scannedWithin": "30"}}), "not a duration"),
             (serde_json::json!({"images": {"maxAge": 180}}), "put it in quotes"),
             (serde_json::json!({"images": {"maxage": "180d"}}), "did you mean `maxAge`?"),
+            (serde_json::json!({"images": {"name": ["golden-*"]}}), "did you mean `names`?"),
+            (serde_json::json!({"target": ["111122223333"]}), "did you mean `targets`?"),
+            (serde_json::json!({"requestors": ["lambda:invoke"]}), "did you mean `requesters`?"),
+            (serde_json::json!({"owner": "ada"}), "field `owner`: unknown field"),
             (serde_json::json!({"images": "every"}), "`all`"),
             (serde_json::json!({"images": []}), "`all`"),
             (serde_json::json!({"images": null}), "images"),
@@ -878,7 +890,13 @@ rules:
         refused("version: 1\n\trules: []", "line 2: the line begins with a tab: indent with spaces");
         refused(
             "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n   actions: [list]",
-            "look at the indentation",
+            "line 5, rule `r`: the text is not YAML: this line, or one before it, is indented by too many or too few spaces",
+        );
+        refused(&document("[*]"), "rule `r`: the text is not YAML: text that begins with `*` or `&` must be in quotes");
+        refused(&document("x").replace("images: all", "images:all"), "a `:` with a space after it is missing");
+        refused(
+            &document("[\"111122223333\""),
+            "rule `r`: the text is not YAML: look at the indentation, quotes and brackets",
         );
     }
 
@@ -974,7 +992,7 @@ owner: ada
             "line 29, rule `first`, field `name`: another rule has this name",
             "line 30, rule `first`, field `requesters`: an empty list; leave the field out or fill it",
             "line 32, rule `first`, field `images.names`: an empty list; leave the field out or fill it",
-            "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes (an ID is text and may begin with zeros)",
+            "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes",
             "line 33, rule `first`, field `onAvailable`: text where a boolean (`true` or `false`) belongs",
             "line 34, rule `#3`, field `name`: missing",
             "line 34, rule `#3`, field `targets`: missing; `share`, `revoke` and `check` are about targets",
