@@ -459,7 +459,7 @@ fn what_cannot_be_read_of_one_image_keeps_no_other_from_being_looked_at() {
     let [first, last] = ["ami-00000000000000001", "ami-fffffffffffffffff"];
     let with_id = |id: &str| json!({"id": id, "name": "other", "launchPermissions": ["all"]});
     let between = (0..12).map(|index| plain(&format!("other-{index}"), &[]));
-    let on_key = json!({"id": "ami-00000000000000002", "name": "golden", "launchPermissions": ["111122223333"],
+    let on_key = json!({"id": "ami-00000000000000002", "name": "golden-1", "launchPermissions": ["111122223333"],
         "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key(json!([]))}}]});
     let images: Vec<_> = [with_id(first), on_key].into_iter().chain(between).chain([with_id(last)]).collect();
     aws.seed(&json!({"schedules": [{"group": VARIABLES[0].1}], "images": images}));
@@ -471,7 +471,11 @@ fn what_cannot_be_read_of_one_image_keeps_no_other_from_being_looked_at() {
         });
     };
     for (call, image, expect) in [
-        ("ec2:DescribeImageAttribute", first, vec![format!("PublicImage {last} -")]),
+        (
+            "ec2:DescribeImageAttribute",
+            first,
+            vec!["KeyAccessLost ami-00000000000000002 111122223333".to_owned(), format!("PublicImage {last} -")],
+        ),
         (
             "kms:GetKeyPolicy",
             "ami-00000000000000002",
