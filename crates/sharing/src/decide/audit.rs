@@ -12,7 +12,7 @@ use super::{
     expiry::OVERDUE,
     judgements::{By, Judgements},
     notes::{take_back_from_all, unknown_copy_permissions},
-    permit::{covering_rule_of_image, is_about_pair, is_own_rule},
+    permit::{covering_rule_of_image, is_about_pair},
     refusals,
 };
 use crate::{
@@ -191,16 +191,19 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
     found
 }
 
-/// What the image lacks for the requester's own rules that would let it share the image with the target.
+/// What the image lacks for the rules that would let somebody share it with the target.
 fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
             && rule.images.include(image.name.as_deref(), &image.tags)
             && rule.targets.contains(target)
-            && is_own_rule(case, rule)
     };
     let rules: Vec<_> = case.allowlist.rules.iter().filter(covers).collect();
-    if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, case.now) }
+    if rules.is_empty() || !is_about_pair(case, image, target) {
+        String::new()
+    } else {
+        refusals::lacking(&rules, image, case.now)
+    }
 }
 
 /// The shares that only rules with a longest duration cover and that nothing ends.
@@ -324,11 +327,11 @@ fn key_access_lost(
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
             let remedy = match (again, access.remedy) {
-                (Some(Again::ByOwn(rule)), _) => format!(
+                (Some(rule), _) if is_about_pair(case, image, target) => format!(
                     "`share` {{image}} with {target} again: rule {} makes the grant that is missing",
                     quoted(&rule.name)
                 ),
-                (Some(Again::ByAnother), _) => format!(
+                (Some(_), _) => format!(
                     "have {{image}} shared with {target} again by somebody whose rule has `keys: grant`: that makes the grant \
                      that is missing"
                 ),
@@ -341,15 +344,7 @@ fn key_access_lost(
     Ok(found)
 }
 
-/// By which rule sharing again makes the grant that is missing.
-enum Again<'a> {
-    /// By one of the requester's own.
-    ByOwn(&'a Rule),
-    /// By one of somebody else, which is not named.
-    ByAnother,
-}
-
-/// By which rule sharing again makes the grant that lets the target in, where that would do.
+/// The rule by which sharing again makes the grant that lets the target in, where that would do.
 fn rule_that_grants<'a>(
     case: &Case<'a>,
     judgements: &Judgements<'_>,
@@ -357,19 +352,14 @@ fn rule_that_grants<'a>(
     image_id: &ImageId,
     image: &Image,
     target: &Target,
-) -> Reading<Option<Again<'a>>> {
+) -> Reading<Option<&'a Rule>> {
     let is_possible = case.setup.key_grants && image.state == ImageState::Available;
     let Some(account) = target.account().filter(|_| is_possible) else { return Ok(None) };
-    let rules = sharing_rules(case, image, target).into_iter().filter(|rule| rule.keys == KeyCheck::Grant);
-    let (own, others): (Vec<_>, Vec<_>) = rules.partition(|rule| is_own_rule(case, rule));
-    let again = match (own.first(), others.first()) {
-        (Some(rule), _) => Again::ByOwn(rule),
-        (None, Some(_)) => Again::ByAnother,
-        (None, None) => return Ok(None),
-    };
+    let rules = sharing_rules(case, image, target);
+    let Some(rule) = rules.into_iter().find(|rule| rule.keys == KeyCheck::Grant) else { return Ok(None) };
     let needed = NeededGrant::new(key.arn, image_id, account, GranteeKind::Account);
     let with_grant = judgements.of(key, target, &KeyUse::Launch, By::Made(&needed))?;
-    Ok((with_grant.verdict == Verdict::Allowed).then_some(again))
+    Ok((with_grant.verdict == Verdict::Allowed).then_some(rule))
 }
 
 /// Whether anybody would be refused to share the image with the target because of its keys.

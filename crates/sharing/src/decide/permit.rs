@@ -200,21 +200,15 @@ pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Resu
     }
 }
 
-/// Whether the rule is the requester's own; of the others it may learn no names and no criteria.
-pub(super) fn is_own_rule(case: &Case<'_>, rule: &Rule) -> bool {
-    let Authority::Requester(requester) = case.authority else { return false };
-    rule.requesters.iter().any(|pattern| pattern.matches(requester))
-}
-
-/// Whether a rule of the requester is about image and target, for whatever action: then it may learn which rule shares by
-/// itself there.
+/// Whether a rule of the requester is about image and target, for whatever action: only then may it learn which rules others
+/// have there, and what these ask for.
 pub(super) fn is_about_pair(case: &Case<'_>, image: &Image, target: &Target) -> bool {
-    let is_about = |rule: &&Rule| {
-        is_own_rule(case, rule)
+    let Authority::Requester(requester) = case.authority else { return false };
+    case.allowlist.rules.iter().any(|rule| {
+        rule.requesters.iter().any(|pattern| pattern.matches(requester))
             && rule.images.include(image.name.as_deref(), &image.tags)
             && rule.targets.contains(target)
-    };
-    case.allowlist.rules.iter().any(|rule| is_about(&rule))
+    })
 }
 
 /// The rules that cover the image by its name and its tags, and for which it lacks something else.

@@ -244,7 +244,7 @@ fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
 }
 
 #[test]
-fn a_finding_names_no_rule_and_no_criterion_of_somebody_else() {
+fn a_finding_names_no_rule_and_no_criterion_where_no_rule_of_the_requester_is_about_image_and_target() {
     let told = |world: &World, code: &str| {
         world.put(&json!({"action": "repair"}), |case, facts| {
             let finding = decide(case, facts).remove(0).survey().unwrap().findings[0].clone();
@@ -261,13 +261,12 @@ fn a_finding_names_no_rule_and_no_criterion_of_somebody_else() {
         assert!(others.iter().all(|secret| !text.contains(secret)), "{text}");
     }
     assert!(lost.contains("shared with 111122223333 again by somebody whose rule has `keys: grant`"), "{lost}");
-    // The requester's own rules are named.
+    // Where one is, they are named.
     let own = told(&World::open("marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
     assert!(!own.contains("`marked`"), "its tags are not those of the rule: {own}");
     assert!(
         told(&World::open("viewed-marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist").contains("`viewed-marked`")
     );
-    // So is the rule that shares by itself where a rule of the requester is about image and target.
     assert!(told(&World::open("golden-new-a"), "RuleNotApplied").contains("`by-itself`"));
 }
 
