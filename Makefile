@@ -44,7 +44,7 @@ N ?= 100000
 SEED ?= 1
 SIMULATE := python/ami_share_tools/differential/iam_simulate
 
-.PHONY: help demo test lint node lint-python lint-template lint-security lint-terraform package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test test-core node lint lint-python lint-template lint-security lint-terraform package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -58,6 +58,15 @@ test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust te
 	cd python && $(UNITTEST) discover -q -s tests -t .
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
+
+CORE := -p key-policy -p sharing -p triggers -p ami-share-cli
+
+test-core: rust ## the core's tests, built with nothing of the AWS SDK; seconds
+	$(call say,The core without the AWS SDK)
+	@packages=$$(cargo tree --locked --prefix none --edges normal,build,dev $(CORE)); \
+		! grep -E '^(aws-|hyper |lambda_runtime |reqwest |tokio )' <<< "$$packages" \
+			|| { echo "The core may not depend on these: they belong in the root package."; exit 1; }
+	cargo test --locked $(CORE)
 
 lint: rust lint-python ## formatting, clippy, types, cycles among modules, documentation, that the fuzz targets compile
 	$(call say,Formatting)

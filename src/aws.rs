@@ -3,6 +3,7 @@
 mod appconfig;
 mod ask;
 mod connector;
+mod copy_image;
 mod ec2;
 mod environment;
 mod error;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use appconfig::Polled;
 pub use ask::{Attempts, CONCURRENCY};
+pub use copy_image::{CopyAnswer, CopyOrder};
 pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
@@ -77,13 +79,19 @@ impl Aws {
         self.patience.attempts()
     }
 
-    /// The same clients, but for EC2's, which asks another Region.
+    /// The same clients, but those of EC2 and KMS call another Region. Limits and counts are shared.
     #[must_use]
     pub fn in_region(&self, region: &Region) -> Self {
         let there = aws_sdk_ec2::config::Region::new(region.to_string());
         let here = self.clone();
-        let ec2 = here.ec2.config().to_builder().region(there).build();
-        Self { ec2: aws_sdk_ec2::Client::from_conf(ec2), region: region.to_string(), ..here }
+        let ec2 = here.ec2.config().to_builder().region(there.clone()).build();
+        let kms = here.kms.config().to_builder().region(there).build();
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            kms: aws_sdk_kms::Client::from_conf(kms),
+            region: region.to_string(),
+            ..here
+        }
     }
 
     /// The Region the clients work in.

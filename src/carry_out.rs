@@ -202,7 +202,7 @@ fn skipped(step: Step, error: Option<Failure>) -> StepResult {
 async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            return aws.create_grant(key, name, grantee, kind.operations()).await;
+            return aws.create_grant(key, name, grantee, &kind.operations()).await;
         }
         Step::CreateExpiry(expiry) => match records {
             Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,

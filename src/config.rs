@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use sharing::{allowlist::Location, decide::Setup};
+use sharing::{allowlist::Location, decide::Setup, domain::KeyArn};
 
 /// The function's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub outcome_bus: Option<String>,
     /// `AMI_SHARE_REQUEST_BUS`: the bus for requests, where the function also puts the request that continues an audit.
     pub request_bus: Option<String>,
+    /// `AMI_SHARE_GROUPS_CLAIM`: the claim of a token that holds its groups.
+    pub groups_claim: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`: a dimension of the metrics.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`
@@ -43,26 +45,15 @@ pub struct RecordSettings {
     pub bus: String,
     /// `AMI_SHARE_SCHEDULE_DLQ_ARN`: the queue for the hints that Scheduler can't deliver.
     pub dead_letter_arn: Option<String>,
+    /// `AMI_SHARE_RECORD_KEY`: the HMAC key of records that give a right, if there is one.
+    pub record_key: Option<KeyArn>,
 }
 
 impl Config {
     /// Reads the variables with `get`. The error names every invalid variable.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let mut problems = Vec::new();
-        let allowlist = match get("AMI_SHARE_ALLOWLIST").map(|text| text.parse::<Location>()) {
-            Some(Ok(location)) => Some(location),
-            Some(Err(problem)) => {
-                problems.push(format!("AMI_SHARE_ALLOWLIST: {problem}"));
-                None
-            }
-            None => {
-                problems.push(
-                    "AMI_SHARE_ALLOWLIST: missing; say where the allowlist is, such as `file:allowlist.yaml`"
-                        .to_owned(),
-                );
-                None
-            }
-        };
+        let allowlist = allowlist(&get, &mut problems);
         let ttl = number(&get, "AMI_SHARE_ALLOWLIST_TTL", 60, 1..=86_400, &mut problems);
         let max_age = number(&get, "AMI_SHARE_MAX_EVENT_AGE", 900, 1..=86_400, &mut problems);
         let quota = number(&get, "AMI_SHARE_ENTITY_QUOTA", 1_000, 1..=1_000_000, &mut problems);
@@ -70,36 +61,8 @@ impl Config {
             key_grants: switch(&get, "AMI_SHARE_KEY_GRANTS", &mut problems),
             copy_access: switch(&get, "AMI_SHARE_COPY_ACCESS", &mut problems),
         };
-        let set = |name: &str| get(name).filter(|text| !text.is_empty());
-        let mut unset = Vec::new();
-        let mut needed = |name: &'static str| {
-            set(name).or_else(|| {
-                unset.push(name);
-                None
-            })
-        };
-        let settings = (
-            needed("AMI_SHARE_SCHEDULE_GROUP"),
-            needed("AMI_SHARE_SCHEDULE_ROLE_ARN"),
-            needed("AMI_SHARE_REQUEST_BUS"),
-        );
-        let dead_letter_arn = set("AMI_SHARE_SCHEDULE_DLQ_ARN");
-        let records = match settings {
-            (Some(group), Some(role_arn), Some(bus)) => Ok(RecordSettings { group, role_arn, bus, dead_letter_arn }),
-            _ => Err(unset),
-        };
-        let log_level = match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
-            None | Some("" | "INFO") => tracing::Level::INFO,
-            Some("TRACE") => tracing::Level::TRACE,
-            Some("DEBUG") => tracing::Level::DEBUG,
-            Some("WARN") => tracing::Level::WARN,
-            Some("ERROR" | "FATAL") => tracing::Level::ERROR,
-            Some(other) => {
-                problems
-                    .push(format!("AWS_LAMBDA_LOG_LEVEL: `{other}` is not TRACE, DEBUG, INFO, WARN, ERROR or FATAL"));
-                tracing::Level::INFO
-            }
-        };
+        let records = RecordSettings::read(&get, &mut problems);
+        let log_level = log_level(&get, &mut problems);
         let logs_json = get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| !format.eq_ignore_ascii_case("text"));
         match allowlist {
             Some(allowlist) if problems.is_empty() => Ok(Self {
@@ -109,13 +72,68 @@ impl Config {
                 entity_quota: usize::try_from(quota).unwrap_or(usize::MAX),
                 records,
                 setup,
-                outcome_bus: set("AMI_SHARE_OUTCOME_BUS"),
-                request_bus: set("AMI_SHARE_REQUEST_BUS"),
-                function_name: set("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
+                outcome_bus: set(&get, "AMI_SHARE_OUTCOME_BUS"),
+                request_bus: set(&get, "AMI_SHARE_REQUEST_BUS"),
+                groups_claim: set(&get, "AMI_SHARE_GROUPS_CLAIM").unwrap_or_else(|| "groups".to_owned()),
+                function_name: set(&get, "AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
                 log_level,
                 logs_json,
             }),
             Some(_) | None => Err(problems.join("; ")),
+        }
+    }
+}
+
+impl RecordSettings {
+    /// Reads the settings; fails with the names of the variables that are needed and not set.
+    fn read(get: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Result<Self, Vec<&'static str>> {
+        let record_key = set(get, "AMI_SHARE_RECORD_KEY").and_then(|text| {
+            text.parse().map_err(|problem| problems.push(format!("AMI_SHARE_RECORD_KEY: {problem}"))).ok()
+        });
+        let mut unset = Vec::new();
+        let mut needed = |name: &'static str| {
+            set(get, name).or_else(|| {
+                unset.push(name);
+                None
+            })
+        };
+        let settings = (
+            needed("AMI_SHARE_SCHEDULE_GROUP"),
+            needed("AMI_SHARE_SCHEDULE_ROLE_ARN"),
+            needed("AMI_SHARE_REQUEST_BUS"),
+        );
+        let dead_letter_arn = set(get, "AMI_SHARE_SCHEDULE_DLQ_ARN");
+        match settings {
+            (Some(group), Some(role_arn), Some(bus)) => Ok(Self { group, role_arn, bus, dead_letter_arn, record_key }),
+            _ => Err(unset),
+        }
+    }
+}
+
+/// A variable with a value.
+fn set(get: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    get(name).filter(|text| !text.is_empty())
+}
+
+fn allowlist(get: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Option<Location> {
+    let Some(text) = get("AMI_SHARE_ALLOWLIST") else {
+        let missing = "AMI_SHARE_ALLOWLIST: missing; say where the allowlist is, such as `file:allowlist.yaml`";
+        problems.push(missing.to_owned());
+        return None;
+    };
+    text.parse().map_err(|problem| problems.push(format!("AMI_SHARE_ALLOWLIST: {problem}"))).ok()
+}
+
+fn log_level(get: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> tracing::Level {
+    match get("AWS_LAMBDA_LOG_LEVEL").as_deref() {
+        None | Some("" | "INFO") => tracing::Level::INFO,
+        Some("TRACE") => tracing::Level::TRACE,
+        Some("DEBUG") => tracing::Level::DEBUG,
+        Some("WARN") => tracing::Level::WARN,
+        Some("ERROR" | "FATAL") => tracing::Level::ERROR,
+        Some(other) => {
+            problems.push(format!("AWS_LAMBDA_LOG_LEVEL: `{other}` is not TRACE, DEBUG, INFO, WARN, ERROR or FATAL"));
+            tracing::Level::INFO
         }
     }
 }
@@ -127,7 +145,7 @@ fn number(
     range: std::ops::RangeInclusive<u64>,
     problems: &mut Vec<String>,
 ) -> u64 {
-    let Some(text) = get(name).filter(|text| !text.is_empty()) else { return default };
+    let Some(text) = set(get, name) else { return default };
     match u64::from_str(&text) {
         Ok(number) if range.contains(&number) => number,
         Ok(_) | Err(_) => {
@@ -175,6 +193,7 @@ mod tests {
     fn only_the_allowlist_must_be_given() {
         let config = read(&[("AMI_SHARE_ALLOWLIST", "file:allowlist.yaml")]).unwrap();
         assert_eq!((config.allowlist_ttl.as_secs(), config.entity_quota), (60, 1000));
+        assert_eq!(config.groups_claim, "groups");
         assert!(config.logs_json);
         assert_eq!(config.setup, Setup { key_grants: true, copy_access: true });
     }
@@ -219,7 +238,11 @@ mod tests {
         assert_eq!((settings.bus.as_str(), settings.dead_letter_arn), ("ami-share", None));
         let queue = ("AMI_SHARE_SCHEDULE_DLQ_ARN", "arn:aws:sqs:eu-west-1:999988887777:undelivered");
         let settings = with(&[all.as_slice(), &[queue]].concat()).unwrap();
-        assert_eq!(settings.dead_letter_arn.as_deref(), Some(queue.1));
+        assert_eq!((settings.dead_letter_arn.as_deref(), settings.record_key), (Some(queue.1), None));
+        let key =
+            ("AMI_SHARE_RECORD_KEY", "arn:aws:kms:eu-west-1:999988887777:key/00000000-0000-0000-0000-000000000009");
+        let settings = with(&[all.as_slice(), &[key]].concat()).unwrap();
+        assert_eq!(settings.record_key.map(|key| key.to_string()).as_deref(), Some(key.1));
         assert_eq!(with(&[]), Err(all.map(|(name, _)| name).to_vec()));
         for (place, (name, _)) in all.iter().enumerate() {
             let mut set = all;
@@ -236,6 +259,7 @@ mod tests {
             ("AMI_SHARE_ENTITY_QUOTA", "0"),
             ("AMI_SHARE_KEY_GRANTS", "true"),
             ("AMI_SHARE_COPY_ACCESS", "OFF"),
+            ("AMI_SHARE_RECORD_KEY", "alias/records"),
             ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
         ])
         .unwrap_err();
@@ -245,6 +269,7 @@ mod tests {
             "AMI_SHARE_ENTITY_QUOTA:",
             "AMI_SHARE_KEY_GRANTS:",
             "AMI_SHARE_COPY_ACCESS:",
+            "AMI_SHARE_RECORD_KEY:",
             "AWS_LAMBDA_LOG_LEVEL:",
         ] {
             assert!(problems.contains(name), "{problems}");

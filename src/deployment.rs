@@ -47,6 +47,14 @@ impl Deployment {
         self.records.as_ref().ok()
     }
 
+    /// The names of the variables that records which give a right need and that are not set.
+    pub fn unset_for_rights(&self) -> Vec<&'static str> {
+        match &self.records {
+            Ok(store) => store.record_key.is_none().then_some("AMI_SHARE_RECORD_KEY").into_iter().collect(),
+            Err(unset) => unset.clone(),
+        }
+    }
+
     /// The case: everything except the facts that a decision about a request depends on.
     pub(crate) fn case<'a>(
         &'a self,

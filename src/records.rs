@@ -4,7 +4,10 @@
 //! A record is created and deleted, but never updated. Scheduler doesn't delete it after it has fired, so a missed
 //! expiry can still be found.
 
-use sharing::records::{Record, RecordName, Recorded};
+use sharing::{
+    domain::KeyArn,
+    records::{Record, RecordName, Recorded},
+};
 
 use crate::aws::{Aws, CallError};
 
@@ -19,6 +22,8 @@ pub struct RecordStore {
     pub bus_arn: String,
     /// The ARN of the queue for the hints that Scheduler can't deliver, if there is one.
     pub dead_letter_arn: Option<String>,
+    /// The HMAC key of records that give a right, if there is one.
+    pub record_key: Option<KeyArn>,
 }
 
 impl RecordStore {

@@ -50,6 +50,8 @@ pub struct Service {
     outcome_bus: Option<String>,
     /// The bus for requests, if the function may put the request that continues an audit there.
     request_bus: Option<String>,
+    /// The claim of a token that holds its groups.
+    groups_claim: String,
     /// Writes the metrics.
     meter: Meter,
 }
@@ -57,9 +59,10 @@ pub struct Service {
 impl Service {
     /// The function with this ARN, these settings and clients. Metric events go to `sink`.
     pub fn new(config: Config, aws: Aws, function: &FunctionArn, sink: Sink) -> Self {
-        let records = config.records.map(|RecordSettings { group, role_arn, bus, dead_letter_arn }| {
+        let records = config.records.map(|settings| {
+            let RecordSettings { group, role_arn, bus, dead_letter_arn, record_key } = settings;
             let bus_arn = function.bus_arn(&bus);
-            RecordStore { group, role_arn, bus_arn, dead_letter_arn }
+            RecordStore { group, role_arn, bus_arn, dead_letter_arn, record_key }
         });
         let deployment = Deployment {
             aws,
@@ -74,13 +77,15 @@ impl Service {
             max_event_age: config.max_event_age,
             outcome_bus: config.outcome_bus,
             request_bus: config.request_bus,
+            groups_claim: config.groups_claim,
             meter: Meter::new(config.function_name, sink),
         }
     }
 
     /// Answers one event.
     pub async fn handle(&self, event: &Event, invocation: &InvocationContext<'_>) -> Result<Reply, InvocationError> {
-        match triggers::open(event, &Invocation { request_id: invocation.request_id, now: invocation.now }) {
+        let InvocationContext { request_id, now, .. } = *invocation;
+        match triggers::open(event, &Invocation { request_id, now, groups_claim: &self.groups_claim }) {
             Incoming::One(envelope) => {
                 let trigger = envelope.trigger;
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)

@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let event = Event::deserialize(&mut serde_json::Deserializer::from_str(stranger)).expect("an event");
-    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now: NOW }) else { return };
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now: NOW, groups_claim: "groups" }) else { return };
     let requester = envelope.requester.expect("a requester");
     let target = "918273645546".parse().expect("a target");
     let tags = BTreeMap::new();

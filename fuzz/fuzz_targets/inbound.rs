@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const INVOCATION: Invocation<'static> =
-    Invocation { request_id: "lambda-id", now: time::macros::datetime!(2026-11-22 12:00 UTC) };
+    Invocation { request_id: "lambda-id", now: time::macros::datetime!(2026-11-22 12:00 UTC), groups_claim: "groups" };
 const SESSION: &str = "arn:aws:sts::999988887777:assumed-role/portal/session";
 const ROLE: &str = "arn:aws:iam::999988887777:role/portal";
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:999988887777:requests";

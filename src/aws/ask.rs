@@ -196,7 +196,9 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
         | ErrorCode::TargetNotKnown
         | ErrorCode::Unexpected
         | ErrorCode::AllowlistUnavailable
-        | ErrorCode::ExpiryLost => return None,
+        | ErrorCode::ExpiryLost
+        | ErrorCode::CopyFailed
+        | ErrorCode::CopyOverdue => return None,
     };
     if attempts >= attempts_at_most {
         return None;

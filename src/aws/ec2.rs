@@ -8,7 +8,7 @@ use aws_sdk_ec2::{
 };
 use futures_util::future;
 use sharing::{
-    domain::{AccountId, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, ImageId, KeyArn, Region, SnapshotId, Target},
     facts::{Backing, CreateVolumePermissions, Fact, Image, ImageState, LaunchPermission, Snapshot},
     outcome::ErrorCode,
     request::{MAX_IMAGES, PageToken},
@@ -19,6 +19,9 @@ use super::{Aws, CallError, provenance::provenance};
 /// The most values in one filter of a Describe call.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 const MAX_FILTER_VALUES: usize = 200;
+
+/// The most characters of the reason for an image's state that are shown.
+const MAX_REASON: usize = 300;
 
 /// A page of images, and the token of the next one.
 pub(crate) type Page = (BTreeMap<ImageId, Image>, Option<PageToken>);
@@ -81,6 +84,21 @@ impl Aws {
     pub async fn own_images(&self) -> Result<BTreeMap<ImageId, Image>, CallError> {
         let call = self.ec2.describe_images().owners("self").max_results(1000);
         self.all_images(call).await
+    }
+
+    /// Describes this account's images that were made from any of these images of that Region, disabled ones included:
+    /// copies, and images that CreateImage made from an instance of one.
+    pub async fn images_made_from(
+        &self,
+        region: &Region,
+        ids: &[ImageId],
+    ) -> Result<BTreeMap<ImageId, Image>, CallError> {
+        let parts = ids.chunks(MAX_FILTER_VALUES).map(|ids| {
+            let by_source = filter("source-image-id", ids.iter().map(ImageId::to_string));
+            let by_region = filter("source-image-region", [region.to_string()].into_iter());
+            self.all_images(self.ec2.describe_images().owners("self").filters(by_source).filters(by_region))
+        });
+        Ok(future::try_join_all(parts).await?.into_iter().flatten().collect())
     }
 
     /// Describes this account's images that are backed by any of these snapshots, disabled ones included.
@@ -256,7 +274,7 @@ fn filter(name: &str, values: impl Iterator<Item = String>) -> types::Filter {
     types::Filter::builder().name(name).set_values(Some(values.collect())).build()
 }
 
-fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Result<T, CallError> {
+pub(super) fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&str>) -> Result<T, CallError> {
     let parsed = text.and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| {
         let shown = sharing::domain::quoted(text.unwrap_or_default());
@@ -276,6 +294,7 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
     };
     let tags = image.tags().iter();
     let tags = tags.map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned()));
+    let volumes = image.block_device_mappings().iter().filter_map(types::BlockDeviceMapping::ebs);
     // Ephemeral disks have no EBS part, and an empty volume has no snapshot: neither holds data of the image.
     let snapshot_ids = image.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
     let snapshots = snapshot_ids
@@ -283,9 +302,12 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
     Ok(Image {
         owner: parse(CALL, "owner", image.owner_id())?,
         state,
+        state_reason: image.state_reason().and_then(state_reason),
         name: image.name().map(str::to_owned),
         tags: tags.collect(),
         provenance: provenance(id, image, region),
+        architecture: image.architecture().map(|architecture| architecture.as_str().to_owned()),
+        volume_sizes: volumes.map(types::EbsBlockDevice::volume_size).collect(),
         deprecation_time: image.deprecation_time().map(str::to_owned),
         has_product_codes: !image.product_codes().is_empty(),
         launch_permissions: Fact::NotRead,
@@ -294,6 +316,15 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
         is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
         snapshots: snapshots.collect::<Result<_, _>>()?,
     })
+}
+
+/// "The reason for the state change": <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>
+fn state_reason(reason: &types::StateReason) -> Option<String> {
+    let text = match (reason.code(), reason.message()) {
+        (Some(code), Some(message)) if code != message => format!("{code}: {message}"),
+        (code, message) => message.or(code)?.to_owned(),
+    };
+    Some(text.chars().filter(|character| !character.is_control()).take(MAX_REASON).collect())
 }
 
 fn snapshot_key(call: &'static str, id: &SnapshotId, snapshot: &types::Snapshot) -> Result<Option<KeyArn>, CallError> {

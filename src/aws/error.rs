@@ -58,8 +58,8 @@ impl CallError {
         )
     }
 
-    fn of(call: &'static str, resource: String, told: &SdkErrorParts<'_>) -> Self {
-        let SdkErrorParts { aws_code, aws_message, status, is_unreadable, is_sent, all } = *told;
+    fn of(call: &'static str, resource: String, parts: &SdkErrorParts<'_>) -> Self {
+        let SdkErrorParts { aws_code, aws_message, status, is_unreadable, is_sent, all } = *parts;
         let (code, is_answered) = match (aws_code, status) {
             (Some(aws_code), status) => (classify(call, aws_code, aws_message, status), true),
             // An answer from a gateway in between, or a document that is cut off, doesn't show whether AWS has carried
@@ -87,6 +87,8 @@ impl CallError {
             | ErrorCode::OutOfTime
             | ErrorCode::TargetNotKnown
             | ErrorCode::ExpiryLost
+            | ErrorCode::CopyFailed
+            | ErrorCode::CopyOverdue
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))
@@ -102,7 +104,7 @@ impl CallError {
     }
 
     /// AWS answered that a part of the call failed.
-    pub(super) fn told(call: &'static str, resource: &str, aws_code: &str, what: &str) -> Self {
+    pub(super) fn partly_failed(call: &'static str, resource: &str, aws_code: &str, what: &str) -> Self {
         let code = classify(call, aws_code, None, None);
         tracing::warn!(aws.call = call, aws.resource = resource, aws.error.code = aws_code, "{call}: {what}");
         let message = format!("{call} on {resource}: {what}: {aws_code}");
@@ -164,7 +166,7 @@ impl CallError {
     }
 }
 
-/// Classifies AWS's codes by what can be done about them; [`super::ask`] uses the same table for retries.
+/// Classifies an error by what can be done about it. [`super::ask`] uses the same table for retries.
 fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Option<u16>) -> ErrorCode {
     let is_pending = || aws_message.is_some_and(|message| message.contains("pending"));
     match aws_code {
@@ -175,6 +177,17 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
         "InvalidArnException" if call == "kms:CreateGrant" => ErrorCode::TargetNotKnown,
         // "The image ID '…' is currently pending": EC2's reads were ahead of its writes.
         "InvalidAMIID.Unavailable" if is_pending() => ErrorCode::Unavailable,
+        _ => match by_code(aws_code) {
+            Some(code) => code,
+            None if status.is_some_and(|status| status >= 500) => ErrorCode::Unavailable,
+            None => ErrorCode::Unexpected,
+        },
+    }
+}
+
+/// Classifies AWS's codes that have one meaning whatever the call.
+fn by_code(aws_code: &str) -> Option<ErrorCode> {
+    Some(match aws_code {
         "UnauthorizedOperation"
         | "AuthFailure"
         | "AccessDenied"
@@ -230,9 +243,8 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
         | "KeyUnavailableException"
         | "RequestTimeout"
         | "RequestTimeoutException" => ErrorCode::Unavailable,
-        _ if status.is_some_and(|status| status >= 500) => ErrorCode::Unavailable,
-        _ => ErrorCode::Unexpected,
-    }
+        _ => return None,
+    })
 }
 
 /// AWS's message as one line of bounded length, cut before an encoded authorization message.

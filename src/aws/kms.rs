@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_kms::types::{GrantListEntry, GrantOperation, KeyManagerType, KeySpec, KeyState, KeyUsageType};
+use aws_sdk_kms::{
+    primitives::Blob,
+    types::{GrantListEntry, GrantOperation, KeyManagerType, KeySpec, KeyState, KeyUsageType, MacAlgorithmSpec},
+};
 use key_policy::{Grant, GrantConstraints};
 use sharing::{
     domain::{GrantName, KeyArn},
     facts::KeyMetadata,
     outcome::ErrorCode,
+    records::Mac,
 };
 
 use super::{Aws, CallError};
@@ -110,6 +114,18 @@ impl Aws {
         let call = call.set_operations(Some(operations));
         let answer = self.patience.ask("kms:CreateGrant", key.as_str(), || call.clone().send()).await?;
         Ok(answer.grant_id)
+    }
+
+    /// Makes the message authentication code of a record, whose digest is given, with an HMAC key.
+    ///
+    /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html>
+    pub async fn generate_mac(&self, key: &KeyArn, digest: &[u8; 32]) -> Result<Mac, CallError> {
+        const CALL: &str = "kms:GenerateMac";
+        let call = self.kms.generate_mac().key_id(key.as_str()).mac_algorithm(MacAlgorithmSpec::HmacSha256);
+        let call = call.message(Blob::new(digest.as_slice()));
+        let answer = self.patience.ask(CALL, key.as_str(), || call.clone().send()).await?;
+        let mac = answer.mac().and_then(|mac| Mac::from_bytes(mac.as_ref()));
+        mac.ok_or_else(|| CallError::unexpected(CALL, key.as_str(), "the answer has no code of HMAC_SHA_256"))
     }
 
     /// Revokes a grant. A grant that does not exist counts as revoked.

@@ -6,12 +6,14 @@ use aws_sdk_scheduler::{
         delete_schedule::DeleteScheduleError,
         get_schedule::{GetScheduleError, GetScheduleOutput},
     },
+    primitives::DateTime,
     types::{
         ActionAfterCompletion, DeadLetterConfig, EventBridgeParameters, FlexibleTimeWindow, FlexibleTimeWindowMode,
         ScheduleState, Target,
     },
 };
 use sharing::records::Schedule;
+use time::OffsetDateTime;
 
 use super::{Aws, CallError, error::SdkError};
 
@@ -55,7 +57,7 @@ impl Aws {
         Ok(asked.await?.as_ref().map(schedule))
     }
 
-    /// Creates a schedule that is not deleted after it has fired. Returns `false` if a schedule of that name exists.
+    /// Creates a schedule. Returns `false` if a schedule of that name exists.
     pub async fn create_schedule(
         &self,
         group: &str,
@@ -78,6 +80,7 @@ impl Aws {
             return Err(CallError::unexpected(CALL, name, "a required part is missing"));
         };
         let state = if schedule.is_enabled { ScheduleState::Enabled } else { ScheduleState::Disabled };
+        let after = if schedule.is_deleted_after { ActionAfterCompletion::Delete } else { ActionAfterCompletion::None };
         let call = self
             .scheduler
             .create_schedule()
@@ -87,7 +90,9 @@ impl Aws {
             .set_schedule_expression_timezone(schedule.timezone.clone())
             .flexible_time_window(window)
             .state(state)
-            .action_after_completion(ActionAfterCompletion::None)
+            .set_start_date(schedule.starts_at.map(to_aws))
+            .set_end_date(schedule.ends_at.map(to_aws))
+            .action_after_completion(after)
             .target(target);
         let asked = self.patience.ask(CALL, name, || {
             let call = call.clone();
@@ -123,6 +128,15 @@ fn is<E>(error: &SdkError<E>, kind: impl Fn(&E) -> bool) -> bool {
     error.as_service_error().is_some_and(kind)
 }
 
+/// In whole seconds, as Scheduler keeps them.
+fn to_aws(time: OffsetDateTime) -> DateTime {
+    DateTime::from_secs(time.unix_timestamp())
+}
+
+fn from_aws(time: &DateTime) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(time.secs()).ok()
+}
+
 fn schedule(answer: &GetScheduleOutput) -> Schedule {
     let target = answer.target();
     let parameters = target.and_then(Target::event_bridge_parameters);
@@ -131,6 +145,9 @@ fn schedule(answer: &GetScheduleOutput) -> Schedule {
         expression: text(answer.schedule_expression()),
         timezone: answer.schedule_expression_timezone().map(str::to_owned),
         is_enabled: answer.state() == Some(&ScheduleState::Enabled),
+        starts_at: answer.start_date().and_then(from_aws),
+        ends_at: answer.end_date().and_then(from_aws),
+        is_deleted_after: answer.action_after_completion() == Some(&ActionAfterCompletion::Delete),
         bus_arn: text(target.map(Target::arn)),
         source: text(parameters.map(EventBridgeParameters::source)),
         detail_type: text(parameters.map(EventBridgeParameters::detail_type)),

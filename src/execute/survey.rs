@@ -161,7 +161,7 @@ fn pass_over(part: &mut Outcome, result: Status) {
 /// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,
 /// so duplicates are removed.
 fn add(total: &mut Outcome, mut part: Outcome) {
-    part.images.retain(|row| !total.images.iter().any(|told| told.image_id == row.image_id));
+    part.images.retain(|row| !total.images.iter().any(|told| told.subject() == row.subject()));
     if let (Some(found), Some(told)) = (&mut part.findings, &total.findings) {
         found.retain(|finding| !told.contains(finding));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sharing::outcome::{ByImage, Outcome, Refusal, RefusalCode, Status};
+use sharing::outcome::{ByImage, ImageRow, Outcome, Refusal, RefusalCode, Status};
 use tokio::time::Instant;
 
 use crate::aws::{Aws, BusEvent};
@@ -46,7 +46,7 @@ pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
 /// findings belong together.
 fn events(outcome: &Outcome) -> Vec<BusEvent> {
     let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
-    let mut told: Vec<_> = outcome.images.iter().map(|row| &row.image_id).collect();
+    let mut told: Vec<_> = outcome.images.iter().filter_map(ImageRow::subject).collect();
     for image_id in refused {
         if !told.contains(&image_id) {
             told.push(image_id);
@@ -67,6 +67,7 @@ fn detail_type(result: Status) -> &'static str {
     match result {
         Status::Completed => "AMI Share Request Completed",
         Status::Planned => "AMI Share Request Planned",
+        Status::Accepted => "AMI Share Request Accepted",
         Status::Refused => "AMI Share Request Refused",
         Status::Incomplete => "AMI Share Request Incomplete",
         Status::Failed => "AMI Share Request Failed",

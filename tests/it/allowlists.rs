@@ -129,13 +129,13 @@ fn an_allowlist_is_fetched_once_in_its_ttl_and_then_anew() {
 }
 
 #[test]
-fn without_a_young_allowlist_access_is_only_taken_away() {
+fn without_a_fresh_allowlist_access_is_only_taken_away() {
     let places = || [(PARAMETER, "ssm:GetParameter"), (CONFIGURATION, "appconfig:GET /configuration")];
     for (place, call) in places() {
         let world = World::new(place, HOUR);
         world.ask("share").unwrap();
         world.aws.fault(call, "AccessDeniedException", 403, 1_000);
-        assert!(world.ask("share").is_ok(), "the copy is young");
+        assert!(world.ask("share").is_ok(), "the copy is fresh");
         world.aws.no_faults();
     }
     for (place, call) in places() {

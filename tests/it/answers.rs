@@ -47,7 +47,7 @@ fn states(outcome: &Value) -> Vec<&str> {
 
 #[test]
 fn a_revoke_that_could_not_read_what_still_gives_access_says_so_and_keeps_the_record_where_it_may_be_read_later() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image = |name: &str| {
         let id = world.aws.image(json!({"name": name, "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}));
         world.completed(&ask("share", &id, json!({"accountIds": [ONE], "expiresAt": rfc3339(*EXPIRES)})));
@@ -101,7 +101,7 @@ fn an_organizations_entry_that_may_cover_the_target_is_named_in_a_warning() {
 fn who_may_copy_anothers_snapshot_is_not_known_rather_than_nobody() {
     let world = World::start(ALLOWLIST, &[]);
     // One that EC2 shows to this account, and one that it does not.
-    for (shown, words) in [(json!(["999988887777"]), "owns the snapshot"), (json!([]), "EC2 tells nothing of")] {
+    for (shown, words) in [(json!(["999988887777"]), "owns the snapshot"), (json!([]), "EC2 does not describe")] {
         let image = world.aws.image(json!({"name": "golden-1", "mappings": [
             {"device": "/dev/xvda", "snapshot": {"account": TWO, "createVolumePermissions": shown}},
             {"device": "/dev/sdb", "snapshot": {}},
@@ -212,7 +212,7 @@ fn an_image_that_is_pending_when_it_is_written_to_comes_again() {
 
 #[test]
 fn an_account_that_ec2_does_not_know_is_named_and_keeps_the_others_from_nothing() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     for names in [true, false] {
         world.aws.seed(&json!({"settings": {"unknownAccounts": [TWO], "namesUnknown": names}}));
         for access in ["launch", "copy"] {
@@ -368,7 +368,7 @@ rules:
     targets: ["111122223333"]
     maxDuration: 30d
 "#;
-    let world = World::ending(TRIAL, &[]);
+    let world = World::with_records(TRIAL, &[]);
     let image = world.aws.image(json!({"name": "golden-1"}));
     let place = |event: &Value| {
         let outcome = world.function.http(event).2;

@@ -61,7 +61,7 @@ const BUS: &str = "default";
 
 /// A function that can record expiries and send the rest of an audit on its way.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_REQUEST_BUS", BUS)])
+    World::with_records(ALLOWLIST, &[("AMI_SHARE_REQUEST_BUS", BUS)])
 }
 
 impl World {
@@ -385,11 +385,11 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
     world.aws.fault("events:PutEvents", "AccessDeniedException", 400, 100);
     let part = world.in_too_short_a_time(&event).unwrap();
     assert_eq!((&part["result"], part["nextToken"].is_string()), (&json!("completed"), true), "{part:#}");
-    assert!(part["warnings"][0].as_str().unwrap().contains("were not looked at"), "{part:#}");
+    assert!(part["warnings"][0].as_str().unwrap().contains("were not audited"), "{part:#}");
     let log = world.function.log();
     let line = world.function.records().pop().unwrap().to_string();
     assert!(log.lines().rfind(|line| line.contains("_aws")).unwrap().contains("\"Unfinished\":1"), "{log}");
-    assert!(line.contains("were not looked at") && line.contains(part["nextToken"].as_str().unwrap()), "{line}");
+    assert!(line.contains("were not audited") && line.contains(part["nextToken"].as_str().unwrap()), "{line}");
 }
 
 #[test]
@@ -431,7 +431,7 @@ fn every_grant_of_a_gone_image_is_told_once_and_revoked_in_the_end() {
     let plan = world.outcome(&json!({"action": "repair", "dryRun": true}));
     let found = found(&plan);
     assert_eq!((found.len(), plan["images"].as_array().unwrap().len()), (20, 20), "{plan:#}");
-    assert!(plan["warnings"][0].as_str().unwrap().contains("repair again"), "{plan:#}");
+    assert!(plan["warnings"][0].as_str().unwrap().contains("send `repair` again"), "{plan:#}");
     let repaired = world.outcome(&json!({"action": "repair"}));
     assert_eq!(repaired["result"], "completed", "{repaired:#}");
     assert_eq!(names(&world), [""; 0], "the second ten images come upon the rest");
@@ -488,7 +488,10 @@ fn what_cannot_be_read_of_one_image_keeps_no_other_from_being_looked_at() {
         assert_eq!((found(&outcome), &outcome["nextToken"]), (expect, &Value::Null), "{outcome:#}");
         let [warning] = outcome["warnings"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
         let warning = warning.as_str().unwrap();
-        assert!(warning.starts_with(&format!("{image} was not judged")) && warning.contains(call), "{warning}");
+        assert!(
+            warning.contains(&format!("not everything about {image} could be audited")) && warning.contains(call),
+            "{warning}"
+        );
     }
     // Where nothing can be read that is no fault of one image.
     proxy.rule(|call, aws| match call.name == "ec2:DescribeImageAttribute" {
@@ -497,7 +500,7 @@ fn what_cannot_be_read_of_one_image_keeps_no_other_from_being_looked_at() {
     });
     let error = function.invoke(&json!({"action": "audit"}));
     let text = format!("{error:?}");
-    assert!(text.contains("failed") && text.contains("was not judged"), "{text}");
+    assert!(text.contains("failed") && text.contains("could be audited"), "{text}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ const UNDELIVERED: &str = "arn:aws:sqs:eu-west-1:999988887777:undelivered";
 
 /// A function that can record expiries and tells of outcomes.
 fn world() -> World {
-    World::ending(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default"), ("AMI_SHARE_SCHEDULE_DLQ_ARN", UNDELIVERED)])
+    World::with_records(ALLOWLIST, &[("AMI_SHARE_OUTCOME_BUS", "default"), ("AMI_SHARE_SCHEDULE_DLQ_ARN", UNDELIVERED)])
 }
 
 impl World {
@@ -139,7 +139,7 @@ fn what_two_rules_meet_is_told_once_each() {
              images: {{names: [\"golden-*\"]}}, targets: [\"111122223333\"]}}\n"
         )
     };
-    let world = World::ending(&format!("version: 1\nrules:\n{}{}", rule("one"), rule("two")), &[]);
+    let world = World::with_records(&format!("version: 1\nrules:\n{}{}", rule("one"), rule("two")), &[]);
     let key = json!({"policy": open_to(&[])});
     let image = world
         .aws
@@ -159,7 +159,7 @@ fn of_two_rules_the_one_for_longer_counts_and_the_owner_is_no_target() {
     let long = rule("long", "\"111122223333\", \"999988887777\"", 30);
     let short = rule("short", "\"111122223333\", \"222233334444\"", 14);
     let variables = [("AMI_SHARE_OUTCOME_BUS", "default")];
-    let world = World::ending(&format!("version: 1\nrules:\n{long}{short}"), &variables);
+    let world = World::with_records(&format!("version: 1\nrules:\n{long}{short}"), &variables);
     let image = world.aws.image(plain("golden-both"));
     let event = available(&image);
     let outcome = world.outcome(&event);
@@ -235,7 +235,7 @@ rules:
     maxDuration: 30d
     onAvailable: true
 "#;
-    let world = World::ending(rule, &[]);
+    let world = World::with_records(rule, &[]);
     let image = world.aws.image(json!({"name": "golden-known", "launchPermissions": ["111122223333", "222233334444"],
         "mappings": [{"device": "/dev/xvda", "snapshot": {}}]}));
     let later = ahead(Duration::days(60));
@@ -264,7 +264,7 @@ rules:
 fn a_rule_shares_nothing_that_would_expire_within_five_minutes() {
     let rule = "version: 1\nrules:\n  - {name: short, requesters: [\"events:999988887777:aws.ec2\"], actions: [share], onAvailable: true, \
                 images: {names: [\"golden-*\"]}, targets: [\"111122223333\"], maxDuration: 30m}\n";
-    let world = World::ending(rule, &[("AMI_SHARE_MAX_EVENT_AGE", "7200")]);
+    let world = World::with_records(rule, &[("AMI_SHARE_MAX_EVENT_AGE", "7200")]);
     let image = world.aws.image(plain("golden-late"));
     for (minutes, is_shared) in [(40, false), (29, false), (26, false), (20, true)] {
         let mut event = available(&image);
@@ -453,7 +453,7 @@ fn an_expiry_time_is_only_moved_later() {
 
 #[test]
 fn a_share_sent_again_close_to_its_expiry_is_finished_or_refused_for_it() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let (near, nearer) = (ahead(Duration::minutes(4)), ahead(Duration::seconds(90)));
     let until = |image: &str, at| ask("share", image, json!({"accountIds": ["111122223333"], "expiresAt": text(at)}));
     // An earlier try recorded the expiry and was cut short.

@@ -334,7 +334,9 @@ fn the_allowlist_that_the_stack_makes_lets_its_audit_look_and_nobody_share() {
         "account": "444455556666", "time": "1970-01-01T00:00:00Z", "detail": {"action": "audit"}});
     let now = time::OffsetDateTime::UNIX_EPOCH;
     let event = serde_json::from_value(event).unwrap();
-    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now, groups_claim: "groups" }) else {
+        panic!("one request")
+    };
     assert!(rule.requesters.iter().any(|pattern| pattern.matches(envelope.requester.as_ref().unwrap())));
 }
 
@@ -367,12 +369,16 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
 
     let event: Event = serde_json::from_str(&read(&root().join("events/rest-share.json"))).unwrap();
     let now = time::OffsetDateTime::UNIX_EPOCH;
-    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now }) else { panic!("one request") };
+    let Incoming::One(envelope) = open(&event, &Invocation { request_id: "id", now, groups_claim: "groups" }) else {
+        panic!("one request")
+    };
     let requester = envelope.requester;
 
     let target = "111122223333".parse().unwrap();
     let row = ImageRow {
-        image_id: "ami-0123456789abcdef0".parse().unwrap(),
+        image_id: Some("ami-0123456789abcdef0".parse().unwrap()),
+        copy_of: None,
+        copy: None,
         name: Some("golden-web".to_owned()),
         region: "eu-west-1".to_owned(),
         tags: [("Tier".to_owned(), "gold".to_owned())].into(),

@@ -51,6 +51,7 @@ fn deployment(endpoint: &'static str) -> Deployment {
             role_arn: "arn:aws:iam::999988887777:role/ami-share-hints".to_owned(),
             bus_arn: format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/ami-share"),
             dead_letter_arn: None,
+            record_key: None,
         }),
         setup: Setup { key_grants: true, copy_access: true },
     }

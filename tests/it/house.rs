@@ -66,6 +66,7 @@ fn aws_is_written_to_only_where_a_plan_is_carried_out() {
         ".reset_launch_permissions(",
         ".add_create_volume_permissions(",
         ".remove_create_volume_permissions(",
+        ".copy_image(",
         ".create_grant(",
         ".revoke_grant(",
         ".create_schedule(",

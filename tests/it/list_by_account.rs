@@ -54,7 +54,7 @@ fn listed(outcome: &Value) -> Vec<&str> {
 
 #[test]
 fn it_lists_the_covered_images_that_the_account_has_by_its_own_id() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let foreign = json!({"id": id(9), "name": "golden-9", "account": "444455556666", "launchPermissions": [ACCOUNT, "999988887777"]});
     world.aws.seed(&json!({"images": [
         image(1, "golden", &[ACCOUNT, "222233334444"]),
@@ -87,7 +87,7 @@ fn it_lists_the_covered_images_that_the_account_has_by_its_own_id() {
 
 #[test]
 fn a_share_that_expires_is_listed_with_its_time() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image = world.aws.image(json!({"name": "golden-1"}));
     let share = json!({"accountIds": ["444455556666"], "expiresAt": rfc3339(*EXPIRES)});
     world.completed(&ask("share", &image, share));

@@ -167,7 +167,7 @@ fn an_event_about_one_image_of_several_tells_of_the_others_by_number_and_code() 
 #[test]
 fn an_expiry_is_recorded_with_its_image_and_target() {
     use crate::support::scenes::{EXPIRES, rfc3339};
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image = world.aws.image(json!({"name": "golden-1"}));
     let share = ask("share", &image, json!({"accountIds": ["111122223333"], "expiresAt": rfc3339(*EXPIRES)}));
     world.completed(&share);

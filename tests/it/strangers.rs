@@ -101,7 +101,7 @@ fn that_an_outcome_could_not_be_published_tells_of_no_bus_and_is_counted() {
 
 #[test]
 fn of_a_target_that_no_rule_covers_there_is_a_refusal_and_nothing_else() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image =
         world.aws.image(json!({"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {}}}]}));
     let name = world.aws.image(json!({"name": "golden-2"}));
@@ -126,7 +126,7 @@ fn of_a_target_that_no_rule_covers_there_is_a_refusal_and_nothing_else() {
 
 #[test]
 fn of_an_image_that_no_rule_covers_nothing_is_read_but_its_description() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let image = |n: usize| json!({"name": format!("silver-{n}"), "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {}}}], "launchPermissions": [ONE]});
     let seeded = world.aws.seed(&json!({"images": (0..50).map(image).collect::<Vec<_>>()}));
     let ids: Vec<_> = seeded["images"].as_array().unwrap().iter().map(|image| image["imageId"].clone()).collect();
@@ -151,7 +151,7 @@ fn of_an_image_that_no_rule_covers_nothing_is_read_but_its_description() {
 
 #[test]
 fn an_audit_tells_of_covered_images_only_in_its_token_and_its_warnings_too() {
-    let world = World::ending(ALLOWLIST, &[]);
+    let world = World::with_records(ALLOWLIST, &[]);
     let (secret_key, golden_key) = (json!({"ref": "secret", "policy": "not a policy"}), json!({"ref": "golden"}));
     let image = |id: usize, name: &str, key: &str| {
         json!({"id": format!("ami-{id:017x}"), "name": name, "launchPermissions": [ONE],
@@ -170,5 +170,64 @@ fn an_audit_tells_of_covered_images_only_in_its_token_and_its_warnings_too() {
         assert!(!text.contains(secret) && !text.contains(&format!("ami-{:017x}", 1)), "{outcome:#}");
         let attributes = world.aws.calls().iter().filter(|call| *call == "ec2:DescribeImageAttribute").count();
         assert_eq!(attributes, 1, "{action}");
+    }
+}
+
+const GROUPS: &str = r#"
+version: 1
+rules:
+  - name: web-team
+    requesters: ["jwt-group:https://login.example.com/00000000-0000-4000-8000-000000000001/v2.0#00000000-0000-4000-8000-00000000000a"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
+  - name: image-owners
+    requesters: ["jwt-group:https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Example#image-*"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
+"#;
+
+#[test]
+fn a_rule_names_the_groups_of_a_token_and_the_requester_stays_its_subject() {
+    let worlds = |claim| World::start(GROUPS, &[("AMI_SHARE_GROUPS_CLAIM", claim)]);
+    for (name, world, claims, right, others) in [
+        (
+            "http-api-jwt-groups",
+            worlds(""),
+            "/requestContext/authorizer/jwt/claims/groups",
+            json!(["00000000-0000-4000-8000-00000000000a"]),
+            ["[web]", "00000000-0000-4000-8000-00000000000a,x", "x 00000000-0000-4000-8000-00000000000a", "[]"],
+        ),
+        (
+            "rest-cognito-groups",
+            worlds("cognito:groups"),
+            "/requestContext/authorizer/claims/cognito:groups",
+            json!("web,image-owners"),
+            ["[web image-owners]", "web image-owners", "web", ""],
+        ),
+    ] {
+        let image = world.aws.image(json!({"name": "golden-1"}));
+        let share = event(name, &image);
+        world.aws.forget_calls();
+        for groups in others.map(Value::from).into_iter().chain([json!(["a group, image-owners"]), Value::Null]) {
+            let mut event = share.clone();
+            *event.pointer_mut(claims).unwrap() = groups.clone();
+            let (status, _, problem) = world.function.http(&event);
+            assert_eq!((status, codes(&problem)), (403, vec!["RequesterNotAllowed"]), "{groups} {problem:#}");
+        }
+        assert_eq!(world.aws.calls(), [""; 0]);
+        let mut event = share.clone();
+        *event.pointer_mut(claims).unwrap() = json!({"image-owners": true});
+        assert_eq!(world.function.http(&event).0, 401);
+        *event.pointer_mut(claims).unwrap() = right;
+        for event in [share, event] {
+            let (status, _, outcome) = world.function.http(&event);
+            assert_eq!(status, 200, "{outcome:#}");
+            let requester = outcome["requester"].as_str().unwrap();
+            assert!(requester.starts_with("jwt:https://") && requester.ends_with("-555555555555"), "{requester}");
+        }
+        let logged = world.function.records();
+        assert!(logged.last().unwrap()["requesterGroups"].is_array(), "{logged:#?}");
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 use serde::Serialize;
 use sharing::{
     allowlist::{Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms},
-    domain::{Requester, ServiceLinkedRole, Target},
+    domain::{Region, Requester, ServiceLinkedRole, Target, unnamable_group},
     outcome::RefusalCode,
     request::{Access, Action},
 };
@@ -139,6 +139,9 @@ pub(crate) struct Explain {
     /// Who asks, as the allowlist writes it: `arn:aws:iam::999988887777:role/portal`
     #[arg(long, value_parser = RequesterPattern::requester)]
     requester: Requester,
+    /// One of the groups of the requester's token; repeat for more
+    #[arg(long = "group", value_name = "GROUP", value_parser = group)]
+    groups: Vec<String>,
     /// `share`, `revoke`, `reset`, `list`, `check`, `audit` or `repair`
     #[arg(long)]
     action: Action,
@@ -163,6 +166,9 @@ pub(crate) struct Explain {
     /// How long the share lasts, such as `12h` or `30d`. Without it, the share does not expire
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
+    /// The Region of the source, if not the image itself is shared but its copy in this deployment's Region
+    #[arg(long, value_name = "REGION")]
+    copy_from: Option<Region>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Words)]
     format: Format,
@@ -173,6 +179,11 @@ fn tag(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("write the tag's key, `=` and its value: `Tier=gold`".to_owned()),
     }
+}
+
+fn group(text: &str) -> Result<String, String> {
+    unnamable_group(text)
+        .map_or_else(|| Ok(text.to_owned()), |why| Err(format!("a group that {why} has no name in a rule")))
 }
 
 impl Explain {
@@ -188,10 +199,16 @@ impl Explain {
             ("--access", self.access.is_some()),
             ("--role", !self.roles.is_empty()),
             ("--expires-in", self.expires_in.is_some()),
+            ("--copy-from", self.copy_from.is_some()),
         ];
         let about_sharing = about_sharing.into_iter().chain(self.provenance.options());
         if let Some((option, _)) = about_sharing.filter(|(_, given)| *given).find(|_| !action.is_about_sharing()) {
             return Err(Failure::Usage(format!("{option} has no meaning for `{action}`: leave it out.")));
+        }
+        if !self.groups.is_empty() && !self.requester.as_str().starts_with("jwt:") {
+            return Err(Failure::Usage(
+                "--group has a meaning for the requester of a token only: leave it out.".to_owned(),
+            ));
         }
         if self.target.is_some() && !action.takes_targets() {
             return Err(Failure::Usage(format!("--target has no meaning for `{action}`: leave it out.")));
@@ -212,13 +229,15 @@ impl Explain {
             access: self.access.unwrap_or_default(),
             service_linked_roles: &self.roles,
             expires_at: self.expires_in.and_then(|duration| now.checked_add(duration)),
+            copy_from: self.copy_from.as_ref(),
             now,
         };
+        let requester = self.requester.clone().with_groups(self.groups.clone());
         let is_about_an_image = self.image_name.is_some() || !tags.is_empty();
         let provenance = self.provenance.read(now);
         let is_giving = self.action.is_about_sharing();
         let ask = Ask {
-            requester: &self.requester,
+            requester: &requester,
             action: self.action,
             image: is_about_an_image.then_some((self.image_name.as_deref(), tags)),
             provenance: provenance.as_ref().filter(|_| is_giving).map(|provenance| (provenance, now)),
@@ -262,7 +281,10 @@ impl Explain {
     /// Why the rule does not cover the request.
     fn why(&self, rule: &Rule, criterion: Criterion, tags: &BTreeMap<String, String>) -> String {
         match criterion {
-            Criterion::Requester => format!("its `requesters` don't name `{}`", self.requester),
+            Criterion::Requester => {
+                let or_groups = if self.groups.is_empty() { "" } else { " or one of its groups" };
+                format!("its `requesters` don't name `{}`{or_groups}", self.requester)
+            }
             Criterion::Action => format!("its `actions` don't include `{}`", self.action),
             Criterion::Image | Criterion::Provenance => why_not_image(&rule.images, self.image_name.as_deref(), tags),
             Criterion::Target => {
@@ -286,6 +308,10 @@ impl Explain {
                 "it has a `maxDuration`, and the share does not expire (--expires-in)".to_owned()
             }
             Criterion::Duration => "the share lasts longer than its `maxDuration`".to_owned(),
+            Criterion::Copies => match (&rule.copies, &self.copy_from) {
+                (Some(_), Some(region)) => format!("its `copies` are not from {region}"),
+                (_, _) => "it makes no `copies`".to_owned(),
+            },
         }
     }
 }
@@ -323,6 +349,7 @@ fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
         Criterion::Roles => RefusalCode::RoleNotAllowed,
         Criterion::Duration if has_end => RefusalCode::ExpiryNotAllowed,
         Criterion::Duration => RefusalCode::ExpiryRequired,
+        Criterion::Copies => RefusalCode::CopyNotAllowed,
     }
 }
 

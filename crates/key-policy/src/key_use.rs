@@ -22,6 +22,14 @@ pub const NEEDED: [&str; 4] = ["kms:DescribeKey", "kms:CreateGrant", "kms:Decryp
 /// The further actions that it needs if the new volumes are encrypted with the same key.
 pub const NEEDED_UNDER_THE_SAME_KEY: [&str; 2] = ["kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"];
 
+/// The operations of a grant that allows every launch and copy: the same actions as grants name them, in alphabetical order.
+pub fn launch_operations() -> Vec<&'static str> {
+    let actions = NEEDED.into_iter().chain(NEEDED_UNDER_THE_SAME_KEY);
+    let mut operations: Vec<_> = actions.filter_map(|action| action.strip_prefix("kms:")).collect();
+    operations.sort_unstable();
+    operations
+}
+
 /// The operations that AWS's guides give a service-linked role that launches instances.
 ///
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html>

@@ -39,7 +39,7 @@ pub use evaluate::{ActionVerdict, Decision, evaluate};
 pub use explain::{Explanation, explain};
 pub use grants::{Grant, GrantConstraints};
 pub use judge::{Judgement, KeyAccess, KeyQuestion, Limit, Verdict, judge};
-pub use key_use::{KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY, ROLE_OPERATIONS};
+pub use key_use::{KeyUse, NEEDED, NEEDED_UNDER_THE_SAME_KEY, ROLE_OPERATIONS, launch_operations};
 pub use pattern::Pattern;
 pub use remark::Remark;
 pub use request::EvaluationRequest;

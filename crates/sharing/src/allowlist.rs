@@ -1,7 +1,8 @@
 //! Owns the allowlist: who may share which images with whom.
 //!
-//! [`Allowlist::parse`] reads and validates the document, [`Allowlist::cover`] decides by it, and [`Memory`] knows how
-//! long a copy may be used. All of that is pure; `source`, behind the feature `aws`, fetches the text.
+//! [`Allowlist::parse`] reads and validates the document, [`Allowlist::cover`] determines the rule that decides, and
+//! [`Memory`] knows how long a copy may be used. All of this is pure. The function's `allowlist_source` fetches the
+//! text.
 
 mod criteria;
 mod directory;
@@ -27,78 +28,91 @@ pub use rules::{Ask, Criterion, Terms};
 use time::Duration;
 
 use crate::{
-    domain::{AccountId, ServiceLinkedRole, Target},
+    domain::{AccountId, KeyArn, Region, ServiceLinkedRole, Target},
     request::{Access, Action},
 };
 
-/// A document that is in order. What no rule covers is refused.
+/// A valid document. A request that no rule covers is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Allowlist {
-    /// The directory: facts about accounts that the key check may use. It never widens a rule.
+    /// The directory: facts about accounts, which the key check uses. It never widens a rule.
     pub accounts: BTreeMap<AccountId, AccountFacts>,
-    /// The rules in document order: the first that covers decides.
+    /// The rules in document order: the first rule that covers a request decides.
     pub rules: Vec<Rule>,
 }
 
-/// What the directory knows of an account.
+/// What the directory says about an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountFacts {
-    /// A name that rules may use for the id.
+    /// A name that rules may use in place of the ID.
     pub name: Option<String>,
-    /// The organization it is a member of, `o-…`.
+    /// The ID of its organization, `o-…`.
     pub organization_id: Option<String>,
-    /// Its place there, `o-…/r-…/ou-…/`, as `aws:PrincipalOrgPaths` has it.
+    /// Its path in the organization, `o-…/r-…/ou-…/`, in the form of `aws:PrincipalOrgPaths`.
     pub organization_path: Option<String>,
 }
 
-/// One permission.
+/// A rule: it allows requesters to do something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// Its name, unique in the document and shown in outcomes.
+    /// Its name, which is unique in the document. Outcomes show it.
     pub name: String,
-    /// Who may ask.
+    /// The requesters that it allows.
     pub requesters: Vec<RequesterPattern>,
-    /// What they may ask.
+    /// The actions that it allows.
     pub actions: Vec<Action>,
-    /// About which images.
+    /// The images that it covers.
     pub images: Images,
-    /// For whom: exactly these, never the members of an organization named here.
+    /// The targets that it covers: exactly these, and not the members of an organization that is named here.
     pub targets: Vec<Target>,
-    /// The most it may ask for.
+    /// The highest access that it allows.
     pub access: Access,
-    /// How the keys of encrypted snapshots are dealt with.
+    /// How the keys of encrypted snapshots are checked.
     pub keys: KeyCheck,
-    /// The service-linked roles it may ask grants for.
+    /// The service-linked roles for which a request may ask for grants.
     pub service_linked_roles: Vec<ServiceLinkedRole>,
-    /// Where set, shares must end, and no later than this from now.
+    /// If set, a share must expire, and within this time.
     pub max_duration: Option<Duration>,
     /// Whether matching images are shared as soon as they become available.
     pub on_available: bool,
+    /// Which copies it makes, if any.
+    pub copies: Option<Copies>,
 }
 
-/// Which images a rule is about.
+/// The copies that a rule makes of images in other Regions, or of those of this Region under another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    /// The Regions that the source images may be in.
+    pub from: Vec<Region>,
+    /// The key that every copy is encrypted with.
+    pub key: KeyArn,
+    /// How long a share waits for its copy.
+    pub within: Duration,
+}
+
+/// The images that a rule covers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Images {
     /// Every image this account owns.
     All,
-    /// Those that meet all criteria; an empty criterion is met by all.
+    /// Images that meet all criteria. Every image meets an empty criterion.
     Matching {
-        /// One of these matches the image's name.
+        /// At least one of these matches the image's name.
         names: Vec<Pattern>,
-        /// For every key here, one of the patterns matches the value of the image's tag.
+        /// For each key, at least one of the patterns matches the value of the image's tag.
         tags: BTreeMap<String, Vec<Pattern>>,
-        /// What else EC2 must say of the image where access is given.
+        /// What else EC2 must say about the image before access is given.
         criteria: ImageCriteria,
     },
 }
 
-/// How the keys of encrypted snapshots are dealt with.
+/// How the keys of encrypted snapshots are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyCheck {
-    /// Refuse unless the key policy or a grant lets the target in.
+    /// Refuse unless the key policy or a grant lets the target use the key.
     #[default]
     Verify,
-    /// Create a grant where nothing lets the target in.
+    /// Create a grant if nothing lets the target use the key.
     Grant,
     /// Share and warn.
     Unchecked,

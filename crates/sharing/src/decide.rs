@@ -1,4 +1,4 @@
-//! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
+//! Owns the decision: which rule covers a request, and every reason against it. Pure; a decision is a value.
 
 mod audit;
 mod available;
@@ -10,6 +10,7 @@ mod group;
 mod judged_key;
 mod judgements;
 mod key_check;
+mod list_by_account;
 mod met;
 mod notes;
 mod permit;
@@ -20,6 +21,8 @@ mod share;
 mod staleness;
 mod take_away;
 
+use std::borrow::Cow;
+
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
@@ -27,10 +30,10 @@ pub use decision::{
     TakeAway, Unshareable, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
-pub use group::{resolve, unknown_page};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
+pub use list_by_account::unknown_page;
 pub use permit::{admit, is_covered, permitted, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
@@ -40,11 +43,23 @@ use self::permit::{Permit, permit};
 use crate::{
     domain::{ExpiryName, ImageId},
     facts::{Facts, Image, Reading},
-    request::Action,
+    request::{Action, Request},
 };
 
-/// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
-/// Fails where time runs out before every key is judged.
+/// The request with all its images and targets: a `list` by account gets its images, and a bare ID its targets.
+pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
+    let request = case.request;
+    Ok(match &request.group {
+        _ if request.shared_with.is_some() => {
+            Cow::Owned(Request { image_ids: list_by_account::shared_images(case, facts), ..request.clone() })
+        }
+        Some(group) => Cow::Owned(Request { targets: group::targets_of_group(case, facts, group)?, ..request.clone() }),
+        None => Cow::Borrowed(request),
+    })
+}
+
+/// Decides for every image, in the order of the request. An audit also decides for deregistered images that records or
+/// grants still name. Fails if time runs out before every key is judged.
 pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts, judgements: &Judgements<'_>) -> Reading<Vec<ImageDecision<'a>>> {
     if case.request.action.surveys() {
         let images = facts.images.iter();
@@ -76,7 +91,7 @@ fn decide_image<'a>(
     }
 }
 
-/// The records that a repair ends because they are overdue.
+/// The overdue records, which a repair expires.
 pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
     let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
     surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()

@@ -1,4 +1,4 @@
-//! Owns [`Facts`]: what AWS said before anything is decided. Gathered by `observe`, judged by `decide`.
+//! Owns [`Facts`]: what AWS answered before anything is decided. `observe` collects them, and `decide` uses them.
 
 mod fact;
 mod provenance;
@@ -15,39 +15,39 @@ use crate::{
     request::PageToken,
 };
 
-/// What AWS said.
+/// What AWS answered.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The images, whoever owns them; and deregistered ones that a record or a grant still names.
+    /// The images, whoever owns them, and deregistered images that a record or a grant still names.
     pub images: BTreeMap<ImageId, Image>,
-    /// The keys behind them, as far as the action needs them.
+    /// The keys of their snapshots, as far as the action needs them.
     pub keys: BTreeMap<KeyArn, Key>,
-    /// Those of the keys on which the grants for some deregistered images were not looked at.
+    /// The keys that have grants for deregistered images that were not checked yet.
     pub unfinished_keys: BTreeSet<KeyArn>,
-    /// What a look through the grants of a key came upon beside those it has in full.
+    /// For each key, what the search of its grants found besides the grants that are kept.
     pub grant_scans: BTreeMap<KeyArn, GrantScan>,
-    /// Other images of this account on the snapshots of those that access is taken away from: they say whether the
-    /// requester may learn of one that needs an entry.
+    /// This account's other images on the snapshots of images that lose access. They are needed to decide whether the
+    /// requester may learn which image needs a permission.
     pub neighbours: BTreeMap<ImageId, Image>,
-    /// The schedules that bear the name of a record and are none, and why.
+    /// The schedules that have the name of a record but are not one, and why.
     pub nobodys_records: BTreeMap<ExpiryName, String>,
-    /// The next page of a list by account, where there is one.
+    /// The next page of a `list` by account, if there is one.
     pub next_page: Option<PageToken>,
-    /// Whether EC2 doesn't know the page that a list by account asks for.
+    /// Whether EC2 doesn't know the requested page of a `list` by account.
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
 }
 
-/// What a look through the grants of a key says beside the grants it keeps. A key has up to 50,000, and a target may make
-/// nearly all of them: those that a target made are counted, and a few are kept.
+/// What the search of a key's grants found besides the grants that are kept. A key has up to 50,000 grants, and a
+/// target may have made nearly all of them. So the grants that targets made are counted, and only a few are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrantScan {
-    /// How many grants each other account made.
+    /// The number of grants that each other account made.
     pub made_by: BTreeMap<AccountId, usize>,
-    /// Why some of them were not seen, if so.
+    /// Why some grants were not found, if so.
     pub unseen: Option<Failure>,
-    /// Whether a grant of ours may be among the unseen ones.
+    /// Whether one of our grants may not have been found.
     pub may_hide_ours: bool,
 }
 
@@ -58,35 +58,42 @@ pub struct Image {
     pub owner: AccountId,
     /// `available`, `pending`, `disabled` …
     pub state: ImageState,
+    /// Why it is in that state, where EC2 says so: above all why it failed.
+    pub state_reason: Option<String>,
     /// Its name.
     pub name: Option<String>,
     /// Its tags, as the owner attached them.
     pub tags: BTreeMap<String, String>,
-    /// What else EC2 says of it.
+    /// What else EC2 says about it.
     pub provenance: Provenance,
+    /// What kind of machine it is for, in EC2's word, such as `arm64`.
+    pub architecture: Option<String>,
+    /// The size in GiB of every EBS volume in its block device mapping, with or without a snapshot, in the order of the
+    /// mapping; none where EC2 does not say it.
+    pub volume_sizes: Vec<Option<i32>>,
     /// When it becomes deprecated, as EC2 writes it.
     pub deprecation_time: Option<String>,
-    /// Whether it carries AWS Marketplace product codes.
+    /// Whether it has AWS Marketplace product codes.
     pub has_product_codes: bool,
     /// Who may launch it.
     pub launch_permissions: Fact<Vec<LaunchPermission>>,
-    /// The recorded expiries of its shares by their names, as far as the action needs them. A share can have several: the
-    /// latest gives its expiry time.
+    /// The recorded expiries of its shares by name, as far as the action needs them. If a share has several, the latest
+    /// one gives its expiry time.
     pub expiries: Fact<BTreeMap<ExpiryName, Expiry>>,
-    /// The keys that a record or a grant remembers of a deregistered image.
+    /// The keys of a deregistered image that a record or a grant names.
     pub remembered_keys: Vec<KeyArn>,
-    /// Whether its root is an instance store: then there are no snapshots, and its data is in a bundle in S3.
+    /// Whether it is backed by an instance store. Then it has no snapshots, and its data is in a bundle in Amazon S3.
     pub is_instance_store: bool,
-    /// The snapshots behind it, in the order of its block device mapping.
+    /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
 }
 
-/// A snapshot that an image names as its own.
+/// A snapshot of an image's block device mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backing {
-    /// The snapshot's id.
+    /// The snapshot's ID.
     pub id: SnapshotId,
-    /// What EC2 says of it.
+    /// What EC2 says about it.
     pub snapshot: Fact<Snapshot>,
 }
 
@@ -97,19 +104,19 @@ pub struct Backing {
 pub enum ImageState {
     /// It can be launched and shared.
     Available,
-    /// It is being made.
+    /// It is being created.
     Pending,
-    /// It was disabled, which removed its launch permissions:
+    /// It is disabled, which removed its launch permissions:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
     Disabled,
-    /// It is deregistered; a record or a grant still names it.
+    /// It is deregistered, and a record or a grant still names it.
     Deregistered,
-    /// Anything else, in EC2's word.
+    /// Another state, as EC2 names it.
     Other(String),
 }
 
 impl ImageState {
-    /// EC2's word for it, or `deregistered`.
+    /// EC2's name of the state, or `deregistered`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Available => "available",
@@ -128,12 +135,12 @@ pub enum LaunchPermission {
     Public,
     /// One target.
     To(Target),
-    /// Somebody that this version does not know how to name, in EC2's words.
+    /// An entry of a kind that this version does not know, as EC2 writes it.
     Unknown(String),
 }
 
 impl LaunchPermission {
-    /// An entry in EC2's words, as far as they fit a line.
+    /// An entry of an unknown kind, shortened to fit in a line.
     pub fn unknown(text: &str) -> Self {
         Self::Unknown(in_a_line(text))
     }
@@ -144,19 +151,19 @@ fn in_a_line(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(200).collect()
 }
 
-/// One snapshot behind an image.
+/// A snapshot of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Its id.
+    /// Its ID.
     pub id: SnapshotId,
     /// The account that owns it.
     pub owner: AccountId,
-    /// The key it is encrypted with; none for an unencrypted one.
+    /// The key that encrypts it; `None` if it is not encrypted.
     pub key: Option<KeyArn>,
-    /// Who may create volumes from it; EC2 tells its owner only.
+    /// Who may create volumes from it. EC2 returns this only to its owner.
     pub create_volume_permissions: Fact<CreateVolumePermissions>,
-    /// The accounts with which owned images on this snapshot are shared that this request does not change. Read only
-    /// where access is taken away or looked over.
+    /// The accounts that need their create volume permission because another owned image on this snapshot is shared
+    /// with them. Read only for actions that remove or audit access.
     pub needed_by: Fact<BTreeMap<AccountId, ImageId>>,
 }
 
@@ -174,12 +181,12 @@ pub struct CreateVolumePermissions {
 /// One KMS key.
 #[derive(Debug, Clone, Default)]
 pub struct Key {
-    /// What kind of key it is and how it is.
+    /// The kind and the state of the key.
     pub metadata: Fact<KeyMetadata>,
-    /// Its key policy; KMS tells its own account only.
+    /// Its key policy. KMS returns it only to the key's own account.
     pub policy: Fact<Policy>,
-    /// Its grants: to those for whom the policy alone did not settle whether it lets them in, or where access is taken away
-    /// or looked over, all.
+    /// Its grants. For a share, only the grants of the grantees for whom the policy alone gave no answer; for actions
+    /// that remove or audit access, all grants that concern the images.
     pub grants: Fact<Vec<Grant>>,
 }
 
@@ -188,9 +195,10 @@ pub struct Key {
 /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_KeyMetadata.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyMetadata {
-    /// Whether AWS manages it (`KeyManager: AWS`), as it does `aws/ebs`.
+    /// Whether it is an AWS managed key (`KeyManager: AWS`), such as `aws/ebs`.
     pub is_aws_managed: bool,
-    /// Whether it is `Enabled` or `Updating`, in which cryptographic operations work; else KMS's word for its state.
+    /// `None` if the state is `Enabled` or `Updating`, in which cryptographic operations work; otherwise KMS's name of
+    /// the state.
     pub unusable_state: Option<String>,
     /// Whether it is a symmetric encryption key (`SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`).
     pub is_symmetric: bool,
@@ -199,14 +207,17 @@ pub struct KeyMetadata {
 }
 
 impl Image {
-    /// An image of which only these keys are known any more.
+    /// A deregistered image of which only these keys are known.
     pub fn deregistered(owner: AccountId, remembered_keys: Vec<KeyArn>) -> Self {
         Self {
             owner,
             state: ImageState::Deregistered,
+            state_reason: None,
             name: None,
             tags: BTreeMap::new(),
             provenance: Provenance::default(),
+            architecture: None,
+            volume_sizes: Vec::new(),
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),
@@ -217,19 +228,19 @@ impl Image {
         }
     }
 
-    /// A deregistered image, with what this record says was behind it.
+    /// A deregistered image, with the snapshots and keys that this record names.
     pub fn of_expiry(owner: AccountId, expiry: &Expiry) -> Self {
         let backing = |id: &SnapshotId| Backing { id: id.clone(), snapshot: Fact::NotRead };
         let snapshots = expiry.snapshot_ids.iter().map(backing).collect();
         Self { snapshots, ..Self::deregistered(owner, expiry.key_arns.clone()) }
     }
 
-    /// The snapshots behind it of which EC2 said something.
+    /// Its snapshots that EC2 described.
     pub fn known_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
         self.snapshots.iter().filter_map(|backing| backing.snapshot.known())
     }
 
-    /// The snapshots behind it of which EC2 was asked in vain, and why.
+    /// Its snapshots that could not be read, and why.
     pub fn unread_snapshots(&self) -> impl Iterator<Item = (&SnapshotId, &Failure)> {
         self.snapshots.iter().filter_map(|backing| Some((&backing.id, backing.snapshot.failed()?)))
     }
@@ -247,7 +258,7 @@ impl Image {
         failures
     }
 
-    /// The distinct keys behind the image, in the order of its snapshots.
+    /// The keys of its snapshots, each once, in the order of the snapshots.
     pub fn keys(&self) -> Vec<&KeyArn> {
         let mut keys: Vec<_> = self.remembered_keys.iter().collect();
         for key in self.known_snapshots().filter_map(|snapshot| snapshot.key.as_ref()) {
@@ -258,13 +269,15 @@ impl Image {
         keys
     }
 
-    /// The expiry of the share with this target: its latest record. None where there is none, or none could be read.
+    /// The expiry of the share with this target: its latest record. `None` if there is no record, or the records could
+    /// not be read.
     pub fn expiry_of(&self, target: &Target) -> Option<&Expiry> {
         let of_target = self.expiries.iter().flatten().map(|(_, expiry)| expiry).filter(|it| it.target == *target);
         of_target.max_by_key(|expiry| expiry.at)
     }
 
-    /// Whether EC2 reported a launch permission for exactly this target; `false` where that could not be read.
+    /// Whether EC2 reported a launch permission for exactly this target; `false` if the launch permissions could not be
+    /// read.
     pub fn is_shared_with(&self, target: &Target) -> bool {
         self.launch_permissions
             .iter()
@@ -272,7 +285,8 @@ impl Image {
             .any(|entry| matches!(entry, LaunchPermission::To(other) if other == target))
     }
 
-    /// The target as EC2 reported it, whose ARN may name another management account than ours, or else as it is.
+    /// The target as EC2 reported it: its ARN may name another management account. If EC2 did not report it, the target
+    /// as it is.
     pub fn as_shown<'a>(&'a self, target: &'a Target) -> &'a Target {
         let shown = self.launch_permissions.iter().flatten().find_map(|entry| match entry {
             LaunchPermission::To(other) if other == target => Some(other),
@@ -295,7 +309,7 @@ impl Image {
         self.shared_targets().iter().filter_map(Target::account).collect()
     }
 
-    /// The snapshots behind it that EC2 reported as public.
+    /// Its snapshots that EC2 reported as public.
     pub fn public_snapshots(&self) -> impl Iterator<Item = &Snapshot> {
         self.known_snapshots().filter(|snapshot| snapshot.is_public())
     }
@@ -318,12 +332,12 @@ impl CreateVolumePermissions {
 }
 
 impl Snapshot {
-    /// The accounts of which EC2 said that they may create volumes from it.
+    /// The accounts that may create volumes from it, as far as EC2 reported them.
     pub fn may_create_volumes(&self) -> impl Iterator<Item = AccountId> {
         self.create_volume_permissions.iter().flat_map(|permissions| &permissions.accounts).copied()
     }
 
-    /// Whether EC2 said that everybody may.
+    /// Whether EC2 reported that every account may create volumes from it.
     pub fn is_public(&self) -> bool {
         self.create_volume_permissions.known().is_some_and(|permissions| permissions.is_public)
     }

@@ -1,10 +1,10 @@
-//! The core of ami-share: what a request for sharing Amazon Machine Images means, whether it is allowed, and what has to be
-//! written for it. Synchronous, without I/O and without the AWS SDK.
+//! The core of ami-share: what a request to share Amazon Machine Images means, whether it is allowed, and which writes
+//! it needs. Synchronous, without I/O and without the AWS SDK.
 //!
-//! The modules in reading order: [`request`] and [`outcome`] are what goes in and comes out, [`domain`] the nouns,
-//! [`allowlist`] what is allowed, [`records`] what outlives an invocation, [`facts`] what AWS said; [`read_plan`] says what
-//! must be known, [`decide`], [`plan`] and [`report`] make a decision, writes and an answer of it, and [`log_record`] what
-//! the log keeps.
+//! The modules in reading order: [`request`] and [`outcome`] are the input and the output, and [`domain`] has the
+//! nouns. [`allowlist`] says what is allowed, [`records`] what outlives an invocation, and [`facts`] what AWS answered.
+//! [`read_plan`] determines what must be read. [`decide`] makes the decision, [`plan`] the writes, [`report`] the
+//! outcome, and [`log_record`] the entry in the log.
 
 pub mod allowlist;
 pub mod decide;

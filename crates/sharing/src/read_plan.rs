@@ -1,9 +1,9 @@
-//! Owns the read plan: what must be known before anything is decided. Pure: it follows from the case and from what is known
-//! so far, and says it in a way that can be carried out without knowing what it is for.
+//! Owns the read plan: what must be read before anything is decided. Pure: it follows from the case and from what is
+//! known so far. It says what to read, so that `observe` need not know why.
 //!
-//! First the images are described ([`first`]), and the sources of those that are copies where a rule goes by these
-//! ([`sources_of_copies`]). A requester may ask about some of them; of those, and of no others, more is
-//! read ([`further`]).
+//! First the images are described ([`first`]), and the sources of copies, if a rule depends on them
+//! ([`sources_of_copies`]). Then more is read about the images that the requester may ask about, and about no others
+//! ([`further`]).
 
 mod named_images;
 mod own_grants;
@@ -24,23 +24,24 @@ use crate::{
     request::{Access, Action, PageToken},
 };
 
-/// An audit looks through so many pages of grants for the images that it reads together: half a minute's worth at five
-/// calls a second. A key with more than its share is not judged, and does not keep the rest from being looked at,
+/// The number of pages of grants that an audit reads for the images that it handles together. At five calls a second, that
+/// takes half a minute. The keys share it equally: a key that has more pages is not judged, and the others are.
 const SURVEYED_PAGES: usize = 150;
-/// however many keys there are.
+
+/// The number of pages that an audit may read for each key, however many keys there are.
 const FEWEST_PAGES: usize = 3;
 
-/// Whether something is read, and what follows where it can't be.
+/// Whether something is read, and what happens if it can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Need {
     /// It is not read.
     #[default]
     No,
-    /// It is read. A failure is a fact, and the decision is made without.
+    /// It is read. A failure is a fact, and the decision is made without the answer.
     Optional,
-    /// It is read. A failure that another try may mend ends the request; any other is a fact.
+    /// It is read. A failure ends the request if a retry may succeed; otherwise it is a fact.
     Settled,
-    /// It is read. A failure ends the request: nothing is decided without.
+    /// It is read. A failure ends the request, because nothing can be decided without the answer.
     Required,
 }
 
@@ -60,12 +61,12 @@ impl Need {
     }
 }
 
-/// What is read before anything is known.
+/// What is read first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstReads<'a> {
-    /// The images that are described; without them nothing is decided.
+    /// The images that are described. If this fails, nothing is decided.
     pub images: Described<'a>,
-    /// The records that are read before the images are.
+    /// The records that are read before the images are described.
     pub records: BTreeMap<ImageId, RecordReads>,
     /// What is done about an image that EC2's search does not find.
     pub if_not_found: IfNotFound<'a>,
@@ -80,7 +81,7 @@ pub enum Described<'a> {
     SharedWith {
         /// That account.
         account: AccountId,
-        /// The page; none for the first one.
+        /// The page; `None` for the first page.
         page: Option<&'a PageToken>,
     },
 }
@@ -100,50 +101,50 @@ impl<'a> Described<'a> {
 pub enum IfNotFound<'a> {
     /// Nothing more is read.
     Leave,
-    /// EC2 is asked for it by its id. If there is no such image, this record says what was behind it; if there is one after
-    /// all, nothing is decided.
+    /// EC2 is asked for the image by its ID. If it does not exist, this record names its snapshots and keys; if it does
+    /// exist, the request fails.
     OfExpiry(&'a Expiry),
-    /// EC2 is asked for it by its id. If there is no such image, its records say which keys were behind it; if there is one
-    /// after all, it is left out.
+    /// EC2 is asked for the image by its ID. If it does not exist, its records name its keys; if it does exist, the
+    /// image is left out.
     OfRecords,
 }
 
-/// What is read once the images are described.
+/// What is read after the images are described.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReadPlan {
-    /// What is read of each image. Of one that is not among them nothing is.
+    /// What is read about each image. Nothing more is read about other images.
     pub images: BTreeMap<ImageId, ImageReads>,
     /// The records of their shares.
     pub records: BTreeMap<ImageId, RecordReads>,
-    /// Whether the records are read before anything else, which may not be needed then.
+    /// Whether the records are read before anything else, because they may make the rest unnecessary.
     pub is_records_first: bool,
-    /// Whether the other images of the account on their snapshots are searched for, and who may launch those.
+    /// Whether to find the account's other images on these snapshots, and to read who may launch them.
     pub needed_by: Need,
-    /// What is read of the keys behind them.
+    /// What is read about the keys of the snapshots.
     pub keys: KeyReads,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Need,
 }
 
-/// What is read of an image.
+/// What is read about an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ImageReads {
     /// Who may launch it.
     pub launch_permissions: Need,
-    /// The snapshots behind it, and what is behind those.
+    /// Its snapshots, and the keys of those.
     pub snapshots: Need,
-    /// That EC2 says something of each of them.
+    /// What happens if EC2 does not describe one of them.
     pub each_snapshot: Need,
-    /// Who may create volumes from those that this account owns.
+    /// Who may create volumes from the snapshots that this account owns.
     pub create_volume_permissions: Need,
 }
 
-/// What is read of a key.
+/// What is read about a key.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct KeyReads {
-    /// What kind of key it is and how it is.
+    /// The kind and the state of the key.
     pub metadata: Need,
-    /// The policy of a key of this account; nobody else may read it.
+    /// The policy of a key of this account. Other accounts' key policies can't be read.
     pub policy: Need,
     /// The grants on a key of this account.
     pub grants: GrantReads,
@@ -155,18 +156,18 @@ pub enum GrantReads {
     /// None.
     #[default]
     No,
-    /// When the key is known, those of some grantees: see [`grantees`].
+    /// The grants of some grantees, which are known after the key is read: see [`grantees`].
     OfGrantees(Need),
-    /// Every one.
+    /// Every grant.
     Every {
-        /// So many pages are read of all keys together,
+        /// The number of pages for all keys together.
         pages: usize,
-        /// and so many of each at least.
+        /// The minimum number of pages for each key.
         fewest: usize,
-        /// What follows where a key has more.
+        /// What happens if a key has more pages.
         need: Need,
     },
-    /// Those that were made for the images; a failure is a fact.
+    /// The grants that this function made for the images. A failure is a fact.
     Own(OwnGrants),
 }
 
@@ -182,13 +183,13 @@ pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
         Authority::Requester(_) if request.action.surveys() => (true, IfNotFound::OfRecords),
         Authority::Requester(_) => (false, IfNotFound::Leave),
     };
-    // What a record that has outlived its image remembers is looked at too.
+    // Images that are named only by a record are audited, too: the record may have outlived its image.
     let remembering = images.named().iter().filter(|_| is_survey);
     let records = remembering.map(|id| (id.clone(), RecordReads::new(case, id))).collect();
     FirstReads { images, records, if_not_found }
 }
 
-/// What is read of the described images: of those that the requester may ask about, what the action needs to know.
+/// What is read about the described images: what the action needs, for the images that the requester may ask about.
 pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let action = case.request.action;
     let permitted = decide::permitted(case, &facts.images);
@@ -198,7 +199,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let is_check = action == Action::Check && permitted().next().is_some();
     ReadPlan {
         images: permitted().map(|(id, image)| (id.clone(), image_reads(case, id, image))).collect(),
-        // An expiry time that is too near needs no more reading than that of the records.
+        // If the expiry time is too near, the records alone may decide.
         is_records_first: decide::is_near(case.request, case.now) && !records.is_empty(),
         records,
         needed_by: if action.takes_away() || action.surveys() { Need::Optional } else { Need::No },
@@ -207,7 +208,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     }
 }
 
-/// What is read of one image. Taking access away is never held up by what can't be read.
+/// What is read about one image. A failed read never prevents that access is removed.
 fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads {
     let action = case.request.action;
     let is_available = image.state == ImageState::Available;
@@ -224,7 +225,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         each_snapshot: if action.is_about_sharing() && is_available { Need::Required } else { Need::Optional },
         create_volume_permissions,
     };
-    // What can't be shared needs no keys.
+    // If the image can't be shared, only its launch permissions are read.
     let is_refused = action == Action::Share
         && (!is_available || decide::is_refused_by_time(case, image_id, image.expiries.known()));
     match image.state {
@@ -252,7 +253,7 @@ fn key_reads(case: &Case<'_>) -> KeyReads {
     }
 }
 
-/// The grantees whose grants are read when the keys are known. Fails where time runs out before every key is judged.
+/// The grantees whose grants are read after the keys. Fails if time runs out before every key is judged.
 pub fn grantees(case: &Case<'_>, facts: &Facts, judgements: &Judgements<'_>) -> Reading<Vec<(KeyArn, String)>> {
     decide::grantees_to_look_up(case, facts, judgements)
 }

@@ -173,7 +173,7 @@ macro_rules! every {
 
 /// Every kind of failure.
 pub fn error_codes() -> Vec<ErrorCode> {
-    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, Unexpected)
+    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, CopyFailed, CopyOverdue, Unexpected)
 }
 
 /// The names of every kind of failure.

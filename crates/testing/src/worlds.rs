@@ -58,10 +58,10 @@ rules:
     actions: [share]
     images: {names: ["kept-*"]}
     targets: ["111122223333"]
-  - name: ending
+  - name: temporary
     requesters: ["lambda:invoke"]
     actions: [share, revoke]
-    images: {names: ["ended-*"]}
+    images: {names: ["temporary-*"]}
     targets: ["111122223333"]
     maxDuration: 30d
   - name: somebody-elses
@@ -98,10 +98,10 @@ rules:
     actions: [share, revoke, reset, list, check]
     images: {names: ["scanned-*"], maxSeverity: medium, scannedWithin: 30d}
     targets: ["111122223333"]
-  - name: young
+  - name: recent
     requesters: ["lambda:invoke"]
     actions: [share, revoke, reset, list, check]
-    images: {names: ["young-*"], maxAge: 180d}
+    images: {names: ["recent-*"], maxAge: 180d}
     targets: ["111122223333"]
   - name: marked-by-itself
     requesters: ["events:999988887777:aws.ec2"]
@@ -242,9 +242,12 @@ impl World {
         let image = Image {
             owner: owner(),
             state: ImageState::Available,
+            state_reason: None,
             name: Some(name.to_owned()),
             tags: BTreeMap::new(),
             provenance: Provenance::default(),
+            architecture: Some("x86_64".to_owned()),
+            volume_sizes: vec![Some(8)],
             deprecation_time: None,
             has_product_codes: false,
             launch_permissions: Fact::Known(Vec::new()),

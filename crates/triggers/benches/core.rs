@@ -106,7 +106,9 @@ impl World {
     fn answer(&self) -> Result<String, Failure> {
         let event: Event = serde_json::from_str(&self.event)?;
         let now = OffsetDateTime::UNIX_EPOCH;
-        let Incoming::One(envelope) = triggers::open(&event, &Invocation { request_id: "bench", now }) else {
+        let Incoming::One(envelope) =
+            triggers::open(&event, &Invocation { request_id: "bench", now, groups_claim: "groups" })
+        else {
             return Err("no request".into());
         };
         let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
@@ -158,9 +160,12 @@ fn image(place: usize) -> Result<Image, Failure> {
     Ok(Image {
         owner: ACCOUNT.parse()?,
         state: ImageState::Available,
+        state_reason: None,
         name: Some(format!("golden-{place}")),
         tags: Default::default(),
         provenance: Default::default(),
+        architecture: None,
+        volume_sizes: Vec::new(),
         deprecation_time: None,
         has_product_codes: false,
         launch_permissions: Fact::Known(Vec::new()),

@@ -9,13 +9,15 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-/// What the Lambda runtime says about the invocation.
+/// What is known of an invocation beside its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invocation<'a> {
     /// Lambda's ID of the invocation.
     pub request_id: &'a str,
     /// Now.
     pub now: OffsetDateTime,
+    /// The claim of a token that holds its groups.
+    pub groups_claim: &'a str,
 }
 
 /// A request, with what its trigger says about it.

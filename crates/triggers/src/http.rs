@@ -424,7 +424,7 @@ fn add_roles(roles: &mut Vec<Json>, value: &str) {
 /// The answer in API Gateway's form.
 pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_json::Value {
     let status = problem::status(outcome);
-    let (content_type, body) = if status == 200 {
+    let (content_type, body) = if status < 300 {
         ("application/json", to_text(outcome))
     } else {
         ("application/problem+json", to_text(&problem::document(outcome, status)))
@@ -436,8 +436,8 @@ pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_jso
     if let Some(allow) = allow.filter(|_| status == 405) {
         headers.insert("allow".to_owned(), json!(allow));
     }
-    if status == 503 || status == 409 && outcome.retryable {
-        headers.insert("retry-after".to_owned(), json!(problem::RETRY_AFTER_SECONDS));
+    if let Some(seconds) = problem::retry_after(outcome, status) {
+        headers.insert("retry-after".to_owned(), json!(seconds));
     }
     json!({"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": false})
 }

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::{
     envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
-    identity::{self, Caller},
+    identity::{self, Caller, Several},
 };
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
@@ -27,7 +27,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
         body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    http::open(request, caller(event), event, invocation)
+    http::open(request, caller(event, invocation.groups_claim), event, invocation)
 }
 
 /// The resource of a route key such as `GET /images/{imageId}/shares`. `$default`, which a function URL always has, and
@@ -54,13 +54,13 @@ fn query(event: &Json) -> Query<'_> {
 
 /// Who asks, as an IAM authorizer or a JWT authorizer has verified it. Where there is an IAM identity, it alone counts,
 /// even if it does not identify a caller.
-fn caller(event: &Json) -> Result<Caller, String> {
+fn caller(event: &Json, groups_claim: &str) -> Result<Caller, String> {
     let authorizer = event.at(&["requestContext", "authorizer"]);
     let part = |path: &[&str]| authorizer.and_then(|authorizer| authorizer.at(path)).filter(|it| **it != Json::Null);
     match (part(&["iam"]), part(&["jwt", "claims"])) {
         (Some(iam), _) if is_guest(iam) => Err(identity::GUEST.to_owned()),
         (Some(iam), _) => identity::caller(iam.get("userArn")),
-        (None, Some(claims)) => identity::token_holder(claims),
+        (None, Some(claims)) => identity::token_holder(claims, groups_claim, Several::Bracketed),
         (None, None) => Err(identity::NO_IDENTITY.to_owned()),
     }
 }
@@ -127,7 +127,7 @@ mod tests {
     #[track_caller]
     fn check(authorizer: &str, expect: Option<&str>) {
         let event = format!(r#"{{"requestContext": {{"accountId": "999988887777", "authorizer": {authorizer}}}}}"#);
-        let caller = caller(&Json::parse(&event).unwrap());
+        let caller = caller(&Json::parse(&event).unwrap(), "groups");
         assert_eq!(caller.as_ref().map(|caller| caller.requester.as_str()).ok(), expect, "{authorizer}");
     }
 
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn the_true_reason_is_said() {
         let why = |authorizer: &str| {
-            caller(&Json::parse(&format!(r#"{{"requestContext": {{"authorizer": {authorizer}}}}}"#)).unwrap())
-                .unwrap_err()
+            let event = format!(r#"{{"requestContext": {{"authorizer": {authorizer}}}}}"#);
+            caller(&Json::parse(&event).unwrap(), "groups").unwrap_err()
         };
         assert!(why("null").contains("neither an IAM identity nor a token"));
         assert!(why(r#"{"iam": {"userArn": "arn:aws:iam::999988887777:root"}}"#).contains("root user"));

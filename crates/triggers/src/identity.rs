@@ -1,8 +1,8 @@
-//! Owns the identity of an HTTP caller: the IAM identity or the token that API Gateway has verified, as rules name it,
-//! or why no rule can name it.
+//! Owns the identity of an HTTP caller: the IAM identity, or the token with its groups that API Gateway has verified, as
+//! rules name it, or why no rule can name it.
 
 use key_policy::json::Json;
-use sharing::domain::{AccountId, Arn, Partition, Requester, code_point, quoted};
+use sharing::domain::{AccountId, Arn, MAX_GROUPS, Partition, Requester, code_point, quoted, unnamable_group};
 
 /// OpenID Connect Core 1.0 §2: a `sub` "MUST NOT exceed 255 ASCII characters in length".
 const MAX_SUBJECT: usize = 255;
@@ -62,17 +62,56 @@ pub(super) fn caller(user_arn: Option<&Json>) -> Result<Caller, String> {
     }
 }
 
-/// The caller behind the claims of a verified token, `jwt:<iss>#<sub>`.
+/// How API Gateway writes a claim that has several values, where the event does not have an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Several {
+    /// An HTTP API writes `[a b]`, and one value without brackets.
+    Bracketed,
+    /// A Cognito authorizer of a REST API writes `a,b`.
+    WithCommas,
+}
+
+/// The caller behind the claims of a verified token: `jwt:<iss>#<sub>`, with the groups that this claim names.
 ///
 /// A rule splits it at the first `#`, so an issuer with a `#` could be mistaken for another issuer with another
 /// subject.
-pub(super) fn token_holder(claims: &Json) -> Result<Caller, String> {
+pub(super) fn token_holder(claims: &Json, groups_claim: &str, several: Several) -> Result<Caller, String> {
     let issuer = claim(claims, "iss", "issuer", MAX_ISSUER)?;
     if issuer.contains('#') {
         return Err("the token's issuer (`iss`) holds `#`, which separates issuer and subject in a rule".to_owned());
     }
     let subject = claim(claims, "sub", "subject", MAX_SUBJECT)?;
-    Ok(Caller { requester: Requester::new(format!("jwt:{issuer}#{subject}")), session: None })
+    let groups = groups(claims, groups_claim, several)?;
+    Ok(Caller { requester: Requester::new(format!("jwt:{issuer}#{subject}")).with_groups(groups), session: None })
+}
+
+/// The groups of a token that a rule can name. Each trigger has one separator, and no other one is looked for: a group
+/// whose own name has the separator of another trigger stays one group.
+fn groups(claims: &Json, claim: &str, several: Several) -> Result<Vec<String>, String> {
+    let listed: Vec<&str> = match claims.get(claim) {
+        None | Some(Json::Null) => Vec::new(),
+        // A rule names groups by text.
+        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
+        Some(Json::String(text)) => match several {
+            Several::WithCommas => text.split(',').collect(),
+            Several::Bracketed => match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+                Some(list) => list.split(' ').collect(),
+                None => vec![text],
+            },
+        },
+        Some(other) => return Err(format!("the token's groups ({}) are {}", quoted(claim), other.kind())),
+    };
+    let mut groups: Vec<String> = Vec::new();
+    for group in listed.into_iter().filter(|group| unnamable_group(group).is_none()) {
+        if groups.iter().any(|known| known == group) {
+            continue;
+        }
+        if groups.len() == MAX_GROUPS {
+            return Err(format!("the token has more than {MAX_GROUPS} groups ({})", quoted(claim)));
+        }
+        groups.push(group.to_owned());
+    }
+    Ok(groups)
 }
 
 /// A claim that can be part of a requester: printable ASCII, so that all of it can be seen in a rule.
@@ -100,7 +139,7 @@ mod tests {
 
     #[track_caller]
     fn holder(claims: &str, expect: Result<&str, &str>) {
-        let holder = token_holder(&Json::parse(claims).unwrap());
+        let holder = token_holder(&Json::parse(claims).unwrap(), "groups", Several::Bracketed);
         let requester = holder.as_ref().map(|caller| caller.requester.as_str());
         assert_eq!(requester.map_err(String::as_str), expect, "{claims}");
     }
@@ -136,6 +175,57 @@ mod tests {
         holder(
             &format!(r#"{{"iss": "i", "sub": "{long}"}}"#),
             Err("the token's subject (`sub`) is longer than 255 characters"),
+        );
+    }
+
+    /// The groups of a token with this claim, at an HTTP API and at a Cognito authorizer.
+    #[track_caller]
+    fn groups_are(claim: &str, at_http_api: &[&str], at_cognito: &[&str]) {
+        let claims = format!(r#"{{"iss": "i", "sub": "s", "memberOf": {claim}, "groups": "other"}}"#);
+        let claims = Json::parse(&claims).unwrap();
+        for (several, expect) in [(Several::Bracketed, at_http_api), (Several::WithCommas, at_cognito)] {
+            let holder = token_holder(&claims, "memberOf", several).unwrap();
+            assert_eq!(holder.requester.groups(), expect, "{several:?} {claims:?}");
+            assert_eq!(holder.requester.as_str(), "jwt:i#s");
+        }
+    }
+
+    #[test]
+    fn an_array_is_read_as_an_array_and_text_by_the_triggers_own_separator_alone() {
+        let of_array = |claim: &str, groups: &[&str]| groups_are(claim, groups, groups);
+        of_array(r#"["web", "ops"]"#, &["web", "ops"]);
+        of_array("[]", &[]);
+        of_array("null", &[]);
+        of_array(r#"["web", "web"]"#, &["web"]);
+        groups_are(r#""web""#, &["web"], &["web"]);
+        groups_are(r#""[web]""#, &["web"], &[]);
+        groups_are(r#""[web ops]""#, &["web", "ops"], &[]);
+        groups_are(r#""web,ops""#, &[], &["web", "ops"]);
+        groups_are(r#""[web,ops]""#, &[], &[]);
+        groups_are(r#""web ops""#, &[], &[]);
+        groups_are(r#""[]""#, &[], &[]);
+        groups_are("\"\"", &[], &[]);
+    }
+
+    #[test]
+    fn a_group_that_no_rule_can_name_is_not_split_into_others() {
+        let of_array = |claim: &str, groups: &[&str]| groups_are(claim, groups, groups);
+        of_array(r#"["web ops", "web,ops", "[web]", "", 7, null, ["web"], "db"]"#, &["db"]);
+        groups_are(r#""[[web ops] db]""#, &["db"], &[]);
+        groups_are(r#""[web  ops]""#, &["web", "ops"], &[]);
+        groups_are(r#""web, ops,db""#, &[], &["web", "db"]);
+        groups_are(r#""[web,ops db]""#, &["db"], &[]);
+    }
+
+    #[test]
+    fn groups_that_cannot_be_used_are_named_and_their_number_is_bounded() {
+        holder(r#"{"iss": "i", "sub": "s", "groups": {"a": 1}}"#, Err("the token's groups (`groups`) are an object"));
+        holder(r#"{"iss": "i", "sub": "s", "groups": 7}"#, Err("the token's groups (`groups`) are a number"));
+        let of = |number: usize| (0..number).map(|number| format!("g{number}")).collect::<Vec<_>>().join(" ");
+        holder(&format!(r#"{{"iss": "i", "sub": "s", "groups": "[{}]"}}"#, of(200)), Ok("jwt:i#s"));
+        holder(
+            &format!(r#"{{"iss": "i", "sub": "s", "groups": "[{}]"}}"#, of(201)),
+            Err("the token has more than 200 groups (`groups`)"),
         );
     }
 

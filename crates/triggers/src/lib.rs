@@ -138,7 +138,9 @@ mod tests {
     fn check(event: &str, requester: Option<&str>, request_id: &str) {
         let broken: Event = serde::Deserialize::deserialize(&mut serde_json::Deserializer::from_str(event)).unwrap();
         let now = time::macros::datetime!(2026-11-22 12:00 UTC);
-        let Incoming::One(envelope) = open(&broken, &Invocation { request_id: "lambda-id", now }) else {
+        let Incoming::One(envelope) =
+            open(&broken, &Invocation { request_id: "lambda-id", now, groups_claim: "groups" })
+        else {
             panic!("{event}")
         };
         assert_eq!(envelope.requester.as_ref().map(Requester::as_str), requester, "{event}");

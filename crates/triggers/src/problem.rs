@@ -10,18 +10,32 @@ use sharing::{
 };
 
 /// When a throttled caller may try again: EC2's token buckets refill within seconds.
-pub(super) const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// When a caller may ask again about something that continues by itself, which takes EC2 minutes at least.
+const ASK_AGAIN_SECONDS: &str = "60";
 
 /// The HTTP status of an outcome.
 pub(super) fn status(outcome: &Outcome) -> u16 {
     let refused = || outcome.deciding_refusal().map(|refusal| refusal_status(refusal.code));
     match outcome.result {
         Status::Completed | Status::Planned => 200,
+        Status::Accepted => 202,
         Status::Refused => refused().unwrap_or(500),
         Status::Incomplete | Status::Failed => match outcome.errors.first() {
             Some(error) => error_status(error.code),
             None => refused().unwrap_or(500),
         },
+    }
+}
+
+/// When the caller may send the request again, in seconds; nothing where that does not help.
+pub(super) fn retry_after(outcome: &Outcome, status: u16) -> Option<&'static str> {
+    match status {
+        202 => Some(ASK_AGAIN_SECONDS),
+        503 => Some(RETRY_AFTER_SECONDS),
+        409 if outcome.retryable => Some(RETRY_AFTER_SECONDS),
+        _ => None,
     }
 }
 
@@ -46,6 +60,8 @@ fn error_status(code: ErrorCode) -> u16 {
         | ErrorCode::LimitExceeded
         | ErrorCode::Unavailable
         | ErrorCode::TargetNotKnown
+        | ErrorCode::CopyFailed
+        | ErrorCode::CopyOverdue
         | ErrorCode::Unexpected => 502,
     }
 }

@@ -39,7 +39,9 @@ pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationErro
         Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
             // The cause of the refusal may pass: Lambda sends the event again, until it is too old.
             Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
-            Status::Completed | Status::Planned | Status::Refused => Ok(Reply::Outcome(Box::new(outcome))),
+            Status::Completed | Status::Planned | Status::Accepted | Status::Refused => {
+                Ok(Reply::Outcome(Box::new(outcome)))
+            }
             // The rest of the audit is carried out in another invocation; a retry would repeat this part and fix
             // nothing.
             Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
@@ -62,5 +64,18 @@ mod tests {
         let failed = Outcome::new("id", Status::Incomplete);
         assert!(reply(Trigger::EventBridge, failed.clone()).is_err());
         assert!(reply(Trigger::EventBridge, Outcome { continues: true, ..failed }).is_ok());
+    }
+
+    #[test]
+    fn what_continues_by_itself_is_no_failure_and_over_http_says_when_to_ask_again() {
+        let accepted = Outcome::new("id", Status::Accepted);
+        for trigger in [Trigger::Direct, Trigger::EventBridge, Trigger::Queue] {
+            assert_eq!(reply(trigger, accepted.clone()), Ok(Reply::Outcome(Box::new(accepted.clone()))));
+        }
+        let Ok(Reply::Document(answer)) = reply(Trigger::Http { allow: None }, accepted.clone()) else { panic!() };
+        assert_eq!(answer["statusCode"], 202);
+        assert_eq!(answer["headers"]["content-type"], "application/json");
+        assert_eq!(answer["headers"]["retry-after"], "60");
+        assert_eq!(answer["body"], accepted.to_text());
     }
 }

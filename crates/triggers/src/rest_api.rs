@@ -7,7 +7,7 @@ use key_policy::json::Json;
 use super::{
     envelope::{Envelope, Invocation},
     http::{self, HttpRequest, Query, Routing},
-    identity::{self, Caller},
+    identity::{self, Caller, Several},
 };
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
@@ -20,7 +20,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
         body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
     };
-    http::open(request, caller(event), event, invocation)
+    http::open(request, caller(event, invocation.groups_claim), event, invocation)
 }
 
 /// How the route is found. Only HTTP APIs send a `version`. Their paths have the stage, those of REST APIs do not.
@@ -40,16 +40,21 @@ fn routing(event: &Json) -> Routing<'_> {
 
 /// Who asks, as IAM authorization, a Cognito authorizer or a JWT authorizer has verified it. Where there is an IAM
 /// identity, it alone counts, even if it does not identify a caller.
-fn caller(event: &Json) -> Result<Caller, String> {
+fn caller(event: &Json, groups_claim: &str) -> Result<Caller, String> {
     let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
     if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
         return Err(identity::GUEST.to_owned());
     }
     match (part(&["identity", "userArn"]), part(&["authorizer", "claims"])) {
         (Some(arn), _) => identity::caller(Some(arn)),
-        (None, Some(claims)) => identity::token_holder(claims),
+        (None, Some(claims)) => identity::token_holder(claims, groups_claim, several(event)),
         (None, None) => Err(identity::NO_IDENTITY.to_owned()),
     }
+}
+
+/// Only an HTTP API sends a `version`, and writes claims in its own way in this format too.
+fn several(event: &Json) -> Several {
+    if event.get("version").is_some() { Several::Bracketed } else { Several::WithCommas }
 }
 
 /// Every query parameter, as often as it is repeated. API Gateway has decoded them.
@@ -67,8 +72,25 @@ mod tests {
 
     #[track_caller]
     fn check(context: &str, expect: Option<&str>) {
-        let caller = caller(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap());
+        let caller = caller(&Json::parse(&format!(r#"{{"requestContext": {context}}}"#)).unwrap(), "groups");
         assert_eq!(caller.as_ref().map(|caller| caller.requester.as_str()).ok(), expect, "{context}");
+    }
+
+    #[test]
+    fn groups_are_read_as_the_kind_of_api_writes_them() {
+        let groups = |version: &str, groups: &str| {
+            let claims = format!(r#"{{"iss": "i", "sub": "s", "groups": {groups}}}"#);
+            let event = format!(r#"{{{version}"requestContext": {{"authorizer": {{"claims": {claims}}}}}}}"#);
+            caller(&Json::parse(&event).unwrap(), "groups").unwrap().requester.groups().to_vec()
+        };
+        let http_api = r#""version": "1.0", "#;
+        assert_eq!(groups("", r#""web,ops""#), ["web", "ops"]);
+        assert_eq!(groups(http_api, r#""[web ops]""#), ["web", "ops"]);
+        assert_eq!(groups("", r#""[web ops]""#), [""; 0]);
+        assert_eq!(groups(http_api, r#""web,ops""#), [""; 0]);
+        for version in ["", http_api] {
+            assert_eq!(groups(version, r#"["web", "ops"]"#), ["web", "ops"]);
+        }
     }
 
     #[test]

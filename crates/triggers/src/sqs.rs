@@ -213,7 +213,7 @@ fn is_sns_envelope(body: &Json) -> bool {
 /// is final too: the message would return until it is deleted, and in a FIFO queue block every message behind it.
 pub fn must_come_again(outcome: &Outcome) -> bool {
     match outcome.result {
-        Status::Completed | Status::Planned => false,
+        Status::Completed | Status::Planned | Status::Accepted => false,
         Status::Refused | Status::Incomplete | Status::Failed => outcome.retryable,
     }
 }
@@ -221,7 +221,7 @@ pub fn must_come_again(outcome: &Outcome) -> bool {
 /// Whether a message was not carried out and is not sent again. Only the log and the event of the outcome say so.
 pub fn is_lost(outcome: &Outcome) -> bool {
     match outcome.result {
-        Status::Completed | Status::Planned | Status::Refused => false,
+        Status::Completed | Status::Planned | Status::Accepted | Status::Refused => false,
         Status::Incomplete | Status::Failed => !outcome.retryable,
     }
 }
@@ -254,7 +254,7 @@ mod tests {
         record
     }
 
-    const INVOCATION: Invocation<'_> = Invocation { request_id: "lambda-id", now: NOW };
+    const INVOCATION: Invocation<'_> = Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" };
 
     fn batch(records: &[serde_json::Value]) -> Vec<Message> {
         let records = Json::parse(&json!(records).to_string()).unwrap();
@@ -430,6 +430,7 @@ mod tests {
         for (result, retryable, expect) in [
             (Status::Completed, false, false),
             (Status::Planned, false, false),
+            (Status::Accepted, false, false),
             (Status::Refused, false, false),
             (Status::Refused, true, true),
             (Status::Incomplete, true, true),

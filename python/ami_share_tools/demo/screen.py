@@ -11,7 +11,14 @@ from typing import Any
 from ami_share_tools.document import Document
 
 COLOURS = {"bold": "1", "dim": "2", "green": "32", "yellow": "33", "red": "31", "cyan": "36"}
-TONES = {"completed": "green", "planned": "cyan", "refused": "yellow", "incomplete": "red", "failed": "red"}
+TONES = {
+    "completed": "green",
+    "planned": "cyan",
+    "accepted": "cyan",
+    "refused": "yellow",
+    "incomplete": "red",
+    "failed": "red",
+}
 LABEL, WIDTH = 16, 100
 
 

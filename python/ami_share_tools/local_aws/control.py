@@ -527,8 +527,12 @@ class Seed:
             snapshot = self.snapshot(f"{where}/snapshot", place | snapshot)["snapshotId"]
         elif snapshot and not snapshot.startswith("snap-") and snapshot not in self.snapshots:
             raise BadSeed(f"{where}/snapshot names no snapshot: {snapshot}")
-        volume = {"VolumeSize": seed.get("size", 8)}
-        return made | {"Ebs": volume | ({"SnapshotId": self.snapshots.get(snapshot, snapshot)} if snapshot else {})}
+        if not snapshot:
+            return made | {"Ebs": {"VolumeSize": seed.get("size", 8)}}
+        snapshot_id: str = self.snapshots.get(snapshot) or snapshot
+        with self.scope(place):  # RegisterImage: "the default is the snapshot size"
+            size = adapter.snapshots.get(snapshot_id, {"VolumeSize": 8})["VolumeSize"]
+        return made | {"Ebs": {"VolumeSize": seed.get("size", size), "SnapshotId": snapshot_id}}
 
 
 def tag(resource_id: str, tags: dict[str, str]) -> None:

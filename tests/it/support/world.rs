@@ -17,8 +17,8 @@ impl World {
         Self { aws, function }
     }
 
-    /// A function that can record expiries, and these further variables.
-    pub fn ending(allowlist: &str, variables: &[(&str, &str)]) -> Self {
+    /// A function that can record expiries, with these additional variables.
+    pub fn with_records(allowlist: &str, variables: &[(&str, &str)]) -> Self {
         Self::start(allowlist, &[&VARIABLES[..], variables].concat())
     }
 

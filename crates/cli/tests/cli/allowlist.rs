@@ -92,6 +92,26 @@ fn where_none_covers_each_rule_tells_its_first_failing_criterion() {
 }
 
 #[test]
+fn a_group_is_asked_about_beside_its_token() {
+    let rules = ONE_RULE.replace("lambda:invoke", "jwt-group:https://issuer.example#web-*");
+    let explain = |options: &str| run(&format!("allowlist explain - --action list {options}"), &rules);
+    let ada = "--requester jwt:https://issuer.example#ada";
+    check(&explain(&format!("{ada} --group ops --group web-team")), 0, &["rule `r` decides"]);
+    for (options, code, words) in [
+        (ada.to_owned(), 1, "its `requesters` don't name `jwt:https://issuer.example#ada`\n"),
+        (format!("{ada} --group ops"), 1, "don't name `jwt:https://issuer.example#ada` or one of its groups"),
+        ("--requester jwt:https://other.example#ada --group web-team".to_owned(), 1, "RequesterNotAllowed"),
+        ("--requester jwt-group:https://issuer.example#web-team".to_owned(), 2, "is a group"),
+        (format!("{PORTAL} --group web-team"), 2, "--group"),
+        (format!("{ada} --group web,ops"), 2, "holds a comma"),
+    ] {
+        let answer = explain(&options);
+        check(&answer, code, &[]);
+        assert!(format!("{}{}", answer.stdout, answer.stderr).contains(words), "{options}: {answer}");
+    }
+}
+
+#[test]
 fn a_revoke_of_a_target_that_no_rule_names_needs_no_target_match() {
     asked(&format!("{PORTAL} --action revoke {GOLDEN} --target 777788889999"), Ok("portal-golden"));
     let demo = format!("allowlist explain demo/allowlist.yaml {PORTAL} --action revoke {GOLDEN}");

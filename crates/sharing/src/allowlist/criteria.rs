@@ -1,5 +1,5 @@
-//! Owns [`ImageCriteria`]: what EC2 must say of an image, beside its name and tags, so that a rule gives access to it; and
-//! [`Shortfall`], what an image lacks.
+//! Owns [`ImageCriteria`]: what EC2 must say about an image, besides its name and tags, before a rule gives access to
+//! it; and [`Shortfall`], what an image lacks.
 
 use std::fmt;
 
@@ -11,85 +11,85 @@ use crate::{
     facts::{Fact, Highest, Lineage, Provenance, RegionalImage, Scan},
 };
 
-/// What EC2 must say of an image. They count where access is given, and never where it is taken away.
+/// What EC2 must say about an image. The criteria apply when access is given, never when it is removed.
 ///
-/// The words are those of the criteria of Allowed AMIs:
+/// The names are those of the criteria of Allowed AMIs:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html>
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImageCriteria {
-    /// It has one of these watermarks, where there are any here.
+    /// The image has one of these watermarks. An empty list is no criterion.
     pub watermarks: Vec<String>,
-    /// It was scanned, and no finding is more severe.
+    /// The image was scanned, and no finding is more severe than this.
     pub max_severity: Option<Severity>,
-    /// It was scanned no longer ago.
+    /// It was scanned within this time.
     pub scanned_within: Option<Duration>,
-    /// It was created no longer ago.
+    /// It was created within this time.
     pub max_age: Option<Duration>,
 }
 
-/// One thing that an image lacks to meet the criteria.
+/// A criterion that an image does not meet.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shortfall<'a> {
     /// It has none of these watermarks.
     NoWatermark {
-        /// The watermarks that would do.
+        /// The watermarks that meet the criterion.
         any_of: &'a [String],
-        /// One of them that it has and that does not count.
+        /// A watermark of these that the image has, but that does not count.
         inherited: Option<&'a str>,
     },
     /// Amazon Inspector has not scanned it.
     NotScanned,
-    /// Its highest severity is one that this version does not know.
+    /// This version does not know its highest severity.
     UnknownSeverity(&'a str),
     /// A finding is too severe.
     TooSevere {
-        /// The highest severity there is.
+        /// The highest severity among the findings.
         highest: Severity,
-        /// The highest that may be.
+        /// The highest severity that is allowed.
         most: Severity,
     },
     /// EC2 does not say when it was scanned.
     UndatedScan,
-    /// Its latest scan is too long ago.
+    /// Its latest scan is too old.
     OldScan {
-        /// The scan.
+        /// When it was scanned.
         at: OffsetDateTime,
-        /// How long ago it may be.
+        /// The maximum age of the scan.
         within: Duration,
     },
     /// EC2 does not say when it was created.
     UnknownAge,
     /// It is too old.
     TooOld {
-        /// When it was created.
+        /// When the image was created.
         created: OffsetDateTime,
-        /// How long ago that may be.
+        /// The maximum age of the image.
         most: Duration,
     },
-    /// It is a copy, and nothing is known of the image whose scan and age count.
+    /// It is a copy, and nothing is known about its source, whose scan and age count.
     UnknownSource {
-        /// That image; none where EC2 does not say which it is.
+        /// The source; `None` if EC2 does not name it.
         source: Option<&'a RegionalImage>,
-        /// Why.
+        /// Why nothing is known about it.
         why: Unknown,
     },
 }
 
-/// Why nothing is known of a copy's source.
+/// Why nothing is known about the source of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
     /// It does not exist any more, or this account can't see it.
     Gone,
     /// It could not be read.
     Unread,
-    /// EC2 names it in a way that this version does not understand.
+    /// This version can't read the name that EC2 gives.
     Unclear,
-    /// It is a copy too, whose age is that of its own source.
+    /// It is a copy too, so its own source's age counts.
     IsCopy,
 }
 
 impl ImageCriteria {
-    /// Whether there are any.
+    /// Whether there are no criteria.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -105,12 +105,12 @@ impl ImageCriteria {
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(field, _)| field).collect()
     }
 
-    /// Whether they ask for the scan or the age, which a copy has from its source.
+    /// Whether they need the scan or the age, which a copy takes from its source.
     pub fn ask_for_source(&self) -> bool {
         self.max_severity.is_some() || self.scanned_within.is_some() || self.max_age.is_some()
     }
 
-    /// Everything that an image lacks to meet them.
+    /// Every criterion that an image does not meet.
     pub fn shortfalls<'a>(&'a self, provenance: &'a Provenance, now: OffsetDateTime) -> Vec<Shortfall<'a>> {
         let mut lacking: Vec<_> = self.lacking_watermark(provenance).into_iter().collect();
         if !self.ask_for_source() {
@@ -145,7 +145,7 @@ impl ImageCriteria {
         Some(Shortfall::NoWatermark { any_of: &self.watermarks, inherited })
     }
 
-    /// Whether what meets the others surely meets these too.
+    /// Whether every image that meets the other criteria surely meets these too.
     pub(super) fn cover(&self, others: &Self) -> bool {
         fn bounds<T: PartialOrd>(most: Option<T>, other: Option<T>) -> bool {
             most.is_none_or(|most| other.is_some_and(|other| other <= most))
@@ -159,7 +159,7 @@ impl ImageCriteria {
     }
 }
 
-/// The image whose scan and age count: a copy has the data of its source.
+/// The image whose scan and age count. For a copy it is the source, whose data the copy has.
 fn origin(provenance: &Provenance) -> Result<&Provenance, Shortfall<'_>> {
     let unknown = |source, why| Err(Shortfall::UnknownSource { source, why });
     match &provenance.lineage {
@@ -189,7 +189,7 @@ fn old_scan(scan: &Scan, within: Duration, now: OffsetDateTime) -> Option<Shortf
 }
 
 fn too_old(origin: &Provenance, most: Duration, now: OffsetDateTime) -> Option<Shortfall<'_>> {
-    // Else copying a copy would make old data young.
+    // Otherwise, copying a copy would make old data look new.
     if origin.lineage != Lineage::New {
         return Some(Shortfall::UnknownSource { source: origin.source(), why: Unknown::IsCopy });
     }
@@ -200,7 +200,7 @@ fn too_old(origin: &Provenance, most: Duration, now: OffsetDateTime) -> Option<S
 }
 
 impl Shortfall<'_> {
-    /// Whether it is sure that the image lacks it, and not merely unread.
+    /// Whether the image surely lacks it; otherwise it could not be read.
     pub fn is_certain(&self) -> bool {
         !matches!(self, Self::UnknownSource { why: Unknown::Unread, .. })
     }

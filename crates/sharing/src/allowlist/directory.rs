@@ -1,4 +1,5 @@
-//! Owns what the directory knows of organizations: who is a member of what. It never widens a rule.
+//! Owns what the directory says about organizations: which account is a member of which organization and unit. It never
+//! widens a rule.
 
 use key_policy::{Known, OrganizationFacts};
 
@@ -6,7 +7,7 @@ use super::Allowlist;
 use crate::domain::{AccountId, OrganizationalUnitArn, Target};
 
 impl Allowlist {
-    /// Whether every account of `target` is a member of `group`; `None` where the directory doesn't say.
+    /// Whether every account of `target` is a member of `group`; `None` if the directory doesn't say.
     pub fn is_member(&self, target: &Target, group: &Target) -> Option<bool> {
         let organization = match target {
             Target::Account(account) => self.organization_of(*account),
@@ -23,7 +24,7 @@ impl Allowlist {
                 let path = match target {
                     Target::Account(account) => self.accounts.get(account)?.organization_path.as_deref()?,
                     Target::OrganizationalUnit(arn) => self.path_of(arn)?,
-                    // Part of the organization is in the unit; which part the directory need not know.
+                    // A part of the organization is in the unit, and the directory may not say which part.
                     Target::Organization(_) => return None,
                 };
                 Some(path.split('/').any(|part| part == unit.unit_id()))
@@ -31,7 +32,7 @@ impl Allowlist {
         }
     }
 
-    /// What the key check may take as known of a target's place in AWS Organizations.
+    /// The target's place in AWS Organizations, as far as the key check may rely on it.
     pub fn organization_facts(&self, target: &Target) -> OrganizationFacts {
         let (organization, path) = match target {
             Target::Account(account) => {
@@ -47,19 +48,19 @@ impl Allowlist {
         }
     }
 
-    /// A target in a sentence for people: an account by its name and ID where the directory has a name. Only for those whom a
-    /// rule lets ask about it.
+    /// A target in a message: an account by its name and ID if the directory has a name. Only requesters whom a rule
+    /// allows the target may see this.
     pub fn called(&self, target: &Target) -> String {
         let name = target.account().and_then(|account| self.accounts.get(&account)?.name.as_ref());
         name.map_or_else(|| target.to_string(), |name| format!("{name} ({target})"))
     }
 
-    /// The organization an account is a member of, `o-…`.
+    /// The ID of an account's organization, `o-…`.
     pub fn organization_of(&self, account: AccountId) -> Option<&str> {
         self.accounts.get(&account)?.organization_id.as_deref()
     }
 
-    /// A unit's own place, `o-…/r-…/ou-…/`, read off the accounts in it or below it.
+    /// The path of a unit, `o-…/r-…/ou-…/`, taken from the paths of the accounts in it or below it.
     pub fn path_of(&self, unit: &OrganizationalUnitArn) -> Option<&str> {
         let paths = self.accounts.values().filter_map(|account| account.organization_path.as_deref());
         let marker = format!("/{}/", unit.unit_id());

@@ -16,7 +16,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (5..=3650 * 24 * 60).contains(&minutes).then(|| Duration::minutes(minutes))
 }
 
-/// Shows a duration as rules write it.
+/// Writes a duration as rules do.
 pub fn written(duration: Duration) -> String {
     let (minutes, hours, days) = (duration.whole_minutes(), duration.whole_hours(), duration.whole_days());
     if Duration::days(days) == duration {

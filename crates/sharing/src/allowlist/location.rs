@@ -16,7 +16,7 @@ pub enum Location {
     AppConfig(Profile),
 }
 
-/// A configuration profile of AWS AppConfig in one environment; each part is a name or an id.
+/// A configuration profile of AWS AppConfig in one environment; each part is a name or an ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The application.

@@ -1,4 +1,4 @@
-//! Owns [`Memory`]: the last allowlist that was in order, and what a copy of which age may be used for. Pure.
+//! Owns [`Memory`]: the last valid allowlist, and for which actions it may be used at which age. Pure.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,44 +14,45 @@ pub struct Memory {
     copy: Option<(OffsetDateTime, Arc<Allowlist>)>,
 }
 
-/// An allowlist to decide by.
+/// An allowlist that may be used now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The allowlist.
     pub allowlist: Arc<Allowlist>,
-    /// What the caller should know of it.
+    /// What the caller should know about it.
     pub warning: Option<String>,
 }
 
 impl Memory {
-    /// Nothing is remembered yet.
+    /// A memory without a copy.
     pub fn new(ttl: Duration) -> Self {
         Self { ttl, copy: None }
     }
 
-    /// The copy, while it is younger than the TTL. One from the future says only that the clock was set back.
+    /// The copy, if it is fresh: not older than the TTL. A copy from the future is not fresh, because the clock was set
+    /// back.
     pub fn fresh(&self, now: OffsetDateTime) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_ref()?;
         let is_fresh = *read_at <= now && now - *read_at < self.ttl;
         is_fresh.then(|| Loaded { allowlist: Arc::clone(allowlist), warning: None })
     }
 
-    /// Remembers what has just been read.
+    /// Stores a copy that was just read.
     pub fn insert(&mut self, allowlist: Allowlist, now: OffsetDateTime) -> Loaded {
         let allowlist = Arc::new(allowlist);
         self.copy = Some((now, Arc::clone(&allowlist)));
         Loaded { allowlist, warning: None }
     }
 
-    /// The copy is as good as new: its source says that nothing has changed since.
+    /// Makes the copy fresh again: its source says that nothing has changed.
     pub fn touch(&mut self, now: OffsetDateTime) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_mut()?;
         *read_at = now;
         Some(Loaded { allowlist: Arc::clone(allowlist), warning: None })
     }
 
-    /// What may be decided by the old copy when no new one can be had: only that access is taken away, which is never
-    /// held up. Nothing is given by a rule that may have been withdrawn since.
+    /// The old copy, if no new one can be read. Only actions that remove access may use it, because nothing may prevent
+    /// those. Access is never given by a rule that may have been withdrawn.
     pub fn stale(&self, action: Action) -> Option<Loaded> {
         let (read_at, allowlist) = self.copy.as_ref().filter(|_| action.takes_away())?;
         let read_at = rfc3339(*read_at);
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_young_until_its_ttl_and_never_before_it_was_read() {
+    fn a_copy_is_fresh_until_its_ttl_and_never_before_it_was_read() {
         let mut memory = memory();
         for (seconds, is_fresh) in [(0, true), (59, true), (60, false), (61, false), (-1, false)] {
             assert_eq!(memory.fresh(at(seconds)).is_some(), is_fresh, "after {seconds} seconds");

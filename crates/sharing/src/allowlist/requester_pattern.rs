@@ -1,9 +1,12 @@
-//! Owns [`RequesterPattern`]: which callers a rule names.
+//! Owns [`RequesterPattern`]: which callers a rule names, by themselves or by a group of their token.
 
 use super::Pattern;
-use crate::domain::{AccountId, Partition, Requester, quoted};
+use crate::domain::{AccountId, Partition, Requester, quoted, unnamable_group};
 
-/// A requester whose last part may have wildcards; everything before it, the account above all, is written out.
+/// What a group of tokens begins with.
+const GROUP: &str = "jwt-group:";
+
+/// A requester whose last part may have wildcards. The parts before it, such as the account, can't have any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequesterPattern {
     prefix: String,
@@ -12,21 +15,29 @@ pub struct RequesterPattern {
 }
 
 impl RequesterPattern {
-    /// Reads a requester that a question names: no trigger has established it, so it gives nobody anything.
+    /// Reads a requester that is named in a question, such as that of the command line. No trigger has authenticated
+    /// it, so nothing may be done in its name.
     ///
-    /// # Errors
-    /// The text is not one requester as the allowlist writes it. A token's subject may have any character, the last
-    /// part of any other requester no wildcard.
+    /// # Errors Fails if the text is not a requester as allowlists write it. The subject of a token may have any
+    /// character. The last part of any other requester can't have a wildcard.
     pub fn requester(text: &str) -> Result<Requester, String> {
         Self::parse(text)?;
+        if text.starts_with(GROUP) {
+            return Err(format!("{} is a group: write out one token's `jwt:<issuer>#<subject>`", quoted(text)));
+        }
         if text.contains(['*', '?']) && !text.starts_with("jwt:") {
             return Err(format!("{} has a wildcard: write out one requester", quoted(text)));
         }
         Ok(Requester::new(text.to_owned()))
     }
 
-    /// Whether it names this requester.
+    /// Whether the pattern matches this requester.
     pub fn matches(&self, requester: &Requester) -> bool {
+        if let Some(issuer) = self.prefix.strip_prefix(GROUP) {
+            // It ends in the `#` that no issuer holds, so that one issuer can't be taken for another.
+            let is_of_issuer = requester.as_str().strip_prefix("jwt:").is_some_and(|rest| rest.starts_with(issuer));
+            return is_of_issuer && requester.groups().iter().any(|group| self.last.matches(group));
+        }
         // An IAM name has no slash: `user/*` is every user without a path, not every user.
         let is_iam = self.prefix.starts_with("arn:");
         requester
@@ -35,12 +46,12 @@ impl RequesterPattern {
             .is_some_and(|last| !(is_iam && last.contains('/')) && self.last.matches(last))
     }
 
-    /// Whether it names everybody of its kind: its last part is only wildcards.
+    /// Whether the pattern matches every requester of its kind: its last part has only wildcards.
     pub(super) fn is_open(&self) -> bool {
         self.last.is_only_wildcards()
     }
 
-    /// Whether it surely names all whom the other names.
+    /// Whether it surely matches every requester that the other pattern matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.prefix == other.prefix && self.last.covers(&other.last)
     }
@@ -60,11 +71,14 @@ impl RequesterPattern {
         if fixed.contains(['*', '?']) {
             return Err(format!("{} has a wildcard outside its last part: write out everything else", quoted(text)));
         }
+        if let (true, Some(why)) = (fixed.starts_with(GROUP), unnamable_group(last)) {
+            return Err(format!("the group {} {why}", quoted(last)));
+        }
         Ok(Self { prefix: fixed.to_owned(), last: Pattern::new(last), text: text.to_owned() })
     }
 }
 
-/// How many bytes of a requester come before its last part.
+/// The number of bytes before the last part of a requester.
 fn prefix(text: &str) -> Result<usize, String> {
     let at = |separator: char, from: &str| {
         from.rfind(separator).map(|found| text.len().saturating_sub(from.len()).saturating_add(found).saturating_add(1))
@@ -77,7 +91,7 @@ fn prefix(text: &str) -> Result<usize, String> {
         account.parse::<AccountId>().map_err(|error| error.to_string())?;
         return Ok(text.len().saturating_sub(source.len()));
     }
-    if let Some(rest) = text.strip_prefix("jwt:") {
+    if let Some(rest) = text.strip_prefix("jwt:").or_else(|| text.strip_prefix(GROUP)) {
         let (issuer, subject) = rest.split_once('#').ok_or_else(|| unknown(text))?;
         if issuer.is_empty() {
             return Err(unknown(text));
@@ -118,7 +132,7 @@ fn place(partition: &str, account: &str) -> Result<(), String> {
 fn unknown(text: &str) -> String {
     format!(
         "{} is not a requester: `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<name>`, \
-         `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
+         `jwt:<issuer>#<subject>`, `jwt-group:<issuer>#<group>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
         quoted(text)
     )
 }
@@ -180,6 +194,38 @@ mod tests {
         check("lambda:invoke", &["lambda:invoke"], &["lambda:invoke2"]);
     }
 
+    /// Whether a pattern names whoever has these groups at `https://issuer.example`.
+    #[track_caller]
+    fn names_group(pattern: &str, groups: &[&str], expect: bool) {
+        let pattern = RequesterPattern::parse(pattern).unwrap();
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let requester = Requester::new("jwt:https://issuer.example#ada#web".to_owned()).with_groups(groups);
+        assert_eq!(pattern.matches(&requester), expect, "{pattern:?} {:?}", requester.groups());
+    }
+
+    #[test]
+    fn a_group_names_the_tokens_of_its_issuer_that_have_it() {
+        names_group("jwt-group:https://issuer.example#web", &["ops", "web"], true);
+        names_group("jwt-group:https://issuer.example#web", &[], false);
+        names_group("jwt-group:https://issuer.example#web", &["Web", "web-team", "we"], false);
+        names_group("jwt-group:https://issuer.example#web-*", &["web-team"], true);
+        names_group("jwt-group:https://issuer.example#ada#web", &["web"], false);
+        names_group("jwt-group:https://issuer.example#a#b", &["a#b"], true);
+        for other in
+            ["https://issuer.example/", "https://issuer.exampl", "https://issuer.example.com", "issuer.example"]
+        {
+            names_group(&format!("jwt-group:{other}#web"), &["web"], false);
+        }
+        // The subject is no group, and a group is no subject.
+        names_group("jwt:https://issuer.example#web", &["web"], false);
+        names_group("jwt:https://issuer.example#ada*", &[], true);
+        let pattern = RequesterPattern::parse("jwt-group:https://issuer.example#*").unwrap();
+        for name in ["lambda:invoke", "jwt-group:https://issuer.example#web", "events:999988887777:web"] {
+            let requester = Requester::new(name.to_owned()).with_groups(vec!["web".to_owned()]);
+            assert!(!pattern.matches(&requester), "{name}");
+        }
+    }
+
     #[test]
     fn a_question_names_one_requester() {
         let right = ["arn:aws:iam::999988887777:role/portal", "lambda:invoke", "jwt:https://issuer.example/#user-*"];
@@ -190,6 +236,7 @@ mod tests {
             ("arn:aws:iam::999988887777:role/portal-*", "write out one requester"),
             ("events:999988887777:com.example.?", "write out one requester"),
             ("arn:aws:sts::999988887777:assumed-role/portal/session", "write its role"),
+            ("jwt-group:https://issuer.example#web", "is a group"),
             ("portal", "is not a requester"),
         ] {
             let error = RequesterPattern::requester(wrong).unwrap_err();
@@ -215,6 +262,14 @@ mod tests {
             ("events:*:com.example", "not an account id"),
             ("events:999988887777:", "last part is empty"),
             ("jwt:https://*#user", "outside its last part"),
+            ("jwt-group:https://issuer.example", "is not a requester"),
+            ("jwt-group:#web", "is not a requester"),
+            ("jwt-group:https://issuer.example#", "last part is empty"),
+            ("jwt-group:https://*#web", "outside its last part"),
+            ("jwt-group:https://issuer.example#web team", "holds a space"),
+            ("jwt-group:https://issuer.example#web,ops", "holds a comma"),
+            ("jwt-group:https://issuer.example#[web]", "holds a bracket"),
+            ("jwt-group:https://issuer.example#web\u{200b}", "can't be seen"),
             ("sqs:requests", "is not a requester"),
             ("sqs:arn:aws:sqs::999988887777:requests", "is not a requester"),
             ("lambda:*", "is not a requester"),

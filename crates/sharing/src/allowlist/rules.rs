@@ -1,5 +1,5 @@
-//! Owns what a rule covers: [`Allowlist::cover`] names the rule that decides, or the criterion that left none, and
-//! [`Allowlist::explain`] what each rule says.
+//! Owns what a rule covers. [`Allowlist::cover`] returns the rule that decides, or the criterion that no rule met;
+//! [`Allowlist::explain`] does so for each rule.
 
 use std::collections::BTreeMap;
 
@@ -7,62 +7,67 @@ use time::OffsetDateTime;
 
 use super::{Allowlist, Images, Rule, Shortfall};
 use crate::{
-    domain::{Requester, ServiceLinkedRole, Target},
+    domain::{Region, Requester, ServiceLinkedRole, Target},
     facts::Provenance,
     request::{Access, Action},
 };
 
-/// What is asked of the rules.
+/// A question to the rules.
 ///
-/// A criterion that is not part of the question is `None` and met by every rule.
+/// A part that is `None` is not asked: every rule meets that criterion.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// Who asks.
+    /// The requester.
     pub requester: &'a Requester,
-    /// What for.
+    /// The action.
     pub action: Action,
     /// The image's name and tags.
     pub image: Option<(Option<&'a str>, &'a BTreeMap<String, String>)>,
-    /// What else EC2 says of the image, and now; `None` for actions that give nothing.
+    /// What else EC2 says about the image, and the current time; `None` for actions that don't give access.
     pub provenance: Option<(&'a Provenance, OffsetDateTime)>,
     /// The target.
     pub target: Option<&'a Target>,
-    /// What a share would ask for; `None` for actions that give nothing.
+    /// The terms of the share; `None` for actions that don't give access.
     pub terms: Option<Terms<'a>>,
 }
 
 /// The terms of a share.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
-    /// What the target shall be able to do.
+    /// The access of the target.
     pub access: Access,
     /// The service-linked roles that need grants.
     pub service_linked_roles: &'a [ServiceLinkedRole],
     /// When the share expires.
     pub expires_at: Option<OffsetDateTime>,
+    /// The Region of the source, where not the image itself is shared but its copy in this Region.
+    pub copy_from: Option<&'a Region>,
     /// Now.
     pub now: OffsetDateTime,
 }
 
-/// The criteria of a rule, in the order they are asked.
+/// The criteria of a rule, in the order in which they are checked. A refusal names the last one that a rule came to: no
+/// rule that meets the criteria before it meets this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Criterion {
     /// No rule names the requester.
     Requester,
-    /// None of those has the action.
+    /// No such rule has the action.
     Action,
-    /// None of those is about the image.
+    /// No such rule covers the image.
     Image,
-    /// None of those has criteria that the image meets by what else EC2 says of it.
+    /// No such rule has criteria that the image meets by what else EC2 says about it.
     Provenance,
-    /// None of those names the target.
+    /// No such rule names the target.
     Target,
-    /// None of those goes as far as the access asked for.
+    /// No such rule allows the requested access.
     Access,
-    /// None of those has every role asked for.
+    /// No such rule has every requested role.
     Roles,
-    /// None of those allows the share to last so long.
+    /// No such rule allows a share of this duration.
     Duration,
+    /// None of those makes copies of images in that Region.
+    Copies,
 }
 
 impl Criterion {
@@ -71,18 +76,19 @@ impl Criterion {
         match self {
             Self::Requester => "requester",
             Self::Action => "action",
-            // They are criteria of the rule's `images` like the others.
+            // Like the name and tags, they are criteria of the rule's `images`.
             Self::Image | Self::Provenance => "image",
             Self::Target => "target",
             Self::Access => "access",
             Self::Roles => "roles",
             Self::Duration => "duration",
+            Self::Copies => "copies",
         }
     }
 }
 
 impl Allowlist {
-    /// The first rule in document order that covers everything asked, or the criterion that left no rule.
+    /// The first rule in document order that covers the question, or the criterion that no rule met.
     pub fn cover(&self, ask: &Ask<'_>) -> Result<&Rule, Criterion> {
         let mut furthest = Criterion::Requester;
         for (rule, falls_short) in self.explain(ask) {
@@ -91,13 +97,13 @@ impl Allowlist {
                 Some(criterion) => furthest = furthest.max(criterion),
             }
         }
-        // Where rules are about the image for other actions, the action is what is missing, and not the image.
+        // If rules cover the image for other actions, then the action is the problem, and not the image.
         let is_about_image = || self.nearest(ask, Criterion::Action).is_some();
         Err(if furthest == Criterion::Image && is_about_image() { Criterion::Action } else { furthest })
     }
 
-    /// The rule to speak of where this criterion left none: the first that meets every other one up to it and is about the
-    /// image; of those that bound how long a share lasts, the one that lets it last longest.
+    /// The rule that a refusal because of this criterion names: the first that meets all criteria before it and covers
+    /// the image. If the criterion is the duration, it is the rule that allows the longest one.
     pub fn nearest(&self, ask: &Ask<'_>, criterion: Criterion) -> Option<&Rule> {
         let is_about_image = |rule: &Rule| ask.image.is_none_or(|(name, tags)| rule.images.include(name, tags));
         let rules = self.explain(ask).filter(|(_, falls_short)| *falls_short == Some(criterion)).map(|(rule, _)| rule);
@@ -107,21 +113,23 @@ impl Allowlist {
         rules.reduce(|one, other| if is_longer(one, other) { other } else { one })
     }
 
-    /// Every rule in document order, with the first criterion that it does not meet. The first rule without one decides.
+    /// Every rule in document order, with the first criterion that it does not meet. The first rule that meets all
+    /// criteria decides.
     ///
-    /// Access can always be taken away: a revoke of a target that no rule of anybody names needs no target match.
+    /// Access can always be removed. So a revoke for a target that no rule of any requester names needs no rule that
+    /// names the target.
     pub fn explain<'a>(&'a self, ask: &Ask<'_>) -> impl Iterator<Item = (&'a Rule, Option<Criterion>)> {
         let needs_target = |target: &&Target| ask.action != Action::Revoke || self.names_target(target);
         let ask = Ask { target: ask.target.filter(needs_target), ..*ask };
         self.rules.iter().map(move |rule| (rule, rule.falls_short(&ask)))
     }
 
-    /// Whether any rule, whoever's, names the target.
+    /// Whether any rule, of any requester, names the target.
     pub fn names_target(&self, target: &Target) -> bool {
         self.rules.iter().any(|rule| rule.targets.contains(target))
     }
 
-    /// The first rule that shares such an image with the target as soon as it becomes available.
+    /// The first rule with `onAvailable` that shares such an image with the target.
     pub fn on_available(&self, name: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> Option<&Rule> {
         self.rules
             .iter()
@@ -142,13 +150,19 @@ impl Rule {
             (Criterion::Access, terms.is_none_or(|terms| terms.access <= self.access)),
             (Criterion::Roles, terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
             (Criterion::Duration, terms.is_none_or(|terms| self.allows_end(terms))),
+            (Criterion::Copies, terms.and_then(|terms| terms.copy_from).is_none_or(|region| self.copies_from(region))),
         ];
         met.into_iter().find(|(_, met)| !met).map(|(criterion, _)| criterion)
     }
 
-    /// Whether it may ask grants for all of these.
+    /// Whether the rule allows grants for all of these roles.
     pub fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
         roles.iter().all(|role| self.service_linked_roles.contains(role))
+    }
+
+    /// Whether it makes copies of images in that Region.
+    pub fn copies_from(&self, region: &Region) -> bool {
+        self.copies.as_ref().is_some_and(|copies| copies.from.contains(region))
     }
 
     fn allows_end(&self, terms: &Terms<'_>) -> bool {
@@ -157,7 +171,7 @@ impl Rule {
 }
 
 impl Images {
-    /// Whether an image of that name and with those tags is meant.
+    /// Whether an image with this name and these tags matches.
     pub fn include(&self, name: Option<&str>, image_tags: &BTreeMap<String, String>) -> bool {
         match self {
             Self::All => true,
@@ -172,7 +186,7 @@ impl Images {
         }
     }
 
-    /// What else an image lacks of what EC2 must say of it where access is given.
+    /// What an image lacks of the criteria that apply when access is given.
     pub fn shortfalls<'a>(&'a self, provenance: &'a Provenance, now: OffsetDateTime) -> Vec<Shortfall<'a>> {
         match self {
             Self::All => Vec::new(),
@@ -180,7 +194,7 @@ impl Images {
         }
     }
 
-    /// Whether access may be given to an image of that name and with those tags, as far as is known of it.
+    /// Whether access may be given to an image with this name and these tags, as far as the image is known.
     pub fn may_include(
         &self,
         name: Option<&str>,
@@ -213,6 +227,7 @@ rules:
     keys: grant
     serviceLinkedRoles: [autoscaling, spot]
     maxDuration: 1h
+    copies: {from: [eu-west-1, eu-central-1], key: "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
   - name: lister
     requesters: ["arn:aws:iam::999988887777:role/viewer-*"]
     actions: [list]
@@ -242,6 +257,7 @@ rules:
         access: Access,
         roles: &'static [&'static str],
         minutes: Option<i64>,
+        copy_from: Option<&'static str>,
     }
 
     const SHARE: Asked = Asked {
@@ -253,6 +269,7 @@ rules:
         access: Access::Launch,
         roles: &[],
         minutes: None,
+        copy_from: None,
     };
 
     #[track_caller]
@@ -262,6 +279,7 @@ rules:
         let tags = asked.tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let target = asked.target.parse().unwrap();
         let roles: Vec<_> = asked.roles.iter().map(|role| role.parse().unwrap()).collect();
+        let copy_from = asked.copy_from.map(|region| region.parse().unwrap());
         let ask = Ask {
             requester: &requester,
             action: asked.action,
@@ -272,6 +290,7 @@ rules:
                 access: asked.access,
                 service_linked_roles: &roles,
                 expires_at: asked.minutes.and_then(|minutes| NOW.checked_add(time::Duration::minutes(minutes))),
+                copy_from: copy_from.as_ref(),
                 now: NOW,
             }),
         };
@@ -322,6 +341,15 @@ rules:
     }
 
     #[test]
+    fn the_last_criterion_is_whether_the_rule_makes_copies_of_images_in_that_region() {
+        let second = || Asked { target: "444455556666", minutes: Some(60), ..SHARE };
+        check(Asked { copy_from: Some("eu-central-1"), ..second() }, Ok("portal-copy"));
+        check(Asked { copy_from: Some("us-west-2"), ..second() }, Err(Criterion::Copies));
+        check(Asked { copy_from: Some("us-west-2"), minutes: None, ..second() }, Err(Criterion::Duration));
+        check(Asked { copy_from: Some("eu-west-1"), ..SHARE }, Err(Criterion::Copies));
+    }
+
+    #[test]
     fn the_nearest_rule_is_the_first_or_lets_a_share_last_longest() {
         let rule = |name: &str, longest: &str| {
             format!(
@@ -332,7 +360,8 @@ rules:
         let allowlist = Allowlist::parse(&allowlist).unwrap();
         let requester = Requester::new(PORTAL.to_owned());
         let (tags, target) = (BTreeMap::new(), "444455556666".parse().unwrap());
-        let terms = Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, now: NOW };
+        let terms =
+            Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, copy_from: None, now: NOW };
         let ask = Ask {
             requester: &requester,
             action: Action::Share,

@@ -1,26 +1,26 @@
-//! Owns [`Node`]: a YAML or JSON text as a tree that knows the line of everything in it.
+//! Owns [`Node`]: a YAML or JSON text as a tree. Each node knows its line.
 //!
-//! The reader goes on after what YAML has and an allowlist may not have (tags, anchors, aliases), so that all faults of a
-//! document can be told at once.
+//! An allowlist can't have tags, anchors and aliases. The reader continues after them, so that all faults of a document
+//! are reported together.
 
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde::de::IgnoredAny;
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
-    /// Its line, counted from 1.
+    /// Its line; the first line is 1.
     pub(super) line: usize,
     /// What it is.
     pub(super) value: Value,
-    /// What it has that an allowlist may not have.
+    /// Its tag, anchor or alias, which an allowlist can't have.
     pub(super) oddity: Option<&'static str>,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Text that was quoted, or that is nothing else.
+    /// Text: it is in quotes, or has no other meaning in YAML.
     Text(String),
     /// A number, as it was written.
     Number(String),
@@ -30,7 +30,7 @@ pub(super) enum Value {
     Null,
     /// A list.
     List(Vec<Node>),
-    /// A map in the order it was written, repeated keys included.
+    /// A map in the order of the document, with repeated keys.
     Map(Vec<(Node, Node)>),
 }
 
@@ -58,7 +58,7 @@ impl Node {
     /// Reads one document.
     pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
         if text.trim_start().starts_with('{') {
-            // YAML has all of JSON and is less strict about it.
+            // YAML includes JSON, but its reader accepts invalid JSON too.
             let read = serde_json::from_str::<IgnoredAny>(text);
             read.map_err(|error| Unreadable::at(error.line(), error.to_string()))?;
         }
@@ -96,7 +96,8 @@ impl Node {
     }
 }
 
-/// Where the text can't be read as YAML, and why: in words first, because the reader's own words are about its grammar.
+/// Where the text can't be read as YAML, and why. Our words come first, because the parser's words are about its
+/// grammar.
 fn unreadable(text: &str, line: usize, reason: &str) -> Unreadable {
     let tab = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
     match tab.map(|index| index.saturating_add(1)).filter(|tab| *tab <= line.saturating_add(1)) {

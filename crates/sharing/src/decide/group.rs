@@ -1,36 +1,22 @@
-//! Owns what a request means that names what it is about by another thing: an organization's or organizational unit's
-//! bare id means the ARNs that are known to have it, an account the images that are shared with it. Pure.
-
-use std::borrow::Cow;
+//! Owns which targets the bare ID of an organization or organizational unit means: the ARNs that are known to have it.
 
 use super::{
     case::{Authority, Case},
-    permit::{covering_rule_of_image, permitted},
+    permit::covering_rule_of_image,
 };
 use crate::{
     domain::{GroupId, Target},
     facts::{Facts, Image, LaunchPermission, Reading},
-    outcome::{Refusal, RefusalCode},
-    request::{AskedTarget, Request},
+    request::AskedTarget,
 };
 
-/// The request with the images that a list by account is about: of those that are shared with the account, those that a
-/// rule of the requester covers. Nothing tells of the others.
+/// The targets with this ID; none where nothing known has it, and then the decision refuses the request.
 ///
-/// And the request with the targets that its bare id is of. Where nothing known has that id it stays as it is, and the
-/// decision refuses it.
-///
-/// An ARN also names the management account, so it can't be made of the id: it must have been seen, in what is shared
-/// now or else in the rules that name the requester. (The directory knows ids only, and what other requesters may name
-/// is not theirs to learn.) Fails where what is shared could not be read and the rules do not help: then it is not
-/// known whether there is such a target.
-pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
-    let request = case.request;
-    if request.shared_with.is_some() {
-        let image_ids = permitted(case, &facts.images).into_iter().collect();
-        return Ok(Cow::Owned(Request { image_ids, ..request.clone() }));
-    }
-    let Some(group) = &request.group else { return Ok(Cow::Borrowed(request)) };
+/// An ARN also names the management account, so it can't be made from the ID: it must have been seen. It is looked for first
+/// among the current shares, then in the rules that name the requester. The directory has only IDs, and the rules of other
+/// requesters are not shown to this one. Fails if the shares could not be read and the rules don't help: then it is not known
+/// whether there is such a target.
+pub(super) fn targets_of_group(case: &Case<'_>, facts: &Facts, group: &GroupId) -> Reading<Vec<AskedTarget>> {
     let may_ask = |image: &&Image| image.owner == case.account && covering_rule_of_image(case, image).is_ok();
     let images = || facts.images.values().filter(may_ask);
     let shared = images().flat_map(|image| image.launch_permissions.iter().flatten());
@@ -54,18 +40,7 @@ pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> 
     {
         return Err(error.clone());
     }
-    Ok(Cow::Owned(Request { targets: targets.into_iter().enumerate().map(asked_at).collect(), ..request.clone() }))
-}
-
-/// Why a page of a list by account can't be had.
-pub fn unknown_page(facts: &Facts) -> Option<Refusal> {
-    let message =
-        "EC2 doesn't know this page: it is not the `nextToken` of an answer to the same question, or it is too old";
-    let refusal = Refusal {
-        pointer: Some("/nextToken".to_owned()),
-        ..Refusal::new(RefusalCode::MalformedRequest, message).remedy("begin again without `nextToken`")
-    };
-    facts.is_page_unknown.then_some(refusal)
+    Ok(targets.into_iter().enumerate().map(asked_at).collect())
 }
 
 fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec<Target> {
@@ -75,7 +50,7 @@ fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec
     targets
 }
 
-/// The place that the target would have in a request document.
+/// The target with the place that it would have in a request document.
 fn asked_at((index, target): (usize, Target)) -> AskedTarget {
     let field = match &target {
         Target::Account(_) => "accountIds",
@@ -95,10 +70,11 @@ mod tests {
     use super::*;
     use crate::{
         allowlist::Allowlist,
-        decide::{Judgements, Setup, decide},
+        decide::{Judgements, Setup, decide, resolve},
         domain::{AccountId, Requester},
         facts::{Fact, Failure, ImageState, Provenance},
         outcome::{ErrorCode, RefusalCode},
+        request::Request,
     };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
@@ -147,9 +123,12 @@ rules:
             let image = Image {
                 owner: account,
                 state: ImageState::Available,
+                state_reason: None,
                 name: Some(name.to_owned()),
                 tags: BTreeMap::new(),
                 provenance: Provenance::default(),
+                architecture: None,
+                volume_sizes: Vec::new(),
                 deprecation_time: None,
                 has_product_codes: false,
                 launch_permissions: Fact::from(shared.clone().map(|shared| shared.iter().map(to).collect())),

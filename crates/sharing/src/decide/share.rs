@@ -1,4 +1,4 @@
-//! Owns what a share of an image meets: every reason against it, and what it needs. A check asks the same.
+//! Owns the decision about a share: every reason against it, and what it needs. A check asks the same questions.
 
 use super::{
     case::Case,
@@ -18,7 +18,8 @@ use crate::{
     request::{Access, Action, AskedTarget},
 };
 
-/// Decides about a share, or lists for a check what one would meet. Fails where time runs out before every key is judged.
+/// Decides about a share; for a check, reports what a share would get. Fails if time runs out before every key is
+/// judged.
 pub(super) fn decide<'a>(
     case: &Case<'a>,
     facts: &Facts,
@@ -30,7 +31,7 @@ pub(super) fn decide<'a>(
     let Permit { image_id, rule, targets, unshareable, checked, refusals, gaps } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
-    // What a check says of keys holds whatever is allowed.
+    // A check judges the keys whatever is allowed.
     let judged = targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule)));
     let judged: Vec<_> = judged.chain(unshareable.iter().copied()).collect();
     let mut met = Met {
@@ -67,7 +68,7 @@ pub(super) fn decide<'a>(
     Ok(ImageDecision { image_id, rule, targets, decision, warnings })
 }
 
-/// What a share must know of the image and was not read: nothing is given without knowing.
+/// The failure if a required fact about the image was not read: access is never given without it.
 fn not_read(image: &Image, image_id: &ImageId) -> Option<Failure> {
     let is_read = !matches!(image.launch_permissions, Fact::NotRead)
         && image.snapshots.iter().all(|backing| !matches!(backing.snapshot, Fact::NotRead));
@@ -80,7 +81,7 @@ fn not_read(image: &Image, image_id: &ImageId) -> Option<Failure> {
     })
 }
 
-/// What the image itself says against it.
+/// The refusals because of the image itself.
 fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let mut refusals = Vec::new();
     if image.state != ImageState::Available {
@@ -116,7 +117,7 @@ fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[
         .collect()
 }
 
-/// Whether a snapshot would surely have to be changed so that the target may copy it.
+/// Whether a share for copying must surely add create volume permissions for the target.
 fn lacks_copy_access(image: &Image, asked: &AskedTarget) -> bool {
     let Some(account) = asked.target.account() else { return false };
     let mut known = image.known_snapshots().filter_map(|snapshot| snapshot.create_volume_permissions.known());

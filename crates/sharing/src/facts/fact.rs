@@ -1,39 +1,39 @@
-//! Owns [`Fact`]: one thing that AWS can be asked, and [`Failure`]: why AWS did not say it, or did not do it.
+//! Owns [`Fact`]: an answer of AWS, or why there is none; and [`Failure`]: why something could not be read or done.
 
 use crate::outcome::ErrorCode;
 
-/// One thing that AWS can be asked. An empty list is an answer; that nobody asked is none.
+/// An answer of AWS, or why there is none. So an empty list is an answer, and differs from a list that was not read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Fact<T> {
-    /// Nobody asked: the action does not need it, or AWS tells it to somebody else only.
+    /// It was not read: the action does not need it, or AWS does not return it to this account.
     #[default]
     NotRead,
-    /// It was asked, and this went wrong.
+    /// It could not be read.
     Failed(Failure),
-    /// AWS said so.
+    /// AWS answered this.
     Known(T),
 }
 
 /// What was read or done, or why not.
 pub type Reading<T> = Result<T, Failure>;
 
-/// Something that could not be found out or done.
+/// Why something could not be read or done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The kind of failure.
     pub code: ErrorCode,
     /// The call that failed, such as `ec2:DescribeImages`.
     pub call: Option<&'static str>,
-    /// What it was about.
+    /// The resource of the call.
     pub resource: Option<String>,
-    /// What the caller may know.
+    /// What the caller may know about it.
     pub message: String,
     /// Whether the same request may succeed later.
     pub retryable: bool,
 }
 
 impl<T> Fact<T> {
-    /// What AWS said.
+    /// The answer, if it is known.
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
@@ -41,7 +41,7 @@ impl<T> Fact<T> {
         }
     }
 
-    /// Why it could not be found out.
+    /// Why it could not be read, if so.
     pub fn failed(&self) -> Option<&Failure> {
         match self {
             Self::Failed(failure) => Some(failure),
@@ -49,17 +49,17 @@ impl<T> Fact<T> {
         }
     }
 
-    /// Whether AWS said anything.
+    /// Whether the answer is known.
     pub fn is_known(&self) -> bool {
         self.known().is_some()
     }
 
-    /// Whether AWS was asked.
+    /// Whether it was read, with or without success.
     pub fn is_read(&self) -> bool {
         !matches!(self, Self::NotRead)
     }
 
-    /// What AWS said, once or not at all.
+    /// Iterates over the answer: one item if it is known, otherwise none.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.known().into_iter()
     }

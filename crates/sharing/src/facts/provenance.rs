@@ -1,25 +1,25 @@
-//! Owns [`Provenance`]: what EC2 says of an image beside its name and its tags. Whoever may create or tag images chooses
-//! those; a watermark, a scan and a creation time they can't choose.
+//! Owns [`Provenance`]: what EC2 says about an image besides its name and its tags. Anybody who may create or tag
+//! images can choose its name and tags, but not its watermarks, scan and creation time.
 
 use time::OffsetDateTime;
 
 use super::{Fact, Failure};
 use crate::domain::{ImageId, Region, Severity};
 
-/// Where an image comes from, what it was marked with and what was found in it.
+/// The source, the watermarks, the scan and the age of an image.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Image.html>
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Provenance {
-    /// The image itself; none for one that is gone.
+    /// The image itself; `None` if it is deregistered.
     pub itself: Option<RegionalImage>,
-    /// Its watermarks: those attached to it, and those it inherited.
+    /// Its watermarks: those that were attached to it and those that it inherited.
     pub watermarks: Vec<Watermark>,
-    /// The latest scan of Amazon Inspector, where there was one.
+    /// The latest scan of Amazon Inspector, if there was one.
     pub scan: Option<Scan>,
     /// When it was created.
     pub created: Option<OffsetDateTime>,
-    /// What it was made from.
+    /// Its source.
     pub lineage: Lineage,
 }
 
@@ -38,20 +38,20 @@ impl std::fmt::Display for RegionalImage {
     }
 }
 
-/// What an image was made from.
+/// The source of an image.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Lineage {
-    /// It is no copy: it was registered, or CreateImage made it from an instance, whose data is somebody's work.
+    /// It is not a copy: it was registered, or created from an instance, whose data may have been changed.
     #[default]
     New,
     /// It is a copy: EC2 names a source image and no source instance.
     CopyOf {
         /// The source.
         source: RegionalImage,
-        /// What EC2 says of the source, or that it knows none such. Read only where a rule asks for it.
+        /// What EC2 says about the source; `Known(None)` if it does not exist. Read only if a rule needs it.
         said: Box<Fact<Option<Provenance>>>,
     },
-    /// EC2 names a source that can't be understood.
+    /// This version can't read the source that EC2 names.
     Unclear,
 }
 
@@ -62,7 +62,7 @@ pub enum Lineage {
 pub struct Watermark {
     /// The account that attached it, `:`, and its name.
     pub key: String,
-    /// The image it was attached to; none where EC2 does not say so.
+    /// The image it was attached to; `None` if EC2 does not say.
     pub attached_to: Option<RegionalImage>,
 }
 
@@ -82,12 +82,12 @@ pub enum Highest {
     NoFindings,
     /// This one.
     Known(Severity),
-    /// One that this version does not know, in EC2's word.
+    /// A severity that this version does not know, as EC2 names it.
     Unknown(String),
 }
 
 impl Highest {
-    /// EC2's word for it; none where there are no findings.
+    /// EC2's name of it; `None` if there are no findings.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::NoFindings => None,
@@ -98,14 +98,14 @@ impl Highest {
 }
 
 impl Provenance {
-    /// Whether a watermark counts: it was attached to this very image, or the image is a direct copy of the one it was
-    /// attached to. CreateImage and copies of what it made pass watermarks on too, whatever was done to the data.
+    /// Whether a watermark counts: it was attached to this image, or to the image of which this is a direct copy. An
+    /// image that CreateImage made, and its copies, also inherit watermarks, but their data may have been changed.
     pub fn counts(&self, watermark: &Watermark) -> bool {
         let Some(attached_to) = &watermark.attached_to else { return false };
         self.itself.as_ref() == Some(attached_to) || self.source() == Some(attached_to)
     }
 
-    /// The keys of all its watermarks, in an order of our own: EC2's may change, and answers are compared.
+    /// The keys of all its watermarks, sorted: EC2's order may change, and callers compare answers.
     pub fn watermark_keys(&self) -> Vec<String> {
         let mut keys: Vec<_> = self.watermarks.iter().map(|watermark| watermark.key.clone()).collect();
         keys.sort_unstable();

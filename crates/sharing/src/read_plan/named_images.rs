@@ -1,4 +1,4 @@
-//! Owns [`NamedImages`]: the images that grants of ours name and that may be deregistered.
+//! Owns [`NamedImages`]: the images that our grants name and that may be deregistered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use crate::{
     request::Action,
 };
 
-/// So many images at once are asked about, one by one, before their grants are revoked.
+/// The maximum number of images that a repair looks up together, one by one, before it revokes their grants.
 const AT_ONCE: usize = 20;
 
-/// Images that are looked for because grants name them, with the keys on which.
+/// The images that grants name, each with the keys of these grants.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NamedImages {
     /// The images.
     pub images: BTreeMap<ImageId, Vec<KeyArn>>,
-    /// Whether EC2 must say of each of them that there is no such image: that a search does not find one is not enough to
-    /// take anything away.
+    /// Whether EC2 must confirm for each ID that the image does not exist. If a search doesn't find an image, that is
+    /// not enough to remove anything.
     pub must_be_confirmed: bool,
 }
 
 impl NamedImages {
-    /// Those that EC2's search did not find, as many as are looked at together, and the keys on which there are more.
+    /// The images that EC2's search did not find, up to the maximum, and the keys whose grants name more such images.
     pub fn not_found(mut self, found: &BTreeMap<ImageId, Image>) -> (Self, BTreeSet<KeyArn>) {
         self.images.retain(|id, _| !found.contains_key(id));
         let last = self.images.keys().nth(AT_ONCE).filter(|_| self.must_be_confirmed).cloned();
@@ -32,17 +32,17 @@ impl NamedImages {
     }
 }
 
-/// The images that grants of ours on these keys name and that are not among those looked at.
+/// The images that our grants on these keys name and that were not described.
 ///
-/// A key is looked through once. A repair asks EC2 about each of the images and revokes their grants, and so looks at
-/// some at a time: the rest is come upon again with the next images on the key, or the next repair.
+/// Each key is searched once. A repair looks up each image in EC2 and revokes its grants, so it handles only some at a
+/// time. The others are found again with the next images on the key, or by the next repair.
 pub fn named_by_grants(case: &Case<'_>, facts: &Facts) -> NamedImages {
     let must_be_confirmed = match case.request.action {
         Action::Audit => false,
         Action::Repair => true,
         Action::Share | Action::Revoke | Action::Reset | Action::List | Action::Check => return NamedImages::default(),
     };
-    // Nobody knows the name of a deregistered image: only a rule about every image covers it.
+    // The name of a deregistered image is not known, so only a rule about every image covers it.
     if !decide::is_covered(case, &Image::deregistered(case.account, Vec::new())) {
         return NamedImages::default();
     }

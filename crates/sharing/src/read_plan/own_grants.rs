@@ -1,4 +1,4 @@
-//! Owns [`OwnGrants`]: which grants on a key were made for the images that access is taken away from.
+//! Owns [`OwnGrants`]: which grants on a key were made for the images that lose access.
 
 use key_policy::Grant;
 
@@ -14,23 +14,23 @@ use crate::{
 pub struct OwnGrants {
     /// The account that made them.
     pub owner: AccountId,
-    /// For shares of these images,
+    /// The images of these shares.
     image_ids: Vec<ImageId>,
-    /// with these accounts.
+    /// The accounts of these shares.
     accounts: Vec<AccountId>,
-    /// Whether they are all found by their grantees.
+    /// Whether a search by grantee finds all of them.
     pub are_of_grantees: bool,
 }
 
 impl OwnGrants {
-    /// Those of this request.
+    /// The grants that this request concerns.
     pub fn new(case: &Case<'_>) -> Self {
         let request = case.request;
         Self {
             owner: case.account,
             image_ids: request.image_ids.clone(),
             accounts: request.targets.iter().filter_map(|asked| asked.target.account()).collect(),
-            // The targets of a reset are only known by all grants there are.
+            // A reset learns its targets only from all grants.
             are_of_grantees: request.action == Action::Revoke && !may_be_for_others(case),
         }
     }
@@ -41,7 +41,7 @@ impl OwnGrants {
         image.is_some_and(|image| self.image_ids.contains(&image)) && grant.is_issued_by(self.owner)
     }
 
-    /// Whom a share makes grants on a key for, by ARN.
+    /// The grantees of shares on a key, by ARN.
     pub fn grantees(&self, key: &KeyArn) -> Vec<String> {
         let roles = ["autoscaling", "spot", "spotfleet", "ec2fleet"].map(str::parse::<ServiceLinkedRole>);
         let roles = roles.into_iter().flatten().map(GranteeKind::Role);
@@ -50,11 +50,11 @@ impl OwnGrants {
     }
 }
 
-/// Whether they may be for others than those who are looked up: roles with suffixes of their own.
+/// Whether there may be other grantees than those: roles with suffixes of their own.
 fn may_be_for_others(case: &Case<'_>) -> bool {
     let has_suffix = |role: &ServiceLinkedRole| matches!(role, ServiceLinkedRole::AutoScaling { suffix: Some(_) });
     match case.authority {
-        // The allowlist is not asked, and so it is not known what roles there are.
+        // An expiry does not ask the allowlist, so the roles are not known.
         Authority::Expiry(_) => true,
         Authority::Requester(_) => {
             case.allowlist.rules.iter().any(|rule| rule.service_linked_roles.iter().any(has_suffix))

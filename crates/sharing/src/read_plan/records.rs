@@ -12,11 +12,11 @@ use crate::{
 /// Which records of an image's shares are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordReads {
-    /// What follows where they can't be read.
+    /// What happens if they can't be read.
     pub need: Need,
-    /// What the names begin with that are listed.
+    /// The prefix of the names that are listed.
     pub prefix: String,
-    /// What the names of a pair of image and target begin with, where only these pairs are asked about.
+    /// The prefixes of the requested pairs of image and target; `None` if all pairs are read.
     pairs: Option<BTreeSet<String>>,
     which: Which,
 }
@@ -24,19 +24,19 @@ pub struct RecordReads {
 /// Which of the listed records are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Which {
-    /// Every one.
+    /// Every record.
     Every,
-    /// The latest of each pair, and these where they are listed.
+    /// The latest record of each pair, and these records if they are listed.
     Latest(Vec<ExpiryName>),
-    /// This one, and the latest after it.
+    /// This record, and the latest one after it.
     Since(ExpiryName),
 }
 
 impl RecordReads {
-    /// Those with the asked targets, or where none are asked about, all.
+    /// The records for the requested targets; all records if the request has no targets.
     pub(super) fn new(case: &Case<'_>, image_id: &ImageId) -> Self {
         let request = case.request;
-        // Of a group in a URL only the id is known yet, and so not the names of its records.
+        // If a URL names a group, its ARN is not known yet, so the names of its records are not known either.
         let has_targets = request.action.takes_targets() && request.group.is_none();
         let prefix = match request.targets.as_slice() {
             [asked] if has_targets => ExpiryName::pair_prefix(image_id, &asked.target),
@@ -60,8 +60,9 @@ impl RecordReads {
         }
     }
 
-    /// The names to read, in lists of which the first that is a record will do. What is looked at or shared has the expiry
-    /// time of its latest record, and a share needs to know of the very record that it asks for; what is taken away has all.
+    /// The names to read, in lists: of each list, the first name that is a record is enough. For a share or a list,
+    /// that is the latest record of a pair, which gives the expiry time; a share also reads the record for the time
+    /// that it asks for. An action that removes access reads every record.
     pub fn lists(&self, mut names: Vec<ExpiryName>) -> Vec<Vec<ExpiryName>> {
         if let Some(pairs) = &self.pairs {
             names.retain(|name| pairs.contains(&format!("{}-", name.pair())));
@@ -69,8 +70,8 @@ impl RecordReads {
         match &self.which {
             Which::Every => names.into_iter().map(|name| vec![name]).collect(),
             Which::Since(own) => {
-                // All that it asks of the others is whether a later one has taken its place: of a share that is renewed
-                // often there are too many to read.
+                // Of the others, only the latest matters: a later record means that the share was renewed. A share that
+                // is renewed often has too many records to read them all.
                 let since = names.into_iter().filter(|name| name >= own);
                 let (own, mut later): (Vec<_>, Vec<_>) = since.partition(|name| name == own);
                 later.reverse();

@@ -1,5 +1,5 @@
-//! Owns [`Sources`]: the images that copies were made from and that must be known before it is decided which rules cover the
-//! copies. A rule that goes by scan or age judges a copy by its source.
+//! Owns [`Sources`]: the sources of copies that must be described before it is decided which rules cover the copies. A
+//! rule with a criterion for scan or age judges a copy by its source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +15,20 @@ use crate::{
 /// The sources of copies that are described.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
-    /// They, by their Regions.
+    /// The sources, by Region.
     pub by_region: BTreeMap<Region, BTreeSet<ImageId>>,
-    /// What follows where they can't be.
+    /// What happens if they can't be read.
     pub need: Need,
 }
 
 impl Sources {
-    /// Whether this one is described.
+    /// Whether this source is described.
     pub fn include(&self, source: &RegionalImage) -> bool {
         self.by_region.get(&source.region).is_some_and(|ids| ids.contains(&source.id))
     }
 }
 
-/// The sources of these images that are described. None where access is taken away.
+/// The sources of these images that are described. There are none for actions that remove access.
 pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
     let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
     for image in images.values().filter(|image| image.owner == case.account) {
@@ -39,14 +39,14 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
     }
     let need = match case.request.action {
         _ if by_region.is_empty() => Need::No,
-        // What can't be read of one image must not keep the others from being looked over.
+        // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
         Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset => Need::Settled,
     };
     Sources { by_region, need }
 }
 
-/// Whether the rule may give the access that is asked for, or that an audit looks at.
+/// Whether the rule may give the requested access, or the access that an audit checks.
 fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
     let action = case.request.action;
     if action.surveys() {

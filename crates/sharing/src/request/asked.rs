@@ -1,10 +1,10 @@
-//! Owns [`Asked`]: what a request asked for, as far as it could be read, whatever became of it. The log keeps it.
+//! Owns [`Asked`]: what a request asked for, as far as it could be read. The log keeps it whatever the result is.
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{Access, Request};
-use crate::domain::{ImageId, ServiceLinkedRole};
+use crate::domain::{ImageId, Region, ServiceLinkedRole};
 
 /// What a request asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -12,15 +12,18 @@ use crate::domain::{ImageId, ServiceLinkedRole};
 pub struct Asked {
     /// The images.
     pub image_ids: Vec<ImageId>,
-    /// The targets: account IDs, ARNs, or what a URL had in place of an ARN.
+    /// The targets: account IDs, ARNs, or the bare ID that a URL has in place of an ARN.
     pub targets: Vec<String>,
-    /// What the targets should be able to do, where the request is about that.
+    /// The access, for actions that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
-    /// The service-linked roles that should get grants.
+    /// The service-linked roles that need grants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_linked_roles: Vec<ServiceLinkedRole>,
-    /// When the share should expire.
+    /// The Region of the sources, where the request is about copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_from: Option<Region>,
+    /// When the share is to expire.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
 }
@@ -35,6 +38,7 @@ impl From<&Request> for Asked {
             targets: targets.chain(others).collect(),
             access: request.action.is_about_sharing().then_some(request.access),
             service_linked_roles: request.service_linked_roles.clone(),
+            copy_from: request.copy_from.clone(),
             expires_at: request.expires_at,
         }
     }

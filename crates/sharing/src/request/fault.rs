@@ -6,46 +6,46 @@ use serde::Serialize;
 
 use crate::domain::excerpt;
 
-/// At most so many faults of a request are named.
+/// The maximum number of faults that are named. The others are counted.
 pub const MAX_FAULTS: usize = 50;
 
-/// What is wrong at one place of a document; the caller can act on it.
+/// A fault of a request document, at one place. The caller can fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// In one word.
+    /// What kind of fault it is.
     pub kind: FaultKind,
-    /// Where: an RFC 6901 JSON Pointer, empty for the document as a whole.
+    /// Its place: an RFC 6901 JSON Pointer; empty for the document as a whole.
     pub pointer: String,
-    /// The parameter of the query that it is about, where it is about one and not about the document.
+    /// The query parameter at fault, if it is not a field of the document.
     pub parameter: Option<String>,
-    /// What is wrong there.
+    /// What is wrong.
     pub message: String,
-    /// What the message says, as data.
+    /// The values in the message, as data.
     pub values: Values,
 }
 
-/// What a sentence says, as data: a name and a value each.
+/// The values in a message, each with a name.
 pub type Values = BTreeMap<&'static str, serde_json::Value>;
 
-/// What can be wrong at a place.
+/// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// There is no such field or parameter.
     UnknownField,
-    /// Something must be there and is not.
+    /// A required value is missing.
     Missing,
-    /// A value of another type belongs there.
+    /// The value has the wrong type.
     WrongType,
-    /// The value is not written as it must be, or is none of the words that are known.
+    /// The value has the wrong form, or is not one of the allowed words.
     BadFormat,
-    /// There are more than are taken.
+    /// There are more values than are allowed.
     TooMany,
-    /// It is there twice.
+    /// The value or field is repeated.
     Duplicate,
     /// The value is too small or too large.
     OutOfRange,
-    /// It says nothing in this request.
+    /// The field has no meaning for this request.
     NoMeaning,
 }
 
@@ -70,13 +70,13 @@ impl Fault {
         Self { kind, pointer, parameter: None, message, values: Values::new() }
     }
 
-    /// A fault of a query, at the parameter of that name.
+    /// A fault of a query parameter.
     pub fn of_parameter(kind: FaultKind, parameter: &str, message: impl Into<String>) -> Self {
         let parameter = excerpt(parameter);
         Self { parameter: Some(parameter.clone()), ..Self::new(kind, field_pointer(&parameter), message) }
     }
 
-    /// The same fault with something that its message says.
+    /// The same fault, with a value of its message.
     #[must_use]
     pub fn value(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.values.insert(name, value.into());
@@ -84,27 +84,27 @@ impl Fault {
     }
 }
 
-/// The first faults of a document, and how many more there are.
+/// The first faults of a document, and the number of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
     /// The first [`MAX_FAULTS`].
     pub named: Vec<Fault>,
-    /// How many more there are.
+    /// The number of the other faults.
     pub left_out: usize,
 }
 
 impl Faults {
-    /// One fault.
+    /// A single fault.
     pub fn one(fault: Fault) -> Self {
         Self { named: vec![fault], left_out: 0 }
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there is no fault.
     pub fn is_empty(&self) -> bool {
         self.named.is_empty()
     }
 
-    /// One more fault, which is only put into words where there is room for it.
+    /// Adds a fault. Its message is made only if the fault will be named.
     pub fn add(&mut self, fault: impl FnOnce() -> Fault) {
         if self.named.len() < MAX_FAULTS {
             self.named.push(fault());
@@ -113,12 +113,12 @@ impl Faults {
         }
     }
 
-    /// So many more faults, none of which is named.
+    /// Adds this number of faults without naming them.
     pub fn leave_out(&mut self, faults: usize) {
         self.left_out = self.left_out.saturating_add(faults);
     }
 
-    /// The faults of another part of the same document.
+    /// Adds the faults of another part of the same document.
     pub fn extend(&mut self, others: Self) {
         for fault in others.named {
             self.add(|| fault);

@@ -1,4 +1,4 @@
-//! Owns [`RequestFields`]: taking the fields of one object, once each, and collecting the faults.
+//! Owns [`RequestFields`]: it takes each field of an object once and collects the faults.
 
 use std::{collections::HashSet, fmt::Display, hash::Hash, str::FromStr};
 
@@ -19,14 +19,14 @@ pub(super) struct RequestFields<'a> {
 pub(super) struct Ids<T> {
     /// Each ID once, with the index of its item.
     pub(super) ids: Vec<(usize, T)>,
-    /// How many different items there are, right or wrong.
+    /// The number of different items, valid or not.
     pub(super) different: usize,
 }
 
 impl<T> Ids<T> {
     const NONE: Self = Self { ids: Vec::new(), different: 0 };
 
-    /// The IDs, without where they stand.
+    /// The IDs without their indexes.
     pub(super) fn into_ids(self) -> impl Iterator<Item = T> {
         self.ids.into_iter().map(|(_, id)| id)
     }
@@ -35,7 +35,7 @@ impl<T> Ids<T> {
 impl<'a> RequestFields<'a> {
     pub(super) fn new(fields: &'a [(String, Json)]) -> Self {
         let mut faults = Faults::default();
-        // What is behind it was not read, so it is not known what this object says.
+        // The fields after it were not read, so what the object says is not known.
         let fields = match fields.split_last() {
             Some(((_, Json::Unread(unread)), read)) => {
                 let message = format!("too many fields: {unread} more were not read");
@@ -59,7 +59,7 @@ impl<'a> RequestFields<'a> {
         self.faults.add(|| wrong_type(pointer, value, wanted));
     }
 
-    /// A string that `parse` turns into what it stands for.
+    /// A string, of which `parse` makes a value.
     pub(super) fn choice<T, E: Into<Wrong>>(
         &mut self,
         name: &'static str,
@@ -85,7 +85,7 @@ impl<'a> RequestFields<'a> {
 
     /// A non-empty array of at most `most` different IDs.
     ///
-    /// The items are counted before they are read: of too many none is.
+    /// The items are counted first. If there are too many, none is read.
     pub(super) fn ids<T>(&mut self, name: &'static str, what: &str, most: usize) -> Ids<T>
     where
         T: FromStr<Err: Display> + Hash + Eq + Clone,
@@ -110,7 +110,7 @@ impl<'a> RequestFields<'a> {
             let is_new = item.as_str().is_none_or(|text| texts.insert(text));
             let place = || format!("{pointer}/{index}");
             match is_new.then(|| id::<T>(item, &place)) {
-                // Two texts may name the same: the ARNs of an organization under two management accounts.
+                // Two texts may have the same ID: the ARNs of an organization under two management accounts.
                 Some(Ok(id)) if seen.insert(id.clone()) => ids.push((index, id)),
                 Some(Ok(_)) | None => self.faults.add(|| Fault::new(FaultKind::Duplicate, place(), "duplicate value")),
                 Some(Err(fault)) => self.faults.add(|| fault),
@@ -119,7 +119,7 @@ impl<'a> RequestFields<'a> {
         Ids { ids, different }
     }
 
-    /// Refuses every field that nothing has asked for.
+    /// Reports every field that was not taken as unknown.
     pub(super) fn refuse_the_rest(&mut self) {
         let mut unknown: Vec<&str> =
             self.fields.iter().map(|(name, _)| name.as_str()).filter(|name| !self.known.contains(name)).collect();
@@ -153,7 +153,7 @@ impl<'a> RequestFields<'a> {
     }
 }
 
-/// How many different items an array has. What is no string is wrong, whatever it equals.
+/// The number of different items of an array. Each item that is not a string counts, because each is a fault.
 fn different(items: &[Json]) -> usize {
     let texts: HashSet<&str> = items.iter().filter_map(Json::as_str).collect();
     let others = items.iter().map(|item| match item {
@@ -180,7 +180,7 @@ fn id<T: FromStr<Err: Display>>(item: &Json, place: &impl Fn() -> String) -> Res
     }
 }
 
-/// What belongs at a place, in words and in JSON's own.
+/// The type of value that is expected, in words and by its JSON name.
 #[derive(Clone, Copy)]
 struct Wanted(&'static str, &'static str);
 
@@ -193,13 +193,13 @@ fn wrong_type(pointer: String, value: &Json, Wanted(words, expected): Wanted) ->
     Fault::new(FaultKind::WrongType, pointer, message).value("expected", expected)
 }
 
-/// More of something than goes into one request.
+/// The fault if there is more of something than one request can have.
 pub(super) fn too_many(pointer: impl Into<String>, count: usize, what: &str, most: usize) -> Fault {
     let message = format!("{count} {what}; at most {most} go into one request");
     Wrong::new(FaultKind::TooMany, message).count(count, most).at(pointer.into())
 }
 
-/// What is wrong with a text, wherever it stands.
+/// A fault of a text whose place is not known yet.
 #[derive(Debug)]
 pub(super) struct Wrong(Fault);
 
@@ -208,22 +208,22 @@ impl Wrong {
         Self(Fault::new(kind, "", message))
     }
 
-    /// The text itself, as far as it is fit to be shown.
+    /// Adds the text itself, shortened and without characters that can't be seen.
     pub(super) fn given(self, text: &str) -> Self {
         Self(self.0.value("given", excerpt(text)))
     }
 
-    /// The words that are known.
+    /// Adds the allowed words.
     pub(super) fn allowed(self, words: impl IntoIterator<Item = &'static str>) -> Self {
         Self(self.0.value("allowed", words.into_iter().collect::<Vec<_>>()))
     }
 
-    /// How many there are, and how many are taken.
+    /// Adds the number of items, and the maximum.
     pub(super) fn count(self, count: usize, most: usize) -> Self {
         Self(self.0.value("count", count).value("most", most))
     }
 
-    /// The first and the last time that are taken.
+    /// Adds the earliest and the latest time that are allowed.
     pub(super) fn between(self, earliest: &str, latest: &str) -> Self {
         Self(self.0.value("earliest", earliest).value("latest", latest))
     }

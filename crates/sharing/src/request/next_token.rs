@@ -1,35 +1,35 @@
-//! Owns [`NextToken`]: where an audit or repair goes on.
+//! Owns [`NextToken`]: where an audit or repair continues.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use crate::domain::{ImageId, KeyArn, ParseError, digest, is_digest, quoted, serde_as_string};
 
-/// Enough of a digest to tell the keys of one account and Region apart.
+/// Enough bytes of a digest to distinguish the keys of one account and Region.
 const DIGEST_BYTES: usize = 6;
 
-/// As many keys are remembered; of one that is forgotten the same grants are told again.
+/// The maximum number of keys in a token. The grants of further keys are reported again.
 const MAX_KEYS: usize = 1_000;
 
-/// The place after which an audit or repair goes on: the last image it looked at, and the keys whose grants for images
-/// that are gone it is done with, so that they are told once and not with every image on the key.
+/// Where an audit or repair continues: after this image. The token also names the keys whose grants for deregistered
+/// images were reported, so that they are reported once and not with every image on the key.
 ///
-/// Images are looked at in the order of their ids, so the place stays a place whatever is made or deregistered between
-/// two calls. Callers hand it back as it is.
+/// Images are audited in the order of their IDs, so a token stays valid if images are created or deregistered between
+/// two requests. Callers send it back unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextToken {
-    /// The last image that was looked at.
+    /// The last image that was audited.
     pub after: ImageId,
     keys: BTreeSet<String>,
 }
 
 impl NextToken {
-    /// The place after these images, with these keys, when `before` was the place before them.
+    /// The token after this image and these keys. `before` is the token with which the request began.
     pub fn new<'a>(before: Option<&Self>, after: ImageId, keys: impl IntoIterator<Item = &'a KeyArn>) -> Self {
-        let told = before.into_iter().flat_map(|before| before.keys.iter().cloned());
-        Self { after, keys: keys.into_iter().map(of_key).chain(told).take(MAX_KEYS).collect() }
+        let earlier = before.into_iter().flat_map(|before| before.keys.iter().cloned());
+        Self { after, keys: keys.into_iter().map(of_key).chain(earlier).take(MAX_KEYS).collect() }
     }
 
-    /// Whether the grants of this key for images that are gone are done with.
+    /// Whether the grants of this key for deregistered images were reported.
     pub fn knows(&self, key: &KeyArn) -> bool {
         self.keys.contains(&of_key(key))
     }

@@ -1,4 +1,4 @@
-//! Owns [`PageToken`]: which page of a list that EC2 gives out comes next.
+//! Owns [`PageToken`]: the next page of a `list` by account.
 
 use std::str::FromStr;
 
@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::domain::quoted;
 
-/// Longer than any token that EC2 gives out, and short enough for a URL.
+/// Longer than any token of EC2, and short enough for a URL.
 const LONGEST: usize = 2_000;
 
-/// EC2's own token, which says nothing to anybody but EC2. Callers hand it back as it is.
+/// EC2's own token, which only EC2 can interpret. Callers send it back unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct PageToken(String);
 
 impl PageToken {
-    /// The token as EC2 wants it back.
+    /// The token for EC2.
     pub fn as_str(&self) -> &str {
         &self.0
     }

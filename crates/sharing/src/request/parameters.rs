@@ -1,22 +1,24 @@
-//! Owns [`Parameters`]: which fields of a request a URL said, so that what is wrong is told where the caller wrote it.
+//! Owns [`Parameters`]: which fields of a request came from a URL, so that a fault names the parameter that the caller
+//! wrote.
 
-/// The fields of the document that the parameters of a URL say. What the route itself says has no place that a caller could
-/// mend.
+/// The fields of the request document that come from a URL, each with its parameter. A field that the route determines
+/// has no parameter that a caller could correct.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parameters(Vec<(&'static str, Option<&'static str>)>);
 
 impl Parameters {
-    /// A field that this parameter says, or that the route does.
+    /// Adds a field that comes from this parameter, or from the route.
     pub fn say(&mut self, field: &'static str, parameter: Option<&'static str>) {
         self.0.push((field, parameter));
     }
 
-    /// The parameter that says what a pointer names, where one does.
+    /// The parameter from which the field of a pointer comes, if there is one.
     pub fn of(&self, pointer: &str) -> Option<&'static str> {
         self.said(pointer)?
     }
 
-    /// Whether the URL or its route said what a pointer names, and the parameter where one did.
+    /// Whether the field of a pointer comes from the URL, and from which parameter; `Some(None)` if it comes from the
+    /// route.
     pub fn said(&self, pointer: &str) -> Option<Option<&'static str>> {
         let field = pointer.split('/').nth(1)?;
         self.0.iter().find(|(name, _)| *name == field).map(|(_, parameter)| *parameter)

@@ -1,14 +1,14 @@
-//! Owns how a [`Request`] is written down, for a record that outlives the invocation, and read back.
+//! Owns how a [`Request`] is written into a record, which outlives the invocation, and read back.
 //!
-//! It is written as the request document that asks for the same, with the defaults filled in, and read by the same parser.
-//! Two things differ: a target of which only the id is known has a field, `group`; and an expiry time is not compared with
-//! the time of day, because it was when the request arrived.
+//! It is written as a request document with all defaults, and read by the same parser. There are two differences: a
+//! target that is a bare ID has a field, `group`; and the expiry time is not compared with the current time, because
+//! that was done when the request arrived.
 
 use key_policy::json::Json;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 
-use super::{Faults, Origin, Request, meaningless};
+use super::{Faults, Request, read::Origin, shape::meaningless};
 use crate::domain::{Target, rfc3339};
 
 impl Serialize for Request {
@@ -18,7 +18,7 @@ impl Serialize for Request {
 }
 
 impl<'de> Deserialize<'de> for Request {
-    /// Reads a request that was written down. Each target has its place in this document.
+    /// Reads a request from a record. The place of each target is its place in this document.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let document = Json::deserialize(deserializer)?;
         Self::read(Origin::Record, &document).map_err(|malformed| D::Error::custom(words(&malformed.faults)))

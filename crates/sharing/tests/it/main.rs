@@ -14,6 +14,7 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
+mod allowlist_document;
 mod allowlist_size;
 mod automation;
 mod decisions;
@@ -23,5 +24,6 @@ mod one_image;
 mod provenance;
 mod reads;
 mod refusals;
+mod request;
 mod standing;
 mod written;

@@ -178,18 +178,18 @@ fn a_copy_has_the_scan_and_the_age_of_its_source() {
     refused("scanned-1", copy(clean(), Fact::Known(Some(new()))), &["has not scanned"]);
     refused("scanned-1", copy(clean(), Fact::Known(None)), &[gone]);
     refused("scanned-1", copy(clean(), Fact::Failed(denied("ec2:DescribeImages"))), &[unread]);
-    allowed("young-1", new());
-    allowed("young-1", copy(new(), Fact::Known(Some(new()))));
+    allowed("recent-1", new());
+    allowed("recent-1", copy(new(), Fact::Known(Some(new()))));
     refused(
-        "young-1",
+        "recent-1",
         old(),
-        &["by rule `young`, the image was created at 2026-05-25T12:00:00Z, and no more than 180d ago"],
+        &["by rule `recent`, the image was created at 2026-05-25T12:00:00Z, and no more than 180d ago"],
     );
-    refused("young-1", copy(new(), Fact::Known(Some(old()))), &["created at 2026-05-25T12:00:00Z"]);
-    refused("young-1", copy(new(), Fact::Known(None)), &[gone]);
+    refused("recent-1", copy(new(), Fact::Known(Some(old()))), &["created at 2026-05-25T12:00:00Z"]);
+    refused("recent-1", copy(new(), Fact::Known(None)), &[gone]);
     // Copied twice, old data is no younger.
-    refused("young-1", copy(new(), Fact::Known(Some(copy(new(), Fact::NotRead)))), &["is itself a copy"]);
-    refused("young-1", Provenance { created: None, ..new() }, &["when the image was created is not known"]);
+    refused("recent-1", copy(new(), Fact::Known(Some(copy(new(), Fact::NotRead)))), &["is itself a copy"]);
+    refused("recent-1", Provenance { created: None, ..new() }, &["when the image was created is not known"]);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_source_is_read_only_where_a_rule_goes_by_scan_or_age() {
     }
     for action in ["share", "check"] {
         reads("scanned-1", action, true);
-        reads("young-1", action, true);
+        reads("recent-1", action, true);
         reads("golden-1", action, false);
         reads("marked-1", action, false);
         reads("nobodys", action, false);
@@ -212,7 +212,7 @@ fn a_source_is_read_only_where_a_rule_goes_by_scan_or_age() {
     for action in ["list", "revoke", "reset"] {
         reads("scanned-1", action, false);
     }
-    world("young-1", new()).put(&ask("share"), |case, facts| {
+    world("recent-1", new()).put(&ask("share"), |case, facts| {
         assert_eq!(sources_of_copies(case, &facts.images), Sources::default(), "no copy, no source");
     });
 }
@@ -244,12 +244,12 @@ fn an_audit_judges_what_is_shared_by_what_ec2_says_now() {
     );
     assert_eq!(shared("marked-1", marked(new(), APPROVED, &itself())), (vec![], 0));
     assert_eq!(shared("marked-1", new()).0.len(), 1);
-    assert_eq!(shared("young-1", copy(new(), Fact::Known(None))).0.len(), 1, "a source that is gone is sure");
+    assert_eq!(shared("recent-1", copy(new(), Fact::Known(None))).0.len(), 1, "a source that is gone is sure");
     // What could not be read is told and not judged.
     let failed = copy(new(), Fact::Failed(denied("ec2:DescribeImages")));
-    assert_eq!(shared("young-1", failed), (vec![], 1));
+    assert_eq!(shared("recent-1", failed), (vec![], 1));
     // The sources that an audit needs are those of whatever rule lets anybody share.
-    world("young-1", copy(new(), Fact::NotRead)).put(&json!({"action": "audit"}), |case, facts| {
+    world("recent-1", copy(new(), Fact::NotRead)).put(&json!({"action": "audit"}), |case, facts| {
         let Sources { by_region, need } = sources_of_copies(case, &facts.images);
         assert_eq!((by_region.len(), need), (1, Need::Optional), "what can't be read doesn't end an audit");
     });

@@ -12,7 +12,8 @@ const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
 
 fn summary(text: &str) -> String {
     let event: Event = serde_json::from_str(text).unwrap();
-    match open(&event, &Invocation { request_id: "lambda-id", now: NOW }) {
+    let groups_claim = if text.contains("cognito:groups") { "cognito:groups" } else { "groups" };
+    match open(&event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim }) {
         Incoming::One(envelope) => of_request(*envelope),
         Incoming::Available(available) => match available.image_id {
             Some(image_id) => format!("{image_id} is available, {}", available.requester),
@@ -40,6 +41,10 @@ fn of_request(envelope: Envelope) -> String {
     };
     let who = requester.as_ref().map_or("nobody", |requester| requester.as_str());
     write!(summary, ", {who}, {request_id}").unwrap();
+    let groups = requester.as_ref().map(|requester| requester.groups()).unwrap_or_default();
+    if !groups.is_empty() {
+        write!(summary, ", in {}", groups.join(" and ")).unwrap();
+    }
     if let Some(session) = requester_session {
         write!(summary, ", session {session}").unwrap();
     }
@@ -108,7 +113,11 @@ fn bytes_that_are_not_json_are_a_malformed_request() {
     for bytes in [&b""[..], b"{", b"\xff\xfe", b"action=share", b"{\"action\":"] {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let event: Event = serde::Deserialize::deserialize(&mut reader).unwrap();
-        let Incoming::One(envelope) = open(&event, &Invocation { request_id: "lambda-id", now: NOW }) else { panic!() };
+        let Incoming::One(envelope) =
+            open(&event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" })
+        else {
+            panic!()
+        };
         let refusals = envelope.asked.unwrap_err().refusals;
         assert_eq!(refusals.len(), 1);
         assert!(refusals[0].message.starts_with("not JSON"), "{}", refusals[0].message);

@@ -40,7 +40,7 @@ fn answer(payload: &str, messages: usize) -> (usize, usize) {
         let reply = reply(envelope.trigger, turned_away.into_outcome(outcome)).unwrap();
         serde_json::to_string(&reply).unwrap().len()
     };
-    match open(&event, &Invocation { request_id: "lambda-id", now: NOW }) {
+    match open(&event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => {
             assert_eq!(messages, 1);
             let length = of(*envelope);

@@ -1,0 +1,134 @@
+//! Owns [`Action`] and [`Access`]: what can be asked for.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::quoted;
+
+/// The actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Add launch permissions.
+    Share,
+    /// Remove what a share added: launch permissions, create volume permissions, grants and records.
+    Revoke,
+    /// Remove every launch permission.
+    Reset,
+    /// Say who has access.
+    List,
+    /// Say whether a target has access, and whether a share would be accepted.
+    Check,
+    /// Look for drift in every owned image.
+    Audit,
+    /// Clean up what an audit finds and this function made: orphaned grants and overdue shares.
+    Repair,
+}
+
+impl Action {
+    pub(super) const ALL: [Self; 7] =
+        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair];
+
+    /// The name of the action in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Revoke => "revoke",
+            Self::Reset => "reset",
+            Self::List => "list",
+            Self::Check => "check",
+            Self::Audit => "audit",
+            Self::Repair => "repair",
+        }
+    }
+
+    /// Whether the request names images.
+    pub fn takes_images(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => true,
+            Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the request names targets.
+    pub fn takes_targets(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Check => true,
+            Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action may change anything.
+    pub fn writes(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
+            Self::List | Self::Check | Self::Audit => false,
+        }
+    }
+
+    /// Whether the action only removes access. Nothing may prevent that.
+    pub fn takes_away(self) -> bool {
+        match self {
+            Self::Revoke | Self::Reset => true,
+            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair => false,
+        }
+    }
+
+    /// Whether the action looks at every owned image.
+    pub fn surveys(self) -> bool {
+        match self {
+            Self::Audit | Self::Repair => true,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => false,
+        }
+    }
+
+    /// Whether the action is a share, or a check of whether one would be accepted.
+    pub fn is_about_sharing(self) -> bool {
+        match self {
+            Self::Share | Self::Check => true,
+            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(|action| format!("`{action}`")).join(", ");
+            format!("{} is not an action: {known}", quoted(text))
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The access to an image that a share gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Launch instances: the launch permission alone.
+    #[default]
+    Launch,
+    /// Also copy the image: create volume permission on every backing snapshot.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+    Copy,
+}
+
+impl FromStr for Access {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "launch" => Ok(Self::Launch),
+            "copy" => Ok(Self::Copy),
+            _ => Err(format!("{} is not `launch` or `copy`", quoted(text))),
+        }
+    }
+}
