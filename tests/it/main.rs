@@ -39,4 +39,5 @@ mod strangers;
 mod support;
 mod telemetry;
 mod triggers;
+mod usage;
 mod waves;

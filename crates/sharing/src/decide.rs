@@ -20,6 +20,7 @@ mod second_look;
 mod share;
 mod staleness;
 mod take_away;
+mod usage;
 
 use std::borrow::Cow;
 
@@ -38,6 +39,7 @@ pub use permit::{admit, is_covered, permitted, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
+pub use usage::{NextReport, may_see_usage, named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
@@ -87,6 +89,7 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
+        Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
 }

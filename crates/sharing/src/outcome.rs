@@ -6,6 +6,7 @@ mod copy;
 mod finding;
 mod one_image;
 mod provenance;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use one_image::ByImage;
 pub use provenance::{ScanRow, shared_tags};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
+pub use usage::{UsageEntryRow, UsageRow};
 
 use crate::{
     domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
@@ -150,6 +152,9 @@ pub struct ImageRow {
     /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageRow>,
 }
 
 impl ImageRow {

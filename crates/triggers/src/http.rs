@@ -70,6 +70,7 @@ enum Resource<'a> {
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
+    Usage { image: &'a str },
 }
 
 /// A method on a resource.
@@ -80,6 +81,7 @@ enum Route<'a> {
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
     ListByAccount { account: &'a str },
+    Usage { image: &'a str },
 }
 
 impl Route<'_> {
@@ -91,6 +93,7 @@ impl Route<'_> {
             Self::Share { .. } => Some(Action::Share),
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
+            Self::Usage { .. } => Some(Action::Usage),
         }
     }
 
@@ -100,6 +103,7 @@ impl Route<'_> {
             Self::Document => &["dryRun"],
             Self::List { .. } => &["copyFrom"],
             Self::ListByAccount { .. } => &["nextToken"],
+            Self::Usage { .. } => &[],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
         }
@@ -111,7 +115,7 @@ impl Route<'_> {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
             Self::Document => (false, &[]),
-            Self::List { .. } | Self::Share { .. } => (true, &[]),
+            Self::List { .. } | Self::Share { .. } | Self::Usage { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
                 &[("accountIds", "target"), ("organizationArns", "target"), ("organizationalUnitArns", "target")],
@@ -212,12 +216,14 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
         }
+        Some("/images/{imageId}/usage") => Some(Resource::Usage { image: parameter("imageId")? }),
         Some("/targets/{accountId}/shares") => Some(Resource::Target { account: parameter("accountId")? }),
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
+            ["images", image, "usage"] => Some(Resource::Usage { image }),
             ["targets", account, "shares"] => Some(Resource::Target { account }),
             _ => None,
         },
@@ -236,7 +242,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
         ("DELETE", Resource::Share { image, target }) => Ok(Route::Revoke { image, target }),
         (_, Resource::Share { .. }) => Err("DELETE, GET"),
         ("GET", Resource::Target { account }) => Ok(Route::ListByAccount { account }),
-        (_, Resource::Target { .. }) => Err("GET"),
+        ("GET", Resource::Usage { image }) => Ok(Route::Usage { image }),
+        (_, Resource::Target { .. } | Resource::Usage { .. }) => Err("GET"),
     }
 }
 
@@ -250,13 +257,21 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Check { image, target } => for_target(Action::Check, image, target),
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
         Route::ListByAccount { account } => (by_account(account), None),
+        Route::Usage { image } => (document(Action::Usage, image), None),
     };
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
         (Route::Document, Ok(Some(other))) => return Request::parse(&other, now),
         (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
-        (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. } | Route::ListByAccount { .. }, Ok(None)) => {}
+        (
+            Route::List { .. }
+            | Route::Check { .. }
+            | Route::Revoke { .. }
+            | Route::ListByAccount { .. }
+            | Route::Usage { .. },
+            Ok(None),
+        ) => {}
         (_, body) => {
             let (kind, message) = match body {
                 Err(message) => (FaultKind::BadFormat, message),

@@ -26,4 +26,5 @@ mod reads;
 mod refusals;
 mod request;
 mod standing;
+mod usage;
 mod written;

@@ -304,7 +304,7 @@ fn a_check_accepts_what_a_share_would_be_allowed_and_not_what_may_be_checked() {
     let refusal = &outcome["refusals"][0];
     assert_eq!((&refusal["target"], &refusal["values"]["action"]), (&json!(ONE), &json!("share")));
     assert!(refusal["message"].as_str().unwrap().contains("to `share` this image"), "{outcome:#}");
-    assert_eq!((outcome["result"].as_str(), rule(&outcome)), (Some("completed"), json!("viewer")));
+    assert_eq!((outcome["result"].as_str(), rule(&outcome)), (Some("completed"), json!("checker")));
     checked(
         &viewed("viewed-1", &[ONE]).shared_with(&[ONE]),
         &nothing(),
@@ -321,7 +321,7 @@ fn a_check_accepts_what_a_share_would_be_allowed_and_not_what_may_be_checked() {
     let outcome =
         checked(&ended, &both, &["TargetNotAllowed", "KeyAccessMissing"], "not-shared not true; allowed planned");
     assert_eq!(outcome["images"][0]["targets"][1]["accepted"], false);
-    assert_eq!(rule(&outcome), json!("viewer"));
+    assert_eq!(rule(&outcome), json!("checker"));
     // The image lacks what that rule asks for.
     let outcome = checked(
         &viewed("viewed-marked-1", &[ONE]),
