@@ -8,7 +8,7 @@ use super::{
     super::{Images, KeyCheck, Pattern, RequesterPattern, Rule, yaml::Node},
     directory::Names,
     fault::Part,
-    reader::{Field, Reader},
+    reader::{Field, Fields, Reader},
     values::{duration, keys, parse},
 };
 use crate::{
@@ -34,14 +34,7 @@ impl Reader {
 
     fn rule<'n>(&mut self, entry: &'n Node, seen: &mut BTreeSet<&'n str>, names: &Names) -> Option<Rule> {
         let mut fields = self.fields("", (entry.line, entry), &RULE_FIELDS)?;
-        let name = self.required("name", &mut fields).and_then(|field| {
-            let name =
-                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
-            if !entry.text_of("name").is_some_and(|name| seen.insert(name)) {
-                self.fault(field.0, "name", "another rule has this name");
-            }
-            Some(name)
-        });
+        let name = self.unique_name(entry, &mut fields, seen);
         let requesters = self
             .required("requesters", &mut fields)
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
@@ -91,6 +84,22 @@ impl Reader {
             max_duration,
             on_available,
             copies,
+        })
+    }
+
+    fn unique_name<'n>(
+        &mut self,
+        entry: &'n Node,
+        fields: &mut Fields<'n>,
+        seen: &mut BTreeSet<&'n str>,
+    ) -> Option<String> {
+        self.required("name", fields).and_then(|field| {
+            let name =
+                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
+            if !entry.text_of("name").is_some_and(|name| seen.insert(name)) {
+                self.fault(field.0, "name", "another rule has this name");
+            }
+            Some(name)
         })
     }
 
