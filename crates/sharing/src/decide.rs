@@ -10,9 +10,9 @@ mod group;
 mod judged_key;
 mod judgements;
 mod key_check;
-mod list_by_account;
 mod met;
 mod notes;
+mod page;
 mod permit;
 mod refusals;
 mod remaining;
@@ -33,8 +33,8 @@ pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
-pub use list_by_account::unknown_page;
-pub use permit::{admit, is_covered, permitted, stranger};
+pub use page::unknown_page;
+pub use permit::{admit, covering_rules, is_covered, permitted, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
@@ -46,12 +46,12 @@ use crate::{
     request::{Action, Request},
 };
 
-/// The request with its images and targets, where it names an account in place of images or a bare ID in place of targets.
+/// The request with its images and targets, where it is about a page of images, or names a bare ID in place of targets.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
     Ok(match &request.group {
-        _ if request.shared_with.is_some() => {
-            Cow::Owned(Request { image_ids: list_by_account::shared_images(case, facts), ..request.clone() })
+        _ if request.shared_with.is_some() || request.action == Action::Images => {
+            Cow::Owned(Request { image_ids: page::images(case, facts), ..request.clone() })
         }
         Some(group) => Cow::Owned(Request { targets: group::targets_of_group(case, facts, group)?, ..request.clone() }),
         None => Cow::Borrowed(request),
@@ -87,6 +87,10 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
+        Action::Images => {
+            let decision = Decision::Look(Look::default());
+            Ok(ImageDecision { image_id, rule: permit.rule, targets: Vec::new(), decision, warnings: Vec::new() })
+        }
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
 }

@@ -31,9 +31,9 @@ pub struct Facts {
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that have the name of a record but are not one, and why.
     pub nobodys_records: BTreeMap<ExpiryName, String>,
-    /// The next page of a `list` by account, if there is one.
+    /// The next page of `images` or of a `list` by account, if there is one.
     pub next_page: Option<PageToken>,
-    /// Whether EC2 doesn't know the requested page of a `list` by account.
+    /// Whether EC2 doesn't know the requested page.
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
@@ -84,6 +84,8 @@ pub struct Image {
     pub remembered_keys: Vec<KeyArn>,
     /// Whether it is backed by an instance store. Then it has no snapshots, and its data is in a bundle in Amazon S3.
     pub is_instance_store: bool,
+    /// Whether EC2 says of a volume in its block device mapping that it is encrypted.
+    pub is_encrypted: bool,
     /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
 }
@@ -217,6 +219,7 @@ impl Image {
             expiries: Fact::NotRead,
             remembered_keys,
             is_instance_store: false,
+            is_encrypted: false,
             snapshots: Vec::new(),
         }
     }

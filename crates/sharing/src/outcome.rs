@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: what is answered, serialised once for every trigger.
 
 mod bounds;
+mod catalogue;
 mod code;
 mod finding;
 mod one_image;
@@ -8,6 +9,7 @@ mod provenance;
 
 use std::collections::BTreeMap;
 
+pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use finding::{Finding, FindingCode};
 use key_policy::{KeyAccess, Verdict};
@@ -55,7 +57,7 @@ pub struct Outcome {
     /// Where an audit or repair goes on that has not looked at every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
-    /// The next page of a list by account, where there is one.
+    /// The next page of the catalogue or of a list by account, where there is one.
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_page: Option<PageToken>,
     /// In an event about one image: how many images the request was about, where there are others.
@@ -141,6 +143,9 @@ pub struct ImageRow {
     /// What EC2 says; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// What the catalogue tells of it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueRow>,
 }
 
 impl ImageRow {
@@ -586,9 +591,10 @@ impl Outcome {
     }
 
     /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
-    /// share was said to expire that doesn't. A list may find nothing, and somebody asked for it.
+    /// share was said to expire that doesn't. A list or a page of the catalogue may have nothing, and
+    /// somebody asked for it.
     pub fn is_no_op(&self) -> bool {
-        let is_list = self.action == Some(Action::List);
+        let is_list = matches!(self.action, Some(Action::List | Action::Images));
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 

@@ -5,6 +5,7 @@
 //! ([`sources_of_copies`]). Then more is read about the images that the requester may ask about, and about no others
 //! ([`further`]).
 
+mod catalogue;
 mod named_images;
 mod own_grants;
 mod records;
@@ -77,6 +78,15 @@ pub struct FirstReads<'a> {
 pub enum Described<'a> {
     /// Those that the request names.
     Named(&'a [ImageId]),
+    /// A page of this account's images.
+    Owned {
+        /// What their name must match, with IAM's wildcards.
+        name: Option<&'a str>,
+        /// The page; `None` for the first page.
+        page: Option<&'a PageToken>,
+        /// The number of images on it.
+        size: usize,
+    },
     /// A page of this account's images that are shared with an account.
     SharedWith {
         /// That account.
@@ -91,7 +101,7 @@ impl<'a> Described<'a> {
     pub fn named(self) -> &'a [ImageId] {
         match self {
             Self::Named(image_ids) => image_ids,
-            Self::SharedWith { .. } => &[],
+            Self::Owned { .. } | Self::SharedWith { .. } => &[],
         }
     }
 }
@@ -174,9 +184,13 @@ pub enum GrantReads {
 /// What is read first.
 pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
     let request = case.request;
+    let page = request.page.as_ref();
     let images = match request.shared_with {
+        Some(account) => Described::SharedWith { account, page },
+        None if request.action == Action::Images => {
+            Described::Owned { name: request.name.as_deref(), page, size: catalogue::page_size(case) }
+        }
         None => Described::Named(&request.image_ids),
-        Some(account) => Described::SharedWith { account, page: request.page.as_ref() },
     };
     let (is_survey, if_not_found) = match case.authority {
         Authority::Expiry(expiry) => (false, IfNotFound::OfExpiry(expiry)),
@@ -218,6 +232,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         Action::List | Action::Check => (Need::Required, Need::Required, Need::Optional),
         Action::Revoke | Action::Reset => (Need::Optional, Need::Optional, Need::Optional),
         Action::Audit | Action::Repair => (Need::Optional, Need::Required, Need::Optional),
+        Action::Images => (Need::No, Need::No, Need::No),
     };
     let reads = ImageReads {
         launch_permissions,
@@ -248,7 +263,7 @@ fn key_reads(case: &Case<'_>) -> KeyReads {
         Action::Revoke | Action::Reset => {
             KeyReads { grants: GrantReads::Own(OwnGrants::new(case)), ..KeyReads::default() }
         }
-        Action::List => KeyReads::default(),
+        Action::List | Action::Images => KeyReads::default(),
     }
 }
 

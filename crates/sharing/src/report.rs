@@ -1,5 +1,6 @@
 //! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
 
+mod catalogue;
 mod result;
 mod standing;
 
@@ -52,8 +53,8 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.nobodys_records.clone_from(&facts.nobodys_records);
+    outcome.next_page.clone_from(&facts.next_page);
     if let Some(account) = request.shared_with {
-        outcome.next_page.clone_from(&facts.next_page);
         outcome.warnings.push(format!(
             "images that are shared with {account} only through its organization, an organizational unit or publicly are not \
              listed here: EC2 doesn't say which those are"
@@ -111,6 +112,7 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // Of the images that it looked at a repair shows those that it had something to do with.
         Action::Audit | Action::Repair => !steps.is_empty(),
+        Action::Images => decision.rule.is_some(),
     }
 }
 
@@ -119,7 +121,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     let request = case.request;
     // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check => result.decision.blocks_reading(),
+        Action::List | Action::Check | Action::Images => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -150,7 +152,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     let action = case.request.action;
     let permissions = match action {
         Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
+        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair | Action::Images => None,
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
@@ -168,6 +170,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         targets: target_rows(standing),
         keys: standing.keys(),
         permissions,
+        catalogue: (action == Action::Images).then(|| catalogue::row(case, image)),
     }
 }
 
@@ -244,7 +247,7 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
 
 /// What the directory calls an account.
 fn name(case: &Case<'_>, target: &Target) -> Option<String> {
-    case.allowlist.accounts.get(&target.account()?)?.name.clone()
+    case.allowlist.name_of(target).map(str::to_owned)
 }
 
 /// A row for everybody the image is shared with.
@@ -330,7 +333,9 @@ fn target_state(
             (Remaining::Nothing, true) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read(image, target),
+        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair | Action::Images => {
+            as_read(image, target)
+        }
     }
 }
 

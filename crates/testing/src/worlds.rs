@@ -218,6 +218,7 @@ impl World {
             expiries: Fact::Known(BTreeMap::new()),
             remembered_keys: Vec::new(),
             is_instance_store: false,
+            is_encrypted: false,
             snapshots: vec![Backing { id: snapshot.id.clone(), snapshot: Fact::Known(snapshot) }],
         };
         Self {
@@ -242,6 +243,7 @@ impl World {
         };
         let mut world = Self::open(name);
         world.snapshot().key = Some(key());
+        world.image.is_encrypted = true;
         world.keys.insert(key(), made);
         world
     }

@@ -67,6 +67,7 @@ pub(super) fn greedy_parameter(resource: &str) -> Option<&str> {
 /// The resources of the API.
 enum Resource<'a> {
     Requests,
+    Images,
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
@@ -80,6 +81,7 @@ enum Route<'a> {
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
     ListByAccount { account: &'a str },
+    Images,
 }
 
 impl Route<'_> {
@@ -91,6 +93,7 @@ impl Route<'_> {
             Self::Share { .. } => Some(Action::Share),
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
+            Self::Images => Some(Action::Images),
         }
     }
 
@@ -100,6 +103,7 @@ impl Route<'_> {
             Self::Document => &["dryRun"],
             Self::List { .. } => &["copyFrom"],
             Self::ListByAccount { .. } => &["nextToken"],
+            Self::Images => &["name", "nextToken"],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
         }
@@ -110,7 +114,7 @@ impl Route<'_> {
     fn said(&self, given: &[&'static str]) -> Parameters {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
-            Self::Document => (false, &[]),
+            Self::Document | Self::Images => (false, &[]),
             Self::List { .. } | Self::Share { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
@@ -208,6 +212,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
     };
     match resource {
         Some("/requests") => Some(Resource::Requests),
+        Some("/images") => Some(Resource::Images),
         Some("/images/{imageId}/shares") => Some(Resource::Shares { image: parameter("imageId")? }),
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
@@ -216,6 +221,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
+            ["images"] => Some(Resource::Images),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
             ["targets", account, "shares"] => Some(Resource::Target { account }),
@@ -229,6 +235,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
     match (method, resource) {
         ("POST", Resource::Requests) => Ok(Route::Document),
         (_, Resource::Requests) => Err("POST"),
+        ("GET", Resource::Images) => Ok(Route::Images),
+        (_, Resource::Images) => Err("GET"),
         ("GET", Resource::Shares { image }) => Ok(Route::List { image }),
         ("POST", Resource::Shares { image }) => Ok(Route::Share { image }),
         (_, Resource::Shares { .. }) => Err("GET, POST"),
@@ -250,13 +258,21 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Check { image, target } => for_target(Action::Check, image, target),
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
         Route::ListByAccount { account } => (by_account(account), None),
+        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
     };
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
         (Route::Document, Ok(Some(other))) => return Request::parse(&other, now),
         (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
-        (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. } | Route::ListByAccount { .. }, Ok(None)) => {}
+        (
+            Route::List { .. }
+            | Route::Check { .. }
+            | Route::Revoke { .. }
+            | Route::ListByAccount { .. }
+            | Route::Images,
+            Ok(None),
+        ) => {}
         (_, body) => {
             let (kind, message) = match body {
                 Err(message) => (FaultKind::BadFormat, message),

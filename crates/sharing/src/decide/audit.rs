@@ -338,7 +338,7 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let applies = |rule: &&Rule| {
         rule.on_available
             && rule.max_duration.is_none()
-            && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
+            && rule.names(&automation)
             && rule.images.include(image.name.as_deref(), &image.tags)
             && rule.images.shortfalls(&image.provenance, case.now).is_empty()
     };

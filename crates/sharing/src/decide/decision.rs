@@ -276,7 +276,7 @@ impl<'a> ImageDecision<'a> {
             Action::List | Action::Check => {
                 self.refusals().iter().any(|refusal| refusal.code == RefusalCode::MalformedRequest)
             }
-            Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
+            Action::Revoke | Action::Reset | Action::Audit | Action::Repair | Action::Images => false,
         }
     }
 }

@@ -29,7 +29,13 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     }
     let (from, launch_permissions) = match case.request.action {
         Action::Reset => (targets_to_clear(case, facts, image_id, image), LaunchPermissions::All),
-        Action::Share | Action::Revoke | Action::List | Action::Check | Action::Audit | Action::Repair => {
+        Action::Share
+        | Action::Revoke
+        | Action::List
+        | Action::Check
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => {
             (targets.iter().map(|(asked, _)| asked.target.clone()).collect(), LaunchPermissions::Theirs)
         }
     };

@@ -122,6 +122,9 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
             }
         }
     }
+    for may in image.catalogue.iter_mut().flat_map(|catalogue| &mut catalogue.may) {
+        may.targets.truncate(rows);
+    }
     // An image has at most 50 tags of 128 and 256 characters.
     if rows < 50 {
         image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();

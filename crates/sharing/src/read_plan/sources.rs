@@ -41,7 +41,7 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         _ if by_region.is_empty() => Need::No,
         // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
-        Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset => Need::Settled,
+        Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset | Action::Images => Need::Settled,
     };
     Sources { by_region, need }
 }
@@ -53,7 +53,7 @@ fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
         return rule.actions.contains(&Action::Share);
     }
     let is_named = match case.authority {
-        Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+        Authority::Requester(requester) => rule.names(requester),
         Authority::Expiry(_) => false,
     };
     action.is_about_sharing() && rule.actions.contains(&action) && is_named

@@ -46,7 +46,9 @@ impl Standing<'_> {
                 Some(Made::Maybe | Made::Not) => GrantPlan::Left,
                 None => GrantPlan::Nothing,
             },
-            Action::Revoke | Action::Reset | Action::List | Action::Audit | Action::Repair => GrantPlan::Nothing,
+            Action::Revoke | Action::Reset | Action::List | Action::Audit | Action::Repair | Action::Images => {
+                GrantPlan::Nothing
+            }
         }
     }
 
@@ -78,7 +80,7 @@ impl Standing<'_> {
         let is_told = match request.action {
             Action::Check => true,
             Action::Share => !request.dry_run,
-            Action::Revoke | Action::Reset | Action::List | Action::Audit | Action::Repair => false,
+            Action::Revoke | Action::Reset | Action::List | Action::Audit | Action::Repair | Action::Images => false,
         };
         is_told.then(|| self.permission(target).max(self.by_keys(target)))
     }

@@ -24,11 +24,13 @@ pub enum Action {
     Audit,
     /// Clean up what an audit finds and this function made: orphaned grants and overdue shares.
     Repair,
+    /// Say which owned images the requester's rules cover, and what they let the requester do with them.
+    Images,
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair, Self::Images];
 
     /// The name of the action in documents.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +42,15 @@ impl Action {
             Self::Check => "check",
             Self::Audit => "audit",
             Self::Repair => "repair",
+            Self::Images => "images",
+        }
+    }
+
+    /// Whether a rule must name the action. Whoever a rule names may ask what the rule covers.
+    pub fn needs_entry(self) -> bool {
+        match self {
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Audit | Self::Repair => true,
+            Self::Images => false,
         }
     }
 
@@ -47,7 +58,7 @@ impl Action {
     pub fn takes_images(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => true,
-            Self::Audit | Self::Repair => false,
+            Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -55,7 +66,7 @@ impl Action {
     pub fn takes_targets(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Check => true,
-            Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+            Self::Reset | Self::List | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -63,7 +74,7 @@ impl Action {
     pub fn writes(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
-            Self::List | Self::Check | Self::Audit => false,
+            Self::List | Self::Check | Self::Audit | Self::Images => false,
         }
     }
 
@@ -71,7 +82,7 @@ impl Action {
     pub fn takes_away(self) -> bool {
         match self {
             Self::Revoke | Self::Reset => true,
-            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair => false,
+            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -79,7 +90,7 @@ impl Action {
     pub fn surveys(self) -> bool {
         match self {
             Self::Audit | Self::Repair => true,
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => false,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Images => false,
         }
     }
 
@@ -87,7 +98,7 @@ impl Action {
     pub fn is_about_sharing(self) -> bool {
         match self {
             Self::Share | Self::Check => true,
-            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 }

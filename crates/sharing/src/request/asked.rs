@@ -23,6 +23,9 @@ pub struct Asked {
     /// When the share is to expire.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
+    /// What the name of an image must match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl From<&Request> for Asked {
@@ -36,6 +39,7 @@ impl From<&Request> for Asked {
             access: request.action.is_about_sharing().then_some(request.access),
             service_linked_roles: request.service_linked_roles.clone(),
             expires_at: request.expires_at,
+            name: request.name.clone(),
         }
     }
 }

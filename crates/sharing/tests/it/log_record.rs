@@ -62,6 +62,7 @@ fn row(number: usize, targets: usize) -> ImageRow {
         targets: (0..targets).map(target).collect(),
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),
         scan: None,
@@ -108,6 +109,7 @@ fn full() -> Outcome {
             access: Some(Access::Copy),
             service_linked_roles: vec!["autoscaling".parse().unwrap()],
             expires_at: Some(NOW),
+            name: Some("golden-*".to_owned()),
         },
         ..Outcome::new("request-id", Status::Incomplete)
     }
@@ -128,7 +130,7 @@ fn a_record_has_everything_and_the_schema_declares_nothing_more() {
             "dryRun": false, "reason": "release 1.4", "result": "incomplete", "retryable": false, "part": 1, "parts": 1,
             "nextToken": "ami-1a2b3c4d",
             "asked": {"imageIds": ["ami-00000000000000001"], "targets": ["000000000007"], "access": "copy",
-                "serviceLinkedRoles": ["autoscaling"], "expiresAt": "2026-11-22T12:00:00Z"},
+                "serviceLinkedRoles": ["autoscaling"], "expiresAt": "2026-11-22T12:00:00Z", "name": "golden-*"},
             "rules": ["first", "rule-0"],
             "images": [{"imageId": "ami-00000000000000001", "name": "golden-web", "rule": "first", "changed": true,
                 "targets": [{"target": "000000000000", "state": "shared", "expiresAt": "2026-11-22T12:00:00Z", "rule": "rule-0"}]}],

@@ -12,7 +12,7 @@ use super::{
     directory::Names,
     fault::Part,
     reader::{Field, Reader},
-    values::{duration, keys, parse},
+    values::{action, duration, keys, parse},
 };
 use crate::{
     domain::ServiceLinkedRole,
@@ -48,8 +48,7 @@ impl Reader {
         let requesters = self
             .required("requesters", &mut fields)
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
-        let actions =
-            self.required("actions", &mut fields).map(|field| self.list("actions", field, false, str::parse::<Action>));
+        let actions = self.required("actions", &mut fields).map(|field| self.list("actions", field, false, action));
         let images = self.required("images", &mut fields).and_then(|field| self.images(field));
         let given_targets = fields.take("targets");
         let targets = given_targets.map(|field| self.targets("targets", field, names)).unwrap_or_default();
