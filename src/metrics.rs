@@ -88,7 +88,7 @@ impl Measured<'_> {
         event.insert("Result".to_owned(), outcome.result.as_str().into());
         let codes: BTreeSet<_> = outcome.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
         let errors: BTreeSet<_> = outcome.errors.iter().map(|error| error.code.as_str()).collect();
-        let images = outcome.images.iter().map(|image| image.image_id.as_str());
+        let images = outcome.images.iter().filter_map(|image| Some(image.image_id.as_ref()?.as_str()));
         let images: Vec<_> = images.take(sharing::request::MAX_IMAGES).collect();
         let properties = [
             ("request.trigger", json!(self.trigger.as_str())),

@@ -145,7 +145,7 @@ fn listed(need: Need, id: &SnapshotId, snapshot: Option<&Snapshot>) -> Reading<F
         None if !need.is_read() => Ok(Fact::NotRead),
         None => {
             let message = format!(
-                "EC2 tells nothing of {id}, a snapshot of the image, so nothing is known of its key and who may copy it"
+                "EC2 does not describe {id}, a snapshot of the image, so its key and who may copy it are not known"
             );
             need.settle(Err(left_out("ec2:DescribeSnapshots", id, message)))
         }

@@ -156,7 +156,7 @@ impl Service {
         let elapsed = started.elapsed().try_into().unwrap_or_default();
         log(&outcome, trigger, invocation, invocation.now.saturating_add(elapsed));
         if is_about_something || !outcome.nobodys_records.is_empty() {
-            self.meter.tell(aws, begun, &outcome, trigger, invocation);
+            self.meter.record(aws, begun, &outcome, trigger, invocation);
         }
         // Log, metrics and events have the whole outcome; the answer may be shortened.
         outcome.cut_to(triggers::LONGEST_ANSWER);

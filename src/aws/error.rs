@@ -87,6 +87,8 @@ impl CallError {
             | ErrorCode::OutOfTime
             | ErrorCode::TargetNotKnown
             | ErrorCode::ExpiryLost
+            | ErrorCode::CopyFailed
+            | ErrorCode::CopyOverdue
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
                 (Some(aws_code), Some(message)) => {
                     format!("{call} on {resource} failed: {aws_code}: {}", shorten(message))

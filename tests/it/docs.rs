@@ -376,7 +376,9 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
 
     let target = "111122223333".parse().unwrap();
     let row = ImageRow {
-        image_id: "ami-0123456789abcdef0".parse().unwrap(),
+        image_id: Some("ami-0123456789abcdef0".parse().unwrap()),
+        copy_of: None,
+        copy: None,
         name: Some("golden-web".to_owned()),
         region: "eu-west-1".to_owned(),
         tags: [("Tier".to_owned(), "gold".to_owned())].into(),

@@ -492,7 +492,7 @@ fn what_a_list_leaves_out_is_not_taken_for_gone() {
             });
             let told = function.invoke(&list).unwrap();
             assert_eq!(told["result"], "completed", "{told:#}");
-            assert!(told["warnings"].to_string().contains("not everything of"), "{call}: {told:#}");
+            assert!(told["warnings"].to_string().contains("not everything about"), "{call}: {told:#}");
         }
     });
 }

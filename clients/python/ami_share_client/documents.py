@@ -13,12 +13,12 @@ ActionVerdict: TypeAlias = Literal["allowed", "conditional", "implicit-deny", "d
 # The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in.
 CopyFrom: TypeAlias = str
 Effect: TypeAlias = Literal["Allow", "Deny", "Unreadable"]
-ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "Unexpected"]
+ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "CopyFailed", "CopyOverdue", "Unexpected"]
 # When the share expires; 5 minutes to 10 years ahead. A share that is sent again may be nearer to the expiry that it has recorded.
 ExpiresAt: TypeAlias = str
 # Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
 FaultKind: TypeAlias = Literal["unknown-field", "missing", "wrong-type", "bad-format", "too-many", "duplicate", "out-of-range", "no-meaning"]
-FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing"]
+FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft"]
 # present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
 GrantState: TypeAlias = Literal["present", "planned"]
 # unknown: an entry of a kind that this version of the function does not know.
@@ -38,15 +38,15 @@ OutcomeResult: TypeAlias = Literal["completed", "planned", "accepted", "refused"
 PolicyStatement: TypeAlias = dict[str, Any]
 # Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others.
 Reason: TypeAlias = str
-# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
-RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "ShareEnding", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
+# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "CopyNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "ShareEnding", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "CopyKeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
 ServiceLinkedRole: TypeAlias = str
 SnapshotId: TypeAlias = str
 StepState: TypeAlias = Literal["done", "planned", "failed", "skipped"]
 # An account id, or the ARN of an organization or organizational unit.
 Target: TypeAlias = str
-# The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
-TargetState: TypeAlias = Literal["shared", "already-shared", "revoked", "not-shared", "still-reachable", "maybe-reachable", "failed"]
+# The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known. waiting: the share is made when the copy of the image is available.
+TargetState: TypeAlias = Literal["shared", "already-shared", "revoked", "not-shared", "still-reachable", "maybe-reachable", "waiting", "failed"]
 Verdict: TypeAlias = Literal["allowed", "conditional", "missing", "denied", "unknown"]
 
 
@@ -129,7 +129,10 @@ class GatewayAnswer(TypedDict):
 
 
 class ImageRow(TypedDict):
-    imageId: ImageId
+    imageId: str | None
+    """The image. With copyFrom, the copy in this Region; null until EC2 gives it an ID."""
+    copyOf: NotRequired[ImageRowCopyOf]
+    copy: NotRequired[ImageRowCopy]
     name: NotRequired[str]
     region: str
     tags: dict[str, str]
@@ -161,6 +164,24 @@ class ImageRow(TypedDict):
     """For images: the state of the image, in EC2's word. Only an available image can be shared."""
     may: NotRequired[list[May]]
     """For images: the rules of the requester that cover the image, in the order of the allowlist."""
+
+
+class ImageRowCopy(TypedDict):
+    """With copyFrom: how the copy is."""
+
+    state: str
+    """EC2's word for the state of the copy, such as pending or available; none where there is no copy yet."""
+    keyArn: NotRequired[str]
+    """The key that the copy is encrypted with, which the rule names."""
+    until: NotRequired[str]
+    """How long shares wait for the copy, where any do."""
+
+
+class ImageRowCopyOf(TypedDict):
+    """With copyFrom: the image that the request names, which this one is a copy of."""
+
+    region: str
+    imageId: ImageId
 
 
 class ImageRowScan(TypedDict):
@@ -389,6 +410,10 @@ class RefusalValues(TypedDict):
     """The account that owns the snapshot."""
     variables: NotRequired[list[str]]
     """The environment variables that are not set."""
+    keys: NotRequired[list[str]]
+    """The keys that rules have for copies of the same image."""
+    copyFrom: NotRequired[str]
+    """The Region that no rule makes copies from."""
     parameter: NotRequired[str]
     """The parameter of the stack that switches it on."""
     role: NotRequired[str]

@@ -214,7 +214,7 @@ export interface components {
         /** @enum {string} */
         Effect: "Allow" | "Deny" | "Unreadable";
         /** @enum {string} */
-        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "Unexpected";
+        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "CopyFailed" | "CopyOverdue" | "Unexpected";
         ErrorRow: {
             code: components["schemas"]["ErrorCode"];
             call?: string;
@@ -240,7 +240,7 @@ export interface components {
             remedy: string;
         };
         /** @enum {string} */
-        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing";
+        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft";
         /** @description What an API Gateway says that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
@@ -258,7 +258,10 @@ export interface components {
         GranteeType: "account" | "organization" | "organizational-unit" | "public" | "unknown";
         ImageId: string;
         ImageRow: {
-            imageId: components["schemas"]["ImageId"];
+            /** @description The image. With copyFrom, the copy in this Region; null until EC2 gives it an ID. */
+            imageId: string | null;
+            copyOf?: components["schemas"]["ImageRowCopyOf"];
+            copy?: components["schemas"]["ImageRowCopy"];
             name?: string;
             region: string;
             /** @description The image's tags. EC2 shows the accounts it is shared with those of sharedTags and no others. */
@@ -295,6 +298,23 @@ export interface components {
             state?: string;
             /** @description For images: the rules of the requester that cover the image, in the order of the allowlist. */
             may?: components["schemas"]["May"][];
+        };
+        /** @description With copyFrom: how the copy is. */
+        ImageRowCopy: {
+            /** @description EC2's word for the state of the copy, such as pending or available; none where there is no copy yet. */
+            state: string;
+            /** @description The key that the copy is encrypted with, which the rule names. */
+            keyArn?: string;
+            /**
+             * Format: date-time
+             * @description How long shares wait for the copy, where any do.
+             */
+            until?: string;
+        };
+        /** @description With copyFrom: the image that the request names, which this one is a copy of. */
+        ImageRowCopyOf: {
+            region: string;
+            imageId: components["schemas"]["ImageId"];
         };
         /** @description The latest scan of the image by Amazon Inspector, which EC2 also shows to the accounts it is shared with. Absent where it was not scanned. */
         ImageRowScan: {
@@ -508,10 +528,10 @@ export interface components {
             remedy?: string;
         };
         /**
-         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
          * @enum {string}
          */
-        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
+        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
         /** @description What the message says, as data: what is under Values of its code, each where it applies. */
         RefusalValues: {
             /** @description What was given, shortened. */
@@ -566,6 +586,10 @@ export interface components {
             owner?: string;
             /** @description The environment variables that are not set. */
             variables?: string[];
+            /** @description The keys that rules have for copies of the same image. */
+            keys?: string[];
+            /** @description The Region that no rule makes copies from. */
+            copyFrom?: string;
             /** @description The parameter of the stack that switches it on. */
             parameter?: string;
             /** @description The service-linked role that needs the grant. */
@@ -749,10 +773,10 @@ export interface components {
             detail?: string;
         };
         /**
-         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known.
+         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known. waiting: the share is made when the copy of the image is available.
          * @enum {string}
          */
-        TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "failed";
+        TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "waiting" | "failed";
         /** @enum {string} */
         Verdict: "allowed" | "conditional" | "missing" | "denied" | "unknown";
     };
@@ -777,7 +801,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
+        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`, `CopyNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
         NotAllowed: {
             headers: {
                 [name: string]: unknown;
@@ -809,7 +833,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
+        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
         InTheWay: {
             headers: {
                 /** @description Seconds; where every refusal passes by itself, and `retryable` is true. */
@@ -841,7 +865,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `Unexpected`; `errors` says at which call. */
+        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `Unexpected`; `errors` says at which call. */
         AwsFailed: {
             headers: {
                 [name: string]: unknown;

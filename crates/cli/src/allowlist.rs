@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _, process::ExitCode};
 use serde::Serialize;
 use sharing::{
     allowlist::{Allowlist, Ask, Criterion, DocumentFault, Images, Part, RequesterPattern, Rule, Terms},
-    domain::{Requester, ServiceLinkedRole, Target, unnamable_group},
+    domain::{Region, Requester, ServiceLinkedRole, Target, unnamable_group},
     outcome::RefusalCode,
     request::{Access, Action},
 };
@@ -145,7 +145,7 @@ pub(crate) struct Explain {
     /// `share`, `revoke`, `reset`, `list`, `check`, `audit`, `repair` or `images`
     #[arg(long)]
     action: Action,
-    /// The image's name. Without a name and tags, no rule is asked about the image
+    /// The image's name. Without a name and tags, the criteria for the image are not checked
     #[arg(long, value_name = "NAME")]
     image_name: Option<String>,
     /// One of the image's tags; repeat for more
@@ -153,7 +153,7 @@ pub(crate) struct Explain {
     tags: Vec<(String, String)>,
     #[command(flatten)]
     provenance: Box<Given>,
-    /// An account ID, or the ARN of an organization or OU. Without it, no rule is asked about the target
+    /// An account ID, or the ARN of an organization or OU. Without it, the criterion for the target is not checked
     #[arg(long)]
     target: Option<Target>,
     /// What the target can do: `launch` (the default) or `copy`
@@ -166,6 +166,9 @@ pub(crate) struct Explain {
     /// How long the share lasts, such as `12h` or `30d`. Without it, the share does not expire
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expires_in: Option<Duration>,
+    /// The Region of the source, if not the image itself is shared but its copy in this deployment's Region
+    #[arg(long, value_name = "REGION")]
+    copy_from: Option<Region>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Words)]
     format: Format,
@@ -196,6 +199,7 @@ impl Explain {
             ("--access", self.access.is_some()),
             ("--role", !self.roles.is_empty()),
             ("--expires-in", self.expires_in.is_some()),
+            ("--copy-from", self.copy_from.is_some()),
         ];
         let about_sharing = about_sharing.into_iter().chain(self.provenance.options());
         if let Some((option, _)) = about_sharing.filter(|(_, given)| *given).find(|_| !action.is_about_sharing()) {
@@ -225,6 +229,7 @@ impl Explain {
             access: self.access.unwrap_or_default(),
             service_linked_roles: &self.roles,
             expires_at: self.expires_in.and_then(|duration| now.checked_add(duration)),
+            copy_from: self.copy_from.as_ref(),
             now,
         };
         let requester = self.requester.clone().with_groups(self.groups.clone());
@@ -258,7 +263,7 @@ impl Explain {
             match &self.target {
                 None if self.action.takes_targets() => Some(NotAsked { criterion: "target", why: "none is given" }),
                 Some(target) if self.action == Action::Revoke && is_unnamed(target) => {
-                    let why = "no rule names it, and access can always be taken away";
+                    let why = "no rule names it, and access can always be removed";
                     Some(NotAsked { criterion: "target", why })
                 }
                 Some(_) | None => None,
@@ -303,6 +308,10 @@ impl Explain {
                 "it has a `maxDuration`, and the share does not expire (--expires-in)".to_owned()
             }
             Criterion::Duration => "the share lasts longer than its `maxDuration`".to_owned(),
+            Criterion::Copies => match (&rule.copies, &self.copy_from) {
+                (Some(_), Some(region)) => format!("its `copies` are not from {region}"),
+                (_, _) => "it makes no `copies`".to_owned(),
+            },
         }
     }
 }
@@ -340,6 +349,7 @@ fn refusal(criterion: Criterion, has_end: bool) -> RefusalCode {
         Criterion::Roles => RefusalCode::RoleNotAllowed,
         Criterion::Duration if has_end => RefusalCode::ExpiryNotAllowed,
         Criterion::Duration => RefusalCode::ExpiryRequired,
+        Criterion::Copies => RefusalCode::CopyNotAllowed,
     }
 }
 
@@ -396,7 +406,7 @@ impl Answer for Explained<'_> {
             };
         }
         for NotAsked { criterion, why } in &self.not_asked {
-            let _ = writeln!(words, "note: no rule is asked about the {criterion}: {why}");
+            let _ = writeln!(words, "note: the rules were not checked for the {criterion}: {why}");
         }
         words
     }

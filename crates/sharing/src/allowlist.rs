@@ -28,7 +28,7 @@ pub use rules::{Ask, Criterion, Terms};
 use time::Duration;
 
 use crate::{
-    domain::{AccountId, ServiceLinkedRole, Target},
+    domain::{AccountId, KeyArn, Region, ServiceLinkedRole, Target},
     request::{Access, Action},
 };
 
@@ -75,6 +75,19 @@ pub struct Rule {
     pub max_duration: Option<Duration>,
     /// Whether matching images are shared as soon as they become available.
     pub on_available: bool,
+    /// Which copies it makes, if any.
+    pub copies: Option<Copies>,
+}
+
+/// The copies that a rule makes of images in other Regions, or of those of this Region under another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    /// The Regions that the source images may be in.
+    pub from: Vec<Region>,
+    /// The key that every copy is encrypted with.
+    pub key: KeyArn,
+    /// How long a share waits for its copy.
+    pub within: Duration,
 }
 
 /// The images that a rule covers.

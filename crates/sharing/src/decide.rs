@@ -1,4 +1,4 @@
-//! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
+//! Owns the decision: which rule covers a request, and every reason against it. Pure; a decision is a value.
 
 mod audit;
 mod available;
@@ -46,7 +46,7 @@ use crate::{
     request::{Action, Request},
 };
 
-/// The request with its images and targets, where it is about a page of images, or names a bare ID in place of targets.
+/// The request with all its images and targets: a page of images gets its images, and a bare ID its targets.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
     Ok(match &request.group {
@@ -58,8 +58,8 @@ pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> 
     })
 }
 
-/// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
-/// Fails where time runs out before every key is judged.
+/// Decides for every image, in the order of the request. An audit also decides for deregistered images that records or
+/// grants still name. Fails if time runs out before every key is judged.
 pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts, judgements: &Judgements<'_>) -> Reading<Vec<ImageDecision<'a>>> {
     if case.request.action.surveys() {
         let images = facts.images.iter();
@@ -95,7 +95,7 @@ fn decide_image<'a>(
     }
 }
 
-/// The records that a repair ends because they are overdue.
+/// The overdue records, which a repair expires.
 pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
     let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
     surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()

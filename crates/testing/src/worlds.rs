@@ -1,4 +1,4 @@
-//! Owns the worlds of the tests that need no AWS: an image in an account, as EC2 and KMS would report it. Each row of a
+//! Owns [`World`], for tests that need no AWS: an image in an account, as EC2 and KMS would report it. Each row of a
 //! test changes something in it.
 
 use std::collections::BTreeMap;
@@ -275,7 +275,7 @@ impl World {
         self.with(|world| drop(known(&mut world.image.expiries).insert(recorded.name.clone(), recorded)))
     }
 
-    /// Calls `look` with the case and the facts.
+    /// Calls `look` with the case of this request and the facts.
     pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Case<'_>, &Facts) -> T) -> T {
         let request = Request::parse(&Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
         let requester = Requester::new("lambda:invoke".to_owned());

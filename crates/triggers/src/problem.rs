@@ -60,6 +60,8 @@ fn error_status(code: ErrorCode) -> u16 {
         | ErrorCode::LimitExceeded
         | ErrorCode::Unavailable
         | ErrorCode::TargetNotKnown
+        | ErrorCode::CopyFailed
+        | ErrorCode::CopyOverdue
         | ErrorCode::Unexpected => 502,
     }
 }

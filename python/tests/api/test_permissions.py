@@ -16,7 +16,11 @@ PREFIXES = {"eventbridge": "events"}
 # What is done in the role's name by others, and why.
 IN_ITS_NAME = {
     "iam:PassRole": "scheduler:CreateSchedule names the role by which Scheduler puts hints on the bus",
-    "kms:Decrypt": "Parameter Store decrypts a SecureString, SQS the messages of an encrypted queue",
+    "ec2:CreateTags": "CopyImage tags the copy with its source's tags",
+    "kms:Decrypt": "Parameter Store decrypts a SecureString, SQS the messages of an encrypted queue, EC2 the source of a copy",
+    "kms:GenerateDataKeyWithoutPlaintext": "EC2 encrypts a copy",
+    "kms:ReEncryptFrom": "EC2 encrypts a copy",
+    "kms:ReEncryptTo": "EC2 encrypts a copy",
     "kms:GenerateDataKey": "SQS encrypts what Lambda keeps of a failed invocation",
     "sqs:ReceiveMessage": "Lambda polls the queue",
     "sqs:DeleteMessage": "Lambda polls the queue",
@@ -249,7 +253,11 @@ class Triggers(unittest.TestCase):
                             self.assertEqual(condition["Null"][key], "false", (where, statement))
             self.assertEqual(
                 seen,
-                {"template.yaml": several, "deployment.md": {"events:source", "events:detail-type"}}.get(where, set()),
+                {
+                    "template.yaml": several,
+                    "deployment.md": {"events:source", "events:detail-type"},
+                    "copies.md": {"events:source"},
+                }.get(where, set()),
                 where,
             )
 

@@ -151,6 +151,9 @@ class Parameters(unittest.TestCase):
         "EnableExpiry",
         "KeyArns",
         "KeyTagValue",
+        "EnableCopies",
+        "CopySourceRegions",
+        "CopyKeyArns",
         "TargetAccounts",
         "CreateAlarms",
         "CreateDashboard",
@@ -355,6 +358,19 @@ class Choices(unittest.TestCase):
             ({"CorsOrigins": "https://portal.example.com"}, "needs JwtIssuer"),
             ({"EnableKeyGrants": "true"}, "needs KeyArns or KeyTagValue"),
             ({"EnableKeyGrants": "true", "KeyArns": EVERY_KEY, "KeyTagValue": "golden"}, "either by KeyArns or"),
+            ({"EnableCopies": "true", "CopyKeyArns": EVERY_KEY}, "needs CopySourceRegions and CopyKeyArns"),
+            ({"EnableCopies": "true", "CopySourceRegions": "eu-west-1"}, "needs CopySourceRegions and CopyKeyArns"),
+            (
+                {
+                    "EnableCopies": "true",
+                    "CopySourceRegions": "eu-west-1",
+                    "CopyKeyArns": EVERY_KEY,
+                    "EnableExpiry": "false",
+                },
+                "EnableCopies needs EnableExpiry",
+            ),
+            ({"CopySourceRegions": "eu-west-1, eu-central-1"}, "CopySourceRegions"),
+            ({"CopySourceRegions": "*"}, "CopySourceRegions"),
             # A space after a comma would be part of an account, an audience, a source.
             ({"JwtAudience": "portal, cli"}, "JwtAudience"),
             ({"SenderSources": "com.example, com.other"}, "SenderSources"),
@@ -376,6 +392,18 @@ class Choices(unittest.TestCase):
         text = aws.client("ssm").get_parameter(Name="/first/first-allowlist")["Parameter"]["Value"]
         self.assertIn(f'"events:{aws.account}:ami-share.audit"', text)
         self.assertNotIn("AWS::Lambda::LayerVersion", self.resources("first").values())
+
+    def test_a_stack_makes_copies_only_if_it_is_told_to(self) -> None:
+        self.assertEqual(self.environment(stack)["AMI_SHARE_RECORD_KEY"], "")
+        self.assertNotIn("AWS::KMS::Key", self.resources("ami-share").values())
+        outputs = deployed("copying", EnableCopies="true", CopySourceRegions="eu-central-1", CopyKeyArns=self.KEY)
+        arn = self.environment(outputs)["AMI_SHARE_RECORD_KEY"]
+        told = aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]
+        self.assertEqual((told["Arn"], told["KeySpec"], told["KeyUsage"]), (arn, "HMAC_256", "GENERATE_VERIFY_MAC"))
+        self.assertEqual(statements(outputs)["MakeTheCodesOfRecords"]["Resource"], arn)
+        for name, states in (("ami-share", ["available"]), ("copying", ["available", "failed"])):
+            rule = aws.client("events").describe_rule(Name=self.physical("FunctionImageAvailable", name))
+            self.assertEqual(json.loads(rule["EventPattern"])["detail"], {"State": states}, name)
 
     def test_layers_are_each_stacks_own(self) -> None:
         for name in ("one", "two"):
@@ -404,8 +432,8 @@ class Choices(unittest.TestCase):
         told = {d["Name"]: d["Value"] for d in self.alarm("ScheduleDroppedAlarm")["Dimensions"]}
         self.assertEqual(told, {"ScheduleGroup": "ami-share-expiries"})
 
-    def physical(self, name: str) -> str:
-        found = aws.client("cloudformation").describe_stack_resource(StackName="ami-share", LogicalResourceId=name)
+    def physical(self, name: str, of: str = "ami-share") -> str:
+        found = aws.client("cloudformation").describe_stack_resource(StackName=of, LogicalResourceId=name)
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def alarm(self, name: str) -> Document:

@@ -1,5 +1,6 @@
 //! Owns how an [`Allowlist`] is read from a document: the fields of the document as a whole.
 
+mod copies;
 mod directory;
 mod fault;
 mod images;

@@ -16,6 +16,7 @@ impl Allowlist {
                 format!("rule `{}`: the last part of the requester `{}` is only wildcards", rule.name, pattern.as_str())
             }));
             warnings.extend(rule.idle_criteria());
+            warnings.extend(rule.idle_copies());
             if let Some(earlier) = self.rules.iter().take(index).find(|earlier| earlier.covers(rule)) {
                 warnings.push(format!(
                     "rule `{}` can never decide: rule `{}` before it covers all that it covers",
@@ -36,6 +37,13 @@ impl Rule {
         Some(format!("rule `{}`: `{fields}` count for `share` and `check` only, and it has neither", self.name))
     }
 
+    /// Copies that nobody can ask the rule for.
+    fn idle_copies(&self) -> Option<String> {
+        let is_idle = self.copies.is_some() && !self.actions.iter().copied().any(Action::is_about_sharing);
+        is_idle
+            .then(|| format!("rule `{}`: `copies` count for `share` and `check` only, and it has neither", self.name))
+    }
+
     /// Whether this rule surely covers every request that the other rule covers.
     fn covers(&self, other: &Self) -> bool {
         let requesters =
@@ -54,6 +62,7 @@ impl Rule {
             && other.access <= self.access
             && other.service_linked_roles.iter().all(|role| self.service_linked_roles.contains(role))
             && (duration || !other.actions.iter().copied().any(Action::is_about_sharing))
+            && other.copies.iter().flat_map(|copies| &copies.from).all(|region| self.copies_from(region))
             && (self.on_available || !other.on_available)
     }
 }
@@ -96,6 +105,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const KEY: &str = "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     /// The warnings of a document with these rules, each of which lacks what is the same for all.
     fn warnings(rules: &[serde_json::Value]) -> Vec<String> {
@@ -152,6 +163,11 @@ mod tests {
         check(json!({"keys": "grant"}), json!({"keys": "grant", "serviceLinkedRoles": ["spot"]}), true);
         check(json!({"maxDuration": "1d"}), json!({"maxDuration": "2d"}), true);
         check(json!({"maxDuration": "1d"}), json!({}), true);
+        let copies = |from: &[&str]| json!({"copies": {"from": from, "key": KEY}});
+        check(json!({}), copies(&["eu-west-1"]), true);
+        check(copies(&["eu-west-1"]), copies(&["eu-west-1", "eu-west-2"]), true);
+        check(copies(&["eu-west-1", "eu-west-2"]), copies(&["eu-west-2"]), false);
+        check(copies(&["eu-west-1"]), json!({}), false);
         let by_itself = json!({"requesters": ["events:999988887777:aws.ec2"], "onAvailable": true});
         check(json!({"requesters": ["events:999988887777:aws.ec2"]}), by_itself, true);
     }
@@ -193,6 +209,15 @@ mod tests {
                 warnings.iter().all(|warning| warning.contains("`watermarks`, `maxAge` count for")),
                 "{warnings:?}"
             );
+        }
+    }
+
+    #[test]
+    fn copies_of_a_rule_that_gives_no_access_are_noticed() {
+        let copies = json!({"from": ["eu-west-1"], "key": KEY});
+        for (actions, is_idle) in [(json!(["list", "revoke"]), true), (json!(["check"]), false)] {
+            let warnings = warnings(&[json!({"copies": copies, "actions": actions})]);
+            assert_eq!(warnings.len(), usize::from(is_idle), "{warnings:?}");
         }
     }
 

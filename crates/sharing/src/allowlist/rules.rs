@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{Allowlist, Images, Rule, Shortfall};
 use crate::{
-    domain::{Requester, ServiceLinkedRole, Target},
+    domain::{Region, Requester, ServiceLinkedRole, Target},
     facts::Provenance,
     request::{Access, Action},
 };
@@ -40,6 +40,8 @@ pub struct Terms<'a> {
     pub service_linked_roles: &'a [ServiceLinkedRole],
     /// When the share expires.
     pub expires_at: Option<OffsetDateTime>,
+    /// The Region of the source, where not the image itself is shared but its copy in this Region.
+    pub copy_from: Option<&'a Region>,
     /// Now.
     pub now: OffsetDateTime,
 }
@@ -64,6 +66,8 @@ pub enum Criterion {
     Roles,
     /// No such rule allows a share of this duration.
     Duration,
+    /// None of those makes copies of images in that Region.
+    Copies,
 }
 
 impl Criterion {
@@ -78,6 +82,7 @@ impl Criterion {
             Self::Access => "access",
             Self::Roles => "roles",
             Self::Duration => "duration",
+            Self::Copies => "copies",
         }
     }
 }
@@ -150,6 +155,7 @@ impl Rule {
             (Criterion::Access, terms.is_none_or(|terms| terms.access <= self.access)),
             (Criterion::Roles, terms.is_none_or(|terms| self.allows_roles(terms.service_linked_roles))),
             (Criterion::Duration, terms.is_none_or(|terms| self.allows_end(terms))),
+            (Criterion::Copies, terms.and_then(|terms| terms.copy_from).is_none_or(|region| self.copies_from(region))),
         ];
         met.into_iter().find(|(_, met)| !met).map(|(criterion, _)| criterion)
     }
@@ -157,6 +163,11 @@ impl Rule {
     /// Whether the rule allows grants for all of these roles.
     pub fn allows_roles(&self, roles: &[ServiceLinkedRole]) -> bool {
         roles.iter().all(|role| self.service_linked_roles.contains(role))
+    }
+
+    /// Whether it makes copies of images in that Region.
+    pub fn copies_from(&self, region: &Region) -> bool {
+        self.copies.as_ref().is_some_and(|copies| copies.from.contains(region))
     }
 
     fn allows_end(&self, terms: &Terms<'_>) -> bool {
@@ -221,6 +232,7 @@ rules:
     keys: grant
     serviceLinkedRoles: [autoscaling, spot]
     maxDuration: 1h
+    copies: {from: [eu-west-1, eu-central-1], key: "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
   - name: lister
     requesters: ["arn:aws:iam::999988887777:role/viewer-*"]
     actions: [list]
@@ -250,6 +262,7 @@ rules:
         access: Access,
         roles: &'static [&'static str],
         minutes: Option<i64>,
+        copy_from: Option<&'static str>,
     }
 
     const SHARE: Asked = Asked {
@@ -261,6 +274,7 @@ rules:
         access: Access::Launch,
         roles: &[],
         minutes: None,
+        copy_from: None,
     };
 
     #[track_caller]
@@ -270,6 +284,7 @@ rules:
         let tags = asked.tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let target = asked.target.parse().unwrap();
         let roles: Vec<_> = asked.roles.iter().map(|role| role.parse().unwrap()).collect();
+        let copy_from = asked.copy_from.map(|region| region.parse().unwrap());
         let ask = Ask {
             requester: &requester,
             action: asked.action,
@@ -280,6 +295,7 @@ rules:
                 access: asked.access,
                 service_linked_roles: &roles,
                 expires_at: asked.minutes.and_then(|minutes| NOW.checked_add(time::Duration::minutes(minutes))),
+                copy_from: copy_from.as_ref(),
                 now: NOW,
             }),
         };
@@ -330,6 +346,15 @@ rules:
     }
 
     #[test]
+    fn the_last_criterion_is_whether_the_rule_makes_copies_of_images_in_that_region() {
+        let second = || Asked { target: "444455556666", minutes: Some(60), ..SHARE };
+        check(Asked { copy_from: Some("eu-central-1"), ..second() }, Ok("portal-copy"));
+        check(Asked { copy_from: Some("us-west-2"), ..second() }, Err(Criterion::Copies));
+        check(Asked { copy_from: Some("us-west-2"), minutes: None, ..second() }, Err(Criterion::Duration));
+        check(Asked { copy_from: Some("eu-west-1"), ..SHARE }, Err(Criterion::Copies));
+    }
+
+    #[test]
     fn the_nearest_rule_is_the_first_or_lets_a_share_last_longest() {
         let rule = |name: &str, longest: &str| {
             format!(
@@ -340,7 +365,8 @@ rules:
         let allowlist = Allowlist::parse(&allowlist).unwrap();
         let requester = Requester::new(PORTAL.to_owned());
         let (tags, target) = (BTreeMap::new(), "444455556666".parse().unwrap());
-        let terms = Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, now: NOW };
+        let terms =
+            Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, copy_from: None, now: NOW };
         let ask = Ask {
             requester: &requester,
             action: Action::Share,

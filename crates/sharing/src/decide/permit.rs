@@ -1,5 +1,6 @@
-//! Owns what a requester may ask about: which rule covers an image and its targets. It is decided by the images' descriptions
-//! alone, where rules go by them those of copies' sources too, and nothing more is read of what is refused by them.
+//! Owns which images and targets a requester may ask about: those that a rule covers. The descriptions of the images
+//! decide this, and those of the sources of copies if a rule depends on them. Nothing more is read about what is
+//! refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +17,8 @@ use crate::{
     request::Action,
 };
 
-/// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
+/// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
+/// nothing.
 pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let request = case.request;
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
@@ -27,40 +29,40 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     }
 }
 
-/// Why a requester that no rule names is refused; nothing where a rule names it.
+/// The refusal of a requester that no rule names; `None` if a rule names it.
 pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
     let is_named = allowlist.rules.iter().any(|rule| rule.names(requester));
     (!is_named).then(|| refusals::stranger(requester))
 }
 
-/// What of an image a requester may ask.
+/// Whether a requester may ask about an image, and about which targets.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Permit<'a> {
     /// The image.
     pub(super) image_id: &'a ImageId,
-    /// The rule that covers the image; none is needed where a share expires.
+    /// The rule that covers the image; `None` for an expiry, which needs no rule.
     pub(super) rule: Option<&'a Rule>,
     /// The covered targets.
     pub(super) targets: Vec<Covered<'a>>,
-    /// The targets that a rule covers but for its terms.
+    /// The targets that a rule covers except for its terms.
     pub(super) short_of_terms: Vec<ShortOfTerms<'a>>,
-    /// Why not the image, or not the other targets.
+    /// The refusals of the image or of the other targets.
     pub(super) refusals: Vec<Refusal>,
 }
 
 impl<'a> Permit<'a> {
-    /// Whether the requester may learn nothing of the image.
+    /// Whether the requester may learn nothing about the image.
     pub(super) fn blocks_reading(&self) -> bool {
         blocks_reading(&self.refusals)
     }
 
-    /// Whether only the expiry is missing of a share: one that is there may have the expiry that is wanted.
+    /// Whether a share lacks only an expiry. The existing share may have one.
     pub(super) fn may_expire(&self) -> bool {
         self.refusals.iter().any(|refusal| refusal.code == RefusalCode::ExpiryRequired)
     }
 
-    /// Whether more must be read of the image than its description. What is refused already is not looked at: reading
-    /// would cost AWS calls, and its failures would tell what the requester may not know.
+    /// Whether more must be read than the image's description. Nothing more is read about what is refused: it would
+    /// cost calls, and a failure could reveal what the requester may not know.
     fn needs_reading(&self, case: &Case<'_>) -> bool {
         match case.request.action {
             Action::Share => {
@@ -73,14 +75,14 @@ impl<'a> Permit<'a> {
         }
     }
 
-    /// The decision that this is all there is to say.
+    /// The decision if nothing more is read.
     pub(super) fn refused(self) -> ImageDecision<'a> {
         let Self { image_id, rule, targets, short_of_terms: _, refusals } = self;
         ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
     }
 }
 
-/// The images of which more may and must be read than their descriptions.
+/// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
     // The catalogue tells what the descriptions say.
     if case.request.action == Action::Images {
@@ -112,8 +114,8 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
     rules.into_iter()
 }
 
-/// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image. Where a
-/// share expires nobody asks, and so nobody may.
+/// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no
+/// requester, so this is `false`.
 pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
     matches!(covering_rule_of_image(case, image), Ok(Some(_)))
 }
@@ -158,7 +160,7 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
     permit
 }
 
-/// The rule that covers the image; none is needed where a share expires.
+/// The rule that covers the image; `None` for an expiry, which needs no rule.
 pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
     match case.authority {
         Authority::Expiry(_) => Ok(None),
@@ -168,7 +170,7 @@ pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Resu
     }
 }
 
-/// The rules that cover the image by its name and its tags, and for which it lacks something else.
+/// The rules that cover the image by its name and tags, but for which it lacks other criteria.
 fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = ask(case, requester, case.request.action, image, None);
@@ -176,13 +178,13 @@ fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule>
     failing.map(|(rule, _)| rule).collect()
 }
 
-/// The rule that a refusal speaks of where this criterion left none.
+/// The rule that a refusal because of this criterion names.
 fn nearest_rule<'a>(case: &Case<'a>, image: &Image, target: Option<&Target>, criterion: Criterion) -> Option<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return None };
     case.allowlist.nearest(&ask(case, requester, case.request.action, image, target), criterion)
 }
 
-/// The rule that covers an action for a target; none is needed where a share expires.
+/// The rule that covers an action for a target; `None` for an expiry, which needs no rule.
 pub(super) fn covering_rule<'a>(
     action: Action,
     case: &Case<'a>,
@@ -201,19 +203,20 @@ fn ask<'a>(
     target: Option<&'a Target>,
 ) -> Ask<'a> {
     let request = case.request;
-    // Who asks for no expiry time leaves that of a share as it is.
+    // A request without an expiry time does not change that of an existing share.
     let recorded = target.filter(|target| image.is_shared_with(target)).and_then(|target| image.expiry_of(target));
     let terms = Terms {
         access: request.access,
         service_linked_roles: &request.service_linked_roles,
         expires_at: request.expires_at.or(recorded.map(|expiry| expiry.at)),
+        copy_from: request.copy_from.as_ref(),
         now: case.now,
     };
     Ask {
         requester,
         action,
         image: Some((image.name.as_deref(), &image.tags)),
-        // They count where access is given, and never where it is taken away.
+        // These criteria apply when access is given, never when it is removed.
         provenance: action.is_about_sharing().then_some((&image.provenance, case.now)),
         target,
         terms: (target.is_some() && action.is_about_sharing()).then_some(terms),

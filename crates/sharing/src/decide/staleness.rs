@@ -53,7 +53,7 @@ impl SentAt {
         }
     }
 
-    /// Since when what an event asks for lasts: by the event's time, so that the same event again asks for the same.
+    /// The time from which durations count: that of the event, so that a retry of the event asks for the same.
     pub fn since(self, now: OffsetDateTime) -> OffsetDateTime {
         match self {
             Self::At(sent) => sent.min(now),

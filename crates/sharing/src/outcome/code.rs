@@ -1,10 +1,11 @@
-//! Owns [`RefusalCode`]: the name of every refusal, its kind, its title and what it says as data. The tables
-//! of refusals in the docs are held against it.
+//! Owns [`RefusalCode`]: every refusal with its kind, its title and the names of its values. Tests compare it with the
+//! tables in the docs.
 
 use serde::Serialize;
 
-/// The kinds of reasons, the one that decides first: a caller who may not ask learns that before what is missing, and that
-/// before what stands in the way. Each trigger says what they mean to its callers, such as an HTTP status.
+/// The kinds of refusals, the most important one first: that a caller may not ask comes before that something is
+/// missing, and this before the state of the image. Each trigger decides what they mean for its callers, such as an
+/// HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalKind {
     /// The request can't be understood.
@@ -23,7 +24,7 @@ pub enum RefusalKind {
 
 macro_rules! codes {
     ($($(#[doc = $title:literal])+ $name:ident = $kind:ident [$($value:literal)*];)+) => {
-        /// Why a request, or a part of it, is refused.
+        /// The code of a refusal.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         pub enum RefusalCode {
             $($(#[doc = $title])+ $name,)+
@@ -38,12 +39,12 @@ macro_rules! codes {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
-            /// The kind of reason.
+            /// The kind of refusal.
             pub fn kind(self) -> RefusalKind {
                 match self { $(Self::$name => RefusalKind::$kind,)+ }
             }
 
-            /// The names of what its message says as data, each where it applies.
+            /// The names of the values that its message can have.
             pub fn values(self) -> &'static [&'static str] {
                 match self { $(Self::$name => &[$($value),*],)+ }
             }
@@ -77,6 +78,8 @@ codes! {
     ExpiryRequired = NotAllowed ["requester" "rule" "maxDuration"];
     /// The rule does not allow a share to last that long
     ExpiryNotAllowed = NotAllowed ["requester" "rule" "maxDuration" "given" "expiresAt"];
+    /// No rule makes copies of images in that Region
+    CopyNotAllowed = NotAllowed ["requester" "rule" "copyFrom"];
     /// There is no such route
     RouteNotFound = NotFound ["path"];
     /// There is no such image in this account and Region
@@ -92,7 +95,7 @@ codes! {
     /// The target owns the image
     TargetIsOwner = Conflict [];
     /// The image cannot be copied, or not by this target
-    CopyNotPossible = Conflict ["snapshotId" "owner"];
+    CopyNotPossible = Conflict ["snapshotId" "owner" "variables" "keys"];
     /// Shares that expire are not set up
     ExpiryNotPossible = Conflict ["variables"];
     /// This deployment lacks what the request needs, or has it switched off
@@ -107,6 +110,8 @@ codes! {
     DefaultKey = Conflict [];
     /// A key is disabled, pending deletion or not a symmetric encryption key
     KeyNotUsable = Conflict ["state"];
+    /// The key of the rule can't encrypt a copy
+    CopyKeyNotUsable = Conflict ["state"];
     /// A key does not let the target in
     KeyAccessMissing = Conflict ["missing"];
     /// Whether a key lets the target in depends on conditions that are not known

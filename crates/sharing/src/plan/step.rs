@@ -1,4 +1,4 @@
-//! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
+//! Owns [`Step`]: one write to AWS. There are no other writes.
 
 use crate::{
     domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
@@ -15,7 +15,7 @@ pub enum Step {
     DeleteExpiry {
         /// The record.
         name: ExpiryName,
-        /// With whom the image is or was shared.
+        /// The target with which the image is or was shared.
         target: Target,
     },
     /// CreateGrant on a key, for the target account or a service-linked role in it.
@@ -91,7 +91,7 @@ pub enum Phase {
 }
 
 impl Step {
-    /// The targets it names, where it may be taken for some of them without the others.
+    /// The targets among which the step can be split.
     fn parts(&self) -> Vec<Target> {
         match self {
             Self::AddLaunchPermissions { targets, .. } | Self::RemoveLaunchPermissions { targets, .. } => {
@@ -109,7 +109,7 @@ impl Step {
         }
     }
 
-    /// The same step for those of its targets that are, and that are not, among these; nothing where there is none.
+    /// The step for those of its targets that are among these, and the step for the others; `None` if there are none.
     pub fn split(&self, among: impl Fn(&Target) -> bool) -> (Option<Self>, Option<Self>) {
         let (these, others): (Vec<_>, Vec<_>) = self.parts().into_iter().partition(among);
         (self.narrowed(these), self.narrowed(others))
@@ -135,9 +135,9 @@ impl Step {
         Some(step)
     }
 
-    /// What is left to do where AWS did not know a target of this step: the step for those that AWS's words name, which is
-    /// not to be tried again, and the steps for the others. Where the words name none, both halves are to be tried; one
-    /// target alone is the one.
+    /// How to continue if AWS did not know a target of this step: the step for the targets that AWS's message names,
+    /// which is not retried, and the steps for the others. If the message names none, these are the two halves; a
+    /// single target is the unknown one.
     pub fn without_unknown(&self, words: &str) -> (Option<Self>, Vec<Self>) {
         let named = self.split(|target| is_named(words, &target.to_string()));
         let targets = self.parts();
@@ -168,7 +168,7 @@ impl Step {
         }
     }
 
-    /// Whether it gives a target something.
+    /// Whether it adds something for a target.
     pub fn gives(&self) -> bool {
         match self {
             Self::CreateGrant { .. } | Self::AddCreateVolumePermissions { .. } | Self::AddLaunchPermissions { .. } => {
@@ -195,9 +195,9 @@ impl Step {
         }
     }
 
-    /// Whether it must not be taken where a step of that phase before it failed. A grant is revoked although snapshots
-    /// keep entries of its account, so that as little as possible is left. What is removed once more after records were
-    /// deleted waits for none of them: one that could not be deleted must not keep the access of the others.
+    /// Whether it is skipped if a step of that phase before it failed. A grant is revoked even if its account keeps
+    /// create volume permissions, so that as little access as possible remains. Removing permissions once more does not
+    /// depend on the deletion of records: if one record can't be deleted, the access of the others must still be removed.
     pub fn waits_for(&self, phase: Phase) -> bool {
         !matches!(
             (self, phase),
@@ -206,7 +206,7 @@ impl Step {
         )
     }
 
-    /// Whether the request goes on, and counts as completed, when this fails.
+    /// Whether the request continues, and counts as completed, if this step fails.
     pub fn is_best_effort(&self) -> bool {
         matches!(self, Self::CreateGrant { kind: GranteeKind::Role(_), .. })
     }
@@ -224,7 +224,7 @@ impl Step {
         }
     }
 
-    /// The Name of the grant it makes or revokes.
+    /// The Name of the grant that it creates or revokes.
     pub fn grant_name(&self) -> Option<&str> {
         match self {
             Self::CreateGrant { name, .. } => Some(name.as_str()),
@@ -274,7 +274,7 @@ impl Step {
     }
 }
 
-/// Whether the words name a target: as a word of its own, not as a part of another number or ARN.
+/// Whether the message names a target: as a word of its own, not as a part of another number or ARN.
 fn is_named(words: &str, target: &str) -> bool {
     words
         .split(|character: char| !character.is_ascii_alphanumeric() && !":/-".contains(character))

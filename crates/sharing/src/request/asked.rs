@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::{Access, Request};
-use crate::domain::{ImageId, ServiceLinkedRole};
+use crate::domain::{ImageId, Region, ServiceLinkedRole};
 
 /// What a request asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +20,9 @@ pub struct Asked {
     /// The service-linked roles that need grants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_linked_roles: Vec<ServiceLinkedRole>,
+    /// The Region of the sources, where the request is about copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_from: Option<Region>,
     /// When the share is to expire.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
@@ -38,6 +41,7 @@ impl From<&Request> for Asked {
             targets: targets.chain(others).collect(),
             access: request.action.is_about_sharing().then_some(request.access),
             service_linked_roles: request.service_linked_roles.clone(),
+            copy_from: request.copy_from.clone(),
             expires_at: request.expires_at,
             name: request.name.clone(),
         }

@@ -95,7 +95,8 @@ impl Request {
             Some(_) | None => {
                 let targets = targets.into_iter().map(|asked| asked.target.to_string());
                 let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
-                let asked = Asked { image_ids, targets, access: None, service_linked_roles, expires_at, name };
+                let asked =
+                    Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at, name };
                 Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
             }
         }

@@ -11,7 +11,7 @@ use sharing::{
     domain::{Requester, Target},
     log_record::LogRecord,
     outcome::{
-        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Status, TargetRow,
+        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, TargetRow,
         TargetState,
     },
     request::{Access, Action, Asked},
@@ -51,7 +51,10 @@ fn row(number: usize, targets: usize) -> ImageRow {
         accepted: None,
     };
     ImageRow {
-        image_id: image_id(number).parse().unwrap(),
+        image_id: Some(image_id(number).parse().unwrap()),
+        copy_of: (number == 1)
+            .then(|| Source { region: "eu-central-1".parse().unwrap(), image_id: image_id(2).parse().unwrap() }),
+        copy: None,
         name: Some("golden-web".to_owned()),
         region: "eu-west-1".to_owned(),
         tags: [("Secret".to_owned(), "tag".to_owned())].into(),
@@ -108,6 +111,7 @@ fn full() -> Outcome {
             targets: vec![account(7).to_string()],
             access: Some(Access::Copy),
             service_linked_roles: vec!["autoscaling".parse().unwrap()],
+            copy_from: Some("eu-central-1".parse().unwrap()),
             expires_at: Some(NOW),
             name: Some("golden-*".to_owned()),
         },
@@ -130,9 +134,10 @@ fn a_record_has_everything_and_the_schema_declares_nothing_more() {
             "dryRun": false, "reason": "release 1.4", "result": "incomplete", "retryable": false, "part": 1, "parts": 1,
             "nextToken": "ami-1a2b3c4d",
             "asked": {"imageIds": ["ami-00000000000000001"], "targets": ["000000000007"], "access": "copy",
-                "serviceLinkedRoles": ["autoscaling"], "expiresAt": "2026-11-22T12:00:00Z", "name": "golden-*"},
+                "serviceLinkedRoles": ["autoscaling"], "copyFrom": "eu-central-1", "expiresAt": "2026-11-22T12:00:00Z",
+                "name": "golden-*"},
             "rules": ["first", "rule-0"],
-            "images": [{"imageId": "ami-00000000000000001", "name": "golden-web", "rule": "first", "changed": true,
+            "images": [{"imageId": "ami-00000000000000001", "copyOf": {"region": "eu-central-1", "imageId": "ami-00000000000000002"}, "name": "golden-web", "rule": "first", "changed": true,
                 "targets": [{"target": "000000000000", "state": "shared", "expiresAt": "2026-11-22T12:00:00Z", "rule": "rule-0"}]}],
             "refusals": [{"code": "TargetNotAllowed", "imageId": "ami-00000000000000001", "target": "000000000007",
                 "pointer": "/accountIds/0", "message": "no rule"}],

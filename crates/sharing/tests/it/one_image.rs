@@ -23,7 +23,9 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         state: StepState::Done,
     };
     ImageRow {
-        image_id: image.parse().unwrap(),
+        image_id: Some(image.parse().unwrap()),
+        copy_of: None,
+        copy: None,
         name: None,
         region: "eu-west-1".to_owned(),
         tags: [].into(),

@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CatalogueRow, CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch,
-        LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Status, StepRow,
-        StepState, StoppedBy, TargetRow, TargetState,
+        CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow,
+        Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source,
+        Status, StepRow, StepState, StoppedBy, TargetRow, TargetState,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -28,6 +28,7 @@ use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
 
 const DRAFT_4: &str = "http://json-schema.org/draft-04/schema#";
 const DRAFT_2020_12: &str = "https://json-schema.org/draft/2020-12/schema";
+const KEY: &str = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
 
 /// What no schema can say of a request.
@@ -305,7 +306,8 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     enumerates(&outcome, "/definitions/finding/properties/code/enum", names(&FindingCode::ALL));
     let states = every!(StepState: Done, Planned, Failed, Skipped);
     enumerates(&outcome, "/definitions/step/properties/state/enum", names(&states));
-    let states = every!(TargetState: Shared, AlreadyShared, Revoked, NotShared, StillReachable, MaybeReachable, Failed);
+    let states =
+        every!(TargetState: Shared, AlreadyShared, Revoked, NotShared, StillReachable, MaybeReachable, Waiting, Failed);
     enumerates(&outcome, "/definitions/targetState/properties/state/enum", names(&states));
     let verdicts = every!(Verdict: Allowed, Conditional, Missing, Denied, Unknown);
     enumerates(&outcome, "/definitions/verdict/enum", names(&verdicts));
@@ -371,7 +373,9 @@ fn everything() -> Outcome {
         }],
     };
     let image = ImageRow {
-        image_id: image_id.clone(),
+        image_id: Some(image_id.clone()),
+        copy_of: Some(Source { region: "eu-central-1".parse().unwrap(), image_id: image_id.clone() }),
+        copy: Some(CopyState { state: "pending".to_owned(), key_arn: Some(key.key_arn.clone()), until: Some(NOW) }),
         name: Some("golden-web".to_owned()),
         region: "eu-west-1".to_owned(),
         tags: BTreeMap::from([("Tier".to_owned(), "gold".to_owned())]),
@@ -474,7 +478,7 @@ fn everything() -> Outcome {
 /// Something that a refusal says under this name.
 fn value(name: &str) -> Value {
     match name {
-        "roles" | "allowed" | "variables" | "missing" | "dependsOn" => json!(["one"]),
+        "roles" | "allowed" | "variables" | "keys" | "missing" | "dependsOn" => json!(["one"]),
         "because" => json!([{"sid": null, "index": 0, "effect": "Deny"}]),
         "count" | "most" | "new" | "quota" | "age" | "maxAge" => json!(7),
         "access" => json!("launch"),
@@ -618,6 +622,11 @@ fn the_allowlists_schema_takes_what_the_parser_takes() {
         json!({"maxDuration": "3650d"}),
         json!({"maxDuration": "090m"}),
         json!({"onAvailable": false, "images": "all"}),
+        json!({"copies": {"from": ["eu-west-1", "us-gov-east-1"], "key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "30m"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "3d"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "072h"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "4320m"}}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30d"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "30m"}),
         json!({"onAvailable": true, "requesters": ["events:999988887777:aws.ec2"], "maxDuration": "0100m", "images": {"names": ["????*", "golden-*"]}}),
@@ -710,6 +719,22 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
         json!({"maxDuration": "0d"}),
         json!({"maxDuration": "1w"}),
         json!({"maxDuration": 30}),
+        json!({"copies": {}}),
+        json!({"copies": {"key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1"]}}),
+        json!({"copies": {"from": [], "key": KEY}}),
+        json!({"copies": {"from": "eu-west-1", "key": KEY}}),
+        json!({"copies": {"from": ["*"], "key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1a"], "key": KEY}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": "1234abcd"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": "alias/golden"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": "arn:aws:kms:us-east-1:999988887777:key/*"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "29m"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "4d"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "4321m"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": "73h"}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "within": 12}}),
+        json!({"copies": {"from": ["eu-west-1"], "key": KEY, "to": ["us-east-1"]}}),
         json!({"onAvailable": "yes"}),
         json!({"onAvailable": true}),
         json!({"onAvailable": true, "images": "all", "requesters": ["events:999988887777:aws.ec2"]}),

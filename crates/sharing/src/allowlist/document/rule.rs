@@ -62,6 +62,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
@@ -91,6 +92,7 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            copies,
         })
     }
 
@@ -139,7 +141,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 10] = [
+const RULE_FIELDS: [&str; 11] = [
     "name",
     "requesters",
     "actions",
@@ -150,6 +152,7 @@ const RULE_FIELDS: [&str; 10] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "copies",
 ];
 
 /// EC2's event may be minutes late. A shorter share might be over before it begins.
