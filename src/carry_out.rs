@@ -222,6 +222,7 @@ async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Optio
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
+        Step::CreateUsageReport { image_id, client_token } => aws.create_usage_report(image_id, client_token).await,
     };
     done.map(|()| None)
 }

@@ -14,6 +14,7 @@ mod neighbours;
 mod own_grants;
 mod records;
 mod sources;
+mod usage;
 
 use futures_util::future;
 use sharing::{
@@ -32,6 +33,7 @@ use self::{
     behind::{Behind, read_behind},
     records::{Read, learn_records, read_records},
     sources::read_sources,
+    usage::read_usage,
 };
 use crate::{
     aws::{Aws, Page},
@@ -58,14 +60,16 @@ pub async fn observe(
         learn_records(&mut facts, records)?;
         plan = read_plan::further(case, &facts);
     }
-    let (read, records, blocks_public_images) = future::join3(
+    let (read, records, blocks_public_images, usage) = future::join4(
         read_further(aws, case, judgements, &plan, &mut facts),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
+        read_usage(aws, &plan.usage),
     )
     .await;
     read?;
     facts.blocks_public_images = blocks_public_images?;
+    facts.usage_reports = usage?;
     learn_records(&mut facts, records)?;
     deregistered::of_grants(aws, case, &mut facts).await?;
     Ok(facts)

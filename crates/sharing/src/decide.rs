@@ -20,6 +20,7 @@ mod second_look;
 mod share;
 mod staleness;
 mod take_away;
+mod usage;
 
 use std::borrow::Cow;
 
@@ -38,6 +39,7 @@ pub use permit::{admit, covering_rules, is_covered, permitted, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
+pub use usage::{NextReport, may_see_usage, named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
@@ -91,6 +93,7 @@ fn decide_image<'a>(
             let decision = Decision::Look(Look::default());
             Ok(ImageDecision { image_id, rule: permit.rule, targets: Vec::new(), decision, warnings: Vec::new() })
         }
+        Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
 }

@@ -2,12 +2,14 @@
 
 mod fact;
 mod provenance;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
+pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
 pub use crate::records::Expiry;
 use crate::{
@@ -37,6 +39,8 @@ pub struct Facts {
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
+    /// The reports on the accounts that use the images.
+    pub usage_reports: UsageReports,
 }
 
 /// What the search of a key's grants found besides the grants that are kept. A key has up to 50,000 grants, and a

@@ -7,6 +7,7 @@ mod copy;
 mod finding;
 mod one_image;
 mod provenance;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub use one_image::ByImage;
 pub use provenance::{ScanRow, shared_tags};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
+pub use usage::{UsageEntryRow, UsageRow};
 
 use crate::{
     domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
@@ -155,6 +157,9 @@ pub struct ImageRow {
     /// What the catalogue tells of it.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<CatalogueRow>,
+    /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageRow>,
 }
 
 impl ImageRow {

@@ -7,8 +7,8 @@ pub use step::{Phase, Step};
 
 use crate::{
     decide::{
-        Case, Decision, ImageDecision, LaunchPermissions, OrphanedGrant, Prerequisites, Records, Share, Survey,
-        TakeAway, Verdict,
+        Case, Decision, ImageDecision, LaunchPermissions, NextReport, OrphanedGrant, Prerequisites, Records, Share,
+        Survey, TakeAway, Verdict,
     },
     domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Facts, Image, ImageState},
@@ -32,7 +32,11 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
         Decision::TakeAway(taken) => take_away(case, decision.image_id, taken, image, facts),
         Decision::Superseded(own) => vec![delete_expiry(own)],
         Decision::Survey(survey) if case.request.action == Action::Repair => repair(survey),
-        Decision::Refused(_) | Decision::Look(_) | Decision::Survey(_) => Vec::new(),
+        Decision::Usage(NextReport::Started { client_token }) => {
+            let (image_id, client_token) = (decision.image_id.clone(), client_token.clone());
+            vec![Step::CreateUsageReport { image_id, client_token }]
+        }
+        Decision::Refused(_) | Decision::Look(_) | Decision::Usage(_) | Decision::Survey(_) => Vec::new(),
     }
 }
 
@@ -93,7 +97,8 @@ fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, Acc
         | Step::RemoveLaunchPermissions { .. }
         | Step::ResetLaunchPermissions { .. }
         | Step::RemoveCreateVolumePermissions { .. }
-        | Step::RevokeGrant { .. } => None,
+        | Step::RevokeGrant { .. }
+        | Step::CreateUsageReport { .. } => None,
     }
 }
 

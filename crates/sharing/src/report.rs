@@ -3,6 +3,7 @@
 mod catalogue;
 mod result;
 mod standing;
+mod usage;
 
 pub use result::{ImageResult, StepResult};
 use standing::Standing;
@@ -65,7 +66,9 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            outcome.images.push(image_row(&Standing { case, image, result: &result, status }, region));
+            let row = image_row(&Standing { case, image, result: &result, status }, region);
+            let usage = usage::usage(case, facts, result.decision.image_id, image);
+            outcome.images.push(ImageRow { usage, ..row });
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             findings.extend(survey.findings.iter().cloned());
@@ -108,7 +111,9 @@ fn role_warning(step: &Step, error: &Failure) -> Option<String> {
 /// Whether the image has a row: not if the requester may not ask about it.
 fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageResult<'_>) -> bool {
     match action {
-        Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
+        Action::Check | Action::List | Action::Usage | Action::Share => {
+            decision.rule.is_some() && !decision.blocks_reading()
+        }
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
@@ -122,7 +127,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
     // read.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check | Action::Images => result.decision.blocks_reading(),
+        Action::List | Action::Check | Action::Usage | Action::Images => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -134,7 +139,8 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    let is_partly_refused = refused > 0 && request.action.writes();
+    // What can be told of the other images answers a request that only asks.
+    let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
     let is_short =
@@ -144,6 +150,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         (true, false) if !is_partly_refused => Status::Failed,
         (true, _) => Status::Incomplete,
         (false, _) if request.dry_run && request.action.writes() => Status::Planned,
+        (false, _) if results.iter().any(ImageResult::continues_by_itself) => Status::Accepted,
         (false, _) => Status::Completed,
     }
 }
@@ -153,7 +160,13 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     let action = case.request.action;
     let permissions = match action {
         Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair | Action::Images => None,
+        Action::Share
+        | Action::Revoke
+        | Action::Reset
+        | Action::Usage
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => None,
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
@@ -174,6 +187,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         keys: standing.keys(),
         permissions,
         catalogue: (action == Action::Images).then(|| catalogue::row(case, image)),
+        usage: None,
     }
 }
 
@@ -307,7 +321,8 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::RevokeGrant { .. }
         | Step::AddCreateVolumePermissions { .. }
         | Step::CreateExpiry(_)
-        | Step::DeleteExpiry { .. } => true,
+        | Step::DeleteExpiry { .. }
+        | Step::CreateUsageReport { .. } => true,
     }
 }
 
@@ -336,9 +351,13 @@ fn target_state(
             (Remaining::Nothing, true) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair | Action::Images => {
-            as_read(image, target)
-        }
+        Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Reset
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => as_read(image, target),
     }
 }
 

@@ -109,6 +109,21 @@ rules:
     images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
     targets: ["111122223333"]
     onAvailable: true
+  - name: viewer
+    requesters: ["lambda:invoke"]
+    actions: [usage]
+    images: {names: ["used-*"]}
+    targets: ["111122223333"]
+  - name: used
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, list]
+    images: {names: ["used-*"]}
+    targets: ["222233334444"]
+  - name: somebody-elses-used
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [usage]
+    images: {names: ["used-*"]}
+    targets: ["333344445555"]
   - name: mender
     requesters: ["lambda:invoke"]
     actions: [repair]

@@ -71,6 +71,7 @@ enum Resource<'a> {
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
+    Usage { image: &'a str },
 }
 
 /// A method on a resource.
@@ -82,6 +83,7 @@ enum Route<'a> {
     Revoke { image: &'a str, target: &'a str },
     ListByAccount { account: &'a str },
     Images,
+    Usage { image: &'a str },
 }
 
 impl Route<'_> {
@@ -94,6 +96,7 @@ impl Route<'_> {
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
             Self::Images => Some(Action::Images),
+            Self::Usage { .. } => Some(Action::Usage),
         }
     }
 
@@ -104,6 +107,7 @@ impl Route<'_> {
             Self::List { .. } => &["copyFrom"],
             Self::ListByAccount { .. } => &["nextToken"],
             Self::Images => &["name", "nextToken"],
+            Self::Usage { .. } => &[],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
         }
@@ -115,7 +119,7 @@ impl Route<'_> {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
             Self::Document | Self::Images => (false, &[]),
-            Self::List { .. } | Self::Share { .. } => (true, &[]),
+            Self::List { .. } | Self::Share { .. } | Self::Usage { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
                 &[("accountIds", "target"), ("organizationArns", "target"), ("organizationalUnitArns", "target")],
@@ -217,6 +221,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
         }
+        Some("/images/{imageId}/usage") => Some(Resource::Usage { image: parameter("imageId")? }),
         Some("/targets/{accountId}/shares") => Some(Resource::Target { account: parameter("accountId")? }),
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
@@ -224,6 +229,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
             ["images"] => Some(Resource::Images),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
+            ["images", image, "usage"] => Some(Resource::Usage { image }),
             ["targets", account, "shares"] => Some(Resource::Target { account }),
             _ => None,
         },
@@ -244,7 +250,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
         ("DELETE", Resource::Share { image, target }) => Ok(Route::Revoke { image, target }),
         (_, Resource::Share { .. }) => Err("DELETE, GET"),
         ("GET", Resource::Target { account }) => Ok(Route::ListByAccount { account }),
-        (_, Resource::Target { .. }) => Err("GET"),
+        ("GET", Resource::Usage { image }) => Ok(Route::Usage { image }),
+        (_, Resource::Target { .. } | Resource::Usage { .. }) => Err("GET"),
     }
 }
 
@@ -259,6 +266,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
         Route::ListByAccount { account } => (by_account(account), None),
         Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
+        Route::Usage { image } => (document(Action::Usage, image), None),
     };
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
@@ -270,6 +278,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
             | Route::Check { .. }
             | Route::Revoke { .. }
             | Route::ListByAccount { .. }
+            | Route::Usage { .. }
             | Route::Images,
             Ok(None),
         ) => {}

@@ -116,6 +116,8 @@ class Permissions(unittest.TestCase):
         # Service Authorization Reference: actions without a resource type.
         without = {
             "ec2:DescribeImages",
+            "ec2:DescribeImageUsageReportEntries",
+            "ec2:DescribeImageUsageReports",
             "ec2:DescribeSnapshots",
             "ec2:GetImageBlockPublicAccessState",
             "scheduler:ListSchedules",

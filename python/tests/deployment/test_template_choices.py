@@ -72,6 +72,7 @@ class Stack(unittest.TestCase):
                     "POST /images/{imageId}/shares",
                     "GET /images/{imageId}/shares/{target}",
                     "DELETE /images/{imageId}/shares/{target}",
+                    "GET /images/{imageId}/usage",
                     "GET /targets/{accountId}/shares",
                 ),
                 "AWS_IAM",

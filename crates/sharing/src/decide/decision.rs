@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use key_policy::Grant;
 
-use super::judged_key::JudgedKey;
+use super::{judged_key::JudgedKey, usage::NextReport};
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
@@ -48,6 +48,8 @@ pub enum Decision<'a> {
     Superseded(&'a Expiry),
     /// A list or check, which changes nothing.
     Look(Look<'a>),
+    /// A request for the accounts that use the image.
+    Usage(NextReport),
     /// An audit or repair.
     Survey(Survey<'a>),
 }
@@ -170,7 +172,11 @@ impl<'a> ImageDecision<'a> {
             Decision::Refused(refusals)
             | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
             | Decision::Look(Look { refusals, .. }) => refusals,
-            Decision::Share(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => &[],
+            Decision::Share(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => &[],
         }
     }
 
@@ -181,7 +187,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(TakeAway { gaps, .. })
             | Decision::Look(Look { gaps, .. })
             | Decision::Survey(Survey { gaps, .. }) => gaps,
-            Decision::Share(_) | Decision::Refused(_) | Decision::Superseded(_) => &[],
+            Decision::Share(_) | Decision::Refused(_) | Decision::Superseded(_) | Decision::Usage(_) => &[],
         }
     }
 
@@ -189,7 +195,11 @@ impl<'a> ImageDecision<'a> {
     pub fn keys(&self) -> &[JudgedKey] {
         match &self.decision {
             Decision::Share(Share { keys, .. }) | Decision::Look(Look { keys, .. }) => keys,
-            Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => &[],
+            Decision::Refused(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => &[],
         }
     }
 
@@ -199,7 +209,11 @@ impl<'a> ImageDecision<'a> {
             Decision::Share(Share { has_unusable_key, .. }) | Decision::Look(Look { has_unusable_key, .. }) => {
                 *has_unusable_key
             }
-            Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => false,
+            Decision::Refused(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => false,
         }
     }
 
@@ -211,6 +225,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::Share(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => &[],
         }
     }
@@ -234,6 +249,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => None,
         }
     }
@@ -246,6 +262,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => &[],
         }
     }
@@ -258,8 +275,14 @@ impl<'a> ImageDecision<'a> {
             | Decision::Share(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
-            | Decision::Look(_) => None,
+            | Decision::Look(_)
+            | Decision::Usage(_) => None,
         }
+    }
+
+    /// Whether something that was begun before is waited for.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.decision, Decision::Usage(NextReport::Awaited))
     }
 
     /// Whether a refusal means that the requester may learn nothing about the image.
@@ -276,7 +299,7 @@ impl<'a> ImageDecision<'a> {
             Action::List | Action::Check => {
                 self.refusals().iter().any(|refusal| refusal.code == RefusalCode::MalformedRequest)
             }
-            Action::Revoke | Action::Reset | Action::Audit | Action::Repair | Action::Images => false,
+            Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair | Action::Images => false,
         }
     }
 }

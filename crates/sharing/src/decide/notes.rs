@@ -1,6 +1,6 @@
 //! Owns the warnings about an image that don't depend on the decision.
 
-use super::{case::Case, remaining};
+use super::{case::Case, remaining, usage};
 use crate::{
     domain::{ImageId, SnapshotId, quoted},
     facts::{Fact, Facts, Image, LaunchPermission},
@@ -26,6 +26,7 @@ pub(super) fn notes(
         notes.extend(remaining::warnings(case, image, image_id, targets));
     }
     if action == Action::Revoke {
+        notes.extend(usage::unread(facts, image_id));
         notes.extend(of_sharing_again(case, image, image_id, targets));
     }
     if facts.blocks_public_images == Fact::Known(false) {

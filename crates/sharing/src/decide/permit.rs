@@ -69,7 +69,7 @@ impl<'a> Permit<'a> {
                 let is_about_targets = case.request.group.is_some() || !self.targets.is_empty();
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
-            Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
+            Action::List | Action::Check | Action::Usage | Action::Audit | Action::Repair => !self.blocks_reading(),
             Action::Revoke | Action::Reset => self.refusals.is_empty(),
             Action::Images => false,
         }
@@ -162,12 +162,17 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
 
 /// The rule that covers the image; `None` for an expiry, which needs no rule.
 pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
-    match case.authority {
-        Authority::Expiry(_) => Ok(None),
-        Authority::Requester(requester) => {
-            case.allowlist.cover(&ask(case, requester, case.request.action, image, None)).map(Some)
-        }
-    }
+    covering_rule_of_image_for(case.request.action, case, image)
+}
+
+/// The rule that covers the image for this action; none is needed where a share expires.
+pub(super) fn covering_rule_of_image_for<'a>(
+    action: Action,
+    case: &Case<'a>,
+    image: &Image,
+) -> Result<Option<&'a Rule>, Criterion> {
+    let Authority::Requester(requester) = case.authority else { return Ok(None) };
+    case.allowlist.cover(&ask(case, requester, action, image, None)).map(Some)
 }
 
 /// The rules that cover the image by its name and tags, but for which it lacks other criteria.

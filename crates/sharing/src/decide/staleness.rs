@@ -69,6 +69,7 @@ impl SentAt {
             | Action::Reset
             | Action::List
             | Action::Check
+            | Action::Usage
             | Action::Audit
             | Action::Repair
             | Action::Images => return None,
@@ -155,9 +156,7 @@ mod tests {
 
     #[test]
     fn nothing_but_a_share_is_held_up_by_its_age() {
-        for action in
-            [Action::Revoke, Action::Reset, Action::List, Action::Check, Action::Audit, Action::Repair, Action::Images]
-        {
+        for action in Action::ALL.into_iter().filter(|action| *action != Action::Share) {
             for sent in [SentAt::Now, SentAt::At(OffsetDateTime::UNIX_EPOCH), SentAt::Again, SentAt::Unknown] {
                 assert_eq!(sent.refusal(action, NOW, MAX_AGE), None, "{action} {sent:?}");
             }

@@ -33,6 +33,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         | Action::Revoke
         | Action::List
         | Action::Check
+        | Action::Usage
         | Action::Audit
         | Action::Repair
         | Action::Images => {

@@ -75,6 +75,13 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
+    /// CreateImageUsageReport: has EC2 find out which accounts use an image.
+    CreateUsageReport {
+        /// The image.
+        image_id: ImageId,
+        /// The client token, which makes the call idempotent.
+        client_token: String,
+    },
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
@@ -88,6 +95,8 @@ pub enum Phase {
     Launch,
     /// The records of expiries.
     Expiries,
+    /// Reports, which change nothing that is shared.
+    Reports,
 }
 
 impl Step {
@@ -105,7 +114,8 @@ impl Step {
             Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RevokeGrant { .. } => Vec::new(),
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
 
@@ -130,7 +140,8 @@ impl Step {
             | Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RevokeGrant { .. } => {}
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => {}
         }
         Some(step)
     }
@@ -165,6 +176,7 @@ impl Step {
             }
             Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
             Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
+            Self::CreateUsageReport { .. } => "ec2:CreateImageUsageReport",
         }
     }
 
@@ -179,8 +191,14 @@ impl Step {
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
-            | Self::RevokeGrant { .. } => false,
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => false,
         }
+    }
+
+    /// Whether it only begins something, which continues by itself.
+    pub fn continues_by_itself(&self) -> bool {
+        matches!(self, Self::CreateUsageReport { .. })
     }
 
     /// The phase it belongs to.
@@ -192,6 +210,7 @@ impl Step {
             Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Phase::Launch,
+            Self::CreateUsageReport { .. } => Phase::Reports,
         }
     }
 
@@ -220,7 +239,8 @@ impl Step {
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
             Self::AddLaunchPermissions { image_id, .. }
             | Self::RemoveLaunchPermissions { image_id, .. }
-            | Self::ResetLaunchPermissions { image_id } => image_id.to_string(),
+            | Self::ResetLaunchPermissions { image_id }
+            | Self::CreateUsageReport { image_id, .. } => image_id.to_string(),
         }
     }
 
@@ -235,7 +255,8 @@ impl Step {
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RemoveCreateVolumePermissions { .. } => None,
+            | Self::RemoveCreateVolumePermissions { .. }
+            | Self::CreateUsageReport { .. } => None,
         }
     }
 
@@ -252,7 +273,8 @@ impl Step {
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::DeleteExpiry { .. }
-            | Self::RevokeGrant { .. } => Vec::new(),
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
 
@@ -269,7 +291,8 @@ impl Step {
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
-            | Self::ResetLaunchPermissions { .. } => Vec::new(),
+            | Self::ResetLaunchPermissions { .. }
+            | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
 }

@@ -46,3 +46,11 @@ pub struct ImageResult<'a> {
     /// Why shares were undone: their records were deleted meanwhile, or could not be read.
     pub lost: Vec<Failure>,
 }
+
+impl ImageResult<'_> {
+    /// Whether something continues by itself that was begun now or before.
+    pub fn continues_by_itself(&self) -> bool {
+        let is_begun = |taken: &StepResult| taken.step.continues_by_itself() && taken.state == StepState::Done;
+        self.decision.is_awaited() || self.steps.iter().any(is_begun)
+    }
+}

@@ -20,6 +20,8 @@ pub enum Action {
     List,
     /// Say whether a target has access, and whether a share would be accepted.
     Check,
+    /// Say which accounts use an image.
+    Usage,
     /// Look for drift in every owned image.
     Audit,
     /// Clean up what an audit finds and this function made: orphaned grants and overdue shares.
@@ -29,8 +31,18 @@ pub enum Action {
 }
 
 impl Action {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair, Self::Images];
+    /// Every action.
+    pub const ALL: [Self; 9] = [
+        Self::Share,
+        Self::Revoke,
+        Self::Reset,
+        Self::List,
+        Self::Check,
+        Self::Usage,
+        Self::Audit,
+        Self::Repair,
+        Self::Images,
+    ];
 
     /// The name of the action in documents.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +52,7 @@ impl Action {
             Self::Reset => "reset",
             Self::List => "list",
             Self::Check => "check",
+            Self::Usage => "usage",
             Self::Audit => "audit",
             Self::Repair => "repair",
             Self::Images => "images",
@@ -49,7 +62,14 @@ impl Action {
     /// Whether a rule must name the action. Whoever a rule names may ask what the rule covers.
     pub fn needs_entry(self) -> bool {
         match self {
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Audit | Self::Repair => true,
+            Self::Share
+            | Self::Revoke
+            | Self::Reset
+            | Self::List
+            | Self::Check
+            | Self::Usage
+            | Self::Audit
+            | Self::Repair => true,
             Self::Images => false,
         }
     }
@@ -57,7 +77,7 @@ impl Action {
     /// Whether the request names images.
     pub fn takes_images(self) -> bool {
         match self {
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => true,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => true,
             Self::Audit | Self::Repair | Self::Images => false,
         }
     }
@@ -66,14 +86,15 @@ impl Action {
     pub fn takes_targets(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Check => true,
-            Self::Reset | Self::List | Self::Audit | Self::Repair | Self::Images => false,
+            Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
     /// Whether the action may change anything.
     pub fn writes(self) -> bool {
         match self {
-            Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
+            // `usage` may start a report.
+            Self::Share | Self::Revoke | Self::Reset | Self::Usage | Self::Repair => true,
             Self::List | Self::Check | Self::Audit | Self::Images => false,
         }
     }
@@ -82,7 +103,7 @@ impl Action {
     pub fn takes_away(self) -> bool {
         match self {
             Self::Revoke | Self::Reset => true,
-            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair | Self::Images => false,
+            Self::Share | Self::List | Self::Check | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -90,7 +111,7 @@ impl Action {
     pub fn surveys(self) -> bool {
         match self {
             Self::Audit | Self::Repair => true,
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Images => false,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage | Self::Images => false,
         }
     }
 
@@ -98,7 +119,7 @@ impl Action {
     pub fn is_about_sharing(self) -> bool {
         match self {
             Self::Share | Self::Check => true,
-            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair | Self::Images => false,
+            Self::Revoke | Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 }

@@ -67,7 +67,9 @@ pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'st
         Action::Revoke => &["expiresAt", "name", "nextToken"],
         Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
         Action::List => &["access", "serviceLinkedRoles", "expiresAt", "name", "nextToken"],
-        Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"],
+        Action::Reset | Action::Usage => {
+            &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
+        }
         Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
         Action::Images => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
     }

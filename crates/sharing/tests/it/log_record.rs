@@ -66,6 +66,7 @@ fn row(number: usize, targets: usize) -> ImageRow {
         keys: Vec::new(),
         permissions: None,
         catalogue: None,
+        usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),
         scan: None,

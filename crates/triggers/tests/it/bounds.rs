@@ -40,6 +40,7 @@ fn image(number: usize) -> ImageRow {
         keys: Vec::new(),
         permissions: None,
         catalogue: None,
+        usage: None,
     }
 }
 
