@@ -27,8 +27,8 @@ use std::borrow::Cow;
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
-    Covered, Decision, ImageDecision, LaunchPermissions, Look, OrphanedGrant, Prerequisites, Records, Share,
-    ShortOfTerms, Survey, TakeAway, Verdict,
+    Covered, Decision, ImageDecision, LaunchPermissions, Look, NextReport, OrphanedGrant, Prerequisites, Records,
+    Share, ShortOfTerms, Survey, TakeAway, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
@@ -39,7 +39,7 @@ pub use permit::{admit, covering_rules, is_covered, permitted, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use usage::{NextReport, may_see_usage, named_accounts, newest_usage_report};
+pub use usage::{may_see_usage, named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{

@@ -30,6 +30,8 @@ pub(super) struct HttpRequest<'a> {
     pub(super) query: Query<'a>,
     pub(super) body: Option<&'a Json>,
     pub(super) is_base64: bool,
+    /// Whether `/` is the page, as in HTTP APIs.
+    pub(super) has_page: bool,
 }
 
 /// The names and values of a query, decoded.
@@ -165,6 +167,39 @@ pub(super) fn open(
     }
 }
 
+/// Whether this is the request for the page: `GET /`. Who asks doesn't matter.
+pub(super) fn is_page(request: &HttpRequest<'_>) -> bool {
+    request.method == "GET" && is_root(request)
+}
+
+/// Whether it is the place of the page.
+fn is_root(request: &HttpRequest<'_>) -> bool {
+    let is_there = match request.routing {
+        Routing::Resource { resource, .. } => resource == "/",
+        Routing::Path(path) => matches!(path, "/" | ""),
+        Routing::Greedy { .. } => false,
+    };
+    request.has_page && is_there
+}
+
+/// The envelope of a request for the page, where there is none: it gets the same answer whoever asks.
+pub(super) fn no_page(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    let id = request_id(event.at(&["requestContext", "requestId"]));
+    Envelope {
+        trigger: Trigger::Http { allow: None },
+        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        requester: None,
+        requester_session: None,
+        sent: SentAt::Now,
+        asked: Err(no_route("/")),
+    }
+}
+
+fn no_route(path: &str) -> TurnedAway {
+    let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(path)));
+    TurnedAway::new(refusal.value("path", excerpt(path)))
+}
+
 fn unidentified(why: &str) -> TurnedAway {
     let mut turned_away = TurnedAway::nobody(why);
     let remedy = "sign the request with the credentials of an IAM role or user, or send the token that the API's \
@@ -177,12 +212,13 @@ fn unidentified(why: &str) -> TurnedAway {
 
 /// The request, and the methods of the route where the request has another one.
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
-    let (method, path) = (request.method, path(&request.routing).to_owned());
-    let Some(resource) = resource(&request.routing, request.path_parameters) else {
-        let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(&path)));
-        return (None, Err(TurnedAway::new(refusal.value("path", excerpt(&path)))));
+    let method = request.method;
+    let routed = match resource(&request.routing, request.path_parameters) {
+        Some(resource) => route(method, resource),
+        None if is_root(&request) => Err("GET"),
+        None => return (None, Err(no_route(path(&request.routing)))),
     };
-    match route(method, resource) {
+    match routed {
         Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
         Err(allow) => {
             let message = format!("{} is not among the route's methods: {allow}", quoted(method));

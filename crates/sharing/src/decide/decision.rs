@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use key_policy::Grant;
 
-use super::{judged_key::JudgedKey, usage::NextReport};
+use super::judged_key::JudgedKey;
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
@@ -137,6 +137,20 @@ pub struct Look<'a> {
     pub refusals: Vec<Refusal>,
     /// What could not be read.
     pub gaps: Vec<Failure>,
+}
+
+/// What is done about the next report on an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextReport {
+    /// Nothing: the newest report is fresh.
+    NotNeeded,
+    /// EC2 is making one. It makes one report on an image at a time.
+    Awaited,
+    /// One is started, with this client token.
+    Started {
+        /// The same for every request that comes upon the same reports, so that EC2 makes one report for all of them.
+        client_token: String,
+    },
 }
 
 /// What an audit or repair finds.

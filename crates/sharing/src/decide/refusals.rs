@@ -9,7 +9,7 @@ use crate::{
     facts::{Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
     outcome::{Refusal, RefusalCode},
-    request::AskedTarget,
+    request::{AskedTarget, Request},
 };
 
 pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
@@ -147,21 +147,7 @@ fn terms_not_allowed(
     let longest = rule.and_then(|rule| rule.max_duration).map(written);
     let most = longest.as_ref().map(|longest| format!(", for {longest} at most")).unwrap_or_default();
     let refusal = match (criterion, request.expires_at) {
-        (Criterion::Roles, _) => {
-            let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
-            let allowed: Vec<_> = allowed.into_iter().flatten().collect();
-            let mut lacking = request.service_linked_roles.iter().enumerate();
-            let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
-            let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
-            let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let message =
-                format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
-            new(RefusalCode::RoleNotAllowed, message)
-                .at(format!("/serviceLinkedRoles/{first}"))
-                .value("roles", named(&roles))
-                .value("allowed", named(&allowed))
-                .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
-        }
+        (Criterion::Roles, _) => role_not_allowed(request, requester, target, rule, &new),
         (Criterion::Duration, None) => {
             let message =
                 format!("the rules that allow {who} to share this image with {target} want the share to expire{most}");
@@ -196,6 +182,29 @@ fn terms_not_allowed(
         Some(longest) => refusal.value("maxDuration", longest),
         None => refusal,
     }
+}
+
+/// The rules for the image and the target don't allow grants for all requested roles.
+fn role_not_allowed(
+    request: &Request,
+    requester: &str,
+    target: &str,
+    rule: Option<&Rule>,
+    new: impl Fn(RefusalCode, String) -> Refusal,
+) -> Refusal {
+    let who = quoted(requester);
+    let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
+    let allowed: Vec<_> = allowed.into_iter().flatten().collect();
+    let mut lacking = request.service_linked_roles.iter().enumerate();
+    let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
+    let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
+    let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let message = format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
+    new(RefusalCode::RoleNotAllowed, message)
+        .at(format!("/serviceLinkedRoles/{first}"))
+        .value("roles", named(&roles))
+        .value("allowed", named(&allowed))
+        .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
 }
 
 pub(super) fn image_not_found(case: &Case<'_>, image_id: &ImageId) -> Refusal {

@@ -67,9 +67,7 @@ impl Request {
         if let Some(action) = action {
             check_shape(&mut fields, action, images.different, target_counts, group.is_some());
         }
-        let image_ids = images.into_ids().collect();
-        let service_linked_roles = roles.into_ids().collect();
-
+        let (image_ids, service_linked_roles) = (images.into_ids().collect(), roles.into_ids().collect());
         match action {
             Some(action) if fields.faults.is_empty() => {
                 let account = targets.pop_if(|_| action == Action::List);
@@ -93,8 +91,7 @@ impl Request {
                 })
             }
             Some(_) | None => {
-                let targets = targets.into_iter().map(|asked| asked.target.to_string());
-                let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
+                let targets = names(&targets, group.as_ref());
                 let asked =
                     Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at, name };
                 Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
@@ -117,6 +114,11 @@ fn targets(fields: &mut RequestFields<'_>) -> (Vec<AskedTarget>, [usize; 3]) {
 
 fn asked<T>(field: &str, ids: Ids<T>, target: fn(T) -> Target) -> impl Iterator<Item = AskedTarget> {
     ids.ids.into_iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
+}
+
+/// The names of the targets, for the log.
+fn names(targets: &[AskedTarget], group: Option<&GroupId>) -> Vec<String> {
+    targets.iter().map(|asked| asked.target.to_string()).chain(group.map(ToString::to_string)).collect()
 }
 
 fn version(text: &str) -> Result<(), Wrong> {

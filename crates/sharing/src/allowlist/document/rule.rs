@@ -11,7 +11,7 @@ use super::{
     },
     directory::Names,
     fault::Part,
-    reader::{Field, Reader},
+    reader::{Field, Fields, Reader},
     values::{action, duration, keys, parse},
 };
 use crate::{
@@ -37,14 +37,7 @@ impl Reader {
 
     fn rule<'n>(&mut self, entry: &'n Node, seen: &mut BTreeSet<&'n str>, names: &Names) -> Option<Rule> {
         let mut fields = self.fields("", (entry.line, entry), &RULE_FIELDS)?;
-        let name = self.required("name", &mut fields).and_then(|field| {
-            let name =
-                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
-            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
-                self.fault(field.0, "name", "another rule has this name");
-            }
-            Some(name)
-        });
+        let name = self.unique_name(entry, &mut fields, seen);
         let requesters = self
             .required("requesters", &mut fields)
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
@@ -93,6 +86,22 @@ impl Reader {
             max_duration,
             on_available,
             copies,
+        })
+    }
+
+    fn unique_name<'n>(
+        &mut self,
+        entry: &'n Node,
+        fields: &mut Fields<'n>,
+        seen: &mut BTreeSet<&'n str>,
+    ) -> Option<String> {
+        self.required("name", fields).and_then(|field| {
+            let name =
+                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
+            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
+                self.fault(field.0, "name", "another rule has this name");
+            }
+            Some(name)
         })
     }
 
