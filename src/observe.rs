@@ -12,6 +12,7 @@ mod deregistered;
 mod keys;
 mod neighbours;
 mod own_grants;
+mod parameters;
 mod records;
 mod sources;
 mod usage;
@@ -26,11 +27,13 @@ use sharing::{
 
 pub use self::{
     again::{grant_id, grants_again, needed_elsewhere},
+    parameters::versions_between,
     records::look_again,
 };
 use self::{
     answers::{concurrently, left_out},
     behind::{Behind, read_behind},
+    parameters::{learn_parameters, read_parameters},
     records::{Read, learn_records, read_records},
     sources::read_sources,
     usage::read_usage,
@@ -60,14 +63,17 @@ pub async fn observe(
         learn_records(&mut facts, records)?;
         plan = read_plan::further(case, &facts);
     }
-    let (read, records, blocks_public_images, usage) = future::join4(
+    let published = parameters::images_to_read(&plan.parameters, &facts);
+    let (read, records, blocks_public_images, parameters, usage) = future::join5(
         read_further(aws, case, judgements, &plan, &mut facts),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
+        read_parameters(aws, case.account, &plan.parameters, published),
         read_usage(aws, &plan.usage),
     )
     .await;
     read?;
+    learn_parameters(&mut facts, parameters?);
     facts.blocks_public_images = blocks_public_images?;
     facts.usage_reports = usage?;
     learn_records(&mut facts, records)?;

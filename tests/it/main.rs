@@ -34,6 +34,7 @@ mod list_by_account;
 mod log_queries;
 mod log_record;
 mod provenance;
+mod publish;
 mod real_role;
 mod replay;
 mod strangers;

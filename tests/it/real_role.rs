@@ -15,6 +15,7 @@ const ON: &[&str] = &[
     "EnableKeyGrants=true",
     "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*",
     "EnableCopyAccess=true",
+    "PublishPrefix=/golden/",
     "EnableCopies=true",
     "CopySourceRegions=eu-west-1,eu-central-1",
     "CopyKeyArns=arn:aws:kms:*:999988887777:key/*",

@@ -237,7 +237,7 @@ export interface components {
         /** @enum {string} */
         Effect: "Allow" | "Deny" | "Unreadable";
         /** @enum {string} */
-        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "CopyFailed" | "CopyOverdue" | "Unexpected";
+        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "CopyFailed" | "CopyOverdue" | "NotPublished" | "Unexpected";
         ErrorRow: {
             code: components["schemas"]["ErrorCode"];
             call?: string;
@@ -263,7 +263,7 @@ export interface components {
             remedy: string;
         };
         /** @enum {string} */
-        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft";
+        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale";
         /** @description What an API Gateway says that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
@@ -552,10 +552,10 @@ export interface components {
             remedy?: string;
         };
         /**
-         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
          * @enum {string}
          */
-        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
+        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
         /** @description What the message says, as data: what is under Values of its code, each where it applies. */
         RefusalValues: {
             /** @description What was given, shortened. */
@@ -614,8 +614,10 @@ export interface components {
             keys?: string[];
             /** @description The Region that no rule makes copies from. */
             copyFrom?: string;
-            /** @description The parameter of the stack that switches it on. */
+            /** @description The parameter of the stack that switches it on, or the one that the rule publishes to. */
             parameter?: string;
+            /** @description The key of the image's tag whose value can't be part of a parameter's name. */
+            tag?: string;
             /** @description The service-linked role that needs the grant. */
             role?: string;
             /**
@@ -774,6 +776,8 @@ export interface components {
             add?: components["schemas"]["Target"][];
             remove?: components["schemas"]["Target"][];
             state: components["schemas"]["StepState"];
+            /** @description More about the state: of a parameter that was put, that Parameter Store validates it afterwards. */
+            detail?: string;
         };
         /** @enum {string} */
         StepState: "done" | "planned" | "failed" | "skipped";
@@ -894,7 +898,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
+        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
         InTheWay: {
             headers: {
                 /** @description Seconds; where every refusal passes by itself, and `retryable` is true. */
@@ -926,7 +930,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `Unexpected`; `errors` says at which call. */
+        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `NotPublished`, `Unexpected`; `errors` says at which call. */
         AwsFailed: {
             headers: {
                 [name: string]: unknown;

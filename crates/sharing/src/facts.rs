@@ -1,6 +1,7 @@
 //! Owns [`Facts`]: what AWS answered before anything is decided. `observe` collects them, and `decide` uses them.
 
 mod fact;
+mod parameter;
 mod provenance;
 mod usage;
 
@@ -8,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
+pub use parameter::{Before, Parameter};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
 pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
 pub use crate::records::Expiry;
 use crate::{
-    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, SnapshotId, Target},
     request::PageToken,
 };
 
@@ -39,6 +41,8 @@ pub struct Facts {
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
+    /// The parameters to which rules publish the images, as far as the action needs them; none where there is no such one.
+    pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
     /// The reports on the accounts that use the images.
     pub usage_reports: UsageReports,
 }

@@ -210,6 +210,9 @@ pub struct StepRow {
     pub remove: Vec<Target>,
     /// Its state.
     pub state: StepState,
+    /// More about the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// The state of a step.
@@ -503,6 +506,8 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of the expiry was deleted during the share, so the share was undone.
     ExpiryLost,
+    /// The image is shared, and a parameter can't name it, or it is not known whether it names the newest image.
+    NotPublished,
     /// EC2 could not make the copy that a share waited for.
     CopyFailed,
     /// The copy that a share waited for was not there in time.
@@ -539,6 +544,7 @@ impl ErrorCode {
             | Self::NotFound
             | Self::LimitExceeded
             | Self::TargetNotKnown
+            | Self::NotPublished
             | Self::CopyFailed
             | Self::Unexpected => false,
         }
@@ -556,6 +562,7 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::NotPublished => "NotPublished",
             Self::CopyFailed => "CopyFailed",
             Self::CopyOverdue => "CopyOverdue",
             Self::Unexpected => "Unexpected",

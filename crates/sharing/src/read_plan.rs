@@ -8,6 +8,7 @@
 mod catalogue;
 mod named_images;
 mod own_grants;
+mod parameters;
 mod records;
 mod sources;
 mod usage;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
+pub use parameters::{NamedReads, ParameterReads};
 pub use records::RecordReads;
 pub use sources::{Sources, sources_of_copies};
 pub use usage::{UsageReads, reports_to_open};
@@ -136,6 +138,8 @@ pub struct ReadPlan {
     pub keys: KeyReads,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Need,
+    /// The parameters to which rules publish the images.
+    pub parameters: ParameterReads,
     /// The reports on the accounts that use them.
     pub usage: UsageReads,
 }
@@ -211,6 +215,8 @@ pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
 pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let action = case.request.action;
     let permitted = decide::permitted(case, &facts.images);
+    let ids: Vec<_> = permitted.iter().collect();
+    let parameters = ParameterReads::new(case, &facts.images, &ids);
     let permitted = || permitted.iter().filter_map(|id| facts.images.get_key_value(id));
     let usage = UsageReads::new(case, permitted());
     if action == Action::Usage {
@@ -227,6 +233,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
         needed_by: if action.takes_away() || action.surveys() { Need::Optional } else { Need::No },
         keys: key_reads(case),
         blocks_public_images: if is_check { Need::Optional } else { Need::No },
+        parameters,
         usage,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     decide::{Case, Decision, Prerequisites, Remaining, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
-    needs::GranteeKind,
+    needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
         TargetState, shared_tags,
@@ -71,7 +71,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             outcome.images.push(ImageRow { usage, ..row });
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
-            findings.extend(survey.findings.iter().cloned());
+            for finding in &survey.findings {
+                // Images share parameters: what is found at one of these is told once.
+                if !findings.contains(finding) {
+                    findings.push(finding.clone());
+                }
+            }
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
@@ -292,7 +297,16 @@ fn step_row(result: &StepResult) -> StepRow {
         add: result.step.adds(),
         remove: result.step.removes(),
         state: result.state,
+        detail: step_detail(result),
     }
+}
+
+/// What AWS's acceptance of a step does not mean yet.
+fn step_detail(result: &StepResult) -> Option<String> {
+    let Step::PutParameter(Publication { image_id, .. }) = &result.step else { return None };
+    (result.state == StepState::Done).then(|| {
+        format!("{image_id} was sent; Parameter Store validates it afterwards, and keeps the value before if it is not valid")
+    })
 }
 
 /// Whether the steps changed (or in a plan, would change) what was read before.
@@ -322,6 +336,7 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::AddCreateVolumePermissions { .. }
         | Step::CreateExpiry(_)
         | Step::DeleteExpiry { .. }
+        | Step::PutParameter(_)
         | Step::CreateUsageReport { .. } => true,
     }
 }

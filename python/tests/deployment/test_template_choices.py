@@ -158,6 +158,7 @@ class Parameters(unittest.TestCase):
         "CopySourceRegions",
         "CopyKeyArns",
         "TargetAccounts",
+        "PublishPrefix",
         "CreateAlarms",
         "CreateDashboard",
     }

@@ -9,7 +9,7 @@ use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
     facts::{Expiry, Failure, Image},
-    needs::NeededGrant,
+    needs::{NeededGrant, Publication},
     outcome::{Finding, Refusal, RefusalCode},
     request::{Action, AskedTarget},
 };
@@ -78,13 +78,15 @@ pub enum Verdict {
     Unknown(Vec<Failure>),
 }
 
-/// What a share must create before it adds launch permissions.
+/// What a share has to make besides its permissions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prerequisites {
     /// The grants.
     pub grants: Vec<NeededGrant>,
     /// The records of expiries, which come before everything else.
     pub expiries: Vec<Expiry>,
+    /// The parameters that shall name the image, after everything else.
+    pub publications: Vec<Publication>,
 }
 
 /// The access that is removed.

@@ -8,7 +8,7 @@ use crate::{
     allowlist::{Images, Rule},
     decide::{Authority, Case},
     domain::{ImageId, Region},
-    facts::{Image, RegionalImage},
+    facts::{Image, Lineage, RegionalImage},
     request::Action,
 };
 
@@ -22,6 +22,19 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// The sources of those of these images that are copies, as far as they were not read.
+    pub fn of<'i>(images: impl Iterator<Item = &'i Image>, need: Need) -> Self {
+        let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
+        for image in images {
+            if let Lineage::CopyOf { source, said } = &image.provenance.lineage
+                && !said.is_read()
+            {
+                by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
+            }
+        }
+        Self { by_region, need }
+    }
+
     /// Whether this source is described.
     pub fn include(&self, source: &RegionalImage) -> bool {
         self.by_region.get(&source.region).is_some_and(|ids| ids.contains(&source.id))

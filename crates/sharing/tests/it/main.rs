@@ -23,6 +23,7 @@ mod findings;
 mod log_record;
 mod one_image;
 mod provenance;
+mod publish;
 mod reads;
 mod refusals;
 mod request;

@@ -21,6 +21,7 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         add: Vec::new(),
         remove: vec!["111122223333".parse().unwrap()],
         state: StepState::Done,
+        detail: None,
     };
     ImageRow {
         image_id: Some(image.parse().unwrap()),

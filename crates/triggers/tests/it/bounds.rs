@@ -134,6 +134,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         add: vec![target(number)],
         remove: Vec::new(),
         state: StepState::Done,
+        detail: None,
     };
     let steps = ImageRow { steps: (0..5_000).map(step).collect(), ..image(1) };
     check("steps", &outcome(vec![steps], Status::Incomplete));

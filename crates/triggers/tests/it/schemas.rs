@@ -394,6 +394,7 @@ fn everything() -> Outcome {
             add: vec![target.clone()],
             remove: vec!["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5".parse().unwrap()],
             state: StepState::Done,
+            detail: Some("sent".to_owned()),
         }],
         targets: vec![TargetRow {
             target: target.clone(),

@@ -55,6 +55,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
         let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
@@ -85,6 +86,7 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            publish,
             copies,
         })
     }
@@ -150,7 +152,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 11] = [
+const RULE_FIELDS: [&str; 12] = [
     "name",
     "requesters",
     "actions",
@@ -161,6 +163,7 @@ const RULE_FIELDS: [&str; 11] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "publish",
     "copies",
 ];
 
