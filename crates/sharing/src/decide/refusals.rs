@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::case::{Authority, Case};
 use crate::{
-    allowlist::{Criterion, KeyCheck, Rule, Shortfall, written},
+    allowlist::{Criterion, KeyCheck, Publish, Rule, Shortfall, Unfillable, written},
     domain::{GroupId, ImageId, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
@@ -86,6 +86,36 @@ pub(super) fn not_covered(
         }
     };
     refusal.value("requester", requester)
+}
+
+/// The image has no parameter that the rule could publish it to.
+pub(super) fn publish_not_possible(
+    case: &Case<'_>,
+    image_id: &ImageId,
+    rule: &Rule,
+    publish: &Publish,
+    Unfillable { tag, given, why }: Unfillable,
+) -> Refusal {
+    let name = quoted(&publish.to_string());
+    let message = format!("rule {} publishes the image to {name}, and {why}", quoted(&rule.name));
+    let refusal = image(RefusalCode::PublishNotPossible, image_id, message)
+        .at(place(case, image_id))
+        .value("rule", rule.name.as_str())
+        .value("parameter", publish.to_string())
+        .remedy(match &tag {
+            Some(tag) => {
+                format!("give the image another value of the tag {}, or change the rule's `publish`", quoted(tag))
+            }
+            None => "change the rule's `publish`".to_owned(),
+        });
+    let refusal = match tag {
+        Some(tag) => refusal.value("tag", tag),
+        None => refusal,
+    };
+    match given {
+        Some(given) => refusal.value("given", given),
+        None => refusal,
+    }
 }
 
 /// The maximum number of rules that are named with what an image lacks for them.

@@ -9,7 +9,7 @@ use super::{
     directory::Names,
     fault::Part,
     reader::{Field, Fields, Reader},
-    values::{duration, keys, parse},
+    values::{action, duration, keys, parse},
 };
 use crate::{
     domain::ServiceLinkedRole,
@@ -38,8 +38,7 @@ impl Reader {
         let requesters = self
             .required("requesters", &mut fields)
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
-        let actions =
-            self.required("actions", &mut fields).map(|field| self.list("actions", field, false, str::parse::<Action>));
+        let actions = self.required("actions", &mut fields).map(|field| self.list("actions", field, false, action));
         let images = self.required("images", &mut fields).and_then(|field| self.images(field));
         let given_targets = fields.take("targets");
         let targets = given_targets.map(|field| self.targets("targets", field, names)).unwrap_or_default();
@@ -53,6 +52,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
         let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
@@ -83,6 +83,7 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            publish,
             copies,
         })
     }
@@ -148,7 +149,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 11] = [
+const RULE_FIELDS: [&str; 12] = [
     "name",
     "requesters",
     "actions",
@@ -159,6 +160,7 @@ const RULE_FIELDS: [&str; 11] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "publish",
     "copies",
 ];
 
