@@ -38,7 +38,10 @@ use self::{
     sources::read_sources,
     usage::read_usage,
 };
-use crate::{aws::Aws, records::RecordStore};
+use crate::{
+    aws::{Aws, Page},
+    records::RecordStore,
+};
 
 /// Reads everything that the decision needs. Fails if a required fact can't be read.
 ///
@@ -82,15 +85,18 @@ pub async fn observe(
 async fn read_images(aws: &Aws, case: &Case<'_>, first: &FirstReads<'_>, records: &Read) -> Reading<Facts> {
     let mut facts = match first.images {
         Described::Named(image_ids) => Facts { images: aws.describe_images(image_ids).await?, ..Facts::default() },
-        Described::SharedWith { account, page } => {
-            let read = aws.images_shared_with(account, page).await?;
-            let is_page_unknown = read.is_none();
-            let (images, next_page) = read.unwrap_or_default();
-            Facts { images, next_page, is_page_unknown, ..Facts::default() }
-        }
+        Described::Owned { name, page, size } => of_page(aws.page_of_images(name, page, size).await?),
+        Described::SharedWith { account, page } => of_page(aws.images_shared_with(account, page).await?),
     };
     deregistered::of_records(aws, case.account, first, records, &mut facts).await?;
     Ok(facts)
+}
+
+/// What EC2 says on a page; nothing if it doesn't know the page.
+fn of_page(page: Option<Page>) -> Facts {
+    let is_page_unknown = page.is_none();
+    let (images, next_page) = page.unwrap_or_default();
+    Facts { images, next_page, is_page_unknown, ..Facts::default() }
 }
 
 async fn blocks_public_images(aws: &Aws, need: Need) -> Reading<Fact<bool>> {

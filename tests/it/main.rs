@@ -19,6 +19,7 @@ mod allowlists;
 mod answers;
 mod audit;
 mod automation;
+mod catalogue;
 mod concurrency;
 mod copy_calls;
 mod crash;

@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 Access: TypeAlias = Literal["launch", "copy"]
 AccountId: TypeAlias = str
 # Absent where the request could not be read.
-Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]
+Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "images"]
 ActionVerdict: TypeAlias = Literal["allowed", "conditional", "implicit-deny", "denied"]
 # The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in.
 CopyFrom: TypeAlias = str
@@ -26,7 +26,12 @@ GranteeType: TypeAlias = Literal["account", "organization", "organizational-unit
 ImageId: TypeAlias = str
 # For check, and after share: whether the target can launch the image as things are now, by launch permission and every key. really: it can; where a key has limits, with those. not: there is no launch permission, or a key lets it not in. unknown: it can't be said.
 Launch: TypeAlias = Literal["really", "not", "unknown"]
-# Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is.
+# The most access that a share may ask for.
+MayAccess: TypeAlias = Literal["launch", "copy"]
+MayActionsItem: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]
+# For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts.
+Name: TypeAlias = str
+# Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is.
 NextToken: TypeAlias = str
 # completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
 OutcomeResult: TypeAlias = Literal["completed", "planned", "accepted", "refused", "incomplete", "failed"]
@@ -52,7 +57,7 @@ class AuditRequest(TypedDict):
     """The version of this document."""
     action: Literal["audit"]
     nextToken: NotRequired[str]
-    """Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -149,6 +154,16 @@ class ImageRow(TypedDict):
     keys: list[KeyRow]
     """One row for each key of an encrypted snapshot and each target."""
     permissions: NotRequired[Permissions]
+    created: NotRequired[str | None]
+    """For images: when the image was created; null where EC2 does not say so."""
+    architecture: NotRequired[str | None]
+    """For images: the kind of machine the image is for, in EC2's word; null where EC2 does not say so."""
+    encrypted: NotRequired[bool]
+    """For images: whether a snapshot behind the image is encrypted, so that a target needs its key."""
+    state: NotRequired[str]
+    """For images: the state of the image, in EC2's word. Only an available image can be shared."""
+    may: NotRequired[list[May]]
+    """For images: the rules of the requester that cover the image, in the order of the allowlist."""
     usage: NotRequired[Usage]
 
 
@@ -177,6 +192,20 @@ class ImageRowScan(TypedDict):
     """The highest severity among the findings, in EC2's word; null where there are none."""
     at: str | None
     """null where EC2 does not say when it was."""
+
+
+class ImagesRequest(TypedDict):
+    """The document of a request to images."""
+
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    action: Literal["images"]
+    name: NotRequired[Name]
+    nextToken: NotRequired[str]
+    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
 
 
 class KeyRow(TypedDict):
@@ -225,6 +254,27 @@ class ListRequest(TypedDict):
     reason: NotRequired[Reason]
 
 
+class May(TypedDict):
+    """What one rule lets the requester do with an image."""
+
+    rule: str
+    """The name of the rule."""
+    actions: list[MayActionsItem]
+    targets: list[MayTarget]
+    """The targets that the rule names."""
+    access: MayAccess
+    maxDuration: str | None
+    """How long a share lasts at most: then expiresAt is required. null where a share may last forever."""
+    approval: bool
+    """Whether a share waits for an approval."""
+
+
+class MayTarget(TypedDict):
+    id: Target
+    name: str | None
+    """The account's name in the allowlist's directory; null where it has none."""
+
+
 class Outcome(TypedDict):
     """The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more."""
 
@@ -248,7 +298,7 @@ class Outcome(TypedDict):
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
     nextToken: NotRequired[str]
-    """For audit, repair and list by account, where images are left to look at: send the request again with it."""
+    """For audit, repair, list by account and images, where images are left to look at: send the request again with it."""
     imageCount: NotRequired[int]
     """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
     stoppedBy: NotRequired[list[StoppedBy]]
@@ -290,7 +340,7 @@ class Problem(TypedDict):
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
     nextToken: NotRequired[str]
-    """For audit, repair and list by account, where images are left to look at: send the request again with it."""
+    """For audit, repair, list by account and images, where images are left to look at: send the request again with it."""
     imageCount: NotRequired[int]
     """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
     stoppedBy: NotRequired[list[StoppedBy]]
@@ -398,7 +448,7 @@ class RepairRequest(TypedDict):
     """The version of this document."""
     action: Literal["repair"]
     nextToken: NotRequired[str]
-    """Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -516,7 +566,7 @@ class TargetRow(TypedDict):
     state: TargetState
     launch: NotRequired[Launch]
     accepted: NotRequired[bool]
-    """For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is."""
+    """For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false."""
     expiresAt: NotRequired[str]
     rule: NotRequired[str]
     """The allowlist rule that decided for this target."""
@@ -557,4 +607,4 @@ class UsageRequest(TypedDict):
 
 Because: TypeAlias = BecauseStatement | BecauseGrant
 # The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that.
-RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest
+RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest | ImagesRequest

@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which images the caller's rules cover, and what they let the caller do
+         * @description The action `images`: a page of the images of this account and Region that a rule of the caller covers, each with what these rules allow (`may`). A page may be empty and still have a `nextToken`.
+         */
+        get: operations["listImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/images/{imageId}/shares": {
         parameters: {
             query?: never;
@@ -146,7 +166,7 @@ export interface components {
          * @description Absent where the request could not be read.
          * @enum {string}
          */
-        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
+        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair" | "images";
         /** @enum {string} */
         ActionVerdict: "allowed" | "conditional" | "implicit-deny" | "denied";
         /** @description The document of a request to audit. */
@@ -161,7 +181,7 @@ export interface components {
              * @enum {string}
              */
             action: "audit";
-            /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
@@ -288,6 +308,19 @@ export interface components {
             /** @description One row for each key of an encrypted snapshot and each target. */
             keys: components["schemas"]["KeyRow"][];
             permissions?: components["schemas"]["Permissions"];
+            /**
+             * Format: date-time
+             * @description For images: when the image was created; null where EC2 does not say so.
+             */
+            created?: string | null;
+            /** @description For images: the kind of machine the image is for, in EC2's word; null where EC2 does not say so. */
+            architecture?: string | null;
+            /** @description For images: whether a snapshot behind the image is encrypted, so that a target needs its key. */
+            encrypted?: boolean;
+            /** @description For images: the state of the image, in EC2's word. Only an available image can be shared. */
+            state?: string;
+            /** @description For images: the rules of the requester that cover the image, in the order of the allowlist. */
+            may?: components["schemas"]["May"][];
             usage?: components["schemas"]["Usage"];
         };
         /** @description With copyFrom: how the copy is. */
@@ -316,6 +349,25 @@ export interface components {
              * @description null where EC2 does not say when it was.
              */
             at: string | null;
+        };
+        /** @description The document of a request to images. */
+        ImagesRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "images";
+            name?: components["schemas"]["Name"];
+            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
+            nextToken?: string;
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
         };
         KeyRow: {
             keyArn: string;
@@ -373,7 +425,34 @@ export interface components {
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
-        /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+        /** @description What one rule lets the requester do with an image. */
+        May: {
+            /** @description The name of the rule. */
+            rule: string;
+            actions: components["schemas"]["MayActionsItem"][];
+            /** @description The targets that the rule names. */
+            targets: components["schemas"]["MayTarget"][];
+            access: components["schemas"]["MayAccess"];
+            /** @description How long a share lasts at most: then expiresAt is required. null where a share may last forever. */
+            maxDuration: string | null;
+            /** @description Whether a share waits for an approval. */
+            approval: boolean;
+        };
+        /**
+         * @description The most access that a share may ask for.
+         * @enum {string}
+         */
+        MayAccess: "launch" | "copy";
+        /** @enum {string} */
+        MayActionsItem: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
+        MayTarget: {
+            id: components["schemas"]["Target"];
+            /** @description The account's name in the allowlist's directory; null where it has none. */
+            name: string | null;
+        };
+        /** @description For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts. */
+        Name: string;
+        /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
         NextToken: string;
         /** @description The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more. */
         Outcome: {
@@ -397,7 +476,7 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit, repair and list by account, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair, list by account and images, where images are left to look at: send the request again with it. */
             nextToken?: string;
             /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
             imageCount?: number;
@@ -444,7 +523,7 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit, repair and list by account, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair, list by account and images, where images are left to look at: send the request again with it. */
             nextToken?: string;
             /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
             imageCount?: number;
@@ -575,14 +654,14 @@ export interface components {
              * @enum {string}
              */
             action: "repair";
-            /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
         /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
-        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
+        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"] | components["schemas"]["ImagesRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {
             /**
@@ -713,7 +792,7 @@ export interface components {
             name?: string;
             state: components["schemas"]["TargetState"];
             launch?: components["schemas"]["Launch"];
-            /** @description For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is. */
+            /** @description For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false. */
             accepted?: boolean;
             /** Format: date-time */
             expiresAt?: string;
@@ -897,6 +976,11 @@ export interface components {
          * @example 111122223333
          */
         AccountId: components["schemas"]["AccountId"];
+        /**
+         * @description What the name of an image must match. `*` stands for any characters, `?` for one. Case counts.
+         * @example golden-*
+         */
+        Name: components["schemas"]["Name"];
         /** @description Which page is asked for, by the `nextToken` of the answer before. */
         NextToken: components["schemas"]["NextToken"];
         /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
@@ -934,6 +1018,58 @@ export interface operations {
                 "application/json": components["schemas"]["RequestDocument"];
             };
         };
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    listImages: {
+        parameters: {
+            query?: {
+                /**
+                 * @description What the name of an image must match. `*` stands for any characters, `?` for one. Case counts.
+                 * @example golden-*
+                 */
+                name?: components["parameters"]["Name"];
+                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                nextToken?: components["parameters"]["NextToken"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description `completed`, or `planned` for a dry run. */
             200: {

@@ -10,9 +10,9 @@ mod group;
 mod judged_key;
 mod judgements;
 mod key_check;
-mod list_by_account;
 mod met;
 mod notes;
+mod page;
 mod permit;
 mod publish;
 mod refusals;
@@ -29,14 +29,14 @@ pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
     Covered, Decision, ImageDecision, LaunchPermissions, Look, NextReport, OrphanedGrant, Prerequisites, Records,
-    Share, ShortOfTerms, Survey, TakeAway, Verdict,
+    Share, Survey, TakeAway, Unshareable, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
-pub use list_by_account::unknown_page;
-pub use permit::{admit, is_covered, permitted, stranger};
+pub use page::unknown_page;
+pub use permit::{admit, covering_rules, is_covered, permitted, stranger};
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
@@ -50,12 +50,12 @@ use crate::{
     request::{Action, Request},
 };
 
-/// The request with all its images and targets: a `list` by account gets its images, and a bare ID its targets.
+/// The request with all its images and targets: a page of images gets its images, and a bare ID its targets.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
     Ok(match &request.group {
-        _ if request.shared_with.is_some() => {
-            Cow::Owned(Request { image_ids: list_by_account::shared_images(case, facts), ..request.clone() })
+        _ if request.shared_with.is_some() || request.action == Action::Images => {
+            Cow::Owned(Request { image_ids: page::images(case, facts), ..request.clone() })
         }
         Some(group) => Cow::Owned(Request { targets: group::targets_of_group(case, facts, group)?, ..request.clone() }),
         None => Cow::Borrowed(request),
@@ -91,6 +91,10 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
+        Action::Images => {
+            let decision = Decision::Look(Look::default());
+            Ok(ImageDecision { image_id, rule: permit.rule, targets: Vec::new(), decision, warnings: Vec::new() })
+        }
         Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
@@ -103,7 +107,7 @@ pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryNa
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals } = permit;
+    let Permit { image_id, rule, targets, refusals, .. } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }

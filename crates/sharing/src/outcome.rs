@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
 mod bounds;
+mod catalogue;
 mod code;
 mod copy;
 mod finding;
@@ -10,6 +11,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
 pub use finding::{Finding, FindingCode};
@@ -59,7 +61,7 @@ pub struct Outcome {
     /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
-    /// The next page of a `list` by account, if there is one.
+    /// The next page of `images` or of a `list` by account, if there is one.
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_page: Option<PageToken>,
     /// In an event about one image: the number of images of the request, if there are others.
@@ -152,6 +154,9 @@ pub struct ImageRow {
     /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// What the catalogue tells of it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueRow>,
     /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageRow>,
@@ -631,9 +636,10 @@ impl Outcome {
     }
 
     /// Whether the request was a no-op without a requester: an image became available that no rule covers, or an event
-    /// announced an expiry that is not due. A `list` that finds nothing is not a no-op, because somebody requested it.
+    /// announced an expiry that is not due. A `list` or a page of `images` that
+    /// has nothing is not a no-op, because somebody requested it.
     pub fn is_no_op(&self) -> bool {
-        let is_list = self.action == Some(Action::List);
+        let is_list = matches!(self.action, Some(Action::List | Action::Images));
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 

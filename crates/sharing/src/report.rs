@@ -1,5 +1,6 @@
 //! Owns the report: it makes the [`Outcome`] from the decisions, the results of their steps, and the facts. Pure.
 
+mod catalogue;
 mod result;
 mod standing;
 mod usage;
@@ -53,19 +54,20 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.nobodys_records.clone_from(&facts.nobodys_records);
+    outcome.next_page.clone_from(&facts.next_page);
     if let Some(account) = request.shared_with {
-        outcome.next_page.clone_from(&facts.next_page);
         outcome.warnings.push(format!(
             "images that are shared with {account} only through its organization, an organizational unit or publicly are not \
              listed here: EC2 doesn't say which those are"
         ));
     }
+    let is_stopped = results.iter().any(|result| result.decision.stops_whole(request.action));
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            let row = image_row(&Standing { case, image, result: &result, status }, region);
+            let row = image_row(&Standing { case, image, result: &result, status, is_stopped }, region);
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }
@@ -121,6 +123,7 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
+        Action::Images => decision.rule.is_some(),
     }
 }
 
@@ -130,7 +133,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
     // read.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check | Action::Usage => result.decision.blocks_reading(),
+        Action::List | Action::Check | Action::Usage | Action::Images => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -163,9 +166,15 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     let action = case.request.action;
     let permissions = match action {
         Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair => None,
+        Action::Share
+        | Action::Revoke
+        | Action::Reset
+        | Action::Usage
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => None,
     };
-    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    let first_rule = decision.targets.first().and_then(|covered| decision.rule_for(*covered)).or(decision.rule);
     ImageRow {
         image_id: Some(decision.image_id.clone()),
         copy_of: None,
@@ -183,23 +192,24 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         targets: target_rows(standing),
         keys: standing.keys(),
         permissions,
+        catalogue: (action == Action::Images).then(|| catalogue::row(case, image)),
         usage: None,
     }
 }
 
 /// The rows of the requested targets; for a `list`, of everybody with whom the image is shared.
 fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
-    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
-    // If a share is refused as a whole, nothing is done for any image.
-    let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, is_stopped, .. } = *standing;
+    // If one image stops a share, nothing is done for any image.
+    let is_refused = decision.prerequisites().is_none() || is_stopped;
     let is_check = case.request.action == Action::Check;
-    let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
+    let unshareable = decision.unshareable().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .copied()
-        .chain(short)
-        .map(|(asked, rule)| {
+        .chain(unshareable)
+        .map(|covered @ (asked, _)| {
             let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
             } else {
@@ -212,7 +222,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 launch: standing.launch(&asked.target),
                 accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(image, decision.prerequisites().filter(|_| !is_refused), &asked.target, state),
-                rule: rule.map(|rule| rule.name.clone()),
+                rule: decision.rule_for(covered).map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
         })
@@ -260,7 +270,7 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
 
 /// The name of an account in the directory.
 fn name(case: &Case<'_>, target: &Target) -> Option<String> {
-    case.allowlist.accounts.get(&target.account()?)?.name.clone()
+    case.allowlist.name_of(target).map(str::to_owned)
 }
 
 /// A row for each target with which the image is shared.
@@ -357,9 +367,13 @@ fn target_state(
             (Remaining::Nothing, true) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Usage | Action::Reset | Action::Audit | Action::Repair => {
-            as_read(image, target)
-        }
+        Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Reset
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => as_read(image, target),
     }
 }
 

@@ -54,7 +54,13 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         _ if by_region.is_empty() => Need::No,
         // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
-        Action::Share | Action::Check | Action::List | Action::Usage | Action::Revoke | Action::Reset => Need::Settled,
+        Action::Share
+        | Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Revoke
+        | Action::Reset
+        | Action::Images => Need::Settled,
     };
     Sources { by_region, need }
 }
@@ -66,10 +72,12 @@ fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
         return rule.actions.contains(&Action::Share);
     }
     let is_named = match case.authority {
-        Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+        Authority::Requester(requester) => rule.names(requester),
         Authority::Expiry(_) => false,
     };
-    action.is_about_sharing() && rule.actions.contains(&action) && is_named
+    // A check asks what a share would meet.
+    let gives = rule.actions.contains(&action) || rule.actions.contains(&Action::Share);
+    action.is_about_sharing() && gives && is_named
 }
 
 fn asks_for_source(rule: &Rule, image: &Image) -> bool {

@@ -17,6 +17,7 @@
 mod allowlist_document;
 mod allowlist_size;
 mod automation;
+mod catalogue;
 mod decisions;
 mod findings;
 mod log_record;

@@ -37,6 +37,7 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),

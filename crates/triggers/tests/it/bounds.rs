@@ -39,6 +39,7 @@ fn image(number: usize) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         usage: None,
     }
 }
