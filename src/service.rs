@@ -208,7 +208,8 @@ impl Service {
         let mut outcome = execute(request, requester, deployment, run).await;
         if request.action.surveys() && continuation::continues_by_itself(trigger, &outcome) {
             let bus = self.request_bus.as_deref();
-            continuation::go_on(&deployment.aws, bus, deployment.account, &mut outcome, end).await;
+            let own = (bus, deployment.account);
+            continuation::continue_survey(&deployment.aws, own, (request, requester), &mut outcome, end).await;
         }
         outcome
     }

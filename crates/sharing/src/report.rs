@@ -10,7 +10,7 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, Prerequisites, Remaining, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
     needs::{GranteeKind, Publication},
@@ -19,12 +19,19 @@ use crate::{
         TargetState, shared_tags,
     },
     plan::Step,
-    request::{Action, NextToken},
+    request::Action,
 };
 
 /// The outcome of a request that failed before it was decided.
 pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
-    Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
+    failed_by(outcome, vec![failure])
+}
+
+/// The outcome of a request that failed because of these.
+pub fn failed_by(outcome: Outcome, failures: Vec<Failure>) -> Outcome {
+    let retryable = failures.iter().any(|failure| failure.retryable);
+    let errors = failures.into_iter().map(error_row).collect();
+    Outcome { result: Status::Failed, retryable, errors, ..outcome }
 }
 
 /// Adds a failure that happened after the request was carried out.
@@ -44,10 +51,9 @@ fn error_row(failure: Failure) -> ErrorRow {
 pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
     let request = case.request;
     outcome.result = result(case, &results);
-    if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
+    if let Some(next) = next_token(case, facts) {
         outcome.findings.get_or_insert_default();
-        let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
-        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
+        outcome.next_token = Some(next);
         for key in &facts.unfinished_keys {
             let later = "there are more grants for deregistered images than one repair handles: send `repair` again";
             outcome.warnings.push(format!("{key}: {later}"));
