@@ -12,8 +12,12 @@ import hashlib
 import io
 import json
 import os
+import re
+import signal
+import subprocess
 import sys
 import unittest
+import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -495,8 +499,10 @@ class Looking(Case):
             "approvals",
             completed(approvals=[ask("jwt:x#y", "ami-2", request={"imageIds": ["ami-2"], "accountIds": [BATCH]})]),
         )
-        self.given("requests", completed(rows=self.ROWS, findings=[]))
+        warning = "the records could not be listed"
+        self.given("requests", completed(rows=self.ROWS, findings=[], warnings=[warning]))
         self.sign_in(EDSGER, view="#/look")
+        expect(self.page.get_by_text(warning)).to_be_visible()
         expect(self.page.get_by_text("3 images and 3 targets, as of")).to_be_visible()
 
     def names(self) -> list[str]:
@@ -743,6 +749,32 @@ def key_row() -> Document:
         "notes": [],
         "remedy": [{"Effect": "Allow", "Action": "kms:Decrypt"}],
     }
+
+
+class AtHome(unittest.TestCase):
+    """`make local-aws`: what it prints is there, and nothing is left after Ctrl-C."""
+
+    def test_it_prints_the_address_of_a_page_and_ends_in_good_order(self) -> None:
+        command = [sys.executable, "-m", "ami_share_tools.demo.open_aws", BOOTSTRAP]
+        with subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+            self.addCleanup(process.kill)
+            assert process.stdout
+            told = ""
+            for line in process.stdout:
+                told += line
+                if "control.py says what else" in line:
+                    break
+            for words in ("Ada Lovelace", "web-team", "approvers", "platform", "AWS_ENDPOINT_URL="):
+                self.assertIn(words, told)
+            found = re.search(r"address +(http://127\.0\.0\.1:\d+/\S+)", told)
+            assert found, told
+            with urllib.request.urlopen(found[1], timeout=20) as answer:
+                self.assertIn(b"<title>AMI Share</title>", answer.read())
+            process.send_signal(signal.SIGINT)
+            self.assertIn("Stopped; nothing is left.", process.stdout.read())
+            self.assertEqual(process.wait(20), 0)
+        with self.assertRaises(OSError):
+            urllib.request.urlopen(found[1], timeout=5)
 
 
 class Pictures(Case):
