@@ -230,6 +230,7 @@ async function signOut() {
 	const address = new URL(found.end_session_endpoint);
 	address.searchParams.set("client_id", CLIENT);
 	address.searchParams.set("post_logout_redirect_uri", HOME);
+	address.searchParams.set("logout_uri", HOME); // the name that Amazon Cognito gives it
 	location.assign(address);
 }
 
