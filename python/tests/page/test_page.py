@@ -229,6 +229,8 @@ class WithTheApi(Case):
         expect(page.get_by_text("Until Dec" if datetime.now(UTC).month == 12 else "(in")).to_be_visible()
 
     def test_look_says_of_every_pair_what_the_evaluator_says(self) -> None:
+        if service.call(EDSGER, "POST", "/requests", {"action": "audit", "rows": True})[0] == 400:
+            self.skipTest("the API has no rows yet")
         page = self.page
         self.sign_in(EDSGER, view="#/look")
         expect(page.get_by_text("targets, as of")).to_be_visible()
@@ -797,7 +799,7 @@ class Pictures(Case):
         PICTURES.mkdir(exist_ok=True)
         for scheme in ("light", "dark"):
             page = self.page = self.open(color_scheme=scheme, device_scale_factor=1)
-            page.set_viewport_size({"width": 1240, "height": 700})
+            page.set_viewport_size({"width": 1240, "height": 870})
             self.sign_in(EDSGER, view="#/look")
             expect(page.get_by_text("targets, as of")).to_be_visible()
             page.get_by_role("gridcell", name="golden-vault-2026.09, prod-web").click()
