@@ -3,6 +3,7 @@
 mod automation;
 mod closing_look;
 mod plan_log;
+mod publishing;
 mod pursue;
 mod second_look;
 mod survey;

@@ -140,9 +140,10 @@ fn it_is_said_why_the_last_report_came_to_nothing_and_what_is_awaited() {
 #[test]
 fn requests_that_come_upon_the_same_reports_have_the_same_client_token() {
     let token = |reports: Vec<UsageReport>| {
-        put("used-1", &usage(), Fact::Known(reports), |case, facts| match &decide(case, facts)[0].decision {
-            sharing::decide::Decision::Usage(NextReport::Started { client_token }) => client_token.clone(),
-            other => panic!("{other:#?}"),
+        put("used-1", &usage(), Fact::Known(reports), |case, facts| {
+            let decision = decide(case, facts).remove(0).decision;
+            let sharing::decide::Decision::Usage(NextReport::Started { client_token }) = decision else { panic!() };
+            client_token
         })
     };
     let (old, older) = (|| available("r-1", 30), || available("r-2", 60));
@@ -226,7 +227,8 @@ fn result(request: &Value, reports: Vec<UsageReport>, state: StepState) -> (Stat
         let decision = decide(case, facts).remove(0);
         let steps = plan(case, &decision, &facts.images[decision.image_id], facts);
         let error = |state| (state == StepState::Failed).then(|| denied("ec2:CreateImageUsageReport"));
-        let taken = |step| StepResult { step, state, error: error(state), is_uncertain: false, grant_id: None };
+        let taken =
+            |step| StepResult { step, state, error: error(state), is_uncertain: false, grant_id: None, version: None };
         let steps = steps.into_iter().map(taken).collect();
         let mut outcome = Outcome::new("id", Status::Completed);
         report(&mut outcome, case, facts, vec![ImageResult { decision, steps, lost: Vec::new() }], "eu-west-1");
