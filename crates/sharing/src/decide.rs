@@ -29,7 +29,7 @@ pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
     Covered, Decision, ImageDecision, LaunchPermissions, Look, NextReport, OrphanedGrant, Prerequisites, Records,
-    Share, ShortOfTerms, Survey, TakeAway, Verdict,
+    Share, Survey, TakeAway, Unshareable, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
@@ -107,7 +107,7 @@ pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryNa
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals } = permit;
+    let Permit { image_id, rule, targets, refusals, .. } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }
