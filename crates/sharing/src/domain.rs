@@ -3,6 +3,7 @@
 //! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with
 //! `Display`, and goes through serde as that string. No I/O, no SDK types.
 
+mod copy_name;
 mod digest;
 mod expiry_name;
 mod function_arn;
@@ -15,6 +16,7 @@ mod severity;
 mod text;
 mod visible;
 
+pub use copy_name::CopyName;
 pub use digest::{digest, is_digest};
 pub use expiry_name::ExpiryName;
 pub use function_arn::FunctionArn;
