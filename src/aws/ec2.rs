@@ -309,6 +309,8 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
         launch_permissions: Fact::NotRead,
         expiries: Fact::NotRead,
         remembered_keys: Vec::new(),
+        source_naming: None,
+        waiting: Fact::NotRead,
         is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
         snapshots: snapshots.collect::<Result<_, _>>()?,
     })

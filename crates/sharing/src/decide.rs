@@ -4,6 +4,7 @@ mod audit;
 mod available;
 mod backing_key;
 mod case;
+mod copies;
 mod decision;
 mod expiry;
 mod group;
@@ -25,16 +26,17 @@ use std::borrow::Cow;
 
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
+pub use copies::{images_meant, is_reachable, must_be_made, resolve_copies};
 pub use decision::{
-    Covered, Decision, ImageDecision, LaunchPermissions, Look, OrphanedGrant, Prerequisites, Records, Share,
-    ShortOfTerms, Survey, TakeAway, Verdict,
+    Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, OrphanedGrant, Prerequisites, Records,
+    Share, ShortOfTerms, Survey, TakeAway, Verdict, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use list_by_account::unknown_page;
-pub use permit::{admit, is_covered, permitted, stranger};
+pub use permit::{admit, is_covered, permitted, permitted_sources, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
@@ -98,7 +100,7 @@ pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryNa
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals } = permit;
+    let Permit { image_id, rule, targets, short_of_terms: _, withdrawn: _, refusals } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }

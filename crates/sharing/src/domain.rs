@@ -23,7 +23,7 @@ pub use function_arn::FunctionArn;
 pub use grant_name::GrantName;
 pub use group_id::GroupId;
 pub use key_policy::domain::*;
-pub use region::Region;
+pub use region::{Region, partition_of};
 pub use requester::{MAX_GROUPS, Requester, unnamable_group};
 pub use resource_id::{ImageId, SnapshotId};
 pub use severity::Severity;

@@ -19,7 +19,8 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    records::RecordName,
     request::{Action, Asked, FaultKind, NextToken, PageToken, Parameters, Values},
 };
 
@@ -77,7 +78,7 @@ pub struct Outcome {
     pub is_unpublished: bool,
     /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
     #[serde(skip)]
-    pub nobodys_records: BTreeMap<ExpiryName, String>,
+    pub nobodys_records: BTreeMap<RecordName, String>,
     /// Every reason why not.
     pub refusals: Vec<Refusal>,
     /// What could not be found out or done.

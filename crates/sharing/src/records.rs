@@ -27,7 +27,7 @@ pub const DETAIL_TYPE: &str = "AMI Share Record Due";
 const TIMEZONE: &str = "UTC";
 
 /// A record. The kinds of records are the variants; each has a name of its own form.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// When a share expires.
     Expiry(Expiry),
@@ -125,7 +125,7 @@ impl fmt::Display for RecordName {
 }
 
 /// What Scheduler has under the name of a record.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
     /// Nothing.
     Nothing,

@@ -1,5 +1,6 @@
 //! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
 
+mod copies;
 mod result;
 mod standing;
 
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     decide::{Case, Decision, Prerequisites, Remaining, remaining},
     domain::Target,
-    facts::{Facts, Failure, Image, LaunchPermission, Scan},
+    facts::{CopyRecord, Facts, Failure, Image, LaunchPermission, Scan},
     needs::GranteeKind,
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
@@ -73,8 +74,9 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         outcome.errors.extend(gaps.cloned().map(error_row));
         outcome.refusals.extend(result.decision.refusals().iter().cloned());
         for step in result.steps {
-            match (step.error, step.step.is_best_effort()) {
-                (Some(error), true) => outcome.warnings.extend(role_warning(&step.step, &error)),
+            let is_passed_over = step.is_passed_over();
+            match (step.error, is_passed_over) {
+                (Some(error), true) => outcome.warnings.extend(passed_over_warning(&step.step, &error)),
                 (Some(error), false) => outcome.errors.push(error_row(error)),
                 (None, _) => {}
             }
@@ -90,6 +92,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         Status::Refused => outcome.is_refused_for_now(),
         Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
+}
+
+/// What the caller should know of a step that was not carried out although the request goes on.
+fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
+    let Step::CopyImage(order) = step else { return role_warning(step, error) };
+    Some(format!("the copy of {} is not begun yet and will be tried again: {}", order.source, error.message))
 }
 
 /// What to do for a service-linked role that could not be given its grant.
@@ -134,13 +142,16 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     let is_partly_refused = refused > 0 && request.action.writes();
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
-    let is_short =
-        is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.step.is_best_effort());
-    let is_changed = steps().any(|step| step.state == StepState::Done || step.is_uncertain);
+    let is_short = is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.is_passed_over());
+    let is_change = |result: &ImageResult<'_>, step: &StepResult| {
+        step.may_be_done() && !copies::is_mere_record(&step.step, &result.steps)
+    };
+    let is_changed = results.iter().any(|result| result.steps.iter().any(|step| is_change(result, step)));
     match (is_short, is_changed) {
         (true, false) if !is_partly_refused => Status::Failed,
         (true, _) => Status::Incomplete,
         (false, _) if request.dry_run && request.action.writes() => Status::Planned,
+        (false, _) if results.iter().any(copies::continues) => Status::Accepted,
         (false, _) => Status::Completed,
     }
 }
@@ -154,9 +165,9 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
-        image_id: Some(decision.image_id.clone()),
-        copy_of: None,
-        copy: None,
+        image_id: copies::image_id(image, standing.result),
+        copy_of: copies::source(case, image),
+        copy: copies::state(case, image, standing.result),
         name: image.name.clone(),
         region: region.to_owned(),
         tags: image.tags.clone(),
@@ -186,10 +197,15 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
         .copied()
         .chain(short)
         .map(|(asked, rule)| {
-            let state = if matches!(decision.decision, Decision::Superseded(_)) {
-                as_read(image, &asked.target)
-            } else {
-                target_state(case, image, steps, &asked.target, is_refused)
+            let state = match &decision.decision {
+                Decision::Superseded(_) => as_read(image, &asked.target),
+                Decision::Await(awaiting) if status != Status::Refused => copies::target_state(awaiting, steps),
+                Decision::Await(_)
+                | Decision::Share(_)
+                | Decision::Refused(_)
+                | Decision::TakeAway(_)
+                | Decision::Look(_)
+                | Decision::Survey(_) => target_state(case, image, steps, &asked.target, is_refused),
             };
             TargetRow {
                 target: asked.target.clone(),
@@ -241,7 +257,11 @@ fn expiry_time(image: &Image, target: &Target) -> Option<OffsetDateTime> {
 }
 
 fn as_read(image: &Image, target: &Target) -> TargetState {
-    if image.is_shared_with(target) { TargetState::Shared } else { TargetState::NotShared }
+    match (image.is_shared_with(target), copies::is_waiting(image, target)) {
+        (true, _) => TargetState::Shared,
+        (false, true) => TargetState::Waiting,
+        (false, false) => TargetState::NotShared,
+    }
 }
 
 /// What the directory calls an account.
@@ -249,21 +269,25 @@ fn name(case: &Case<'_>, target: &Target) -> Option<String> {
     case.allowlist.accounts.get(&target.account()?)?.name.clone()
 }
 
-/// A row for everybody the image is shared with.
-fn listed(case: &Case<'_>, image: &Image) -> impl Iterator<Item = TargetRow> {
-    image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
-        LaunchPermission::Public | LaunchPermission::Unknown(_) => None,
-        LaunchPermission::To(target) => Some(TargetRow {
-            target: target.clone(),
-            name: name(case, target),
-            state: TargetState::Shared,
-            launch: None,
-            accepted: None,
-            expires_at: expiry_time(image, target),
-            rule: None,
-            detail: None,
-        }),
-    })
+/// A row for everybody the image is shared with, or whose share waits for it.
+fn listed(case: &Case<'_>, image: &Image) -> Vec<TargetRow> {
+    let mut targets = image.shared_targets();
+    let mut waiting: Vec<_> = image.waiting.iter().flatten().flat_map(CopyRecord::targets).cloned().collect();
+    waiting.sort_unstable();
+    waiting.dedup();
+    waiting.retain(|target| copies::is_waiting(image, target));
+    targets.extend(waiting);
+    let row = |target: Target| TargetRow {
+        name: name(case, &target),
+        state: as_read(image, &target),
+        launch: None,
+        accepted: None,
+        expires_at: expiry_time(image, &target),
+        rule: None,
+        detail: None,
+        target,
+    };
+    targets.into_iter().map(row).collect()
 }
 
 fn step_row(result: &StepResult) -> StepRow {
@@ -280,7 +304,8 @@ fn step_row(result: &StepResult) -> StepRow {
 /// Whether the steps changed (or, planned, would change) what was read before.
 fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
     let is_real = |result: &&StepResult| matches!(result.state, StepState::Done | StepState::Planned);
-    action.writes() && steps.iter().filter(is_real).any(|result| changes(&result.step, image))
+    let changes = |step: &Step| !copies::is_mere_record(step, steps) && changes(step, image);
+    action.writes() && steps.iter().filter(is_real).any(|result| changes(&result.step))
 }
 
 /// Whether the step makes a difference to what was read; where that is not known, it does.
@@ -303,6 +328,9 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::RevokeGrant { .. }
         | Step::AddCreateVolumePermissions { .. }
         | Step::CreateExpiry(_)
+        | Step::CreateCopyRecord(_)
+        | Step::DeleteCopyRecord { .. }
+        | Step::CopyImage(_)
         | Step::DeleteExpiry { .. } => true,
     }
 }
@@ -330,6 +358,7 @@ fn target_state(
             (Remaining::Surely(_), _) => TargetState::StillReachable,
             (Remaining::Maybe(_) | Remaining::Unread(_), _) => TargetState::MaybeReachable,
             (Remaining::Nothing, true) => TargetState::Revoked,
+            (Remaining::Nothing, false) if copies::is_withdrawn(steps, target) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
         Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read(image, target),

@@ -34,7 +34,7 @@ pub const MAX_ROLES: usize = 50;
 pub const MAX_REASON: usize = 500;
 
 /// A valid request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// What to do.
     pub action: Action,

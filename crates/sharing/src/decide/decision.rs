@@ -8,8 +8,8 @@ use super::judged_key::JudgedKey;
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
-    facts::{Expiry, Failure, Image},
-    needs::NeededGrant,
+    facts::{CopyRecord, Expiry, Failure, Image},
+    needs::{CopyOrder, NeededGrant},
     outcome::{Finding, Refusal, RefusalCode},
     request::{Action, AskedTarget},
 };
@@ -42,6 +42,8 @@ pub enum Decision<'a> {
     Refused(Vec<Refusal>),
     /// A share.
     Share(Share<'a>),
+    /// A share that waits for a copy.
+    Await(Await),
     /// Access is taken away, as far as what a share gave is known.
     TakeAway(TakeAway<'a>),
     /// A later record has taken the place of this expiry, which is due: only its own record is deleted.
@@ -85,6 +87,33 @@ pub struct Prerequisites {
     pub expiries: Vec<Expiry>,
 }
 
+/// A share that waits for a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Await {
+    /// What the keys say, for the covered targets.
+    pub keys: Vec<JudgedKey>,
+    /// Whether a key is in a state in which it lets no target in.
+    pub has_unusable_key: bool,
+    /// The record by which it waits.
+    pub record: Box<CopyRecord>,
+    /// What is done now.
+    pub next: Next,
+}
+
+/// What is done about a share that waits for a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// It waits.
+    Wait {
+        /// Whether its record is there.
+        is_recorded: bool,
+        /// The copy to be made, if EC2 is making none.
+        order: Option<CopyOrder>,
+    },
+    /// It waits no longer, for this reason.
+    GiveUp(Failure),
+}
+
 /// What is taken away.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakeAway<'a> {
@@ -97,8 +126,21 @@ pub struct TakeAway<'a> {
     pub needed_by: BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>,
     /// Which records are deleted when the rest is done.
     pub records: Records<'a>,
+    /// The shares that wait for a copy and are taken away with it.
+    pub waiting: Vec<Withdrawal<'a>>,
     /// What could not be found out and was gone on without, because taking access away is never held up.
     pub gaps: Vec<Failure>,
+}
+
+/// A record of a share that waits for a copy, some of whose targets are taken away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawal<'a> {
+    /// The record.
+    pub record: &'a CopyRecord,
+    /// The targets that are taken away.
+    pub targets: Vec<Target>,
+    /// The record of the other targets, if there are any.
+    pub left: Option<CopyRecord>,
 }
 
 /// Which launch permissions are taken away.
@@ -170,7 +212,11 @@ impl<'a> ImageDecision<'a> {
             Decision::Refused(refusals)
             | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
             | Decision::Look(Look { refusals, .. }) => refusals,
-            Decision::Share(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => &[],
+            Decision::Share(_)
+            | Decision::Await(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Survey(_) => &[],
         }
     }
 
@@ -181,14 +227,17 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(TakeAway { gaps, .. })
             | Decision::Look(Look { gaps, .. })
             | Decision::Survey(Survey { gaps, .. }) => gaps,
-            Decision::Share(_) | Decision::Refused(_) | Decision::Superseded(_) => &[],
+            Decision::Await(Await { next: Next::GiveUp(failure), .. }) => std::slice::from_ref(failure),
+            Decision::Share(_) | Decision::Await(_) | Decision::Refused(_) | Decision::Superseded(_) => &[],
         }
     }
 
     /// What the keys say, for the covered targets.
     pub fn keys(&self) -> &[JudgedKey] {
         match &self.decision {
-            Decision::Share(Share { keys, .. }) | Decision::Look(Look { keys, .. }) => keys,
+            Decision::Share(Share { keys, .. })
+            | Decision::Await(Await { keys, .. })
+            | Decision::Look(Look { keys, .. }) => keys,
             Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => &[],
         }
     }
@@ -196,9 +245,9 @@ impl<'a> ImageDecision<'a> {
     /// Whether a key is in a state in which it lets no target in.
     pub fn has_unusable_key(&self) -> bool {
         match &self.decision {
-            Decision::Share(Share { has_unusable_key, .. }) | Decision::Look(Look { has_unusable_key, .. }) => {
-                *has_unusable_key
-            }
+            Decision::Share(Share { has_unusable_key, .. })
+            | Decision::Await(Await { has_unusable_key, .. })
+            | Decision::Look(Look { has_unusable_key, .. }) => *has_unusable_key,
             Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => false,
         }
     }
@@ -209,6 +258,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Look(look) => &look.short_of_terms,
             Decision::Refused(_)
             | Decision::Share(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Survey(_) => &[],
@@ -231,6 +281,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Share(Share { verdict: Verdict::Yes(prerequisites), .. }) => Some(prerequisites),
             Decision::Share(_)
             | Decision::Refused(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -243,6 +294,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Share(share) => &share.left_as_they_are,
             Decision::Refused(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -256,6 +308,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Survey(survey) => Some(survey),
             Decision::Refused(_)
             | Decision::Share(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_) => None,

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     case::{Authority, Case},
+    copies,
     decision::{Covered, Decision, ImageDecision, ShortOfTerms, blocks_reading},
     refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{ImageId, Requester, Target},
-    facts::Image,
+    facts::{Facts, Image},
     outcome::{Refusal, RefusalCode},
-    request::Action,
+    request::{Action, AskedTarget, Request},
 };
 
 /// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
@@ -22,9 +23,16 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
+        // Who asked for what waits may take that back without the right to revoke.
+        Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
         Err(criterion) => vec![refusals::not_covered(criterion, case, None, None, None)],
-        Ok(_) => request.copy_from.iter().map(|_| refusals::copies_not_set_up()).collect(),
+        Ok(_) => copies::unreachable(case).into_iter().collect(),
     }
+}
+
+/// Whether the request may take shares back that wait for a copy.
+fn may_withdraw(request: &Request) -> bool {
+    request.action == Action::Revoke && request.copy_from.is_some()
 }
 
 /// Why a requester that no rule names is refused; nothing where a rule names it.
@@ -44,6 +52,8 @@ pub(super) struct Permit<'a> {
     pub(super) targets: Vec<Covered<'a>>,
     /// The targets that a rule covers but for its terms.
     pub(super) short_of_terms: Vec<ShortOfTerms<'a>>,
+    /// The targets of a revoke that no rule covers, and whose waiting shares the requester asked for.
+    pub(super) withdrawn: Vec<&'a AskedTarget>,
     /// Why not the image, or not the other targets.
     pub(super) refusals: Vec<Refusal>,
 }
@@ -68,13 +78,15 @@ impl<'a> Permit<'a> {
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
             Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
-            Action::Revoke | Action::Reset => self.refusals.is_empty(),
+            // Of what only waits nothing is to be read.
+            Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
+            Action::Reset => self.refusals.is_empty(),
         }
     }
 
     /// The decision that this is all there is to say.
     pub(super) fn refused(self) -> ImageDecision<'a> {
-        let Self { image_id, rule, targets, short_of_terms: _, refusals } = self;
+        let Self { image_id, rule, targets, short_of_terms: _, withdrawn: _, refusals } = self;
         ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
     }
 }
@@ -90,6 +102,16 @@ pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet
     permits.filter(|permit| permit.needs_reading(case)).map(|permit| permit.image_id.clone()).collect()
 }
 
+/// The images that a request names by `copyFrom` about which the requester may ask: by what they are named, or by what the
+/// images are named that are made from them. What a requester itself asked for and what waits may always be taken back.
+pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
+    let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
+        let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
+        (is_permitted || may_withdraw(case.request)).then(|| source_id.clone())
+    };
+    copies::images_meant(case, facts).iter().filter_map(may_ask).collect()
+}
+
 /// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image. Where a
 /// share expires nobody asks, and so nobody may.
 pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
@@ -98,8 +120,8 @@ pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
 
 /// Decides whether a rule covers the image and the targets.
 pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> Permit<'a> {
-    let (targets, short_of_terms) = (Vec::new(), Vec::new());
-    let mut permit = Permit { image_id, rule: None, targets, short_of_terms, refusals: Vec::new() };
+    let (targets, short_of_terms, withdrawn) = Default::default();
+    let mut permit = Permit { image_id, rule: None, targets, short_of_terms, withdrawn, refusals: Vec::new() };
     let Some(image) = images.get(image_id) else {
         permit.refusals.push(refusals::image_not_found(case, image_id));
         return permit;
@@ -118,9 +140,15 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
     if image.owner != case.account {
         permit.refusals.push(refusals::image_not_owned(case, image_id));
     }
-    if !permit.refusals.is_empty() {
-        return permit;
+    if permit.refusals.is_empty() {
+        permit_targets(case, image, &mut permit);
     }
+    withdraw_own(case, image, &mut permit);
+    permit
+}
+
+/// Decides whether a rule covers each target.
+fn permit_targets<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     for asked in &case.request.targets {
         match covering_rule(case.request.action, case, image, &asked.target) {
             Ok(rule) => permit.targets.push((asked, rule)),
@@ -129,21 +157,30 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
                 if criterion > Criterion::Target && case.request.action.is_about_sharing() {
                     permit.short_of_terms.extend(rule.map(|rule| (asked, rule)));
                 }
-                permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), Some(asked), rule));
+                permit.refusals.push(refusals::not_covered(criterion, case, Some(permit.image_id), Some(asked), rule));
             }
         }
     }
-    permit
+}
+
+/// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy.
+fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
+    if permit.refusals.is_empty() || !may_withdraw(case.request) {
+        return;
+    }
+    let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);
+    let others: Vec<_> = case.request.targets.iter().filter(|asked| !is_covered(asked)).collect();
+    if !others.is_empty() && others.iter().all(|asked| copies::own_waiting(case, image, &asked.target).next().is_some())
+    {
+        permit.withdrawn = others;
+        permit.refusals.clear();
+    }
 }
 
 /// The rule that covers the image; none is needed where a share expires.
 pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
-    match case.authority {
-        Authority::Expiry(_) => Ok(None),
-        Authority::Requester(requester) => {
-            case.allowlist.cover(&ask(case, requester, case.request.action, image, None)).map(Some)
-        }
-    }
+    let Authority::Requester(requester) = case.authority else { return Ok(None) };
+    case.allowlist.cover(&ask(case, requester, case.request.action, image, None)).map(Some)
 }
 
 /// The rules that cover the image by its name and its tags, and for which it lacks something else.
@@ -155,7 +192,12 @@ fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule>
 }
 
 /// The rule that a refusal speaks of where this criterion left none.
-fn nearest_rule<'a>(case: &Case<'a>, image: &Image, target: Option<&Target>, criterion: Criterion) -> Option<&'a Rule> {
+pub(super) fn nearest_rule<'a>(
+    case: &Case<'a>,
+    image: &Image,
+    target: Option<&Target>,
+    criterion: Criterion,
+) -> Option<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return None };
     case.allowlist.nearest(&ask(case, requester, case.request.action, image, target), criterion)
 }
@@ -188,13 +230,26 @@ fn ask<'a>(
         copy_from: request.copy_from.as_ref(),
         now: case.now,
     };
-    Ask {
+    let terms = (target.is_some() && action.is_about_sharing()).then_some(terms);
+    Ask { target, terms, ..by_name(case, requester, action, image) }
+}
+
+/// What is asked of the rules about an image by its name. A copy is covered by its own name and tags, and if no rule covers
+/// it by these, by those of its source. A share with `copyFrom` goes by those of the image that it names.
+fn by_name<'a>(case: &Case<'a>, requester: &'a Requester, action: Action, image: &'a Image) -> Ask<'a> {
+    let ask = |image_name: Option<&'a str>, tags: &'a BTreeMap<String, String>| Ask {
         requester,
         action,
-        image: Some((image.name.as_deref(), &image.tags)),
+        image: Some((image_name, tags)),
         // They count where access is given, and never where it is taken away.
         provenance: action.is_about_sharing().then_some((&image.provenance, case.now)),
-        target,
-        terms: (target.is_some() && action.is_about_sharing()).then_some(terms),
-    }
+        target: None,
+        terms: None,
+    };
+    let own = ask(image.name.as_deref(), &image.tags);
+    let Some(source) = &image.source_naming else { return own };
+    let by_source = ask(source.name.as_deref(), &source.tags);
+    let is_named_by_source = case.request.copy_from.is_some() && action.is_about_sharing();
+    let is_covered = |ask: &Ask<'_>| case.allowlist.cover(ask).is_ok();
+    if is_named_by_source || !is_covered(&own) && is_covered(&by_source) { by_source } else { own }
 }

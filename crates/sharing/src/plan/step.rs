@@ -1,9 +1,9 @@
 //! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
 
 use crate::{
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
-    facts::Expiry,
-    needs::{GranteeKind, NeededGrant},
+    domain::{AccountId, CopyName, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
+    facts::{CopyRecord, Expiry},
+    needs::{CopyOrder, GranteeKind, NeededGrant},
 };
 
 /// One write to AWS.
@@ -18,6 +18,17 @@ pub enum Step {
         /// With whom the image is or was shared.
         target: Target,
     },
+    /// CreateSchedule: records a share that waits for a copy.
+    CreateCopyRecord(Box<CopyRecord>),
+    /// DeleteSchedule: the share does not wait any more.
+    DeleteCopyRecord {
+        /// The record.
+        name: CopyName,
+        /// The targets whose shares are taken back by that.
+        targets: Vec<Target>,
+    },
+    /// CopyImage in this Region.
+    CopyImage(CopyOrder),
     /// CreateGrant on a key, for the target account or a service-linked role in it.
     CreateGrant {
         /// The key.
@@ -88,6 +99,12 @@ pub enum Phase {
     Launch,
     /// The records of expiries.
     Expiries,
+    /// New records of shares that wait for a copy.
+    Waiting,
+    /// Copies.
+    Copies,
+    /// The records of shares that wait no longer.
+    Withdrawals,
 }
 
 impl Step {
@@ -104,6 +121,9 @@ impl Step {
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
             Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. } => Vec::new(),
         }
@@ -129,6 +149,9 @@ impl Step {
             Self::CreateGrant { .. }
             | Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. } => {}
         }
@@ -156,8 +179,9 @@ impl Step {
     /// The service and operation.
     pub fn call(&self) -> &'static str {
         match self {
-            Self::CreateExpiry(_) => "scheduler:CreateSchedule",
-            Self::DeleteExpiry { .. } => "scheduler:DeleteSchedule",
+            Self::CreateExpiry(_) | Self::CreateCopyRecord(_) => "scheduler:CreateSchedule",
+            Self::DeleteExpiry { .. } | Self::DeleteCopyRecord { .. } => "scheduler:DeleteSchedule",
+            Self::CopyImage(_) => "ec2:CopyImage",
             Self::CreateGrant { .. } => "kms:CreateGrant",
             Self::RevokeGrant { .. } => "kms:RevokeGrant",
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
@@ -176,6 +200,9 @@ impl Step {
             }
             Self::CreateExpiry(_)
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
@@ -187,6 +214,9 @@ impl Step {
     pub fn phase(&self) -> Phase {
         match self {
             Self::CreateExpiry(_) | Self::DeleteExpiry { .. } => Phase::Expiries,
+            Self::CreateCopyRecord(_) => Phase::Waiting,
+            Self::CopyImage(_) => Phase::Copies,
+            Self::DeleteCopyRecord { .. } => Phase::Withdrawals,
             Self::CreateGrant { .. } | Self::RevokeGrant { .. } => Phase::Grants,
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => Phase::Snapshots,
             Self::AddLaunchPermissions { .. }
@@ -199,11 +229,22 @@ impl Step {
     /// keep entries of its account, so that as little as possible is left. What is removed once more after records were
     /// deleted waits for none of them: one that could not be deleted must not keep the access of the others.
     pub fn waits_for(&self, phase: Phase) -> bool {
-        !matches!(
-            (self, phase),
-            (Self::RevokeGrant { .. }, Phase::Snapshots)
-                | (Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. }, Phase::Expiries)
-        )
+        match self {
+            // Whatever else fails: the right to share must not stay, and the record of the other targets comes first.
+            Self::DeleteCopyRecord { .. } => phase == Phase::Waiting,
+            Self::RevokeGrant { .. } => phase != Phase::Snapshots,
+            Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
+                !matches!(phase, Phase::Expiries | Phase::Waiting | Phase::Withdrawals)
+            }
+            Self::CreateExpiry(_)
+            | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::CopyImage(_)
+            | Self::CreateGrant { .. }
+            | Self::AddCreateVolumePermissions { .. }
+            | Self::AddLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. } => true,
+        }
     }
 
     /// Whether the request goes on, and counts as completed, when this fails.
@@ -215,6 +256,9 @@ impl Step {
     pub fn resource(&self) -> String {
         match self {
             Self::CreateExpiry(Expiry { name, .. }) | Self::DeleteExpiry { name, .. } => name.to_string(),
+            Self::CreateCopyRecord(record) => record.name.to_string(),
+            Self::DeleteCopyRecord { name, .. } => name.to_string(),
+            Self::CopyImage(order) => order.source.id.to_string(),
             Self::CreateGrant { key, .. } | Self::RevokeGrant { key, .. } => key.to_string(),
             Self::AddCreateVolumePermissions { snapshot_id, .. }
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
@@ -231,6 +275,9 @@ impl Step {
             Self::RevokeGrant { name, .. } => Some(name),
             Self::CreateExpiry(_)
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
@@ -243,6 +290,7 @@ impl Step {
     pub fn adds(&self) -> Vec<Target> {
         match self {
             Self::CreateExpiry(expiry) => vec![expiry.target.clone()],
+            Self::CreateCopyRecord(record) => record.targets().cloned().collect(),
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
             Self::AddCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
@@ -252,6 +300,8 @@ impl Step {
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::DeleteExpiry { .. }
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::RevokeGrant { .. } => Vec::new(),
         }
     }
@@ -260,12 +310,15 @@ impl Step {
     pub fn removes(&self) -> Vec<Target> {
         match self {
             Self::DeleteExpiry { target, .. } => vec![target.clone()],
+            Self::DeleteCopyRecord { targets, .. } => targets.clone(),
             Self::RevokeGrant { account, .. } => vec![Target::Account(*account)],
             Self::RemoveCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
             }
             Self::RemoveLaunchPermissions { targets, .. } => targets.clone(),
             Self::CreateExpiry(_)
+            | Self::CreateCopyRecord(_)
+            | Self::CopyImage(_)
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Need;
 use crate::{
     allowlist::{Images, Rule},
-    decide::{Authority, Case},
+    decide::{self, Authority, Case},
     domain::{ImageId, Region},
-    facts::{Image, RegionalImage},
+    facts::{Image, Lineage, RegionalImage},
     request::Action,
 };
 
@@ -32,8 +32,10 @@ impl Sources {
 pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
     let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
     for image in images.values().filter(|image| image.owner == case.account) {
-        let Some(source) = image.provenance.source() else { continue };
-        if case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image)) {
+        let Some(source) = unread_source(image) else { continue };
+        let is_asked_for =
+            || case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image));
+        if is_uncovered(case, image, source) || is_asked_for() {
             by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
         }
     }
@@ -44,6 +46,33 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset => Need::Settled,
     };
     Sources { by_region, need }
+}
+
+/// The sources of the images that no rule covers by their own names and tags, and that a rule may cover by those of their
+/// sources.
+pub fn sources_of_uncovered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
+    let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
+    for image in images.values().filter(|image| image.owner == case.account) {
+        if let Some(source) = unread_source(image).filter(|source| is_uncovered(case, image, source)) {
+            by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
+        }
+    }
+    Sources { need: if by_region.is_empty() { Need::No } else { Need::Optional }, by_region }
+}
+
+/// The image that this one is a copy of, if nothing is known about that yet.
+fn unread_source(image: &Image) -> Option<&RegionalImage> {
+    match &image.provenance.lineage {
+        Lineage::CopyOf { source, said } => (!said.is_read()).then_some(source),
+        Lineage::New | Lineage::Unclear => None,
+    }
+}
+
+/// Whether a rule may cover a copy by the name and tags of its source alone. That is looked at only for the Regions from
+/// which rules make copies.
+fn is_uncovered(case: &Case<'_>, image: &Image, source: &RegionalImage) -> bool {
+    let makes_copies = case.allowlist.rules.iter().any(|rule| rule.copies_from(&source.region));
+    makes_copies && matches!(case.authority, Authority::Requester(_)) && !decide::is_covered(case, image)
 }
 
 /// Whether the rule may give the requested access, or the access that an audit checks.

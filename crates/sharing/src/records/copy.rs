@@ -23,7 +23,7 @@ const FIRST: Duration = Duration::minutes(10);
 const GRACE: Duration = Duration::hours(1);
 
 /// A share that waits for a copy: the content of a record, which never changes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyRecord {
     /// The record's name.
     pub name: CopyName,

@@ -9,8 +9,8 @@ use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, admit, due, grantees_to_look_up,
-        is_refused_by_time, lost, second_looks,
+        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, due, grantees_to_look_up, is_refused_by_time,
+        lost, second_looks,
     },
     domain::Target,
     facts::{CreateVolumePermissions, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
@@ -1091,20 +1091,4 @@ fn an_organization_is_the_same_whatever_management_account_its_arn_names() {
     steps(&shared, &asked("share"), &[]);
     steps(&shared, &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ORGANIZATION}")]);
     steps(&World::open("golden-1"), &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ELSEWHERE}")]);
-}
-
-#[test]
-fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
-    let codes = |request: &Value| {
-        World::open("golden-1").put(request, |case, _| {
-            admit(case).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
-        })
-    };
-    assert_eq!(codes(&ask("share", accounts(&[ONE]))), []);
-    let copy = json!({"accountIds": [ONE], "copyFrom": "us-east-1"});
-    for action in ["share", "check", "revoke"] {
-        let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
-        assert_eq!(codes(&ask(action, copy.clone())), expect, "{action}");
-    }
-    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), Some("/action".to_owned()))]);
 }

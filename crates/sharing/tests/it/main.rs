@@ -17,6 +17,7 @@
 mod allowlist_document;
 mod allowlist_size;
 mod automation;
+mod copies;
 mod decisions;
 mod findings;
 mod log_record;
