@@ -4,18 +4,21 @@
 //! A failed step doesn't stop the other steps of its phase. Steps of later phases that depend on it are skipped. So a
 //! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order.
 
+mod copy;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
-    domain::{Target, some_of},
+    domain::{ImageId, Target, some_of},
     facts::Failure,
     outcome::StepState,
     plan::{Phase, Step},
     records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
+use time::OffsetDateTime;
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -37,6 +40,8 @@ pub struct Writer<'a> {
     pub aws: &'a Aws,
     /// The record store, if the deployment has one.
     pub records: Option<&'a RecordStore>,
+    /// Now.
+    pub now: OffsetDateTime,
 }
 
 /// Carries out the plans, in the order of the images; with `dry_run` it only reports the steps. No call runs after the
@@ -80,9 +85,7 @@ pub async fn carry_on<'a>(
 }
 
 fn planned(steps: Vec<Step>) -> Vec<StepResult> {
-    let planned =
-        |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false, grant_id: None };
-    steps.into_iter().map(planned).collect()
+    steps.into_iter().map(|step| StepResult::new(step, StepState::Planned)).collect()
 }
 
 async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
@@ -187,31 +190,51 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
-        Ok(grant_id) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false, grant_id },
+        Ok(Made { grant_id, copy_id }) => StepResult { grant_id, copy_id, ..StepResult::new(step, StepState::Done) },
         Err(CallError { failure, is_uncertain }) => {
-            StepResult { step, state: StepState::Failed, error: Some(failure), is_uncertain, grant_id: None }
+            StepResult { error: Some(failure), is_uncertain, ..StepResult::new(step, StepState::Failed) }
         }
     }
 }
 
 fn skipped(step: Step, error: Option<Failure>) -> StepResult {
-    StepResult { step, state: StepState::Skipped, error, is_uncertain: false, grant_id: None }
+    StepResult { error, ..StepResult::new(step, StepState::Skipped) }
 }
 
-/// The only place that changes permissions, grants and records. Returns the ID of a grant that it creates.
-async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
+/// The IDs of what a step made.
+#[derive(Default)]
+struct Made {
+    grant_id: Option<String>,
+    copy_id: Option<ImageId>,
+}
+
+/// The only place that changes permissions, grants and records, and makes copies.
+async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            return aws.create_grant(key, name, grantee, &kind.operations()).await;
+            let grant_id = aws.create_grant(key, name, grantee, &kind.operations()).await?;
+            return Ok(Made { grant_id, ..Made::default() });
         }
         Step::CreateExpiry(expiry) => match records {
-            Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
+            Some(records) => records.create(aws, &Record::Expiry(expiry.clone()), now).await,
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::DeleteExpiry { name, target: _ } => match records {
             Some(records) => records.delete(aws, &RecordName::Expiry(name.clone())).await,
             None => Err(CallError::not_set_up(step.call())),
         },
+        Step::CreateCopyRecord(record) => match records {
+            Some(records) => records.create(aws, &Record::Copy(record.clone()), now).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::DeleteCopyRecord { name, targets: _ } => match records {
+            Some(records) => records.delete(aws, &RecordName::Copy(name.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::CopyImage(order) => {
+            let copy_id = Some(copy::make(aws, order).await?);
+            return Ok(Made { copy_id, ..Made::default() });
+        }
         Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,
         Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
             aws.add_create_volume_permissions(snapshot_id, accounts).await
@@ -223,5 +246,5 @@ async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Optio
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
     };
-    done.map(|()| None)
+    done.map(|()| Made::default())
 }

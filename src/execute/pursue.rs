@@ -4,13 +4,13 @@ use sharing::{
     decide::{self, Authority, Case, Judgements},
     domain::ExpiryName,
     outcome::{Outcome, Status},
-    plan::plan,
+    plan::{give_up, plan},
     report::{self, failed},
 };
 use tokio::time::Instant;
 
 use super::{
-    closing_look,
+    closing_look, final_copies,
     plan_log::log_plan,
     second_look,
     time_limits::{giving_deadline, reading_deadline},
@@ -53,28 +53,30 @@ pub(super) async fn pursue(
         Err(error) => return (failed(outcome, error), Vec::new()),
     };
     let overdue = decide::overdue(&case, &plans);
+    let ended = give_up(&case, &plans);
     let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
     let plans: Vec<_> = plans
         .into_iter()
         .map(|decision| {
             let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
             let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
-            (decision, steps)
+            (decision, steps.into_iter().chain(ended.clone()).collect::<Vec<_>>())
         })
         .collect();
     for (_, steps) in &plans {
         log_plan(run.request_id, steps, request.dry_run);
     }
-    let writer = Writer { aws: &aws, records };
-    let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
+    let writer = Writer { aws: &aws, records, now: run.now };
+    let is_looked_at_again = !request.dry_run && second_look::is_planned(&case, &plans, &facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
-        results = second_look::take(writer, (run.request_id, case.account), &facts, results, deadline).await;
+        results = second_look::take(writer, &case, &facts, results, deadline).await;
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, &case, &facts, results, deadline).await;
     }
+    results = final_copies::take(writer, run.request_id, results, deadline).await;
     report::report(&mut outcome, &case, &facts, results, deployment.aws.region());
     (outcome, overdue)
 }

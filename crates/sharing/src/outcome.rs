@@ -73,6 +73,9 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, is on its way without the caller.
     #[serde(skip)]
     pub continues: bool,
+    /// Whether it is published.
+    #[serde(skip)]
+    pub publication: Publication,
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
@@ -85,6 +88,18 @@ pub struct Outcome {
     pub errors: Vec<ErrorRow>,
     /// What the caller should know.
     pub warnings: Vec<String>,
+}
+
+/// Whether an outcome is published, where there is a bus for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Publication {
+    /// It is, unless no rule names the requester.
+    #[default]
+    IfKnown,
+    /// It is: somebody waits for it who was named by a rule before.
+    Always,
+    /// It is not: nothing was changed, and nobody asked now.
+    Never,
 }
 
 /// What became of a request, from the best to the worst.
@@ -531,6 +546,11 @@ impl ErrorCode {
         }
     }
 
+    /// Whether a share that waited for a copy waits no longer because of it.
+    pub fn ends_waiting(self) -> bool {
+        matches!(self, Self::CopyFailed | Self::CopyOverdue)
+    }
+
     /// The code as documents write it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -571,6 +591,7 @@ impl Outcome {
             stopped_by: Vec::new(),
             asked: Asked::default(),
             continues: false,
+            publication: Publication::default(),
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),

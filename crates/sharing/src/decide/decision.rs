@@ -252,6 +252,19 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
+    /// The share that waits for a copy.
+    pub fn awaiting(&self) -> Option<&Await> {
+        match &self.decision {
+            Decision::Await(awaiting) => Some(awaiting),
+            Decision::Share(_)
+            | Decision::Refused(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Look(_)
+            | Decision::Survey(_) => None,
+        }
+    }
+
     /// The targets of a check that a rule covers but for its terms.
     pub fn short_of_terms(&self) -> &[ShortOfTerms<'a>] {
         match &self.decision {

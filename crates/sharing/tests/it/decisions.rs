@@ -16,6 +16,7 @@ use sharing::{
     facts::{CreateVolumePermissions, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
     outcome::ErrorCode,
     plan::{Step, plan, take_back},
+    records::RecordName,
     request::Action,
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -834,17 +835,18 @@ fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
     let looks = |world: &World, request: &Value| {
         world.put(request, |case, facts| {
             let decision = decide(case, facts).remove(0);
-            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)])
+            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)], case.hint)
         })
     };
     let world = World::open("golden-1");
     let plain = ask("share", accounts(&[ONE]));
     assert_eq!(looks(&world, &plain), [], "a share without an expiry costs no look");
     let [look] = looks(&world, &until(in_days(3))).try_into().unwrap();
-    assert_eq!((&look.record, &look.target), (&expiry(ONE, in_days(3)).name, &target(ONE)));
+    let record = |at| RecordName::Expiry(expiry(ONE, at).name);
+    assert_eq!((&look.record, &look.target), (&record(in_days(3)), &target(ONE)));
     let recorded = world.with_expiry(ONE, in_days(2));
-    assert_eq!(looks(&recorded, &plain)[0].record, expiry(ONE, in_days(2)).name);
-    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, expiry(ONE, in_days(3)).name);
+    assert_eq!(looks(&recorded, &plain)[0].record, record(in_days(2)));
+    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, record(in_days(3)));
 
     assert_eq!(lost(&look, &Ok(true)), None);
     let gone = lost(&look, &Ok(false)).unwrap();

@@ -322,7 +322,7 @@ fn envelope(event: &Event) -> Vec<Envelope> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => vec![*envelope],
         Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
-        Incoming::Available(_) | Incoming::Expiry(_) => Vec::new(),
+        Incoming::Image(_) | Incoming::Record(_) => Vec::new(),
     }
 }
 
