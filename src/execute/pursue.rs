@@ -42,6 +42,8 @@ pub(super) async fn pursue(
     if let Some(refusal) = decide::unknown_page(&facts) {
         return (Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }, Vec::new());
     }
+    let copied = decide::resolve_copies(&case, &facts);
+    let case = Case { request: &copied, ..case };
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
         Err(error) => return (failed(outcome, error), Vec::new()),

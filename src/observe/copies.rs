@@ -31,11 +31,10 @@ pub(super) async fn read_copies(
     let (snapshots, waiting) =
         future::join(read_snapshots(aws, &snapshot_ids), read_waiting(aws, store, waiting)).await;
     learn_snapshots(&mut facts, &snapshots?)?;
-    let need = if case.request.action.is_about_sharing() { Need::Required } else { Need::Optional };
     for (source_id, (read, nobodys)) in waiting {
         facts.nobodys_records.extend(nobodys);
         if let Some(copies) = facts.copies.get_mut(&source_id) {
-            copies.waiting = need.settle(read)?;
+            copies.waiting = reads.waiting.settle(read)?;
         }
     }
     let source_keys = read_source_keys(&region(aws, case, reads), case, &facts).await?;
@@ -54,7 +53,7 @@ fn region(aws: &Aws, case: &Case<'_>, CopyReads { region, .. }: CopyReads<'_>) -
 }
 
 async fn read_first(aws: &Aws, case: &Case<'_>, reads: CopyReads<'_>) -> Reading<BTreeMap<ImageId, Copies>> {
-    let CopyReads { region: from, source_ids, source: need } = reads;
+    let CopyReads { region: from, source_ids, source: need, waiting: _ } = reads;
     let there = region(aws, case, reads);
     let (sources, made) = future::join(
         async { if need.is_read() { Some(there.describe_images(source_ids).await) } else { None } },

@@ -20,6 +20,7 @@ mod answers;
 mod audit;
 mod automation;
 mod concurrency;
+mod copies;
 mod copy_calls;
 mod crash;
 mod docs;

@@ -168,9 +168,11 @@ pub struct ImageRow {
 }
 
 impl ImageRow {
-    /// The image that the row is about: itself, or the source of a copy that is not there yet.
+    /// The image that the row is about, as refusals name it: itself, or the source of a copy that is not there yet.
     pub fn subject(&self) -> Option<&ImageId> {
-        self.image_id.as_ref().or(self.copy_of.as_ref().map(|source| &source.image_id))
+        let source = self.copy_of.as_ref().map(|source| &source.image_id);
+        let is_awaited = self.copy.as_ref().is_some_and(CopyState::is_awaited);
+        if is_awaited { source } else { self.image_id.as_ref().or(source) }
     }
 
     /// Takes in what was done for the image later in the same request.

@@ -21,6 +21,8 @@ pub struct CopyReads<'a> {
     pub source_ids: &'a [ImageId],
     /// Whether the images themselves are described, and what happens if they can't be.
     pub source: Need,
+    /// What happens if the records of shares that wait can't be read.
+    pub waiting: Need,
 }
 
 /// Which records of shares are read that wait for copies of an image.
@@ -41,7 +43,8 @@ pub fn copies<'a>(case: &Case<'a>) -> Option<CopyReads<'a>> {
         _ if !decide::is_reachable(case, region) => Need::No,
         _ => Need::Optional,
     };
-    Some(CopyReads { region, source_ids: &case.request.image_ids, source })
+    let waiting = if case.request.action.is_about_sharing() { Need::Required } else { Need::Optional };
+    Some(CopyReads { region, source_ids: &case.request.image_ids, source, waiting })
 }
 
 /// The snapshots that say which of the images that are made from others count as copies.
