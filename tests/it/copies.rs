@@ -442,11 +442,28 @@ fn a_revoke_takes_back_what_waits() {
     copies.end("available", None);
     copies.tick_once();
     assert_eq!(copies.world.launch(&copy), [DATA]);
-    // By its own ID too.
-    copies.accepted(&[WEB]);
-    let by_id = json!({"action": "revoke", "imageIds": [copy], "accountIds": [DATA, WEB]});
-    copies.world.outcome(&by_id);
+    copies.tick_once();
     assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_revoke_of_a_copy_by_its_own_id_takes_back_what_waits_for_it() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    let revoke = json!({"action": "revoke", "imageIds": [copy], "accountIds": [WEB]});
+    for is_there in [false, true] {
+        copies.accepted(&[WEB]);
+        if is_there {
+            copies.end("available", None);
+        }
+        let revoked = copies.world.completed(&revoke);
+        assert_eq!(copies.row(&revoked)["targets"][0]["state"], "revoked", "{revoked:#}");
+        // Of an image that is pending no launch permission is removed: EC2 refuses that.
+        let removes = copies.writes().iter().filter(|call| *call == "ec2:ModifyImageAttribute").count();
+        assert_eq!(removes, if is_there { 2 } else { 0 });
+        assert!(copies.records().is_empty());
+    }
+    assert!(copies.tick().is_empty());
     assert_eq!(copies.world.launch(&copy), [""; 0]);
 }
 
