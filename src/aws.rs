@@ -12,6 +12,7 @@ mod kms;
 mod provenance;
 mod scheduler;
 mod ssm;
+mod usage_reports;
 mod whole;
 
 use std::sync::Arc;

@@ -245,6 +245,7 @@ async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<
         Step::AddLaunchPermissions { image_id, targets } => aws.add_launch_permissions(image_id, targets).await,
         Step::RemoveLaunchPermissions { image_id, targets } => aws.remove_launch_permissions(image_id, targets).await,
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
+        Step::CreateUsageReport { image_id, client_token } => aws.create_usage_report(image_id, client_token).await,
     };
     done.map(|()| Made::default())
 }

@@ -24,7 +24,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .expect("the certificates of AWS can be checked");
     telemetry::install(config.log_level, config.logs_json);
     let aws = &Aws::connect(variable).expect("the AWS clients can be built");
-    // Only the first invocation tells the function which account it is in.
+    // The function learns only from its first invocation which account it is in.
     let service = &OnceLock::new();
 
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Event>| {

@@ -15,6 +15,7 @@ mod neighbours;
 mod own_grants;
 mod records;
 mod sources;
+mod usage;
 
 use futures_util::future;
 use sharing::{
@@ -34,6 +35,7 @@ use self::{
     behind::{Behind, read_behind},
     copies::{read_copies, read_waiting_beside},
     records::{Read, learn_records, read_records},
+    usage::read_usage,
 };
 use crate::{aws::Aws, records::RecordStore};
 
@@ -58,14 +60,16 @@ pub async fn observe(
         learn_records(&mut facts, records)?;
         plan = read_plan::further(case, &facts);
     }
-    let (read, records, blocks_public_images) = future::join3(
+    let (read, records, blocks_public_images, usage) = future::join4(
         read_further(aws, case, judgements, &plan, &mut facts),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
+        read_usage(aws, &plan.usage),
     )
     .await;
     read?;
     facts.blocks_public_images = blocks_public_images?;
+    facts.usage_reports = usage?;
     learn_records(&mut facts, records)?;
     deregistered::of_grants(aws, case, &mut facts).await?;
     Ok(facts)
@@ -154,7 +158,7 @@ fn listed(need: Need, id: &SnapshotId, snapshot: Option<&Snapshot>) -> Reading<F
         None if !need.is_read() => Ok(Fact::NotRead),
         None => {
             let message = format!(
-                "EC2 tells nothing of {id}, a snapshot of the image, so nothing is known of its key and who may copy it"
+                "EC2 does not describe {id}, a snapshot of the image, so its key and who may copy it are not known"
             );
             need.settle(Err(left_out("ec2:DescribeSnapshots", id, message)))
         }

@@ -7,7 +7,7 @@ mod invocation;
 mod meter;
 mod publish;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 pub use invocation::InvocationContext;
 use meter::Meter;
@@ -26,7 +26,9 @@ use sharing::{
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
-use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, RecordHint, Reply, SentAt, Trigger};
+use triggers::{
+    Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, RecordHint, Reply, SentAt, Trigger,
+};
 
 use self::deadlines::{deadline, end};
 use crate::{
@@ -51,6 +53,10 @@ pub struct Service {
     outcome_bus: Option<String>,
     /// The bus for requests, if the function may put the request that continues an audit there.
     request_bus: Option<String>,
+    /// What is put into the page, if this deployment has one.
+    page_settings: Option<PageSettings>,
+    /// The page, as soon as somebody has opened it.
+    page: OnceLock<Page>,
     /// The claim of a token that holds its groups.
     groups_claim: String,
     /// Writes the metrics.
@@ -78,6 +84,8 @@ impl Service {
             max_event_age: config.max_event_age,
             outcome_bus: config.outcome_bus,
             request_bus: config.request_bus,
+            page_settings: config.page,
+            page: OnceLock::new(),
             groups_claim: config.groups_claim,
             meter: Meter::new(config.function_name, sink),
         }
@@ -87,6 +95,14 @@ impl Service {
     pub async fn handle(&self, event: &Event, invocation: &InvocationContext<'_>) -> Result<Reply, InvocationError> {
         let InvocationContext { request_id, now, .. } = *invocation;
         match triggers::open(event, &Invocation { request_id, now, groups_claim: &self.groups_claim }) {
+            // Neither a request nor an outcome: nothing is logged, counted or published.
+            Incoming::Page(visit) => match &self.page_settings {
+                Some(settings) => Ok(self.page.get_or_init(|| Page::new(settings)).reply(visit.reads_gzip)),
+                None => {
+                    let trigger = visit.no_page.trigger;
+                    triggers::reply(trigger, self.settle(visit.no_page, invocation).await)
+                }
+            },
             Incoming::One(envelope) => {
                 let trigger = envelope.trigger;
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)
@@ -171,7 +187,7 @@ impl Service {
         let elapsed = started.elapsed().try_into().unwrap_or_default();
         log(&outcome, trigger, invocation, invocation.now.saturating_add(elapsed));
         if is_about_something || !outcome.nobodys_records.is_empty() {
-            self.meter.tell(aws, begun, &outcome, trigger, invocation);
+            self.meter.record(aws, begun, &outcome, trigger, invocation);
         }
         // Log, metrics and events have the whole outcome; the answer may be shortened.
         outcome.cut_to(triggers::LONGEST_ANSWER);

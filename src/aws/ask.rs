@@ -105,8 +105,8 @@ impl Patience {
             let sent = send();
             // On the heap: the SDK's futures nest too deep for the compiler.
             Box::pin(async {
-                let told = sent.await.map_err(|error| CallError::new(call, resource, &error))?;
-                *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+                let answered = sent.await.map_err(|error| CallError::new(call, resource, &error))?;
+                *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
                 Ok(())
             })
         };
@@ -136,7 +136,7 @@ impl Patience {
             }
             let left = self.time_left();
             if left < SHORTEST_ATTEMPT {
-                // The last error from AWS tells more than an error that says there was no time to retry.
+                // The last error from AWS is more useful than an error that says there was no time to retry.
                 let error = last.unwrap_or_else(|| CallError::not_begun(call, resource));
                 return Err(CallError { is_uncertain, ..error });
             }

@@ -70,6 +70,6 @@ impl Aws {
             reason.clone_from(code);
             batch = failed.into_iter().map(|(_, entry)| entry).collect();
         }
-        Err(CallError::partly_failed(CALL, bus, &reason, &format!("{} events were not taken", batch.len())))
+        Err(CallError::partly_failed(CALL, bus, &reason, &format!("{} events were not accepted", batch.len())))
     }
 }

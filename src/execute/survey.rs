@@ -100,9 +100,9 @@ async fn survey_some(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, out
 /// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,
 /// so duplicates are removed.
 fn add(total: &mut Outcome, mut part: Outcome) {
-    part.images.retain(|row| !total.images.iter().any(|told| told.subject() == row.subject()));
-    if let (Some(found), Some(told)) = (&mut part.findings, &total.findings) {
-        found.retain(|finding| !told.contains(finding));
+    part.images.retain(|row| !total.images.iter().any(|earlier| earlier.subject() == row.subject()));
+    if let (Some(found), Some(earlier)) = (&mut part.findings, &total.findings) {
+        found.retain(|finding| !earlier.contains(finding));
     }
     part.warnings.retain(|warning| !total.warnings.contains(warning));
     total.absorb(part);

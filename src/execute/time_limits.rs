@@ -5,8 +5,8 @@ use std::time::Duration;
 use sharing::request::Action;
 use tokio::time::Instant;
 
-/// The time for the writes of a repair: it has few writes, and its rate-limited reads take long.
-const REPAIR_TIME: Duration = Duration::from_secs(4);
+/// The time for the writes of an action that has few: a repair, whose rate-limited reads take long, and `usage`.
+const FEW_WRITES: Duration = Duration::from_secs(4);
 
 /// The longest time of the second look, which includes undoing the share.
 const SECOND_LOOK: Duration = Duration::from_secs(6);
@@ -38,7 +38,7 @@ fn for_writing(action: Action, left: Duration) -> Duration {
     let third = left.checked_div(3).unwrap_or_default();
     match action {
         Action::Share | Action::Revoke | Action::Reset => third,
-        Action::Repair => third.min(REPAIR_TIME),
+        Action::Usage | Action::Repair => third.min(FEW_WRITES),
         Action::List | Action::Check | Action::Audit => Duration::ZERO,
     }
 }

@@ -12,10 +12,7 @@ use sharing::{
     records::{Record, RecordName, Recorded},
 };
 
-use super::{
-    answers::{concurrently, left_out},
-    listed,
-};
+use super::answers::{concurrently, left_out};
 use crate::{aws::Aws, records::RecordStore};
 
 /// Reads the images that the request names by `copyFrom`, and which images of this Region it is about.
@@ -30,7 +27,7 @@ pub(super) async fn read_copies(
     let waiting = read_plan::waiting(case, &facts);
     let (snapshots, waiting) =
         future::join(read_snapshots(aws, &snapshot_ids), read_waiting(aws, store, waiting)).await;
-    learn_snapshots(&mut facts, &snapshots?)?;
+    learn_snapshots(&mut facts, &snapshots?);
     for (source_id, (read, nobodys)) in waiting {
         facts.nobodys_records.extend(nobodys);
         if let Some(copies) = facts.copies.get_mut(&source_id) {
@@ -89,15 +86,14 @@ async fn read_snapshots(aws: &Aws, ids: &[SnapshotId]) -> Reading<BTreeMap<Snaps
 }
 
 /// Lets the images know on which keys their snapshots are. A snapshot that EC2 does not list is on none.
-fn learn_snapshots(facts: &mut Facts, snapshots: &BTreeMap<SnapshotId, Snapshot>) -> Reading<()> {
+fn learn_snapshots(facts: &mut Facts, snapshots: &BTreeMap<SnapshotId, Snapshot>) {
     for image in facts.copies.values_mut().flat_map(|copies| copies.images.values_mut()) {
         for backing in &mut image.snapshots {
-            if snapshots.contains_key(&backing.id) {
-                backing.snapshot = listed(Need::Optional, &backing.id, snapshots.get(&backing.id))?;
+            if let Some(snapshot) = snapshots.get(&backing.id) {
+                backing.snapshot = Fact::Known(snapshot.clone());
             }
         }
     }
-    Ok(())
 }
 
 /// What kind of keys the images have that are to be copied.

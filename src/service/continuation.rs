@@ -25,9 +25,9 @@ pub(super) async fn go_on(
 ) {
     let Some(place) = &outcome.next_token else { return };
     let by_hand = format!(
-        "images after {} were not looked at: send the request again with this `nextToken`; it goes on by itself where \
-         AMI_SHARE_REQUEST_BUS is set and an event of this account asked, from a source by which the function's role \
-         may put events there",
+        "images after {} were not audited: send the request again with this `nextToken`. It continues by itself if \
+         AMI_SHARE_REQUEST_BUS is set and the request is an event of this account, from a source that the function's \
+         role may use on that bus",
         place.after
     );
     let source = outcome.requester.as_ref().and_then(|requester| own_source(requester, account));

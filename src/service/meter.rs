@@ -43,7 +43,7 @@ impl Meter {
 
     /// Writes the metric events of a request that was answered. Requests are processed one after the other, so all
     /// calls since its beginning belong to it.
-    pub(super) fn tell(
+    pub(super) fn record(
         &self,
         aws: &Aws,
         begun: Begun,

@@ -55,18 +55,18 @@ fn is_for_nobody(outcome: &Outcome) -> bool {
 /// findings belong together.
 fn events(outcome: &Outcome) -> Vec<BusEvent> {
     let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
-    let mut told: Vec<_> = outcome.images.iter().filter_map(ImageRow::subject).collect();
+    let mut reported: Vec<_> = outcome.images.iter().filter_map(ImageRow::subject).collect();
     for image_id in refused {
-        if !told.contains(&image_id) {
-            told.push(image_id);
+        if !reported.contains(&image_id) {
+            reported.push(image_id);
         }
     }
-    let is_one = told.is_empty() || outcome.findings.is_some();
+    let is_one = reported.is_empty() || outcome.findings.is_some();
     let details: Vec<_> = if is_one {
         vec![detail(outcome.clone())]
     } else {
         let by_image = ByImage::new(outcome);
-        told.into_iter().map(|image| detail(by_image.about(image))).collect()
+        reported.into_iter().map(|image| detail(by_image.about(image))).collect()
     };
     let event = |detail| BusEvent { source: SOURCE.to_owned(), detail_type: detail_type(outcome.result), detail };
     details.into_iter().map(event).collect()

@@ -101,7 +101,7 @@ fn an_organizations_entry_that_may_cover_the_target_is_named_in_a_warning() {
 fn who_may_copy_anothers_snapshot_is_not_known_rather_than_nobody() {
     let world = World::start(ALLOWLIST, &[]);
     // One that EC2 shows to this account, and one that it does not.
-    for (shown, words) in [(json!(["999988887777"]), "owns the snapshot"), (json!([]), "EC2 tells nothing of")] {
+    for (shown, words) in [(json!(["999988887777"]), "owns the snapshot"), (json!([]), "EC2 does not describe")] {
         let image = world.aws.image(json!({"name": "golden-1", "mappings": [
             {"device": "/dev/xvda", "snapshot": {"account": TWO, "createVolumePermissions": shown}},
             {"device": "/dev/sdb", "snapshot": {}},

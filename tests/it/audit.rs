@@ -384,11 +384,11 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
     world.aws.fault("events:PutEvents", "AccessDeniedException", 400, 100);
     let part = world.in_too_short_a_time(&event).unwrap();
     assert_eq!((&part["result"], part["nextToken"].is_string()), (&json!("completed"), true), "{part:#}");
-    assert!(part["warnings"][0].as_str().unwrap().contains("were not looked at"), "{part:#}");
+    assert!(part["warnings"][0].as_str().unwrap().contains("were not audited"), "{part:#}");
     let log = world.function.log();
     let line = world.function.records().pop().unwrap().to_string();
     assert!(log.lines().rfind(|line| line.contains("_aws")).unwrap().contains("\"Unfinished\":1"), "{log}");
-    assert!(line.contains("were not looked at") && line.contains(part["nextToken"].as_str().unwrap()), "{line}");
+    assert!(line.contains("were not audited") && line.contains(part["nextToken"].as_str().unwrap()), "{line}");
 }
 
 #[test]
@@ -430,7 +430,7 @@ fn every_grant_of_a_gone_image_is_told_once_and_revoked_in_the_end() {
     let plan = world.outcome(&json!({"action": "repair", "dryRun": true}));
     let found = found(&plan);
     assert_eq!((found.len(), plan["images"].as_array().unwrap().len()), (20, 20), "{plan:#}");
-    assert!(plan["warnings"][0].as_str().unwrap().contains("repair again"), "{plan:#}");
+    assert!(plan["warnings"][0].as_str().unwrap().contains("send `repair` again"), "{plan:#}");
     let repaired = world.outcome(&json!({"action": "repair"}));
     assert_eq!(repaired["result"], "completed", "{repaired:#}");
     assert_eq!(names(&world), [""; 0], "the second ten images come upon the rest");

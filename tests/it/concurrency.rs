@@ -130,6 +130,33 @@ fn two_requests_on_one_image_end_as_written_down() {
     println!("concurrency: {} pairs of requests, {interleavings} interleavings", PAIRS.len());
 }
 
+#[test]
+fn two_requests_for_the_usage_of_an_image_start_one_report() {
+    let aws = LocalAws::turn();
+    let stage = Stage::new(&aws, 0);
+    let proxy = Proxy::start(aws.address);
+    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
+    let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &[]);
+    let scene = stage.place(&scenes::scene("usage, an old report and none"));
+    let request = &scene.request;
+    stage.seed(&scene);
+    stopped.invoke(request).unwrap();
+    for (name, number) in told_apart(proxy.calls()) {
+        steadily(|| {
+            let keys = stage.seed(&scene);
+            let (slow, quick) =
+                overtaken(&proxy, (&name, number), || stopped.invoke(request), || overtaking.invoke(request));
+            for answer in [slow, quick] {
+                assert_eq!(answer.unwrap()["result"], "accepted", "stopped before {name} number {number}");
+            }
+            let reports = scenes::without_ids(&stage.state(&keys), &keys)["usageReports"].clone();
+            let of = |image: usize, state: &str| json!({"imageId": scenes::image(image), "state": state});
+            let expect = [of(1, "available"), of(1, "pending"), of(2, "pending")];
+            assert_eq!(reports, json!(expect), "stopped before {name} number {number}");
+        });
+    }
+}
+
 /// Begins the one, holds that call of it until the other is over, and lets it go on. Gives both answers.
 fn overtaken(
     proxy: &Proxy,

@@ -97,7 +97,7 @@ fn crash_everywhere(name: &str) {
     let before = aws.state();
     let undisturbed = run(&aws, &scene, Crash::Never);
     let answer = undisturbed.answer.as_ref().unwrap().as_ref().unwrap();
-    assert_eq!(answer["result"], "completed", "{answer:#}");
+    assert_eq!(answer["result"], scene.result(), "{answer:#}");
     assert_ne!(plain(&undisturbed.after), plain(&before), "{name} changes nothing, so it shows nothing");
     check(Crash::Never, &before, &undisturbed);
 
@@ -115,7 +115,7 @@ fn crash_everywhere(name: &str) {
 
         let repeated = run(&aws, &scene, Crash::Never);
         let answer = repeated.answer.as_ref().unwrap().as_ref().unwrap();
-        assert_eq!(answer["result"], "completed", "{name}, {crash:?}: {answer:#}");
+        assert_eq!(answer["result"], scene.result(), "{name}, {crash:?}: {answer:#}");
         check(crash, &before, &repeated);
         let ended = scenes::without_ids(&repeated.after, &keys);
         assert_eq!(ended, plain(&undisturbed.after), "{name}, {crash:?}");
@@ -165,6 +165,7 @@ crash! {
     a_renewal_survives_crashes: "share, a renewal and a new one",
     a_revoke_of_a_share_with_an_expiry_survives_crashes: "revoke, with an expiry, a copy and a grant",
     a_reset_of_a_share_with_two_records_survives_crashes: "reset, with two records of a share",
+    usage_survives_crashes: "usage, an old report and none",
     an_expiry_survives_crashes: "expire, a copy and a grant",
     an_expiry_of_a_renewed_share_survives_crashes: "expire, the share was renewed",
     an_expiry_of_an_image_that_is_gone_survives_crashes: "expire, the image is gone",

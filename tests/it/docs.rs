@@ -408,6 +408,7 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         }],
         keys: Vec::new(),
         permissions: None,
+        usage: None,
     };
     let outcome = Outcome {
         action: Some(Action::Share),

@@ -48,6 +48,7 @@ fn flows() -> Vec<Scene> {
         scenes::scene("reset, two images, one public"),
         scenes::scene("expire, a copy and a grant"),
         Scene { request: list, ..scenes::scene("share, one copy and its grant") },
+        scenes::scene("usage, an old report and none"),
     ]
     .into_iter()
     .chain(WITH_AN_EXPIRY.map(scenes::scene))
@@ -68,7 +69,9 @@ fn outcome(answer: &Answer) -> Value {
 
 /// The results an outcome may have, by what was asked, what failed and how.
 fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fault: &Fault) -> &'static [&'static str] {
-    let Then::Fails { code, is_retryable, is_uncertain, .. } = &fault.then else { return &["completed"] };
+    let Then::Fails { code, is_retryable, is_uncertain, .. } = &fault.then else {
+        return if action(scene) == "usage" { &["accepted"] } else { &["completed"] };
+    };
     let is_garbled = ["half answers", "answers that are no document"].contains(&fault.name.as_str());
     match (action(scene), call) {
         // What is gone needs no revoking.
@@ -151,7 +154,9 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
         let is_told = |error: &Value| error["code"] == "ExpiryLost";
         assert!(outcome["errors"].as_array().unwrap().iter().all(is_told), "{what}: {outcome:#}");
     } else if let (Then::Fails { code, is_retryable, .. }, "failed" | "incomplete") = (&fault.then, result) {
-        assert_eq!(outcome["retryable"], *is_retryable, "{what}: {outcome:#}");
+        // The quotas are on reports that EC2 is making, so they pass by themselves.
+        let passes = call == "ec2:CreateImageUsageReport" && *code == "LimitExceeded";
+        assert_eq!(outcome["retryable"], *is_retryable || passes, "{what}: {outcome:#}");
         // Where it is gone on without a fact, later reads may have had no time left.
         let may_be_later = !is_write && is_to_the_end(fault);
         let is_told = |error: &Value| {
@@ -189,7 +194,7 @@ fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, ca
     // The fault is over: the same request ends where it would have.
     proxy.let_pass();
     let repeated = function.invoke(scene.event()).unwrap_or_else(|error| panic!("{what}, repeated: {error:#}"));
-    assert_eq!(repeated["result"], "completed", "{what}, repeated: {repeated:#}");
+    assert_eq!(repeated["result"], scene.result(), "{what}, repeated: {repeated:#}");
     let change = Change { request: &scene.request, is_unchecked: false, before: &before, after: &stage.state(&keys) };
     assert_eq!(violations(&change), [""; 0], "{what}, repeated");
     let ended = scenes::without_ids(change.after, &keys);
@@ -223,7 +228,7 @@ fn play_all(title: &str, faults: &[Fault]) {
         let placed = stage.place(&scene);
         stage.seed(&placed);
         let outcome = function.invoke(placed.event()).unwrap();
-        assert_eq!(outcome["result"], "completed", "{outcome:#}");
+        assert_eq!(outcome["result"], scene.result(), "{outcome:#}");
         let names: BTreeSet<_> = proxy.calls().into_iter().map(|call| call.name).collect();
         for fault in faults {
             let is_played = |name: &&String| {
@@ -492,7 +497,7 @@ fn what_a_list_leaves_out_is_not_taken_for_gone() {
             });
             let told = function.invoke(&list).unwrap();
             assert_eq!(told["result"], "completed", "{told:#}");
-            assert!(told["warnings"].to_string().contains("not everything of"), "{call}: {told:#}");
+            assert!(told["warnings"].to_string().contains("not everything about"), "{call}: {told:#}");
         }
     });
 }

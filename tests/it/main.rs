@@ -40,4 +40,5 @@ mod strangers;
 mod support;
 mod telemetry;
 mod triggers;
+mod usage;
 mod waves;

@@ -11,8 +11,14 @@ use crate::support::{
     scenes::{self, Scene, Stage},
 };
 
-const ON: &[&str] =
-    &["EnableKeyGrants=true", "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*", "EnableCopyAccess=true"];
+const ON: &[&str] = &[
+    "EnableKeyGrants=true",
+    "KeyArns=arn:aws:kms:eu-west-1:999988887777:key/*",
+    "EnableCopyAccess=true",
+    "EnableCopies=true",
+    "CopySourceRegions=eu-west-1,eu-central-1",
+    "CopyKeyArns=arn:aws:kms:*:999988887777:key/*",
+];
 
 /// The variables of a process that has the role of a stack with these parameters.
 fn role(aws: &LocalAws, parameters: &[&str]) -> Vec<(String, String)> {

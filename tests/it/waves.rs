@@ -34,7 +34,7 @@ fn accounts(number: usize) -> Vec<String> {
 fn allowlist() -> String {
     let rule = |name: &str, keys: &str| {
         json!({
-            "name": name, "requesters": ["lambda:invoke"], "actions": ["share", "revoke", "reset", "check", "list"],
+            "name": name, "requesters": ["lambda:invoke"], "actions": ["share", "revoke", "reset", "check", "list", "usage"],
             "images": {"names": [format!("{name}-*")]}, "targets": accounts(ACCOUNTS), "access": "copy", "keys": keys,
         })
     };
@@ -222,6 +222,20 @@ fn grants_are_made_and_revoked_together() {
             &[("kms:RevokeGrant", 4)],
         ],
     );
+}
+
+#[test]
+fn usage_takes_one_call_for_the_reports_on_all_images_and_one_for_what_they_say() {
+    let world = World::new(&VARIABLES);
+    world.aws.seed(&images("open", 3, 2, &[]));
+    let usage = json!({"action": "usage", "imageIds": [id(0), id(1), id(2)]});
+    let reports = [("ec2:DescribeImageUsageReports", 1)];
+    world.check(&usage, &[&IMAGES, &reports, &[("ec2:CreateImageUsageReport", 3)]]);
+    world.check(&usage, &[&IMAGES, &reports]);
+    for image in 0..3 {
+        world.aws.end_usage_report(&id(image), "available", "");
+    }
+    world.check(&usage, &[&IMAGES, &reports, &[("ec2:DescribeImageUsageReportEntries", 1)]]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 Access: TypeAlias = Literal["launch", "copy"]
 AccountId: TypeAlias = str
 # Absent where the request could not be read.
-Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "audit", "repair"]
+Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]
 ActionVerdict: TypeAlias = Literal["allowed", "conditional", "implicit-deny", "denied"]
 # The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in.
 CopyFrom: TypeAlias = str
@@ -149,6 +149,7 @@ class ImageRow(TypedDict):
     keys: list[KeyRow]
     """One row for each key of an encrypted snapshot and each target."""
     permissions: NotRequired[Permissions]
+    usage: NotRequired[Usage]
 
 
 class ImageRowCopy(TypedDict):
@@ -518,6 +519,38 @@ class TargetRow(TypedDict):
     detail: NotRequired[str]
 
 
+class Usage(TypedDict):
+    """For usage, and in the dry run of a revoke: which other accounts use the image, by the newest report on all accounts and all types of resources. Absent where there is none."""
+
+    asOf: str
+    """When the report was asked for."""
+    entries: list[UsageEntriesItem]
+    """The accounts that use the image and that the requester's rules name together with it; and for each type of resource the sum of all others, whose accountId is null."""
+    missing: list[str]
+    """What such a report can't know yet."""
+
+
+class UsageEntriesItem(TypedDict):
+    accountId: str | None
+    resourceType: str
+    """The type of the resources that use the image, in EC2's word, such as ec2:Instance or ec2:LaunchTemplate."""
+    count: int
+    """The number of these resources."""
+
+
+class UsageRequest(TypedDict):
+    """The document of a request to usage."""
+
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    action: Literal["usage"]
+    imageIds: list[ImageId]
+    """The images."""
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
+
+
 Because: TypeAlias = BecauseStatement | BecauseGrant
 # The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that.
-RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | AuditRequest | RepairRequest
+RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest

@@ -30,6 +30,11 @@ class Operations:
         answer: Outcome = self.call("POST", f"/images/{quote(image_id, safe='')}/shares", {"copyFrom": copy_from, "dryRun": dry_run}, body)
         return answer
 
+    def get_usage(self, image_id: ImageId) -> Outcome:
+        """Which accounts use the image. The action `usage`. `usage` in the image's row is what EC2's newest report says, if it is at most a day old. Else one is started, or waited for: the status is 202, and `usage` has the newest older report, if there is one."""
+        answer: Outcome = self.call("GET", f"/images/{quote(image_id, safe='')}/usage", {}, None)
+        return answer
+
     def list_shares_of_account(self, account_id: AccountId, *, next_token: NextToken | None = None) -> Outcome:
         """Which images are shared with the account. The action `list` by account: a page of the images that are shared with the account by its own ID, as far as the caller's rules cover them. A page may be empty and still have a `nextToken`. Images that are shared only through an organization, an organizational unit or publicly are not listed: EC2 doesn't say which those are."""
         answer: Outcome = self.call("GET", f"/targets/{quote(account_id, safe='')}/shares", {"nextToken": next_token}, None)

@@ -51,6 +51,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/images/{imageId}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example ami-0123456789abcdef0 */
+                imageId: components["parameters"]["ImageId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Which accounts use the image
+         * @description The action `usage`. `usage` in the image's row is what EC2's newest report says, if it is at most a day old. Else one is started, or waited for: the status is 202, and `usage` has the newest older report, if there is one.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/targets/{accountId}/shares": {
         parameters: {
             query?: never;
@@ -123,7 +146,7 @@ export interface components {
          * @description Absent where the request could not be read.
          * @enum {string}
          */
-        Action: "share" | "revoke" | "reset" | "list" | "check" | "audit" | "repair";
+        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
         /** @enum {string} */
         ActionVerdict: "allowed" | "conditional" | "implicit-deny" | "denied";
         /** @description The document of a request to audit. */
@@ -265,6 +288,7 @@ export interface components {
             /** @description One row for each key of an encrypted snapshot and each target. */
             keys: components["schemas"]["KeyRow"][];
             permissions?: components["schemas"]["Permissions"];
+            usage?: components["schemas"]["Usage"];
         };
         /** @description With copyFrom: how the copy is. */
         ImageRowCopy: {
@@ -556,7 +580,7 @@ export interface components {
             reason?: components["schemas"]["Reason"];
         };
         /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
-        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
+        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {
             /**
@@ -698,6 +722,43 @@ export interface components {
          * @enum {string}
          */
         TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "waiting" | "failed";
+        /** @description For usage, and in the dry run of a revoke: which other accounts use the image, by the newest report on all accounts and all types of resources. Absent where there is none. */
+        Usage: {
+            /**
+             * Format: date-time
+             * @description When the report was asked for.
+             */
+            asOf: string;
+            /** @description The accounts that use the image and that the requester's rules name together with it; and for each type of resource the sum of all others, whose accountId is null. */
+            entries: components["schemas"]["UsageEntriesItem"][];
+            /** @description What such a report can't know yet. */
+            missing: string[];
+        };
+        UsageEntriesItem: {
+            accountId: string | null;
+            /** @description The type of the resources that use the image, in EC2's word, such as ec2:Instance or ec2:LaunchTemplate. */
+            resourceType: string;
+            /** @description The number of these resources. */
+            count: number;
+        };
+        /** @description The document of a request to usage. */
+        UsageRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "usage";
+            /** @description The images. */
+            imageIds: components["schemas"]["ImageId"][];
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
+        };
         /** @enum {string} */
         Verdict: "allowed" | "conditional" | "missing" | "denied" | "unknown";
     };
@@ -975,6 +1036,53 @@ export interface operations {
                 "application/json": components["schemas"]["Share"];
             };
         };
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example ami-0123456789abcdef0 */
+                imageId: components["parameters"]["ImageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description `completed`, or `planned` for a dry run. */
             200: {

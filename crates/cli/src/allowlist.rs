@@ -145,7 +145,7 @@ pub(crate) struct Explain {
     /// `share`, `revoke`, `reset`, `list`, `check`, `audit` or `repair`
     #[arg(long)]
     action: Action,
-    /// The image's name. Without a name and tags, no rule is asked about the image
+    /// The image's name. Without a name and tags, the criteria for the image are not checked
     #[arg(long, value_name = "NAME")]
     image_name: Option<String>,
     /// One of the image's tags; repeat for more
@@ -153,7 +153,7 @@ pub(crate) struct Explain {
     tags: Vec<(String, String)>,
     #[command(flatten)]
     provenance: Box<Given>,
-    /// An account ID, or the ARN of an organization or OU. Without it, no rule is asked about the target
+    /// An account ID, or the ARN of an organization or OU. Without it, the criterion for the target is not checked
     #[arg(long)]
     target: Option<Target>,
     /// What the target can do: `launch` (the default) or `copy`
@@ -263,7 +263,7 @@ impl Explain {
             match &self.target {
                 None if self.action.takes_targets() => Some(NotAsked { criterion: "target", why: "none is given" }),
                 Some(target) if self.action == Action::Revoke && is_unnamed(target) => {
-                    let why = "no rule names it, and access can always be taken away";
+                    let why = "no rule names it, and access can always be removed";
                     Some(NotAsked { criterion: "target", why })
                 }
                 Some(_) | None => None,
@@ -406,7 +406,7 @@ impl Answer for Explained<'_> {
             };
         }
         for NotAsked { criterion, why } in &self.not_asked {
-            let _ = writeln!(words, "note: no rule is asked about the {criterion}: {why}");
+            let _ = writeln!(words, "note: the rules were not checked for the {criterion}: {why}");
         }
         words
     }

@@ -45,7 +45,7 @@ enum AllowlistCommand {
     Check(allowlist::Check),
     /// Say which rule covers a request, or why each rule does not
     #[command(after_help = EXIT_CODES)]
-    Explain(allowlist::Explain),
+    Explain(Box<allowlist::Explain>),
 }
 
 #[derive(Subcommand)]

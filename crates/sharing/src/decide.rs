@@ -1,4 +1,4 @@
-//! Owns the decision: which rule covers what is asked, and every reason why not. Pure; a decision is a value.
+//! Owns the decision: which rule covers a request, and every reason against it. Pure; a decision is a value.
 
 mod audit;
 mod available;
@@ -21,12 +21,13 @@ mod second_look;
 mod share;
 mod staleness;
 mod take_away;
+mod usage;
 
 use std::borrow::Cow;
 
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
-pub use copies::{images_meant, is_reachable, must_be_made, resolve_copies};
+pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, OrphanedGrant, Prerequisites, Records,
     Share, ShortOfTerms, Survey, TakeAway, Verdict, Withdrawal,
@@ -36,10 +37,11 @@ pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use list_by_account::unknown_page;
-pub use permit::{admit, is_covered, permitted, permitted_sources, stranger};
+pub use permit::{admit, is_covered, is_reachable, permitted, stranger};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
+pub use usage::{NextReport, may_see_usage, named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
@@ -48,7 +50,7 @@ use crate::{
     request::{Action, Request},
 };
 
-/// The request with its images and targets, where it names an account in place of images or a bare ID in place of targets.
+/// The request with all its images and targets: a `list` by account gets its images, and a bare ID its targets.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
     Ok(match &request.group {
@@ -60,8 +62,8 @@ pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> 
     })
 }
 
-/// Decides for every image, in the order of the request; an audit also for those that are gone and left something.
-/// Fails where time runs out before every key is judged.
+/// Decides for every image, in the order of the request. An audit also decides for deregistered images that records or
+/// grants still name. Fails if time runs out before every key is judged.
 pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts, judgements: &Judgements<'_>) -> Reading<Vec<ImageDecision<'a>>> {
     if case.request.action.surveys() {
         let images = facts.images.iter();
@@ -89,11 +91,12 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
+        Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
 }
 
-/// The records that a repair ends because they are overdue.
+/// The overdue records, which a repair expires.
 pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
     let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
     surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()

@@ -1,4 +1,4 @@
-//! The nouns of AMI sharing: small values that cannot be wrong once they exist.
+//! The nouns of AMI sharing: small values that are always well-formed.
 //!
 //! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with
 //! `Display`, and goes through serde as that string. No I/O, no SDK types.
@@ -30,7 +30,7 @@ pub use severity::Severity;
 pub use text::{shortened, some_of};
 pub use visible::{code_point, invisible};
 
-/// Shows a time as documents write it.
+/// A time in the form of documents.
 pub fn rfc3339(time: time::OffsetDateTime) -> String {
     time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

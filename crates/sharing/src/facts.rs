@@ -3,6 +3,7 @@
 mod copies;
 mod fact;
 mod provenance;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ pub use copies::{Awaited, Copies, Naming};
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
+pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
 pub use crate::records::{CopyRecord, Expiry};
 use crate::{
@@ -42,6 +44,8 @@ pub struct Facts {
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
+    /// The reports on the accounts that use the images.
+    pub usage_reports: UsageReports,
 }
 
 /// What the search of a key's grants found besides the grants that are kept. A key has up to 50,000 grants, and a

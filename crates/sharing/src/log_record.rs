@@ -1,4 +1,4 @@
-//! Owns [`LogRecord`]: what the log keeps of a request for whoever asks later who did what, when and why. Pure.
+//! Owns [`LogRecord`]: what the log keeps about a request: who did what, when and why. Pure.
 //!
 //! A record is JSON in lines of bounded length. `schemas/log-record.schema.json` describes a line, `docs/runbook.md` has
 //! the queries.
@@ -17,19 +17,20 @@ use crate::{
     request::{Action, Asked},
 };
 
-/// No line has more bytes. CloudWatch Logs takes 1 MB a line and Lambda 256 KB, but nobody reads that.
+/// The maximum length of a line in bytes. CloudWatch Logs accepts 1 MB and Lambda 256 KB, but nobody can read such a
+/// line.
 const LONGEST_LINE: usize = 60_000;
-/// No sentence has more characters in a line,
+/// The maximum number of characters of a sentence.
 const LONGEST_TEXT: usize = 2_000;
-/// no name,
+/// The maximum number of characters of a name.
 const LONGEST_NAME: usize = 500;
-/// and no requester, which is an issuer of 512 and a subject of 255 characters at most, or an ARN.
+/// The maximum number of characters of a requester: an issuer has up to 512 and a subject up to 255.
 const LONGEST_REQUESTER: usize = 1_000;
 
-/// What a record is made of.
+/// What a record is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct LogRecord<'a> {
-    /// What became of the request.
+    /// The outcome of the request.
     pub outcome: &'a Outcome,
     /// The trigger it came through.
     pub trigger: &'a str,
@@ -39,7 +40,8 @@ pub struct LogRecord<'a> {
     pub at: OffsetDateTime,
 }
 
-/// One line. What every part has comes first: CloudWatch Logs Insights discovers the first 200 fields of a line.
+/// One line. The fields that every part has come first, because CloudWatch Logs Insights discovers only the first 200
+/// fields of a line.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html>
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +49,7 @@ struct Line<'a> {
     timestamp: &'a str,
     level: &'static str,
     message: &'a str,
-    /// What tells a record from other lines.
+    /// The field that distinguishes a record from other lines.
     r#type: &'static str,
     request_id: &'a str,
     lambda_request_id: &'a str,
@@ -67,14 +69,14 @@ struct Line<'a> {
     parts: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<&'a str>,
-    /// In the first part alone.
+    /// Only in the first part.
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<&'a Asked>,
     #[serde(flatten)]
     lists: Lists<'a>,
 }
 
-/// What is divided among lines.
+/// The lists that are divided among lines.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Lists<'a> {
@@ -147,11 +149,11 @@ struct FindingEntry<'a> {
     target: Option<&'a Target>,
 }
 
-/// What stays together in a line.
+/// An item that is not divided among lines.
 enum Item<'a> {
     /// A group of the requester's token.
     Group(&'a str),
-    /// An image with one of its targets, or an image without any.
+    /// An image with one of its targets, or an image without targets.
     Pair(ImageEntry<'a>, Option<TargetEntry<'a>>),
     Refusal(RefusalEntry<'a>),
     Error(ErrorEntry<'a>),
@@ -202,12 +204,12 @@ impl LogRecord<'_> {
     }
 }
 
-/// Divides items among parts, in order. `room` says how many bytes of them a part takes, the first being part 1.
+/// Divides items among parts, in order. `room` returns the bytes that a part has for items; the first part is 1.
 fn divide<'a>(items: impl Iterator<Item = Item<'a>>, room: impl Fn(usize) -> usize) -> Vec<Lists<'a>> {
     let (mut parts, mut part, mut left) = (Vec::new(), Lists::default(), room(1));
     for item in items {
         let mut length = part.length(&item);
-        // The first part may be full of what was asked; in another one every item alone has room.
+        // The first part may be full already. Any other part has room for at least one item.
         if length > left && (parts.is_empty() || !part.is_empty()) {
             parts.push(std::mem::take(&mut part));
             left = room(parts.len().saturating_add(1));
@@ -230,7 +232,7 @@ impl<'a> Lists<'a> {
             && self.warnings.is_empty()
     }
 
-    /// About how many bytes an item adds.
+    /// The approximate number of bytes that an item adds.
     fn length(&self, item: &Item<'a>) -> usize {
         let rule = |rule: &Option<Cow<'a, str>>| match rule {
             Some(rule) if !self.rules.contains(rule) => written(rule),

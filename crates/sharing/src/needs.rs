@@ -1,7 +1,7 @@
 //! Owns what a share needs before its launch permission: the grants on keys, for the target account and for service-linked
 //! roles in it, and the record of its expiry.
 //!
-//! A grant only adds, an explicit Deny wins over it, and it can't name an organization:
+//! A grant only allows, an explicit Deny overrides it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 
 mod copy_order;
@@ -15,12 +15,12 @@ use crate::{
     facts::{Expiry, Image},
 };
 
-/// Whom a grant lets in.
+/// The kind of grantee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GranteeKind {
-    /// The account; the share depends on it.
+    /// The account. The share depends on this grant.
     Account,
-    /// A service-linked role, which may not exist yet: best effort.
+    /// A service-linked role, which may not exist yet, so this grant is best effort.
     Role(ServiceLinkedRole),
 }
 
@@ -41,7 +41,7 @@ impl GranteeKind {
         }
     }
 
-    /// The role, where it is one.
+    /// The role, if the grantee is one.
     pub fn role(&self) -> Option<&ServiceLinkedRole> {
         match self {
             Self::Account => None,
@@ -50,7 +50,7 @@ impl GranteeKind {
     }
 }
 
-/// A grant that a share makes, unless it is there already.
+/// A grant that a share needs, and creates if it does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededGrant {
     /// The key.
@@ -59,9 +59,9 @@ pub struct NeededGrant {
     pub name: GrantName,
     /// The account it is for.
     pub account: AccountId,
-    /// Whom it lets in, by ARN.
+    /// The grantee's ARN.
     pub grantee: String,
-    /// What kind of principal that is.
+    /// The kind of grantee.
     pub kind: GranteeKind,
 }
 
@@ -77,7 +77,7 @@ impl NeededGrant {
         }
     }
 
-    /// The grant as it would be listed once made, for asking the evaluator what it would do.
+    /// The grant as KMS would list it, for the evaluator.
     pub fn as_made(&self, owner: AccountId) -> Grant {
         Grant {
             name: Some(self.name.to_string()),
@@ -88,12 +88,12 @@ impl NeededGrant {
         }
     }
 
-    /// Whether this very grant is among those that were read.
+    /// Whether this grant is among those that were read.
     pub fn is_among(&self, grants: &[Grant], owner: AccountId) -> bool {
         self.among(grants, owner).is_some()
     }
 
-    /// This very grant, as it was read.
+    /// This grant, as it was read.
     pub fn among<'g>(&self, grants: &'g [Grant], owner: AccountId) -> Option<&'g Grant> {
         let operations = self.kind.operations();
         grants.iter().find(|grant| {
@@ -105,7 +105,7 @@ impl NeededGrant {
         })
     }
 
-    /// The command that makes the grant from the target account, for when it can't be made from here.
+    /// The command that creates the grant from the target account, if this function can't create it.
     pub fn command(&self) -> String {
         format!(
             "aws kms create-grant --region {} --key-id {} --grantee-principal {} --operations {}",
@@ -117,8 +117,8 @@ impl NeededGrant {
     }
 }
 
-/// The record that a share of the image with the target needs, if it shall expire then. None where eight digits don't hold
-/// the time; they hold every time that a request can have.
+/// The record that a share of the image with the target needs, if it is to expire at this time. `None` if the time has
+/// more than eight hexadecimal digits, which is after every time that a request can have.
 pub fn needed_expiry(image_id: &ImageId, image: &Image, target: &Target, at: OffsetDateTime) -> Option<Expiry> {
     Some(Expiry {
         name: ExpiryName::new(image_id, target, at)?,

@@ -1,4 +1,4 @@
-//! Owns [`Outcome`] and its rows: what is answered, serialised once for every trigger.
+//! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
 mod bounds;
 mod code;
@@ -6,6 +6,7 @@ mod copy;
 mod finding;
 mod one_image;
 mod provenance;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use one_image::ByImage;
 pub use provenance::{ScanRow, shared_tags};
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
+pub use usage::{UsageEntryRow, UsageRow};
 
 use crate::{
     domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
@@ -30,23 +32,23 @@ use crate::{
 pub struct Outcome {
     /// Always `1`.
     pub version: &'static str,
-    /// The envelope's, the API's, the message's or Lambda's id of the request.
+    /// The ID of the request: that of the event, of the API, of the message or of Lambda.
     pub request_id: String,
-    /// Absent where the request could not be read.
+    /// The action; absent if the request could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
-    /// Absent where the caller could not be identified.
+    /// The requester; absent if the caller could not be identified.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub requester: Option<Requester>,
-    /// The role session's name, where the caller is a role's session.
+    /// The role session's name, if the caller is a role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_session: Option<String>,
-    /// Whether only a plan was asked for.
+    /// Whether it is a dry run.
     pub dry_run: bool,
-    /// The caller's own words.
+    /// The reason, in the caller's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What became of the request.
+    /// The result of the request.
     pub result: Status,
     /// Whether sending the request again may help.
     pub retryable: bool,
@@ -55,22 +57,23 @@ pub struct Outcome {
     /// The findings of an audit or repair; absent for other actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
-    /// Where an audit or repair goes on that has not looked at every image yet.
+    /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
-    /// The next page of a list by account, where there is one.
+    /// The next page of a `list` by account, if there is one.
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_page: Option<PageToken>,
-    /// In an event about one image: how many images the request was about, where there are others.
+    /// In an event about one image: the number of images of the request, if there are others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_count: Option<usize>,
-    /// In an event about an image with no refusal of its own: what stopped the request.
+    /// In an event about an image without a refusal: the refusals of other images, because of which the request was
+    /// refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stopped_by: Vec<StoppedBy>,
-    /// What was asked for, for the log.
+    /// What the request asked for, for the log.
     #[serde(skip)]
     pub asked: Asked,
-    /// Whether the rest, from `next_token` on, is on its way without the caller.
+    /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
     /// Whether it is published.
@@ -79,12 +82,12 @@ pub struct Outcome {
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
-    /// The schedules that bear the name of a record and are none, and why: for the log and the metrics.
+    /// The schedules that have the name of a record but are not one, and why: for the log and the metrics.
     #[serde(skip)]
     pub nobodys_records: BTreeMap<RecordName, String>,
-    /// Every reason why not.
+    /// All refusals.
     pub refusals: Vec<Refusal>,
-    /// What could not be found out or done.
+    /// What could not be read or done.
     pub errors: Vec<ErrorRow>,
     /// What the caller should know.
     pub warnings: Vec<String>,
@@ -102,11 +105,11 @@ pub enum Publication {
     Never,
 }
 
-/// What became of a request, from the best to the worst.
+/// The result of a request, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything asked for is so.
+    /// Everything that was requested is done, or was already so.
     Completed,
     /// A dry run: this would be done.
     Planned,
@@ -114,13 +117,13 @@ pub enum Status {
     Accepted,
     /// Nothing was changed, for the reasons in `refusals`.
     Refused,
-    /// Nothing was changed: something could not be found out, or the first write failed.
+    /// Nothing was changed: something could not be read, or the first write failed.
     Failed,
     /// Some steps were done and some were not.
     Incomplete,
 }
 
-/// What was found and done for one image.
+/// What was read and done for one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRow {
@@ -137,7 +140,7 @@ pub struct ImageRow {
     pub name: Option<String>,
     /// The Region it is in.
     pub region: String,
-    /// Its tags; of most of them EC2 tells the accounts nothing that it is shared with.
+    /// Its tags. The accounts with which it is shared see only some of them.
     pub tags: BTreeMap<String, String>,
     /// The keys of the tags that these accounts see.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -145,12 +148,12 @@ pub struct ImageRow {
     /// The keys of its watermarks, its own and inherited ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub watermarks: Vec<String>,
-    /// What Amazon Inspector found in it; absent where it was not scanned.
+    /// The latest scan of Amazon Inspector; absent if it was not scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scan: Option<ScanRow>,
     /// Whether anything differs now (in a dry run: would differ) from what was read before.
     pub changed: bool,
-    /// The keys behind it, as far as the action read them.
+    /// The keys of its snapshots, as far as the action read them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_arns: Vec<KeyArn>,
     /// The allowlist rule that decided for the first target.
@@ -162,9 +165,12 @@ pub struct ImageRow {
     pub targets: Vec<TargetRow>,
     /// One row per key and target.
     pub keys: Vec<KeyRow>,
-    /// What EC2 says; for `list` and `check`.
+    /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageRow>,
 }
 
 impl ImageRow {
@@ -175,7 +181,7 @@ impl ImageRow {
         if is_awaited { source } else { self.image_id.as_ref().or(source) }
     }
 
-    /// Takes in what was done for the image later in the same request.
+    /// Adds what was done for the image later in the same request.
     fn absorb(&mut self, later: Self) {
         self.changed |= later.changed;
         self.steps.extend(later.steps);
@@ -190,10 +196,10 @@ impl ImageRow {
             }
         }
         for row in later.targets {
-            match self.targets.iter_mut().find(|told| told.target == row.target) {
+            match self.targets.iter_mut().find(|own| own.target == row.target) {
                 None => self.targets.push(row),
-                Some(told) if told.state == TargetState::Failed => *told = row,
-                Some(told) => told.expires_at = row.expires_at.or(told.expires_at),
+                Some(own) if own.state == TargetState::Failed => *own = row,
+                Some(own) => own.expires_at = row.expires_at.or(own.expires_at),
             }
         }
     }
@@ -206,7 +212,7 @@ pub struct StepRow {
     pub call: &'static str,
     /// What it changes.
     pub resource: String,
-    /// The Name of the grant made or revoked.
+    /// The Name of the grant that is created or revoked.
     #[serde(rename = "grantName", skip_serializing_if = "Option::is_none")]
     pub grant_name: Option<String>,
     /// The targets added.
@@ -215,15 +221,15 @@ pub struct StepRow {
     /// The targets removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<Target>,
-    /// How far it got.
+    /// Its state.
     pub state: StepState,
 }
 
-/// How far a step got.
+/// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepState {
-    /// AWS accepted it.
+    /// AWS carried it out.
     Done,
     /// It would be done (dry run).
     Planned,
@@ -233,7 +239,7 @@ pub enum StepState {
     Skipped,
 }
 
-/// What is so for one target of an image.
+/// The state of one target of an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetRow {
@@ -244,10 +250,10 @@ pub struct TargetRow {
     pub name: Option<String>,
     /// The state after the request; in a dry run, the state that the request would lead to.
     pub state: TargetState,
-    /// Whether it can launch the image, as things are now; for a check, and after a share.
+    /// Whether it can launch the image now; for a check, and after a share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launch: Option<Launch>,
-    /// Of a check: whether a share would be accepted as asked.
+    /// For a check: whether the requested share would be accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<bool>,
     /// When the share expires.
@@ -273,9 +279,10 @@ pub enum TargetState {
     Revoked,
     /// It has none.
     NotShared,
-    /// Its own is removed, yet another entry surely still covers it.
+    /// It has none of its own now, but another launch permission surely covers it.
     StillReachable,
-    /// Its own is removed; an organization has one, and whether it is a member is not known.
+    /// It has none of its own now, but another launch permission may cover it: whether it is a member of that
+    /// organization or unit is not known.
     MaybeReachable,
     /// It waits for a copy of the image.
     Waiting,
@@ -283,13 +290,14 @@ pub enum TargetState {
     Failed,
 }
 
-/// Whether a target can launch an image: launch permission and every key. From the best to the worst.
+/// Whether a target can launch an image, which depends on the launch permissions and every key. From the best to the
+/// worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Launch {
     /// It can.
     Really,
-    /// Nobody knows.
+    /// It is not known.
     Unknown,
     /// It can't.
     Not,
@@ -299,45 +307,45 @@ pub enum Launch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GrantState {
-    /// A grant that is there plays a part.
+    /// A grant that exists lets the target use the key, or is needed for it.
     Present,
-    /// The image's own is not there, and sharing makes it.
+    /// The image's own grant does not exist, and a share creates it.
     Planned,
 }
 
-/// Whether one key lets one target in.
+/// Whether a key lets a target use it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRow {
-    /// The key of an encrypted snapshot behind the image.
+    /// The key of an encrypted snapshot of the image.
     pub key_arn: KeyArn,
-    /// Whom it was asked for.
+    /// The target.
     pub target: Target,
-    /// The grant that plays a part, or that sharing makes.
+    /// The state of the grant that matters, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantState>,
-    /// The evaluator's answer, flattened into the row.
+    /// The answer of the key evaluator, whose fields are those of the row.
     #[serde(flatten)]
     pub access: KeyAccess,
-    /// Whether the service-linked roles of the target account have a path to the key.
+    /// Whether the service-linked roles of the target account can use the key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleRow>,
 }
 
-/// Whether one key lets one service-linked role of a target account in.
+/// Whether a key lets a service-linked role of a target account use it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleRow {
     /// The role, as requests name it.
     pub role: ServiceLinkedRole,
-    /// Whether it has a path to the key.
+    /// Whether it can use the key.
     pub verdict: Verdict,
-    /// The command to run in the target account where it has none.
+    /// The command to run in the target account if it can't.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
-/// Who has access, as EC2 says.
+/// Who has access, as EC2 reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Permissions {
     /// The launch permissions.
@@ -349,10 +357,11 @@ pub struct Permissions {
 /// One launch permission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LaunchRow {
-    /// `account`, `organization`, `organizational-unit`, `public` or, of a kind that this version does not know, `unknown`.
+    /// `account`, `organization`, `organizational-unit`, `public`, or `unknown` for a kind that this version does not
+    /// know.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The account id or ARN; `all` for `public`; EC2's words for `unknown`.
+    /// The account ID or ARN; `all` for `public`; for `unknown`, what EC2 writes.
     pub id: String,
 }
 
@@ -362,15 +371,15 @@ pub struct LaunchRow {
 pub struct CopyRow {
     /// The snapshot.
     pub snapshot_id: SnapshotId,
-    /// The accounts that may create volumes from it; `null` where that is not known, which is not the same as nobody.
+    /// The accounts that may create volumes from it; `null` if that is not known.
     pub account_ids: Option<Vec<crate::domain::AccountId>>,
 }
 
-/// One reason why not, and what to do about it.
+/// A reason for which the request or a part of it is refused, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
-    /// The reason's name.
+    /// Its code.
     pub code: RefusalCode,
     /// The image it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -378,22 +387,22 @@ pub struct Refusal {
     /// The target it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// The field at fault of the request document.
+    /// The field of the request document at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// The parameter at fault of path or query, in place of a field.
+    /// The parameter of path or query at fault, in place of a field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
-    /// Of a malformed request: the fault in one word.
+    /// For a malformed request: the kind of fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultKind>,
     /// The key at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_arn: Option<KeyArn>,
-    /// The statements of the remedy, to be added to the key's policy.
+    /// The statements to add to the key policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statements: Option<serde_json::Value>,
-    /// What the message says, as data.
+    /// The values in the message, as data.
     #[serde(skip_serializing_if = "Values::is_empty")]
     pub values: Values,
     /// The reason in a sentence.
@@ -401,7 +410,7 @@ pub struct Refusal {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// Whether it passes by itself, so that sending the request again later may help.
+    /// Whether the reason passes by itself, so that sending the request again later may help.
     #[serde(skip)]
     pub may_pass: bool,
 }
@@ -432,7 +441,7 @@ impl Refusal {
         self
     }
 
-    /// Names the parameter in place of the field of a document that nobody wrote.
+    /// Names the parameter in place of the field, if the field came from a URL.
     fn place(&mut self, parameters: &Parameters) {
         if let Some(parameter) = self.pointer.as_ref().and_then(|pointer| parameters.said(pointer)) {
             self.pointer = None;
@@ -447,14 +456,14 @@ impl Refusal {
         self
     }
 
-    /// The same refusal with something that its message says.
+    /// The same refusal with a value of its message.
     #[must_use]
     pub fn value(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
         self.values.insert(name, value.into());
         self
     }
 
-    /// The same refusal with what to do about it.
+    /// The same refusal with a remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -462,14 +471,14 @@ impl Refusal {
     }
 }
 
-/// A refusal about another image of the same request, without saying which: an event is about its own image alone.
+/// The refusal of another image of the same request, without its ID, because an event names only its own image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct StoppedBy {
-    /// The reason's name.
+    /// Its code.
     pub code: RefusalCode,
 }
 
-/// Something that could not be found out or done.
+/// Something that could not be read or done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ErrorRow {
     /// The kind of failure.
@@ -477,10 +486,10 @@ pub struct ErrorRow {
     /// The call that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<&'static str>,
-    /// What it was about.
+    /// The resource of the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// What the caller may know.
+    /// What the caller may know about it.
     pub message: String,
     /// Whether the same request may succeed later.
     pub retryable: bool,
@@ -493,19 +502,19 @@ pub enum ErrorCode {
     AllowlistUnavailable,
     /// The function's own role may not make the call.
     Denied,
-    /// The resource vanished between two calls.
+    /// The resource was deleted between two calls.
     NotFound,
     /// A quota or limit of AWS is reached.
     LimitExceeded,
-    /// AWS asked to slow down.
+    /// AWS throttled the call.
     Throttled,
     /// AWS had a fault, or the answer did not arrive.
     Unavailable,
     /// The invocation's time ran out.
     OutOfTime,
-    /// A target that AWS does not know, such as an account that was closed.
+    /// AWS does not know a target, such as a closed account.
     TargetNotKnown,
-    /// The record of an expiry was deleted while the share was under way, so the share was taken back.
+    /// The record of the expiry was deleted during the share, so the share was undone.
     ExpiryLost,
     /// EC2 could not make the copy that a share waited for.
     CopyFailed,
@@ -573,7 +582,7 @@ impl ErrorCode {
 }
 
 impl Outcome {
-    /// An answer that nothing has been filled into yet.
+    /// An outcome without rows.
     pub fn new(request_id: impl Into<String>, result: Status) -> Self {
         Self {
             version: "1",
@@ -602,7 +611,7 @@ impl Outcome {
         }
     }
 
-    /// Takes in the outcome of another part of the same request; the worse result counts.
+    /// Adds the outcome of another part of the same request. The worse result counts.
     pub fn absorb(&mut self, part: Self) {
         self.result = match (self.result, part.result) {
             (Status::Completed | Status::Accepted, Status::Refused | Status::Failed)
@@ -619,7 +628,7 @@ impl Outcome {
         };
         for row in part.images {
             match self.images.iter_mut().find(|told| told.subject() == row.subject()) {
-                Some(told) => told.absorb(row),
+                Some(own) => own.absorb(row),
                 None => self.images.push(row),
             }
         }
@@ -638,21 +647,21 @@ impl Outcome {
         };
     }
 
-    /// Whether nothing was to be done and nobody asked for it: an image became available that no rule is about, or a
-    /// share was said to expire that doesn't. A list may find nothing, and somebody asked for it.
+    /// Whether the request was a no-op without a requester: an image became available that no rule covers, or an event
+    /// announced an expiry that is not due. A `list` that finds nothing is not a no-op, because somebody requested it.
     pub fn is_no_op(&self) -> bool {
         let is_list = self.action == Some(Action::List);
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 
-    /// The same outcome with refusals that name the parameters of a URL where one said what is refused.
+    /// The same outcome. A refusal of a field that came from a URL names the parameter.
     #[must_use]
     pub fn placed(mut self, parameters: &Parameters) -> Self {
         self.refusals.iter_mut().for_each(|refusal| refusal.place(parameters));
         self
     }
 
-    /// The refusal that decides how the whole is answered: the first of its [`RefusalKind`].
+    /// The refusal that determines the answer: the first of the most important [`RefusalKind`].
     pub fn deciding_refusal(&self) -> Option<&Refusal> {
         self.refusals.iter().min_by_key(|refusal| refusal.code.kind())
     }
@@ -667,7 +676,7 @@ impl Outcome {
         to_text(self)
     }
 
-    /// A refusal before anything was looked at.
+    /// The outcome of a request that is refused before anything is read.
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, Status::Refused) }
     }
@@ -678,8 +687,8 @@ fn name<S: Serializer>(requester: &Option<Requester>, serializer: S) -> Result<S
     requester.as_ref().map(Requester::as_str).serialize(serializer)
 }
 
-/// A document as JSON text, its fields in the order they are declared in: a [`serde_json::Value`] would sort them.
+/// A document as JSON text, with its fields in the order of their declaration. A [`serde_json::Value`] would sort them.
 pub fn to_text(document: &impl Serialize) -> String {
-    // Only maps whose keys are no text and types that say so can fail to be written; outcomes have neither.
+    // Writing fails only for maps whose keys are not text, and for types that report an error. Outcomes have neither.
     serde_json::to_string(document).unwrap_or_default()
 }

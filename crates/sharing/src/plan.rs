@@ -1,4 +1,4 @@
-//! Owns the plan: the writes that make what was decided true, in order. Pure; an empty plan means there is nothing to do.
+//! Owns the plan: the writes that carry out a decision, in order. Pure. If there is nothing to do, the plan is empty.
 
 mod step;
 
@@ -7,8 +7,8 @@ pub use step::{Phase, Step};
 
 use crate::{
     decide::{
-        Await, Case, Decision, ImageDecision, LaunchPermissions, Next, OrphanedGrant, Prerequisites, Records, Share,
-        Survey, TakeAway, Verdict, Withdrawal,
+        Await, Case, Decision, ImageDecision, LaunchPermissions, Next, NextReport, OrphanedGrant, Prerequisites,
+        Records, Share, Survey, TakeAway, Verdict, Withdrawal,
     },
     domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{CopyRecord, Expiry, Facts, Image, ImageState},
@@ -16,28 +16,32 @@ use crate::{
     request::{Access, Action},
 };
 
-/// At most so many entries go into one ModifyImageAttribute or ModifySnapshotAttribute. EC2 documents 10,000 account
-/// ids for the first and 500 modifications for the second; a request has no more targets than this.
+/// The maximum number of entries in one ModifyImageAttribute or ModifySnapshotAttribute call. EC2 documents 10,000
+/// account IDs for the first and 500 modifications for the second. A request has no more targets than this.
 const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 
 /// The writes for one image. A refused image has none.
 ///
-/// Sharing: record, grants, snapshots, launch permission, so that nobody can launch before everything a launch needs is there.
-/// Taking away: the other way round.
+/// A share writes record, grants, snapshots and launch permission in this order, so that nobody can launch before
+/// everything that a launch needs exists. Actions that remove access use the reverse order.
 pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
     match &decision.decision {
-        // Nothing is given without knowing.
+        // Access is never given without the facts.
         Decision::Share(Share { verdict: Verdict::No(_) | Verdict::Unknown(_), .. }) => Vec::new(),
         Decision::Share(Share { verdict: Verdict::Yes(first), .. }) => share(case, decision, first, image),
         Decision::Await(awaiting) => await_copy(case, awaiting),
         Decision::TakeAway(taken) => take_away(case, decision.image_id, taken, image, facts),
         Decision::Superseded(own) => vec![delete_expiry(own)],
         Decision::Survey(survey) if case.request.action == Action::Repair => repair(survey),
-        Decision::Refused(_) | Decision::Look(_) | Decision::Survey(_) => Vec::new(),
+        Decision::Usage(NextReport::Started { client_token }) => {
+            let (image_id, client_token) = (decision.image_id.clone(), client_token.clone());
+            vec![Step::CreateUsageReport { image_id, client_token }]
+        }
+        Decision::Refused(_) | Decision::Look(_) | Decision::Usage(_) | Decision::Survey(_) => Vec::new(),
     }
 }
 
-/// Disabling an image removed its launch permissions, and EC2 refuses to change those of an image that isn't available.
+/// Disabling an image removes its launch permissions, and EC2 refuses to change those of an image that isn't available.
 fn may_change_launch_permissions(image: &Image) -> bool {
     image.state == ImageState::Available
 }
@@ -46,10 +50,10 @@ fn may_change_launch_permissions(image: &Image) -> bool {
 fn share(case: &Case<'_>, decision: &ImageDecision<'_>, first: &Prerequisites, image: &Image) -> Vec<Step> {
     let request = case.request;
     let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
-    // The record comes first: whatever happens after that, the share expires.
+    // The record comes first, so that the share expires whatever happens after that.
     let mut steps: Vec<_> = first.expiries.iter().cloned().map(Step::CreateExpiry).collect();
     let mut grants = first.grants.clone();
-    // What the share depends on comes before what is best effort.
+    // The grants on which the share depends come before those that are best effort.
     grants.sort_by_key(|grant| grant.kind != GranteeKind::Account);
     steps.extend(grants.into_iter().map(Step::from));
     if request.access == Access::Copy {
@@ -95,11 +99,10 @@ pub fn end(record: &CopyRecord) -> Step {
     Step::DeleteCopyRecord { name: record.name.clone(), targets: Vec::new() }
 }
 
-/// What a share has just given, and of a grant its ID.
+/// A step that a share has carried out; for a grant, with its ID.
 pub type Given = (Step, Option<String>);
 
-/// Takes back what a share has just given, in the order of a revoke. An account keeps its entry on a snapshot where another
-/// image needs it.
+/// Undoes a share, in the order of a revoke. An account keeps a create volume permission that another image needs.
 pub fn take_back(given: &[Given], is_needed: impl Fn(&SnapshotId, AccountId) -> bool) -> Vec<Step> {
     let mut steps: Vec<_> =
         given.iter().filter_map(|(step, grant_id)| undo(step, grant_id.as_deref(), &is_needed)).collect();
@@ -127,12 +130,14 @@ fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, Acc
         | Step::RemoveLaunchPermissions { .. }
         | Step::ResetLaunchPermissions { .. }
         | Step::RemoveCreateVolumePermissions { .. }
-        | Step::RevokeGrant { .. } => None,
+        | Step::RevokeGrant { .. }
+        | Step::CreateUsageReport { .. } => None,
     }
 }
 
-/// Launch permissions first, then what else a share gave, and the records last. Everything asked for is removed whatever was
-/// read, because EC2's reads lag its writes (create volume permissions by minutes); what another shared image needs is kept.
+/// Removes launch permissions first, then what else a share added, and the records last. It removes all that the
+/// request asks for, whatever was read, because EC2's reads lag its writes (by minutes for create volume permissions).
+/// What another shared image needs stays.
 fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image, facts: &Facts) -> Vec<Step> {
     let mut steps = Vec::new();
     if may_change_launch_permissions(image) {
@@ -187,7 +192,7 @@ fn remove_create_volume_permissions(
     steps
 }
 
-/// Revokes those of a key's grants that shares of the image made for these accounts.
+/// Revokes the grants on a key that shares of the image created for these accounts.
 pub fn revoke_grants<'g>(
     image_id: &ImageId,
     key: &KeyArn,
@@ -203,8 +208,8 @@ pub fn revoke_grants<'g>(
     ours.collect()
 }
 
-/// Deletes the records of shares that were taken away, as the last step. Then the permissions are removed once more; the
-/// grants of a share that crossed this are only known after that ([`revoke_grants`]).
+/// Deletes the records as the last step, and then removes the permissions once more, because an overlapping share may
+/// have added them again. The grants of such a share are only known later ([`revoke_grants`]).
 fn delete_expiries(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
     match &taken.records {
         Records::Keep => Vec::new(),
@@ -230,7 +235,7 @@ fn remove_launch_permissions(image_id: &ImageId, targets: &[Target]) -> impl Ite
     chunks(targets).map(|targets| Step::RemoveLaunchPermissions { image_id: image_id.clone(), targets })
 }
 
-/// Revokes the grants that are left. Overdue expiries have plans of their own.
+/// Revokes the orphaned grants. Overdue expiries have plans of their own.
 fn repair(survey: &Survey<'_>) -> Vec<Step> {
     let revoke = |OrphanedGrant { key, grant, name, account }: &OrphanedGrant<'_>| {
         revoke_grant(key, &grant.grant_id, name, *account)

@@ -10,6 +10,7 @@ mod named_images;
 mod own_grants;
 mod records;
 mod sources;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
 pub use records::RecordReads;
 pub use sources::{Sources, sources_of_copies, sources_of_uncovered};
+pub use usage::{UsageReads, reports_to_open};
 
 use crate::{
     decide::{self, Authority, Case, Judgements},
@@ -126,6 +128,8 @@ pub struct ReadPlan {
     pub keys: KeyReads,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Need,
+    /// The reports on the accounts that use them.
+    pub usage: UsageReads,
 }
 
 /// What is read about an image.
@@ -196,6 +200,10 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let action = case.request.action;
     let permitted = decide::permitted(case, &facts.images);
     let permitted = || permitted.iter().filter_map(|id| facts.images.get_key_value(id));
+    let usage = UsageReads::new(case, permitted());
+    if action == Action::Usage {
+        return ReadPlan { usage, ..ReadPlan::default() };
+    }
     let unread_records = permitted().filter(|(_, image)| !image.expiries.is_read());
     let records: BTreeMap<_, _> = unread_records.map(|(id, _)| (id.clone(), RecordReads::new(case, id))).collect();
     let is_check = action == Action::Check && permitted().next().is_some();
@@ -207,6 +215,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
         needed_by: if action.takes_away() || action.surveys() { Need::Optional } else { Need::No },
         keys: key_reads(case),
         blocks_public_images: if is_check { Need::Optional } else { Need::No },
+        usage,
     }
 }
 
@@ -220,6 +229,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         Action::List | Action::Check => (Need::Required, Need::Required, Need::Optional),
         Action::Revoke | Action::Reset => (Need::Optional, Need::Optional, Need::Optional),
         Action::Audit | Action::Repair => (Need::Optional, Need::Required, Need::Optional),
+        Action::Usage => (Need::No, Need::No, Need::No),
     };
     let reads = ImageReads {
         launch_permissions,
@@ -252,7 +262,7 @@ fn key_reads(case: &Case<'_>) -> KeyReads {
         Action::Revoke | Action::Reset => {
             KeyReads { grants: GrantReads::Own(OwnGrants::new(case)), ..KeyReads::default() }
         }
-        Action::List => KeyReads::default(),
+        Action::List | Action::Usage => KeyReads::default(),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Owns records: what outlives an invocation. A record is a schedule whose name and input say what it is for, and whose
-//! events are hints to look at it. A record never changes: a new state is a new record.
+//! Owns records: what outlives an invocation. A record is a schedule whose name and input have its content, and whose
+//! events are hints to read it. A record never changes: a new state is a new record.
 //!
-//! Here are the names and the text of records, and which schedules are none. Creating, reading, listing and deleting them
-//! is `RecordStore` in the function.
+//! This module has the names and the text of records, and decides which schedules are not records. The function's
+//! `RecordStore` creates, reads, lists and deletes them.
 
 mod copy;
 mod expiry;
@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 use crate::domain::{CopyName, ExpiryName, ParseError};
 
-/// The source of the hints that schedules put on the function's own bus, which only Scheduler may use there.
+/// The source of the hints that schedules put on the function's own bus. Only Scheduler may use this source there.
 pub const SOURCE: &str = "ami-share.ends";
 
 /// The detail-type of the hints.
@@ -44,7 +44,7 @@ impl Record {
         }
     }
 
-    /// The schedule that is written for it now. `bus_arn` is the bus that requests come by.
+    /// Its schedule, made now. `bus_arn` is the bus for requests.
     pub fn schedule(&self, bus_arn: &str, now: OffsetDateTime) -> Schedule {
         match self {
             Self::Expiry(expiry) => expiry.schedule(bus_arn),
@@ -77,11 +77,11 @@ impl Record {
         }
     }
 
-    /// Reads a schedule as the record of that name. A schedule that says anything else than the record's own is nobody's
-    /// record: says what is wrong with it. Whether a message authentication code is right is not known here.
+    /// Reads the schedule that has the name of a record. If its content does not belong to this name, it is nobody's
+    /// record, and the error says what is wrong. Whether its message authentication code is right is not checked here.
     ///
-    /// Its role and its dead-letter queue are not compared: a record whose role was replaced sends no hint, and a repair must
-    /// still find it.
+    /// Its role and its dead-letter queue are not compared. A record whose role was replaced sends no hint, but a
+    /// repair must still find it.
     pub fn read(name: &RecordName, schedule: &Schedule, bus_arn: &str) -> Result<Self, &'static str> {
         match name {
             RecordName::Expiry(name) => Expiry::read(name, schedule, bus_arn).map(Self::Expiry),
@@ -90,7 +90,7 @@ impl Record {
     }
 }
 
-/// The name of a record, which says what kind of record it is.
+/// The name of a record. Its form determines the kind of record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordName {
     /// The record of an expiry.
@@ -112,7 +112,7 @@ impl RecordName {
 impl FromStr for RecordName {
     type Err = ParseError;
 
-    /// A schedule with a name of another form is no record.
+    /// A schedule with a name of another form is not a record.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         if CopyName::is_meant(text) { text.parse().map(Self::Copy) } else { text.parse().map(Self::Expiry) }
     }
@@ -124,30 +124,30 @@ impl fmt::Display for RecordName {
     }
 }
 
-/// What Scheduler has under the name of a record.
+/// The schedule with the name of a record, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
-    /// Nothing.
+    /// There is no such schedule.
     Nothing,
     /// A record.
     Record(Record),
-    /// A schedule that this function did not write so. It is nobody's record: nothing is done because of it.
+    /// A schedule that this function did not write like this. It is nobody's record: nothing is done because of it.
     Nobodys {
         /// What is wrong with it.
         why: String,
     },
 }
 
-/// A schedule, as far as a record depends on it. What every record has alike is not told: no flexible time window.
+/// The parts of a schedule that a record depends on. No record has a flexible time window.
 ///
 /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_GetSchedule.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// When it fires, such as `at(2027-01-31T12:00:00)`.
     pub expression: String,
-    /// The time zone of the expression; none is UTC.
+    /// The time zone of the expression; `None` means UTC.
     pub timezone: Option<String>,
-    /// Whether it fires.
+    /// Whether it is enabled.
     pub is_enabled: bool,
     /// The time before which it does not fire.
     pub starts_at: Option<OffsetDateTime>,
@@ -157,11 +157,11 @@ pub struct Schedule {
     pub is_deleted_after: bool,
     /// The ARN of its target.
     pub bus_arn: String,
-    /// The source of the events that it puts there.
+    /// The source of its events.
     pub source: String,
-    /// The detail-type of the events.
+    /// The detail-type of its events.
     pub detail_type: String,
-    /// The detail of the events, which is the text of the record.
+    /// The detail of its events, which is the text of the record.
     pub input: String,
 }
 
@@ -182,7 +182,7 @@ impl Schedule {
         }
     }
 
-    /// Whether it puts hints on the bus when its time comes, or why not.
+    /// Checks that it puts hints on the bus at its time; otherwise says why not.
     fn check(&self, bus_arn: &str) -> Result<(), &'static str> {
         if self.timezone.as_ref().is_some_and(|timezone| timezone != TIMEZONE) {
             return Err("its expression is not in UTC");

@@ -1,8 +1,9 @@
-//! Owns how decision, plan and what became of it are told: the [`Outcome`] of a request. Pure.
+//! Owns the report: it makes the [`Outcome`] from the decisions, the results of their steps, and the facts. Pure.
 
 mod copies;
 mod result;
 mod standing;
+mod usage;
 
 pub use result::{ImageResult, StepResult};
 use standing::Standing;
@@ -21,25 +22,25 @@ use crate::{
     request::{Action, NextToken},
 };
 
-/// The outcome of a request that could not be decided: this failed before.
+/// The outcome of a request that failed before it was decided.
 pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
     Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
 }
 
-/// Adds what failed after everything that was asked for was done.
+/// Adds a failure that happened after the request was carried out.
 pub fn fail_late(outcome: &mut Outcome, failure: Failure) {
     outcome.result = Status::Failed;
     outcome.retryable = true;
     outcome.errors.push(error_row(failure));
 }
 
-/// The one place that makes a row of a failure.
+/// The only function that makes a row from a failure.
 fn error_row(failure: Failure) -> ErrorRow {
     let Failure { code, call, resource, message, retryable } = failure;
     ErrorRow { code, call, resource, message, retryable }
 }
 
-/// Fills the rows of the outcome and says what became of the request.
+/// Fills the rows of the outcome and sets its result.
 pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
     let request = case.request;
     outcome.result = result(case, &results);
@@ -48,7 +49,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
         outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
         for key in &facts.unfinished_keys {
-            let later = "there are more grants for images that are gone than a repair looks at together: repair again";
+            let later = "there are more grants for deregistered images than one repair handles: send `repair` again";
             outcome.warnings.push(format!("{key}: {later}"));
         }
     }
@@ -65,7 +66,9 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            outcome.images.push(image_row(&Standing { case, image, result: &result, status }, region));
+            let row = image_row(&Standing { case, image, result: &result, status }, region);
+            let usage = usage::usage(case, facts, result.decision.image_id, image);
+            outcome.images.push(ImageRow { usage, ..row });
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             findings.extend(survey.findings.iter().cloned());
@@ -100,7 +103,7 @@ fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
     Some(format!("the copy of {} is not begun yet and will be tried again: {}", order.source, error.message))
 }
 
-/// What to do for a service-linked role that could not be given its grant.
+/// The warning about a service-linked role for which no grant could be created.
 fn role_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CreateGrant { kind: GranteeKind::Role(role), key, account, grantee, .. } = step else { return None };
     let operations = GranteeKind::Role(role.clone()).operations().join(" ");
@@ -112,22 +115,25 @@ fn role_warning(step: &Step, error: &Failure) -> Option<String> {
     ))
 }
 
-/// Whether anything of the image may be shown: nothing of one that the requester may not ask about.
+/// Whether the image has a row: not if the requester may not ask about it.
 fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageResult<'_>) -> bool {
     match action {
-        Action::Check | Action::List | Action::Share => decision.rule.is_some() && !decision.blocks_reading(),
+        Action::Check | Action::List | Action::Usage | Action::Share => {
+            decision.rule.is_some() && !decision.blocks_reading()
+        }
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
-        // Of the images that it looked at a repair shows those that it had something to do with.
+        // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
     }
 }
 
-/// What became of the request as a whole.
+/// The result of the request as a whole.
 fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     let request = case.request;
-    // What a check lists as refused a share would meet; an image that may not be looked at is refused to it too.
+    // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
+    // read.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check => result.decision.blocks_reading(),
+        Action::List | Action::Check | Action::Usage => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -139,7 +145,8 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    let is_partly_refused = refused > 0 && request.action.writes();
+    // What can be told of the other images answers a request that only asks.
+    let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
     let is_short = is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.is_passed_over());
@@ -151,7 +158,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         (true, false) if !is_partly_refused => Status::Failed,
         (true, _) => Status::Incomplete,
         (false, _) if request.dry_run && request.action.writes() => Status::Planned,
-        (false, _) if results.iter().any(copies::continues) => Status::Accepted,
+        (false, _) if results.iter().any(ImageResult::continues_by_itself) => Status::Accepted,
         (false, _) => Status::Completed,
     }
 }
@@ -161,7 +168,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     let action = case.request.action;
     let permissions = match action {
         Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => None,
+        Action::Share | Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair => None,
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
@@ -181,6 +188,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         targets: target_rows(standing),
         keys: standing.keys(),
         permissions,
+        usage: None,
     }
 }
 
@@ -205,6 +213,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 | Decision::Refused(_)
                 | Decision::TakeAway(_)
                 | Decision::Look(_)
+                | Decision::Usage(_)
                 | Decision::Survey(_) => target_state(case, image, steps, &asked.target, is_refused),
             };
             TargetRow {
@@ -239,7 +248,7 @@ fn scan_row(scan: &Scan) -> ScanRow {
     ScanRow { severity: scan.highest.as_str().map(str::to_owned), at: scan.at }
 }
 
-/// When the share with a target expires, where there is a share.
+/// When the share with a target expires, if there is a share.
 fn expires_at(
     image: &Image,
     prerequisites: Option<&Prerequisites>,
@@ -264,7 +273,7 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
     }
 }
 
-/// What the directory calls an account.
+/// The name of an account in the directory.
 fn name(case: &Case<'_>, target: &Target) -> Option<String> {
     case.allowlist.accounts.get(&target.account()?)?.name.clone()
 }
@@ -301,14 +310,14 @@ fn step_row(result: &StepResult) -> StepRow {
     }
 }
 
-/// Whether the steps changed (or, planned, would change) what was read before.
+/// Whether the steps changed (or in a plan, would change) what was read before.
 fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
     let is_real = |result: &&StepResult| matches!(result.state, StepState::Done | StepState::Planned);
     let changes = |step: &Step| !copies::is_mere_record(step, steps) && changes(step, image);
     action.writes() && steps.iter().filter(is_real).any(|result| changes(&result.step))
 }
 
-/// Whether the step makes a difference to what was read; where that is not known, it does.
+/// Whether the step changes what was read; `true` if that is not known.
 fn changes(step: &Step, image: &Image) -> bool {
     let was_unknown = !image.launch_permissions.is_known();
     match step {
@@ -331,7 +340,8 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::CreateCopyRecord(_)
         | Step::DeleteCopyRecord { .. }
         | Step::CopyImage(_)
-        | Step::DeleteExpiry { .. } => true,
+        | Step::DeleteExpiry { .. }
+        | Step::CreateUsageReport { .. } => true,
     }
 }
 
@@ -346,7 +356,7 @@ fn target_state(
     let is_about_it = |step: &Step| step.adds().contains(target) || step.removes().contains(target);
     let about_it = || steps.iter().filter(|result| is_about_it(&result.step) && !result.step.is_best_effort());
     let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
-    // A share removes only what it takes back.
+    // If a share removes something, it undoes itself.
     let is_taken_back = about_it().any(|result| result.step.removes().contains(target));
     match case.request.action {
         Action::Share if is_refused => as_read(image, target),
@@ -361,7 +371,9 @@ fn target_state(
             (Remaining::Nothing, false) if copies::is_withdrawn(steps, target) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Reset | Action::Audit | Action::Repair => as_read(image, target),
+        Action::Check | Action::List | Action::Usage | Action::Reset | Action::Audit | Action::Repair => {
+            as_read(image, target)
+        }
     }
 }
 
@@ -369,7 +381,7 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
     match state {
         TargetState::StillReachable | TargetState::MaybeReachable => {
             let why = remaining(case.allowlist, image, target).why()?;
-            Some(format!("its own launch permission is gone; {why}"))
+            Some(format!("it has no launch permission of its own now; {why}"))
         }
         TargetState::Shared
         | TargetState::AlreadyShared
@@ -380,7 +392,7 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
     }
 }
 
-/// Who has access, in an order of our own: EC2's is not stable, and answers are compared.
+/// Who has access, sorted: EC2's order is not stable, and callers compare answers.
 fn permissions(image: &Image) -> Permissions {
     let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
     launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));

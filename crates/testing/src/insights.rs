@@ -1,22 +1,23 @@
-//! Owns the trial of CloudWatch Logs Insights queries on recorded lines: as much of the language as the documentation
-//! uses. What isn't covered panics, so that no query is taken for tried that wasn't.
+//! Owns an interpreter of CloudWatch Logs Insights queries, with which tests try the queries of the documentation on
+//! recorded lines. It has the part of the language that these use, and panics at anything else.
 //!
-//! Covered are `fields`, `display`, `filter`, `sort`, `limit` and `stats count(*) as … by …`; in filters `and`, `or`,
+//! It has `fields`, `display`, `filter`, `sort`, `limit` and `stats count(*) as … by …`; in filters `and`, `or`,
 //! parentheses, `=`, `in […]`, `like` with a quoted text or a regular expression without special characters, and
-//! `ispresent()`. Fields of JSON lines are discovered as <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html>
-//! says: the first 200, nested ones with dots, items of arrays with their number.
+//! `ispresent()`. Fields of JSON lines are discovered as
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData-discoverable-fields.html> says: the
+//! first 200, nested ones with dots, items of arrays with their number.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use serde_json::Value;
 
-/// So many fields of a line are discovered.
+/// The number of fields of a line that are discovered.
 const DISCOVERED: usize = 200;
 
-/// A row of a query's answer: field and value; a field that a line doesn't have is left out.
+/// A row of a query's result: fields and their values, without the fields that the line doesn't have.
 pub type Row = BTreeMap<String, String>;
 
-/// The rows that a query finds in these lines.
+/// The result of a query on these lines.
 pub fn ask(query: &str, log: &str) -> Vec<Row> {
     let mut rows: Vec<Row> = log.lines().map(discover).collect();
     let mut shown = Vec::new();
@@ -62,20 +63,20 @@ pub fn ask(query: &str, log: &str) -> Vec<Row> {
 fn discover(line: &str) -> Row {
     let mut fields = vec![("@message".to_owned(), line.to_owned())];
     if let Ok(document @ Value::Object(_)) = serde_json::from_str::<Value>(line) {
-        // Lambda tells CloudWatch the time of a line by this field.
+        // CloudWatch takes the time of a line from this field.
         if let Some(at) = document["timestamp"].as_str() {
             fields.push(("@timestamp".to_owned(), at.to_owned()));
         }
         let mut found = Vec::new();
         flatten(String::new(), &document, line, &mut found);
-        // The text has the order in which fields are discovered, a `Value` has not.
+        // Fields are discovered in the order of the text, which a `Value` does not keep.
         found.sort_by_key(|(place, ..)| *place);
         fields.extend(found.into_iter().take(DISCOVERED).map(|(_, name, value)| (name, value)));
     }
     fields.into_iter().collect()
 }
 
-/// Adds the fields below a value, with about where in the line the top one of them stands.
+/// Adds the fields of a value, with the approximate position of the outermost one in the line.
 fn flatten(name: String, value: &Value, line: &str, found: &mut Vec<(usize, String, String)>) {
     let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
     match value {
@@ -97,7 +98,7 @@ fn flatten(name: String, value: &Value, line: &str, found: &mut Vec<(usize, Stri
 enum Token {
     /// A name, a keyword or a number.
     Word(String),
-    /// A text in quotes, or a regular expression that stands for itself.
+    /// A text in quotes, or a regular expression without special characters.
     Text(String),
     Sign(char),
 }

@@ -13,14 +13,14 @@ use sharing::outcome::{ErrorCode, Refusal, RefusalCode};
 pub static REQUEST: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("request")));
 /// The schema of an outcome.
 pub static OUTCOME: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("outcome")));
-/// The outcome's schema, in which a field that it does not declare is an error.
+/// The schema of an outcome, in which an undeclared field is an error.
 pub static CLOSED_OUTCOME: LazyLock<Schema> = LazyLock::new(|| Schema::new(closed(read("outcome"))));
-/// That of a log record, in which a field that it does not declare is an error.
+/// The schema of a log record, in which an undeclared field is an error.
 pub static CLOSED_LOG_RECORD: LazyLock<Schema> = LazyLock::new(|| Schema::new(closed(read("log-record"))));
-/// That of an allowlist.
+/// The schema of an allowlist.
 pub static ALLOWLIST: LazyLock<Schema> = LazyLock::new(|| Schema::new(read("allowlist")));
 
-/// A schema that has been compiled.
+/// A compiled schema.
 pub struct Schema(Mutex<boon::Schemas>, boon::SchemaIndex);
 
 impl Schema {
@@ -53,7 +53,7 @@ pub fn read(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The schema without room for fields that it does not declare.
+/// The schema, changed so that undeclared fields are errors.
 fn closed(mut schema: Value) -> Value {
     match &mut schema {
         Value::Object(members) => {
@@ -88,7 +88,7 @@ pub fn check_outcome(document: &Value) {
     }
 }
 
-/// Checks that a refusal says as data what its code declares and nothing else, and where it is.
+/// Checks that a refusal has only values that its code declares, and has its place.
 #[track_caller]
 pub fn check_values(refusal: &Refusal) {
     are_declared(refusal.code, refusal.values.keys().copied());
@@ -106,8 +106,8 @@ fn are_declared<'n>(code: RefusalCode, names: impl Iterator<Item = &'n str>) {
 /// The longest line that a log may have.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
-/// Checks the lines of a log: none is too long, and every one that is part of a request's record is as the schema says.
-/// Gives these.
+/// Checks the lines of a log: none is too long, and each line of a request's record matches the schema. Returns these
+/// lines.
 #[track_caller]
 pub fn check_log(log: &str) -> Vec<Value> {
     let mut records = Vec::new();
@@ -121,18 +121,19 @@ pub fn check_log(log: &str) -> Vec<Value> {
     records
 }
 
-/// The line of a log, where it is part of a request's record.
+/// The line of a log, if it is part of a request's record.
 fn log_record(line: &str) -> Option<Value> {
     serde_json::from_str(line).ok().filter(|line: &Value| line["type"] == "request")
 }
 
 /// Checks the answer to one invocation: an outcome, an HTTP answer with one, or an error with one. Only a queue gets
-/// none.
+/// none, and who opens the page.
 #[track_caller]
 pub fn check_answer(answer: &Result<Value, Value>) {
     let text = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).ok();
     let outcome = match answer {
         Ok(batch) if batch.get("batchItemFailures").is_some() => return,
+        Ok(page) if page["headers"]["content-type"] == "text/html; charset=utf-8" => return,
         Ok(http) if http.get("statusCode").is_some() => text(&http["body"]),
         Ok(other) => Some(other.clone()),
         Err(error) => text(&error["errorMessage"]),

@@ -1,4 +1,4 @@
-//! Owns the worlds of the tests that need no AWS: an image in an account, as EC2 and KMS would report it. Each row of a
+//! Owns [`World`], for tests that need no AWS: an image in an account, as EC2 and KMS would report it. Each row of a
 //! test changes something in it.
 
 use std::collections::BTreeMap;
@@ -136,6 +136,21 @@ rules:
     images: {names: ["astray-*"]}
     targets: ["111122223333"]
     copies: {from: [eu-north-1], key: "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+  - name: viewer
+    requesters: ["lambda:invoke"]
+    actions: [usage]
+    images: {names: ["used-*"]}
+    targets: ["111122223333"]
+  - name: used
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, list]
+    images: {names: ["used-*"]}
+    targets: ["222233334444"]
+  - name: somebody-elses-used
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [usage]
+    images: {names: ["used-*"]}
+    targets: ["333344445555"]
   - name: mender
     requesters: ["lambda:invoke"]
     actions: [repair]
@@ -309,7 +324,7 @@ impl World {
         self.with(|world| drop(known(&mut world.image.expiries).insert(recorded.name.clone(), recorded)))
     }
 
-    /// Calls `look` with the case and the facts.
+    /// Calls `look` with the case of this request and the facts.
     pub fn put<T>(&self, request: &Value, look: impl FnOnce(&Case<'_>, &Facts) -> T) -> T {
         let request = Request::parse(&Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
         let requester = Requester::new("lambda:invoke".to_owned());

@@ -30,6 +30,8 @@ pub(super) struct HttpRequest<'a> {
     pub(super) query: Query<'a>,
     pub(super) body: Option<&'a Json>,
     pub(super) is_base64: bool,
+    /// Whether `/` is the page, as in HTTP APIs.
+    pub(super) has_page: bool,
 }
 
 /// The names and values of a query, decoded.
@@ -70,6 +72,7 @@ enum Resource<'a> {
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
+    Usage { image: &'a str },
 }
 
 /// A method on a resource.
@@ -80,6 +83,7 @@ enum Route<'a> {
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
     ListByAccount { account: &'a str },
+    Usage { image: &'a str },
 }
 
 impl Route<'_> {
@@ -91,6 +95,7 @@ impl Route<'_> {
             Self::Share { .. } => Some(Action::Share),
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
+            Self::Usage { .. } => Some(Action::Usage),
         }
     }
 
@@ -100,6 +105,7 @@ impl Route<'_> {
             Self::Document => &["dryRun"],
             Self::List { .. } => &["copyFrom"],
             Self::ListByAccount { .. } => &["nextToken"],
+            Self::Usage { .. } => &[],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
         }
@@ -111,7 +117,7 @@ impl Route<'_> {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
             Self::Document => (false, &[]),
-            Self::List { .. } | Self::Share { .. } => (true, &[]),
+            Self::List { .. } | Self::Share { .. } | Self::Usage { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
                 &[("accountIds", "target"), ("organizationArns", "target"), ("organizationalUnitArns", "target")],
@@ -157,6 +163,39 @@ pub(super) fn open(
     }
 }
 
+/// Whether this is the request for the page: `GET /`. Who asks doesn't matter.
+pub(super) fn is_page(request: &HttpRequest<'_>) -> bool {
+    request.method == "GET" && is_root(request)
+}
+
+/// Whether it is the place of the page.
+fn is_root(request: &HttpRequest<'_>) -> bool {
+    let is_there = match request.routing {
+        Routing::Resource { resource, .. } => resource == "/",
+        Routing::Path(path) => matches!(path, "/" | ""),
+        Routing::Greedy { .. } => false,
+    };
+    request.has_page && is_there
+}
+
+/// The envelope of a request for the page, where there is none: it gets the same answer whoever asks.
+pub(super) fn no_page(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    let id = request_id(event.at(&["requestContext", "requestId"]));
+    Envelope {
+        trigger: Trigger::Http { allow: None },
+        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        requester: None,
+        requester_session: None,
+        sent: SentAt::Now,
+        asked: Err(no_route("/")),
+    }
+}
+
+fn no_route(path: &str) -> TurnedAway {
+    let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(path)));
+    TurnedAway::new(refusal.value("path", excerpt(path)))
+}
+
 fn unidentified(why: &str) -> TurnedAway {
     let mut turned_away = TurnedAway::nobody(why);
     let remedy = "sign the request with the credentials of an IAM role or user, or send the token that the API's \
@@ -169,12 +208,13 @@ fn unidentified(why: &str) -> TurnedAway {
 
 /// The request, and the methods of the route where the request has another one.
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
-    let (method, path) = (request.method, path(&request.routing).to_owned());
-    let Some(resource) = resource(&request.routing, request.path_parameters) else {
-        let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(&path)));
-        return (None, Err(TurnedAway::new(refusal.value("path", excerpt(&path)))));
+    let method = request.method;
+    let routed = match resource(&request.routing, request.path_parameters) {
+        Some(resource) => route(method, resource),
+        None if is_root(&request) => Err("GET"),
+        None => return (None, Err(no_route(path(&request.routing)))),
     };
-    match route(method, resource) {
+    match routed {
         Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
         Err(allow) => {
             let message = format!("{} is not among the route's methods: {allow}", quoted(method));
@@ -212,12 +252,14 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
         }
+        Some("/images/{imageId}/usage") => Some(Resource::Usage { image: parameter("imageId")? }),
         Some("/targets/{accountId}/shares") => Some(Resource::Target { account: parameter("accountId")? }),
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
+            ["images", image, "usage"] => Some(Resource::Usage { image }),
             ["targets", account, "shares"] => Some(Resource::Target { account }),
             _ => None,
         },
@@ -236,7 +278,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
         ("DELETE", Resource::Share { image, target }) => Ok(Route::Revoke { image, target }),
         (_, Resource::Share { .. }) => Err("DELETE, GET"),
         ("GET", Resource::Target { account }) => Ok(Route::ListByAccount { account }),
-        (_, Resource::Target { .. }) => Err("GET"),
+        ("GET", Resource::Usage { image }) => Ok(Route::Usage { image }),
+        (_, Resource::Target { .. } | Resource::Usage { .. }) => Err("GET"),
     }
 }
 
@@ -250,13 +293,21 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Check { image, target } => for_target(Action::Check, image, target),
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
         Route::ListByAccount { account } => (by_account(account), None),
+        Route::Usage { image } => (document(Action::Usage, image), None),
     };
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
         (Route::Document, Ok(Some(other))) => return Request::parse(&other, now),
         (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
-        (Route::List { .. } | Route::Check { .. } | Route::Revoke { .. } | Route::ListByAccount { .. }, Ok(None)) => {}
+        (
+            Route::List { .. }
+            | Route::Check { .. }
+            | Route::Revoke { .. }
+            | Route::ListByAccount { .. }
+            | Route::Usage { .. },
+            Ok(None),
+        ) => {}
         (_, body) => {
             let (kind, message) = match body {
                 Err(message) => (FaultKind::BadFormat, message),

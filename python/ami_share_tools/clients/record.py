@@ -58,6 +58,8 @@ ANSWERS = [
     ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
+    ("Which accounts use it", "portal", "getUsage", {"imageId": WEB}, None),
+    ("A report on who uses it is started", "portal", "getUsage", {"imageId": DB}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),
     ("A revoke that leaves access", "platform-operator", "revokeShare", {"imageId": FLEET, "target": stage.PROD}, None),
     ("A share", "portal", "sendRequest", {}, {"action": "share", "imageIds": [WEB, DB], "accountIds": [stage.PROD]}),
@@ -138,8 +140,9 @@ def main() -> None:
 
 
 def behind_its_back(aws: Aws, images: dict[str, str]) -> None:
-    """What an audit finds: a share by console, one without its grants, and a grant whose image is deregistered. And a
-    share with a unit, which covers an account's."""
+    """What an audit finds: a share by console, one without its grants, and a grant whose image is deregistered. A share
+    with a unit, which covers an account's. And a report on who uses an image."""
+    aws.seed(usageReports=[{"imageId": images[WEB]}])
     entries = [
         (DB, {"UserId": stage.OFF_LIST}),
         (NODE, {"UserId": stage.STAGING}),

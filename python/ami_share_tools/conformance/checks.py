@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -88,7 +89,7 @@ def unknown_account(world: World) -> str:
 
 @check("Can an image be shared while it is pending?", makes="an image and a copy of it")
 def pending_image(world: World) -> str:
-    copy = world.copied_image(world.image())
+    copy = world.copy(world.image())
     said = answer(world.share, image=copy)
     [described] = world.ec2.describe_images(ImageIds=[copy])["Images"]
     return f"{said} while {described['State']}"
@@ -123,6 +124,99 @@ def attribute_condition(world: World) -> str:
         },
     )
     return answer(ec2.modify_image_attribute, ImageId=image, LaunchPermission={"Add": [{"UserId": world.target}]})
+
+
+# Copies
+
+MISSING_KEY = "00000000-0000-0000-0000-000000000000"
+
+
+@check(
+    "Does CopyImage, called again with the same client token, name the copy that the first call began?",
+    "the same",
+    "an image and a copy of it",
+)
+def copy_token(world: World) -> str:
+    image, given = world.image(), {"Name": f"{TAG}-{world.run}-token", "ClientToken": f"token-{world.run}"}
+    return "the same" if world.copy(image, **given) == world.copy(image, **given) else "another"
+
+
+@check(
+    "What does CopyImage answer to a client token whose copy was deregistered? The function then sends another token.",
+    makes="an image and copies of it",
+)
+def copy_token_of_a_deregistered_image(world: World) -> str:
+    image, given = world.image(), {"Name": f"{TAG}-{world.run}-gone", "ClientToken": f"gone-{world.run}"}
+    copy = world.copy(image, **given)
+    world.ended(copy)
+    world.deregister(copy)
+    try:
+        return "the deregistered image" if world.copy(image, **given) == copy else "a new copy"
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+
+
+@check(
+    "Does CopyImage accept a key that doesn't exist, so that the copy fails later?",
+    "accepted, failed",
+    "an image and a copy of it",
+)
+def copy_under_a_missing_key(world: World) -> str:
+    return f"accepted, {world.ended(world.copy(world.image(), Encrypted=True, KmsKeyId=MISSING_KEY))}"
+
+
+@check(
+    "Does an image whose copy failed keep its name, so that another copy can't have it? The function then uses another name.",
+    makes="an image and copies of it",
+)
+def name_of_a_failed_copy(world: World) -> str:
+    image, name = world.image(), f"{TAG}-{world.run}-failed"
+    state = world.ended(world.copy(image, Name=name, Encrypted=True, KmsKeyId=MISSING_KEY))
+    return f"{answer(world.copy, image=image, Name=name)} while the first is {state}"
+
+
+@check(
+    "Is a copy found by the filters `source-image-id` and `source-image-region` while it is pending?",
+    "found while pending",
+    "an image and a copy of it",
+)
+def source_of_a_pending_copy(world: World) -> str:
+    image = world.image()
+    copy = world.copy(image)
+    source = {"source-image-id": image, "source-image-region": world.options.region}
+    filters = [{"Name": name, "Values": [value]} for name, value in source.items()]
+    found = [one["State"] for one in world.ec2.describe_images(Filters=filters)["Images"] if one["ImageId"] == copy]
+    return f"found while {found[0]}" if found else "not found"
+
+
+@check(
+    "May a role copy images of one account only, and tag them only while it copies them, by `ec2:Owner` and `ec2:CreateAction`?",
+    "accepted, UnauthorizedOperation, UnauthorizedOperation",
+    "an image, a copy of it and roles",
+)
+def copy_conditions(world: World) -> str:
+    image = world.image()
+    here = [f"arn:{world.partition}:ec2:{world.options.region}::{kind}/*" for kind in ("image", "snapshot")]
+
+    def role(owner: str) -> Any:
+        return world.role(
+            {
+                "Effect": "Allow",
+                "Action": "ec2:CopyImage",
+                "Resource": here,
+                "Condition": {"StringEqualsIfExists": {"ec2:Owner": owner}},
+            },
+            {
+                "Effect": "Allow",
+                "Action": "ec2:CreateTags",
+                "Resource": here,
+                "Condition": {"StringEquals": {"ec2:CreateAction": "CopyImage"}},
+            },
+        )
+
+    own, foreign = role(world.owner), role(world.target)
+    tagged = answer(own.create_tags, Resources=[image], Tags=[{"Key": TAG, "Value": world.run}])
+    return ", ".join([answer(world.copy, image=image, ec2=own), answer(world.copy, image=image, ec2=foreign), tagged])
 
 
 # What the deployment's policies rely on

@@ -19,6 +19,7 @@ BOTH = [*LAUNCH, "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptTo"]
 GRANT = ["CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]
 POLICY_SECONDS = 15  # a changed key policy or role is felt within seconds
 LAUNCH_SECONDS = 240
+COPY_SECONDS = 1200  # of an empty image, in the same Region
 
 
 class World:
@@ -134,25 +135,40 @@ class World:
         self.ec2.reset_image_attribute(ImageId=image, Attribute="launchPermission")
         return image
 
-    def copied_image(self, image: str) -> str:
-        """A copy that was only just begun."""
-        copy = self.ec2.copy_image(
-            SourceImageId=image,
-            SourceRegion=self.options.region,
-            Name=f"{TAG}-{self.run}-copy",
-            TagSpecifications=self.tags("image") + self.tags("snapshot"),
-        )["ImageId"]
+    def copy(self, image: str, ec2: Any = None, **given: Any) -> str:
+        """A copy that was only just begun, or that an earlier call with the same client token began."""
+        request = {
+            "SourceImageId": image,
+            "SourceRegion": self.options.region,
+            "Name": f"{TAG}-{self.run}-copy-{len(self.passing.entries)}",
+            "TagSpecifications": self.tags("image") + self.tags("snapshot"),
+        }
+        copy: str = (ec2 or self.ec2).copy_image(**request | given)["ImageId"]
 
         def remove() -> None:
-            self.ec2.get_waiter("image_available").wait(ImageIds=[copy])
-            [described] = self.ec2.describe_images(ImageIds=[copy])["Images"]
-            self.ec2.deregister_image(ImageId=copy)
-            for mapping in described.get("BlockDeviceMappings", []):
-                if "SnapshotId" in mapping.get("Ebs", {}):
-                    self.ec2.delete_snapshot(SnapshotId=mapping["Ebs"]["SnapshotId"])
+            if self.ended(copy) != "deregistered":
+                self.deregister(copy)
 
         self.passing.enter(f"{copy} and its snapshot", remove)
         return copy
+
+    def ended(self, copy: str) -> str:
+        """The state in which a copy ends up; `deregistered` where there is no such image any more."""
+        end, state = time.monotonic() + COPY_SECONDS, "pending"
+        by_id = [{"Name": "image-id", "Values": [copy]}]
+        while state == "pending" and time.monotonic() < end:
+            found = self.ec2.describe_images(Filters=by_id)["Images"]
+            state = found[0]["State"] if found else "deregistered"
+            if state == "pending":
+                time.sleep(2)
+        return state
+
+    def deregister(self, copy: str) -> None:
+        [described] = self.ec2.describe_images(ImageIds=[copy])["Images"]
+        self.ec2.deregister_image(ImageId=copy)
+        for mapping in described.get("BlockDeviceMappings", []):
+            if "SnapshotId" in mapping.get("Ebs", {}):
+                self.ec2.delete_snapshot(SnapshotId=mapping["Ebs"]["SnapshotId"])
 
     def share(self, image: str, **change: Any) -> None:
         self.ec2.modify_image_attribute(ImageId=image, LaunchPermission=change or {"Add": [{"UserId": self.target}]})

@@ -96,6 +96,8 @@ def show_image(image: Document) -> None:
         fact("step" if len(steps) == 1 else f"{len(steps)} steps", " ".join([call, *words, "→", state]))
     for target in image.get("targets", []):
         fact("target", " ".join(filter(None, [target["target"], target["state"], target.get("detail")])))
+    for entry in image.get("usage", {}).get("entries", []):
+        fact("usage", f"{entry['accountId'] or 'other accounts'}: {entry['count']} {entry['resourceType']}")
     for key in image.get("keys", []):
         because = ", ".join(map(reason, key.get("because", [])))
         fact(

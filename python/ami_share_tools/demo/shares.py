@@ -104,6 +104,24 @@ def check_share(demo: Deployment) -> None:
     )
 
 
+def who_uses_it(demo: Deployment) -> None:
+    section(
+        "Who breaks?",
+        "Before access is taken away: which accounts use golden-web? EC2 makes a report of it, and takes its time.",
+    )
+    path = demo.shares("golden-web").removesuffix("shares") + "usage"
+    status, outcome = demo.api.call(demo.portal, "GET", path)
+    expect((status, outcome.get("result")) == (202, "accepted"), f"202 and accepted were promised, not {status}")
+    demo.aws.control("POST", "/_local/usage-reports", {"ids": [demo.images["golden-web"]], "state": "available"})
+    section(
+        "The same question, when the report is there", "Of accounts that no rule of the portal names there is a sum."
+    )
+    status, outcome = demo.api.call(demo.portal, "GET", path)
+    expect((status, outcome.get("result")) == (200, "completed"), f"200 and completed were promised, not {status}")
+    entries = [(entry["accountId"], entry["count"]) for entry in outcome["images"][0]["usage"]["entries"]]
+    expect(entries == [(PROD, 3), (PROD, 1), (None, 2)], f"prod-web's numbers and a sum were promised, not {entries}")
+
+
 def revoke(demo: Deployment) -> None:
     section("Take it back")
     status, outcome = demo.api.call(demo.portal, "DELETE", f"{demo.shares('golden-web')}/{PROD}")
@@ -123,5 +141,6 @@ SCENES = (
     dry_run,
     list_shares,
     check_share,
+    who_uses_it,
     revoke,
 )

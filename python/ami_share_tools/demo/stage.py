@@ -66,7 +66,7 @@ def seed(aws: Aws) -> dict[str, str]:
             {"ref": "fleet", "alias": "alias/fleet", "policy": unit_policy(aws)},
         ],
         images=[
-            golden("golden-web"),
+            golden("golden-web", usage=usage()),
             golden("golden-db", "welcoming"),
             golden("golden-vault", "closed"),
             golden("golden-legacy", "managed"),
@@ -78,6 +78,15 @@ def seed(aws: Aws) -> dict[str, str]:
         ],
     )
     return {image["ref"]: image["imageId"] for image in made["images"]}
+
+
+def usage() -> list[Document]:
+    """Who uses an image: what EC2 finds out when a report is asked for."""
+    return [
+        {"account": PROD, "resourceType": "ec2:Instance", "count": 3},
+        {"account": PROD, "resourceType": "ec2:LaunchTemplate", "count": 1},
+        {"account": PARTNER, "resourceType": "ec2:Instance", "count": 2},
+    ]
 
 
 def key_policy(aws: Aws, *accounts: str) -> Document:

@@ -50,8 +50,8 @@ def resource_arn(
 
 
 def context(service: str, action: str, body: bytes, params: Params) -> Document:
-    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…, events:source,
-    events:detail-type."""
+    """Service Authorization Reference, condition keys: ec2:Owner, ec2:Attribute, ec2:Add/…, ec2:Remove/…, kms:Grant…, kms:MacAlgorithm,
+    events:source, events:detail-type."""
     keys = dict(adapter.request_tag_context(service, action, body, params))
     if action == "kms:CreateGrant":
         asked = json.loads(body)
@@ -59,6 +59,8 @@ def context(service: str, action: str, body: bytes, params: Params) -> Document:
             "kms:GranteePrincipal": asked.get("GranteePrincipal", ""),
             "kms:GrantOperations": asked.get("Operations", []),
         }
+    if action == "kms:GenerateMac":
+        return keys | {"kms:MacAlgorithm": json.loads(body).get("MacAlgorithm", "")}
     if action == "ssm:PutParameter":
         return keys | {"ssm:Overwrite": "true" if json.loads(body).get("Overwrite") else "false"}
     if action == "events:PutEvents":

@@ -5,7 +5,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
     {"settings":  {"entityQuota": 1000, "blockPublicAccess": true, "pageSize": 1000, "copyQuota": 300,
                   "unknownAccounts": [], "namesUnknown": true, "copySeconds": null, "reportSeconds": null,
                   "parametersWait": false},
-     "keys":      [{"ref", "account", "region", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
+     "keys":      [{"ref", "id", "account", "region", "alias": "alias/x", "policy": {…} | "…", "manager": "CUSTOMER" | "AWS",
                     "state": "Enabled", "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "validTo": 1830000000,
                     "grants": [{"grantee", "operations": […], "name", "issuingAccount", "retiring", "constraints"}]}],
      "snapshots": [{"ref", "id", "account", "region", "key": KEY, "state": "completed", "size": 8, "tags": {…},
@@ -22,7 +22,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                     "scan": {"severity": "high", "at": "2026-01-01T00:00:00.000Z"},
                     "usage": [{"account", "resourceType": "ec2:Instance", "count": 1}]}],
      "usageReports": [{"ref", "id", "account", "region", "imageId": IMAGE, "state": "available", "reason", "createdAt",
-                       "resourceTypes": ["ec2:Instance", "ec2:LaunchTemplate"], "accountIds": []}],
+                       "resourceTypes": ["ec2:Instance", …], "accountIds": []}],
      "encryption": [{"account", "region", "byDefault": true, "key": KEY}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
                     "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends", "end": 1830000000}],
@@ -404,13 +404,17 @@ class Seed:
         return {"status": 500, "message": "a fault", "after": 0, "times": 1, "holding": ""} | seed
 
     def key(self, where: str, seed: Document) -> Document:
-        fields(where, seed, "ref account region alias policy manager state spec usage validTo grants")
+        fields(where, seed, "ref id account region alias policy manager state spec usage validTo grants")
         owner = seed.get("account", self.account)
         # Only HMAC keys differ in what they hold.
         material = {"KeySpec": seed["spec"], "KeyUsage": seed["usage"]} if "HMAC" in seed.get("spec", "") else {}
         with self.scope(seed):
             _, _, body = adapter.create_key(material)
             key = adapter.kms_keys[json.loads(body)["KeyMetadata"]["KeyId"]]
+            if "id" in seed:  # for an allowlist that names the key before it is there
+                adapter.kms_keys.pop(key["KeyId"])
+                key |= {"KeyId": seed["id"], "Arn": key["Arn"].replace(key["KeyId"], seed["id"])}
+                adapter.kms_keys[seed["id"]] = key
             state = seed.get("state", "Enabled")
             key.update(
                 KeyState=state,

@@ -30,7 +30,7 @@ from ami_share_tools.local_aws.wire import (
     tag_specifications,
 )
 
-# The API's pages know the first two; the guide also names Image Builder's recipes.
+# The API knew only the first two when it was new.
 TYPES = ("ec2:Instance", "ec2:LaunchTemplate", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe")
 KEPT = datetime.timedelta(days=30)  # "automatically deletes a report 30 days after creation"
 MOST_IDS = 200
@@ -326,7 +326,7 @@ def delete(params: Params) -> str:
 def seeded(seed: Document, owner: str, region: str) -> Document:
     """A report from its seed."""
     created = datetime.datetime.fromisoformat(seed["createdAt"]) if "createdAt" in seed else now()
-    types = [{"ResourceType": name, "Depth": None} for name in seed.get("resourceTypes", TYPES[:2])]
+    types = [{"ResourceType": name, "Depth": None} for name in seed.get("resourceTypes", TYPES)]
     with request_scope(owner, region):
         made = add(
             seed["imageId"],

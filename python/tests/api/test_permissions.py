@@ -16,7 +16,11 @@ PREFIXES = {"eventbridge": "events"}
 # What is done in the role's name by others, and why.
 IN_ITS_NAME = {
     "iam:PassRole": "scheduler:CreateSchedule names the role by which Scheduler puts hints on the bus",
-    "kms:Decrypt": "Parameter Store decrypts a SecureString, SQS the messages of an encrypted queue",
+    "ec2:CreateTags": "CopyImage tags the copy with its source's tags",
+    "kms:Decrypt": "Parameter Store decrypts a SecureString, SQS the messages of an encrypted queue, EC2 the source of a copy",
+    "kms:GenerateDataKeyWithoutPlaintext": "EC2 encrypts a copy",
+    "kms:ReEncryptFrom": "EC2 encrypts a copy",
+    "kms:ReEncryptTo": "EC2 encrypts a copy",
     "kms:GenerateDataKey": "SQS encrypts what Lambda keeps of a failed invocation",
     "sqs:ReceiveMessage": "Lambda polls the queue",
     "sqs:DeleteMessage": "Lambda polls the queue",
@@ -112,6 +116,8 @@ class Permissions(unittest.TestCase):
         # Service Authorization Reference: actions without a resource type.
         without = {
             "ec2:DescribeImages",
+            "ec2:DescribeImageUsageReportEntries",
+            "ec2:DescribeImageUsageReports",
             "ec2:DescribeSnapshots",
             "ec2:GetImageBlockPublicAccessState",
             "scheduler:ListSchedules",
@@ -249,7 +255,11 @@ class Triggers(unittest.TestCase):
                             self.assertEqual(condition["Null"][key], "false", (where, statement))
             self.assertEqual(
                 seen,
-                {"template.yaml": several, "deployment.md": {"events:source", "events:detail-type"}}.get(where, set()),
+                {
+                    "template.yaml": several,
+                    "deployment.md": {"events:source", "events:detail-type"},
+                    "copies.md": {"events:source"},
+                }.get(where, set()),
                 where,
             )
 

@@ -71,6 +71,7 @@ class Stack(unittest.TestCase):
                     "POST /images/{imageId}/shares",
                     "GET /images/{imageId}/shares/{target}",
                     "DELETE /images/{imageId}/shares/{target}",
+                    "GET /images/{imageId}/usage",
                     "GET /targets/{accountId}/shares",
                 ),
                 "AWS_IAM",
@@ -145,11 +146,16 @@ class Parameters(unittest.TestCase):
         "JwtIssuer",
         "JwtAudience",
         "CorsOrigins",
+        "PageClientId",
+        "PageTokenOrigin",
         "Queue",
         "EnableFunctionUrl",
         "EnableExpiry",
         "KeyArns",
         "KeyTagValue",
+        "EnableCopies",
+        "CopySourceRegions",
+        "CopyKeyArns",
         "TargetAccounts",
         "CreateAlarms",
         "CreateDashboard",
@@ -273,11 +279,13 @@ class Choices(unittest.TestCase):
             ReservedConcurrency="5",
             RestApiAccessLog="true",
             CorsOrigins="https://portal.example.com,http://localhost:8080",
+            PageClientId="portal",
+            PageTokenOrigin="https://tokens.example.com",
         )
         self.assertEqual(
             set(outputs),
             self.ALWAYS
-            | {"ApiUrl", "ApiArn", "HttpApiUrl", "FunctionUrl", "QueueUrl", "QueueArn", "FailedMessagesUrl"},
+            | {"ApiUrl", "ApiArn", "HttpApiUrl", "PageUrl", "FunctionUrl", "QueueUrl", "QueueArn", "FailedMessagesUrl"},
         )
         found = statements(outputs)
         self.assertEqual(found["ProcessTheQueue"]["Resource"], outputs["QueueArn"])
@@ -297,8 +305,20 @@ class Choices(unittest.TestCase):
         routes = {
             route["RouteKey"]: route["AuthorizationType"] for route in client.get_routes(ApiId=api["ApiId"])["Items"]
         }
-        self.assertEqual(routes, {"$default": "JWT", "OPTIONS /{proxy+}": "NONE"})
+        self.assertEqual(routes, {"$default": "JWT", "GET /": "NONE", "OPTIONS /{proxy+}": "NONE"})
         [stage] = client.get_stages(ApiId=api["ApiId"])["Items"]
+        self.assertEqual(set(stage["RouteSettings"]), {"GET /"})
+        self.assertEqual(outputs["PageUrl"], outputs["HttpApiUrl"] + "/")
+        variables = self.environment(outputs)
+        page = {name: value for name, value in variables.items() if name.startswith("AMI_SHARE_PAGE_")}
+        self.assertEqual(
+            page,
+            {
+                "AMI_SHARE_PAGE_ISSUER": "https://login.example.com",
+                "AMI_SHARE_PAGE_CLIENT_ID": "portal",
+                "AMI_SHARE_PAGE_TOKEN_ORIGIN": "https://tokens.example.com",
+            },
+        )
         self.assertIn(":log-group:/aws/vendedlogs/open/http-", stage["AccessLogSettings"]["DestinationArn"])
         [authorizer] = client.get_authorizers(ApiId=api["ApiId"])["Items"]
         self.assertEqual(
@@ -352,8 +372,25 @@ class Choices(unittest.TestCase):
             ({"SenderAccountIds": TARGET}, "need SenderSources"),
             ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "need SenderSources"),
             ({"CorsOrigins": "https://portal.example.com"}, "needs JwtIssuer"),
+            ({"PageClientId": "portal"}, "needs JwtIssuer"),
+            ({"PageTokenOrigin": "https://tokens.example.com"}, "needs PageClientId"),
+            ({"PageTokenOrigin": "https://tokens.example.com/"}, "PageTokenOrigin"),
+            ({"JwtIssuer": "http://login.example.com"}, "JwtIssuer"),
             ({"EnableKeyGrants": "true"}, "needs KeyArns or KeyTagValue"),
             ({"EnableKeyGrants": "true", "KeyArns": EVERY_KEY, "KeyTagValue": "golden"}, "either by KeyArns or"),
+            ({"EnableCopies": "true", "CopyKeyArns": EVERY_KEY}, "needs CopySourceRegions and CopyKeyArns"),
+            ({"EnableCopies": "true", "CopySourceRegions": "eu-west-1"}, "needs CopySourceRegions and CopyKeyArns"),
+            (
+                {
+                    "EnableCopies": "true",
+                    "CopySourceRegions": "eu-west-1",
+                    "CopyKeyArns": EVERY_KEY,
+                    "EnableExpiry": "false",
+                },
+                "EnableCopies needs EnableExpiry",
+            ),
+            ({"CopySourceRegions": "eu-west-1, eu-central-1"}, "CopySourceRegions"),
+            ({"CopySourceRegions": "*"}, "CopySourceRegions"),
             # A space after a comma would be part of an account, an audience, a source.
             ({"JwtAudience": "portal, cli"}, "JwtAudience"),
             ({"SenderSources": "com.example, com.other"}, "SenderSources"),
@@ -375,6 +412,18 @@ class Choices(unittest.TestCase):
         text = aws.client("ssm").get_parameter(Name="/first/first-allowlist")["Parameter"]["Value"]
         self.assertIn(f'"events:{aws.account}:ami-share.audit"', text)
         self.assertNotIn("AWS::Lambda::LayerVersion", self.resources("first").values())
+
+    def test_a_stack_makes_copies_only_if_it_is_told_to(self) -> None:
+        self.assertEqual(self.environment(stack)["AMI_SHARE_RECORD_KEY"], "")
+        self.assertNotIn("AWS::KMS::Key", self.resources("ami-share").values())
+        outputs = deployed("copying", EnableCopies="true", CopySourceRegions="eu-central-1", CopyKeyArns=self.KEY)
+        arn = self.environment(outputs)["AMI_SHARE_RECORD_KEY"]
+        told = aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]
+        self.assertEqual((told["Arn"], told["KeySpec"], told["KeyUsage"]), (arn, "HMAC_256", "GENERATE_VERIFY_MAC"))
+        self.assertEqual(statements(outputs)["MakeTheCodesOfRecords"]["Resource"], arn)
+        for name, states in (("ami-share", ["available"]), ("copying", ["available", "failed"])):
+            rule = aws.client("events").describe_rule(Name=self.physical("FunctionImageAvailable", name))
+            self.assertEqual(json.loads(rule["EventPattern"])["detail"], {"State": states}, name)
 
     def test_layers_are_each_stacks_own(self) -> None:
         for name in ("one", "two"):
@@ -403,8 +452,8 @@ class Choices(unittest.TestCase):
         told = {d["Name"]: d["Value"] for d in self.alarm("ScheduleDroppedAlarm")["Dimensions"]}
         self.assertEqual(told, {"ScheduleGroup": "ami-share-expiries"})
 
-    def physical(self, name: str) -> str:
-        found = aws.client("cloudformation").describe_stack_resource(StackName="ami-share", LogicalResourceId=name)
+    def physical(self, name: str, of: str = "ami-share") -> str:
+        found = aws.client("cloudformation").describe_stack_resource(StackName=of, LogicalResourceId=name)
         return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def alarm(self, name: str) -> Document:

@@ -274,5 +274,105 @@ class Switches(Denied):
         self.modify(ec2, "remove", "333344445555")
 
 
+class Copies(Denied):
+    """What EnableCopies lets the role do: copies of owned images of the named Regions, under the named keys, by EC2 only."""
+
+    SOURCE, ELSEWHERE = "eu-central-1", "us-east-1"
+
+    credentials: dict[str, str]
+    ec2: Any
+    kms: Any
+    record_key: str
+    key: str
+    source_key: str
+    other_key: str
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        keys = aws.seed(keys=[{}, {"region": cls.SOURCE}, {}])["keys"]
+        cls.key, cls.source_key, cls.other_key = (key["arn"] for key in keys)
+        outputs = deployed(
+            "copies",
+            EnableCopies="true",
+            CopySourceRegions=f"{cls.SOURCE},{aws.region}",
+            CopyKeyArns=f"{cls.key},{cls.source_key}",
+        )
+        cls.credentials = made = session_like(aws, outputs["FunctionRoleArn"])
+        cls.ec2, cls.kms = aws.client("ec2", **made), aws.client("kms", **made)
+        variables = aws.client("lambda").get_function_configuration(FunctionName=outputs["FunctionArn"])
+        cls.record_key = variables["Environment"]["Variables"]["AMI_SHARE_RECORD_KEY"]
+
+    def image(self, region: str, key: str | None = None, account: str | None = None) -> str:
+        snapshot = {"key": key} if key else {"createVolumePermissions": [aws.account]}
+        given = {"region": region, "tags": {"Tier": "gold"}, "launchPermissions": [aws.account]} | (
+            {"account": account} if account else {}
+        )
+        mappings = [{"device": "/dev/xvda", "snapshot": snapshot}]
+        return aws.seed(images=[given | {"mappings": mappings}])["images"][0]["imageId"]
+
+    def copy(self, image: str, region: str, key: str | None = None) -> str:
+        return self.ec2.copy_image(
+            SourceImageId=image,
+            SourceRegion=region,
+            Name=f"copy of {image} {region}"[:128],
+            Encrypted=True,
+            KmsKeyId=key or self.key,
+            CopyImageTags=True,
+        )["ImageId"]
+
+    def ended(self, image: str) -> str:
+        [ended] = aws.control("POST", "/_local/copies", {"ids": [image]})
+        return ended["state"]
+
+    def test_it_copies_owned_images_of_the_named_regions_under_the_named_keys(self) -> None:
+        for region, key in ((self.SOURCE, self.source_key), (self.SOURCE, None), (aws.region, self.key)):
+            copy = self.copy(self.image(region, key), region)
+            self.assertEqual(self.ended(copy), "available", (region, key))
+            [found] = aws.client("ec2").describe_images(ImageIds=[copy])["Images"]
+            self.assertEqual(found["Tags"], [{"Key": "Tier", "Value": "gold"}])
+
+    def test_it_copies_nothing_else(self) -> None:
+        self.denied(self.copy, self.image(self.ELSEWHERE), self.ELSEWHERE)
+        for region in (self.SOURCE, aws.region):
+            self.denied(self.copy, self.image(region, account=OTHER), region)
+
+    def test_a_copy_fails_whose_keys_are_not_named(self) -> None:
+        self.assertEqual(self.ended(self.copy(self.image(self.SOURCE), self.SOURCE, self.other_key)), "failed")
+        self.assertEqual(self.ended(self.copy(self.image(aws.region, self.other_key), aws.region)), "failed")
+
+    def test_it_reads_the_keys_of_the_named_regions(self) -> None:
+        for region, is_allowed in ((self.SOURCE, True), (self.ELSEWHERE, False)):
+            [key] = aws.seed(keys=[{"region": region}])["keys"]
+            kms = aws.client("kms", region=region, **self.credentials)
+            if is_allowed:
+                self.assertEqual(kms.describe_key(KeyId=key["arn"])["KeyMetadata"]["Arn"], key["arn"])
+            else:
+                self.denied(kms.describe_key, KeyId=key["arn"])
+
+    def test_it_neither_uses_the_keys_itself_nor_tags_an_image(self) -> None:
+        self.denied(self.kms.generate_data_key_without_plaintext, KeyId=self.key, KeySpec="AES_256")
+        self.denied(
+            self.kms.create_grant,
+            KeyId=self.key,
+            GranteePrincipal=f"arn:aws:iam::{TARGET}:root",
+            Operations=["Decrypt"],
+        )
+        for image in (self.image(aws.region), self.ec2.describe_images(Owners=["self"])["Images"][0]["ImageId"]):
+            self.denied(self.ec2.create_tags, Resources=[image], Tags=[{"Key": "Tier", "Value": "gold"}])
+
+    def test_it_makes_codes_with_the_key_of_its_stack_only(self) -> None:
+        self.kms.generate_mac(KeyId=self.record_key, MacAlgorithm="HMAC_SHA_256", Message=b"text")
+        self.denied(self.kms.generate_mac, KeyId=self.record_key, MacAlgorithm="HMAC_SHA_512", Message=b"text")
+        [other] = aws.seed(keys=[{"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}])["keys"]
+        self.denied(self.kms.generate_mac, KeyId=other["arn"], MacAlgorithm="HMAC_SHA_256", Message=b"text")
+
+    def test_off_it_copies_nothing(self) -> None:
+        made = session_like(aws, stack["FunctionRoleArn"])
+        ec2 = aws.client("ec2", **made)
+        self.denied(
+            ec2.copy_image, SourceImageId=self.image(aws.region), SourceRegion=aws.region, Name="a copy", Encrypted=True
+        )
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -19,7 +19,7 @@ pub struct Change<'a> {
 
 type Invariant = fn(&Change<'_>, &mut Vec<String>);
 
-const INVARIANTS: [Invariant; 9] = [
+const INVARIANTS: [Invariant; 10] = [
     nothing_becomes_public,
     nothing_is_granted_that_was_not_asked_for,
     nothing_is_removed_that_was_not_asked_for,
@@ -28,6 +28,7 @@ const INVARIANTS: [Invariant; 9] = [
     the_launch_permission_is_removed_first,
     a_record_is_deleted_last,
     a_share_that_expires_has_a_record,
+    a_usage_report_is_started_once_where_it_was_asked_for,
     nothing_else_changes,
 ];
 
@@ -278,6 +279,22 @@ fn a_share_that_expires_has_a_record(change: &Change<'_>, found: &mut Vec<String
     found.extend(shares_that_never_expire(change.before, &[change.request], change.after));
 }
 
+fn a_usage_report_is_started_once_where_it_was_asked_for(change: &Change<'_>, found: &mut Vec<String>) {
+    let reports = |state: &Value| state["usageReports"].as_object().unwrap().clone();
+    let (before, after) = (reports(change.before), reports(change.after));
+    found.extend(
+        before.iter().filter(|(id, was)| after.get(*id) != Some(was)).map(|(id, _)| format!("{id} is another")),
+    );
+    let mut started = BTreeSet::new();
+    for (id, report) in after.iter().filter(|(id, _)| !before.contains_key(*id)) {
+        let image = report["imageId"].as_str().unwrap();
+        let is_asked = change.action() == "usage" && change.images().iter().any(|asked| asked == image);
+        if !is_asked || !started.insert(image) {
+            found.push(format!("the report {id} on {image} was not asked for"));
+        }
+    }
+}
+
 fn a_record_is_deleted_last(change: &Change<'_>, found: &mut Vec<String>) {
     let (before, after) = (records(change.before), records(change.after));
     let now = permissions(change.after);
@@ -321,7 +338,7 @@ fn nothing_else_changes(change: &Change<'_>, found: &mut Vec<String>) {
                 resource.as_object_mut().unwrap().remove(attribute);
             }
         }
-        for member in ["grants", "schedules"] {
+        for member in ["grants", "schedules", "usageReports"] {
             state.as_object_mut().unwrap().remove(member);
         }
         state

@@ -106,6 +106,16 @@ impl LocalAws {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// Ends the usage reports on an image that EC2 is making.
+    #[track_caller]
+    pub fn end_usage_report(&self, image: &str, state: &str, reason: &str) {
+        let end = json!({"ids": [image], "state": state, "reason": reason});
+        let (status, body) = http::send(self.address, "POST", "/_local/usage-reports", &end.to_string());
+        assert_eq!(status, 200, "{body}");
+        let ended: Value = serde_json::from_str(&body).unwrap();
+        assert!(ended.as_array().is_some_and(|ended| !ended.is_empty()), "no report on {image} is being made");
+    }
+
     /// Meets the next so many calls of that name with an error.
     pub fn fault(&self, call: &str, code: &str, status: u16, times: u32) {
         let fault = json!({"call": call, "code": code, "status": status, "message": "no", "times": times});

@@ -7,7 +7,8 @@ use sharing::{
 };
 use time::{Duration, OffsetDateTime};
 
-// Without any of them, they are not asked about. With one, what the others would say is not there.
+// Without any of these options, the criteria are not checked. With one of them, the image lacks what the others would
+// say.
 #[derive(clap::Args)]
 pub(super) struct Given {
     /// A watermark of the image that counts: it was attached to this very image, or to the image of which it is a direct

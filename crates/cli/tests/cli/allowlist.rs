@@ -115,7 +115,11 @@ fn a_group_is_asked_about_beside_its_token() {
 fn a_revoke_of_a_target_that_no_rule_names_needs_no_target_match() {
     asked(&format!("{PORTAL} --action revoke {GOLDEN} --target 777788889999"), Ok("portal-golden"));
     let demo = format!("allowlist explain demo/allowlist.yaml {PORTAL} --action revoke {GOLDEN}");
-    check(&run(&format!("{demo} --target 777788889999"), ""), 0, &["note: no rule is asked about the target: no rule"]);
+    check(
+        &run(&format!("{demo} --target 777788889999"), ""),
+        0,
+        &["note: the rules were not checked for the target: no rule"],
+    );
     // Another rule names this one.
     check(&run(&format!("{demo} --target 222233334444"), ""), 1, &["TargetNotAllowed"]);
 }
@@ -177,7 +181,10 @@ fn what_ec2_says_of_an_image_is_asked_about_where_it_is_given() {
         (right.to_owned(), "rule `chosen` decides"),
         (format!("--watermark 111122223333:other {right}"), "rule `chosen` decides"),
         (right.replace("--severity medium", "--severity none"), "rule `chosen` decides"),
-        (String::new(), "note: no rule is asked about the image's watermarks, scan and age: none of --watermark"),
+        (
+            String::new(),
+            "note: the rules were not checked for the image's watermarks, scan and age: none of --watermark",
+        ),
     ] {
         check(&ask("share", &options), 0, &[words]);
     }

@@ -100,7 +100,7 @@ mod tests {
             let warning = memory.stale(action).unwrap().warning.unwrap();
             assert!(warning.contains("2026-11-22T12:00:00Z"), "{warning}");
         }
-        for action in [Action::Share, Action::List, Action::Check, Action::Audit, Action::Repair] {
+        for action in Action::ALL.into_iter().filter(|action| !action.takes_away()) {
             assert_eq!(memory.stale(action), None, "{action}");
         }
     }

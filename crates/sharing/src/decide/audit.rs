@@ -1,7 +1,7 @@
-//! Owns what an audit comes upon at one image, and which of it this function may mend by itself.
+//! Owns the audit of one image: what it finds, and what of that a repair may fix.
 //!
-//! It judges by the allowlist as it is now, by what EC2 and KMS say and by the records of expiries. What can't be read is
-//! not judged, and said so.
+//! It compares the current allowlist with EC2, KMS and the records of expiries. What can't be read is reported and not
+//! judged.
 
 use key_policy::{KeyUse, Verdict};
 
@@ -24,7 +24,7 @@ use crate::{
     request::{Access, Action},
 };
 
-/// Judges one image. One that the requester has no rule for is passed over: an audit is of what its rules are about.
+/// Audits one image. An image that no rule of the requester covers is skipped.
 pub(super) fn decide<'a>(
     case: &Case<'a>,
     facts: &'a Facts,
@@ -41,7 +41,7 @@ pub(super) fn decide<'a>(
     Ok(ImageDecision { image_id, rule: covered.flatten(), targets: Vec::new(), decision, warnings })
 }
 
-/// What is found at an image, and what the caller should know of it.
+/// The findings of an image, and the warnings about it.
 fn survey<'a>(
     case: &Case<'a>,
     facts: &'a Facts,
@@ -49,9 +49,10 @@ fn survey<'a>(
     image_id: &'a ImageId,
     image: &'a Image,
 ) -> Reading<(Survey<'a>, Vec<String>)> {
-    // What another try may tell is asked again; what can't be read at all must not keep the rest from being judged.
+    // If a retry may help, the failure is a gap, and the request is sent again. Otherwise it is a warning, so that the
+    // rest is still judged.
     let (gaps, unread): (Vec<_>, Vec<_>) = unread(case, facts, image).into_iter().partition(|it| it.retryable);
-    let warning = |failure: &Failure| format!("{image_id} was not judged in every respect: {}", failure.message);
+    let warning = |failure: &Failure| format!("not everything about {image_id} could be audited: {}", failure.message);
     let warnings = unread.into_iter().map(warning).collect();
     let orphaned = orphaned_grants(case, facts, image_id, image);
     let mut found = overdue(case, image);
@@ -80,7 +81,7 @@ fn survey<'a>(
     Ok((survey, warnings))
 }
 
-/// A finding, with `{image}` where its image is named.
+/// A finding; `{image}` stands for the image's ID.
 struct Found {
     code: FindingCode,
     target: Option<Target>,
@@ -88,7 +89,7 @@ struct Found {
     remedy: String,
 }
 
-/// Everything that could not be read of an image and its keys.
+/// Everything that could not be read about an image and its keys.
 fn unread<'a>(case: &Case<'_>, facts: &'a Facts, image: &'a Image) -> Vec<&'a Failure> {
     let mut errors = image.unread();
     errors.extend(image.provenance.unread());
@@ -122,7 +123,8 @@ fn exposed(image: &Image) -> Vec<Found> {
     itself.into_iter().chain(snapshots).collect()
 }
 
-/// The rules by which somebody may share the image with the target, as far as is known of it: only what is sure is drift.
+/// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
+/// because only what is sure is drift.
 fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     let rules = case.allowlist.rules.iter();
     let covers = |rule: &&Rule| {
@@ -142,7 +144,7 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
     for target in image.shared_targets() {
         let rules = sharing_rules(case, image, &target);
         if rules.is_empty() {
-            let message = format!("{{image}} is shared with {target}, and no rule lets anybody share it so");
+            let message = format!("{{image}} is shared with {target}, and no rule allows that");
             let lacking = lacking(case, image, &target);
             outside(target, message + &lacking, "`revoke` it, or cover it with a rule of the allowlist");
             continue;
@@ -153,8 +155,10 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
         for snapshot in image.known_snapshots().filter(|snapshot| snapshot.needed_by.is_known()) {
             let may_copy = snapshot.may_create_volumes().any(|other| other == account);
             if may_copy && !is_needed_elsewhere(facts, image_id, &snapshot.id, account) {
-                let message =
-                    format!("{account} may also copy {{image}} ({}), and every rule lets it launch only", snapshot.id);
+                let message = format!(
+                    "{account} may also copy {{image}} ({}), and every rule allows only launch access",
+                    snapshot.id
+                );
                 outside(target.clone(), message, "`revoke` it and `share` it again, or allow `access: copy` in a rule");
             }
         }
@@ -162,7 +166,7 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
     found
 }
 
-/// What the image lacks for the rules that would let somebody share it with the target.
+/// What the image lacks for the rules that otherwise allow some requester to share it with the target.
 fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)
@@ -173,7 +177,7 @@ fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
     if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, case.now) }
 }
 
-/// The shares that only rules with a longest duration cover and that nothing ends.
+/// The shares that only rules with a `maxDuration` cover and that have no record of an expiry.
 fn expiries_missing(case: &Case<'_>, image: &Image) -> Vec<Found> {
     if image.expiries.failed().is_some() {
         return Vec::new();
@@ -188,7 +192,7 @@ fn expiries_missing(case: &Case<'_>, image: &Image) -> Vec<Found> {
         .map(|target| Found {
             code: FindingCode::ExpiryMissing,
             message: format!(
-                "{{image}} is shared with {target}, every rule for that has a `maxDuration`, and no record ends it"
+                "{{image}} is shared with {target}, every rule that allows this has a `maxDuration`, and there is no record of an expiry"
             ),
             target: Some(target),
             remedy: "`revoke` it, and `share` it again with an `expiresAt` if it is still wanted".to_owned(),
@@ -220,14 +224,16 @@ fn permissions_left(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &
                 "{account} may create volumes from {} of {{image}}, which is not shared with it",
                 snapshot.id
             ),
-            remedy: format!("`revoke` {{image}} for {account}; that also takes away what is left on its snapshots"),
+            remedy: format!(
+                "`revoke` {{image}} for {account}; that also removes the account's create volume permissions"
+            ),
         }));
     }
     found
 }
 
-/// The grants of ours that are named after the image and an account with which it is not shared. Only these may be
-/// taken for left-overs: the Name says whom they are for, and the issuer that they are ours.
+/// Our grants whose Name has this image and an account with which it is not shared. Only these are surely orphaned: the
+/// Name says whom they are for, and the issuer that they are ours.
 fn orphaned_grants<'a>(
     case: &Case<'_>,
     facts: &'a Facts,
@@ -255,7 +261,7 @@ fn orphaned_grant(left: &OrphanedGrant<'_>) -> Found {
     Found {
         code: FindingCode::GrantLeft,
         target: Some(Target::Account(*account)),
-        message: format!("grant {} (`{name}`) on {key} is for a share that is not there", grant.grant_id),
+        message: format!("grant {} (`{name}`) on {key} is for a share that does not exist", grant.grant_id),
         remedy: format!(
             "`repair` revokes it; by hand: `aws kms revoke-grant --region {} --key-id {key} --grant-id {}`",
             key.region(),
@@ -295,7 +301,7 @@ fn key_access_lost(
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
             let remedy = match (again, access.remedy) {
                 (Some(rule), _) => format!(
-                    "`share` {{image}} with {target} again: rule {} makes the grant that is missing",
+                    "`share` {{image}} with {target} again: rule {} creates the missing grant",
                     quoted(&rule.name)
                 ),
                 (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
@@ -307,7 +313,7 @@ fn key_access_lost(
     Ok(found)
 }
 
-/// The rule by which sharing again makes the grant that lets the target in, where that would do.
+/// The rule because of which sharing again creates a grant, if that grant lets the target use the key.
 fn rule_that_grants<'a>(
     case: &Case<'a>,
     judgements: &Judgements<'_>,
@@ -325,14 +331,14 @@ fn rule_that_grants<'a>(
     Ok((with_grant.verdict == Verdict::Allowed).then_some(rule))
 }
 
-/// Whether anybody would be refused to share the image with the target because of its keys.
+/// Whether every rule that allows this share checks the keys.
 fn wants_keys(case: &Case<'_>, image: &Image, target: &Target) -> bool {
     let rules = sharing_rules(case, image, target);
     !rules.is_empty() && rules.iter().all(|rule| rule.keys != KeyCheck::Unchecked)
 }
 
-/// Shares that a rule makes by itself and that are not there. A rule with a longest duration is passed over: whether
-/// its share expired or never began can't be told.
+/// The missing shares of rules with `onAvailable`. A rule with a `maxDuration` is skipped, because its share may have
+/// expired.
 fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let automation = Requester::new(format!("events:{}:aws.ec2", case.account));
     let applies = |rule: &&Rule| {
@@ -349,13 +355,16 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
         .map(|(rule, target)| Found {
             code: FindingCode::RuleNotApplied,
             target: Some(target.clone()),
-            message: format!("rule `{}` shares {{image}} with {target} by itself, and it is not shared", rule.name),
-            remedy: "see with `check` what is in the way and `share` it, or change the rule".to_owned(),
+            message: format!(
+                "rule `{}` has `onAvailable` and the target {target}, but {{image}} is not shared with it",
+                rule.name
+            ),
+            remedy: "see with `check` what prevents it and `share` it, or change the rule".to_owned(),
         })
         .collect()
 }
 
-/// The records whose time has passed: also those of renewed shares, which are only deleted.
+/// The overdue records, with those of renewed shares, which are only deleted.
 fn overdue_records(case: &Case<'_>, image: &Image) -> Vec<ExpiryName> {
     let overdue = image.expiries.iter().flatten().filter(|(_, expiry)| case.now - expiry.at > OVERDUE);
     overdue.map(|(name, _)| name.clone()).collect()
@@ -363,7 +372,7 @@ fn overdue_records(case: &Case<'_>, image: &Image) -> Vec<ExpiryName> {
 
 fn overdue(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let recorded = image.expiries.iter().flatten().map(|(_, expiry)| expiry);
-    // An earlier record of a renewed share ends nothing.
+    // The earlier record of a renewed share does not expire it.
     let latest = recorded.filter(|expiry| image.expiry_of(&expiry.target) == Some(*expiry));
     let overdue = latest.filter(|expiry| case.now - expiry.at > OVERDUE);
     overdue
@@ -375,7 +384,10 @@ fn overdue(case: &Case<'_>, image: &Image) -> Vec<Found> {
                 expiry.target,
                 rfc3339(expiry.at)
             ),
-            remedy: format!("`repair` ends it; if that fails too, see the log for the schedule `{}`", expiry.name),
+            remedy: format!(
+                "`repair` removes its access; if that fails too, see the log for the schedule `{}`",
+                expiry.name
+            ),
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Owns what images share by themselves when they become available: which rules say so, with whom and until when.
+//! Owns the shares of an image that became available: by which rules, with whom and until when.
 
 use time::OffsetDateTime;
 
@@ -10,7 +10,7 @@ use crate::{
     request::{Access, Action, AskedTarget, Request},
 };
 
-/// Why an event about an image that became available is not about one of ours, if so.
+/// Why the image of the event is not one of ours, if so.
 pub fn not_ours(event: (AccountId, Option<&str>), own: (AccountId, &str)) -> Option<String> {
     let (account, region) = event;
     match region.filter(|region| *region != own.1) {
@@ -22,16 +22,16 @@ pub fn not_ours(event: (AccountId, Option<&str>), own: (AccountId, &str)) -> Opt
     }
 }
 
-/// The rules that share images by themselves for this requester.
+/// The rules with `onAvailable` that name this requester.
 pub fn automatic_rules<'a>(allowlist: &'a Allowlist, requester: &Requester) -> Vec<&'a Rule> {
     let names = |rule: &&Rule| rule.requesters.iter().any(|pattern| pattern.matches(requester));
     allowlist.rules.iter().filter(|rule| rule.on_available).filter(names).collect()
 }
 
-/// What these rules share of an image that became available then. A target that several give the image to has it for the
-/// longest of their times; the owner has it anyway.
+/// The shares that these rules make of an image that became available at this time. If several rules name a target, the
+/// one with the longest duration counts. The owner is left out.
 ///
-/// An event can be there before what EC2 says of the image: then it comes again.
+/// The event may arrive before EC2 reports the image. Then this fails, and Lambda sends the event again.
 pub fn automatic_shares(
     rules: &[&Rule],
     image_id: &ImageId,
@@ -40,13 +40,13 @@ pub fn automatic_shares(
     now: OffsetDateTime,
 ) -> Reading<Vec<Request>> {
     let image = match image {
-        None => return Err(not_yet(ErrorCode::NotFound, "EC2 does not know the image yet, or no more")),
+        None => return Err(not_yet(ErrorCode::NotFound, "EC2 does not know the image, or not yet")),
         Some(image) if image.state == ImageState::Pending => {
-            return Err(not_yet(ErrorCode::Unavailable, "EC2 says that the image is pending still"));
+            return Err(not_yet(ErrorCode::Unavailable, "EC2 still reports the image as pending"));
         }
         Some(image) => image,
     };
-    // A copy by whose source a rule goes is taken in here, and judged when the source is read.
+    // A copy that a rule judges by its source is included here, and judged after the source is read.
     let is_about_it =
         |rule: &&&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, now);
     let rules: Vec<_> = rules.iter().filter(is_about_it).copied().collect();
@@ -73,8 +73,8 @@ fn is_for_longer(one: &Rule, other: &Rule) -> bool {
     }
 }
 
-/// What a rule shares with these by itself. Only accounts can be given copy access, so organizations get what EC2 can give
-/// them.
+/// The shares of a rule with these targets. Organizations and units get launch access, because only accounts can have
+/// copy access.
 fn requests_of(rule: &Rule, targets: Vec<Target>, image_id: &ImageId, since: OffsetDateTime) -> Vec<Request> {
     let (accounts, groups): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| target.account().is_some());
     let expires_at = rule.max_duration.and_then(|longest| since.checked_add(longest));

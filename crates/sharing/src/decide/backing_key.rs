@@ -1,4 +1,4 @@
-//! Owns [`BackingKey`]: what can be said of one key behind an image, as far as it could be read.
+//! Owns [`BackingKey`]: one key of an image's snapshots, as far as it could be read.
 
 use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
 
@@ -9,7 +9,7 @@ use crate::{
     outcome::RefusalCode,
 };
 
-/// A key behind an image, and who asks about it.
+/// A key of an image's snapshots, for one case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BackingKey<'a> {
     pub(super) case: &'a Case<'a>,
@@ -22,7 +22,7 @@ impl<'a> BackingKey<'a> {
         Self { case, arn, key: facts.keys.get(arn) }
     }
 
-    /// What kind of key it is, where that was read.
+    /// The kind and the state of the key, if they were read.
     pub(super) fn metadata(&self) -> Option<&'a KeyMetadata> {
         self.key?.metadata.known()
     }
@@ -32,7 +32,7 @@ impl<'a> BackingKey<'a> {
         self.key.and_then(|key| key.grants.known()).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether it was read that there are no grants, so that the policy alone decides.
+    /// Whether the key surely has no grants, so that the policy alone decides.
     pub(super) fn has_no_grants(&self) -> bool {
         self.key.and_then(|key| key.grants.known()).is_some_and(Vec::is_empty)
     }
@@ -42,7 +42,7 @@ impl<'a> BackingKey<'a> {
         self.key?.metadata.failed()
     }
 
-    /// Why no target at all can be let in by this key, and what to do about it.
+    /// Why no target can use this key, and what to do about it.
     pub(super) fn unusable(&self) -> Option<(RefusalCode, String, &'static str)> {
         let (arn, metadata) = (self.arn, self.metadata()?);
         if metadata.is_aws_managed {
@@ -69,14 +69,14 @@ impl<'a> BackingKey<'a> {
         None
     }
 
-    /// What of our own key could not be read; nobody but its owner may read another account's.
+    /// What could not be read about a key of this account. The keys of other accounts are never read.
     pub(super) fn unread(&self) -> Option<&'a Failure> {
         let key = self.key.filter(|_| self.arn.account() == self.case.account)?;
         key.unread().next()
     }
 
-    /// Judges by the policy and every grant. Where the grants can't be read, one of them may let in whom the policy does
-    /// not: an account, because a grant can't name an organization.
+    /// Judges by the policy and every grant. If the grants can't be read, the answer for an account that the policy
+    /// does not let in is unknown. An organization is judged by the policy alone, because a grant can't name it.
     pub(super) fn judge_by_all(&self, target: &Target, key_use: &KeyUse) -> KeyAccess {
         let access = self.judge(self.known_grants(), target, key_use);
         let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
@@ -100,7 +100,7 @@ impl<'a> BackingKey<'a> {
         }
     }
 
-    /// What the policy says of the target, to be asked with any grants; or why nobody can say.
+    /// The question about the target, to be judged with any grants; or why it can't be judged.
     pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
         let Self { case, arn, key } = *self;
         let key = key.ok_or_else(|| format!("{arn} was not read"))?;
@@ -128,7 +128,7 @@ impl<'a> BackingKey<'a> {
     }
 }
 
-/// What gets a key out of a state in which nobody can use it.
+/// What to do about a key in a state in which nobody can use it.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
 pub(super) fn remedy_of_key_state(state: &str) -> &'static str {

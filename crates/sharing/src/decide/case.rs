@@ -1,4 +1,4 @@
-//! Owns [`Case`]: everything a decision rests on besides the facts.
+//! Owns [`Case`]: everything except the facts that a decision depends on.
 
 use time::OffsetDateTime;
 
@@ -9,14 +9,14 @@ use crate::{
     request::Request,
 };
 
-/// Everything a decision rests on besides the facts.
+/// Everything except the facts that a decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// What is asked.
+    /// The request.
     pub request: &'a Request,
-    /// By what right.
+    /// By whose authority it is carried out.
     pub authority: Authority<'a>,
-    /// What is allowed.
+    /// The allowlist.
     pub allowlist: &'a Allowlist,
     /// The account the function runs in.
     pub account: AccountId,
@@ -24,39 +24,39 @@ pub struct Case<'a> {
     pub region: &'a str,
     /// The ID of the request.
     pub request_id: &'a str,
-    /// How many entities one image may be shared with:
+    /// The number of entities with which an image can be shared:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-quotas.html>
     pub entity_quota: usize,
-    /// The variables that this deployment lacks to record when a share expires; none where it can.
+    /// The unset variables because of which this deployment can't record an expiry; empty if it can.
     pub unset_for_expiry: &'a [&'static str],
     /// The variables that this deployment lacks for shares that wait for copies; none where it can have them.
     pub unset_for_copies: &'a [&'static str],
     /// The record by which the request is made again, if nobody asks now.
     pub hint: Option<&'a CopyRecord>,
-    /// Whether a rule shares by itself and nobody asks.
+    /// Whether a rule with `onAvailable` makes this share, without a request.
     pub is_automatic: bool,
-    /// What else this deployment may do.
+    /// The optional permissions of the function's role.
     pub setup: Setup,
     /// Now.
     pub now: OffsetDateTime,
-    /// When the invocation ends at the latest: what it sends arrives before that.
+    /// The latest time at which the invocation ends. Its calls to AWS arrive before that.
     pub deadline: OffsetDateTime,
 }
 
-/// What this deployment may do beside launch permissions; its role is made to match.
+/// The optional permissions of the function's role. The settings and the role come from the same template parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
-    /// Whether it may make grants.
+    /// Whether it may create grants.
     pub key_grants: bool,
-    /// Whether it may give create volume permissions.
+    /// Whether it may add create volume permissions.
     pub copy_access: bool,
 }
 
-/// By what right something is done.
+/// By whose authority a request is carried out.
 #[derive(Debug, Clone, Copy)]
 pub enum Authority<'a> {
-    /// Somebody asks, and the allowlist decides.
+    /// A requester sent it, and the allowlist decides.
     Requester(&'a Requester),
-    /// The recorded expiry of a share is due: nobody asks, and nobody is asked.
+    /// The recorded expiry of a share is due. There is no requester, and the allowlist is not asked.
     Expiry(&'a Expiry),
 }

@@ -1,7 +1,10 @@
 //! Owns what a request with `copyFrom` is about: which image of this Region is the copy that it means, what stands in the
 //! way of making one, and how a share waits for it. Pure.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use time::OffsetDateTime;
 
@@ -9,31 +12,18 @@ use super::{
     case::{Authority, Case},
     decision::{Covered, Next},
     met::Met,
-    permit::{covering_rule, nearest_rule},
+    permit::{covering_rule, may_withdraw, nearest_rule, permit},
     refusals,
 };
 use crate::{
     allowlist::{Copies as CopyTerms, Criterion, Rule},
-    domain::{ImageId, KeyArn, Region, Target, partition_of},
+    domain::{ImageId, KeyArn},
     facts::{Awaited, Copies, CopyRecord, Fact, Facts, Failure, Image, ImageState, KeyMetadata, RegionalImage},
     needs::CopyOrder,
     outcome::{ErrorCode, Refusal},
     records::{name_of_waiting, waiting_request},
     request::{Action, AskedTarget, Request},
 };
-
-/// Why nothing in the Region of the source can be read, if so.
-///
-/// "AMIs can't be copied across partitions": <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
-pub(super) fn unreachable(case: &Case<'_>) -> Option<Refusal> {
-    let region = case.request.copy_from.as_ref().filter(|_| !case.request.action.takes_away())?;
-    (!is_reachable(case, region)).then(|| refusals::copy_from_other_partition(case, region))
-}
-
-/// Whether images of that Region can be read and copied from here.
-pub fn is_reachable(case: &Case<'_>, region: &Region) -> bool {
-    partition_of(&region.to_string()) == partition_of(case.region)
-}
 
 /// The images of this Region that a request with `copyFrom` is about, by the image that it names. Where the copy is not there
 /// yet, an image under the ID of its source stands for it.
@@ -137,6 +127,16 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
     keys
 }
 
+/// The images that a request names by `copyFrom` about which the requester may ask: by what they are named, or by what the
+/// images are named that are made from them. What a requester itself asked for and what waits may always be taken back.
+pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
+    let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
+        let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
+        (is_permitted || may_withdraw(case.request)).then(|| source_id.clone())
+    };
+    images_meant(case, facts).iter().filter_map(may_ask).collect()
+}
+
 /// Whether the image that is copied, and its keys, must be looked at: only where a copy is to be made.
 pub fn must_be_made(image: &Image) -> bool {
     image.as_awaited().is_some_and(|awaited| awaited.pending.is_none())
@@ -184,19 +184,6 @@ fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>)
         Fact::Failed(failure) => Some(refusals::source_key_unread(image_id, key, failure)),
         Fact::NotRead => None,
     }
-}
-
-/// The records of shares with the target that the requester asked for.
-pub(super) fn own_waiting<'i>(
-    case: &Case<'i>,
-    image: &'i Image,
-    target: &'i Target,
-) -> impl Iterator<Item = &'i CopyRecord> {
-    let own = match case.authority {
-        Authority::Requester(requester) => Some(requester),
-        Authority::Expiry(_) => None,
-    };
-    image.waiting_for(move |other| other == target).filter(move |record| Some(&record.requester) == own)
 }
 
 /// Why a share that waits is given up although nothing is asked of the allowlist yet: EC2 could not make the copy.

@@ -1,10 +1,10 @@
-//! Owns [`ImageDecision`]: what is decided for one image, by the kind of what is asked.
+//! Owns [`ImageDecision`]: the decision about one image, in a type for each kind of action.
 
 use std::collections::BTreeMap;
 
 use key_policy::Grant;
 
-use super::judged_key::JudgedKey;
+use super::{judged_key::JudgedKey, usage::NextReport};
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
@@ -14,42 +14,44 @@ use crate::{
     request::{Action, AskedTarget},
 };
 
-/// A target that a rule covers, with that rule; none is needed where a share expires.
+/// A target that a rule covers, with that rule; `None` for an expiry, which needs no rule.
 pub type Covered<'a> = (&'a AskedTarget, Option<&'a Rule>);
 
-/// A target that this rule covers but for access, roles or duration.
+/// A target that this rule covers, except for the requested access, roles or duration.
 pub type ShortOfTerms<'a> = (&'a AskedTarget, &'a Rule);
 
-/// What is decided for one image.
+/// The decision about one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageDecision<'a> {
     /// The image.
     pub image_id: &'a ImageId,
-    /// The rule that covers the image, for actions without targets.
+    /// The rule that covers the image, if the action has no targets.
     pub rule: Option<&'a Rule>,
-    /// The covered targets. Of a target that no rule covers there is a refusal and nothing else.
+    /// The covered targets. For a target that no rule covers there is only a refusal.
     pub targets: Vec<Covered<'a>>,
-    /// What is decided.
+    /// The decision.
     pub decision: Decision<'a>,
     /// What the caller should know.
     pub warnings: Vec<String>,
 }
 
-/// What is decided, one for each kind of action.
+/// A decision, for each kind of action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision<'a> {
-    /// Nothing is done and nothing more is looked at, for these reasons.
+    /// Nothing is done and nothing more is read, for these reasons.
     Refused(Vec<Refusal>),
     /// A share.
     Share(Share<'a>),
     /// A share that waits for a copy.
     Await(Await),
-    /// Access is taken away, as far as what a share gave is known.
+    /// A revoke, a reset or an expiry.
     TakeAway(TakeAway<'a>),
-    /// A later record has taken the place of this expiry, which is due: only its own record is deleted.
+    /// This expiry is due, but there is a later record for the share: only its own record is deleted.
     Superseded(&'a Expiry),
-    /// A list or check changes nothing.
+    /// A list or check, which changes nothing.
     Look(Look<'a>),
+    /// A request for the accounts that use the image.
+    Usage(NextReport),
     /// An audit or repair.
     Survey(Survey<'a>),
 }
@@ -57,33 +59,33 @@ pub enum Decision<'a> {
 /// The decision about a share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share<'a> {
-    /// What the keys say, for the covered targets.
+    /// The judged keys, for the covered targets.
     pub keys: Vec<JudgedKey>,
-    /// Whether a key is in a state in which it lets no target in.
+    /// Whether a key is in a state in which no target can use it.
     pub has_unusable_key: bool,
-    /// Of a share that a rule makes by itself: the targets whose existing shares are left as they are.
+    /// For a share by a rule with `onAvailable`: the targets whose existing shares do not change.
     pub left_as_they_are: Vec<Covered<'a>>,
-    /// Whether it is made.
+    /// Whether the share is made.
     pub verdict: Verdict,
 }
 
 /// Whether a share is made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It is, and needs these first.
+    /// It is made, after these prerequisites.
     Yes(Prerequisites),
-    /// It is not, for these reasons.
+    /// It is refused, for these reasons.
     No(Vec<Refusal>),
-    /// It is not, because this could not be found out.
+    /// It is not made, because these facts could not be read.
     Unknown(Vec<Failure>),
 }
 
-/// What a share has to make before its launch permissions.
+/// What a share must create before it adds launch permissions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prerequisites {
     /// The grants.
     pub grants: Vec<NeededGrant>,
-    /// The records of expiries, before anything else.
+    /// The records of expiries, which come before everything else.
     pub expiries: Vec<Expiry>,
 }
 
@@ -114,21 +116,21 @@ pub enum Next {
     GiveUp(Failure),
 }
 
-/// What is taken away.
+/// The access that is removed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakeAway<'a> {
-    /// From whom, as EC2 shows them.
+    /// The targets that lose access, as EC2 reports them.
     pub from: Vec<Target>,
-    /// Which launch permissions.
+    /// Which launch permissions are removed.
     pub launch_permissions: LaunchPermissions,
-    /// Of each snapshot the accounts whose entries stay, with the image that needs each. A snapshot that is missing here is
-    /// left as it is: what needs its entries could not be found out.
+    /// For each snapshot, the accounts whose create volume permissions stay, with the image that needs each. A snapshot
+    /// that is not in this map does not change, because the images that need it could not be read.
     pub needed_by: BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>,
-    /// Which records are deleted when the rest is done.
+    /// Which records are deleted after the rest is done.
     pub records: Records<'a>,
     /// The shares that wait for a copy and are taken away with it.
     pub waiting: Vec<Withdrawal<'a>>,
-    /// What could not be found out and was gone on without, because taking access away is never held up.
+    /// What could not be read. Access is removed without it, because nothing may prevent that.
     pub gaps: Vec<Failure>,
 }
 
@@ -143,56 +145,56 @@ pub struct Withdrawal<'a> {
     pub left: Option<CopyRecord>,
 }
 
-/// Which launch permissions are taken away.
+/// Which launch permissions are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LaunchPermissions {
-    /// Theirs.
+    /// Those of the targets.
     Theirs,
-    /// All, the public one included.
+    /// All of them, the public one included.
     All,
 }
 
 /// Which records are deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Records<'a> {
-    /// None: something may remain, and only the records say so.
+    /// None: some access may remain, and the records are needed to remove it.
     Keep,
-    /// That of the expiry which is due; the others have a time of their own.
+    /// The record of the expiry that is due. Other records have their own times.
     Own(&'a Expiry),
-    /// These, and then everything is taken away once more: a share that crosses this may have found such a record and given
-    /// it again, and nothing would end that share any more.
+    /// These records. Afterwards, all permissions are removed once more: an overlapping share may have found such a
+    /// record and added them again, and that share would never expire.
     AllOf(Vec<&'a Expiry>),
 }
 
-/// What a list or check comes upon.
+/// What a list or check finds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Look<'a> {
-    /// The targets that a rule covers but for its terms. Their keys are judged by it all the same; the refusal stands beside.
+    /// The targets that a rule covers except for its terms. Their keys are judged too, and there is a refusal for each.
     pub short_of_terms: Vec<ShortOfTerms<'a>>,
-    /// What the keys say, for the covered targets and those.
+    /// The judged keys, for the covered targets and those.
     pub keys: Vec<JudgedKey>,
-    /// Whether a key is in a state in which it lets no target in.
+    /// Whether a key is in a state in which no target can use it.
     pub has_unusable_key: bool,
-    /// What a share would be refused for, and the targets that no rule covers.
+    /// The refusals that a share would get, and those of targets that no rule covers.
     pub refusals: Vec<Refusal>,
-    /// What could not be found out.
+    /// What could not be read.
     pub gaps: Vec<Failure>,
 }
 
-/// What an audit or repair comes upon.
+/// What an audit or repair finds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Survey<'a> {
-    /// Everything that is not as it should be,
+    /// Everything that differs from the allowlist and the records.
     pub findings: Vec<Finding>,
-    /// of that the grants for shares that aren't there,
+    /// Our grants whose shares do not exist.
     pub orphaned: Vec<OrphanedGrant<'a>>,
-    /// and the records that are overdue: also those of renewed shares, which are only deleted.
+    /// The overdue records, with those of renewed shares, which are only deleted.
     pub overdue: Vec<ExpiryName>,
-    /// What another try may tell.
+    /// What could not be read, but may be read by a retry.
     pub gaps: Vec<Failure>,
 }
 
-/// A grant of ours for a share that isn't there.
+/// One of our grants, whose share does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrphanedGrant<'a> {
     /// The key.
@@ -201,12 +203,12 @@ pub struct OrphanedGrant<'a> {
     pub grant: &'a Grant,
     /// Its Name.
     pub name: &'a str,
-    /// The account it was made for.
+    /// The account it was created for.
     pub account: AccountId,
 }
 
 impl<'a> ImageDecision<'a> {
-    /// Every reason why not.
+    /// All refusals.
     pub fn refusals(&self) -> &[Refusal] {
         match &self.decision {
             Decision::Refused(refusals)
@@ -216,11 +218,12 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => &[],
         }
     }
 
-    /// What could not be found out.
+    /// What could not be read.
     pub fn gaps(&self) -> &[Failure] {
         match &self.decision {
             Decision::Share(Share { verdict: Verdict::Unknown(gaps), .. })
@@ -228,27 +231,39 @@ impl<'a> ImageDecision<'a> {
             | Decision::Look(Look { gaps, .. })
             | Decision::Survey(Survey { gaps, .. }) => gaps,
             Decision::Await(Await { next: Next::GiveUp(failure), .. }) => std::slice::from_ref(failure),
-            Decision::Share(_) | Decision::Await(_) | Decision::Refused(_) | Decision::Superseded(_) => &[],
+            Decision::Share(_)
+            | Decision::Await(_)
+            | Decision::Refused(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_) => &[],
         }
     }
 
-    /// What the keys say, for the covered targets.
+    /// The judged keys, for the covered targets.
     pub fn keys(&self) -> &[JudgedKey] {
         match &self.decision {
             Decision::Share(Share { keys, .. })
             | Decision::Await(Await { keys, .. })
             | Decision::Look(Look { keys, .. }) => keys,
-            Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => &[],
+            Decision::Refused(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => &[],
         }
     }
 
-    /// Whether a key is in a state in which it lets no target in.
+    /// Whether a key is in a state in which no target can use it.
     pub fn has_unusable_key(&self) -> bool {
         match &self.decision {
             Decision::Share(Share { has_unusable_key, .. })
             | Decision::Await(Await { has_unusable_key, .. })
             | Decision::Look(Look { has_unusable_key, .. }) => *has_unusable_key,
-            Decision::Refused(_) | Decision::TakeAway(_) | Decision::Superseded(_) | Decision::Survey(_) => false,
+            Decision::Refused(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => false,
         }
     }
 
@@ -261,11 +276,12 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => None,
         }
     }
 
-    /// The targets of a check that a rule covers but for its terms.
+    /// The targets of a check that a rule covers except for its terms.
     pub fn short_of_terms(&self) -> &[ShortOfTerms<'a>] {
         match &self.decision {
             Decision::Look(look) => &look.short_of_terms,
@@ -274,21 +290,22 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => &[],
         }
     }
 
-    /// Whether a share of the image with this target would be accepted as asked.
+    /// Whether the requested share of the image with this target would be accepted.
     pub fn accepts(&self, image: &Image, target: &Target) -> bool {
         let is_about_it = |refusal: &Refusal| match &refusal.target {
             Some(other) => other == target,
-            // Who is there already takes no room.
+            // A target that has a launch permission already does not count toward the quota again.
             None => refusal.code != RefusalCode::QuotaExceeded || !image.is_shared_with(target),
         };
         !self.refusals().iter().any(is_about_it)
     }
 
-    /// What is made before launch permissions, of a share that is made.
+    /// The prerequisites of a share that is made.
     pub fn prerequisites(&self) -> Option<&Prerequisites> {
         match &self.decision {
             Decision::Share(Share { verdict: Verdict::Yes(prerequisites), .. }) => Some(prerequisites),
@@ -298,11 +315,12 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => None,
         }
     }
 
-    /// The targets whose existing shares are left as they are.
+    /// The targets whose existing shares do not change.
     pub fn left_as_they_are(&self) -> &[Covered<'a>] {
         match &self.decision {
             Decision::Share(share) => &share.left_as_they_are,
@@ -311,6 +329,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
+            | Decision::Usage(_)
             | Decision::Survey(_) => &[],
         }
     }
@@ -324,30 +343,39 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
-            | Decision::Look(_) => None,
+            | Decision::Look(_)
+            | Decision::Usage(_) => None,
         }
     }
 
-    /// Whether a refusal keeps the requester from learning anything of the image.
+    /// Whether something is waited for that continues by itself.
+    pub fn is_awaited(&self) -> bool {
+        matches!(
+            self.decision,
+            Decision::Usage(NextReport::Awaited) | Decision::Await(Await { next: Next::Wait { .. }, .. })
+        )
+    }
+
+    /// Whether a refusal means that the requester may learn nothing about the image.
     pub fn blocks_reading(&self) -> bool {
         blocks_reading(self.refusals())
     }
 
-    /// Whether a refusal of this image refuses the request: a share is decided as a whole. Looking and taking access
-    /// away go image by image.
+    /// Whether the refusal of this image refuses the whole request. That is so for a share. Other actions handle each
+    /// image by itself.
     pub fn refuses_whole(&self, action: Action) -> bool {
         match action {
             Action::Share => !self.refusals().is_empty(),
-            // A check lists what a share would meet, but for what no share can ask.
+            // A check reports the refusals of a share and completes, except if the request itself is wrong.
             Action::List | Action::Check => {
                 self.refusals().iter().any(|refusal| refusal.code == RefusalCode::MalformedRequest)
             }
-            Action::Revoke | Action::Reset | Action::Audit | Action::Repair => false,
+            Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair => false,
         }
     }
 }
 
-/// Whether one of these keeps the requester from learning anything of the image.
+/// Whether one of these means that the requester may learn nothing about the image.
 pub(super) fn blocks_reading(refusals: &[Refusal]) -> bool {
     refusals.iter().any(|refusal| {
         matches!(

@@ -1,8 +1,8 @@
 //! Owns when shares expire: what a share does to a recorded expiry, which expiry times are too near, and whether an
 //! expiry is due.
 //!
-//! A record never changes, and the latest of an image and target gives the expiry time. So an expiry time is only moved
-//! later. Giving one to a share that had none takes access away, and so needs the right to revoke.
+//! A record never changes, and the latest record of an image and target gives the expiry time. So an expiry time can
+//! only become later. An expiry for a share that had none removes access, so it needs a rule that allows `revoke`.
 
 use std::collections::BTreeMap;
 
@@ -23,18 +23,19 @@ use crate::{
     request::{Access, Action, AskedTarget, FaultKind, Request, SHORTEST_EXPIRY},
 };
 
-/// Schedules run to the minute, and clocks differ a little: an expiry is due this much before its time.
+/// Schedules are exact to the minute, and clocks differ a little, so an expiry is due this long before its time.
 const EARLIEST: Duration = Duration::minutes(1);
 
 /// A share that expires this soon is left alone. An expiry can begin [`EARLIEST`] before its time; this is longer, so that
 /// no launch permission is added after the expiry has begun.
 const EXPIRING_SOON: Duration = Duration::minutes(2);
 
-/// Schedules run to the minute, then Lambda's queue and its retries take their time; what has not expired by then
-/// is overdue. <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
+/// A share that has not expired this long after its expiry time is overdue. Schedules are exact to the minute, and
+/// Lambda's queue and its retries take time, too.
+/// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/getting-started.html>
 pub(super) const OVERDUE: Duration = Duration::minutes(5);
 
-/// What is done where the time of a recorded expiry has come; else why nothing is.
+/// The request that a recorded expiry carries out if it is due; otherwise, why nothing is done.
 pub fn due(expiry: &Expiry, now: OffsetDateTime, dry_run: bool) -> Result<Request, String> {
     if expiry.at - now > EARLIEST {
         return Err(format!("the share expires at {}; nothing is due yet", rfc3339(expiry.at)));
@@ -46,13 +47,13 @@ pub fn due(expiry: &Expiry, now: OffsetDateTime, dry_run: bool) -> Result<Reques
     })
 }
 
-/// The expiry that is due, where a later record of the same image and target has taken its place.
+/// The expiry that is due, if there is a later record of the same image and target.
 pub(super) fn superseded<'a>(case: &Case<'a>, image: &Image) -> Option<&'a Expiry> {
     let Authority::Expiry(own) = case.authority else { return None };
     image.expiry_of(&own.target).filter(|latest| latest.at > own.at).map(|_| own)
 }
 
-/// The warnings about shares whose due expiry deletes its own record and does nothing else.
+/// The warnings about renewed shares, whose earlier expiry only deletes its own record.
 pub(super) fn renewal_warnings(image_id: &ImageId, image: &Image, targets: &[Covered<'_>]) -> Vec<String> {
     let warnings = targets.iter().filter_map(|(asked, _)| {
         let (target, at) = (&asked.target, rfc3339(image.expiry_of(&asked.target)?.at));
@@ -61,14 +62,14 @@ pub(super) fn renewal_warnings(image_id: &ImageId, image: &Image, targets: &[Cov
     warnings.collect()
 }
 
-/// Whether a request wants an expiry time that is too near, but for a share that has this very record: who sends it again
-/// finishes what it began.
+/// Whether the requested expiry time is too near. It is still accepted if the share has a record for exactly this time:
+/// then the request is a retry that finishes what it began.
 pub fn is_near(request: &Request, now: OffsetDateTime) -> bool {
     request.expires_at.is_some_and(|at| at - now < SHORTEST_EXPIRY)
 }
 
-/// Whether the records of an image alone refuse to share it because the expiry time is too near; then nothing else of it
-/// needs to be read.
+/// Whether the share of an image is refused because the expiry time is too near. The records alone decide this, so
+/// nothing else about the image needs to be read.
 pub fn is_refused_by_time(
     case: &Case<'_>,
     image_id: &ImageId,
@@ -77,24 +78,24 @@ pub fn is_refused_by_time(
     let lacks_record = |expiries: &BTreeMap<ExpiryName, Expiry>| {
         case.request.targets.iter().any(|asked| !has_record(case, image_id, &asked.target, expiries))
     };
-    // A share that a rule makes by itself leaves some targets out, and so may not be refused for them.
+    // A share by a rule with `onAvailable` leaves some targets out, so it can't be refused because of them.
     !case.is_automatic && is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
 }
 
-/// Whether the share has the record of exactly the expiry that is asked for.
+/// Whether the share has a record for exactly the requested expiry time.
 fn has_record(case: &Case<'_>, image_id: &ImageId, target: &Target, expiries: &BTreeMap<ExpiryName, Expiry>) -> bool {
     let name = wanted(case).and_then(|at| ExpiryName::new(image_id, target, at));
     name.is_some_and(|name| expiries.contains_key(&name))
 }
 
-/// The expiry time that is asked for, as Scheduler takes it: in whole seconds.
+/// The requested expiry time in whole seconds, because Scheduler has no fractions.
 fn wanted(case: &Case<'_>) -> Option<OffsetDateTime> {
     let at = case.request.expires_at?;
     Some(at.replace_nanosecond(0).unwrap_or(at))
 }
 
-/// Whether a share that a rule makes by itself leaves the target out: the image is shared with it already, without an expiry
-/// or until later.
+/// Whether a share by a rule with `onAvailable` leaves the target out, because the image is already shared with it
+/// without an expiry or until later.
 pub(super) fn is_left(case: &Case<'_>, image: &Image, (asked, _): &Covered<'_>) -> bool {
     let outlasts = || match (image.expiry_of(&asked.target), wanted(case)) {
         (None, _) => true,
@@ -130,14 +131,14 @@ pub(super) fn check(
     }
     let expiries = match (&image.expiries, wanted) {
         (Fact::Known(expiries), _) => expiries,
-        // Nothing is read of what is refused already.
+        // The records were not read, because everything is refused already.
         (Fact::NotRead, _) if targets.iter().all(|(_, rule)| rule.is_none()) => return Met::default(),
-        // `observe` fails before this; nothing is given without knowing.
+        // `observe` fails before this. A share with an expiry is never made without the records.
         (Fact::Failed(failure), Some(_)) => return Met { gaps: vec![failure.clone()], ..Met::default() },
         (Fact::NotRead, Some(_)) => return Met { gaps: vec![not_read(image_id)], ..Met::default() },
         (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
             return Met::warned(format!(
-                "whether the shares of {image_id} expire could not be read; an expiry that is there stays"
+                "whether the shares of {image_id} expire could not be read; an existing expiry does not change"
             ));
         }
         (Fact::Failed(_) | Fact::NotRead, None) => return Met::default(),
@@ -145,7 +146,7 @@ pub(super) fn check(
     let mut met = Met::default();
     for (asked, _) in targets.iter().filter(|(_, rule)| rule.is_some()) {
         let mut part = check_target(case, image, image_id, expiries, asked, grants);
-        // What is wrong with the time asked for is reported once for the image.
+        // A fault of the requested time is reported once for the image.
         part.refusals.retain(|refusal| !met.refusals.contains(refusal));
         met.add(part);
     }
@@ -183,7 +184,7 @@ fn check_target(
     met
 }
 
-/// Whether the share gives the target anything that it does not have.
+/// Whether the share adds anything for the target.
 fn gives(case: &Case<'_>, image: &Image, target: &Target, grants: &[NeededGrant]) -> bool {
     let Some(account) = target.account() else { return !image.is_shared_with(target) };
     let lacks_copy =
@@ -193,7 +194,7 @@ fn gives(case: &Case<'_>, image: &Image, target: &Target, grants: &[NeededGrant]
         || grants.iter().any(|grant| grant.account == account)
 }
 
-/// What a share with an expiry time does to the records of one target: nothing, a new record, or it is refused.
+/// The new record of a share with an expiry time; `None` if it has this record already; or why the share is refused.
 fn move_to(
     case: &Case<'_>,
     image: &Image,
@@ -215,7 +216,7 @@ fn move_to(
     }
 }
 
-/// A share without an expiry time leaves an existing expiry as it is, and says so.
+/// The warning that a share without an expiry time does not change an existing expiry.
 fn stays(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Option<&Expiry>) -> Option<String> {
     let there = latest.filter(|_| case.request.action == Action::Share)?;
     let (target, at) = (&asked.target, rfc3339(there.at));
@@ -226,7 +227,7 @@ fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
     covering_rule(Action::Revoke, case, image, target).is_ok()
 }
 
-/// Nothing is given without knowing, whatever the reason.
+/// The failure of a share whose records were not read.
 fn not_read(image_id: &ImageId) -> Failure {
     Failure {
         code: ErrorCode::Unexpected,
@@ -246,7 +247,7 @@ fn not_possible(case: &Case<'_>, image_id: &ImageId) -> Refusal {
         .remedy(format!("set {unset}, or leave `expiresAt` out"))
 }
 
-/// Where a request names its expiry time.
+/// The field of the expiry time in a request.
 const POINTER: &str = "/expiresAt";
 
 fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
@@ -265,26 +266,26 @@ fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     Refusal { fault: Some(FaultKind::OutOfRange), ..refusal }
 }
 
-/// A record that is overdue stays where something of its share could not be taken away or found out. Then no waiting helps,
-/// and only the outcome of a revoke says what prevents it.
+/// The refusal of a share that is about to expire. If the record is overdue, some access could not be removed or read.
+/// Then waiting does not help, and only the outcome of a revoke says what is wrong.
 fn expiring(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Expiry) -> Refusal {
     let (target, at) = (case.allowlist.called(&asked.target), rfc3339(there.at));
     let (message, remedy) = if case.now - there.at > OVERDUE {
         (
             format!(
-                "the share with {target} should have expired at {at}, and its record is still there; until what it gave \
-                 is taken away nothing is shared anew"
+                "the share with {target} should have expired at {at}, and its record still exists; nothing is shared \
+                 with it again until that share's access is removed"
             ),
             format!(
-                "send `revoke` for {image_id} and {}: it takes away what is left and deletes the record; where it is \
-                 `incomplete`, its `errors` name what is in the way, such as a call that the function's role or the key \
+                "send `revoke` for {image_id} and {}: it removes the remaining access and deletes the record; if it \
+                 is `incomplete`, its `errors` name the cause, such as a call that the function's role or the key \
                  policy denies: allow it, and send `revoke` again",
                 asked.target
             ),
         )
     } else {
         (
-            format!("the share with {target} expires at {at}; until that is over nothing is shared anew"),
+            format!("the share with {target} expires at {at}; nothing is shared with it again until then"),
             "send the request again in a few minutes".to_owned(),
         )
     };
@@ -293,7 +294,8 @@ fn expiring(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Ex
     Refusal { may_pass: true, ..refusal }
 }
 
-/// The invocation may last until shortly before the expiry, and what is given late would stay.
+/// The refusal if the invocation may last until shortly before the expiry: a permission that is added after the expiry
+/// would stay.
 fn too_late(
     case: &Case<'_>,
     image_id: &ImageId,
@@ -310,7 +312,7 @@ fn too_late(
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message)
         .value("expiresAt", at)
         .value("deadline", deadline);
-    // What is recorded passes; a time that is only asked for comes nearer with each try.
+    // A recorded expiry passes, so a later retry can succeed. A requested time only comes nearer with each retry.
     match latest {
         Some(_) => Refusal { may_pass: true, ..refusal.remedy("send the request again when the share has expired") },
         None => refusal.at(POINTER).remedy("give a later `expiresAt`"),

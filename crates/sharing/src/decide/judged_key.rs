@@ -1,4 +1,4 @@
-//! Owns [`JudgedKey`]: what is so now of one key and one target, and what a share would make so. Pure.
+//! Owns [`JudgedKey`]: whether a target can use a key now, and whether it can after a share. Pure.
 
 use key_policy::{Because, KeyAccess, Verdict};
 
@@ -7,38 +7,38 @@ use crate::{
     outcome::{GrantState, KeyRow},
 };
 
-/// One key, judged for one target.
+/// The judgement of one key for one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JudgedKey {
-    /// What is so now.
+    /// The judgement of the current policy and grants.
     pub now: KeyRow,
-    /// The image's own grant, which is not there and which a share makes, and what is so with it.
+    /// The image's own grant, if it does not exist and a share creates it; and the judgement with it.
     pub with_grant: Option<(GrantName, KeyAccess)>,
-    /// The service-linked roles to which a share gives the grants that they lack.
+    /// The service-linked roles for which a share creates grants.
     pub granted_roles: Vec<ServiceLinkedRole>,
 }
 
-/// What a row may say of a grant that was not there.
+/// How a row shows a grant that did not exist before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantPlan {
-    /// Nothing: nothing is shared.
+    /// Not at all, because nothing is shared.
     Nothing,
-    /// That sharing again would make it. What is there now counts.
+    /// As one that sharing again would create. The judgement is that without it.
     Left,
-    /// That it is planned. It counts.
+    /// As planned. The judgement is that with it.
     Counted,
-    /// That it is there now.
+    /// As created. The judgement is that with it.
     Made,
 }
 
 impl JudgedKey {
-    /// What is so now, by the policy and the grants that were read.
+    /// The judgement of the policy and the grants that were read.
     pub(super) fn new(mut now: KeyRow) -> Self {
         now.grant = has_grant(&now.access).then_some(GrantState::Present);
         Self { now, with_grant: None, granted_roles: Vec::new() }
     }
 
-    /// The row to show, where this became of the target's grant and of those of its roles.
+    /// The row, given how the grants of the target and of its roles are shown.
     pub fn row(&self, of_account: GrantPlan, of_role: impl Fn(&ServiceLinkedRole) -> GrantPlan) -> KeyRow {
         let mut row = self.now.clone();
         if let Some((name, access)) = &self.with_grant {

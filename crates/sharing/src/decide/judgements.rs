@@ -1,7 +1,7 @@
-//! Owns [`Judgements`]: what was judged of a key and a target in one request, and that time may run out meanwhile.
+//! Owns [`Judgements`]: the judgements of a request, each made once, and the time limit for them.
 //!
-//! Images share keys, and a key policy has up to 32 KB: each policy is judged for each target once, however many images
-//! are behind it.
+//! Images share keys, and a key policy has up to 32 KB. So each key is judged once for each target, however many images
+//! have it.
 
 use std::{cell::RefCell, collections::BTreeMap, fmt};
 
@@ -15,21 +15,21 @@ use crate::{
     outcome::ErrorCode,
 };
 
-/// By which grants a key is judged, beside its policy.
+/// The grants by which a key is judged, besides its policy.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum By<'a> {
-    /// By none.
+    /// No grants.
     Policy,
-    /// By those that were read.
+    /// The grants that were read.
     All,
-    /// By this one, as if it were there.
+    /// This grant, as if it existed.
     Made(&'a NeededGrant),
 }
 
-/// Key, target, use and grants.
+/// The key, the target, the use and the grants.
 type Subject = (KeyArn, Target, String, &'static str);
 
-/// What was judged so far.
+/// The judgements so far.
 pub struct Judgements<'a> {
     is_over: &'a dyn Fn() -> bool,
     made: RefCell<BTreeMap<Subject, KeyAccess>>,
@@ -42,17 +42,17 @@ impl fmt::Debug for Judgements<'_> {
 }
 
 impl<'a> Judgements<'a> {
-    /// None yet; `is_over` says when no more may be made.
+    /// No judgements; `is_over` says whether the time for more is over.
     pub fn until(is_over: &'a dyn Fn() -> bool) -> Self {
         Self { is_over, made: RefCell::default() }
     }
 
-    /// How many were made.
+    /// The number of judgements.
     pub fn count(&self) -> usize {
         self.made.borrow().len()
     }
 
-    /// Judges a key for a target, or says what was judged before.
+    /// Judges a key for a target, or returns an earlier judgement.
     pub(super) fn of(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse, by: By<'_>) -> Reading<KeyAccess> {
         let by = if matches!(by, By::All) && key.has_no_grants() { By::Policy } else { by };
         let subject = (key.arn.clone(), target.clone(), name(key_use), by.name());
@@ -82,8 +82,8 @@ impl By<'_> {
         }
     }
 
-    /// The answer with the grant by which it was judged, as KMS knows it. Grants of one kind for different images differ by
-    /// their Names and IDs only, which change no verdict; one that is not there has no ID and is not among the reasons.
+    /// The judgement, with the Name and ID of this grant. Grants of one kind for different images differ only in these,
+    /// which do not change the verdict. A grant that does not exist has no ID and is not among the reasons.
     fn named(self, mut access: KeyAccess, key: &BackingKey<'_>) -> KeyAccess {
         let Self::Made(needed) = self else { return access };
         let there = needed.among(key.known_grants(), key.case.account);

@@ -1,5 +1,5 @@
-//! Owns the check of the keys behind an image: a row per key and target, the grants a share needs, and the refusals
-//! that follow.
+//! Owns the check of the keys of an image's snapshots: a row for each key and target, the grants that a share needs,
+//! and the refusals.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ use crate::{
     request::{Access, Action, AskedTarget, Request},
 };
 
-/// Judges every key for every target, by the rule beside it.
+/// Judges every key for every target, by the rule that covers the target.
 pub(super) fn check(
     case: &Case<'_>,
     facts: &Facts,
@@ -137,18 +137,18 @@ fn check_pair(
     Ok(met)
 }
 
-/// What a key says of a target.
+/// The judgement of a key for a target.
 struct Judged {
-    /// What is so now.
+    /// The current judgement.
     now: KeyAccess,
-    /// What decides about a share.
+    /// The judgement that decides about a share.
     deciding: KeyAccess,
     /// What a share does with a grant of its own.
     own: Own,
 }
 
 impl Judged {
-    /// The same decides about a share as is so now.
+    /// The current judgement decides about a share.
     fn by(access: KeyAccess) -> Self {
         Self { now: access.clone(), deciding: access, own: Own::NotNeeded }
     }
@@ -156,15 +156,15 @@ impl Judged {
 
 /// What a share does with a grant of its own.
 enum Own {
-    /// None is needed, none would help, or it is there.
+    /// Nothing: no grant is needed or would help, or the grant exists.
     NotNeeded,
-    /// It makes this one.
+    /// It creates this grant.
     Made(NeededGrant),
-    /// It would need this one, and the deployment makes none.
+    /// It needs this grant, but the deployment can't create grants.
     Lacking(NeededGrant),
 }
 
-/// Judges one key for an account that may be let in by a grant of the image's own.
+/// Judges one key for an account, which a grant for the image may let use the key.
 fn judge_with_grant(
     judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
@@ -177,7 +177,8 @@ fn judge_with_grant(
     let is_there = needed.is_among(key.known_grants(), case.account);
     let (deciding, own) = match (by_policy.verdict, with_grant.verdict) {
         (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => return Ok(Judged::by(by_policy)),
-        // The image's own grant, whatever others there are: those may go without notice.
+        // The image gets its own grant even if others let the account use the key, because those may be revoked at any
+        // time.
         (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if is_there => {
             with_grant.notes.insert(0, format!("by the image's own grant `{}`, which is there", needed.name));
             return Ok(Judged::by(with_grant));
@@ -186,14 +187,14 @@ fn judge_with_grant(
             (with_grant, Own::Made(needed))
         }
         (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => (by_policy, Own::Lacking(needed)),
-        // No grant goes around a Deny.
+        // A grant does not override a Deny.
         (Verdict::Missing | Verdict::Conditional, _) => (with_grant, Own::NotNeeded),
     };
     Ok(Judged { now: judgements.of(key, target, &key_use, By::All)?, deciding, own })
 }
 
-/// Judges the service-linked roles asked for (a check always asks for Auto Scaling's), with the grants that they need. A row
-/// says what is so now.
+/// Judges the requested service-linked roles, with the grants that they need. A check always judges the role of Auto
+/// Scaling. A row has the current judgement.
 fn check_roles(
     judgements: &Judgements<'_>,
     key: &BackingKey<'_>,
@@ -247,7 +248,7 @@ fn roles(case: &Case<'_>) -> Vec<ServiceLinkedRole> {
     roles
 }
 
-/// The grantees whose grants matter: accounts that a key's policy alone neither lets in nor denies, and the roles.
+/// The grantees whose grants matter: the accounts that the key policy alone neither allows nor denies, and the roles.
 pub fn grantees_to_look_up(
     case: &Case<'_>,
     facts: &Facts,
@@ -289,7 +290,7 @@ fn key_use(case: &Case<'_>) -> KeyUse {
 fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access: &KeyAccess) -> Refusal {
     let BackingKey { case, arn, .. } = *key;
     let (target, unread) = (case.allowlist.called(&asked.target), key.unread());
-    let told = |code, message: String, name: &'static str, value: Value| (code, message, Some((name, value)));
+    let with_value = |code, message: String, name: &'static str, value: Value| (code, message, Some((name, value)));
     let (code, message, value) = match access.verdict {
         Verdict::Allowed | Verdict::Unknown => {
             let call = unread.and_then(|error| error.call).map(|call| ("call", json!(call)));
@@ -299,25 +300,25 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
             let missing = access.missing.join(", ");
             let message =
                 format!("{arn} does not let {target} in: {missing} missing; its instances would die at launch");
-            told(RefusalCode::KeyAccessMissing, message, "missing", json!(access.missing))
+            with_value(RefusalCode::KeyAccessMissing, message, "missing", json!(access.missing))
         }
         Verdict::Conditional => {
             let message = format!("whether {arn} lets {target} in depends on {}", access.depends_on.join(", "));
-            told(RefusalCode::KeyAccessConditional, message, "dependsOn", json!(access.depends_on))
+            with_value(RefusalCode::KeyAccessConditional, message, "dependsOn", json!(access.depends_on))
         }
         Verdict::Denied => {
             let message = format!("the key policy of {arn} denies {target}");
-            told(RefusalCode::KeyAccessDenied, message, "because", json!(access.because))
+            with_value(RefusalCode::KeyAccessDenied, message, "because", json!(access.because))
         }
     };
-    // The key's own row has every reason; the refusal repeats the one that decides.
-    let story = match access.verdict {
+    // The key's row has every reason. The refusal has the one that decides.
+    let reason = match access.verdict {
         Verdict::Unknown | Verdict::Denied => access.notes.first(),
         Verdict::Conditional => access.likely_to_fail.first(),
         Verdict::Allowed | Verdict::Missing => None,
     };
-    let message = story.map_or_else(|| message.clone(), |story| format!("{message}: {story}"));
-    // What AWS could not answer now may be answered the next time.
+    let message = reason.map_or_else(|| message.clone(), |reason| format!("{message}: {reason}"));
+    // A failed read may succeed the next time.
     let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
     let refusal = refusals::pair(code, image_id, asked, message).key(arn);
     let refusal =

@@ -1,4 +1,4 @@
-//! Owns [`Met`]: what a share meets, put together of parts.
+//! Owns [`Met`]: what the checks of a share found, put together from parts.
 
 use super::judged_key::JudgedKey;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     outcome::Refusal,
 };
 
-/// What a share meets, or a part of it.
+/// What one or more checks of a share found.
 #[derive(Debug, Default)]
 pub(super) struct Met {
     pub(super) keys: Vec<JudgedKey>,
@@ -20,7 +20,7 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// Adds another part.
+    /// Adds what another check found.
     pub(super) fn add(&mut self, part: Self) {
         let Self { keys, has_unusable_key, grants, expiries, refusals, gaps, warnings } = part;
         self.keys.extend(keys);
@@ -32,12 +32,12 @@ impl Met {
         self.warnings.extend(warnings);
     }
 
-    /// One refusal.
+    /// A refusal alone.
     pub(super) fn refused(refusal: Refusal) -> Self {
         Self { refusals: vec![refusal], ..Self::default() }
     }
 
-    /// One thing that the caller should know.
+    /// A warning alone.
     pub(super) fn warned(warning: String) -> Self {
         Self { warnings: vec![warning], ..Self::default() }
     }

@@ -1,13 +1,13 @@
-//! Owns what a caller should know of an image besides the decision.
+//! Owns the warnings about an image that don't depend on the decision.
 
-use super::{case::Case, remaining};
+use super::{case::Case, remaining, usage};
 use crate::{
     domain::{ImageId, SnapshotId, quoted},
     facts::{Fact, Facts, Image, LaunchPermission},
     request::{Access, Action, AskedTarget},
 };
 
-/// Everything that the caller should know of an image that was read.
+/// All such warnings about an image that was read.
 pub(super) fn notes(
     case: &Case<'_>,
     facts: &Facts,
@@ -26,6 +26,7 @@ pub(super) fn notes(
         notes.extend(remaining::warnings(case, image, image_id, targets));
     }
     if action == Action::Revoke {
+        notes.extend(usage::unread(facts, image_id));
         notes.extend(of_sharing_again(case, image, image_id, targets));
     }
     if facts.blocks_public_images == Fact::Known(false) {
@@ -35,7 +36,7 @@ pub(super) fn notes(
         );
     }
     if action == Action::Share && makes_grants {
-        notes.push("grants take up to 5 minutes to be felt everywhere; a launch before that can fail".to_owned());
+        notes.push("grants take up to 5 minutes to take effect everywhere; a launch before that can fail".to_owned());
     }
     if action.is_about_sharing() {
         notes.extend(of_using_it(case, image, image_id));
@@ -45,18 +46,18 @@ pub(super) fn notes(
 
 fn of_what_is_not_known(case: &Case<'_>, image: &Image, image_id: &ImageId) -> Vec<String> {
     let unread = image.unread().into_iter();
-    let unread = unread.map(|failure| format!("not everything of {image_id} is told: {}", failure.message));
+    let unread = unread.map(|failure| format!("not everything about {image_id} could be read: {}", failure.message));
     let foreign = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
     let foreign = foreign.map(|snapshot| {
         format!(
-            "who may copy {} of {image_id} is not known: account {} owns the snapshot, and EC2 tells its owner only",
+            "who may copy {} of {image_id} is not known: account {} owns the snapshot, and EC2 reports this only to the owner",
             snapshot.id, snapshot.owner
         )
     });
     unread.chain(foreign).collect()
 }
 
-/// Who has access whatever is shared or revoked.
+/// Access that does not depend on shares, such as public access.
 fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
     let mut notes: Vec<_> = image
         .launch_permissions
@@ -87,7 +88,7 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
     notes
 }
 
-/// The rules that share the image again by themselves.
+/// The rules with `onAvailable` that will share the image again.
 fn of_sharing_again(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
     let again = targets.iter().filter_map(|asked| {
         let rule = case.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target)?;
@@ -107,7 +108,7 @@ fn of_using_it(case: &Case<'_>, image: &Image, image_id: &ImageId) -> Vec<String
             .push(format!("{image_id} is or will be deprecated ({time}): targets then no longer find it by searching"));
     }
     if image.has_product_codes {
-        notes.push(format!("{image_id} carries AWS Marketplace product codes: targets need the subscription"));
+        notes.push(format!("{image_id} has AWS Marketplace product codes: targets need the subscription"));
         if case.request.access == Access::Copy {
             // "You can't copy an AMI with a product code": https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html
             notes.push(format!(

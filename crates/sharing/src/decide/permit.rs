@@ -1,23 +1,24 @@
-//! Owns what a requester may ask about: which rule covers an image and its targets. It is decided by the images' descriptions
-//! alone, where rules go by them those of copies' sources too, and nothing more is read of what is refused by them.
+//! Owns which images and targets a requester may ask about: those that a rule covers. The descriptions of the images
+//! decide this, and those of the sources of copies if a rule depends on them. Nothing more is read about what is
+//! refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     case::{Authority, Case},
-    copies,
     decision::{Covered, Decision, ImageDecision, ShortOfTerms, blocks_reading},
     refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
-    domain::{ImageId, Requester, Target},
-    facts::{Facts, Image},
+    domain::{ImageId, Region, Requester, Target, partition_of},
+    facts::{CopyRecord, Image},
     outcome::{Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
 
-/// What can be refused before AWS is asked anything: a stranger costs no call and learns nothing.
+/// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
+/// nothing.
 pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let request = case.request;
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
@@ -26,72 +27,85 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
         // Who asked for what waits may take that back without the right to revoke.
         Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
         Err(criterion) => vec![refusals::not_covered(criterion, case, None, None, None)],
-        Ok(_) => copies::unreachable(case).into_iter().collect(),
+        Ok(_) => unreachable(case).into_iter().collect(),
     }
 }
 
+/// Why nothing in the Region of the source can be read, if so.
+///
+/// "AMIs can't be copied across partitions": <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+fn unreachable(case: &Case<'_>) -> Option<Refusal> {
+    let region = case.request.copy_from.as_ref().filter(|_| !case.request.action.takes_away())?;
+    (!is_reachable(case, region)).then(|| refusals::copy_from_other_partition(case, region))
+}
+
+/// Whether images of that Region can be read and copied from here.
+pub fn is_reachable(case: &Case<'_>, region: &Region) -> bool {
+    partition_of(&region.to_string()) == partition_of(case.region)
+}
+
 /// Whether the request may take shares back that wait for a copy.
-fn may_withdraw(request: &Request) -> bool {
+pub(super) fn may_withdraw(request: &Request) -> bool {
     request.action == Action::Revoke && request.copy_from.is_some()
 }
 
-/// Why a requester that no rule names is refused; nothing where a rule names it.
+/// The refusal of a requester that no rule names; `None` if a rule names it.
 pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
     let is_named = allowlist.rules.iter().any(|rule| rule.requesters.iter().any(|pattern| pattern.matches(requester)));
     (!is_named).then(|| refusals::stranger(requester))
 }
 
-/// What of an image a requester may ask.
+/// Whether a requester may ask about an image, and about which targets.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Permit<'a> {
     /// The image.
     pub(super) image_id: &'a ImageId,
-    /// The rule that covers the image; none is needed where a share expires.
+    /// The rule that covers the image; `None` for an expiry, which needs no rule.
     pub(super) rule: Option<&'a Rule>,
     /// The covered targets.
     pub(super) targets: Vec<Covered<'a>>,
-    /// The targets that a rule covers but for its terms.
+    /// The targets that a rule covers except for its terms.
     pub(super) short_of_terms: Vec<ShortOfTerms<'a>>,
     /// The targets of a revoke that no rule covers, and whose waiting shares the requester asked for.
     pub(super) withdrawn: Vec<&'a AskedTarget>,
-    /// Why not the image, or not the other targets.
+    /// The refusals of the image or of the other targets.
     pub(super) refusals: Vec<Refusal>,
 }
 
 impl<'a> Permit<'a> {
-    /// Whether the requester may learn nothing of the image.
+    /// Whether the requester may learn nothing about the image.
     pub(super) fn blocks_reading(&self) -> bool {
         blocks_reading(&self.refusals)
     }
 
-    /// Whether only the expiry is missing of a share: one that is there may have the expiry that is wanted.
+    /// Whether a share lacks only an expiry. The existing share may have one.
     pub(super) fn may_expire(&self) -> bool {
         self.refusals.iter().any(|refusal| refusal.code == RefusalCode::ExpiryRequired)
     }
 
-    /// Whether more must be read of the image than its description. What is refused already is not looked at: reading
-    /// would cost AWS calls, and its failures would tell what the requester may not know.
-    fn needs_reading(&self, case: &Case<'_>) -> bool {
+    /// Whether more must be read than the image's description. Nothing more is read about what is refused: it would
+    /// cost calls, and a failure could reveal what the requester may not know.
+    pub(super) fn needs_reading(&self, case: &Case<'_>) -> bool {
         match case.request.action {
             Action::Share => {
                 let is_about_targets = case.request.group.is_some() || !self.targets.is_empty();
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
-            Action::List | Action::Check | Action::Audit | Action::Repair => !self.blocks_reading(),
+            Action::List | Action::Check | Action::Usage | Action::Audit | Action::Repair => !self.blocks_reading(),
             // Of what only waits nothing is to be read.
             Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
             Action::Reset => self.refusals.is_empty(),
         }
     }
 
-    /// The decision that this is all there is to say.
+    /// The decision if nothing more is read.
     pub(super) fn refused(self) -> ImageDecision<'a> {
         let Self { image_id, rule, targets, short_of_terms: _, withdrawn: _, refusals } = self;
         ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
     }
 }
 
-/// The images of which more may and must be read than their descriptions.
+/// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
     if case.request.action.surveys() || case.request.shared_with.is_some() {
         let is_own = |image: &&Image| image.owner == case.account;
@@ -102,18 +116,8 @@ pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet
     permits.filter(|permit| permit.needs_reading(case)).map(|permit| permit.image_id.clone()).collect()
 }
 
-/// The images that a request names by `copyFrom` about which the requester may ask: by what they are named, or by what the
-/// images are named that are made from them. What a requester itself asked for and what waits may always be taken back.
-pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
-    let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
-        let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
-        (is_permitted || may_withdraw(case.request)).then(|| source_id.clone())
-    };
-    copies::images_meant(case, facts).iter().filter_map(may_ask).collect()
-}
-
-/// Whether a rule of the requester covers the image, so that the requester may learn that there is such an image. Where a
-/// share expires nobody asks, and so nobody may.
+/// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no
+/// requester, so this is `false`.
 pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
     matches!(covering_rule_of_image(case, image), Ok(Some(_)))
 }
@@ -163,6 +167,15 @@ fn permit_targets<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     }
 }
 
+/// The records of shares with the target that the requester asked for.
+fn own_waiting<'i>(case: &Case<'i>, image: &'i Image, target: &'i Target) -> impl Iterator<Item = &'i CopyRecord> {
+    let own = match case.authority {
+        Authority::Requester(requester) => Some(requester),
+        Authority::Expiry(_) => None,
+    };
+    image.waiting_for(move |other| other == target).filter(move |record| Some(&record.requester) == own)
+}
+
 /// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy.
 fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     if permit.refusals.is_empty() || !may_withdraw(case.request) {
@@ -170,20 +183,28 @@ fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     }
     let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);
     let others: Vec<_> = case.request.targets.iter().filter(|asked| !is_covered(asked)).collect();
-    if !others.is_empty() && others.iter().all(|asked| copies::own_waiting(case, image, &asked.target).next().is_some())
-    {
+    if !others.is_empty() && others.iter().all(|asked| own_waiting(case, image, &asked.target).next().is_some()) {
         permit.withdrawn = others;
         permit.refusals.clear();
     }
 }
 
-/// The rule that covers the image; none is needed where a share expires.
+/// The rule that covers the image; `None` for an expiry, which needs no rule.
 pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Result<Option<&'a Rule>, Criterion> {
-    let Authority::Requester(requester) = case.authority else { return Ok(None) };
-    case.allowlist.cover(&ask(case, requester, case.request.action, image, None)).map(Some)
+    covering_rule_of_image_for(case.request.action, case, image)
 }
 
-/// The rules that cover the image by its name and its tags, and for which it lacks something else.
+/// The rule that covers the image for this action; none is needed where a share expires.
+pub(super) fn covering_rule_of_image_for<'a>(
+    action: Action,
+    case: &Case<'a>,
+    image: &Image,
+) -> Result<Option<&'a Rule>, Criterion> {
+    let Authority::Requester(requester) = case.authority else { return Ok(None) };
+    case.allowlist.cover(&ask(case, requester, action, image, None)).map(Some)
+}
+
+/// The rules that cover the image by its name and tags, but for which it lacks other criteria.
 fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = ask(case, requester, case.request.action, image, None);
@@ -191,7 +212,7 @@ fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule>
     failing.map(|(rule, _)| rule).collect()
 }
 
-/// The rule that a refusal speaks of where this criterion left none.
+/// The rule that a refusal because of this criterion names.
 pub(super) fn nearest_rule<'a>(
     case: &Case<'a>,
     image: &Image,
@@ -202,7 +223,7 @@ pub(super) fn nearest_rule<'a>(
     case.allowlist.nearest(&ask(case, requester, case.request.action, image, target), criterion)
 }
 
-/// The rule that covers an action for a target; none is needed where a share expires.
+/// The rule that covers an action for a target; `None` for an expiry, which needs no rule.
 pub(super) fn covering_rule<'a>(
     action: Action,
     case: &Case<'a>,
@@ -221,7 +242,7 @@ fn ask<'a>(
     target: Option<&'a Target>,
 ) -> Ask<'a> {
     let request = case.request;
-    // Who asks for no expiry time leaves that of a share as it is.
+    // A request without an expiry time does not change that of an existing share.
     let recorded = target.filter(|target| image.is_shared_with(target)).and_then(|target| image.expiry_of(target));
     let terms = Terms {
         access: request.access,
@@ -241,7 +262,7 @@ fn by_name<'a>(case: &Case<'a>, requester: &'a Requester, action: Action, image:
         requester,
         action,
         image: Some((image_name, tags)),
-        // They count where access is given, and never where it is taken away.
+        // These criteria apply when access is given, never when it is removed.
         provenance: action.is_about_sharing().then_some((&image.provenance, case.now)),
         target: None,
         terms: None,

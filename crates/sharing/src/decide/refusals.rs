@@ -1,4 +1,4 @@
-//! Owns the wording of the refusals: what is in the way, and what to do about it.
+//! Owns the messages and remedies of refusals.
 
 use time::OffsetDateTime;
 
@@ -23,7 +23,7 @@ pub(super) fn pair(code: RefusalCode, image_id: &ImageId, asked: &AskedTarget, m
     Refusal { target: Some(asked.target.clone()), ..image(code, image_id, message) }.at(&asked.pointer)
 }
 
-/// Where the request names the image.
+/// The place of the image in the request.
 fn place(case: &Case<'_>, image_id: &ImageId) -> String {
     let index = case.request.image_ids.iter().position(|asked| asked == image_id).unwrap_or_default();
     format!("/imageIds/{index}")
@@ -36,7 +36,7 @@ pub(super) fn stranger(requester: &Requester) -> Refusal {
         .value("requester", requester.as_str())
 }
 
-/// No rule covers what is asked; `criterion` is the one that left none, and `rule` came nearest.
+/// No rule covers the request: none met `criterion`. `rule` is the one that the refusal names.
 pub(super) fn not_covered(
     criterion: Criterion,
     case: &Case<'_>,
@@ -89,10 +89,10 @@ pub(super) fn not_covered(
     refusal.value("requester", requester)
 }
 
-/// At most so many rules are named with what an image lacks for them.
-const RULES_TOLD: usize = 5;
+/// The maximum number of rules that are named with what an image lacks for them.
+const RULES_NAMED: usize = 5;
 
-/// The image lacks something for each of these rules, which cover it by name and tags.
+/// The image does not meet all criteria of these rules, which cover it by name and tags.
 pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image, rules: &[&Rule]) -> Refusal {
     let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None, None);
     let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
@@ -102,17 +102,17 @@ pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Imag
     Refusal { message, remedy: Some(remedies.join("; ")), ..refusal }
 }
 
-/// What an image lacks for each of these rules, to be added to a sentence.
+/// What an image lacks for each of these rules, as the end of a sentence.
 pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> String {
-    let told = rules.iter().take(RULES_TOLD).map(|rule| {
+    let named = rules.iter().take(RULES_NAMED).map(|rule| {
         let lacking = rule.images.shortfalls(&image.provenance, now);
         let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
         format!("by rule {}, {}", quoted(&rule.name), lacking.join(", and "))
     });
-    let told: Vec<_> = told.collect();
-    match rules.len().saturating_sub(RULES_TOLD) {
-        0 => format!(": {}", told.join("; ")),
-        more => format!(": {}; and so on for {more} more", told.join("; ")),
+    let named: Vec<_> = named.collect();
+    match rules.len().saturating_sub(RULES_NAMED) {
+        0 => format!(": {}", named.join("; ")),
+        more => format!(": {}; and {more} more rules", named.join("; ")),
     }
 }
 
@@ -137,7 +137,7 @@ fn action_not_allowed(
     }
 }
 
-/// The rules for image and target don't go as far as what is asked for.
+/// The rules for the image and the target don't allow the requested terms.
 fn terms_not_allowed(
     criterion: Criterion,
     case: &Case<'_>,
@@ -255,14 +255,14 @@ pub(super) fn target_is_owner(case: &Case<'_>, image_id: &ImageId, asked: &Asked
 
 pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     let message = format!(
-        "EC2 has no create volume permission for organizations and their units, so {} can't be let copy",
+        "EC2 has no create volume permission for organizations and their units, so {} can't be given copy access",
         asked.target
     );
     pair(RefusalCode::CopyNotPossible, image_id, asked, message)
-        .remedy("share with `access: launch`, and with `access: copy` with each account that must copy")
+        .remedy("share with `access: launch`, or share with `access: copy` with each account that must copy")
 }
 
-/// The role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
+/// The function's role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
 pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
     let message = "this deployment can't give `access: copy`: its parameter EnableCopyAccess is off";
     image(RefusalCode::NotSetUp, image_id, message)
@@ -271,7 +271,7 @@ pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
         .remedy("ask for `access: launch`, or have the stack updated with EnableCopyAccess=true")
 }
 
-/// The role may not make grants: `AMI_SHARE_KEY_GRANTS`.
+/// The function's role may not create grants: `AMI_SHARE_KEY_GRANTS`.
 pub(super) fn key_grants_off(image_id: &ImageId, asked: &AskedTarget, grant: &NeededGrant) -> Refusal {
     let message = format!(
         "{} would need a grant on {}, and this deployment can't make grants: its parameter EnableKeyGrants is off",
@@ -291,8 +291,10 @@ pub(super) fn key_grants_off(image_id: &ImageId, asked: &AskedTarget, grant: &Ne
 }
 
 pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) -> Refusal {
-    let message =
-        format!("{} behind {image_id} belongs to account {}, which alone can share it", snapshot.id, snapshot.owner);
+    let message = format!(
+        "{} behind {image_id} belongs to account {}, and only its owner can share it",
+        snapshot.id, snapshot.owner
+    );
     image(RefusalCode::CopyNotPossible, image_id, message)
         .at("/access")
         .value("snapshotId", snapshot.id.to_string())
@@ -300,11 +302,11 @@ pub(super) fn copy_of_foreign_snapshot(image_id: &ImageId, snapshot: &Snapshot) 
         .remedy("copy the image, so that its snapshots are this account's, and share the copy")
 }
 
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>: whoever copies an instance store-backed image
-/// needs to read its bundle in S3, and a bundle has no permission of its own.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>: an account that copies an instance
+/// store-backed image must be able to read its bundle in Amazon S3, which is not part of a share.
 pub(super) fn copy_of_instance_store(image_id: &ImageId) -> Refusal {
     let message = format!(
-        "{image_id} is backed by an instance store: its data is a bundle in Amazon S3, which no create volume permission gives"
+        "{image_id} is backed by an instance store: its data is a bundle in Amazon S3, to which a create volume permission gives no access"
     );
     image(RefusalCode::CopyNotPossible, image_id, message)
         .at("/access")

@@ -1,5 +1,5 @@
-//! Owns what still gives a target access when its own launch permission is gone: EC2 reports success, and access remains
-//! through the entry of an organization or unit, or of everybody. Pure.
+//! Owns what still gives a target access after its own launch permission was removed: the launch permission of an
+//! organization or unit, or a public one. EC2 reports success in this case, too. Pure.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/share-amis-org-ou-manage.html>
 
@@ -13,21 +13,21 @@ use crate::{
     request::{Action, AskedTarget},
 };
 
-/// What is left of a target's access.
+/// The remaining access of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remaining<'a> {
-    /// No other entry covers it.
+    /// No other launch permission covers it.
     Nothing,
-    /// These entries surely cover it.
+    /// These launch permissions surely cover it.
     Surely(Vec<&'a LaunchPermission>),
-    /// These entries cover it if it is a member, which is not known.
+    /// These launch permissions cover it if it is a member, which is not known.
     Maybe(Vec<&'a LaunchPermission>),
     /// The launch permissions could not be read.
     Unread(&'a Failure),
 }
 
 impl Remaining<'_> {
-    /// What still gives access, in words; nothing where nothing does.
+    /// What still gives access, in words; `None` if nothing does.
     pub fn why(&self) -> Option<String> {
         let entries = |entries: &[&LaunchPermission]| some_of(entries.iter().map(|entry| name(entry)));
         match self {
@@ -41,7 +41,7 @@ impl Remaining<'_> {
     }
 }
 
-/// What the image's other launch permissions mean for the target.
+/// The access that the image's other launch permissions give the target.
 pub fn remaining<'a>(allowlist: &Allowlist, image: &'a Image, target: &Target) -> Remaining<'a> {
     let entries = match &image.launch_permissions {
         Fact::Known(entries) => entries,
@@ -63,7 +63,7 @@ pub fn remaining<'a>(allowlist: &Allowlist, image: &'a Image, target: &Target) -
     }
 }
 
-/// Whether an entry that is not the target's own covers it; `None` where that is not known.
+/// Whether a launch permission that is not the target's own covers it; `None` if that is not known.
 fn covers(allowlist: &Allowlist, entry: &LaunchPermission, target: &Target) -> Option<bool> {
     match entry {
         LaunchPermission::Public => Some(true),
@@ -81,18 +81,17 @@ fn name(entry: &LaunchPermission) -> String {
     }
 }
 
-/// One warning for each different story, with the targets that it is about: those that lose their own entry, or that have
-/// none.
+/// One warning for each reason, with its targets: those that lose their own launch permission, or have none.
 pub(super) fn warnings(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
     let is_check = case.request.action == Action::Check;
-    let mut stories = BTreeMap::<String, Vec<&Target>>::new();
+    let mut reasons = BTreeMap::<String, Vec<&Target>>::new();
     for asked in targets.iter().filter(|asked| !(is_check && image.is_shared_with(&asked.target))) {
         if let Some(why) = remaining(case.allowlist, image, &asked.target).why() {
-            stories.entry(why).or_default().push(&asked.target);
+            reasons.entry(why).or_default().push(&asked.target);
         }
     }
     let from = if is_check { "not shared by itself with" } else { "revoked from" };
     let warning =
         |(why, targets): (String, Vec<&Target>)| format!("{image_id}, {from} {}: {why}", some_of(targets.iter()));
-    stories.into_iter().map(warning).collect()
+    reasons.into_iter().map(warning).collect()
 }

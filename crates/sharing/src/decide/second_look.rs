@@ -1,5 +1,5 @@
-//! Owns the second look of a share: a revoke that crosses a share deletes the record last, so a share that has given
-//! something looks at its record again.
+//! Owns the second look of a share. An overlapping revoke deletes the record last, so a share reads its record again
+//! after it has added something.
 
 use super::decision::ImageDecision;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     records::RecordName,
 };
 
-/// A target to which a share has given something, and whose record is read again after that.
+/// A target for which a share added something, and whose record is read again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecondLook {
     /// The image.
@@ -20,7 +20,7 @@ pub struct SecondLook {
     pub record: RecordName,
 }
 
-/// What a second look finds out: whether the share still has a record, this one or any other.
+/// The result of a second look: whether the share still has a record, this one or any other.
 pub type Seen = Reading<bool>;
 
 /// What a share looks at again that has given something to these targets: the records of the expiries of their shares, and
@@ -47,8 +47,8 @@ pub fn second_looks(
     given.iter().flat_map(look).collect()
 }
 
-/// Why what the share gave is taken away again, if it is: without a record nothing would end the share, and what can't
-/// be found out is not given.
+/// Why the share is undone, if so. Without a record it would never expire; and if that can't be read, the safe side is
+/// to undo it.
 pub fn lost(look: &SecondLook, seen: &Seen) -> Option<Failure> {
     match seen {
         Ok(true) => None,
@@ -57,8 +57,8 @@ pub fn lost(look: &SecondLook, seen: &Seen) -> Option<Failure> {
             call: None,
             resource: Some(look.record.to_string()),
             message: format!(
-                "the record of the share of {} with {} was deleted while the share was under way, so what it gave is \
-                 taken away again; send the request again if the share is still wanted",
+                "the record of the share of {} with {} was deleted during the share, so the share is undone; send the \
+                 request again if the share is still wanted",
                 look.image_id, look.target
             ),
             retryable: true,

@@ -1,4 +1,4 @@
-//! Owns what a share of an image meets: every reason against it, and what it needs. A check asks the same.
+//! Owns the decision about a share: every reason against it, and what it needs. A check asks the same questions.
 
 use super::{
     case::Case,
@@ -19,7 +19,8 @@ use crate::{
     request::{Access, Action},
 };
 
-/// Decides about a share, or lists for a check what one would meet. Fails where time runs out before every key is judged.
+/// Decides about a share; for a check, reports what a share would get. Fails if time runs out before every key is
+/// judged.
 pub(super) fn decide<'a>(
     case: &Case<'a>,
     facts: &Facts,
@@ -34,7 +35,7 @@ pub(super) fn decide<'a>(
     let Permit { image_id, rule, targets, short_of_terms, withdrawn: _, refusals } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
-    // What a check says of keys holds whatever terms are asked for.
+    // A check judges the keys whatever the requested terms are.
     let short_of_terms = if case.request.action == Action::Check { short_of_terms } else { Vec::new() };
     let judged = targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule)));
     let judged: Vec<_> = judged.chain(short_of_terms.iter().copied()).collect();
@@ -107,7 +108,7 @@ fn await_copy<'a>(case: &Case<'_>, image: &Image, targets: &[Covered<'_>], share
     }
 }
 
-/// What a share must know of the image and was not read: nothing is given without knowing.
+/// The failure if a required fact about the image was not read: access is never given without it.
 fn not_read(image: &Image, image_id: &ImageId) -> Option<Failure> {
     let is_read = !matches!(image.launch_permissions, Fact::NotRead)
         && image.snapshots.iter().all(|backing| !matches!(backing.snapshot, Fact::NotRead));
@@ -120,7 +121,7 @@ fn not_read(image: &Image, image_id: &ImageId) -> Option<Failure> {
     })
 }
 
-/// What the image itself says against it.
+/// The refusals because of the image itself.
 fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let mut refusals = Vec::new();
     if image.state != ImageState::Available && image.as_awaited().is_none() {
@@ -157,7 +158,7 @@ fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[
         .collect()
 }
 
-/// Whether a snapshot would have to be changed so that every account may copy it.
+/// Whether a share for copying must add create volume permissions.
 fn lacks_copy_access(image: &Image, targets: &[Covered<'_>]) -> bool {
     let accounts: Vec<_> = targets.iter().filter_map(|(asked, _)| asked.target.account()).collect();
     // A copy that is not there yet has been given to nobody.

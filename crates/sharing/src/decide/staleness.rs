@@ -53,7 +53,7 @@ impl SentAt {
         }
     }
 
-    /// Since when what an event asks for lasts: by the event's time, so that the same event again asks for the same.
+    /// The time from which durations count: that of the event, so that a retry of the event asks for the same.
     pub fn since(self, now: OffsetDateTime) -> OffsetDateTime {
         match self {
             Self::At(sent) => sent.min(now),
@@ -65,9 +65,13 @@ impl SentAt {
     pub fn refusal(self, action: Action, now: OffsetDateTime, max_age: std::time::Duration) -> Option<Refusal> {
         match action {
             Action::Share => {}
-            Action::Revoke | Action::Reset | Action::List | Action::Check | Action::Audit | Action::Repair => {
-                return None;
-            }
+            Action::Revoke
+            | Action::Reset
+            | Action::List
+            | Action::Check
+            | Action::Usage
+            | Action::Audit
+            | Action::Repair => return None,
         }
         let mut values = Values::new();
         let message = match self {
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn nothing_but_a_share_is_held_up_by_its_age() {
-        for action in [Action::Revoke, Action::Reset, Action::List, Action::Check, Action::Audit, Action::Repair] {
+        for action in Action::ALL.into_iter().filter(|action| *action != Action::Share) {
             for sent in [SentAt::Now, SentAt::At(OffsetDateTime::UNIX_EPOCH), SentAt::Again, SentAt::Unknown] {
                 assert_eq!(sent.refusal(action, NOW, MAX_AGE), None, "{action} {sent:?}");
             }

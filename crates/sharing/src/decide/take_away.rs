@@ -1,5 +1,5 @@
-//! Owns what is taken away, and what that can't finish or leaves on purpose: reads that failed, entries that another image
-//! needs, grants that are not ours.
+//! Owns the decision of a revoke, a reset or an expiry: what is removed, and what stays, because a read failed, another
+//! image needs it, or it is not ours.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use crate::{
     request::Action,
 };
 
-/// So many of an account's grants are named.
+/// The number of an account's grants that are named.
 const EXAMPLES: usize = 3;
 
-/// Decides what a revoke, a reset or the expiry of a share takes away.
+/// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
     let waiting = withdrawals(case, facts, image, &permit);
     let Permit { image_id, rule, mut targets, short_of_terms: _, withdrawn, refusals: _ } = permit;
@@ -31,7 +31,13 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     }
     let (from, launch_permissions) = match case.request.action {
         Action::Reset => (targets_to_clear(case, facts, image_id, image), LaunchPermissions::All),
-        Action::Share | Action::Revoke | Action::List | Action::Check | Action::Audit | Action::Repair => {
+        Action::Share
+        | Action::Revoke
+        | Action::List
+        | Action::Check
+        | Action::Usage
+        | Action::Audit
+        | Action::Repair => {
             (targets.iter().map(|(asked, _)| asked.target.clone()).collect(), LaunchPermissions::Theirs)
         }
     };
@@ -83,7 +89,7 @@ fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Pe
     image.waiting.iter().flatten().filter_map(withdrawal).collect()
 }
 
-/// The records that stay because something could not be found out that another try does not mend, with what is in the way.
+/// The warning about records that are kept because of failures that a retry does not resolve.
 fn records_that_stay(image: &Image, targets: &[Covered<'_>], gaps: &[Failure]) -> Option<String> {
     let lasting = gaps.iter().filter(|failure| !failure.retryable);
     let mut why: Vec<_> = lasting.map(|failure| failure.message.as_str()).collect();
@@ -94,19 +100,19 @@ fn records_that_stay(image: &Image, targets: &[Covered<'_>], gaps: &[Failure]) -
         image.expiries.iter().flatten().filter(|(_, expiry)| is_asked(expiry)).map(|(name, _)| name).collect();
     (!why.is_empty() && !names.is_empty()).then(|| {
         format!(
-            "the record {} of a share stays until this is mended; once it is due, the image is not shared with its target \
-             anew: {}",
+            "the record {} of a share is kept until this is resolved; from its expiry time on, the image is not shared \
+             with its target again: {}",
             some_of(names),
             some_of(why)
         )
     })
 }
 
-/// The targets that a reset clears away: those with a launch permission, and those that a grant or a record of ours
-/// for the image names, which outlive the launch permission where an earlier reset was cut short.
+/// The targets that a reset removes: those with a launch permission, and those that our grants and records for the
+/// image name. The grants and records are still there if an earlier reset was interrupted.
 ///
-/// So do create volume permissions, which name no image. Of an image that is shared with nobody those that no other
-/// image needs are taken for such remains, so that the same reset again finishes the job.
+/// Create volume permissions may be left, too, but they don't name an image. If the image is shared with nobody, those
+/// that no other image needs count as left, so that a repeated reset finishes the job.
 fn targets_to_clear(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Target> {
     let keys = image.keys().into_iter().filter_map(|key| facts.keys.get(key));
     let ours = keys.flat_map(|key| key.grants.iter().flatten()).filter(|grant| grant.is_issued_by(case.account));
@@ -121,8 +127,8 @@ fn targets_to_clear(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &
     targets
 }
 
-/// The records of shares that are taken away. A record stays where something could not be found out: it is the only one of
-/// what remains to be taken away when nobody asks, and an expiry finds its work by it.
+/// The records that are deleted. If something could not be read, they are all kept: they are the only way in which the
+/// remaining access is removed without a further request.
 fn records<'a>(case: &Case<'a>, image: &'a Image, from: &[Target], gaps: &[Failure]) -> Records<'a> {
     if !gaps.is_empty() {
         return Records::Keep;
@@ -136,7 +142,7 @@ fn records<'a>(case: &Case<'a>, image: &'a Image, from: &[Target], gaps: &[Failu
     }
 }
 
-/// What taking access away does not finish: what could not be found out, and what stays on purpose.
+/// The residue: what could not be read or removed, and warnings about what stays on purpose.
 #[derive(Debug, Default)]
 struct Residue {
     gaps: Vec<Failure>,
@@ -151,9 +157,9 @@ impl Residue {
 }
 
 fn of_image(case: &Case<'_>, image: &Image) -> Residue {
-    // Without the list of launch permissions a reset doesn't know whose snapshots and grants to clear, and an expiry
-    // doesn't know under which ARN EC2 has an organization: nobody asks again once its record is deleted. A revoke doesn't
-    // know what still gives access, and asks again where that may help.
+    // Without the launch permissions, a reset doesn't know for which accounts to remove permissions and grants. An
+    // expiry doesn't know the ARN under which EC2 has an organization, and after its record is deleted, there is no
+    // further try. A revoke only doesn't know what still gives access, so it is incomplete only if a retry may help.
     let is_needed = case.request.action == Action::Reset || matches!(case.authority, Authority::Expiry(_));
     let unread = image.launch_permissions.failed().filter(|failure| is_needed || failure.retryable);
     let snapshots = image.unread_snapshots().map(|(_, failure)| failure);
@@ -168,7 +174,7 @@ fn of_snapshot(
     snapshot: &Snapshot,
     accounts: &[AccountId],
 ) -> Residue {
-    // Its entries stay as they are where another image may need them.
+    // If it is not known whether another image needs its create volume permissions, they stay.
     let mut gaps: Vec<_> = snapshot.needed_by.failed().cloned().into_iter().collect();
     let needed_by = snapshot.needed_by.iter().flatten().filter(|(account, _)| accounts.contains(account));
     let mut warnings: Vec<_> = needed_by
@@ -181,7 +187,7 @@ fn of_snapshot(
         })
         .collect();
     if case.request.action == Action::Reset {
-        // Of an image that is shared with nobody these are all that tells what an earlier reset left.
+        // If the image is shared with nobody, only these show what an earlier reset left.
         gaps.extend(snapshot.create_volume_permissions.failed().cloned());
         let others = snapshot.may_create_volumes().filter(|account| !accounts.contains(account));
         let others: Vec<_> = others.map(|account| account.to_string()).collect();
@@ -209,20 +215,20 @@ fn of_key(case: &Case<'_>, facts: &Facts, image_id: &ImageId, arn: &KeyArn, acco
     if let Some((scan, unseen)) = scan.and_then(|scan| Some((scan, scan.unseen.as_ref()?))) {
         residue.gaps.extend(scan.may_hide_ours.then(|| unseen.clone()));
         residue.warnings.push(format!(
-            "not every grant on {arn} was looked at, so there may be more that the targets passed on: {}",
+            "not every grant on {arn} was read, so the targets may have passed their access on by more grants: {}",
             unseen.message
         ));
     }
     residue
 }
 
-/// Another image, named only to a requester that a rule lets ask about it.
+/// The ID of another image, if a rule of the requester covers it.
 fn name_of(case: &Case<'_>, facts: &Facts, other: &ImageId) -> String {
-    let is_told = facts.neighbours.get(other).is_some_and(|image| is_covered(case, image));
-    if is_told { other.to_string() } else { "another image of this account".to_owned() }
+    let may_be_named = facts.neighbours.get(other).is_some_and(|image| is_covered(case, image));
+    if may_be_named { other.to_string() } else { "another image of this account".to_owned() }
 }
 
-/// The grants by which the accounts passed their access on: one line for each account, however many there are.
+/// The warnings about grants that the accounts created for others: one for each account.
 fn passed_on(
     arn: &KeyArn,
     grants: &[Grant],
@@ -246,7 +252,7 @@ fn passed_on(
     })
 }
 
-/// The grants for the image that a reset leaves, because their Names name no account that it knows.
+/// The warning about our grants for the image that a reset does not revoke, because their Names have no account.
 fn orphans(
     case: &Case<'_>,
     arn: &KeyArn,
@@ -266,7 +272,7 @@ fn orphans(
         orphans.iter().map(|grant| format!("{} (`{}`)", grant.grant_id, grant.name.as_deref().unwrap_or_default()));
     (!orphans.is_empty()).then(|| {
         format!(
-            "{arn}: grants left from shares that were not there any more: {}; revoke those targets to remove them",
+            "{arn}: orphaned grants of earlier shares, whose Names have no account: {}; remove them with `aws kms revoke-grant`",
             some_of(names)
         )
     })

@@ -1,8 +1,8 @@
-//! Owns short digests: what stands for a text where AWS takes fewer characters than it has.
+//! Owns short digests, which replace a text if AWS accepts fewer characters than it has.
 
 use sha2::{Digest, Sha256};
 
-/// The first so many bytes of the text's SHA-256, as hexadecimal digits.
+/// The first `bytes` bytes of the text's SHA-256, as hexadecimal digits.
 pub fn digest(text: &str, bytes: usize) -> String {
     Sha256::digest(text).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Owns [`ExpiryName`]: how the record of a share's expiry is found again.
+//! Owns [`ExpiryName`]: the name of the record of an expiry.
 
 use std::{fmt, str::FromStr};
 
@@ -6,36 +6,37 @@ use time::OffsetDateTime;
 
 use super::{ImageId, ParseError, Target, digest, is_digest, quoted, serde_as_string};
 
-/// Half of a SHA-256: no two targets of an image have the same.
+/// Half of a SHA-256, so that two targets of an image don't have the same digest.
 const DIGEST_BYTES: usize = 16;
 
-/// So many hexadecimal digits of Unix seconds: enough until the year 2106.
+/// The number of hexadecimal digits of the time in Unix seconds: enough until the year 2106.
 const TIME_DIGITS: usize = 8;
 
-/// The name of the schedule that records one expiry:
-/// `<imageId>-<first 32 hexadecimal digits of SHA-256(target)>-<expiry time as 8 hexadecimal digits of Unix seconds>`.
-/// The target is named by its ID: an organization is the same whatever management account its ARN names.
+/// The name of the schedule that records one expiry: `<imageId>-<first 32 hexadecimal digits of
+/// SHA-256(target)>-<expiry time as 8 hexadecimal digits of Unix seconds>`. The target is named by its ID, because the
+/// ARN of an organization can name different management accounts.
 ///
-/// Image, target and time are in the name, so a record never changes: another time is another record. Names sort by time.
+/// Image, target and time are in the name, so another time is another record. Names sort by time.
 ///
-/// Scheduler takes up to 64 of `[0-9a-zA-Z-_.]`, too few for the ARN of a unit:
+/// Scheduler accepts up to 64 of `[0-9a-zA-Z-_.]`, too few for the ARN of a unit:
 /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExpiryName(String);
 
 impl ExpiryName {
-    /// The name for a share of this image with this target until then. None where eight digits don't hold the time.
+    /// The name for a share of this image with this target until this time. `None` if the time has more than eight
+    /// digits.
     pub fn new(image_id: &ImageId, target: &Target, at: OffsetDateTime) -> Option<Self> {
         let seconds = u32::try_from(at.unix_timestamp()).ok()?;
         Some(Self(format!("{}{seconds:08x}", Self::pair_prefix(image_id, target))))
     }
 
-    /// What the names of all records of an image begin with.
+    /// The prefix of the names of all records of an image.
     pub fn image_prefix(image_id: &ImageId) -> String {
         format!("{image_id}-")
     }
 
-    /// What the names of all records of an image and a target begin with.
+    /// The prefix of the names of all records of an image and a target.
     pub fn pair_prefix(image_id: &ImageId, target: &Target) -> String {
         format!("{}{}-", Self::image_prefix(image_id), digest(&target.id(), DIGEST_BYTES))
     }
@@ -55,7 +56,7 @@ impl ExpiryName {
         self.pair().rsplit_once('-')?.0.parse().ok()
     }
 
-    /// The name as Scheduler takes it.
+    /// The name for Scheduler.
     pub fn as_str(&self) -> &str {
         &self.0
     }

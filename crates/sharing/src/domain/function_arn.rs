@@ -1,11 +1,11 @@
-//! Owns [`FunctionArn`]: which function this is, and whose.
+//! Owns [`FunctionArn`]: the function's own ARN, with its account and Region.
 
 use std::{fmt, str::FromStr};
 
 use super::{AccountId, Arn, ParseError, quoted};
 
-/// The ARN of a Lambda function without the version or alias it was invoked by, which would tie to it what is to be
-/// invoked in a year.
+/// The ARN of a Lambda function, without the version or alias that was invoked. A schedule may invoke the function a
+/// year later, when that version may not exist.
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html#versioning-versions-using>
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ impl FunctionArn {
         self.account
     }
 
-    /// The ARN of an event bus that is named, or given by its ARN: a bus that is only named is in the function's own
-    /// account and Region.
+    /// The ARN of an event bus, given its name or ARN. A bus that is given by name is in the function's own account and
+    /// Region.
     ///
     /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html>
     pub fn bus_arn(&self, name_or_arn: &str) -> String {

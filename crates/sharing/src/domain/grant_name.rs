@@ -1,4 +1,4 @@
-//! Owns [`GrantName`]: how a grant says which share it belongs to.
+//! Owns [`GrantName`]: the Name of a grant, which says to which share it belongs.
 
 use std::fmt;
 
@@ -6,8 +6,9 @@ use super::{AccountId, ImageId, ServiceLinkedRole, digest};
 
 /// The Name of a grant made for one image and target: `ami-share/<imageId>/<account>[/<role>]`.
 ///
-/// It makes CreateGrant idempotent, and only grants so named are ever revoked. KMS takes 1 to 256 of
-/// `[a-zA-Z0-9:/_-]`: <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html#KMS-CreateGrant-request-Name>
+/// It makes CreateGrant idempotent, and only grants with such a Name are revoked. KMS accepts 1 to 256 of
+/// `[a-zA-Z0-9:/_-]`:
+/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html#KMS-CreateGrant-request-Name>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantName(String);
 
@@ -22,32 +23,32 @@ impl GrantName {
         Self(name)
     }
 
-    /// Whether a grant of that name was made for this image and account, for itself or for a role in it.
+    /// Whether a grant with this Name was created for this image and account, or for a role in the account.
     pub fn is_for(name: &str, image_id: &ImageId, account: AccountId) -> bool {
         name.strip_prefix(&Self::of_account(image_id, account))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The account that a grant of that name was made for, where it was made for this image.
+    /// The account for which a grant with this Name was created, if it was created for this image.
     pub fn account_of(name: &str, image_id: &ImageId) -> Option<AccountId> {
         let rest = name.strip_prefix("ami-share/")?.strip_prefix(image_id.as_str())?.strip_prefix('/')?;
         rest.split('/').next()?.parse().ok()
     }
 
-    /// The image that a grant of that name was made for, where one of ours has such a name.
+    /// The image for which a grant with this Name was created, if our grants have such Names.
     pub fn image_of(name: &str) -> Option<ImageId> {
         let image_id = name.strip_prefix("ami-share/")?.split('/').next()?.parse().ok()?;
         Self::account_of(name, &image_id).map(|_| image_id)
     }
 
-    /// Whether a grant of that name was made for this image, whoever the target.
+    /// Whether a grant with this Name was created for this image, whatever the target.
     pub fn is_for_image(name: &str, image_id: &ImageId) -> bool {
         name.strip_prefix("ami-share/")
             .and_then(|rest| rest.strip_prefix(image_id.as_str()))
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// The name as KMS takes it.
+    /// The Name for KMS.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -63,7 +64,7 @@ impl fmt::Display for GrantName {
     }
 }
 
-/// The text, or where KMS would not take its characters the first 32 hexadecimal digits of its SHA-256.
+/// The text; or, if KMS does not accept its characters, the first 32 hexadecimal digits of its SHA-256.
 fn fitting(text: &str) -> String {
     if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":_-".contains(&byte)) {
         return text.to_owned();

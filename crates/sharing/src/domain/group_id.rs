@@ -4,19 +4,19 @@ use std::fmt;
 
 use super::{Target, is_organization_id, is_organizational_unit_id};
 
-/// The id of an organization or an organizational unit, without the management account that its ARN names.
+/// The ID of an organization or an organizational unit, without the management account that its ARN names.
 ///
-/// It is what a URL can hold; EC2 takes only ARNs, so whoever has an id must find the ARN that it is of.
+/// A URL can have it in place of an ARN. EC2 accepts only ARNs, so the ARN with this ID must be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupId(String);
 
 impl GroupId {
-    /// The id, where the text is one.
+    /// The ID, if the text is one.
     pub fn parse(text: &str) -> Option<Self> {
         (is_organization_id(text) || is_organizational_unit_id(text)).then(|| Self(text.to_owned()))
     }
 
-    /// Whether it is the id of this target.
+    /// Whether it is the ID of this target.
     pub fn is_of(&self, target: &Target) -> bool {
         match target {
             Target::Account(_) => false,

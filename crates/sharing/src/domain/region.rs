@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{ParseError, quoted, serde_as_string};
 
-/// The name of a Region, such as `eu-west-1` or `us-gov-east-1`. Whether it exists is AWS's to say.
+/// The name of a Region, such as `eu-west-1` or `us-gov-east-1`. Only its form is checked, not whether it exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(String);
 

@@ -12,7 +12,7 @@ const MAX_GROUP: usize = 128;
 /// <https://learn.microsoft.com/en-us/entra/identity-platform/id-token-claims-reference>
 pub const MAX_GROUPS: usize = 200;
 
-/// Who asks, as the trigger the request came through established it; never taken from a body or a header.
+/// Who sent a request, as its trigger determined it. It is never taken from a body or a header.
 ///
 /// Its name is one of `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<path><name>`,
 /// `jwt:<issuer>#<subject>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`. The holder of a token
@@ -37,7 +37,7 @@ enum Written {
 }
 
 impl Requester {
-    /// Whoever is named so; what may be a requester, the triggers decide.
+    /// The requester with this name. The triggers decide which names they make.
     pub fn new(name: String) -> Self {
         Self { name, groups: Vec::new() }
     }
@@ -48,7 +48,7 @@ impl Requester {
         Self { groups, ..self }
     }
 
-    /// The requester in the spelling the allowlist uses.
+    /// The requester as allowlists write it.
     pub fn as_str(&self) -> &str {
         &self.name
     }

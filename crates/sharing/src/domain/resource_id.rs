@@ -1,10 +1,10 @@
-//! Owns the EC2 resource ids: [`ImageId`] and [`SnapshotId`].
+//! Owns the EC2 resource IDs: [`ImageId`] and [`SnapshotId`].
 
 use std::{fmt, str::FromStr};
 
 use super::{ParseError, quoted, serde_as_string};
 
-/// EC2 ids are a prefix and 8 (until 2016) or 17 lower-case hexadecimal digits:
+/// EC2 IDs are a prefix and 8 (until 2016) or 17 lower-case hexadecimal digits:
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
 fn is_resource_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|digits| {
@@ -19,7 +19,7 @@ macro_rules! resource_id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as EC2 writes it.
+            /// The ID as EC2 writes it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -50,14 +50,14 @@ macro_rules! resource_id {
 }
 
 resource_id!(
-    /// The id of an Amazon Machine Image, such as `ami-0abcdef1234567890`.
+    /// The ID of an Amazon Machine Image, such as `ami-0abcdef1234567890`.
     ImageId,
     "ami-",
     "an image id"
 );
 
 resource_id!(
-    /// The id of an EBS snapshot, such as `snap-0abcdef1234567890`.
+    /// The ID of an EBS snapshot, such as `snap-0abcdef1234567890`.
     SnapshotId,
     "snap-",
     "a snapshot id"

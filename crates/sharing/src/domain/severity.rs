@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{ParseError, quoted};
 
-/// How severe a finding of Amazon Inspector is, in EC2's words, from the least to the most.
+/// The severity of a finding of Amazon Inspector, as EC2 names it, from the lowest to the highest.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ScanResults.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,10 +22,10 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// Every severity, from the least to the most.
+    /// Every severity, from the lowest to the highest.
     pub const ALL: [Self; 5] = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
 
-    /// EC2's word for it.
+    /// EC2's name of it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Informational => "informational",

@@ -1,6 +1,6 @@
-//! Owns how texts and lists that may be long are shown.
+//! Owns how long texts and lists are shortened.
 
-/// The text, or its beginning where it has more characters than this.
+/// The text, or only its beginning if it has more characters than this.
 pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => text.into(),
@@ -8,7 +8,7 @@ pub fn shortened(text: &str, most: usize) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Shows the first few of a list that may be long, and how many more there are.
+/// The first few items of a list, and the number of the others.
 pub fn some_of(items: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
     const SHOWN: usize = 5;
     let mut items = items.into_iter();

@@ -1,12 +1,12 @@
-//! Owns which characters a text may not have, because nobody sees them: they could forge a line of a log, or hide
+//! Owns the characters that a text can't have because they are invisible: they could forge a line of a log, or hide
 //! something in it.
 
-/// The characters that can't be seen: control (`Cc`), format (`Cf`) and private-use (`Co`) characters, line and paragraph
-/// separators (`Zl`, `Zp`), and what is ignored in display by default (`Default_Ignorable_Code_Point`), of Unicode 17:
+/// The invisible characters of Unicode 17: control (`Cc`), format (`Cf`) and private-use (`Co`) characters, line and
+/// paragraph separators (`Zl`, `Zp`), and those that are not displayed by default (`Default_Ignorable_Code_Point`):
 /// <https://www.unicode.org/Public/17.0.0/ucd/UnicodeData.txt>,
 /// <https://www.unicode.org/Public/17.0.0/ucd/DerivedCoreProperties.txt>.
 ///
-/// Not among them are U+FE0E and U+FE0F, by which keyboards choose between a sign and its emoji.
+/// U+FE0E and U+FE0F are allowed, because keyboards use them to choose between a sign and its emoji.
 const INVISIBLE: [(char, char); 30] = [
     ('\0', '\u{1F}'),
     ('\u{7F}', '\u{9F}'),
@@ -40,7 +40,7 @@ const INVISIBLE: [(char, char); 30] = [
     ('\u{100000}', '\u{10FFFD}'),
 ];
 
-/// The first character of a text that can't be seen, and which it is, counted from 1.
+/// The first invisible character of a text, and its position; the first position is 1.
 pub fn invisible(text: &str) -> Option<(usize, char)> {
     (1..).zip(text.chars()).find(|(_, character)| is_invisible(*character))
 }
@@ -49,7 +49,7 @@ fn is_invisible(character: char) -> bool {
     INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&character))
 }
 
-/// A character as Unicode writes its number, such as `U+200D`.
+/// The number of a character as Unicode writes it, such as `U+200D`.
 pub fn code_point(character: char) -> String {
     format!("U+{:04X}", u32::from(character))
 }

@@ -1,4 +1,4 @@
-//! Owns how long an outcome may get: lists and texts are cut until it fits, the least needed first, and it says so.
+//! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so.
 
 use std::io;
 
@@ -7,17 +7,19 @@ use serde_json::Value;
 use super::{ImageRow, KeyRow, Outcome};
 use crate::domain::shortened;
 
-/// What an outcome says first that does not tell everything.
-const SHORTENED: &str = "shortened: there was more to tell than fits. Lists and texts are cut; ask about fewer images or \
-                         targets at a time to get the rest";
+/// The first warning of an outcome that was cut.
+const SHORTENED: &str = "shortened: the outcome was too long. Lists and texts are cut; ask about fewer images or targets at \
+                         a time to get the rest";
 
-/// How many rows each list keeps, and how many characters each text, until the outcome fits.
+/// The number of rows that each list keeps, and of characters that each text keeps. They are tried in order until the
+/// outcome fits.
 const CUTS: [(usize, usize); 8] =
     [(2_000, 8_000), (500, 4_000), (200, 2_000), (100, 1_000), (30, 500), (10, 300), (3, 200), (1, 100)];
 
-/// The rows of targets are what was asked for: so many are kept of an image as long as possible.
+/// The number of target rows that an image keeps as long as possible, because the request asked for them.
 const TARGETS: usize = 200;
-/// And so many where it is not.
+
+/// The number of target rows that an image keeps otherwise.
 const FEWEST_TARGETS: usize = 20;
 
 impl Outcome {
@@ -39,8 +41,8 @@ impl Outcome {
         }
     }
 
-    /// Cuts what is too long until the document has no more bytes than this as a text inside of JSON, where quotes and
-    /// backslashes count twice.
+    /// Cuts lists and texts until the document has no more bytes than this. It is counted as a JSON string, in which
+    /// quotes and backslashes count twice.
     pub fn cut_to(&mut self, most: usize) {
         for (rows, text) in CUTS {
             if self.written() <= most {
@@ -52,13 +54,13 @@ impl Outcome {
 
     fn written(&self) -> usize {
         let mut written = Written(0);
-        // Outcomes have nothing that can't be written.
+        // Writing an outcome can't fail.
         let _ = serde_json::to_writer(&mut written, self);
         written.0
     }
 
     fn cut(&mut self, rows: usize, text: usize) {
-        // The refusal that decides the status is not lost.
+        // The refusal that determines the status is kept.
         let deciding = self.refusals.iter().enumerate().min_by_key(|(_, refusal)| refusal.code.kind());
         if let Some(place) = deciding.map(|(place, _)| place).filter(|place| *place >= rows) {
             self.refusals.swap(0, place);
@@ -93,7 +95,7 @@ impl Outcome {
         for image in &mut self.images {
             cut_image(image, rows, text);
         }
-        // A repair shows the images that it had something to do with, which are as many as there are.
+        // A repair may have any number of images.
         self.images.truncate(rows.max(crate::request::MAX_IMAGES));
     }
 }
@@ -122,13 +124,19 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
             }
         }
     }
+    if let Some(usage) = &mut image.usage {
+        // The sums of the accounts that aren't named come last, and there are few.
+        let named = usage.entries.iter().filter(|entry| entry.account_id.is_some()).count();
+        usage.entries.drain(rows.min(named)..named);
+    }
     // An image has at most 50 tags of 128 and 256 characters.
     if rows < 50 {
         image.tags = std::mem::take(&mut image.tags).into_iter().take(rows).collect();
     }
 }
 
-/// Whether a policy's statements are longer than this; half of them would say something else.
+/// Whether the statements of a key policy are longer than this. They are left out as a whole, because a part would mean
+/// something else.
 fn is_long(statements: &Value, text: usize) -> bool {
     super::to_text(statements).len() > text
 }
@@ -172,7 +180,7 @@ fn shorten_some(text: Option<&mut String>, most: usize) {
     }
 }
 
-/// Counts what is written.
+/// Counts the bytes that are written.
 struct Written(usize);
 
 impl io::Write for Written {

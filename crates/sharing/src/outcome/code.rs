@@ -1,10 +1,11 @@
-//! Owns [`RefusalCode`]: the name of every refusal, its kind, its title and what it says as data. The tables
-//! of refusals in the docs are held against it.
+//! Owns [`RefusalCode`]: every refusal with its kind, its title and the names of its values. Tests compare it with the
+//! tables in the docs.
 
 use serde::Serialize;
 
-/// The kinds of reasons, the one that decides first: a caller who may not ask learns that before what is missing, and that
-/// before what stands in the way. Each trigger says what they mean to its callers, such as an HTTP status.
+/// The kinds of refusals, the most important one first: that a caller may not ask comes before that something is
+/// missing, and this before the state of the image. Each trigger decides what they mean for its callers, such as an
+/// HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalKind {
     /// The request can't be understood.
@@ -23,7 +24,7 @@ pub enum RefusalKind {
 
 macro_rules! codes {
     ($($(#[doc = $title:literal])+ $name:ident = $kind:ident [$($value:literal)*];)+) => {
-        /// Why a request, or a part of it, is refused.
+        /// The code of a refusal.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         pub enum RefusalCode {
             $($(#[doc = $title])+ $name,)+
@@ -38,12 +39,12 @@ macro_rules! codes {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
-            /// The kind of reason.
+            /// The kind of refusal.
             pub fn kind(self) -> RefusalKind {
                 match self { $(Self::$name => RefusalKind::$kind,)+ }
             }
 
-            /// The names of what its message says as data, each where it applies.
+            /// The names of the values that its message can have.
             pub fn values(self) -> &'static [&'static str] {
                 match self { $(Self::$name => &[$($value),*],)+ }
             }

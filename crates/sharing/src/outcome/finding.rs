@@ -1,18 +1,18 @@
-//! Owns [`Finding`]: what an audit came upon, with what to do about it.
+//! Owns [`Finding`]: what an audit found, and what to do about it.
 
 use serde::Serialize;
 
 use crate::domain::{ImageId, Target};
 
-/// One thing that is not as the allowlist and the records say.
+/// A difference between the access in AWS, and the allowlist and the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The kind of drift.
     pub code: FindingCode,
-    /// The image it is about, which may be gone.
+    /// The image, which may be deregistered.
     pub image_id: ImageId,
-    /// The target it is about, where it is about one.
+    /// The target, if the finding concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
     /// What was found, in a sentence.
@@ -30,15 +30,15 @@ pub enum FindingCode {
     PublicImage,
     /// An account may create volumes from a snapshot although no image on it is shared with the account.
     SnapshotPermissionLeft,
-    /// A grant of ours is there for a share that is not.
+    /// One of our grants belongs to a share that does not exist.
     GrantLeft,
-    /// An image is shared with a target that a key does not let in any more: its instances die at launch.
+    /// An image is shared with a target that can't use a key any more: its instances would fail at launch.
     KeyAccessLost,
-    /// A rule shares matching images by itself, and this one is not shared.
+    /// A rule has `onAvailable`, and a matching image is not shared.
     RuleNotApplied,
-    /// The expiry time of a share has passed and its record is still there.
+    /// The expiry time of a share has passed, and its record still exists.
     ShareOverdue,
-    /// A share that may only be for a time has no record of its expiry.
+    /// A share that only rules with `maxDuration` allow has no record of its expiry.
     ExpiryMissing,
     /// A copy is left whose source is deregistered, or that nobody has access to.
     CopyOrphaned,

@@ -1,29 +1,29 @@
-//! Owns what an outcome says of one of its images: whoever learns of that one must not learn of the others.
+//! Owns the part of an outcome that concerns one image. Who may see this part may not be allowed to see the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ErrorRow, ImageRow, Outcome, RefusalCode, Status, StoppedBy};
 use crate::domain::ImageId;
 
-/// An outcome, and of each of its errors and warnings which images it is about.
+/// An outcome, with the images that each of its errors and warnings concerns.
 #[derive(Debug)]
 pub struct ByImage<'a> {
     outcome: &'a Outcome,
-    /// Every image that was asked for or is told of.
+    /// Every image that was requested or is reported.
     image_ids: BTreeSet<&'a ImageId>,
     errors: Vec<(&'a ErrorRow, Option<Images<'a>>)>,
     warnings: Vec<(&'a String, Option<Images<'a>>)>,
 }
 
-/// The images that may learn of a text that names images or what is behind them.
+/// The images whose part includes a text that names images, snapshots or keys.
 type Images<'a> = BTreeSet<&'a ImageId>;
 
 impl<'a> ByImage<'a> {
-    /// Finds out what is about which image.
+    /// Determines which images each error and warning concerns.
     pub fn new(outcome: &'a Outcome) -> Self {
-        let told = outcome.images.iter().filter_map(ImageRow::subject);
+        let reported = outcome.images.iter().filter_map(ImageRow::subject);
         let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
-        let image_ids: BTreeSet<_> = outcome.asked.image_ids.iter().chain(told).chain(refused).collect();
+        let image_ids: BTreeSet<_> = outcome.asked.image_ids.iter().chain(reported).chain(refused).collect();
         let mut names: BTreeMap<&str, Images<'_>> = BTreeMap::new();
         for id in &image_ids {
             names.entry(id.as_str()).or_default().insert(id);
@@ -42,13 +42,13 @@ impl<'a> ByImage<'a> {
         Self { outcome, image_ids, errors, warnings }
     }
 
-    /// The outcome without what it says of other images: of them there is a number, and of what stopped the request
-    /// because of them the codes.
+    /// The part of the outcome that concerns one image. About the others it has only their number, and the codes of
+    /// their refusals if those refused the request.
     pub fn about(&self, image_id: &ImageId) -> Outcome {
         let outcome = self.outcome;
         let may_learn = |of: &Option<Images<'_>>| of.as_ref().is_none_or(|images| images.contains(image_id));
-        let is_told = |about: Option<&ImageId>| about.is_none_or(|about| about == image_id);
-        let refusals: Vec<_> = outcome.refusals.iter().filter(|row| is_told(row.image_id.as_ref())).cloned().collect();
+        let concerns = |about: Option<&ImageId>| about.is_none_or(|about| about == image_id);
+        let refusals: Vec<_> = outcome.refusals.iter().filter(|row| concerns(row.image_id.as_ref())).cloned().collect();
         let is_stopped = outcome.result == Status::Refused && refusals.is_empty();
         let others = self.image_ids.iter().filter(|id| **id != image_id).count();
         Outcome {
@@ -75,7 +75,7 @@ fn stopped_by(outcome: &Outcome) -> Vec<StoppedBy> {
     codes.into_iter().map(|code| StoppedBy { code }).collect()
 }
 
-/// The keys and snapshots behind an image, as far as its row names them.
+/// The keys and snapshots of an image, as far as its row names them.
 fn behind(row: &ImageRow) -> impl Iterator<Item = &str> {
     let changed = row.steps.iter().map(|step| step.resource.as_str()).filter(|resource| resource.starts_with("snap-"));
     let copies = row.permissions.iter().flat_map(|permissions| &permissions.copy);
@@ -83,13 +83,14 @@ fn behind(row: &ImageRow) -> impl Iterator<Item = &str> {
     changed.chain(row.key_arns.iter().map(|key| key.as_str())).chain(snapshots)
 }
 
-/// The images that may learn of texts: those that have everything which is named there. None where nothing is named.
+/// The images whose part includes these texts: those that have everything that the texts name. `None` if they name
+/// nothing.
 fn about<'a>(names: &BTreeMap<&str, Images<'a>>, texts: [Option<&str>; 2]) -> Option<Images<'a>> {
     let named = names.iter().filter(|(name, _)| texts.iter().flatten().any(|text| is_named_in(name, text)));
     named.map(|(_, images)| images.clone()).reduce(|one, other| one.intersection(&other).copied().collect())
 }
 
-/// Whether a text has a name. The ID of an image may begin with all of another one's.
+/// Whether a text names this. The ID of an image may begin with the whole ID of another.
 fn is_named_in(name: &str, text: &str) -> bool {
     text.split(name).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
 }

@@ -1,4 +1,4 @@
-//! Owns [`Step`]: one write to AWS. Every write there is, is one of these.
+//! Owns [`Step`]: one write to AWS. There are no other writes.
 
 use crate::{
     domain::{AccountId, CopyName, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
@@ -15,7 +15,7 @@ pub enum Step {
     DeleteExpiry {
         /// The record.
         name: ExpiryName,
-        /// With whom the image is or was shared.
+        /// The target with which the image is or was shared.
         target: Target,
     },
     /// CreateSchedule: records a share that waits for a copy.
@@ -86,6 +86,13 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
+    /// CreateImageUsageReport: has EC2 find out which accounts use an image.
+    CreateUsageReport {
+        /// The image.
+        image_id: ImageId,
+        /// The client token, which makes the call idempotent.
+        client_token: String,
+    },
 }
 
 /// Steps of one phase don't depend on each other; a phase begins when the one before it is over.
@@ -105,10 +112,12 @@ pub enum Phase {
     Copies,
     /// The records of shares that wait no longer.
     Withdrawals,
+    /// Reports, which change nothing that is shared.
+    Reports,
 }
 
 impl Step {
-    /// The targets it names, where it may be taken for some of them without the others.
+    /// The targets among which the step can be split.
     fn parts(&self) -> Vec<Target> {
         match self {
             Self::AddLaunchPermissions { targets, .. } | Self::RemoveLaunchPermissions { targets, .. } => {
@@ -125,11 +134,12 @@ impl Step {
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
-            | Self::RevokeGrant { .. } => Vec::new(),
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
 
-    /// The same step for those of its targets that are, and that are not, among these; nothing where there is none.
+    /// The step for those of its targets that are among these, and the step for the others; `None` if there are none.
     pub fn split(&self, among: impl Fn(&Target) -> bool) -> (Option<Self>, Option<Self>) {
         let (these, others): (Vec<_>, Vec<_>) = self.parts().into_iter().partition(among);
         (self.narrowed(these), self.narrowed(others))
@@ -153,14 +163,15 @@ impl Step {
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
-            | Self::RevokeGrant { .. } => {}
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => {}
         }
         Some(step)
     }
 
-    /// What is left to do where AWS did not know a target of this step: the step for those that AWS's words name, which is
-    /// not to be tried again, and the steps for the others. Where the words name none, both halves are to be tried; one
-    /// target alone is the one.
+    /// How to continue if AWS did not know a target of this step: the step for the targets that AWS's message names,
+    /// which is not retried, and the steps for the others. If the message names none, these are the two halves; a
+    /// single target is the unknown one.
     pub fn without_unknown(&self, words: &str) -> (Option<Self>, Vec<Self>) {
         let named = self.split(|target| is_named(words, &target.to_string()));
         let targets = self.parts();
@@ -189,10 +200,11 @@ impl Step {
             }
             Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
             Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
+            Self::CreateUsageReport { .. } => "ec2:CreateImageUsageReport",
         }
     }
 
-    /// Whether it gives a target something.
+    /// Whether it adds something for a target.
     pub fn gives(&self) -> bool {
         match self {
             Self::CreateGrant { .. } | Self::AddCreateVolumePermissions { .. } | Self::AddLaunchPermissions { .. } => {
@@ -206,8 +218,14 @@ impl Step {
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
-            | Self::RevokeGrant { .. } => false,
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => false,
         }
+    }
+
+    /// Whether it only begins something, which continues by itself.
+    pub fn continues_by_itself(&self) -> bool {
+        matches!(self, Self::CreateUsageReport { .. })
     }
 
     /// The phase it belongs to.
@@ -222,12 +240,13 @@ impl Step {
             Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Phase::Launch,
+            Self::CreateUsageReport { .. } => Phase::Reports,
         }
     }
 
-    /// Whether it must not be taken where a step of that phase before it failed. A grant is revoked although snapshots
-    /// keep entries of its account, so that as little as possible is left. What is removed once more after records were
-    /// deleted waits for none of them: one that could not be deleted must not keep the access of the others.
+    /// Whether it is skipped if a step of that phase before it failed. A grant is revoked even if its account keeps
+    /// create volume permissions, so that as little access as possible remains. Removing permissions once more does not
+    /// depend on the deletion of records: if one record can't be deleted, the access of the others must still be removed.
     pub fn waits_for(&self, phase: Phase) -> bool {
         match self {
             // Whatever else fails: the right to share must not stay, and the record of the other targets comes first.
@@ -243,11 +262,12 @@ impl Step {
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
-            | Self::ResetLaunchPermissions { .. } => true,
+            | Self::ResetLaunchPermissions { .. }
+            | Self::CreateUsageReport { .. } => true,
         }
     }
 
-    /// Whether the request goes on, and counts as completed, when this fails.
+    /// Whether the request continues, and counts as completed, if this step fails.
     pub fn is_best_effort(&self) -> bool {
         matches!(self, Self::CreateGrant { kind: GranteeKind::Role(_), .. })
     }
@@ -264,11 +284,12 @@ impl Step {
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
             Self::AddLaunchPermissions { image_id, .. }
             | Self::RemoveLaunchPermissions { image_id, .. }
-            | Self::ResetLaunchPermissions { image_id } => image_id.to_string(),
+            | Self::ResetLaunchPermissions { image_id }
+            | Self::CreateUsageReport { image_id, .. } => image_id.to_string(),
         }
     }
 
-    /// The Name of the grant it makes or revokes.
+    /// The Name of the grant that it creates or revokes.
     pub fn grant_name(&self) -> Option<&str> {
         match self {
             Self::CreateGrant { name, .. } => Some(name.as_str()),
@@ -282,7 +303,8 @@ impl Step {
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::RemoveCreateVolumePermissions { .. } => None,
+            | Self::RemoveCreateVolumePermissions { .. }
+            | Self::CreateUsageReport { .. } => None,
         }
     }
 
@@ -302,7 +324,8 @@ impl Step {
             | Self::DeleteExpiry { .. }
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
-            | Self::RevokeGrant { .. } => Vec::new(),
+            | Self::RevokeGrant { .. }
+            | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
 
@@ -322,12 +345,13 @@ impl Step {
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
-            | Self::ResetLaunchPermissions { .. } => Vec::new(),
+            | Self::ResetLaunchPermissions { .. }
+            | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
 }
 
-/// Whether the words name a target: as a word of its own, not as a part of another number or ARN.
+/// Whether the message names a target: as a word of its own, not as a part of another number or ARN.
 fn is_named(words: &str, target: &str) -> bool {
     words
         .split(|character: char| !character.is_ascii_alphanumeric() && !":/-".contains(character))

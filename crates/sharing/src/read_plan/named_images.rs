@@ -40,7 +40,9 @@ pub fn named_by_grants(case: &Case<'_>, facts: &Facts) -> NamedImages {
     let must_be_confirmed = match case.request.action {
         Action::Audit => false,
         Action::Repair => true,
-        Action::Share | Action::Revoke | Action::Reset | Action::List | Action::Check => return NamedImages::default(),
+        Action::Share | Action::Revoke | Action::Reset | Action::List | Action::Check | Action::Usage => {
+            return NamedImages::default();
+        }
     };
     // The name of a deregistered image is not known, so only a rule about every image covers it.
     if !decide::is_covered(case, &Image::deregistered(case.account, Vec::new())) {

@@ -43,7 +43,7 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         _ if by_region.is_empty() => Need::No,
         // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
-        Action::Share | Action::Check | Action::List | Action::Revoke | Action::Reset => Need::Settled,
+        Action::Share | Action::Check | Action::List | Action::Usage | Action::Revoke | Action::Reset => Need::Settled,
     };
     Sources { by_region, need }
 }

@@ -6,10 +6,10 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset, macros::format_descript
 use super::Schedule;
 use crate::domain::{ExpiryName, ImageId, KeyArn, SnapshotId, Target};
 
-/// The version of the text that is written here. Like that of a request it may be left out, and it is.
+/// The version of the text. As in a request it is optional, and it is not written.
 const VERSION: &str = "1";
 
-/// When a share expires, and what is to be taken away then: the content of a record, which never changes.
+/// When a share expires, and what to remove then: the content of a record, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
     /// The record's name.
@@ -18,11 +18,11 @@ pub struct Expiry {
     pub at: OffsetDateTime,
     /// The image.
     pub image_id: ImageId,
-    /// With whom it is shared.
+    /// The target.
     pub target: Target,
-    /// The snapshots behind the image when it was shared.
+    /// The snapshots of the image when it was shared.
     pub snapshot_ids: Vec<SnapshotId>,
-    /// The keys behind it then.
+    /// The keys of these snapshots at that time.
     pub key_arns: Vec<KeyArn>,
 }
 

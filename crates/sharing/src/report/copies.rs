@@ -50,6 +50,7 @@ fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
         | Decision::Refused(_)
         | Decision::Superseded(_)
         | Decision::Look(_)
+        | Decision::Usage(_)
         | Decision::Survey(_) => image.waiting.iter().flatten().map(|record| record.until).max(),
     }
 }
@@ -78,11 +79,6 @@ pub(super) fn is_withdrawn(steps: &[StepResult], target: &Target) -> bool {
     })
 }
 
-/// Whether a share waits for a copy and goes on by itself.
-pub(super) fn continues(result: &ImageResult<'_>) -> bool {
-    matches!(&result.decision.decision, Decision::Await(Await { next: Next::Wait { .. }, .. }))
-}
-
 /// Whether a step of an image writes or deletes a record and gives or takes nothing by that: the end of a share that was
 /// made or given up, or a record that was deleted again.
 pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
@@ -104,6 +100,7 @@ pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
         | Step::RemoveCreateVolumePermissions { .. }
         | Step::AddLaunchPermissions { .. }
         | Step::RemoveLaunchPermissions { .. }
-        | Step::ResetLaunchPermissions { .. } => false,
+        | Step::ResetLaunchPermissions { .. }
+        | Step::CreateUsageReport { .. } => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Owns [`ImageResult`] and [`StepResult`]: what became of a decision and of each step of its plan.
+//! Owns [`ImageResult`] and [`StepResult`]: the results of a decision and of each step of its plan.
 
 use crate::{
     decide::ImageDecision,
@@ -8,18 +8,18 @@ use crate::{
     plan::Step,
 };
 
-/// One step and how far it got.
+/// A step and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepResult {
     /// The step.
     pub step: Step,
-    /// How far it got.
+    /// Its state.
     pub state: StepState,
     /// Why it failed.
     pub error: Option<Failure>,
-    /// Whether AWS may have done it although no answer arrived.
+    /// Whether AWS may have carried it out although no answer arrived.
     pub is_uncertain: bool,
-    /// The ID of the grant that it made.
+    /// The ID of the grant that it created.
     pub grant_id: Option<String>,
     /// The ID of the copy that it began.
     pub copy_id: Option<ImageId>,
@@ -39,26 +39,34 @@ impl StepResult {
         is_tried_again || self.step.is_best_effort()
     }
 
-    /// Whether AWS has done it, or may have.
+    /// Whether AWS has carried it out, or may have.
     pub fn may_be_done(&self) -> bool {
         self.state == StepState::Done || self.is_uncertain
     }
 
-    /// Whether it failed because AWS does not know a target. A grant for a role is best effort, and the role's account may
-    /// be known well enough.
+    /// Whether it failed because AWS does not know a target. This does not count for the grant of a role, because AWS
+    /// may know the role's account.
     pub fn is_target_unknown(&self) -> bool {
         let is_unknown = |error: &Failure| error.code == ErrorCode::TargetNotKnown;
         self.error.as_ref().is_some_and(is_unknown) && !self.step.is_best_effort()
     }
 }
 
-/// What was decided and done for one image.
+/// The decision about one image, and what was done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageResult<'a> {
     /// The decision.
     pub decision: ImageDecision<'a>,
     /// The steps, in order.
     pub steps: Vec<StepResult>,
-    /// The shares that were taken back because their records were gone when they were made, and why.
+    /// Why shares were undone: their records were deleted meanwhile, or could not be read.
     pub lost: Vec<Failure>,
+}
+
+impl ImageResult<'_> {
+    /// Whether something continues by itself that was begun now or before.
+    pub fn continues_by_itself(&self) -> bool {
+        let is_begun = |taken: &StepResult| taken.step.continues_by_itself() && taken.state == StepState::Done;
+        self.decision.is_awaited() || self.steps.iter().any(is_begun)
+    }
 }

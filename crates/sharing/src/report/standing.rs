@@ -1,4 +1,5 @@
-//! Owns how a target stands with an image when all is done: what each key says of it, and whether it can launch. Pure.
+//! Owns what a target can do with an image after the request: whether it can use each key, and whether it can launch.
+//! Pure.
 
 use key_policy::Verdict;
 
@@ -12,7 +13,7 @@ use crate::{
     request::Action,
 };
 
-/// One image, and what became of the request.
+/// One image, and the result of the request.
 #[derive(Clone, Copy)]
 pub(super) struct Standing<'r> {
     pub case: &'r Case<'r>,
@@ -32,7 +33,7 @@ impl Standing<'_> {
         key.row(self.plan(key_arn, target, None), |role| self.plan(key_arn, target, Some(role)))
     }
 
-    /// What became of a grant that was not there: the target's own, or that of one of its roles.
+    /// How a grant that did not exist before is shown: that of the target, or that of one of its roles.
     fn plan(&self, key: &KeyArn, target: &Target, role: Option<&ServiceLinkedRole>) -> GrantPlan {
         let Self { case, image, result, status } = self;
         match case.request.action {
@@ -46,7 +47,9 @@ impl Standing<'_> {
                 Some(Made::Maybe | Made::Not) => GrantPlan::Left,
                 None => GrantPlan::Nothing,
             },
-            Action::Revoke | Action::Reset | Action::List | Action::Audit | Action::Repair => GrantPlan::Nothing,
+            Action::Revoke | Action::Reset | Action::List | Action::Usage | Action::Audit | Action::Repair => {
+                GrantPlan::Nothing
+            }
         }
     }
 
@@ -57,7 +60,7 @@ impl Standing<'_> {
         })
     }
 
-    /// What became of a grant that this step made.
+    /// The result of a step that creates a grant.
     fn made(&self, step: &StepResult) -> Made {
         let Step::CreateGrant { key: of_key, name: made, .. } = &step.step else { return Made::Not };
         let taken_back = self.result.steps.iter().find(|result| {
@@ -72,15 +75,15 @@ impl Standing<'_> {
         }
     }
 
-    /// Whether the target can launch the image as things are now; nothing where that is not asked, or only planned.
+    /// Whether the target can launch the image now; `None` if the request does not ask for this, or was only planned.
     pub(super) fn launch(&self, target: &Target) -> Option<Launch> {
         let request = self.case.request;
-        let is_told = match request.action {
+        let is_reported = match request.action {
             Action::Check => true,
             Action::Share => !request.dry_run,
-            Action::Revoke | Action::Reset | Action::List | Action::Audit | Action::Repair => false,
+            Action::Revoke | Action::Reset | Action::List | Action::Usage | Action::Audit | Action::Repair => false,
         };
-        is_told.then(|| self.permission(target).max(self.by_keys(target)))
+        is_reported.then(|| self.permission(target).max(self.by_keys(target)))
     }
 
     fn permission(&self, target: &Target) -> Launch {
@@ -101,8 +104,8 @@ impl Standing<'_> {
         }
     }
 
-    /// Whether the target has a launch permission of its own after all steps. A write that failed leaves what was there;
-    /// whether one without an answer was made is not known.
+    /// Whether the target has a launch permission of its own after all steps. A write that failed changes nothing;
+    /// `None` if a write got no answer.
     fn has_own_entry(&self, target: &Target) -> Option<bool> {
         let gives =
             |step: &Step| matches!(step, Step::AddLaunchPermissions { targets, .. } if targets.contains(target));
@@ -134,16 +137,16 @@ impl Standing<'_> {
     }
 }
 
-/// Whether a write was made.
+/// Whether a write was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
-    /// It was.
+    /// It was carried out.
     Yes,
     /// It is only planned.
     Planned,
     /// No answer arrived.
     Maybe,
-    /// It was not.
+    /// It was not carried out.
     Not,
 }
 

@@ -20,6 +20,8 @@ pub enum Action {
     List,
     /// Say whether a target has access, and whether a share would be accepted.
     Check,
+    /// Say which accounts use an image.
+    Usage,
     /// Look for drift in every owned image.
     Audit,
     /// Clean up what an audit finds and this function made: orphaned grants and overdue shares.
@@ -27,8 +29,9 @@ pub enum Action {
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Audit, Self::Repair];
+    /// Every action.
+    pub const ALL: [Self; 8] =
+        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Usage, Self::Audit, Self::Repair];
 
     /// The name of the action in documents.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Action {
             Self::Reset => "reset",
             Self::List => "list",
             Self::Check => "check",
+            Self::Usage => "usage",
             Self::Audit => "audit",
             Self::Repair => "repair",
         }
@@ -46,7 +50,7 @@ impl Action {
     /// Whether the request names images.
     pub fn takes_images(self) -> bool {
         match self {
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => true,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => true,
             Self::Audit | Self::Repair => false,
         }
     }
@@ -55,14 +59,15 @@ impl Action {
     pub fn takes_targets(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Check => true,
-            Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+            Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair => false,
         }
     }
 
     /// Whether the action may change anything.
     pub fn writes(self) -> bool {
         match self {
-            Self::Share | Self::Revoke | Self::Reset | Self::Repair => true,
+            // `usage` may start a report.
+            Self::Share | Self::Revoke | Self::Reset | Self::Usage | Self::Repair => true,
             Self::List | Self::Check | Self::Audit => false,
         }
     }
@@ -71,7 +76,7 @@ impl Action {
     pub fn takes_away(self) -> bool {
         match self {
             Self::Revoke | Self::Reset => true,
-            Self::Share | Self::List | Self::Check | Self::Audit | Self::Repair => false,
+            Self::Share | Self::List | Self::Check | Self::Usage | Self::Audit | Self::Repair => false,
         }
     }
 
@@ -79,7 +84,7 @@ impl Action {
     pub fn surveys(self) -> bool {
         match self {
             Self::Audit | Self::Repair => true,
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check => false,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => false,
         }
     }
 
@@ -87,7 +92,7 @@ impl Action {
     pub fn is_about_sharing(self) -> bool {
         match self {
             Self::Share | Self::Check => true,
-            Self::Revoke | Self::Reset | Self::List | Self::Audit | Self::Repair => false,
+            Self::Revoke | Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair => false,
         }
     }
 }

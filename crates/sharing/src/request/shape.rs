@@ -67,7 +67,7 @@ pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'st
         Action::Revoke => &["expiresAt", "nextToken"],
         Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
         Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
-        Action::Reset => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
+        Action::Reset | Action::Usage => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
         Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
     }
 }

@@ -306,7 +306,7 @@ owner: ada
         "line 15, rule `first`, field `requesters`: `*` is not a requester: `arn:aws:iam::<account>:role/<name>`, `arn:aws:iam::<account>:user/<name>`, `jwt:<issuer>#<subject>`, `jwt-group:<issuer>#<group>`, `events:<account>:<source>`, `sqs:<queue ARN>` or `lambda:invoke`",
         "line 17, rule `first`, field `requesters`: `*` is not an account id: twelve digits, without hyphens",
         "line 18, rule `first`, field `requesters`: `arn:aws:iam::999988887777:role/team/portal` has a path; a role's sessions lose it, so write `role/portal`",
-        "line 19, rule `first`, field `actions`: `publish` is not an action: `share`, `revoke`, `reset`, `list`, `check`, `audit`, `repair`",
+        "line 19, rule `first`, field `actions`: `publish` is not an action: `share`, `revoke`, `reset`, `list`, `check`, `usage`, `audit`, `repair`",
         "line 20, rule `first`, field `images`: an empty map: give `names`, `tags` or other criteria, or say `all`",
         "line 22, rule `first`, field `targets`: `*` is not a target: an account id of twelve digits, or the ARN of an organization or organizational unit",
         "line 23, rule `first`, field `targets`: `111122223333` is a number here: put it in quotes (an ID is text and may begin with zeros)",

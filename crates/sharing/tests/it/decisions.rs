@@ -601,7 +601,7 @@ fn a_share_without_an_expiry_time_leaves_the_recorded_one_and_says_so() {
     let decided = steps(&unread, &until(in_days(10)), &[]);
     assert_eq!(decided.gaps, 1, "nothing is given without knowing");
     let golden = unread.with(|world| world.image.name = Some("golden-1".to_owned()));
-    warned(&golden.decide(&ask("check", accounts(&[ONE]))), &["not everything of ami-1a2b3c4d is told"]);
+    warned(&golden.decide(&ask("check", accounts(&[ONE]))), &["not everything about ami-1a2b3c4d could be read"]);
 }
 
 #[test]
@@ -748,7 +748,7 @@ fn who_shares_anew_learns_how_an_overdue_expiry_is_finished() {
         assert!(remedy(at).contains("again in a few minutes"));
     }
     for at in [NOW - Duration::seconds(301), in_days(-30)] {
-        assert!(remedy(at).contains("`errors` name what is in the way"));
+        assert!(remedy(at).contains("`errors` name the cause"));
     }
     // And who revokes it what that is.
     let revoke = ask("revoke", accounts(&[ONE]));
@@ -756,7 +756,7 @@ fn who_shares_anew_learns_how_an_overdue_expiry_is_finished() {
     let blocked = world.with(|world| world.key().grants = Fact::Failed(denied("kms:ListGrants")));
     let decided = steps(&blocked, &revoke, &[REMOVE_LAUNCH, REMOVE_COPY]);
     let name = expiry(ONE, in_days(-30)).name;
-    warned(&decided, &[&format!("{name} of a share stays until this is mended")]);
+    warned(&decided, &[&format!("{name} of a share is kept until this is resolved")]);
     assert!(decided.warnings[0].contains("may not call kms:ListGrants"), "{decided:#?}");
 }
 
@@ -934,7 +934,7 @@ fn a_record_stays_while_something_of_its_share_may_be_left() {
     for (world, left) in [(no_grants, &[REMOVE_COPY][..]), (no_needs, &[]), (no_snapshots, &[])] {
         let decided = steps(&world, &revoke, &[&[REMOVE_LAUNCH], left].concat());
         assert_eq!(decided.gaps, 1);
-        warned(&decided, &["of a share stays until this is mended"]);
+        warned(&decided, &["of a share is kept until this is resolved"]);
         assert_eq!(steps(&world, &reset, &[&["ec2:ResetImageAttribute ami-1a2b3c4d"], left].concat()).gaps, 1);
     }
 }
@@ -958,7 +958,7 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     // One that names no account can't be attributed, and is told.
     let nobodys = grant(&format!("ami-share/{IMAGE}/nobody"), &root(ONE), "999988887777");
     let left = world.clone().with(|world| world.key().grants = Fact::Known(vec![nobodys]));
-    warned(&steps(&left, &reset, &[launch]), &["grants left from shares"]);
+    warned(&steps(&left, &reset, &[launch]), &["orphaned grants"]);
     let recorded = world.clone().with_expiry(ONE, in_days(1)).with_expiry(ONE, in_days(2));
     let (one, other) = (delete(ONE, in_days(1)), delete(ONE, in_days(2)));
     steps(&recorded, &reset, &[launch, REMOVE_COPY, &one, &other, REMOVE_LAUNCH, REMOVE_COPY]);

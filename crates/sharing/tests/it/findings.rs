@@ -206,7 +206,7 @@ fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
     let finding = remedy(&lost);
     assert_eq!(finding.code.as_str(), "KeyAccessLost");
     assert!(finding.remedy.starts_with("`share` ami-1a2b3c4d with"), "{finding:?}");
-    assert!(finding.remedy.contains("again: rule `grants` makes the grant"), "{finding:?}");
+    assert!(finding.remedy.contains("again: rule `grants` creates the missing grant"), "{finding:?}");
     let others = json!({"StringNotEquals": {"aws:PrincipalAccount": "999988887777"}});
     let denied = parsed(&with(open_to(&[]), deny("*", "kms:Decrypt").when(others)));
     for world in [

@@ -65,6 +65,7 @@ fn row(number: usize, targets: usize) -> ImageRow {
         targets: (0..targets).map(target).collect(),
         keys: Vec::new(),
         permissions: None,
+        usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),
         scan: None,

@@ -27,4 +27,5 @@ mod reads;
 mod refusals;
 mod request;
 mod standing;
+mod usage;
 mod written;

@@ -36,6 +36,7 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),
         scan: None,

@@ -39,6 +39,7 @@ fn image(number: usize) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        usage: None,
     }
 }
 
@@ -55,7 +56,7 @@ fn check(what: &str, outcome: &Outcome) {
             Err(error) => json!(error.error_message).to_string(),
         };
         assert!(answer.len() < MOST, "{what}: {} bytes at {trigger:?}", answer.len());
-        assert_eq!(answer.matches("shortened: there was more").count(), 1, "{what}");
+        assert_eq!(answer.matches("shortened: the outcome was too long").count(), 1, "{what}");
     }
 }
 

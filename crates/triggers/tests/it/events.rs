@@ -21,6 +21,10 @@ fn summary(text: &str) -> String {
             StateInEvent::Other => format!("an image is not available, {}", event.requester),
         },
         Incoming::Record(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
+        Incoming::Page(visit) => {
+            let gzip = if visit.reads_gzip { ", gzip" } else { "" };
+            format!("the page{gzip}; without one: {}", of_request(visit.no_page))
+        }
         Incoming::Batch(batch) => {
             let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
             for message in batch.messages() {

@@ -20,7 +20,7 @@ use sharing::{
     outcome::{
         CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch, LaunchRow,
         Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source, Status, StepRow, StepState, StoppedBy,
-        TargetRow, TargetState,
+        TargetRow, TargetState, UsageEntryRow, UsageRow,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -89,7 +89,9 @@ fn requests(event: &Value) -> Vec<String> {
         document.insert("accountIds".to_owned(), json!([account]));
         return vec![Value::Object(document).to_string()];
     }
+    let is_usage = event["resource"].as_str().is_some_and(|resource| resource.ends_with("/usage"));
     let action = match (method, parameters.get("target")) {
+        ("GET", None) if is_usage => "usage",
         ("GET", None) => "list",
         ("POST", None) => "share",
         ("GET", Some(_)) => "check",
@@ -192,7 +194,7 @@ fn what_each_action_needs_and_does_not_take_is_the_same_to_parser_and_schema() {
         ("dryRun", json!(true)),
         ("reason", json!("spring release")),
     ];
-    for action in ["share", "revoke", "reset", "list", "check", "audit", "repair"] {
+    for action in ["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"] {
         for chosen in 0..1_u32 << fields.len() {
             let mut document = json!({"action": action});
             for (index, (name, value)) in fields.iter().enumerate() {
@@ -225,7 +227,7 @@ fn odd() -> impl Strategy<Value = Value> {
 const ACCOUNTS: &[&str] = &["111122223333", "000011112222", "444455556666", "11112222333"];
 const ORGANIZATIONS: &[&str] = &["arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5", "o-a1b2c3d4e5"];
 const UNITS: &[&str] = &["arn:aws-cn:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111", "ou-ab12-11111111"];
-const ACTIONS: &[&str] = &["share", "revoke", "reset", "list", "check", "audit", "repair", "expire"];
+const ACTIONS: &[&str] = &["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "expire"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -283,7 +285,7 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
 
 #[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
-    let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Audit, Repair));
+    let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair));
     let request = read("request");
     enumerates(&request, "/properties/action/enum", actions.clone());
     enumerates(&request, "/definitions/access/enum", names(&every!(Access: Launch, Copy)));
@@ -322,7 +324,7 @@ fn envelope(event: &Event) -> Vec<Envelope> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => vec![*envelope],
         Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
-        Incoming::Image(_) | Incoming::Record(_) => Vec::new(),
+        Incoming::Image(_) | Incoming::Record(_) | Incoming::Page(_) => Vec::new(),
     }
 }
 
@@ -408,6 +410,18 @@ fn everything() -> Outcome {
                 snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
                 account_ids: Some(vec!["111122223333".parse().unwrap()]),
             }],
+        }),
+        usage: Some(UsageRow {
+            as_of: NOW,
+            entries: vec![
+                UsageEntryRow {
+                    account_id: Some("111122223333".parse().unwrap()),
+                    resource_type: "ec2:Instance".to_owned(),
+                    count: 3,
+                },
+                UsageEntryRow { account_id: None, resource_type: "ec2:LaunchTemplate".to_owned(), count: 7 },
+            ],
+            missing: vec!["what happened after the report".to_owned()],
         }),
     };
     let finding = Finding {

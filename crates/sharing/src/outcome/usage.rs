@@ -1,0 +1,31 @@
+//! Owns [`UsageRow`]: what a row tells of the accounts that use an image.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::domain::AccountId;
+
+/// Which accounts use an image, by the newest report on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageRow {
+    /// When the report was asked for.
+    #[serde(with = "time::serde::rfc3339")]
+    pub as_of: OffsetDateTime,
+    /// The accounts that the requester's rules name, and for each type of resource the sum of all others.
+    pub entries: Vec<UsageEntryRow>,
+    /// What such a report can't know yet.
+    pub missing: Vec<String>,
+}
+
+/// How often an account uses an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageEntryRow {
+    /// The account; `null` for all that the requester's rules don't name.
+    pub account_id: Option<AccountId>,
+    /// The type of the resources that use the image, in EC2's word.
+    pub resource_type: String,
+    /// The number of these resources.
+    pub count: u64,
+}

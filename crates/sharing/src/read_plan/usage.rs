@@ -1,0 +1,46 @@
+//! Owns [`UsageReads`]: the images whose usage reports are read, and [`reports_to_open`]: the reports whose entries are.
+
+use super::Need;
+use crate::{
+    decide::{self, Authority, Case},
+    domain::ImageId,
+    facts::{Image, UsageReports},
+    request::Action,
+};
+
+/// Which usage reports are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UsageReads {
+    /// Those on these images.
+    pub images: Vec<ImageId>,
+    /// What follows where they can't be.
+    pub need: Need,
+}
+
+impl UsageReads {
+    /// Those that `usage` asks for; and those that the dry run of a revoke shows, for which nothing is held up.
+    pub(super) fn new<'i>(case: &Case<'_>, permitted: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Self {
+        let need = match case.request.action {
+            Action::Usage => Need::Required,
+            Action::Revoke if case.request.dry_run && matches!(case.authority, Authority::Requester(_)) => {
+                Need::Optional
+            }
+            Action::Share
+            | Action::Revoke
+            | Action::Reset
+            | Action::List
+            | Action::Check
+            | Action::Audit
+            | Action::Repair => return Self::default(),
+        };
+        let shown = permitted.filter(|(_, image)| decide::may_see_usage(case, image));
+        let images: Vec<_> = shown.map(|(id, _)| id.clone()).collect();
+        Self { need: if images.is_empty() { Need::No } else { need }, images }
+    }
+}
+
+/// The IDs of the reports that are shown: of each image the newest.
+pub fn reports_to_open(reads: &UsageReads, reports: &UsageReports) -> Vec<String> {
+    let newest = reads.images.iter().filter_map(|image_id| decide::newest_usage_report(reports, image_id));
+    newest.map(|report| report.id.clone()).collect()
+}
