@@ -12,9 +12,11 @@ use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
     domain::{ImageId, Target, some_of},
-    facts::Failure,
+    facts::{Before, Failure},
+    needs::Publication,
     outcome::StepState,
     plan::{Phase, Step},
+    publishing::other_type,
     records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
@@ -84,7 +86,8 @@ pub async fn carry_on<'a>(
     results
 }
 
-fn planned(steps: Vec<Step>) -> Vec<StepResult> {
+/// The steps as a dry run reports them.
+pub(crate) fn planned(steps: Vec<Step>) -> Vec<StepResult> {
     steps.into_iter().map(|step| StepResult::new(step, StepState::Planned)).collect()
 }
 
@@ -190,30 +193,45 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
-        Ok(Made { grant_id, copy_id }) => StepResult { grant_id, copy_id, ..StepResult::new(step, StepState::Done) },
+        Ok(Made { grant_id, copy_id, version }) => {
+            StepResult { grant_id, copy_id, version, ..StepResult::new(step, StepState::Done) }
+        }
         Err(CallError { failure, is_uncertain }) => {
             StepResult { error: Some(failure), is_uncertain, ..StepResult::new(step, StepState::Failed) }
         }
     }
 }
 
-fn skipped(step: Step, error: Option<Failure>) -> StepResult {
+/// A step that is not carried out.
+pub(crate) fn skipped(step: Step, error: Option<Failure>) -> StepResult {
     StepResult { error, ..StepResult::new(step, StepState::Skipped) }
 }
 
-/// The IDs of what a step made.
-#[derive(Default)]
+/// What AWS names in its answer to a step.
+#[derive(Debug, Default)]
 struct Made {
+    /// The ID of a grant.
     grant_id: Option<String>,
+    /// The ID of a copy.
     copy_id: Option<ImageId>,
+    /// The version of a parameter.
+    version: Option<u64>,
 }
 
-/// The only place that changes permissions, grants and records, and makes copies.
+/// The only place that changes permissions, grants, records and parameters, and makes copies.
 async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
             let grant_id = aws.create_grant(key, name, grantee, &kind.operations()).await?;
             return Ok(Made { grant_id, ..Made::default() });
+        }
+        Step::PutParameter(Publication { parameter, image_id, before, created: _ }) => {
+            // AWS would refuse it.
+            if *before == Before::OtherType {
+                return Err(CallError { failure: other_type(parameter), is_uncertain: false });
+            }
+            let version = aws.put_image_parameter(parameter, image_id).await?;
+            return Ok(Made { version: Some(version), ..Made::default() });
         }
         Step::CreateExpiry(expiry) => match records {
             Some(records) => records.create(aws, &Record::Expiry(expiry.clone()), now).await,

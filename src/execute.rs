@@ -5,6 +5,7 @@ mod closing_look;
 mod copies;
 mod final_copies;
 mod plan_log;
+mod publishing;
 mod pursue;
 mod second_look;
 mod survey;

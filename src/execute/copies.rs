@@ -8,7 +8,7 @@ use sharing::{
     decide::{self, Authority, Case, Decision, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
-    outcome::{Outcome, Publication, Refusal, Status},
+    outcome::{Announcement, Outcome, Refusal, Status},
     plan::give_up,
     records::{Record, RecordName, Recorded},
     report::{self, failed},
@@ -40,7 +40,7 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
             let nobodys_records = BTreeMap::from([(named, why)]);
             return nothing(Outcome { nobodys_records, ..outcome }, warning);
         }
-        Err(error) => return Outcome { publication: Publication::Never, ..failed(outcome, error.failure) },
+        Err(error) => return Outcome { announcement: Announcement::Never, ..failed(outcome, error.failure) },
     };
     let outcome = Outcome {
         requester: Some(record.requester.clone()),
@@ -51,7 +51,7 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     let loaded = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
     match loaded {
         Ok(Loaded { allowlist, .. }) => told(repeat(&record, &allowlist, deployment, run, outcome).await),
-        Err(error) => Outcome { publication: Publication::Never, ..failed(outcome, error) },
+        Err(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
     }
 }
 
@@ -100,16 +100,16 @@ fn told(outcome: Outcome) -> Outcome {
             let nothing = Outcome::new(outcome.request_id.clone(), Status::Completed);
             Outcome { action: outcome.action, nobodys_records: outcome.nobodys_records, ..nothing }
         }
-        Status::Refused if outcome.retryable => Outcome { publication: Publication::Never, ..outcome },
+        Status::Refused if outcome.retryable => Outcome { announcement: Announcement::Never, ..outcome },
         Status::Failed if !outcome.errors.iter().any(|error| error.code.ends_waiting()) => {
-            Outcome { publication: Publication::Never, ..outcome }
+            Outcome { announcement: Announcement::Never, ..outcome }
         }
         Status::Completed
         | Status::Accepted
         | Status::Planned
         | Status::Refused
         | Status::Failed
-        | Status::Incomplete => Outcome { publication: Publication::Always, ..outcome },
+        | Status::Incomplete => Outcome { announcement: Announcement::Always, ..outcome },
     }
 }
 

@@ -6,13 +6,14 @@ use sharing::{
     outcome::{Outcome, Status},
     plan::{give_up, plan},
     report::{self, failed},
+    request::Action,
 };
 use tokio::time::Instant;
 
 use super::{
     closing_look, final_copies,
     plan_log::log_plan,
-    second_look,
+    publishing, second_look,
     time_limits::{giving_deadline, reading_deadline},
 };
 use crate::{
@@ -74,6 +75,9 @@ pub(super) async fn pursue(
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
         results = second_look::take(writer, &case, &facts, results, deadline).await;
+    }
+    if request.action == Action::Share && !is_refused_whole {
+        results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, &case, &facts, results, deadline).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sharing::outcome::{ByImage, ImageRow, Outcome, Publication, Refusal, RefusalCode, Status};
+use sharing::outcome::{Announcement, ByImage, ImageRow, Outcome, Refusal, RefusalCode, Status};
 use tokio::time::Instant;
 
 use crate::aws::{Aws, BusEvent};
@@ -35,10 +35,10 @@ pub(super) async fn publish(aws: &Aws, bus: &str, outcome: &mut Outcome, end: In
 
 /// Whether an outcome is published.
 pub(super) fn is_published(outcome: &Outcome) -> bool {
-    match outcome.publication {
-        Publication::IfKnown => !is_for_nobody(outcome),
-        Publication::Always => true,
-        Publication::Never => false,
+    match outcome.announcement {
+        Announcement::IfKnown => !is_for_nobody(outcome),
+        Announcement::Always => true,
+        Announcement::Never => false,
     }
 }
 

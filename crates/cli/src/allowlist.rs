@@ -142,7 +142,7 @@ pub(crate) struct Explain {
     /// One of the groups of the requester's token; repeat for more
     #[arg(long = "group", value_name = "GROUP", value_parser = group)]
     groups: Vec<String>,
-    /// `share`, `revoke`, `reset`, `list`, `check`, `audit` or `repair`
+    /// `share`, `revoke`, `reset`, `list`, `check`, `audit`, `repair` or `images`
     #[arg(long)]
     action: Action,
     /// The image's name. Without a name and tags, the criteria for the image are not checked

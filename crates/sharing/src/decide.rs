@@ -11,10 +11,11 @@ mod group;
 mod judged_key;
 mod judgements;
 mod key_check;
-mod list_by_account;
 mod met;
 mod notes;
+mod page;
 mod permit;
+mod publish;
 mod refusals;
 mod remaining;
 mod second_look;
@@ -29,19 +30,20 @@ pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
 pub use decision::{
-    Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, OrphanedGrant, Prerequisites, Records,
-    Share, ShortOfTerms, Survey, TakeAway, Verdict, Withdrawal,
+    Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
+    Records, Share, ShortOfTerms, Survey, TakeAway, Verdict, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
-pub use list_by_account::unknown_page;
-pub use permit::{admit, is_covered, is_reachable, permitted, stranger};
+pub use page::unknown_page;
+pub use permit::{admit, covering_rules, is_covered, is_reachable, permitted, stranger};
+pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use usage::{NextReport, may_see_usage, named_accounts, newest_usage_report};
+pub use usage::{may_see_usage, named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
@@ -50,12 +52,12 @@ use crate::{
     request::{Action, Request},
 };
 
-/// The request with all its images and targets: a `list` by account gets its images, and a bare ID its targets.
+/// The request with all its images and targets: a page of images gets its images, and a bare ID its targets.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
     Ok(match &request.group {
-        _ if request.shared_with.is_some() => {
-            Cow::Owned(Request { image_ids: list_by_account::shared_images(case, facts), ..request.clone() })
+        _ if request.shared_with.is_some() || request.action == Action::Images => {
+            Cow::Owned(Request { image_ids: page::images(case, facts), ..request.clone() })
         }
         Some(group) => Cow::Owned(Request { targets: group::targets_of_group(case, facts, group)?, ..request.clone() }),
         None => Cow::Borrowed(request),
@@ -91,6 +93,10 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
+        Action::Images => {
+            let decision = Decision::Look(Look::default());
+            Ok(ImageDecision { image_id, rule: permit.rule, targets: Vec::new(), decision, warnings: Vec::new() })
+        }
         Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }

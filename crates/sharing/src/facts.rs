@@ -2,6 +2,7 @@
 
 mod copies;
 mod fact;
+mod parameter;
 mod provenance;
 mod usage;
 
@@ -10,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use copies::{Awaited, Copies, Naming};
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
+pub use parameter::{Before, Parameter};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
 pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
 pub use crate::records::{CopyRecord, Expiry};
 use crate::{
-    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, SnapshotId, Target},
     records::RecordName,
     request::PageToken,
 };
@@ -38,12 +40,14 @@ pub struct Facts {
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that have the name of a record but are not one, and why.
     pub nobodys_records: BTreeMap<RecordName, String>,
-    /// The next page of a `list` by account, if there is one.
+    /// The next page of `images` or of a `list` by account, if there is one.
     pub next_page: Option<PageToken>,
-    /// Whether EC2 doesn't know the requested page of a `list` by account.
+    /// Whether EC2 doesn't know the requested page.
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
+    /// The parameters to which rules publish the images, as far as the action needs them; none where there is no such one.
+    pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
     /// The reports on the accounts that use the images.
     pub usage_reports: UsageReports,
 }
@@ -93,6 +97,8 @@ pub struct Image {
     pub remembered_keys: Vec<KeyArn>,
     /// Whether it is backed by an instance store. Then it has no snapshots, and its data is in a bundle in Amazon S3.
     pub is_instance_store: bool,
+    /// Whether EC2 says of a volume in its block device mapping that it is encrypted.
+    pub is_encrypted: bool,
     /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
     /// How the image is named that it is a copy of, if this account owns that and it was read. A rule may cover a copy by it.
@@ -238,6 +244,7 @@ impl Image {
             expiries: Fact::NotRead,
             remembered_keys,
             is_instance_store: false,
+            is_encrypted: false,
             snapshots: Vec::new(),
             source_naming: None,
             waiting: Fact::NotRead,

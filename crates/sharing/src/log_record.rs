@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     domain::{ImageId, Target, rfc3339, shortened},
     outcome::{
-        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, TargetRow,
+        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, StepState, TargetRow,
         TargetState, to_text,
     },
     request::{Action, Asked},
@@ -26,6 +26,9 @@ const LONGEST_TEXT: usize = 2_000;
 const LONGEST_NAME: usize = 500;
 /// The maximum number of characters of a requester: an issuer has up to 512 and a subject up to 255.
 const LONGEST_REQUESTER: usize = 1_000;
+
+/// No image has more parameters in a line.
+const MOST_PARAMETERS: usize = 10;
 
 /// What a record is made from.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +106,8 @@ struct ImageEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<Cow<'a, str>>,
     changed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parameters: Vec<Cow<'a, str>>,
     targets: Vec<TargetEntry<'a>>,
 }
 
@@ -301,6 +306,7 @@ fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
         name: row.name.as_ref().map(|name| shortened(name, LONGEST_NAME)),
         rule: row.rule.as_ref().map(|rule| shortened(rule, LONGEST_NAME)),
         changed: row.changed,
+        parameters: parameters(row).collect(),
         targets: Vec::new(),
     };
     let target = |row| {
@@ -312,6 +318,12 @@ fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
         return vec![Item::Pair(image, None)];
     }
     row.targets.iter().map(|row| Item::Pair(image.clone(), Some(target(row)))).collect()
+}
+
+/// The parameters that were put.
+fn parameters(row: &ImageRow) -> impl Iterator<Item = Cow<'_, str>> {
+    let put = row.steps.iter().filter(|step| step.call == "ssm:PutParameter" && step.state == StepState::Done);
+    put.take(MOST_PARAMETERS).map(|step| shortened(&step.resource, LONGEST_REQUESTER))
 }
 
 fn refusal(refusal: &Refusal) -> Item<'_> {

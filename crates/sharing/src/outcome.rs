@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
 mod bounds;
+mod catalogue;
 mod code;
 mod copy;
 mod finding;
@@ -10,6 +11,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
 pub use finding::{Finding, FindingCode};
@@ -60,7 +62,7 @@ pub struct Outcome {
     /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
-    /// The next page of a `list` by account, if there is one.
+    /// The next page of `images` or of a `list` by account, if there is one.
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_page: Option<PageToken>,
     /// In an event about one image: the number of images of the request, if there are others.
@@ -78,7 +80,7 @@ pub struct Outcome {
     pub continues: bool,
     /// Whether it is published.
     #[serde(skip)]
-    pub publication: Publication,
+    pub announcement: Announcement,
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
@@ -95,7 +97,7 @@ pub struct Outcome {
 
 /// Whether an outcome is published, where there is a bus for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Publication {
+pub enum Announcement {
     /// It is, unless no rule names the requester.
     #[default]
     IfKnown,
@@ -168,6 +170,9 @@ pub struct ImageRow {
     /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// What the catalogue tells of it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueRow>,
     /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageRow>,
@@ -223,6 +228,9 @@ pub struct StepRow {
     pub remove: Vec<Target>,
     /// Its state.
     pub state: StepState,
+    /// More about the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// The state of a step.
@@ -516,6 +524,8 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of the expiry was deleted during the share, so the share was undone.
     ExpiryLost,
+    /// The image is shared, and a parameter can't name it, or it is not known whether it names the newest image.
+    NotPublished,
     /// EC2 could not make the copy that a share waited for.
     CopyFailed,
     /// The copy that a share waited for was not there in time.
@@ -552,6 +562,7 @@ impl ErrorCode {
             | Self::NotFound
             | Self::LimitExceeded
             | Self::TargetNotKnown
+            | Self::NotPublished
             | Self::CopyFailed
             | Self::Unexpected => false,
         }
@@ -574,6 +585,7 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::NotPublished => "NotPublished",
             Self::CopyFailed => "CopyFailed",
             Self::CopyOverdue => "CopyOverdue",
             Self::Unexpected => "Unexpected",
@@ -602,7 +614,7 @@ impl Outcome {
             stopped_by: Vec::new(),
             asked: Asked::default(),
             continues: false,
-            publication: Publication::default(),
+            announcement: Announcement::default(),
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),
@@ -648,9 +660,10 @@ impl Outcome {
     }
 
     /// Whether the request was a no-op without a requester: an image became available that no rule covers, or an event
-    /// announced an expiry that is not due. A `list` that finds nothing is not a no-op, because somebody requested it.
+    /// announced an expiry that is not due. A `list` or a page of `images` that
+    /// has nothing is not a no-op, because somebody requested it.
     pub fn is_no_op(&self) -> bool {
-        let is_list = self.action == Some(Action::List);
+        let is_list = matches!(self.action, Some(Action::List | Action::Images));
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 

@@ -1,5 +1,6 @@
 //! Owns the report: it makes the [`Outcome`] from the decisions, the results of their steps, and the facts. Pure.
 
+mod catalogue;
 mod copies;
 mod result;
 mod standing;
@@ -13,7 +14,7 @@ use crate::{
     decide::{Case, Decision, Prerequisites, Remaining, remaining},
     domain::Target,
     facts::{CopyRecord, Facts, Failure, Image, LaunchPermission, Scan},
-    needs::GranteeKind,
+    needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
         TargetState, shared_tags,
@@ -54,8 +55,8 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
     }
     outcome.nobodys_records.clone_from(&facts.nobodys_records);
+    outcome.next_page.clone_from(&facts.next_page);
     if let Some(account) = request.shared_with {
-        outcome.next_page.clone_from(&facts.next_page);
         outcome.warnings.push(format!(
             "images that are shared with {account} only through its organization, an organizational unit or publicly are not \
              listed here: EC2 doesn't say which those are"
@@ -71,7 +72,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             outcome.images.push(ImageRow { usage, ..row });
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
-            findings.extend(survey.findings.iter().cloned());
+            for finding in &survey.findings {
+                // Images share parameters: what is found at one of these is told once.
+                if !findings.contains(finding) {
+                    findings.push(finding.clone());
+                }
+            }
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
@@ -124,6 +130,7 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
+        Action::Images => decision.rule.is_some(),
     }
 }
 
@@ -133,7 +140,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
     // read.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check | Action::Usage => result.decision.blocks_reading(),
+        Action::List | Action::Check | Action::Usage | Action::Images => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -168,7 +175,13 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     let action = case.request.action;
     let permissions = match action {
         Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair => None,
+        Action::Share
+        | Action::Revoke
+        | Action::Reset
+        | Action::Usage
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => None,
     };
     let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
     ImageRow {
@@ -188,6 +201,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         targets: target_rows(standing),
         keys: standing.keys(),
         permissions,
+        catalogue: (action == Action::Images).then(|| catalogue::row(case, image)),
         usage: None,
     }
 }
@@ -275,7 +289,7 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
 
 /// The name of an account in the directory.
 fn name(case: &Case<'_>, target: &Target) -> Option<String> {
-    case.allowlist.accounts.get(&target.account()?)?.name.clone()
+    case.allowlist.name_of(target).map(str::to_owned)
 }
 
 /// A row for everybody the image is shared with, or whose share waits for it.
@@ -307,7 +321,16 @@ fn step_row(result: &StepResult) -> StepRow {
         add: result.step.adds(),
         remove: result.step.removes(),
         state: result.state,
+        detail: step_detail(result),
     }
+}
+
+/// What AWS's acceptance of a step does not mean yet.
+fn step_detail(result: &StepResult) -> Option<String> {
+    let Step::PutParameter(Publication { image_id, .. }) = &result.step else { return None };
+    (result.state == StepState::Done).then(|| {
+        format!("{image_id} was sent; Parameter Store validates it afterwards, and keeps the value before if it is not valid")
+    })
 }
 
 /// Whether the steps changed (or in a plan, would change) what was read before.
@@ -341,6 +364,7 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::DeleteCopyRecord { .. }
         | Step::CopyImage(_)
         | Step::DeleteExpiry { .. }
+        | Step::PutParameter(_)
         | Step::CreateUsageReport { .. } => true,
     }
 }
@@ -371,9 +395,13 @@ fn target_state(
             (Remaining::Nothing, false) if copies::is_withdrawn(steps, target) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Usage | Action::Reset | Action::Audit | Action::Repair => {
-            as_read(image, target)
-        }
+        Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Reset
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => as_read(image, target),
     }
 }
 

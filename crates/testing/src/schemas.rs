@@ -174,7 +174,7 @@ macro_rules! every {
 
 /// Every kind of failure.
 pub fn error_codes() -> Vec<ErrorCode> {
-    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, CopyFailed, CopyOverdue, Unexpected)
+    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, CopyFailed, CopyOverdue, NotPublished, Unexpected)
 }
 
 /// The names of every kind of failure.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     decide::{Authority, Case, ImageDecision, Judgements, Setup, images_meant, resolve_copies},
-    domain::{AccountId, ExpiryName, ImageId, KeyArn, Requester, Target},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, Requester, Target},
     facts::{
         Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key,
-        KeyMetadata, LaunchPermission, Provenance, Snapshot,
+        KeyMetadata, LaunchPermission, Parameter, Provenance, Snapshot,
     },
     outcome::ErrorCode,
     request::Request,
@@ -136,6 +136,23 @@ rules:
     images: {names: ["astray-*"]}
     targets: ["111122223333"]
     copies: {from: [eu-north-1], key: "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+  - name: published
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["published-*"], tags: {Family: ["*"]}}
+    targets: ["111122223333", "222233334444", "999988887777"]
+    publish: {parameter: "/golden/{tag:Family}/{architecture}/latest"}
+  - name: published-to-one
+    requesters: ["lambda:invoke"]
+    actions: [share, check]
+    images: {names: ["published-twice-*"]}
+    targets: ["333344445555"]
+    publish: {parameter: "/golden/web/x86_64/latest"}
+  - name: not-published
+    requesters: ["lambda:invoke"]
+    actions: [share, check]
+    images: {names: ["published-*"]}
+    targets: ["444455556666"]
   - name: viewer
     requesters: ["lambda:invoke"]
     actions: [usage]
@@ -172,6 +189,7 @@ pub struct World {
     pub deadline: OffsetDateTime,
     pub setup: Setup,
     pub entity_quota: usize,
+    pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
 }
 
 pub fn account(text: &str) -> AccountId {
@@ -266,6 +284,7 @@ impl World {
             source_naming: None,
             waiting: Fact::NotRead,
             is_instance_store: false,
+            is_encrypted: false,
             snapshots: vec![Backing { id: snapshot.id.clone(), snapshot: Fact::Known(snapshot) }],
         };
         Self {
@@ -280,6 +299,7 @@ impl World {
             setup: Setup { key_grants: true, copy_access: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
+            parameters: BTreeMap::new(),
         }
     }
 
@@ -293,6 +313,7 @@ impl World {
         };
         let mut world = Self::open(name);
         world.snapshot().key = Some(key());
+        world.image.is_encrypted = true;
         world.keys.insert(key(), made);
         world
     }
@@ -359,6 +380,7 @@ impl World {
             keys: self.keys.clone(),
             copies: self.copies.clone(),
             blocks_public_images: self.blocks_public_images.clone(),
+            parameters: self.parameters.clone(),
             ..Facts::default()
         };
         facts.images = match case.request.copy_from {

@@ -178,6 +178,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         source_naming: None,
         waiting: Fact::NotRead,
         is_instance_store: false,
+        is_encrypted: false,
         snapshots: (0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?,
     })
 }

@@ -69,6 +69,7 @@ pub(super) fn greedy_parameter(resource: &str) -> Option<&str> {
 /// The resources of the API.
 enum Resource<'a> {
     Requests,
+    Images,
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
@@ -83,6 +84,7 @@ enum Route<'a> {
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
     ListByAccount { account: &'a str },
+    Images,
     Usage { image: &'a str },
 }
 
@@ -95,6 +97,7 @@ impl Route<'_> {
             Self::Share { .. } => Some(Action::Share),
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
+            Self::Images => Some(Action::Images),
             Self::Usage { .. } => Some(Action::Usage),
         }
     }
@@ -105,6 +108,7 @@ impl Route<'_> {
             Self::Document => &["dryRun"],
             Self::List { .. } => &["copyFrom"],
             Self::ListByAccount { .. } => &["nextToken"],
+            Self::Images => &["name", "nextToken"],
             Self::Usage { .. } => &[],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
@@ -116,7 +120,7 @@ impl Route<'_> {
     fn said(&self, given: &[&'static str]) -> Parameters {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
-            Self::Document => (false, &[]),
+            Self::Document | Self::Images => (false, &[]),
             Self::List { .. } | Self::Share { .. } | Self::Usage { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
@@ -248,6 +252,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
     };
     match resource {
         Some("/requests") => Some(Resource::Requests),
+        Some("/images") => Some(Resource::Images),
         Some("/images/{imageId}/shares") => Some(Resource::Shares { image: parameter("imageId")? }),
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
@@ -257,6 +262,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
+            ["images"] => Some(Resource::Images),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
             ["images", image, "usage"] => Some(Resource::Usage { image }),
@@ -271,6 +277,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
     match (method, resource) {
         ("POST", Resource::Requests) => Ok(Route::Document),
         (_, Resource::Requests) => Err("POST"),
+        ("GET", Resource::Images) => Ok(Route::Images),
+        (_, Resource::Images) => Err("GET"),
         ("GET", Resource::Shares { image }) => Ok(Route::List { image }),
         ("POST", Resource::Shares { image }) => Ok(Route::Share { image }),
         (_, Resource::Shares { .. }) => Err("GET, POST"),
@@ -293,6 +301,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Check { image, target } => for_target(Action::Check, image, target),
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
         Route::ListByAccount { account } => (by_account(account), None),
+        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
         Route::Usage { image } => (document(Action::Usage, image), None),
     };
     let mut has_document = true;
@@ -305,7 +314,8 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
             | Route::Check { .. }
             | Route::Revoke { .. }
             | Route::ListByAccount { .. }
-            | Route::Usage { .. },
+            | Route::Usage { .. }
+            | Route::Images,
             Ok(None),
         ) => {}
         (_, body) => {

@@ -67,6 +67,7 @@ class Stack(unittest.TestCase):
             dict.fromkeys(
                 (
                     "POST /requests",
+                    "GET /images",
                     "GET /images/{imageId}/shares",
                     "POST /images/{imageId}/shares",
                     "GET /images/{imageId}/shares/{target}",
@@ -157,6 +158,7 @@ class Parameters(unittest.TestCase):
         "CopySourceRegions",
         "CopyKeyArns",
         "TargetAccounts",
+        "PublishPrefix",
         "CreateAlarms",
         "CreateDashboard",
     }

@@ -4,6 +4,7 @@ mod copies;
 mod directory;
 mod fault;
 mod images;
+mod publish;
 mod reader;
 mod rule;
 mod values;

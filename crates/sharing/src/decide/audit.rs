@@ -13,7 +13,7 @@ use super::{
     judgements::{By, Judgements},
     notes::take_back_from_all,
     permit::covering_rule_of_image,
-    refusals,
+    publish, refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
@@ -72,13 +72,17 @@ fn survey<'a>(
         message: message.replace("{image}", image_id.as_str()),
         remedy: remedy.replace("{image}", image_id.as_str()),
     };
-    let survey = Survey {
-        findings: found.into_iter().map(finding).collect(),
-        orphaned,
-        overdue: overdue_records(case, image),
-        gaps: gaps.into_iter().cloned().collect(),
-    };
+    let mut findings: Vec<_> = found.into_iter().map(finding).collect();
+    if image.launch_permissions.is_known() {
+        findings.extend(publish::stale(case, facts, image, image_id).into_iter().map(stale));
+    }
+    let survey =
+        Survey { findings, orphaned, overdue: overdue_records(case, image), gaps: gaps.into_iter().cloned().collect() };
     Ok((survey, warnings))
+}
+
+fn stale(publish::Stale { image_id, message, remedy }: publish::Stale) -> Finding {
+    Finding { code: FindingCode::ParameterStale, image_id, target: None, message, remedy }
 }
 
 /// A finding; `{image}` stands for the image's ID.
@@ -344,7 +348,7 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let applies = |rule: &&Rule| {
         rule.on_available
             && rule.max_duration.is_none()
-            && rule.requesters.iter().any(|pattern| pattern.matches(&automation))
+            && rule.names(&automation)
             && rule.images.include(image.name.as_deref(), &image.tags)
             && rule.images.shortfalls(&image.provenance, case.now).is_empty()
     };

@@ -24,7 +24,7 @@ pub fn not_ours(event: (AccountId, Option<&str>), own: (AccountId, &str)) -> Opt
 
 /// The rules with `onAvailable` that name this requester.
 pub fn automatic_rules<'a>(allowlist: &'a Allowlist, requester: &Requester) -> Vec<&'a Rule> {
-    let names = |rule: &&Rule| rule.requesters.iter().any(|pattern| pattern.matches(requester));
+    let names = |rule: &&Rule| rule.names(requester);
     allowlist.rules.iter().filter(|rule| rule.on_available).filter(names).collect()
 }
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use key_policy::Grant;
 
-use super::{judged_key::JudgedKey, usage::NextReport};
+use super::judged_key::JudgedKey;
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
     facts::{CopyRecord, Expiry, Failure, Image},
-    needs::{CopyOrder, NeededGrant},
+    needs::{CopyOrder, NeededGrant, Publication},
     outcome::{Finding, Refusal, RefusalCode},
     request::{Action, AskedTarget},
 };
@@ -80,13 +80,15 @@ pub enum Verdict {
     Unknown(Vec<Failure>),
 }
 
-/// What a share must create before it adds launch permissions.
+/// What a share has to make besides its permissions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prerequisites {
     /// The grants.
     pub grants: Vec<NeededGrant>,
     /// The records of expiries, which come before everything else.
     pub expiries: Vec<Expiry>,
+    /// The parameters that shall name the image, after everything else.
+    pub publications: Vec<Publication>,
 }
 
 /// A share that waits for a copy.
@@ -179,6 +181,20 @@ pub struct Look<'a> {
     pub refusals: Vec<Refusal>,
     /// What could not be read.
     pub gaps: Vec<Failure>,
+}
+
+/// What is done about the next report on an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextReport {
+    /// Nothing: the newest report is fresh.
+    NotNeeded,
+    /// EC2 is making one. It makes one report on an image at a time.
+    Awaited,
+    /// One is started, with this client token.
+    Started {
+        /// The same for every request that comes upon the same reports, so that EC2 makes one report for all of them.
+        client_token: String,
+    },
 }
 
 /// What an audit or repair finds.
@@ -370,7 +386,7 @@ impl<'a> ImageDecision<'a> {
             Action::List | Action::Check => {
                 self.refusals().iter().any(|refusal| refusal.code == RefusalCode::MalformedRequest)
             }
-            Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair => false,
+            Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair | Action::Images => false,
         }
     }
 }

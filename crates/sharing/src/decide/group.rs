@@ -30,7 +30,7 @@ pub(super) fn targets_of_group(case: &Case<'_>, facts: &Facts, group: &GroupId) 
     if targets.is_empty() {
         let rules = case.allowlist.rules.iter();
         let own_rules = rules.filter(|rule| match case.authority {
-            Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+            Authority::Requester(requester) => rule.names(requester),
             Authority::Expiry(_) => false,
         });
         targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
@@ -141,6 +141,7 @@ rules:
                 source_naming: None,
                 waiting: Fact::NotRead,
                 is_instance_store: false,
+                is_encrypted: false,
                 snapshots: Vec::new(),
             };
             let mut facts = Facts::default();

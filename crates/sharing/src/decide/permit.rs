@@ -51,7 +51,7 @@ pub(super) fn may_withdraw(request: &Request) -> bool {
 
 /// The refusal of a requester that no rule names; `None` if a rule names it.
 pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
-    let is_named = allowlist.rules.iter().any(|rule| rule.requesters.iter().any(|pattern| pattern.matches(requester)));
+    let is_named = allowlist.rules.iter().any(|rule| rule.names(requester));
     (!is_named).then(|| refusals::stranger(requester))
 }
 
@@ -95,6 +95,7 @@ impl<'a> Permit<'a> {
             // Of what only waits nothing is to be read.
             Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
             Action::Reset => self.refusals.is_empty(),
+            Action::Images => false,
         }
     }
 
@@ -107,13 +108,34 @@ impl<'a> Permit<'a> {
 
 /// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
+    // The catalogue tells what the descriptions say.
+    if case.request.action == Action::Images {
+        return BTreeSet::new();
+    }
     if case.request.action.surveys() || case.request.shared_with.is_some() {
-        let is_own = |image: &&Image| image.owner == case.account;
-        let covered = images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(case, image).is_ok());
-        return covered.map(|(id, _)| id.clone()).collect();
+        return covered(case, images);
     }
     let permits = case.request.image_ids.iter().map(|image_id| permit(case, images, image_id));
     permits.filter(|permit| permit.needs_reading(case)).map(|permit| permit.image_id.clone()).collect()
+}
+
+/// The images of this account that a rule of the requester covers.
+pub(super) fn covered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
+    let is_own = |image: &&Image| image.owner == case.account;
+    let covered = images.iter().filter(|(_, image)| is_own(image) && covering_rule_of_image(case, image).is_ok());
+    covered.map(|(id, _)| id.clone()).collect()
+}
+
+/// The rules of the requester that cover the image for this action, in the order of the allowlist.
+pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item = &'a Rule> {
+    let rules = match case.authority {
+        Authority::Requester(requester) => {
+            let ask = ask(case, requester, case.request.action, image, None);
+            case.allowlist.explain(&ask).filter(|(_, fails)| fails.is_none()).map(|(rule, _)| rule).collect()
+        }
+        Authority::Expiry(_) => Vec::new(),
+    };
+    rules.into_iter()
 }
 
 /// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no

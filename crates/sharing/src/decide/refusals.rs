@@ -7,12 +7,12 @@ use super::{
     case::{Authority, Case},
 };
 use crate::{
-    allowlist::{Criterion, KeyCheck, Rule, Shortfall, written},
+    allowlist::{Criterion, KeyCheck, Publish, Rule, Shortfall, Unfillable, written},
     domain::{GroupId, ImageId, KeyArn, Region, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Failure, Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
     outcome::{Refusal, RefusalCode},
-    request::AskedTarget,
+    request::{AskedTarget, Request},
 };
 
 pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
@@ -89,6 +89,36 @@ pub(super) fn not_covered(
     refusal.value("requester", requester)
 }
 
+/// The image has no parameter that the rule could publish it to.
+pub(super) fn publish_not_possible(
+    case: &Case<'_>,
+    image_id: &ImageId,
+    rule: &Rule,
+    publish: &Publish,
+    Unfillable { tag, given, why }: Unfillable,
+) -> Refusal {
+    let name = quoted(&publish.to_string());
+    let message = format!("rule {} publishes the image to {name}, and {why}", quoted(&rule.name));
+    let refusal = image(RefusalCode::PublishNotPossible, image_id, message)
+        .at(place(case, image_id))
+        .value("rule", rule.name.as_str())
+        .value("parameter", publish.to_string())
+        .remedy(match &tag {
+            Some(tag) => {
+                format!("give the image another value of the tag {}, or change the rule's `publish`", quoted(tag))
+            }
+            None => "change the rule's `publish`".to_owned(),
+        });
+    let refusal = match tag {
+        Some(tag) => refusal.value("tag", tag),
+        None => refusal,
+    };
+    match given {
+        Some(given) => refusal.value("given", given),
+        None => refusal,
+    }
+}
+
 /// The maximum number of rules that are named with what an image lacks for them.
 const RULES_NAMED: usize = 5;
 
@@ -150,21 +180,7 @@ fn terms_not_allowed(
     let longest = rule.and_then(|rule| rule.max_duration).map(written);
     let most = longest.as_ref().map(|longest| format!(", for {longest} at most")).unwrap_or_default();
     let refusal = match (criterion, request.expires_at) {
-        (Criterion::Roles, _) => {
-            let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
-            let allowed: Vec<_> = allowed.into_iter().flatten().collect();
-            let mut lacking = request.service_linked_roles.iter().enumerate();
-            let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
-            let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
-            let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let message =
-                format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
-            new(RefusalCode::RoleNotAllowed, message)
-                .at(format!("/serviceLinkedRoles/{first}"))
-                .value("roles", named(&roles))
-                .value("allowed", named(&allowed))
-                .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
-        }
+        (Criterion::Roles, _) => role_not_allowed(request, requester, target, rule, &new),
         (Criterion::Duration, None) => {
             let message =
                 format!("the rules that allow {who} to share this image with {target} want the share to expire{most}");
@@ -199,6 +215,29 @@ fn terms_not_allowed(
         Some(longest) => refusal.value("maxDuration", longest),
         None => refusal,
     }
+}
+
+/// The rules for the image and the target don't allow grants for all requested roles.
+fn role_not_allowed(
+    request: &Request,
+    requester: &str,
+    target: &str,
+    rule: Option<&Rule>,
+    new: impl Fn(RefusalCode, String) -> Refusal,
+) -> Refusal {
+    let who = quoted(requester);
+    let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
+    let allowed: Vec<_> = allowed.into_iter().flatten().collect();
+    let mut lacking = request.service_linked_roles.iter().enumerate();
+    let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
+    let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
+    let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let message = format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
+    new(RefusalCode::RoleNotAllowed, message)
+        .at(format!("/serviceLinkedRoles/{first}"))
+        .value("roles", named(&roles))
+        .value("allowed", named(&allowed))
+        .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
 }
 
 pub(super) fn image_not_found(case: &Case<'_>, image_id: &ImageId) -> Refusal {

@@ -10,7 +10,7 @@ use super::{
     met::Met,
     notes,
     permit::Permit,
-    refusals,
+    publish, refusals,
 };
 use crate::{
     domain::{ImageId, Target},
@@ -49,6 +49,8 @@ pub(super) fn decide<'a>(
     met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);
     met.add(part);
+    let decided: Vec<_> = targets.iter().chain(&left_as_they_are).copied().collect();
+    met.add(publish::check(case, facts, image, image_id, &decided));
     let makes_grants = !met.grants.is_empty() && met.refusals.is_empty();
     let is_about_targets = case.request.group.is_some() || !targets.is_empty() || may_expire;
     if case.request.action == Action::Check || is_about_targets {
@@ -59,14 +61,14 @@ pub(super) fn decide<'a>(
     if case.request.action == Action::Share {
         met.gaps.extend(not_read(image, image_id));
     }
-    let Met { keys, has_unusable_key, grants, expiries, refusals, gaps, warnings } = met;
+    let Met { keys, has_unusable_key, grants, expiries, publications, refusals, gaps, warnings } = met;
     let decision = if case.request.action == Action::Check {
         Decision::Look(Look { short_of_terms, keys, has_unusable_key, refusals, gaps })
     } else {
         let verdict = match (refusals.is_empty(), gaps.is_empty()) {
             (false, _) => Verdict::No(refusals),
             (true, false) => Verdict::Unknown(gaps),
-            (true, true) => Verdict::Yes(Prerequisites { grants, expiries }),
+            (true, true) => Verdict::Yes(Prerequisites { grants, expiries, publications }),
         };
         let share = Share { keys, has_unusable_key, left_as_they_are, verdict };
         await_copy(case, image, &targets, share)

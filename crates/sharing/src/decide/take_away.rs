@@ -11,6 +11,7 @@ use super::{
     decision::{Covered, Decision, ImageDecision, LaunchPermissions, Records, TakeAway, Withdrawal},
     expiry, notes,
     permit::{Permit, is_covered},
+    publish,
 };
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
@@ -37,7 +38,8 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         | Action::Check
         | Action::Usage
         | Action::Audit
-        | Action::Repair => {
+        | Action::Repair
+        | Action::Images => {
             (targets.iter().map(|(asked, _)| asked.target.clone()).collect(), LaunchPermissions::Theirs)
         }
     };
@@ -52,6 +54,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     let Residue { mut gaps, mut warnings } = residue;
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
+    warnings.extend(publish::still_named(case, facts, image, image_id));
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     warnings.extend(notes::notes(case, facts, image, image_id, &asked, false));
     let needed_by = image.known_snapshots().filter_map(|snapshot| {

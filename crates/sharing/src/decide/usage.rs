@@ -7,7 +7,7 @@ use time::Duration;
 
 use super::{
     case::{Authority, Case},
-    decision::{Decision, ImageDecision},
+    decision::{Decision, ImageDecision, NextReport},
     permit::{Permit, covering_rule_of_image_for},
 };
 use crate::{
@@ -18,20 +18,6 @@ use crate::{
 
 /// A report of this age still answers.
 const FRESH: Duration = Duration::hours(24);
-
-/// What is done about the next report on an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NextReport {
-    /// Nothing: the newest report is fresh.
-    NotNeeded,
-    /// EC2 is making one. It makes one report on an image at a time.
-    Awaited,
-    /// One is started, with this client token.
-    Started {
-        /// The same for every request that comes upon the same reports, so that EC2 makes one report for all of them.
-        client_token: String,
-    },
-}
 
 /// Decides what a request for the usage of an image does.
 pub(super) fn decide<'a>(case: &Case<'_>, facts: &Facts, permit: Permit<'a>) -> ImageDecision<'a> {

@@ -3,7 +3,7 @@
 use crate::{
     domain::{AccountId, CopyName, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{CopyRecord, Expiry},
-    needs::{CopyOrder, GranteeKind, NeededGrant},
+    needs::{CopyOrder, GranteeKind, NeededGrant, Publication},
 };
 
 /// One write to AWS.
@@ -86,6 +86,8 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
+    /// PutParameter: a parameter names the image from now on.
+    PutParameter(Publication),
     /// CreateImageUsageReport: has EC2 find out which accounts use an image.
     CreateUsageReport {
         /// The image.
@@ -112,6 +114,8 @@ pub enum Phase {
     Copies,
     /// The records of shares that wait no longer.
     Withdrawals,
+    /// Parameters that name the image.
+    Parameters,
     /// Reports, which change nothing that is shared.
     Reports,
 }
@@ -135,6 +139,7 @@ impl Step {
             | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
@@ -164,6 +169,7 @@ impl Step {
             | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => {}
         }
         Some(step)
@@ -200,6 +206,7 @@ impl Step {
             }
             Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
             Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
+            Self::PutParameter(_) => "ssm:PutParameter",
             Self::CreateUsageReport { .. } => "ec2:CreateImageUsageReport",
         }
     }
@@ -219,6 +226,7 @@ impl Step {
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => false,
         }
     }
@@ -240,6 +248,7 @@ impl Step {
             Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Phase::Launch,
+            Self::PutParameter(_) => Phase::Parameters,
             Self::CreateUsageReport { .. } => Phase::Reports,
         }
     }
@@ -263,7 +272,8 @@ impl Step {
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
-            | Self::CreateUsageReport { .. } => true,
+            | Self::CreateUsageReport { .. }
+            | Self::PutParameter(_) => true,
         }
     }
 
@@ -286,6 +296,7 @@ impl Step {
             | Self::RemoveLaunchPermissions { image_id, .. }
             | Self::ResetLaunchPermissions { image_id }
             | Self::CreateUsageReport { image_id, .. } => image_id.to_string(),
+            Self::PutParameter(Publication { parameter, .. }) => parameter.to_string(),
         }
     }
 
@@ -304,6 +315,7 @@ impl Step {
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => None,
         }
     }
@@ -325,6 +337,7 @@ impl Step {
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
@@ -346,6 +359,7 @@ impl Step {
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }

@@ -22,55 +22,57 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// The sources of those of these images that are copies, as far as they were not read.
+    pub fn of<'i>(images: impl Iterator<Item = &'i Image>, need: Need) -> Self {
+        let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
+        for image in images {
+            if let Lineage::CopyOf { source, said } = &image.provenance.lineage
+                && !said.is_read()
+            {
+                by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
+            }
+        }
+        let need = if by_region.is_empty() { Need::No } else { need };
+        Self { by_region, need }
+    }
+
     /// Whether this source is described.
     pub fn include(&self, source: &RegionalImage) -> bool {
         self.by_region.get(&source.region).is_some_and(|ids| ids.contains(&source.id))
     }
 }
 
-/// The sources of these images that are described. There are none for actions that remove access.
+/// The sources of these images that are described: where a rule goes by them. There are none for actions that remove
+/// access, but for a copy that no rule covers by its own name.
 pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
-    let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
-    for image in images.values().filter(|image| image.owner == case.account) {
-        let Some(source) = unread_source(image) else { continue };
-        let is_asked_for =
-            || case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image));
-        if is_uncovered(case, image, source) || is_asked_for() {
-            by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
-        }
-    }
+    let goes_by =
+        |image: &Image| case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image));
     let need = match case.request.action {
-        _ if by_region.is_empty() => Need::No,
         // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
-        Action::Share | Action::Check | Action::List | Action::Usage | Action::Revoke | Action::Reset => Need::Settled,
+        Action::Share
+        | Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Revoke
+        | Action::Reset
+        | Action::Images => Need::Settled,
     };
-    Sources { by_region, need }
+    let own = images.values().filter(|image| image.owner == case.account);
+    Sources::of(own.filter(|image| is_uncovered(case, image) || goes_by(image)), need)
 }
 
 /// The sources of the images that no rule covers by their own names and tags, and that a rule may cover by those of their
 /// sources.
 pub fn sources_of_uncovered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
-    let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
-    for image in images.values().filter(|image| image.owner == case.account) {
-        if let Some(source) = unread_source(image).filter(|source| is_uncovered(case, image, source)) {
-            by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
-        }
-    }
-    Sources { need: if by_region.is_empty() { Need::No } else { Need::Optional }, by_region }
-}
-
-/// The image that this one is a copy of, if nothing is known about that yet.
-fn unread_source(image: &Image) -> Option<&RegionalImage> {
-    match &image.provenance.lineage {
-        Lineage::CopyOf { source, said } => (!said.is_read()).then_some(source),
-        Lineage::New | Lineage::Unclear => None,
-    }
+    let own = images.values().filter(|image| image.owner == case.account);
+    Sources::of(own.filter(|image| is_uncovered(case, image)), Need::Optional)
 }
 
 /// Whether a rule may cover a copy by the name and tags of its source alone. That is looked at only for the Regions from
 /// which rules make copies.
-fn is_uncovered(case: &Case<'_>, image: &Image, source: &RegionalImage) -> bool {
+fn is_uncovered(case: &Case<'_>, image: &Image) -> bool {
+    let Some(source) = image.provenance.source() else { return false };
     let makes_copies = case.allowlist.rules.iter().any(|rule| rule.copies_from(&source.region));
     makes_copies && matches!(case.authority, Authority::Requester(_)) && !decide::is_covered(case, image)
 }
@@ -82,7 +84,7 @@ fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
         return rule.actions.contains(&Action::Share);
     }
     let is_named = match case.authority {
-        Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+        Authority::Requester(requester) => rule.names(requester),
         Authority::Expiry(_) => false,
     };
     action.is_about_sharing() && rule.actions.contains(&action) && is_named

@@ -31,7 +31,8 @@ impl UsageReads {
             | Action::List
             | Action::Check
             | Action::Audit
-            | Action::Repair => return Self::default(),
+            | Action::Repair
+            | Action::Images => return Self::default(),
         };
         let shown = permitted.filter(|(_, image)| decide::may_see_usage(case, image));
         let images: Vec<_> = shown.map(|(id, _)| id.clone()).collect();

@@ -101,6 +101,7 @@ pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
         | Step::AddLaunchPermissions { .. }
         | Step::RemoveLaunchPermissions { .. }
         | Step::ResetLaunchPermissions { .. }
-        | Step::CreateUsageReport { .. } => false,
+        | Step::CreateUsageReport { .. }
+        | Step::PutParameter(_) => false,
     }
 }

@@ -23,12 +23,14 @@ pub struct StepResult {
     pub grant_id: Option<String>,
     /// The ID of the copy that it began.
     pub copy_id: Option<ImageId>,
+    /// The version of the parameter that it put.
+    pub version: Option<u64>,
 }
 
 impl StepResult {
     /// A step of which no more is known than how far it got.
     pub fn new(step: Step, state: StepState) -> Self {
-        Self { step, state, error: None, is_uncertain: false, grant_id: None, copy_id: None }
+        Self { step, state, error: None, is_uncertain: false, grant_id: None, copy_id: None, version: None }
     }
 
     /// Whether the request goes on, and counts as done as far as it can be now, although this step was not: it is best

@@ -47,9 +47,13 @@ impl Standing<'_> {
                 Some(Made::Maybe | Made::Not) => GrantPlan::Left,
                 None => GrantPlan::Nothing,
             },
-            Action::Revoke | Action::Reset | Action::List | Action::Usage | Action::Audit | Action::Repair => {
-                GrantPlan::Nothing
-            }
+            Action::Revoke
+            | Action::Reset
+            | Action::List
+            | Action::Usage
+            | Action::Audit
+            | Action::Repair
+            | Action::Images => GrantPlan::Nothing,
         }
     }
 
@@ -81,7 +85,13 @@ impl Standing<'_> {
         let is_reported = match request.action {
             Action::Check => true,
             Action::Share => !request.dry_run,
-            Action::Revoke | Action::Reset | Action::List | Action::Usage | Action::Audit | Action::Repair => false,
+            Action::Revoke
+            | Action::Reset
+            | Action::List
+            | Action::Usage
+            | Action::Audit
+            | Action::Repair
+            | Action::Images => false,
         };
         is_reported.then(|| self.permission(target).max(self.by_keys(target)))
     }

@@ -148,6 +148,22 @@ fn a_mistake_is_refused_and_named() {
             serde_json::json!({"onAvailable": true, "images": {"names": ["a"], "scannedWithin": "1d"}}),
             "not scanned yet",
         ),
+        (serde_json::json!({"publish": "/golden/latest"}), "a map belongs"),
+        (serde_json::json!({"publish": {}}), "missing"),
+        (serde_json::json!({"publish": {"parameter": ["/golden/latest"]}}), "text belongs"),
+        (serde_json::json!({"publish": {"parameter": "/golden/latest", "type": "text"}}), "unknown field"),
+        (serde_json::json!({"publish": {"parameter": "golden/latest"}}), "does not begin with `/`"),
+        (serde_json::json!({"publish": {"parameter": "/Aws/latest"}}), "AWS keeps for itself"),
+        (serde_json::json!({"publish": {"parameter": "/golden/{name}"}}), "is no placeholder"),
+        (serde_json::json!({"publish": {"parameter": "/golden/{tag:Family}"}}), "does not name `Family`"),
+        (
+            serde_json::json!({"images": "all", "publish": {"parameter": "/golden/{tag:Family}"}}),
+            "does not name `Family`",
+        ),
+        (
+            serde_json::json!({"images": {"tags": {"family": ["web"]}}, "publish": {"parameter": "/golden/{tag:Family}"}}),
+            "does not name `Family`",
+        ),
         (serde_json::json!({"name": ""}), "rule's name"),
         (serde_json::json!({"name": "n".repeat(129)}), "rule's name"),
         (serde_json::json!({"effect": "Deny"}), "effect"),
@@ -424,4 +440,19 @@ fn a_rule_shares_by_itself_only_chosen_images_and_for_a_while() {
     refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "not together with `images: all`");
     refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "at least `30m`");
     refused(&by_itself(serde_json::json!({"images": "all", "name": ""})), "not together with `images: all`");
+}
+
+#[test]
+fn a_rule_can_name_a_parameter_by_tags_that_its_images_have() {
+    let parameter = "/golden/{tag:Family}/{architecture}/latest";
+    let with_tags = serde_json::json!({"images": {"tags": {"Family": ["*"]}}, "publish": {"parameter": parameter}});
+    let allowlist = Allowlist::parse(&with(with_tags)).unwrap();
+    assert_eq!(allowlist.rules[0].publish.as_ref().map(ToString::to_string).as_deref(), Some(parameter));
+    let anything = serde_json::json!({"images": "all", "publish": {"parameter": "/golden/{architecture}"}});
+    assert!(Allowlist::parse(&with(anything)).is_ok());
+    assert_eq!(Allowlist::parse(&with(serde_json::json!({}))).unwrap().rules[0].publish, None);
+    let text = "version: 1\nrules:\n- name: web\n  requesters: [\"lambda:invoke\"]\n  actions: [share]\n  images: all\n  \
+                targets: [\"111122223333\"]\n  publish:\n    parameter: /golden/{tag:Family}\n";
+    let error = Allowlist::parse(text).unwrap_err().to_string();
+    assert!(error.starts_with("line 9, rule `web`, field `publish.parameter`: "), "{error}");
 }

@@ -17,12 +17,14 @@
 mod allowlist_document;
 mod allowlist_size;
 mod automation;
+mod catalogue;
 mod copies;
 mod decisions;
 mod findings;
 mod log_record;
 mod one_image;
 mod provenance;
+mod publish;
 mod reads;
 mod refusals;
 mod request;

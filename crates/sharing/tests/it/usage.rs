@@ -140,9 +140,10 @@ fn it_is_said_why_the_last_report_came_to_nothing_and_what_is_awaited() {
 #[test]
 fn requests_that_come_upon_the_same_reports_have_the_same_client_token() {
     let token = |reports: Vec<UsageReport>| {
-        put("used-1", &usage(), Fact::Known(reports), |case, facts| match &decide(case, facts)[0].decision {
-            sharing::decide::Decision::Usage(NextReport::Started { client_token }) => client_token.clone(),
-            other => panic!("{other:#?}"),
+        put("used-1", &usage(), Fact::Known(reports), |case, facts| {
+            let decision = decide(case, facts).remove(0).decision;
+            let sharing::decide::Decision::Usage(NextReport::Started { client_token }) = decision else { panic!() };
+            client_token
         })
     };
     let (old, older) = (|| available("r-1", 30), || available("r-2", 60));

@@ -65,6 +65,9 @@ fn of_request(envelope: Envelope) -> String {
             if let Some(account) = request.shared_with {
                 write!(summary, ", whatever is shared with {account}").unwrap();
             }
+            if let Some(name) = &request.name {
+                write!(summary, ", whatever is named {name}").unwrap();
+            }
             if request.access != Access::default() {
                 write!(summary, ", {:?} access", request.access).unwrap();
             }

@@ -11,8 +11,8 @@ use super::{
     },
     directory::Names,
     fault::Part,
-    reader::{Field, Reader},
-    values::{duration, keys, parse},
+    reader::{Field, Fields, Reader},
+    values::{action, duration, keys, parse},
 };
 use crate::{
     domain::ServiceLinkedRole,
@@ -37,19 +37,11 @@ impl Reader {
 
     fn rule<'n>(&mut self, entry: &'n Node, seen: &mut BTreeSet<&'n str>, names: &Names) -> Option<Rule> {
         let mut fields = self.fields("", (entry.line, entry), &RULE_FIELDS)?;
-        let name = self.required("name", &mut fields).and_then(|field| {
-            let name =
-                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
-            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
-                self.fault(field.0, "name", "another rule has this name");
-            }
-            Some(name)
-        });
+        let name = self.unique_name(entry, &mut fields, seen);
         let requesters = self
             .required("requesters", &mut fields)
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
-        let actions =
-            self.required("actions", &mut fields).map(|field| self.list("actions", field, false, str::parse::<Action>));
+        let actions = self.required("actions", &mut fields).map(|field| self.list("actions", field, false, action));
         let images = self.required("images", &mut fields).and_then(|field| self.images(field));
         let given_targets = fields.take("targets");
         let targets = given_targets.map(|field| self.targets("targets", field, names)).unwrap_or_default();
@@ -63,6 +55,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
         let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
@@ -93,7 +86,24 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            publish,
             copies,
+        })
+    }
+
+    fn unique_name<'n>(
+        &mut self,
+        entry: &'n Node,
+        fields: &mut Fields<'n>,
+        seen: &mut BTreeSet<&'n str>,
+    ) -> Option<String> {
+        self.required("name", fields).and_then(|field| {
+            let name =
+                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
+            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
+                self.fault(field.0, "name", "another rule has this name");
+            }
+            Some(name)
         })
     }
 
@@ -142,7 +152,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 11] = [
+const RULE_FIELDS: [&str; 12] = [
     "name",
     "requesters",
     "actions",
@@ -153,6 +163,7 @@ const RULE_FIELDS: [&str; 11] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "publish",
     "copies",
 ];
 

@@ -1,0 +1,55 @@
+//! Owns [`ParameterReads`]: the parameters to which rules publish images, and what is read of the images that they name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Need;
+use crate::{
+    decide::{self, Case},
+    domain::{ImageId, ParameterName},
+    facts::Image,
+    request::Action,
+};
+
+/// The parameters that are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParameterReads {
+    /// They.
+    pub names: BTreeSet<ParameterName>,
+    /// What follows where one, or what is needed to judge it, can't be read.
+    pub need: Need,
+    /// What is read of the images that they name.
+    pub named: NamedReads,
+    /// The images that may be published: where they are copies, their sources' ages are read.
+    pub published: BTreeSet<ImageId>,
+}
+
+/// What is read of the images that parameters name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum NamedReads {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That there are such images.
+    Themselves,
+    /// Their ages, too, which copies have from their sources.
+    Ages,
+}
+
+impl ParameterReads {
+    /// The parameters of images of which more may be read than their descriptions.
+    pub(super) fn new(case: &Case<'_>, images: &BTreeMap<ImageId, Image>, permitted: &[&ImageId]) -> Self {
+        let names = decide::parameters_to_read(case, images, permitted);
+        if names.is_empty() {
+            return Self::default();
+        }
+        let (need, named) = match case.request.action {
+            Action::Share | Action::Check | Action::List | Action::Usage | Action::Images => {
+                (Need::Settled, NamedReads::Ages)
+            }
+            Action::Revoke | Action::Reset => (Need::Optional, NamedReads::Nothing),
+            Action::Audit | Action::Repair => (Need::Optional, NamedReads::Themselves),
+        };
+        let published = permitted.iter().filter(|_| named == NamedReads::Ages).map(|id| (*id).clone()).collect();
+        Self { names, need, named, published }
+    }
+}
