@@ -57,11 +57,11 @@ pub(super) async fn pursue(
     };
     let overdue = decide::overdue(&case, &plans);
     let ended = give_up(&case, &plans);
-    let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
+    let is_stopped = plans.iter().any(|decision| decision.stops_whole(request.action));
     let plans: Vec<_> = plans
         .into_iter()
         .map(|decision| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
+            let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
             let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
             (decision, steps.into_iter().chain(ended.clone()).collect::<Vec<_>>())
         })
@@ -76,7 +76,7 @@ pub(super) async fn pursue(
     if is_looked_at_again {
         results = second_look::take(writer, &case, &facts, results, deadline).await;
     }
-    if request.action == Action::Share && !is_refused_whole {
+    if request.action == Action::Share && !is_stopped {
         results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {

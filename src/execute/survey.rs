@@ -6,15 +6,15 @@ use sharing::{
     decide::{self, Case},
     domain::ImageId,
     facts::{Image, Reading},
-    outcome::{Outcome, Status},
+    outcome::{ErrorCode, Outcome, Status},
     read_plan::sources_of_uncovered,
     records::RecordName,
     report::failed,
-    request::Request,
+    request::{NextToken, Request},
 };
 use tokio::time::Instant;
 
-use super::{automation::expire, pursue::pursue};
+use super::{automation::expire, pursue::pursue, time_limits::reading_deadline};
 use crate::{
     deployment::{Deployment, Run},
     observe::read_sources,
@@ -35,34 +35,71 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     };
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
-    let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
-    let mut place = asked.next_token.clone();
+    let total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+    let mut progress = Progress { total, place: asked.next_token.clone(), unread: None, is_any_read: false };
     let mut longest = Duration::ZERO;
     loop {
-        let after = place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
+        let after = progress.place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
         let image_ids: Vec<_> = images.range((after, Bound::Unbounded)).take(IMAGES_AT_ONCE).cloned().collect();
         if image_ids.is_empty() {
-            return Outcome { next_token: None, ..total };
+            progress.place = None;
+            return progress.end();
         }
-        let is_full = total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL);
+        let is_full = progress.total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL);
         if is_full || run.deadline.saturating_duration_since(Instant::now()) < longest {
-            return Outcome { next_token: place, ..total };
+            return progress.end();
         }
-        let begun = Instant::now();
-        let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
+        let (begun, reading_until) = (Instant::now(), reading_deadline(asked.action, run.deadline));
+        let request = Request { image_ids, next_token: progress.place.clone(), ..asked.clone() };
         let part = survey_some(deployment, Case { request: &request, ..case }, run, &outcome).await;
-        let is_first = place == asked.next_token;
-        // If a retry may help, the survey stops here and keeps the findings so far: the next request begins with the
-        // images that failed. If a retry can't help, the survey continues with the images after them.
-        if part.result == Status::Failed && (part.retryable || part.next_token.is_none()) {
-            return if is_first { part } else { Outcome { next_token: place, ..total } };
+        let is_first = progress.place == asked.next_token;
+        let needs_time = part.retryable && is_over(reading_until) && (!is_first || is_out_of_time(&part));
+        // If these images need more time, or nothing at all could be read, the survey stops here and keeps the findings so
+        // far: the next request begins with these images.
+        if part.result == Status::Failed && (part.next_token.is_none() || needs_time) {
+            return if is_first { part } else { progress.end() };
         }
-        place.clone_from(&part.next_token);
-        add(&mut total, part);
-        if place.is_none() {
-            return total;
+        progress.add(part, &request.image_ids, result);
+        if progress.place.is_none() {
+            return progress.end();
         }
         longest = longest.max(begun.elapsed());
+    }
+}
+
+/// How far a survey has got.
+struct Progress {
+    /// What was found so far.
+    total: Outcome,
+    /// Where it goes on.
+    place: Option<NextToken>,
+    /// The first part with an image that could not be read, though another try may help.
+    unread: Option<Outcome>,
+    /// Whether any image was read.
+    is_any_read: bool,
+}
+
+impl Progress {
+    /// Adds the findings of more images. A fault of one image must not keep the others from being looked at for ever: the
+    /// survey goes on without it, and says so.
+    fn add(&mut self, mut part: Outcome, image_ids: &[ImageId], result: Status) {
+        self.place.clone_from(&part.next_token);
+        if part.retryable {
+            self.is_any_read |= unread(&part, image_ids) < image_ids.len();
+            self.unread.get_or_insert_with(|| part.clone());
+            pass_over(&mut part, result);
+        } else {
+            self.is_any_read = true;
+        }
+        add(&mut self.total, part);
+    }
+
+    /// The answer. Where nothing could be read, that is the fault of no single image: then another try is for all.
+    fn end(self) -> Outcome {
+        match self.unread {
+            Some(part) if !self.is_any_read => part,
+            _ => Outcome { next_token: self.place, ..self.total },
+        }
     }
 }
 
@@ -95,6 +132,37 @@ async fn survey_some(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, out
         part.absorb(Box::pin(expire(&record, &outcome.request_id, case.request.dry_run, deployment, run)).await);
     }
     part
+}
+
+/// Whether so little time is left that no call is tried again.
+fn is_over(deadline: Instant) -> bool {
+    deadline.saturating_duration_since(Instant::now()) < Duration::from_secs(1)
+}
+
+fn is_out_of_time(part: &Outcome) -> bool {
+    part.errors.iter().any(|error| error.code == ErrorCode::OutOfTime)
+}
+
+/// How many of these images another try may tell more of.
+fn unread(part: &Outcome, image_ids: &[ImageId]) -> usize {
+    let is_unread = |id: &&ImageId| {
+        part.errors.iter().any(|error| error.retryable && error.resource.as_deref() == Some(id.as_str()))
+    };
+    image_ids.iter().filter(is_unread).count()
+}
+
+/// Goes on without what could not be read: it is told in warnings, like what can't be read at all. What a repair could not
+/// do stays an error.
+fn pass_over(part: &mut Outcome, result: Status) {
+    part.retryable = false;
+    if part.images.is_empty() {
+        let (unread, others): (Vec<_>, Vec<_>) = part.errors.drain(..).partition(|error| error.retryable);
+        part.warnings.extend(unread.into_iter().map(|error| error.message));
+        part.errors = others;
+        if part.errors.is_empty() {
+            part.result = result;
+        }
+    }
 }
 
 /// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,

@@ -31,7 +31,7 @@ pub use case::{Authority, Case, Setup};
 pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
-    Records, Share, ShortOfTerms, Survey, TakeAway, Verdict, Withdrawal,
+    Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
@@ -109,7 +109,7 @@ pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryNa
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, withdrawn: _, refusals } = permit;
+    let Permit { image_id, rule, targets, refusals, .. } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }

@@ -62,12 +62,13 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
              listed here: EC2 doesn't say which those are"
         ));
     }
+    let is_stopped = results.iter().any(|result| result.decision.stops_whole(request.action));
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            let row = image_row(&Standing { case, image, result: &result, status }, region);
+            let row = image_row(&Standing { case, image, result: &result, status, is_stopped }, region);
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }
@@ -183,7 +184,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         | Action::Repair
         | Action::Images => None,
     };
-    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    let first_rule = decision.targets.first().and_then(|covered| decision.rule_for(*covered)).or(decision.rule);
     ImageRow {
         image_id: copies::image_id(image, standing.result),
         copy_of: copies::source(case, image),
@@ -208,20 +209,20 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
 
 /// The rows of the requested targets; for a `list`, of everybody with whom the image is shared.
 fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
-    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
-    // If a share is refused as a whole, nothing is done for any image.
-    let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, is_stopped, .. } = *standing;
+    // If one image stops a share, nothing is done for any image.
+    let is_refused = decision.prerequisites().is_none() || is_stopped;
     let is_check = case.request.action == Action::Check;
-    let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
+    let unshareable = decision.unshareable().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .copied()
-        .chain(short)
-        .map(|(asked, rule)| {
+        .chain(unshareable)
+        .map(|covered @ (asked, _)| {
             let state = match &decision.decision {
                 Decision::Superseded(_) => as_read(image, &asked.target),
-                Decision::Await(awaiting) if status != Status::Refused => copies::target_state(awaiting, steps),
+                Decision::Await(awaiting) if !is_stopped => copies::target_state(awaiting, steps),
                 Decision::Await(_)
                 | Decision::Share(_)
                 | Decision::Refused(_)
@@ -237,7 +238,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 launch: standing.launch(&asked.target),
                 accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(image, decision.prerequisites().filter(|_| !is_refused), &asked.target, state),
-                rule: rule.map(|rule| rule.name.clone()),
+                rule: decision.rule_for(covered).map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
         })

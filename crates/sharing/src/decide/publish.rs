@@ -9,7 +9,7 @@ use super::{
     case::{Authority, Case},
     decision::Covered,
     met::Met,
-    permit::permit,
+    permit::{is_about_pair, permit},
     refusals,
 };
 use crate::{
@@ -174,7 +174,7 @@ pub(super) fn still_named(case: &Case<'_>, facts: &Facts, image: &Image, image_i
         let Some(name) = parameter(publish, image) else { continue };
         let warning = match facts.parameters.get(&name) {
             Some(Fact::Known(Some(it))) if it.image_id.as_ref() == Some(image_id) => {
-                format!("{name} still names {image_id}; {}", remedy(&name, rule))
+                format!("{name} still names {image_id}; {}", remedy(&name, &called(case, image, rule)))
             }
             Some(Fact::Failed(failure)) => {
                 format!("whether {name} still names {image_id} could not be found out: {}", failure.message)
@@ -189,12 +189,17 @@ pub(super) fn still_named(case: &Case<'_>, facts: &Facts, image: &Image, image_i
 }
 
 /// What is to be done about a parameter that names an image which its readers can't launch.
-fn remedy(parameter: &ParameterName, rule: &Rule) -> String {
+fn remedy(parameter: &ParameterName, rule: &str) -> String {
     format!(
-        "share a newer image with every target of rule `{}`, or put another one: `aws ssm put-parameter --name {parameter} \
-         --type String --data-type aws:ec2:image --overwrite --value <image ID>`",
-        rule.name
+        "share a newer image with every target of {rule}, or put another one: `aws ssm put-parameter --name {parameter} \
+         --type String --data-type aws:ec2:image --overwrite --value <image ID>`"
     )
+}
+
+/// The rule by its name, if the requester may learn it: a rule of the requester is about the image and a target of the rule.
+fn called(case: &Case<'_>, image: &Image, rule: &Rule) -> String {
+    let may_learn = rule.targets.iter().any(|target| is_about_pair(case, image, target));
+    if may_learn { format!("rule `{}`", rule.name) } else { "somebody else's rule".to_owned() }
 }
 
 /// A parameter that names an image which its readers can't launch.
@@ -217,14 +222,20 @@ pub(super) fn stale(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &Im
             is_gone.then(|| "which is no image of this account, or not any more".to_owned())
         } else if image.state == ImageState::Available {
             let left_out: Vec<_> = left_out(rule, image, |_| false).collect();
-            (!left_out.is_empty()).then(|| format!("which is not shared with {}", crate::domain::some_of(left_out)))
+            let may_learn = |target: &&Target| is_about_pair(case, image, target);
+            let (told, hidden): (Vec<_>, Vec<_>) = left_out.into_iter().partition(may_learn);
+            match (told.is_empty(), hidden.is_empty()) {
+                (true, true) => None,
+                (true, false) => Some("which is not shared with every target".to_owned()),
+                (false, _) => Some(format!("which is not shared with {}", crate::domain::some_of(told))),
+            }
         } else {
             Some(format!("which is `{}`", image.state.as_str()))
         };
         found.extend(why.map(|why| Stale {
             image_id: named.clone(),
-            message: format!("{name} names {named}, {why}; rule `{}` publishes to it", rule.name),
-            remedy: remedy(&name, rule),
+            message: format!("{name} names {named}, {why}; {} publishes to it", called(case, image, rule)),
+            remedy: remedy(&name, &called(case, image, rule)),
         }));
     }
     found

@@ -3,13 +3,13 @@
 use ami_share_testing::{
     key_policies::{Statement as _, allow, deny, open_to, parsed, with},
     worlds::{
-        FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant, in_days,
-        known, root,
+        FOREIGN_KEY, IMAGE, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant,
+        in_days, known, root,
     },
 };
 use serde_json::json;
 use sharing::{
-    facts::{Fact, Failure, ImageState},
+    facts::{Fact, Failure, ImageState, LaunchPermission},
     outcome::Finding,
     plan::plan,
 };
@@ -142,6 +142,27 @@ fn a_public_image_is_found_whatever_else_is_so() {
 }
 
 #[test]
+fn a_permission_of_a_kind_that_is_not_known_is_found_and_told() {
+    let group = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(Some("partners"));
+    finds(&World::open("golden-a").with(group), &["SharedOutsideAllowlist -"]);
+    finds(
+        &World::open("golden-a").with(|world| {
+            world.image.launch_permissions = Fact::Known(vec![LaunchPermission::unknown("partners")]);
+        }),
+        &["SharedOutsideAllowlist -"],
+    );
+    let nameless = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(None);
+    finds(&World::open("golden-a").with(nameless), &["SharedOutsideAllowlist -"]);
+    World::open("golden-a").with(group).put(&json!({"action": "list", "imageIds": [IMAGE]}), |case, facts| {
+        let warnings = &decide(case, facts).remove(0).warnings;
+        assert!(warnings[0].contains("`partners`") && warnings[0].contains("is not known"), "{warnings:?}");
+    });
+    // The group of everybody is no such kind.
+    let all = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(Some("all"));
+    finds(&World::open("golden-a").with(all), &["PublicImage -"]);
+}
+
+#[test]
 fn a_grant_is_left_where_its_share_is_not_there() {
     let world = World::encrypted("granted-a", &[]);
     let ours = "ami-share/ami-1a2b3c4d/111122223333";
@@ -220,6 +241,33 @@ fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
         assert_eq!(finding.code.as_str(), "KeyAccessLost");
         assert!(!finding.remedy.starts_with("`share`"), "{finding:?}");
     }
+}
+
+#[test]
+fn a_finding_names_no_rule_and_no_criterion_where_no_rule_of_the_requester_is_about_image_and_target() {
+    let told = |world: &World, code: &str| {
+        world.put(&json!({"action": "repair"}), |case, facts| {
+            let finding = decide(case, facts).remove(0).survey().unwrap().findings[0].clone();
+            assert_eq!(finding.code.as_str(), code);
+            format!("{} {}", finding.message, finding.remedy)
+        })
+    };
+    let others = ["portals", "secret"];
+    let outside = told(&World::open("portals-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    let lost = told(&World::encrypted("portals-open-a", &[]).shared_with(&[ONE]), "KeyAccessLost");
+    let not_applied = told(&World::open("portals-new-a"), "RuleNotApplied");
+    for text in [&outside, &lost, &not_applied] {
+        let text = text.replace("role/portal", "");
+        assert!(others.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+    assert!(lost.contains("shared with 111122223333 again by somebody whose rule has `keys: grant`"), "{lost}");
+    // Where one is, they are named.
+    let own = told(&World::open("marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    assert!(!own.contains("`marked`"), "its tags are not those of the rule: {own}");
+    assert!(
+        told(&World::open("viewed-marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist").contains("`viewed-marked`")
+    );
+    assert!(told(&World::open("golden-new-a"), "RuleNotApplied").contains("`by-itself`"));
 }
 
 #[test]
