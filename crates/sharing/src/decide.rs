@@ -21,6 +21,7 @@ mod remaining;
 mod second_look;
 mod share;
 mod staleness;
+mod survey;
 mod take_away;
 mod usage;
 
@@ -43,11 +44,12 @@ pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use usage::{may_see_usage, named_accounts, newest_usage_report};
+pub use survey::{Surveyed, next_token};
+pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
-    domain::{ExpiryName, ImageId},
+    domain::ImageId,
     facts::{Facts, Image, Reading},
     request::{Action, Request},
 };
@@ -100,12 +102,6 @@ fn decide_image<'a>(
         Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
-}
-
-/// The overdue records, which a repair expires.
-pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
-    let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
-    surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()
 }
 
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {

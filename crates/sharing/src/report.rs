@@ -11,7 +11,7 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, Prerequisites, Remaining, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
     domain::Target,
     facts::{CopyRecord, Facts, Failure, Image, LaunchPermission, Scan},
     needs::{GranteeKind, Publication},
@@ -20,12 +20,19 @@ use crate::{
         TargetState, shared_tags,
     },
     plan::Step,
-    request::{Action, NextToken},
+    request::Action,
 };
 
 /// The outcome of a request that failed before it was decided.
 pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
-    Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
+    failed_by(outcome, vec![failure])
+}
+
+/// The outcome of a request that failed because of these.
+pub fn failed_by(outcome: Outcome, failures: Vec<Failure>) -> Outcome {
+    let retryable = failures.iter().any(|failure| failure.retryable);
+    let errors = failures.into_iter().map(error_row).collect();
+    Outcome { result: Status::Failed, retryable, errors, ..outcome }
 }
 
 /// Adds a failure that happened after the request was carried out.
@@ -45,10 +52,9 @@ fn error_row(failure: Failure) -> ErrorRow {
 pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
     let request = case.request;
     outcome.result = result(case, &results);
-    if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
+    if let Some(next) = next_token(case, facts) {
         outcome.findings.get_or_insert_default();
-        let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
-        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
+        outcome.next_token = Some(next);
         for key in &facts.unfinished_keys {
             let later = "there are more grants for deregistered images than one repair handles: send `repair` again";
             outcome.warnings.push(format!("{key}: {later}"));
@@ -74,7 +80,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             for finding in &survey.findings {
-                // Images share parameters: what is found at one of these is told once.
+                // Images share parameters: a finding about a parameter is reported once.
                 if !findings.contains(finding) {
                     findings.push(finding.clone());
                 }
@@ -153,7 +159,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    // What can be told of the other images answers a request that only asks.
+    // If a request only reads, it is answered with what is known about the other images.
     let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
