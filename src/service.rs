@@ -15,17 +15,20 @@ pub use meter::Sink;
 use sharing::{
     allowlist::Loaded,
     decide,
-    domain::{FunctionArn, Requester, shortened},
+    domain::{CopyName, FunctionArn, Requester, shortened},
     facts::Failure,
     log_record::LogRecord,
     outcome::{ErrorCode, Outcome, Status},
+    records::RecordName,
     report::failed,
     request::{Action, Request},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
-use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, Reply, SentAt, Trigger};
+use triggers::{
+    Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, RecordHint, Reply, SentAt, Trigger,
+};
 
 use self::deadlines::{deadline, end};
 use crate::{
@@ -33,7 +36,7 @@ use crate::{
     aws::Aws,
     config::{Config, RecordSettings},
     deployment::{Deployment, Run},
-    execute::{execute, expire, refuse, share_available},
+    execute::{execute, expire, records_of_copy, refuse, share_available, share_copied},
     log_lines,
     records::RecordStore,
     telemetry,
@@ -104,17 +107,24 @@ impl Service {
                 let trigger = envelope.trigger;
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)
             }
-            Incoming::Available(available) => {
-                let run = run(Trigger::EventBridge, &available.request_id, invocation);
-                let share = share_available(&available, &self.deployment, self.max_event_age, &run);
-                let outcome = self.conclude(Trigger::EventBridge, &available.request_id, share, invocation).await;
+            Incoming::Image(event) => {
+                let run = run(Trigger::EventBridge, &event.request_id, invocation);
+                for name in records_of_copy(&event, &self.deployment, &run).await {
+                    drop(self.share_copied(&name, &event.request_id, invocation).await);
+                }
+                let share = share_available(&event, &self.deployment, self.max_event_age, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &event.request_id, share, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
             }
-            Incoming::Expiry(hint) => {
-                let run = run(Trigger::EventBridge, &hint.request_id, invocation);
-                let expire = expire(&hint, false, &self.deployment, &run);
-                let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, invocation).await;
+            Incoming::Record(RecordHint { request_id, record: RecordName::Expiry(name) }) => {
+                let run = run(Trigger::EventBridge, &request_id, invocation);
+                let expire = expire(&name, &request_id, false, &self.deployment, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &request_id, expire, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
+            }
+            Incoming::Record(RecordHint { request_id, record: RecordName::Copy(name) }) => {
+                // The record sends more hints, so a retry of this one is not needed.
+                Ok(Reply::Outcome(Box::new(self.share_copied(&name, &request_id, invocation).await)))
             }
             Incoming::Batch(batch) => {
                 let settle =
@@ -122,6 +132,13 @@ impl Service {
                 Ok(Reply::Document(batch::process_batch(batch, invocation, settle).await))
             }
         }
+    }
+
+    /// Looks at the record of a share that waits for a copy.
+    async fn share_copied(&self, name: &CopyName, request_id: &str, invocation: &InvocationContext<'_>) -> Outcome {
+        let run = run(Trigger::EventBridge, request_id, invocation);
+        let share = share_copied(name, request_id, &self.deployment, &run);
+        self.conclude(Trigger::EventBridge, request_id, share, invocation).await
     }
 
     /// Carries out the request in an envelope and returns the outcome.
@@ -157,13 +174,13 @@ impl Service {
         let end = end(trigger, invocation.time_left);
         let aws = &self.deployment.aws;
         let (begun, started) = (self.meter.begin(aws), Instant::now());
-        // What every line of the log says that is written on the way: which invocation, and which request of it.
+        // Every line that is logged in the meantime names the invocation and the request.
         let span = tracing::info_span!("request", lambda.request_id = invocation.request_id, request.id = request_id);
         // On the heap: the futures below nest too deep for the compiler.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
         let is_about_something = !outcome.is_no_op();
         if let Some(bus) = self.outcome_bus.as_deref().filter(|_| is_about_something)
-            && !publish::is_for_nobody(&outcome)
+            && publish::is_published(&outcome)
         {
             publish::publish(aws, bus, &mut outcome, end).instrument(span).await;
         }
@@ -177,10 +194,11 @@ impl Service {
         outcome
     }
 
-    /// Returns what is wrong with a request, if a rule names the requester. A stranger learns nothing.
+    /// Returns what is wrong with a request, if a rule names the requester. Any other requester learns only that no
+    /// rule does.
     async fn turn_away(&self, outcome: Outcome, requester: &Requester, run: &Run<'_>) -> Outcome {
         let Deployment { aws, allowlist, .. } = &self.deployment;
-        // The allowlist must be as fresh as for a list: a requester whose rule was withdrawn is a stranger.
+        // The allowlist must be as fresh as for a list, because the requester's rule may have been removed.
         match allowlist.load_for(Action::List, aws, run.now, run.deadline).await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
             Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
@@ -207,7 +225,8 @@ impl Service {
         let mut outcome = execute(request, requester, deployment, run).await;
         if request.action.surveys() && continuation::continues_by_itself(trigger, &outcome) {
             let bus = self.request_bus.as_deref();
-            continuation::go_on(&deployment.aws, bus, deployment.account, &mut outcome, end).await;
+            let own = (bus, deployment.account);
+            continuation::continue_survey(&deployment.aws, own, (request, requester), &mut outcome, end).await;
         }
         outcome
     }
@@ -224,7 +243,8 @@ fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext
     Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at }
 }
 
-/// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
+/// Logs a record of the request (who requested what, why, and the outcome), in as many lines as it needs, and a line
+/// for each finding.
 fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>, at: OffsetDateTime) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(

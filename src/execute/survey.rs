@@ -3,19 +3,22 @@
 use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
 use sharing::{
-    decide::{self, Case},
+    decide::{self, Case, Judgements, Surveyed},
     domain::ImageId,
-    facts::{Image, Reading},
-    outcome::{ErrorCode, Outcome, Status},
+    facts::{Failure, Image, Reading},
+    outcome::{Outcome, Status},
+    read_plan::sources_of_uncovered,
     records::RecordName,
-    report::failed,
+    report::{failed, failed_by},
     request::{NextToken, Request},
 };
 use tokio::time::Instant;
-use triggers::ExpiryHint;
 
-use super::{automation::expire, pursue::pursue, time_limits::reading_deadline};
-use crate::deployment::{Deployment, Run};
+use super::{automation::expire, pursue::act, time_limits::reading_deadline};
+use crate::{
+    deployment::{Deployment, Run},
+    observe::{observe, read_sources},
+};
 
 /// The number of images that are read together. Their findings are kept if time runs out later.
 const IMAGES_AT_ONCE: usize = 10;
@@ -33,70 +36,70 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
     let total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
-    let mut progress = Progress { total, place: asked.next_token.clone(), unread: None, is_any_read: false };
+    let place = asked.next_token.clone();
+    let mut progress = Progress { total, place, findings: 0, unread: Vec::new(), is_any_read: false };
     let mut longest = Duration::ZERO;
     loop {
         let after = progress.place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
         let image_ids: Vec<_> = images.range((after, Bound::Unbounded)).take(IMAGES_AT_ONCE).cloned().collect();
         if image_ids.is_empty() {
-            progress.place = None;
+            return Progress { place: None, ..progress }.end();
+        }
+        if progress.findings >= FULL || run.deadline.saturating_duration_since(Instant::now()) < longest {
             return progress.end();
         }
-        let is_full = progress.total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL);
-        if is_full || run.deadline.saturating_duration_since(Instant::now()) < longest {
-            return progress.end();
-        }
-        let (begun, reading_until) = (Instant::now(), reading_deadline(asked.action, run.deadline));
-        let request = Request { image_ids, next_token: progress.place.clone(), ..asked.clone() };
-        let part = survey_some(deployment, Case { request: &request, ..case }, run, &outcome).await;
+        let begun = Instant::now();
         let is_first = progress.place == asked.next_token;
-        let needs_time = part.retryable && is_over(reading_until) && (!is_first || is_out_of_time(&part));
-        // If these images need more time, or nothing at all could be read, the survey stops here and keeps the findings so
-        // far: the next request begins with these images.
-        if part.result == Status::Failed && (part.next_token.is_none() || needs_time) {
-            return if is_first { part } else { progress.end() };
-        }
-        progress.add(part, &request.image_ids, result);
-        if progress.place.is_none() {
-            return progress.end();
+        let request = Request { image_ids, next_token: progress.place.clone(), ..asked.clone() };
+        match survey_some(deployment, Case { request: &request, ..case }, run, &outcome, is_first).await {
+            Ok((part, surveyed)) => progress.add(part, surveyed),
+            Err(failures) if is_first => return failed_by(outcome, failures),
+            // The findings so far are kept. The next request begins with the images that failed.
+            Err(_) => return progress.end(),
         }
         longest = longest.max(begun.elapsed());
     }
 }
 
-/// How far a survey has got.
+/// The images that were surveyed so far.
 struct Progress {
-    /// What was found so far.
+    /// Their outcome.
     total: Outcome,
-    /// Where it goes on.
+    /// Where the survey continues.
     place: Option<NextToken>,
-    /// The first part with an image that could not be read, though another try may help.
-    unread: Option<Outcome>,
-    /// Whether any image was read.
+    /// The number of their findings.
+    findings: usize,
+    /// What could not be read about them, but may be read by a retry.
+    unread: Vec<Failure>,
+    /// Whether everything about at least one image was read.
     is_any_read: bool,
 }
 
 impl Progress {
-    /// Adds the findings of more images. A fault of one image must not keep the others from being looked at for ever: the
-    /// survey goes on without it, and says so.
-    fn add(&mut self, mut part: Outcome, image_ids: &[ImageId], result: Status) {
-        self.place.clone_from(&part.next_token);
-        if part.retryable {
-            self.is_any_read |= unread(&part, image_ids) < image_ids.len();
-            self.unread.get_or_insert_with(|| part.clone());
-            pass_over(&mut part, result);
-        } else {
-            self.is_any_read = true;
-        }
+    /// Adds more images.
+    fn add(&mut self, part: Outcome, surveyed: Surveyed) {
         add(&mut self.total, part);
+        self.place = surveyed.next;
+        self.findings = self.findings.saturating_add(surveyed.findings);
+        self.unread.extend(surveyed.unread);
+        self.is_any_read |= surveyed.is_any_read;
     }
 
-    /// The answer. Where nothing could be read, that is the fault of no single image: then another try is for all.
+    /// The outcome of the request. What could not be read about some images is a warning, because a fault of one image must
+    /// not prevent the audit of the others. If no image could be read, the request fails, and a retry may help.
     fn end(self) -> Outcome {
-        match self.unread {
-            Some(part) if !self.is_any_read => part,
-            _ => Outcome { next_token: self.place, ..self.total },
+        let Self { mut total, place, unread, is_any_read, findings: _ } = self;
+        if !unread.is_empty() && !is_any_read {
+            return failed_by(total, unread);
         }
+        for failure in unread {
+            if !total.warnings.contains(&failure.message) {
+                total.warnings.push(failure.message);
+            }
+        }
+        // If there are more images, continuing with these is more useful than a retry, which begins again before the
+        // images that were surveyed.
+        Outcome { retryable: total.retryable && place.is_none(), next_token: place, ..total }
     }
 }
 
@@ -104,58 +107,54 @@ impl Progress {
 /// rule of the requester covers, because a `nextToken` shows the ID of an image.
 async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
     let aws = deployment.aws.rate_limited().until(deadline);
-    let images = aws.own_images().await.map_err(|error| error.failure)?;
+    let mut images = aws.own_images().await.map_err(|error| error.failure)?;
+    read_sources(&aws, case.account, &sources_of_uncovered(case, &images), &mut images).await?;
     let mut covered: BTreeSet<_> =
         images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
     // The name and tags of a deregistered image are not known, so only a rule about every image covers it.
     let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
     if let Some(records) = deployment.record_store().filter(|_| is_deregistered_covered) {
         let names = records.names(&aws, None).await.map_err(|error| error.failure)?;
-        let image_ids = names.iter().filter_map(|RecordName::Expiry(name)| name.image_id());
+        let image_ids = names.iter().filter_map(|name| match name {
+            RecordName::Expiry(name) => name.image_id(),
+            // What it is about is in another Region, or may be.
+            RecordName::Copy(_) => None,
+        });
         covered.extend(image_ids.filter(|id| !images.contains_key(id)));
     }
     Ok(covered)
 }
 
-async fn survey_some(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: &Outcome) -> Outcome {
-    let (mut part, overdue) = Box::pin(pursue(deployment, case, run, outcome.clone())).await;
+/// Surveys some images. Fails if nothing could be read, or if reading these images takes more time.
+async fn survey_some(
+    deployment: &Deployment,
+    case: Case<'_>,
+    run: &Run<'_>,
+    outcome: &Outcome,
+    is_first: bool,
+) -> Result<(Outcome, Surveyed), Vec<Failure>> {
+    let aws = deployment.aws.rate_limited();
+    let reading_deadline = reading_deadline(case.request.action, run.deadline);
+    let is_over = || Instant::now() >= reading_deadline;
+    let judgements = Judgements::until(&is_over);
+    let read = observe(&aws.until(reading_deadline), deployment.record_store(), &case, &judgements).await;
+    let facts = read.map_err(|failure| vec![failure])?;
+    let mut decisions = decide::decide(&case, &facts, &judgements).map_err(|failure| vec![failure])?;
+    let surveyed = Surveyed::new(&case, &facts, &mut decisions);
+    if is_nearly_over(reading_deadline) && surveyed.needs_more_time(is_first) {
+        return Err(surveyed.unread);
+    }
+    let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await;
     // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
-    for record in overdue {
-        let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
-        part.absorb(Box::pin(expire(&hint, case.request.dry_run, deployment, run)).await);
+    for record in &surveyed.overdue {
+        part.absorb(Box::pin(expire(record, &outcome.request_id, case.request.dry_run, deployment, run)).await);
     }
-    part
+    Ok((part, surveyed))
 }
 
-/// Whether so little time is left that no call is tried again.
-fn is_over(deadline: Instant) -> bool {
+/// Whether so little time is left that no call is retried.
+fn is_nearly_over(deadline: Instant) -> bool {
     deadline.saturating_duration_since(Instant::now()) < Duration::from_secs(1)
-}
-
-fn is_out_of_time(part: &Outcome) -> bool {
-    part.errors.iter().any(|error| error.code == ErrorCode::OutOfTime)
-}
-
-/// How many of these images another try may tell more of.
-fn unread(part: &Outcome, image_ids: &[ImageId]) -> usize {
-    let is_unread = |id: &&ImageId| {
-        part.errors.iter().any(|error| error.retryable && error.resource.as_deref() == Some(id.as_str()))
-    };
-    image_ids.iter().filter(is_unread).count()
-}
-
-/// Goes on without what could not be read: it is told in warnings, like what can't be read at all. What a repair could not
-/// do stays an error.
-fn pass_over(part: &mut Outcome, result: Status) {
-    part.retryable = false;
-    if part.images.is_empty() {
-        let (unread, others): (Vec<_>, Vec<_>) = part.errors.drain(..).partition(|error| error.retryable);
-        part.warnings.extend(unread.into_iter().map(|error| error.message));
-        part.errors = others;
-        if part.errors.is_empty() {
-            part.result = result;
-        }
-    }
 }
 
 /// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,

@@ -9,9 +9,11 @@ use ami_share_testing::{
 };
 use serde_json::json;
 use sharing::{
+    decide::{Case, Surveyed},
     facts::{Fact, Failure, ImageState, LaunchPermission},
-    outcome::Finding,
+    outcome::{ErrorCode, Finding},
     plan::plan,
+    request::{Action, Request},
 };
 use time::Duration;
 
@@ -319,5 +321,51 @@ fn what_cannot_be_read_is_told_and_not_judged() {
         let judged = judge(&unread);
         assert_eq!((judged.found, judged.gaps), (vec![], 0));
         assert!(judged.warnings > 0);
+    }
+}
+
+/// What follows for a survey of the image: whether everything about it was read, and whether the survey stops before it if
+/// the time is over, as one of the first images of a request and as one of the others.
+fn surveyed(world: &World, action: Action) -> (bool, bool, bool) {
+    world.put(&json!({"action": "repair"}), |case, facts| {
+        let request = Request { action, image_ids: vec![IMAGE.parse().unwrap()], ..case.request.clone() };
+        let mut decisions = decide(case, facts);
+        let expect = decisions[0].survey().unwrap().clone();
+        let surveyed = Surveyed::new(&Case { request: &request, ..*case }, facts, &mut decisions);
+        assert_eq!(surveyed.unread, expect.gaps);
+        assert_eq!(surveyed.findings, expect.findings.len());
+        let overdue = if action == Action::Repair { expect.overdue.len() } else { 0 };
+        assert_eq!(surveyed.overdue.len(), overdue, "only a repair expires shares");
+        assert_eq!(surveyed.next.as_ref().map(|next| next.after.as_str()), Some(IMAGE));
+        assert!(decisions[0].gaps().is_empty(), "the survey decides what follows from a gap");
+        (surveyed.is_any_read, surveyed.needs_more_time(true), surveyed.needs_more_time(false))
+    })
+}
+
+#[test]
+fn a_survey_stops_for_what_more_time_may_read_and_passes_a_lasting_fault() {
+    let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY]);
+    let failed = |code: ErrorCode, retryable: bool| {
+        let failure = Failure { code, retryable, ..denied("kms:GetKeyPolicy") };
+        world.clone().with(|world| world.key().policy = Fact::Failed(failure))
+    };
+    let throttled = failed(ErrorCode::Throttled, true);
+    let late = failed(ErrorCode::OutOfTime, true);
+    for action in [Action::Audit, Action::Repair] {
+        assert_eq!(surveyed(&world, action), (true, false, false));
+        assert_eq!(surveyed(&failed(ErrorCode::Denied, false), action), (true, false, false));
+        assert_eq!(surveyed(&throttled, action), (false, false, true));
+        assert_eq!(surveyed(&late, action), (false, true, true));
+    }
+    // A repair does first what it can.
+    let overdue = late.clone().with_expiry(ONE, in_days(-1));
+    let orphaned = granted(late, "ami-share/ami-1a2b3c4d/111122223333", ONE, "999988887777");
+    for (world, action, expect) in [
+        (&overdue, Action::Repair, (false, false, false)),
+        (&overdue, Action::Audit, (false, true, true)),
+        (&orphaned, Action::Repair, (false, false, false)),
+        (&orphaned, Action::Audit, (false, true, true)),
+    ] {
+        assert_eq!(surveyed(world, action), expect, "{action:?}");
     }
 }
