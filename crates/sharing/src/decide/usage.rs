@@ -8,12 +8,11 @@ use time::Duration;
 use super::{
     case::{Authority, Case},
     decision::{Decision, ImageDecision, NextReport},
-    permit::{Permit, covering_rule_of_image_for},
+    permit::Permit,
 };
 use crate::{
     domain::{AccountId, ImageId, Target, digest, quoted, rfc3339},
     facts::{Fact, Facts, Image, ReportState, UsageReport, UsageReports},
-    request::Action,
 };
 
 /// A report that is no older than this is fresh enough.
@@ -68,11 +67,6 @@ fn client_token(case: &Case<'_>, facts: &Facts, image_id: &ImageId) -> String {
     reports.sort_unstable();
     let hour = case.now.unix_timestamp().div_euclid(3_600);
     digest(&format!("{image_id} {hour} {}", reports.join(" ")), 16)
-}
-
-/// Whether a rule of the requester covers the image for `usage`. The dry run of a revoke shows a report only then.
-pub fn may_see_usage(case: &Case<'_>, image: &Image) -> bool {
-    matches!(covering_rule_of_image_for(Action::Usage, case, image), Ok(Some(_)))
 }
 
 /// The accounts that the requester's rules about this image name as targets, for any action. The numbers of all others
