@@ -44,7 +44,7 @@ N ?= 100000
 SEED ?= 1
 SIMULATE := python/ami_share_tools/differential/iam_simulate
 
-.PHONY: help demo test test-core lint lint-python lint-template lint-security lint-terraform package test-api test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test test-core node lint lint-python lint-template lint-security lint-terraform package test-api test-page pictures test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -53,11 +53,13 @@ help: ## show this list
 demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print what happens
 	@$(TOOLS).demo
 
-test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust tests last
+test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust tests and the page last
 	$(call say,Python tests)
 	cd python && $(UNITTEST) discover -q -s tests -t .
 	$(call say,Rust tests ($(BUILD_NOTE)))
 	cargo test --locked
+	$(call say,The page in a browser)
+	@cd python && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" $(UNITTEST) tests.page.test_page
 
 CORE := -p key-policy -p sharing -p triggers -p ami-share-cli
 
@@ -87,7 +89,7 @@ lint-python: $(TEST_READY) ## ruff and mypy on python/
 	cd python && "$(VENV)/bin/ruff" format --check --quiet --config pyproject.toml . ../deploy \
 		&& "$(VENV)/bin/ruff" check --quiet --config pyproject.toml . ../deploy && "$(VENV)/bin/mypy"
 
-lint-template: $(TEST_READY) ## cfn-lint on template.yaml
+lint-template: $(TEST_READY) ## cfn-lint on template.yaml, which is what `sam validate --lint` runs
 	$(call say,Template)
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
@@ -110,6 +112,16 @@ test-api: $(TEST_READY) ## openapi.yaml against template, router, schemas and ev
 	$(call say,The API description)
 	cd python && $(UNITTEST) discover -q -s tests/api -t .
 
+test-page: rust $(TEST_READY) ## the page in a real Chromium, against the template on the local AWS; axe-core comes from npm
+	cargo build --locked
+	$(call say,The page in a browser)
+	@cd python && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" $(UNITTEST) tests.page.test_page
+
+pictures: rust $(TEST_READY) ## take the pictures of the page in README and docs/ again, after a change of the page
+	cargo build --locked
+	@cd python && AMI_SHARE_TAKE_PICTURES=1 AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" \
+		$(UNITTEST) tests.page.test_page.Pictures
+
 api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
 	@$(TOOLS).api_fuzz
 
@@ -122,6 +134,9 @@ differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then run make again."; exit 1; }
 	npm ci --prefix $(SIMULATE) --no-audit --no-fund
 	@$(TOOLS).differential --questions $(N) --seed $(SEED) --only-plain -- node $(SIMULATE)/simulate.mjs
+
+node: $(CLIENTS_READY) ## fail where Node.js is missing, without which test-clients skips most of its checks
+	@$(TOOLS).clients.check --node
 
 test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is generated from it, try the clients
 	$(call say,The playground ($(BUILD_NOTE)))
@@ -191,7 +206,7 @@ deny: rust ## licences, sources and known vulnerabilities of the dependencies, b
 playground: rust $(READY) ## keep the template deployed on a local AWS, with a role for each kind of caller, and follow its log
 	@$(TOOLS).demo.playground
 
-local-aws: $(READY) ## keep a local AWS with the demo's images open, and say how to talk to it
+local-aws: rust $(READY) ## keep the self-service page open on a local AWS, with a local issuer to sign in at
 	@$(TOOLS).demo.open_aws
 
 clean: ## remove what make and cargo made here

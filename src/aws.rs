@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub use appconfig::Polled;
 pub use ask::{Attempts, CONCURRENCY};
 pub use copy_image::{CopyAnswer, CopyOrder};
+pub(crate) use ec2::Page;
 pub use error::CallError;
 pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;

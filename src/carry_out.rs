@@ -10,9 +10,11 @@ use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
     domain::{Target, some_of},
-    facts::Failure,
+    facts::{Before, Failure},
+    needs::Publication,
     outcome::StepState,
     plan::{Phase, Step},
+    publishing::other_type,
     records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
@@ -79,10 +81,13 @@ pub async fn carry_on<'a>(
     results
 }
 
-fn planned(steps: Vec<Step>) -> Vec<StepResult> {
-    let planned =
-        |step| StepResult { step, state: StepState::Planned, error: None, is_uncertain: false, grant_id: None };
-    steps.into_iter().map(planned).collect()
+/// The steps as a dry run reports them.
+pub(crate) fn planned(steps: Vec<Step>) -> Vec<StepResult> {
+    steps.into_iter().map(|step| result(step, StepState::Planned, None)).collect()
+}
+
+fn result(step: Step, state: StepState, error: Option<Failure>) -> StepResult {
+    StepResult { step, state, error, is_uncertain: false, grant_id: None, version: None }
 }
 
 async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
@@ -187,22 +192,41 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
-        Ok(grant_id) => StepResult { step, state: StepState::Done, error: None, is_uncertain: false, grant_id },
+        Ok(Made { grant_id, version }) => StepResult { grant_id, version, ..result(step, StepState::Done, None) },
         Err(CallError { failure, is_uncertain }) => {
-            StepResult { step, state: StepState::Failed, error: Some(failure), is_uncertain, grant_id: None }
+            StepResult { is_uncertain, ..result(step, StepState::Failed, Some(failure)) }
         }
     }
 }
 
-fn skipped(step: Step, error: Option<Failure>) -> StepResult {
-    StepResult { step, state: StepState::Skipped, error, is_uncertain: false, grant_id: None }
+/// A step that is not carried out.
+pub(crate) fn skipped(step: Step, error: Option<Failure>) -> StepResult {
+    result(step, StepState::Skipped, error)
 }
 
-/// The only place that changes permissions, grants and records. Returns the ID of a grant that it creates.
-async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Option<String>, CallError> {
+/// What AWS names in its answer to a step.
+#[derive(Debug, Default)]
+struct Made {
+    /// The ID of a grant.
+    grant_id: Option<String>,
+    /// The version of a parameter.
+    version: Option<u64>,
+}
+
+/// The only place that changes permissions, grants, records and parameters.
+async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
-            return aws.create_grant(key, name, grantee, &kind.operations()).await;
+            let grant_id = aws.create_grant(key, name, grantee, &kind.operations()).await?;
+            return Ok(Made { grant_id, ..Made::default() });
+        }
+        Step::PutParameter(Publication { parameter, image_id, before, created: _ }) => {
+            // AWS would refuse it.
+            if *before == Before::OtherType {
+                return Err(CallError { failure: other_type(parameter), is_uncertain: false });
+            }
+            let version = aws.put_image_parameter(parameter, image_id).await?;
+            return Ok(Made { version: Some(version), ..Made::default() });
         }
         Step::CreateExpiry(expiry) => match records {
             Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
@@ -224,5 +248,5 @@ async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Optio
         Step::ResetLaunchPermissions { image_id } => aws.reset_launch_permissions(image_id).await,
         Step::CreateUsageReport { image_id, client_token } => aws.create_usage_report(image_id, client_token).await,
     };
-    done.map(|()| None)
+    done.map(|()| Made::default())
 }

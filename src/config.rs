@@ -3,6 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sharing::{allowlist::Location, decide::Setup, domain::KeyArn};
+use triggers::PageSettings;
 
 /// The function's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct Config {
     pub outcome_bus: Option<String>,
     /// `AMI_SHARE_REQUEST_BUS`: the bus for requests, where the function also puts the request that continues an audit.
     pub request_bus: Option<String>,
+    /// `AMI_SHARE_PAGE_ISSUER`, `AMI_SHARE_PAGE_CLIENT_ID` and `AMI_SHARE_PAGE_TOKEN_ORIGIN`: what is put into the page.
+    /// There is no page where one of the first two is not set.
+    pub page: Option<PageSettings>,
     /// `AMI_SHARE_GROUPS_CLAIM`: the claim of a token that holds its groups.
     pub groups_claim: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`: a dimension of the metrics.
@@ -62,6 +66,7 @@ impl Config {
             copy_access: switch(&get, "AMI_SHARE_COPY_ACCESS", &mut problems),
         };
         let records = RecordSettings::read(&get, &mut problems);
+        let page = page(&get, &mut problems);
         let log_level = log_level(&get, &mut problems);
         let logs_json = get("AWS_LAMBDA_LOG_FORMAT").is_none_or(|format| !format.eq_ignore_ascii_case("text"));
         match allowlist {
@@ -74,6 +79,7 @@ impl Config {
                 setup,
                 outcome_bus: set(&get, "AMI_SHARE_OUTCOME_BUS"),
                 request_bus: set(&get, "AMI_SHARE_REQUEST_BUS"),
+                page,
                 groups_claim: set(&get, "AMI_SHARE_GROUPS_CLAIM").unwrap_or_else(|| "groups".to_owned()),
                 function_name: set(&get, "AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "ami-share".to_owned()),
                 log_level,
@@ -181,6 +187,23 @@ fn switch(get: &impl Fn(&str) -> Option<String>, name: &str, problems: &mut Vec<
     }
 }
 
+/// What is put into the page. A variable that is set must be right, also where another one is missing.
+fn page(get: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Option<PageSettings> {
+    let issuer = parsed(get, "AMI_SHARE_PAGE_ISSUER", problems);
+    let client_id = parsed(get, "AMI_SHARE_PAGE_CLIENT_ID", problems);
+    let token_origin = parsed(get, "AMI_SHARE_PAGE_TOKEN_ORIGIN", problems);
+    Some(PageSettings { issuer: issuer?, client_id: client_id?, token_origin })
+}
+
+fn parsed<T: FromStr<Err = String>>(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    problems: &mut Vec<String>,
+) -> Option<T> {
+    let parsed = set(get, name)?.parse();
+    parsed.map_err(|problem| problems.push(format!("{name}: {problem}"))).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +272,23 @@ mod tests {
             set[place].1 = "";
             assert_eq!(with(&set), Err(vec![*name]));
         }
+    }
+
+    #[test]
+    fn there_is_a_page_where_issuer_and_client_are_named() {
+        let (issuer, client) =
+            (("AMI_SHARE_PAGE_ISSUER", "https://login.example.com/a"), ("AMI_SHARE_PAGE_CLIENT_ID", "page"));
+        let page = |set: &[(&str, &str)]| read(&[&[("AMI_SHARE_ALLOWLIST", "file:a")], set].concat()).map(|it| it.page);
+        let origin = ("AMI_SHARE_PAGE_TOKEN_ORIGIN", "https://tokens.example.com");
+        let settings = page(&[issuer, client, origin]).unwrap().unwrap();
+        assert_eq!((settings.issuer.as_str(), settings.client_id.as_str()), (issuer.1, client.1));
+        assert_eq!(settings.token_origin.unwrap().as_str(), origin.1);
+        assert_eq!(page(&[issuer, client]).unwrap().unwrap().token_origin, None);
+        for unset in [&[][..], &[issuer], &[client], &[origin], &[issuer, (client.0, "")]] {
+            assert_eq!(page(unset), Ok(None));
+        }
+        let problems = page(&[(issuer.0, "http://login.example.com"), (origin.0, "https://a/b")]).unwrap_err();
+        assert!(problems.contains("PAGE_ISSUER: ") && problems.contains("PAGE_TOKEN_ORIGIN: "), "{problems}");
     }
 
     #[test]

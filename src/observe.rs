@@ -12,6 +12,7 @@ mod deregistered;
 mod keys;
 mod neighbours;
 mod own_grants;
+mod parameters;
 mod records;
 mod sources;
 mod usage;
@@ -26,16 +27,21 @@ use sharing::{
 
 pub use self::{
     again::{grant_id, grants_again, needed_elsewhere},
+    parameters::versions_between,
     records::look_again,
 };
 use self::{
     answers::{concurrently, left_out},
     behind::{Behind, read_behind},
+    parameters::{learn_parameters, read_parameters},
     records::{Read, learn_records, read_records},
     sources::read_sources,
     usage::read_usage,
 };
-use crate::{aws::Aws, records::RecordStore};
+use crate::{
+    aws::{Aws, Page},
+    records::RecordStore,
+};
 
 /// Reads everything that the decision needs. Fails if a required fact can't be read.
 ///
@@ -57,14 +63,17 @@ pub async fn observe(
         learn_records(&mut facts, records)?;
         plan = read_plan::further(case, &facts);
     }
-    let (read, records, blocks_public_images, usage) = future::join4(
+    let published = parameters::images_to_read(&plan.parameters, &facts);
+    let (read, records, blocks_public_images, parameters, usage) = future::join5(
         read_further(aws, case, judgements, &plan, &mut facts),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
+        read_parameters(aws, case.account, &plan.parameters, published),
         read_usage(aws, &plan.usage),
     )
     .await;
     read?;
+    learn_parameters(&mut facts, parameters?);
     facts.blocks_public_images = blocks_public_images?;
     facts.usage_reports = usage?;
     learn_records(&mut facts, records)?;
@@ -76,15 +85,18 @@ pub async fn observe(
 async fn read_images(aws: &Aws, case: &Case<'_>, first: &FirstReads<'_>, records: &Read) -> Reading<Facts> {
     let mut facts = match first.images {
         Described::Named(image_ids) => Facts { images: aws.describe_images(image_ids).await?, ..Facts::default() },
-        Described::SharedWith { account, page } => {
-            let read = aws.images_shared_with(account, page).await?;
-            let is_page_unknown = read.is_none();
-            let (images, next_page) = read.unwrap_or_default();
-            Facts { images, next_page, is_page_unknown, ..Facts::default() }
-        }
+        Described::Owned { name, page, size } => of_page(aws.page_of_images(name, page, size).await?),
+        Described::SharedWith { account, page } => of_page(aws.images_shared_with(account, page).await?),
     };
     deregistered::of_records(aws, case.account, first, records, &mut facts).await?;
     Ok(facts)
+}
+
+/// What EC2 says on a page; nothing if it doesn't know the page.
+fn of_page(page: Option<Page>) -> Facts {
+    let is_page_unknown = page.is_none();
+    let (images, next_page) = page.unwrap_or_default();
+    Facts { images, next_page, is_page_unknown, ..Facts::default() }
 }
 
 async fn blocks_public_images(aws: &Aws, need: Need) -> Reading<Fact<bool>> {

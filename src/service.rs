@@ -7,7 +7,7 @@ mod invocation;
 mod meter;
 mod publish;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 pub use invocation::InvocationContext;
 use meter::Meter;
@@ -25,7 +25,7 @@ use sharing::{
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
-use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Reply, SentAt, Trigger};
+use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, Reply, SentAt, Trigger};
 
 use self::deadlines::{deadline, end};
 use crate::{
@@ -50,6 +50,10 @@ pub struct Service {
     outcome_bus: Option<String>,
     /// The bus for requests, if the function may put the request that continues an audit there.
     request_bus: Option<String>,
+    /// What is put into the page, if this deployment has one.
+    page_settings: Option<PageSettings>,
+    /// The page, as soon as somebody has opened it.
+    page: OnceLock<Page>,
     /// The claim of a token that holds its groups.
     groups_claim: String,
     /// Writes the metrics.
@@ -77,6 +81,8 @@ impl Service {
             max_event_age: config.max_event_age,
             outcome_bus: config.outcome_bus,
             request_bus: config.request_bus,
+            page_settings: config.page,
+            page: OnceLock::new(),
             groups_claim: config.groups_claim,
             meter: Meter::new(config.function_name, sink),
         }
@@ -86,6 +92,14 @@ impl Service {
     pub async fn handle(&self, event: &Event, invocation: &InvocationContext<'_>) -> Result<Reply, InvocationError> {
         let InvocationContext { request_id, now, .. } = *invocation;
         match triggers::open(event, &Invocation { request_id, now, groups_claim: &self.groups_claim }) {
+            // Neither a request nor an outcome: nothing is logged, counted or published.
+            Incoming::Page(visit) => match &self.page_settings {
+                Some(settings) => Ok(self.page.get_or_init(|| Page::new(settings)).reply(visit.reads_gzip)),
+                None => {
+                    let trigger = visit.no_page.trigger;
+                    triggers::reply(trigger, self.settle(visit.no_page, invocation).await)
+                }
+            },
             Incoming::One(envelope) => {
                 let trigger = envelope.trigger;
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)
@@ -143,7 +157,7 @@ impl Service {
         let end = end(trigger, invocation.time_left);
         let aws = &self.deployment.aws;
         let (begun, started) = (self.meter.begin(aws), Instant::now());
-        // What every line of the log says that is written on the way: which invocation, and which request of it.
+        // Every line that is logged in the meantime names the invocation and the request.
         let span = tracing::info_span!("request", lambda.request_id = invocation.request_id, request.id = request_id);
         // On the heap: the futures below nest too deep for the compiler.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
@@ -163,10 +177,11 @@ impl Service {
         outcome
     }
 
-    /// Returns what is wrong with a request, if a rule names the requester. A stranger learns nothing.
+    /// Returns what is wrong with a request, if a rule names the requester. Any other requester learns only that no
+    /// rule does.
     async fn turn_away(&self, outcome: Outcome, requester: &Requester, run: &Run<'_>) -> Outcome {
         let Deployment { aws, allowlist, .. } = &self.deployment;
-        // The allowlist must be as fresh as for a list: a requester whose rule was withdrawn is a stranger.
+        // The allowlist must be as fresh as for a list, because the requester's rule may have been removed.
         match allowlist.load_for(Action::List, aws, run.now, run.deadline).await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
             Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
@@ -193,7 +208,8 @@ impl Service {
         let mut outcome = execute(request, requester, deployment, run).await;
         if request.action.surveys() && continuation::continues_by_itself(trigger, &outcome) {
             let bus = self.request_bus.as_deref();
-            continuation::go_on(&deployment.aws, bus, deployment.account, &mut outcome, end).await;
+            let own = (bus, deployment.account);
+            continuation::continue_survey(&deployment.aws, own, (request, requester), &mut outcome, end).await;
         }
         outcome
     }
@@ -210,7 +226,8 @@ fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext
     Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at }
 }
 
-/// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
+/// Logs a record of the request (who requested what, why, and the outcome), in as many lines as it needs, and a line
+/// for each finding.
 fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>, at: OffsetDateTime) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(

@@ -102,6 +102,7 @@ fn arrive(bytes: &[u8], requester: Option<&str>) {
         Incoming::Batch(batch) => batch.messages().for_each(|message| check(message.envelope, requester)),
         Incoming::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
         Incoming::Expiry(_) => {}
+        Incoming::Page(visit) => assert!(visit.no_page.asked.is_err()),
     }
 }
 

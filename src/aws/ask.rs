@@ -197,6 +197,7 @@ fn pause(code: ErrorCode, attempts: u32, jitter: f64) -> Option<Duration> {
         | ErrorCode::Unexpected
         | ErrorCode::AllowlistUnavailable
         | ErrorCode::ExpiryLost
+        | ErrorCode::NotPublished
         | ErrorCode::CopyFailed
         | ErrorCode::CopyOverdue => return None,
     };

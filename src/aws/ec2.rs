@@ -36,9 +36,34 @@ impl Aws {
         account: AccountId,
         page: Option<&PageToken>,
     ) -> Result<Option<Page>, CallError> {
+        let call = self.ec2.describe_images().owners("self").executable_users(account.to_string());
+        self.page(call, page, MAX_IMAGES).await
+    }
+
+    /// Describes a page of this account's images, disabled ones included; nothing where EC2 doesn't take the token of the
+    /// page.
+    ///
+    /// EC2's filter has the wildcards of IAM, and also takes a backslash for the sign that makes a wildcard plain:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
+    pub async fn page_of_images(
+        &self,
+        name: Option<&str>,
+        page: Option<&PageToken>,
+        size: usize,
+    ) -> Result<Option<Page>, CallError> {
+        let by_name = name.map(|name| vec![filter("name", std::iter::once(name.replace('\\', "\\\\")))]);
+        let call = self.ec2.describe_images().owners("self").include_disabled(true).set_filters(by_name);
+        self.page(call, page, size).await
+    }
+
+    async fn page(
+        &self,
+        call: DescribeImagesFluentBuilder,
+        page: Option<&PageToken>,
+        size: usize,
+    ) -> Result<Option<Page>, CallError> {
         const CALL: &str = "ec2:DescribeImages";
-        let size = i32::try_from(MAX_IMAGES).unwrap_or(i32::MAX);
-        let call = self.ec2.describe_images().owners("self").executable_users(account.to_string()).max_results(size);
+        let call = call.max_results(i32::try_from(size).unwrap_or(i32::MAX));
         let call = call.set_next_token(page.map(|page| page.as_str().to_owned()));
         let answer = match self.patience.ask(CALL, "images", || call.clone().send()).await {
             Ok(answer) => answer,
@@ -166,10 +191,14 @@ impl Aws {
         let call = self.ec2.describe_snapshot_attribute().snapshot_id(id.as_str()).attribute(attribute);
         let attribute = self.patience.ask(CALL, id.as_str(), || call.clone().send()).await?;
         let entries = attribute.create_volume_permissions();
-        let accounts = entries.iter().filter_map(types::CreateVolumePermission::user_id);
-        let accounts = accounts.map(|account| parse(CALL, "account id", Some(account))).collect::<Result<_, _>>()?;
-        let is_public = entries.iter().any(|entry| entry.group() == Some(&PermissionGroup::All));
-        Ok(CreateVolumePermissions { accounts, is_public })
+        let mut permissions = CreateVolumePermissions::default();
+        for entry in entries {
+            match entry.user_id() {
+                Some(account) => permissions.accounts.push(parse(CALL, "account id", Some(account))?),
+                None => permissions.add_group(entry.group().map(PermissionGroup::as_str)),
+            }
+        }
+        Ok(permissions)
     }
 
     /// Adds launch permissions in one call.
@@ -303,12 +332,13 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
         tags: tags.collect(),
         provenance: provenance(id, image, region),
         architecture: image.architecture().map(|architecture| architecture.as_str().to_owned()),
-        volume_sizes: volumes.map(types::EbsBlockDevice::volume_size).collect(),
+        volume_sizes: volumes.clone().map(types::EbsBlockDevice::volume_size).collect(),
         deprecation_time: image.deprecation_time().map(str::to_owned),
         has_product_codes: !image.product_codes().is_empty(),
         launch_permissions: Fact::NotRead,
         expiries: Fact::NotRead,
         remembered_keys: Vec::new(),
+        is_encrypted: volumes.clone().any(|volume| volume.encrypted() == Some(true)),
         is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
         snapshots: snapshots.collect::<Result<_, _>>()?,
     })

@@ -87,6 +87,7 @@ impl CallError {
             | ErrorCode::OutOfTime
             | ErrorCode::TargetNotKnown
             | ErrorCode::ExpiryLost
+            | ErrorCode::NotPublished
             | ErrorCode::CopyFailed
             | ErrorCode::CopyOverdue
             | ErrorCode::Unexpected => match (aws_code, aws_message) {
@@ -209,11 +210,15 @@ fn by_code(aws_code: &str) -> Option<ErrorCode> {
         | "InvalidSnapshot.NotFound"
         | "NotFoundException"
         | "ResourceNotFoundException"
+        | "ParameterNotFound"
+        | "ParameterVersionNotFound"
         | "InvalidGrantIdException" => ErrorCode::NotFound,
         // KMS's LimitExceededException is a quota, though the SDK lists it among the throttles.
         "ResourceLimitExceeded"
         | "ResourceCountExceeded"
         | "LimitExceededException"
+        | "ParameterLimitExceeded"
+        | "ParameterMaxVersionLimitExceeded"
         | "ServiceQuotaExceededException" => ErrorCode::LimitExceeded,
         "RequestLimitExceeded"
         | "EC2ThrottledException"
@@ -225,6 +230,8 @@ fn by_code(aws_code: &str) -> Option<ErrorCode> {
         | "TooManyRequestsException"
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete"
+        // Parameter Store's: "There are concurrent updates for a resource that supports one update at a time".
+        | "TooManyUpdates"
         | "SlowDown" => ErrorCode::Throttled,
         "InternalError"
         | "InternalFailure"

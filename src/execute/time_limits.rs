@@ -39,7 +39,7 @@ fn for_writing(action: Action, left: Duration) -> Duration {
     match action {
         Action::Share | Action::Revoke | Action::Reset => third,
         Action::Usage | Action::Repair => third.min(FEW_WRITES),
-        Action::List | Action::Check | Action::Audit => Duration::ZERO,
+        Action::List | Action::Check | Action::Audit | Action::Images => Duration::ZERO,
     }
 }
 

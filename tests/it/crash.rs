@@ -147,6 +147,7 @@ macro_rules! crash {
 }
 
 crash! {
+    a_share_that_is_published_survives_crashes: "share, published over an older image",
     a_share_of_an_open_image_survives_crashes: "share, not encrypted, every kind of target",
     a_share_of_encrypted_images_survives_crashes: "share, two encrypted images with three keys and a grant",
     a_share_with_an_organization_survives_crashes: "share, encrypted, with an organization",

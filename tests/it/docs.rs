@@ -395,6 +395,7 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
             add: vec![sharing::domain::Target::clone(&target)],
             remove: Vec::new(),
             state: StepState::Done,
+            detail: None,
         }],
         targets: vec![TargetRow {
             target,
@@ -408,6 +409,7 @@ fn the_readmes_request_is_an_event_and_its_answer_what_the_function_writes() {
         }],
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         usage: None,
     };
     let outcome = Outcome {

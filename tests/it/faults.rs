@@ -47,6 +47,7 @@ fn flows() -> Vec<Scene> {
         scenes::scene("revoke, one copy and its grant"),
         scenes::scene("reset, two images, one public"),
         scenes::scene("expire, a copy and a grant"),
+        scenes::scene(scenes::PUBLISHED),
         Scene { request: list, ..scenes::scene("share, one copy and its grant") },
         scenes::scene("usage, an old report and none"),
     ]
@@ -234,9 +235,12 @@ fn play_all(title: &str, faults: &[Fault]) {
             let is_played = |name: &&String| {
                 fault.service.is_none_or(|service| name.starts_with(service))
                     && (scene.name != KEYS_VERIFIED || name.starts_with("kms:"))
+                    && (scene.name != scenes::PUBLISHED || name.starts_with("ssm:"))
                     && (!WITH_AN_EXPIRY.contains(&scene.name) || name.starts_with("scheduler:"))
                     // What is there already is read, and here there is nothing.
                     && (fault.name != "ConflictException" || *name != "scheduler:CreateSchedule")
+                    // A parameter that is gone is made, and here it is there.
+                    && !(is_not_found(fault) && *name == "ssm:GetParameter")
                     // A key that is gone has no grants to take away, and here it has.
                     && !(is_not_found(fault) && *name == "kms:ListGrants" && action(&scene) != "share")
             };
@@ -288,6 +292,11 @@ fn every_error_code_of_kms_means_what_its_documentation_says() {
 #[test]
 fn every_error_code_of_scheduler_means_what_its_documentation_says() {
     play_all("Scheduler error codes", &fault_kinds::codes("scheduler:"));
+}
+
+#[test]
+fn every_error_code_of_parameter_store_means_what_its_documentation_says() {
+    play_all("Parameter Store error codes", &fault_kinds::codes("ssm:"));
 }
 
 /// A scene's own stage, with the calls of a function that a rule watches.

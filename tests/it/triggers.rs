@@ -185,6 +185,35 @@ fn nobody_gets_401_over_every_http_door_and_costs_no_call() {
     assert_eq!(world.aws.calls(), [""; 0]);
 }
 
+/// The page answers anybody, costs no call and is no request, so the log has nothing of it. Who has no page gets 404.
+#[test]
+fn the_page_answers_anybody_and_only_where_it_is_set_up() {
+    let settings =
+        [("AMI_SHARE_PAGE_ISSUER", "https://login.example.com/a"), ("AMI_SHARE_PAGE_CLIENT_ID", "the-client")];
+    let world = World::start(ALLOWLIST, &settings);
+    world.aws.forget_calls();
+    for name in ["http-api-page", "http-api-page-default-route", "http-api-v1-page"] {
+        let answer = world.function.invoke(&event(name, "")).unwrap();
+        assert_eq!(answer["headers"]["content-encoding"], "gzip", "{name}");
+    }
+    let answer = world.function.invoke(&event("http-api-page-plain", "")).unwrap();
+    assert_eq!(answer["statusCode"], 200);
+    let body = answer["body"].as_str().unwrap();
+    assert!(body.starts_with("<!doctype html>") && body.contains(r#"content="the-client""#), "{body}");
+    let policy = answer["headers"]["content-security-policy"].as_str().unwrap();
+    assert!(policy.ends_with("; connect-src 'self' https://login.example.com"), "{policy}");
+    assert_eq!(world.aws.calls(), [""; 0]);
+    assert_eq!(world.function.records().len(), 0);
+
+    assert_eq!(world.function.http(&event("function-url-unknown-route", "")).0, 404);
+    let half = World::start(ALLOWLIST, &settings[..1]);
+    for name in ["http-api-page", "http-api-page-default-route", "http-api-v1-page", "http-api-page-plain"] {
+        let (status, _, problem) = half.function.http(&event(name, ""));
+        assert_eq!((status, codes(&problem)), (404, vec!["RouteNotFound"]), "{name}");
+    }
+    assert_eq!(half.aws.calls(), [""; 0]);
+}
+
 #[test]
 fn a_body_is_the_same_in_base64() {
     use base64::Engine as _;

@@ -121,7 +121,7 @@ impl World {
             Reply::Answer(aws())
         });
         let outcome = self.function.invoke(request).unwrap();
-        assert_eq!(outcome["result"], "completed", "{outcome:#}");
+        assert!(outcome["result"] == "completed" || outcome["result"] == "accepted", "{outcome:#}");
         let wave = |calls: &&[Calls]| calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         assert_eq!(*tide.waves.lock().unwrap(), expect.iter().map(wave).collect::<Vec<BTreeMap<_, _>>>());
     }

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import botocore.session
 from botocore.auth import SigV4Auth
@@ -126,9 +126,9 @@ def region_of(url: str) -> str:
 
 
 def query_text(query: Mapping[str, Any]) -> str:
-    """What is given, as the API reads it."""
+    """What is given, as the API reads it: a plus sign would stand for itself."""
     given = {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items() if value is not None}
-    return "?" + urlencode(given, doseq=True) if given else ""
+    return "?" + urlencode(given, doseq=True, quote_via=quote) if given else ""
 
 
 def document_of(text: str) -> dict[str, Any] | None:

@@ -8,17 +8,17 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 Access: TypeAlias = Literal["launch", "copy"]
 AccountId: TypeAlias = str
 # Absent where the request could not be read.
-Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]
+Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "images"]
 ActionVerdict: TypeAlias = Literal["allowed", "conditional", "implicit-deny", "denied"]
 # The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in.
 CopyFrom: TypeAlias = str
 Effect: TypeAlias = Literal["Allow", "Deny", "Unreadable"]
-ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "CopyFailed", "CopyOverdue", "Unexpected"]
+ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "LimitExceeded", "Throttled", "Unavailable", "OutOfTime", "ExpiryLost", "TargetNotKnown", "CopyFailed", "CopyOverdue", "NotPublished", "Unexpected"]
 # When the share expires; 5 minutes to 10 years ahead. A share that is sent again may be nearer to the expiry that it has recorded.
 ExpiresAt: TypeAlias = str
 # Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
 FaultKind: TypeAlias = Literal["unknown-field", "missing", "wrong-type", "bad-format", "too-many", "duplicate", "out-of-range", "no-meaning"]
-FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft"]
+FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft", "ParameterStale"]
 # present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
 GrantState: TypeAlias = Literal["present", "planned"]
 # unknown: an entry of a kind that this version of the function does not know.
@@ -26,15 +26,20 @@ GranteeType: TypeAlias = Literal["account", "organization", "organizational-unit
 ImageId: TypeAlias = str
 # For check, and after share: whether the target can launch the image as things are now, by launch permission and every key. really: it can; where a key has limits, with those. not: there is no launch permission, or a key lets it not in. unknown: it can't be said.
 Launch: TypeAlias = Literal["really", "not", "unknown"]
-# Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is.
+# The most access that a share may ask for.
+MayAccess: TypeAlias = Literal["launch", "copy"]
+MayActionsItem: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]
+# For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts.
+Name: TypeAlias = str
+# Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is.
 NextToken: TypeAlias = str
 # completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
 OutcomeResult: TypeAlias = Literal["completed", "planned", "accepted", "refused", "incomplete", "failed"]
 PolicyStatement: TypeAlias = dict[str, Any]
 # Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others.
 Reason: TypeAlias = str
-# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
-RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "CopyNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "ShareEnding", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "CopyKeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
+# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "CopyNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "PublishNotPossible", "ShareEnding", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "CopyKeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
 ServiceLinkedRole: TypeAlias = str
 SnapshotId: TypeAlias = str
 StepState: TypeAlias = Literal["done", "planned", "failed", "skipped"]
@@ -52,7 +57,7 @@ class AuditRequest(TypedDict):
     """The version of this document."""
     action: Literal["audit"]
     nextToken: NotRequired[str]
-    """Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -149,6 +154,16 @@ class ImageRow(TypedDict):
     keys: list[KeyRow]
     """One row for each key of an encrypted snapshot and each target."""
     permissions: NotRequired[Permissions]
+    created: NotRequired[str | None]
+    """For images: when the image was created; null where EC2 does not say so."""
+    architecture: NotRequired[str | None]
+    """For images: the kind of machine the image is for, in EC2's word; null where EC2 does not say so."""
+    encrypted: NotRequired[bool]
+    """For images: whether a snapshot behind the image is encrypted, so that a target needs its key."""
+    state: NotRequired[str]
+    """For images: the state of the image, in EC2's word. Only an available image can be shared."""
+    may: NotRequired[list[May]]
+    """For images: the rules of the requester that cover the image, in the order of the allowlist."""
     usage: NotRequired[Usage]
 
 
@@ -177,6 +192,20 @@ class ImageRowScan(TypedDict):
     """The highest severity among the findings, in EC2's word; null where there are none."""
     at: str | None
     """null where EC2 does not say when it was."""
+
+
+class ImagesRequest(TypedDict):
+    """The document of a request to images."""
+
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    action: Literal["images"]
+    name: NotRequired[Name]
+    nextToken: NotRequired[str]
+    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
 
 
 class KeyRow(TypedDict):
@@ -225,6 +254,27 @@ class ListRequest(TypedDict):
     reason: NotRequired[Reason]
 
 
+class May(TypedDict):
+    """What one rule lets the requester do with an image."""
+
+    rule: str
+    """The name of the rule."""
+    actions: list[MayActionsItem]
+    targets: list[MayTarget]
+    """The targets that the rule names."""
+    access: MayAccess
+    maxDuration: str | None
+    """How long a share lasts at most: then expiresAt is required. null where a share may last forever."""
+    approval: bool
+    """Whether a share waits for an approval."""
+
+
+class MayTarget(TypedDict):
+    id: Target
+    name: str | None
+    """The account's name in the allowlist's directory; null where it has none."""
+
+
 class Outcome(TypedDict):
     """The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more."""
 
@@ -248,7 +298,7 @@ class Outcome(TypedDict):
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
     nextToken: NotRequired[str]
-    """For audit, repair and list by account, where images are left to look at: send the request again with it."""
+    """For audit, repair, list by account and images, where images are left to look at: send the request again with it."""
     imageCount: NotRequired[int]
     """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
     stoppedBy: NotRequired[list[StoppedBy]]
@@ -290,7 +340,7 @@ class Problem(TypedDict):
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
     nextToken: NotRequired[str]
-    """For audit, repair and list by account, where images are left to look at: send the request again with it."""
+    """For audit, repair, list by account and images, where images are left to look at: send the request again with it."""
     imageCount: NotRequired[int]
     """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
     stoppedBy: NotRequired[list[StoppedBy]]
@@ -366,7 +416,9 @@ class RefusalValues(TypedDict):
     copyFrom: NotRequired[str]
     """The Region that no rule makes copies from."""
     parameter: NotRequired[str]
-    """The parameter of the stack that switches it on."""
+    """The parameter of the stack that switches it on, or the one that the rule publishes to."""
+    tag: NotRequired[str]
+    """The key of the image's tag whose value can't be part of a parameter's name."""
     role: NotRequired[str]
     """The service-linked role that needs the grant."""
     deadline: NotRequired[str]
@@ -396,7 +448,7 @@ class RepairRequest(TypedDict):
     """The version of this document."""
     action: Literal["repair"]
     nextToken: NotRequired[str]
-    """Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -499,6 +551,8 @@ class StepRow(TypedDict):
     add: NotRequired[list[Target]]
     remove: NotRequired[list[Target]]
     state: StepState
+    detail: NotRequired[str]
+    """More about the state: of a parameter that was put, that Parameter Store validates it afterwards."""
 
 
 class StoppedBy(TypedDict):
@@ -512,7 +566,7 @@ class TargetRow(TypedDict):
     state: TargetState
     launch: NotRequired[Launch]
     accepted: NotRequired[bool]
-    """For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is."""
+    """For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false."""
     expiresAt: NotRequired[str]
     rule: NotRequired[str]
     """The allowlist rule that decided for this target."""
@@ -553,4 +607,4 @@ class UsageRequest(TypedDict):
 
 Because: TypeAlias = BecauseStatement | BecauseGrant
 # The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that.
-RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest
+RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest | ImagesRequest

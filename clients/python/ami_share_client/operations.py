@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .documents import Access, AccountId, CopyFrom, ExpiresAt, ImageId, NextToken, Outcome, RequestDocument, Share
+from .documents import Access, AccountId, CopyFrom, ExpiresAt, ImageId, Name, NextToken, Outcome, RequestDocument, Share
 
 
 class Operations:
@@ -18,6 +18,11 @@ class Operations:
     def send_request(self, body: RequestDocument, *, dry_run: bool | None = None) -> Outcome:
         """Send a request document. The document that every trigger takes. `action` says which of its fields there are."""
         answer: Outcome = self.call("POST", "/requests", {"dryRun": dry_run}, body)
+        return answer
+
+    def list_images(self, *, name: Name | None = None, next_token: NextToken | None = None) -> Outcome:
+        """Which images the caller's rules cover, and what they let the caller do. The action `images`: a page of the images of this account and Region that a rule of the caller covers, each with what these rules allow (`may`). A page may be empty and still have a `nextToken`."""
+        answer: Outcome = self.call("GET", "/images", {"name": name, "nextToken": next_token}, None)
         return answer
 
     def list_shares(self, image_id: ImageId, *, copy_from: CopyFrom | None = None) -> Outcome:

@@ -49,6 +49,11 @@ class Operations(Signed):
             self.client(server).check_share("ami-1/../x", "a b?c=é")
         self.assertEqual(server.asked[0].path, "/v1/images/ami-1%2F..%2Fx/shares/a%20b%3Fc%3D%C3%A9")
 
+    def test_a_query_has_no_plus_for_a_space(self) -> None:
+        with FakeServer(Answer(200, SHARED)) as server:
+            self.client(server).list_images(name="web tier-*", next_token="a+b==")
+        self.assertEqual(server.asked[0].path, "/v1/images?name=web%20tier-%2A&nextToken=a%2Bb%3D%3D")
+
     def test_another_secret_is_refused(self) -> None:
         with FakeServer(Answer(200, SHARED)) as server:
             with self.assertRaises(ApiError) as raised:

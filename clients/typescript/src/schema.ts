@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which images the caller's rules cover, and what they let the caller do
+         * @description The action `images`: a page of the images of this account and Region that a rule of the caller covers, each with what these rules allow (`may`). A page may be empty and still have a `nextToken`.
+         */
+        get: operations["listImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/images/{imageId}/shares": {
         parameters: {
             query?: never;
@@ -146,7 +166,7 @@ export interface components {
          * @description Absent where the request could not be read.
          * @enum {string}
          */
-        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
+        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair" | "images";
         /** @enum {string} */
         ActionVerdict: "allowed" | "conditional" | "implicit-deny" | "denied";
         /** @description The document of a request to audit. */
@@ -161,7 +181,7 @@ export interface components {
              * @enum {string}
              */
             action: "audit";
-            /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
@@ -217,7 +237,7 @@ export interface components {
         /** @enum {string} */
         Effect: "Allow" | "Deny" | "Unreadable";
         /** @enum {string} */
-        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "CopyFailed" | "CopyOverdue" | "Unexpected";
+        ErrorCode: "AllowlistUnavailable" | "Denied" | "NotFound" | "LimitExceeded" | "Throttled" | "Unavailable" | "OutOfTime" | "ExpiryLost" | "TargetNotKnown" | "CopyFailed" | "CopyOverdue" | "NotPublished" | "Unexpected";
         ErrorRow: {
             code: components["schemas"]["ErrorCode"];
             call?: string;
@@ -243,7 +263,7 @@ export interface components {
             remedy: string;
         };
         /** @enum {string} */
-        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft";
+        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale";
         /** @description What an API Gateway says that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
@@ -288,6 +308,19 @@ export interface components {
             /** @description One row for each key of an encrypted snapshot and each target. */
             keys: components["schemas"]["KeyRow"][];
             permissions?: components["schemas"]["Permissions"];
+            /**
+             * Format: date-time
+             * @description For images: when the image was created; null where EC2 does not say so.
+             */
+            created?: string | null;
+            /** @description For images: the kind of machine the image is for, in EC2's word; null where EC2 does not say so. */
+            architecture?: string | null;
+            /** @description For images: whether a snapshot behind the image is encrypted, so that a target needs its key. */
+            encrypted?: boolean;
+            /** @description For images: the state of the image, in EC2's word. Only an available image can be shared. */
+            state?: string;
+            /** @description For images: the rules of the requester that cover the image, in the order of the allowlist. */
+            may?: components["schemas"]["May"][];
             usage?: components["schemas"]["Usage"];
         };
         /** @description With copyFrom: how the copy is. */
@@ -316,6 +349,25 @@ export interface components {
              * @description null where EC2 does not say when it was.
              */
             at: string | null;
+        };
+        /** @description The document of a request to images. */
+        ImagesRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "images";
+            name?: components["schemas"]["Name"];
+            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
+            nextToken?: string;
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
         };
         KeyRow: {
             keyArn: string;
@@ -373,7 +425,34 @@ export interface components {
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
-        /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+        /** @description What one rule lets the requester do with an image. */
+        May: {
+            /** @description The name of the rule. */
+            rule: string;
+            actions: components["schemas"]["MayActionsItem"][];
+            /** @description The targets that the rule names. */
+            targets: components["schemas"]["MayTarget"][];
+            access: components["schemas"]["MayAccess"];
+            /** @description How long a share lasts at most: then expiresAt is required. null where a share may last forever. */
+            maxDuration: string | null;
+            /** @description Whether a share waits for an approval. */
+            approval: boolean;
+        };
+        /**
+         * @description The most access that a share may ask for.
+         * @enum {string}
+         */
+        MayAccess: "launch" | "copy";
+        /** @enum {string} */
+        MayActionsItem: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
+        MayTarget: {
+            id: components["schemas"]["Target"];
+            /** @description The account's name in the allowlist's directory; null where it has none. */
+            name: string | null;
+        };
+        /** @description For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts. */
+        Name: string;
+        /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
         NextToken: string;
         /** @description The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more. */
         Outcome: {
@@ -397,7 +476,7 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit, repair and list by account, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair, list by account and images, where images are left to look at: send the request again with it. */
             nextToken?: string;
             /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
             imageCount?: number;
@@ -444,7 +523,7 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit, repair and list by account, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair, list by account and images, where images are left to look at: send the request again with it. */
             nextToken?: string;
             /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
             imageCount?: number;
@@ -473,10 +552,10 @@ export interface components {
             remedy?: string;
         };
         /**
-         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
          * @enum {string}
          */
-        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
+        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
         /** @description What the message says, as data: what is under Values of its code, each where it applies. */
         RefusalValues: {
             /** @description What was given, shortened. */
@@ -535,8 +614,10 @@ export interface components {
             keys?: string[];
             /** @description The Region that no rule makes copies from. */
             copyFrom?: string;
-            /** @description The parameter of the stack that switches it on. */
+            /** @description The parameter of the stack that switches it on, or the one that the rule publishes to. */
             parameter?: string;
+            /** @description The key of the image's tag whose value can't be part of a parameter's name. */
+            tag?: string;
             /** @description The service-linked role that needs the grant. */
             role?: string;
             /**
@@ -573,14 +654,14 @@ export interface components {
              * @enum {string}
              */
             action: "repair";
-            /** @description Where an audit, a repair or a list by account continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
         /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
-        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"];
+        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"] | components["schemas"]["ImagesRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {
             /**
@@ -695,6 +776,8 @@ export interface components {
             add?: components["schemas"]["Target"][];
             remove?: components["schemas"]["Target"][];
             state: components["schemas"]["StepState"];
+            /** @description More about the state: of a parameter that was put, that Parameter Store validates it afterwards. */
+            detail?: string;
         };
         /** @enum {string} */
         StepState: "done" | "planned" | "failed" | "skipped";
@@ -709,7 +792,7 @@ export interface components {
             name?: string;
             state: components["schemas"]["TargetState"];
             launch?: components["schemas"]["Launch"];
-            /** @description For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is. */
+            /** @description For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false. */
             accepted?: boolean;
             /** Format: date-time */
             expiresAt?: string;
@@ -815,7 +898,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
+        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
         InTheWay: {
             headers: {
                 /** @description Seconds; where every refusal passes by itself, and `retryable` is true. */
@@ -847,7 +930,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `Unexpected`; `errors` says at which call. */
+        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `NotPublished`, `Unexpected`; `errors` says at which call. */
         AwsFailed: {
             headers: {
                 [name: string]: unknown;
@@ -893,6 +976,11 @@ export interface components {
          * @example 111122223333
          */
         AccountId: components["schemas"]["AccountId"];
+        /**
+         * @description What the name of an image must match. `*` stands for any characters, `?` for one. Case counts.
+         * @example golden-*
+         */
+        Name: components["schemas"]["Name"];
         /** @description Which page is asked for, by the `nextToken` of the answer before. */
         NextToken: components["schemas"]["NextToken"];
         /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
@@ -930,6 +1018,58 @@ export interface operations {
                 "application/json": components["schemas"]["RequestDocument"];
             };
         };
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    listImages: {
+        parameters: {
+            query?: {
+                /**
+                 * @description What the name of an image must match. `*` stands for any characters, `?` for one. Case counts.
+                 * @example golden-*
+                 */
+                name?: components["parameters"]["Name"];
+                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                nextToken?: components["parameters"]["NextToken"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description `completed`, or `planned` for a dry run. */
             200: {

@@ -10,6 +10,7 @@ mod document;
 mod duration;
 mod location;
 mod memory;
+mod publish;
 mod requester_pattern;
 mod review;
 mod rules;
@@ -23,6 +24,7 @@ pub use duration::{parse_duration, written};
 pub use key_policy::Pattern;
 pub use location::{Location, Profile};
 pub use memory::{Loaded, Memory};
+pub use publish::{Publish, Unfillable};
 pub use requester_pattern::RequesterPattern;
 pub use rules::{Ask, Criterion, Terms};
 use time::Duration;
@@ -75,6 +77,8 @@ pub struct Rule {
     pub max_duration: Option<Duration>,
     /// Whether matching images are shared as soon as they become available.
     pub on_available: bool,
+    /// The parameter that names the newest image that is shared with all its targets.
+    pub publish: Option<Publish>,
     /// Which copies it makes, if any.
     pub copies: Option<Copies>,
 }

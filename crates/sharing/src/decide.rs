@@ -10,15 +10,17 @@ mod group;
 mod judged_key;
 mod judgements;
 mod key_check;
-mod list_by_account;
 mod met;
 mod notes;
+mod page;
 mod permit;
+mod publish;
 mod refusals;
 mod remaining;
 mod second_look;
 mod share;
 mod staleness;
+mod survey;
 mod take_away;
 mod usage;
 
@@ -27,33 +29,35 @@ use std::borrow::Cow;
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
-    Covered, Decision, ImageDecision, LaunchPermissions, Look, OrphanedGrant, Prerequisites, Records, Share,
-    ShortOfTerms, Survey, TakeAway, Verdict,
+    Covered, Decision, ImageDecision, LaunchPermissions, Look, NextReport, OrphanedGrant, Prerequisites, Records,
+    Share, Survey, TakeAway, Unshareable, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
-pub use list_by_account::unknown_page;
-pub use permit::{admit, is_covered, permitted, stranger};
+pub use page::unknown_page;
+pub use permit::{admit, covering_rules, is_covered, permitted, stranger};
+pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use usage::{NextReport, may_see_usage, named_accounts, newest_usage_report};
+pub use survey::{Surveyed, next_token};
+pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
-    domain::{ExpiryName, ImageId},
+    domain::ImageId,
     facts::{Facts, Image, Reading},
     request::{Action, Request},
 };
 
-/// The request with all its images and targets: a `list` by account gets its images, and a bare ID its targets.
+/// The request with all its images and targets: a page of images gets its images, and a bare ID its targets.
 pub fn resolve<'a>(case: &Case<'a>, facts: &Facts) -> Reading<Cow<'a, Request>> {
     let request = case.request;
     Ok(match &request.group {
-        _ if request.shared_with.is_some() => {
-            Cow::Owned(Request { image_ids: list_by_account::shared_images(case, facts), ..request.clone() })
+        _ if request.shared_with.is_some() || request.action == Action::Images => {
+            Cow::Owned(Request { image_ids: page::images(case, facts), ..request.clone() })
         }
         Some(group) => Cow::Owned(Request { targets: group::targets_of_group(case, facts, group)?, ..request.clone() }),
         None => Cow::Borrowed(request),
@@ -89,19 +93,17 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
+        Action::Images => {
+            let decision = Decision::Look(Look::default());
+            Ok(ImageDecision { image_id, rule: permit.rule, targets: Vec::new(), decision, warnings: Vec::new() })
+        }
         Action::Usage => Ok(usage::decide(case, facts, permit)),
         Action::Audit | Action::Repair => audit::decide(case, facts, judgements, image_id, image),
     }
 }
 
-/// The overdue records, which a repair expires.
-pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
-    let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
-    surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()
-}
-
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals } = permit;
+    let Permit { image_id, rule, targets, refusals, .. } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }

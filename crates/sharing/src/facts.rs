@@ -1,6 +1,7 @@
 //! Owns [`Facts`]: what AWS answered before anything is decided. `observe` collects them, and `decide` uses them.
 
 mod fact;
+mod parameter;
 mod provenance;
 mod usage;
 
@@ -8,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
+pub use parameter::{Before, Parameter};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
 pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
 pub use crate::records::Expiry;
 use crate::{
-    domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, SnapshotId, Target},
     request::PageToken,
 };
 
@@ -33,12 +35,14 @@ pub struct Facts {
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that have the name of a record but are not one, and why.
     pub nobodys_records: BTreeMap<ExpiryName, String>,
-    /// The next page of a `list` by account, if there is one.
+    /// The next page of `images` or of a `list` by account, if there is one.
     pub next_page: Option<PageToken>,
-    /// Whether EC2 doesn't know the requested page of a `list` by account.
+    /// Whether EC2 doesn't know the requested page.
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
+    /// The parameters to which rules publish the images, as far as the action needs them; none where there is no such one.
+    pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
     /// The reports on the accounts that use the images.
     pub usage_reports: UsageReports,
 }
@@ -88,6 +92,8 @@ pub struct Image {
     pub remembered_keys: Vec<KeyArn>,
     /// Whether it is backed by an instance store. Then it has no snapshots, and its data is in a bundle in Amazon S3.
     pub is_instance_store: bool,
+    /// Whether EC2 says of a volume in its block device mapping that it is encrypted.
+    pub is_encrypted: bool,
     /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
 }
@@ -146,8 +152,13 @@ pub enum LaunchPermission {
 impl LaunchPermission {
     /// An entry of an unknown kind, shortened to fit in a line.
     pub fn unknown(text: &str) -> Self {
-        Self::Unknown(text.chars().filter(|character| !character.is_control()).take(200).collect())
+        Self::Unknown(in_a_line(text))
     }
+}
+
+/// EC2's words for something unknown, as far as they fit a line.
+fn in_a_line(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(200).collect()
 }
 
 /// A snapshot of an image.
@@ -173,6 +184,8 @@ pub struct CreateVolumePermissions {
     pub accounts: Vec<AccountId>,
     /// Everybody.
     pub is_public: bool,
+    /// Somebody that this version does not know how to name, in EC2's words.
+    pub unknown: Vec<String>,
 }
 
 /// One KMS key.
@@ -221,6 +234,7 @@ impl Image {
             expiries: Fact::NotRead,
             remembered_keys,
             is_instance_store: false,
+            is_encrypted: false,
             snapshots: Vec::new(),
         }
     }
@@ -314,6 +328,17 @@ impl Image {
     /// Whether EC2 reported it as public.
     pub fn is_public(&self) -> bool {
         self.launch_permissions.iter().flatten().any(|entry| *entry == LaunchPermission::Public)
+    }
+}
+
+impl CreateVolumePermissions {
+    /// Adds an entry that names no account: a group, in EC2's word.
+    pub fn add_group(&mut self, group: Option<&str>) {
+        match group {
+            Some("all") => self.is_public = true,
+            Some(other) => self.unknown.push(in_a_line(other)),
+            None => self.unknown.push("(an entry without a name)".to_owned()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod log_record;
 pub mod needs;
 pub mod outcome;
 pub mod plan;
+pub mod publishing;
 pub mod read_plan;
 pub mod records;
 pub mod report;

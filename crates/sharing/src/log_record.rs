@@ -9,12 +9,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ImageId, Target, rfc3339, shortened},
+    domain::{ImageId, KeyArn, Target, rfc3339, shortened},
     outcome::{
-        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, TargetRow,
+        ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, StepState, TargetRow,
         TargetState, to_text,
     },
-    request::{Action, Asked},
+    request::{Action, Asked, FaultKind},
 };
 
 /// The maximum length of a line in bytes. CloudWatch Logs accepts 1 MB and Lambda 256 KB, but nobody can read such a
@@ -26,6 +26,9 @@ const LONGEST_TEXT: usize = 2_000;
 const LONGEST_NAME: usize = 500;
 /// The maximum number of characters of a requester: an issuer has up to 512 and a subject up to 255.
 const LONGEST_REQUESTER: usize = 1_000;
+
+/// No image has more parameters in a line.
+const MOST_PARAMETERS: usize = 10;
 
 /// What a record is made from.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +106,8 @@ struct ImageEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<Cow<'a, str>>,
     changed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parameters: Vec<Cow<'a, str>>,
     targets: Vec<TargetEntry<'a>>,
 }
 
@@ -127,6 +132,12 @@ struct RefusalEntry<'a> {
     target: Option<&'a Target>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<FaultKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_arn: Option<&'a KeyArn>,
     message: Cow<'a, str>,
 }
 
@@ -301,6 +312,7 @@ fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
         name: row.name.as_ref().map(|name| shortened(name, LONGEST_NAME)),
         rule: row.rule.as_ref().map(|rule| shortened(rule, LONGEST_NAME)),
         changed: row.changed,
+        parameters: parameters(row).collect(),
         targets: Vec::new(),
     };
     let target = |row| {
@@ -314,12 +326,22 @@ fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
     row.targets.iter().map(|row| Item::Pair(image.clone(), Some(target(row)))).collect()
 }
 
+/// The parameters that were put.
+fn parameters(row: &ImageRow) -> impl Iterator<Item = Cow<'_, str>> {
+    let put = row.steps.iter().filter(|step| step.call == "ssm:PutParameter" && step.state == StepState::Done);
+    put.take(MOST_PARAMETERS).map(|step| shortened(&step.resource, LONGEST_REQUESTER))
+}
+
+/// What is left out is for who asks: what to do, and the sentence's values and statements as data.
 fn refusal(refusal: &Refusal) -> Item<'_> {
     Item::Refusal(RefusalEntry {
         code: refusal.code,
         image_id: refusal.image_id.as_ref(),
         target: refusal.target.as_ref(),
         pointer: refusal.pointer.as_ref().map(|pointer| shortened(pointer, LONGEST_NAME)),
+        parameter: refusal.parameter.as_ref().map(|parameter| shortened(parameter, LONGEST_NAME)),
+        fault: refusal.fault,
+        key_arn: refusal.key_arn.as_ref(),
         message: shortened(&refusal.message, LONGEST_TEXT),
     })
 }

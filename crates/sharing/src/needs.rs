@@ -1,5 +1,5 @@
-//! Owns what a share needs before its launch permission: the grants on keys, for the target account and for service-linked
-//! roles in it, and the record of its expiry.
+//! Owns what a share needs besides its permissions. Before them: the grants on keys, for the target account and for
+//! service-linked roles in it, and the record of its expiry. After them: the parameters that shall name the image.
 //!
 //! A grant only allows, an explicit Deny overrides it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
@@ -8,8 +8,8 @@ use key_policy::{Grant, ROLE_OPERATIONS, launch_operations};
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, Partition, ServiceLinkedRole, Target},
-    facts::{Expiry, Image},
+    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, ParameterName, Partition, ServiceLinkedRole, Target},
+    facts::{Before, Expiry, Image},
 };
 
 /// The kind of grantee.
@@ -112,6 +112,19 @@ impl NeededGrant {
             self.kind.operations().join(" ")
         )
     }
+}
+
+/// An image that a parameter shall name once its share is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The parameter.
+    pub parameter: ParameterName,
+    /// The image.
+    pub image_id: ImageId,
+    /// When its data was first an image: the newest is published.
+    pub created: OffsetDateTime,
+    /// What the parameter held when it was read.
+    pub before: Before,
 }
 
 /// The record that a share of the image with the target needs, if it is to expire at this time. `None` if the time has

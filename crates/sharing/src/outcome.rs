@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
 mod bounds;
+mod catalogue;
 mod code;
 mod copy;
 mod finding;
@@ -10,6 +11,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
 pub use finding::{Finding, FindingCode};
@@ -59,7 +61,7 @@ pub struct Outcome {
     /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
-    /// The next page of a `list` by account, if there is one.
+    /// The next page of `images` or of a `list` by account, if there is one.
     #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_page: Option<PageToken>,
     /// In an event about one image: the number of images of the request, if there are others.
@@ -97,7 +99,7 @@ pub enum Status {
     Completed,
     /// A dry run: this would be done.
     Planned,
-    /// Nothing failed, and something continues by itself: the same request, sent later, tells its result.
+    /// Nothing failed, and something continues by itself: send the same request later to get the result.
     Accepted,
     /// Nothing was changed, for the reasons in `refusals`.
     Refused,
@@ -152,6 +154,9 @@ pub struct ImageRow {
     /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// What the catalogue tells of it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueRow>,
     /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageRow>,
@@ -205,6 +210,9 @@ pub struct StepRow {
     pub remove: Vec<Target>,
     /// Its state.
     pub state: StepState,
+    /// More about the state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// The state of a step.
@@ -498,6 +506,8 @@ pub enum ErrorCode {
     TargetNotKnown,
     /// The record of the expiry was deleted during the share, so the share was undone.
     ExpiryLost,
+    /// The image is shared, and a parameter can't name it, or it is not known whether it names the newest image.
+    NotPublished,
     /// EC2 could not make the copy that a share waited for.
     CopyFailed,
     /// The copy that a share waited for was not there in time.
@@ -534,6 +544,7 @@ impl ErrorCode {
             | Self::NotFound
             | Self::LimitExceeded
             | Self::TargetNotKnown
+            | Self::NotPublished
             | Self::CopyFailed
             | Self::Unexpected => false,
         }
@@ -551,6 +562,7 @@ impl ErrorCode {
             Self::OutOfTime => "OutOfTime",
             Self::TargetNotKnown => "TargetNotKnown",
             Self::ExpiryLost => "ExpiryLost",
+            Self::NotPublished => "NotPublished",
             Self::CopyFailed => "CopyFailed",
             Self::CopyOverdue => "CopyOverdue",
             Self::Unexpected => "Unexpected",
@@ -603,7 +615,7 @@ impl Outcome {
             (one, other) => one.max(other),
         };
         for row in part.images {
-            match self.images.iter_mut().find(|told| told.subject() == row.subject()) {
+            match self.images.iter_mut().find(|earlier| earlier.subject() == row.subject()) {
                 Some(own) => own.absorb(row),
                 None => self.images.push(row),
             }
@@ -624,9 +636,10 @@ impl Outcome {
     }
 
     /// Whether the request was a no-op without a requester: an image became available that no rule covers, or an event
-    /// announced an expiry that is not due. A `list` that finds nothing is not a no-op, because somebody requested it.
+    /// announced an expiry that is not due. A `list` or a page of `images` that
+    /// has nothing is not a no-op, because somebody requested it.
     pub fn is_no_op(&self) -> bool {
-        let is_list = self.action == Some(Action::List);
+        let is_list = matches!(self.action, Some(Action::List | Action::Images));
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 

@@ -98,6 +98,7 @@ fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, Acc
         | Step::ResetLaunchPermissions { .. }
         | Step::RemoveCreateVolumePermissions { .. }
         | Step::RevokeGrant { .. }
+        | Step::PutParameter(_)
         | Step::CreateUsageReport { .. } => None,
     }
 }

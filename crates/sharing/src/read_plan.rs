@@ -5,8 +5,10 @@
 //! ([`sources_of_copies`]). Then more is read about the images that the requester may ask about, and about no others
 //! ([`further`]).
 
+mod catalogue;
 mod named_images;
 mod own_grants;
+mod parameters;
 mod records;
 mod sources;
 mod usage;
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 
 pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
+pub use parameters::{NamedReads, ParameterReads};
 pub use records::RecordReads;
 pub use sources::{Sources, sources_of_copies};
 pub use usage::{UsageReads, reports_to_open};
@@ -79,6 +82,15 @@ pub struct FirstReads<'a> {
 pub enum Described<'a> {
     /// Those that the request names.
     Named(&'a [ImageId]),
+    /// A page of this account's images.
+    Owned {
+        /// What their name must match, with IAM's wildcards.
+        name: Option<&'a str>,
+        /// The page; `None` for the first page.
+        page: Option<&'a PageToken>,
+        /// The number of images on it.
+        size: usize,
+    },
     /// A page of this account's images that are shared with an account.
     SharedWith {
         /// That account.
@@ -93,7 +105,7 @@ impl<'a> Described<'a> {
     pub fn named(self) -> &'a [ImageId] {
         match self {
             Self::Named(image_ids) => image_ids,
-            Self::SharedWith { .. } => &[],
+            Self::Owned { .. } | Self::SharedWith { .. } => &[],
         }
     }
 }
@@ -126,6 +138,8 @@ pub struct ReadPlan {
     pub keys: KeyReads,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Need,
+    /// The parameters to which rules publish the images.
+    pub parameters: ParameterReads,
     /// The reports on the accounts that use them.
     pub usage: UsageReads,
 }
@@ -178,9 +192,13 @@ pub enum GrantReads {
 /// What is read first.
 pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
     let request = case.request;
+    let page = request.page.as_ref();
     let images = match request.shared_with {
+        Some(account) => Described::SharedWith { account, page },
+        None if request.action == Action::Images => {
+            Described::Owned { name: request.name.as_deref(), page, size: catalogue::page_size(case) }
+        }
         None => Described::Named(&request.image_ids),
-        Some(account) => Described::SharedWith { account, page: request.page.as_ref() },
     };
     let (is_survey, if_not_found) = match case.authority {
         Authority::Expiry(expiry) => (false, IfNotFound::OfExpiry(expiry)),
@@ -197,6 +215,8 @@ pub fn first<'a>(case: &Case<'a>) -> FirstReads<'a> {
 pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
     let action = case.request.action;
     let permitted = decide::permitted(case, &facts.images);
+    let ids: Vec<_> = permitted.iter().collect();
+    let parameters = ParameterReads::new(case, &facts.images, &ids);
     let permitted = || permitted.iter().filter_map(|id| facts.images.get_key_value(id));
     let usage = UsageReads::new(case, permitted());
     if action == Action::Usage {
@@ -213,6 +233,7 @@ pub fn further(case: &Case<'_>, facts: &Facts) -> ReadPlan {
         needed_by: if action.takes_away() || action.surveys() { Need::Optional } else { Need::No },
         keys: key_reads(case),
         blocks_public_images: if is_check { Need::Optional } else { Need::No },
+        parameters,
         usage,
     }
 }
@@ -227,7 +248,7 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         Action::List | Action::Check => (Need::Required, Need::Required, Need::Optional),
         Action::Revoke | Action::Reset => (Need::Optional, Need::Optional, Need::Optional),
         Action::Audit | Action::Repair => (Need::Optional, Need::Required, Need::Optional),
-        Action::Usage => (Need::No, Need::No, Need::No),
+        Action::Usage | Action::Images => (Need::No, Need::No, Need::No),
     };
     let reads = ImageReads {
         launch_permissions,
@@ -249,16 +270,17 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
 }
 
 fn key_reads(case: &Case<'_>) -> KeyReads {
-    let judged = |grants| KeyReads { metadata: Need::Settled, policy: Need::Settled, grants };
+    let judged = |need, grants| KeyReads { metadata: need, policy: need, grants };
     match case.request.action {
-        Action::Share | Action::Check => judged(GrantReads::OfGrantees(Need::Settled)),
+        Action::Share | Action::Check => judged(Need::Settled, GrantReads::OfGrantees(Need::Settled)),
         Action::Audit | Action::Repair => {
-            judged(GrantReads::Every { pages: SURVEYED_PAGES, fewest: FEWEST_PAGES, need: Need::Settled })
+            let (pages, fewest, need) = (SURVEYED_PAGES, FEWEST_PAGES, Need::Optional);
+            judged(need, GrantReads::Every { pages, fewest, need })
         }
         Action::Revoke | Action::Reset => {
             KeyReads { grants: GrantReads::Own(OwnGrants::new(case)), ..KeyReads::default() }
         }
-        Action::List | Action::Usage => KeyReads::default(),
+        Action::List | Action::Usage | Action::Images => KeyReads::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Owns the report: it makes the [`Outcome`] from the decisions, the results of their steps, and the facts. Pure.
 
+mod catalogue;
 mod result;
 mod standing;
 mod usage;
@@ -9,21 +10,28 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, Prerequisites, Remaining, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
-    needs::GranteeKind,
+    needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
         TargetState, shared_tags,
     },
     plan::Step,
-    request::{Action, NextToken},
+    request::Action,
 };
 
 /// The outcome of a request that failed before it was decided.
 pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
-    Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
+    failed_by(outcome, vec![failure])
+}
+
+/// The outcome of a request that failed because of these.
+pub fn failed_by(outcome: Outcome, failures: Vec<Failure>) -> Outcome {
+    let retryable = failures.iter().any(|failure| failure.retryable);
+    let errors = failures.into_iter().map(error_row).collect();
+    Outcome { result: Status::Failed, retryable, errors, ..outcome }
 }
 
 /// Adds a failure that happened after the request was carried out.
@@ -43,34 +51,39 @@ fn error_row(failure: Failure) -> ErrorRow {
 pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
     let request = case.request;
     outcome.result = result(case, &results);
-    if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
+    if let Some(next) = next_token(case, facts) {
         outcome.findings.get_or_insert_default();
-        let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
-        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
+        outcome.next_token = Some(next);
         for key in &facts.unfinished_keys {
             let later = "there are more grants for deregistered images than one repair handles: send `repair` again";
             outcome.warnings.push(format!("{key}: {later}"));
         }
     }
     outcome.nobodys_records.clone_from(&facts.nobodys_records);
+    outcome.next_page.clone_from(&facts.next_page);
     if let Some(account) = request.shared_with {
-        outcome.next_page.clone_from(&facts.next_page);
         outcome.warnings.push(format!(
             "images that are shared with {account} only through its organization, an organizational unit or publicly are not \
              listed here: EC2 doesn't say which those are"
         ));
     }
+    let is_stopped = results.iter().any(|result| result.decision.stops_whole(request.action));
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            let row = image_row(&Standing { case, image, result: &result, status }, region);
+            let row = image_row(&Standing { case, image, result: &result, status, is_stopped }, region);
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
-            findings.extend(survey.findings.iter().cloned());
+            for finding in &survey.findings {
+                // Images share parameters: a finding about a parameter is reported once.
+                if !findings.contains(finding) {
+                    findings.push(finding.clone());
+                }
+            }
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
@@ -116,6 +129,7 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
+        Action::Images => decision.rule.is_some(),
     }
 }
 
@@ -125,7 +139,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
     // read.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check | Action::Usage => result.decision.blocks_reading(),
+        Action::List | Action::Check | Action::Usage | Action::Images => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -137,7 +151,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    // What can be told of the other images answers a request that only asks.
+    // If a request only reads, it is answered with what is known about the other images.
     let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
@@ -158,9 +172,15 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
     let action = case.request.action;
     let permissions = match action {
         Action::List | Action::Check => Some(permissions(image)),
-        Action::Share | Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair => None,
+        Action::Share
+        | Action::Revoke
+        | Action::Reset
+        | Action::Usage
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => None,
     };
-    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    let first_rule = decision.targets.first().and_then(|covered| decision.rule_for(*covered)).or(decision.rule);
     ImageRow {
         image_id: Some(decision.image_id.clone()),
         copy_of: None,
@@ -178,23 +198,24 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         targets: target_rows(standing),
         keys: standing.keys(),
         permissions,
+        catalogue: (action == Action::Images).then(|| catalogue::row(case, image)),
         usage: None,
     }
 }
 
 /// The rows of the requested targets; for a `list`, of everybody with whom the image is shared.
 fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
-    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
-    // If a share is refused as a whole, nothing is done for any image.
-    let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, is_stopped, .. } = *standing;
+    // If one image stops a share, nothing is done for any image.
+    let is_refused = decision.prerequisites().is_none() || is_stopped;
     let is_check = case.request.action == Action::Check;
-    let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
+    let unshareable = decision.unshareable().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .copied()
-        .chain(short)
-        .map(|(asked, rule)| {
+        .chain(unshareable)
+        .map(|covered @ (asked, _)| {
             let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
             } else {
@@ -207,7 +228,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 launch: standing.launch(&asked.target),
                 accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(image, decision.prerequisites().filter(|_| !is_refused), &asked.target, state),
-                rule: rule.map(|rule| rule.name.clone()),
+                rule: decision.rule_for(covered).map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
         })
@@ -255,7 +276,7 @@ fn as_read(image: &Image, target: &Target) -> TargetState {
 
 /// The name of an account in the directory.
 fn name(case: &Case<'_>, target: &Target) -> Option<String> {
-    case.allowlist.accounts.get(&target.account()?)?.name.clone()
+    case.allowlist.name_of(target).map(str::to_owned)
 }
 
 /// A row for each target with which the image is shared.
@@ -283,7 +304,16 @@ fn step_row(result: &StepResult) -> StepRow {
         add: result.step.adds(),
         remove: result.step.removes(),
         state: result.state,
+        detail: step_detail(result),
     }
+}
+
+/// What AWS's acceptance of a step does not mean yet.
+fn step_detail(result: &StepResult) -> Option<String> {
+    let Step::PutParameter(Publication { image_id, .. }) = &result.step else { return None };
+    (result.state == StepState::Done).then(|| {
+        format!("{image_id} was sent; Parameter Store validates it afterwards, and keeps the value before if it is not valid")
+    })
 }
 
 /// Whether the steps changed (or in a plan, would change) what was read before.
@@ -313,6 +343,7 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::AddCreateVolumePermissions { .. }
         | Step::CreateExpiry(_)
         | Step::DeleteExpiry { .. }
+        | Step::PutParameter(_)
         | Step::CreateUsageReport { .. } => true,
     }
 }
@@ -342,9 +373,13 @@ fn target_state(
             (Remaining::Nothing, true) => TargetState::Revoked,
             (Remaining::Nothing, false) => TargetState::NotShared,
         },
-        Action::Check | Action::List | Action::Usage | Action::Reset | Action::Audit | Action::Repair => {
-            as_read(image, target)
-        }
+        Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Reset
+        | Action::Audit
+        | Action::Repair
+        | Action::Images => as_read(image, target),
     }
 }
 

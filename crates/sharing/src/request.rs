@@ -30,6 +30,9 @@ pub const MAX_TARGETS: usize = 200;
 pub const MAX_PAIRS: usize = 1_000;
 /// The maximum number of service-linked roles in one request.
 pub const MAX_ROLES: usize = 50;
+/// The maximum number of characters in the name of an image:
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html>
+pub const MAX_NAME: usize = 128;
 /// The maximum number of characters in a reason.
 pub const MAX_REASON: usize = 500;
 
@@ -38,7 +41,7 @@ pub const MAX_REASON: usize = 500;
 pub struct Request {
     /// What to do.
     pub action: Action,
-    /// The images, each once; empty only for `audit` and `repair`, and for a `list` by account.
+    /// The images, each once; empty only for actions that take none, and for a `list` by account.
     pub image_ids: Vec<ImageId>,
     /// The targets, each once; empty unless the action takes targets.
     pub targets: Vec<AskedTarget>,
@@ -54,9 +57,11 @@ pub struct Request {
     pub expires_at: Option<OffsetDateTime>,
     /// The Region of the images, if the request concerns their copies in this Region.
     pub copy_from: Option<Region>,
+    /// What the name of an image must match, for `images`; with IAM's wildcards.
+    pub name: Option<String>,
     /// Where an audit or repair continues.
     pub next_token: Option<NextToken>,
-    /// The page of a `list` by account; `None` for the first page.
+    /// The page of `images` or of a `list` by account; `None` for the first page.
     pub page: Option<PageToken>,
     /// Whether to decide and plan, but change nothing.
     pub dry_run: bool,
@@ -111,6 +116,7 @@ impl Request {
             service_linked_roles: Vec::new(),
             expires_at: None,
             copy_from: None,
+            name: None,
             next_token: None,
             page: None,
             dry_run: false,

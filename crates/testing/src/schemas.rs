@@ -127,12 +127,13 @@ fn log_record(line: &str) -> Option<Value> {
 }
 
 /// Checks the answer to one invocation: an outcome, an HTTP answer with one, or an error with one. Only a queue gets
-/// none.
+/// none, and who opens the page.
 #[track_caller]
 pub fn check_answer(answer: &Result<Value, Value>) {
     let text = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap_or_default()).ok();
     let outcome = match answer {
         Ok(batch) if batch.get("batchItemFailures").is_some() => return,
+        Ok(page) if page["headers"]["content-type"] == "text/html; charset=utf-8" => return,
         Ok(http) if http.get("statusCode").is_some() => text(&http["body"]),
         Ok(other) => Some(other.clone()),
         Err(error) => text(&error["errorMessage"]),
@@ -173,7 +174,7 @@ macro_rules! every {
 
 /// Every kind of failure.
 pub fn error_codes() -> Vec<ErrorCode> {
-    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, CopyFailed, CopyOverdue, Unexpected)
+    every!(ErrorCode: AllowlistUnavailable, Denied, NotFound, LimitExceeded, Throttled, Unavailable, OutOfTime, ExpiryLost, TargetNotKnown, CopyFailed, CopyOverdue, NotPublished, Unexpected)
 }
 
 /// The names of every kind of failure.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     decide::{Authority, Case, ImageDecision, Judgements, Setup},
-    domain::{AccountId, ExpiryName, KeyArn, Requester, Target},
+    domain::{AccountId, ExpiryName, KeyArn, ParameterName, Requester, Target},
     facts::{
         Backing, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata,
-        LaunchPermission, Provenance, Snapshot,
+        LaunchPermission, Parameter, Provenance, Snapshot,
     },
     outcome::ErrorCode,
     request::Request,
@@ -109,6 +109,65 @@ rules:
     images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
     targets: ["111122223333"]
     onAvailable: true
+  - name: checker
+    requesters: ["lambda:invoke"]
+    actions: [list, check]
+    images: {names: ["viewed-*"]}
+    targets: ["111122223333", "222233334444"]
+  - name: viewed-sharer
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["viewed-ended-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
+    maxDuration: 30d
+  - name: viewed-marked
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["viewed-marked-*"], watermarks: ["999988887777:approved"]}
+    targets: ["111122223333"]
+  - name: portals-marked
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-*"], watermarks: ["999988887777:secret"]}
+    targets: ["111122223333"]
+    keys: grant
+  - name: portals-own
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-open-*"]}
+    targets: ["111122223333"]
+    keys: grant
+  - name: portals-by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["portals-new-*"]}
+    targets: ["111122223333"]
+    onAvailable: true
+  - name: portals-published
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-published-*"]}
+    targets: ["111122223333"]
+    publish: {parameter: "/golden/web/x86_64/latest"}
+  - name: published
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["published-*"], tags: {Family: ["*"]}}
+    targets: ["111122223333", "222233334444", "999988887777"]
+    publish: {parameter: "/golden/{tag:Family}/{architecture}/latest"}
+  - name: published-to-one
+    requesters: ["lambda:invoke"]
+    actions: [share, check]
+    images: {names: ["published-twice-*"]}
+    targets: ["333344445555"]
+    publish: {parameter: "/golden/web/x86_64/latest"}
+  - name: not-published
+    requesters: ["lambda:invoke"]
+    actions: [share, check]
+    images: {names: ["published-*"]}
+    targets: ["444455556666"]
   - name: viewer
     requesters: ["lambda:invoke"]
     actions: [usage]
@@ -141,6 +200,7 @@ pub struct World {
     pub deadline: OffsetDateTime,
     pub setup: Setup,
     pub entity_quota: usize,
+    pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
 }
 
 pub fn account(text: &str) -> AccountId {
@@ -205,7 +265,7 @@ pub fn known<T>(fact: &mut Fact<T>) -> &mut T {
 /// The create volume permissions of these accounts.
 pub fn copied_by(accounts: &[&str]) -> Fact<CreateVolumePermissions> {
     let accounts = accounts.iter().copied().map(account).collect();
-    Fact::Known(CreateVolumePermissions { accounts, is_public: false })
+    Fact::Known(CreateVolumePermissions { accounts, ..CreateVolumePermissions::default() })
 }
 
 impl World {
@@ -233,6 +293,7 @@ impl World {
             expiries: Fact::Known(BTreeMap::new()),
             remembered_keys: Vec::new(),
             is_instance_store: false,
+            is_encrypted: false,
             snapshots: vec![Backing { id: snapshot.id.clone(), snapshot: Fact::Known(snapshot) }],
         };
         Self {
@@ -244,6 +305,7 @@ impl World {
             setup: Setup { key_grants: true, copy_access: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
+            parameters: BTreeMap::new(),
         }
     }
 
@@ -257,6 +319,7 @@ impl World {
         };
         let mut world = Self::open(name);
         world.snapshot().key = Some(key());
+        world.image.is_encrypted = true;
         world.keys.insert(key(), made);
         world
     }
@@ -320,6 +383,7 @@ impl World {
             images,
             keys: self.keys.clone(),
             blocks_public_images: self.blocks_public_images.clone(),
+            parameters: self.parameters.clone(),
             ..Facts::default()
         };
         look(&case, &facts)

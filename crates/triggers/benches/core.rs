@@ -172,6 +172,7 @@ fn image(place: usize) -> Result<Image, Failure> {
         expiries: Fact::Known(Default::default()),
         remembered_keys: Vec::new(),
         is_instance_store: false,
+        is_encrypted: false,
         snapshots: (0..SNAPSHOTS).map(snapshot).collect::<Result<_, Failure>>()?,
     })
 }

@@ -30,6 +30,8 @@ pub(super) struct HttpRequest<'a> {
     pub(super) query: Query<'a>,
     pub(super) body: Option<&'a Json>,
     pub(super) is_base64: bool,
+    /// Whether `/` is the page, as in HTTP APIs.
+    pub(super) has_page: bool,
 }
 
 /// The names and values of a query, decoded.
@@ -67,6 +69,7 @@ pub(super) fn greedy_parameter(resource: &str) -> Option<&str> {
 /// The resources of the API.
 enum Resource<'a> {
     Requests,
+    Images,
     Shares { image: &'a str },
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
@@ -81,6 +84,7 @@ enum Route<'a> {
     Check { image: &'a str, target: &'a str },
     Revoke { image: &'a str, target: &'a str },
     ListByAccount { account: &'a str },
+    Images,
     Usage { image: &'a str },
 }
 
@@ -93,6 +97,7 @@ impl Route<'_> {
             Self::Share { .. } => Some(Action::Share),
             Self::Check { .. } => Some(Action::Check),
             Self::Revoke { .. } => Some(Action::Revoke),
+            Self::Images => Some(Action::Images),
             Self::Usage { .. } => Some(Action::Usage),
         }
     }
@@ -103,6 +108,7 @@ impl Route<'_> {
             Self::Document => &["dryRun"],
             Self::List { .. } => &["copyFrom"],
             Self::ListByAccount { .. } => &["nextToken"],
+            Self::Images => &["name", "nextToken"],
             Self::Usage { .. } => &[],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
             Self::Check { .. } => &["access", "copyFrom", "expiresAt", "serviceLinkedRoles"],
@@ -114,7 +120,7 @@ impl Route<'_> {
     fn said(&self, given: &[&'static str]) -> Parameters {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
-            Self::Document => (false, &[]),
+            Self::Document | Self::Images => (false, &[]),
             Self::List { .. } | Self::Share { .. } | Self::Usage { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
@@ -161,6 +167,39 @@ pub(super) fn open(
     }
 }
 
+/// Whether this is the request for the page: `GET /`. Who asks doesn't matter.
+pub(super) fn is_page(request: &HttpRequest<'_>) -> bool {
+    request.method == "GET" && is_root(request)
+}
+
+/// Whether it is the place of the page.
+fn is_root(request: &HttpRequest<'_>) -> bool {
+    let is_there = match request.routing {
+        Routing::Resource { resource, .. } => resource == "/",
+        Routing::Path(path) => matches!(path, "/" | ""),
+        Routing::Greedy { .. } => false,
+    };
+    request.has_page && is_there
+}
+
+/// The envelope of a request for the page, where there is none: it gets the same answer whoever asks.
+pub(super) fn no_page(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    let id = request_id(event.at(&["requestContext", "requestId"]));
+    Envelope {
+        trigger: Trigger::Http { allow: None },
+        request_id: id.unwrap_or(invocation.request_id).to_owned(),
+        requester: None,
+        requester_session: None,
+        sent: SentAt::Now,
+        asked: Err(no_route("/")),
+    }
+}
+
+fn no_route(path: &str) -> TurnedAway {
+    let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(path)));
+    TurnedAway::new(refusal.value("path", excerpt(path)))
+}
+
 fn unidentified(why: &str) -> TurnedAway {
     let mut turned_away = TurnedAway::nobody(why);
     let remedy = "sign the request with the credentials of an IAM role or user, or send the token that the API's \
@@ -173,12 +212,13 @@ fn unidentified(why: &str) -> TurnedAway {
 
 /// The request, and the methods of the route where the request has another one.
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
-    let (method, path) = (request.method, path(&request.routing).to_owned());
-    let Some(resource) = resource(&request.routing, request.path_parameters) else {
-        let refusal = Refusal::new(RefusalCode::RouteNotFound, format!("no route for {}", quoted(&path)));
-        return (None, Err(TurnedAway::new(refusal.value("path", excerpt(&path)))));
+    let method = request.method;
+    let routed = match resource(&request.routing, request.path_parameters) {
+        Some(resource) => route(method, resource),
+        None if is_root(&request) => Err("GET"),
+        None => return (None, Err(no_route(path(&request.routing)))),
     };
-    match route(method, resource) {
+    match routed {
         Ok(route) => (None, read(&route, request, now).map_err(Into::into)),
         Err(allow) => {
             let message = format!("{} is not among the route's methods: {allow}", quoted(method));
@@ -212,6 +252,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
     };
     match resource {
         Some("/requests") => Some(Resource::Requests),
+        Some("/images") => Some(Resource::Images),
         Some("/images/{imageId}/shares") => Some(Resource::Shares { image: parameter("imageId")? }),
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
@@ -221,6 +262,7 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
+            ["images"] => Some(Resource::Images),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
             ["images", image, "usage"] => Some(Resource::Usage { image }),
@@ -235,6 +277,8 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
     match (method, resource) {
         ("POST", Resource::Requests) => Ok(Route::Document),
         (_, Resource::Requests) => Err("POST"),
+        ("GET", Resource::Images) => Ok(Route::Images),
+        (_, Resource::Images) => Err("GET"),
         ("GET", Resource::Shares { image }) => Ok(Route::List { image }),
         ("POST", Resource::Shares { image }) => Ok(Route::Share { image }),
         (_, Resource::Shares { .. }) => Err("GET, POST"),
@@ -257,6 +301,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::Check { image, target } => for_target(Action::Check, image, target),
         Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
         Route::ListByAccount { account } => (by_account(account), None),
+        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
         Route::Usage { image } => (document(Action::Usage, image), None),
     };
     let mut has_document = true;
@@ -269,7 +314,8 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
             | Route::Check { .. }
             | Route::Revoke { .. }
             | Route::ListByAccount { .. }
-            | Route::Usage { .. },
+            | Route::Usage { .. }
+            | Route::Images,
             Ok(None),
         ) => {}
         (_, body) => {

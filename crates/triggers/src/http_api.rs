@@ -13,21 +13,32 @@ use super::{
 };
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    http::open(request(event), caller(event, invocation.groups_claim), event, invocation)
+}
+
+/// Whether somebody asks for the page.
+pub(super) fn is_page(event: &Json) -> bool {
+    http::is_page(&request(event))
+}
+
+fn request(event: &Json) -> HttpRequest<'_> {
     let context = |path: &[&str]| event.get("requestContext").and_then(|context| context.at(path)?.as_str());
-    let path = context(&["http", "path"]).unwrap_or_default();
-    let request = HttpRequest {
+    let path = http::without_stage(context(&["http", "path"]).unwrap_or_default(), context(&["stage"]));
+    // `<url-id>.lambda-url.<region>.on.aws`
+    let is_function_url = context(&["domainName"]).is_some_and(|name| name.contains(".lambda-url."));
+    HttpRequest {
         // A route may be for `ANY` method: only the context says which one it was.
         method: context(&["http", "method"]).unwrap_or_default(),
         routing: match event.get("routeKey").and_then(Json::as_str).and_then(resource) {
-            Some(resource) => Routing::Resource { resource, path: http::without_stage(path, context(&["stage"])) },
-            None => Routing::Path(http::without_stage(path, context(&["stage"]))),
+            Some(resource) => Routing::Resource { resource, path },
+            None => Routing::Path(path),
         },
         path_parameters: event.get("pathParameters").and_then(Json::as_object).unwrap_or_default(),
         query: query(event),
         body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
-    };
-    http::open(request, caller(event, invocation.groups_claim), event, invocation)
+        has_page: !is_function_url,
+    }
 }
 
 /// The resource of a route key such as `GET /images/{imageId}/shares`. `$default`, which a function URL always has, and

@@ -11,6 +11,7 @@ mod eventbridge;
 mod http;
 mod http_api;
 mod identity;
+mod page;
 mod problem;
 mod reply;
 mod rest_api;
@@ -21,6 +22,7 @@ pub use envelope::{Envelope, Invocation, Trigger, TurnedAway};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
 use key_policy::json::{Json, NotJson};
+pub use page::{ClientId, Issuer, Origin, Page, PageSettings, PageVisit};
 pub use problem::refusal_status;
 pub use reply::{InvocationError, LONGEST_ANSWER, Reply, reply};
 pub use sharing::decide::SentAt;
@@ -40,6 +42,8 @@ pub enum Incoming<'a> {
     Expiry(ExpiryHint),
     /// Messages of a queue. Each is carried out, and the answer names those that must be sent again.
     Batch(sqs::Batch<'a>),
+    /// Somebody opens the page, which answers anybody.
+    Page(Box<PageVisit>),
 }
 
 /// Finds out which trigger an event came through, and who asks for what.
@@ -53,6 +57,8 @@ pub fn open<'a>(event: &'a Event, invocation: &Invocation<'a>) -> Incoming<'a> {
 fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
     let envelope = match identify(json) {
         Shape::Batch(records) => return Incoming::Batch(sqs::open(records, invocation)),
+        Shape::RestApi if rest_api::is_page(json) => return page_visit(json, invocation),
+        Shape::HttpApi if http_api::is_page(json) => return page_visit(json, invocation),
         Shape::RestApi => rest_api::open(json, invocation),
         Shape::HttpApi => http_api::open(json, invocation),
         Shape::ShareRequest => eventbridge::open(json, invocation),
@@ -75,6 +81,11 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
         Shape::OtherRecords(records) => eventbridge::turned_away(json, sqs::other(records).into(), invocation),
     };
     Incoming::One(Box::new(envelope))
+}
+
+fn page_visit<'a>(json: &Json, invocation: &Invocation<'_>) -> Incoming<'a> {
+    let (reads_gzip, no_page) = (page::reads_gzip(json), http::no_page(json, invocation));
+    Incoming::Page(Box::new(PageVisit { reads_gzip, no_page }))
 }
 
 /// The envelope of an event that can't be read to its end, as far as it could be read. A document without an envelope

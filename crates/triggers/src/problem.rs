@@ -60,6 +60,7 @@ fn error_status(code: ErrorCode) -> u16 {
         | ErrorCode::LimitExceeded
         | ErrorCode::Unavailable
         | ErrorCode::TargetNotKnown
+        | ErrorCode::NotPublished
         | ErrorCode::CopyFailed
         | ErrorCode::CopyOverdue
         | ErrorCode::Unexpected => 502,

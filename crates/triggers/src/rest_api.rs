@@ -11,16 +11,25 @@ use super::{
 };
 
 pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
+    http::open(request(event), caller(event, invocation.groups_claim), event, invocation)
+}
+
+/// Whether somebody asks for the page.
+pub(super) fn is_page(event: &Json) -> bool {
+    http::is_page(&request(event))
+}
+
+fn request(event: &Json) -> HttpRequest<'_> {
     let text = |name: &str| event.get(name).and_then(Json::as_str);
-    let request = HttpRequest {
+    HttpRequest {
         method: text("httpMethod").unwrap_or_default(),
         routing: routing(event),
         path_parameters: event.get("pathParameters").and_then(Json::as_object).unwrap_or_default(),
         query: query(event),
         body: event.get("body"),
         is_base64: event.get("isBase64Encoded") == Some(&Json::Bool(true)),
-    };
-    http::open(request, caller(event, invocation.groups_claim), event, invocation)
+        has_page: text("version").is_some(), // as only HTTP APIs send it
+    }
 }
 
 /// How the route is found. Only HTTP APIs send a `version`. Their paths have the stage, those of REST APIs do not.

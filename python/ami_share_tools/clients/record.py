@@ -13,6 +13,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import yaml
 from botocore.credentials import Credentials
@@ -71,13 +72,16 @@ ANSWERS = [
     ("A share whose grants are gone", "portal", "checkShare", {"imageId": NODE, "target": stage.STAGING}, None),
     ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
+    ("The images that the portal may share", "portal", "listImages", {"name": "golden-*"}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
+    ("Which images an account has", "portal", "listSharesOfAccount", {"accountId": stage.PROD}, None),
     ("Which accounts use it", "portal", "getUsage", {"imageId": WEB}, None),
     ("A report on who uses it is started", "portal", "getUsage", {"imageId": DB}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),
     ("A revoke that leaves access", "platform-operator", "revokeShare", {"imageId": FLEET, "target": stage.PROD}, None),
     ("A share", "portal", "sendRequest", {}, {"action": "share", "imageIds": [WEB, DB], "accountIds": [stage.PROD]}),
     ("A check", "portal", "sendRequest", {}, {"action": "check", "imageIds": [VAULT], "accountIds": [stage.PROD]}),
+    ("The catalogue", "platform-operator", "sendRequest", {}, {"action": "images", "name": "fleet-*"}),
     ("A list", "portal", "sendRequest", {}, {"action": "list", "imageIds": [WEB, DB]}),
     ("A revoke", "portal", "sendRequest", {}, {"action": "revoke", "imageIds": [DB], "accountIds": [stage.PROD]}),
     ("A reset", "platform-operator", "sendRequest", {}, {"action": "reset", "imageIds": [WEB]}),
@@ -189,7 +193,7 @@ def record(aws: Aws, api: portal.Api, roles: dict[str, Any], images: dict[str, s
     method, path = operations()[operation]
     values = {name: images.get(value, value) for name, value in values.items()}
     query = {name: value for name, value in values.items() if f"{{{name}}}" not in path}
-    path = path.format(**values) + "".join(f"?{name}={value}" for name, value in query.items())
+    path = path.format(**values) + (f"?{urlencode(query, quote_via=quote)}" if query else "")
     if body and "imageIds" in body:
         body = body | {"imageIds": [images[name] for name in body["imageIds"]]}
     aws.seed(faults=faults)

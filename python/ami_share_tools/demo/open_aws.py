@@ -1,35 +1,52 @@
-"""Keep a local AWS with the demo's images open until Ctrl-C, and say how to talk to it. `make local-aws`."""
+"""Keep a local AWS open until Ctrl-C: the template deployed with the self-service page, a local issuer to sign in at, images on
+keys of every sort. `make local-aws`.
+
+An argument is the path of a built function; without one cargo builds it.
+"""
 
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
-from ami_share_tools.demo import stage
+from ami_share_tools import function
+from ami_share_tools.demo import self_service
 from ami_share_tools.demo.screen import fact, say, section
 from ami_share_tools.interrupts import raise_keyboard_interrupt
-from ami_share_tools.local_aws.client import Aws, LocalAws
+from ami_share_tools.repository import ROOT
 
 
 def main() -> None:
     raise_keyboard_interrupt()
-    with tempfile.TemporaryDirectory(prefix="ami-share-local-") as scratch:
-        log = Path(scratch) / "local-aws.log"
-        try:
-            with LocalAws(log) as aws:
-                describe(aws, stage.seed(aws), log)
+    try:
+        section(
+            "Build",
+            "The function's binary, dev profile. The first build takes about 7 minutes and up to 9 GB of memory.",
+        )
+        binary = function.chosen(*sys.argv[1:2])
+        with tempfile.TemporaryDirectory(prefix="ami-share-local-") as scratch:
+            log = Path(scratch) / "local-aws.log"
+            with self_service.opened(binary, log) as service:
+                describe(service, log)
                 signal.pause()
-        except KeyboardInterrupt:
-            say("\nStopped; nothing is left.")
+    except KeyboardInterrupt:
+        say("\nStopped; nothing is left.")
 
 
-def describe(aws: Aws, images: dict[str, str], log: Path) -> None:
+def describe(service: self_service.SelfService, log: Path) -> None:
+    aws = service.aws
+    section("The page", "Sign in as anybody; there are no passwords.")
+    fact("address", service.url, "bold")
+    for person in service.issuer.people.values():
+        fact(person.name, ", ".join(person.groups) or "in no group: nobody has let this person in")
+    fact("allowlist", self_service.ALLOWLIST.relative_to(ROOT))
     section("A local AWS", "Loopback only. Ctrl-C ends it.")
     fact("endpoint", aws.endpoint, "bold")
     fact("account", aws.account)
     fact("region", aws.region)
     fact("log", log)
-    section("Its images", "On keys of every sort; what the demo's stage.py seeds.")
-    for name, image_id in images.items():
+    section("Its images", "On keys of every sort; what the demo's self_service.py seeds.")
+    for name, image_id in service.images.items():
         fact(name, image_id)
     section("Try it", "An account's ID is the access key of its root, `test` the secret.")
     say(f"""

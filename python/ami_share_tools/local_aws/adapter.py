@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from ministack import app
 from ministack.core import hypercorn_compat, iam_actions, iam_evaluator, lambda_runtime, responses, router
-from ministack.services import appconfig, ec2, eventbridge, kms, lambda_svc, scheduler, ssm
+from ministack.services import apigateway, appconfig, ec2, eventbridge, kms, lambda_svc, scheduler, ssm
 
 from ami_share_tools.document import Document
 
@@ -200,6 +200,9 @@ invoke_async: Callable[[Document, Document], None] = member(
     lambda_svc, "invoke_async_with_retry", "invoke the function of a rule's target"
 )
 layer_archive: Callable[[Any], bytes] = member(lambda_svc, "_resolve_layer_zip", "unpack a layer beside its function")
+
+# API Gateway.
+validate_token = Replaceable(apigateway, "_validate_jwt_authorizer", "refuse tokens that API Gateway refuses")
 
 # Documents that a function reads at run time.
 ssm_parameters: Store[Document] = Store(ssm, "_parameters", "keep parameters from sight until they are validated")

@@ -23,6 +23,7 @@ from ami_share_tools.local_aws import (
     parameters,
     schedules,
     snapshots,
+    tokens,
     usage_reports,
     watermarks,
 )
@@ -49,6 +50,7 @@ def install(account: str, region: str) -> App:
         usage_reports,
         watermarks,
         parameters,
+        tokens,
     ):
         part.install()
 

@@ -201,7 +201,8 @@ class Examples(unittest.TestCase):
     def test_the_share_body_is_the_request_without_what_the_route_says(self) -> None:
         request = json.loads(text("schemas/request.schema.json"))["properties"]
         self.assertEqual(
-            set(api["components"]["schemas"]["Share"]["properties"]), set(request) - {"action", "imageIds", "nextToken"}
+            set(api["components"]["schemas"]["Share"]["properties"]),
+            set(request) - {"action", "imageIds", "name", "nextToken"},
         )
 
 

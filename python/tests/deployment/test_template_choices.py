@@ -67,6 +67,7 @@ class Stack(unittest.TestCase):
             dict.fromkeys(
                 (
                     "POST /requests",
+                    "GET /images",
                     "GET /images/{imageId}/shares",
                     "POST /images/{imageId}/shares",
                     "GET /images/{imageId}/shares/{target}",
@@ -146,6 +147,8 @@ class Parameters(unittest.TestCase):
         "JwtIssuer",
         "JwtAudience",
         "CorsOrigins",
+        "PageClientId",
+        "PageTokenOrigin",
         "Queue",
         "EnableFunctionUrl",
         "EnableExpiry",
@@ -155,6 +158,7 @@ class Parameters(unittest.TestCase):
         "CopySourceRegions",
         "CopyKeyArns",
         "TargetAccounts",
+        "PublishPrefix",
         "CreateAlarms",
         "CreateDashboard",
     }
@@ -277,11 +281,13 @@ class Choices(unittest.TestCase):
             ReservedConcurrency="5",
             RestApiAccessLog="true",
             CorsOrigins="https://portal.example.com,http://localhost:8080",
+            PageClientId="portal",
+            PageTokenOrigin="https://tokens.example.com",
         )
         self.assertEqual(
             set(outputs),
             self.ALWAYS
-            | {"ApiUrl", "ApiArn", "HttpApiUrl", "FunctionUrl", "QueueUrl", "QueueArn", "FailedMessagesUrl"},
+            | {"ApiUrl", "ApiArn", "HttpApiUrl", "PageUrl", "FunctionUrl", "QueueUrl", "QueueArn", "FailedMessagesUrl"},
         )
         found = statements(outputs)
         self.assertEqual(found["ProcessTheQueue"]["Resource"], outputs["QueueArn"])
@@ -301,8 +307,20 @@ class Choices(unittest.TestCase):
         routes = {
             route["RouteKey"]: route["AuthorizationType"] for route in client.get_routes(ApiId=api["ApiId"])["Items"]
         }
-        self.assertEqual(routes, {"$default": "JWT", "OPTIONS /{proxy+}": "NONE"})
+        self.assertEqual(routes, {"$default": "JWT", "GET /": "NONE", "OPTIONS /{proxy+}": "NONE"})
         [stage] = client.get_stages(ApiId=api["ApiId"])["Items"]
+        self.assertEqual(set(stage["RouteSettings"]), {"GET /"})
+        self.assertEqual(outputs["PageUrl"], outputs["HttpApiUrl"] + "/")
+        variables = self.environment(outputs)
+        page = {name: value for name, value in variables.items() if name.startswith("AMI_SHARE_PAGE_")}
+        self.assertEqual(
+            page,
+            {
+                "AMI_SHARE_PAGE_ISSUER": "https://login.example.com",
+                "AMI_SHARE_PAGE_CLIENT_ID": "portal",
+                "AMI_SHARE_PAGE_TOKEN_ORIGIN": "https://tokens.example.com",
+            },
+        )
         self.assertIn(":log-group:/aws/vendedlogs/open/http-", stage["AccessLogSettings"]["DestinationArn"])
         [authorizer] = client.get_authorizers(ApiId=api["ApiId"])["Items"]
         self.assertEqual(
@@ -356,6 +374,10 @@ class Choices(unittest.TestCase):
             ({"SenderAccountIds": TARGET}, "need SenderSources"),
             ({"SenderOrganizationId": "o-a1b2c3d4e5"}, "need SenderSources"),
             ({"CorsOrigins": "https://portal.example.com"}, "needs JwtIssuer"),
+            ({"PageClientId": "portal"}, "needs JwtIssuer"),
+            ({"PageTokenOrigin": "https://tokens.example.com"}, "needs PageClientId"),
+            ({"PageTokenOrigin": "https://tokens.example.com/"}, "PageTokenOrigin"),
+            ({"JwtIssuer": "http://login.example.com"}, "JwtIssuer"),
             ({"EnableKeyGrants": "true"}, "needs KeyArns or KeyTagValue"),
             ({"EnableKeyGrants": "true", "KeyArns": EVERY_KEY, "KeyTagValue": "golden"}, "either by KeyArns or"),
             ({"EnableCopies": "true", "CopyKeyArns": EVERY_KEY}, "needs CopySourceRegions and CopyKeyArns"),

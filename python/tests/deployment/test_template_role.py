@@ -376,3 +376,34 @@ class Copies(Denied):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class Publishing(Denied):
+    """The parameters that PublishPrefix lets the role write: those that begin so, and no others."""
+
+    def role(self, outputs: dict[str, str]) -> Any:
+        return aws.client("ssm", **session_like(aws, outputs["FunctionRoleArn"]))
+
+    def put(self, ssm: Any, name: str) -> None:
+        image = aws.seed(images=[{"mappings": []}])["images"][0]["imageId"]
+        ssm.put_parameter(Name=name, Value=image, Type="String", DataType="aws:ec2:image", Overwrite=True)
+        told = ssm.get_parameter(Name=f"{name}:1")["Parameter"]
+        self.assertEqual((told["Value"], told["DataType"]), (image, "aws:ec2:image"))
+
+    def test_only_what_begins_with_the_prefix_is_written(self) -> None:
+        ssm = self.role(deployed("publishing", PublishPrefix="/golden/web-"))
+        self.put(ssm, "/golden/web-x86_64/latest")
+        for name in ("/golden/db/latest", "/golden", "/ami-share/allowlist", "/aws/golden/web-1"):
+            with self.subTest(name):
+                self.denied(self.put, ssm, name)
+
+    def test_without_a_prefix_nothing_is_written(self) -> None:
+        ssm = self.role(deployed("publishing-nothing"))
+        for name in ("/golden/latest", "/"):
+            with self.subTest(name):
+                self.denied(self.put, ssm, name)
+
+    def test_the_prefix_is_literal_and_not_of_aws(self) -> None:
+        for prefix in ("/", "golden/", "/golden/*", "/golden/{tag:Family}", "/aws/", "/Ssm", "/golden//"):
+            with self.subTest(prefix), self.assertRaises(ClientError):
+                deployed("odd-prefix", PublishPrefix=prefix)

@@ -90,7 +90,7 @@ pub fn denied(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
     if is_ec2 { refused(call, "UnauthorizedOperation", 403) } else { refused(call, "AccessDeniedException", 400) }
 }
 
-fn fault_of_aws(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
+pub fn fault_of_aws(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
     match call.service() {
         "ec2" => refused(call, "InternalError", 500),
         "scheduler" => refused(call, "InternalServerException", 500),
@@ -275,11 +275,30 @@ const SCHEDULER_CODES: &[(&str, u16, &str)] = &[
     ("RequestExpired", 400, "Unavailable"),
 ];
 
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html#API_PutParameter_Errors>,
+/// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html#API_GetParameter_Errors>
+const PARAMETER_CODES: &[(&str, u16, &str)] = &[
+    ("AccessDeniedException", 400, "Denied"),
+    ("ParameterNotFound", 400, "NotFound"),
+    ("ParameterVersionNotFound", 400, "NotFound"),
+    ("ParameterLimitExceeded", 400, "LimitExceeded"),
+    ("ParameterMaxVersionLimitExceeded", 400, "LimitExceeded"),
+    ("HierarchyTypeMismatchException", 400, "Unexpected"),
+    ("HierarchyLevelLimitExceededException", 400, "Unexpected"),
+    ("ParameterPatternMismatchException", 400, "Unexpected"),
+    ("UnsupportedParameterType", 400, "Unexpected"),
+    ("ValidationException", 400, "Unexpected"),
+    ("TooManyUpdates", 400, "Throttled"),
+    ("ThrottlingException", 400, "Throttled"),
+    ("InternalServerError", 500, "Unavailable"),
+];
+
 /// Every documented code of a service, each time.
 pub fn codes(service: &'static str) -> Vec<Fault> {
     let codes = match service {
         "ec2:" => EC2_CODES,
         "scheduler:" => SCHEDULER_CODES,
+        "ssm:" => PARAMETER_CODES,
         _ => KMS_CODES,
     };
     let fault = |(aws_code, status, code): &(&'static str, u16, &'static str)| {

@@ -19,7 +19,7 @@ pub struct Change<'a> {
 
 type Invariant = fn(&Change<'_>, &mut Vec<String>);
 
-const INVARIANTS: [Invariant; 10] = [
+const INVARIANTS: [Invariant; 11] = [
     nothing_becomes_public,
     nothing_is_granted_that_was_not_asked_for,
     nothing_is_removed_that_was_not_asked_for,
@@ -28,6 +28,7 @@ const INVARIANTS: [Invariant; 10] = [
     the_launch_permission_is_removed_first,
     a_record_is_deleted_last,
     a_share_that_expires_has_a_record,
+    a_parameter_is_put_last,
     a_usage_report_is_started_once_where_it_was_asked_for,
     nothing_else_changes,
 ];
@@ -279,8 +280,26 @@ fn a_share_that_expires_has_a_record(change: &Change<'_>, found: &mut Vec<String
     found.extend(shares_that_never_expire(change.before, &[change.request], change.after));
 }
 
+/// Every target of the rules that publish is asked for in the scenes.
+fn a_parameter_is_put_last(change: &Change<'_>, found: &mut Vec<String>) {
+    let now = permissions(change.after);
+    for (name, parameter) in change.after["parameters"].as_object().into_iter().flatten() {
+        if change.before["parameters"][name]["value"] == parameter["value"] {
+            continue;
+        }
+        let image = parameter["value"].as_str().unwrap().to_owned();
+        let is_asked = change.action() == "share" && change.images().contains(&image);
+        let missing =
+            change.targets().into_iter().filter(|target| !now.contains(&(LAUNCH, image.clone(), target.clone())));
+        let missing: Vec<_> = missing.collect();
+        if !is_asked || !missing.is_empty() {
+            found.push(format!("{name} names {image}, which {missing:?} may not launch or nobody asked about"));
+        }
+    }
+}
+
 fn a_usage_report_is_started_once_where_it_was_asked_for(change: &Change<'_>, found: &mut Vec<String>) {
-    let reports = |state: &Value| state["usageReports"].as_object().unwrap().clone();
+    let reports = |state: &Value| state["usageReports"].as_object().cloned().unwrap_or_default();
     let (before, after) = (reports(change.before), reports(change.after));
     found.extend(
         before.iter().filter(|(id, was)| after.get(*id) != Some(was)).map(|(id, _)| format!("{id} is another")),
@@ -338,7 +357,7 @@ fn nothing_else_changes(change: &Change<'_>, found: &mut Vec<String>) {
                 resource.as_object_mut().unwrap().remove(attribute);
             }
         }
-        for member in ["grants", "schedules", "usageReports"] {
+        for member in ["grants", "schedules", "parameters", "usageReports"] {
             state.as_object_mut().unwrap().remove(member);
         }
         state
@@ -447,6 +466,18 @@ mod tests {
         let mut moved = own.clone();
         moved["schedules"]["default/ami-1-222233334444"]["expression"] = json!("at(2040-01-01T00:00:00)");
         check(&share, &own, &moved, &["is not asked about or is another"]);
+        // A parameter names the image when all have it, and no other image.
+        let naming = |state: &Value, image: &str| {
+            let mut state = state.clone();
+            state["parameters"] = json!({"/golden/latest": {"value": image}});
+            state
+        };
+        let all = state(&["111122223333", "222233334444"], &[], &ours("ami-1"));
+        check(&share, &bare, &naming(&all, "ami-1"), &[]);
+        check(&share, &bare, &naming(&all, "ami-2"), &["/golden/latest names ami-2"]);
+        check(&share, &bare, &naming(&shared, "ami-1"), &["222233334444"]);
+        check(&revoke, &shared, &naming(&shared, "ami-1"), &["names ami-1"]);
+        check(&share, &naming(&bare, "ami-2"), &naming(&bare, "ami-2"), &[]);
         let mut other_key = bare.clone();
         other_key["keys"]["key-1"]["policy"] = json!("{}");
         check(&share, &bare, &other_key, &["another than before"]);

@@ -29,6 +29,12 @@ rules:
     access: copy
     keys: grant
     serviceLinkedRoles: [autoscaling]
+  - name: published
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, reset, list, check]
+    images: {names: ["published-*"], tags: {Family: ["*"]}}
+    targets: [web, "222233334444"]
+    publish: {parameter: "/golden/{tag:Family}/{architecture}/latest"}
   - name: unchecked
     requesters: ["lambda:invoke"]
     actions: [share]
@@ -170,6 +176,10 @@ pub fn without_ids(state: &Value, keys: &[(String, String)]) -> Value {
     }
     let mut state: Value = serde_json::from_str(&text).unwrap();
     state["grants"].as_array_mut().unwrap().sort_by_key(Value::to_string);
+    // A write whose answer was lost is made again, and counts as another version.
+    for parameter in state["parameters"].as_object_mut().unwrap().values_mut() {
+        parameter.as_object_mut().unwrap().remove("version");
+    }
     let mut reports: Vec<_> = state["usageReports"].as_object().unwrap().values().cloned().collect();
     reports.sort_by_key(Value::to_string);
     state["usageReports"] = Value::Array(reports);
@@ -246,6 +256,19 @@ fn with_our_grants(mut key: Value, n: usize, account: &str) -> Value {
     key
 }
 
+/// Image number `n`, which its rule publishes to the parameter of image number `family`, created on that day of the year.
+pub fn published(n: usize, family: usize, day: u8, shared: &[&str]) -> Value {
+    let mut image = seeded(n, "published", &[None], shared);
+    image["tags"] = json!({"Family": self::image(family)});
+    image["creationDate"] = json!(format!("2026-01-{day:02}T00:00:00.000Z"));
+    image
+}
+
+/// The parameter of that family's images.
+pub fn parameter(family: usize) -> String {
+    format!("/golden/{}/x86_64/latest", image(family))
+}
+
 /// The image with these accounts among those that may copy its snapshots.
 fn copied(mut image: Value, accounts: &[&str]) -> Value {
     for mapping in image["mappings"].as_array_mut().unwrap() {
@@ -260,6 +283,9 @@ fn open_to_organization(mut key: Value) -> Value {
     key["policy"] = with(key["policy"].take(), allow("*", USE).sid("Org").when(condition));
     key
 }
+
+/// The share whose last step is a parameter.
+pub const PUBLISHED: &str = "share, published over an older image";
 
 /// The scene of that name.
 #[track_caller]
@@ -295,6 +321,14 @@ pub fn scenes() -> Vec<Scene> {
                 ],
             }),
             json!({"action": "share", "imageIds": [image(1), image(2)], "accountIds": both}),
+        ),
+        of(
+            PUBLISHED,
+            json!({
+                "images": [published(1, 1, 3, &[STRANGER, both[1]]), published(2, 1, 2, &both)],
+                "parameters": [{"name": parameter(1), "value": image(2), "type": "String", "dataType": "aws:ec2:image"}],
+            }),
+            json!({"action": "share", "imageIds": [image(1)], "accountIds": both}),
         ),
         of(
             "share, encrypted, with an organization",

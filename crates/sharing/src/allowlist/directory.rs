@@ -51,8 +51,12 @@ impl Allowlist {
     /// A target in a message: an account by its name and ID if the directory has a name. Only requesters whom a rule
     /// allows the target may see this.
     pub fn called(&self, target: &Target) -> String {
-        let name = target.account().and_then(|account| self.accounts.get(&account)?.name.as_ref());
-        name.map_or_else(|| target.to_string(), |name| format!("{name} ({target})"))
+        self.name_of(target).map_or_else(|| target.to_string(), |name| format!("{name} ({target})"))
+    }
+
+    /// The name of an account.
+    pub fn name_of(&self, target: &Target) -> Option<&str> {
+        self.accounts.get(&target.account()?)?.name.as_deref()
     }
 
     /// The ID of an account's organization, `o-…`.

@@ -4,6 +4,7 @@ mod copies;
 mod directory;
 mod fault;
 mod images;
+mod publish;
 mod reader;
 mod rule;
 mod values;
@@ -14,7 +15,7 @@ use reader::Reader;
 
 use super::{
     Allowlist,
-    yaml::{Node, Value},
+    yaml::{Node, Unreadable, Value},
 };
 
 impl Allowlist {
@@ -25,7 +26,8 @@ impl Allowlist {
         let mut reader = Reader::default();
         let allowlist = match Node::parse(text) {
             Ok(root) => reader.document(&root),
-            Err((line, message)) => {
+            Err(Unreadable { line, message, rule }) => {
+                reader.part = rule.map_or(Part::Document, Part::Rule);
                 reader.fault(line, "", message);
                 None
             }

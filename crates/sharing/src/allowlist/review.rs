@@ -16,6 +16,7 @@ impl Allowlist {
                 format!("rule `{}`: the last part of the requester `{}` is only wildcards", rule.name, pattern.as_str())
             }));
             warnings.extend(rule.idle_criteria());
+            warnings.extend(rule.idle_publish());
             warnings.extend(rule.idle_copies());
             if let Some(earlier) = self.rules.iter().take(index).find(|earlier| earlier.covers(rule)) {
                 warnings.push(format!(
@@ -35,6 +36,12 @@ impl Rule {
         let criteria = self.images.criteria().filter(|criteria| !criteria.is_empty() && !gives)?;
         let fields = criteria.fields().join("`, `");
         Some(format!("rule `{}`: `{fields}` count for `share` and `check` only, and it has neither", self.name))
+    }
+
+    /// A parameter to publish to, in a rule that shares nothing.
+    fn idle_publish(&self) -> Option<String> {
+        let is_idle = self.publish.is_some() && !self.actions.contains(&Action::Share);
+        is_idle.then(|| format!("rule `{}`: `publish` counts for `share` only, which it does not allow", self.name))
     }
 
     /// Copies that nobody can ask the rule for.
@@ -209,6 +216,15 @@ mod tests {
                 warnings.iter().all(|warning| warning.contains("`watermarks`, `maxAge` count for")),
                 "{warnings:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_parameter_in_a_rule_that_shares_nothing_is_noticed() {
+        for (actions, is_idle) in [(json!(["list", "revoke", "check"]), true), (json!(["revoke", "share"]), false)] {
+            let warnings = warnings(&[json!({"publish": {"parameter": "/golden/latest"}, "actions": actions})]);
+            assert_eq!(warnings.len(), usize::from(is_idle), "{warnings:?}");
+            assert!(warnings.iter().all(|warning| warning.contains("`publish` counts for `share`")), "{warnings:?}");
         }
     }
 

@@ -138,12 +138,17 @@ impl Allowlist {
 }
 
 impl Rule {
+    /// Whether it names the requester, by itself or by a group.
+    pub fn names(&self, requester: &Requester) -> bool {
+        self.requesters.iter().any(|pattern| pattern.matches(requester))
+    }
+
     /// The first criterion that this rule does not meet.
     fn falls_short(&self, ask: &Ask<'_>) -> Option<Criterion> {
         let terms = ask.terms.as_ref();
         let met = [
-            (Criterion::Requester, self.requesters.iter().any(|pattern| pattern.matches(ask.requester))),
-            (Criterion::Action, self.actions.contains(&ask.action)),
+            (Criterion::Requester, self.names(ask.requester)),
+            (Criterion::Action, !ask.action.needs_entry() || self.actions.contains(&ask.action)),
             (Criterion::Image, ask.image.is_none_or(|(name, tags)| self.images.include(name, tags))),
             (Criterion::Provenance, ask.provenance.is_none_or(|(it, now)| self.images.shortfalls(it, now).is_empty())),
             (Criterion::Target, ask.target.is_none_or(|target| self.targets.contains(target))),

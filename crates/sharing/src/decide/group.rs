@@ -30,7 +30,7 @@ pub(super) fn targets_of_group(case: &Case<'_>, facts: &Facts, group: &GroupId) 
     if targets.is_empty() {
         let rules = case.allowlist.rules.iter();
         let own_rules = rules.filter(|rule| match case.authority {
-            Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+            Authority::Requester(requester) => rule.names(requester),
             Authority::Expiry(_) => false,
         });
         targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
@@ -88,7 +88,7 @@ accounts:
 rules:
   - name: mine
     requesters: ["lambda:invoke"]
-    actions: [revoke, check]
+    actions: [share, revoke, check]
     images: {names: ["golden-*"]}
     targets: ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
   - name: others
@@ -135,6 +135,7 @@ rules:
                 expiries: Fact::Known(BTreeMap::new()),
                 remembered_keys: Vec::new(),
                 is_instance_store: false,
+                is_encrypted: false,
                 snapshots: Vec::new(),
             };
             let mut facts = Facts::default();

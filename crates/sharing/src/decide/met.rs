@@ -3,7 +3,7 @@
 use super::judged_key::JudgedKey;
 use crate::{
     facts::{Expiry, Failure},
-    needs::NeededGrant,
+    needs::{NeededGrant, Publication},
     outcome::Refusal,
 };
 
@@ -14,6 +14,7 @@ pub(super) struct Met {
     pub(super) has_unusable_key: bool,
     pub(super) grants: Vec<NeededGrant>,
     pub(super) expiries: Vec<Expiry>,
+    pub(super) publications: Vec<Publication>,
     pub(super) refusals: Vec<Refusal>,
     pub(super) gaps: Vec<Failure>,
     pub(super) warnings: Vec<String>,
@@ -22,11 +23,12 @@ pub(super) struct Met {
 impl Met {
     /// Adds what another check found.
     pub(super) fn add(&mut self, part: Self) {
-        let Self { keys, has_unusable_key, grants, expiries, refusals, gaps, warnings } = part;
+        let Self { keys, has_unusable_key, grants, expiries, publications, refusals, gaps, warnings } = part;
         self.keys.extend(keys);
         self.has_unusable_key |= has_unusable_key;
         self.grants.extend(grants);
         self.expiries.extend(expiries);
+        self.publications.extend(publications);
         self.refusals.extend(refusals);
         self.gaps.extend(gaps);
         self.warnings.extend(warnings);

@@ -4,12 +4,12 @@ use time::OffsetDateTime;
 
 use super::case::{Authority, Case};
 use crate::{
-    allowlist::{Criterion, KeyCheck, Rule, Shortfall, written},
+    allowlist::{Criterion, KeyCheck, Publish, Rule, Shortfall, Unfillable, written},
     domain::{GroupId, ImageId, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
     outcome::{Refusal, RefusalCode},
-    request::AskedTarget,
+    request::{Action, AskedTarget, Request},
 };
 
 pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
@@ -33,10 +33,12 @@ pub(super) fn stranger(requester: &Requester) -> Refusal {
         .value("requester", requester.as_str())
 }
 
-/// No rule covers the request: none met `criterion`. `rule` is the one that the refusal names.
+/// No rule covers the request for this action, which for a check may be `share`: none met `criterion`. `rule` is the one that
+/// the refusal names.
 pub(super) fn not_covered(
     criterion: Criterion,
     case: &Case<'_>,
+    action: Action,
     image_id: Option<&ImageId>,
     asked: Option<&AskedTarget>,
     rule: Option<&Rule>,
@@ -55,21 +57,21 @@ pub(super) fn not_covered(
             let message = format!("no rule of the allowlist names {}", quoted(requester));
             Refusal { pointer: None, ..new(RefusalCode::RequesterNotAllowed, message) }
         }
-        (Criterion::Action, _) => action_not_allowed(case, requester, rule, new),
+        (Criterion::Action, _) => action_not_allowed(action, requester, rule, new),
         (Criterion::Provenance, _) => {
-            let (who, action) = (quoted(requester), case.request.action);
+            let who = quoted(requester);
             new(RefusalCode::ImageNotAllowed, format!("no rule allows {who} to `{action}` this image as it is"))
                 .value("action", action.as_str())
         }
         (Criterion::Image, _) | (_, None) => {
-            let (who, action) = (quoted(requester), case.request.action);
+            let who = quoted(requester);
             let message = format!("no rule allows {who} to `{action}` an image with this name and these tags");
             new(RefusalCode::ImageNotAllowed, message)
                 .value("action", action.as_str())
                 .remedy("compare the image's name and tags with the rule's `images`")
         }
         (Criterion::Target, Some(asked)) => {
-            let (who, action, target) = (quoted(requester), case.request.action, &asked.target);
+            let (who, target) = (quoted(requester), &asked.target);
             new(RefusalCode::TargetNotAllowed, format!("no rule allows {who} to `{action}` this image for {target}"))
                 .value("action", action.as_str())
                 .remedy(format!("ask the allowlist's owners to add `{target}` to the targets of a rule"))
@@ -86,12 +88,48 @@ pub(super) fn not_covered(
     refusal.value("requester", requester)
 }
 
+/// The image has no parameter that the rule could publish it to.
+pub(super) fn publish_not_possible(
+    case: &Case<'_>,
+    image_id: &ImageId,
+    rule: &Rule,
+    publish: &Publish,
+    Unfillable { tag, given, why }: Unfillable,
+) -> Refusal {
+    let name = quoted(&publish.to_string());
+    let message = format!("rule {} publishes the image to {name}, and {why}", quoted(&rule.name));
+    let refusal = image(RefusalCode::PublishNotPossible, image_id, message)
+        .at(place(case, image_id))
+        .value("rule", rule.name.as_str())
+        .value("parameter", publish.to_string())
+        .remedy(match &tag {
+            Some(tag) => {
+                format!("give the image another value of the tag {}, or change the rule's `publish`", quoted(tag))
+            }
+            None => "change the rule's `publish`".to_owned(),
+        });
+    let refusal = match tag {
+        Some(tag) => refusal.value("tag", tag),
+        None => refusal,
+    };
+    match given {
+        Some(given) => refusal.value("given", given),
+        None => refusal,
+    }
+}
+
 /// The maximum number of rules that are named with what an image lacks for them.
 const RULES_NAMED: usize = 5;
 
 /// The image does not meet all criteria of these rules, which cover it by name and tags.
-pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image, rules: &[&Rule]) -> Refusal {
-    let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None, None);
+pub(super) fn lacks_provenance(
+    case: &Case<'_>,
+    action: Action,
+    (image_id, image): (&ImageId, &Image),
+    asked: Option<&AskedTarget>,
+    rules: &[&Rule],
+) -> Refusal {
+    let refusal = not_covered(Criterion::Provenance, case, action, Some(image_id), asked, None);
     let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
     let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
     remedies.dedup();
@@ -114,12 +152,12 @@ pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> St
 }
 
 fn action_not_allowed(
-    case: &Case<'_>,
+    action: Action,
     requester: &str,
     rule: Option<&Rule>,
     new: impl Fn(RefusalCode, String) -> Refusal,
 ) -> Refusal {
-    let (who, action) = (quoted(requester), case.request.action);
+    let who = quoted(requester);
     let (this, to_which) = match rule {
         Some(rule) => (" this image", format!("rule {}, which covers the image", quoted(&rule.name))),
         None => ("", format!("a rule for {who}")),
@@ -147,21 +185,7 @@ fn terms_not_allowed(
     let longest = rule.and_then(|rule| rule.max_duration).map(written);
     let most = longest.as_ref().map(|longest| format!(", for {longest} at most")).unwrap_or_default();
     let refusal = match (criterion, request.expires_at) {
-        (Criterion::Roles, _) => {
-            let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
-            let allowed: Vec<_> = allowed.into_iter().flatten().collect();
-            let mut lacking = request.service_linked_roles.iter().enumerate();
-            let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
-            let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
-            let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
-            let message =
-                format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
-            new(RefusalCode::RoleNotAllowed, message)
-                .at(format!("/serviceLinkedRoles/{first}"))
-                .value("roles", named(&roles))
-                .value("allowed", named(&allowed))
-                .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
-        }
+        (Criterion::Roles, _) => role_not_allowed(request, requester, target, rule, &new),
         (Criterion::Duration, None) => {
             let message =
                 format!("the rules that allow {who} to share this image with {target} want the share to expire{most}");
@@ -196,6 +220,29 @@ fn terms_not_allowed(
         Some(longest) => refusal.value("maxDuration", longest),
         None => refusal,
     }
+}
+
+/// The rules for the image and the target don't allow grants for all requested roles.
+fn role_not_allowed(
+    request: &Request,
+    requester: &str,
+    target: &str,
+    rule: Option<&Rule>,
+    new: impl Fn(RefusalCode, String) -> Refusal,
+) -> Refusal {
+    let who = quoted(requester);
+    let allowed = rule.filter(|rule| rule.keys == KeyCheck::Grant).map(|rule| &rule.service_linked_roles);
+    let allowed: Vec<_> = allowed.into_iter().flatten().collect();
+    let mut lacking = request.service_linked_roles.iter().enumerate();
+    let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
+    let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
+    let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let message = format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
+    new(RefusalCode::RoleNotAllowed, message)
+        .at(format!("/serviceLinkedRoles/{first}"))
+        .value("roles", named(&roles))
+        .value("allowed", named(&allowed))
+        .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
 }
 
 pub(super) fn image_not_found(case: &Case<'_>, image_id: &ImageId) -> Refusal {
@@ -258,9 +305,9 @@ pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal
 }
 
 /// The function's role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
-pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
+pub(super) fn copy_access_off(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     let message = "this deployment can't give `access: copy`: its parameter EnableCopyAccess is off";
-    image(RefusalCode::NotSetUp, image_id, message)
+    pair(RefusalCode::NotSetUp, image_id, asked, message)
         .at("/access")
         .value("parameter", "EnableCopyAccess")
         .remedy("ask for `access: launch`, or have the stack updated with EnableCopyAccess=true")

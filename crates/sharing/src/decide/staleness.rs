@@ -71,7 +71,8 @@ impl SentAt {
             | Action::Check
             | Action::Usage
             | Action::Audit
-            | Action::Repair => return None,
+            | Action::Repair
+            | Action::Images => return None,
         }
         let mut values = Values::new();
         let message = match self {

@@ -10,6 +10,7 @@ use super::{
     decision::{Covered, Decision, ImageDecision, LaunchPermissions, Records, TakeAway},
     expiry, notes,
     permit::{Permit, is_covered},
+    publish,
 };
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
@@ -22,7 +23,7 @@ const EXAMPLES: usize = 3;
 
 /// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals: _ } = permit;
+    let Permit { image_id, rule, targets, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
@@ -35,7 +36,8 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         | Action::Check
         | Action::Usage
         | Action::Audit
-        | Action::Repair => {
+        | Action::Repair
+        | Action::Images => {
             (targets.iter().map(|(asked, _)| asked.target.clone()).collect(), LaunchPermissions::Theirs)
         }
     };
@@ -50,6 +52,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     let Residue { mut gaps, mut warnings } = residue;
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
+    warnings.extend(publish::still_named(case, facts, image, image_id));
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     warnings.extend(notes::notes(case, facts, image, image_id, &asked, false));
     let needed_by = image.known_snapshots().filter_map(|snapshot| {

@@ -121,6 +121,18 @@ impl Provenance {
         }
     }
 
+    /// When the data of the image was first an image: a copy has its source's time. None where that is not known, and
+    /// where the source is itself a copy, whose own time says nothing.
+    pub fn data_created(&self) -> Option<OffsetDateTime> {
+        match &self.lineage {
+            Lineage::New => self.created,
+            Lineage::CopyOf { said, .. } => {
+                said.known()?.as_ref().filter(|source| source.lineage == Lineage::New)?.created
+            }
+            Lineage::Unclear => None,
+        }
+    }
+
     /// The image that this is a copy of.
     pub fn source(&self) -> Option<&RegionalImage> {
         match &self.lineage {

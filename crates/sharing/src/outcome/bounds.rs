@@ -124,6 +124,9 @@ fn cut_image(image: &mut ImageRow, rows: usize, text: usize) {
             }
         }
     }
+    for may in image.catalogue.iter_mut().flat_map(|catalogue| &mut catalogue.may) {
+        may.targets.truncate(rows);
+    }
     if let Some(usage) = &mut image.usage {
         // The sums of the accounts that aren't named come last, and there are few.
         let named = usage.entries.iter().filter(|entry| entry.account_id.is_some()).count();

@@ -100,6 +100,8 @@ codes! {
     ExpiryNotPossible = Conflict ["variables"];
     /// This deployment lacks what the request needs, or has it switched off
     NotSetUp = Conflict ["parameter" "role"];
+    /// The image can't be published where the rule says
+    PublishNotPossible = Conflict ["rule" "parameter" "tag" "given"];
     /// The share is about to expire
     ShareEnding = Conflict ["expiresAt" "deadline"];
     /// The image would be shared with more entities than the quota allows

@@ -44,11 +44,13 @@ pub enum FindingCode {
     CopyOrphaned,
     /// A copy that failed is left.
     CopyFailedLeft,
+    /// A parameter names an image that its readers can't launch.
+    ParameterStale,
 }
 
 impl FindingCode {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SharedOutsideAllowlist,
         Self::PublicImage,
         Self::SnapshotPermissionLeft,
@@ -59,6 +61,7 @@ impl FindingCode {
         Self::ExpiryMissing,
         Self::CopyOrphaned,
         Self::CopyFailedLeft,
+        Self::ParameterStale,
     ];
 
     /// The code as documents write it.
@@ -74,6 +77,7 @@ impl FindingCode {
             Self::ExpiryMissing => "ExpiryMissing",
             Self::CopyOrphaned => "CopyOrphaned",
             Self::CopyFailedLeft => "CopyFailedLeft",
+            Self::ParameterStale => "ParameterStale",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::Expiry,
-    needs::{GranteeKind, NeededGrant},
+    needs::{GranteeKind, NeededGrant, Publication},
 };
 
 /// One write to AWS.
@@ -75,6 +75,8 @@ pub enum Step {
         /// The account it was for.
         account: AccountId,
     },
+    /// PutParameter: a parameter names the image from now on.
+    PutParameter(Publication),
     /// CreateImageUsageReport: has EC2 find out which accounts use an image.
     CreateUsageReport {
         /// The image.
@@ -95,6 +97,8 @@ pub enum Phase {
     Launch,
     /// The records of expiries.
     Expiries,
+    /// Parameters that name the image.
+    Parameters,
     /// Reports, which change nothing that is shared.
     Reports,
 }
@@ -115,6 +119,7 @@ impl Step {
             | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
@@ -141,6 +146,7 @@ impl Step {
             | Self::DeleteExpiry { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => {}
         }
         Some(step)
@@ -176,6 +182,7 @@ impl Step {
             }
             Self::AddLaunchPermissions { .. } | Self::RemoveLaunchPermissions { .. } => "ec2:ModifyImageAttribute",
             Self::ResetLaunchPermissions { .. } => "ec2:ResetImageAttribute",
+            Self::PutParameter(_) => "ssm:PutParameter",
             Self::CreateUsageReport { .. } => "ec2:CreateImageUsageReport",
         }
     }
@@ -192,6 +199,7 @@ impl Step {
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => false,
         }
     }
@@ -210,6 +218,7 @@ impl Step {
             Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. } => Phase::Launch,
+            Self::PutParameter(_) => Phase::Parameters,
             Self::CreateUsageReport { .. } => Phase::Reports,
         }
     }
@@ -241,6 +250,7 @@ impl Step {
             | Self::RemoveLaunchPermissions { image_id, .. }
             | Self::ResetLaunchPermissions { image_id }
             | Self::CreateUsageReport { image_id, .. } => image_id.to_string(),
+            Self::PutParameter(Publication { parameter, .. }) => parameter.to_string(),
         }
     }
 
@@ -256,6 +266,7 @@ impl Step {
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => None,
         }
     }
@@ -274,6 +285,7 @@ impl Step {
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::DeleteExpiry { .. }
             | Self::RevokeGrant { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }
@@ -292,6 +304,7 @@ impl Step {
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
+            | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
         }
     }

@@ -40,7 +40,13 @@ pub fn named_by_grants(case: &Case<'_>, facts: &Facts) -> NamedImages {
     let must_be_confirmed = match case.request.action {
         Action::Audit => false,
         Action::Repair => true,
-        Action::Share | Action::Revoke | Action::Reset | Action::List | Action::Check | Action::Usage => {
+        Action::Share
+        | Action::Revoke
+        | Action::Reset
+        | Action::List
+        | Action::Check
+        | Action::Usage
+        | Action::Images => {
             return NamedImages::default();
         }
     };

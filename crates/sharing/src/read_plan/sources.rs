@@ -8,7 +8,7 @@ use crate::{
     allowlist::{Images, Rule},
     decide::{Authority, Case},
     domain::{ImageId, Region},
-    facts::{Image, RegionalImage},
+    facts::{Image, Lineage, RegionalImage},
     request::Action,
 };
 
@@ -22,6 +22,19 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// The sources of those of these images that are copies, as far as they were not read.
+    pub fn of<'i>(images: impl Iterator<Item = &'i Image>, need: Need) -> Self {
+        let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
+        for image in images {
+            if let Lineage::CopyOf { source, said } = &image.provenance.lineage
+                && !said.is_read()
+            {
+                by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
+            }
+        }
+        Self { by_region, need }
+    }
+
     /// Whether this source is described.
     pub fn include(&self, source: &RegionalImage) -> bool {
         self.by_region.get(&source.region).is_some_and(|ids| ids.contains(&source.id))
@@ -41,7 +54,13 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         _ if by_region.is_empty() => Need::No,
         // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
-        Action::Share | Action::Check | Action::List | Action::Usage | Action::Revoke | Action::Reset => Need::Settled,
+        Action::Share
+        | Action::Check
+        | Action::List
+        | Action::Usage
+        | Action::Revoke
+        | Action::Reset
+        | Action::Images => Need::Settled,
     };
     Sources { by_region, need }
 }
@@ -53,10 +72,12 @@ fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
         return rule.actions.contains(&Action::Share);
     }
     let is_named = match case.authority {
-        Authority::Requester(requester) => rule.requesters.iter().any(|pattern| pattern.matches(requester)),
+        Authority::Requester(requester) => rule.names(requester),
         Authority::Expiry(_) => false,
     };
-    action.is_about_sharing() && rule.actions.contains(&action) && is_named
+    // A check asks what a share would meet.
+    let gives = rule.actions.contains(&action) || rule.actions.contains(&Action::Share);
+    action.is_about_sharing() && gives && is_named
 }
 
 fn asks_for_source(rule: &Rule, image: &Image) -> bool {

@@ -20,6 +20,8 @@ pub struct StepResult {
     pub is_uncertain: bool,
     /// The ID of the grant that it created.
     pub grant_id: Option<String>,
+    /// The version of the parameter that it put.
+    pub version: Option<u64>,
 }
 
 impl StepResult {

@@ -20,6 +20,8 @@ pub(super) struct Standing<'r> {
     pub image: &'r Image,
     pub result: &'r ImageResult<'r>,
     pub status: Status,
+    /// Whether one image keeps the request from being carried out for any.
+    pub is_stopped: bool,
 }
 
 impl Standing<'_> {
@@ -35,7 +37,7 @@ impl Standing<'_> {
 
     /// How a grant that did not exist before is shown: that of the target, or that of one of its roles.
     fn plan(&self, key: &KeyArn, target: &Target, role: Option<&ServiceLinkedRole>) -> GrantPlan {
-        let Self { case, image, result, status } = self;
+        let Self { case, image, result, status, .. } = self;
         match case.request.action {
             Action::Check | Action::Share if *status == Status::Refused => GrantPlan::Nothing,
             Action::Check if !result.decision.accepts(image, target) => GrantPlan::Nothing,
@@ -47,9 +49,13 @@ impl Standing<'_> {
                 Some(Made::Maybe | Made::Not) => GrantPlan::Left,
                 None => GrantPlan::Nothing,
             },
-            Action::Revoke | Action::Reset | Action::List | Action::Usage | Action::Audit | Action::Repair => {
-                GrantPlan::Nothing
-            }
+            Action::Revoke
+            | Action::Reset
+            | Action::List
+            | Action::Usage
+            | Action::Audit
+            | Action::Repair
+            | Action::Images => GrantPlan::Nothing,
         }
     }
 
@@ -81,7 +87,13 @@ impl Standing<'_> {
         let is_reported = match request.action {
             Action::Check => true,
             Action::Share => !request.dry_run,
-            Action::Revoke | Action::Reset | Action::List | Action::Usage | Action::Audit | Action::Repair => false,
+            Action::Revoke
+            | Action::Reset
+            | Action::List
+            | Action::Usage
+            | Action::Audit
+            | Action::Repair
+            | Action::Images => false,
         };
         is_reported.then(|| self.permission(target).max(self.by_keys(target)))
     }

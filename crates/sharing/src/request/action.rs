@@ -26,12 +26,23 @@ pub enum Action {
     Audit,
     /// Clean up what an audit finds and this function made: orphaned grants and overdue shares.
     Repair,
+    /// Say which owned images the requester's rules cover, and what they let the requester do with them.
+    Images,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 8] =
-        [Self::Share, Self::Revoke, Self::Reset, Self::List, Self::Check, Self::Usage, Self::Audit, Self::Repair];
+    pub const ALL: [Self; 9] = [
+        Self::Share,
+        Self::Revoke,
+        Self::Reset,
+        Self::List,
+        Self::Check,
+        Self::Usage,
+        Self::Audit,
+        Self::Repair,
+        Self::Images,
+    ];
 
     /// The name of the action in documents.
     pub fn as_str(self) -> &'static str {
@@ -44,6 +55,22 @@ impl Action {
             Self::Usage => "usage",
             Self::Audit => "audit",
             Self::Repair => "repair",
+            Self::Images => "images",
+        }
+    }
+
+    /// Whether a rule must name the action. Whoever a rule names may ask what the rule covers.
+    pub fn needs_entry(self) -> bool {
+        match self {
+            Self::Share
+            | Self::Revoke
+            | Self::Reset
+            | Self::List
+            | Self::Check
+            | Self::Usage
+            | Self::Audit
+            | Self::Repair => true,
+            Self::Images => false,
         }
     }
 
@@ -51,7 +78,7 @@ impl Action {
     pub fn takes_images(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => true,
-            Self::Audit | Self::Repair => false,
+            Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -59,7 +86,7 @@ impl Action {
     pub fn takes_targets(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Check => true,
-            Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair => false,
+            Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -68,7 +95,7 @@ impl Action {
         match self {
             // `usage` may start a report.
             Self::Share | Self::Revoke | Self::Reset | Self::Usage | Self::Repair => true,
-            Self::List | Self::Check | Self::Audit => false,
+            Self::List | Self::Check | Self::Audit | Self::Images => false,
         }
     }
 
@@ -76,7 +103,7 @@ impl Action {
     pub fn takes_away(self) -> bool {
         match self {
             Self::Revoke | Self::Reset => true,
-            Self::Share | Self::List | Self::Check | Self::Usage | Self::Audit | Self::Repair => false,
+            Self::Share | Self::List | Self::Check | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 
@@ -84,7 +111,7 @@ impl Action {
     pub fn surveys(self) -> bool {
         match self {
             Self::Audit | Self::Repair => true,
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => false,
+            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage | Self::Images => false,
         }
     }
 
@@ -92,7 +119,7 @@ impl Action {
     pub fn is_about_sharing(self) -> bool {
         match self {
             Self::Share | Self::Check => true,
-            Self::Revoke | Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair => false,
+            Self::Revoke | Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
         }
     }
 }

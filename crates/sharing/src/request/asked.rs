@@ -26,6 +26,9 @@ pub struct Asked {
     /// When the share is to expire.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
+    /// What the name of an image must match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl From<&Request> for Asked {
@@ -40,6 +43,7 @@ impl From<&Request> for Asked {
             service_linked_roles: request.service_linked_roles.clone(),
             copy_from: request.copy_from.clone(),
             expires_at: request.expires_at,
+            name: request.name.clone(),
         }
     }
 }

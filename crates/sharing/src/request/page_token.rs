@@ -1,4 +1,4 @@
-//! Owns [`PageToken`]: the next page of a `list` by account.
+//! Owns [`PageToken`]: the next page of `images` or of a `list` by account.
 
 use std::str::FromStr;
 
@@ -29,7 +29,7 @@ impl FromStr for PageToken {
         if is_plain {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("{} is not the `nextToken` of a `list`", quoted(text)))
+            Err(format!("{} is not the `nextToken` of a page", quoted(text)))
         }
     }
 }

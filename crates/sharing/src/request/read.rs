@@ -6,7 +6,7 @@ use key_policy::json::Json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    Access, Action, Asked, AskedTarget, MAX_IMAGES, MAX_REASON, MAX_ROLES, MAX_TARGETS, Malformed, NextToken,
+    Access, Action, Asked, AskedTarget, MAX_IMAGES, MAX_NAME, MAX_REASON, MAX_ROLES, MAX_TARGETS, Malformed, NextToken,
     PageToken, Parameters, Request,
     fault::{Fault, FaultKind},
     fields::{Ids, RequestFields, Wrong},
@@ -54,6 +54,7 @@ impl Request {
             Origin::Record => time_of(text),
         });
         let copy_from = fields.choice("copyFrom", parse::<Region>);
+        let name = fields.choice("name", name);
         let (next_token, page) = tokens(&mut fields, action);
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
@@ -66,9 +67,7 @@ impl Request {
         if let Some(action) = action {
             check_shape(&mut fields, action, images.different, target_counts, group.is_some());
         }
-        let image_ids = images.into_ids().collect();
-        let service_linked_roles = roles.into_ids().collect();
-
+        let (image_ids, service_linked_roles) = (images.into_ids().collect(), roles.into_ids().collect());
         match action {
             Some(action) if fields.faults.is_empty() => {
                 let account = targets.pop_if(|_| action == Action::List);
@@ -83,6 +82,7 @@ impl Request {
                     service_linked_roles,
                     expires_at,
                     copy_from,
+                    name,
                     next_token,
                     page,
                     dry_run,
@@ -91,9 +91,9 @@ impl Request {
                 })
             }
             Some(_) | None => {
-                let targets = targets.into_iter().map(|asked| asked.target.to_string());
-                let targets = targets.chain(group.as_ref().map(ToString::to_string)).collect();
-                let asked = Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at };
+                let targets = names(&targets, group.as_ref());
+                let asked =
+                    Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at, name };
                 Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
             }
         }
@@ -116,6 +116,11 @@ fn asked<T>(field: &str, ids: Ids<T>, target: fn(T) -> Target) -> impl Iterator<
     ids.ids.into_iter().map(move |(index, id)| AskedTarget { target: target(id), pointer: format!("/{field}/{index}") })
 }
 
+/// The names of the targets, for the log.
+fn names(targets: &[AskedTarget], group: Option<&GroupId>) -> Vec<String> {
+    targets.iter().map(|asked| asked.target.to_string()).chain(group.map(ToString::to_string)).collect()
+}
+
 fn version(text: &str) -> Result<(), Wrong> {
     if text == "1" { Ok(()) } else { Err(Wrong::from("this function speaks version `1`".to_owned()).allowed(["1"])) }
 }
@@ -130,10 +135,10 @@ fn action(fields: &mut RequestFields<'_>) -> Option<Action> {
     })
 }
 
-/// The `nextToken`: that of a `list` names a page, that of an audit the image after which the audit continues.
+/// The `nextToken`: that of a `list` or of `images` names a page, that of an audit the image after which the audit continues.
 fn tokens(fields: &mut RequestFields<'_>, action: Option<Action>) -> (Option<NextToken>, Option<PageToken>) {
     match action {
-        Some(Action::List) => (None, fields.choice("nextToken", parse::<PageToken>)),
+        Some(Action::List | Action::Images) => (None, fields.choice("nextToken", parse::<PageToken>)),
         Some(_) | None => (fields.choice("nextToken", parse::<NextToken>), None),
     }
 }
@@ -181,11 +186,23 @@ fn group_id(text: &str) -> Result<GroupId, String> {
     GroupId::parse(text).ok_or_else(|| format!("{} is not the ID of an organization or unit", quoted(text)))
 }
 
+fn name(text: &str) -> Result<String, Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::from("an empty name matches no image: leave it out".to_owned()));
+    }
+    visible(text, MAX_NAME)
+}
+
 fn reason(text: &str) -> Result<String, Wrong> {
+    visible(text, MAX_REASON)
+}
+
+/// A text of which all can be seen, with at most so many characters.
+fn visible(text: &str, most: usize) -> Result<String, Wrong> {
     let count = text.chars().count();
-    if count > MAX_REASON {
-        let message = format!("longer than {MAX_REASON} characters");
-        return Err(Wrong::new(FaultKind::TooMany, message).count(count, MAX_REASON));
+    if count > most {
+        let message = format!("longer than {most} characters");
+        return Err(Wrong::new(FaultKind::TooMany, message).count(count, most));
     }
     match invisible(text) {
         Some((place, character)) => {

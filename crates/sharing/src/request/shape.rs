@@ -63,12 +63,15 @@ pub(super) fn check_shape(
 /// The fields that have no meaning for an action.
 pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
     match action {
-        Action::Share | Action::Check => &["nextToken"],
-        Action::Revoke => &["expiresAt", "nextToken"],
-        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
-        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "nextToken"],
-        Action::Reset | Action::Usage => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken"],
-        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
+        Action::Share | Action::Check => &["name", "nextToken"],
+        Action::Revoke => &["expiresAt", "name", "nextToken"],
+        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "name", "nextToken"],
+        Action::Reset | Action::Usage => {
+            &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
+        }
+        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::Images => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
     }
 }
 

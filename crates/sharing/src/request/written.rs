@@ -36,6 +36,7 @@ fn document(request: &Request) -> Map<String, Value> {
         service_linked_roles,
         expires_at,
         copy_from,
+        name,
         next_token,
         page,
         dry_run,
@@ -73,6 +74,7 @@ fn document(request: &Request) -> Map<String, Value> {
         ("group", group.as_ref().map(ToString::to_string)),
         ("expiresAt", expires_at.map(rfc3339)),
         ("copyFrom", copy_from.as_ref().map(ToString::to_string)),
+        ("name", name.clone()),
         ("nextToken", next_token),
         ("reason", reason.clone()),
     ];

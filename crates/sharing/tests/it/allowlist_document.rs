@@ -109,6 +109,10 @@ fn a_mistake_is_refused_and_named() {
         (serde_json::json!({"images": {"scannedWithin": "30"}}), "not a duration"),
         (serde_json::json!({"images": {"maxAge": 180}}), "put it in quotes"),
         (serde_json::json!({"images": {"maxage": "180d"}}), "did you mean `maxAge`?"),
+        (serde_json::json!({"images": {"name": ["golden-*"]}}), "did you mean `names`?"),
+        (serde_json::json!({"target": ["111122223333"]}), "did you mean `targets`?"),
+        (serde_json::json!({"requestors": ["lambda:invoke"]}), "did you mean `requesters`?"),
+        (serde_json::json!({"owner": "ada"}), "field `owner`: unknown field"),
         (serde_json::json!({"images": "every"}), "`all`"),
         (serde_json::json!({"images": []}), "`all`"),
         (serde_json::json!({"images": null}), "images"),
@@ -147,6 +151,22 @@ fn a_mistake_is_refused_and_named() {
         (
             serde_json::json!({"onAvailable": true, "images": {"names": ["a"], "scannedWithin": "1d"}}),
             "not scanned yet",
+        ),
+        (serde_json::json!({"publish": "/golden/latest"}), "a map belongs"),
+        (serde_json::json!({"publish": {}}), "missing"),
+        (serde_json::json!({"publish": {"parameter": ["/golden/latest"]}}), "text belongs"),
+        (serde_json::json!({"publish": {"parameter": "/golden/latest", "type": "text"}}), "unknown field"),
+        (serde_json::json!({"publish": {"parameter": "golden/latest"}}), "does not begin with `/`"),
+        (serde_json::json!({"publish": {"parameter": "/Aws/latest"}}), "AWS keeps for itself"),
+        (serde_json::json!({"publish": {"parameter": "/golden/{name}"}}), "is no placeholder"),
+        (serde_json::json!({"publish": {"parameter": "/golden/{tag:Family}"}}), "does not name `Family`"),
+        (
+            serde_json::json!({"images": "all", "publish": {"parameter": "/golden/{tag:Family}"}}),
+            "does not name `Family`",
+        ),
+        (
+            serde_json::json!({"images": {"tags": {"family": ["web"]}}, "publish": {"parameter": "/golden/{tag:Family}"}}),
+            "does not name `Family`",
         ),
         (serde_json::json!({"name": ""}), "rule's name"),
         (serde_json::json!({"name": "n".repeat(129)}), "rule's name"),
@@ -220,7 +240,13 @@ fn yaml_traps_are_refused_with_their_line() {
     refused("version: 1\n\trules: []", "line 2: the line begins with a tab: indent with spaces");
     refused(
         "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n   actions: [list]",
-        "look at the indentation",
+        "line 5, rule `r`: the text is not YAML: this line, or one before it, is indented by too many or too few spaces",
+    );
+    refused(&document("[*]"), "rule `r`: the text is not YAML: text that begins with `*` or `&` must be in quotes");
+    refused(&document("x").replace("images: all", "images:all"), "a `:` with a space after it is missing");
+    refused(
+        &document("[\"111122223333\""),
+        "rule `r`: the text is not YAML: look at the indentation, quotes and brackets",
     );
 }
 
@@ -316,7 +342,7 @@ owner: ada
         "line 29, rule `first`, field `name`: another rule has this name",
         "line 30, rule `first`, field `requesters`: an empty list; leave the field out or fill it",
         "line 32, rule `first`, field `images.names`: an empty list; leave the field out or fill it",
-        "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes (an ID is text and may begin with zeros)",
+        "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes",
         "line 33, rule `first`, field `onAvailable`: text where a boolean (`true` or `false`) belongs",
         "line 34, rule `#3`, field `name`: missing",
         "line 34, rule `#3`, field `targets`: missing; `share`, `revoke` and `check` are about targets",
@@ -424,4 +450,19 @@ fn a_rule_shares_by_itself_only_chosen_images_and_for_a_while() {
     refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "not together with `images: all`");
     refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "at least `30m`");
     refused(&by_itself(serde_json::json!({"images": "all", "name": ""})), "not together with `images: all`");
+}
+
+#[test]
+fn a_rule_can_name_a_parameter_by_tags_that_its_images_have() {
+    let parameter = "/golden/{tag:Family}/{architecture}/latest";
+    let with_tags = serde_json::json!({"images": {"tags": {"Family": ["*"]}}, "publish": {"parameter": parameter}});
+    let allowlist = Allowlist::parse(&with(with_tags)).unwrap();
+    assert_eq!(allowlist.rules[0].publish.as_ref().map(ToString::to_string).as_deref(), Some(parameter));
+    let anything = serde_json::json!({"images": "all", "publish": {"parameter": "/golden/{architecture}"}});
+    assert!(Allowlist::parse(&with(anything)).is_ok());
+    assert_eq!(Allowlist::parse(&with(serde_json::json!({}))).unwrap().rules[0].publish, None);
+    let text = "version: 1\nrules:\n- name: web\n  requesters: [\"lambda:invoke\"]\n  actions: [share]\n  images: all\n  \
+                targets: [\"111122223333\"]\n  publish:\n    parameter: /golden/{tag:Family}\n";
+    let error = Allowlist::parse(text).unwrap_err().to_string();
+    assert!(error.starts_with("line 9, rule `web`, field `publish.parameter`: "), "{error}");
 }

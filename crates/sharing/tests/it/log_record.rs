@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 
 use ami_share_testing::{
     schemas::{LONGEST_LINE, check_log, read},
-    worlds::NOW,
+    worlds::{KEY, NOW},
 };
 use serde_json::{Value, json};
 use sharing::{
     domain::{Requester, Target},
     log_record::LogRecord,
     outcome::{
-        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, TargetRow,
-        TargetState,
+        ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, StepRow,
+        StepState, TargetRow, TargetState,
     },
-    request::{Access, Action, Asked},
+    request::{Access, Action, Asked, FaultKind},
 };
 
 /// The parts of the record, each held against the schema.
@@ -61,10 +61,19 @@ fn row(number: usize, targets: usize) -> ImageRow {
         changed: true,
         key_arns: Vec::new(),
         rule: Some("first".to_owned()),
-        steps: Vec::new(),
+        steps: vec![StepRow {
+            call: "ssm:PutParameter",
+            resource: "/golden/web/latest".to_owned(),
+            grant_name: None,
+            add: Vec::new(),
+            remove: Vec::new(),
+            state: StepState::Done,
+            detail: None,
+        }],
         targets: (0..targets).map(target).collect(),
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),
@@ -77,7 +86,9 @@ fn full() -> Outcome {
         image_id: Some(image_id(1).parse().unwrap()),
         target: Some(account(7)),
         pointer: Some("/accountIds/0".to_owned()),
-        ..Refusal::new(RefusalCode::TargetNotAllowed, "no rule")
+        parameter: Some("access".to_owned()),
+        fault: Some(FaultKind::BadFormat),
+        ..Refusal::new(RefusalCode::TargetNotAllowed, "no rule").key(&KEY.parse().unwrap())
     };
     let error = ErrorRow {
         code: ErrorCode::Throttled,
@@ -113,6 +124,7 @@ fn full() -> Outcome {
             service_linked_roles: vec!["autoscaling".parse().unwrap()],
             copy_from: Some("eu-central-1".parse().unwrap()),
             expires_at: Some(NOW),
+            name: Some("golden-*".to_owned()),
         },
         ..Outcome::new("request-id", Status::Incomplete)
     }
@@ -133,12 +145,13 @@ fn a_record_has_everything_and_the_schema_declares_nothing_more() {
             "dryRun": false, "reason": "release 1.4", "result": "incomplete", "retryable": false, "part": 1, "parts": 1,
             "nextToken": "ami-1a2b3c4d",
             "asked": {"imageIds": ["ami-00000000000000001"], "targets": ["000000000007"], "access": "copy",
-                "serviceLinkedRoles": ["autoscaling"], "copyFrom": "eu-central-1", "expiresAt": "2026-11-22T12:00:00Z"},
+                "serviceLinkedRoles": ["autoscaling"], "copyFrom": "eu-central-1", "expiresAt": "2026-11-22T12:00:00Z",
+                "name": "golden-*"},
             "rules": ["first", "rule-0"],
-            "images": [{"imageId": "ami-00000000000000001", "copyOf": {"region": "eu-central-1", "imageId": "ami-00000000000000002"}, "name": "golden-web", "rule": "first", "changed": true,
+            "images": [{"imageId": "ami-00000000000000001", "copyOf": {"region": "eu-central-1", "imageId": "ami-00000000000000002"}, "name": "golden-web", "rule": "first", "changed": true, "parameters": ["/golden/web/latest"],
                 "targets": [{"target": "000000000000", "state": "shared", "expiresAt": "2026-11-22T12:00:00Z", "rule": "rule-0"}]}],
             "refusals": [{"code": "TargetNotAllowed", "imageId": "ami-00000000000000001", "target": "000000000007",
-                "pointer": "/accountIds/0", "message": "no rule"}],
+                "pointer": "/accountIds/0", "parameter": "access", "fault": "bad-format", "keyArn": KEY, "message": "no rule"}],
             "errors": [{"code": "Throttled", "call": "ec2:DescribeImages", "resource": "images", "message": "slow down"}],
             "findings": [{"code": "GrantLeft", "imageId": "ami-00000000000000001", "target": "000000000007"}],
             "warnings": ["mind the gap"],
@@ -227,6 +240,7 @@ fn no_line_is_too_long_whatever_was_sent_and_read() {
         };
         let refusal = Refusal {
             pointer: Some(long.clone()),
+            parameter: Some(long.clone()),
             target: Some(unit.parse().unwrap()),
             ..Refusal::new(RefusalCode::MalformedRequest, &long)
         };

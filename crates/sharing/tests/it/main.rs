@@ -17,11 +17,13 @@
 mod allowlist_document;
 mod allowlist_size;
 mod automation;
+mod catalogue;
 mod decisions;
 mod findings;
 mod log_record;
 mod one_image;
 mod provenance;
+mod publish;
 mod reads;
 mod refusals;
 mod request;

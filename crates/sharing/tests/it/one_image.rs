@@ -21,6 +21,7 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         add: Vec::new(),
         remove: vec!["111122223333".parse().unwrap()],
         state: StepState::Done,
+        detail: None,
     };
     ImageRow {
         image_id: Some(image.parse().unwrap()),
@@ -36,6 +37,7 @@ fn row(image: &str, snapshot: &str, keys: &[&str]) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         usage: None,
         shared_tags: Vec::new(),
         watermarks: Vec::new(),

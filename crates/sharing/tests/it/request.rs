@@ -80,7 +80,7 @@ fn says(text: &str, pointer: &str, kind: &str, values: serde_json::Value) {
 #[test]
 fn every_fault_is_told_in_one_word_and_with_what_its_message_says() {
     use serde_json::json;
-    let actions = json!(["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]);
+    let actions = json!(["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "images"]);
     let list = |more: &str| format!(r#"{{"action":"list","imageIds":["ami-1a2b3c4d"]{more}}}"#);
     let share =
         |more: &str| format!(r#"{{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"]{more}}}"#);
@@ -165,6 +165,24 @@ fn what_an_action_needs_and_does_not_take() {
         &[("/nextToken", "no meaning")],
     );
     faults(r#"{"action":"audit","nextToken":"eyJ"}"#, &[("/nextToken", "not the `nextToken`")]);
+    faults(r#"{"action":"images","imageIds":["ami-1a2b3c4d"]}"#, &[("/imageIds", "takes no images")]);
+    faults(r#"{"action":"images","accountIds":["111122223333"]}"#, &[("/accountIds", "takes no targets")]);
+    faults(
+        r#"{"action":"images","access":"copy","name":""}"#,
+        &[("/name", "matches no image"), ("/access", "no meaning")],
+    );
+    faults(&format!(r#"{{"action":"images","name":"{}"}}"#, "x".repeat(129)), &[("/name", "longer than 128")]);
+    faults(r#"{"action":"images","name":"a\u200bb"}"#, &[("/name", "can't be seen")]);
+    faults(r#"{"action":"images","name":["web-*"]}"#, &[("/name", "a string belongs")]);
+    faults(r#"{"action":"images","nextToken":"a b"}"#, &[("/nextToken", "not the `nextToken`")]);
+    faults(r#"{"action":"list","imageIds":["ami-1a2b3c4d"],"name":"web-*"}"#, &[("/name", "no meaning")]);
+    faults(r#"{"action":"audit","name":"web-*"}"#, &[("/name", "no meaning")]);
+    assert!(parse(r#"{"action":"images"}"#).is_ok());
+    let page = parse(r#"{"action":"images","name":"web-*","nextToken":"eyJ2IjoiMSJ9","reason":"a look"}"#).unwrap();
+    assert_eq!(
+        (page.name.as_deref(), page.page.unwrap().as_str(), page.next_token),
+        (Some("web-*"), "eyJ2IjoiMSJ9", None)
+    );
     assert!(parse(r#"{"action":"audit"}"#).is_ok());
     assert!(parse(r#"{"action":"repair","nextToken":"ami-1a2b3c4d.0123456789ab","dryRun":true}"#).is_ok());
 }

@@ -16,20 +16,29 @@ const NOW: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
 /// Whether a request for the action may have the field.
 fn is_taken(action: Action, field: &str) -> bool {
     match field {
-        "imageIds" => !action.surveys(),
+        "imageIds" => action.takes_images(),
         "accountIds" | "organizationArns" | "organizationalUnitArns" => {
             matches!(action, Action::Share | Action::Revoke | Action::Check)
         }
         "access" | "serviceLinkedRoles" => matches!(action, Action::Share | Action::Revoke | Action::Check),
         "expiresAt" => matches!(action, Action::Share | Action::Check),
         "copyFrom" => matches!(action, Action::Share | Action::Revoke | Action::Check | Action::List),
-        "nextToken" => action.surveys(),
+        "nextToken" => action.surveys() || action == Action::Images,
+        "name" => action == Action::Images,
         _ => true,
     }
 }
 
-const ACTIONS: [Action; 7] =
-    [Action::Share, Action::Revoke, Action::Reset, Action::List, Action::Check, Action::Audit, Action::Repair];
+const ACTIONS: [Action; 8] = [
+    Action::Share,
+    Action::Revoke,
+    Action::Reset,
+    Action::List,
+    Action::Check,
+    Action::Audit,
+    Action::Repair,
+    Action::Images,
+];
 
 /// So many different items, in any order.
 fn list(item: &'static str, most: usize) -> impl Strategy<Value = Value> {
@@ -59,6 +68,7 @@ fn documents() -> impl Strategy<Value = (Action, Map<String, Value>, Option<Stri
         option::of(select(vec!["launch", "copy"])),
         option::of(time()),
         option::of("[a-z]{2}(-gov)?-[a-z]{4,9}-[0-9]{1,2}"),
+        option::of("[a-z*?]{1,128}"),
         option::of("ami-[0-9a-f]{8}([.][0-9a-f]{12}){0,5}"),
         option::of(any::<bool>()),
         option::of("[ -~äöü日本☂]{0,500}"),
@@ -67,7 +77,7 @@ fn documents() -> impl Strategy<Value = (Action, Map<String, Value>, Option<Stri
     );
     (select(ACTIONS.to_vec()), lists, rest).prop_map(|(action, lists, rest)| {
         let (images, accounts, organizations, units, roles) = lists;
-        let (access, expires_at, copy_from, next_token, dry_run, reason, group, has_version) = rest;
+        let (access, expires_at, copy_from, name, next_token, dry_run, reason, group, has_version) = rest;
         let fields = [
             ("version", has_version.then(|| json!("1"))),
             ("action", Some(json!(action))),
@@ -79,6 +89,7 @@ fn documents() -> impl Strategy<Value = (Action, Map<String, Value>, Option<Stri
             ("serviceLinkedRoles", roles),
             ("expiresAt", expires_at.map(|at| json!(rfc3339(at)))),
             ("copyFrom", copy_from.map(|region| json!(region))),
+            ("name", name.map(|name| json!(name))),
             ("nextToken", next_token.map(|token| json!(token))),
             ("dryRun", dry_run.map(|dry_run| json!(dry_run))),
             ("reason", reason.map(|reason| json!(reason))),
@@ -134,7 +145,7 @@ fn every_action_and_field_is_among_what_is_written() {
     }
     for action in ACTIONS {
         let fields = ["version", "action", "imageIds", "accountIds", "organizationArns", "organizationalUnitArns"];
-        let others = ["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "nextToken", "dryRun", "reason"];
+        let others = ["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "dryRun", "reason"];
         for field in fields.into_iter().chain(others) {
             let is_seen = seen.contains(&(action.as_str(), field.to_owned()));
             assert_eq!(is_seen, is_taken(action, field), "{action} {field}");

@@ -10,7 +10,7 @@ use sharing::{
     domain::Target,
     outcome::{
         CopyRow, ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, KeyRow, LaunchRow, Outcome, Permissions, Refusal,
-        RefusalCode, Status, StepRow, StepState, TargetRow, TargetState,
+        RefusalCode, Status, StepRow, StepState, TargetRow, TargetState, UsageEntryRow, UsageRow,
     },
 };
 use triggers::{LONGEST_ANSWER, Reply, Trigger, reply};
@@ -39,6 +39,7 @@ fn image(number: usize) -> ImageRow {
         targets: Vec::new(),
         keys: Vec::new(),
         permissions: None,
+        catalogue: None,
         usage: None,
     }
 }
@@ -101,6 +102,25 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         |number| ImageRow { permissions: Some(permissions.clone()), targets: targets.clone(), ..image(number) };
     check("a list", &outcome((0..10).map(listed).collect(), Status::Completed));
 
+    let entry = |number: usize| UsageEntryRow {
+        account_id: (number > 3).then(|| target(number).account()).flatten(),
+        resource_type: "ec2:LaunchTemplate".to_owned(),
+        count: u64::MAX,
+    };
+    let usage = UsageRow {
+        as_of: time::OffsetDateTime::UNIX_EPOCH,
+        entries: (0..1_000).rev().map(entry).collect(),
+        missing: Vec::new(),
+    };
+    let used = |number| ImageRow { usage: Some(usage.clone()), ..image(number) };
+    let mut outcome_of_usage = outcome((0..50).map(used).collect(), Status::Completed);
+    check("usage", &outcome_of_usage);
+    // The sums of the accounts that are not named stay.
+    outcome_of_usage.cut_to(LONGEST_ANSWER);
+    let entries = &outcome_of_usage.images[49].usage.as_ref().unwrap().entries;
+    assert!((5..1_000).contains(&entries.len()), "{}", entries.len());
+    assert_eq!(entries.iter().filter(|entry| entry.account_id.is_none()).count(), 4);
+
     let tags: std::collections::BTreeMap<_, _> =
         (0..50).map(|number| (format!("{number:03}{}", "\"".repeat(125)), "☂".repeat(256))).collect();
     let tags: std::collections::BTreeMap<_, _> = tags;
@@ -114,6 +134,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
         add: vec![target(number)],
         remove: Vec::new(),
         state: StepState::Done,
+        detail: None,
     };
     let steps = ImageRow { steps: (0..5_000).map(step).collect(), ..image(1) };
     check("steps", &outcome(vec![steps], Status::Incomplete));

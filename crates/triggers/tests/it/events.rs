@@ -20,6 +20,10 @@ fn summary(text: &str) -> String {
             None => format!("an image is not available, {}", available.requester),
         },
         Incoming::Expiry(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
+        Incoming::Page(visit) => {
+            let gzip = if visit.reads_gzip { ", gzip" } else { "" };
+            format!("the page{gzip}; without one: {}", of_request(visit.no_page))
+        }
         Incoming::Batch(batch) => {
             let mut summary = if batch.is_fifo { "FIFO batch" } else { "batch" }.to_owned();
             for message in batch.messages() {
@@ -59,6 +63,9 @@ fn of_request(envelope: Envelope) -> String {
             }
             if let Some(account) = request.shared_with {
                 write!(summary, ", whatever is shared with {account}").unwrap();
+            }
+            if let Some(name) = &request.name {
+                write!(summary, ", whatever is named {name}").unwrap();
             }
             if request.access != Access::default() {
                 write!(summary, ", {:?} access", request.access).unwrap();

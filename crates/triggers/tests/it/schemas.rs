@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow, Launch, LaunchRow,
-        Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source, Status, StepRow, StepState, StoppedBy,
-        TargetRow, TargetState, UsageEntryRow, UsageRow,
+        CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow,
+        Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source,
+        Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -285,7 +285,9 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
 
 #[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
-    let actions = names(&every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair));
+    let actions = every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair, Images);
+    let in_rules: Vec<_> = actions.iter().copied().filter(|action| action.needs_entry()).collect();
+    let actions = names(&actions);
     let request = read("request");
     enumerates(&request, "/properties/action/enum", actions.clone());
     enumerates(&request, "/definitions/access/enum", names(&every!(Access: Launch, Copy)));
@@ -316,7 +318,7 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     enumerates(&outcome, per_action, names(&verdicts));
     let limits = every!(Limit: DefaultKeyOnly);
     enumerates(&outcome, "/definitions/key/properties/limits/items/enum", names(&limits));
-    enumerates(&read("allowlist"), "/definitions/rule/properties/actions/items/enum", actions);
+    enumerates(&read("allowlist"), "/definitions/rule/properties/actions/items/enum", names(&in_rules));
 }
 
 /// The requests in an event, as the triggers hand them over.
@@ -324,7 +326,7 @@ fn envelope(event: &Event) -> Vec<Envelope> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => vec![*envelope],
         Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
-        Incoming::Available(_) | Incoming::Expiry(_) => Vec::new(),
+        Incoming::Available(_) | Incoming::Expiry(_) | Incoming::Page(_) => Vec::new(),
     }
 }
 
@@ -392,6 +394,7 @@ fn everything() -> Outcome {
             add: vec![target.clone()],
             remove: vec!["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5".parse().unwrap()],
             state: StepState::Done,
+            detail: Some("sent".to_owned()),
         }],
         targets: vec![TargetRow {
             target: target.clone(),
@@ -409,6 +412,20 @@ fn everything() -> Outcome {
             copy: vec![CopyRow {
                 snapshot_id: "snap-0123456789abcdef0".parse().unwrap(),
                 account_ids: Some(vec!["111122223333".parse().unwrap()]),
+            }],
+        }),
+        catalogue: Some(CatalogueRow {
+            created: Some(NOW),
+            architecture: Some("arm64".to_owned()),
+            encrypted: true,
+            state: "available".to_owned(),
+            may: vec![MayRow {
+                rule: "portal".to_owned(),
+                actions: vec![Action::Share],
+                targets: vec![MayTarget { id: target.clone(), name: Some("prod-web".to_owned()) }],
+                access: Access::Copy,
+                max_duration: Some("30d".to_owned()),
+                approval: true,
             }],
         }),
         usage: Some(UsageRow {
@@ -672,6 +689,7 @@ fn the_allowlists_schema_refuses_what_the_parser_refuses() {
         json!({"requesters": ["sqs:requests"]}),
         json!({"actions": []}),
         json!({"actions": ["publish"]}),
+        json!({"actions": ["list", "images"]}),
         json!({"images": {}}),
         json!({"images": "every"}),
         json!({"images": null}),

@@ -5,14 +5,11 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use super::{
-    super::{
-        Images, KeyCheck, Pattern, RequesterPattern, Rule,
-        yaml::{Node, Value},
-    },
+    super::{Images, KeyCheck, Pattern, RequesterPattern, Rule, yaml::Node},
     directory::Names,
     fault::Part,
-    reader::{Field, Reader},
-    values::{duration, keys, parse},
+    reader::{Field, Fields, Reader},
+    values::{action, duration, keys, parse},
 };
 use crate::{
     domain::ServiceLinkedRole,
@@ -28,7 +25,7 @@ impl Reader {
         let mut rules = Vec::new();
         let mut seen = BTreeSet::new();
         for (number, entry) in (1..).zip(items.unwrap_or_default()) {
-            self.part = Part::Rule(rule_name(entry).map_or_else(|| format!("#{number}"), str::to_owned));
+            self.part = Part::Rule(entry.text_of("name").map_or_else(|| format!("#{number}"), str::to_owned));
             rules.extend(self.rule(entry, &mut seen, names));
             self.part = Part::Document;
         }
@@ -37,19 +34,11 @@ impl Reader {
 
     fn rule<'n>(&mut self, entry: &'n Node, seen: &mut BTreeSet<&'n str>, names: &Names) -> Option<Rule> {
         let mut fields = self.fields("", (entry.line, entry), &RULE_FIELDS)?;
-        let name = self.required("name", &mut fields).and_then(|field| {
-            let name =
-                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
-            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
-                self.fault(field.0, "name", "another rule has this name");
-            }
-            Some(name)
-        });
+        let name = self.unique_name(entry, &mut fields, seen);
         let requesters = self
             .required("requesters", &mut fields)
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
-        let actions =
-            self.required("actions", &mut fields).map(|field| self.list("actions", field, false, str::parse::<Action>));
+        let actions = self.required("actions", &mut fields).map(|field| self.list("actions", field, false, action));
         let images = self.required("images", &mut fields).and_then(|field| self.images(field));
         let given_targets = fields.take("targets");
         let targets = given_targets.map(|field| self.targets("targets", field, names)).unwrap_or_default();
@@ -63,6 +52,7 @@ impl Reader {
         let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
         let given_on_available = fields.take("onAvailable");
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
         let copies = fields.take("copies").and_then(|field| self.copies(field));
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
@@ -93,7 +83,24 @@ impl Reader {
             service_linked_roles,
             max_duration,
             on_available,
+            publish,
             copies,
+        })
+    }
+
+    fn unique_name<'n>(
+        &mut self,
+        entry: &'n Node,
+        fields: &mut Fields<'n>,
+        seen: &mut BTreeSet<&'n str>,
+    ) -> Option<String> {
+        self.required("name", fields).and_then(|field| {
+            let name =
+                self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
+            if !entry.text_of("name").is_some_and(|name| seen.insert(name)) {
+                self.fault(field.0, "name", "another rule has this name");
+            }
+            Some(name)
         })
     }
 
@@ -142,7 +149,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 11] = [
+const RULE_FIELDS: [&str; 12] = [
     "name",
     "requesters",
     "actions",
@@ -153,20 +160,12 @@ const RULE_FIELDS: [&str; 11] = [
     "serviceLinkedRoles",
     "maxDuration",
     "onAvailable",
+    "publish",
     "copies",
 ];
 
 /// EC2's event may be minutes late. A shorter share might be over before it begins.
 const SHORTEST_BY_ITSELF: Duration = Duration::minutes(30);
-
-/// The name of a rule, if it has a readable one.
-fn rule_name(entry: &Node) -> Option<&str> {
-    let Value::Map(entries) = &entry.value else { return None };
-    entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-        (Value::Text(key), Value::Text(name)) if key == "name" => Some(name.as_str()),
-        _ => None,
-    })
-}
 
 /// Whether every possible name of an image matches one of these patterns.
 ///

@@ -5,10 +5,25 @@ use std::{fmt, str::FromStr};
 use time::Duration;
 
 use super::super::{KeyCheck, Pattern, parse_duration};
-use crate::domain::{AccountId, quoted};
+use crate::{
+    domain::{AccountId, quoted},
+    request::Action,
+};
 
 pub(super) fn parse<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+pub(super) fn action(text: &str) -> Result<Action, String> {
+    match text.parse::<Action>() {
+        Ok(action) if action.needs_entry() => Ok(action),
+        Ok(action) => Err(format!("`{action}` needs no entry: whoever a rule names may ask for it")),
+        Err(_) => {
+            let known = Action::ALL.iter().filter(|action| action.needs_entry());
+            let known: Vec<_> = known.map(|action| format!("`{action}`")).collect();
+            Err(format!("{} is not an action: {}", quoted(text), known.join(", ")))
+        }
+    }
 }
 
 pub(super) fn pattern(text: &str) -> Result<Pattern, String> {

@@ -1,0 +1,32 @@
+//! Owns how the catalogue tells of an image. Pure.
+
+use crate::{
+    allowlist::{Rule, written},
+    decide::{Case, covering_rules},
+    facts::Image,
+    outcome::{CatalogueRow, MayRow, MayTarget},
+};
+
+/// What the catalogue tells of an image that a rule of the requester covers.
+pub(super) fn row(case: &Case<'_>, image: &Image) -> CatalogueRow {
+    CatalogueRow {
+        created: image.provenance.created,
+        architecture: image.architecture.clone(),
+        encrypted: image.is_encrypted,
+        state: image.state.as_str().to_owned(),
+        may: covering_rules(case, image).map(|rule| may(case, rule)).collect(),
+    }
+}
+
+fn may(case: &Case<'_>, rule: &Rule) -> MayRow {
+    let target =
+        |target| MayTarget { id: Clone::clone(target), name: case.allowlist.name_of(target).map(str::to_owned) };
+    MayRow {
+        rule: rule.name.clone(),
+        actions: rule.actions.clone(),
+        targets: rule.targets.iter().map(target).collect(),
+        access: rule.access,
+        max_duration: rule.max_duration.map(written),
+        approval: false,
+    }
+}
