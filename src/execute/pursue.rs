@@ -4,14 +4,14 @@ use sharing::{
     decide::{self, Authority, Case, Judgements},
     domain::ExpiryName,
     outcome::{Outcome, Status},
-    plan::plan,
+    plan::{give_up, plan},
     report::{self, failed},
     request::Action,
 };
 use tokio::time::Instant;
 
 use super::{
-    closing_look,
+    closing_look, final_copies,
     plan_log::log_plan,
     publishing, second_look,
     time_limits::{giving_deadline, reading_deadline},
@@ -43,6 +43,8 @@ pub(super) async fn pursue(
     if let Some(refusal) = decide::unknown_page(&facts) {
         return (Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }, Vec::new());
     }
+    let copied = decide::resolve_copies(&case, &facts);
+    let case = Case { request: &copied, ..case };
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
         Err(error) => return (failed(outcome, error), Vec::new()),
@@ -54,24 +56,25 @@ pub(super) async fn pursue(
         Err(error) => return (failed(outcome, error), Vec::new()),
     };
     let overdue = decide::overdue(&case, &plans);
+    let ended = give_up(&case, &plans);
     let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
     let plans: Vec<_> = plans
         .into_iter()
         .map(|decision| {
             let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
             let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
-            (decision, steps)
+            (decision, steps.into_iter().chain(ended.clone()).collect::<Vec<_>>())
         })
         .collect();
     for (_, steps) in &plans {
         log_plan(run.request_id, steps, request.dry_run);
     }
-    let writer = Writer { aws: &aws, records };
-    let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
+    let writer = Writer { aws: &aws, records, now: run.now };
+    let is_looked_at_again = !request.dry_run && second_look::is_planned(&case, &plans, &facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
-        results = second_look::take(writer, (run.request_id, case.account), &facts, results, deadline).await;
+        results = second_look::take(writer, &case, &facts, results, deadline).await;
     }
     if request.action == Action::Share && !is_refused_whole {
         results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
@@ -79,6 +82,7 @@ pub(super) async fn pursue(
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, &case, &facts, results, deadline).await;
     }
+    results = final_copies::take(writer, run.request_id, results, deadline).await;
     report::report(&mut outcome, &case, &facts, results, deployment.aws.region());
     (outcome, overdue)
 }

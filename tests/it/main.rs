@@ -21,6 +21,7 @@ mod audit;
 mod automation;
 mod catalogue;
 mod concurrency;
+mod copies;
 mod copy_calls;
 mod crash;
 mod docs;

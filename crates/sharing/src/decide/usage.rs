@@ -21,7 +21,7 @@ const FRESH: Duration = Duration::hours(24);
 
 /// Decides what a request for the usage of an image does.
 pub(super) fn decide<'a>(case: &Case<'_>, facts: &Facts, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals: _ } = permit;
+    let Permit { image_id, rule, targets, short_of_terms: _, withdrawn: _, refusals: _ } = permit;
     let newest = newest_usage_report(&facts.usage_reports, image_id);
     let is_fresh = newest.is_some_and(|report| case.now - report.created <= FRESH);
     let pending = || of_image(&facts.usage_reports, image_id).find(|report| report.state == ReportState::Pending);

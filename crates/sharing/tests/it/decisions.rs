@@ -9,13 +9,14 @@ use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, admit, due, grantees_to_look_up,
-        is_refused_by_time, lost, second_looks,
+        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, due, grantees_to_look_up, is_refused_by_time,
+        lost, second_looks,
     },
     domain::Target,
     facts::{CreateVolumePermissions, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
     outcome::ErrorCode,
     plan::{Step, plan, take_back},
+    records::RecordName,
     request::Action,
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -834,17 +835,18 @@ fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
     let looks = |world: &World, request: &Value| {
         world.put(request, |case, facts| {
             let decision = decide(case, facts).remove(0);
-            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)])
+            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)], case.hint)
         })
     };
     let world = World::open("golden-1");
     let plain = ask("share", accounts(&[ONE]));
     assert_eq!(looks(&world, &plain), [], "a share without an expiry costs no look");
     let [look] = looks(&world, &until(in_days(3))).try_into().unwrap();
-    assert_eq!((&look.record, &look.target), (&expiry(ONE, in_days(3)).name, &target(ONE)));
+    let record = |at| RecordName::Expiry(expiry(ONE, at).name);
+    assert_eq!((&look.record, &look.target), (&record(in_days(3)), &target(ONE)));
     let recorded = world.with_expiry(ONE, in_days(2));
-    assert_eq!(looks(&recorded, &plain)[0].record, expiry(ONE, in_days(2)).name);
-    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, expiry(ONE, in_days(3)).name);
+    assert_eq!(looks(&recorded, &plain)[0].record, record(in_days(2)));
+    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, record(in_days(3)));
 
     assert_eq!(lost(&look, &Ok(true)), None);
     let gone = lost(&look, &Ok(false)).unwrap();
@@ -1091,20 +1093,4 @@ fn an_organization_is_the_same_whatever_management_account_its_arn_names() {
     steps(&shared, &asked("share"), &[]);
     steps(&shared, &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ORGANIZATION}")]);
     steps(&World::open("golden-1"), &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ELSEWHERE}")]);
-}
-
-#[test]
-fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
-    let codes = |request: &Value| {
-        World::open("golden-1").put(request, |case, _| {
-            admit(case).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
-        })
-    };
-    assert_eq!(codes(&ask("share", accounts(&[ONE]))), []);
-    let copy = json!({"accountIds": [ONE], "copyFrom": "us-east-1"});
-    for action in ["share", "check", "revoke"] {
-        let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
-        assert_eq!(codes(&ask(action, copy.clone())), expect, "{action}");
-    }
-    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), Some("/action".to_owned()))]);
 }

@@ -18,6 +18,7 @@ mod allowlist_document;
 mod allowlist_size;
 mod automation;
 mod catalogue;
+mod copies;
 mod decisions;
 mod findings;
 mod log_record;

@@ -300,7 +300,7 @@ fn result<'a>(decision: ImageDecision<'a>, steps: Vec<Step>, state: StepState) -
 }
 
 fn taken(step: Step, state: StepState, version: Option<u64>) -> StepResult {
-    StepResult { step, state, error: None, is_uncertain: false, grant_id: None, version }
+    StepResult { version, ..StepResult::new(step, state) }
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn answer_after(
 }
 
 fn result(step: Step, (state, is_uncertain): (StepState, bool)) -> StepResult {
-    StepResult { step, state, error: None, is_uncertain, grant_id: None, version: None }
+    StepResult { is_uncertain, ..StepResult::new(step, state) }
 }
 
 fn done(_: &Step) -> (StepState, bool) {

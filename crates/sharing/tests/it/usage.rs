@@ -227,8 +227,7 @@ fn result(request: &Value, reports: Vec<UsageReport>, state: StepState) -> (Stat
         let decision = decide(case, facts).remove(0);
         let steps = plan(case, &decision, &facts.images[decision.image_id], facts);
         let error = |state| (state == StepState::Failed).then(|| denied("ec2:CreateImageUsageReport"));
-        let taken =
-            |step| StepResult { step, state, error: error(state), is_uncertain: false, grant_id: None, version: None };
+        let taken = |step| StepResult { error: error(state), ..StepResult::new(step, state) };
         let steps = steps.into_iter().map(taken).collect();
         let mut outcome = Outcome::new("id", Status::Completed);
         report(&mut outcome, case, facts, vec![ImageResult { decision, steps, lost: Vec::new() }], "eu-west-1");

@@ -326,7 +326,7 @@ fn envelope(event: &Event) -> Vec<Envelope> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => vec![*envelope],
         Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
-        Incoming::Available(_) | Incoming::Expiry(_) | Incoming::Page(_) => Vec::new(),
+        Incoming::Image(_) | Incoming::Record(_) | Incoming::Page(_) => Vec::new(),
     }
 }
 
