@@ -3,7 +3,7 @@
 use sharing::{
     decide::{self, Authority, Case, Judgements},
     domain::ExpiryName,
-    outcome::{Outcome, Status},
+    outcome::{Outcome, Status, Waiting},
     plan::{give_up, plan},
     report::{self, failed},
     request::Action,
@@ -11,6 +11,7 @@ use sharing::{
 use tokio::time::Instant;
 
 use super::{
+    approvals::written_down,
     closing_look, final_copies,
     plan_log::log_plan,
     publishing, second_look,
@@ -43,6 +44,7 @@ pub(super) async fn pursue(
     if let Some(refusal) = decide::unknown_page(&facts) {
         return (Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }, Vec::new());
     }
+    let sent = case.request;
     let copied = decide::resolve_copies(&case, &facts);
     let case = Case { request: &copied, ..case };
     let request = match decide::resolve(&case, &facts) {
@@ -58,7 +60,8 @@ pub(super) async fn pursue(
     let overdue = decide::overdue(&case, &plans);
     let ended = give_up(&case, &plans);
     let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
-    let plans: Vec<_> = plans
+    let ask = decide::ask(&case, sent, &plans);
+    let mut plans: Vec<_> = plans
         .into_iter()
         .map(|decision| {
             let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
@@ -66,17 +69,28 @@ pub(super) async fn pursue(
             (decision, steps.into_iter().chain(ended.clone()).collect::<Vec<_>>())
         })
         .collect();
+    let waiting = match ask.filter(|_| plans.iter().any(|(_, steps)| !steps.is_empty())) {
+        None => None,
+        Some(ask) => match written_down(deployment, run, ask).await {
+            Ok((ask, steps)) => {
+                plans.iter_mut().for_each(|(_, steps)| steps.clear());
+                plans.iter_mut().take(1).for_each(|(_, first)| first.clone_from(&steps));
+                Some(ask)
+            }
+            Err(stopped) => return (stopped.told(outcome), Vec::new()),
+        },
+    };
     for (_, steps) in &plans {
         log_plan(run.request_id, steps, request.dry_run);
     }
     let writer = Writer { aws: &aws, records, now: run.now };
-    let is_looked_at_again = !request.dry_run && second_look::is_planned(&case, &plans, &facts);
+    let is_looked_at_again = !request.dry_run && waiting.is_none() && second_look::is_planned(&case, &plans, &facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
         results = second_look::take(writer, &case, &facts, results, deadline).await;
     }
-    if request.action == Action::Share && !is_refused_whole {
+    if request.action == Action::Share && !is_refused_whole && waiting.is_none() {
         results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
@@ -84,5 +98,8 @@ pub(super) async fn pursue(
     }
     results = final_copies::take(writer, run.request_id, results, deadline).await;
     report::report(&mut outcome, &case, &facts, results, deployment.aws.region());
+    if let Some(ask) = &waiting {
+        report::await_approval(&mut outcome, Waiting::from(ask));
+    }
     (outcome, overdue)
 }

@@ -32,7 +32,10 @@ impl UsageReads {
             | Action::Check
             | Action::Audit
             | Action::Repair
-            | Action::Images => return Self::default(),
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => return Self::default(),
         };
         let shown = permitted.filter(|(_, image)| decide::may_see_usage(case, image));
         let images: Vec<_> = shown.map(|(id, _)| id.clone()).collect();

@@ -126,7 +126,13 @@ fn whole_seconds(time: OffsetDateTime) -> OffsetDateTime {
 
 impl Ask {
     /// The record of a share that is asked for now. `rules` are those that have approvers.
-    pub fn new(request: &Request, requester: &Requester, request_id: &str, rules: Vec<String>, now: OffsetDateTime) -> Self {
+    pub fn new(
+        request: &Request,
+        requester: &Requester,
+        request_id: &str,
+        rules: Vec<String>,
+        now: OffsetDateTime,
+    ) -> Self {
         let request = canonical(request);
         Self {
             name: name_of(&request, requester),
