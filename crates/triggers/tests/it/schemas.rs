@@ -285,7 +285,8 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
 
 #[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
-    let actions = every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair, Images);
+    let actions =
+        every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair, Images, Approvals, Approve, Reject);
     let in_rules: Vec<_> = actions.iter().copied().filter(|action| action.needs_entry()).collect();
     let actions = names(&actions);
     let request = read("request");
