@@ -1,14 +1,14 @@
 //! Owns what happens to shares that wait for approval: they are written down, listed, decided, carried out and given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Approval, Authority, Case},
-    domain::{AskName, DecisionName, Requester},
+    domain::{AskName, DecisionName, ImageId, Requester},
     facts::Failure,
-    outcome::{Announcement, ApprovalRow, Outcome, Refusal, RefusalCode, Status, StepState},
+    outcome::{Announcement, ApprovalRow, Finding, Outcome, Refusal, RefusalCode, Status, StepState},
     plan::Step,
     records::{ApprovalDecision, Ask, Record, RecordName, Recorded},
     report::failed,
@@ -26,6 +26,9 @@ use crate::{
 
 /// An answer to `approvals` has no more asks than this.
 const A_PAGE: usize = 20;
+
+/// So long after its time an ask counts as left: its hint may come late.
+const LATE: Duration = Duration::hours(1);
 
 /// A hint may come so much early.
 const EARLY: Duration = Duration::minutes(1);
@@ -68,6 +71,28 @@ pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_
             Err(stopped) => stopped.told(outcome),
         },
     }
+}
+
+/// The asks past their time that an audit finds, for images that the requester may see.
+pub(super) async fn left(
+    deployment: &Deployment,
+    images: &BTreeSet<ImageId>,
+    run: &Run<'_>,
+) -> Result<Vec<Finding>, Failure> {
+    let store = deployment.record_store().filter(|store| store.record_key.is_some());
+    let Some(store) = store else { return Ok(Vec::new()) };
+    let aws = &deployment.aws.rate_limited().until(run.deadline);
+    let names = store.names(aws, Some(AskName::PREFIX)).await.map_err(|error| error.failure)?;
+    let mut findings = Vec::new();
+    for name in names {
+        let Recorded::Record(Record::Ask(ask)) = store.read(aws, &name).await.map_err(|error| error.failure)? else {
+            continue;
+        };
+        let image_id = ask.request.image_ids.iter().find(|image_id| images.contains(*image_id)).cloned();
+        let is_left = ask.is_lapsed(run.now.saturating_sub(LATE));
+        findings.extend(image_id.filter(|_| is_left).map(|image_id| decide::approval_left(&ask, image_id)));
+    }
+    Ok(findings)
 }
 
 /// Carries on what was decided and interrupted. The event is only a hint.

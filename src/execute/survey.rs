@@ -14,7 +14,7 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::{automation::expire, pursue::pursue};
+use super::{approvals, automation::expire, pursue::pursue};
 use crate::{
     deployment::{Deployment, Run},
     observe::read_sources,
@@ -36,6 +36,12 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
     let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+    if asked.next_token.is_none() {
+        match approvals::left(deployment, &images, run).await {
+            Ok(left) => total.findings.get_or_insert_default().extend(left),
+            Err(error) => return failed(outcome, error),
+        }
+    }
     let mut place = asked.next_token.clone();
     let mut longest = Duration::ZERO;
     loop {

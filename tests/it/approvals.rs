@@ -1,11 +1,17 @@
 //! Approvals: a share by a rule with approvers, from the question to the launch permission, or to the refusal.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
 
 use crate::support::{
     function::Function,
     local_aws::LocalAws,
+    proxy::{Proxy, Reply},
     scenes::VARIABLES,
     world::{World, ask},
 };
@@ -44,7 +50,7 @@ impl Desk {
         let aws = LocalAws::turn();
         let made = aws.seed(&json!({
             "keys": [{"ref": "key", "policy": open_to(&[WEB])}, {"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}],
-            "images": [{"name": "golden-1", "snapshots": [{"key": {"ref": "key"}}]}],
+            "images": [{"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"ref": "key"}, "size": 8}}]}],
         }));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (record_key, image) = (text(&made["keys"][1]["arn"]), text(&made["images"][0]["imageId"]));
@@ -58,19 +64,7 @@ impl Desk {
 
     /// What somebody with a token is answered. `groups` are those of the token.
     fn send(&self, who: (&str, &str), method: &str, path: &str, query: &str, body: &Value) -> Answer {
-        let (subject, groups) = who;
-        let event = json!({
-            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
-            "requestContext": {
-                "requestId": format!("{method}-{subject}"), "stage": "$default",
-                "authorizer": {"jwt": {"claims": {"iss": ISSUER, "sub": subject, "groups": groups}, "scopes": null}},
-                "http": {"method": method, "path": path},
-            },
-            "isBase64Encoded": false,
-            "body": if body.is_null() { Value::Null } else { json!(body.to_string()) },
-        });
-        let answer = self.world.outcome(&event);
-        (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
+        answer(&self.world.outcome(&event(who, method, path, query, body)))
     }
 
     fn ask(&self) -> Answer {
@@ -128,6 +122,29 @@ impl Desk {
     }
 }
 
+/// The event of HTTP API when somebody sends this.
+fn event((subject, groups): (&str, &str), method: &str, path: &str, query: &str, body: &Value) -> Value {
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+        "requestContext": {
+            "requestId": format!("{method}-{subject}"), "stage": "$default",
+            "authorizer": {"jwt": {"claims": {"iss": ISSUER, "sub": subject, "groups": groups}, "scopes": null}},
+            "http": {"method": method, "path": path},
+        },
+        "isBase64Encoded": false,
+        "body": if body.is_null() { Value::Null } else { json!(body.to_string()) },
+    })
+}
+
+fn answer(answer: &Value) -> Answer {
+    (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
+}
+
+/// The event of an answer to what waits.
+fn decides(who: (&str, &str), id: &str, is_approval: bool) -> Value {
+    event(who, if is_approval { "POST" } else { "DELETE" }, &format!("/approvals/{id}"), "", &Value::Null)
+}
+
 const BOB: (&str, &str) = ("bob", "[web]");
 const ADA: (&str, &str) = ("ada", "[]");
 const OWNER: (&str, &str) = ("olga", "[owners]");
@@ -135,8 +152,12 @@ const EVE: (&str, &str) = ("eve", "[]");
 const NOBODY: (&str, &str) = ("nobody", "[x]");
 
 fn start(aws: &LocalAws, allowlist: &str, record_key: &str) -> Function {
+    start_at(aws.endpoint, allowlist, record_key)
+}
+
+fn start_at(endpoint: &str, allowlist: &str, record_key: &str) -> Function {
     let variables = [&VARIABLES[..], &[("AMI_SHARE_RECORD_KEY", record_key), ("AMI_SHARE_OUTCOME_BUS", "outcomes")]];
-    Function::start(aws.endpoint, allowlist, &variables.concat())
+    Function::start(endpoint, allowlist, &variables.concat())
 }
 
 #[track_caller]
@@ -269,11 +290,8 @@ fn a_decision_without_its_ask_is_only_deleted() {
     desk.world.aws.fault("ec2:DescribeImages", "InternalError", 500, 100);
     desk.approve(ADA, &id);
     desk.world.aws.no_faults();
-    let group = "default";
-    desk.world.aws.clear_part(&json!({"schedules": [format!("{group}/ask-{id}")]}));
-    if desk.records() != [format!("did-{id}")] {
-        return; // The local AWS clears no single schedule.
-    }
+    desk.world.aws.clear_part(&json!({"ids": [format!("ask-{id}")]}));
+    assert_eq!(desk.records(), [format!("did-{id}")]);
     desk.tick("did-");
     assert!(desk.records().is_empty() && desk.shared().is_empty());
 }
@@ -299,4 +317,76 @@ fn a_hint_that_comes_too_early_ends_nothing() {
     let id = desk.waiting();
     desk.tick("ask-");
     assert_eq!(desk.records(), [format!("ask-{id}")]);
+}
+
+#[test]
+fn whatever_call_an_approval_ends_at_the_ticks_finish_it() {
+    let desk = Desk::new();
+    for index in 0.. {
+        let id = desk.waiting();
+        let proxy = Proxy::start(desk.world.aws.address);
+        let function = start_at(&proxy.endpoint, RULES, &desk.record_key);
+        let lambda = function.lambda();
+        proxy.rule(move |call, aws| {
+            if call.index >= index {
+                lambda.kill();
+                return Reply::Hangup;
+            }
+            Reply::Answer(aws())
+        });
+        let answered = function.send(&decides(ADA, &id, true).to_string(), Duration::from_secs(60));
+        proxy.settle();
+        let is_decided = desk.records().contains(&format!("did-{id}"));
+        if is_decided {
+            desk.tick("did-");
+            assert_eq!(desk.shared(), [WEB], "call {index}");
+            assert!(desk.records().is_empty(), "call {index}: {:?}", desk.records());
+        } else if desk.records().is_empty() {
+            assert_eq!(desk.shared(), [WEB], "call {index}");
+        } else {
+            // Nothing was decided: it waits on.
+            assert_eq!(desk.shared(), [""; 0], "call {index}");
+            assert_eq!(desk.approve(OWNER, &id).0, 200, "call {index}");
+        }
+        desk.world.function.invoke(&ask("revoke", &desk.image, json!({"accountIds": [WEB]}))).unwrap();
+        if answered.is_some() {
+            assert!(index > 6, "{index}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn of_two_who_decide_at_once_one_does() {
+    let desk = Desk::new();
+    for (is_first, is_second) in [(true, true), (true, false), (false, true)] {
+        for index in 0..30 {
+            let id = desk.waiting();
+            let proxy = Proxy::start(desk.world.aws.address);
+            let first = start_at(&proxy.endpoint, RULES, &desk.record_key);
+            let second = Arc::new(start(&desk.world.aws, RULES, &desk.record_key));
+            let overtakes = decides(OWNER, &id, is_second);
+            let said = Arc::new(Mutex::new(None));
+            let hears = Arc::clone(&said);
+            proxy.rule(move |call, aws| {
+                if call.index == index {
+                    *hears.lock().unwrap() = Some(second.invoke(&overtakes).unwrap());
+                }
+                Reply::Answer(aws())
+            });
+            let one = answer(&first.invoke(&decides(ADA, &id, is_first)).unwrap());
+            proxy.settle();
+            let Some(other) = said.lock().unwrap().take().map(|other| answer(&other)) else { break };
+            desk.tick("did-");
+            let seen = format!("{is_first} {is_second} {index}: {one:#?} {other:#?}");
+            assert!(desk.records().is_empty(), "{seen}");
+            // Who comes second is refused: one decision was made.
+            let done =
+                [(&one, is_first), (&other, is_second)].map(|((status, _), approves)| (*status == 200, approves));
+            let won: Vec<_> = done.iter().filter(|(done, _)| *done).map(|(_, approves)| *approves).collect();
+            assert_eq!(won.len(), 1, "{seen}");
+            assert_eq!(!desk.shared().is_empty(), won[0], "{seen}");
+            desk.world.function.invoke(&ask("revoke", &desk.image, json!({"accountIds": [WEB]}))).unwrap();
+        }
+    }
 }

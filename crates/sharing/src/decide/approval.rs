@@ -8,7 +8,7 @@ use super::{
 use crate::{
     allowlist::{Allowlist, Rule},
     domain::{AskName, ImageId, Requester, quoted, rfc3339},
-    outcome::{Refusal, RefusalCode},
+    outcome::{Finding, FindingCode, Refusal, RefusalCode},
     records::{ApprovalDecision, Ask},
     request::Request,
 };
@@ -128,6 +128,18 @@ pub fn lapsed(ask: &Ask) -> Refusal {
     Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share until {until}"))
         .remedy("send the request again")
         .value("until", until)
+}
+
+/// An ask that is left past its time.
+pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
+    let (name, until) = (&ask.name, rfc3339(ask.until));
+    Finding {
+        code: FindingCode::ApprovalLeft,
+        image_id,
+        target: None,
+        message: format!("{name} has waited for an approval until {until}, and is still there"),
+        remedy: format!("delete the schedule {name}, or send the request again; then look why its hint did nothing"),
+    }
 }
 
 /// The share was rejected.
