@@ -40,7 +40,7 @@ pub async fn execute(request: &Request, requester: &Requester, deployment: &Depl
             } else if request.action.surveys() {
                 survey(deployment, case, run, outcome).await
             } else {
-                pursue(deployment, case, run, outcome).await.0
+                pursue(deployment, case, run, outcome).await
             }
         }
     }

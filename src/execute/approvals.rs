@@ -311,7 +311,7 @@ impl Desk<'_> {
         if !refusals.is_empty() {
             return Outcome { result: Status::Refused, refusals, ..outcome };
         }
-        Box::pin(pursue(self.deployment, case, run, outcome)).await.0
+        Box::pin(pursue(self.deployment, case, run, outcome)).await
     }
 
     /// Carries out these steps, and returns why one was not done.

@@ -64,7 +64,7 @@ pub(crate) async fn share_available(
         let authority = Authority::Requester(&event.requester);
         let case = deployment.case(&request, authority, &allowlist, run);
         let case = Case { is_automatic: true, ..case };
-        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await.0);
+        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await);
     }
     total
 }
@@ -102,5 +102,5 @@ pub(crate) async fn expire(
     let outcome = Outcome { asked: Asked::from(&request), ..outcome };
     let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
     let case = deployment.case(&request, Authority::Expiry(&expiry), &nobody, run);
-    Box::pin(pursue(deployment, case, run, outcome)).await.0
+    Box::pin(pursue(deployment, case, run, outcome)).await
 }

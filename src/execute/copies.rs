@@ -8,19 +8,15 @@ use sharing::{
     decide::{self, Authority, Case, Decision, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
-    outcome::{Announcement, Outcome, Refusal, Status},
-    plan::give_up,
+    outcome::{Announcement, Outcome, Status},
     records::{Record, RecordName, Recorded},
-    report::{self, failed},
+    report::failed,
     request::{Action, Asked},
 };
 use triggers::{ImageEvent, StateInEvent};
 
-use super::{plan_log::log_plan, pursue::pursue};
-use crate::{
-    carry_out::{Writer, carry_out},
-    deployment::{Deployment, Run},
-};
+use super::pursue::{act, pursue};
+use crate::deployment::{Deployment, Run};
 
 /// Makes a share that waits for a copy, if the copy is there. The event is only a hint.
 pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: &Deployment, run: &Run<'_>) -> Outcome {
@@ -67,29 +63,13 @@ async fn repeat(
     let case = deployment.case(&record.request, Authority::Requester(&record.requester), allowlist, run);
     let case = Case { hint: Some(record), ..case };
     let refusals = decide::admit(&case);
-    if refusals.is_empty() {
-        return Box::pin(pursue(deployment, case, run, outcome)).await.0;
-    }
-    end(deployment, &case, run, outcome, refusals).await
-}
-
-/// Ends the waiting of a share whose requester may not ask any more.
-async fn end(
-    deployment: &Deployment,
-    case: &Case<'_>,
-    run: &Run<'_>,
-    mut outcome: Outcome,
-    refusals: Vec<Refusal>,
-) -> Outcome {
-    let Some(image_id) = case.request.image_ids.first() else { return outcome };
+    let (Some(image_id), false) = (record.request.image_ids.first(), refusals.is_empty()) else {
+        return Box::pin(pursue(deployment, case, run, outcome)).await;
+    };
+    // The requester may not ask any more.
     let decision = Decision::Refused(refusals);
     let decision = ImageDecision { image_id, rule: None, targets: Vec::new(), decision, warnings: Vec::new() };
-    let steps: Vec<_> = give_up(case, std::slice::from_ref(&decision)).into_iter().collect();
-    log_plan(run.request_id, &steps, false);
-    let writer = Writer { aws: &deployment.aws, records: deployment.record_store(), now: run.now };
-    let results = carry_out(writer, vec![(decision, steps)], false, run.deadline).await;
-    report::report(&mut outcome, case, &Facts::default(), results, deployment.aws.region());
-    outcome
+    act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
 }
 
 /// The outcome as it is told: of a hint that changed nothing and ended nothing nobody is told.

@@ -50,7 +50,7 @@ impl Desk {
         let aws = LocalAws::turn();
         let made = aws.seed(&json!({
             "keys": [{"ref": "key", "policy": open_to(&[WEB])}, {"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}],
-            "images": [{"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"ref": "key"}, "size": 8}}]}],
+            "images": [{"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key", "size": 8}}]}],
         }));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (record_key, image) = (text(&made["keys"][1]["arn"]), text(&made["images"][0]["imageId"]));

@@ -20,7 +20,7 @@ ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "Li
 ExpiresAt: TypeAlias = str
 # Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
 FaultKind: TypeAlias = Literal["unknown-field", "missing", "wrong-type", "bad-format", "too-many", "duplicate", "out-of-range", "no-meaning"]
-FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft", "ParameterStale"]
+FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft", "ParameterStale", "ApprovalLeft"]
 # present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
 GrantState: TypeAlias = Literal["present", "planned"]
 # unknown: an entry of a kind that this version of the function does not know.
@@ -641,7 +641,7 @@ class TargetRow(TypedDict):
     state: TargetState
     launch: NotRequired[Launch]
     accepted: NotRequired[bool]
-    """For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is."""
+    """For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false."""
     expiresAt: NotRequired[str]
     rule: NotRequired[str]
     """The allowlist rule that decided for this target."""

@@ -360,7 +360,7 @@ export interface components {
             remedy: string;
         };
         /** @enum {string} */
-        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale";
+        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale" | "ApprovalLeft";
         /** @description What an API Gateway says that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
@@ -935,7 +935,7 @@ export interface components {
             name?: string;
             state: components["schemas"]["TargetState"];
             launch?: components["schemas"]["Launch"];
-            /** @description For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is. */
+            /** @description For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false. */
             accepted?: boolean;
             /** Format: date-time */
             expiresAt?: string;

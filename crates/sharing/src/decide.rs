@@ -22,6 +22,7 @@ mod remaining;
 mod second_look;
 mod share;
 mod staleness;
+mod survey;
 mod take_away;
 mod usage;
 
@@ -36,7 +37,7 @@ pub use case::{Approval, Authority, Case, Setup};
 pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
-    Records, Share, ShortOfTerms, Survey, TakeAway, Verdict, Withdrawal,
+    Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
@@ -48,11 +49,12 @@ pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use usage::{may_see_usage, named_accounts, newest_usage_report};
+pub use survey::{Surveyed, next_token};
+pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
-    domain::{ExpiryName, ImageId},
+    domain::ImageId,
     facts::{Facts, Image, Reading},
     request::{Action, Request},
 };
@@ -108,14 +110,8 @@ fn decide_image<'a>(
     }
 }
 
-/// The overdue records, which a repair expires.
-pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
-    let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
-    surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()
-}
-
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, withdrawn: _, refusals } = permit;
+    let Permit { image_id, rule, targets, refusals, .. } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }

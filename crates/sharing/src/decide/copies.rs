@@ -105,13 +105,19 @@ fn awaited_copy(case: &Case<'_>, source_id: &ImageId, copies: &Copies) -> Option
 
 /// The rules that decide about the targets of a share or check, also those that a target falls short of.
 fn rules<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
-    let action = case.request.action;
+    let action = Action::Share;
     let rule = |asked: &AskedTarget| match covering_rule(action, case, image, &asked.target) {
         Ok(rule) => rule,
-        Err(criterion) if criterion > Criterion::Target => nearest_rule(case, image, Some(&asked.target), criterion),
+        Err(criterion) if criterion > Criterion::Target => {
+            nearest_rule(action, case, image, Some(&asked.target), criterion)
+        }
         Err(_) => None,
     };
-    if action.is_about_sharing() { case.request.targets.iter().filter_map(rule).collect() } else { Vec::new() }
+    if case.request.action.is_about_sharing() {
+        case.request.targets.iter().filter_map(rule).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 /// The keys of the copies of these rules, each once.

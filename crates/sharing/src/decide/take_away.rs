@@ -25,7 +25,7 @@ const EXAMPLES: usize = 3;
 /// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
     let waiting = withdrawals(case, facts, image, &permit);
-    let Permit { image_id, rule, mut targets, short_of_terms: _, withdrawn, refusals: _ } = permit;
+    let Permit { image_id, rule, mut targets, withdrawn, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };

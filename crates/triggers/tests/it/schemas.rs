@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow,
-        Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source,
-        Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow,
+        ApprovalRow, CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow,
+        KeyRow, Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow,
+        Source, Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow, Waiting,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -477,6 +477,16 @@ fn everything() -> Outcome {
     Outcome {
         action: Some(Action::Share),
         requester: opened_by_anybody(),
+        approved_by: opened_by_anybody(),
+        approval: Some(Waiting { id: "id".to_owned(), until: NOW, rules: vec!["rule".to_owned()] }),
+        approvals: Some(vec![ApprovalRow {
+            id: "id".to_owned(),
+            requester: "requester".to_owned(),
+            until: NOW,
+            rules: vec!["rule".to_owned()],
+            request: Request::bare(Action::List, "ami-0123456789abcdef0".parse().unwrap()),
+            reason: Some("why".to_owned()),
+        }]),
         requester_session: Some("ada@example.com".to_owned()),
         image_count: Some(3),
         stopped_by: vec![StoppedBy { code: RefusalCode::TargetNotAllowed }],
