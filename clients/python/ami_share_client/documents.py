@@ -484,6 +484,10 @@ class RefusalValues(TypedDict):
     """The key of the image's tag whose value can't be part of a parameter's name."""
     role: NotRequired[str]
     """The service-linked role that needs the grant."""
+    decidedBy: NotRequired[str]
+    """Who approved or rejected the share."""
+    until: NotRequired[str]
+    """Until when the share waited for approval."""
     deadline: NotRequired[str]
     """Until when the invocation may last."""
     new: NotRequired[int]

@@ -746,6 +746,13 @@ export interface components {
             tag?: string;
             /** @description The service-linked role that needs the grant. */
             role?: string;
+            /** @description Who approved or rejected the share. */
+            decidedBy?: string;
+            /**
+             * Format: date-time
+             * @description Until when the share waited for approval.
+             */
+            until?: string;
             /**
              * Format: date-time
              * @description Until when the invocation may last.
