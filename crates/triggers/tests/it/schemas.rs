@@ -276,8 +276,8 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
         format!("{code}: {}.{values}", code.title().replace('`', ""))
     };
     let outcome = read("outcome");
-    let told = &outcome["definitions"]["refusal"]["properties"]["code"]["description"];
-    assert_eq!(*told, RefusalCode::ALL.iter().map(code).collect::<Vec<_>>().join(" "));
+    let description = &outcome["definitions"]["refusal"]["properties"]["code"]["description"];
+    assert_eq!(*description, RefusalCode::ALL.iter().map(code).collect::<Vec<_>>().join(" "));
     let declared = RefusalCode::ALL.iter().flat_map(|code| code.values()).map(|name| (*name).to_owned()).collect();
     let values = outcome["definitions"]["refusal"]["properties"]["values"]["properties"].as_object().unwrap();
     assert_eq!(values.keys().cloned().collect::<BTreeSet<_>>(), declared);
