@@ -510,7 +510,7 @@ fn value(name: &str) -> Value {
         "access" => json!("launch"),
         "expected" => json!("string"),
         "maxDuration" => json!("30d"),
-        "expiresAt" | "deadline" | "earliest" | "latest" => json!("2026-11-22T12:00:00Z"),
+        "expiresAt" | "deadline" | "earliest" | "latest" | "until" => json!("2026-11-22T12:00:00Z"),
         "snapshotId" => json!("snap-0123456789abcdef0"),
         "owner" => json!("111122223333"),
         _ => json!("text"),
