@@ -271,7 +271,7 @@ fn a_rule_that_was_withdrawn_refuses_and_ends_the_ask() {
 #[test]
 fn what_the_first_decided_the_second_learns() {
     let desk = Desk::new();
-    for (decides, code) in [("approve", "ApprovalNotAllowed"), ("reject", "ApprovalRejected")] {
+    for (decides, expect) in [("approve", "ApprovalNotAllowed"), ("reject", "ApprovalRejected")] {
         let id = desk.waiting();
         // The first stops after its decision was written.
         desk.world.aws.fault("ec2:DescribeImages", "InternalError", 500, 100);
@@ -280,7 +280,7 @@ fn what_the_first_decided_the_second_learns() {
         assert!(status >= 500, "{status}");
         desk.world.aws.no_faults();
         for second in [desk.approve(OWNER, &id), desk.reject(OWNER, &id)] {
-            assert_eq!((code(&second.1), second.0 / 100), (code, 4), "{second:?}");
+            assert_eq!((code(&second.1), second.0 / 100), (expect, 4), "{second:?}");
             assert!(second.1.to_string().contains("#ada"), "{second:?}");
         }
         // A tick finishes it.
