@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     case::{Authority, Case},
     decision::{Covered, Decision, ImageDecision, Unshareable, blocks_reading},
-    expiry, refusals,
+    refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{ImageId, Region, Requester, Target, partition_of},
-    facts::{CopyRecord, Failure, Image},
-    outcome::{Refusal, RefusalCode},
+    facts::{CopyRecord, Fact, Failure, Image},
+    outcome::{ErrorCode, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
 
@@ -218,7 +218,7 @@ impl<'a> Permit<'a> {
         asked: &'a AskedTarget,
         criterion: Criterion,
     ) {
-        match expiry::unknown_end(case, image, self.image_id, asked).filter(|_| criterion == Criterion::Duration) {
+        match unknown_expiry(case, image, self.image_id, asked).filter(|_| criterion == Criterion::Duration) {
             Some(unknown) => self.gaps.push(unknown),
             None => self.refusals.push(refusal(action, case, (self.image_id, image), Some(asked), criterion)),
         }
@@ -307,6 +307,28 @@ pub(super) fn nearest_rule<'a>(
 ) -> Option<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return None };
     case.allowlist.nearest(&ask(case, requester, action, image, target), criterion)
+}
+
+/// Why the expiry time of an existing share is not known, if the request gives none: its records were not read. Whether a
+/// rule's `maxDuration` allows the share is not known either.
+fn unknown_expiry(case: &Case<'_>, image: &Image, image_id: &ImageId, asked: &AskedTarget) -> Option<Failure> {
+    let is_by_record = case.request.expires_at.is_none() && image.is_shared_with(&asked.target);
+    unread_expiries(image, image_id).filter(|_| is_by_record)
+}
+
+/// Why the records of an image are not known.
+pub(super) fn unread_expiries(image: &Image, image_id: &ImageId) -> Option<Failure> {
+    match &image.expiries {
+        Fact::Known(_) => None,
+        Fact::Failed(failure) => Some(failure.clone()),
+        Fact::NotRead => Some(Failure {
+            code: ErrorCode::Unexpected,
+            call: None,
+            resource: Some(image_id.to_string()),
+            message: format!("the recorded expiries of {image_id} were not read"),
+            retryable: false,
+        }),
+    }
 }
 
 /// The rule that covers an action for a target; `None` for an expiry, which needs no rule.
