@@ -72,7 +72,7 @@ def by_itself(demo: Deployment) -> None:
     expect(demo.permissions("nightly-42") == [STAGING], "the image should be shared with staging-web")
     name = "/golden/nightly/latest"
     published = demo.until(lambda: demo.parameter(name), "the image was not published")
-    fact("Parameter Store now says", f"{name} is {published}", "bold")
+    fact("SSM now says", f"{name} is {published}", "bold")
     expect(published == demo.images["nightly-42"], "the parameter should name the image")
 
 
@@ -146,7 +146,7 @@ def register(demo: Deployment, name: str) -> None:
 
 
 def the_schedule(demo: Deployment) -> Document:
-    """The only record of an expiry, or an empty document."""
+    """The only record, or an empty document."""
     scheduler, group = demo.aws.client("scheduler"), f"{STACK}-expiries"
     names = [schedule["Name"] for schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
     expect(len(names) <= 1, f"one record at most was promised, not {names}")
