@@ -46,7 +46,10 @@ pub fn copies<'a>(case: &Case<'a>) -> Option<CopyReads<'a>> {
         | Action::Usage
         | Action::Audit
         | Action::Repair
-        | Action::Images => {
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => {
             if decide::is_reachable(case, region) {
                 Need::Optional
             } else {
