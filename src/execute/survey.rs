@@ -23,6 +23,9 @@ const IMAGES_AT_ONCE: usize = 10;
 /// With this many findings an answer is full: the next answer has the others.
 const FULL: usize = 500;
 
+/// With this many rows it is full, too.
+const FULL_OF_ROWS: usize = 1_000;
+
 /// Audits the owned images after the request's `nextToken`. A repair also fixes what this function itself created.
 pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
     let asked = case.request;
@@ -32,7 +35,7 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     };
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
-    let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+    let mut total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
     let mut place = asked.next_token.clone();
     let mut longest = Duration::ZERO;
     loop {
@@ -41,7 +44,8 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         if image_ids.is_empty() {
             return Outcome { next_token: None, ..total };
         }
-        let is_full = total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL);
+        let is_full = total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL)
+            || total.rows.as_ref().is_some_and(|rows| rows.len() >= FULL_OF_ROWS);
         if is_full || run.deadline.saturating_duration_since(Instant::now()) < longest {
             return Outcome { next_token: place, ..total };
         }

@@ -36,8 +36,9 @@ pub(super) async fn go_on(
         return;
     };
     let mut rest = json!({"action": outcome.action, "nextToken": place, "dryRun": outcome.dry_run});
-    if let (Some(reason), Some(rest)) = (&outcome.reason, rest.as_object_mut()) {
-        rest.insert("reason".to_owned(), json!(reason));
+    if let Some(rest) = rest.as_object_mut() {
+        rest.extend(outcome.reason.as_ref().map(|reason| ("reason".to_owned(), json!(reason))));
+        rest.extend(outcome.rows.as_ref().map(|_| ("rows".to_owned(), json!(true))));
     }
     let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
     match aws.until(until).put_events(bus, &[event]).await {

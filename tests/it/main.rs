@@ -18,6 +18,7 @@ mod access;
 mod allowlists;
 mod answers;
 mod audit;
+mod audit_rows;
 mod automation;
 mod catalogue;
 mod concurrency;

@@ -1,6 +1,7 @@
 //! Owns the decision: which rule covers a request, and every reason against it. Pure; a decision is a value.
 
 mod audit;
+mod audit_rows;
 mod available;
 mod backing_key;
 mod case;

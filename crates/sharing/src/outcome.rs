@@ -1,5 +1,6 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
+mod audit_row;
 mod bounds;
 mod catalogue;
 mod code;
@@ -11,6 +12,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use audit_row::AuditRow;
 pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
@@ -58,6 +60,9 @@ pub struct Outcome {
     /// The findings of an audit or repair; absent for other actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
+    /// The launch permissions of the images of an audit, if they are requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<AuditRow>>,
     /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
@@ -291,6 +296,16 @@ pub enum Launch {
     Unknown,
     /// It can't.
     Not,
+}
+
+impl From<Verdict> for Launch {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allowed => Self::Really,
+            Verdict::Conditional | Verdict::Unknown => Self::Unknown,
+            Verdict::Missing | Verdict::Denied => Self::Not,
+        }
+    }
 }
 
 /// A grant on a key for a target.
@@ -585,6 +600,7 @@ impl Outcome {
             retryable: false,
             images: Vec::new(),
             findings: None,
+            rows: None,
             next_token: None,
             next_page: None,
             image_count: None,
@@ -622,6 +638,9 @@ impl Outcome {
         }
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
+        }
+        if let Some(rows) = part.rows {
+            self.rows.get_or_insert_default().extend(rows);
         }
         self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);

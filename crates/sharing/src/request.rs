@@ -59,6 +59,8 @@ pub struct Request {
     pub copy_from: Option<Region>,
     /// What the name of an image must match, for `images`; with IAM's wildcards.
     pub name: Option<String>,
+    /// Whether an audit also says who can launch each image.
+    pub rows: bool,
     /// Where an audit or repair continues.
     pub next_token: Option<NextToken>,
     /// The page of `images` or of a `list` by account; `None` for the first page.
@@ -117,6 +119,7 @@ impl Request {
             expires_at: None,
             copy_from: None,
             name: None,
+            rows: false,
             next_token: None,
             page: None,
             dry_run: false,

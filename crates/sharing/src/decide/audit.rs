@@ -6,6 +6,7 @@
 use key_policy::{KeyUse, Verdict};
 
 use super::{
+    audit_rows,
     backing_key::BackingKey,
     case::Case,
     decision::{Decision, ImageDecision, OrphanedGrant, Survey},
@@ -76,8 +77,13 @@ fn survey<'a>(
     if image.launch_permissions.is_known() {
         findings.extend(publish::stale(case, facts, image, image_id).into_iter().map(stale));
     }
-    let survey =
-        Survey { findings, orphaned, overdue: overdue_records(case, image), gaps: gaps.into_iter().cloned().collect() };
+    let rows = if audit_rows::are_requested(case) {
+        audit_rows::rows(case, facts, judgements, image_id, image)?
+    } else {
+        Vec::new()
+    };
+    let gaps = gaps.into_iter().cloned().collect();
+    let survey = Survey { findings, rows, orphaned, overdue: overdue_records(case, image), gaps };
     Ok((survey, warnings))
 }
 
@@ -129,7 +135,7 @@ fn exposed(image: &Image) -> Vec<Found> {
 
 /// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
 /// because only what is sure is drift.
-fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     let rules = case.allowlist.rules.iter();
     let covers = |rule: &&Rule| {
         rule.actions.contains(&Action::Share)

@@ -55,6 +55,7 @@ impl Request {
         });
         let copy_from = fields.choice("copyFrom", parse::<Region>);
         let name = fields.choice("name", name);
+        let rows = fields.boolean("rows").unwrap_or(false);
         let (next_token, page) = tokens(&mut fields, action);
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
@@ -83,6 +84,7 @@ impl Request {
                     expires_at,
                     copy_from,
                     name,
+                    rows,
                     next_token,
                     page,
                     dry_run,

@@ -63,15 +63,16 @@ pub(super) fn check_shape(
 /// The fields that have no meaning for an action.
 pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
     match action {
-        Action::Share | Action::Check => &["name", "nextToken"],
-        Action::Revoke => &["expiresAt", "name", "nextToken"],
-        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
-        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "name", "nextToken"],
+        Action::Share | Action::Check => &["name", "nextToken", "rows"],
+        Action::Revoke => &["expiresAt", "name", "nextToken", "rows"],
+        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
+        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "name", "nextToken", "rows"],
         Action::Reset | Action::Usage => {
-            &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
+            &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "rows"]
         }
-        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
-        Action::Images => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
+        Action::Audit => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
+        Action::Images => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "rows"],
     }
 }
 
