@@ -13,7 +13,7 @@ use super::{
     expiry::OVERDUE,
     judgements::{By, Judgements},
     notes::take_back_from_all,
-    permit::covering_rule_of_image,
+    permit::{covering_rule_of_image, sharing_rules},
     publish, refusals,
 };
 use crate::{
@@ -131,18 +131,6 @@ fn exposed(image: &Image) -> Vec<Found> {
             .to_owned(),
     });
     itself.into_iter().chain(snapshots).collect()
-}
-
-/// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
-/// because only what is sure is drift.
-pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
-    let rules = case.allowlist.rules.iter();
-    let covers = |rule: &&Rule| {
-        rule.actions.contains(&Action::Share)
-            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
-            && rule.targets.contains(target)
-    };
-    rules.filter(covers).collect()
 }
 
 fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {

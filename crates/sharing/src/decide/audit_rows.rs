@@ -3,10 +3,10 @@
 use key_policy::{KeyUse, Verdict};
 
 use super::{
-    audit::sharing_rules,
     backing_key::BackingKey,
     case::{Authority, Case},
     judgements::{By, Judgements},
+    permit::sharing_rules,
 };
 use crate::{
     allowlist::Rule,

@@ -114,6 +114,18 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
     rules.into_iter()
 }
 
+/// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
+/// because only what is sure is drift.
+pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let rules = case.allowlist.rules.iter();
+    let covers = |rule: &&Rule| {
+        rule.actions.contains(&Action::Share)
+            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
+            && rule.targets.contains(target)
+    };
+    rules.filter(covers).collect()
+}
+
 /// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no
 /// requester, so this is `false`.
 pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
