@@ -44,7 +44,7 @@ N ?= 100000
 SEED ?= 1
 SIMULATE := python/ami_share_tools/differential/iam_simulate
 
-.PHONY: help demo test test-core lint lint-python lint-template lint-security lint-terraform package test-api test-page pictures test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test test-core node lint lint-python lint-template lint-security lint-terraform package test-api test-page pictures test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -89,7 +89,7 @@ lint-python: $(TEST_READY) ## ruff and mypy on python/
 	cd python && "$(VENV)/bin/ruff" format --check --quiet --config pyproject.toml . ../deploy \
 		&& "$(VENV)/bin/ruff" check --quiet --config pyproject.toml . ../deploy && "$(VENV)/bin/mypy"
 
-lint-template: $(TEST_READY) ## cfn-lint on template.yaml
+lint-template: $(TEST_READY) ## cfn-lint on template.yaml, which is what `sam validate --lint` runs
 	$(call say,Template)
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
@@ -134,6 +134,9 @@ differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then run make again."; exit 1; }
 	npm ci --prefix $(SIMULATE) --no-audit --no-fund
 	@$(TOOLS).differential --questions $(N) --seed $(SEED) --only-plain -- node $(SIMULATE)/simulate.mjs
+
+node: $(CLIENTS_READY) ## fail where Node.js is missing, without which test-clients skips most of its checks
+	@$(TOOLS).clients.check --node
 
 test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is generated from it, try the clients
 	$(call say,The playground ($(BUILD_NOTE)))

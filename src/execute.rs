@@ -33,7 +33,7 @@ pub async fn execute(request: &Request, requester: &Requester, deployment: &Depl
             if request.action.surveys() {
                 survey(deployment, case, run, outcome).await
             } else {
-                pursue(deployment, case, run, outcome).await.0
+                pursue(deployment, case, run, outcome).await
             }
         }
     }

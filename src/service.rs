@@ -157,7 +157,7 @@ impl Service {
         let end = end(trigger, invocation.time_left);
         let aws = &self.deployment.aws;
         let (begun, started) = (self.meter.begin(aws), Instant::now());
-        // What every line of the log says that is written on the way: which invocation, and which request of it.
+        // Every line that is logged in the meantime names the invocation and the request.
         let span = tracing::info_span!("request", lambda.request_id = invocation.request_id, request.id = request_id);
         // On the heap: the futures below nest too deep for the compiler.
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
@@ -177,10 +177,11 @@ impl Service {
         outcome
     }
 
-    /// Returns what is wrong with a request, if a rule names the requester. A stranger learns nothing.
+    /// Returns what is wrong with a request, if a rule names the requester. Any other requester learns only that no
+    /// rule does.
     async fn turn_away(&self, outcome: Outcome, requester: &Requester, run: &Run<'_>) -> Outcome {
         let Deployment { aws, allowlist, .. } = &self.deployment;
-        // The allowlist must be as fresh as for a list: a requester whose rule was withdrawn is a stranger.
+        // The allowlist must be as fresh as for a list, because the requester's rule may have been removed.
         match allowlist.load_for(Action::List, aws, run.now, run.deadline).await {
             Err(error) => failed(Outcome { refusals: Vec::new(), warnings: Vec::new(), ..outcome }, error),
             Ok(Loaded { allowlist, .. }) => match decide::stranger(&allowlist, requester) {
@@ -207,7 +208,8 @@ impl Service {
         let mut outcome = execute(request, requester, deployment, run).await;
         if request.action.surveys() && continuation::continues_by_itself(trigger, &outcome) {
             let bus = self.request_bus.as_deref();
-            continuation::go_on(&deployment.aws, bus, deployment.account, &mut outcome, end).await;
+            let own = (bus, deployment.account);
+            continuation::continue_survey(&deployment.aws, own, (request, requester), &mut outcome, end).await;
         }
         outcome
     }
@@ -224,7 +226,8 @@ fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext
     Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at }
 }
 
-/// A record per request: who asked what, why, and what became of it, in as many lines as it takes; and a line per finding.
+/// Logs a record of the request (who requested what, why, and the outcome), in as many lines as it needs, and a line
+/// for each finding.
 fn log(outcome: &Outcome, trigger: Trigger, invocation: &InvocationContext<'_>, at: OffsetDateTime) {
     for finding in outcome.findings.iter().flatten() {
         tracing::warn!(

@@ -191,10 +191,14 @@ impl Aws {
         let call = self.ec2.describe_snapshot_attribute().snapshot_id(id.as_str()).attribute(attribute);
         let attribute = self.patience.ask(CALL, id.as_str(), || call.clone().send()).await?;
         let entries = attribute.create_volume_permissions();
-        let accounts = entries.iter().filter_map(types::CreateVolumePermission::user_id);
-        let accounts = accounts.map(|account| parse(CALL, "account id", Some(account))).collect::<Result<_, _>>()?;
-        let is_public = entries.iter().any(|entry| entry.group() == Some(&PermissionGroup::All));
-        Ok(CreateVolumePermissions { accounts, is_public })
+        let mut permissions = CreateVolumePermissions::default();
+        for entry in entries {
+            match entry.user_id() {
+                Some(account) => permissions.accounts.push(parse(CALL, "account id", Some(account))?),
+                None => permissions.add_group(entry.group().map(PermissionGroup::as_str)),
+            }
+        }
+        Ok(permissions)
     }
 
     /// Adds launch permissions in one call.

@@ -60,7 +60,7 @@ pub(crate) async fn share_available(
         let authority = Authority::Requester(&available.requester);
         let case = deployment.case(&request, authority, &allowlist, run);
         let case = Case { is_automatic: true, ..case };
-        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await.0);
+        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await);
     }
     total
 }
@@ -91,5 +91,5 @@ pub(crate) async fn expire(hint: &ExpiryHint, dry_run: bool, deployment: &Deploy
     let outcome = Outcome { asked: Asked::from(&request), ..outcome };
     let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
     let case = deployment.case(&request, Authority::Expiry(&expiry), &nobody, run);
-    Box::pin(pursue(deployment, case, run, outcome)).await.0
+    Box::pin(pursue(deployment, case, run, outcome)).await
 }

@@ -1,5 +1,5 @@
-//! Owns the last step of a share: when everything else is done, its parameters are put. If somebody else put one between the
-//! read and the write, the newest of the images is put.
+//! Owns the last step of a share: it puts the parameters after everything else is done. If another writer put one
+//! between our read and our write, it puts the newest of the images.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use crate::{
     observe::versions_between,
 };
 
-/// So often the newest image is put again where others are put at the same time.
+/// The most times that parameters are looked at again because other writers put them at the same time.
 const ROUNDS: usize = 4;
 
-/// Puts the parameters of the shares that are complete; with `dry_run` it only adds the steps.
+/// Puts the parameters of the shares that are complete. A dry run only adds the steps.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
     (request_id, account): (&str, AccountId),
@@ -62,7 +62,7 @@ async fn put<'a>(
     carry_on(writer, results.into_iter().zip(steps).collect(), deadline).await
 }
 
-/// Looks at the parameters that were put over another version than the one that was read, and puts the newest image.
+/// Looks at the parameters where another version than the one that was read was replaced, and puts the newest image.
 async fn settle<'a>(
     writer: Writer<'_>,
     (request_id, account): (&str, AccountId),
@@ -86,7 +86,12 @@ async fn settle<'a>(
                 }
             }
             let is_last = round.saturating_add(1) == ROUNDS;
-            result.lost.extend(again.iter().filter(|_| is_last).map(|it| unsettled(&it.parameter, "there were more")));
+            result.lost.extend(
+                again
+                    .iter()
+                    .filter(|_| is_last)
+                    .map(|it| unsettled(&it.parameter, "other images were published again and again")),
+            );
             steps.push(again.into_iter().filter(|_| !is_last).map(Step::PutParameter).collect::<Vec<_>>());
         }
         if steps.iter().all(Vec::is_empty) {

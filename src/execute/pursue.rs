@@ -1,8 +1,8 @@
 //! Owns carrying out an admitted request: observe, decide, plan, carry out, report.
 
 use sharing::{
-    decide::{self, Authority, Case, Judgements},
-    domain::ExpiryName,
+    decide::{self, Authority, Case, ImageDecision, Judgements},
+    facts::Facts,
     outcome::{Outcome, Status},
     plan::plan,
     report::{self, failed},
@@ -17,68 +17,71 @@ use super::{
     time_limits::{giving_deadline, reading_deadline},
 };
 use crate::{
+    aws::Aws,
     carry_out::{Writer, carry_out},
     deployment::{Deployment, Run},
     observe::observe,
 };
 
-/// Carries out an admitted request. It returns the outcome and, for a repair, the overdue records.
-pub(super) async fn pursue(
-    deployment: &Deployment,
-    case: Case<'_>,
-    run: &Run<'_>,
-    mut outcome: Outcome,
-) -> (Outcome, Vec<ExpiryName>) {
-    let deadline = run.deadline;
-    let aws = if case.request.action.surveys() { deployment.aws.rate_limited() } else { deployment.aws.clone() };
-    let reading_deadline = reading_deadline(case.request.action, deadline);
-    let reading = aws.until(reading_deadline);
+/// Carries out an admitted request.
+pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
+    let reading_deadline = reading_deadline(case.request.action, run.deadline);
     let is_over = || Instant::now() >= reading_deadline;
     let judgements = Judgements::until(&is_over);
-    let records = deployment.record_store();
-    let facts = match observe(&reading, records, &case, &judgements).await {
+    let reading = deployment.aws.until(reading_deadline);
+    let facts = match observe(&reading, deployment.record_store(), &case, &judgements).await {
         Ok(facts) => facts,
-        Err(error) => return (failed(outcome, error), Vec::new()),
+        Err(error) => return failed(outcome, error),
     };
     if let Some(refusal) = decide::unknown_page(&facts) {
-        return (Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }, Vec::new());
+        return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
     }
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
-        Err(error) => return (failed(outcome, error), Vec::new()),
+        Err(error) => return failed(outcome, error),
     };
-    let request = request.as_ref();
-    let case = Case { request, ..case };
-    let plans = match decide::decide(&case, &facts, &judgements) {
-        Ok(plans) => plans,
-        Err(error) => return (failed(outcome, error), Vec::new()),
-    };
-    let overdue = decide::overdue(&case, &plans);
-    let is_refused_whole = plans.iter().any(|decision| decision.refuses_whole(request.action));
-    let plans: Vec<_> = plans
+    let case = Case { request: request.as_ref(), ..case };
+    match decide::decide(&case, &facts, &judgements) {
+        Ok(decisions) => act(deployment, &deployment.aws, &case, (&facts, decisions), run, outcome).await,
+        Err(error) => failed(outcome, error),
+    }
+}
+
+/// Carries out what was decided, and reports it.
+pub(super) async fn act(
+    deployment: &Deployment,
+    aws: &Aws,
+    case: &Case<'_>,
+    (facts, decisions): (&Facts, Vec<ImageDecision<'_>>),
+    run: &Run<'_>,
+    mut outcome: Outcome,
+) -> Outcome {
+    let (request, deadline) = (case.request, run.deadline);
+    let is_stopped = decisions.iter().any(|decision| decision.stops_whole(request.action));
+    let plans: Vec<_> = decisions
         .into_iter()
         .map(|decision| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_refused_whole);
-            let steps = image.map(|image| plan(&case, &decision, image, &facts)).unwrap_or_default();
+            let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
+            let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
             (decision, steps)
         })
         .collect();
     for (_, steps) in &plans {
         log_plan(run.request_id, steps, request.dry_run);
     }
-    let writer = Writer { aws: &aws, records };
-    let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, &facts);
+    let writer = Writer { aws, records: deployment.record_store() };
+    let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
-        results = second_look::take(writer, (run.request_id, case.account), &facts, results, deadline).await;
+        results = second_look::take(writer, (run.request_id, case.account), facts, results, deadline).await;
     }
-    if request.action == Action::Share && !is_refused_whole {
+    if request.action == Action::Share && !is_stopped {
         results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
-        results = closing_look::take(writer, run.request_id, &case, &facts, results, deadline).await;
+        results = closing_look::take(writer, run.request_id, case, facts, results, deadline).await;
     }
-    report::report(&mut outcome, &case, &facts, results, deployment.aws.region());
-    (outcome, overdue)
+    report::report(&mut outcome, case, facts, results, deployment.aws.region());
+    outcome
 }

@@ -3,19 +3,22 @@
 use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
 use sharing::{
-    decide::{self, Case},
+    decide::{self, Case, Judgements, Surveyed},
     domain::ImageId,
-    facts::{Image, Reading},
+    facts::{Failure, Image, Reading},
     outcome::{Outcome, Status},
     records::RecordName,
-    report::failed,
-    request::Request,
+    report::{failed, failed_by},
+    request::{NextToken, Request},
 };
 use tokio::time::Instant;
 use triggers::ExpiryHint;
 
-use super::{automation::expire, pursue::pursue};
-use crate::deployment::{Deployment, Run};
+use super::{automation::expire, pursue::act, time_limits::reading_deadline};
+use crate::{
+    deployment::{Deployment, Run},
+    observe::observe,
+};
 
 /// The number of images that are read together. Their findings are kept if time runs out later.
 const IMAGES_AT_ONCE: usize = 10;
@@ -35,35 +38,75 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     };
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
-    let mut total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
-    let mut place = asked.next_token.clone();
+    let total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
+    let place = asked.next_token.clone();
+    let mut progress = Progress { total, place, findings: 0, rows: 0, unread: Vec::new(), is_any_read: false };
     let mut longest = Duration::ZERO;
     loop {
-        let after = place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
+        let after = progress.place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
         let image_ids: Vec<_> = images.range((after, Bound::Unbounded)).take(IMAGES_AT_ONCE).cloned().collect();
         if image_ids.is_empty() {
-            return Outcome { next_token: None, ..total };
+            return Progress { place: None, ..progress }.end();
         }
-        let is_full = total.findings.as_ref().is_some_and(|findings| findings.len() >= FULL)
-            || total.rows.as_ref().is_some_and(|rows| rows.len() >= FULL_OF_ROWS);
+        let is_full = progress.findings >= FULL || progress.rows >= FULL_OF_ROWS;
         if is_full || run.deadline.saturating_duration_since(Instant::now()) < longest {
-            return Outcome { next_token: place, ..total };
+            return progress.end();
         }
         let begun = Instant::now();
-        let request = Request { image_ids, next_token: place.clone(), ..asked.clone() };
-        let part = survey_some(deployment, Case { request: &request, ..case }, run, &outcome).await;
-        let is_first = place == asked.next_token;
-        // If a retry may help, the survey stops here and keeps the findings so far: the next request begins with the
-        // images that failed. If a retry can't help, the survey continues with the images after them.
-        if part.result == Status::Failed && (part.retryable || part.next_token.is_none()) {
-            return if is_first { part } else { Outcome { next_token: place, ..total } };
-        }
-        place.clone_from(&part.next_token);
-        add(&mut total, part);
-        if place.is_none() {
-            return total;
+        let is_first = progress.place == asked.next_token;
+        let request = Request { image_ids, next_token: progress.place.clone(), ..asked.clone() };
+        match survey_some(deployment, Case { request: &request, ..case }, run, &outcome, is_first).await {
+            Ok((part, surveyed)) => progress.add(part, surveyed),
+            Err(failures) if is_first => return failed_by(outcome, failures),
+            // The findings so far are kept. The next request begins with the images that failed.
+            Err(_) => return progress.end(),
         }
         longest = longest.max(begun.elapsed());
+    }
+}
+
+/// The images that were surveyed so far.
+struct Progress {
+    /// Their outcome.
+    total: Outcome,
+    /// Where the survey continues.
+    place: Option<NextToken>,
+    /// The number of their findings.
+    findings: usize,
+    /// The number of their rows.
+    rows: usize,
+    /// What could not be read about them, but may be read by a retry.
+    unread: Vec<Failure>,
+    /// Whether everything about at least one image was read.
+    is_any_read: bool,
+}
+
+impl Progress {
+    /// Adds more images.
+    fn add(&mut self, part: Outcome, surveyed: Surveyed) {
+        add(&mut self.total, part);
+        self.place = surveyed.next;
+        self.findings = self.findings.saturating_add(surveyed.findings);
+        self.rows = self.rows.saturating_add(surveyed.rows);
+        self.unread.extend(surveyed.unread);
+        self.is_any_read |= surveyed.is_any_read;
+    }
+
+    /// The outcome of the request. What could not be read about some images is a warning, because a fault of one image must
+    /// not prevent the audit of the others. If no image could be read, the request fails, and a retry may help.
+    fn end(self) -> Outcome {
+        let Self { mut total, place, unread, is_any_read, findings: _, rows: _ } = self;
+        if !unread.is_empty() && !is_any_read {
+            return failed_by(total, unread);
+        }
+        for failure in unread {
+            if !total.warnings.contains(&failure.message) {
+                total.warnings.push(failure.message);
+            }
+        }
+        // If there are more images, continuing with these is more useful than a retry, which begins again before the
+        // images that were surveyed.
+        Outcome { retryable: total.retryable && place.is_none(), next_token: place, ..total }
     }
 }
 
@@ -84,14 +127,37 @@ async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: In
     Ok(covered)
 }
 
-async fn survey_some(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: &Outcome) -> Outcome {
-    let (mut part, overdue) = Box::pin(pursue(deployment, case, run, outcome.clone())).await;
+/// Surveys some images. Fails if nothing could be read, or if reading these images takes more time.
+async fn survey_some(
+    deployment: &Deployment,
+    case: Case<'_>,
+    run: &Run<'_>,
+    outcome: &Outcome,
+    is_first: bool,
+) -> Result<(Outcome, Surveyed), Vec<Failure>> {
+    let aws = deployment.aws.rate_limited();
+    let reading_deadline = reading_deadline(case.request.action, run.deadline);
+    let is_over = || Instant::now() >= reading_deadline;
+    let judgements = Judgements::until(&is_over);
+    let read = observe(&aws.until(reading_deadline), deployment.record_store(), &case, &judgements).await;
+    let facts = read.map_err(|failure| vec![failure])?;
+    let mut decisions = decide::decide(&case, &facts, &judgements).map_err(|failure| vec![failure])?;
+    let surveyed = Surveyed::new(&case, &facts, &mut decisions);
+    if is_nearly_over(reading_deadline) && surveyed.needs_more_time(is_first) {
+        return Err(surveyed.unread);
+    }
+    let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await;
     // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
-    for record in overdue {
-        let hint = ExpiryHint { request_id: outcome.request_id.clone(), record };
+    for record in &surveyed.overdue {
+        let hint = ExpiryHint { request_id: outcome.request_id.clone(), record: record.clone() };
         part.absorb(Box::pin(expire(&hint, case.request.dry_run, deployment, run)).await);
     }
-    part
+    Ok((part, surveyed))
+}
+
+/// Whether so little time is left that no call is retried.
+fn is_nearly_over(deadline: Instant) -> bool {
+    deadline.saturating_duration_since(Instant::now()) < Duration::from_secs(1)
 }
 
 /// Adds the findings of more images. A finding about a deregistered image is reported with every image on the same key,

@@ -16,15 +16,15 @@ use tokio::time::{Instant, sleep};
 use super::{answers::concurrently, sources::read_sources};
 use crate::aws::Aws;
 
-/// Parameter Store validates a value after its answer. A version that came between is waited for as often,
+/// The number of reads of the versions in between: Parameter Store validates a value after it has answered.
 const VALIDATION_ATTEMPTS: usize = 8;
-/// with such a pause.
+/// The pause between two of these reads.
 const VALIDATION_PAUSE: Duration = Duration::from_secs(1);
 
-/// Images of which something is read, or was.
+/// Images, with what was read about them.
 type Images = BTreeMap<ImageId, Image>;
 
-/// The parameters, and the images with what was read of their sources.
+/// The parameters, and the images with what was read about their sources.
 pub(super) struct ReadParameters {
     parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
     images: Images,
@@ -36,7 +36,8 @@ pub(super) fn images_to_read(plan: &ParameterReads, facts: &Facts) -> Images {
     images.map(|(id, image)| (id.clone(), image.clone())).collect()
 }
 
-/// Reads the parameters, and of the images that they name and of those that may be published what the plan asks for.
+/// Reads the parameters, and what the plan needs to know about the images that they name and the images that may be
+/// published.
 pub(super) async fn read_parameters(
     aws: &Aws,
     account: AccountId,
@@ -55,7 +56,7 @@ pub(super) async fn read_parameters(
     Ok(ReadParameters { parameters, images })
 }
 
-/// Reads the images that parameters name, and the sources of those and of `images` that are copies.
+/// Reads the images that parameters name. If one of these or of `images` is a copy, reads its source.
 async fn read_named(
     aws: &Aws,
     account: AccountId,
@@ -89,7 +90,7 @@ async fn read_named(
     Ok(images)
 }
 
-/// Puts what was read among the facts.
+/// Adds what was read to the facts.
 pub(super) fn learn_parameters(facts: &mut Facts, read: ReadParameters) {
     for (id, image) in read.images {
         if let Some(known) = facts.images.get_mut(&id) {
@@ -99,8 +100,8 @@ pub(super) fn learn_parameters(facts: &mut Facts, read: ReadParameters) {
     facts.parameters = read.parameters;
 }
 
-/// Reads the versions of a parameter that were put between, and the images that they name. A version that isn't there is
-/// either not valid or not validated yet; it is not valid if a later one is there.
+/// Reads the versions of a parameter between our read and our write, and the images that they name. A missing version
+/// is either invalid or not yet validated. It is invalid if a later version is there.
 pub async fn versions_between(
     aws: &Aws,
     account: AccountId,
@@ -129,7 +130,7 @@ pub async fn versions_between(
     }
 }
 
-/// The versions between that are there, and whether all are.
+/// The versions in between that are there, and whether that is all of them.
 async fn read_versions(aws: &Aws, crossed: &Crossed) -> Reading<(Vec<Parameter>, bool)> {
     let name = &crossed.put.parameter;
     let between = crossed.between.clone().collect();
@@ -140,7 +141,7 @@ async fn read_versions(aws: &Aws, crossed: &Crossed) -> Reading<(Vec<Parameter>,
     Ok((read.into_iter().flatten().collect(), is_whole))
 }
 
-/// Whether the version that was put, or a later one, is there.
+/// Whether the version that was put is there, or a later one.
 async fn is_validated(aws: &Aws, crossed: &Crossed) -> Reading<bool> {
     let name = &crossed.put.parameter;
     let current = aws.image_parameter(name, None).await.map_err(|error| unsettled(name, &error.failure.message))?;

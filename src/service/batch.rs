@@ -11,11 +11,12 @@ use triggers::{
 
 use super::{deadlines::ANSWER_TIME, invocation::InvocationContext};
 
-/// No message is started with less remaining time than this: it would probably not be finished. It stays in the queue
-/// and comes again.
+/// No message is started with less remaining time than this: it would probably not be finished. It stays in the queue,
+/// and SQS delivers it again.
 const SHORTEST_MESSAGE: Duration = ANSWER_TIME.saturating_add(Duration::from_secs(2));
 
-/// Processes the messages in the queue's order, and returns those to the queue for which a retry can help.
+/// Processes the messages in the queue's order. Reports those as failed for which a retry can help: SQS delivers them
+/// again.
 ///
 /// One at a time: two messages of a batch may be about the same image, and the account's request rates are the limit
 /// anyway. To keep the order of a FIFO queue, nothing after a failed message is processed.

@@ -5,6 +5,7 @@ use sharing::{
     domain::{AccountId, Requester},
     outcome::Outcome,
     report,
+    request::Request,
 };
 use tokio::time::Instant;
 use triggers::{REQUEST_DETAIL_TYPE, Trigger};
@@ -16,10 +17,10 @@ use crate::aws::{Aws, BusEvent};
 ///
 /// It uses the bus and not a queue, because Lambda stops a function that sends itself messages through SQS after about
 /// sixteen rounds: <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
-pub(super) async fn go_on(
+pub(super) async fn continue_survey(
     aws: &Aws,
-    request_bus: Option<&str>,
-    account: AccountId,
+    (request_bus, account): (Option<&str>, AccountId),
+    (request, requester): (&Request, &Requester),
     outcome: &mut Outcome,
     until: Instant,
 ) {
@@ -30,15 +31,14 @@ pub(super) async fn go_on(
          role may use on that bus",
         place.after
     );
-    let source = outcome.requester.as_ref().and_then(|requester| own_source(requester, account));
-    let (Some(bus), Some(source)) = (request_bus, source) else {
+    let (Some(bus), Some(source)) = (request_bus, own_source(requester, account)) else {
         outcome.warnings.push(by_hand);
         return;
     };
-    let mut rest = json!({"action": outcome.action, "nextToken": place, "dryRun": outcome.dry_run});
+    let mut rest = json!({"action": request.action, "nextToken": place, "dryRun": request.dry_run});
     if let Some(rest) = rest.as_object_mut() {
-        rest.extend(outcome.reason.as_ref().map(|reason| ("reason".to_owned(), json!(reason))));
-        rest.extend(outcome.rows.as_ref().map(|_| ("rows".to_owned(), json!(true))));
+        rest.extend(request.reason.as_ref().map(|reason| ("reason".to_owned(), json!(reason))));
+        rest.extend(request.rows.then(|| ("rows".to_owned(), json!(true))));
     }
     let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
     match aws.until(until).put_events(bus, &[event]).await {

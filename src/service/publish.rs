@@ -33,13 +33,13 @@ pub(super) async fn publish(aws: &Aws, bus: &str, outcome: &mut Outcome, end: In
     }
 }
 
-/// Whether there is no requester, or none that a rule names: requests of strangers cause no event.
+/// Whether the request has no requester, or no rule names the requester: such a request causes no event.
 pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
-    let is_strange = |refusal: &Refusal| {
+    let is_about_requester = |refusal: &Refusal| {
         matches!(refusal.code, RefusalCode::Unauthenticated | RefusalCode::RequesterNotAllowed)
             || refusal.code == RefusalCode::MalformedRequest && outcome.requester.is_none()
     };
-    outcome.result == Status::Refused && outcome.refusals.iter().all(is_strange)
+    outcome.result == Status::Refused && outcome.refusals.iter().all(is_about_requester)
 }
 
 /// One event for each image that was read or refused. Only one event if there is no image, and for an audit, whose

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::support::{
+    fault_kinds::fault_of_aws,
     function::Function,
     local_aws::LocalAws,
     proxy::{Proxy, Reply},
@@ -353,7 +354,7 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
     world.aws.seed(&json!({"images": images}));
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
     event["source"] = json!("ami-share.audit");
-    event["detail"] = json!({"action": "audit", "reason": "nightly"});
+    event["detail"] = json!({"action": "audit", "reason": "nightly", "rows": true});
     let part = world.in_too_short_a_time(&event).unwrap();
     let token = part["nextToken"].as_str().unwrap_or_else(|| panic!("the audit was over: {part:#}"));
     let put = world.aws.events();
@@ -364,7 +365,10 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
         (&json!("ami-share.audit"), &json!("AMI Share Request"), &json!("default"))
     );
     let rest: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
-    assert_eq!(rest, json!({"action": "audit", "nextToken": token, "dryRun": false, "reason": "nightly"}));
+    assert_eq!(
+        rest,
+        json!({"action": "audit", "nextToken": token, "dryRun": false, "reason": "nightly", "rows": true})
+    );
 
     event["detail"] = rest;
     let end = world.outcome(&event);
@@ -447,6 +451,59 @@ fn what_cannot_be_read_is_said_and_the_rest_is_judged() {
     assert_eq!(outcome["result"], "completed", "{outcome:#}");
     assert_eq!(found(&outcome), [format!("PublicImage {public} -")], "what depends on the grants is not guessed");
     assert!(outcome["warnings"][0].as_str().unwrap().contains("kms:ListGrants"), "{outcome:#}");
+}
+
+/// A fault that lasts, and that another try might have mended.
+#[test]
+fn what_cannot_be_read_of_one_image_keeps_no_other_from_being_looked_at() {
+    let aws = LocalAws::turn();
+    let proxy = Proxy::start(aws.address);
+    let function = Function::start(&proxy.endpoint, ALLOWLIST, &VARIABLES);
+    let [first, last] = ["ami-00000000000000001", "ami-fffffffffffffffff"];
+    let with_id = |id: &str| json!({"id": id, "name": "other", "launchPermissions": ["all"]});
+    let between = (0..12).map(|index| plain(&format!("other-{index}"), &[]));
+    let on_key = json!({"id": "ami-00000000000000002", "name": "golden-1", "launchPermissions": ["111122223333"],
+        "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key(json!([]))}}]});
+    let images: Vec<_> = [with_id(first), on_key].into_iter().chain(between).chain([with_id(last)]).collect();
+    aws.seed(&json!({"schedules": [{"group": VARIABLES[0].1}], "images": images}));
+    let fails = |what: &'static str| {
+        proxy.rule(move |call, aws| {
+            let body = &call.body;
+            let is_it = call.name == what && (what.starts_with("kms:") || body.contains(first));
+            if is_it { fault_of_aws(call, aws) } else { Reply::Answer(aws()) }
+        });
+    };
+    for (call, image, expect) in [
+        (
+            "ec2:DescribeImageAttribute",
+            first,
+            vec!["KeyAccessLost ami-00000000000000002 111122223333".to_owned(), format!("PublicImage {last} -")],
+        ),
+        (
+            "kms:GetKeyPolicy",
+            "ami-00000000000000002",
+            vec![format!("PublicImage {first} -"), format!("PublicImage {last} -")],
+        ),
+    ] {
+        fails(call);
+        let outcome = function.invoke(&json!({"action": "audit"})).unwrap();
+        assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("completed"), &json!(false)), "{outcome:#}");
+        assert_eq!((found(&outcome), &outcome["nextToken"]), (expect, &Value::Null), "{outcome:#}");
+        let [warning] = outcome["warnings"].as_array().unwrap().as_slice() else { panic!("{outcome:#}") };
+        let warning = warning.as_str().unwrap();
+        assert!(
+            warning.contains(&format!("not everything about {image} could be audited")) && warning.contains(call),
+            "{warning}"
+        );
+    }
+    // Where nothing can be read that is no fault of one image.
+    proxy.rule(|call, aws| match call.name == "ec2:DescribeImageAttribute" {
+        true => fault_of_aws(call, aws),
+        false => Reply::Answer(aws()),
+    });
+    let error = function.invoke(&json!({"action": "audit"}));
+    let text = format!("{error:?}");
+    assert!(text.contains("failed") && text.contains("could be audited"), "{text}");
 }
 
 #[test]

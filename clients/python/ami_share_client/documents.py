@@ -595,7 +595,7 @@ class TargetRow(TypedDict):
     state: TargetState
     launch: NotRequired[Launch]
     accepted: NotRequired[bool]
-    """For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is."""
+    """For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false."""
     expiresAt: NotRequired[str]
     rule: NotRequired[str]
     """The allowlist rule that decided for this target."""

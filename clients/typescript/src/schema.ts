@@ -828,7 +828,7 @@ export interface components {
             name?: string;
             state: components["schemas"]["TargetState"];
             launch?: components["schemas"]["Launch"];
-            /** @description For check: whether a share would be accepted as asked. A share that is there and satisfies its rule is. */
+            /** @description For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false. */
             accepted?: boolean;
             /** Format: date-time */
             expiresAt?: string;

@@ -269,7 +269,12 @@ impl Explain {
                 Some(_) | None => None,
             },
         ];
+        let publish = covered.ok().and_then(|rule| rule.publish.as_ref()).filter(|_| is_giving);
+        // EC2 knows the architecture of every image, and its words for them fit.
+        let filled = publish.filter(|_| is_about_an_image).map(|it| it.parameter(tags, Some("x86_64")));
         Explained {
+            publishes: publish.map(ToString::to_string),
+            cannot_publish: filled.and_then(Result::err).map(|unfillable| unfillable.why),
             decides: covered.ok().map(|rule| rule.name.as_str()),
             fails: covered.err().map(Criterion::as_str),
             refusal: covered.err().map(|criterion| refusal(criterion, self.expires_in.is_some()).as_str()),
@@ -363,6 +368,12 @@ struct Explained<'a> {
     fails: Option<&'static str>,
     /// The code of the refusal that the request gets.
     refusal: Option<&'static str>,
+    /// The parameter that names the newest image which all targets of the deciding rule have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publishes: Option<String>,
+    /// Why the image can't be published there, which refuses the share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cannot_publish: Option<String>,
     /// Every rule in document order.
     rules: Vec<RuleExplanation<'a>>,
     /// The criteria that were not checked.
@@ -398,6 +409,17 @@ impl Answer for Explained<'_> {
             }
             (None, _, _) => "no rule covers the request\n".to_owned(),
         };
+        if let Some(parameter) = &self.publishes {
+            // Writing to a String cannot fail.
+            let _ = match &self.cannot_publish {
+                None => writeln!(words, "the newest image that all its targets have is published to `{parameter}`"),
+                Some(why) => writeln!(
+                    words,
+                    "it publishes to `{parameter}`, which refuses the share with {}: {why}",
+                    RefusalCode::PublishNotPossible
+                ),
+            };
+        }
         for explanation in &self.rules {
             // Writing to a String cannot fail.
             let _ = match (explanation.fails, &explanation.why) {

@@ -105,6 +105,59 @@ impl<'a> Elements<'a> {
         fields
     }
 
+    /// What is wrong with the names of the elements.
+    fn faults(&self) -> Vec<String> {
+        let foreign = self.foreign.map(|name| format!("`{}` is not an element of a statement", clip(name)));
+        let repeated = self.repeated.iter().map(|name| format!("`{name}` appears twice"));
+        foreign.into_iter().chain(repeated).collect()
+    }
+
+    fn effect(&self, unreadable: &mut Vec<String>) -> Effect {
+        match self.effect.and_then(Json::as_str) {
+            _ if self.repeated.contains("Effect") => Effect::Unreadable,
+            Some("Allow") => Effect::Allow,
+            Some("Deny") => Effect::Deny,
+            Some(_) | None => {
+                unreadable.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
+                Effect::Unreadable
+            }
+        }
+    }
+
+    fn principal(&self, notes: &mut Vec<String>, unreadable: &mut Vec<String>) -> Element<Principals> {
+        let (plain, negated) = (("Principal", self.principal), ("NotPrincipal", self.not_principal));
+        self.element(plain, negated, |node| Principals::parse(node, notes), unreadable)
+    }
+
+    fn action(&self, notes: &mut Vec<String>, unreadable: &mut Vec<String>) -> Element<Vec<ActionPattern>> {
+        let (plain, negated) = (("Action", self.action), ("NotAction", self.not_action));
+        self.element(plain, negated, |node| actions(node, notes), unreadable)
+    }
+
+    fn resource(&self, version: Version, unreadable: &mut Vec<String>) -> Element<Vec<Template>> {
+        let (plain, negated) = (("Resource", self.resource), ("NotResource", self.not_resource));
+        let read = |node| {
+            let texts = strings(node).ok_or("its resource is not a string or a list of strings")?;
+            Ok(texts.into_iter().map(|text| Template::new(text, version != Version::WithoutVariables)).collect())
+        };
+        self.element(plain, negated, read, unreadable)
+    }
+
+    fn conditions(&self, version: Version, notes: &mut Vec<String>, unreadable: &mut Vec<String>) -> Vec<Condition> {
+        let Some(node) = self.condition.filter(|_| !self.repeated.contains("Condition")) else { return Vec::new() };
+        read_conditions(node, version, notes).unwrap_or_else(|why| {
+            unreadable.push(why);
+            Vec::new()
+        })
+    }
+
+    /// Whether a resource has text that is a variable in one version of the policy language and not in the other, and the
+    /// version is not known.
+    fn may_have_variables(&self, version: Version) -> bool {
+        let texts = self.resource.or(self.not_resource).and_then(strings).unwrap_or_default();
+        version == Version::Unreadable && texts.iter().any(|text| text.contains("${"))
+    }
+
     /// An element and its negation exclude each other. Where one appears twice, the element is unreadable.
     fn element<T>(
         &self,
@@ -131,95 +184,32 @@ impl<'a> Elements<'a> {
 
 impl Statement {
     pub(super) fn read(index: usize, node: &Json, version: Version, remarks: &mut Vec<Remark>) -> Self {
-        let elements = if let Json::Object(elements) = node { elements.as_slice() } else { &[] };
-        let fields = Elements::of(elements);
+        let is_object = matches!(node, Json::Object(_));
+        let fields = Elements::of(if let Json::Object(elements) = node { elements } else { &[] });
         let sid = fields.sid.and_then(Json::as_str).map(clip);
-        let (mut unreadable, mut notes) = (Vec::new(), Vec::new());
-        if !matches!(node, Json::Object(_)) {
+        let (mut unreadable, mut notes) = (fields.faults(), Vec::new());
+        if !is_object {
             unreadable.push("it is not an object".to_owned());
         }
-        if let Some(name) = fields.foreign {
-            unreadable.push(format!("`{}` is not an element of a statement", clip(name)));
-        }
-        unreadable.extend(fields.repeated.iter().map(|name| format!("`{name}` appears twice")));
-
-        let effect = match fields.effect.and_then(Json::as_str) {
-            _ if fields.repeated.contains("Effect") => Effect::Unreadable,
-            Some("Allow") => Effect::Allow,
-            Some("Deny") => Effect::Deny,
-            Some(_) | None => {
-                unreadable.push("its `Effect` is neither `Allow` nor `Deny`".to_owned());
-                Effect::Unreadable
-            }
-        };
-        let principal = fields.element(
-            ("Principal", fields.principal),
-            ("NotPrincipal", fields.not_principal),
-            |node| Principals::parse(node, &mut notes),
-            &mut unreadable,
-        );
-        let action = fields.element(
-            ("Action", fields.action),
-            ("NotAction", fields.not_action),
-            |node| actions(node, &mut notes),
-            &mut unreadable,
-        );
-        let variables = version != Version::WithoutVariables;
-        let resource = fields.element(
-            ("Resource", fields.resource),
-            ("NotResource", fields.not_resource),
-            |node| {
-                let texts = strings(node).ok_or("its resource is not a string or a list of strings")?;
-                Ok(texts.into_iter().map(|text| Template::new(text, variables)).collect())
-            },
-            &mut unreadable,
-        );
-        let mut conditions = Vec::new();
-        if let Some(node) = fields.condition.filter(|_| !fields.repeated.contains("Condition")) {
-            match read_conditions(node, version, &mut notes) {
-                Ok(read) => conditions = read,
-                Err(why) => unreadable.push(why),
-            }
-        }
-        let mut is_unreadable = !unreadable.is_empty();
+        let effect = fields.effect(&mut unreadable);
         // An element that is left out means that the statement has no effect. A statement that is not an object may
         // mean anything.
-        let (principal, action, resource) = if !matches!(node, Json::Object(_)) {
-            (Element::Unreadable, Element::Unreadable, Element::Unreadable)
-        } else {
+        let (principal, action, resource) = if is_object {
             (
-                principal.never_empty(Principals::is_empty),
-                action.never_empty(Vec::is_empty),
-                resource.never_empty(Vec::is_empty),
+                fields.principal(&mut notes, &mut unreadable).never_empty(Principals::is_empty),
+                fields.action(&mut notes, &mut unreadable).never_empty(Vec::is_empty),
+                fields.resource(version, &mut unreadable).never_empty(Vec::is_empty),
             )
+        } else {
+            (Element::Unreadable, Element::Unreadable, Element::Unreadable)
         };
-        is_unreadable |= version == Version::Unreadable
-            && fields
-                .resource
-                .or(fields.not_resource)
-                .is_some_and(|node| strings(node).is_some_and(|texts| texts.iter().any(|text| text.contains("${"))));
+        let conditions = fields.conditions(version, &mut notes, &mut unreadable);
+        let is_unreadable = !unreadable.is_empty() || fields.may_have_variables(version);
         if effect != Effect::Deny {
-            for condition in conditions.iter().filter(|condition| condition.holds_without_key()) {
-                notes.push(format!(
-                    "`{}` on `{}` also lets in requests that lack the key",
-                    condition.operator, condition.key.name
-                ));
-            }
+            notes.extend(conditions.iter().filter_map(holds_without_key));
         }
         notes.extend(missing(&principal, &action, &resource));
-        if let (Effect::Allow, Element::IsNot(_)) = (effect, &principal) {
-            notes.push(
-                "`NotPrincipal` with `Allow` is not supported, so it is not certain whom the statement allows"
-                    .to_owned(),
-            );
-        }
-        if let (Effect::Deny, Element::IsNot(_)) = (effect, &principal) {
-            notes.push(
-                "a `Deny` with `NotPrincipal` exempts only users, roles and sessions that are listed together with their \
-                 account. The account alone exempts its root user only, and nobody with a permissions boundary is exempt"
-                    .to_owned(),
-            );
-        }
+        notes.extend(not_principal(effect, &principal).map(str::to_owned));
         let unreadable = unreadable
             .into_iter()
             .map(|why| format!("the statement cannot be read, so it is not certain whether it applies: {why}"));
@@ -254,6 +244,26 @@ impl<T> Element<T> {
             Self::IsNot(value) if is_empty(&value) => Self::Unreadable,
             Self::Missing | Self::Is(_) | Self::IsNot(_) | Self::Unreadable => self,
         }
+    }
+}
+
+/// What is easily overlooked in a condition of an `Allow`.
+fn holds_without_key(condition: &Condition) -> Option<String> {
+    let (operator, key) = (&condition.operator, &condition.key.name);
+    condition.holds_without_key().then(|| format!("`{operator}` on `{key}` also lets in requests that lack the key"))
+}
+
+/// What AWS says of `NotPrincipal` with this effect.
+fn not_principal(effect: Effect, principal: &Element<Principals>) -> Option<&'static str> {
+    match (effect, principal) {
+        (Effect::Allow, Element::IsNot(_)) => {
+            Some("`NotPrincipal` with `Allow` is not supported, so it is not certain whom the statement allows")
+        }
+        (Effect::Deny, Element::IsNot(_)) => Some(
+            "a `Deny` with `NotPrincipal` exempts only users, roles and sessions that are listed together with their \
+             account. The account alone exempts its root user only, and nobody with a permissions boundary is exempt",
+        ),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@ mod remaining;
 mod second_look;
 mod share;
 mod staleness;
+mod survey;
 mod take_away;
 mod usage;
 
@@ -30,7 +31,7 @@ pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
 pub use decision::{
     Covered, Decision, ImageDecision, LaunchPermissions, Look, NextReport, OrphanedGrant, Prerequisites, Records,
-    Share, ShortOfTerms, Survey, TakeAway, Verdict,
+    Share, Survey, TakeAway, Unshareable, Verdict,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
@@ -42,11 +43,12 @@ pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use usage::{may_see_usage, named_accounts, newest_usage_report};
+pub use survey::{Surveyed, next_token};
+pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
-    domain::{ExpiryName, ImageId},
+    domain::ImageId,
     facts::{Facts, Image, Reading},
     request::{Action, Request},
 };
@@ -101,14 +103,8 @@ fn decide_image<'a>(
     }
 }
 
-/// The overdue records, which a repair expires.
-pub fn overdue(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Vec<ExpiryName> {
-    let surveys = decisions.iter().filter_map(ImageDecision::survey).filter(|_| case.request.action == Action::Repair);
-    surveys.flat_map(|survey| survey.overdue.iter().cloned()).collect()
-}
-
 fn look<'a>(case: &Case<'_>, facts: &Facts, image: &Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals } = permit;
+    let Permit { image_id, rule, targets, refusals, .. } = permit;
     let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).collect();
     let warnings = notes::notes(case, facts, image, image_id, &asked, false);
     ImageDecision { image_id, rule, targets, decision: Decision::Look(Look { refusals, ..Look::default() }), warnings }

@@ -172,8 +172,13 @@ impl LaunchPermission {
 
     /// An entry of an unknown kind, shortened to fit in a line.
     pub fn unknown(text: &str) -> Self {
-        Self::Unknown(text.chars().filter(|character| !character.is_control()).take(200).collect())
+        Self::Unknown(in_a_line(text))
     }
+}
+
+/// EC2's words for something unknown, as far as they fit a line.
+fn in_a_line(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(200).collect()
 }
 
 /// A snapshot of an image.
@@ -199,6 +204,8 @@ pub struct CreateVolumePermissions {
     pub accounts: Vec<AccountId>,
     /// Everybody.
     pub is_public: bool,
+    /// Somebody that this version does not know how to name, in EC2's words.
+    pub unknown: Vec<String>,
 }
 
 /// One KMS key.
@@ -341,6 +348,17 @@ impl Image {
     /// Whether EC2 reported it as public.
     pub fn is_public(&self) -> bool {
         self.launch_permissions.iter().flatten().any(|entry| *entry == LaunchPermission::Public)
+    }
+}
+
+impl CreateVolumePermissions {
+    /// Adds an entry that names no account: a group, in EC2's word.
+    pub fn add_group(&mut self, group: Option<&str>) {
+        match group {
+            Some("all") => self.is_public = true,
+            Some(other) => self.unknown.push(in_a_line(other)),
+            None => self.unknown.push("(an entry without a name)".to_owned()),
+        }
     }
 }
 

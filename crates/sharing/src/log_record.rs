@@ -9,12 +9,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    domain::{ImageId, Target, rfc3339, shortened},
+    domain::{ImageId, KeyArn, Target, rfc3339, shortened},
     outcome::{
         ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, StepState, TargetRow,
         TargetState, to_text,
     },
-    request::{Action, Asked},
+    request::{Action, Asked, FaultKind},
 };
 
 /// The maximum length of a line in bytes. CloudWatch Logs accepts 1 MB and Lambda 256 KB, but nobody can read such a
@@ -132,6 +132,12 @@ struct RefusalEntry<'a> {
     target: Option<&'a Target>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<FaultKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_arn: Option<&'a KeyArn>,
     message: Cow<'a, str>,
 }
 
@@ -326,12 +332,16 @@ fn parameters(row: &ImageRow) -> impl Iterator<Item = Cow<'_, str>> {
     put.take(MOST_PARAMETERS).map(|step| shortened(&step.resource, LONGEST_REQUESTER))
 }
 
+/// What is left out is for who asks: what to do, and the sentence's values and statements as data.
 fn refusal(refusal: &Refusal) -> Item<'_> {
     Item::Refusal(RefusalEntry {
         code: refusal.code,
         image_id: refusal.image_id.as_ref(),
         target: refusal.target.as_ref(),
         pointer: refusal.pointer.as_ref().map(|pointer| shortened(pointer, LONGEST_NAME)),
+        parameter: refusal.parameter.as_ref().map(|parameter| shortened(parameter, LONGEST_NAME)),
+        fault: refusal.fault,
+        key_arn: refusal.key_arn.as_ref(),
         message: shortened(&refusal.message, LONGEST_TEXT),
     })
 }

@@ -104,7 +104,7 @@ pub enum Status {
     Completed,
     /// A dry run: this would be done.
     Planned,
-    /// Nothing failed, and something continues by itself: the same request, sent later, tells its result.
+    /// Nothing failed, and something continues by itself: send the same request later to get the result.
     Accepted,
     /// Nothing was changed, for the reasons in `refusals`.
     Refused,
@@ -631,7 +631,7 @@ impl Outcome {
             (one, other) => one.max(other),
         };
         for row in part.images {
-            match self.images.iter_mut().find(|told| told.subject() == row.subject()) {
+            match self.images.iter_mut().find(|earlier| earlier.subject() == row.subject()) {
                 Some(own) => own.absorb(row),
                 None => self.images.push(row),
             }

@@ -1,5 +1,5 @@
-//! Owns the last step of a share: which parameters are put when everything else is done, and what follows where somebody
-//! else put one meanwhile. Pure.
+//! Owns the last step of a share: which parameters are put after everything else is done, and what follows if another
+//! writer put a version of the same parameter at the same time.
 
 use std::ops::Range;
 
@@ -12,21 +12,21 @@ use crate::{
     report::ImageResult,
 };
 
-/// Of the versions between only the latest count. Parameter Store keeps 100:
+/// At most this many versions in between are read: the latest ones. Parameter Store keeps 100:
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html>
 const MOST_VERSIONS: u64 = 50;
 
 /// The last steps of one image's share.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LastSteps {
-    /// Those that are carried out,
+    /// The steps that are carried out.
     pub now: Vec<Step>,
-    /// and those that are not, because the share is not complete.
+    /// The steps that are not carried out, because the share is not complete.
     pub skipped: Vec<Step>,
 }
 
-/// The last steps of shares, in their order. Of several images of a request with the same parameter only the newest whose
-/// share is complete is published.
+/// The last steps of each share, in the order of the shares. If several images of a request have the same parameter,
+/// only the newest one whose share is complete is published.
 pub fn last_steps(results: &[ImageResult<'_>]) -> Vec<LastSteps> {
     let all: Vec<_> = results.iter().map(|result| (is_complete(result), publications(result))).collect();
     let is_newest = |one: &Publication, is_complete: bool| {
@@ -47,24 +47,25 @@ fn publications<'r>(result: &'r ImageResult<'_>) -> &'r [Publication] {
     result.decision.prerequisites().map(|needs| needs.publications.as_slice()).unwrap_or_default()
 }
 
-/// Whether everything that the share depends on is done, or in a dry run would be.
+/// Whether every step that the share depends on is done, or planned in a dry run.
 fn is_complete(result: &ImageResult<'_>) -> bool {
     let is_done = |state| matches!(state, StepState::Done | StepState::Planned);
     result.lost.is_empty() && result.steps.iter().all(|taken| is_done(taken.state) || taken.step.is_best_effort())
 }
 
-/// A parameter that somebody else has put between the read and the write.
+/// A parameter that another writer put between our read and our write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crossed {
-    /// What was put, as the version that it is now.
+    /// What we put, with the version that it now is.
     pub put: Publication,
     /// The number of that version.
     pub version: u64,
-    /// The versions between.
+    /// The versions between the one that was read and the one that was put.
     pub between: Range<u64>,
 }
 
-/// The parameters of an image that were put over another version than the one that was read: of each its last step.
+/// The parameters of an image where another version than the one that was read was replaced. Only the last step for
+/// each parameter counts.
 pub fn crossed(result: &ImageResult<'_>) -> Vec<Crossed> {
     let mut last: Vec<(&Publication, u64)> = Vec::new();
     for taken in &result.steps {
@@ -78,7 +79,7 @@ pub fn crossed(result: &ImageResult<'_>) -> Vec<Crossed> {
             Before::Version(read) => read.saturating_add(1),
             Before::Nothing | Before::OtherType => 1,
         };
-        // A parameter that was deleted meanwhile begins anew.
+        // The versions of a parameter that was deleted in the meantime begin at 1 again.
         let first = if version < expected { 1 } else { expected };
         let between = first.max(version.saturating_sub(MOST_VERSIONS))..version;
         let put = Publication { before: Before::Version(version), ..put.clone() };
@@ -94,10 +95,10 @@ pub fn unsettled(parameter: &ParameterName, why: &str) -> Failure {
         call: Some("ssm:GetParameter"),
         resource: Some(parameter.to_string()),
         message: format!(
-            "another image was published to {parameter} at the same time, and whether it names the newest one is not known: \
-             {why}; share the newest image again, which publishes it if it is not there"
+            "another image was published to {parameter} at the same time, and it is not known whether the parameter names \
+             the newest one: {why}; share the newest image again, which publishes it if the parameter does not name it"
         ),
-        // The same request would find its own image there.
+        // The same request would find that the parameter names its own image.
         retryable: false,
     }
 }
@@ -109,7 +110,7 @@ pub fn other_type(parameter: &ParameterName) -> Failure {
         call: Some("ssm:PutParameter"),
         resource: Some(parameter.to_string()),
         message: format!(
-            "the image is shared and not published: {parameter} exists and is not of the type `String` and the data type \
+            "the image is shared but not published: {parameter} exists and is not of the type `String` and the data type \
              `aws:ec2:image`, which AWS can't change; delete it (`aws ssm delete-parameter --name {parameter}`) and send the \
              request again, or let the rule publish to another parameter"
         ),

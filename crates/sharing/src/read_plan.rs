@@ -270,11 +270,12 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
 }
 
 fn key_reads(case: &Case<'_>) -> KeyReads {
-    let judged = |grants| KeyReads { metadata: Need::Settled, policy: Need::Settled, grants };
+    let judged = |need, grants| KeyReads { metadata: need, policy: need, grants };
     match case.request.action {
-        Action::Share | Action::Check => judged(GrantReads::OfGrantees(Need::Settled)),
+        Action::Share | Action::Check => judged(Need::Settled, GrantReads::OfGrantees(Need::Settled)),
         Action::Audit | Action::Repair => {
-            judged(GrantReads::Every { pages: SURVEYED_PAGES, fewest: FEWEST_PAGES, need: Need::Settled })
+            let (pages, fewest, need) = (SURVEYED_PAGES, FEWEST_PAGES, Need::Optional);
+            judged(need, GrantReads::Every { pages, fewest, need })
         }
         Action::Revoke | Action::Reset => {
             KeyReads { grants: GrantReads::Own(OwnGrants::new(case)), ..KeyReads::default() }

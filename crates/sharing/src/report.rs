@@ -10,7 +10,7 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, Prerequisites, Remaining, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
     domain::Target,
     facts::{Facts, Failure, Image, LaunchPermission, Scan},
     needs::{GranteeKind, Publication},
@@ -19,12 +19,19 @@ use crate::{
         TargetState, shared_tags,
     },
     plan::Step,
-    request::{Action, NextToken},
+    request::Action,
 };
 
 /// The outcome of a request that failed before it was decided.
 pub fn failed(outcome: Outcome, failure: Failure) -> Outcome {
-    Outcome { result: Status::Failed, retryable: failure.retryable, errors: vec![error_row(failure)], ..outcome }
+    failed_by(outcome, vec![failure])
+}
+
+/// The outcome of a request that failed because of these.
+pub fn failed_by(outcome: Outcome, failures: Vec<Failure>) -> Outcome {
+    let retryable = failures.iter().any(|failure| failure.retryable);
+    let errors = failures.into_iter().map(error_row).collect();
+    Outcome { result: Status::Failed, retryable, errors, ..outcome }
 }
 
 /// Adds a failure that happened after the request was carried out.
@@ -44,10 +51,9 @@ fn error_row(failure: Failure) -> ErrorRow {
 pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
     let request = case.request;
     outcome.result = result(case, &results);
-    if let (true, Some(last)) = (request.action.surveys(), request.image_ids.last()) {
+    if let Some(next) = next_token(case, facts) {
         outcome.findings.get_or_insert_default();
-        let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
-        outcome.next_token = Some(NextToken::new(request.next_token.as_ref(), last.clone(), keys));
+        outcome.next_token = Some(next);
         for key in &facts.unfinished_keys {
             let later = "there are more grants for deregistered images than one repair handles: send `repair` again";
             outcome.warnings.push(format!("{key}: {later}"));
@@ -61,12 +67,13 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
              listed here: EC2 doesn't say which those are"
         ));
     }
+    let is_stopped = results.iter().any(|result| result.decision.stops_whole(request.action));
     for result in results {
         if let Some(image) = facts.images.get(result.decision.image_id)
             && shows_image(request.action, &result)
         {
             let status = outcome.result;
-            let row = image_row(&Standing { case, image, result: &result, status }, region);
+            let row = image_row(&Standing { case, image, result: &result, status, is_stopped }, region);
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }
@@ -75,7 +82,7 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             for finding in &survey.findings {
-                // Images share parameters: what is found at one of these is told once.
+                // Images share parameters: a finding about a parameter is reported once.
                 if !findings.contains(finding) {
                     findings.push(finding.clone());
                 }
@@ -147,7 +154,7 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
         return Status::Refused;
     }
     let steps = || results.iter().flat_map(|result| &result.steps);
-    // What can be told of the other images answers a request that only asks.
+    // If a request only reads, it is answered with what is known about the other images.
     let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
     let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
     let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
@@ -176,7 +183,7 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         | Action::Repair
         | Action::Images => None,
     };
-    let first_rule = decision.targets.first().map_or(decision.rule, |(_, rule)| *rule);
+    let first_rule = decision.targets.first().and_then(|covered| decision.rule_for(*covered)).or(decision.rule);
     ImageRow {
         image_id: Some(decision.image_id.clone()),
         copy_of: None,
@@ -201,17 +208,17 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
 
 /// The rows of the requested targets; for a `list`, of everybody with whom the image is shared.
 fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
-    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, status } = *standing;
-    // If a share is refused as a whole, nothing is done for any image.
-    let is_refused = decision.prerequisites().is_none() || status == Status::Refused;
+    let Standing { case, image, result: ImageResult { decision, steps, lost: _ }, is_stopped, .. } = *standing;
+    // If one image stops a share, nothing is done for any image.
+    let is_refused = decision.prerequisites().is_none() || is_stopped;
     let is_check = case.request.action == Action::Check;
-    let short = decision.short_of_terms().iter().map(|(asked, _)| (*asked, None));
+    let unshareable = decision.unshareable().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
         .iter()
         .copied()
-        .chain(short)
-        .map(|(asked, rule)| {
+        .chain(unshareable)
+        .map(|covered @ (asked, _)| {
             let state = if matches!(decision.decision, Decision::Superseded(_)) {
                 as_read(image, &asked.target)
             } else {
@@ -224,7 +231,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 launch: standing.launch(&asked.target),
                 accepted: is_check.then(|| decision.accepts(image, &asked.target)),
                 expires_at: expires_at(image, decision.prerequisites().filter(|_| !is_refused), &asked.target, state),
-                rule: rule.map(|rule| rule.name.clone()),
+                rule: decision.rule_for(covered).map(|rule| rule.name.clone()),
                 detail: detail(case, state, image, &asked.target),
             }
         })

@@ -88,3 +88,8 @@ pub fn with(mut policy: Value, statement: Value) -> Value {
 pub fn parsed(document: &Value) -> Policy {
     Policy::parse(&document.to_string()).unwrap()
 }
+
+/// A key policy of these statements, as the evaluator reads it.
+pub fn policy_of(statements: &[Value]) -> Policy {
+    parsed(&document(statements.iter().cloned()))
+}

@@ -109,6 +109,48 @@ rules:
     images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
     targets: ["111122223333"]
     onAvailable: true
+  - name: checker
+    requesters: ["lambda:invoke"]
+    actions: [list, check]
+    images: {names: ["viewed-*"]}
+    targets: ["111122223333", "222233334444"]
+  - name: viewed-sharer
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["viewed-ended-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
+    maxDuration: 30d
+  - name: viewed-marked
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["viewed-marked-*"], watermarks: ["999988887777:approved"]}
+    targets: ["111122223333"]
+  - name: portals-marked
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-*"], watermarks: ["999988887777:secret"]}
+    targets: ["111122223333"]
+    keys: grant
+  - name: portals-own
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-open-*"]}
+    targets: ["111122223333"]
+    keys: grant
+  - name: portals-by-itself
+    requesters: ["events:999988887777:aws.ec2"]
+    actions: [share]
+    images: {names: ["portals-new-*"]}
+    targets: ["111122223333"]
+    onAvailable: true
+  - name: portals-published
+    requesters: ["arn:aws:iam::999988887777:role/portal"]
+    actions: [share]
+    images: {names: ["portals-published-*"]}
+    targets: ["111122223333"]
+    publish: {parameter: "/golden/web/x86_64/latest"}
   - name: published
     requesters: ["lambda:invoke"]
     actions: [share, revoke, reset, list, check]
@@ -223,7 +265,7 @@ pub fn known<T>(fact: &mut Fact<T>) -> &mut T {
 /// The create volume permissions of these accounts.
 pub fn copied_by(accounts: &[&str]) -> Fact<CreateVolumePermissions> {
     let accounts = accounts.iter().copied().map(account).collect();
-    Fact::Known(CreateVolumePermissions { accounts, is_public: false })
+    Fact::Known(CreateVolumePermissions { accounts, ..CreateVolumePermissions::default() })
 }
 
 impl World {

@@ -2,7 +2,8 @@
 
 Two linters and two generators read openapi.bundle.yaml; what is generated compiles, and an example with a signature of
 its own calls the template on the local AWS. Then the clients of this folder: their types, their tests on loopback, and
-one against the local AWS. What needs Node.js is skipped where there is none.
+one against the local AWS. What needs Node.js is skipped where there is none; `--node` only says whether it is there, and
+fails where it isn't.
 """
 
 import contextlib
@@ -28,7 +29,13 @@ OLDEST_NODE = (20, 19)
 
 
 def main() -> None:
-    has_node = is_node_there()
+    if missing := node_missing():
+        if "--node" in sys.argv:
+            sys.exit(f"{missing}: install it, or put it first in PATH, and run this again.")
+        print(f"Skipped: redocly, spectral, openapi-typescript and the TypeScript client. {missing}; CI has it.")
+    if "--node" in sys.argv:
+        return
+    has_node = not missing
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     python_offline()
@@ -47,17 +54,15 @@ def main() -> None:
             run("openapi-typescript's against the local AWS", GENERATORS, "node out/example.js", **environment)
 
 
-def is_node_there() -> bool:
-    """Whether Node.js is there; what is skipped without it is said."""
+def node_missing() -> str | None:
+    """What is missing of Node.js, in words."""
+    needed = f"Node.js {'.'.join(map(str, OLDEST_NODE))} or newer with npm is needed"
     missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
-    version = "" if missing else subprocess.check_output(["node", "--version"], text=True).strip()
-    if not missing and tuple(map(int, version.lstrip("v").split(".")[:2])) >= OLDEST_NODE:
-        return True
-    print(
-        f"Skipped: redocly, spectral, openapi-typescript and the TypeScript client need Node.js {'.'.join(map(str, OLDEST_NODE))} or newer with"
-        f" npm, and {f'this is {version}' if version else 'here is no ' + ' and no '.join(missing)}. CI has it."
-    )
-    return False
+    if missing:
+        return f"{needed}, and there is no {' and no '.join(missing)}"
+    version = subprocess.check_output(["node", "--version"], text=True).strip()
+    is_new = tuple(map(int, version.lstrip("v").split(".")[:2])) >= OLDEST_NODE
+    return None if is_new else f"{needed}, and this is {version}"
 
 
 def python_offline() -> None:

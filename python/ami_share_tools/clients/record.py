@@ -60,6 +60,7 @@ ANSWERS = [
     ("Would it launch?", "portal", "checkShare", {"imageId": DB, "target": stage.PROD}, None),
     ("The images that the portal may share", "portal", "listImages", {"name": "golden-*"}, None),
     ("Who has access", "portal", "listShares", {"imageId": WEB}, None),
+    ("Which images an account has", "portal", "listSharesOfAccount", {"accountId": stage.PROD}, None),
     ("Which accounts use it", "portal", "getUsage", {"imageId": WEB}, None),
     ("A report on who uses it is started", "portal", "getUsage", {"imageId": DB}, None),
     ("A share is taken back", "portal", "revokeShare", {"imageId": WEB, "target": stage.PROD}, None),

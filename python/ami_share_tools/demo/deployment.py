@@ -44,6 +44,7 @@ class Deployment:
             EnableCopyAccess="true",
             EnableKeyGrants="true",
             KeyArns=every_key,
+            PublishPrefix="/golden/nightly/",
         )
         for name in ("ApiUrl", "BusArn", "QueueArn", "FunctionArn"):
             fact(name, self.stack[name])
@@ -67,6 +68,10 @@ class Deployment:
         told = self.entries(image)
         launch_permissions(told)
         return [value for permission in told for value in permission.values()]
+
+    def parameter(self, name: str) -> str | None:
+        found = self.aws.client("ssm").get_parameters(Names=[name])["Parameters"]
+        return found[0]["Value"] if found else None
 
     def key_of(self, image: str) -> str:
         """The key of an image's only snapshot."""

@@ -65,11 +65,15 @@ def by_itself(demo: Deployment) -> None:
     section(
         "No request at all",
         "A build registers nightly-42. EC2 says so on the default bus, and the rule"
-        " nightly-builds has `onAvailable`: staging-web gets it.",
+        " nightly-builds has `onAvailable`: staging-web gets it, and its parameter names it.",
     )
     register(demo, "nightly-42")
     demo.until(lambda: demo.entries("nightly-42"), "the image was not shared")
     expect(demo.permissions("nightly-42") == [STAGING], "the image should be shared with staging-web")
+    name = "/golden/nightly/latest"
+    published = demo.until(lambda: demo.parameter(name), "the image was not published")
+    fact("Parameter Store now says", f"{name} is {published}", "bold")
+    expect(published == demo.images["nightly-42"], "the parameter should name the image")
 
 
 def an_expiry(demo: Deployment) -> None:

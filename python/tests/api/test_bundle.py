@@ -285,6 +285,11 @@ class Examples(unittest.TestCase):
             if status == "200":
                 self.assertTrue(media.get("examples"), operation)
 
+    def test_of_every_operation_an_answer_is_recorded(self) -> None:
+        operations = {operation for operation, status, _ in content("answers") if status == "200"}
+        recorded_of = {one["operationId"] for one in recorded if one["status"] < 300}
+        self.assertEqual(operations - recorded_of, set(), "record.py has a row for each operation")
+
     def test_every_action_has_an_example(self) -> None:
         actions = set(request["properties"]["action"]["enum"])
         asked = {

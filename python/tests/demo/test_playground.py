@@ -1,6 +1,6 @@
 """`make playground`: what it prints works when it is pasted, twice over, and nothing is left after Ctrl-C.
 
-It needs the built function, which AMI_SHARE_BOOTSTRAP names; `make test` runs it last.
+It needs the built function, which AMI_SHARE_BOOTSTRAP names; `make test-clients` runs it.
 """
 
 import json

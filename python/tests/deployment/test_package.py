@@ -116,10 +116,23 @@ class Package(unittest.TestCase):
         workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
         rows = workflow["jobs"]["package"]["strategy"]["matrix"]["include"]
         self.assertEqual({row["architecture"] for row in rows}, {"x86_64", "arm64"})
-        for job in workflow["jobs"].values():
-            for step in job["steps"]:
-                if "uses" in step:  # by commit: a tag can be moved
-                    self.assertRegex(step["uses"], r"@[0-9a-f]{40}$")
+
+    def test_workflows_name_actions_by_commit_and_leave_no_credentials_behind(self) -> None:
+        for path in (ROOT / ".github/workflows").iterdir():
+            text = path.read_text()
+            # A tag can be moved; the comment says which version the commit is.
+            for line in re.findall(r".*\buses:.*", text):
+                self.assertRegex(line, r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", path.name)
+            steps = [step for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]]
+            for step in steps:
+                if step.get("uses", "").startswith("actions/checkout@"):
+                    self.assertIs(step["with"]["persist-credentials"], False, path.name)
+
+    def test_ci_needs_node_and_runs_the_checks_of_the_clients(self) -> None:
+        script = (ROOT / ".ci/run").read_text()
+        self.assertIn("\nmake node\n", script)
+        self.assertIn("\nexec make test test-clients\n", script)
+        self.assertIn("lint-template", (ROOT / "Makefile").read_text().split("\ntest: ")[1].split("\n")[0])
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ pub fn denied(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
     if is_ec2 { refused(call, "UnauthorizedOperation", 403) } else { refused(call, "AccessDeniedException", 400) }
 }
 
-fn fault_of_aws(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
+pub fn fault_of_aws(call: &Call, _: &dyn Fn() -> Answer) -> Reply {
     match call.service() {
         "ec2" => refused(call, "InternalError", 500),
         "scheduler" => refused(call, "InternalServerException", 500),

@@ -229,3 +229,19 @@ fn whole_answers_are_as_they_were_reviewed() {
         insta::assert_snapshot!(name, run(&arguments, ""), &arguments);
     }
 }
+
+#[test]
+fn explain_says_where_the_image_is_published() {
+    let rules = r#"{"version": 1, "rules": [{"name": "r", "requesters": ["lambda:invoke"], "actions": ["share", "revoke"],
+        "images": {"tags": {"Family": ["*"]}}, "targets": ["111122223333"], "publish": {"parameter": "/golden/{tag:Family}/latest"}}]}"#;
+    let explain = |options: &str| run(&format!("allowlist explain - --requester lambda:invoke {options}"), rules);
+    let published = "the newest image that all its targets have is published to `/golden/{tag:Family}/latest`";
+    check(&explain("--action share --tag Family=web --target 111122223333"), 0, &["rule `r` decides", published]);
+    check(&explain("--action share"), 0, &[published]);
+    check(&explain("--action share --tag Family=web/db"), 0, &["PublishNotPossible", "the tag `Family` is `web/db`"]);
+    let revoke = explain("--action revoke --tag Family=web/db --format json").json();
+    assert_eq!((revoke.get("publishes"), revoke.get("cannotPublish")), (None, None));
+    let share = explain("--action share --tag Family=web/db --format json").json();
+    assert_eq!(share["publishes"], "/golden/{tag:Family}/latest");
+    assert!(share["cannotPublish"].is_string(), "{share}");
+}

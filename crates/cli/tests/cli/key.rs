@@ -1,6 +1,6 @@
 //! `key explain`.
 
-use std::{io::Write as _, process::Stdio};
+use std::{fmt::Display, io::Write as _, process::Stdio};
 
 use ami_share_testing::key_policies::{Statement as _, USE, allow, deny, document, root};
 use serde_json::{Value, json};
@@ -10,19 +10,16 @@ use crate::{check, command, finish, run};
 const KEY: &str = "--key arn:aws:kms:eu-west-1:999988887777:key/1";
 const ACCOUNT: &str = "--target 111122223333";
 
-/// A key policy of one statement.
-fn policy(statement: Value, condition: Value) -> String {
-    document([statement.sid("AllowUse").when(condition)]).to_string()
-}
-
-fn to_account() -> String {
-    root("111122223333")
+/// The statement that lets [`ACCOUNT`] use the key.
+fn allowed() -> Value {
+    allow(root("111122223333"), USE).sid("AllowUse")
 }
 
 #[track_caller]
-fn asked(arguments: &str, policy: &str, code: i32, verdict: &str) -> Value {
-    check(&run(&format!("key explain - {KEY} {arguments}"), policy), code, &[&format!("{verdict}: ")]);
-    let answer = run(&format!("key explain - {KEY} {arguments} --format json"), policy);
+fn asked(arguments: &str, policy: impl Display, code: i32, verdict: &str) -> Value {
+    let policy = policy.to_string();
+    check(&run(&format!("key explain - {KEY} {arguments}"), &policy), code, &[&format!("{verdict}: ")]);
+    let answer = run(&format!("key explain - {KEY} {arguments} --format json"), &policy);
     check(&answer, code, &[]);
     assert_eq!(answer.json()["verdict"], verdict, "{answer}");
     answer.json()
@@ -32,34 +29,28 @@ fn asked(arguments: &str, policy: &str, code: i32, verdict: &str) -> Value {
 fn the_exit_code_is_0_only_where_the_key_surely_lets_the_target_in() {
     let tagged = json!({"StringEquals": {"aws:PrincipalTag/Team": "web"}});
     let organization = "--target arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
-    let of_organization = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
-    asked(ACCOUNT, &policy(allow(to_account(), USE), json!({})), 0, "allowed");
-    asked("--target 444455556666", &policy(allow(to_account(), USE), json!({})), 1, "missing");
-    asked(ACCOUNT, &policy(allow(to_account(), USE), tagged), 1, "conditional");
-    asked(ACCOUNT, &policy(deny(to_account(), USE), json!({})), 1, "denied");
-    asked(organization, &policy(allow("*", USE), of_organization.clone()), 0, "allowed");
-    asked(&format!("{ACCOUNT} --use copy"), &policy(allow(to_account(), USE), json!({})), 0, "allowed");
+    let members = allow("*", USE).when(json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}));
+    asked(ACCOUNT, document([allowed()]), 0, "allowed");
+    asked("--target 444455556666", document([allowed()]), 1, "missing");
+    asked(ACCOUNT, document([allowed().when(tagged)]), 1, "conditional");
+    asked(ACCOUNT, document([deny(root("111122223333"), USE)]), 1, "denied");
+    asked(organization, document([members.clone()]), 0, "allowed");
+    asked(&format!("{ACCOUNT} --use copy"), document([allowed()]), 0, "allowed");
     // Whatever the key policy says, only a grant lets a service-linked role of another account in.
-    let role =
-        asked(&format!("{ACCOUNT} --use autoscaling:web"), &policy(allow(to_account(), USE), json!({})), 1, "missing");
+    let role = asked(&format!("{ACCOUNT} --use autoscaling:web"), document([allowed()]), 1, "missing");
     assert_eq!((&role["use"], &role["remedy"]), (&"autoscaling:web".into(), &Value::Null));
     assert!(role["grantRemedy"]["GranteePrincipal"].as_str().unwrap().ends_with("AWSServiceRoleForAutoScaling_web"));
     // The directory of this allowlist says that the account is in the organization.
-    asked(ACCOUNT, &policy(allow("*", USE), of_organization.clone()), 1, "conditional");
-    asked(
-        &format!("{ACCOUNT} --allowlist examples/allowlist.yaml"),
-        &policy(allow("*", USE), of_organization),
-        0,
-        "allowed",
-    );
+    asked(ACCOUNT, document([members.clone()]), 1, "conditional");
+    asked(&format!("{ACCOUNT} --allowlist examples/allowlist.yaml"), document([members]), 0, "allowed");
 }
 
 #[test]
 fn a_policy_is_read_as_the_aws_cli_prints_it() {
-    let document = policy(allow(to_account(), USE), json!({}));
-    asked(ACCOUNT, &json!({"Policy": document, "PolicyName": "default"}).to_string(), 0, "allowed");
-    asked(ACCOUNT, &json!({"Policy": document}).to_string(), 0, "allowed");
-    asked(ACCOUNT, &format!("{document}\n"), 0, "allowed");
+    let document = document([allowed()]).to_string();
+    asked(ACCOUNT, json!({"Policy": document, "PolicyName": "default"}), 0, "allowed");
+    asked(ACCOUNT, json!({"Policy": document}), 0, "allowed");
+    asked(ACCOUNT, format!("{document}\n"), 0, "allowed");
 }
 
 #[test]
@@ -74,30 +65,25 @@ fn grants_are_read_as_the_aws_cli_prints_them() {
     for (name, printed) in
         [("object.json", json!({"Grants": [grant], "Truncated": false})), ("array.json", json!([grant]))]
     {
-        let answer = asked(
-            &format!("{ACCOUNT} --grants {}", file(name, &printed)),
-            &json!({"Statement": []}).to_string(),
-            0,
-            "allowed",
-        );
+        let answer = asked(&format!("{ACCOUNT} --grants {}", file(name, &printed)), document([]), 0, "allowed");
         assert_eq!(answer["because"], json!([{"grantId": "g-1", "grantName": "ours"}]));
         assert_eq!(answer["limits"], json!(["default-key-only"]));
     }
     let none = format!("{ACCOUNT} --grants {}", file("none.json", &json!({"Grants": []})));
-    let without = asked(ACCOUNT, r#"{"Statement": []}"#, 1, "missing");
+    let without = asked(ACCOUNT, document([]), 1, "missing");
     assert!(without["notes"].to_string().contains("no grants are given"), "{without}");
     let organization = "--target arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5";
-    let organization = asked(organization, r#"{"Statement": []}"#, 1, "missing");
+    let organization = asked(organization, document([]), 1, "missing");
     assert!(!organization["notes"].to_string().contains("no grants are given"), "{organization}");
-    let with = asked(&none, r#"{"Statement": []}"#, 1, "missing");
+    let with = asked(&none, document([]), 1, "missing");
     assert!(!with["notes"].to_string().contains("no grants are given"), "{with}");
 }
 
 #[test]
 fn the_remedy_added_to_the_policy_lets_the_target_in() {
-    let missing = asked(ACCOUNT, r#"{"Version": "2012-10-17", "Statement": []}"#, 1, "missing");
-    let mended = json!({"Version": "2012-10-17", "Statement": missing["remedy"]}).to_string();
-    asked(ACCOUNT, &mended, 0, "allowed");
+    let missing = asked(ACCOUNT, document([]), 1, "missing");
+    let mended = document(missing["remedy"].as_array().unwrap().clone());
+    asked(ACCOUNT, mended, 0, "allowed");
 }
 
 #[test]
@@ -141,15 +127,15 @@ fn a_reader_of_json_lines_that_has_seen_enough_is_no_error() {
 
 #[test]
 fn whole_answers_are_as_they_were_reviewed() {
-    let allowed = policy(allow(to_account(), USE), json!({}));
-    let from_vpc = policy(allow(to_account(), USE), json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}}));
-    let missing = r#"{"Version": "2012-10-17", "Statement": []}"#.to_owned();
+    let lets_in = document([allowed()]).to_string();
+    let from_vpc = document([allowed().when(json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}}))]).to_string();
+    let missing = document([]).to_string();
     for (name, arguments, policy) in [
-        ("key_allowed", ACCOUNT.to_owned(), &allowed),
+        ("key_allowed", ACCOUNT.to_owned(), &lets_in),
         ("key_missing", ACCOUNT.to_owned(), &missing),
         ("key_missing_json", format!("{ACCOUNT} --format json"), &missing),
         ("key_likely_to_fail", ACCOUNT.to_owned(), &from_vpc),
-        ("key_role", format!("{ACCOUNT} --use spot"), &allowed),
+        ("key_role", format!("{ACCOUNT} --use spot"), &lets_in),
     ] {
         let arguments = format!("key explain - {KEY} {arguments}");
         insta::assert_snapshot!(name, run(&arguments, policy), &arguments);

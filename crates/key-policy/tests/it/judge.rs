@@ -1,6 +1,6 @@
 //! Uses of a key: what a launch needs, which condition keys EC2's calls carry, and which remedy is given.
 
-use ami_share_testing::key_policies::{Statement as _, allow, deny, document, parsed};
+use ami_share_testing::key_policies::{Statement as _, allow, deny, policy_of};
 use key_policy::{
     Grant, KeyAccess, KeyQuestion, KeyUse, Known, Limit, OrganizationFacts, Policy, Verdict,
     domain::{KeyArn, Target},
@@ -14,10 +14,6 @@ const ORGANIZATION: &str = "arn:aws:organizations::111122223333:organization/o-a
 const UNIT: &str = "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/ou-ab12-11111111";
 const ROLE: &str =
     "arn:aws:iam::444455556666:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
-
-fn policy(statements: &Value) -> Policy {
-    parsed(&document(statements.as_array().unwrap().clone()))
-}
 
 fn facts(organization: Option<&str>, paths: &[&str]) -> OrganizationFacts {
     OrganizationFacts {
@@ -35,7 +31,8 @@ fn ask(
     key: &str,
 ) -> KeyAccess {
     let (key, target): (KeyArn, Target) = (key.parse().unwrap(), target.parse().unwrap());
-    judge(&KeyQuestion { key: &key, policy: &policy(statements), grants, target: &target, organization, key_use })
+    let policy = policy_of(statements.as_array().unwrap());
+    judge(&KeyQuestion { key: &key, policy: &policy, grants, target: &target, organization, key_use })
 }
 
 fn launch(statements: &Value, target: &str, organization: &OrganizationFacts) -> KeyAccess {

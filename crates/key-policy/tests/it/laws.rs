@@ -1,6 +1,6 @@
 //! Laws that hold for every policy, checked on random policies.
 
-use ami_share_testing::key_policies::{allow, document, parsed};
+use ami_share_testing::key_policies::{allow, policy_of};
 use key_policy::{
     ActionVerdict, Caller, ContextFact, ContextValue, EvaluationRequest, Grant, KeyQuestion, KeyUse, Known, NEEDED,
     OrganizationFacts, Policy, RequestContext, Verdict,
@@ -160,10 +160,6 @@ fn is_carried(key: &str, action: &str) -> bool {
     }
 }
 
-fn policy(statements: &[Value]) -> Policy {
-    parsed(&document(statements.to_vec()))
-}
-
 fn context(known: &[(&str, ContextFact)]) -> RequestContext {
     known.iter().fold(RequestContext::open(), |context, (key, fact)| context.with(key, fact.clone()))
 }
@@ -176,7 +172,7 @@ fn verdict(
     known: &[(&str, ContextFact)],
 ) -> ActionVerdict {
     let context = context(known);
-    evaluate(&policy(statements), grants, &EvaluationRequest { caller, action, resource: KEY, context: &context })
+    evaluate(&policy_of(statements), grants, &EvaluationRequest { caller, action, resource: KEY, context: &context })
         .verdict
 }
 
@@ -256,13 +252,13 @@ proptest! {
         let key: KeyArn = KEY.parse().unwrap();
         let target: Target = target.parse().unwrap();
         let key_use = KeyUse::Launch;
-        let before = policy(&statements);
+        let before = policy_of(&statements);
         let question = KeyQuestion { key: &key, policy: &before, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
         let access = judge(&question);
         prop_assert_eq!(access.verdict == Verdict::Missing, !access.missing.is_empty() && access.verdict != Verdict::Denied);
         match access.remedy {
             Some(remedy) => {
-                let mended = policy(&[statements, remedy.as_array().unwrap().clone()].concat());
+                let mended = policy_of(&[statements, remedy.as_array().unwrap().clone()].concat());
                 prop_assert_eq!(judge(&KeyQuestion { policy: &mended, ..question }).verdict, Verdict::Allowed);
             }
             // Nothing is missing, or a note names the obstacle.
@@ -278,7 +274,7 @@ proptest! {
         known in known(), more_known in known(), via in option::of(any::<bool>()),
     ) {
         let (key, target): (KeyArn, Target) = (KEY.parse().unwrap(), ACCOUNT.parse().unwrap());
-        let (policy, organization, key_use) = (policy(&statements), OrganizationFacts::UNKNOWN, KeyUse::Launch);
+        let (policy, organization, key_use) = (policy_of(&statements), OrganizationFacts::UNKNOWN, KeyUse::Launch);
         let question = KeyQuestion { key: &key, policy: &policy, grants: &grants, target: &target, organization: &organization, key_use: &key_use };
         let verdict = judge(&question).verdict;
         let somebody = Caller::identity_in_account(asking, None).unwrap();

@@ -78,8 +78,8 @@ pub enum Shortfall<'a> {
 /// Why nothing is known about the source of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
-    /// It does not exist any more, or this account can't see it.
-    Gone,
+    /// It no longer exists, or this account can't see it.
+    NotFound,
     /// It could not be read.
     Unread,
     /// This version can't read the name that EC2 gives.
@@ -167,7 +167,7 @@ fn origin(provenance: &Provenance) -> Result<&Provenance, Shortfall<'_>> {
         Lineage::Unclear => unknown(None, Unknown::Unclear),
         Lineage::CopyOf { source, said } => match said.as_ref() {
             Fact::Known(Some(said)) => Ok(said),
-            Fact::Known(None) => unknown(Some(source), Unknown::Gone),
+            Fact::Known(None) => unknown(Some(source), Unknown::NotFound),
             Fact::Failed(_) | Fact::NotRead => unknown(Some(source), Unknown::Unread),
         },
     }
@@ -266,7 +266,7 @@ impl fmt::Display for Shortfall<'_> {
             Self::UnknownSource { source, why } => {
                 let what = "the image is a copy, for which scan and age of its source count, and";
                 match (source, why) {
-                    (Some(source), Unknown::Gone) => {
+                    (Some(source), Unknown::NotFound) => {
                         write!(f, "{what} {source} does not exist any more, or this account can't see it")
                     }
                     (Some(source), Unknown::Unread) => write!(f, "{what} {source} could not be read"),

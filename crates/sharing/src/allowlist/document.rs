@@ -15,7 +15,7 @@ use reader::Reader;
 
 use super::{
     Allowlist,
-    yaml::{Node, Value},
+    yaml::{Node, Unreadable, Value},
 };
 
 impl Allowlist {
@@ -26,7 +26,8 @@ impl Allowlist {
         let mut reader = Reader::default();
         let allowlist = match Node::parse(text) {
             Ok(root) => reader.document(&root),
-            Err((line, message)) => {
+            Err(Unreadable { line, message, rule }) => {
+                reader.part = rule.map_or(Part::Document, Part::Rule);
                 reader.fault(line, "", message);
                 None
             }

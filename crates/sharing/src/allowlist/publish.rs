@@ -1,4 +1,4 @@
-//! Owns [`Publish`]: to which parameter of Parameter Store a rule publishes its newest image.
+//! Owns [`Publish`]: the parameter of Parameter Store to which a rule publishes its newest image.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -23,11 +23,11 @@ enum Piece {
 /// Why an image has no parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfillable {
-    /// The tag at fault, where it is one.
+    /// The tag whose value does not fit, if the reason is a tag.
     pub tag: Option<String>,
-    /// Its value, as far as there is one.
+    /// The value, if there is one.
     pub given: Option<String>,
-    /// Why, in words that follow the parameter.
+    /// The reason, as the end of a sentence that begins with the parameter.
     pub why: String,
 }
 
@@ -42,7 +42,7 @@ impl Publish {
                 quoted(text)
             ));
         }
-        // What a placeholder stands for is a part of a level at least, and no more than one level.
+        // A placeholder is replaced by at least one character, and by no more than one level.
         let filled = |piece: &Piece| match piece {
             Piece::Literal(literal) => literal.clone(),
             Piece::Tag(_) | Piece::Architecture => "x".to_owned(),
@@ -78,7 +78,7 @@ impl Publish {
     }
 }
 
-/// What a placeholder stands for, if Parameter Store takes it.
+/// The text for a placeholder, if Parameter Store accepts it in a name.
 fn value<'v>(
     tag: Option<&str>,
     what: &str,
@@ -87,8 +87,10 @@ fn value<'v>(
     let given = given.map(AsRef::as_ref);
     let why = match given {
         Some(given) if is_parameter_text(given) => return Ok(given),
-        Some(given) => format!("{what} is {}, and a name takes letters, digits, `_`, `.` and `-` only", quoted(given)),
-        None => format!("the image has not {what}"),
+        Some(given) => {
+            format!("{what} is {}, and a name may have only letters, digits, `_`, `.` and `-`", quoted(given))
+        }
+        None => format!("the image does not have {what}"),
     };
     Err(Unfillable { tag: tag.map(str::to_owned), given: given.map(str::to_owned), why })
 }
@@ -187,8 +189,8 @@ mod tests {
         for value in ["web/db", "", "a b", "wéb", "web\n", "*", "{architecture}", "a:1"] {
             filled(text, &family(value), Some("arm64"), Err("the tag `Family` is"));
         }
-        filled(text, &[], Some("arm64"), Err("the image has not the tag `Family`"));
-        filled(text, &family("web"), None, Err("the image has not the architecture"));
+        filled(text, &[], Some("arm64"), Err("the image does not have the tag `Family`"));
+        filled(text, &family("web"), None, Err("the image does not have the architecture"));
         filled(text, &family(".."), Some("arm64"), Err("has `..`"));
         filled("/golden/{tag:Family}{tag:Family}", &family("."), None, Err("has `..`"));
         filled("/golden/{tag:Family}", &family(&"a".repeat(893)), None, Err("900 characters"));

@@ -37,20 +37,50 @@ pub(super) enum Value {
 const TAG: &str = "a tag (`!`): write out what it stands for";
 const ANCHOR_OR_ALIAS: &str = "an anchor or alias (`&`, `*`): write out what it stands for";
 
+/// Why a text is no document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// The line where the reader noticed it.
+    pub(super) line: usize,
+    /// What is wrong.
+    pub(super) message: String,
+    /// The name, or `#` and the number, of the rule that was being read.
+    pub(super) rule: Option<String>,
+}
+
+impl Unreadable {
+    fn at(line: usize, message: impl Into<String>) -> Self {
+        Self { line, message: message.into(), rule: None }
+    }
+}
+
 impl Node {
-    /// Reads one document. The error has the line and what is wrong.
-    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
+    /// Reads one document.
+    pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
         if text.trim_start().starts_with('{') {
             // YAML includes JSON, but its reader accepts invalid JSON too.
-            serde_json::from_str::<IgnoredAny>(text).map_err(|error| (error.line(), error.to_string()))?;
+            let read = serde_json::from_str::<IgnoredAny>(text);
+            read.map_err(|error| Unreadable::at(error.line(), error.to_string()))?;
         }
         let mut tree = Tree::default();
         let options = granit_parser::options! { emit_unresolved_aliases: true };
         for event in Parser::new_from_str_with_options(text, options) {
-            let (event, span) = event.map_err(|error| unreadable(text, error.marker().line(), &error.info()))?;
+            let (event, span) = event.map_err(|error| Unreadable {
+                rule: tree.rule(),
+                ..unreadable(text, error.marker().line(), &error.info())
+            })?;
             tree.take(event, span.start.line())?;
         }
-        tree.root.ok_or_else(|| (1, "there is nothing in the document".to_owned()))
+        tree.root.ok_or_else(|| Unreadable::at(1, "there is nothing in the document"))
+    }
+
+    /// The text that a map has under this key.
+    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
+            (Value::Text(key), Value::Text(text)) if key == name => Some(text.as_str()),
+            _ => None,
+        })
     }
 
     /// What the node is, for messages.
@@ -68,15 +98,25 @@ impl Node {
 
 /// Where the text can't be read as YAML, and why. Our words come first, because the parser's words are about its
 /// grammar.
-fn unreadable(text: &str, line: usize, reason: &str) -> (usize, String) {
+fn unreadable(text: &str, line: usize, reason: &str) -> Unreadable {
     let tab = text.lines().position(|line| line.trim_start_matches(' ').starts_with('\t'));
     match tab.map(|index| index.saturating_add(1)).filter(|tab| *tab <= line.saturating_add(1)) {
-        Some(tab) => (tab, "the line begins with a tab: indent with spaces".to_owned()),
-        None => {
-            let hint =
-                "the text is not YAML: look at the indentation, quotes and brackets here and in the lines before";
-            (line, format!("{hint} ({reason})"))
-        }
+        Some(tab) => Unreadable::at(tab, "the line begins with a tab: indent with spaces"),
+        None => Unreadable::at(line, format!("the text is not YAML: {} ({reason})", in_words(reason))),
+    }
+}
+
+/// What to look for, by what the reader says.
+fn in_words(reason: &str) -> &'static str {
+    let is = |words: &str| reason.contains(words);
+    if is("anchor or alias") {
+        "text that begins with `*` or `&` must be in quotes"
+    } else if is("simple key expected") {
+        "a `:` with a space after it is missing here, or in the line before"
+    } else if is("did not find expected key") || is("did not find expected '-' indicator") {
+        "this line, or one before it, is indented by too many or too few spaces"
+    } else {
+        "look at the indentation, quotes and brackets here and in the lines before"
     }
 }
 
@@ -89,7 +129,21 @@ struct Tree {
 }
 
 impl Tree {
-    fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), (usize, String)> {
+    /// The rule that is being read, or else the one that was read last.
+    fn rule(&self) -> Option<String> {
+        let (rules, entry) = match self.open.as_slice() {
+            [(_, Some(key)), (rules, _), rest @ ..] if key.value == Value::Text("rules".to_owned()) => {
+                (rules, rest.first().map(|(entry, _)| entry))
+            }
+            _ => return None,
+        };
+        let Value::List(read) = &rules.value else { return None };
+        let number = read.len().saturating_add(entry.iter().len());
+        let entry = entry.or(read.last())?;
+        Some(entry.text_of("name").map_or_else(|| format!("#{number}"), str::to_owned))
+    }
+
+    fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), Unreadable> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = if style == ScalarStyle::Plain { plain(&text) } else { Value::Text(text.into_owned()) };
@@ -112,7 +166,7 @@ impl Tree {
                 }
             }
             Event::DocumentStart(..) if self.root.is_some() => {
-                return Err((line, "a second document; an allowlist is one".to_owned()));
+                return Err(Unreadable::at(line, "a second document; an allowlist is one"));
             }
             Event::StreamStart
             | Event::StreamEnd
@@ -252,7 +306,7 @@ mod tests {
     #[test]
     fn one_document_is_one_document() {
         for (text, line) in [("", 1), ("# nothing\n", 1), ("a: 1\n---\nb: 2", 2), ("a: [1\n", 1), ("a:\n\tb", 2)] {
-            assert_eq!(Node::parse(text).unwrap_err().0, line, "{text:?}");
+            assert_eq!(Node::parse(text).unwrap_err().line, line, "{text:?}");
         }
         assert!(Node::parse(&"[".repeat(100_000)).is_err());
     }

@@ -12,14 +12,14 @@ use super::{
     decision::{Decision, ImageDecision, OrphanedGrant, Survey},
     expiry::OVERDUE,
     judgements::{By, Judgements},
-    notes::take_back_from_all,
-    permit::{covering_rule_of_image, sharing_rules},
+    notes::{take_back_from_all, unknown_copy_permissions},
+    permit::{covering_rule_of_image, is_about_pair, sharing_rules},
     publish, refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
     domain::{AccountId, ExpiryName, GrantName, ImageId, Requester, SnapshotId, Target, quoted, rfc3339},
-    facts::{Facts, Failure, Image, ImageState, Reading},
+    facts::{Facts, Failure, Image, ImageState, LaunchPermission, Reading},
     needs::{GranteeKind, NeededGrant},
     outcome::{Finding, FindingCode},
     request::{Access, Action},
@@ -53,11 +53,15 @@ fn survey<'a>(
     // If a retry may help, the failure is a gap, and the request is sent again. Otherwise it is a warning, so that the
     // rest is still judged.
     let (gaps, unread): (Vec<_>, Vec<_>) = unread(case, facts, image).into_iter().partition(|it| it.retryable);
-    let warning = |failure: &Failure| format!("not everything about {image_id} could be audited: {}", failure.message);
-    let warnings = unread.into_iter().map(warning).collect();
+    let told = |failure: &Failure| format!("not everything about {image_id} could be audited: {}", failure.message);
+    let warnings = unread.into_iter().map(told).collect();
+    // The failure may be about a key or a snapshot. The caller must learn which image it concerns.
+    let gap =
+        |failure: &Failure| Failure { message: told(failure), resource: Some(image_id.to_string()), ..failure.clone() };
     let orphaned = orphaned_grants(case, facts, image_id, image);
     let mut found = overdue(case, image);
     found.extend(exposed(image));
+    found.extend(of_unknown_kind(image));
     if image.launch_permissions.is_known() {
         found.extend(outside_allowlist(case, facts, image_id, image));
         found.extend(expiries_missing(case, image));
@@ -82,7 +86,7 @@ fn survey<'a>(
     } else {
         Vec::new()
     };
-    let gaps = gaps.into_iter().cloned().collect();
+    let gaps = gaps.into_iter().map(gap).collect();
     let survey = Survey { findings, rows, orphaned, overdue: overdue_records(case, image), gaps };
     Ok((survey, warnings))
 }
@@ -133,6 +137,31 @@ fn exposed(image: &Image) -> Vec<Found> {
     itself.into_iter().chain(snapshots).collect()
 }
 
+/// The permissions of a kind that this version does not know: no rule is about such, and whom they let in is not known.
+fn of_unknown_kind(image: &Image) -> Vec<Found> {
+    let found = |message: String, remedy: &str| {
+        let message = format!("{message} of a kind that this version does not know, and no rule is about it");
+        Found { code: FindingCode::SharedOutsideAllowlist, target: None, message, remedy: remedy.to_owned() }
+    };
+    let launch = image.launch_permissions.iter().flatten().filter_map(|entry| match entry {
+        LaunchPermission::Unknown(text) => Some(text),
+        LaunchPermission::Public | LaunchPermission::To(_) => None,
+    });
+    let launch = launch.map(|text| {
+        let message = format!("{{image}} has the launch permission {}", quoted(text));
+        found(message, "see `aws ec2 describe-image-attribute --image-id {image} --attribute launchPermission`; `reset` takes it back")
+    });
+    let copy = unknown_copy_permissions(image).map(|(id, text)| {
+        let message = format!("{id} of {{image}} has the create volume permission {}", quoted(text));
+        let remedy = format!(
+            "see `aws ec2 describe-snapshot-attribute --snapshot-id {id} --attribute createVolumePermission`, and take it \
+             back with `aws ec2 reset-snapshot-attribute` if nobody needs the snapshot's other entries"
+        );
+        found(message, &remedy)
+    });
+    launch.chain(copy).collect()
+}
+
 fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {
     let mut found = Vec::new();
     let mut outside = |target: Target, message: String, remedy: &str| {
@@ -172,7 +201,11 @@ fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
             && rule.targets.contains(target)
     };
     let rules: Vec<_> = case.allowlist.rules.iter().filter(covers).collect();
-    if rules.is_empty() { String::new() } else { refusals::lacking(&rules, image, case.now) }
+    if rules.is_empty() || !is_about_pair(case, image, target) {
+        String::new()
+    } else {
+        refusals::lacking(&rules, image, case.now)
+    }
 }
 
 /// The shares that only rules with a `maxDuration` cover and that have no record of an expiry.
@@ -298,9 +331,13 @@ fn key_access_lost(
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
             let remedy = match (again, access.remedy) {
-                (Some(rule), _) => format!(
+                (Some(rule), _) if is_about_pair(case, image, target) => format!(
                     "`share` {{image}} with {target} again: rule {} creates the missing grant",
                     quoted(&rule.name)
+                ),
+                (Some(_), _) => format!(
+                    "have {{image}} shared with {target} again by somebody whose rule has `keys: grant`: that creates the \
+                     missing grant"
                 ),
                 (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
                 (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
@@ -353,10 +390,14 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
         .map(|(rule, target)| Found {
             code: FindingCode::RuleNotApplied,
             target: Some(target.clone()),
-            message: format!(
-                "rule `{}` has `onAvailable` and the target {target}, but {{image}} is not shared with it",
-                rule.name
-            ),
+            message: if is_about_pair(case, image, target) {
+                format!(
+                    "rule `{}` has `onAvailable` and the target {target}, but {{image}} is not shared with it",
+                    rule.name
+                )
+            } else {
+                format!("a rule has `onAvailable` and the target {target}, but {{image}} is not shared with it")
+            },
             remedy: "see with `check` what prevents it and `share` it, or change the rule".to_owned(),
         })
         .collect()

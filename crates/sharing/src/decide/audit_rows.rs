@@ -6,7 +6,7 @@ use super::{
     backing_key::BackingKey,
     case::{Authority, Case},
     judgements::{By, Judgements},
-    permit::sharing_rules,
+    permit::{rules_about_pair, sharing_rules},
 };
 use crate::{
     allowlist::Rule,
@@ -57,13 +57,8 @@ fn rule<'a>(case: &Case<'a>, image: &Image, target: Option<&Target>) -> Option<O
         return Some(None);
     }
     let Authority::Requester(requester) = case.authority else { return None };
-    let covers = |rule: &&Rule| {
-        rule.names(requester)
-            && rule.images.include(image.name.as_deref(), &image.tags)
-            && rule.targets.contains(target)
-    };
     let own = sharing.into_iter().find(|rule| rule.names(requester));
-    own.or_else(|| case.allowlist.rules.iter().find(covers)).map(Some)
+    own.or_else(|| rules_about_pair(case, image, target).next()).map(Some)
 }
 
 /// Whether the target of a launch permission can launch the image, by what the keys of its snapshots say, and why.
@@ -135,8 +130,12 @@ fn copy(image: &Image, entry: &LaunchPermission) -> Option<bool> {
     let mut may_copy = !image.snapshots.is_empty();
     for backing in &image.snapshots {
         let snapshot = backing.snapshot.known()?;
-        snapshot.create_volume_permissions.known()?;
+        let permissions = snapshot.create_volume_permissions.known()?;
         may_copy &= may_create(snapshot);
+        // Whom an entry of a kind that this version does not know lets in is not known.
+        if !may_copy && !permissions.unknown.is_empty() {
+            return None;
+        }
     }
     Some(may_copy)
 }

@@ -30,6 +30,8 @@ pub fn automatic_rules<'a>(allowlist: &'a Allowlist, requester: &Requester) -> V
 
 /// The shares that these rules make of an image that became available at this time. If several rules name a target, the
 /// one with the longest duration counts. The owner is left out.
+/// If the image surely meets the criteria of one of them, the rules that it only may meet do not count: the end of a share
+/// must not depend on what is not known.
 ///
 /// The event may arrive before EC2 reports the image. Then this fails, and Lambda sends the event again.
 pub fn automatic_shares(
@@ -50,12 +52,20 @@ pub fn automatic_shares(
     let is_about_it =
         |rule: &&&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, now);
     let rules: Vec<_> = rules.iter().filter(is_about_it).copied().collect();
-    let outlasts = |rule: &Rule, target: &Target| {
-        rules.iter().any(|other| is_for_longer(other, rule) && other.targets.contains(target))
+    let is_sure = |rule: &Rule| rule.images.shortfalls(&image.provenance, now).is_empty();
+    let displaces = |other: &Rule, rule: &Rule| match (is_sure(other), is_sure(rule)) {
+        (true, false) => true,
+        (false, true) => false,
+        (_, _) => is_for_longer(other, rule),
+    };
+    let is_displaced = |rule: &Rule, target: &Target| {
+        rules.iter().any(|other| other.targets.contains(target) && displaces(other, rule))
     };
     let of_rule = |rule: &&Rule| {
-        let targets =
-            rule.targets.iter().filter(|target| **target != Target::Account(image.owner) && !outlasts(rule, target));
+        let targets = rule
+            .targets
+            .iter()
+            .filter(|target| **target != Target::Account(image.owner) && !is_displaced(rule, target));
         requests_of(rule, targets.cloned().collect(), image_id, since)
     };
     Ok(rules.iter().flat_map(of_rule).collect())

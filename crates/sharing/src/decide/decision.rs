@@ -17,8 +17,8 @@ use crate::{
 /// A target that a rule covers, with that rule; `None` for an expiry, which needs no rule.
 pub type Covered<'a> = (&'a AskedTarget, Option<&'a Rule>);
 
-/// A target that this rule covers, except for the requested access, roles or duration.
-pub type ShortOfTerms<'a> = (&'a AskedTarget, &'a Rule);
+/// A target of a check that no rule surely lets the requester share with. The rule is the one by which its keys are judged.
+pub type Unshareable<'a> = (&'a AskedTarget, &'a Rule);
 
 /// The decision about one image.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,8 +129,10 @@ pub enum Records<'a> {
 /// What a list or check finds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Look<'a> {
-    /// The targets that a rule covers except for its terms. Their keys are judged too, and there is a refusal for each.
-    pub short_of_terms: Vec<ShortOfTerms<'a>>,
+    /// The targets that a share would not be allowed for, or for which this is not known. There is a refusal or a gap for each.
+    pub unshareable: Vec<Unshareable<'a>>,
+    /// The targets of a check, with the rule that covers the check.
+    pub checked: Vec<Covered<'a>>,
     /// The judged keys, for the covered targets and those.
     pub keys: Vec<JudgedKey>,
     /// Whether a key is in a state in which no target can use it.
@@ -235,21 +237,36 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
-    /// The targets of a check that a rule covers except for its terms.
-    pub fn short_of_terms(&self) -> &[ShortOfTerms<'a>] {
+    /// The targets of a check that a share would not be allowed for, or for which this is not known.
+    pub fn unshareable(&self) -> &[Unshareable<'a>] {
+        self.look().map_or(&[], |look| &look.unshareable)
+    }
+
+    /// The rule that covers the request for a target. Of a check, it is the rule that covers the check, not the share.
+    pub fn rule_for(&self, (asked, rule): Covered<'a>) -> Option<&'a Rule> {
+        match self.look().map(|look| look.checked.as_slice()) {
+            None | Some([]) => rule,
+            Some(checked) => checked.iter().find(|(other, _)| *other == asked).and_then(|(_, rule)| *rule),
+        }
+    }
+
+    fn look(&self) -> Option<&Look<'a>> {
         match &self.decision {
-            Decision::Look(look) => &look.short_of_terms,
+            Decision::Look(look) => Some(look),
             Decision::Refused(_)
             | Decision::Share(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
-            | Decision::Survey(_) => &[],
+            | Decision::Survey(_) => None,
         }
     }
 
     /// Whether the requested share of the image with this target would be accepted.
     pub fn accepts(&self, image: &Image, target: &Target) -> bool {
+        if self.unshareable().iter().any(|(asked, _)| asked.target == *target) {
+            return false;
+        }
         let is_about_it = |refusal: &Refusal| match &refusal.target {
             Some(other) => other == target,
             // A target that has a launch permission already does not count toward the quota again.
@@ -320,11 +337,18 @@ impl<'a> ImageDecision<'a> {
             Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair | Action::Images => false,
         }
     }
+
+    /// Whether nothing of the request is carried out because of this image: it is refused, or a share lacks a fact.
+    pub fn stops_whole(&self, action: Action) -> bool {
+        let lacks_fact = matches!(self.decision, Decision::Share(Share { verdict: Verdict::Unknown(_), .. }));
+        self.refuses_whole(action) || lacks_fact
+    }
 }
 
-/// Whether one of these means that the requester may learn nothing about the image.
+/// Whether one of these means that the requester may learn nothing about the image. A refusal of
+/// a share with one target does not mean that.
 pub(super) fn blocks_reading(refusals: &[Refusal]) -> bool {
-    refusals.iter().any(|refusal| {
+    refusals.iter().filter(|refusal| refusal.target.is_none()).any(|refusal| {
         matches!(
             refusal.code,
             RefusalCode::RequesterNotAllowed

@@ -134,8 +134,10 @@ pub(super) fn check(
         // The records were not read, because everything is refused already.
         (Fact::NotRead, _) if targets.iter().all(|(_, rule)| rule.is_none()) => return Met::default(),
         // `observe` fails before this. A share with an expiry is never made without the records.
-        (Fact::Failed(failure), Some(_)) => return Met { gaps: vec![failure.clone()], ..Met::default() },
-        (Fact::NotRead, Some(_)) => return Met { gaps: vec![not_read(image_id)], ..Met::default() },
+        (Fact::Failed(_) | Fact::NotRead, Some(_)) => {
+            return Met { gaps: unread(image, image_id).into_iter().collect(), ..Met::default() };
+        }
+        // A share that needs its recorded expiry to be allowed has a gap already (`unknown_end`).
         (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
             return Met::warned(format!(
                 "whether the shares of {image_id} expire could not be read; an existing expiry does not change"
@@ -227,14 +229,25 @@ fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
     covering_rule(Action::Revoke, case, image, target).is_ok()
 }
 
-/// The failure of a share whose records were not read.
-fn not_read(image_id: &ImageId) -> Failure {
-    Failure {
-        code: ErrorCode::Unexpected,
-        call: None,
-        resource: Some(image_id.to_string()),
-        message: format!("the recorded expiries of {image_id} were not read"),
-        retryable: false,
+/// Why the expiry time of an existing share is not known, if the request gives none: its records were not read. Whether a
+/// rule's `maxDuration` allows the share is not known either.
+pub(super) fn unknown_end(case: &Case<'_>, image: &Image, image_id: &ImageId, asked: &AskedTarget) -> Option<Failure> {
+    let is_by_record = case.request.expires_at.is_none() && image.is_shared_with(&asked.target);
+    unread(image, image_id).filter(|_| is_by_record)
+}
+
+/// Why the records of an image are not known.
+fn unread(image: &Image, image_id: &ImageId) -> Option<Failure> {
+    match &image.expiries {
+        Fact::Known(_) => None,
+        Fact::Failed(failure) => Some(failure.clone()),
+        Fact::NotRead => Some(Failure {
+            code: ErrorCode::Unexpected,
+            call: None,
+            resource: Some(image_id.to_string()),
+            message: format!("the recorded expiries of {image_id} were not read"),
+            retryable: false,
+        }),
     }
 }
 

@@ -88,7 +88,7 @@ accounts:
 rules:
   - name: mine
     requesters: ["lambda:invoke"]
-    actions: [revoke, check]
+    actions: [share, revoke, check]
     images: {names: ["golden-*"]}
     targets: ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5"]
   - name: others

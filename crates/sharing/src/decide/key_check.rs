@@ -221,8 +221,8 @@ pub fn grantees_to_look_up(
     let mut pairs = BTreeSet::new();
     for image_id in &case.request.image_ids {
         let Some(image) = facts.images.get(image_id) else { continue };
-        let Permit { targets, short_of_terms, .. } = permit(case, &facts.images, image_id);
-        let covered = targets.iter().map(|(asked, _)| asked).chain(short_of_terms.iter().map(|(asked, _)| asked));
+        let Permit { targets, unshareable, .. } = permit(case, &facts.images, image_id);
+        let covered = targets.iter().map(|(asked, _)| asked).chain(unshareable.iter().map(|(asked, _)| asked));
         for account in covered.filter_map(|asked| asked.target.account()) {
             let own = image.keys().into_iter().filter(|arn| arn.account() == case.account);
             pairs.extend(own.map(|arn| (arn, account)));

@@ -1,6 +1,6 @@
 //! Owns the warnings about an image that don't depend on the decision.
 
-use super::{case::Case, remaining, usage};
+use super::{case::Case, permit, remaining, usage};
 use crate::{
     domain::{ImageId, SnapshotId, quoted},
     facts::{Fact, Facts, Image, LaunchPermission},
@@ -72,6 +72,13 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
             LaunchPermission::Public | LaunchPermission::To(_) => None,
         })
         .collect();
+    notes.extend(unknown_copy_permissions(image).map(|(snapshot_id, text)| {
+        format!(
+            "{snapshot_id} behind {image_id} has a create volume permission of a kind that this version does not know: {}; \
+             whom it lets copy the image is not known",
+            quoted(text)
+        )
+    }));
     if image.is_public() {
         notes.push(format!(
             "{image_id} is PUBLIC: every AWS account can launch it, whatever is shared or revoked here; \
@@ -88,13 +95,25 @@ fn of_open_access(image: &Image, image_id: &ImageId) -> Vec<String> {
     notes
 }
 
+/// The create volume permissions of a kind that this version does not know.
+pub(super) fn unknown_copy_permissions(image: &Image) -> impl Iterator<Item = (&SnapshotId, &String)> {
+    image.known_snapshots().flat_map(|snapshot| {
+        let known = snapshot.create_volume_permissions.iter();
+        known.flat_map(|permissions| &permissions.unknown).map(|text| (&snapshot.id, text))
+    })
+}
+
 /// The rules with `onAvailable` that will share the image again.
 fn of_sharing_again(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
     let again = targets.iter().filter_map(|asked| {
         let rule = case.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target)?;
+        let named = match permit::is_about_pair(case, image, &asked.target) {
+            true => format!("rule `{}`", rule.name),
+            false => "a rule".to_owned(),
+        };
         Some(format!(
-            "rule `{}` shares {image_id} with {} again when the image next becomes available; change the rule to end that",
-            rule.name, asked.target
+            "{named} shares {image_id} with {} again when the image next becomes available; change the rule to end that",
+            asked.target
         ))
     });
     again.collect()

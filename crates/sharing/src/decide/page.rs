@@ -1,4 +1,4 @@
-//! Owns which images a page is about, that of `images` or of a `list` by account, and why there is no such page.
+//! Owns the images of a page, of `images` or of a `list` by account, and the refusal if there is no such page.
 
 use super::{case::Case, permit::covered};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The images of the page that a rule of the requester covers, and whose name is the requested one. The requester learns
-/// nothing of the others.
+/// nothing about the others.
 pub(super) fn images(case: &Case<'_>, facts: &Facts) -> Vec<ImageId> {
     let pattern = case.request.name.as_deref().map(Pattern::new);
     let name = |id: &ImageId| facts.images.get(id).and_then(|image| image.name.as_deref()).unwrap_or_default();

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     case::{Authority, Case},
-    decision::{Covered, Decision, ImageDecision, ShortOfTerms, blocks_reading},
-    refusals,
+    decision::{Covered, Decision, ImageDecision, Unshareable, blocks_reading},
+    expiry, refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{ImageId, Requester, Target},
-    facts::Image,
+    facts::{Failure, Image},
     outcome::{Refusal, RefusalCode},
-    request::Action,
+    request::{Action, AskedTarget},
 };
 
 /// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
@@ -24,7 +24,7 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
-        Err(criterion) => vec![refusals::not_covered(criterion, case, None, None, None)],
+        Err(criterion) => vec![refusals::not_covered(criterion, case, request.action, None, None, None)],
         Ok(_) => request.copy_from.iter().map(|_| refusals::copies_not_set_up()).collect(),
     }
 }
@@ -42,12 +42,16 @@ pub(super) struct Permit<'a> {
     pub(super) image_id: &'a ImageId,
     /// The rule that covers the image; `None` for an expiry, which needs no rule.
     pub(super) rule: Option<&'a Rule>,
-    /// The covered targets.
+    /// The covered targets; of a check those that a rule covers for a share.
     pub(super) targets: Vec<Covered<'a>>,
-    /// The targets that a rule covers except for its terms.
-    pub(super) short_of_terms: Vec<ShortOfTerms<'a>>,
+    /// The other targets that a check is about.
+    pub(super) unshareable: Vec<Unshareable<'a>>,
+    /// The targets that a check is about, with the rule that covers the check.
+    pub(super) checked: Vec<Covered<'a>>,
     /// The refusals of the image or of the other targets.
     pub(super) refusals: Vec<Refusal>,
+    /// What was not read: whether a rule covers a target depends on it.
+    pub(super) gaps: Vec<Failure>,
 }
 
 impl<'a> Permit<'a> {
@@ -77,7 +81,7 @@ impl<'a> Permit<'a> {
 
     /// The decision if nothing more is read.
     pub(super) fn refused(self) -> ImageDecision<'a> {
-        let Self { image_id, rule, targets, short_of_terms: _, refusals } = self;
+        let Self { image_id, rule, targets, refusals, .. } = self;
         ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
     }
 }
@@ -134,22 +138,16 @@ pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
 
 /// Decides whether a rule covers the image and the targets.
 pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> Permit<'a> {
-    let (targets, short_of_terms) = (Vec::new(), Vec::new());
-    let mut permit = Permit { image_id, rule: None, targets, short_of_terms, refusals: Vec::new() };
+    let (targets, unshareable, checked) = (Vec::new(), Vec::new(), Vec::new());
+    let (refusals, gaps) = (Vec::new(), Vec::new());
+    let mut permit = Permit { image_id, rule: None, targets, unshareable, checked, refusals, gaps };
     let Some(image) = images.get(image_id) else {
         permit.refusals.push(refusals::image_not_found(case, image_id));
         return permit;
     };
     match covering_rule_of_image(case, image) {
         Ok(rule) => permit.rule = rule,
-        Err(Criterion::Provenance) => {
-            let rules = rules_but_for_provenance(case, image);
-            permit.refusals.push(refusals::lacks_provenance(case, image_id, image, &rules));
-        }
-        Err(criterion) => {
-            let rule = nearest_rule(case, image, None, criterion);
-            permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), None, rule));
-        }
+        Err(criterion) => permit.refusals.push(refusal(case.request.action, case, (image_id, image), None, criterion)),
     }
     if image.owner != case.account {
         permit.refusals.push(refusals::image_not_owned(case, image_id));
@@ -158,18 +156,74 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
         return permit;
     }
     for asked in &case.request.targets {
-        match covering_rule(case.request.action, case, image, &asked.target) {
-            Ok(rule) => permit.targets.push((asked, rule)),
+        permit.add_target(case, image, asked);
+    }
+    permit
+}
+
+impl<'a> Permit<'a> {
+    /// Decides whether a rule covers the target: for a check one that lets the requester ask, and then one that would let the
+    /// requester share.
+    fn add_target(&mut self, case: &Case<'a>, image: &Image, asked: &'a AskedTarget) {
+        let action = case.request.action;
+        let covering = covering_rule(action, case, image, &asked.target);
+        if action != Action::Check {
+            match covering {
+                Ok(rule) => self.targets.push((asked, rule)),
+                Err(criterion) => self.refuse_target(action, case, image, asked, criterion),
+            }
+            return;
+        }
+        // The terms are those of the share.
+        let asked_by = match covering {
+            Ok(rule) => rule,
+            Err(criterion) if criterion > Criterion::Target => {
+                nearest_rule(action, case, image, Some(&asked.target), criterion)
+            }
+            Err(criterion) => return self.refuse_target(action, case, image, asked, criterion),
+        };
+        self.checked.push((asked, covering.ok().flatten()));
+        match covering_rule(Action::Share, case, image, &asked.target) {
+            Ok(rule) => self.targets.push((asked, rule)),
             Err(criterion) => {
-                let rule = nearest_rule(case, image, Some(&asked.target), criterion);
-                if criterion > Criterion::Target && case.request.action.is_about_sharing() {
-                    permit.short_of_terms.extend(rule.map(|rule| (asked, rule)));
-                }
-                permit.refusals.push(refusals::not_covered(criterion, case, Some(image_id), Some(asked), rule));
+                let nearest = nearest_rule(Action::Share, case, image, Some(&asked.target), criterion);
+                let judged_by = nearest.filter(|_| criterion > Criterion::Target).or(asked_by);
+                self.unshareable.extend(judged_by.map(|rule| (asked, rule)));
+                self.refuse_target(Action::Share, case, image, asked, criterion);
             }
         }
     }
-    permit
+
+    /// Says why no rule covers the action for the target, or that this is not known.
+    fn refuse_target(
+        &mut self,
+        action: Action,
+        case: &Case<'a>,
+        image: &Image,
+        asked: &'a AskedTarget,
+        criterion: Criterion,
+    ) {
+        match expiry::unknown_end(case, image, self.image_id, asked).filter(|_| criterion == Criterion::Duration) {
+            Some(unknown) => self.gaps.push(unknown),
+            None => self.refusals.push(refusal(action, case, (self.image_id, image), Some(asked), criterion)),
+        }
+    }
+}
+
+/// The refusal where this criterion left no rule for the action.
+fn refusal(
+    action: Action,
+    case: &Case<'_>,
+    (image_id, image): (&ImageId, &Image),
+    asked: Option<&AskedTarget>,
+    criterion: Criterion,
+) -> Refusal {
+    if criterion == Criterion::Provenance {
+        let rules = rules_but_for_provenance(action, case, image);
+        return refusals::lacks_provenance(case, action, (image_id, image), asked, &rules);
+    }
+    let rule = nearest_rule(action, case, image, asked.map(|asked| &asked.target), criterion);
+    refusals::not_covered(criterion, case, action, Some(image_id), asked, rule)
 }
 
 /// The rule that covers the image; `None` for an expiry, which needs no rule.
@@ -187,18 +241,41 @@ pub(super) fn covering_rule_of_image_for<'a>(
     case.allowlist.cover(&ask(case, requester, action, image, None)).map(Some)
 }
 
+/// Whether a rule of the requester is about image and target, for whatever action: only then may it learn which rules others
+/// have there, and what these ask for.
+pub(super) fn is_about_pair(case: &Case<'_>, image: &Image, target: &Target) -> bool {
+    rules_about_pair(case, image, target).next().is_some()
+}
+
+/// The rules of the requester that are about image and target, for whatever action.
+pub(super) fn rules_about_pair<'a>(case: &Case<'a>, image: &Image, target: &Target) -> impl Iterator<Item = &'a Rule> {
+    case.allowlist.rules.iter().filter(move |rule| {
+        let is_own = match case.authority {
+            Authority::Requester(requester) => rule.names(requester),
+            Authority::Expiry(_) => false,
+        };
+        is_own && rule.images.include(image.name.as_deref(), &image.tags) && rule.targets.contains(target)
+    })
+}
+
 /// The rules that cover the image by its name and tags, but for which it lacks other criteria.
-fn rules_but_for_provenance<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
+fn rules_but_for_provenance<'a>(action: Action, case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
-    let ask = ask(case, requester, case.request.action, image, None);
+    let ask = ask(case, requester, action, image, None);
     let failing = case.allowlist.explain(&ask).filter(|(_, fails)| *fails == Some(Criterion::Provenance));
     failing.map(|(rule, _)| rule).collect()
 }
 
 /// The rule that a refusal because of this criterion names.
-fn nearest_rule<'a>(case: &Case<'a>, image: &Image, target: Option<&Target>, criterion: Criterion) -> Option<&'a Rule> {
+fn nearest_rule<'a>(
+    action: Action,
+    case: &Case<'a>,
+    image: &Image,
+    target: Option<&Target>,
+    criterion: Criterion,
+) -> Option<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return None };
-    case.allowlist.nearest(&ask(case, requester, case.request.action, image, target), criterion)
+    case.allowlist.nearest(&ask(case, requester, action, image, target), criterion)
 }
 
 /// The rule that covers an action for a target; `None` for an expiry, which needs no rule.

@@ -1,5 +1,5 @@
-//! Owns to which parameters an image is published, and whether: only where it is shared with every target of the rule, and
-//! only over an older image.
+//! Owns the decision whether an image is published, and to which parameters: only if it is shared with every target of
+//! the rule, and only if it replaces an older image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::{
     case::{Authority, Case},
     decision::Covered,
     met::Met,
-    permit::permit,
+    permit::{is_about_pair, permit},
     refusals,
 };
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
     request::Action,
 };
 
-/// The parameters that must be read: of a share those of the rules that decide; where access is taken away or looked over,
-/// those of every rule by which somebody shares the image.
+/// The parameters that must be read: for a share, those of the rules that decide; for a revoke, a reset, an audit and a
+/// repair, those of every rule that allows sharing the image.
 pub fn parameters_to_read(
     case: &Case<'_>,
     images: &BTreeMap<ImageId, Image>,
@@ -55,8 +55,7 @@ fn deciding_rules<'a>(targets: &[Covered<'a>]) -> Vec<Publishing<'a>> {
     rules
 }
 
-/// The rules by which somebody shares the image and publishes it, as far as its name and tags say. Where a share expires,
-/// no rule is asked.
+/// The rules that allow sharing the image and publish it, going by its name and tags. An expiry asks no rule.
 fn rules_about<'a>(case: &Case<'a>, image: &Image) -> Vec<Publishing<'a>> {
     if matches!(case.authority, Authority::Expiry(_)) {
         return Vec::new();
@@ -70,7 +69,7 @@ fn parameter(publish: &Publish, image: &Image) -> Option<ParameterName> {
     publish.parameter(&image.tags, image.architecture.as_deref()).ok()
 }
 
-/// What a share meets that publishes, and what it publishes. A check meets the same refusals.
+/// What a share publishes, and what prevents it. A check has the same refusals.
 pub(super) fn check(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let mut met = Met::default();
     for (rule, publish) in deciding_rules(targets) {
@@ -117,7 +116,7 @@ fn publication(facts: &Facts, image: &Image, image_id: &ImageId, parameter: Para
         let is_newer = match before.map(|before| &before.named) {
             None | Some(Fact::NotRead) => return gap(not_read(&parameter)),
             Some(Fact::Failed(failure)) => return gap(failure.clone()),
-            // What is no image of this account counts as older.
+            // An image that this account does not have counts as older.
             Some(Fact::Known(None)) => true,
             Some(Fact::Known(Some(theirs))) => is_newer(created, theirs),
         };
@@ -131,8 +130,8 @@ fn publication(facts: &Facts, image: &Image, image_id: &ImageId, parameter: Para
     Met { publications: vec![publication], ..Met::default() }
 }
 
-/// Whether data of that time is surely newer than an image. A copy is made after its source, so its own time is the latest
-/// that its data can be from, where its source is not known.
+/// Whether data created at that time is certainly newer than the data of an image. A copy is made after its source, so
+/// if the source is not known, its data is no newer than the copy itself.
 fn is_newer(created: OffsetDateTime, than: &Provenance) -> bool {
     than.data_created().or(than.created).is_some_and(|theirs| created > theirs)
 }
@@ -154,12 +153,12 @@ fn not_read(parameter: &ParameterName) -> Failure {
     }
 }
 
-/// The newest of the images that versions of a parameter name, where it is newer than the one that was put last.
+/// The newest of the images that these versions of a parameter name, if it is newer than the one that was put last.
 pub fn newest(put: &Publication, versions: &[Parameter]) -> Option<Publication> {
     let mut newest = put.clone();
     for version in versions {
         let (Some(image_id), Some(Some(named))) = (&version.image_id, version.named.known()) else { continue };
-        // Of a copy whose source is not known it can't be said that it is newer.
+        // If the source of a copy is not known, it is not known whether the copy is newer.
         if let Some(created) = named.data_created().filter(|created| *created > newest.created) {
             newest = Publication { image_id: image_id.clone(), created, ..newest };
         }
@@ -174,10 +173,10 @@ pub(super) fn still_named(case: &Case<'_>, facts: &Facts, image: &Image, image_i
         let Some(name) = parameter(publish, image) else { continue };
         let warning = match facts.parameters.get(&name) {
             Some(Fact::Known(Some(it))) if it.image_id.as_ref() == Some(image_id) => {
-                format!("{name} still names {image_id}; {}", remedy(&name, rule))
+                format!("{name} still names {image_id}; {}", remedy(&name, &called(case, image, rule)))
             }
             Some(Fact::Failed(failure)) => {
-                format!("whether {name} still names {image_id} could not be found out: {}", failure.message)
+                format!("whether {name} still names {image_id} could not be read: {}", failure.message)
             }
             None | Some(Fact::NotRead | Fact::Known(_)) => continue,
         };
@@ -188,13 +187,18 @@ pub(super) fn still_named(case: &Case<'_>, facts: &Facts, image: &Image, image_i
     warnings
 }
 
-/// What is to be done about a parameter that names an image which its readers can't launch.
-fn remedy(parameter: &ParameterName, rule: &Rule) -> String {
+/// The remedy for a parameter that names an image which its readers can't launch.
+fn remedy(parameter: &ParameterName, rule: &str) -> String {
     format!(
-        "share a newer image with every target of rule `{}`, or put another one: `aws ssm put-parameter --name {parameter} \
-         --type String --data-type aws:ec2:image --overwrite --value <image ID>`",
-        rule.name
+        "share a newer image with every target of {rule}, or put another image ID: `aws ssm put-parameter --name {parameter} \
+         --type String --data-type aws:ec2:image --overwrite --value <image ID>`"
     )
+}
+
+/// The rule by its name, if the requester may learn it: a rule of the requester is about the image and a target of the rule.
+fn called(case: &Case<'_>, image: &Image, rule: &Rule) -> String {
+    let may_learn = rule.targets.iter().any(|target| is_about_pair(case, image, target));
+    if may_learn { format!("rule `{}`", rule.name) } else { "somebody else's rule".to_owned() }
 }
 
 /// A parameter that names an image which its readers can't launch.
@@ -204,8 +208,8 @@ pub(super) struct Stale {
     pub(super) remedy: String,
 }
 
-/// The parameters of an image that name it without its being shared with every target of their rule, or that name one which
-/// is gone.
+/// The parameters of an image that name it although it is not shared with every target of their rule, or that name an
+/// image which this account does not have.
 pub(super) fn stale(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &ImageId) -> Vec<Stale> {
     let mut found = Vec::new();
     for (rule, publish) in rules_about(case, image) {
@@ -213,18 +217,24 @@ pub(super) fn stale(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &Im
         let Some(Fact::Known(Some(it))) = facts.parameters.get(&name) else { continue };
         let Some(named) = &it.image_id else { continue };
         let why = if named != image_id || image.state == ImageState::Deregistered {
-            let is_gone = matches!(it.named, Fact::Known(None));
-            is_gone.then(|| "which is no image of this account, or not any more".to_owned())
+            let is_unknown = matches!(it.named, Fact::Known(None));
+            is_unknown.then(|| "which is not an image of this account, or no longer exists".to_owned())
         } else if image.state == ImageState::Available {
             let left_out: Vec<_> = left_out(rule, image, |_| false).collect();
-            (!left_out.is_empty()).then(|| format!("which is not shared with {}", crate::domain::some_of(left_out)))
+            let may_learn = |target: &&Target| is_about_pair(case, image, target);
+            let (visible, hidden): (Vec<_>, Vec<_>) = left_out.into_iter().partition(may_learn);
+            match (visible.is_empty(), hidden.is_empty()) {
+                (true, true) => None,
+                (true, false) => Some("which is not shared with every target".to_owned()),
+                (false, _) => Some(format!("which is not shared with {}", crate::domain::some_of(visible))),
+            }
         } else {
             Some(format!("which is `{}`", image.state.as_str()))
         };
         found.extend(why.map(|why| Stale {
             image_id: named.clone(),
-            message: format!("{name} names {named}, {why}; rule `{}` publishes to it", rule.name),
-            remedy: remedy(&name, rule),
+            message: format!("{name} names {named}, {why}; {} publishes to it", called(case, image, rule)),
+            remedy: remedy(&name, &called(case, image, rule)),
         }));
     }
     found

@@ -9,7 +9,7 @@ use crate::{
     facts::{Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
     outcome::{Refusal, RefusalCode},
-    request::{AskedTarget, Request},
+    request::{Action, AskedTarget, Request},
 };
 
 pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
@@ -33,10 +33,12 @@ pub(super) fn stranger(requester: &Requester) -> Refusal {
         .value("requester", requester.as_str())
 }
 
-/// No rule covers the request: none met `criterion`. `rule` is the one that the refusal names.
+/// No rule covers the request for this action, which for a check may be `share`: none met `criterion`. `rule` is the one that
+/// the refusal names.
 pub(super) fn not_covered(
     criterion: Criterion,
     case: &Case<'_>,
+    action: Action,
     image_id: Option<&ImageId>,
     asked: Option<&AskedTarget>,
     rule: Option<&Rule>,
@@ -55,21 +57,21 @@ pub(super) fn not_covered(
             let message = format!("no rule of the allowlist names {}", quoted(requester));
             Refusal { pointer: None, ..new(RefusalCode::RequesterNotAllowed, message) }
         }
-        (Criterion::Action, _) => action_not_allowed(case, requester, rule, new),
+        (Criterion::Action, _) => action_not_allowed(action, requester, rule, new),
         (Criterion::Provenance, _) => {
-            let (who, action) = (quoted(requester), case.request.action);
+            let who = quoted(requester);
             new(RefusalCode::ImageNotAllowed, format!("no rule allows {who} to `{action}` this image as it is"))
                 .value("action", action.as_str())
         }
         (Criterion::Image, _) | (_, None) => {
-            let (who, action) = (quoted(requester), case.request.action);
+            let who = quoted(requester);
             let message = format!("no rule allows {who} to `{action}` an image with this name and these tags");
             new(RefusalCode::ImageNotAllowed, message)
                 .value("action", action.as_str())
                 .remedy("compare the image's name and tags with the rule's `images`")
         }
         (Criterion::Target, Some(asked)) => {
-            let (who, action, target) = (quoted(requester), case.request.action, &asked.target);
+            let (who, target) = (quoted(requester), &asked.target);
             new(RefusalCode::TargetNotAllowed, format!("no rule allows {who} to `{action}` this image for {target}"))
                 .value("action", action.as_str())
                 .remedy(format!("ask the allowlist's owners to add `{target}` to the targets of a rule"))
@@ -120,8 +122,14 @@ pub(super) fn publish_not_possible(
 const RULES_NAMED: usize = 5;
 
 /// The image does not meet all criteria of these rules, which cover it by name and tags.
-pub(super) fn lacks_provenance(case: &Case<'_>, image_id: &ImageId, image: &Image, rules: &[&Rule]) -> Refusal {
-    let refusal = not_covered(Criterion::Provenance, case, Some(image_id), None, None);
+pub(super) fn lacks_provenance(
+    case: &Case<'_>,
+    action: Action,
+    (image_id, image): (&ImageId, &Image),
+    asked: Option<&AskedTarget>,
+    rules: &[&Rule],
+) -> Refusal {
+    let refusal = not_covered(Criterion::Provenance, case, action, Some(image_id), asked, None);
     let first = rules.first().map(|rule| rule.images.shortfalls(&image.provenance, case.now));
     let mut remedies: Vec<_> = first.iter().flatten().map(Shortfall::remedy).collect();
     remedies.dedup();
@@ -144,12 +152,12 @@ pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> St
 }
 
 fn action_not_allowed(
-    case: &Case<'_>,
+    action: Action,
     requester: &str,
     rule: Option<&Rule>,
     new: impl Fn(RefusalCode, String) -> Refusal,
 ) -> Refusal {
-    let (who, action) = (quoted(requester), case.request.action);
+    let who = quoted(requester);
     let (this, to_which) = match rule {
         Some(rule) => (" this image", format!("rule {}, which covers the image", quoted(&rule.name))),
         None => ("", format!("a rule for {who}")),
@@ -297,9 +305,9 @@ pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal
 }
 
 /// The function's role may not change snapshots: `AMI_SHARE_COPY_ACCESS`.
-pub(super) fn copy_access_off(image_id: &ImageId) -> Refusal {
+pub(super) fn copy_access_off(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     let message = "this deployment can't give `access: copy`: its parameter EnableCopyAccess is off";
-    image(RefusalCode::NotSetUp, image_id, message)
+    pair(RefusalCode::NotSetUp, image_id, asked, message)
         .at("/access")
         .value("parameter", "EnableCopyAccess")
         .remedy("ask for `access: launch`, or have the stack updated with EnableCopyAccess=true")

@@ -15,7 +15,7 @@ use crate::{
     domain::{ImageId, Target},
     facts::{Fact, Facts, Failure, Image, ImageState, LaunchPermission, Reading},
     outcome::{ErrorCode, Refusal},
-    request::{Access, Action},
+    request::{Access, Action, AskedTarget},
 };
 
 /// Decides about a share; for a check, reports what a share would get. Fails if time runs out before every key is
@@ -28,15 +28,15 @@ pub(super) fn decide<'a>(
     permit: Permit<'a>,
 ) -> Reading<ImageDecision<'a>> {
     let may_expire = permit.may_expire();
-    let Permit { image_id, rule, targets, short_of_terms, refusals } = permit;
+    let Permit { image_id, rule, targets, unshareable, checked, refusals, gaps } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
-    // A check judges the keys whatever the requested terms are.
-    let short_of_terms = if case.request.action == Action::Check { short_of_terms } else { Vec::new() };
+    // A check judges the keys whatever is allowed.
     let judged = targets.iter().filter_map(|(asked, rule)| rule.map(|rule| (*asked, rule)));
-    let judged: Vec<_> = judged.chain(short_of_terms.iter().copied()).collect();
+    let judged: Vec<_> = judged.chain(unshareable.iter().copied()).collect();
     let mut met = Met {
         refusals,
+        gaps,
         warnings: expiry::existing_share_warnings(image_id, image, &left_as_they_are),
         ..Met::default()
     };
@@ -49,8 +49,8 @@ pub(super) fn decide<'a>(
     let makes_grants = !met.grants.is_empty() && met.refusals.is_empty();
     let is_about_targets = case.request.group.is_some() || !targets.is_empty() || may_expire;
     if case.request.action == Action::Check || is_about_targets {
-        let short = short_of_terms.iter().map(|(asked, _)| *asked);
-        let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).chain(short).collect();
+        let others = unshareable.iter().map(|(asked, _)| *asked);
+        let asked: Vec<_> = targets.iter().map(|(asked, _)| *asked).chain(others).collect();
         met.warnings.extend(notes::notes(case, facts, image, image_id, &asked, makes_grants));
     }
     if case.request.action == Action::Share {
@@ -58,7 +58,7 @@ pub(super) fn decide<'a>(
     }
     let Met { keys, has_unusable_key, grants, expiries, publications, refusals, gaps, warnings } = met;
     let decision = if case.request.action == Action::Check {
-        Decision::Look(Look { short_of_terms, keys, has_unusable_key, refusals, gaps })
+        Decision::Look(Look { unshareable, checked, keys, has_unusable_key, refusals, gaps })
     } else {
         let verdict = match (refusals.is_empty(), gaps.is_empty()) {
             (false, _) => Verdict::No(refusals),
@@ -94,9 +94,8 @@ fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Cover
     refusals.extend(owners.map(|(asked, _)| refusals::target_is_owner(case, image_id, asked)));
     if case.request.access == Access::Copy {
         refusals.extend(copy_refusals(case, image, image_id, targets));
-        if !case.setup.copy_access && lacks_copy_access(image, targets) {
-            refusals.push(refusals::copy_access_off(image_id));
-        }
+        let lacking = targets.iter().filter(|(asked, _)| !case.setup.copy_access && lacks_copy_access(image, asked));
+        refusals.extend(lacking.map(|(asked, _)| refusals::copy_access_off(image_id, asked)));
     }
     let entries = image.launch_permissions.iter().flatten().filter(|entry| **entry != LaunchPermission::Public).count();
     let new = targets.iter().filter(|(asked, _)| !image.is_shared_with(&asked.target)).count();
@@ -120,11 +119,9 @@ fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[
         .collect()
 }
 
-/// Whether a share for copying must add create volume permissions.
-fn lacks_copy_access(image: &Image, targets: &[Covered<'_>]) -> bool {
-    let accounts: Vec<_> = targets.iter().filter_map(|(asked, _)| asked.target.account()).collect();
-    image.known_snapshots().any(|snapshot| {
-        let may: Vec<_> = snapshot.may_create_volumes().collect();
-        accounts.iter().any(|account| !may.contains(account))
-    })
+/// Whether a share for copying must surely add create volume permissions for the target.
+fn lacks_copy_access(image: &Image, asked: &AskedTarget) -> bool {
+    let Some(account) = asked.target.account() else { return false };
+    let mut known = image.known_snapshots().filter_map(|snapshot| snapshot.create_volume_permissions.known());
+    known.any(|permissions| !permissions.accounts.contains(&account))
 }

@@ -23,7 +23,7 @@ const EXAMPLES: usize = 3;
 
 /// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals: _ } = permit;
+    let Permit { image_id, rule, targets, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };

@@ -1,5 +1,5 @@
-//! Owns what is decided about a report on who uses an image: whether the newest one is shown, one is waited for or started,
-//! and of which accounts the requester may see the numbers.
+//! Owns the decision about an image's usage report: whether the newest one is fresh enough, a pending one is awaited or
+//! a new one is started; and for which accounts the requester may see the numbers.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,19 @@ use time::Duration;
 use super::{
     case::{Authority, Case},
     decision::{Decision, ImageDecision, NextReport},
-    permit::{Permit, covering_rule_of_image_for},
+    permit::Permit,
 };
 use crate::{
     domain::{AccountId, ImageId, Target, digest, quoted, rfc3339},
     facts::{Fact, Facts, Image, ReportState, UsageReport, UsageReports},
-    request::Action,
 };
 
-/// A report of this age still answers.
+/// A report that is no older than this is fresh enough.
 const FRESH: Duration = Duration::hours(24);
 
 /// Decides what a request for the usage of an image does.
 pub(super) fn decide<'a>(case: &Case<'_>, facts: &Facts, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, short_of_terms: _, refusals: _ } = permit;
+    let Permit { image_id, rule, targets, .. } = permit;
     let newest = newest_usage_report(&facts.usage_reports, image_id);
     let is_fresh = newest.is_some_and(|report| case.now - report.created <= FRESH);
     let pending = || of_image(&facts.usage_reports, image_id).find(|report| report.state == ReportState::Pending);
@@ -31,8 +30,8 @@ pub(super) fn decide<'a>(case: &Case<'_>, facts: &Facts, permit: Permit<'a>) -> 
     } else if let Some(pending) = pending() {
         warnings.extend((!pending.is_about_everything()).then(|| {
             format!(
-                "EC2 is making a report on {image_id} that somebody asked for about some accounts or types of resources \
-                 only. It makes one report on an image at a time, so the one that tells everything is started after that"
+                "EC2 is making a report on {image_id} that covers only some accounts or types of resources. EC2 makes one \
+                 report on an image at a time, so the report on everything is started after that"
             )
         }));
         NextReport::Awaited
@@ -43,7 +42,7 @@ pub(super) fn decide<'a>(case: &Case<'_>, facts: &Facts, permit: Permit<'a>) -> 
     ImageDecision { image_id, rule, targets, decision: Decision::Usage(next), warnings }
 }
 
-/// The newest report on everything that there is to show.
+/// The newest report that is available and covers everything.
 pub fn newest_usage_report<'f>(reports: &'f UsageReports, image_id: &ImageId) -> Option<&'f UsageReport> {
     let available = of_image(reports, image_id)
         .filter(|report| report.state == ReportState::Available && report.is_about_everything());
@@ -54,15 +53,15 @@ fn of_image<'f>(reports: &'f UsageReports, image_id: &ImageId) -> impl Iterator<
     reports.iter().flatten().filter(move |report| report.image_id == *image_id)
 }
 
-/// Why the last report came to nothing.
+/// Why EC2 could not make the latest report.
 fn of_failed_report(facts: &Facts, image_id: &ImageId) -> Option<String> {
     let last = of_image(&facts.usage_reports, image_id).max_by_key(|report| report.created)?;
     let ReportState::Error(reason) = &last.state else { return None };
     let at = rfc3339(last.created);
-    Some(format!("EC2 could not make the report on {image_id} that was asked for at {at}: {}", quoted(reason)))
+    Some(format!("EC2 could not make the report on {image_id} that was requested at {at}: {}", quoted(reason)))
 }
 
-/// It has the hour in it, because EC2 remembers a token of a report that somebody deleted.
+/// It depends on the hour, because EC2 remembers the token of a report even after the report was deleted.
 fn client_token(case: &Case<'_>, facts: &Facts, image_id: &ImageId) -> String {
     let mut reports: Vec<_> = of_image(&facts.usage_reports, image_id).map(|report| report.id.as_str()).collect();
     reports.sort_unstable();
@@ -70,13 +69,8 @@ fn client_token(case: &Case<'_>, facts: &Facts, image_id: &ImageId) -> String {
     digest(&format!("{image_id} {hour} {}", reports.join(" ")), 16)
 }
 
-/// Whether a rule of the requester covers the image for `usage`. The dry run of a revoke shows a report only then.
-pub fn may_see_usage(case: &Case<'_>, image: &Image) -> bool {
-    matches!(covering_rule_of_image_for(Action::Usage, case, image), Ok(Some(_)))
-}
-
-/// The accounts that rules of the requester name together with the image, for whatever action. The numbers of others are
-/// shown as a sum.
+/// The accounts that the requester's rules about this image name as targets, for any action. The numbers of all others
+/// are shown as a sum.
 pub fn named_accounts(case: &Case<'_>, image: &Image) -> BTreeSet<AccountId> {
     let Authority::Requester(requester) = case.authority else { return BTreeSet::new() };
     let rules = case.allowlist.rules.iter().filter(|rule| {
@@ -86,10 +80,10 @@ pub fn named_accounts(case: &Case<'_>, image: &Image) -> BTreeSet<AccountId> {
     rules.flat_map(|rule| rule.targets.iter().filter_map(Target::account)).collect()
 }
 
-/// Why the dry run of a revoke does not show who uses the image, where that could not be read.
+/// Why the dry run of a revoke does not show who uses the image, if that could not be read.
 pub(super) fn unread(facts: &Facts, image_id: &ImageId) -> Option<String> {
     let entries =
         || newest_usage_report(&facts.usage_reports, image_id).map(|report| &report.entries).and_then(Fact::failed);
     let failure = facts.usage_reports.failed().or_else(entries)?;
-    Some(format!("who uses {image_id} could not be found out: {}", failure.message))
+    Some(format!("who uses {image_id} could not be read: {}", failure.message))
 }

@@ -4,12 +4,12 @@ use std::{fmt, str::FromStr};
 
 use super::quoted;
 
-/// The most levels of a name: <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>
+/// The maximum number of levels: <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html>
 const MAX_LEVELS: usize = 15;
-/// The most characters. AWS takes 1,011, and its own ARN before the name counts among them:
+/// The maximum number of characters. AWS accepts 1,011, but counts the ARN before the name, too:
 /// <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>
 const MAX_LENGTH: usize = 900;
-/// No parameter of ours begins so, in whatever case. AWS publishes its own parameters there.
+/// No name may begin with these, in upper or lower case: AWS publishes its own parameters there.
 const RESERVED: [&str; 2] = ["/aws", "/ssm"];
 
 /// The name of a parameter: a path of one to fifteen levels, such as `/golden/web/latest`.
@@ -17,13 +17,13 @@ const RESERVED: [&str; 2] = ["/aws", "/ssm"];
 pub struct ParameterName(String);
 
 impl ParameterName {
-    /// The name as Parameter Store takes it.
+    /// The name as Parameter Store expects it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether a level, or a part of one, has only characters that Parameter Store takes.
+/// Whether a level, or a part of one, has only characters that Parameter Store accepts.
 pub fn is_parameter_text(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }

@@ -1,4 +1,4 @@
-//! Owns [`UsageReport`]: what EC2 says of a report on the accounts that use an image.
+//! Owns [`UsageReport`]: what EC2 says about a report on the accounts that use an image.
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html>
 
@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 use super::Fact;
 use crate::domain::{AccountId, ImageId};
 
-/// The types of resources that a report can count. The API knew only the first two when it was new.
+/// The types of resources that a report can count. At first, the API had only the first two.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImageUsageResourceTypeRequest.html>
 pub const RESOURCE_TYPES: [&str; 4] =
     ["ec2:Instance", "ec2:LaunchTemplate", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
 
-/// The reports on images, in whatever state.
+/// The reports on images, in any state.
 pub type UsageReports = Fact<Vec<UsageReport>>;
 
 /// A report on the accounts that use an image.
@@ -25,17 +25,17 @@ pub struct UsageReport {
     pub image_id: ImageId,
     /// The types of resources that it counts, in EC2's words.
     pub resource_types: Vec<String>,
-    /// Whether it is about some accounts only, which its request named.
+    /// Whether its request named accounts, so that it covers only those.
     pub is_about_some_accounts: bool,
-    /// How far it is.
+    /// Its state.
     pub state: ReportState,
-    /// When it was asked for.
+    /// When it was requested.
     pub created: OffsetDateTime,
-    /// What it says; read of the reports that are shown.
+    /// Its entries. They are read only for reports that are shown.
     pub entries: Fact<Vec<UsageEntry>>,
 }
 
-/// How far a report is.
+/// The state of a report.
 ///
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImageUsageReport.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub enum ReportState {
 /// How often one account uses the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageEntry {
-    /// The account; none where EC2 names it in a form that this version does not know.
+    /// The account; `None` if EC2 names it in a form that this version can't read.
     pub account: Option<AccountId>,
     /// The type of the resources, in EC2's word.
     pub resource_type: String,

@@ -1,20 +1,20 @@
-//! Owns [`UsageRow`]: what a row tells of the accounts that use an image.
+//! Owns [`UsageRow`]: the part of a row about the accounts that use an image.
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::domain::AccountId;
 
-/// Which accounts use an image, by the newest report on it.
+/// Which accounts use an image, according to the newest report on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageRow {
-    /// When the report was asked for.
+    /// When the report was requested.
     #[serde(with = "time::serde::rfc3339")]
     pub as_of: OffsetDateTime,
     /// The accounts that the requester's rules name, and for each type of resource the sum of all others.
     pub entries: Vec<UsageEntryRow>,
-    /// What such a report can't know yet.
+    /// What the report may not count yet.
     pub missing: Vec<String>,
 }
 
@@ -22,7 +22,7 @@ pub struct UsageRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageEntryRow {
-    /// The account; `null` for all that the requester's rules don't name.
+    /// The account; `null` for all accounts that the requester's rules don't name.
     pub account_id: Option<AccountId>,
     /// The type of the resources that use the image, in EC2's word.
     pub resource_type: String,

@@ -1,4 +1,5 @@
-//! Owns [`ParameterReads`]: the parameters to which rules publish images, and what is read of the images that they name.
+//! Owns [`ParameterReads`]: the parameters to which rules publish images, and what is read about the images that they
+//! name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,33 +11,33 @@ use crate::{
     request::Action,
 };
 
-/// The parameters that are read.
+/// The parameters to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ParameterReads {
-    /// They.
+    /// Their names.
     pub names: BTreeSet<ParameterName>,
-    /// What follows where one, or what is needed to judge it, can't be read.
+    /// What follows if one can't be read, or something that is needed to judge it.
     pub need: Need,
-    /// What is read of the images that they name.
+    /// What is read about the images that they name.
     pub named: NamedReads,
-    /// The images that may be published: where they are copies, their sources' ages are read.
+    /// The images that may be published. If one is a copy, the age of its source is read.
     pub published: BTreeSet<ImageId>,
 }
 
-/// What is read of the images that parameters name.
+/// What is read about the images that parameters name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum NamedReads {
     /// Nothing.
     #[default]
     Nothing,
-    /// That there are such images.
+    /// Whether they exist.
     Themselves,
-    /// Their ages, too, which copies have from their sources.
+    /// Whether they exist, and their ages. The age of a copy is that of its source.
     Ages,
 }
 
 impl ParameterReads {
-    /// The parameters of images of which more may be read than their descriptions.
+    /// The parameters of the permitted images.
     pub(super) fn new(case: &Case<'_>, images: &BTreeMap<ImageId, Image>, permitted: &[&ImageId]) -> Self {
         let names = decide::parameters_to_read(case, images, permitted);
         if names.is_empty() {

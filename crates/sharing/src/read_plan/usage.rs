@@ -1,4 +1,5 @@
-//! Owns [`UsageReads`]: the images whose usage reports are read, and [`reports_to_open`]: the reports whose entries are.
+//! Owns [`UsageReads`]: the images whose usage reports are read, and [`reports_to_open`]: the reports whose entries are
+//! read.
 
 use super::Need;
 use crate::{
@@ -8,17 +9,17 @@ use crate::{
     request::Action,
 };
 
-/// Which usage reports are read.
+/// The usage reports to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UsageReads {
-    /// Those on these images.
+    /// The images whose reports are read.
     pub images: Vec<ImageId>,
-    /// What follows where they can't be.
+    /// What follows if they can't be read.
     pub need: Need,
 }
 
 impl UsageReads {
-    /// Those that `usage` asks for; and those that the dry run of a revoke shows, for which nothing is held up.
+    /// `usage` needs them. The dry run of a revoke shows them, and continues without them.
     pub(super) fn new<'i>(case: &Case<'_>, permitted: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Self {
         let need = match case.request.action {
             Action::Usage => Need::Required,
@@ -34,13 +35,12 @@ impl UsageReads {
             | Action::Repair
             | Action::Images => return Self::default(),
         };
-        let shown = permitted.filter(|(_, image)| decide::may_see_usage(case, image));
-        let images: Vec<_> = shown.map(|(id, _)| id.clone()).collect();
+        let images: Vec<_> = permitted.map(|(id, _)| id.clone()).collect();
         Self { need: if images.is_empty() { Need::No } else { need }, images }
     }
 }
 
-/// The IDs of the reports that are shown: of each image the newest.
+/// The IDs of the reports that are shown: the newest one of each image.
 pub fn reports_to_open(reads: &UsageReads, reports: &UsageReports) -> Vec<String> {
     let newest = reads.images.iter().filter_map(|image_id| decide::newest_usage_report(reports, image_id));
     newest.map(|report| report.id.clone()).collect()

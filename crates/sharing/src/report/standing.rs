@@ -20,6 +20,8 @@ pub(super) struct Standing<'r> {
     pub image: &'r Image,
     pub result: &'r ImageResult<'r>,
     pub status: Status,
+    /// Whether one image keeps the request from being carried out for any.
+    pub is_stopped: bool,
 }
 
 impl Standing<'_> {
@@ -35,7 +37,7 @@ impl Standing<'_> {
 
     /// How a grant that did not exist before is shown: that of the target, or that of one of its roles.
     fn plan(&self, key: &KeyArn, target: &Target, role: Option<&ServiceLinkedRole>) -> GrantPlan {
-        let Self { case, image, result, status } = self;
+        let Self { case, image, result, status, .. } = self;
         match case.request.action {
             Action::Check | Action::Share if *status == Status::Refused => GrantPlan::Nothing,
             Action::Check if !result.decision.accepts(image, target) => GrantPlan::Nothing,

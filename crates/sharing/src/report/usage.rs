@@ -1,5 +1,5 @@
-//! Owns how a usage report is told: the numbers of the accounts that the requester's rules name, and the sums of the others.
-//! Pure.
+//! Owns the report's part about usage: the numbers of the accounts that the requester's rules name, and the sums of all
+//! others.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     outcome::{UsageEntryRow, UsageRow},
 };
 
-/// The newest report on the image, where reports were read and there is one.
+/// The newest usage report on the image, if one was read.
 pub(super) fn usage(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Option<UsageRow> {
     let report = newest_usage_report(&facts.usage_reports, image_id)?;
     let named = named_accounts(case, image);
@@ -44,7 +44,7 @@ pub(super) fn usage(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &
 fn missing(created: OffsetDateTime) -> Vec<String> {
     let day_before = created.checked_sub(Duration::hours(24)).unwrap_or(created);
     vec![
-        format!("ec2:Instance: what happened after {} may not be counted", rfc3339(day_before)),
-        format!("ec2:LaunchTemplate: what happened in the few days before {} may not be counted", rfc3339(created)),
+        format!("ec2:Instance: activity after {} may not be counted", rfc3339(day_before)),
+        format!("ec2:LaunchTemplate: activity in the few days before {} may not be counted", rfc3339(created)),
     ]
 }

@@ -109,6 +109,10 @@ fn a_mistake_is_refused_and_named() {
         (serde_json::json!({"images": {"scannedWithin": "30"}}), "not a duration"),
         (serde_json::json!({"images": {"maxAge": 180}}), "put it in quotes"),
         (serde_json::json!({"images": {"maxage": "180d"}}), "did you mean `maxAge`?"),
+        (serde_json::json!({"images": {"name": ["golden-*"]}}), "did you mean `names`?"),
+        (serde_json::json!({"target": ["111122223333"]}), "did you mean `targets`?"),
+        (serde_json::json!({"requestors": ["lambda:invoke"]}), "did you mean `requesters`?"),
+        (serde_json::json!({"owner": "ada"}), "field `owner`: unknown field"),
         (serde_json::json!({"images": "every"}), "`all`"),
         (serde_json::json!({"images": []}), "`all`"),
         (serde_json::json!({"images": null}), "images"),
@@ -236,7 +240,13 @@ fn yaml_traps_are_refused_with_their_line() {
     refused("version: 1\n\trules: []", "line 2: the line begins with a tab: indent with spaces");
     refused(
         "version: 1\nrules:\n  - name: r\n    requesters: [\"lambda:invoke\"]\n   actions: [list]",
-        "look at the indentation",
+        "line 5, rule `r`: the text is not YAML: this line, or one before it, is indented by too many or too few spaces",
+    );
+    refused(&document("[*]"), "rule `r`: the text is not YAML: text that begins with `*` or `&` must be in quotes");
+    refused(&document("x").replace("images: all", "images:all"), "a `:` with a space after it is missing");
+    refused(
+        &document("[\"111122223333\""),
+        "rule `r`: the text is not YAML: look at the indentation, quotes and brackets",
     );
 }
 
@@ -332,7 +342,7 @@ owner: ada
         "line 29, rule `first`, field `name`: another rule has this name",
         "line 30, rule `first`, field `requesters`: an empty list; leave the field out or fill it",
         "line 32, rule `first`, field `images.names`: an empty list; leave the field out or fill it",
-        "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes (an ID is text and may begin with zeros)",
+        "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes",
         "line 33, rule `first`, field `onAvailable`: text where a boolean (`true` or `false`) belongs",
         "line 34, rule `#3`, field `name`: missing",
         "line 34, rule `#3`, field `targets`: missing; `share`, `revoke` and `check` are about targets",

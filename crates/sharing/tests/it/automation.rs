@@ -128,6 +128,41 @@ fn a_target_has_the_image_for_the_longest_time_that_a_rule_gives() {
 }
 
 #[test]
+fn a_rule_that_may_not_be_about_the_image_neither_displaces_nor_outlasts_one_that_surely_is() {
+    let rules = RULES.replace(
+        r#"images: {names: ["golden-*"]}
+    targets: ["111122223333", "999988887777"]"#,
+        r#"images: {names: ["golden-*", "nightly-*"], maxAge: 1d}
+    targets: ["111122223333", "333344445555"]"#,
+    );
+    let allowlist = Allowlist::parse(&rules).unwrap();
+    let rules = automatic_rules(&allowlist, &Requester::new("events:999988887777:aws.ec2".to_owned()));
+    let source = RegionalImage { region: "eu-central-1".parse().unwrap(), id: IMAGE.parse().unwrap() };
+    let lineage = |said| Lineage::CopyOf { source: source.clone(), said: Box::new(said) };
+    let told = |lineage: Lineage| {
+        let provenance = Provenance { lineage, created: Some(NOW), ..Provenance::default() };
+        let image = Image { provenance, ..image("nightly-1") };
+        let requests = automatic_shares(&rules, &IMAGE.parse().unwrap(), Some(&image), NOW, NOW).unwrap();
+        let of = |account: &str| {
+            let about = |request: &&sharing::request::Request| {
+                request.targets.iter().any(|asked| asked.target == target(account))
+            };
+            let about: Vec<_> = requests.iter().filter(about).collect();
+            about.iter().map(|request| request.expires_at.map(|at| (at - NOW).whole_days())).collect::<Vec<_>>()
+        };
+        (of(ONE), of("333344445555"))
+    };
+    let young = Provenance { created: Some(NOW), ..Provenance::default() };
+    // It surely is: for ever beats a month.
+    assert_eq!(told(Lineage::New), (vec![None], vec![None]));
+    assert_eq!(told(lineage(Fact::Known(Some(young)))), (vec![None], vec![None]));
+    // It may be: whom no other rule gives the image to is shared with when the source is read.
+    assert_eq!(told(lineage(Fact::NotRead)), (vec![Some(30)], vec![None]));
+    // It surely is not.
+    assert_eq!(told(lineage(Fact::Known(None))), (vec![Some(30)], vec![]));
+}
+
+#[test]
 fn only_the_rules_for_images_of_this_account_share_by_themselves() {
     let allowlist = Allowlist::parse(RULES).unwrap();
     let rules = |requester: &str| automatic_rules(&allowlist, &Requester::new(requester.to_owned())).len();

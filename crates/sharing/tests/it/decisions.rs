@@ -481,11 +481,18 @@ fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
 
     let copy = ask("share", json!({"accountIds": [ONE], "access": "copy"}));
     let open = off("golden-1", &[ONE]);
-    refused(&open, &copy, &["NotSetUp"]);
+    refused(&open, &copy, &[&one]);
     assert_eq!(place(&open, &copy).as_deref(), Some("/access"));
     assert!(open.decide(&copy).remedies[0].contains("EnableCopyAccess"));
     let may_copy = open.clone().with(|world| world.snapshot().create_volume_permissions = copied_by(&[ONE]));
     steps(&may_copy, &copy, &[ADD_LAUNCH]);
+    // Whoever may copy already is not refused beside whoever may not, and what is not known refuses nobody.
+    let both = json!({"accountIds": [ONE, TWO], "access": "copy"});
+    refused(&may_copy, &ask("check", both), &[&format!("NotSetUp {TWO}"), &format!("KeyAccessMissing {TWO}")]);
+    let unknown = open.clone().with(|world| {
+        world.snapshot().create_volume_permissions = Fact::Failed(denied("ec2:DescribeSnapshotAttribute"));
+    });
+    refused(&unknown, &ask("check", json!({"accountIds": [ONE], "access": "copy"})), &[]);
 
     // Taking away is tried all the same.
     let revoke = ask("revoke", accounts(&[ONE]));
@@ -601,6 +608,23 @@ fn a_share_without_an_expiry_time_leaves_the_recorded_one_and_says_so() {
     assert_eq!(decided.gaps, 1, "nothing is given without knowing");
     let golden = unread.with(|world| world.image.name = Some("golden-1".to_owned()));
     warned(&golden.decide(&ask("check", accounts(&[ONE]))), &["not everything about ami-1a2b3c4d could be read"]);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_not_taken_for_no_records() {
+    let unread =
+        |world: World| world.with(|world| world.image.expiries = Fact::Failed(denied("scheduler:ListSchedules")));
+    for action in ["share", "check"] {
+        let plain = ask(action, accounts(&[ONE]));
+        // Whether the share that is there ends in time for its rule is not known.
+        let bounded = steps(&unread(World::open("trial-1").shared_with(&[ONE])), &plain, &[]);
+        assert_eq!(bounded.gaps, 1, "{bounded:#?}");
+        // A rule without a longest duration asks for no record.
+        let endless = steps(&unread(World::open("golden-1").shared_with(&[ONE])), &plain, &[]);
+        assert_eq!(endless.gaps, 0, "{endless:#?}");
+        // A share that is not there has no expiry, whatever the records are.
+        refused(&unread(World::open("trial-1")), &plain, &["ExpiryRequired 111122223333"]);
+    }
 }
 
 #[test]
@@ -731,7 +755,7 @@ fn nor_is_anything_else_given_that_late() {
     let whole = lasts("golden-1", &[ONE], 15);
     let whole = whole.with(|world| {
         world.snapshot().create_volume_permissions =
-            Fact::Known(CreateVolumePermissions { accounts: vec![account(ONE)], is_public: false })
+            Fact::Known(CreateVolumePermissions { accounts: vec![account(ONE)], ..CreateVolumePermissions::default() })
     });
     steps(&whole, &copy, &[]);
 }

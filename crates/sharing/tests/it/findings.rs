@@ -3,15 +3,17 @@
 use ami_share_testing::{
     key_policies::{Statement as _, allow, deny, open_to, parsed, with},
     worlds::{
-        FOREIGN_KEY, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant, in_days,
-        known, root,
+        FOREIGN_KEY, IMAGE, KEY, NOW, ONE, ORGANIZATION, TWO, World, account, copied_by, decide, denied, grant,
+        in_days, known, root,
     },
 };
 use serde_json::json;
 use sharing::{
-    facts::{Fact, Failure, ImageState},
-    outcome::Finding,
+    decide::{Case, Surveyed},
+    facts::{Fact, Failure, ImageState, LaunchPermission},
+    outcome::{ErrorCode, Finding},
     plan::plan,
+    request::{Action, Request},
 };
 use time::Duration;
 
@@ -142,6 +144,27 @@ fn a_public_image_is_found_whatever_else_is_so() {
 }
 
 #[test]
+fn a_permission_of_a_kind_that_is_not_known_is_found_and_told() {
+    let group = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(Some("partners"));
+    finds(&World::open("golden-a").with(group), &["SharedOutsideAllowlist -"]);
+    finds(
+        &World::open("golden-a").with(|world| {
+            world.image.launch_permissions = Fact::Known(vec![LaunchPermission::unknown("partners")]);
+        }),
+        &["SharedOutsideAllowlist -"],
+    );
+    let nameless = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(None);
+    finds(&World::open("golden-a").with(nameless), &["SharedOutsideAllowlist -"]);
+    World::open("golden-a").with(group).put(&json!({"action": "list", "imageIds": [IMAGE]}), |case, facts| {
+        let warnings = &decide(case, facts).remove(0).warnings;
+        assert!(warnings[0].contains("`partners`") && warnings[0].contains("is not known"), "{warnings:?}");
+    });
+    // The group of everybody is no such kind.
+    let all = |world: &mut World| known(&mut world.snapshot().create_volume_permissions).add_group(Some("all"));
+    finds(&World::open("golden-a").with(all), &["PublicImage -"]);
+}
+
+#[test]
 fn a_grant_is_left_where_its_share_is_not_there() {
     let world = World::encrypted("granted-a", &[]);
     let ours = "ami-share/ami-1a2b3c4d/111122223333";
@@ -223,6 +246,33 @@ fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
 }
 
 #[test]
+fn a_finding_names_no_rule_and_no_criterion_where_no_rule_of_the_requester_is_about_image_and_target() {
+    let told = |world: &World, code: &str| {
+        world.put(&json!({"action": "repair"}), |case, facts| {
+            let finding = decide(case, facts).remove(0).survey().unwrap().findings[0].clone();
+            assert_eq!(finding.code.as_str(), code);
+            format!("{} {}", finding.message, finding.remedy)
+        })
+    };
+    let others = ["portals", "secret"];
+    let outside = told(&World::open("portals-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    let lost = told(&World::encrypted("portals-open-a", &[]).shared_with(&[ONE]), "KeyAccessLost");
+    let not_applied = told(&World::open("portals-new-a"), "RuleNotApplied");
+    for text in [&outside, &lost, &not_applied] {
+        let text = text.replace("role/portal", "");
+        assert!(others.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+    assert!(lost.contains("shared with 111122223333 again by somebody whose rule has `keys: grant`"), "{lost}");
+    // Where one is, they are named.
+    let own = told(&World::open("marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    assert!(!own.contains("`marked`"), "its tags are not those of the rule: {own}");
+    assert!(
+        told(&World::open("viewed-marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist").contains("`viewed-marked`")
+    );
+    assert!(told(&World::open("golden-new-a"), "RuleNotApplied").contains("`by-itself`"));
+}
+
+#[test]
 fn a_rule_is_not_applied_where_an_available_image_is_not_shared_by_itself() {
     let new = World::open("golden-new-a");
     finds(&new.clone().shared_with(&[TWO]), &["RuleNotApplied 111122223333"]);
@@ -271,5 +321,51 @@ fn what_cannot_be_read_is_told_and_not_judged() {
         let judged = judge(&unread);
         assert_eq!((judged.found, judged.gaps), (vec![], 0));
         assert!(judged.warnings > 0);
+    }
+}
+
+/// What follows for a survey of the image: whether everything about it was read, and whether the survey stops before it if
+/// the time is over, as one of the first images of a request and as one of the others.
+fn surveyed(world: &World, action: Action) -> (bool, bool, bool) {
+    world.put(&json!({"action": "repair"}), |case, facts| {
+        let request = Request { action, image_ids: vec![IMAGE.parse().unwrap()], ..case.request.clone() };
+        let mut decisions = decide(case, facts);
+        let expect = decisions[0].survey().unwrap().clone();
+        let surveyed = Surveyed::new(&Case { request: &request, ..*case }, facts, &mut decisions);
+        assert_eq!(surveyed.unread, expect.gaps);
+        assert_eq!(surveyed.findings, expect.findings.len());
+        let overdue = if action == Action::Repair { expect.overdue.len() } else { 0 };
+        assert_eq!(surveyed.overdue.len(), overdue, "only a repair expires shares");
+        assert_eq!(surveyed.next.as_ref().map(|next| next.after.as_str()), Some(IMAGE));
+        assert!(decisions[0].gaps().is_empty(), "the survey decides what follows from a gap");
+        (surveyed.is_any_read, surveyed.needs_more_time(true), surveyed.needs_more_time(false))
+    })
+}
+
+#[test]
+fn a_survey_stops_for_what_more_time_may_read_and_passes_a_lasting_fault() {
+    let world = World::encrypted("granted-a", &[TWO]).shared_with(&[STRAY]);
+    let failed = |code: ErrorCode, retryable: bool| {
+        let failure = Failure { code, retryable, ..denied("kms:GetKeyPolicy") };
+        world.clone().with(|world| world.key().policy = Fact::Failed(failure))
+    };
+    let throttled = failed(ErrorCode::Throttled, true);
+    let late = failed(ErrorCode::OutOfTime, true);
+    for action in [Action::Audit, Action::Repair] {
+        assert_eq!(surveyed(&world, action), (true, false, false));
+        assert_eq!(surveyed(&failed(ErrorCode::Denied, false), action), (true, false, false));
+        assert_eq!(surveyed(&throttled, action), (false, false, true));
+        assert_eq!(surveyed(&late, action), (false, true, true));
+    }
+    // A repair does first what it can.
+    let overdue = late.clone().with_expiry(ONE, in_days(-1));
+    let orphaned = granted(late, "ami-share/ami-1a2b3c4d/111122223333", ONE, "999988887777");
+    for (world, action, expect) in [
+        (&overdue, Action::Repair, (false, false, false)),
+        (&overdue, Action::Audit, (false, true, true)),
+        (&orphaned, Action::Repair, (false, false, false)),
+        (&orphaned, Action::Audit, (false, true, true)),
+    ] {
+        assert_eq!(surveyed(world, action), expect, "{action:?}");
     }
 }

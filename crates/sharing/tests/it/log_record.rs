@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ami_share_testing::{
     schemas::{LONGEST_LINE, check_log, read},
-    worlds::NOW,
+    worlds::{KEY, NOW},
 };
 use serde_json::{Value, json};
 use sharing::{
@@ -14,7 +14,7 @@ use sharing::{
         ErrorCode, ErrorRow, Finding, FindingCode, ImageRow, Outcome, Refusal, RefusalCode, Source, Status, StepRow,
         StepState, TargetRow, TargetState,
     },
-    request::{Access, Action, Asked},
+    request::{Access, Action, Asked, FaultKind},
 };
 
 /// The parts of the record, each held against the schema.
@@ -86,7 +86,9 @@ fn full() -> Outcome {
         image_id: Some(image_id(1).parse().unwrap()),
         target: Some(account(7)),
         pointer: Some("/accountIds/0".to_owned()),
-        ..Refusal::new(RefusalCode::TargetNotAllowed, "no rule")
+        parameter: Some("access".to_owned()),
+        fault: Some(FaultKind::BadFormat),
+        ..Refusal::new(RefusalCode::TargetNotAllowed, "no rule").key(&KEY.parse().unwrap())
     };
     let error = ErrorRow {
         code: ErrorCode::Throttled,
@@ -149,7 +151,7 @@ fn a_record_has_everything_and_the_schema_declares_nothing_more() {
             "images": [{"imageId": "ami-00000000000000001", "copyOf": {"region": "eu-central-1", "imageId": "ami-00000000000000002"}, "name": "golden-web", "rule": "first", "changed": true, "parameters": ["/golden/web/latest"],
                 "targets": [{"target": "000000000000", "state": "shared", "expiresAt": "2026-11-22T12:00:00Z", "rule": "rule-0"}]}],
             "refusals": [{"code": "TargetNotAllowed", "imageId": "ami-00000000000000001", "target": "000000000007",
-                "pointer": "/accountIds/0", "message": "no rule"}],
+                "pointer": "/accountIds/0", "parameter": "access", "fault": "bad-format", "keyArn": KEY, "message": "no rule"}],
             "errors": [{"code": "Throttled", "call": "ec2:DescribeImages", "resource": "images", "message": "slow down"}],
             "findings": [{"code": "GrantLeft", "imageId": "ami-00000000000000001", "target": "000000000007"}],
             "warnings": ["mind the gap"],
@@ -238,6 +240,7 @@ fn no_line_is_too_long_whatever_was_sent_and_read() {
         };
         let refusal = Refusal {
             pointer: Some(long.clone()),
+            parameter: Some(long.clone()),
             target: Some(unit.parse().unwrap()),
             ..Refusal::new(RefusalCode::MalformedRequest, &long)
         };

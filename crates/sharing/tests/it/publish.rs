@@ -283,6 +283,10 @@ fn an_audit_finds_a_parameter_that_names_what_its_readers_cannot_launch() {
     finds(&where_it_is(web().shared_with(&[ONE, TWO]), itself()), &[]);
     finds(&where_it_is(web().shared_with(&[TWO]), itself()), &[(IMAGE, "which is not shared with 111122223333; rule")]);
     finds(&where_it_is(web(), itself()), &[(IMAGE, "111122223333, 222233334444; rule `published` publishes to it")]);
+    // A rule of somebody else is not named, nor whom it is for.
+    let others = web().with(|world| world.image.name = Some("portals-published-1".to_owned()));
+    let words = "which is not shared with every target; somebody else's rule publishes to it";
+    finds(&where_it_is(others, itself()), &[(IMAGE, words)]);
     let disabled = web().shared_with(&[ONE, TWO]).with(|world| world.image.state = ImageState::Disabled);
     finds(&where_it_is(disabled, itself()), &[(IMAGE, "which is `disabled`")]);
     // What is not shared and not named is none.

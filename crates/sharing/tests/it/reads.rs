@@ -53,7 +53,7 @@ fn grants(plan: &ReadPlan) -> &'static str {
     match &plan.keys.grants {
         GrantReads::No => "no",
         GrantReads::OfGrantees(Settled) => "of grantees",
-        GrantReads::Every { need: Settled, .. } => "every",
+        GrantReads::Every { need: Optional, .. } => "every",
         GrantReads::Own(_) => "own",
         GrantReads::OfGrantees(_) | GrantReads::Every { .. } => panic!("{plan:#?}"),
     }
@@ -71,7 +71,7 @@ fn each_action_reads_what_it_must_know() {
         (ask("list", json!({})), [all, all, Optional, Optional], No, No, "no", No),
         (with_one("revoke"), [Optional; 4], Optional, No, "own", No),
         (ask("reset", json!({})), [Optional; 4], Optional, No, "own", No),
-        (json!({"action": "repair"}), [Optional, all, Optional, Optional], Optional, Settled, "every", No),
+        (json!({"action": "repair"}), [Optional, all, Optional, Optional], Optional, Optional, "every", No),
     ] {
         let plan = reads(&world, &request, of_image);
         assert_eq!((plan.needed_by, plan.keys.metadata, plan.keys.policy), (needed_by, keys, keys), "{request}");

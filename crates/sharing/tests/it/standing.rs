@@ -29,9 +29,9 @@ fn answer_after(
 ) -> Value {
     world.put(request, |case, facts| {
         let decisions = decide(case, facts);
-        let is_refused = decisions.iter().any(|decision| decision.refuses_whole(case.request.action));
+        let is_stopped = decisions.iter().any(|decision| decision.stops_whole(case.request.action));
         let results = decisions.into_iter().map(|decision| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_refused);
+            let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
             let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
             let steps = steps.into_iter().map(|step| {
                 let reached = reach(&step);
@@ -292,6 +292,57 @@ fn a_share_with_an_expiry_that_satisfies_its_rule_is_accepted_and_keys_are_judge
     // Whom no rule covers has no row.
     let outcome = answer(&healthy, &json!({"action": "check", "imageIds": [IMAGE], "accountIds": [TWO]}), done);
     assert_eq!((outcome["images"][0]["targets"].clone(), outcome["images"][0]["keys"].clone()), (json!([]), json!([])));
+}
+
+#[test]
+fn a_check_accepts_what_a_share_would_be_allowed_and_not_what_may_be_checked() {
+    let viewed = |name: &str, allowed: &[&str]| World::encrypted(name, allowed);
+    let rule = |outcome: &Value| outcome["images"][0]["targets"][0]["rule"].clone();
+    // No rule lets the requester share: the row is told, and the share refused.
+    let outcome =
+        checked(&viewed("viewed-1", &[ONE]), &nothing(), &["ActionNotAllowed"], "not-shared not false; allowed -");
+    let refusal = &outcome["refusals"][0];
+    assert_eq!((&refusal["target"], &refusal["values"]["action"]), (&json!(ONE), &json!("share")));
+    assert!(refusal["message"].as_str().unwrap().contains("to `share` this image"), "{outcome:#}");
+    assert_eq!((outcome["result"].as_str(), rule(&outcome)), (Some("completed"), json!("checker")));
+    checked(
+        &viewed("viewed-1", &[ONE]).shared_with(&[ONE]),
+        &nothing(),
+        &["ActionNotAllowed"],
+        "shared really false; allowed -",
+    );
+    // Another rule lets it share: its terms and its key check are those of the share.
+    let ended = viewed("viewed-ended-1", &[]);
+    checked(&ended, &nothing(), &["ExpiryRequired"], "not-shared not false; missing -");
+    let expires = json!({"expiresAt": "2026-12-01T12:00:00Z", "access": "copy"});
+    let outcome = checked(&ended, &expires, &[], "not-shared not true; allowed planned");
+    assert_eq!(rule(&outcome), Value::Null, "no rule lets it check for copying");
+    let both = json!({"accountIds": [ONE, TWO], "expiresAt": "2026-12-01T12:00:00Z"});
+    let outcome =
+        checked(&ended, &both, &["TargetNotAllowed", "KeyAccessMissing"], "not-shared not true; allowed planned");
+    assert_eq!(outcome["images"][0]["targets"][1]["accepted"], false);
+    assert_eq!(rule(&outcome), json!("checker"));
+    // The image lacks what that rule asks for.
+    let outcome = checked(
+        &viewed("viewed-marked-1", &[ONE]),
+        &nothing(),
+        &["ImageNotAllowed"],
+        "not-shared not false; allowed -",
+    );
+    assert!(outcome["refusals"][0]["message"].as_str().unwrap().contains("999988887777:approved"), "{outcome:#}");
+}
+
+#[test]
+fn a_check_says_that_it_could_not_be_found_out_where_records_could_not_be_read() {
+    let share = World::open("trial-1").shared_with(&[ONE]);
+    let passing = |retryable| sharing::facts::Failure { retryable, ..denied("scheduler:ListSchedules") };
+    for retryable in [false, true] {
+        let unread = share.clone().with(|world| world.image.expiries = Fact::Failed(passing(retryable)));
+        let outcome = checked(&unread, &nothing(), &[], "shared really false; - -");
+        assert_eq!((&outcome["result"], &outcome["retryable"]), (&json!("failed"), &json!(retryable)), "{outcome:#}");
+        let outcome = answer(&unread, &ask("share", &nothing()), done);
+        assert_eq!((&outcome["result"], &outcome["refusals"]), (&json!("failed"), &json!([])), "{outcome:#}");
+    }
 }
 
 #[test]

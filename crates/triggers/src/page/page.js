@@ -230,6 +230,7 @@ async function signOut() {
 	const address = new URL(found.end_session_endpoint);
 	address.searchParams.set("client_id", CLIENT);
 	address.searchParams.set("post_logout_redirect_uri", HOME);
+	address.searchParams.set("logout_uri", HOME); // the name that Amazon Cognito gives it
 	location.assign(address);
 }
 
@@ -924,6 +925,7 @@ async function look() {
 	main.className = "wide";
 	const images = new Map(); // image ID → {name, cells: target → row}
 	const columns = new Map(); // target → how often
+	const notes = new Map(); // what the audit says beside the rows, once
 	let pages = 0,
 		kept = new Set(Object.keys(KINDS).filter(kind => kind !== "none")),
 		selected = null,
@@ -1018,7 +1020,7 @@ async function look() {
 		}[order.value];
 		const used = [...columns.keys()]
 			.filter(target => rows.some(row => row.cells.has(target)))
-			.sort((one, other) => nameOf(one).localeCompare(nameOf(other)));
+			.sort((one, other) => names.has(other) - names.has(one) || nameOf(one).localeCompare(nameOf(other)));
 		return { rows: rows.sort(by), used };
 	}
 	const labelOf = (image, target, row) =>
@@ -1246,12 +1248,13 @@ async function look() {
 				);
 			}
 			pages += 1;
+			for (const note of [...refusals(outcome), ...warnings(outcome)]) notes.set(note.textContent, note);
 			(outcome.rows ?? []).forEach(put);
 			token = outcome.nextToken;
 			complete = !token;
 			draw();
 		} while (token);
-		progress.replaceChildren(small(`${count(images.size, "image")} and ${count(columns.size, "target")}, as of ${at(new Date())}.`));
+		progress.replaceChildren(small(`${count(images.size, "image")} and ${count(columns.size, "target")}, as of ${at(new Date())}.`), ...notes.values());
 	}
 	await read();
 }

@@ -1,7 +1,7 @@
 //! Owns [`Reader`]: it reads texts, lists and maps from the tree of an allowlist, and collects the faults. It knows no field
 //! of an allowlist.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{
     super::yaml::{Node, Value},
@@ -60,10 +60,8 @@ impl Reader {
         let message = match &node.value {
             Value::Null => "there is nothing here: give a value, or leave the field out".to_owned(),
             Value::Number(number) if wanted == "text" => {
-                format!(
-                    "{} is a number here: put it in quotes (an ID is text and may begin with zeros)",
-                    quoted(number)
-                )
+                let why = if number.len() < SHORTEST_ID { "" } else { " (an ID is text and may begin with zeros)" };
+                format!("{} is a number here: put it in quotes{why}", quoted(number))
             }
             Value::Bool(value) if wanted == "text" => format!("`{value}` is a boolean here: put it in quotes"),
             Value::Text(_) | Value::Number(_) | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
@@ -104,7 +102,7 @@ impl Reader {
             let Some(name) = self.text(place, (key.line, key)) else { continue };
             let field = if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
             if !known.contains(&name) {
-                let near = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+                let near = known.iter().find(|known| is_near(known, name));
                 let advice = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 self.fault(key.line, &quoted_field(&field), format!("unknown field{advice}"));
             } else if fields.insert(name, (key.line, value)).is_some() {
@@ -198,4 +196,23 @@ impl Reader {
 /// The name of a field for a message, without characters that a log can't show. The message adds the backticks.
 fn quoted_field(name: &str) -> String {
     quoted(name).trim_matches('`').to_owned()
+}
+
+/// A number with so many digits is probably an ID without its quotes.
+const SHORTEST_ID: usize = 8;
+
+/// Whether a name is probably this one, misspelled: in another case, or with one letter more, less or different.
+fn is_near(known: &str, name: &str) -> bool {
+    if name.len() > known.len().saturating_add(1) {
+        return false;
+    }
+    let (known, name) = (known.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let (known, name): (Vec<_>, Vec<_>) = (known.chars().collect(), name.chars().collect());
+    let first = known.iter().zip(&name).take_while(|(one, other)| one == other).count();
+    let rest = |name: &[char], skip: usize| name.get(first.saturating_add(skip)..).map(<[char]>::to_vec);
+    match known.len().cmp(&name.len()) {
+        Ordering::Equal => known == name || rest(&known, 1) == rest(&name, 1),
+        Ordering::Greater => rest(&known, 1) == rest(&name, 0),
+        Ordering::Less => rest(&known, 0) == rest(&name, 1),
+    }
 }

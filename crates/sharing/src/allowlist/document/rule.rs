@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use super::{
-    super::{
-        Images, KeyCheck, Pattern, RequesterPattern, Rule,
-        yaml::{Node, Value},
-    },
+    super::{Images, KeyCheck, Pattern, RequesterPattern, Rule, yaml::Node},
     directory::Names,
     fault::Part,
     reader::{Field, Fields, Reader},
@@ -28,7 +25,7 @@ impl Reader {
         let mut rules = Vec::new();
         let mut seen = BTreeSet::new();
         for (number, entry) in (1..).zip(items.unwrap_or_default()) {
-            self.part = Part::Rule(rule_name(entry).map_or_else(|| format!("#{number}"), str::to_owned));
+            self.part = Part::Rule(entry.text_of("name").map_or_else(|| format!("#{number}"), str::to_owned));
             rules.extend(self.rule(entry, &mut seen, names));
             self.part = Part::Document;
         }
@@ -100,7 +97,7 @@ impl Reader {
         self.required("name", fields).and_then(|field| {
             let name =
                 self.checked("name", field, is_rule_name, "is not a rule's name: 1 to 128 printable characters")?;
-            if !rule_name(entry).is_some_and(|name| seen.insert(name)) {
+            if !entry.text_of("name").is_some_and(|name| seen.insert(name)) {
                 self.fault(field.0, "name", "another rule has this name");
             }
             Some(name)
@@ -169,15 +166,6 @@ const RULE_FIELDS: [&str; 12] = [
 
 /// EC2's event may be minutes late. A shorter share might be over before it begins.
 const SHORTEST_BY_ITSELF: Duration = Duration::minutes(30);
-
-/// The name of a rule, if it has a readable one.
-fn rule_name(entry: &Node) -> Option<&str> {
-    let Value::Map(entries) = &entry.value else { return None };
-    entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
-        (Value::Text(key), Value::Text(name)) if key == "name" => Some(name.as_str()),
-        _ => None,
-    })
-}
 
 /// Whether every possible name of an image matches one of these patterns.
 ///

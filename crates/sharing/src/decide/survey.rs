@@ -1,0 +1,75 @@
+//! Owns [`Surveyed`]: how an audit or repair continues after some of its images. It decides whether to continue without
+//! what could not be read.
+
+use super::{
+    case::Case,
+    decision::{Decision, ImageDecision, Survey},
+};
+use crate::{
+    domain::ExpiryName,
+    facts::{Facts, Failure},
+    outcome::ErrorCode,
+    request::{Action, NextToken},
+};
+
+/// What is known after a survey of some images, and determines how the survey continues.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Surveyed {
+    /// The number of findings.
+    pub findings: usize,
+    /// The number of rows.
+    pub rows: usize,
+    /// The overdue records, which a repair expires.
+    pub overdue: Vec<ExpiryName>,
+    /// What could not be read, but may be read by a retry.
+    pub unread: Vec<Failure>,
+    /// Whether everything about at least one image was read.
+    pub is_any_read: bool,
+    /// Whether a repair has something to do.
+    has_repairs: bool,
+    /// Where the survey continues.
+    pub next: Option<NextToken>,
+}
+
+impl Surveyed {
+    /// Takes what could not be read out of the decisions: the survey decides what follows from it.
+    pub fn new(case: &Case<'_>, facts: &Facts, decisions: &mut [ImageDecision<'_>]) -> Self {
+        let is_repair = case.request.action == Action::Repair;
+        let mut surveyed = Self { next: next_token(case, facts), ..Self::default() };
+        let mut unread = Vec::new();
+        for decision in decisions {
+            let Decision::Survey(Survey { findings, rows, orphaned, overdue, gaps }) = &mut decision.decision else {
+                continue;
+            };
+            surveyed.findings = surveyed.findings.saturating_add(findings.len());
+            surveyed.rows = surveyed.rows.saturating_add(rows.len());
+            if !gaps.is_empty() {
+                unread.push(decision.image_id);
+                surveyed.unread.append(gaps);
+            }
+            if is_repair {
+                surveyed.has_repairs |= !orphaned.is_empty() || !overdue.is_empty();
+                surveyed.overdue.append(overdue);
+            }
+        }
+        surveyed.is_any_read = case.request.image_ids.iter().any(|image_id| !unread.contains(&image_id));
+        surveyed
+    }
+
+    /// Whether the survey stops before these images, if the time for reading them is over. The next request begins with
+    /// them.
+    ///
+    /// The first images of a request had all its time. Only if a call was not even made in that time may the next request
+    /// read more; otherwise a lasting fault of one image would prevent the audit of all images after it.
+    pub fn needs_more_time(&self, is_first: bool) -> bool {
+        let is_out_of_time = || self.unread.iter().any(|failure| failure.code == ErrorCode::OutOfTime);
+        !self.unread.is_empty() && !self.has_repairs && (!is_first || is_out_of_time())
+    }
+}
+
+/// Where a survey continues after the images of the request.
+pub fn next_token(case: &Case<'_>, facts: &Facts) -> Option<NextToken> {
+    let last = case.request.image_ids.last().filter(|_| case.request.action.surveys())?;
+    let keys = facts.keys.keys().filter(|key| !facts.unfinished_keys.contains(key));
+    Some(NextToken::new(case.request.next_token.as_ref(), last.clone(), keys))
+}
