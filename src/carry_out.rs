@@ -4,12 +4,14 @@
 //! A failed step doesn't stop the other steps of its phase. Steps of later phases that depend on it are skipped. So a
 //! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order.
 
+mod copy;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
-    domain::{Target, some_of},
+    domain::{ImageId, Target, some_of},
     facts::{Before, Failure},
     needs::Publication,
     outcome::StepState,
@@ -18,6 +20,7 @@ use sharing::{
     records::{Record, RecordName},
     report::{ImageResult, StepResult},
 };
+use time::OffsetDateTime;
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -39,6 +42,8 @@ pub struct Writer<'a> {
     pub aws: &'a Aws,
     /// The record store, if the deployment has one.
     pub records: Option<&'a RecordStore>,
+    /// Now.
+    pub now: OffsetDateTime,
 }
 
 /// Carries out the plans, in the order of the images; with `dry_run` it only reports the steps. No call runs after the
@@ -83,11 +88,7 @@ pub async fn carry_on<'a>(
 
 /// The steps as a dry run reports them.
 pub(crate) fn planned(steps: Vec<Step>) -> Vec<StepResult> {
-    steps.into_iter().map(|step| result(step, StepState::Planned, None)).collect()
-}
-
-fn result(step: Step, state: StepState, error: Option<Failure>) -> StepResult {
-    StepResult { step, state, error, is_uncertain: false, grant_id: None, version: None }
+    steps.into_iter().map(|step| StepResult::new(step, StepState::Planned)).collect()
 }
 
 async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
@@ -192,16 +193,18 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         return skipped(step, Some(error.failure));
     }
     match write(writer, &step).await {
-        Ok(Made { grant_id, version }) => StepResult { grant_id, version, ..result(step, StepState::Done, None) },
+        Ok(Made { grant_id, copy_id, version }) => {
+            StepResult { grant_id, copy_id, version, ..StepResult::new(step, StepState::Done) }
+        }
         Err(CallError { failure, is_uncertain }) => {
-            StepResult { is_uncertain, ..result(step, StepState::Failed, Some(failure)) }
+            StepResult { error: Some(failure), is_uncertain, ..StepResult::new(step, StepState::Failed) }
         }
     }
 }
 
 /// A step that is not carried out.
 pub(crate) fn skipped(step: Step, error: Option<Failure>) -> StepResult {
-    result(step, StepState::Skipped, error)
+    StepResult { error, ..StepResult::new(step, StepState::Skipped) }
 }
 
 /// What AWS names in its answer to a step.
@@ -209,12 +212,14 @@ pub(crate) fn skipped(step: Step, error: Option<Failure>) -> StepResult {
 struct Made {
     /// The ID of a grant.
     grant_id: Option<String>,
+    /// The ID of a copy.
+    copy_id: Option<ImageId>,
     /// The version of a parameter.
     version: Option<u64>,
 }
 
-/// The only place that changes permissions, grants, records and parameters.
-async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
+/// The only place that changes permissions, grants, records and parameters, and makes copies.
+async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
             let grant_id = aws.create_grant(key, name, grantee, &kind.operations()).await?;
@@ -229,13 +234,25 @@ async fn write(Writer { aws, records }: Writer<'_>, step: &Step) -> Result<Made,
             return Ok(Made { version: Some(version), ..Made::default() });
         }
         Step::CreateExpiry(expiry) => match records {
-            Some(records) => records.create(aws, &Record::Expiry(expiry.clone())).await,
+            Some(records) => records.create(aws, &Record::Expiry(expiry.clone()), now).await,
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::DeleteExpiry { name, target: _ } => match records {
             Some(records) => records.delete(aws, &RecordName::Expiry(name.clone())).await,
             None => Err(CallError::not_set_up(step.call())),
         },
+        Step::CreateCopyRecord(record) => match records {
+            Some(records) => records.create(aws, &Record::Copy(record.clone()), now).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::DeleteCopyRecord { name, targets: _ } => match records {
+            Some(records) => records.delete(aws, &RecordName::Copy(name.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::CopyImage(order) => {
+            let copy_id = Some(copy::make(aws, order).await?);
+            return Ok(Made { copy_id, ..Made::default() });
+        }
         Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,
         Step::AddCreateVolumePermissions { snapshot_id, accounts } => {
             aws.add_create_volume_permissions(snapshot_id, accounts).await

@@ -48,10 +48,11 @@ impl Deployment {
     }
 
     /// The names of the variables that records which give a right need and that are not set.
-    pub fn unset_for_rights(&self) -> Vec<&'static str> {
+    pub fn unset_for_rights(&self) -> &[&'static str] {
         match &self.records {
-            Ok(store) => store.record_key.is_none().then_some("AMI_SHARE_RECORD_KEY").into_iter().collect(),
-            Err(unset) => unset.clone(),
+            Ok(RecordStore { record_key: None, .. }) => &["AMI_SHARE_RECORD_KEY"],
+            Ok(_) => &[],
+            Err(unset) => unset,
         }
     }
 
@@ -61,15 +62,19 @@ impl Deployment {
         request: &'a Request,
         authority: Authority<'a>,
         allowlist: &'a Allowlist,
-        run: &Run<'_>,
+        run: &Run<'a>,
     ) -> Case<'a> {
         Case {
             request,
             authority,
             allowlist,
             account: self.account,
+            region: self.aws.region(),
+            request_id: run.request_id,
             entity_quota: self.entity_quota,
             unset_for_expiry: self.records.as_ref().err().map(Vec::as_slice).unwrap_or_default(),
+            unset_for_copies: self.unset_for_rights(),
+            hint: None,
             setup: self.setup,
             is_automatic: false,
             now: run.now,

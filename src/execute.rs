@@ -2,6 +2,8 @@
 
 mod automation;
 mod closing_look;
+mod copies;
+mod final_copies;
 mod plan_log;
 mod publishing;
 mod pursue;
@@ -12,6 +14,7 @@ mod time_limits;
 use std::sync::Arc;
 
 pub(crate) use automation::{expire, share_available};
+pub(crate) use copies::{records_of_copy, share_copied};
 use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority},

@@ -8,6 +8,7 @@
 mod again;
 mod answers;
 mod behind;
+mod copies;
 mod deregistered;
 mod keys;
 mod neighbours;
@@ -19,7 +20,7 @@ mod usage;
 
 use futures_util::future;
 use sharing::{
-    decide::{Case, Judgements},
+    decide::{self, Case, Judgements},
     domain::{ImageId, SnapshotId},
     facts::{Fact, Facts, Failure, LaunchPermission, Reading, Snapshot},
     read_plan::{self, Described, FirstReads, Need, ReadPlan},
@@ -29,13 +30,14 @@ pub use self::{
     again::{grant_id, grants_again, needed_elsewhere},
     parameters::versions_between,
     records::look_again,
+    sources::read_sources,
 };
 use self::{
     answers::{concurrently, left_out},
     behind::{Behind, read_behind},
+    copies::{read_copies, read_waiting_beside},
     parameters::{learn_parameters, read_parameters},
     records::{Read, learn_records, read_records},
-    sources::read_sources,
     usage::read_usage,
 };
 use crate::{
@@ -52,11 +54,12 @@ pub async fn observe(
     case: &Case<'_>,
     judgements: &Judgements<'_>,
 ) -> Reading<Facts> {
-    let first = read_plan::first(case);
-    let records = read_records(aws, store, &first.records).await;
-    let mut facts = read_images(aws, case, &first, &records).await?;
-    learn_records(&mut facts, records)?;
-    read_sources(aws, &read_plan::sources_of_copies(case, &facts.images), &mut facts.images).await?;
+    let mut facts = match read_plan::copies(case) {
+        Some(reads) => read_copies(aws, store, case, reads).await?,
+        None => read_named(aws, store, case).await?,
+    };
+    let request = decide::resolve_copies(case, &facts);
+    let case = &Case { request: &request, ..*case };
     let mut plan = read_plan::further(case, &facts);
     if plan.is_records_first {
         let records = read_records(aws, store, &plan.records).await;
@@ -78,6 +81,18 @@ pub async fn observe(
     facts.usage_reports = usage?;
     learn_records(&mut facts, records)?;
     deregistered::of_grants(aws, case, &mut facts).await?;
+    Ok(facts)
+}
+
+/// Describes the images that the request is about, and the sources of copies where a rule goes by these.
+async fn read_named(aws: &Aws, store: Option<&RecordStore>, case: &Case<'_>) -> Reading<Facts> {
+    let first = read_plan::first(case);
+    let records = read_records(aws, store, &first.records).await;
+    let mut facts = read_images(aws, case, &first, &records).await?;
+    learn_records(&mut facts, records)?;
+    let sources = read_plan::sources_of_copies(case, &facts.images);
+    read_sources(aws, case.account, &sources, &mut facts.images).await?;
+    read_waiting_beside(aws, store, case, &mut facts).await?;
     Ok(facts)
 }
 

@@ -8,6 +8,7 @@ use sharing::{
     domain::KeyArn,
     records::{Record, RecordName, Recorded},
 };
+use time::OffsetDateTime;
 
 use crate::aws::{Aws, CallError};
 
@@ -39,22 +40,48 @@ impl RecordStore {
     /// Reads the schedule that has the name of a record.
     pub async fn read(&self, aws: &Aws, name: &RecordName) -> Result<Recorded, CallError> {
         let Some(schedule) = aws.schedule(&self.group, name.as_str()).await? else { return Ok(Recorded::Nothing) };
-        Ok(match Record::read(name, &schedule, &self.bus_arn) {
-            Ok(record) => Recorded::Record(record),
-            Err(why) => Recorded::Nobodys { why: why.to_owned() },
-        })
+        match Record::read(name, &schedule, &self.bus_arn) {
+            Ok(record) => self.checked(aws, record).await,
+            Err(why) => Ok(Recorded::Nobodys { why: why.to_owned() }),
+        }
+    }
+
+    /// Checks the message authentication code of a record that gives a right. Whoever may write schedules could have
+    /// written the rest.
+    async fn checked(&self, aws: &Aws, record: Record) -> Result<Recorded, CallError> {
+        let Some(digest) = record.digest() else { return Ok(Recorded::Record(record)) };
+        let Some(key) = &self.record_key else {
+            return Ok(Recorded::Nobodys { why: "this deployment has no key for its code".to_owned() });
+        };
+        let is_right = match record.mac() {
+            Some(mac) => *mac == aws.generate_mac(key, &digest).await?,
+            None => false,
+        };
+        if is_right {
+            return Ok(Recorded::Record(record));
+        }
+        Ok(Recorded::Nobodys { why: "its message authentication code is missing or wrong".to_owned() })
+    }
+
+    /// The record with the message authentication code that it needs.
+    async fn sealed(&self, aws: &Aws, record: &Record) -> Result<Record, CallError> {
+        let Some(digest) = record.digest() else { return Ok(record.clone()) };
+        let Some(key) = &self.record_key else { return Err(CallError::not_set_up("kms:GenerateMac")) };
+        Ok(record.clone().with_mac(aws.generate_mac(key, &digest).await?))
     }
 
     /// Creates a record. If the same record exists already, that is a success: an earlier attempt or another request
-    /// created it.
-    pub async fn create(&self, aws: &Aws, record: &Record) -> Result<(), CallError> {
+    /// created it. A share that waits for a copy already goes on waiting as it began.
+    pub async fn create(&self, aws: &Aws, record: &Record, now: OffsetDateTime) -> Result<(), CallError> {
         const CALL: &str = "scheduler:CreateSchedule";
         let name = record.name();
-        let (schedule, dead_letter_arn) = (record.schedule(&self.bus_arn), self.dead_letter_arn.as_deref());
+        let record = &self.sealed(aws, record).await?;
+        let (schedule, dead_letter_arn) = (record.schedule(&self.bus_arn, now), self.dead_letter_arn.as_deref());
         if aws.create_schedule(&self.group, name.as_str(), &schedule, &self.role_arn, dead_letter_arn).await? {
             return Ok(());
         }
         match self.read(aws, &name).await? {
+            Recorded::Record(Record::Copy(_)) => Ok(()),
             Recorded::Record(there) if there == *record => Ok(()),
             Recorded::Record(_) => Err(self.taken(&name, "it is another record")),
             Recorded::Nobodys { why } => Err(self.taken(&name, &why)),

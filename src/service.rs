@@ -15,17 +15,20 @@ pub use meter::Sink;
 use sharing::{
     allowlist::Loaded,
     decide,
-    domain::{FunctionArn, Requester, shortened},
+    domain::{CopyName, FunctionArn, Requester, shortened},
     facts::Failure,
     log_record::LogRecord,
     outcome::{ErrorCode, Outcome, Status},
+    records::RecordName,
     report::failed,
     request::{Action, Request},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
-use triggers::{Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, Reply, SentAt, Trigger};
+use triggers::{
+    Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, RecordHint, Reply, SentAt, Trigger,
+};
 
 use self::deadlines::{deadline, end};
 use crate::{
@@ -33,7 +36,7 @@ use crate::{
     aws::Aws,
     config::{Config, RecordSettings},
     deployment::{Deployment, Run},
-    execute::{execute, expire, refuse, share_available},
+    execute::{execute, expire, records_of_copy, refuse, share_available, share_copied},
     log_lines,
     records::RecordStore,
     telemetry,
@@ -104,17 +107,24 @@ impl Service {
                 let trigger = envelope.trigger;
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)
             }
-            Incoming::Available(available) => {
-                let run = run(Trigger::EventBridge, &available.request_id, invocation);
-                let share = share_available(&available, &self.deployment, self.max_event_age, &run);
-                let outcome = self.conclude(Trigger::EventBridge, &available.request_id, share, invocation).await;
+            Incoming::Image(event) => {
+                let run = run(Trigger::EventBridge, &event.request_id, invocation);
+                for name in records_of_copy(&event, &self.deployment, &run).await {
+                    drop(self.share_copied(&name, &event.request_id, invocation).await);
+                }
+                let share = share_available(&event, &self.deployment, self.max_event_age, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &event.request_id, share, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
             }
-            Incoming::Expiry(hint) => {
-                let run = run(Trigger::EventBridge, &hint.request_id, invocation);
-                let expire = expire(&hint, false, &self.deployment, &run);
-                let outcome = self.conclude(Trigger::EventBridge, &hint.request_id, expire, invocation).await;
+            Incoming::Record(RecordHint { request_id, record: RecordName::Expiry(name) }) => {
+                let run = run(Trigger::EventBridge, &request_id, invocation);
+                let expire = expire(&name, &request_id, false, &self.deployment, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &request_id, expire, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
+            }
+            Incoming::Record(RecordHint { request_id, record: RecordName::Copy(name) }) => {
+                // The record sends more hints, so a retry of this one is not needed.
+                Ok(Reply::Outcome(Box::new(self.share_copied(&name, &request_id, invocation).await)))
             }
             Incoming::Batch(batch) => {
                 let settle =
@@ -122,6 +132,13 @@ impl Service {
                 Ok(Reply::Document(batch::process_batch(batch, invocation, settle).await))
             }
         }
+    }
+
+    /// Looks at the record of a share that waits for a copy.
+    async fn share_copied(&self, name: &CopyName, request_id: &str, invocation: &InvocationContext<'_>) -> Outcome {
+        let run = run(Trigger::EventBridge, request_id, invocation);
+        let share = share_copied(name, request_id, &self.deployment, &run);
+        self.conclude(Trigger::EventBridge, request_id, share, invocation).await
     }
 
     /// Carries out the request in an envelope and returns the outcome.
@@ -163,7 +180,7 @@ impl Service {
         let mut outcome = Box::pin(answer.instrument(span.clone())).await;
         let is_about_something = !outcome.is_no_op();
         if let Some(bus) = self.outcome_bus.as_deref().filter(|_| is_about_something)
-            && !publish::is_for_nobody(&outcome)
+            && publish::is_published(&outcome)
         {
             publish::publish(aws, bus, &mut outcome, end).instrument(span).await;
         }

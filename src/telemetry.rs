@@ -14,7 +14,7 @@ const OURS: [&str; 2] = ["ami_share", "bootstrap"];
 /// Installs the subscriber. Lines carry no colour: escape sequences would reach CloudWatch as text.
 pub fn install(level: Level, json: bool) {
     let builder = fmt::fmt().with_max_level(LevelFilter::from_level(level)).with_target(false).with_ansi(false);
-    let builder = builder.with_writer(std::io::stdout.with_filter(may_be_told));
+    let builder = builder.with_writer(std::io::stdout.with_filter(is_logged));
     if json {
         builder.json().flatten_event(true).with_span_list(false).init();
     } else {
@@ -24,7 +24,7 @@ pub fn install(level: Level, json: bool) {
 
 /// Below WARN, the runtime and the SDK log whole events and answers, which may have secrets. So their lines start at
 /// WARN, and ours at the configured level.
-fn may_be_told(record: &Metadata<'_>) -> bool {
+fn is_logged(record: &Metadata<'_>) -> bool {
     *record.level() <= Level::WARN || OURS.iter().any(|name| record.target().starts_with(name))
 }
 

@@ -100,8 +100,8 @@ fn arrive(bytes: &[u8], requester: Option<&str>) {
     match open(&event, &INVOCATION) {
         Incoming::One(envelope) => check(*envelope, requester),
         Incoming::Batch(batch) => batch.messages().for_each(|message| check(message.envelope, requester)),
-        Incoming::Available(available) => assert!(available.requester.as_str().starts_with("events:")),
-        Incoming::Expiry(_) => {}
+        Incoming::Image(event) => assert!(event.requester.as_str().starts_with("events:")),
+        Incoming::Record(_) => {}
         Incoming::Page(visit) => assert!(visit.no_page.asked.is_err()),
     }
 }

@@ -339,6 +339,8 @@ fn described(id: &ImageId, image: &types::Image, region: &str) -> Result<Image, 
         expiries: Fact::NotRead,
         remembered_keys: Vec::new(),
         is_encrypted: volumes.clone().any(|volume| volume.encrypted() == Some(true)),
+        source_naming: None,
+        waiting: Fact::NotRead,
         is_instance_store: image.root_device_type() == Some(&types::DeviceType::InstanceStore),
         snapshots: snapshots.collect::<Result<_, _>>()?,
     })

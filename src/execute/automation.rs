@@ -5,32 +5,36 @@ use std::{collections::BTreeMap, time::Duration};
 use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Case},
+    domain::ExpiryName,
     outcome::{Outcome, Status},
     records::{Record, RecordName, Recorded},
     report::failed,
     request::{Action, Asked},
 };
-use triggers::{Available, ExpiryHint};
+use triggers::{ImageEvent, StateInEvent};
 
 use super::pursue::pursue;
 use crate::deployment::{Deployment, Run};
 
 /// Shares an image that became available, by the rules with `onAvailable`.
 pub(crate) async fn share_available(
-    available: &Available,
+    event: &ImageEvent,
     deployment: &Deployment,
     max_event_age: Duration,
     run: &Run<'_>,
 ) -> Outcome {
     let outcome = Outcome {
         action: Some(Action::Share),
-        requester: Some(available.requester.clone()),
-        ..Outcome::new(&available.request_id, Status::Completed)
+        requester: Some(event.requester.clone()),
+        ..Outcome::new(&event.request_id, Status::Completed)
     };
-    let Some(image_id) = &available.image_id else { return outcome };
+    if event.state != StateInEvent::Available {
+        return outcome;
+    }
+    let image_id = &event.image_id;
     let outcome = Outcome { asked: Asked { image_ids: vec![image_id.clone()], ..Asked::default() }, ..outcome };
     let own = (deployment.account, deployment.aws.region());
-    if let Some(warning) = decide::not_ours((available.account, available.region.as_deref()), own) {
+    if let Some(warning) = decide::not_ours((event.account, event.region.as_deref()), own) {
         return Outcome { warnings: vec![warning], ..outcome };
     }
     let usable = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
@@ -38,11 +42,11 @@ pub(crate) async fn share_available(
         Ok(usable) => usable,
         Err(error) => return failed(outcome, error),
     };
-    let rules = decide::automatic_rules(&allowlist, &available.requester);
+    let rules = decide::automatic_rules(&allowlist, &event.requester);
     if rules.is_empty() {
         return outcome;
     }
-    if let Some(stale) = available.sent.refusal(Action::Share, run.now, max_event_age) {
+    if let Some(stale) = event.sent.refusal(Action::Share, run.now, max_event_age) {
         return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
     }
     let aws = deployment.aws.until(run.deadline);
@@ -50,14 +54,14 @@ pub(crate) async fn share_available(
         Ok(mut described) => described.remove(image_id),
         Err(error) => return failed(outcome, error.failure),
     };
-    let since = available.sent.since(run.now);
+    let since = event.sent.since(run.now);
     let requests = match decide::automatic_shares(&rules, image_id, image.as_ref(), since, run.now) {
         Ok(requests) => requests,
         Err(failure) => return failed(outcome, failure),
     };
     let mut total = outcome.clone();
     for request in requests {
-        let authority = Authority::Requester(&available.requester);
+        let authority = Authority::Requester(&event.requester);
         let case = deployment.case(&request, authority, &allowlist, run);
         let case = Case { is_automatic: true, ..case };
         total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await);
@@ -66,20 +70,27 @@ pub(crate) async fn share_available(
 }
 
 /// Revokes a share whose recorded expiry time has come. The event is only a hint.
-pub(crate) async fn expire(hint: &ExpiryHint, dry_run: bool, deployment: &Deployment, run: &Run<'_>) -> Outcome {
-    let outcome =
-        Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(&hint.request_id, Status::Completed) };
+pub(crate) async fn expire(
+    name: &ExpiryName,
+    request_id: &str,
+    dry_run: bool,
+    deployment: &Deployment,
+    run: &Run<'_>,
+) -> Outcome {
+    let outcome = Outcome { action: Some(Action::Revoke), dry_run, ..Outcome::new(request_id, Status::Completed) };
     let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
-    let name = &hint.record;
+    let named = RecordName::Expiry(name.clone());
     let Some(records) = deployment.record_store() else {
         return nothing(outcome, "this deployment has no records, so no share expires here".to_owned());
     };
-    let expiry = match records.read(&deployment.aws.until(run.deadline), &RecordName::Expiry(name.clone())).await {
+    let expiry = match records.read(&deployment.aws.until(run.deadline), &named).await {
         Ok(Recorded::Record(Record::Expiry(expiry))) => expiry,
-        Ok(Recorded::Nothing) => return nothing(outcome, format!("there is no record {name}; nothing is due")),
+        Ok(Recorded::Record(Record::Copy(_)) | Recorded::Nothing) => {
+            return nothing(outcome, format!("there is no record {name}; nothing is due"));
+        }
         Ok(Recorded::Nobodys { why }) => {
             let warning = format!("{name} is nobody's record ({why}); nothing is done because of it");
-            let nobodys_records = BTreeMap::from([(name.clone(), why)]);
+            let nobodys_records = BTreeMap::from([(named, why)]);
             return nothing(Outcome { nobodys_records, ..outcome }, warning);
         }
         Err(error) => return failed(outcome, error.failure),

@@ -4,14 +4,14 @@ use sharing::{
     decide::{self, Authority, Case, ImageDecision, Judgements},
     facts::Facts,
     outcome::{Outcome, Status},
-    plan::plan,
+    plan::{give_up, plan},
     report::{self, failed},
     request::Action,
 };
 use tokio::time::Instant;
 
 use super::{
-    closing_look,
+    closing_look, final_copies,
     plan_log::log_plan,
     publishing, second_look,
     time_limits::{giving_deadline, reading_deadline},
@@ -36,6 +36,8 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     if let Some(refusal) = decide::unknown_page(&facts) {
         return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
     }
+    let copied = decide::resolve_copies(&case, &facts);
+    let case = Case { request: &copied, ..case };
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
         Err(error) => return failed(outcome, error),
@@ -57,24 +59,25 @@ pub(super) async fn act(
     mut outcome: Outcome,
 ) -> Outcome {
     let (request, deadline) = (case.request, run.deadline);
+    let ended = give_up(case, &decisions);
     let is_stopped = decisions.iter().any(|decision| decision.stops_whole(request.action));
     let plans: Vec<_> = decisions
         .into_iter()
         .map(|decision| {
             let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
             let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
-            (decision, steps)
+            (decision, steps.into_iter().chain(ended.clone()).collect::<Vec<_>>())
         })
         .collect();
     for (_, steps) in &plans {
         log_plan(run.request_id, steps, request.dry_run);
     }
-    let writer = Writer { aws, records: deployment.record_store() };
-    let is_looked_at_again = !request.dry_run && second_look::is_planned(&plans, facts);
+    let writer = Writer { aws, records: deployment.record_store(), now: run.now };
+    let is_looked_at_again = !request.dry_run && second_look::is_planned(case, &plans, facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {
-        results = second_look::take(writer, (run.request_id, case.account), facts, results, deadline).await;
+        results = second_look::take(writer, case, facts, results, deadline).await;
     }
     if request.action == Action::Share && !is_stopped {
         results = publishing::take(writer, (run.request_id, case.account), results, request.dry_run, deadline).await;
@@ -82,6 +85,7 @@ pub(super) async fn act(
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, case, facts, results, deadline).await;
     }
+    results = final_copies::take(writer, run.request_id, results, deadline).await;
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     outcome
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sharing::{
-    decide::{self, ImageDecision, SecondLook},
+    decide::{self, Case, ImageDecision, SecondLook},
     domain::{AccountId, ImageId, SnapshotId, Target},
     facts::{Facts, Failure, Reading},
     plan::{Given, Step, take_back},
@@ -22,21 +22,21 @@ use crate::{
 };
 
 /// Whether a plan needs a second look.
-pub(super) fn is_planned(plans: &[(ImageDecision<'_>, Vec<Step>)], facts: &Facts) -> bool {
-    plans.iter().any(|(decision, steps)| !looks(decision, steps.iter(), facts).is_empty())
+pub(super) fn is_planned(case: &Case<'_>, plans: &[(ImageDecision<'_>, Vec<Step>)], facts: &Facts) -> bool {
+    plans.iter().any(|(decision, steps)| !looks(case, decision, steps.iter(), facts).is_empty())
 }
 
 /// Takes the second look, and undoes the writes of shares without a record.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
-    (request_id, account): (&str, AccountId),
+    case: &Case<'_>,
     facts: &Facts,
     results: Vec<ImageResult<'a>>,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
     let given = |result: &ImageResult<'_>| {
         let steps = result.steps.iter().filter(|result| result.may_be_done()).map(|result| &result.step);
-        looks(&result.decision, steps, facts)
+        looks(case, &result.decision, steps, facts)
     };
     let wanted: Vec<_> = results.iter().flat_map(given).collect();
     if wanted.is_empty() {
@@ -57,7 +57,7 @@ pub(super) async fn take<'a>(
         let is_lost = |target: &Target| lost.contains_key(&(result.decision.image_id, target));
         let of_image = lost.iter().filter(|((id, _), _)| *id == result.decision.image_id);
         let mut gaps: Vec<_> = of_image.map(|(_, error)| error.clone()).collect();
-        let (given, unread) = given_to(&reading, account, &result.steps, is_lost).await;
+        let (given, unread) = given_to(&reading, case.account, &result.steps, is_lost).await;
         gaps.extend(unread);
         if given.iter().any(|(step, _)| matches!(step, Step::AddCreateVolumePermissions { .. })) {
             gaps.extend(needed.as_ref().err().cloned());
@@ -66,7 +66,7 @@ pub(super) async fn take<'a>(
         let is_needed =
             |id: &SnapshotId, account| needed.as_ref().map_or(true, |needed| needed.contains(&(id.clone(), account)));
         let steps = take_back(&given, is_needed);
-        log_plan(request_id, &steps, false);
+        log_plan(case.request_id, &steps, false);
         result.lost.extend(gaps);
         further.push((result, steps));
     }
@@ -124,8 +124,14 @@ async fn snapshots_to_leave(
 }
 
 /// The second looks that these steps need.
-fn looks<'s>(decision: &ImageDecision<'_>, steps: impl Iterator<Item = &'s Step>, facts: &Facts) -> Vec<SecondLook> {
+fn looks<'s>(
+    case: &Case<'_>,
+    decision: &ImageDecision<'_>,
+    steps: impl Iterator<Item = &'s Step>,
+    facts: &Facts,
+) -> Vec<SecondLook> {
     let given: BTreeSet<_> = steps.filter(|step| step.gives()).flat_map(Step::adds).collect();
     let image = facts.images.get(decision.image_id);
-    image.map(|image| decide::second_looks(decision, image, &given.into_iter().collect::<Vec<_>>())).unwrap_or_default()
+    let given: Vec<_> = given.into_iter().collect();
+    image.map(|image| decide::second_looks(decision, image, &given, case.hint)).unwrap_or_default()
 }

@@ -7,17 +7,17 @@ use sharing::{
     domain::ImageId,
     facts::{Failure, Image, Reading},
     outcome::{Outcome, Status},
+    read_plan::sources_of_uncovered,
     records::RecordName,
     report::{failed, failed_by},
     request::{NextToken, Request},
 };
 use tokio::time::Instant;
-use triggers::ExpiryHint;
 
 use super::{automation::expire, pursue::act, time_limits::reading_deadline};
 use crate::{
     deployment::{Deployment, Run},
-    observe::observe,
+    observe::{observe, read_sources},
 };
 
 /// The number of images that are read together. Their findings are kept if time runs out later.
@@ -114,14 +114,19 @@ impl Progress {
 /// rule of the requester covers, because a `nextToken` shows the ID of an image.
 async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
     let aws = deployment.aws.rate_limited().until(deadline);
-    let images = aws.own_images().await.map_err(|error| error.failure)?;
+    let mut images = aws.own_images().await.map_err(|error| error.failure)?;
+    read_sources(&aws, case.account, &sources_of_uncovered(case, &images), &mut images).await?;
     let mut covered: BTreeSet<_> =
         images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
     // The name and tags of a deregistered image are not known, so only a rule about every image covers it.
     let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
     if let Some(records) = deployment.record_store().filter(|_| is_deregistered_covered) {
         let names = records.names(&aws, None).await.map_err(|error| error.failure)?;
-        let image_ids = names.iter().filter_map(|RecordName::Expiry(name)| name.image_id());
+        let image_ids = names.iter().filter_map(|name| match name {
+            RecordName::Expiry(name) => name.image_id(),
+            // What it is about is in another Region, or may be.
+            RecordName::Copy(_) => None,
+        });
         covered.extend(image_ids.filter(|id| !images.contains_key(id)));
     }
     Ok(covered)
@@ -149,8 +154,7 @@ async fn survey_some(
     let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await;
     // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
     for record in &surveyed.overdue {
-        let hint = ExpiryHint { request_id: outcome.request_id.clone(), record: record.clone() };
-        part.absorb(Box::pin(expire(&hint, case.request.dry_run, deployment, run)).await);
+        part.absorb(Box::pin(expire(record, &outcome.request_id, case.request.dry_run, deployment, run)).await);
     }
     Ok((part, surveyed))
 }

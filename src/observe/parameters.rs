@@ -77,7 +77,7 @@ async fn read_named(
     images.extend(described.iter().flatten().map(|(id, image)| (id.clone(), image.clone())));
     images.retain(|_, image| image.owner == account);
     if reads == NamedReads::Ages {
-        read_sources(aws, &Sources::of(images.values(), need), &mut images).await?;
+        read_sources(aws, account, &Sources::of(images.values(), need), &mut images).await?;
     }
     for parameter in parameters.into_iter().filter(|it| it.is_for_images) {
         let Some(id) = &parameter.image_id else { continue };

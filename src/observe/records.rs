@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future;
 use sharing::{
     decide::{SecondLook, Seen},
     domain::{ExpiryName, ImageId},
@@ -22,15 +23,15 @@ pub(super) struct Records {
     /// The valid records.
     pub(super) expiries: BTreeMap<ExpiryName, Expiry>,
     /// The schedules that are nobody's record, with what is wrong.
-    nobodys: BTreeMap<ExpiryName, String>,
+    nobodys: BTreeMap<RecordName, String>,
 }
 
 impl Records {
     fn insert(&mut self, name: ExpiryName, recorded: Recorded) {
         match recorded {
-            Recorded::Nothing => {}
+            Recorded::Nothing | Recorded::Record(Record::Copy(_)) => {}
             Recorded::Record(Record::Expiry(expiry)) => drop(self.expiries.insert(name, expiry)),
-            Recorded::Nobodys { why } => drop(self.nobodys.insert(name, why)),
+            Recorded::Nobodys { why } => drop(self.nobodys.insert(RecordName::Expiry(name), why)),
         }
     }
 }
@@ -76,7 +77,11 @@ async fn read_of_image(aws: &Aws, store: &RecordStore, reads: &RecordReads) -> R
 /// The names of the expiries' records that begin with `prefix`.
 async fn expiry_names(aws: &Aws, store: &RecordStore, prefix: &str) -> Reading<Vec<ExpiryName>> {
     let names = store.names(aws, Some(prefix)).await?;
-    Ok(names.into_iter().map(|RecordName::Expiry(name)| name).collect())
+    let expiry = |name| match name {
+        RecordName::Expiry(name) => Some(name),
+        RecordName::Copy(_) => None,
+    };
+    Ok(names.into_iter().filter_map(expiry).collect())
 }
 
 async fn read_record(aws: &Aws, store: &RecordStore, name: &ExpiryName) -> Reading<Recorded> {
@@ -97,19 +102,43 @@ async fn read_latest(aws: &Aws, store: &RecordStore, names: &[ExpiryName]) -> Re
     Ok(read)
 }
 
-/// After the writes of a share: reads whether each share still has a record, the one it had or any other.
+/// After the writes of a share: reads whether each share still has a record: of its expiry the one it had or any other, and
+/// if it had waited for a copy, that one.
 pub async fn look_again(aws: &Aws, store: Option<&RecordStore>, looks: Vec<SecondLook>) -> BTreeMap<SecondLook, Seen> {
-    concurrently(looks, async |SecondLook { image_id, target, record }| {
-        let Some(store) = store else { return Ok(false) };
-        if let Recorded::Record(_) = read_record(aws, store, record).await? {
-            return Ok(true);
-        }
-        let prefix = ExpiryName::pair_prefix(image_id, target);
-        let mut names = expiry_names(aws, store, &prefix).await?;
-        names.retain(|name| name != record);
-        names.reverse();
-        let read = read_latest(aws, store, &names).await?;
-        Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Record(_))))
-    })
-    .await
+    // Several targets have waited by one record.
+    let mut waited: Vec<_> = looks.iter().map(|look| look.record.clone()).filter(is_of_copy).collect();
+    waited.sort_unstable();
+    waited.dedup();
+    let (of_copies, of_expiries): (Vec<_>, Vec<_>) = looks.into_iter().partition(|look| is_of_copy(&look.record));
+    let (waited, mut seen) = future::join(
+        concurrently(waited, async |record| match store {
+            Some(store) => Ok(matches!(store.read(aws, record).await?, Recorded::Record(_))),
+            None => Ok(false),
+        }),
+        concurrently(of_expiries, async |look| look_at_expiry(aws, store, look).await),
+    )
+    .await;
+    seen.extend(of_copies.into_iter().filter_map(|look| {
+        let seen: &Seen = waited.get(&look.record)?;
+        Some((look, seen.clone()))
+    }));
+    seen
+}
+
+fn is_of_copy(record: &RecordName) -> bool {
+    matches!(record, RecordName::Copy(_))
+}
+
+async fn look_at_expiry(aws: &Aws, store: Option<&RecordStore>, look: &SecondLook) -> Seen {
+    let SecondLook { image_id, target, record } = look;
+    let Some(store) = store else { return Ok(false) };
+    if let Recorded::Record(_) = store.read(aws, record).await? {
+        return Ok(true);
+    }
+    let prefix = ExpiryName::pair_prefix(image_id, target);
+    let mut names = expiry_names(aws, store, &prefix).await?;
+    names.retain(|name| name.as_str() != record.as_str());
+    names.reverse();
+    let read = read_latest(aws, store, &names).await?;
+    Ok(read.iter().any(|(_, recorded)| matches!(recorded, Recorded::Record(_))))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sharing::{
-    domain::ImageId,
+    domain::{AccountId, ImageId},
     facts::{Fact, Failure, Image, Lineage, Reading},
     read_plan::Sources,
 };
@@ -12,7 +12,12 @@ use super::answers::concurrently;
 use crate::aws::Aws;
 
 /// Describes the sources, with one call for each of their Regions.
-pub(super) async fn read_sources(aws: &Aws, sources: &Sources, images: &mut BTreeMap<ImageId, Image>) -> Reading<()> {
+pub async fn read_sources(
+    aws: &Aws,
+    owner: AccountId,
+    sources: &Sources,
+    images: &mut BTreeMap<ImageId, Image>,
+) -> Reading<()> {
     let of_regions = sources.by_region.iter().map(|(region, ids)| (region, ids.iter().cloned().collect::<Vec<_>>()));
     let read =
         concurrently(of_regions.collect(), async |(region, ids)| aws.in_region(region).describe_images(ids).await);
@@ -24,6 +29,10 @@ pub(super) async fn read_sources(aws: &Aws, sources: &Sources, images: &mut BTre
         let Lineage::CopyOf { source, said } = &mut image.provenance.lineage else { continue };
         if !sources.include(source) {
             continue;
+        }
+        if let Some(Fact::Known(described)) = described.get(&source.region) {
+            let own = described.get(&source.id).filter(|source| source.owner == owner);
+            image.source_naming = own.map(Image::naming);
         }
         **said = match described.get(&source.region) {
             Some(Fact::Known(described)) => Fact::Known(described.get(&source.id).map(|it| it.provenance.clone())),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sharing::outcome::{ByImage, ImageRow, Outcome, Refusal, RefusalCode, Status};
+use sharing::outcome::{Announcement, ByImage, ImageRow, Outcome, Refusal, RefusalCode, Status};
 use tokio::time::Instant;
 
 use crate::aws::{Aws, BusEvent};
@@ -33,8 +33,17 @@ pub(super) async fn publish(aws: &Aws, bus: &str, outcome: &mut Outcome, end: In
     }
 }
 
+/// Whether an outcome is published.
+pub(super) fn is_published(outcome: &Outcome) -> bool {
+    match outcome.announcement {
+        Announcement::IfKnown => !is_for_nobody(outcome),
+        Announcement::Always => true,
+        Announcement::Never => false,
+    }
+}
+
 /// Whether the request has no requester, or no rule names the requester: such a request causes no event.
-pub(super) fn is_for_nobody(outcome: &Outcome) -> bool {
+fn is_for_nobody(outcome: &Outcome) -> bool {
     let is_about_requester = |refusal: &Refusal| {
         matches!(refusal.code, RefusalCode::Unauthenticated | RefusalCode::RequesterNotAllowed)
             || refusal.code == RefusalCode::MalformedRequest && outcome.requester.is_none()

@@ -22,6 +22,7 @@ mod audit_rows;
 mod automation;
 mod catalogue;
 mod concurrency;
+mod copies;
 mod copy_calls;
 mod crash;
 mod docs;

@@ -232,7 +232,7 @@ fn a_parameter_that_cannot_be_read_gives_nothing_to_anybody() {
     // Where the share is not complete, the parameter doesn't matter; and a revoke is not held up.
     world.completed(&share(&web, &[WEB]));
     let outcome = world.completed(&ask("revoke", &web, json!({"accountIds": [WEB]})));
-    assert!(outcome["warnings"].to_string().contains("could not be found out"), "{outcome:#}");
+    assert!(outcome["warnings"].to_string().contains("could not be read"), "{outcome:#}");
 }
 
 /// Begins a share of the older image, holds its PutParameter until the newer one is published, and lets it go on. What is

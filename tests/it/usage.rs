@@ -186,7 +186,7 @@ fn a_revoke_shows_the_newest_report_in_its_dry_run_and_itself_makes_not_one_call
     // What can't be read holds nothing up.
     world.aws.fault(READ[1], "UnauthorizedOperation", 403, 1);
     let (outcome, _) = planned(&used);
-    assert!(outcome["warnings"].to_string().contains("could not be found out"), "{outcome:#}");
+    assert!(outcome["warnings"].to_string().contains("could not be read"), "{outcome:#}");
     world.aws.no_faults();
 
     let revoked = |image: &str| {

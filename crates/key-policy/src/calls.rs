@@ -227,8 +227,8 @@ mod tests {
         let page = include_str!("../../../docs/key-access.md");
         let section = page.split("## What is taken as known").nth(1).unwrap().split("\n## ").next().unwrap();
         let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |"));
-        let told: BTreeSet<&str> = rows.flat_map(|(keys, _)| keys.trim_end_matches('`').split("` `")).collect();
+        let documented: BTreeSet<&str> = rows.flat_map(|(keys, _)| keys.trim_end_matches('`').split("` `")).collect();
         let known: BTreeSet<&str> = CARRIED.iter().map(|row| row.0).collect();
-        assert_eq!(told, known);
+        assert_eq!(documented, known);
     }
 }

@@ -5,6 +5,7 @@ mod audit_rows;
 mod available;
 mod backing_key;
 mod case;
+mod copies;
 mod decision;
 mod expiry;
 mod group;
@@ -29,16 +30,17 @@ use std::borrow::Cow;
 
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Authority, Case, Setup};
+pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
 pub use decision::{
-    Covered, Decision, ImageDecision, LaunchPermissions, Look, NextReport, OrphanedGrant, Prerequisites, Records,
-    Share, Survey, TakeAway, Unshareable, Verdict,
+    Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
+    Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use page::unknown_page;
-pub use permit::{admit, covering_rules, is_covered, permitted, stranger};
+pub use permit::{admit, covering_rules, is_covered, is_reachable, permitted, stranger};
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};

@@ -3,6 +3,7 @@
 //! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with
 //! `Display`, and goes through serde as that string. No I/O, no SDK types.
 
+mod copy_name;
 mod digest;
 mod expiry_name;
 mod function_arn;
@@ -16,6 +17,7 @@ mod severity;
 mod text;
 mod visible;
 
+pub use copy_name::CopyName;
 pub use digest::{digest, is_digest};
 pub use expiry_name::ExpiryName;
 pub use function_arn::FunctionArn;
@@ -23,7 +25,7 @@ pub use grant_name::GrantName;
 pub use group_id::GroupId;
 pub use key_policy::domain::*;
 pub use parameter_name::{ParameterName, is_parameter_text};
-pub use region::Region;
+pub use region::{Region, partition_of};
 pub use requester::{MAX_GROUPS, Requester, unnamable_group};
 pub use resource_id::{ImageId, SnapshotId};
 pub use severity::Severity;

@@ -1,5 +1,6 @@
 //! Owns [`Facts`]: what AWS answered before anything is decided. `observe` collects them, and `decide` uses them.
 
+mod copies;
 mod fact;
 mod parameter;
 mod provenance;
@@ -7,15 +8,17 @@ mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use copies::{Awaited, Copies, Naming};
 pub use fact::{Fact, Failure, Reading};
 use key_policy::{Grant, Policy};
 pub use parameter::{Before, Parameter};
 pub use provenance::{Highest, Lineage, Provenance, RegionalImage, Scan, Watermark};
 pub use usage::{RESOURCE_TYPES, ReportState, UsageEntry, UsageReport, UsageReports};
 
-pub use crate::records::Expiry;
+pub use crate::records::{CopyRecord, Expiry};
 use crate::{
     domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, SnapshotId, Target},
+    records::RecordName,
     request::PageToken,
 };
 
@@ -24,6 +27,8 @@ use crate::{
 pub struct Facts {
     /// The images, whoever owns them, and deregistered images that a record or a grant still names.
     pub images: BTreeMap<ImageId, Image>,
+    /// The images that the request names by `copyFrom`, and their copies.
+    pub copies: BTreeMap<ImageId, Copies>,
     /// The keys of their snapshots, as far as the action needs them.
     pub keys: BTreeMap<KeyArn, Key>,
     /// The keys that have grants for deregistered images that were not checked yet.
@@ -34,7 +39,7 @@ pub struct Facts {
     /// requester may learn which image needs a permission.
     pub neighbours: BTreeMap<ImageId, Image>,
     /// The schedules that have the name of a record but are not one, and why.
-    pub nobodys_records: BTreeMap<ExpiryName, String>,
+    pub nobodys_records: BTreeMap<RecordName, String>,
     /// The next page of `images` or of a `list` by account, if there is one.
     pub next_page: Option<PageToken>,
     /// Whether EC2 doesn't know the requested page.
@@ -96,6 +101,10 @@ pub struct Image {
     pub is_encrypted: bool,
     /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
+    /// How the image is named that it is a copy of, if this account owns that and it was read. A rule may cover a copy by it.
+    pub source_naming: Option<Naming>,
+    /// The records of shares that wait for it, or for a copy of the same image, as far as the action needs them.
+    pub waiting: Fact<Vec<CopyRecord>>,
 }
 
 /// A snapshot of an image's block device mapping.
@@ -121,11 +130,18 @@ pub enum ImageState {
     Disabled,
     /// It is deregistered, and a record or a grant still names it.
     Deregistered,
+    /// It is a copy that is not there yet.
+    Awaited(Box<Awaited>),
     /// Another state, as EC2 names it.
     Other(String),
 }
 
 impl ImageState {
+    /// Whether EC2 could not make the image.
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Other(state) if state == "failed")
+    }
+
     /// EC2's name of the state, or `deregistered`.
     pub fn as_str(&self) -> &str {
         match self {
@@ -133,6 +149,7 @@ impl ImageState {
             Self::Pending => "pending",
             Self::Disabled => "disabled",
             Self::Deregistered => "deregistered",
+            Self::Awaited(awaited) => awaited.state(),
             Self::Other(state) => state,
         }
     }
@@ -256,6 +273,8 @@ impl Image {
             is_instance_store: false,
             is_encrypted: false,
             snapshots: Vec::new(),
+            source_naming: None,
+            waiting: Fact::NotRead,
         }
     }
 
@@ -280,6 +299,7 @@ impl Image {
     pub fn unread(&self) -> Vec<&Failure> {
         let mut failures: Vec<_> = self.launch_permissions.failed().into_iter().collect();
         failures.extend(self.expiries.failed());
+        failures.extend(self.waiting.failed());
         failures.extend(self.unread_snapshots().map(|(_, failure)| failure));
         for snapshot in self.known_snapshots() {
             failures.extend(snapshot.create_volume_permissions.failed());

@@ -4,6 +4,9 @@
 //! A grant only allows, an explicit Deny overrides it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 
+mod copy_order;
+
+pub use copy_order::CopyOrder;
 use key_policy::{Grant, ROLE_OPERATIONS, launch_operations};
 use time::OffsetDateTime;
 

@@ -25,7 +25,8 @@ use time::OffsetDateTime;
 pub use usage::{UsageEntryRow, UsageRow};
 
 use crate::{
-    domain::{ExpiryName, ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    domain::{ImageId, KeyArn, Requester, ServiceLinkedRole, SnapshotId, Target},
+    records::RecordName,
     request::{Action, Asked, FaultKind, NextToken, PageToken, Parameters, Values},
 };
 
@@ -82,18 +83,33 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
+    /// Whether it is published.
+    #[serde(skip)]
+    pub announcement: Announcement,
     /// Whether the outcome could not be published.
     #[serde(skip)]
     pub is_unpublished: bool,
     /// The schedules that have the name of a record but are not one, and why: for the log and the metrics.
     #[serde(skip)]
-    pub nobodys_records: BTreeMap<ExpiryName, String>,
+    pub nobodys_records: BTreeMap<RecordName, String>,
     /// All refusals.
     pub refusals: Vec<Refusal>,
     /// What could not be read or done.
     pub errors: Vec<ErrorRow>,
     /// What the caller should know.
     pub warnings: Vec<String>,
+}
+
+/// Whether an outcome is published, where there is a bus for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Announcement {
+    /// It is, unless no rule names the requester.
+    #[default]
+    IfKnown,
+    /// It is: somebody waits for it who was named by a rule before.
+    Always,
+    /// It is not: nothing was changed, and nobody asked now.
+    Never,
 }
 
 /// The result of a request, from the best to the worst.
@@ -168,9 +184,11 @@ pub struct ImageRow {
 }
 
 impl ImageRow {
-    /// The image that the row is about: itself, or the source of a copy that is not there yet.
+    /// The image that the row is about, as refusals name it: itself, or the source of a copy that is not there yet.
     pub fn subject(&self) -> Option<&ImageId> {
-        self.image_id.as_ref().or(self.copy_of.as_ref().map(|source| &source.image_id))
+        let source = self.copy_of.as_ref().map(|source| &source.image_id);
+        let is_awaited = self.copy.as_ref().is_some_and(CopyState::is_awaited);
+        if is_awaited { source } else { self.image_id.as_ref().or(source) }
     }
 
     /// Adds what was done for the image later in the same request.
@@ -565,6 +583,11 @@ impl ErrorCode {
         }
     }
 
+    /// Whether a share that waited for a copy waits no longer because of it.
+    pub fn ends_waiting(self) -> bool {
+        matches!(self, Self::CopyFailed | Self::CopyOverdue)
+    }
+
     /// The code as documents write it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -607,6 +630,7 @@ impl Outcome {
             stopped_by: Vec::new(),
             asked: Asked::default(),
             continues: false,
+            announcement: Announcement::default(),
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),
             refusals: Vec::new(),

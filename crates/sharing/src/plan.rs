@@ -7,13 +7,13 @@ pub use step::{Phase, Step};
 
 use crate::{
     decide::{
-        Case, Decision, ImageDecision, LaunchPermissions, NextReport, OrphanedGrant, Prerequisites, Records, Share,
-        Survey, TakeAway, Verdict,
+        Await, Case, Decision, ImageDecision, LaunchPermissions, Next, NextReport, OrphanedGrant, Prerequisites,
+        Records, Share, Survey, TakeAway, Verdict, Withdrawal,
     },
     domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
-    facts::{Expiry, Facts, Image, ImageState},
+    facts::{CopyRecord, Expiry, Facts, Image, ImageState},
     needs::GranteeKind,
-    request::{Access, Action, Request},
+    request::{Access, Action},
 };
 
 /// The maximum number of entries in one ModifyImageAttribute or ModifySnapshotAttribute call. EC2 documents 10,000
@@ -28,7 +28,8 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
     match &decision.decision {
         // Access is never given without the facts.
         Decision::Share(Share { verdict: Verdict::No(_) | Verdict::Unknown(_), .. }) => Vec::new(),
-        Decision::Share(Share { verdict: Verdict::Yes(first), .. }) => share(case.request, decision, first, image),
+        Decision::Share(Share { verdict: Verdict::Yes(first), .. }) => share(case, decision, first, image),
+        Decision::Await(awaiting) => await_copy(case, awaiting),
         Decision::TakeAway(taken) => take_away(case, decision.image_id, taken, image, facts),
         Decision::Superseded(own) => vec![delete_expiry(own)],
         Decision::Survey(survey) if case.request.action == Action::Repair => repair(survey),
@@ -40,13 +41,14 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
     }
 }
 
-/// Disabling an image removes its launch permissions, and EC2 refuses to change them until it is enabled.
+/// Disabling an image removes its launch permissions, and EC2 refuses to change those of an image that isn't available.
 fn may_change_launch_permissions(image: &Image) -> bool {
-    !matches!(image.state, ImageState::Disabled | ImageState::Deregistered)
+    image.state == ImageState::Available
 }
 
 /// A share writes only what is missing.
-fn share(request: &Request, decision: &ImageDecision<'_>, first: &Prerequisites, image: &Image) -> Vec<Step> {
+fn share(case: &Case<'_>, decision: &ImageDecision<'_>, first: &Prerequisites, image: &Image) -> Vec<Step> {
+    let request = case.request;
     let targets: Vec<_> = decision.targets.iter().map(|(asked, _)| asked.target.clone()).collect();
     // The record comes first, so that the share expires whatever happens after that.
     let mut steps: Vec<_> = first.expiries.iter().cloned().map(Step::CreateExpiry).collect();
@@ -66,7 +68,35 @@ fn share(request: &Request, decision: &ImageDecision<'_>, first: &Prerequisites,
     let missing: Vec<_> = targets.iter().filter(|target| !image.is_shared_with(target)).cloned().collect();
     let image_id = || decision.image_id.clone();
     steps.extend(chunks(&missing).map(|targets| Step::AddLaunchPermissions { image_id: image_id(), targets }));
-    steps
+    match case.hint {
+        // A hint that writes leaves the record: another one that crosses it would take back what it doesn't find recorded.
+        Some(record) if steps.is_empty() => vec![end(record)],
+        Some(_) | None => steps,
+    }
+}
+
+/// A share that waits for a copy: first the record, then the copy. Whatever happens after that, the share is made or given
+/// up when the record is looked at.
+fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> {
+    match next {
+        Next::Wait { is_recorded, order } => {
+            let record = (!is_recorded).then(|| Step::CreateCopyRecord(record.clone()));
+            record.into_iter().chain(order.clone().map(Step::CopyImage)).collect()
+        }
+        Next::GiveUp(_) => case.hint.map(end).into_iter().collect(),
+    }
+}
+
+/// What ends the waiting of a share that is refused for good.
+pub fn give_up(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Option<Step> {
+    let refusals: Vec<_> = decisions.iter().flat_map(ImageDecision::refusals).collect();
+    let is_for_good = refusals.iter().any(|refusal| !refusal.may_pass);
+    case.hint.filter(|_| is_for_good).map(end)
+}
+
+/// Deletes the record of a share that waits no longer.
+pub fn end(record: &CopyRecord) -> Step {
+    Step::DeleteCopyRecord { name: record.name.clone(), targets: Vec::new() }
 }
 
 /// A step that a share has carried out; for a grant, with its ID.
@@ -94,6 +124,9 @@ fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, Acc
         Step::CreateGrant { key, name, account, .. } => Some(revoke_grant(key, grant_id?, name.as_str(), *account)),
         Step::CreateExpiry(_)
         | Step::DeleteExpiry { .. }
+        | Step::CreateCopyRecord(_)
+        | Step::DeleteCopyRecord { .. }
+        | Step::CopyImage(_)
         | Step::RemoveLaunchPermissions { .. }
         | Step::ResetLaunchPermissions { .. }
         | Step::RemoveCreateVolumePermissions { .. }
@@ -121,6 +154,25 @@ fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &
         steps.extend(revoke_grants(image_id, key, grants, case.account, &accounts));
     }
     steps.extend(delete_expiries(case, image_id, taken, image));
+    steps.extend(withdraw(case, image_id, taken, image));
+    steps
+}
+
+/// Takes shares back that wait for a copy: first the record of the targets that go on waiting, then the deletion of the
+/// record. Then the permissions are removed once more, because a hint that crosses this may have found the record.
+fn withdraw(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
+    let left = taken.waiting.iter().filter_map(|withdrawal| withdrawal.left.clone());
+    let mut steps: Vec<_> = left.map(|record| Step::CreateCopyRecord(Box::new(record))).collect();
+    steps.extend(taken.waiting.iter().map(|Withdrawal { record, targets, left: _ }| Step::DeleteCopyRecord {
+        name: record.name.clone(),
+        targets: targets.clone(),
+    }));
+    let is_withdrawn = |target: &&Target| taken.waiting.iter().any(|withdrawal| withdrawal.targets.contains(target));
+    let again: Vec<_> = taken.from.iter().filter(is_withdrawn).cloned().collect();
+    if may_change_launch_permissions(image) {
+        steps.extend(remove_launch_permissions(image_id, &again));
+    }
+    steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));
     steps
 }
 

@@ -6,6 +6,7 @@
 //! ([`further`]).
 
 mod catalogue;
+mod copies;
 mod named_images;
 mod own_grants;
 mod parameters;
@@ -15,11 +16,12 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use copies::{CopyReads, WaitingReads, copies, snapshots_of_copies, to_be_copied, waiting, waiting_beside};
 pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
 pub use parameters::{NamedReads, ParameterReads};
 pub use records::RecordReads;
-pub use sources::{Sources, sources_of_copies};
+pub use sources::{Sources, sources_of_copies, sources_of_uncovered};
 pub use usage::{UsageReads, reports_to_open};
 
 use crate::{
@@ -261,7 +263,9 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         && (!is_available || decide::is_refused_by_time(case, image_id, image.expiries.known()));
     match image.state {
         // The snapshots of a deregistered image may have been deleted too.
-        ImageState::Deregistered => ImageReads { launch_permissions: Need::No, each_snapshot: Need::No, ..reads },
+        ImageState::Deregistered | ImageState::Awaited(_) => {
+            ImageReads { launch_permissions: Need::No, each_snapshot: Need::No, ..reads }
+        }
         ImageState::Available | ImageState::Pending | ImageState::Disabled | ImageState::Other(_) if is_refused => {
             ImageReads { launch_permissions, ..ImageReads::default() }
         }

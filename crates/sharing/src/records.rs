@@ -4,16 +4,18 @@
 //! This module has the names and the text of records, and decides which schedules are not records. The function's
 //! `RecordStore` creates, reads, lists and deletes them.
 
+mod copy;
 mod expiry;
 mod mac;
 
 use std::{fmt, str::FromStr};
 
+pub use copy::{CopyRecord, name_of_waiting, waiting_request};
 pub use expiry::Expiry;
 pub use mac::Mac;
 use time::OffsetDateTime;
 
-use crate::domain::{ExpiryName, ParseError};
+use crate::domain::{CopyName, ExpiryName, ParseError};
 
 /// The source of the hints that schedules put on the function's own bus. Only Scheduler may use this source there.
 pub const SOURCE: &str = "ami-share.ends";
@@ -29,6 +31,8 @@ const TIMEZONE: &str = "UTC";
 pub enum Record {
     /// When a share expires.
     Expiry(Expiry),
+    /// A share that waits for a copy.
+    Copy(Box<CopyRecord>),
 }
 
 impl Record {
@@ -36,24 +40,52 @@ impl Record {
     pub fn name(&self) -> RecordName {
         match self {
             Self::Expiry(expiry) => RecordName::Expiry(expiry.name.clone()),
+            Self::Copy(record) => RecordName::Copy(record.name.clone()),
         }
     }
 
-    /// Its schedule. `bus_arn` is the bus for requests.
-    pub fn schedule(&self, bus_arn: &str) -> Schedule {
+    /// Its schedule, made now. `bus_arn` is the bus for requests.
+    pub fn schedule(&self, bus_arn: &str, now: OffsetDateTime) -> Schedule {
         match self {
             Self::Expiry(expiry) => expiry.schedule(bus_arn),
+            Self::Copy(record) => record.schedule(bus_arn, now),
+        }
+    }
+
+    /// What its message authentication code is made of, where it gives a right and so must have one.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Expiry(_) => None,
+            Self::Copy(record) => Some(record.digest()),
+        }
+    }
+
+    /// Its message authentication code, which is not known to be right.
+    pub fn mac(&self) -> Option<&Mac> {
+        match self {
+            Self::Expiry(_) => None,
+            Self::Copy(record) => record.mac.as_ref(),
+        }
+    }
+
+    /// The same record with its message authentication code.
+    #[must_use]
+    pub fn with_mac(self, mac: Mac) -> Self {
+        match self {
+            Self::Expiry(_) => self,
+            Self::Copy(record) => Self::Copy(Box::new(CopyRecord { mac: Some(mac), ..*record })),
         }
     }
 
     /// Reads the schedule that has the name of a record. If its content does not belong to this name, it is nobody's
-    /// record, and the error says what is wrong.
+    /// record, and the error says what is wrong. Whether its message authentication code is right is not checked here.
     ///
     /// Its role and its dead-letter queue are not compared. A record whose role was replaced sends no hint, but a
     /// repair must still find it.
     pub fn read(name: &RecordName, schedule: &Schedule, bus_arn: &str) -> Result<Self, &'static str> {
         match name {
             RecordName::Expiry(name) => Expiry::read(name, schedule, bus_arn).map(Self::Expiry),
+            RecordName::Copy(name) => CopyRecord::read(name, schedule, bus_arn).map(|it| Self::Copy(Box::new(it))),
         }
     }
 }
@@ -63,6 +95,8 @@ impl Record {
 pub enum RecordName {
     /// The record of an expiry.
     Expiry(ExpiryName),
+    /// The record of a share that waits for a copy.
+    Copy(CopyName),
 }
 
 impl RecordName {
@@ -70,6 +104,7 @@ impl RecordName {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Expiry(name) => name.as_str(),
+            Self::Copy(name) => name.as_str(),
         }
     }
 }
@@ -79,7 +114,7 @@ impl FromStr for RecordName {
 
     /// A schedule with a name of another form is not a record.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        text.parse().map(Self::Expiry)
+        if CopyName::is_meant(text) { text.parse().map(Self::Copy) } else { text.parse().map(Self::Expiry) }
     }
 }
 

@@ -37,7 +37,7 @@ pub const MAX_NAME: usize = 128;
 pub const MAX_REASON: usize = 500;
 
 /// A valid request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// What to do.
     pub action: Action,

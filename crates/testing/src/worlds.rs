@@ -7,11 +7,11 @@ use key_policy::{Grant, Policy, json::Json};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{Authority, Case, ImageDecision, Judgements, Setup},
-    domain::{AccountId, ExpiryName, KeyArn, ParameterName, Requester, Target},
+    decide::{Authority, Case, ImageDecision, Judgements, Setup, images_meant, resolve_copies},
+    domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, Requester, Target},
     facts::{
-        Backing, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata,
-        LaunchPermission, Parameter, Provenance, Snapshot,
+        Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key,
+        KeyMetadata, LaunchPermission, Parameter, Provenance, Snapshot,
     },
     outcome::ErrorCode,
     request::Request,
@@ -109,6 +109,33 @@ rules:
     images: {names: ["marked-new-*"], watermarks: ["999988887777:approved"]}
     targets: ["111122223333"]
     onAvailable: true
+  - name: copied
+    requesters: ["lambda:invoke"]
+    actions: [share, check, list]
+    images: {names: ["copied-*"], tags: {Tier: [gold]}}
+    targets: ["111122223333", "222233334444", "999988887777"]
+    access: copy
+    copies: {from: [eu-north-1, eu-west-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab", within: 12h}
+  - name: copied-with-grants
+    requesters: ["lambda:invoke"]
+    actions: [share, check, list]
+    images: {names: ["copied-*"], tags: {Tier: [gold]}}
+    targets: ["333344445555"]
+    keys: grant
+    copies: {from: [eu-north-1], key: "arn:aws:kms:eu-west-1:999988887777:key/11111111-12ab-34cd-56ef-1234567890ab"}
+  - name: copied-for-a-while
+    requesters: ["lambda:invoke"]
+    actions: [share, check, revoke, list]
+    images: {names: ["lent-*"]}
+    targets: ["111122223333", "222233334444"]
+    maxDuration: 30d
+    copies: {from: [eu-north-1, us-gov-west-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+  - name: copied-elsewhere
+    requesters: ["lambda:invoke"]
+    actions: [share, check]
+    images: {names: ["astray-*"]}
+    targets: ["111122223333"]
+    copies: {from: [eu-north-1], key: "arn:aws:kms:us-east-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
   - name: checker
     requesters: ["lambda:invoke"]
     actions: [list, check]
@@ -197,6 +224,10 @@ pub struct World {
     pub blocks_public_images: Fact<bool>,
     pub unset_for_expiry: Vec<&'static str>,
     pub is_automatic: bool,
+    /// The images that a request names by `copyFrom`.
+    pub copies: BTreeMap<ImageId, Copies>,
+    pub unset_for_copies: Vec<&'static str>,
+    pub hint: Option<CopyRecord>,
     pub deadline: OffsetDateTime,
     pub setup: Setup,
     pub entity_quota: usize,
@@ -292,6 +323,8 @@ impl World {
             launch_permissions: Fact::Known(Vec::new()),
             expiries: Fact::Known(BTreeMap::new()),
             remembered_keys: Vec::new(),
+            source_naming: None,
+            waiting: Fact::NotRead,
             is_instance_store: false,
             is_encrypted: false,
             snapshots: vec![Backing { id: snapshot.id.clone(), snapshot: Fact::Known(snapshot) }],
@@ -302,6 +335,9 @@ impl World {
             blocks_public_images: Fact::NotRead,
             unset_for_expiry: Vec::new(),
             is_automatic: false,
+            copies: BTreeMap::new(),
+            unset_for_copies: Vec::new(),
+            hint: None,
             setup: Setup { key_grants: true, copy_access: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
@@ -374,18 +410,26 @@ impl World {
             entity_quota: self.entity_quota,
             unset_for_expiry: &self.unset_for_expiry,
             is_automatic: self.is_automatic,
+            region: "eu-west-1",
+            request_id: "request",
+            unset_for_copies: &self.unset_for_copies,
+            hint: self.hint.as_ref(),
             setup: self.setup,
             now: NOW,
             deadline: self.deadline,
         };
-        let images = [(IMAGE.parse().unwrap(), self.image.clone())].into();
-        let facts = Facts {
-            images,
+        let mut facts = Facts {
             keys: self.keys.clone(),
+            copies: self.copies.clone(),
             blocks_public_images: self.blocks_public_images.clone(),
             parameters: self.parameters.clone(),
             ..Facts::default()
         };
-        look(&case, &facts)
+        facts.images = match case.request.copy_from {
+            None => [(IMAGE.parse().unwrap(), self.image.clone())].into(),
+            Some(_) => images_meant(&case, &facts).into_values().flatten().collect(),
+        };
+        let request = resolve_copies(&case, &facts);
+        look(&Case { request: &request, ..case }, &facts)
     }
 }

@@ -1,10 +1,10 @@
-//! Owns the automatic triggers: an image that became available, and the expiry of a share.
+//! Owns the automatic triggers: EC2's events about images, and the hints to look at a record.
 
 use key_policy::json::Json;
 use sharing::{
     decide::SentAt,
-    domain::{AccountId, ExpiryName, ImageId, Requester, quoted},
-    records,
+    domain::{AccountId, ImageId, Requester, quoted},
+    records::{self, RecordName},
     request::{FaultKind, Malformed},
 };
 
@@ -18,9 +18,9 @@ use super::{
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
 pub(super) const IMAGE_STATE: &str = "EC2 AMI State Change";
 
-/// An image that became available: created, copied, registered, restored or enabled again.
+/// An image whose state changed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Available {
+pub struct ImageEvent {
     /// The ID of the event.
     pub request_id: String,
     /// The account that the event is about. Events about other accounts are ignored.
@@ -31,20 +31,33 @@ pub struct Available {
     pub requester: Requester,
     /// When EC2 sent it.
     pub sent: SentAt,
-    /// The image; `None` where the event is about another state.
-    pub image_id: Option<ImageId>,
+    /// The image.
+    pub image_id: ImageId,
+    /// Its state.
+    pub state: StateInEvent,
 }
 
-/// A hint that the expiry of a share may be due. Nothing in it is trusted except the name of the record.
+/// The state of an image, as far as an event about it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateInEvent {
+    /// It was created, copied, registered, restored or enabled again.
+    Available,
+    /// EC2 could not make it.
+    Failed,
+    /// Another state.
+    Other,
+}
+
+/// A hint to look at a record. Nothing in it is trusted except the name of the record.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExpiryHint {
+pub struct RecordHint {
     /// The ID of the event, or Lambda's ID of the invocation.
     pub request_id: String,
     /// The record.
-    pub record: ExpiryName,
+    pub record: RecordName,
 }
 
-pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Available, Malformed> {
+pub(super) fn image_event(event: &Json, invocation: &Invocation<'_>) -> Result<ImageEvent, Malformed> {
     let text = |path: &[&str]| event.at(path).and_then(Json::as_str);
     if text(&["source"]) != Some("aws.ec2") {
         return Err(Malformed::document(
@@ -55,22 +68,27 @@ pub(super) fn available(event: &Json, invocation: &Invocation<'_>) -> Result<Ava
     let account: AccountId = text(&["account"])
         .and_then(|account| account.parse().ok())
         .ok_or_else(|| Malformed::document(FaultKind::Missing, "the event has no `account` of twelve digits"))?;
-    let is_available = text(&["detail", "State"]) == Some("available");
+    let state = match text(&["detail", "State"]) {
+        Some("available") => StateInEvent::Available,
+        Some("failed") => StateInEvent::Failed,
+        Some(_) | None => StateInEvent::Other,
+    };
     let image_id = text(&["detail", "ImageId"]).unwrap_or_default();
     let image_id: ImageId =
         image_id.parse().map_err(|error| Malformed::document(FaultKind::BadFormat, format!("{error}")))?;
-    Ok(Available {
+    Ok(ImageEvent {
         request_id: request_id(event.get("id")).unwrap_or(invocation.request_id).to_owned(),
         account,
         region: text(&["region"]).map(str::to_owned),
         requester: Requester::new(format!("events:{account}:aws.ec2")),
         sent: eventbridge::sent(event),
-        image_id: is_available.then_some(image_id),
+        image_id,
+        state,
     })
 }
 
 /// The hint in an event of Scheduler on the bus.
-pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
+pub(super) fn record_event(event: &Json, invocation: &Invocation<'_>) -> Result<RecordHint, Malformed> {
     if event.get("source").and_then(Json::as_str) != Some(records::SOURCE) {
         return Err(Malformed::document(
             FaultKind::BadFormat,
@@ -86,19 +104,16 @@ pub(super) fn expiry_event(event: &Json, invocation: &Invocation<'_>) -> Result<
         ));
     }
     let request_id = request_id(event.get("id")).unwrap_or(invocation.request_id);
-    Ok(ExpiryHint { request_id: request_id.to_owned(), ..expiry(detail, invocation)? })
+    Ok(RecordHint { request_id: request_id.to_owned(), ..record_hint(detail, invocation)? })
 }
 
 /// The hint in a document that names a record.
-pub(super) fn expiry(document: &Json, invocation: &Invocation<'_>) -> Result<ExpiryHint, Malformed> {
+pub(super) fn record_hint(document: &Json, invocation: &Invocation<'_>) -> Result<RecordHint, Malformed> {
     let name = document.get("schedule").and_then(Json::as_str).unwrap_or_default();
     let record = name.parse().map_err(|_| {
-        Malformed::document(
-            FaultKind::BadFormat,
-            format!("`schedule` is {}, not the name of an expiry's record", quoted(name)),
-        )
+        Malformed::document(FaultKind::BadFormat, format!("`schedule` is {}, not the name of a record", quoted(name)))
     })?;
-    Ok(ExpiryHint { request_id: invocation.request_id.to_owned(), record })
+    Ok(RecordHint { request_id: invocation.request_id.to_owned(), record })
 }
 
 /// Whether a document is such a hint.

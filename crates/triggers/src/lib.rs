@@ -17,7 +17,7 @@ mod reply;
 mod rest_api;
 pub mod sqs;
 
-pub use automation::{Available, ExpiryHint};
+pub use automation::{ImageEvent, RecordHint, StateInEvent};
 pub use envelope::{Envelope, Invocation, Trigger, TurnedAway};
 pub use event::Event;
 pub use eventbridge::DETAIL_TYPE as REQUEST_DETAIL_TYPE;
@@ -36,10 +36,10 @@ use sharing::{
 pub enum Incoming<'a> {
     /// One request, which has one answer.
     One(Box<Envelope>),
-    /// An image became available.
-    Available(Available),
-    /// The expiry of a share may be due.
-    Expiry(ExpiryHint),
+    /// The state of an image changed.
+    Image(ImageEvent),
+    /// A record is to be looked at.
+    Record(RecordHint),
     /// Messages of a queue. Each is carried out, and the answer names those that must be sent again.
     Batch(sqs::Batch<'a>),
     /// Somebody opens the page, which answers anybody.
@@ -63,16 +63,16 @@ fn of_json<'a>(json: &'a Json, invocation: &Invocation<'a>) -> Incoming<'a> {
         Shape::HttpApi => http_api::open(json, invocation),
         Shape::ShareRequest => eventbridge::open(json, invocation),
         Shape::Direct => direct::open(json, invocation),
-        Shape::ImageState => match automation::available(json, invocation) {
-            Ok(available) => return Incoming::Available(available),
+        Shape::ImageState => match automation::image_event(json, invocation) {
+            Ok(event) => return Incoming::Image(event),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
-        Shape::ExpiryEvent => match automation::expiry_event(json, invocation) {
-            Ok(hint) => return Incoming::Expiry(hint),
+        Shape::RecordEvent => match automation::record_event(json, invocation) {
+            Ok(hint) => return Incoming::Record(hint),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
-        Shape::Expiry => match automation::expiry(json, invocation) {
-            Ok(hint) => return Incoming::Expiry(hint),
+        Shape::Record => match automation::record_hint(json, invocation) {
+            Ok(hint) => return Incoming::Record(hint),
             Err(malformed) => eventbridge::turned_away(json, malformed.into(), invocation),
         },
         Shape::OtherEvent(detail_type) => {
@@ -96,10 +96,10 @@ fn of_no_json(not_json: &NotJson, invocation: &Invocation<'_>) -> Envelope {
     match identify(read) {
         Shape::RestApi => Envelope { asked: Err(why), ..rest_api::open(read, invocation) },
         Shape::HttpApi => Envelope { asked: Err(why), ..http_api::open(read, invocation) },
-        Shape::ShareRequest | Shape::ImageState | Shape::ExpiryEvent | Shape::OtherEvent(_) => {
+        Shape::ShareRequest | Shape::ImageState | Shape::RecordEvent | Shape::OtherEvent(_) => {
             eventbridge::turned_away(read, why, invocation)
         }
-        Shape::Batch(_) | Shape::OtherRecords(_) | Shape::Expiry | Shape::Direct => {
+        Shape::Batch(_) | Shape::OtherRecords(_) | Shape::Record | Shape::Direct => {
             Envelope { asked: Err(why), requester: None, ..direct::open(read, invocation) }
         }
     }
@@ -112,8 +112,8 @@ enum Shape<'a> {
     ShareRequest,
     Direct,
     ImageState,
-    ExpiryEvent,
-    Expiry,
+    RecordEvent,
+    Record,
     OtherEvent(&'a Json),
     OtherRecords(&'a Json),
 }
@@ -128,11 +128,11 @@ fn identify(json: &Json) -> Shape<'_> {
         match detail_type.as_str() {
             Some(eventbridge::DETAIL_TYPE) => Shape::ShareRequest,
             Some(automation::IMAGE_STATE) => Shape::ImageState,
-            Some(records::DETAIL_TYPE) => Shape::ExpiryEvent,
+            Some(records::DETAIL_TYPE) => Shape::RecordEvent,
             Some(_) | None => Shape::OtherEvent(detail_type),
         }
     } else if automation::is_expire(json) {
-        Shape::Expiry
+        Shape::Record
     } else {
         Shape::Direct
     }

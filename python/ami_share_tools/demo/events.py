@@ -72,7 +72,7 @@ def by_itself(demo: Deployment) -> None:
     expect(demo.permissions("nightly-42") == [STAGING], "the image should be shared with staging-web")
     name = "/golden/nightly/latest"
     published = demo.until(lambda: demo.parameter(name), "the image was not published")
-    fact("Parameter Store now says", f"{name} is {published}", "bold")
+    fact("SSM now says", f"{name} is {published}", "bold")
     expect(published == demo.images["nightly-42"], "the parameter should name the image")
 
 

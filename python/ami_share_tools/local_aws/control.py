@@ -25,7 +25,7 @@ POST /_local/seed — every member is optional; `ref` is a handle for use inside
                        "resourceTypes": ["ec2:Instance", …], "accountIds": []}],
      "encryption": [{"account", "region", "byDefault": true, "key": KEY}],
      "schedules": [{"group", "name", "expression": "at(…)", "input": "…" | {…, "keyArns": [KEY, …]}, "state": "ENABLED",
-                    "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends"}],
+                    "timezone": "UTC", "bus": "ami-share", "source": "ami-share.ends", "end": 1830000000}],
      "parameters":     [{"name": "/path/name", "value": "…", "type": "SecureString", "dataType": "text"}],
      "configurations": [{"application", "environment", "profile", "content": "…"}],
      "faults":    [{"call": "ec2:ModifyImageAttribute", "code": "RequestLimitExceeded", "status": 503,
@@ -348,7 +348,7 @@ class Seed:
         return made
 
     def schedule(self, where: str, seed: Document) -> None:
-        fields(where, seed, "group name expression input state timezone bus source")
+        fields(where, seed, "group name expression input state timezone bus source end")
         group = seed["group"]
         adapter.create_schedule_group(group, {})  # may be there already
         if "name" not in seed:
@@ -376,7 +376,9 @@ class Seed:
                 "ScheduleExpressionTimezone": seed.get("timezone", "UTC"),
                 "State": seed.get("state", "ENABLED"),
                 "Target": target,
-            },
+            }
+            # One that repeats until then, and is deleted after that.
+            | ({"EndDate": seed["end"], "ActionAfterCompletion": "DELETE"} if "end" in seed else {}),
         )
         if status != 200:
             raise BadSeed(f"{where}: {body.decode()}")

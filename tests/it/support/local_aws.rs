@@ -87,6 +87,17 @@ impl LocalAws {
         serde_json::from_str(&body).unwrap()
     }
 
+    /// Ends the pending copies whose IDs, or whose sources' IDs, hold `part`. EC2's event is left to the test.
+    pub fn end_copies(&self, part: &str, state: &str, reason: Option<&str>) -> Vec<Value> {
+        let mut end = json!({"ids": [part], "state": state, "event": false});
+        if let Some(reason) = reason {
+            end["reason"] = json!(reason);
+        }
+        let (status, body) = http::send(self.address, "POST", "/_local/copies", &end.to_string());
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
     /// Puts keys, snapshots, images or faults there; `local_aws/control.py` says how it is written.
     #[track_caller]
     pub fn seed(&self, seed: &Value) -> Value {
@@ -143,7 +154,9 @@ impl LocalAws {
 
     /// The calls of this turn that change something.
     pub fn writes(&self) -> Vec<String> {
-        let is_read = |call: &String| ["Describe", "Get", "List"].iter().any(|verb| call.contains(&format!(":{verb}")));
+        let is_read = |call: &String| {
+            ["Describe", "Get", "List", "GenerateMac"].iter().any(|verb| call.contains(&format!(":{verb}")))
+        };
         self.calls().into_iter().filter(|call| !is_read(call)).collect()
     }
 

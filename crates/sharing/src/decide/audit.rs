@@ -53,11 +53,14 @@ fn survey<'a>(
     // If a retry may help, the failure is a gap, and the request is sent again. Otherwise it is a warning, so that the
     // rest is still judged.
     let (gaps, unread): (Vec<_>, Vec<_>) = unread(case, facts, image).into_iter().partition(|it| it.retryable);
-    let told = |failure: &Failure| format!("not everything about {image_id} could be audited: {}", failure.message);
-    let warnings = unread.into_iter().map(told).collect();
+    let message = |failure: &Failure| format!("not everything about {image_id} could be audited: {}", failure.message);
+    let warnings = unread.into_iter().map(message).collect();
     // The failure may be about a key or a snapshot. The caller must learn which image it concerns.
-    let gap =
-        |failure: &Failure| Failure { message: told(failure), resource: Some(image_id.to_string()), ..failure.clone() };
+    let gap = |failure: &Failure| Failure {
+        message: message(failure),
+        resource: Some(image_id.to_string()),
+        ..failure.clone()
+    };
     let orphaned = orphaned_grants(case, facts, image_id, image);
     let mut found = overdue(case, image);
     found.extend(exposed(image));

@@ -37,6 +37,11 @@ impl<'a> BackingKey<'a> {
         self.key.and_then(|key| key.grants.known()).is_some_and(Vec::is_empty)
     }
 
+    /// Why it is not known what kind of key it is.
+    pub(super) fn unknown(&self) -> Option<&'a Failure> {
+        self.key?.metadata.failed()
+    }
+
     /// Why no target can use this key, and what to do about it.
     pub(super) fn unusable(&self) -> Option<(RefusalCode, String, &'static str)> {
         let (arn, metadata) = (self.arn, self.metadata()?);
@@ -51,7 +56,7 @@ impl<'a> BackingKey<'a> {
             return Some((
                 RefusalCode::KeyNotUsable,
                 format!("{arn} is in the state {state}, in which nobody can use it"),
-                remedy_of(state),
+                remedy_of_key_state(state),
             ));
         }
         if !metadata.is_symmetric {
@@ -126,7 +131,7 @@ impl<'a> BackingKey<'a> {
 /// What to do about a key in a state in which nobody can use it.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html>
-fn remedy_of(state: &str) -> &'static str {
+pub(super) fn remedy_of_key_state(state: &str) -> &'static str {
     match state {
         "Disabled" => "enable the key (`aws kms enable-key`) and send the request again",
         "PendingDeletion" => {

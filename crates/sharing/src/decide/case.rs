@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::{
     allowlist::Allowlist,
     domain::{AccountId, Requester},
-    facts::Expiry,
+    facts::{CopyRecord, Expiry},
     request::Request,
 };
 
@@ -20,11 +20,19 @@ pub struct Case<'a> {
     pub allowlist: &'a Allowlist,
     /// The account the function runs in.
     pub account: AccountId,
+    /// The Region the function runs in.
+    pub region: &'a str,
+    /// The ID of the request.
+    pub request_id: &'a str,
     /// The number of entities with which an image can be shared:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-quotas.html>
     pub entity_quota: usize,
     /// The unset variables because of which this deployment can't record an expiry; empty if it can.
     pub unset_for_expiry: &'a [&'static str],
+    /// The variables that this deployment lacks for shares that wait for copies; none where it can have them.
+    pub unset_for_copies: &'a [&'static str],
+    /// The record by which the request is made again, if nobody asks now.
+    pub hint: Option<&'a CopyRecord>,
     /// Whether a rule with `onAvailable` makes this share, without a request.
     pub is_automatic: bool,
     /// The optional permissions of the function's role.

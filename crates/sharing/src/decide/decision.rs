@@ -8,8 +8,8 @@ use super::judged_key::JudgedKey;
 use crate::{
     allowlist::Rule,
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
-    facts::{Expiry, Failure, Image},
-    needs::{NeededGrant, Publication},
+    facts::{CopyRecord, Expiry, Failure, Image},
+    needs::{CopyOrder, NeededGrant, Publication},
     outcome::{AuditRow, Finding, Refusal, RefusalCode},
     request::{Action, AskedTarget},
 };
@@ -42,6 +42,8 @@ pub enum Decision<'a> {
     Refused(Vec<Refusal>),
     /// A share.
     Share(Share<'a>),
+    /// A share that waits for a copy.
+    Await(Await),
     /// A revoke, a reset or an expiry.
     TakeAway(TakeAway<'a>),
     /// This expiry is due, but there is a later record for the share: only its own record is deleted.
@@ -89,6 +91,33 @@ pub struct Prerequisites {
     pub publications: Vec<Publication>,
 }
 
+/// A share that waits for a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Await {
+    /// What the keys say, for the covered targets.
+    pub keys: Vec<JudgedKey>,
+    /// Whether a key is in a state in which it lets no target in.
+    pub has_unusable_key: bool,
+    /// The record by which it waits.
+    pub record: Box<CopyRecord>,
+    /// What is done now.
+    pub next: Next,
+}
+
+/// What is done about a share that waits for a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// It waits.
+    Wait {
+        /// Whether its record is there.
+        is_recorded: bool,
+        /// The copy to be made, if EC2 is making none.
+        order: Option<CopyOrder>,
+    },
+    /// It waits no longer, for this reason.
+    GiveUp(Failure),
+}
+
 /// The access that is removed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakeAway<'a> {
@@ -101,8 +130,21 @@ pub struct TakeAway<'a> {
     pub needed_by: BTreeMap<SnapshotId, BTreeMap<AccountId, ImageId>>,
     /// Which records are deleted after the rest is done.
     pub records: Records<'a>,
+    /// The shares that wait for a copy and are taken away with it.
+    pub waiting: Vec<Withdrawal<'a>>,
     /// What could not be read. Access is removed without it, because nothing may prevent that.
     pub gaps: Vec<Failure>,
+}
+
+/// A record of a share that waits for a copy, some of whose targets are taken away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawal<'a> {
+    /// The record.
+    pub record: &'a CopyRecord,
+    /// The targets that are taken away.
+    pub targets: Vec<Target>,
+    /// The record of the other targets, if there are any.
+    pub left: Option<CopyRecord>,
 }
 
 /// Which launch permissions are removed.
@@ -193,6 +235,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
             | Decision::Look(Look { refusals, .. }) => refusals,
             Decision::Share(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
@@ -207,14 +250,21 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(TakeAway { gaps, .. })
             | Decision::Look(Look { gaps, .. })
             | Decision::Survey(Survey { gaps, .. }) => gaps,
-            Decision::Share(_) | Decision::Refused(_) | Decision::Superseded(_) | Decision::Usage(_) => &[],
+            Decision::Await(Await { next: Next::GiveUp(failure), .. }) => std::slice::from_ref(failure),
+            Decision::Share(_)
+            | Decision::Await(_)
+            | Decision::Refused(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_) => &[],
         }
     }
 
     /// The judged keys, for the covered targets.
     pub fn keys(&self) -> &[JudgedKey] {
         match &self.decision {
-            Decision::Share(Share { keys, .. }) | Decision::Look(Look { keys, .. }) => keys,
+            Decision::Share(Share { keys, .. })
+            | Decision::Await(Await { keys, .. })
+            | Decision::Look(Look { keys, .. }) => keys,
             Decision::Refused(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
@@ -226,14 +276,28 @@ impl<'a> ImageDecision<'a> {
     /// Whether a key is in a state in which no target can use it.
     pub fn has_unusable_key(&self) -> bool {
         match &self.decision {
-            Decision::Share(Share { has_unusable_key, .. }) | Decision::Look(Look { has_unusable_key, .. }) => {
-                *has_unusable_key
-            }
+            Decision::Share(Share { has_unusable_key, .. })
+            | Decision::Await(Await { has_unusable_key, .. })
+            | Decision::Look(Look { has_unusable_key, .. }) => *has_unusable_key,
             Decision::Refused(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
             | Decision::Survey(_) => false,
+        }
+    }
+
+    /// The share that waits for a copy.
+    pub fn awaiting(&self) -> Option<&Await> {
+        match &self.decision {
+            Decision::Await(awaiting) => Some(awaiting),
+            Decision::Share(_)
+            | Decision::Refused(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Look(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => None,
         }
     }
 
@@ -255,6 +319,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Look(look) => Some(look),
             Decision::Refused(_)
             | Decision::Share(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
@@ -281,6 +346,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Share(Share { verdict: Verdict::Yes(prerequisites), .. }) => Some(prerequisites),
             Decision::Share(_)
             | Decision::Refused(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -294,6 +360,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Share(share) => &share.left_as_they_are,
             Decision::Refused(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -308,6 +375,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Survey(survey) => Some(survey),
             Decision::Refused(_)
             | Decision::Share(_)
+            | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -315,9 +383,12 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
-    /// Whether something that was begun before is waited for.
+    /// Whether something is waited for that continues by itself.
     pub fn is_awaited(&self) -> bool {
-        matches!(self.decision, Decision::Usage(NextReport::Awaited))
+        matches!(
+            self.decision,
+            Decision::Usage(NextReport::Awaited) | Decision::Await(Await { next: Next::Wait { .. }, .. })
+        )
     }
 
     /// Whether a refusal means that the requester may learn nothing about the image.

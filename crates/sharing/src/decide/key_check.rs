@@ -12,16 +12,16 @@ use super::{
     judged_key::JudgedKey,
     judgements::{By, Judgements},
     met::Met,
-    permit::{Permit, permit},
+    permit::{Permit, covering_rule, permit},
     refusals,
 };
 use crate::{
     allowlist::{KeyCheck, Rule},
-    domain::{ImageId, KeyArn, ServiceLinkedRole, Target},
+    domain::{ImageId, KeyArn, Region, ServiceLinkedRole, Target},
     facts::{Facts, Failure, Image, Reading},
     needs::{GranteeKind, NeededGrant},
     outcome::{ErrorCode, KeyRow, Refusal, RefusalCode, RoleRow},
-    request::{Access, Action, AskedTarget},
+    request::{Access, Action, AskedTarget, Request},
 };
 
 /// Judges every key for every target, by the rule that covers the target.
@@ -36,15 +36,13 @@ pub(super) fn check(
     let mut met = Met::default();
     for arn in image.keys().into_iter().filter(|_| !targets.is_empty()) {
         let key = BackingKey::new(case, facts, arn);
-        if let Some((code, message, remedy)) = key.unusable() {
-            let refusal = refusals::image(code, image_id, message).key(arn).remedy(remedy);
-            let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
-            let refusal = match (code, state) {
-                (RefusalCode::KeyNotUsable, Some(state)) => refusal.value("state", state),
-                (_, _) => refusal,
-            };
+        if let Some(refusal) = unusable(case, &key, image, image_id, targets) {
             met.add(Met { has_unusable_key: true, ..Met::refused(refusal) });
             continue;
+        }
+        // A copy is made with it, so it must be known that it can be used.
+        if let (Some(failure), true) = (key.unknown(), image.as_awaited().is_some()) {
+            met.refusals.push(refusals::copy_key_unread(image_id, arn, failure));
         }
         if let Some(end) = key.metadata().and_then(|metadata| metadata.ends_at.as_ref()) {
             met.warnings.push(format!("{arn} can't be used after {end}: its material expires or it is deleted then"));
@@ -54,6 +52,44 @@ pub(super) fn check(
         }
     }
     Ok(met)
+}
+
+/// Why no target at all can be let in by this key.
+fn unusable(
+    case: &Case<'_>,
+    key: &BackingKey<'_>,
+    image: &Image,
+    image_id: &ImageId,
+    targets: &[(&AskedTarget, &Rule)],
+) -> Option<Refusal> {
+    let (code, message, remedy) = key.unusable()?;
+    let refusal = if image.as_awaited().is_some() {
+        refusals::image(RefusalCode::CopyKeyNotUsable, image_id, refusals::of_copy_key(key.arn, code, &message))
+            .remedy("have the rule's `copies.key` name a customer managed key that can be used")
+    } else {
+        let by_copy = (code == RefusalCode::DefaultKey).then(|| rule_with_copies(case, image, targets)).flatten();
+        let remedy = by_copy.map_or_else(|| remedy.to_owned(), |rule| refusals::remedy_by_copy(rule, case.region));
+        refusals::image(code, image_id, message).remedy(remedy)
+    };
+    let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
+    let refusal = match (refusal.code, state) {
+        (RefusalCode::KeyNotUsable | RefusalCode::CopyKeyNotUsable, Some(state)) => refusal.value("state", state),
+        (_, _) => refusal,
+    };
+    Some(refusal.key(key.arn))
+}
+
+/// The rule that would copy the image within this Region for one of the targets.
+fn rule_with_copies<'a>(case: &Case<'a>, image: &Image, targets: &[(&AskedTarget, &Rule)]) -> Option<&'a Rule> {
+    let region: Region = case.region.parse().ok()?;
+    let allowlist = case.allowlist;
+    let request = Request { copy_from: Some(region), ..case.request.clone() };
+    let case = Case { request: &request, ..*case };
+    let named = targets.iter().find_map(|(asked, _)| {
+        let rule = covering_rule(Action::Share, &case, image, &asked.target).ok()??;
+        Some(rule.name.clone())
+    })?;
+    allowlist.rules.iter().find(|rule| rule.name == named)
 }
 
 /// Judges one key for one target, with the grants that it needs and the rule allows.

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
-    domain::{ImageId, Requester, Target},
-    facts::{Failure, Image},
+    domain::{ImageId, Region, Requester, Target, partition_of},
+    facts::{CopyRecord, Failure, Image},
     outcome::{Refusal, RefusalCode},
-    request::{Action, AskedTarget},
+    request::{Action, AskedTarget, Request},
 };
 
 /// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
@@ -24,9 +24,29 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
+        // Who asked for what waits may take that back without the right to revoke.
+        Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
         Err(criterion) => vec![refusals::not_covered(criterion, case, request.action, None, None, None)],
-        Ok(_) => request.copy_from.iter().map(|_| refusals::copies_not_set_up()).collect(),
+        Ok(_) => unreachable(case).into_iter().collect(),
     }
+}
+
+/// Why nothing in the Region of the source can be read, if so.
+///
+/// "AMIs can't be copied across partitions": <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+fn unreachable(case: &Case<'_>) -> Option<Refusal> {
+    let region = case.request.copy_from.as_ref().filter(|_| !case.request.action.takes_away())?;
+    (!is_reachable(case, region)).then(|| refusals::copy_from_other_partition(case, region))
+}
+
+/// Whether images of that Region can be read and copied from here.
+pub fn is_reachable(case: &Case<'_>, region: &Region) -> bool {
+    partition_of(&region.to_string()) == partition_of(case.region)
+}
+
+/// Whether the request may take shares back that wait for a copy.
+pub(super) fn may_withdraw(request: &Request) -> bool {
+    request.action == Action::Revoke && request.copy_from.is_some()
 }
 
 /// The refusal of a requester that no rule names; `None` if a rule names it.
@@ -48,6 +68,8 @@ pub(super) struct Permit<'a> {
     pub(super) unshareable: Vec<Unshareable<'a>>,
     /// The targets that a check is about, with the rule that covers the check.
     pub(super) checked: Vec<Covered<'a>>,
+    /// The targets of a revoke that no rule covers, and whose waiting shares the requester asked for.
+    pub(super) withdrawn: Vec<&'a AskedTarget>,
     /// The refusals of the image or of the other targets.
     pub(super) refusals: Vec<Refusal>,
     /// What was not read: whether a rule covers a target depends on it.
@@ -67,14 +89,16 @@ impl<'a> Permit<'a> {
 
     /// Whether more must be read than the image's description. Nothing more is read about what is refused: it would
     /// cost calls, and a failure could reveal what the requester may not know.
-    fn needs_reading(&self, case: &Case<'_>) -> bool {
+    pub(super) fn needs_reading(&self, case: &Case<'_>) -> bool {
         match case.request.action {
             Action::Share => {
                 let is_about_targets = case.request.group.is_some() || !self.targets.is_empty();
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
             Action::List | Action::Check | Action::Usage | Action::Audit | Action::Repair => !self.blocks_reading(),
-            Action::Revoke | Action::Reset => self.refusals.is_empty(),
+            // Of what only waits nothing is to be read.
+            Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
+            Action::Reset => self.refusals.is_empty(),
             Action::Images => false,
         }
     }
@@ -139,8 +163,8 @@ pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
 /// Decides whether a rule covers the image and the targets.
 pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> Permit<'a> {
     let (targets, unshareable, checked) = (Vec::new(), Vec::new(), Vec::new());
-    let (refusals, gaps) = (Vec::new(), Vec::new());
-    let mut permit = Permit { image_id, rule: None, targets, unshareable, checked, refusals, gaps };
+    let (withdrawn, refusals, gaps) = (Vec::new(), Vec::new(), Vec::new());
+    let mut permit = Permit { image_id, rule: None, targets, unshareable, checked, withdrawn, refusals, gaps };
     let Some(image) = images.get(image_id) else {
         permit.refusals.push(refusals::image_not_found(case, image_id));
         return permit;
@@ -152,12 +176,10 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
     if image.owner != case.account {
         permit.refusals.push(refusals::image_not_owned(case, image_id));
     }
-    if !permit.refusals.is_empty() {
-        return permit;
+    if permit.refusals.is_empty() {
+        case.request.targets.iter().for_each(|asked| permit.add_target(case, image, asked));
     }
-    for asked in &case.request.targets {
-        permit.add_target(case, image, asked);
-    }
+    withdraw_own(case, image, &mut permit);
     permit
 }
 
@@ -207,6 +229,28 @@ impl<'a> Permit<'a> {
             Some(unknown) => self.gaps.push(unknown),
             None => self.refusals.push(refusal(action, case, (self.image_id, image), Some(asked), criterion)),
         }
+    }
+}
+
+/// The records of shares with the target that the requester asked for.
+fn own_waiting<'i>(case: &Case<'i>, image: &'i Image, target: &'i Target) -> impl Iterator<Item = &'i CopyRecord> {
+    let own = match case.authority {
+        Authority::Requester(requester) => Some(requester),
+        Authority::Expiry(_) => None,
+    };
+    image.waiting_for(move |other| other == target).filter(move |record| Some(&record.requester) == own)
+}
+
+/// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy.
+fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
+    if permit.refusals.is_empty() || !may_withdraw(case.request) {
+        return;
+    }
+    let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);
+    let others: Vec<_> = case.request.targets.iter().filter(|asked| !is_covered(asked)).collect();
+    if !others.is_empty() && others.iter().all(|asked| own_waiting(case, image, &asked.target).next().is_some()) {
+        permit.withdrawn = others;
+        permit.refusals.clear();
     }
 }
 
@@ -267,7 +311,7 @@ fn rules_but_for_provenance<'a>(action: Action, case: &Case<'a>, image: &Image) 
 }
 
 /// The rule that a refusal because of this criterion names.
-fn nearest_rule<'a>(
+pub(super) fn nearest_rule<'a>(
     action: Action,
     case: &Case<'a>,
     image: &Image,
@@ -306,13 +350,26 @@ fn ask<'a>(
         copy_from: request.copy_from.as_ref(),
         now: case.now,
     };
-    Ask {
+    let terms = (target.is_some() && action.is_about_sharing()).then_some(terms);
+    Ask { target, terms, ..by_name(case, requester, action, image) }
+}
+
+/// What is asked of the rules about an image by its name. A copy is covered by its own name and tags, and if no rule covers
+/// it by these, by those of its source. A share with `copyFrom` goes by those of the image that it names.
+fn by_name<'a>(case: &Case<'a>, requester: &'a Requester, action: Action, image: &'a Image) -> Ask<'a> {
+    let ask = |image_name: Option<&'a str>, tags: &'a BTreeMap<String, String>| Ask {
         requester,
         action,
-        image: Some((image.name.as_deref(), &image.tags)),
+        image: Some((image_name, tags)),
         // These criteria apply when access is given, never when it is removed.
         provenance: action.is_about_sharing().then_some((&image.provenance, case.now)),
-        target,
-        terms: (target.is_some() && action.is_about_sharing()).then_some(terms),
-    }
+        target: None,
+        terms: None,
+    };
+    let own = ask(image.name.as_deref(), &image.tags);
+    let Some(source) = &image.source_naming else { return own };
+    let by_source = ask(source.name.as_deref(), &source.tags);
+    let is_named_by_source = case.request.copy_from.is_some() && action.is_about_sharing();
+    let is_covered = |ask: &Ask<'_>| case.allowlist.cover(ask).is_ok();
+    if is_named_by_source || !is_covered(&own) && is_covered(&by_source) { by_source } else { own }
 }

@@ -2,11 +2,14 @@
 
 use time::OffsetDateTime;
 
-use super::case::{Authority, Case};
+use super::{
+    backing_key::remedy_of_key_state,
+    case::{Authority, Case},
+};
 use crate::{
     allowlist::{Criterion, KeyCheck, Publish, Rule, Shortfall, Unfillable, written},
-    domain::{GroupId, ImageId, Requester, ServiceLinkedRole, quoted, rfc3339},
-    facts::{Image, ImageState, Snapshot},
+    domain::{GroupId, ImageId, KeyArn, Region, Requester, ServiceLinkedRole, quoted, rfc3339},
+    facts::{Failure, Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
     outcome::{Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
@@ -246,13 +249,15 @@ fn role_not_allowed(
 }
 
 pub(super) fn image_not_found(case: &Case<'_>, image_id: &ImageId) -> Refusal {
-    image(
-        RefusalCode::ImageNotFound,
-        image_id,
-        format!("{image_id} does not exist in this Region, or this account can't see it"),
-    )
-    .at(place(case, image_id))
-    .remedy("images are per Region: ask the function in the Region where the image is")
+    let (region, remedy) = match &case.request.copy_from {
+        None => {
+            let remedy = "images are per Region: ask the function in the Region where the image is, or give `copyFrom`";
+            ("this Region".to_owned(), remedy)
+        }
+        Some(region) => (region.to_string(), "give the Region where the image is as `copyFrom`"),
+    };
+    let message = format!("{image_id} does not exist in {region}, or this account can't see it");
+    image(RefusalCode::ImageNotFound, image_id, message).at(place(case, image_id)).remedy(remedy)
 }
 
 pub(super) fn target_not_found(image_id: &ImageId, group: &GroupId) -> Refusal {
@@ -277,7 +282,7 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
     let remedy = match state {
         ImageState::Pending => "send the request again when the image is `available`",
         ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
-        ImageState::Available | ImageState::Deregistered | ImageState::Other(_) => {
+        ImageState::Available | ImageState::Deregistered | ImageState::Awaited(_) | ImageState::Other(_) => {
             "see the image's state reason in the EC2 console"
         }
     };
@@ -367,7 +372,92 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
     )
 }
 
-pub(super) fn copies_not_set_up() -> Refusal {
-    let message = "copies of images in other Regions are not set up in this deployment";
-    Refusal::new(RefusalCode::CopyNotPossible, message).at("/copyFrom")
+/// This deployment can't record what waits: it lacks these variables.
+pub(super) fn copies_not_set_up(case: &Case<'_>, image_id: &ImageId) -> Refusal {
+    let unset = case.unset_for_copies.join(", ");
+    let message = format!("copies are not set up in this deployment: it has no {unset}");
+    image(RefusalCode::CopyNotPossible, image_id, message)
+        .at("/copyFrom")
+        .value("variables", case.unset_for_copies)
+        .remedy("have the stack updated with EnableCopies=true")
+}
+
+pub(super) fn copy_from_other_partition(case: &Case<'_>, region: &Region) -> Refusal {
+    let message =
+        format!("{region} is in another partition than {}, and no image can be copied from there", case.region);
+    Refusal::new(RefusalCode::CopyNotPossible, message).at("/copyFrom").remedy(
+        "bring the image there by an S3 bucket: \
+         https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/store-restore-how-it-works.html",
+    )
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+pub(super) fn copy_of_bundle(case: &Case<'_>, image_id: &ImageId) -> Refusal {
+    let message = format!(
+        "{image_id} is backed by an instance store: its data is a bundle in Amazon S3, which no key of a rule encrypts"
+    );
+    image(RefusalCode::CopyNotPossible, image_id, message)
+        .at(place(case, image_id))
+        .remedy("make an EBS-backed image of it and share a copy of that")
+}
+
+pub(super) fn copies_under_several_keys(image_id: &ImageId, keys: &[KeyArn]) -> Refusal {
+    let names: Vec<_> = keys.iter().map(ToString::to_string).collect();
+    let message = format!("the targets are under rules whose copies have different keys: {}", names.join(", "));
+    image(RefusalCode::CopyNotPossible, image_id, message)
+        .at("/copyFrom")
+        .value("keys", names)
+        .remedy("send one request for the targets of each key")
+}
+
+pub(super) fn copy_key_elsewhere(image_id: &ImageId, key: &KeyArn, region: &str) -> Refusal {
+    let message = format!("{key} is in {}, and a copy in {region} can't be encrypted with it", key.region());
+    image(RefusalCode::CopyKeyNotUsable, image_id, message)
+        .at("/copyFrom")
+        .key(key)
+        .remedy(format!("have the rule's `copies.key` name a key of {region}"))
+}
+
+/// What is wrong with the key that a copy would be encrypted with.
+pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String {
+    let why = match code {
+        RefusalCode::DefaultKey => "AWS manages it, and what is encrypted with it can't be shared",
+        _ => why,
+    };
+    format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
+}
+
+/// The way out of a key that AWS manages: the same image under the key of a rule.
+pub(super) fn remedy_by_copy(rule: &Rule, region: &str) -> String {
+    format!(
+        "send the request with `copyFrom: {region}`: rule {} has the image copied with a key that can be shared, and shares \
+         the copy",
+        quoted(&rule.name)
+    )
+}
+
+pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
+    let message = format!("whether {key} can encrypt a copy is not known: {}", failure.message);
+    image(RefusalCode::CopyKeyNotUsable, image_id, message)
+        .at("/copyFrom")
+        .key(key)
+        .remedy("have the rule's `copies.key` name a key that the function's role may use")
+}
+
+/// A copy can be made only of what can be decrypted.
+pub(super) fn source_key_not_usable(image_id: &ImageId, key: &KeyArn, state: &str) -> Refusal {
+    let message =
+        format!("{key}, with which the image is encrypted, is in the state {state}, in which nobody can use it");
+    image(RefusalCode::KeyNotUsable, image_id, message)
+        .key(key)
+        .value("state", state)
+        .remedy(remedy_of_key_state(state))
+}
+
+pub(super) fn source_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
+    let message =
+        format!("whether {key}, with which the image is encrypted, can be used is not known: {}", failure.message);
+    image(RefusalCode::KeyNotUsable, image_id, message)
+        .key(key)
+        .remedy("let the function's role use the key, in the role's IAM policy and by the key policy")
 }

@@ -3,9 +3,10 @@
 
 use super::decision::ImageDecision;
 use crate::{
-    domain::{ExpiryName, ImageId, Target},
-    facts::{Failure, Image, Reading},
+    domain::{ImageId, Target},
+    facts::{CopyRecord, Failure, Image, Reading},
     outcome::ErrorCode,
+    records::RecordName,
 };
 
 /// A target for which a share added something, and whose record is read again.
@@ -15,25 +16,35 @@ pub struct SecondLook {
     pub image_id: ImageId,
     /// The target.
     pub target: Target,
-    /// The record of the share's expiry.
-    pub record: ExpiryName,
+    /// The record by which the share expires, or by which a hint made it.
+    pub record: RecordName,
 }
 
 /// The result of a second look: whether the share still has a record, this one or any other.
 pub type Seen = Reading<bool>;
 
-/// The second looks of a share that added something for these targets: one for each share that expires.
-pub fn second_looks(decision: &ImageDecision<'_>, image: &Image, given: &[Target]) -> Vec<SecondLook> {
-    let record = |target: &Target| {
+/// What a share looks at again that has given something to these targets: the records of the expiries of their shares, and
+/// the record of the share itself if it had waited for a copy.
+pub fn second_looks(
+    decision: &ImageDecision<'_>,
+    image: &Image,
+    given: &[Target],
+    hint: Option<&CopyRecord>,
+) -> Vec<SecondLook> {
+    let expiry = |target: &Target| {
         let new =
             decision.prerequisites().and_then(|first| first.expiries.iter().find(|expiry| expiry.target == *target));
-        new.or_else(|| image.expiry_of(target)).map(|expiry| expiry.name.clone())
+        new.or_else(|| image.expiry_of(target)).map(|expiry| RecordName::Expiry(expiry.name.clone()))
+    };
+    let records = |target: &Target| {
+        let waited = hint.map(|record| RecordName::Copy(record.name.clone()));
+        expiry(target).into_iter().chain(waited).collect::<Vec<_>>()
     };
     let look = |target: &Target| {
-        let (image_id, target) = (decision.image_id.clone(), target.clone());
-        Some(SecondLook { record: record(&target)?, image_id, target })
+        let new = |record| SecondLook { image_id: decision.image_id.clone(), target: target.clone(), record };
+        records(target).into_iter().map(new).collect::<Vec<_>>()
     };
-    given.iter().filter_map(look).collect()
+    given.iter().flat_map(look).collect()
 }
 
 /// Why the share is undone, if so. Without a record it would never expire; and if that can't be read, the safe side is

@@ -2,7 +2,8 @@
 
 use super::{
     case::Case,
-    decision::{Covered, Decision, ImageDecision, Look, Prerequisites, Share, Verdict},
+    copies,
+    decision::{Await, Covered, Decision, ImageDecision, Look, Next, Prerequisites, Share, Verdict},
     expiry,
     judgements::Judgements,
     key_check,
@@ -28,7 +29,10 @@ pub(super) fn decide<'a>(
     permit: Permit<'a>,
 ) -> Reading<ImageDecision<'a>> {
     let may_expire = permit.may_expire();
-    let Permit { image_id, rule, targets, unshareable, checked, refusals, gaps } = permit;
+    if let Some(decision) = given_up(case, image, &permit) {
+        return Ok(decision);
+    }
+    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
     // A check judges the keys whatever is allowed.
@@ -41,6 +45,7 @@ pub(super) fn decide<'a>(
         ..Met::default()
     };
     met.add(of_image(case, image, image_id, &targets));
+    met.add(copies::check(case, image, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);
     met.add(part);
@@ -65,9 +70,44 @@ pub(super) fn decide<'a>(
             (true, false) => Verdict::Unknown(gaps),
             (true, true) => Verdict::Yes(Prerequisites { grants, expiries, publications }),
         };
-        Decision::Share(Share { keys, has_unusable_key, left_as_they_are, verdict })
+        let share = Share { keys, has_unusable_key, left_as_they_are, verdict };
+        await_copy(case, image, &targets, share)
     };
     Ok(ImageDecision { image_id, rule, targets, decision, warnings })
+}
+
+/// The share that waits no longer, because EC2 could not make its copy.
+fn given_up<'a>(case: &Case<'a>, image: &Image, permit: &Permit<'a>) -> Option<ImageDecision<'a>> {
+    let failure = copies::failed(case, image.as_awaited()?).filter(|_| permit.refusals.is_empty())?;
+    let record = Box::new(case.hint?.clone());
+    let next = Next::GiveUp(failure);
+    Some(ImageDecision {
+        image_id: permit.image_id,
+        rule: permit.rule,
+        targets: permit.targets.clone(),
+        decision: Decision::Await(Await { keys: Vec::new(), has_unusable_key: false, record, next }),
+        warnings: Vec::new(),
+    })
+}
+
+/// A share that nothing stands in the way of waits where the copy is not there yet.
+fn await_copy<'a>(case: &Case<'_>, image: &Image, targets: &[Covered<'_>], share: Share<'a>) -> Decision<'a> {
+    let Some(awaited) = image.as_awaited().filter(|_| matches!(share.verdict, Verdict::Yes(_))) else {
+        return Decision::Share(share);
+    };
+    let terms = targets.iter().find_map(|(_, rule)| Some(((*rule)?, (*rule)?.copies.as_ref()?)));
+    let waits = terms.and_then(|(rule, terms)| copies::wait(case, image, awaited, rule, terms));
+    let Share { keys, has_unusable_key, left_as_they_are, verdict: _ } = share;
+    match waits {
+        Some((record, next)) => Decision::Await(Await { keys, has_unusable_key, record: Box::new(record), next }),
+        // No rule that makes copies covers the targets, which was refused before.
+        None => Decision::Share(Share {
+            keys,
+            has_unusable_key,
+            left_as_they_are,
+            verdict: Verdict::Unknown(vec![copies::not_decided(awaited)]),
+        }),
+    }
 }
 
 /// The failure if a required fact about the image was not read: access is never given without it.
@@ -86,7 +126,7 @@ fn not_read(image: &Image, image_id: &ImageId) -> Option<Failure> {
 /// The refusals because of the image itself.
 fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let mut refusals = Vec::new();
-    if image.state != ImageState::Available {
+    if image.state != ImageState::Available && image.as_awaited().is_none() {
         refusals.push(refusals::image_not_available(case, image_id, &image.state));
     }
     let owner = Target::Account(image.owner);
@@ -122,6 +162,10 @@ fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[
 /// Whether a share for copying must surely add create volume permissions for the target.
 fn lacks_copy_access(image: &Image, asked: &AskedTarget) -> bool {
     let Some(account) = asked.target.account() else { return false };
+    // A copy that is not there yet has been given to nobody.
+    if image.as_awaited().is_some() {
+        return true;
+    }
     let mut known = image.known_snapshots().filter_map(|snapshot| snapshot.create_volume_permissions.known());
     known.any(|permissions| !permissions.accounts.contains(&account))
 }

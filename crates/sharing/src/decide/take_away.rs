@@ -7,14 +7,15 @@ use key_policy::Grant;
 
 use super::{
     case::{Authority, Case},
-    decision::{Covered, Decision, ImageDecision, LaunchPermissions, Records, TakeAway},
+    copies,
+    decision::{Covered, Decision, ImageDecision, LaunchPermissions, Records, TakeAway, Withdrawal},
     expiry, notes,
     permit::{Permit, is_covered},
     publish,
 };
 use crate::{
     domain::{AccountId, GrantName, ImageId, KeyArn, Target, some_of},
-    facts::{Expiry, Fact, Facts, Failure, GrantScan, Image, Snapshot},
+    facts::{CopyRecord, Expiry, Fact, Facts, Failure, GrantScan, Image, Snapshot},
     request::Action,
 };
 
@@ -23,7 +24,8 @@ const EXAMPLES: usize = 3;
 
 /// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let Permit { image_id, rule, targets, .. } = permit;
+    let waiting = withdrawals(case, facts, image, &permit);
+    let Permit { image_id, rule, mut targets, withdrawn, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
@@ -64,9 +66,30 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         needed_by: needed_by.collect(),
         records: records(case, image, &from, &gaps),
         from: from.iter().map(|target| image.as_shown(target).clone()).collect(),
+        waiting,
         gaps,
     });
+    targets.extend(withdrawn.into_iter().map(|asked| (asked, None)));
     ImageDecision { image_id, rule, targets, decision, warnings }
+}
+
+/// The records of shares that wait for a copy and that the revoke is about: of the covered targets those of everybody, of
+/// the others those that the requester asked for.
+fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Permit<'a>) -> Vec<Withdrawal<'a>> {
+    if case.request.action != Action::Revoke || !copies::is_lead(case, facts, permit.image_id, image) {
+        return Vec::new();
+    }
+    let is_covered = |target: &Target| permit.targets.iter().any(|(asked, _)| asked.target == *target);
+    let is_withdrawn = |target: &Target, record: &CopyRecord| {
+        let is_own = matches!(case.authority, Authority::Requester(requester) if *requester == record.requester);
+        is_own && permit.withdrawn.iter().any(|asked| asked.target == *target)
+    };
+    let withdrawal = |record: &'a CopyRecord| {
+        let taken = record.targets().filter(|target| is_covered(target) || is_withdrawn(target, record));
+        let targets: Vec<_> = taken.cloned().collect();
+        (!targets.is_empty()).then(|| Withdrawal { left: record.without(&targets), record, targets })
+    };
+    image.waiting.iter().flatten().filter_map(withdrawal).collect()
 }
 
 /// The warning about records that are kept because of failures that a retry does not resolve.
@@ -143,7 +166,7 @@ fn of_image(case: &Case<'_>, image: &Image) -> Residue {
     let is_needed = case.request.action == Action::Reset || matches!(case.authority, Authority::Expiry(_));
     let unread = image.launch_permissions.failed().filter(|failure| is_needed || failure.retryable);
     let snapshots = image.unread_snapshots().map(|(_, failure)| failure);
-    let gaps = unread.into_iter().chain(snapshots).chain(image.expiries.failed());
+    let gaps = unread.into_iter().chain(snapshots).chain(image.expiries.failed()).chain(image.waiting.failed());
     Residue { gaps: gaps.cloned().collect(), warnings: Vec::new() }
 }
 

@@ -37,3 +37,10 @@ pub struct CopyState {
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub until: Option<OffsetDateTime>,
 }
+
+impl CopyState {
+    /// Whether shares wait for the copy: EC2 is making it, or has not begun.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.state.as_str(), "none" | "pending")
+    }
+}

@@ -1,9 +1,9 @@
 //! Owns [`Step`]: one write to AWS. There are no other writes.
 
 use crate::{
-    domain::{AccountId, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
-    facts::Expiry,
-    needs::{GranteeKind, NeededGrant, Publication},
+    domain::{AccountId, CopyName, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
+    facts::{CopyRecord, Expiry},
+    needs::{CopyOrder, GranteeKind, NeededGrant, Publication},
 };
 
 /// One write to AWS.
@@ -18,6 +18,17 @@ pub enum Step {
         /// The target with which the image is or was shared.
         target: Target,
     },
+    /// CreateSchedule: records a share that waits for a copy.
+    CreateCopyRecord(Box<CopyRecord>),
+    /// DeleteSchedule: the share does not wait any more.
+    DeleteCopyRecord {
+        /// The record.
+        name: CopyName,
+        /// The targets whose shares are taken back by that.
+        targets: Vec<Target>,
+    },
+    /// CopyImage in this Region.
+    CopyImage(CopyOrder),
     /// CreateGrant on a key, for the target account or a service-linked role in it.
     CreateGrant {
         /// The key.
@@ -97,6 +108,12 @@ pub enum Phase {
     Launch,
     /// The records of expiries.
     Expiries,
+    /// New records of shares that wait for a copy.
+    Waiting,
+    /// Copies.
+    Copies,
+    /// The records of shares that wait no longer.
+    Withdrawals,
     /// Parameters that name the image.
     Parameters,
     /// Reports, which change nothing that is shared.
@@ -117,6 +134,9 @@ impl Step {
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
             Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
             | Self::PutParameter(_)
@@ -144,6 +164,9 @@ impl Step {
             Self::CreateGrant { .. }
             | Self::CreateExpiry { .. }
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
             | Self::PutParameter(_)
@@ -173,8 +196,9 @@ impl Step {
     /// The service and operation.
     pub fn call(&self) -> &'static str {
         match self {
-            Self::CreateExpiry(_) => "scheduler:CreateSchedule",
-            Self::DeleteExpiry { .. } => "scheduler:DeleteSchedule",
+            Self::CreateExpiry(_) | Self::CreateCopyRecord(_) => "scheduler:CreateSchedule",
+            Self::DeleteExpiry { .. } | Self::DeleteCopyRecord { .. } => "scheduler:DeleteSchedule",
+            Self::CopyImage(_) => "ec2:CopyImage",
             Self::CreateGrant { .. } => "kms:CreateGrant",
             Self::RevokeGrant { .. } => "kms:RevokeGrant",
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
@@ -195,6 +219,9 @@ impl Step {
             }
             Self::CreateExpiry(_)
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
@@ -213,6 +240,9 @@ impl Step {
     pub fn phase(&self) -> Phase {
         match self {
             Self::CreateExpiry(_) | Self::DeleteExpiry { .. } => Phase::Expiries,
+            Self::CreateCopyRecord(_) => Phase::Waiting,
+            Self::CopyImage(_) => Phase::Copies,
+            Self::DeleteCopyRecord { .. } => Phase::Withdrawals,
             Self::CreateGrant { .. } | Self::RevokeGrant { .. } => Phase::Grants,
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => Phase::Snapshots,
             Self::AddLaunchPermissions { .. }
@@ -227,11 +257,24 @@ impl Step {
     /// create volume permissions, so that as little access as possible remains. Removing permissions once more does not
     /// depend on the deletion of records: if one record can't be deleted, the access of the others must still be removed.
     pub fn waits_for(&self, phase: Phase) -> bool {
-        !matches!(
-            (self, phase),
-            (Self::RevokeGrant { .. }, Phase::Snapshots)
-                | (Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. }, Phase::Expiries)
-        )
+        match self {
+            // Whatever else fails: the right to share must not stay, and the record of the other targets comes first.
+            Self::DeleteCopyRecord { .. } => phase == Phase::Waiting,
+            Self::RevokeGrant { .. } => phase != Phase::Snapshots,
+            Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {
+                !matches!(phase, Phase::Expiries | Phase::Waiting | Phase::Withdrawals)
+            }
+            Self::CreateExpiry(_)
+            | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::CopyImage(_)
+            | Self::CreateGrant { .. }
+            | Self::AddCreateVolumePermissions { .. }
+            | Self::AddLaunchPermissions { .. }
+            | Self::ResetLaunchPermissions { .. }
+            | Self::CreateUsageReport { .. }
+            | Self::PutParameter(_) => true,
+        }
     }
 
     /// Whether the request continues, and counts as completed, if this step fails.
@@ -243,6 +286,9 @@ impl Step {
     pub fn resource(&self) -> String {
         match self {
             Self::CreateExpiry(Expiry { name, .. }) | Self::DeleteExpiry { name, .. } => name.to_string(),
+            Self::CreateCopyRecord(record) => record.name.to_string(),
+            Self::DeleteCopyRecord { name, .. } => name.to_string(),
+            Self::CopyImage(order) => order.source.id.to_string(),
             Self::CreateGrant { key, .. } | Self::RevokeGrant { key, .. } => key.to_string(),
             Self::AddCreateVolumePermissions { snapshot_id, .. }
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
@@ -261,6 +307,9 @@ impl Step {
             Self::RevokeGrant { name, .. } => Some(name),
             Self::CreateExpiry(_)
             | Self::DeleteExpiry { .. }
+            | Self::CreateCopyRecord(_)
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
@@ -275,6 +324,7 @@ impl Step {
     pub fn adds(&self) -> Vec<Target> {
         match self {
             Self::CreateExpiry(expiry) => vec![expiry.target.clone()],
+            Self::CreateCopyRecord(record) => record.targets().cloned().collect(),
             Self::CreateGrant { account, .. } => vec![Target::Account(*account)],
             Self::AddCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
@@ -284,6 +334,8 @@ impl Step {
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
             | Self::DeleteExpiry { .. }
+            | Self::DeleteCopyRecord { .. }
+            | Self::CopyImage(_)
             | Self::RevokeGrant { .. }
             | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
@@ -294,12 +346,15 @@ impl Step {
     pub fn removes(&self) -> Vec<Target> {
         match self {
             Self::DeleteExpiry { target, .. } => vec![target.clone()],
+            Self::DeleteCopyRecord { targets, .. } => targets.clone(),
             Self::RevokeGrant { account, .. } => vec![Target::Account(*account)],
             Self::RemoveCreateVolumePermissions { accounts, .. } => {
                 accounts.iter().copied().map(Target::Account).collect()
             }
             Self::RemoveLaunchPermissions { targets, .. } => targets.clone(),
             Self::CreateExpiry(_)
+            | Self::CreateCopyRecord(_)
+            | Self::CopyImage(_)
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Need;
 use crate::{
     allowlist::{Images, Rule},
-    decide::{Authority, Case},
+    decide::{self, Authority, Case},
     domain::{ImageId, Region},
     facts::{Image, Lineage, RegionalImage},
     request::Action,
@@ -32,6 +32,7 @@ impl Sources {
                 by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
             }
         }
+        let need = if by_region.is_empty() { Need::No } else { need };
         Self { by_region, need }
     }
 
@@ -41,17 +42,12 @@ impl Sources {
     }
 }
 
-/// The sources of these images that are described. There are none for actions that remove access.
+/// The sources of these images that are described: where a rule goes by them. There are none for actions that remove
+/// access, but for a copy that no rule covers by its own name.
 pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
-    let mut by_region: BTreeMap<Region, BTreeSet<ImageId>> = BTreeMap::new();
-    for image in images.values().filter(|image| image.owner == case.account) {
-        let Some(source) = image.provenance.source() else { continue };
-        if case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image)) {
-            by_region.entry(source.region.clone()).or_default().insert(source.id.clone());
-        }
-    }
+    let goes_by =
+        |image: &Image| case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image));
     let need = match case.request.action {
-        _ if by_region.is_empty() => Need::No,
         // If an image can't be read, the others must still be audited.
         Action::Audit | Action::Repair => Need::Optional,
         Action::Share
@@ -62,7 +58,23 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         | Action::Reset
         | Action::Images => Need::Settled,
     };
-    Sources { by_region, need }
+    let own = images.values().filter(|image| image.owner == case.account);
+    Sources::of(own.filter(|image| is_uncovered(case, image) || goes_by(image)), need)
+}
+
+/// The sources of the images that no rule covers by their own names and tags, and that a rule may cover by those of their
+/// sources.
+pub fn sources_of_uncovered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
+    let own = images.values().filter(|image| image.owner == case.account);
+    Sources::of(own.filter(|image| is_uncovered(case, image)), Need::Optional)
+}
+
+/// Whether a rule may cover a copy by the name and tags of its source alone. That is looked at only for the Regions from
+/// which rules make copies.
+fn is_uncovered(case: &Case<'_>, image: &Image) -> bool {
+    let Some(source) = image.provenance.source() else { return false };
+    let makes_copies = case.allowlist.rules.iter().any(|rule| rule.copies_from(&source.region));
+    makes_copies && matches!(case.authority, Authority::Requester(_)) && !decide::is_covered(case, image)
 }
 
 /// Whether the rule may give the requested access, or the access that an audit checks.

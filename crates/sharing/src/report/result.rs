@@ -2,6 +2,7 @@
 
 use crate::{
     decide::ImageDecision,
+    domain::ImageId,
     facts::Failure,
     outcome::{ErrorCode, StepState},
     plan::Step,
@@ -20,11 +21,26 @@ pub struct StepResult {
     pub is_uncertain: bool,
     /// The ID of the grant that it created.
     pub grant_id: Option<String>,
+    /// The ID of the copy that it began.
+    pub copy_id: Option<ImageId>,
     /// The version of the parameter that it put.
     pub version: Option<u64>,
 }
 
 impl StepResult {
+    /// A step of which no more is known than how far it got.
+    pub fn new(step: Step, state: StepState) -> Self {
+        Self { step, state, error: None, is_uncertain: false, grant_id: None, copy_id: None, version: None }
+    }
+
+    /// Whether the request goes on, and counts as done as far as it can be now, although this step was not: it is best
+    /// effort, or it is tried again when the record of the share that waits for it is looked at.
+    pub fn is_passed_over(&self) -> bool {
+        let is_tried_again =
+            matches!(self.step, Step::CopyImage(_)) && self.error.as_ref().is_some_and(|error| error.retryable);
+        is_tried_again || self.step.is_best_effort()
+    }
+
     /// Whether AWS has carried it out, or may have.
     pub fn may_be_done(&self) -> bool {
         self.state == StepState::Done || self.is_uncertain

@@ -139,7 +139,7 @@ fn a_rule_that_may_not_be_about_the_image_neither_displaces_nor_outlasts_one_tha
     let rules = automatic_rules(&allowlist, &Requester::new("events:999988887777:aws.ec2".to_owned()));
     let source = RegionalImage { region: "eu-central-1".parse().unwrap(), id: IMAGE.parse().unwrap() };
     let lineage = |said| Lineage::CopyOf { source: source.clone(), said: Box::new(said) };
-    let told = |lineage: Lineage| {
+    let shares = |lineage: Lineage| {
         let provenance = Provenance { lineage, created: Some(NOW), ..Provenance::default() };
         let image = Image { provenance, ..image("nightly-1") };
         let requests = automatic_shares(&rules, &IMAGE.parse().unwrap(), Some(&image), NOW, NOW).unwrap();
@@ -154,12 +154,12 @@ fn a_rule_that_may_not_be_about_the_image_neither_displaces_nor_outlasts_one_tha
     };
     let young = Provenance { created: Some(NOW), ..Provenance::default() };
     // It surely is: for ever beats a month.
-    assert_eq!(told(Lineage::New), (vec![None], vec![None]));
-    assert_eq!(told(lineage(Fact::Known(Some(young)))), (vec![None], vec![None]));
+    assert_eq!(shares(Lineage::New), (vec![None], vec![None]));
+    assert_eq!(shares(lineage(Fact::Known(Some(young)))), (vec![None], vec![None]));
     // It may be: whom no other rule gives the image to is shared with when the source is read.
-    assert_eq!(told(lineage(Fact::NotRead)), (vec![Some(30)], vec![None]));
+    assert_eq!(shares(lineage(Fact::NotRead)), (vec![Some(30)], vec![None]));
     // It surely is not.
-    assert_eq!(told(lineage(Fact::Known(None))), (vec![Some(30)], vec![]));
+    assert_eq!(shares(lineage(Fact::Known(None))), (vec![Some(30)], vec![]));
 }
 
 #[test]
@@ -169,11 +169,11 @@ fn only_the_rules_for_images_of_this_account_share_by_themselves() {
     assert_eq!(rules("events:999988887777:aws.ec2"), 3);
     assert_eq!(rules("lambda:invoke"), 0);
     let own = (owner(), "eu-west-1");
-    let told = |account: &str, region| not_ours((ami_share_testing::worlds::account(account), region), own);
-    assert_eq!(told("999988887777", Some("eu-west-1")), None);
-    assert_eq!(told("999988887777", None), None);
-    assert!(told("999988887777", Some("eu-west-2")).unwrap().contains("an image in eu-west-2"));
-    assert!(told(ONE, Some("eu-west-1")).unwrap().contains("an image of account 111122223333"));
+    let warning = |account: &str, region| not_ours((ami_share_testing::worlds::account(account), region), own);
+    assert_eq!(warning("999988887777", Some("eu-west-1")), None);
+    assert_eq!(warning("999988887777", None), None);
+    assert!(warning("999988887777", Some("eu-west-2")).unwrap().contains("an image in eu-west-2"));
+    assert!(warning(ONE, Some("eu-west-1")).unwrap().contains("an image of account 111122223333"));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn request(more: Value) -> Request {
     Request::parse(&Json::parse(&document.to_string()).unwrap(), NOW).unwrap()
 }
 
-fn told(case: &Case<'_>, facts: &Facts) -> Outcome {
+fn reported(case: &Case<'_>, facts: &Facts) -> Outcome {
     assert_eq!(admit(case), []);
     assert_eq!(further(case, facts), ReadPlan::default());
     let request = resolve(case, facts).unwrap();
@@ -42,7 +42,7 @@ fn told(case: &Case<'_>, facts: &Facts) -> Outcome {
 /// The rows that a requester gets of this world, whose description alone is known.
 fn rows(requester: &str, world: &World, more: Value) -> Vec<Value> {
     let requester = Requester::new(requester.to_owned());
-    let outcome = world.put_as(Authority::Requester(&requester), &request(more), told);
+    let outcome = world.put_as(Authority::Requester(&requester), &request(more), reported);
     outcome.images.iter().map(|row| json!(row)).collect()
 }
 
@@ -152,7 +152,7 @@ fn a_page_with_long_rules_is_cut_and_says_so() {
         let mut facts = facts.clone();
         let image = facts.images.values().next().unwrap().clone();
         facts.images = (1..=5).map(|number| (format!("ami-{number:08x}").parse().unwrap(), image.clone())).collect();
-        told(&Case { allowlist: &allowlist, ..*case }, &facts)
+        reported(&Case { allowlist: &allowlist, ..*case }, &facts)
     });
     assert!(outcome.to_text().len() > 1_000_000);
     outcome.cut_to(900_000);

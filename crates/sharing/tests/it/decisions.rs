@@ -9,13 +9,14 @@ use key_policy::Grant;
 use serde_json::{Value, json};
 use sharing::{
     decide::{
-        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, admit, due, grantees_to_look_up,
-        is_refused_by_time, lost, second_looks,
+        Authority, Case, GrantPlan, ImageDecision, Judgements, Setup, due, grantees_to_look_up, is_refused_by_time,
+        lost, second_looks,
     },
     domain::Target,
     facts::{CreateVolumePermissions, Fact, Facts, Failure, Image, ImageState, Key, KeyMetadata, LaunchPermission},
     outcome::ErrorCode,
     plan::{Step, plan, take_back},
+    records::RecordName,
     request::Action,
 };
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -67,7 +68,7 @@ trait Decide {
 
 impl Decide for World {
     fn decide(&self, request: &Value) -> Decided {
-        self.put(request, |case, facts| told(case, facts, &decide(case, facts).remove(0)))
+        self.put(request, |case, facts| summary(case, facts, &decide(case, facts).remove(0)))
     }
 
     fn looked_up(&self, request: &Value) -> Vec<String> {
@@ -89,7 +90,7 @@ fn in_words(step: &Step) -> String {
     format!("{} {}{}{}", step.call(), step.resource(), names('+', step.adds()), names('-', step.removes()))
 }
 
-fn told(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
+fn summary(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>) -> Decided {
     decision.refusals().iter().for_each(check_values);
     let steps = facts.images.get(decision.image_id).map(|image| plan(case, decision, image, facts));
     let keys: Vec<_> = decision.keys().iter().map(|key| key.row(GrantPlan::Counted, |_| GrantPlan::Counted)).collect();
@@ -789,9 +790,9 @@ fn a_share_that_a_rule_makes_leaves_existing_ones_as_they_are() {
     let add_two = "ec2:ModifyImageAttribute ami-1a2b3c4d +222233334444";
     let world = World::open("golden-1").shared_with(&[ONE]).with(|world| world.is_automatic = true);
     let later = world.clone().with_expiry(ONE, in_days(9));
-    for (world, told) in [(&world, "without an expiry"), (&later, "until 2026-12-01")] {
+    for (world, words) in [(&world, "without an expiry"), (&later, "until 2026-12-01")] {
         let decided = steps(world, &both(in_days(3)), &[&create(TWO, in_days(3)), add_two]);
-        warned(&decided, &[told]);
+        warned(&decided, &[words]);
         let left = world.put(&both(in_days(3)), |case, facts| decide(case, facts).remove(0).left_as_they_are().len());
         assert_eq!(left, 1);
     }
@@ -830,7 +831,7 @@ fn an_expiry_deletes_its_own_record_last_and_no_other() {
     let request = World::open("golden-1").put(&ask("revoke", accounts(&[ONE])), |case, _| case.request.clone());
     let planned = |world: &World| {
         let authority = Authority::Expiry(&own);
-        world.put_as(authority, &request, |case, facts| told(case, facts, &decide(case, facts).remove(0)))
+        world.put_as(authority, &request, |case, facts| summary(case, facts, &decide(case, facts).remove(0)))
     };
     let grants = vec![grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777")];
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, TWO]).with_expiry(ONE, NOW).with_expiry(TWO, NOW);
@@ -858,17 +859,18 @@ fn a_share_that_expires_is_looked_at_again_and_taken_back_without_a_record() {
     let looks = |world: &World, request: &Value| {
         world.put(request, |case, facts| {
             let decision = decide(case, facts).remove(0);
-            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)])
+            second_looks(&decision, &facts.images[decision.image_id], &[target(ONE)], case.hint)
         })
     };
     let world = World::open("golden-1");
     let plain = ask("share", accounts(&[ONE]));
     assert_eq!(looks(&world, &plain), [], "a share without an expiry costs no look");
     let [look] = looks(&world, &until(in_days(3))).try_into().unwrap();
-    assert_eq!((&look.record, &look.target), (&expiry(ONE, in_days(3)).name, &target(ONE)));
+    let record = |at| RecordName::Expiry(expiry(ONE, at).name);
+    assert_eq!((&look.record, &look.target), (&record(in_days(3)), &target(ONE)));
     let recorded = world.with_expiry(ONE, in_days(2));
-    assert_eq!(looks(&recorded, &plain)[0].record, expiry(ONE, in_days(2)).name);
-    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, expiry(ONE, in_days(3)).name);
+    assert_eq!(looks(&recorded, &plain)[0].record, record(in_days(2)));
+    assert_eq!(looks(&recorded, &until(in_days(3)))[0].record, record(in_days(3)));
 
     assert_eq!(lost(&look, &Ok(true)), None);
     let gone = lost(&look, &Ok(false)).unwrap();
@@ -967,7 +969,7 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     let launch = "ec2:ResetImageAttribute ami-1a2b3c4d";
     let world = World::encrypted("golden-1", &[]).shared_with(&[ONE, "all"]);
     warned(&steps(&world, &reset, &[launch, REMOVE_COPY]), &["PUBLIC"]);
-    // Of an image that is shared with nobody, what is left of an earlier reset is cleared; else it is told.
+    // Of an image that is shared with nobody, what is left of an earlier reset is cleared; otherwise it is reported.
     let left = |world: World| world.with(|world| world.snapshot().create_volume_permissions = copied_by(&[TWO]));
     let world = World::encrypted("golden-1", &[]);
     steps(&left(world.clone()), &reset, &[launch, "ec2:ModifySnapshotAttribute snap-1a2b3c4d -222233334444"]);
@@ -977,7 +979,7 @@ fn a_reset_clears_what_belongs_to_the_targets_it_removes() {
     let own = grant(&format!("ami-share/{IMAGE}/{ONE}"), &root(ONE), "999988887777");
     let granted = world.clone().with(|world| world.key().grants = Fact::Known(vec![own.clone()]));
     steps(&granted, &reset, &[launch, REMOVE_COPY, &revoke_grant()]);
-    // One that names no account can't be attributed, and is told.
+    // One that names no account can't be attributed, and is reported.
     let nobodys = grant(&format!("ami-share/{IMAGE}/nobody"), &root(ONE), "999988887777");
     let left = world.clone().with(|world| world.key().grants = Fact::Known(vec![nobodys]));
     warned(&steps(&left, &reset, &[launch]), &["orphaned grants"]);
@@ -1014,7 +1016,7 @@ fn what_still_gives_access_is_named_once_for_each_story() {
         &unknown,
         &["a kind that this version does not know: `partners`", "an unknown kind (`partners`) may still"],
     );
-    // What can't be read at all is told; what may be read later is a gap, too.
+    // What can't be read at all is reported; what may be read later is a gap, too.
     let unread = |error: Failure| world.clone().with(|world| world.image.launch_permissions = Fact::Failed(error));
     warned_of(&unread(denied("ec2:DescribeImageAttribute")), &["is not known: the function's role may not call"]);
     assert_eq!(unread(denied("x")).decide(&revoke).gaps, 0);
@@ -1028,7 +1030,7 @@ fn the_other_images_on_a_snapshot_are_named_to_those_who_may_ask_about_them() {
     let other = "ami-99999999";
     let world = World::open("golden-1")
         .with(|world| world.snapshot().needed_by = Fact::Known([(account(ONE), other.parse().unwrap())].into()));
-    for (name, told) in [("golden-2", other), ("silver-2", "another image of this account")] {
+    for (name, words) in [("golden-2", other), ("silver-2", "another image of this account")] {
         let warnings = world.put(&revoke, |case, facts| {
             let neighbour = Image { name: Some(name.to_owned()), ..world.image.clone() };
             let neighbours = [(other.parse().unwrap(), neighbour)].into();
@@ -1036,7 +1038,7 @@ fn the_other_images_on_a_snapshot_are_named_to_those_who_may_ask_about_them() {
             let decision = decide(case, &facts).remove(0);
             decision.warnings.concat()
         });
-        assert!(warnings.contains(told) && (told == other || !warnings.contains(other)), "{name}: {warnings}");
+        assert!(warnings.contains(words) && (words == other || !warnings.contains(other)), "{name}: {warnings}");
     }
 }
 
@@ -1068,11 +1070,14 @@ fn what_a_caller_should_know_is_told() {
     let open_snapshot =
         world.clone().with(|world| known(&mut world.snapshot().create_volume_permissions).is_public = true);
     warned(&steps(&open_snapshot, &share, &[ADD_LAUNCH]), &["modify-snapshot-attribute --snapshot-id snap-1a2b3c4d"]);
-    let told = |change: fn(&mut World)| world.clone().with(change).decide(&share);
-    warned(&told(|world| world.blocks_public_images = Fact::Known(false)), &["block public access for AMIs is off"]);
-    warned(&told(|world| world.blocks_public_images = Fact::Known(true)), &[]);
-    warned(&told(|world| world.image.deprecation_time = Some("2027-01-01".to_owned())), &["deprecated (2027-01-01)"]);
-    warned(&told(|world| world.image.has_product_codes = true), &["Marketplace"]);
+    let decided = |change: fn(&mut World)| world.clone().with(change).decide(&share);
+    warned(&decided(|world| world.blocks_public_images = Fact::Known(false)), &["block public access for AMIs is off"]);
+    warned(&decided(|world| world.blocks_public_images = Fact::Known(true)), &[]);
+    warned(
+        &decided(|world| world.image.deprecation_time = Some("2027-01-01".to_owned())),
+        &["deprecated (2027-01-01)"],
+    );
+    warned(&decided(|world| world.image.has_product_codes = true), &["Marketplace"]);
     let again = World::open("golden-new-1").decide(&revoke);
     warned(&again, &["rule `by-itself` shares"]);
     warned(&World::open("golden-new-1").decide(&share), &[]);
@@ -1115,20 +1120,4 @@ fn an_organization_is_the_same_whatever_management_account_its_arn_names() {
     steps(&shared, &asked("share"), &[]);
     steps(&shared, &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ORGANIZATION}")]);
     steps(&World::open("golden-1"), &asked("revoke"), &[&format!("ec2:ModifyImageAttribute {IMAGE} -{ELSEWHERE}")]);
-}
-
-#[test]
-fn copies_that_are_not_set_up_are_refused_before_aws_is_asked() {
-    let codes = |request: &Value| {
-        World::open("golden-1").put(request, |case, _| {
-            admit(case).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
-        })
-    };
-    assert_eq!(codes(&ask("share", accounts(&[ONE]))), []);
-    let copy = json!({"accountIds": [ONE], "copyFrom": "us-east-1"});
-    for action in ["share", "check", "revoke"] {
-        let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
-        assert_eq!(codes(&ask(action, copy.clone())), expect, "{action}");
-    }
-    assert_eq!(codes(&json!({"action": "audit"})), [("ActionNotAllowed".to_owned(), Some("/action".to_owned()))]);
 }

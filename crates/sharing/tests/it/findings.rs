@@ -31,14 +31,14 @@ struct Judged {
 fn judge(world: &World) -> Judged {
     world.put(&json!({"action": "repair"}), |case, facts| {
         let [decision] = &decide(case, facts)[..] else { panic!("one image, one decision") };
-        let told = |finding: &Finding| {
+        let summary = |finding: &Finding| {
             assert!(finding.message.contains(decision.image_id.as_str()), "{finding:?}");
             let target = finding.target.as_ref().map_or("-".to_owned(), ToString::to_string);
             format!("{} {target}", finding.code.as_str())
         };
         let steps = plan(case, decision, &facts.images[decision.image_id], facts);
         Judged {
-            found: decision.survey().unwrap().findings.iter().map(told).collect(),
+            found: decision.survey().unwrap().findings.iter().map(summary).collect(),
             mended: steps.iter().map(sharing::plan::Step::call).collect(),
             gaps: decision.gaps().len(),
             warnings: decision.warnings.len(),
@@ -205,7 +205,7 @@ fn key_access_is_lost_where_the_key_surely_lets_a_target_in_no_more() {
     let disabled = |world: &mut World| known(&mut world.key().metadata).unusable_state = Some("Disabled".to_owned());
     finds(&World::encrypted("golden-a", &[ONE]).shared_with(&[ONE]).with(disabled), &["KeyAccessLost -"]);
     finds(&World::encrypted("golden-a", &[ONE]).with(disabled), &[]);
-    // Whoever shares without the key check has been told.
+    // Whoever shares without the key check knows that.
     finds(&World::encrypted("loose-a", &[]).shared_with(&[ONE]), &[]);
     // Another account's key can't be judged.
     let foreign = lost.clone().with(|world| {
@@ -247,7 +247,7 @@ fn lost_access_is_mended_by_sharing_again_where_a_rule_makes_the_grant() {
 
 #[test]
 fn a_finding_names_no_rule_and_no_criterion_where_no_rule_of_the_requester_is_about_image_and_target() {
-    let told = |world: &World, code: &str| {
+    let texts = |world: &World, code: &str| {
         world.put(&json!({"action": "repair"}), |case, facts| {
             let finding = decide(case, facts).remove(0).survey().unwrap().findings[0].clone();
             assert_eq!(finding.code.as_str(), code);
@@ -255,21 +255,22 @@ fn a_finding_names_no_rule_and_no_criterion_where_no_rule_of_the_requester_is_ab
         })
     };
     let others = ["portals", "secret"];
-    let outside = told(&World::open("portals-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
-    let lost = told(&World::encrypted("portals-open-a", &[]).shared_with(&[ONE]), "KeyAccessLost");
-    let not_applied = told(&World::open("portals-new-a"), "RuleNotApplied");
+    let outside = texts(&World::open("portals-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    let lost = texts(&World::encrypted("portals-open-a", &[]).shared_with(&[ONE]), "KeyAccessLost");
+    let not_applied = texts(&World::open("portals-new-a"), "RuleNotApplied");
     for text in [&outside, &lost, &not_applied] {
         let text = text.replace("role/portal", "");
         assert!(others.iter().all(|secret| !text.contains(secret)), "{text}");
     }
     assert!(lost.contains("shared with 111122223333 again by somebody whose rule has `keys: grant`"), "{lost}");
     // Where one is, they are named.
-    let own = told(&World::open("marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
+    let own = texts(&World::open("marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist");
     assert!(!own.contains("`marked`"), "its tags are not those of the rule: {own}");
     assert!(
-        told(&World::open("viewed-marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist").contains("`viewed-marked`")
+        texts(&World::open("viewed-marked-a").shared_with(&[ONE]), "SharedOutsideAllowlist")
+            .contains("`viewed-marked`")
     );
-    assert!(told(&World::open("golden-new-a"), "RuleNotApplied").contains("`by-itself`"));
+    assert!(texts(&World::open("golden-new-a"), "RuleNotApplied").contains("`by-itself`"));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod allowlist_size;
 mod audit_rows;
 mod automation;
 mod catalogue;
+mod copies;
 mod decisions;
 mod findings;
 mod log_record;

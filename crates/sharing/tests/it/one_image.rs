@@ -66,17 +66,17 @@ fn outcome(status: Status, refusals: Vec<Refusal>) -> Outcome {
 
 /// The outcome about an image, as the schema has it.
 fn about(outcome: &Outcome, image: &str) -> serde_json::Value {
-    let told = json!(ByImage::new(outcome).about(&image.parse().unwrap()));
-    check_outcome(&told);
-    told
+    let event = json!(ByImage::new(outcome).about(&image.parse().unwrap()));
+    check_outcome(&event);
+    event
 }
 
 #[test]
 fn the_other_images_of_a_request_are_a_number() {
-    let told = about(&outcome(Status::Completed, Vec::new()), IMAGES[0]);
-    assert_eq!(told["imageCount"], 3);
+    let event = about(&outcome(Status::Completed, Vec::new()), IMAGES[0]);
+    assert_eq!(event["imageCount"], 3);
     for other in &IMAGES[1..] {
-        assert!(!told.to_string().contains(other), "{told:#}");
+        assert!(!event.to_string().contains(other), "{event:#}");
     }
     // One image alone needs no number.
     let mut one = outcome(Status::Completed, Vec::new());
@@ -89,11 +89,11 @@ fn the_other_images_of_a_request_are_a_number() {
 #[track_caller]
 fn stopped(status: Status, refusals: &[(RefusalCode, Option<&str>)], image: &str, expect: &[&str]) {
     let refusals = refusals.iter().map(|(code, image)| refusal(*code, *image)).collect();
-    let told = about(&outcome(status, refusals), image);
+    let event = about(&outcome(status, refusals), image);
     let codes = expect.iter().map(|code| json!({"code": code})).collect::<Vec<_>>();
-    assert_eq!(told.get("stoppedBy"), (!codes.is_empty()).then(|| json!(codes)).as_ref(), "{told:#}");
+    assert_eq!(event.get("stoppedBy"), (!codes.is_empty()).then(|| json!(codes)).as_ref(), "{event:#}");
     if !codes.is_empty() {
-        assert_eq!(told["refusals"], json!([]));
+        assert_eq!(event["refusals"], json!([]));
     }
 }
 
@@ -114,7 +114,7 @@ fn the_event_of_an_image_that_was_fine_says_what_stopped_the_request() {
 
 /// Whether the event about the first image has an error or a warning with these words.
 #[track_caller]
-fn told(text: &str, expect: bool) {
+fn is_in_event(text: &str, expect: bool) {
     let error = |resource: Option<&str>, message: &str| ErrorRow {
         code: ErrorCode::Denied,
         call: Some("ec2:DescribeSnapshots"),
@@ -136,19 +136,19 @@ fn told(text: &str, expect: bool) {
 
 #[test]
 fn errors_and_warnings_about_other_images_are_not_in_its_event() {
-    told("slow down", true);
-    told("ami-00000001 is PUBLIC", true);
-    told("ami-00000002 is PUBLIC", false);
+    is_in_event("slow down", true);
+    is_in_event("ami-00000001 is PUBLIC", true);
+    is_in_event("ami-00000002 is PUBLIC", false);
     // It has no row, and was asked for.
-    told("something about ami-00000003.", false);
+    is_in_event("something about ami-00000003.", false);
     // Another ID that begins like one of them.
-    told("ami-00000002000000000 is not of this request", true);
-    told("snap-00000001 is denied", true);
-    told("snap-00000002 is denied", false);
+    is_in_event("ami-00000002000000000 is not of this request", true);
+    is_in_event("snap-00000001 is denied", true);
+    is_in_event("snap-00000002 is denied", false);
     // The first key is behind both, the second one behind the other image alone.
-    told(&format!("{}: too many grants", KEYS[0]), true);
-    told(&format!("{}: too many grants", KEYS[1]), false);
-    told("snap-00000001 and snap-00000002", false);
+    is_in_event(&format!("{}: too many grants", KEYS[0]), true);
+    is_in_event(&format!("{}: too many grants", KEYS[1]), false);
+    is_in_event("snap-00000001 and snap-00000002", false);
     // The name of a record begins with its image.
-    told("ami-00000003-0123456789abcdef0123456789abcdef-6b49d200", false);
+    is_in_event("ami-00000003-0123456789abcdef0123456789abcdef-6b49d200", false);
 }

@@ -221,13 +221,13 @@ fn a_source_is_read_only_where_a_rule_goes_by_scan_or_age() {
 fn audited(world: &World) -> (Vec<String>, usize) {
     world.put(&json!({"action": "repair"}), |case, facts| {
         let decision = decide(case, facts).remove(0);
-        let told = decision
+        let reasons = decision
             .survey()
             .unwrap()
             .findings
             .iter()
             .map(|finding| format!("{}: {}", finding.code.as_str(), finding.message));
-        (told.collect(), decision.warnings.len())
+        (reasons.collect(), decision.warnings.len())
     })
 }
 
@@ -245,7 +245,7 @@ fn an_audit_judges_what_is_shared_by_what_ec2_says_now() {
     assert_eq!(shared("marked-1", marked(new(), APPROVED, &itself())), (vec![], 0));
     assert_eq!(shared("marked-1", new()).0.len(), 1);
     assert_eq!(shared("recent-1", copy(new(), Fact::Known(None))).0.len(), 1, "a source that is gone is sure");
-    // What could not be read is told and not judged.
+    // What could not be read is reported and not judged.
     let failed = copy(new(), Fact::Failed(denied("ec2:DescribeImages")));
     assert_eq!(shared("recent-1", failed), (vec![], 1));
     // The sources that an audit needs are those of whatever rule lets anybody share.

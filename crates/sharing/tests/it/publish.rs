@@ -77,7 +77,8 @@ fn publications(decision: &ImageDecision<'_>) -> Vec<Publication> {
     decision.prerequisites().map(|needs| needs.publications.clone()).unwrap_or_default()
 }
 
-/// Asks for a share with these accounts, and says over what the image is published, why not, and what could not be found out.
+/// Asks for a share with these accounts, and says over what the image is published, why not, and what could not be
+/// read.
 fn shared(world: &World, accounts: &[&str]) -> (Vec<Before>, Vec<String>, Vec<Failure>) {
     world.put(&ask("share", accounts), |case, facts| {
         let decision = decide(case, facts).remove(0);
@@ -86,8 +87,8 @@ fn shared(world: &World, accounts: &[&str]) -> (Vec<Before>, Vec<String>, Vec<Fa
         for it in &published {
             assert_eq!((it.parameter.as_str(), &it.image_id), (PARAMETER, &image(IMAGE)));
         }
-        let told = decision.warnings.iter().filter(|warning| warning.contains(PARAMETER)).cloned();
-        (published.iter().map(|it| it.before).collect(), told.collect(), decision.gaps().to_vec())
+        let warnings = decision.warnings.iter().filter(|warning| warning.contains(PARAMETER)).cloned();
+        (published.iter().map(|it| it.before).collect(), warnings.collect(), decision.gaps().to_vec())
     })
 }
 
@@ -99,9 +100,9 @@ fn published(world: &World, accounts: &[&str], over: Before) {
 /// The share is made, and the image not published, saying so.
 #[track_caller]
 fn not_published(world: &World, words: &str) {
-    let (before, told, gaps) = shared(world, &[ONE, TWO]);
+    let (before, warnings, gaps) = shared(world, &[ONE, TWO]);
     assert_eq!((before, gaps), (vec![], vec![]));
-    assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains(words), "{warnings:?}");
 }
 
 #[test]
@@ -189,13 +190,16 @@ fn a_tag_that_is_no_part_of_a_name_refuses_a_share_and_nothing_else() {
         for action in ["share", "check", "revoke", "reset", "list"] {
             world.put(&ask(action, &[ONE]), |case, facts| {
                 let decision = &decide(case, facts)[0];
-                let told: Vec<_> =
+                let refusals: Vec<_> =
                     decision.refusals().iter().map(|it| (it.code.as_str(), it.message.clone())).collect();
                 if ["share", "check"].contains(&action) {
-                    assert!(told.len() == 1 && told[0].0 == "PublishNotPossible", "{action}: {told:?}");
-                    assert!(told[0].1.contains("rule `published` publishes") && told[0].1.contains(words), "{told:?}");
+                    assert!(refusals.len() == 1 && refusals[0].0 == "PublishNotPossible", "{action}: {refusals:?}");
+                    assert!(
+                        refusals[0].1.contains("rule `published` publishes") && refusals[0].1.contains(words),
+                        "{refusals:?}"
+                    );
                 } else {
-                    assert_eq!(told, [], "{action}");
+                    assert_eq!(refusals, [], "{action}");
                 }
                 let is_writing = !plan(case, decision, &world.image, facts).is_empty();
                 assert_eq!(is_writing, ["revoke", "reset"].contains(&action), "{action}");
@@ -241,9 +245,9 @@ fn a_revoke_warns_where_the_parameter_still_names_the_image() {
         for action in ["revoke", "reset"] {
             world.put(&ask(action, &[ONE]), |case, facts| {
                 let decision = decide(case, facts).remove(0);
-                let told: Vec<_> = decision.warnings.iter().filter(|it| it.contains(PARAMETER)).collect();
-                assert_eq!(told.len(), usize::from(words.is_some()), "{told:?}");
-                assert!(told.iter().all(|told| told.contains(words.unwrap())), "{told:?}");
+                let warnings: Vec<_> = decision.warnings.iter().filter(|it| it.contains(PARAMETER)).collect();
+                assert_eq!(warnings.len(), usize::from(words.is_some()), "{warnings:?}");
+                assert!(warnings.iter().all(|warning| warning.contains(words.unwrap())), "{warnings:?}");
                 assert_eq!((decision.refusals(), decision.gaps()), (&[][..], &[][..]), "{action} is not held up");
                 assert!(!plan(case, &decision, &world.image, facts).is_empty());
             });
@@ -259,7 +263,7 @@ fn a_revoke_warns_where_the_parameter_still_names_the_image() {
     let failed = there.with(|world| {
         world.parameters = [(name(PARAMETER), Fact::Failed(denied("ssm:GetParameter")))].into();
     });
-    warns(&failed, Some("could not be found out"));
+    warns(&failed, Some("could not be read"));
 }
 
 #[test]
@@ -293,7 +297,7 @@ fn an_audit_finds_a_parameter_that_names_what_its_readers_cannot_launch() {
     finds(&web(), &[]);
     finds(&where_it_is(web(), naming(OTHER, Fact::Known(Some(made(1))))), &[]);
     finds(&where_it_is(web(), naming("none", Fact::NotRead)), &[]);
-    finds(&where_it_is(web(), naming(OTHER, Fact::Known(None))), &[(OTHER, "which is no image of this account")]);
+    finds(&where_it_is(web(), naming(OTHER, Fact::Known(None))), &[(OTHER, "which is not an image of this account")]);
     finds(&where_it_is(web(), naming(OTHER, Fact::Failed(denied("ec2:DescribeImages")))), &[]);
 }
 
@@ -304,7 +308,7 @@ fn result<'a>(decision: ImageDecision<'a>, steps: Vec<Step>, state: StepState) -
 }
 
 fn taken(step: Step, state: StepState, version: Option<u64>) -> StepResult {
-    StepResult { step, state, error: None, is_uncertain: false, grant_id: None, version }
+    StepResult { version, ..StepResult::new(step, state) }
 }
 
 #[test]

@@ -24,8 +24,8 @@ fn refusals(world: &World, request: &Value) -> Vec<Refusal> {
 fn check(world: &World, request: &Value, code: &str, pointer: Option<&str>, values: Value) -> Refusal {
     let refusal = refusals(world, request).remove(0);
     check_values(&refusal);
-    let told = (refusal.code.as_str(), refusal.pointer.as_deref(), json!(refusal.values));
-    assert_eq!(told, (code, pointer, values), "{refusal:#?}");
+    let reported = (refusal.code.as_str(), refusal.pointer.as_deref(), json!(refusal.values));
+    assert_eq!(reported, (code, pointer, values), "{refusal:#?}");
     refusal
 }
 
@@ -71,7 +71,7 @@ fn what_the_allowlist_does_not_cover_is_named_by_field_and_rule() {
 
 #[test]
 fn a_stranger_and_a_wrong_action_are_refused_before_anything_is_read() {
-    let told = |requester: &str, action: &str| {
+    let refusal = |requester: &str, action: &str| {
         let requester = Requester::new(requester.to_owned());
         let document = json!({"action": action, "imageIds": [IMAGE]}).to_string();
         let request = Request::parse(&key_policy::json::Json::parse(&document).unwrap(), NOW).unwrap();
@@ -82,10 +82,10 @@ fn a_stranger_and_a_wrong_action_are_refused_before_anything_is_read() {
             (refusal.code.as_str(), refusal.pointer.clone(), json!(refusal.values))
         })
     };
-    assert_eq!(told("sqs:x", "list"), ("RequesterNotAllowed", None, json!({"requester": "sqs:x"})));
+    assert_eq!(refusal("sqs:x", "list"), ("RequesterNotAllowed", None, json!({"requester": "sqs:x"})));
     let portal = "arn:aws:iam::999988887777:role/portal";
     let values = json!({"requester": portal, "action": "reset"});
-    assert_eq!(told(portal, "reset"), ("ActionNotAllowed", Some("/action".to_owned()), values));
+    assert_eq!(refusal(portal, "reset"), ("ActionNotAllowed", Some("/action".to_owned()), values));
 }
 
 #[test]
@@ -190,6 +190,6 @@ fn people_read_names_only_of_targets_that_they_may_ask_about() {
     // A rule of somebody else names it, and none of this requester's does.
     let revoke = json!({"action": "share", "imageIds": [IMAGE], "accountIds": [ONE]});
     let nobodys = World::open("golden-1").with(|world| world.image.name = Some("nightly-1".to_owned()));
-    let told = serde_json::to_string(&refusals(&nobodys, &revoke)).unwrap();
-    assert!(!told.contains("prod-web"), "{told}");
+    let text = serde_json::to_string(&refusals(&nobodys, &revoke)).unwrap();
+    assert!(!text.contains("prod-web"), "{text}");
 }

@@ -73,8 +73,8 @@ fn every_fault_is_named_with_its_place() {
 fn says(text: &str, pointer: &str, kind: &str, values: serde_json::Value) {
     let faults = parse(text).unwrap_err().faults.named;
     let [fault] = &faults[..] else { panic!("{faults:#?}") };
-    let told = (fault.pointer.as_str(), serde_json::json!(fault.kind), serde_json::json!(fault.values));
-    assert_eq!(told, (pointer, serde_json::json!(kind), values), "{fault:?}");
+    let reported = (fault.pointer.as_str(), serde_json::json!(fault.kind), serde_json::json!(fault.values));
+    assert_eq!(reported, (pointer, serde_json::json!(kind), values), "{fault:?}");
 }
 
 #[test]

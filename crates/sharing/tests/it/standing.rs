@@ -48,16 +48,16 @@ fn answer_after(
 }
 
 fn result(step: Step, (state, is_uncertain): (StepState, bool)) -> StepResult {
-    StepResult { step, state, error: None, is_uncertain, grant_id: None, version: None }
+    StepResult { is_uncertain, ..StepResult::new(step, state) }
 }
 
 fn done(_: &Step) -> (StepState, bool) {
     (StepState::Done, false)
 }
 
-/// What is told of the first target and of the first key for it, as one line: `state launch accepted; verdict grant`. A dash is
+/// The first target and the first key for it, as one line: `state launch accepted; verdict grant`. A dash is
 /// what is left out.
-fn told(outcome: &Value) -> String {
+fn summary(outcome: &Value) -> String {
     let image = &outcome["images"][0];
     let (target, key) = (&image["targets"][0], &image["keys"][0]);
     let word = |value: &Value| if value.is_null() { "-".to_owned() } else { value.to_string().replace('"', "") };
@@ -80,7 +80,7 @@ fn checked(world: &World, more: &Value, refusals: &[&str], expect: &str) -> Valu
     let outcome = answer(world, &ask("check", more), done);
     let codes: Vec<_> =
         outcome["refusals"].as_array().unwrap().iter().map(|refusal| refusal["code"].as_str().unwrap()).collect();
-    assert_eq!((told(&outcome).as_str(), codes.as_slice()), (expect, refusals), "{outcome:#}");
+    assert_eq!((summary(&outcome).as_str(), codes.as_slice()), (expect, refusals), "{outcome:#}");
     outcome
 }
 
@@ -88,7 +88,7 @@ fn checked(world: &World, more: &Value, refusals: &[&str], expect: &str) -> Valu
 #[track_caller]
 fn shared(world: &World, more: &Value, reach: impl Fn(&Step) -> (StepState, bool), expect: &str) -> Value {
     let outcome = answer(world, &ask("share", more), reach);
-    assert_eq!(told(&outcome), expect, "{outcome:#}");
+    assert_eq!(summary(&outcome), expect, "{outcome:#}");
     outcome
 }
 
@@ -208,7 +208,7 @@ fn a_share_that_is_taken_back_says_what_is_so_after_that() {
     let check = |of_launch, of_grant, expect: &str| {
         let further = [result(remove.clone(), of_launch), result(revoke.clone(), of_grant)];
         let outcome = answer_after(&world, &ask("share", &nothing()), done, &further);
-        assert_eq!(told(&outcome), expect, "{outcome:#}");
+        assert_eq!(summary(&outcome), expect, "{outcome:#}");
     };
     check(yes, yes, "failed not -; missing planned");
     // What could not be taken back is still there.
@@ -298,7 +298,7 @@ fn a_share_with_an_expiry_that_satisfies_its_rule_is_accepted_and_keys_are_judge
 fn a_check_accepts_what_a_share_would_be_allowed_and_not_what_may_be_checked() {
     let viewed = |name: &str, allowed: &[&str]| World::encrypted(name, allowed);
     let rule = |outcome: &Value| outcome["images"][0]["targets"][0]["rule"].clone();
-    // No rule lets the requester share: the row is told, and the share refused.
+    // No rule lets the requester share: the row is shown, and the share refused.
     let outcome =
         checked(&viewed("viewed-1", &[ONE]), &nothing(), &["ActionNotAllowed"], "not-shared not false; allowed -");
     let refusal = &outcome["refusals"][0];

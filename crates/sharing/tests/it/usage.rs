@@ -76,7 +76,7 @@ fn next(reports: &[UsageReport]) -> (&'static str, Vec<String>) {
         let decision = decide(case, facts).remove(0);
         let sharing::decide::Decision::Usage(next) = &decision.decision else { panic!("{decision:#?}") };
         let steps = plan(case, &decision, &facts.images[decision.image_id], facts);
-        let told = match next {
+        let state = match next {
             NextReport::NotNeeded => "shown",
             NextReport::Awaited => "awaited",
             NextReport::Started { client_token } => {
@@ -86,7 +86,7 @@ fn next(reports: &[UsageReport]) -> (&'static str, Vec<String>) {
             }
         };
         assert_eq!(steps, []);
-        (told, decision.warnings)
+        (state, decision.warnings)
     })
 }
 
@@ -121,20 +121,20 @@ fn a_report_on_everything_is_shown_for_a_day_and_then_another_is_made() {
         assert_eq!(next(&reports).0, expect, "{reports:#?}");
     }
     let another = UsageReport { image_id: "ami-0000000b".parse().unwrap(), ..available("r-1", 1) };
-    assert_eq!(next(&[another]).0, "started", "a report on another image tells nothing");
+    assert_eq!(next(&[another]).0, "started", "a report on another image does not count");
 }
 
 #[test]
 fn it_is_said_why_the_last_report_came_to_nothing_and_what_is_awaited() {
     let error = made("r-2", ReportState::Error("Internal\nerror".to_owned()), 1);
-    let (told, warnings) = next(std::slice::from_ref(&error));
-    assert_eq!(told, "started");
+    let (state, warnings) = next(std::slice::from_ref(&error));
+    assert_eq!(state, "started");
     assert!(warnings[0].contains("2026-11-22T11:00:00Z") && warnings[0].contains("Internal"), "{warnings:?}");
     assert!(!warnings[0].contains('\n'));
     assert_eq!(next(&[error, made("r-3", ReportState::Pending, 0)]).1, [""; 0], "the next one is on its way");
     assert_eq!(next(&[]).1, [""; 0]);
     let (_, warnings) = next(&[of_some_accounts(made("r-1", ReportState::Pending, 1))]);
-    assert!(warnings[0].contains("that somebody asked for about some accounts"), "{warnings:?}");
+    assert!(warnings[0].contains("that covers only some accounts"), "{warnings:?}");
 }
 
 #[test]
@@ -153,8 +153,8 @@ fn requests_that_come_upon_the_same_reports_have_the_same_client_token() {
     assert!(token(vec![]).len() <= 64 && token(vec![]).is_ascii());
 }
 
-/// What a row tells of the image's usage.
-fn told(name: &str, request: &Value, reports: UsageReports) -> Option<Value> {
+/// A row's part about the image's usage.
+fn usage_row(name: &str, request: &Value, reports: UsageReports) -> Option<Value> {
     put(name, request, reports, |case, facts| {
         let decision = decide(case, facts).remove(0);
         let mut outcome = Outcome::new("id", Status::Completed);
@@ -184,7 +184,7 @@ fn numbers_are_told_of_accounts_that_the_requesters_rules_name_and_summed_up_of_
     ];
     let row = |account: Option<&str>, resource_type: &str, count: u64| json!({"accountId": account, "resourceType": resource_type, "count": count});
     let shown =
-        told("used-1", &usage(), Fact::Known(vec![with_entries(available("r-1", 3), entries.clone())])).unwrap();
+        usage_row("used-1", &usage(), Fact::Known(vec![with_entries(available("r-1", 3), entries.clone())])).unwrap();
     assert_eq!(shown["asOf"], "2026-11-22T09:00:00Z");
     let expect = [
         row(Some(ONE), INSTANCE, 1),
@@ -209,16 +209,16 @@ fn numbers_are_told_of_accounts_that_the_requesters_rules_name_and_summed_up_of_
         ]
     };
     for request in [usage(), revoke(true)] {
-        let shown = told("used-1", &request, Fact::Known(reports())).unwrap();
+        let shown = usage_row("used-1", &request, Fact::Known(reports())).unwrap();
         assert_eq!((&shown["asOf"], &shown["entries"][0]["count"]), (&json!("2026-11-20T10:00:00Z"), &json!(2)));
     }
     // Nobody uses it.
     assert_eq!(
-        told("used-1", &usage(), Fact::Known(vec![with_entries(available("r-1", 3), vec![])])).unwrap()["entries"],
+        usage_row("used-1", &usage(), Fact::Known(vec![with_entries(available("r-1", 3), vec![])])).unwrap()["entries"],
         json!([])
     );
-    assert_eq!(told("used-1", &usage(), Fact::Known(vec![made("r-4", ReportState::Pending, 0)])), None);
-    assert_eq!(told("used-1", &revoke(false), Fact::NotRead), None);
+    assert_eq!(usage_row("used-1", &usage(), Fact::Known(vec![made("r-4", ReportState::Pending, 0)])), None);
+    assert_eq!(usage_row("used-1", &revoke(false), Fact::NotRead), None);
 }
 
 /// The result of a request if its step ended so, and whether anything changed.
@@ -227,8 +227,7 @@ fn result(request: &Value, reports: Vec<UsageReport>, state: StepState) -> (Stat
         let decision = decide(case, facts).remove(0);
         let steps = plan(case, &decision, &facts.images[decision.image_id], facts);
         let error = |state| (state == StepState::Failed).then(|| denied("ec2:CreateImageUsageReport"));
-        let taken =
-            |step| StepResult { step, state, error: error(state), is_uncertain: false, grant_id: None, version: None };
+        let taken = |step| StepResult { error: error(state), ..StepResult::new(step, state) };
         let steps = steps.into_iter().map(taken).collect();
         let mut outcome = Outcome::new("id", Status::Completed);
         report(&mut outcome, case, facts, vec![ImageResult { decision, steps, lost: Vec::new() }], "eu-west-1");
@@ -330,7 +329,7 @@ fn a_dry_run_says_where_it_is_not_known_who_uses_the_image() {
         })
     };
     let failed = |call| warnings(Fact::Failed(denied(call)));
-    assert!(failed("ec2:DescribeImageUsageReports")[0].contains("who uses ami-1a2b3c4d could not be found out"));
+    assert!(failed("ec2:DescribeImageUsageReports")[0].contains("who uses ami-1a2b3c4d could not be read"));
     let entries = Fact::Failed(denied("ec2:DescribeImageUsageReportEntries"));
     let of_entries = warnings(Fact::Known(vec![UsageReport { entries, ..available("r-1", 90) }]));
     assert!(of_entries[0].contains("DescribeImageUsageReportEntries"), "{of_entries:?}");

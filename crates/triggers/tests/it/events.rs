@@ -5,7 +5,7 @@
 use std::{fmt::Write, path::Path};
 
 use sharing::request::Access;
-use triggers::{Envelope, Event, Incoming, Invocation, Trigger, TurnedAway, open};
+use triggers::{Envelope, Event, Incoming, Invocation, StateInEvent, Trigger, TurnedAway, open};
 
 const NOW: time::OffsetDateTime = time::macros::datetime!(2026-11-22 12:00 UTC);
 const MAX_AGE: std::time::Duration = std::time::Duration::from_secs(900);
@@ -15,11 +15,12 @@ fn summary(text: &str) -> String {
     let groups_claim = if text.contains("cognito:groups") { "cognito:groups" } else { "groups" };
     match open(&event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim }) {
         Incoming::One(envelope) => of_request(*envelope),
-        Incoming::Available(available) => match available.image_id {
-            Some(image_id) => format!("{image_id} is available, {}", available.requester),
-            None => format!("an image is not available, {}", available.requester),
+        Incoming::Image(event) => match event.state {
+            StateInEvent::Available => format!("{} is available, {}", event.image_id, event.requester),
+            StateInEvent::Failed => format!("{} failed, {}", event.image_id, event.requester),
+            StateInEvent::Other => format!("an image is not available, {}", event.requester),
         },
-        Incoming::Expiry(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
+        Incoming::Record(hint) => format!("{} may be due, {}", hint.record, hint.request_id),
         Incoming::Page(visit) => {
             let gzip = if visit.reads_gzip { ", gzip" } else { "" };
             format!("the page{gzip}; without one: {}", of_request(visit.no_page))

@@ -276,8 +276,8 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
         format!("{code}: {}.{values}", code.title().replace('`', ""))
     };
     let outcome = read("outcome");
-    let told = &outcome["definitions"]["refusal"]["properties"]["code"]["description"];
-    assert_eq!(*told, RefusalCode::ALL.iter().map(code).collect::<Vec<_>>().join(" "));
+    let description = &outcome["definitions"]["refusal"]["properties"]["code"]["description"];
+    assert_eq!(*description, RefusalCode::ALL.iter().map(code).collect::<Vec<_>>().join(" "));
     let declared = RefusalCode::ALL.iter().flat_map(|code| code.values()).map(|name| (*name).to_owned()).collect();
     let values = outcome["definitions"]["refusal"]["properties"]["values"]["properties"].as_object().unwrap();
     assert_eq!(values.keys().cloned().collect::<BTreeSet<_>>(), declared);
@@ -324,7 +324,7 @@ fn envelope(event: &Event) -> Vec<Envelope> {
     match open(event, &Invocation { request_id: "lambda-id", now: NOW, groups_claim: "groups" }) {
         Incoming::One(envelope) => vec![*envelope],
         Incoming::Batch(batch) => batch.messages().map(|message| message.envelope).collect(),
-        Incoming::Available(_) | Incoming::Expiry(_) | Incoming::Page(_) => Vec::new(),
+        Incoming::Image(_) | Incoming::Record(_) | Incoming::Page(_) => Vec::new(),
     }
 }
 

@@ -57,7 +57,7 @@ fn answer(payload: &str, messages: usize) -> (usize, usize) {
                 most = most.max(region.change().bytes_allocated);
             }
         }
-        Incoming::Available(_) | Incoming::Expiry(_) | Incoming::Page(_) => panic!("nobody asked for that"),
+        Incoming::Image(_) | Incoming::Record(_) | Incoming::Page(_) => panic!("nobody asked for that"),
     }
 }
 

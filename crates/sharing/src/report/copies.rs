@@ -1,0 +1,107 @@
+//! Owns how a copy is reported: what it is a copy of, how it is, and who waits for it. Pure.
+
+use time::OffsetDateTime;
+
+use super::result::{ImageResult, StepResult};
+use crate::{
+    decide::{Await, Case, Decision, Next},
+    domain::{ImageId, Target},
+    facts::Image,
+    outcome::{CopyState, Source, StepState, TargetState},
+    plan::Step,
+};
+
+/// The ID of the image that a row is about; none while EC2 has given the copy none.
+pub(super) fn image_id(image: &Image, result: &ImageResult<'_>) -> Option<ImageId> {
+    match image.as_awaited() {
+        None => Some(result.decision.image_id.clone()),
+        Some(awaited) => awaited.pending.clone().or_else(|| begun(result)),
+    }
+}
+
+/// The copy that EC2 has begun to make.
+fn begun(result: &ImageResult<'_>) -> Option<ImageId> {
+    result.steps.iter().find_map(|result| result.copy_id.clone())
+}
+
+/// What the image is a copy of, where the request names that.
+pub(super) fn source(case: &Case<'_>, image: &Image) -> Option<Source> {
+    case.request.copy_from.as_ref()?;
+    image.provenance.source().cloned().map(Source::from)
+}
+
+/// How the copy is, where the request names its source.
+pub(super) fn state(case: &Case<'_>, image: &Image, result: &ImageResult<'_>) -> Option<CopyState> {
+    case.request.copy_from.as_ref()?;
+    let state = match begun(result) {
+        Some(_) => "pending",
+        None => image.state.as_str(),
+    };
+    let key_arn = image.keys().first().map(|key| (*key).clone());
+    Some(CopyState { state: state.to_owned(), key_arn, until: until(image, result) })
+}
+
+/// How long shares wait for the copy: the one that is asked for, or else the longest.
+fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
+    match &result.decision.decision {
+        Decision::Await(awaiting) => Some(awaiting.record.until),
+        Decision::TakeAway(_) => None,
+        Decision::Share(_)
+        | Decision::Refused(_)
+        | Decision::Superseded(_)
+        | Decision::Look(_)
+        | Decision::Usage(_)
+        | Decision::Survey(_) => image.waiting.iter().flatten().map(|record| record.until).max(),
+    }
+}
+
+/// What is so for a target of a share that waits for its copy.
+pub(super) fn target_state(Await { next, .. }: &Await, steps: &[StepResult]) -> TargetState {
+    let has_failed = |result: &StepResult| {
+        matches!(result.state, StepState::Failed | StepState::Skipped) && !result.is_passed_over()
+    };
+    match next {
+        Next::Wait { .. } if !steps.iter().any(has_failed) => TargetState::Waiting,
+        Next::Wait { .. } | Next::GiveUp(_) => TargetState::Failed,
+    }
+}
+
+/// Whether a share with the target waits for the copy.
+pub(super) fn is_waiting(image: &Image, target: &Target) -> bool {
+    !image.is_shared_with(target) && image.waiting_for(|other| other == target).next().is_some()
+}
+
+/// Whether a share with the target waited and was taken back, or would be.
+pub(super) fn is_withdrawn(steps: &[StepResult], target: &Target) -> bool {
+    steps.iter().any(|result| {
+        let is_it = matches!(&result.step, Step::DeleteCopyRecord { targets, .. } if targets.contains(target));
+        is_it && matches!(result.state, StepState::Done | StepState::Planned)
+    })
+}
+
+/// Whether a step of an image writes or deletes a record and gives or takes nothing by that: the end of a share that was
+/// made or given up, or a record that was deleted again.
+pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
+    let is_deleted = |name: &str| {
+        steps.iter().any(|result| {
+            matches!(&result.step, Step::DeleteCopyRecord { name: deleted, .. } if deleted.as_str() == name)
+                && result.state == StepState::Done
+        })
+    };
+    match step {
+        Step::DeleteCopyRecord { targets, .. } => targets.is_empty(),
+        Step::CreateCopyRecord(record) => is_deleted(record.name.as_str()),
+        Step::CreateExpiry(_)
+        | Step::DeleteExpiry { .. }
+        | Step::CopyImage(_)
+        | Step::CreateGrant { .. }
+        | Step::RevokeGrant { .. }
+        | Step::AddCreateVolumePermissions { .. }
+        | Step::RemoveCreateVolumePermissions { .. }
+        | Step::AddLaunchPermissions { .. }
+        | Step::RemoveLaunchPermissions { .. }
+        | Step::ResetLaunchPermissions { .. }
+        | Step::CreateUsageReport { .. }
+        | Step::PutParameter(_) => false,
+    }
+}

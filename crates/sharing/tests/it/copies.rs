@@ -1,0 +1,704 @@
+//! What is decided and planned about copies, without AWS.
+
+use std::collections::BTreeMap;
+
+use ami_share_testing::{schemas::check_values, worlds::*};
+use serde_json::{Value, json};
+use sharing::{
+    decide::{Authority, admit, is_covered},
+    domain::{ImageId, KeyArn, Requester},
+    facts::{
+        Backing, Copies, CopyRecord, CreateVolumePermissions, Fact, Image, ImageState, Key, KeyMetadata,
+        LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
+    },
+    outcome::{Outcome, Status},
+    plan::{Step, give_up, plan},
+    read_plan::{self, Sources},
+    records::{name_of_waiting, waiting_request},
+    report::{ImageResult, StepResult, report},
+    request::Request,
+};
+use time::{Duration, OffsetDateTime};
+
+const SOURCE: &str = "ami-0000000a";
+const COPY: &str = "ami-0000000c";
+const OTHER_COPY: &str = "ami-0000000d";
+const REGION: &str = "eu-north-1";
+const OTHER_KEY: &str = "arn:aws:kms:eu-west-1:999988887777:key/99999999-12ab-34cd-56ef-1234567890ab";
+const THREE: &str = "333344445555";
+
+fn id(text: &str) -> ImageId {
+    text.parse().unwrap()
+}
+
+fn regional(region: &str) -> RegionalImage {
+    RegionalImage { region: region.parse().unwrap(), id: id(SOURCE) }
+}
+
+fn usable() -> KeyMetadata {
+    KeyMetadata { is_aws_managed: false, unusable_state: None, is_symmetric: true, ends_at: None }
+}
+
+/// The image that is copied, in its Region.
+fn source(name: &str) -> Image {
+    Image {
+        tags: [("Tier".to_owned(), "gold".to_owned())].into(),
+        architecture: Some("arm64".to_owned()),
+        volume_sizes: vec![Some(8), Some(20)],
+        provenance: Provenance { itself: Some(regional(REGION)), ..Provenance::default() },
+        launch_permissions: Fact::NotRead,
+        expiries: Fact::NotRead,
+        ..World::open(name).image
+    }
+}
+
+/// A copy of it in this Region, under this key.
+fn copy(key: &str, state: ImageState) -> Image {
+    let snapshot = Snapshot {
+        id: "snap-0000000c".parse().unwrap(),
+        owner: owner(),
+        key: Some(key.parse().unwrap()),
+        create_volume_permissions: Fact::Known(CreateVolumePermissions::default()),
+        needed_by: Fact::Known(BTreeMap::new()),
+    };
+    let lineage = Lineage::CopyOf { source: regional(REGION), said: Box::new(Fact::NotRead) };
+    Image {
+        state,
+        volume_sizes: vec![Some(20), Some(8)],
+        provenance: Provenance { lineage, created: Some(NOW), ..Provenance::default() },
+        launch_permissions: Fact::Known(Vec::new()),
+        expiries: Fact::Known(BTreeMap::new()),
+        snapshots: vec![Backing { id: snapshot.id.clone(), snapshot: Fact::Known(snapshot) }],
+        ..source("copied-1")
+    }
+}
+
+fn failed(reason: &str) -> Image {
+    Image { state_reason: Some(reason.to_owned()), ..copy(KEY, ImageState::Other("failed".to_owned())) }
+}
+
+/// A world with this image in another Region, and a key that lets these accounts in.
+fn world(name: &str, allowed: &[&str]) -> World {
+    let named = name.to_owned();
+    World::encrypted(name, allowed).with(|world| {
+        world.copies.insert(
+            id(SOURCE),
+            Copies { source: Fact::Known(Some(source(&named))), waiting: Fact::Known(Vec::new()), ..Copies::default() },
+        );
+    })
+}
+
+trait Change {
+    fn copies(&mut self) -> &mut Copies;
+    fn made(self, copy_id: &str, image: Image) -> Self;
+    fn waiting(self, record: CopyRecord) -> Self;
+}
+
+impl Change for World {
+    fn copies(&mut self) -> &mut Copies {
+        self.copies.get_mut(&id(SOURCE)).unwrap()
+    }
+
+    fn made(self, copy_id: &str, image: Image) -> Self {
+        self.with(|world| {
+            world.copies().images.insert(id(copy_id), image);
+            world.copies().learn_source(owner());
+        })
+    }
+
+    fn waiting(self, record: CopyRecord) -> Self {
+        self.with(|world| known(&mut world.copies().waiting).push(record))
+    }
+}
+
+fn ask(action: &str, targets: &[&str], more: Value) -> Value {
+    let mut request = json!({"action": action, "imageIds": [SOURCE], "accountIds": targets, "copyFrom": REGION});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
+fn share(targets: &[&str]) -> Value {
+    ask("share", targets, json!({}))
+}
+
+/// The record of such a share by this requester.
+fn recorded(targets: &[&str], requester: &str, failed_copies: usize, until: OffsetDateTime) -> CopyRecord {
+    let parsed = Request::parse(&key_policy::json::Json::parse(&share(targets).to_string()).unwrap(), NOW).unwrap();
+    let request = waiting_request(&parsed, &id(SOURCE));
+    let requester = Requester::new(requester.to_owned());
+    CopyRecord {
+        name: name_of_waiting(&request, &requester).unwrap(),
+        request,
+        requester,
+        request_id: "first".to_owned(),
+        rule: "copied".to_owned(),
+        until,
+        failed_copies,
+        mac: None,
+    }
+}
+
+/// What follows of a request: its refusals as `Code target`, its steps, and the outcome if every step is done.
+#[derive(Debug)]
+struct Followed {
+    refusals: Vec<String>,
+    steps: Vec<String>,
+    outcome: Outcome,
+}
+
+impl Followed {
+    fn targets(&self) -> Vec<String> {
+        let rows = self.outcome.images.iter().flat_map(|row| &row.targets);
+        rows.map(|row| format!("{} {}", row.target, json!(row.state).as_str().unwrap())).collect()
+    }
+}
+
+fn in_words(step: &Step) -> String {
+    let names = |sign: char, targets: Vec<sharing::domain::Target>| {
+        targets.into_iter().map(move |target| format!(" {sign}{target}")).collect::<String>()
+    };
+    format!("{} {}{}{}", step.call(), step.resource(), names('+', step.adds()), names('-', step.removes()))
+}
+
+fn follow(world: &World, request: &Value) -> Followed {
+    let requester = Requester::new("lambda:invoke".to_owned());
+    let parsed = Request::parse(&key_policy::json::Json::parse(&request.to_string()).unwrap(), NOW).unwrap();
+    let authority = Authority::Requester(world.hint.as_ref().map_or(&requester, |hint| &hint.requester));
+    let parsed = world.hint.as_ref().map_or(parsed, |hint| hint.request.clone());
+    world.put_as(authority, &parsed, |case, facts| {
+        let decisions = decide(case, facts);
+        decisions.iter().flat_map(|decision| decision.refusals()).for_each(check_values);
+        let refusals = decisions.iter().flat_map(|decision| decision.refusals()).map(|refusal| {
+            let target = refusal.target.as_ref().map(|target| format!(" {target}")).unwrap_or_default();
+            format!("{}{target}", refusal.code)
+        });
+        let refusals: Vec<_> = refusals.collect();
+        let is_refused = decisions.iter().any(|decision| decision.refuses_whole(case.request.action));
+        let ended = give_up(case, &decisions);
+        let planned = |decision: &sharing::decide::ImageDecision<'_>| {
+            let image = facts.images.get(decision.image_id).filter(|_| !is_refused);
+            let steps = image.map(|image| plan(case, decision, image, facts)).unwrap_or_default();
+            steps.into_iter().chain(ended.clone()).collect::<Vec<_>>()
+        };
+        let plans: Vec<_> = decisions.iter().map(planned).collect();
+        let steps = plans.iter().flatten().map(in_words).collect();
+        let done = |step: Step| StepResult {
+            copy_id: matches!(step, Step::CopyImage(_)).then(|| id(COPY)),
+            ..StepResult::new(step, sharing::outcome::StepState::Done)
+        };
+        let results = decisions.into_iter().zip(plans).map(|(decision, plan)| ImageResult {
+            decision,
+            steps: plan.into_iter().map(done).collect(),
+            lost: Vec::new(),
+        });
+        let mut outcome = Outcome::new("id", Status::Completed);
+        report(&mut outcome, case, facts, results.collect(), "eu-west-1");
+        Followed { refusals, steps, outcome }
+    })
+}
+
+#[track_caller]
+fn refused(world: &World, request: &Value, expect: &[&str]) -> Followed {
+    let followed = follow(world, request);
+    assert_eq!(followed.refusals, expect, "{:#?}", followed.outcome.refusals);
+    assert!(followed.steps.iter().all(|step| step.starts_with("scheduler:DeleteSchedule")), "{followed:#?}");
+    followed
+}
+
+#[track_caller]
+fn accepted(world: &World, request: &Value, steps: &[String]) -> Followed {
+    let followed = follow(world, request);
+    assert_eq!(followed.refusals, [""; 0], "{:#?}", followed.outcome.refusals);
+    assert_eq!(followed.outcome.result, Status::Accepted, "{followed:#?}");
+    assert_eq!(followed.steps, steps, "{followed:#?}");
+    followed
+}
+
+fn create(targets: &[&str]) -> String {
+    let added: String = targets.iter().map(|target| format!(" +{target}")).collect();
+    format!("scheduler:CreateSchedule {}{added}", recorded(targets, "lambda:invoke", 0, NOW).name)
+}
+
+fn delete(targets: &[&str], requester: &str) -> String {
+    format!("scheduler:DeleteSchedule {}", recorded(targets, requester, 0, NOW).name)
+}
+
+fn make() -> String {
+    format!("ec2:CopyImage {SOURCE}")
+}
+
+#[test]
+fn where_there_is_no_copy_the_share_is_recorded_and_one_is_made() {
+    let world = world("copied-1", &[ONE, TWO]);
+    let followed = accepted(&world, &share(&[TWO, ONE]), &[create(&[ONE, TWO]), make()]);
+    let [row] = &followed.outcome.images[..] else { panic!("{followed:#?}") };
+    assert_eq!(
+        json!(row)["copy"],
+        json!({"state": "pending", "keyArn": KEY, "until": "2026-11-23T00:00:00Z"}),
+        "the rule waits 12 hours"
+    );
+    assert_eq!(json!(row)["copyOf"], json!({"region": REGION, "imageId": SOURCE}));
+    assert_eq!((json!(row)["imageId"].as_str(), row.name.as_deref()), (Some(COPY), Some("copied-1")));
+    assert_eq!(followed.targets(), [format!("{TWO} waiting"), format!("{ONE} waiting")]);
+    assert!(row.changed);
+    // In this Region it is the same.
+    let here = ask("share", &[ONE], json!({"copyFrom": "eu-west-1"}));
+    assert_eq!(follow(&world, &here).refusals, [""; 0]);
+}
+
+#[test]
+fn a_dry_run_plans_the_record_and_the_copy() {
+    let followed = follow(&world("copied-1", &[ONE]), &ask("share", &[ONE], json!({"dryRun": true})));
+    assert_eq!((followed.outcome.result, followed.steps), (Status::Planned, vec![create(&[ONE]), make()]));
+}
+
+#[test]
+fn a_copy_that_is_there_is_shared_like_any_other_image() {
+    let add = |targets: &str| format!("ec2:ModifyImageAttribute {COPY} +{targets}");
+    let world = world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available));
+    let followed = follow(&world, &share(&[ONE]));
+    assert_eq!((followed.outcome.result, &followed.steps), (Status::Completed, &vec![add(ONE)]), "{followed:#?}");
+    let row = json!(followed.outcome.images[0]);
+    assert_eq!((&row["imageId"], &row["copy"]["state"]), (&json!(COPY), &json!("available")));
+    assert_eq!(row["copyOf"], json!({"region": REGION, "imageId": SOURCE}));
+    // The key check is that of the copy.
+    refused(&world, &share(&[TWO]), &[&format!("KeyAccessMissing {TWO}")]);
+    // Its own name counts for nothing here.
+    let renamed = world.with(|world| {
+        let made = world.copies().images.get_mut(&id(COPY)).unwrap();
+        (made.name, made.tags) = (Some("x".to_owned()), BTreeMap::new());
+    });
+    assert_eq!(follow(&renamed, &share(&[ONE])).steps, [add(ONE)]);
+}
+
+#[test]
+fn what_counts_as_a_copy() {
+    let is_used = |change: fn(&mut Image)| {
+        let mut image = copy(KEY, ImageState::Available);
+        change(&mut image);
+        let followed = follow(&world("copied-1", &[ONE]).made(COPY, image), &share(&[ONE]));
+        followed.outcome.result == Status::Completed
+    };
+    assert!(is_used(|_| {}));
+    assert!(!is_used(|it| known(&mut it.snapshots[0].snapshot).key = Some(OTHER_KEY.parse().unwrap())));
+    assert!(!is_used(|it| known(&mut it.snapshots[0].snapshot).key = None));
+    assert!(!is_used(|it| it.snapshots[0].snapshot = Fact::Failed(denied("ec2:DescribeSnapshots"))));
+    assert!(!is_used(|it| it.snapshots.clear()));
+    assert!(!is_used(|it| it.architecture = Some("x86_64".to_owned())));
+    assert!(!is_used(|it| it.volume_sizes = vec![Some(8)]));
+    assert!(!is_used(|it| it.volume_sizes = vec![Some(8), Some(21)]));
+    assert!(!is_used(|it| it.state = ImageState::Disabled));
+}
+
+#[test]
+fn an_available_copy_comes_before_a_pending_one_and_the_newest_first() {
+    let old = Image {
+        provenance: Provenance {
+            created: Some(NOW - Duration::days(1)),
+            ..copy(KEY, ImageState::Available).provenance
+        },
+        ..copy(KEY, ImageState::Available)
+    };
+    let world = world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available)).made(OTHER_COPY, old);
+    assert_eq!(follow(&world, &share(&[ONE])).steps, [format!("ec2:ModifyImageAttribute {COPY} +{ONE}")]);
+    let world = world.made(COPY, copy(OTHER_KEY, ImageState::Pending));
+    assert_eq!(follow(&world, &share(&[ONE])).steps, [format!("ec2:ModifyImageAttribute {OTHER_COPY} +{ONE}")]);
+}
+
+#[test]
+fn a_pending_copy_is_waited_for_whatever_its_key() {
+    let world = world("copied-1", &[ONE]).made(COPY, copy(OTHER_KEY, ImageState::Pending));
+    let followed = accepted(&world, &share(&[ONE]), &[create(&[ONE])]);
+    assert_eq!(json!(followed.outcome.images[0])["imageId"], json!(COPY));
+    // The same request again finds its record, with its first time.
+    let until = NOW + Duration::hours(3);
+    let again = world.waiting(recorded(&[ONE], "lambda:invoke", 0, until));
+    let followed = accepted(&again, &share(&[ONE]), &[]);
+    assert_eq!(followed.outcome.images[0].copy.as_ref().unwrap().until, Some(until));
+    assert!(!followed.outcome.images[0].changed);
+}
+
+#[test]
+fn everything_is_decided_before_a_copy_is_made() {
+    let open = || world("copied-1", &[ONE, TWO]);
+    let everyone = share(&[ONE]);
+    refused(&world("other-1", &[ONE]), &everyone, &["ActionNotAllowed"]);
+    refused(&open(), &share(&["444455556666"]), &["TargetNotAllowed 444455556666"]);
+    refused(&open(), &share(&["999988887777"]), &["TargetIsOwner 999988887777"]);
+    refused(&world("copied-1", &[]), &everyone, &[&format!("KeyAccessMissing {ONE}")]);
+    let elsewhere = ask("share", &[ONE], json!({"copyFrom": "eu-south-1"}));
+    let refusal = &refused(&open(), &elsewhere, &[&format!("CopyNotAllowed {ONE}")]).outcome.refusals[0];
+    assert_eq!(refusal.pointer.as_deref(), Some("/copyFrom"));
+    refused(&world("golden-1", &[ONE]), &everyone, &[&format!("CopyNotAllowed {ONE}")]);
+
+    let source_is = |change: fn(&mut Copies)| open().with(|world| change(world.copies()));
+    let image = |copies: &mut Copies, change: fn(&mut Image)| change(known(&mut copies.source).as_mut().unwrap());
+    refused(&source_is(|it| it.source = Fact::Known(None)), &everyone, &["ImageNotFound"]);
+    let foreign = open().with(|world| image(world.copies(), |it| it.owner = account(ONE)));
+    refused(&foreign, &everyone, &["ImageNotOwned"]);
+    for state in [ImageState::Pending, ImageState::Disabled] {
+        let mut world = open();
+        known(&mut world.copies().source).as_mut().unwrap().state = state;
+        refused(&world, &everyone, &["ImageNotAvailable"]);
+        // Where the copy is made already, the source is not asked any more.
+        accepted(&world.made(COPY, copy(KEY, ImageState::Pending)), &everyone, &[create(&[ONE])]);
+    }
+    let bundle = open().with(|world| image(world.copies(), |it| it.is_instance_store = true));
+    refused(&bundle, &everyone, &["CopyNotPossible"]);
+    let key: KeyArn = OTHER_KEY.parse().unwrap();
+    for metadata in [
+        Fact::Known(KeyMetadata { unusable_state: Some("Disabled".to_owned()), ..usable() }),
+        Fact::Failed(denied("kms:DescribeKey")),
+    ] {
+        let world = open().with(|world| drop(world.copies().source_keys.insert(key.clone(), metadata)));
+        let refusal = &refused(&world, &everyone, &["KeyNotUsable"]).outcome.refusals[0];
+        assert_eq!(refusal.key_arn, Some(key.clone()));
+    }
+    // A key that AWS manages is what copies get rid of.
+    let managed = Fact::Known(KeyMetadata { is_aws_managed: true, ..usable() });
+    let world = open().with(|world| drop(world.copies().source_keys.insert(key.clone(), managed)));
+    accepted(&world, &everyone, &[create(&[ONE]), make()]);
+}
+
+#[test]
+fn the_key_of_the_rule_must_be_usable() {
+    let with_key = |change: fn(&mut Key)| world("copied-1", &[ONE]).with(|world| change(world.key()));
+    let metadata =
+        |change: fn(&mut KeyMetadata)| world("copied-1", &[ONE]).with(|world| change(known(&mut world.key().metadata)));
+    for world in [
+        metadata(|it| it.unusable_state = Some("PendingDeletion".to_owned())),
+        metadata(|it| it.is_aws_managed = true),
+        metadata(|it| it.is_symmetric = false),
+    ] {
+        let refusal = &refused(&world, &share(&[ONE]), &["CopyKeyNotUsable"]).outcome.refusals[0];
+        assert!(refusal.key_arn.is_some() && refusal.remedy.is_some());
+    }
+    let unread = with_key(|it| it.metadata = Fact::Failed(denied("kms:DescribeKey")));
+    refused(&unread, &share(&[ONE]), &["CopyKeyNotUsable", &format!("KeyAccessUnknown {ONE}")]);
+    refused(&world("astray-1", &[ONE]), &share(&[ONE]), &["CopyKeyNotUsable"]);
+}
+
+#[test]
+fn targets_under_rules_with_different_keys_are_not_copied_for_together() {
+    let both = world("copied-1", &[ONE, THREE]).with(|world| {
+        let key = world.key().clone();
+        world.keys.insert(
+            "arn:aws:kms:eu-west-1:999988887777:key/11111111-12ab-34cd-56ef-1234567890ab".parse().unwrap(),
+            key,
+        );
+    });
+    let followed = refused(&both, &share(&[ONE, THREE]), &["CopyNotPossible"]);
+    let message = &followed.outcome.refusals[0].message;
+    assert!(message.contains(KEY) && message.contains("key/11111111"), "{message}");
+    accepted(&both, &share(&[THREE]), &[create(&[THREE]), make()]);
+}
+
+#[test]
+fn a_grant_on_the_key_is_made_for_the_copy_and_not_before() {
+    let name = "arn:aws:kms:eu-west-1:999988887777:key/11111111-12ab-34cd-56ef-1234567890ab";
+    let closed = world("copied-1", &[]).with(|world| {
+        let key = world.key().clone();
+        world.keys.insert(name.parse().unwrap(), key);
+    });
+    accepted(&closed, &share(&[THREE]), &[create(&[THREE]), make()]);
+    let there = closed.made(COPY, copy(name, ImageState::Available));
+    let followed = follow(&there, &share(&[THREE]));
+    let expect = [format!("kms:CreateGrant {name} +{THREE}"), format!("ec2:ModifyImageAttribute {COPY} +{THREE}")];
+    assert_eq!(followed.steps, expect);
+}
+
+#[test]
+fn a_deployment_that_can_record_nothing_makes_no_copies_and_shares_those_there_are() {
+    let bare = || world("copied-1", &[ONE]).with(|world| world.unset_for_copies = vec!["AMI_SHARE_RECORD_KEY"]);
+    let refusal = &refused(&bare(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
+    assert_eq!(json!(refusal.values["variables"]), json!(["AMI_SHARE_RECORD_KEY"]));
+    let there = bare().made(COPY, copy(KEY, ImageState::Available));
+    assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
+}
+
+#[test]
+fn copy_access_is_given_to_a_copy_like_to_any_image() {
+    let request = ask("share", &[ONE], json!({"access": "copy"}));
+    let open = world("copied-1", &[ONE]);
+    let followed = follow(&open, &request);
+    assert_eq!(followed.outcome.result, Status::Accepted, "{followed:#?}");
+    let there = open.clone().made(COPY, copy(KEY, ImageState::Available));
+    let add = format!("ec2:ModifySnapshotAttribute snap-0000000c +{ONE}");
+    assert_eq!(follow(&there, &request).steps, [add, format!("ec2:ModifyImageAttribute {COPY} +{ONE}")]);
+    let off = open.with(|world| world.setup.copy_access = false);
+    assert!(follow(&off, &request).refusals.iter().any(|refusal| refusal.starts_with("NotSetUp")));
+}
+
+#[test]
+fn the_expiry_of_a_share_that_waits_is_checked_like_any() {
+    let share = |expires_at: Option<&str>| {
+        let more = expires_at.map_or(json!({}), |at| json!({"expiresAt": at}));
+        ask("share", &[ONE], more)
+    };
+    let lent = || world("lent-1", &[ONE]);
+    refused(&lent(), &share(None), &[&format!("ExpiryRequired {ONE}")]);
+    refused(&lent(), &share(Some("2027-11-22T12:00:00Z")), &[&format!("ExpiryNotAllowed {ONE}")]);
+    refused(&lent(), &share(Some("2026-11-22T12:04:00Z")), &["MalformedRequest"]);
+    let followed = follow(&lent(), &share(Some("2026-11-25T12:00:00Z")));
+    assert_eq!((followed.outcome.result, followed.steps.len()), (Status::Accepted, 2));
+    // By a record, nobody can be told what is wrong with the request: the time has passed.
+    let mut record = recorded(&[ONE], "lambda:invoke", 0, NOW + Duration::hours(9));
+    record.request.expires_at = Some(NOW + Duration::minutes(4));
+    for world in [lent(), lent().made(COPY, copy(KEY, ImageState::Available))] {
+        let hinted = world.with(|world| world.hint = Some(record.clone()));
+        let followed = refused(&hinted, &share(None), &["ExpiryNotAllowed"]);
+        assert_eq!(followed.steps, [format!("scheduler:DeleteSchedule {}", record.name)]);
+    }
+}
+
+/// A world in which the record of a share of [`ONE`] is looked at.
+fn hinted(world: World, failed_copies: usize, until: OffsetDateTime) -> World {
+    world.with(|world| world.hint = Some(recorded(&[ONE], "lambda:invoke", failed_copies, until)))
+}
+
+#[test]
+fn a_hint_shares_and_the_next_one_deletes_the_record() {
+    let later = NOW + Duration::hours(1);
+    let pending = || world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Pending));
+    accepted(&hinted(pending(), 0, later), &share(&[ONE]), &[]);
+    let there = || world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available));
+    for until in [later, NOW - Duration::hours(1)] {
+        let followed = follow(&hinted(there(), 0, until), &share(&[ONE]));
+        assert_eq!(followed.steps, [format!("ec2:ModifyImageAttribute {COPY} +{ONE}")]);
+        assert_eq!(followed.outcome.result, Status::Completed);
+    }
+    let shared = there().with(|world| {
+        let made = world.copies().images.get_mut(&id(COPY)).unwrap();
+        made.launch_permissions = Fact::Known(vec![LaunchPermission::To(target(ONE))]);
+    });
+    let followed = follow(&hinted(shared.clone(), 0, later), &share(&[ONE]));
+    assert_eq!(followed.steps, [delete(&[ONE], "lambda:invoke")]);
+    assert!(!followed.outcome.images[0].changed);
+    // Who asks finds it shared, and deletes nothing.
+    assert_eq!(follow(&shared, &share(&[ONE])).steps, [""; 0]);
+}
+
+#[test]
+fn a_hint_gives_up_what_failed_or_came_too_late() {
+    let (later, before) = (NOW + Duration::hours(1), NOW - Duration::minutes(1));
+    #[track_caller]
+    fn check(world: World, code: &str, words: &str) {
+        let followed = follow(&world, &share(&[ONE]));
+        let codes: Vec<_> = followed.outcome.errors.iter().map(|error| error.code.as_str()).collect();
+        assert_eq!((followed.outcome.result, &codes[..]), (Status::Failed, &[code][..]), "{followed:#?}");
+        assert_eq!(followed.steps, [delete(&[ONE], "lambda:invoke")]);
+        let message = &followed.outcome.errors[0].message;
+        assert!(message.contains(words), "{message}");
+    }
+    let open = || world("copied-1", &[ONE]).made(OTHER_COPY, failed("Client.InternalError: no such key"));
+    check(hinted(open(), 0, later), "CopyFailed", "no such key");
+    // Whatever is in the way of another copy: EC2's reason is what is wanted.
+    let disabled = open().with(|it| known(&mut it.key().metadata).unusable_state = Some("Disabled".to_owned()));
+    check(hinted(disabled, 0, later), "CopyFailed", "no such key");
+    // One that was there before is none of its own.
+    accepted(&hinted(open(), 1, later), &share(&[ONE]), &[make()]);
+    check(hinted(open(), 1, before), "CopyOverdue", "2026-11-22T11:59:00Z");
+    let pending = open().made(COPY, copy(KEY, ImageState::Pending));
+    check(hinted(pending.clone(), 1, before), "CopyOverdue", "is pending");
+    accepted(&hinted(pending, 1, later), &share(&[ONE]), &[]);
+    let there = open().made(COPY, copy(KEY, ImageState::Available));
+    assert_eq!(follow(&hinted(there, 0, before), &share(&[ONE])).outcome.result, Status::Completed);
+}
+
+#[test]
+fn a_hint_gives_up_what_is_not_allowed_any_more() {
+    let later = NOW + Duration::hours(1);
+    let gone = |world: World| hinted(world, 0, later);
+    for (world, code) in [
+        (world("other-1", &[ONE]), "ActionNotAllowed".to_owned()),
+        (world("copied-1", &[]), format!("KeyAccessMissing {ONE}")),
+        (world("copied-1", &[]).made(COPY, copy(KEY, ImageState::Available)), format!("KeyAccessMissing {ONE}")),
+        (world("copied-1", &[ONE]).with(|it| it.copies().source = Fact::Known(None)), "ImageNotFound".to_owned()),
+    ] {
+        let followed = refused(&gone(world), &share(&[ONE]), &[&code]);
+        assert_eq!(followed.steps, [delete(&[ONE], "lambda:invoke")]);
+    }
+    // What may pass is asked again.
+    let mut world = world("copied-1", &[ONE]);
+    known(&mut world.copies().source).as_mut().unwrap().state = ImageState::Pending;
+    assert_eq!(refused(&gone(world), &share(&[ONE]), &["ImageNotAvailable"]).steps, [""; 0]);
+}
+
+#[test]
+fn a_copy_outlives_its_source() {
+    let orphan = world("copied-1", &[ONE])
+        .made(COPY, copy(KEY, ImageState::Available))
+        .with(|world| world.copies().source = Fact::Known(None))
+        .with(|world| world.copies().learn_source(owner()));
+    // It is covered by its own name then.
+    assert_eq!(follow(&orphan, &share(&[ONE])).steps, [format!("ec2:ModifyImageAttribute {COPY} +{ONE}")]);
+    let renamed = orphan.with(|world| world.copies().images.get_mut(&id(COPY)).unwrap().name = Some("x".to_owned()));
+    refused(&renamed, &share(&[ONE]), &["ImageNotFound"]);
+}
+
+#[test]
+fn a_check_says_what_waits_and_what_a_share_would_meet() {
+    #[track_caller]
+    fn check(world: &World, targets: &[&str], expect: &[&str]) {
+        let followed = follow(world, &ask("check", targets, json!({})));
+        assert_eq!(followed.outcome.result, Status::Completed);
+        let rows = followed.outcome.images[0].targets.iter();
+        let rows: Vec<_> = rows
+            .map(|row| format!("{} {} {}", row.target, json!(row.state).as_str().unwrap(), row.accepted.unwrap()))
+            .collect();
+        assert_eq!(rows, expect, "{followed:#?}");
+    }
+    let open = world("copied-1", &[ONE]).waiting(recorded(&[ONE], "somebody", 0, NOW));
+    check(&open, &[ONE, TWO], &[&format!("{ONE} waiting true"), &format!("{TWO} not-shared false")]);
+    let there = open.made(COPY, copy(KEY, ImageState::Available));
+    check(&there, &[ONE], &[&format!("{ONE} waiting true")]);
+    let row = json!(follow(&there, &ask("check", &[ONE], json!({}))).outcome.images[0]);
+    assert_eq!((&row["imageId"], &row["targets"][0]["launch"]), (&json!(COPY), &json!("not")));
+}
+
+#[test]
+fn a_list_shows_every_copy_and_what_waits() {
+    let list = json!({"action": "list", "imageIds": [SOURCE], "copyFrom": REGION});
+    let open = world("copied-1", &[ONE]).waiting(recorded(&[TWO, ONE], "somebody", 0, NOW));
+    let followed = follow(&open, &list);
+    assert_eq!(json!(followed.outcome.images[0])["imageId"], Value::Null);
+    assert_eq!(followed.targets(), [format!("{ONE} waiting"), format!("{TWO} waiting")]);
+    let shared = Fact::Known(vec![LaunchPermission::To(target(ONE))]);
+    let there = open
+        .made(COPY, Image { launch_permissions: shared, ..copy(OTHER_KEY, ImageState::Available) })
+        .made(OTHER_COPY, copy(KEY, ImageState::Available))
+        .made("ami-0000000e", failed("no"));
+    let followed = follow(&there, &list);
+    let ids: Vec<_> = followed.outcome.images.iter().map(|row| json!(row)["imageId"].clone()).collect();
+    assert_eq!(ids, [json!(COPY), json!(OTHER_COPY)]);
+    assert_eq!(followed.targets(), [format!("{ONE} shared"), format!("{TWO} waiting")]);
+}
+
+fn revoke(targets: &[&str]) -> Value {
+    ask("revoke", targets, json!({}))
+}
+
+#[test]
+fn a_revoke_reaches_every_copy_and_what_waits() {
+    let later = NOW + Duration::hours(1);
+    let open = || {
+        let shared = || Fact::Known(vec![LaunchPermission::To(target(ONE)), LaunchPermission::To(target(TWO))]);
+        let image = |key| Image { launch_permissions: shared(), ..copy(key, ImageState::Available) };
+        world("lent-1", &[])
+            .made(COPY, image(KEY))
+            .made(OTHER_COPY, image(OTHER_KEY))
+            .made("ami-0000000e", copy(KEY, ImageState::Pending))
+            .with(|world| {
+                // Both copies are on snapshots of their own.
+                let other = world.copies().images.get_mut(&id(OTHER_COPY)).unwrap();
+                other.snapshots.clear();
+                world.copies().images.get_mut(&id(COPY)).unwrap().snapshots.clear();
+            })
+    };
+    let remove = |copy_id: &str| format!("ec2:ModifyImageAttribute {copy_id} -{ONE}");
+    let both = recorded(&[ONE, TWO], "somebody", 0, later);
+    let followed = follow(&open().waiting(both.clone()), &revoke(&[ONE]));
+    let left = both.without(&[target(ONE)]).unwrap();
+    let mut steps = followed.steps.clone();
+    steps.sort();
+    let mut expect = vec![
+        remove(COPY),
+        remove(OTHER_COPY),
+        format!("scheduler:CreateSchedule {} +{TWO}", left.name),
+        format!("scheduler:DeleteSchedule {} -{ONE}", both.name),
+    ];
+    expect.sort();
+    // What only waits has no launch permission to remove.
+    let without_snapshots: Vec<_> = steps.into_iter().filter(|step| !step.contains("ModifySnapshot")).collect();
+    assert_eq!(without_snapshots, expect);
+    assert_eq!(followed.outcome.result, Status::Completed);
+    assert!(followed.targets().contains(&format!("{ONE} revoked")), "{:?}", followed.targets());
+}
+
+#[test]
+fn a_revoke_of_what_only_waits_deletes_its_record() {
+    let later = NOW + Duration::hours(1);
+    let open = world("lent-1", &[]).waiting(recorded(&[ONE], "somebody", 0, later));
+    let followed = follow(&open, &revoke(&[ONE]));
+    assert_eq!(followed.steps, [format!("{} -{ONE}", delete(&[ONE], "somebody"))]);
+    assert_eq!((followed.outcome.result, followed.targets()), (Status::Completed, vec![format!("{ONE} revoked")]));
+    let nothing = follow(&world("lent-1", &[]), &revoke(&[ONE]));
+    assert_eq!((nothing.steps.len(), nothing.targets()), (0, vec![format!("{ONE} not-shared")]));
+    // It needs nothing of the Region of the image, whose name a rule about every image does not ask for.
+    refused(&open.with(|it| it.copies().source = Fact::Known(None)), &revoke(&[ONE]), &["ActionNotAllowed"]);
+}
+
+#[test]
+fn who_asked_may_take_back_what_waits_without_the_right_to_revoke() {
+    let later = NOW + Duration::hours(1);
+    let own = || recorded(&[ONE, TWO], "lambda:invoke", 0, later);
+    let open = || world("copied-1", &[]).waiting(own());
+    let followed = follow(&open(), &revoke(&[TWO]));
+    assert_eq!(followed.refusals, [""; 0]);
+    let left = own().without(&[target(TWO)]).unwrap();
+    let create = format!("scheduler:CreateSchedule {} +{ONE}", left.name);
+    assert_eq!(followed.steps, [create, format!("{} -{TWO}", delete(&[ONE, TWO], "lambda:invoke"))]);
+    assert_eq!(followed.targets(), [format!("{TWO} revoked")]);
+    // Nothing of what is there is taken away, and nothing of others.
+    let there = open().made(COPY, copy(KEY, ImageState::Available));
+    assert_eq!(
+        follow(&there, &revoke(&[ONE, TWO])).steps,
+        [format!("{} -{ONE} -{TWO}", delete(&[ONE, TWO], "lambda:invoke"))]
+    );
+    let others = world("copied-1", &[]).waiting(recorded(&[ONE], "somebody", 0, later));
+    refused(&others, &revoke(&[ONE]), &["ActionNotAllowed"]);
+    refused(&open(), &revoke(&[ONE, THREE]), &["ActionNotAllowed"]);
+}
+
+#[test]
+fn before_aws_is_asked_only_the_partition_is_in_the_way() {
+    let codes = |request: &Value| {
+        World::open("golden-1").put(request, |case, _| {
+            admit(case).into_iter().map(|refusal| (refusal.code.to_string(), refusal.pointer)).collect::<Vec<_>>()
+        })
+    };
+    for action in ["share", "check", "revoke"] {
+        assert_eq!(codes(&ask(action, &[ONE], json!({}))), [], "{action}");
+    }
+    for action in ["share", "check"] {
+        let expect = [("CopyNotPossible".to_owned(), Some("/copyFrom".to_owned()))];
+        assert_eq!(codes(&ask(action, &[ONE], json!({"copyFrom": "us-gov-west-1"}))), expect, "{action}");
+    }
+    assert_eq!(codes(&ask("revoke", &[ONE], json!({"copyFrom": "us-gov-west-1"}))), []);
+}
+
+#[test]
+fn a_copy_is_covered_by_its_own_name_and_else_by_that_of_its_source() {
+    let covered = |name: &str, source_name: Option<&str>| {
+        let list = json!({"action": "list", "imageIds": [IMAGE]});
+        let image = Image {
+            name: Some(name.to_owned()),
+            source_naming: source_name.map(|name| source(name).naming()),
+            ..copy(KEY, ImageState::Available)
+        };
+        World::open("x").with(|world| world.image = image).put(&list, |case, facts| {
+            let sources = read_plan::sources_of_copies(case, &facts.images);
+            (is_covered(case, &facts.images[&id(IMAGE)]), sources != Sources::default())
+        })
+    };
+    assert_eq!(covered("copied-1", None), (true, false));
+    assert_eq!(covered("x", None), (false, true));
+    assert_eq!(covered("x", Some("copied-1")), (true, false));
+    assert_eq!(covered("x", Some("y")), (false, true));
+}
+
+#[test]
+fn the_way_out_of_a_default_key_names_the_rule_that_would_copy() {
+    let share = |name: &str| {
+        let world = World::encrypted(name, &[ONE]).with(|world| {
+            world.image.tags = source(name).tags;
+            known(&mut world.key().metadata).is_aws_managed = true;
+        });
+        let request = json!({"action": "share", "imageIds": [IMAGE], "accountIds": [ONE]});
+        let followed = refused(&world, &request, &["DefaultKey"]);
+        followed.outcome.refusals[0].remedy.clone().unwrap()
+    };
+    let remedy = share("copied-1");
+    assert!(remedy.contains("`copyFrom: eu-west-1`") && remedy.contains("`copied`"), "{remedy}");
+    assert!(!share("golden-1").contains("copyFrom"));
+}

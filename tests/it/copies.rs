@@ -1,0 +1,615 @@
+//! Copies: a share of an image in another Region, or under another key, from the request to the launch permission.
+
+use ami_share_testing::key_policies::open_to;
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::support::{
+    ACCOUNT, REGION,
+    function::Function,
+    local_aws::LocalAws,
+    now,
+    scenes::VARIABLES,
+    world::{World, codes},
+};
+
+const THERE: &str = "eu-central-1";
+const WEB: &str = "111122223333";
+const DATA: &str = "222233334444";
+const OTHER: &str = "777788889999";
+
+/// A function with an image in another Region, and the keys that its rules have for copies.
+struct Copies {
+    world: World,
+    source: String,
+    key: String,
+    other_key: String,
+    record_key: String,
+}
+
+fn rules(key: &str, other_key: &str) -> String {
+    format!(
+        r#"
+version: 1
+rules:
+  - name: copied
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, check, list]
+    images: {{names: ["golden-*"], tags: {{Tier: [gold]}}}}
+    targets: ["{WEB}", "{DATA}"]
+    access: copy
+    copies: {{from: [{THERE}, {REGION}], key: "{key}"}}
+  - name: granted
+    requesters: ["lambda:invoke"]
+    actions: [share, revoke, check, list]
+    images: {{names: ["granted-*"]}}
+    targets: ["{WEB}"]
+    keys: grant
+    copies: {{from: [{THERE}], key: "{other_key}"}}
+  - name: asker
+    requesters: ["events:{ACCOUNT}:com.example"]
+    actions: [share]
+    images: {{names: ["golden-*"]}}
+    targets: ["{WEB}", "{DATA}"]
+    copies: {{from: [{THERE}], key: "{key}"}}
+  - name: by-itself
+    requesters: ["events:{ACCOUNT}:aws.ec2"]
+    actions: [share]
+    images: {{names: ["golden-*"]}}
+    targets: ["{DATA}"]
+    onAvailable: true
+  - name: auditor
+    requesters: ["lambda:invoke"]
+    actions: [audit]
+    images: all
+"#
+    )
+}
+
+impl Copies {
+    fn new() -> Self {
+        Self::of("golden-1", THERE, &json!({}))
+    }
+
+    /// An image of that name in that Region, with these further fields.
+    fn of(name: &str, region: &str, more: &Value) -> Self {
+        let aws = LocalAws::turn();
+        let mut image = json!({
+            "name": name, "region": region, "tags": {"Tier": "gold"}, "architecture": "arm64",
+            "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"region": region}, "size": 20}}, {"device": "/dev/xvdb", "size": 5}],
+        });
+        image.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = aws.seed(&json!({
+            "keys": [
+                {"ref": "here", "policy": open_to(&[WEB, DATA])},
+                {"ref": "closed", "policy": open_to(&[])},
+                {"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"},
+            ],
+            "images": [image],
+        }));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let key = |place: usize| text(&made["keys"][place]["arn"]);
+        let (key, other_key, record_key) = (key(0), key(1), key(2));
+        let source = text(&made["images"][0]["imageId"]);
+        let function = start(&aws, &rules(&key, &other_key), &record_key);
+        Self { world: World { aws, function }, source, key, other_key, record_key }
+    }
+
+    /// Another process of the function, with these rules.
+    fn restart(&mut self, allowlist: &str) {
+        self.world.function = start(&self.world.aws, allowlist, &self.record_key);
+    }
+
+    fn ask(&self, action: &str, targets: &[&str], more: &Value) -> Value {
+        let mut request = json!({"action": action, "imageIds": [self.source], "copyFrom": THERE});
+        if action != "list" {
+            request["accountIds"] = json!(targets);
+        }
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    }
+
+    fn share(&self, targets: &[&str]) -> Value {
+        self.world.outcome(&self.ask("share", targets, &json!({})))
+    }
+
+    #[track_caller]
+    fn accepted(&self, targets: &[&str]) -> Value {
+        let outcome = self.share(targets);
+        assert_eq!(outcome["result"], "accepted", "{outcome:#}");
+        outcome
+    }
+
+    fn copies_made(&self) -> usize {
+        self.world.aws.calls().iter().filter(|call| *call == "ec2:CopyImage").count()
+    }
+
+    /// The calls that change something, but for the events of outcomes.
+    fn writes(&self) -> Vec<String> {
+        self.world.aws.writes().into_iter().filter(|call| call != "events:PutEvents").collect()
+    }
+
+    /// The records of shares that wait, by their names.
+    fn records(&self) -> Vec<(String, Value)> {
+        let state = self.world.aws.state();
+        let schedules = state["schedules"].as_object().unwrap().iter();
+        let records = schedules.filter(|(name, _)| name.contains("/copy-"));
+        records
+            .map(|(name, schedule)| {
+                let input = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
+                (name.rsplit('/').next().unwrap().to_owned(), input)
+            })
+            .collect()
+    }
+
+    /// Looks at every record, as Scheduler's hints have it.
+    fn tick(&self) -> Vec<Value> {
+        self.world.aws.hints("copy-").iter().map(|hint| self.world.outcome(hint)).collect()
+    }
+
+    #[track_caller]
+    fn tick_once(&self) -> Value {
+        let [outcome] = self.tick().try_into().unwrap();
+        outcome
+    }
+
+    /// Puts another record under the same name.
+    fn rewrite(&self, name: &str, input: &Value) {
+        let (group, name) = name.split_once('/').unwrap();
+        let until = OffsetDateTime::parse(input["until"].as_str().unwrap(), &Rfc3339).unwrap();
+        let end = (until + time::Duration::hours(1)).unix_timestamp();
+        // As text, because it has no keys.
+        let schedule = json!({"group": group, "name": name, "expression": "rate(10 minutes)", "input": input.to_string(), "end": end});
+        self.world.aws.seed(&json!({"schedules": [schedule]}));
+    }
+
+    /// EC2's event about an image.
+    fn event(image: &str, state: &str) -> Value {
+        json!({
+            "version": "0", "id": "ec2-event", "detail-type": "EC2 AMI State Change", "source": "aws.ec2", "account": ACCOUNT,
+            "time": now(), "region": REGION, "resources": [], "detail": {"RequestId": "r", "ImageId": image, "State": state, "ErrorMessage": ""},
+        })
+    }
+
+    fn end(&self, state: &str, reason: Option<&str>) {
+        assert!(!self.world.aws.end_copies(&self.source, state, reason).is_empty());
+    }
+
+    fn row<'o>(&self, outcome: &'o Value) -> &'o Value {
+        &outcome["images"][0]
+    }
+
+    /// The copy in a row of an outcome.
+    fn copy_in(&self, outcome: &Value) -> String {
+        self.row(outcome)["imageId"].as_str().unwrap_or_else(|| panic!("{outcome:#}")).to_owned()
+    }
+}
+
+fn start(aws: &LocalAws, allowlist: &str, record_key: &str) -> Function {
+    let variables = [&VARIABLES[..], &[("AMI_SHARE_RECORD_KEY", record_key), ("AMI_SHARE_OUTCOME_BUS", "outcomes")]];
+    Function::start(aws.endpoint, allowlist, &variables.concat())
+}
+
+/// The outcomes that were published in the last invocation, as `detail-type requestId`.
+fn published(world: &World) -> Vec<String> {
+    let events = world.aws.events();
+    let detail = |event: &Value| serde_json::from_str::<Value>(event["Detail"].as_str().unwrap()).unwrap();
+    events
+        .iter()
+        .map(|event| {
+            let kind = event["DetailType"].as_str().unwrap().trim_start_matches("AMI Share Request ").to_owned();
+            format!("{kind} {}", detail(event)["requestId"].as_str().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn a_share_without_a_copy_is_recorded_and_one_copy_is_made() {
+    let copies = Copies::new();
+    let outcome = copies.accepted(&[WEB, DATA]);
+    let copy = copies.copy_in(&outcome);
+    let row = copies.row(&outcome);
+    assert_eq!(row["copyOf"], json!({"region": THERE, "imageId": copies.source}));
+    assert_eq!((&row["copy"]["state"], &row["copy"]["keyArn"]), (&json!("pending"), &json!(copies.key)));
+    assert_eq!(row["targets"][0]["state"], "waiting");
+    let calls: Vec<_> = row["steps"].as_array().unwrap().iter().map(|step| step["call"].as_str().unwrap()).collect();
+    assert_eq!(calls, ["scheduler:CreateSchedule", "ec2:CopyImage"]);
+    assert_eq!(copies.copies_made(), 1);
+    let [(name, record)] = &copies.records()[..] else { panic!("one record") };
+    assert!(name.starts_with(&format!("copy-{}-", copies.source)), "{name}");
+    assert_eq!((&record["requester"], &record["rule"]), (&json!("lambda:invoke"), &json!("copied")));
+    assert_eq!(copies.world.launch(&copy), [""; 0]);
+    // The copy has the key and the tags when it is there.
+    copies.end("available", None);
+    let state = copies.world.aws.state();
+    let snapshot = state["images"][&copy]["snapshots"][0].as_str().unwrap().to_owned();
+    assert_eq!(state["snapshots"][&snapshot]["key"], json!(copies.key));
+}
+
+#[test]
+fn without_an_event_the_next_tick_shares_and_the_tick_after_deletes_the_record() {
+    let copies = Copies::new();
+    let first = copies.accepted(&[WEB]);
+    let copy = copies.copy_in(&first);
+    // Nothing changes while it is pending, and nobody is told.
+    let tick = copies.tick_once();
+    assert_eq!((&tick["result"], tick["images"].as_array().unwrap().len()), (&json!("completed"), 0));
+    assert_eq!(copies.writes(), [""; 0]);
+    copies.end("available", None);
+    let tick = copies.tick_once();
+    assert_eq!((&tick["result"], &tick["requestId"]), (&json!("completed"), &first["requestId"]), "{tick:#}");
+    assert_eq!(tick["requester"], "lambda:invoke");
+    assert_eq!(copies.world.launch(&copy), [WEB]);
+    assert_eq!(published(&copies.world), [format!("Completed {}", first["requestId"].as_str().unwrap())]);
+    assert_eq!(copies.records().len(), 1);
+    copies.tick_once();
+    assert_eq!(copies.writes(), ["scheduler:DeleteSchedule"]);
+    assert!(copies.records().is_empty());
+    assert_eq!(copies.world.launch(&copy), [WEB]);
+}
+
+#[test]
+fn an_event_of_the_copy_shares_at_once_and_before_rules_that_share_by_themselves() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    copies.end("available", None);
+    copies.world.outcome(&Copies::event(&copy, "available"));
+    let writes: Vec<_> = copies.writes().into_iter().filter(|call| call == "ec2:ModifyImageAttribute").collect();
+    assert_eq!(writes.len(), 2, "the share that waited, and that of the rule");
+    assert_eq!(copies.world.launch(&copy), [WEB, DATA]);
+    // Event and tick one after the other are one write.
+    copies.tick_once();
+    assert_eq!(copies.writes(), ["scheduler:DeleteSchedule"]);
+    assert!(copies.records().is_empty());
+    // Other events find nothing to do.
+    copies.world.outcome(&Copies::event(&copy, "pending"));
+    assert_eq!(copies.world.aws.calls(), [""; 0]);
+}
+
+#[test]
+fn the_same_request_makes_one_copy_however_often_it_is_sent() {
+    let copies = Copies::new();
+    let first = copies.accepted(&[WEB]);
+    assert_eq!(copies.copies_made(), 1);
+    for _ in 0..2 {
+        let again = copies.accepted(&[WEB]);
+        assert_eq!(copies.writes(), [""; 0]);
+        assert_eq!(copies.row(&again)["copy"], copies.row(&first)["copy"]);
+        assert_eq!(copies.copy_in(&again), copies.copy_in(&first));
+    }
+    // Another request waits for the same copy.
+    copies.accepted(&[DATA]);
+    assert_eq!((copies.copies_made(), copies.records().len()), (0, 2));
+    copies.end("available", None);
+    let shared = copies.share(&[WEB]);
+    assert_eq!((&shared["result"], copies.copies_made()), (&json!("completed"), 0), "{shared:#}");
+    let copy = copies.copy_in(&shared);
+    assert_eq!(copies.row(&shared)["copyOf"]["imageId"], json!(copies.source));
+    copies.tick();
+    assert_eq!(copies.world.launch(&copy), [WEB, DATA]);
+    copies.tick();
+    assert!(copies.records().is_empty());
+}
+
+/// Seeds an image that is made from the source.
+fn made(copies: &Copies, key: &str, more: Value) -> String {
+    let mut image = json!({
+        "name": "by-hand", "architecture": "arm64", "sourceImageId": copies.source, "sourceImageRegion": THERE,
+        "mappings": [{"device": "/dev/xvda", "snapshot": {"key": key, "size": 20}}, {"device": "/dev/xvdb", "size": 5}],
+    });
+    image.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    copies.world.aws.image(image)
+}
+
+#[test]
+fn a_copy_that_another_tool_made_is_used_and_what_is_none_is_not() {
+    let copies = Copies::new();
+    let copy = made(&copies, &copies.key, json!({}));
+    let shared = copies.share(&[WEB]);
+    assert_eq!((&shared["result"], copies.copy_in(&shared)), (&json!("completed"), copy.clone()), "{shared:#}");
+    assert_eq!(copies.world.launch(&copy), [WEB]);
+    drop(copies);
+    for (is_other_key, more) in [
+        (true, json!({})),
+        (false, json!({"sourceInstanceId": "i-0123456789abcdef0"})),
+        (false, json!({"sourceImageRegion": "eu-west-3"})),
+        (false, json!({"architecture": "x86_64"})),
+    ] {
+        let copies = Copies::new();
+        let key = if is_other_key { &copies.other_key } else { &copies.key };
+        let other = made(&copies, key, more.clone());
+        let outcome = copies.accepted(&[WEB]);
+        assert_ne!(copies.copy_in(&outcome), other, "{more}");
+        assert_eq!(copies.copies_made(), 1);
+    }
+}
+
+#[test]
+fn everything_is_decided_before_a_copy_is_made() {
+    let refused = |copies: &Copies, request: &Value, expect: &str| {
+        let outcome = copies.world.outcome(request);
+        assert_eq!((codes(&outcome), copies.writes().len()), (vec![expect], 0), "{outcome:#}");
+        assert_eq!((copies.copies_made(), copies.records().len()), (0, 0));
+    };
+    let copies = Copies::new();
+    refused(&copies, &copies.ask("share", &[OTHER], &json!({})), "TargetNotAllowed");
+    refused(&copies, &copies.ask("share", &[WEB], &json!({"copyFrom": "eu-west-3"})), "ImageNotFound");
+    refused(&copies, &copies.ask("share", &[WEB], &json!({"copyFrom": "us-gov-west-1"})), "CopyNotPossible");
+    drop(copies);
+    let copies = Copies::of("granted-1", THERE, &json!({}));
+    let elsewhere = json!({"imageIds": [copies.source], "copyFrom": REGION});
+    refused(&copies, &copies.ask("share", &[WEB], &elsewhere), "ImageNotFound");
+    drop(copies);
+    let key = json!({"key": {"region": THERE, "state": "Disabled"}, "size": 20});
+    let disabled = Copies::of("golden-1", THERE, &json!({"mappings": [{"device": "/dev/xvda", "snapshot": key}]}));
+    refused(&disabled, &disabled.ask("share", &[WEB], &json!({})), "KeyNotUsable");
+    drop(disabled);
+    // The key of the rule does not let the account in.
+    let mut copies = Copies::new();
+    let closed = rules(&copies.other_key, &copies.key);
+    copies.restart(&closed);
+    refused(&copies, &copies.ask("share", &[WEB], &json!({})), "KeyAccessMissing");
+    // A rule that makes no copies, and a deployment that can't record what waits.
+    let none = closed.lines().filter(|line| !line.contains("copies:")).collect::<Vec<_>>().join("\n");
+    copies.restart(&none);
+    refused(&copies, &copies.ask("share", &[WEB], &json!({})), "CopyNotAllowed");
+    let open = rules(&copies.key, &copies.other_key);
+    copies.world.function = Function::start(copies.world.aws.endpoint, &open, &VARIABLES);
+    refused(&copies, &copies.ask("share", &[WEB], &json!({})), "CopyNotPossible");
+}
+
+#[test]
+fn a_grant_on_the_key_is_made_when_the_copy_is_there() {
+    let copies = Copies::of("granted-1", THERE, &json!({}));
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    assert!(copies.world.grants(&copy).is_empty());
+    copies.end("available", None);
+    copies.tick_once();
+    assert_eq!(copies.writes(), ["kms:CreateGrant", "ec2:ModifyImageAttribute"]);
+    assert_eq!(copies.world.grants(&copy).len(), 1);
+    assert_eq!(copies.world.launch(&copy), [WEB]);
+}
+
+#[test]
+fn a_copy_that_fails_says_why_and_the_next_request_makes_another() {
+    let copies = Copies::new();
+    let first = copies.accepted(&[WEB]);
+    let copy = copies.copy_in(&first);
+    copies.end("failed", Some("Client.InternalError: the key is not accessible"));
+    let told = copies.world.outcome(&Copies::event(&copy, "failed"));
+    assert_eq!(told["result"], "completed");
+    assert_eq!(published(&copies.world), [format!("Failed {}", first["requestId"].as_str().unwrap())]);
+    let event = copies.world.aws.events().remove(0);
+    let outcome: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(outcome["errors"][0]["code"], "CopyFailed", "{outcome:#}");
+    assert!(outcome["errors"][0]["message"].as_str().unwrap().contains("the key is not accessible"));
+    assert!(copies.records().is_empty());
+    // Another copy, with another name and token.
+    let next = copies.accepted(&[WEB]);
+    assert_eq!(copies.copies_made(), 1);
+    assert_ne!(copies.copy_in(&next), copy);
+    assert_eq!(copies.records()[0].1["failedCopies"], 1);
+    copies.end("available", None);
+    copies.tick_once();
+    assert_eq!(copies.world.launch(&copies.copy_in(&next)), [WEB]);
+}
+
+#[test]
+fn a_tick_finds_a_copy_that_failed() {
+    let copies = Copies::new();
+    copies.accepted(&[WEB]);
+    copies.end("failed", Some("no such key"));
+    let tick = copies.tick_once();
+    assert_eq!((&tick["result"], &tick["errors"][0]["code"]), (&json!("failed"), &json!("CopyFailed")), "{tick:#}");
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn what_is_not_allowed_any_more_is_refused_and_not_waited_for() {
+    for is_there in [false, true] {
+        let mut copies = Copies::new();
+        let first = copies.accepted(&[WEB]);
+        if is_there {
+            copies.end("available", None);
+        }
+        let withdrawn = rules(&copies.key, &copies.other_key).replace(&format!("\"{WEB}\", "), "");
+        copies.restart(&withdrawn);
+        let tick = copies.tick_once();
+        assert_eq!((&tick["result"], codes(&tick)), (&json!("refused"), vec!["TargetNotAllowed"]), "{tick:#}");
+        assert_eq!(published(&copies.world), [format!("Refused {}", first["requestId"].as_str().unwrap())]);
+        assert!(copies.records().is_empty());
+    }
+    // Nor if no rule names the requester at all.
+    let mut copies = Copies::new();
+    copies.accepted(&[WEB]);
+    let nobody = rules(&copies.key, &copies.other_key).replace("lambda:invoke", "events:999988887777:nobody");
+    copies.restart(&nobody);
+    let tick = copies.tick_once();
+    assert_eq!(codes(&tick), ["RequesterNotAllowed"], "{tick:#}");
+    assert_eq!(published(&copies.world).len(), 1);
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_revoke_takes_back_what_waits() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB, DATA]));
+    let revoked = copies.world.completed(&copies.ask("revoke", &[WEB], &json!({})));
+    assert_eq!(copies.row(&revoked)["targets"][0]["state"], "revoked", "{revoked:#}");
+    assert_eq!(copies.writes(), ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"]);
+    let [(_, left)] = &copies.records()[..] else { panic!("one record") };
+    assert_eq!(left["request"]["accountIds"], json!([DATA]));
+    copies.end("available", None);
+    copies.tick_once();
+    assert_eq!(copies.world.launch(&copy), [DATA]);
+    copies.tick_once();
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_revoke_of_a_copy_by_its_own_id_takes_back_what_waits_for_it() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    let revoke = json!({"action": "revoke", "imageIds": [copy], "accountIds": [WEB]});
+    for is_there in [false, true] {
+        copies.accepted(&[WEB]);
+        if is_there {
+            copies.end("available", None);
+        }
+        let revoked = copies.world.completed(&revoke);
+        assert_eq!(copies.row(&revoked)["targets"][0]["state"], "revoked", "{revoked:#}");
+        // Of an image that is pending no launch permission is removed: EC2 refuses that.
+        let removes = copies.writes().iter().filter(|call| *call == "ec2:ModifyImageAttribute").count();
+        assert_eq!(removes, if is_there { 2 } else { 0 });
+        assert!(copies.records().is_empty());
+    }
+    assert!(copies.tick().is_empty());
+    assert_eq!(copies.world.launch(&copy), [""; 0]);
+}
+
+#[test]
+fn who_asked_may_take_back_what_waits_and_nothing_else() {
+    let copies = Copies::new();
+    let as_asker = |detail: Value| {
+        json!({
+            "version": "0", "id": "asked", "detail-type": "AMI Share Request", "source": "com.example", "account": ACCOUNT,
+            "time": now(), "region": REGION, "resources": [], "detail": detail,
+        })
+    };
+    let asked = copies.world.outcome(&as_asker(copies.ask("share", &[WEB], &json!({}))));
+    assert_eq!(asked["result"], "accepted", "{asked:#}");
+    let others = as_asker(copies.ask("revoke", &[DATA], &json!({})));
+    assert_eq!(codes(&copies.world.outcome(&others)), ["ActionNotAllowed"]);
+    let own = copies.world.completed(&as_asker(copies.ask("revoke", &[WEB], &json!({}))));
+    assert_eq!(copies.row(&own)["targets"][0]["state"], "revoked");
+    assert!(copies.records().is_empty());
+    let again = as_asker(copies.ask("revoke", &[WEB], &json!({})));
+    assert_eq!(codes(&copies.world.outcome(&again)), ["ActionNotAllowed"]);
+}
+
+#[test]
+fn a_check_and_a_list_say_what_waits() {
+    let copies = Copies::new();
+    let check = || copies.world.completed(&copies.ask("check", &[WEB], &json!({})));
+    let list = || copies.world.completed(&copies.ask("list", &[], &json!({})));
+    let states = |outcome: &Value| {
+        let targets = copies.row(outcome)["targets"].as_array().unwrap().iter();
+        targets.map(|target| target["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = check();
+    assert_eq!(states(&before), ["not-shared"]);
+    assert_eq!(copies.row(&before)["imageId"], Value::Null);
+    assert_eq!(copies.row(&before)["targets"][0]["accepted"], true);
+    copies.accepted(&[WEB]);
+    assert_eq!((states(&check()), states(&list())), (vec!["waiting".to_owned()], vec!["waiting".to_owned()]));
+    copies.end("available", None);
+    assert_eq!((states(&check()), states(&list())), (vec!["waiting".to_owned()], vec!["waiting".to_owned()]));
+    copies.tick_once();
+    assert_eq!((states(&check()), states(&list())), (vec!["shared".to_owned()], vec!["shared".to_owned()]));
+    assert_eq!(copies.row(&check())["targets"][0]["launch"], "really");
+}
+
+#[test]
+fn a_copy_that_is_deregistered_while_a_share_waits_is_made_again() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    copies.world.aws.clear_part(&json!({"ids": [copy]}));
+    let tick = copies.tick_once();
+    assert_eq!(copies.copies_made(), 1, "{tick:#}");
+    copies.end("available", None);
+    copies.tick_once();
+    let next = copies.share(&[WEB]);
+    assert_eq!((&next["result"], copies.copies_made()), (&json!("completed"), 0));
+}
+
+#[test]
+fn a_copy_that_can_not_be_begun_yet_is_tried_again() {
+    let copies = Copies::new();
+    copies.world.aws.seed(&json!({"settings": {"copyQuota": 0}}));
+    let outcome = copies.accepted(&[WEB]);
+    assert_eq!(copies.row(&outcome)["imageId"], Value::Null);
+    assert_eq!(copies.row(&outcome)["copy"]["state"], "none");
+    assert!(outcome["warnings"][0].as_str().unwrap().contains("will be tried again"), "{outcome:#}");
+    assert_eq!(copies.records().len(), 1);
+    copies.world.aws.seed(&json!({"settings": {"copyQuota": 300}}));
+    copies.tick_once();
+    assert_eq!(copies.copies_made(), 1);
+    copies.end("available", None);
+    copies.tick_once();
+    assert!(copies.records().len() == 1);
+}
+
+#[test]
+fn what_no_retry_mends_leaves_no_record() {
+    let copies = Copies::new();
+    copies.world.aws.fault("ec2:CopyImage", "UnauthorizedOperation", 403, 1);
+    let outcome = copies.world.function.invoke(&copies.ask("share", &[WEB], &json!({}))).unwrap_err();
+    let outcome: Value = serde_json::from_str(outcome["errorMessage"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&outcome["result"], &outcome["errors"][0]["code"]),
+        (&json!("failed"), &json!("Denied")),
+        "{outcome:#}"
+    );
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_name_that_is_taken_gets_a_suffix() {
+    let copies = Copies::new();
+    copies.world.aws.image(json!({"name": "golden-1"}));
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    assert_eq!(copies.copies_made(), 2, "one with the name, which is refused");
+    copies.end("available", None);
+    copies.tick_once();
+    assert_eq!(copies.world.launch(&copy), [WEB]);
+    // The copy is covered by the name of its source.
+    let list = copies.world.completed(&json!({"action": "list", "imageIds": [copy]}));
+    assert!(copies.row(&list)["name"].as_str().unwrap().starts_with("golden-1-"));
+}
+
+#[test]
+fn an_image_of_this_region_is_copied_under_the_key_of_the_rule() {
+    let key = json!({"key": {"manager": "AWS", "alias": "alias/aws/ebs"}, "size": 20});
+    let mappings = json!({"mappings": [{"device": "/dev/xvda", "snapshot": key}]});
+    let copies = Copies::of("golden-1", REGION, &mappings);
+    let plain = json!({"action": "share", "imageIds": [copies.source], "accountIds": [WEB]});
+    let refused = copies.world.outcome(&plain);
+    assert_eq!(codes(&refused), ["DefaultKey"]);
+    let remedy = refused["refusals"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.contains(&format!("`copyFrom: {REGION}`")) && remedy.contains("`copied`"), "{remedy}");
+    let outcome = copies.world.outcome(&copies.ask("share", &[WEB], &json!({"copyFrom": REGION})));
+    assert_eq!(outcome["result"], "accepted", "{outcome:#}");
+    let copy = copies.copy_in(&outcome);
+    copies.end("available", None);
+    copies.tick_once();
+    assert_eq!((copies.world.launch(&copy), copies.world.launch(&copies.source)), (vec![WEB.to_owned()], vec![]));
+}
+
+#[test]
+fn a_record_that_somebody_else_wrote_does_nothing_but_an_alarm() {
+    type Forge = fn(&mut Value);
+    let forge: [Forge; 6] = [
+        |input| drop(input.as_object_mut().unwrap().remove("mac")),
+        |input| input["requester"] = json!("events:999988887777:com.example"),
+        |input| input["request"]["accountIds"] = json!([DATA]),
+        |input| input["until"] = json!("2099-01-01T00:00:00Z"),
+        |input| input["requestId"] = json!("another"),
+        |input| input["failedCopies"] = json!(7),
+    ];
+    for change in forge {
+        let copies = Copies::new();
+        copies.accepted(&[WEB]);
+        copies.end("available", None);
+        let state = copies.world.aws.state();
+        let (name, schedule) = state["schedules"].as_object().unwrap().iter().next().unwrap();
+        let mut input: Value = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
+        change(&mut input);
+        copies.rewrite(name, &input);
+        let before = copies.world.aws.state();
+        let tick = copies.tick_once();
+        assert!(tick["warnings"][0].as_str().unwrap().contains("nobody's record"), "{tick:#}");
+        assert_eq!(copies.writes(), [""; 0]);
+        assert_eq!(copies.world.aws.state(), before);
+        assert!(copies.world.function.log().contains("\"NobodysRecords\":1"));
+    }
+}
