@@ -164,7 +164,7 @@ async fn read_records(
         match read? {
             Recorded::Record(Record::Copy(record)) => records.push(*record),
             Recorded::Nobodys { why } => drop(nobodys.insert(name, why)),
-            Recorded::Record(Record::Expiry(_)) | Recorded::Nothing => {}
+            Recorded::Record(Record::Expiry(_) | Record::Ask(_) | Record::Decision(_)) | Recorded::Nothing => {}
         }
     }
     Ok(records)

@@ -54,6 +54,20 @@ ANSWERS = [
         {"imageId": TRIAL},
         {"accountIds": [stage.BATCH], "expiresAt": LATER},
     ),
+    (
+        "A share that waits for a copy under another key",
+        "portal",
+        "shareImage",
+        {"imageId": LEGACY, "copyFrom": "eu-west-1"},
+        {"accountIds": [stage.PROD]},
+    ),
+    (
+        "Is it still waiting?",
+        "portal",
+        "checkShare",
+        {"imageId": LEGACY, "target": stage.PROD, "copyFrom": "eu-west-1"},
+        None,
+    ),
     ("A share that makes grants", "portal", "shareImage", {"imageId": NODE}, {"accountIds": [stage.PROD]}),
     ("A share whose grants are gone", "portal", "checkShare", {"imageId": NODE, "target": stage.STAGING}, None),
     ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
@@ -130,7 +144,7 @@ OF_THE_GATEWAY = [
 
 
 def main() -> None:
-    with stage.deployed(function.chosen(*sys.argv[1:2]), makes_grants=True) as deployed:
+    with stage.deployed(function.chosen(*sys.argv[1:2]), switched_on=True) as deployed:
         aws, images, api = deployed.aws, deployed.images, portal.Api(deployed.aws, deployed.stack["ApiUrl"])
         roles: dict[str, Any] = {"root": SimpleNamespace(arn="root", credentials=Credentials(aws.account, "test"))}
         with contextlib.redirect_stdout(io.StringIO()):
@@ -254,6 +268,7 @@ class Alike:
         )
         value = re.sub(r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4, value)
         value = re.sub(r"-[0-9a-f]{32}-[0-9a-f]{8}\b", "-0123456789abcdef0123456789abcdef-68b7a1f0", value)
+        value = re.sub(r"(copy-ami-[0-9a-f]+)-[0-9a-f]{32}\b", r"\1-0123456789abcdef0123456789abcdef", value)
         return re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2027-01-31T12:00:00Z", value)
 
     def number(self, kind: str, one: str) -> int:

@@ -146,7 +146,7 @@ def register(demo: Deployment, name: str) -> None:
 
 
 def the_schedule(demo: Deployment) -> Document:
-    """The only record of an expiry, or an empty document."""
+    """The only record, or an empty document."""
     scheduler, group = demo.aws.client("scheduler"), f"{STACK}-expiries"
     names = [schedule["Name"] for schedule in scheduler.list_schedules(GroupName=group)["Schedules"]]
     expect(len(names) <= 1, f"one record at most was promised, not {names}")

@@ -15,6 +15,8 @@ from ami_share_tools.repository import ALLOWLIST
 
 PROD, STAGING, BATCH = "111122223333", "444455556666", "222233334444"
 OFF_LIST, PARTNER = "777788889999", "555566667777"
+AWAY = "eu-central-1"
+COPY_KEY = "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"  # the allowlist names it
 UNIT = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"
 
 
@@ -28,12 +30,21 @@ class Stage:
 
 
 @contextmanager
-def deployed(binary: Path, makes_grants: bool = False) -> Iterator[Stage]:
+def deployed(binary: Path, switched_on: bool = False) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory() as folder, LocalAws(Path(folder) / "local-aws.log") as aws:
-        keys = f"arn:aws:kms:{aws.region}:{aws.account}:key/*"
-        grants = {"EnableKeyGrants": "true", "KeyArns": keys} if makes_grants else {}
-        stack = deploy(aws, binary, ALLOWLIST, **grants)
+        stack = deploy(aws, binary, ALLOWLIST, **switches(aws) if switched_on else {})
         yield Stage(aws, stack, seed(aws))
+
+
+def switches(aws: Aws) -> dict[str, str]:
+    """The parameters by which the function makes grants and copies."""
+    return {
+        "EnableKeyGrants": "true",
+        "KeyArns": f"arn:aws:kms:{aws.region}:{aws.account}:key/*",  # made after the stack; name yours
+        "EnableCopies": "true",
+        "CopySourceRegions": f"{aws.region},{AWAY}",
+        "CopyKeyArns": COPY_KEY,
+    }
 
 
 def address(aws: Aws, url: str) -> str:
@@ -63,6 +74,7 @@ def seed(aws: Aws) -> dict[str, str]:
                 {"ref": name, "alias": f"alias/{name}", "policy": key_policy(aws)}
                 for name in ("analytics-root", "analytics-data", "analytics-mixed")
             ),
+            {"id": COPY_KEY.rpartition("/")[2], "alias": "alias/copies", "policy": key_policy(aws, PROD)},
             {"ref": "fleet", "alias": "alias/fleet", "policy": unit_policy(aws)},
         ],
         images=[
@@ -74,6 +86,7 @@ def seed(aws: Aws) -> dict[str, str]:
             golden("analytics-mixed", "analytics-mixed", "managed"),
             golden("fleet-node", "fleet"),
             golden("trial-app"),
+            golden("golden-away", region=AWAY),
             golden("golden-partner", account=PARTNER, launchPermissions=[aws.account]),
         ],
     )

@@ -12,14 +12,14 @@ use super::{
     case::{Authority, Case},
     decision::Covered,
     met::Met,
-    permit::covering_rule,
+    permit::{covering_rule, unread_expiries},
     refusals,
 };
 use crate::{
     domain::{ExpiryName, ImageId, Target, rfc3339},
-    facts::{Expiry, Fact, Failure, Image},
+    facts::{Expiry, Fact, Image},
     needs::{NeededGrant, needed_expiry},
-    outcome::{ErrorCode, Refusal, RefusalCode},
+    outcome::{Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, FaultKind, Request, SHORTEST_EXPIRY},
 };
 
@@ -135,9 +135,9 @@ pub(super) fn check(
         (Fact::NotRead, _) if targets.iter().all(|(_, rule)| rule.is_none()) => return Met::default(),
         // `observe` fails before this. A share with an expiry is never made without the records.
         (Fact::Failed(_) | Fact::NotRead, Some(_)) => {
-            return Met { gaps: unread(image, image_id).into_iter().collect(), ..Met::default() };
+            return Met { gaps: unread_expiries(image, image_id).into_iter().collect(), ..Met::default() };
         }
-        // A share that needs its recorded expiry to be allowed has a gap already (`unknown_end`).
+        // A share that needs its recorded expiry to be allowed has a gap already (`permit::unknown_expiry`).
         (Fact::Failed(_) | Fact::NotRead, None) if case.request.action == Action::Share => {
             return Met::warned(format!(
                 "whether the shares of {image_id} expire could not be read; an existing expiry does not change"
@@ -227,28 +227,6 @@ fn stays(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, latest: Optio
 
 fn may_revoke(case: &Case<'_>, image: &Image, target: &Target) -> bool {
     covering_rule(Action::Revoke, case, image, target).is_ok()
-}
-
-/// Why the expiry time of an existing share is not known, if the request gives none: its records were not read. Whether a
-/// rule's `maxDuration` allows the share is not known either.
-pub(super) fn unknown_end(case: &Case<'_>, image: &Image, image_id: &ImageId, asked: &AskedTarget) -> Option<Failure> {
-    let is_by_record = case.request.expires_at.is_none() && image.is_shared_with(&asked.target);
-    unread(image, image_id).filter(|_| is_by_record)
-}
-
-/// Why the records of an image are not known.
-fn unread(image: &Image, image_id: &ImageId) -> Option<Failure> {
-    match &image.expiries {
-        Fact::Known(_) => None,
-        Fact::Failed(failure) => Some(failure.clone()),
-        Fact::NotRead => Some(Failure {
-            code: ErrorCode::Unexpected,
-            call: None,
-            resource: Some(image_id.to_string()),
-            message: format!("the recorded expiries of {image_id} were not read"),
-            retryable: false,
-        }),
-    }
 }
 
 fn not_possible(case: &Case<'_>, image_id: &ImageId) -> Refusal {

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     case::{Authority, Case},
     decision::{Covered, Decision, ImageDecision, Unshareable, blocks_reading},
-    expiry, refusals,
+    refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{ImageId, Region, Requester, Target, partition_of},
-    facts::{CopyRecord, Failure, Image},
-    outcome::{Refusal, RefusalCode},
+    facts::{CopyRecord, Fact, Failure, Image},
+    outcome::{ErrorCode, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
 
@@ -26,6 +26,11 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     match case.allowlist.cover(&ask) {
         // Who asked for what waits may take that back without the right to revoke.
         Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
+        // Approvers are named by a rule, too.
+        Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
+            let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
+            request.action.needs_entry().then(refusal).into_iter().collect()
+        }
         Err(criterion) => vec![refusals::not_covered(criterion, case, request.action, None, None, None)],
         Ok(_) => unreachable(case).into_iter().collect(),
     }
@@ -51,7 +56,7 @@ pub(super) fn may_withdraw(request: &Request) -> bool {
 
 /// The refusal of a requester that no rule names; `None` if a rule names it.
 pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
-    let is_named = allowlist.rules.iter().any(|rule| rule.names(requester));
+    let is_named = allowlist.rules.iter().any(|rule| rule.names(requester) || rule.is_approved_by(requester));
     (!is_named).then(|| refusals::stranger(requester))
 }
 
@@ -99,7 +104,7 @@ impl<'a> Permit<'a> {
             // Of what only waits nothing is to be read.
             Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
             Action::Reset => self.refusals.is_empty(),
-            Action::Images => false,
+            Action::Images | Action::Approvals | Action::Approve | Action::Reject => false,
         }
     }
 
@@ -225,7 +230,7 @@ impl<'a> Permit<'a> {
         asked: &'a AskedTarget,
         criterion: Criterion,
     ) {
-        match expiry::unknown_end(case, image, self.image_id, asked).filter(|_| criterion == Criterion::Duration) {
+        match unknown_expiry(case, image, self.image_id, asked).filter(|_| criterion == Criterion::Duration) {
             Some(unknown) => self.gaps.push(unknown),
             None => self.refusals.push(refusal(action, case, (self.image_id, image), Some(asked), criterion)),
         }
@@ -320,6 +325,28 @@ pub(super) fn nearest_rule<'a>(
 ) -> Option<&'a Rule> {
     let Authority::Requester(requester) = case.authority else { return None };
     case.allowlist.nearest(&ask(case, requester, action, image, target), criterion)
+}
+
+/// Why the expiry time of an existing share is not known, if the request gives none: its records were not read. Whether a
+/// rule's `maxDuration` allows the share is not known either.
+fn unknown_expiry(case: &Case<'_>, image: &Image, image_id: &ImageId, asked: &AskedTarget) -> Option<Failure> {
+    let is_by_record = case.request.expires_at.is_none() && image.is_shared_with(&asked.target);
+    unread_expiries(image, image_id).filter(|_| is_by_record)
+}
+
+/// Why the records of an image are not known.
+pub(super) fn unread_expiries(image: &Image, image_id: &ImageId) -> Option<Failure> {
+    match &image.expiries {
+        Fact::Known(_) => None,
+        Fact::Failed(failure) => Some(failure.clone()),
+        Fact::NotRead => Some(Failure {
+            code: ErrorCode::Unexpected,
+            call: None,
+            resource: Some(image_id.to_string()),
+            message: format!("the recorded expiries of {image_id} were not read"),
+            retryable: false,
+        }),
+    }
 }
 
 /// The rule that covers an action for a target; `None` for an expiry, which needs no rule.

@@ -420,10 +420,8 @@ pub(super) fn copy_key_elsewhere(image_id: &ImageId, key: &KeyArn, region: &str)
 
 /// What is wrong with the key that a copy would be encrypted with.
 pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String {
-    let why = match code {
-        RefusalCode::DefaultKey => "AWS manages it, and what is encrypted with it can't be shared",
-        _ => why,
-    };
+    let is_default = code == RefusalCode::DefaultKey;
+    let why = if is_default { "AWS manages it, and what is encrypted with it can't be shared" } else { why };
     format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
 }
 

@@ -40,8 +40,22 @@ pub fn copies<'a>(case: &Case<'a>) -> Option<CopyReads<'a>> {
     let source = match case.request.action {
         Action::Share | Action::Check => Need::Required,
         // Access can be removed, and be looked at, whatever can be read in another Region.
-        _ if !decide::is_reachable(case, region) => Need::No,
-        _ => Need::Optional,
+        Action::Revoke
+        | Action::Reset
+        | Action::List
+        | Action::Usage
+        | Action::Audit
+        | Action::Repair
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => {
+            if decide::is_reachable(case, region) {
+                Need::Optional
+            } else {
+                Need::No
+            }
+        }
     };
     let waiting = if case.request.action.is_about_sharing() { Need::Required } else { Need::Optional };
     Some(CopyReads { region, source_ids: &case.request.image_ids, source, waiting })

@@ -56,7 +56,10 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         | Action::Usage
         | Action::Revoke
         | Action::Reset
-        | Action::Images => Need::Settled,
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => Need::Settled,
     };
     let own = images.values().filter(|image| image.owner == case.account);
     Sources::of(own.filter(|image| is_uncovered(case, image) || goes_by(image)), need)

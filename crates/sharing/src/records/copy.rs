@@ -208,7 +208,7 @@ mod tests {
         assert!(schedule.is_deleted_after);
         let Record::Copy(read) = read(&schedule).unwrap() else { panic!("another kind") };
         assert_eq!(read.digest(), record().digest());
-        assert_eq!((read.mac, &read.request_id[..], read.failed_copies), (record().mac, "r-1", 2));
+        assert_eq!((read.mac, read.request_id.as_str(), read.failed_copies), (record().mac, "r-1", 2));
         assert_eq!(read.requester.groups(), ["web"]);
         assert_eq!(read.name.as_str().parse(), Ok(RecordName::Copy(read.name)));
         let input: Value = serde_json::from_str(&schedule.input).unwrap();

@@ -54,6 +54,9 @@ pub(super) fn check_shape(
             fields.fault(no_meaning(name, format!("`{action}` takes no targets")));
         }
     }
+    if matches!(action, Action::Approve | Action::Reject) && !fields.has("approvalId") {
+        fields.fault(missing("/approvalId", format!("missing: `{action}` is about what waits for approval")));
+    }
     // A field that the action can't honor is refused. For example, a revoke does not wait for `expiresAt`.
     for name in meaningless(action, is_by_account).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(no_meaning(name, format!("has no meaning for `{action}`")));
@@ -63,16 +66,22 @@ pub(super) fn check_shape(
 /// The fields that have no meaning for an action.
 pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
     match action {
-        Action::Share | Action::Check => &["name", "nextToken", "rows"],
-        Action::Revoke => &["expiresAt", "name", "nextToken", "rows"],
-        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
-        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "name", "nextToken", "rows"],
+        Action::Share | Action::Check => &["approvalId", "name", "nextToken", "rows"],
+        Action::Revoke => &["approvalId", "expiresAt", "name", "nextToken", "rows"],
+        Action::List if is_by_account => {
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"]
+        }
+        Action::List => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "name", "nextToken", "rows"],
         Action::Reset | Action::Usage => {
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "rows"]
+        }
+        Action::Audit => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::Repair => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
+        Action::Images => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "rows"],
+        Action::Approvals => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
+        Action::Approve | Action::Reject => {
             &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "rows"]
         }
-        Action::Audit => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
-        Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
-        Action::Images => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "rows"],
     }
 }
 
