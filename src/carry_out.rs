@@ -68,6 +68,12 @@ pub async fn carry_out<'a>(
         .await
 }
 
+/// Carries out steps that belong to no image.
+pub async fn carry_out_steps(writer: Writer<'_>, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
+    let aws = &writer.aws.until(deadline);
+    run(Writer { aws, ..writer }, steps, &Semaphore::new(CONCURRENCY), deadline).await
+}
+
 /// Carries out more steps, after those in the results.
 pub async fn carry_on<'a>(
     writer: Writer<'_>,
@@ -247,6 +253,14 @@ async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<
         },
         Step::DeleteCopyRecord { name, targets: _ } => match records {
             Some(records) => records.delete(aws, &RecordName::Copy(name.clone())).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::CreateApproval(record) => match records {
+            Some(records) => records.create(aws, record, now).await,
+            None => Err(CallError::not_set_up(step.call())),
+        },
+        Step::DeleteApproval(name) => match records {
+            Some(records) => records.delete(aws, name).await,
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::CopyImage(order) => {

@@ -2,7 +2,7 @@
 
 use sharing::{
     allowlist::Allowlist,
-    decide::{Authority, Case, Setup},
+    decide::{Approval, Authority, Case, Setup},
     domain::AccountId,
     request::Request,
 };
@@ -39,6 +39,8 @@ pub struct Run<'a> {
     pub deadline: Instant,
     /// The time at which Lambda ends the invocation; not before the deadline.
     pub ends_at: OffsetDateTime,
+    /// Whether it came through a trigger with which an approval can be asked for and given.
+    pub may_ask: bool,
 }
 
 impl Deployment {
@@ -75,6 +77,7 @@ impl Deployment {
             unset_for_expiry: self.records.as_ref().err().map(Vec::as_slice).unwrap_or_default(),
             unset_for_copies: self.unset_for_rights(),
             hint: None,
+            approval: if run.may_ask { Approval::Asked } else { Approval::NotPossible },
             setup: self.setup,
             is_automatic: false,
             now: run.now,

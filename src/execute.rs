@@ -1,5 +1,7 @@
 //! Owns [`execute`]: it carries out a request, from the request to the outcome. It knows neither triggers nor Lambda.
 
+mod approvals;
+mod ask;
 mod automation;
 mod closing_look;
 mod copies;
@@ -13,6 +15,7 @@ mod time_limits;
 
 use std::sync::Arc;
 
+pub(crate) use approvals::{carry_on, lapse};
 pub(crate) use automation::{expire, share_available};
 pub(crate) use copies::{records_of_copy, share_copied};
 use sharing::{
@@ -33,7 +36,9 @@ pub async fn execute(request: &Request, requester: &Requester, deployment: &Depl
         Err(outcome) => *outcome,
         Ok((outcome, allowlist)) => {
             let case = deployment.case(request, Authority::Requester(requester), &allowlist, run);
-            if request.action.surveys() {
+            if request.action.is_about_approval() {
+                approvals::answer(deployment, case, run, outcome).await
+            } else if request.action.surveys() {
                 survey(deployment, case, run, outcome).await
             } else {
                 pursue(deployment, case, run, outcome).await

@@ -6,7 +6,7 @@
 
 use sharing::{
     domain::KeyArn,
-    records::{Record, RecordName, Recorded},
+    records::{ApprovalDecision, Record, RecordName, Recorded},
 };
 use time::OffsetDateTime;
 
@@ -81,7 +81,8 @@ impl RecordStore {
             return Ok(());
         }
         match self.read(aws, &name).await? {
-            Recorded::Record(Record::Copy(_)) => Ok(()),
+            Recorded::Record(Record::Copy(_) | Record::Ask(_)) => Ok(()),
+            Recorded::Record(Record::Decision(there)) if is_same_decision(&there, record) => Ok(()),
             Recorded::Record(there) if there == *record => Ok(()),
             Recorded::Record(_) => Err(self.taken(&name, "it is another record")),
             Recorded::Nobodys { why } => Err(self.taken(&name, &why)),
@@ -95,7 +96,7 @@ impl RecordStore {
     }
 
     /// The failure if another schedule has the name of this record.
-    fn taken(&self, name: &RecordName, why: &str) -> CallError {
+    pub(crate) fn taken(&self, name: &RecordName, why: &str) -> CallError {
         let group = &self.group;
         CallError::unexpected(
             "scheduler:CreateSchedule",
@@ -106,4 +107,9 @@ impl RecordStore {
             ),
         )
     }
+}
+
+/// Whether the record is the same decision of the same person.
+fn is_same_decision(there: &ApprovalDecision, record: &Record) -> bool {
+    matches!(record, Record::Decision(decision) if decision.is_same(there))
 }

@@ -36,7 +36,7 @@ use crate::{
     aws::Aws,
     config::{Config, RecordSettings},
     deployment::{Deployment, Run},
-    execute::{execute, expire, records_of_copy, refuse, share_available, share_copied},
+    execute::{carry_on, execute, expire, lapse, records_of_copy, refuse, share_available, share_copied},
     log_lines,
     records::RecordStore,
     telemetry,
@@ -126,6 +126,18 @@ impl Service {
                 // The record sends more hints, so a retry of this one is not needed.
                 Ok(Reply::Outcome(Box::new(self.share_copied(&name, &request_id, invocation).await)))
             }
+            Incoming::Record(RecordHint { request_id, record: RecordName::Ask(name) }) => {
+                let run = run(Trigger::EventBridge, &request_id, invocation);
+                let lapse = lapse(&name, &request_id, &self.deployment, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &request_id, lapse, invocation).await;
+                Ok(Reply::Outcome(Box::new(outcome)))
+            }
+            Incoming::Record(RecordHint { request_id, record: RecordName::Decision(name) }) => {
+                let run = run(Trigger::EventBridge, &request_id, invocation);
+                let carry_on = carry_on(&name, &request_id, &self.deployment, &run);
+                let outcome = self.conclude(Trigger::EventBridge, &request_id, carry_on, invocation).await;
+                Ok(Reply::Outcome(Box::new(outcome)))
+            }
             Incoming::Batch(batch) => {
                 let settle =
                     async |envelope: Envelope, message: &InvocationContext<'_>| self.settle(envelope, message).await;
@@ -158,6 +170,8 @@ impl Service {
                 }
                 (Err(turned_away), None) => turned_away.into_outcome(outcome),
             };
+            // Where somebody approved the share of another, the session is not that of the requester.
+            let requester_session = requester_session.filter(|_| outcome.approved_by.is_none());
             Outcome { requester_session, ..outcome }
         };
         self.conclude(trigger, &request_id, answer, invocation).await
@@ -182,7 +196,14 @@ impl Service {
         if let Some(bus) = self.outcome_bus.as_deref().filter(|_| is_about_something)
             && publish::is_published(&outcome)
         {
-            publish::publish(aws, bus, &mut outcome, end).instrument(span).await;
+            publish::publish(aws, bus, &mut outcome, end).instrument(span.clone()).await;
+        }
+        if let Some(mut decided) = outcome.decided.take() {
+            if let Some(bus) = self.outcome_bus.as_deref() {
+                publish::publish(aws, bus, &mut decided, end).instrument(span).await;
+            }
+            outcome.is_unpublished |= decided.is_unpublished;
+            log(&decided, trigger, invocation, invocation.now);
         }
         let elapsed = started.elapsed().try_into().unwrap_or_default();
         log(&outcome, trigger, invocation, invocation.now.saturating_add(elapsed));
@@ -240,7 +261,8 @@ fn nobody_asked() -> Failure {
 /// The time limits of a request that came through this trigger.
 fn run<'a>(trigger: Trigger, request_id: &'a str, invocation: &InvocationContext<'_>) -> Run<'a> {
     let deadline = deadline(trigger, invocation.time_left);
-    Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at }
+    let may_ask = matches!(trigger, Trigger::Http { .. });
+    Run { request_id, now: invocation.now, deadline, ends_at: invocation.ends_at, may_ask }
 }
 
 /// Logs a record of the request (who requested what, why, and the outcome), in as many lines as it needs, and a line

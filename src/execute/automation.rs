@@ -85,7 +85,7 @@ pub(crate) async fn expire(
     };
     let expiry = match records.read(&deployment.aws.until(run.deadline), &named).await {
         Ok(Recorded::Record(Record::Expiry(expiry))) => expiry,
-        Ok(Recorded::Record(Record::Copy(_)) | Recorded::Nothing) => {
+        Ok(Recorded::Record(Record::Copy(_) | Record::Ask(_) | Record::Decision(_)) | Recorded::Nothing) => {
             return nothing(outcome, format!("there is no record {name}; nothing is due"));
         }
         Ok(Recorded::Nobodys { why }) => {

@@ -28,7 +28,7 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     let named = RecordName::Copy(name.clone());
     let record = match records.read(&deployment.aws.until(run.deadline), &named).await {
         Ok(Recorded::Record(Record::Copy(record))) => record,
-        Ok(Recorded::Record(Record::Expiry(_)) | Recorded::Nothing) => {
+        Ok(Recorded::Record(Record::Expiry(_) | Record::Ask(_) | Record::Decision(_)) | Recorded::Nothing) => {
             return nothing(outcome, format!("there is no record {name}; nothing waits"));
         }
         Ok(Recorded::Nobodys { why }) => {
@@ -114,7 +114,7 @@ pub(crate) async fn records_of_copy(event: &ImageEvent, deployment: &Deployment,
     });
     let of_copies = names.into_iter().filter_map(|name| match name {
         RecordName::Copy(name) => Some(name),
-        RecordName::Expiry(_) => None,
+        RecordName::Expiry(_) | RecordName::Ask(_) | RecordName::Decision(_) => None,
     });
     of_copies.collect()
 }

@@ -3,14 +3,16 @@
 use sharing::{
     decide::{self, Authority, Case, ImageDecision, Judgements},
     facts::Facts,
-    outcome::{Outcome, Status},
+    outcome::{Outcome, Status, Waiting},
     plan::{give_up, plan},
+    records::Ask,
     report::{self, failed},
     request::Action,
 };
 use tokio::time::Instant;
 
 use super::{
+    ask::written_down,
     closing_look, final_copies,
     plan_log::log_plan,
     publishing, second_look,
@@ -36,6 +38,7 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     if let Some(refusal) = decide::unknown_page(&facts) {
         return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
     }
+    let sent = case.request;
     let copied = decide::resolve_copies(&case, &facts);
     let case = Case { request: &copied, ..case };
     let request = match decide::resolve(&case, &facts) {
@@ -44,9 +47,45 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     };
     let case = Case { request: request.as_ref(), ..case };
     match decide::decide(&case, &facts, &judgements) {
-        Ok(decisions) => act(deployment, &deployment.aws, &case, (&facts, decisions), run, outcome).await,
+        Ok(decisions) => match decide::ask(&case, sent, &decisions).filter(|_| writes(&case, &facts, &decisions)) {
+            Some(ask) => wait(deployment, &case, (&facts, decisions), ask, run, outcome).await,
+            None => act(deployment, &deployment.aws, &case, (&facts, decisions), run, outcome).await,
+        },
         Err(error) => failed(outcome, error),
     }
+}
+
+/// Whether there is anything to write. What is shared already needs no approval.
+fn writes(case: &Case<'_>, facts: &Facts, decisions: &[ImageDecision<'_>]) -> bool {
+    decisions.iter().any(|decision| {
+        let image = facts.images.get(decision.image_id);
+        image.is_some_and(|image| !plan(case, decision, image, facts).is_empty())
+    })
+}
+
+/// Writes down a share that waits for approval, and reports that.
+async fn wait(
+    deployment: &Deployment,
+    case: &Case<'_>,
+    (facts, decisions): (&Facts, Vec<ImageDecision<'_>>),
+    ask: Ask,
+    run: &Run<'_>,
+    mut outcome: Outcome,
+) -> Outcome {
+    let (ask, steps) = match written_down(deployment, run, ask).await {
+        Ok(written) => written,
+        Err(stopped) => return stopped.told(outcome),
+    };
+    let dry_run = case.request.dry_run;
+    log_plan(run.request_id, &steps, dry_run);
+    // One record is about all images; the first has its steps.
+    let mut steps = Some(steps);
+    let plans = decisions.into_iter().map(|decision| (decision, steps.take().unwrap_or_default())).collect();
+    let writer = Writer { aws: &deployment.aws, records: deployment.record_store(), now: run.now };
+    let results = carry_out(writer, plans, dry_run, run.deadline).await;
+    report::report(&mut outcome, case, facts, results, deployment.aws.region());
+    report::await_approval(&mut outcome, Waiting::from(&ask));
+    outcome
 }
 
 /// Carries out what was decided, and reports it.

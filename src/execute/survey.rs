@@ -14,7 +14,7 @@ use sharing::{
 };
 use tokio::time::Instant;
 
-use super::{automation::expire, pursue::act, time_limits::reading_deadline};
+use super::{approvals, automation::expire, pursue::act, time_limits::reading_deadline};
 use crate::{
     deployment::{Deployment, Run},
     observe::{observe, read_sources},
@@ -35,7 +35,13 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     };
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
-    let total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+    let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+    if asked.next_token.is_none() {
+        match approvals::left(deployment, &images, run).await {
+            Ok(left) => total.findings = Some(left),
+            Err(error) => return failed(outcome, error),
+        }
+    }
     let place = asked.next_token.clone();
     let mut progress = Progress { total, place, findings: 0, unread: Vec::new(), is_any_read: false };
     let mut longest = Duration::ZERO;
@@ -118,7 +124,7 @@ async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: In
         let image_ids = names.iter().filter_map(|name| match name {
             RecordName::Expiry(name) => name.image_id(),
             // What it is about is in another Region, or may be.
-            RecordName::Copy(_) => None,
+            RecordName::Copy(_) | RecordName::Ask(_) | RecordName::Decision(_) => None,
         });
         covered.extend(image_ids.filter(|id| !images.contains_key(id)));
     }

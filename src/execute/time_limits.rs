@@ -39,7 +39,13 @@ fn for_writing(action: Action, left: Duration) -> Duration {
     match action {
         Action::Share | Action::Revoke | Action::Reset => third,
         Action::Usage | Action::Repair => third.min(FEW_WRITES),
-        Action::List | Action::Check | Action::Audit | Action::Images => Duration::ZERO,
+        Action::List
+        | Action::Check
+        | Action::Audit
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => Duration::ZERO,
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Records {
 impl Records {
     fn insert(&mut self, name: ExpiryName, recorded: Recorded) {
         match recorded {
-            Recorded::Nothing | Recorded::Record(Record::Copy(_)) => {}
+            Recorded::Nothing | Recorded::Record(Record::Copy(_) | Record::Ask(_) | Record::Decision(_)) => {}
             Recorded::Record(Record::Expiry(expiry)) => drop(self.expiries.insert(name, expiry)),
             Recorded::Nobodys { why } => drop(self.nobodys.insert(RecordName::Expiry(name), why)),
         }
@@ -79,7 +79,7 @@ async fn expiry_names(aws: &Aws, store: &RecordStore, prefix: &str) -> Reading<V
     let names = store.names(aws, Some(prefix)).await?;
     let expiry = |name| match name {
         RecordName::Expiry(name) => Some(name),
-        RecordName::Copy(_) => None,
+        RecordName::Copy(_) | RecordName::Ask(_) | RecordName::Decision(_) => None,
     };
     Ok(names.into_iter().filter_map(expiry).collect())
 }

@@ -61,8 +61,13 @@ fn deployment(endpoint: &'static str) -> Deployment {
 fn carry_out(deployment: &Deployment, requester: &str, document: &Value, time: Duration) -> Outcome {
     let now = OffsetDateTime::now_utc();
     let request = Request::parse(&Json::parse(&document.to_string()).unwrap(), now).unwrap();
-    let run =
-        Run { request_id: "an-id", now, deadline: Instant::now().checked_add(time).unwrap(), ends_at: now + time };
+    let run = Run {
+        request_id: "an-id",
+        now,
+        deadline: Instant::now().checked_add(time).unwrap(),
+        ends_at: now + time,
+        may_ask: false,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(execute(&request, &Requester::new(requester.to_owned()), deployment, &run))
 }

@@ -17,6 +17,7 @@
 mod access;
 mod allowlists;
 mod answers;
+mod approvals;
 mod audit;
 mod automation;
 mod catalogue;

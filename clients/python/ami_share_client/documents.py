@@ -8,8 +8,10 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 Access: TypeAlias = Literal["launch", "copy"]
 AccountId: TypeAlias = str
 # Absent where the request could not be read.
-Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "images"]
+Action: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "images", "approvals", "approve", "reject"]
 ActionVerdict: TypeAlias = Literal["allowed", "conditional", "implicit-deny", "denied"]
+# What waits for approval: the ID in the answer to the share, or to approvals.
+ApprovalId: TypeAlias = str
 # The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in.
 CopyFrom: TypeAlias = str
 Effect: TypeAlias = Literal["Allow", "Deny", "Unreadable"]
@@ -18,7 +20,7 @@ ErrorCode: TypeAlias = Literal["AllowlistUnavailable", "Denied", "NotFound", "Li
 ExpiresAt: TypeAlias = str
 # Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
 FaultKind: TypeAlias = Literal["unknown-field", "missing", "wrong-type", "bad-format", "too-many", "duplicate", "out-of-range", "no-meaning"]
-FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft", "ParameterStale"]
+FindingCode: TypeAlias = Literal["SharedOutsideAllowlist", "PublicImage", "SnapshotPermissionLeft", "GrantLeft", "KeyAccessLost", "RuleNotApplied", "ShareOverdue", "ExpiryMissing", "CopyOrphaned", "CopyFailedLeft", "ParameterStale", "ApprovalLeft"]
 # present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
 GrantState: TypeAlias = Literal["present", "planned"]
 # unknown: an entry of a kind that this version of the function does not know.
@@ -31,15 +33,15 @@ MayAccess: TypeAlias = Literal["launch", "copy"]
 MayActionsItem: TypeAlias = Literal["share", "revoke", "reset", "list", "check", "usage", "audit", "repair"]
 # For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts.
 Name: TypeAlias = str
-# Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is.
+# Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is.
 NextToken: TypeAlias = str
 # completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
 OutcomeResult: TypeAlias = Literal["completed", "planned", "accepted", "refused", "incomplete", "failed"]
 PolicyStatement: TypeAlias = dict[str, Any]
 # Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others.
 Reason: TypeAlias = str
-# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
-RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "CopyNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "PublishNotPossible", "ShareEnding", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "CopyKeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
+# MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. ApprovalNotAllowed: The requester may not approve this, or not through this trigger. Values: requester, rule, decidedBy. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. ApprovalNotFound: Nothing waits for approval under this ID. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. ApprovalLapsed: Nobody approved the share in time. Values: until. ApprovalRejected: The share was rejected. Values: decidedBy. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "ApprovalNotAllowed", "CopyNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "ApprovalNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "PublishNotPossible", "ShareEnding", "ApprovalLapsed", "ApprovalRejected", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "CopyKeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
 ServiceLinkedRole: TypeAlias = str
 SnapshotId: TypeAlias = str
 StepState: TypeAlias = Literal["done", "planned", "failed", "skipped"]
@@ -50,6 +52,31 @@ TargetState: TypeAlias = Literal["shared", "already-shared", "revoked", "not-sha
 Verdict: TypeAlias = Literal["allowed", "conditional", "missing", "denied", "unknown"]
 
 
+class ApprovalsRequest(TypedDict):
+    """The document of a request to approvals."""
+
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    action: Literal["approvals"]
+    nextToken: NotRequired[str]
+    """Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is."""
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
+
+
+class ApproveRequest(TypedDict):
+    """The document of a request to approve."""
+
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    action: Literal["approve"]
+    approvalId: ApprovalId
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
+
+
 class AuditRequest(TypedDict):
     """The document of a request to audit."""
 
@@ -57,7 +84,7 @@ class AuditRequest(TypedDict):
     """The version of this document."""
     action: Literal["audit"]
     nextToken: NotRequired[str]
-    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -103,6 +130,14 @@ class CreateVolumePermission(TypedDict):
     snapshotId: SnapshotId
     accountIds: list[str] | None
     """null: not known, which is not the same as nobody; a warning says why."""
+
+
+class Decision(TypedDict):
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
 
 
 class ErrorRow(TypedDict):
@@ -202,7 +237,7 @@ class ImagesRequest(TypedDict):
     action: Literal["images"]
     name: NotRequired[Name]
     nextToken: NotRequired[str]
-    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -284,6 +319,8 @@ class Outcome(TypedDict):
     action: NotRequired[Action]
     requester: NotRequired[str]
     """Who asked, as the allowlist names them. Absent where the caller could not be identified."""
+    approvedBy: NotRequired[str]
+    """Who approved the share, where a rule with approvers decided. requester is who asked."""
     requesterSession: NotRequired[str]
     """The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person."""
     dryRun: bool
@@ -297,12 +334,33 @@ class Outcome(TypedDict):
     warnings: list[str]
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
+    approval: NotRequired[OutcomeApproval]
+    approvals: NotRequired[list[OutcomeApprovalsItem]]
+    """For approvals: the shares that wait for approval and that the requester may decide, and the requester's own."""
     nextToken: NotRequired[str]
-    """For audit, repair, list by account and images, where images are left to look at: send the request again with it."""
+    """For audit, repair, list by account, approvals and images, where images are left to look at: send the request again with it."""
     imageCount: NotRequired[int]
     """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
     stoppedBy: NotRequired[list[StoppedBy]]
     """In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said."""
+
+
+class OutcomeApproval(TypedDict):
+    """The approval that the share waits for: its ID, how long it waits, and the rules that want it."""
+
+    id: str
+    until: str
+    rules: list[str]
+
+
+class OutcomeApprovalsItem(TypedDict):
+    id: str
+    requester: str
+    until: str
+    rules: list[str]
+    request: dict[str, Any]
+    """What was asked for: a request document."""
+    reason: str | None
 
 
 class Permissions(TypedDict):
@@ -326,6 +384,8 @@ class Problem(TypedDict):
     action: NotRequired[Action]
     requester: NotRequired[str]
     """Who asked, as the allowlist names them. Absent where the caller could not be identified."""
+    approvedBy: NotRequired[str]
+    """Who approved the share, where a rule with approvers decided. requester is who asked."""
     requesterSession: NotRequired[str]
     """The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person."""
     dryRun: NotRequired[bool]
@@ -339,8 +399,11 @@ class Problem(TypedDict):
     warnings: list[str]
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
+    approval: NotRequired[OutcomeApproval]
+    approvals: NotRequired[list[OutcomeApprovalsItem]]
+    """For approvals: the shares that wait for approval and that the requester may decide, and the requester's own."""
     nextToken: NotRequired[str]
-    """For audit, repair, list by account and images, where images are left to look at: send the request again with it."""
+    """For audit, repair, list by account, approvals and images, where images are left to look at: send the request again with it."""
     imageCount: NotRequired[int]
     """In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them."""
     stoppedBy: NotRequired[list[StoppedBy]]
@@ -421,6 +484,10 @@ class RefusalValues(TypedDict):
     """The key of the image's tag whose value can't be part of a parameter's name."""
     role: NotRequired[str]
     """The service-linked role that needs the grant."""
+    decidedBy: NotRequired[str]
+    """Who approved or rejected the share."""
+    until: NotRequired[str]
+    """Until when the share waited for approval."""
     deadline: NotRequired[str]
     """Until when the invocation may last."""
     new: NotRequired[int]
@@ -441,6 +508,18 @@ class RefusalValues(TypedDict):
     """The call to AWS that was not answered."""
 
 
+class RejectRequest(TypedDict):
+    """The document of a request to reject."""
+
+    version: NotRequired[Literal["1"]]
+    """The version of this document."""
+    action: Literal["reject"]
+    approvalId: ApprovalId
+    dryRun: NotRequired[bool]
+    """Decide and plan, change nothing."""
+    reason: NotRequired[Reason]
+
+
 class RepairRequest(TypedDict):
     """The document of a request to repair."""
 
@@ -448,7 +527,7 @@ class RepairRequest(TypedDict):
     """The version of this document."""
     action: Literal["repair"]
     nextToken: NotRequired[str]
-    """Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is."""
+    """Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
     """Decide and plan, change nothing."""
     reason: NotRequired[Reason]
@@ -607,4 +686,4 @@ class UsageRequest(TypedDict):
 
 Because: TypeAlias = BecauseStatement | BecauseGrant
 # The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that.
-RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest | ImagesRequest
+RequestDocument: TypeAlias = ShareRequest | RevokeRequest | ResetRequest | ListRequest | CheckRequest | UsageRequest | AuditRequest | RepairRequest | ImagesRequest | ApprovalsRequest | ApproveRequest | RejectRequest

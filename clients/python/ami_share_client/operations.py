@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .documents import Access, AccountId, CopyFrom, ExpiresAt, ImageId, Name, NextToken, Outcome, RequestDocument, Share
+from .documents import Access, AccountId, ApprovalId, CopyFrom, Decision, ExpiresAt, ImageId, Name, NextToken, Outcome, Reason, RequestDocument, Share
 
 
 class Operations:
@@ -23,6 +23,21 @@ class Operations:
     def list_images(self, *, name: Name | None = None, next_token: NextToken | None = None) -> Outcome:
         """Which images the caller's rules cover, and what they let the caller do. The action `images`: a page of the images of this account and Region that a rule of the caller covers, each with what these rules allow (`may`). A page may be empty and still have a `nextToken`."""
         answer: Outcome = self.call("GET", "/images", {"name": name, "nextToken": next_token}, None)
+        return answer
+
+    def list_approvals(self, *, next_token: NextToken | None = None) -> Outcome:
+        """Which shares wait for approval. The action `approvals`: a page of the shares that wait for approval and that the caller may decide, and the caller's own. A page may be empty and still have a `nextToken`."""
+        answer: Outcome = self.call("GET", "/approvals", {"nextToken": next_token}, None)
+        return answer
+
+    def approve_share(self, id: ApprovalId, body: Decision, *, dry_run: bool | None = None) -> Outcome:
+        """Approve a share, and make it. The action `approve`. The outcome is that of the share: `requester` is who asked, `approvedBy` the caller, and `requestId` the one of the request that asked."""
+        answer: Outcome = self.call("POST", f"/approvals/{quote(id, safe='')}", {"dryRun": dry_run}, body)
+        return answer
+
+    def reject_share(self, id: ApprovalId, *, dry_run: bool | None = None, reason: Reason | None = None) -> Outcome:
+        """Reject a share. The action `reject`, also for who asked."""
+        answer: Outcome = self.call("DELETE", f"/approvals/{quote(id, safe='')}", {"dryRun": dry_run, "reason": reason}, None)
         return answer
 
     def list_shares(self, image_id: ImageId, *, copy_from: CopyFrom | None = None) -> Outcome:

@@ -44,6 +44,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which shares wait for approval
+         * @description The action `approvals`: a page of the shares that wait for approval and that the caller may decide, and the caller's own. A page may be empty and still have a `nextToken`.
+         */
+        get: operations["listApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` that the answer to the share and the list of approvals have.
+                 * @example 0123456789abcdef0123456789abcdef
+                 */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve a share, and make it
+         * @description The action `approve`. The outcome is that of the share: `requester` is who asked, `approvedBy` the caller, and `requestId` the one of the request that asked.
+         */
+        post: operations["approveShare"];
+        /**
+         * Reject a share
+         * @description The action `reject`, also for who asked.
+         */
+        delete: operations["rejectShare"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/images/{imageId}/shares": {
         parameters: {
             query?: never;
@@ -166,9 +216,46 @@ export interface components {
          * @description Absent where the request could not be read.
          * @enum {string}
          */
-        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair" | "images";
+        Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair" | "images" | "approvals" | "approve" | "reject";
         /** @enum {string} */
         ActionVerdict: "allowed" | "conditional" | "implicit-deny" | "denied";
+        /** @description What waits for approval: the ID in the answer to the share, or to approvals. */
+        ApprovalId: string;
+        /** @description The document of a request to approvals. */
+        ApprovalsRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "approvals";
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
+            nextToken?: string;
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
+        };
+        /** @description The document of a request to approve. */
+        ApproveRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "approve";
+            approvalId: components["schemas"]["ApprovalId"];
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
+        };
         /** @description The document of a request to audit. */
         AuditRequest: {
             /**
@@ -181,7 +268,7 @@ export interface components {
              * @enum {string}
              */
             action: "audit";
-            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
@@ -234,6 +321,16 @@ export interface components {
             /** @description null: not known, which is not the same as nobody; a warning says why. */
             accountIds: string[] | null;
         };
+        Decision: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
+        };
         /** @enum {string} */
         Effect: "Allow" | "Deny" | "Unreadable";
         /** @enum {string} */
@@ -263,7 +360,7 @@ export interface components {
             remedy: string;
         };
         /** @enum {string} */
-        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale";
+        FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale" | "ApprovalLeft";
         /** @description What an API Gateway says that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
@@ -363,7 +460,7 @@ export interface components {
              */
             action: "images";
             name?: components["schemas"]["Name"];
-            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
@@ -452,7 +549,7 @@ export interface components {
         };
         /** @description For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts. */
         Name: string;
-        /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
+        /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
         NextToken: string;
         /** @description The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more. */
         Outcome: {
@@ -463,6 +560,8 @@ export interface components {
             action?: components["schemas"]["Action"];
             /** @description Who asked, as the allowlist names them. Absent where the caller could not be identified. */
             requester?: string;
+            /** @description Who approved the share, where a rule with approvers decided. requester is who asked. */
+            approvedBy?: string;
             /** @description The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person. */
             requesterSession?: string;
             dryRun: boolean;
@@ -476,12 +575,34 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit, repair, list by account and images, where images are left to look at: send the request again with it. */
+            approval?: components["schemas"]["OutcomeApproval"];
+            /** @description For approvals: the shares that wait for approval and that the requester may decide, and the requester's own. */
+            approvals?: components["schemas"]["OutcomeApprovalsItem"][];
+            /** @description For audit, repair, list by account, approvals and images, where images are left to look at: send the request again with it. */
             nextToken?: string;
             /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
             imageCount?: number;
             /** @description In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said. */
             stoppedBy?: components["schemas"]["StoppedBy"][];
+        };
+        /** @description The approval that the share waits for: its ID, how long it waits, and the rules that want it. */
+        OutcomeApproval: {
+            id: string;
+            /** Format: date-time */
+            until: string;
+            rules: string[];
+        };
+        OutcomeApprovalsItem: {
+            id: string;
+            requester: string;
+            /** Format: date-time */
+            until: string;
+            rules: string[];
+            /** @description What was asked for: a request document. */
+            request: {
+                [key: string]: unknown;
+            };
+            reason: string | null;
         };
         /**
          * @description completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
@@ -510,6 +631,8 @@ export interface components {
             action?: components["schemas"]["Action"];
             /** @description Who asked, as the allowlist names them. Absent where the caller could not be identified. */
             requester?: string;
+            /** @description Who approved the share, where a rule with approvers decided. requester is who asked. */
+            approvedBy?: string;
             /** @description The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person. */
             requesterSession?: string;
             dryRun?: boolean;
@@ -523,7 +646,10 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For audit, repair, list by account and images, where images are left to look at: send the request again with it. */
+            approval?: components["schemas"]["OutcomeApproval"];
+            /** @description For approvals: the shares that wait for approval and that the requester may decide, and the requester's own. */
+            approvals?: components["schemas"]["OutcomeApprovalsItem"][];
+            /** @description For audit, repair, list by account, approvals and images, where images are left to look at: send the request again with it. */
             nextToken?: string;
             /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
             imageCount?: number;
@@ -552,10 +678,10 @@ export interface components {
             remedy?: string;
         };
         /**
-         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
+         * @description MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. ApprovalNotAllowed: The requester may not approve this, or not through this trigger. Values: requester, rule, decidedBy. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. ApprovalNotFound: Nothing waits for approval under this ID. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. ApprovalLapsed: Nobody approved the share in time. Values: until. ApprovalRejected: The share was rejected. Values: decidedBy. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
          * @enum {string}
          */
-        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
+        RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "ApprovalNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "ApprovalNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "ApprovalLapsed" | "ApprovalRejected" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
         /** @description What the message says, as data: what is under Values of its code, each where it applies. */
         RefusalValues: {
             /** @description What was given, shortened. */
@@ -620,6 +746,13 @@ export interface components {
             tag?: string;
             /** @description The service-linked role that needs the grant. */
             role?: string;
+            /** @description Who approved or rejected the share. */
+            decidedBy?: string;
+            /**
+             * Format: date-time
+             * @description Until when the share waited for approval.
+             */
+            until?: string;
             /**
              * Format: date-time
              * @description Until when the invocation may last.
@@ -642,6 +775,23 @@ export interface components {
             /** @description The call to AWS that was not answered. */
             call?: string;
         };
+        /** @description The document of a request to reject. */
+        RejectRequest: {
+            /**
+             * @description The version of this document.
+             * @constant
+             */
+            version?: "1";
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            action: "reject";
+            approvalId: components["schemas"]["ApprovalId"];
+            /** @description Decide and plan, change nothing. */
+            dryRun?: boolean;
+            reason?: components["schemas"]["Reason"];
+        };
         /** @description The document of a request to repair. */
         RepairRequest: {
             /**
@@ -654,14 +804,14 @@ export interface components {
              * @enum {string}
              */
             action: "repair";
-            /** @description Where an audit, a repair, a list by account or the catalogue continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
         /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
-        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"] | components["schemas"]["ImagesRequest"];
+        RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"] | components["schemas"]["ImagesRequest"] | components["schemas"]["ApprovalsRequest"] | components["schemas"]["ApproveRequest"] | components["schemas"]["RejectRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {
             /**
@@ -866,7 +1016,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`, `CopyNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
+        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`, `ApprovalNotAllowed`, `CopyNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
         NotAllowed: {
             headers: {
                 [name: string]: unknown;
@@ -876,7 +1026,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description `ImageNotFound`: no such image in this account and Region. `TargetNotFound`: nothing known has this id. `RouteNotFound`: no such route. */
+        /** @description `ImageNotFound`: no such image in this account and Region. `TargetNotFound`: nothing known has this id. `ApprovalNotFound`: nothing waits for approval under this ID. `RouteNotFound`: no such route. */
         NotFound: {
             headers: {
                 [name: string]: unknown;
@@ -898,7 +1048,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
+        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `ApprovalLapsed`, `ApprovalRejected`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
         InTheWay: {
             headers: {
                 /** @description Seconds; where every refusal passes by itself, and `retryable` is true. */
@@ -976,6 +1126,13 @@ export interface components {
          * @example 111122223333
          */
         AccountId: components["schemas"]["AccountId"];
+        /**
+         * @description The `id` that the answer to the share and the list of approvals have.
+         * @example 0123456789abcdef0123456789abcdef
+         */
+        ApprovalId: components["schemas"]["ApprovalId"];
+        /** @description Why, in the caller's words; for the log and the outcome. */
+        Reason: components["schemas"]["Reason"];
         /**
          * @description What the name of an image must match. `*` stands for any characters, `?` for one. Case counts.
          * @example golden-*
@@ -1067,6 +1224,165 @@ export interface operations {
             };
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    listApprovals: {
+        parameters: {
+            query?: {
+                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                nextToken?: components["parameters"]["NextToken"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    approveShare: {
+        parameters: {
+            query?: {
+                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                dryRun?: components["parameters"]["DryRun"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` that the answer to the share and the list of approvals have.
+                 * @example 0123456789abcdef0123456789abcdef
+                 */
+                id: components["parameters"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Decision"];
+            };
+        };
+        responses: {
+            /** @description `completed`, or `planned` for a dry run. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            /** @description `accepted`: nothing failed, and something continues by itself. Ask again after `Retry-After` seconds. */
+            202: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    /** @description Seconds. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcome"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["NotAllowed"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InTheWay"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Gateway"];
+            502: components["responses"]["AwsFailed"];
+            503: components["responses"]["TryLater"];
+            504: components["responses"]["OutOfTime"];
+        };
+    };
+    rejectShare: {
+        parameters: {
+            query?: {
+                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                dryRun?: components["parameters"]["DryRun"];
+                /** @description Why, in the caller's words; for the log and the outcome. */
+                reason?: components["parameters"]["Reason"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` that the answer to the share and the list of approvals have.
+                 * @example 0123456789abcdef0123456789abcdef
+                 */
+                id: components["parameters"]["ApprovalId"];
+            };
             cookie?: never;
         };
         requestBody?: never;

@@ -81,6 +81,8 @@ pub struct Rule {
     pub publish: Option<Publish>,
     /// Which copies it makes, if any.
     pub copies: Option<Copies>,
+    /// Who may approve a share by this rule; nobody need do so if it is empty.
+    pub approvers: Vec<RequesterPattern>,
 }
 
 /// The copies that a rule makes of images in other Regions, or of those of this Region under another key.

@@ -1,10 +1,12 @@
 //! Owns the decision: which rule covers a request, and every reason against it. Pure; a decision is a value.
 
+mod approval;
 mod audit;
 mod available;
 mod backing_key;
 mod case;
 mod copies;
+mod copies_left;
 mod decision;
 mod expiry;
 mod group;
@@ -27,9 +29,14 @@ mod usage;
 
 use std::borrow::Cow;
 
+pub use approval::{
+    approval_asked_for, approval_left, approval_not_found, ask, decided_already, lapsed, may_decide, may_see,
+    no_approvals, rejected, wrong_trigger,
+};
 pub use available::{automatic_rules, automatic_shares, not_ours};
-pub use case::{Authority, Case, Setup};
+pub use case::{Approval, Authority, Case, Setup};
 pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
+pub use copies_left::may_be_made;
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
     Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
@@ -95,7 +102,8 @@ fn decide_image<'a>(
         Action::Revoke | Action::Reset if !permit.refusals.is_empty() => Ok(permit.refused()),
         Action::Revoke | Action::Reset => Ok(take_away::decide(case, facts, image, permit)),
         Action::List => Ok(look(case, facts, image, permit)),
-        Action::Images => {
+        // What is about approvals names no images.
+        Action::Images | Action::Approvals | Action::Approve | Action::Reject => {
             let decision = Decision::Look(Look::default());
             Ok(ImageDecision { image_id, rule: permit.rule, targets: Vec::new(), decision, warnings: Vec::new() })
         }

@@ -3,6 +3,7 @@
 //! Every type parses with [`FromStr`](std::str::FromStr), shows itself in AWS's own spelling with
 //! `Display`, and goes through serde as that string. No I/O, no SDK types.
 
+mod approval_name;
 mod copy_name;
 mod digest;
 mod expiry_name;
@@ -17,6 +18,7 @@ mod severity;
 mod text;
 mod visible;
 
+pub use approval_name::{AskName, DecisionName};
 pub use copy_name::CopyName;
 pub use digest::{digest, is_digest};
 pub use expiry_name::ExpiryName;

@@ -62,6 +62,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     requester: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    approved_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     requester_session: Option<&'a str>,
     dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +180,7 @@ impl LogRecord<'_> {
         let outcome = self.outcome;
         let timestamp = rfc3339(self.at);
         let requester = outcome.requester.as_ref().map(|requester| shortened(requester.as_str(), LONGEST_REQUESTER));
+        let approver = outcome.approved_by.as_ref().map(|approver| shortened(approver.as_str(), LONGEST_REQUESTER));
         let session = outcome.requester_session.as_ref().map(|session| shortened(session, LONGEST_NAME));
         let next_token = outcome.next_token.as_ref().map(ToString::to_string);
         let next_token = next_token.or_else(|| outcome.next_page.as_ref().map(|page| page.as_str().to_owned()));
@@ -197,6 +200,7 @@ impl LogRecord<'_> {
             trigger: self.trigger,
             action: outcome.action,
             requester: requester.as_deref(),
+            approved_by: approver.as_deref(),
             requester_session: session.as_deref(),
             dry_run: outcome.dry_run,
             reason: outcome.reason.as_deref(),

@@ -1,5 +1,6 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
+mod approval;
 mod bounds;
 mod catalogue;
 mod code;
@@ -11,6 +12,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use approval::{ApprovalRow, Waiting};
 pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
@@ -42,6 +44,9 @@ pub struct Outcome {
     /// The requester; absent if the caller could not be identified.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub requester: Option<Requester>,
+    /// Who approved the share, if a rule wanted that.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
+    pub approved_by: Option<Requester>,
     /// The role session's name, if the caller is a role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_session: Option<String>,
@@ -56,6 +61,12 @@ pub struct Outcome {
     pub retryable: bool,
     /// One row per image.
     pub images: Vec<ImageRow>,
+    /// The approval that the share waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Waiting>,
+    /// The shares that wait for approval, for `approvals`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Vec<ApprovalRow>>,
     /// The findings of an audit or repair; absent for other actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
@@ -78,6 +89,9 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
+    /// The outcome of the request that this one rejected, which is published and logged beside it.
+    #[serde(skip)]
+    pub decided: Option<Box<Self>>,
     /// Whether it is published.
     #[serde(skip)]
     pub announcement: Announcement,
@@ -601,12 +615,15 @@ impl Outcome {
             request_id: request_id.into(),
             action: None,
             requester: None,
+            approved_by: None,
             requester_session: None,
             dry_run: false,
             reason: None,
             result,
             retryable: false,
             images: Vec::new(),
+            approval: None,
+            approvals: None,
             findings: None,
             next_token: None,
             next_page: None,
@@ -614,6 +631,7 @@ impl Outcome {
             stopped_by: Vec::new(),
             asked: Asked::default(),
             continues: false,
+            decided: None,
             announcement: Announcement::default(),
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),
@@ -663,8 +681,16 @@ impl Outcome {
     /// announced an expiry that is not due. A `list` or a page of `images` that
     /// has nothing is not a no-op, because somebody requested it.
     pub fn is_no_op(&self) -> bool {
-        let is_list = matches!(self.action, Some(Action::List | Action::Images));
+        let is_list = matches!(self.action, Some(Action::List | Action::Images | Action::Approvals | Action::Reject));
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
+    }
+
+    /// Whether an approved share needs no further attempt: it was made, or trying again would not help.
+    pub fn is_approval_over(&self) -> bool {
+        match self.result {
+            Status::Completed | Status::Accepted | Status::Planned => true,
+            Status::Refused | Status::Failed | Status::Incomplete => !self.retryable,
+        }
     }
 
     /// The same outcome. A refusal of a field that came from a URL names the parameter.

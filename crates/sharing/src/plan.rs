@@ -127,6 +127,8 @@ fn undo(step: &Step, grant_id: Option<&str>, is_needed: impl Fn(&SnapshotId, Acc
         | Step::CreateCopyRecord(_)
         | Step::DeleteCopyRecord { .. }
         | Step::CopyImage(_)
+        | Step::CreateApproval(_)
+        | Step::DeleteApproval(_)
         | Step::RemoveLaunchPermissions { .. }
         | Step::ResetLaunchPermissions { .. }
         | Step::RemoveCreateVolumePermissions { .. }

@@ -250,7 +250,9 @@ fn image_reads(case: &Case<'_>, image_id: &ImageId, image: &Image) -> ImageReads
         Action::List | Action::Check => (Need::Required, Need::Required, Need::Optional),
         Action::Revoke | Action::Reset => (Need::Optional, Need::Optional, Need::Optional),
         Action::Audit | Action::Repair => (Need::Optional, Need::Required, Need::Optional),
-        Action::Usage | Action::Images => (Need::No, Need::No, Need::No),
+        Action::Usage | Action::Images | Action::Approvals | Action::Approve | Action::Reject => {
+            (Need::No, Need::No, Need::No)
+        }
     };
     let reads = ImageReads {
         launch_permissions,
@@ -284,7 +286,9 @@ fn key_reads(case: &Case<'_>) -> KeyReads {
         Action::Revoke | Action::Reset => {
             KeyReads { grants: GrantReads::Own(OwnGrants::new(case)), ..KeyReads::default() }
         }
-        Action::List | Action::Usage | Action::Images => KeyReads::default(),
+        Action::List | Action::Usage | Action::Images | Action::Approvals | Action::Approve | Action::Reject => {
+            KeyReads::default()
+        }
     }
 }
 

@@ -4,18 +4,20 @@
 //! This module has the names and the text of records, and decides which schedules are not records. The function's
 //! `RecordStore` creates, reads, lists and deletes them.
 
+mod approval;
 mod copy;
 mod expiry;
 mod mac;
 
 use std::{fmt, str::FromStr};
 
+pub use approval::{ApprovalDecision, Ask};
 pub use copy::{CopyRecord, name_of_waiting, waiting_request};
 pub use expiry::Expiry;
 pub use mac::Mac;
 use time::OffsetDateTime;
 
-use crate::domain::{CopyName, ExpiryName, ParseError};
+use crate::domain::{AskName, CopyName, DecisionName, ExpiryName, ParseError};
 
 /// The source of the hints that schedules put on the function's own bus. Only Scheduler may use this source there.
 pub const SOURCE: &str = "ami-share.ends";
@@ -33,6 +35,10 @@ pub enum Record {
     Expiry(Expiry),
     /// A share that waits for a copy.
     Copy(Box<CopyRecord>),
+    /// A share that waits for approval.
+    Ask(Box<Ask>),
+    /// What was decided about that.
+    Decision(Box<ApprovalDecision>),
 }
 
 impl Record {
@@ -41,6 +47,8 @@ impl Record {
         match self {
             Self::Expiry(expiry) => RecordName::Expiry(expiry.name.clone()),
             Self::Copy(record) => RecordName::Copy(record.name.clone()),
+            Self::Ask(ask) => RecordName::Ask(ask.name.clone()),
+            Self::Decision(decision) => RecordName::Decision(decision.name.clone()),
         }
     }
 
@@ -49,6 +57,8 @@ impl Record {
         match self {
             Self::Expiry(expiry) => expiry.schedule(bus_arn),
             Self::Copy(record) => record.schedule(bus_arn, now),
+            Self::Ask(ask) => ask.schedule(bus_arn),
+            Self::Decision(decision) => decision.schedule(bus_arn, now),
         }
     }
 
@@ -57,6 +67,8 @@ impl Record {
         match self {
             Self::Expiry(_) => None,
             Self::Copy(record) => Some(record.digest()),
+            Self::Ask(ask) => Some(ask.digest()),
+            Self::Decision(decision) => Some(decision.digest()),
         }
     }
 
@@ -65,6 +77,8 @@ impl Record {
         match self {
             Self::Expiry(_) => None,
             Self::Copy(record) => record.mac.as_ref(),
+            Self::Ask(ask) => ask.mac.as_ref(),
+            Self::Decision(decision) => decision.mac.as_ref(),
         }
     }
 
@@ -74,6 +88,8 @@ impl Record {
         match self {
             Self::Expiry(_) => self,
             Self::Copy(record) => Self::Copy(Box::new(CopyRecord { mac: Some(mac), ..*record })),
+            Self::Ask(ask) => Self::Ask(Box::new(Ask { mac: Some(mac), ..*ask })),
+            Self::Decision(decision) => Self::Decision(Box::new(ApprovalDecision { mac: Some(mac), ..*decision })),
         }
     }
 
@@ -86,6 +102,10 @@ impl Record {
         match name {
             RecordName::Expiry(name) => Expiry::read(name, schedule, bus_arn).map(Self::Expiry),
             RecordName::Copy(name) => CopyRecord::read(name, schedule, bus_arn).map(|it| Self::Copy(Box::new(it))),
+            RecordName::Ask(name) => Ask::read(name, schedule, bus_arn).map(|it| Self::Ask(Box::new(it))),
+            RecordName::Decision(name) => {
+                ApprovalDecision::read(name, schedule, bus_arn).map(|it| Self::Decision(Box::new(it)))
+            }
         }
     }
 }
@@ -97,6 +117,10 @@ pub enum RecordName {
     Expiry(ExpiryName),
     /// The record of a share that waits for a copy.
     Copy(CopyName),
+    /// The record of a share that waits for approval.
+    Ask(AskName),
+    /// The record of what was decided about that.
+    Decision(DecisionName),
 }
 
 impl RecordName {
@@ -105,6 +129,8 @@ impl RecordName {
         match self {
             Self::Expiry(name) => name.as_str(),
             Self::Copy(name) => name.as_str(),
+            Self::Ask(name) => name.as_str(),
+            Self::Decision(name) => name.as_str(),
         }
     }
 }
@@ -114,7 +140,12 @@ impl FromStr for RecordName {
 
     /// A schedule with a name of another form is not a record.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        if CopyName::is_meant(text) { text.parse().map(Self::Copy) } else { text.parse().map(Self::Expiry) }
+        match text {
+            _ if CopyName::is_meant(text) => text.parse().map(Self::Copy),
+            _ if AskName::is_meant(text) => text.parse().map(Self::Ask),
+            _ if DecisionName::is_meant(text) => text.parse().map(Self::Decision),
+            _ => text.parse().map(Self::Expiry),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
-        TargetState, shared_tags,
+        TargetState, Waiting, shared_tags,
     },
     plan::Step,
     request::Action,
@@ -110,6 +110,21 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
     };
 }
 
+/// Says of a share that was written down for an approval, or was before, that it waits.
+pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
+    match outcome.result {
+        Status::Completed | Status::Accepted => outcome.result = Status::Accepted,
+        Status::Planned => {}
+        Status::Refused | Status::Incomplete | Status::Failed => return,
+    }
+    for row in outcome.images.iter_mut().flat_map(|image| &mut image.targets) {
+        if row.state != TargetState::AlreadyShared {
+            (row.state, row.expires_at) = (TargetState::Waiting, None);
+        }
+    }
+    outcome.approval = Some(approval);
+}
+
 /// What the caller should know of a step that was not carried out although the request goes on.
 fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CopyImage(order) = step else { return role_warning(step, error) };
@@ -137,7 +152,7 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Revoke | Action::Reset => decision.refusals().is_empty(),
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
-        Action::Images => decision.rule.is_some(),
+        Action::Images | Action::Approvals | Action::Approve | Action::Reject => decision.rule.is_some(),
     }
 }
 
@@ -147,7 +162,13 @@ fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
     // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
     // read.
     let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List | Action::Check | Action::Usage | Action::Images => result.decision.blocks_reading(),
+        Action::List
+        | Action::Check
+        | Action::Usage
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => result.decision.blocks_reading(),
         Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
             !result.decision.refusals().is_empty()
         }
@@ -188,7 +209,10 @@ fn image_row(standing: &Standing<'_>, region: &str) -> ImageRow {
         | Action::Usage
         | Action::Audit
         | Action::Repair
-        | Action::Images => None,
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => None,
     };
     let first_rule = decision.targets.first().and_then(|covered| decision.rule_for(*covered)).or(decision.rule);
     ImageRow {
@@ -370,6 +394,8 @@ fn changes(step: &Step, image: &Image) -> bool {
         | Step::CreateCopyRecord(_)
         | Step::DeleteCopyRecord { .. }
         | Step::CopyImage(_)
+        | Step::CreateApproval(_)
+        | Step::DeleteApproval(_)
         | Step::DeleteExpiry { .. }
         | Step::PutParameter(_)
         | Step::CreateUsageReport { .. } => true,
@@ -408,7 +434,10 @@ fn target_state(
         | Action::Reset
         | Action::Audit
         | Action::Repair
-        | Action::Images => as_read(image, target),
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => as_read(image, target),
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Request {
     pub expires_at: Option<OffsetDateTime>,
     /// The Region of the images, if the request concerns their copies in this Region.
     pub copy_from: Option<Region>,
+    /// The share that waits for approval, for `approve` and `reject`: its ID, which may be none.
+    pub approval_id: Option<String>,
     /// What the name of an image must match, for `images`; with IAM's wildcards.
     pub name: Option<String>,
     /// Where an audit or repair continues.
@@ -116,6 +118,7 @@ impl Request {
             service_linked_roles: Vec::new(),
             expires_at: None,
             copy_from: None,
+            approval_id: None,
             name: None,
             next_token: None,
             page: None,

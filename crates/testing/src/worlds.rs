@@ -7,7 +7,7 @@ use key_policy::{Grant, Policy, json::Json};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{Authority, Case, ImageDecision, Judgements, Setup, images_meant, resolve_copies},
+    decide::{Approval, Authority, Case, ImageDecision, Judgements, Setup, images_meant, resolve_copies},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, Requester, Target},
     facts::{
         Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key,
@@ -414,6 +414,7 @@ impl World {
             request_id: "request",
             unset_for_copies: &self.unset_for_copies,
             hint: self.hint.as_ref(),
+            approval: Approval::Asked,
             setup: self.setup,
             now: NOW,
             deadline: self.deadline,

@@ -15,7 +15,7 @@ use key_policy::Policy;
 use serde_json::json;
 use sharing::{
     allowlist::Allowlist,
-    decide::{self, Authority, Case, Setup},
+    decide::{self, Approval, Authority, Case, Setup},
     domain::{ImageId, KeyArn, Requester, SnapshotId},
     facts::{Backing, CreateVolumePermissions, Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     outcome::{Outcome, Status},
@@ -124,6 +124,7 @@ impl World {
             request_id: "request",
             unset_for_copies: &[],
             hint: None,
+            approval: Approval::Asked,
             setup: Setup { key_grants: true, copy_access: true },
             now,
             deadline: now,

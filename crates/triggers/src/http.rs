@@ -74,6 +74,8 @@ enum Resource<'a> {
     Share { image: &'a str, target: &'a str },
     Target { account: &'a str },
     Usage { image: &'a str },
+    Approvals,
+    Approval { id: &'a str },
 }
 
 /// A method on a resource.
@@ -86,6 +88,9 @@ enum Route<'a> {
     ListByAccount { account: &'a str },
     Images,
     Usage { image: &'a str },
+    Approvals,
+    Approve { id: &'a str },
+    Reject { id: &'a str },
 }
 
 impl Route<'_> {
@@ -99,15 +104,19 @@ impl Route<'_> {
             Self::Revoke { .. } => Some(Action::Revoke),
             Self::Images => Some(Action::Images),
             Self::Usage { .. } => Some(Action::Usage),
+            Self::Approvals => Some(Action::Approvals),
+            Self::Approve { .. } => Some(Action::Approve),
+            Self::Reject { .. } => Some(Action::Reject),
         }
     }
 
     /// The query parameters that it accepts, which are fields of the request document.
     fn parameters(&self) -> &'static [&'static str] {
         match self {
-            Self::Document => &["dryRun"],
+            Self::Document | Self::Approve { .. } => &["dryRun"],
+            Self::Reject { .. } => &["dryRun", "reason"],
             Self::List { .. } => &["copyFrom"],
-            Self::ListByAccount { .. } => &["nextToken"],
+            Self::ListByAccount { .. } | Self::Approvals => &["nextToken"],
             Self::Images => &["name", "nextToken"],
             Self::Usage { .. } => &[],
             Self::Share { .. } | Self::Revoke { .. } => &["copyFrom", "dryRun"],
@@ -120,7 +129,8 @@ impl Route<'_> {
     fn said(&self, given: &[&'static str]) -> Parameters {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
-            Self::Document | Self::Images => (false, &[]),
+            Self::Document | Self::Images | Self::Approvals => (false, &[]),
+            Self::Approve { .. } | Self::Reject { .. } => (false, &[("approvalId", "id")]),
             Self::List { .. } | Self::Share { .. } | Self::Usage { .. } => (true, &[]),
             Self::Check { .. } | Self::Revoke { .. } => (
                 true,
@@ -135,7 +145,7 @@ impl Route<'_> {
             said.say("imageIds", Some("imageId"));
         }
         target_fields.iter().for_each(|(field, parameter)| said.say(field, Some(parameter)));
-        let has_body = matches!(self, Self::Document | Self::Share { .. });
+        let has_body = matches!(self, Self::Document | Self::Share { .. } | Self::Approve { .. });
         let taken = self.parameters().iter().filter(|name| !has_body || given.contains(name));
         taken.for_each(|name| said.say(name, Some(name)));
         said
@@ -257,12 +267,16 @@ fn resource<'a>(routing: &Routing<'a>, parameters: &'a [(String, Json)]) -> Opti
         Some("/images/{imageId}/shares/{target}") => {
             Some(Resource::Share { image: parameter("imageId")?, target: parameter("target")? })
         }
+        Some("/approvals") => Some(Resource::Approvals),
+        Some("/approvals/{id}") => Some(Resource::Approval { id: parameter("id")? }),
         Some("/images/{imageId}/usage") => Some(Resource::Usage { image: parameter("imageId")? }),
         Some("/targets/{accountId}/shares") => Some(Resource::Target { account: parameter("accountId")? }),
         Some(_) => None,
         None => match path.splitn(5, '/').collect::<Vec<_>>().as_slice() {
             ["requests"] => Some(Resource::Requests),
             ["images"] => Some(Resource::Images),
+            ["approvals"] => Some(Resource::Approvals),
+            ["approvals", id] => Some(Resource::Approval { id }),
             ["images", image, "shares"] => Some(Resource::Shares { image }),
             ["images", image, "shares", target] => Some(Resource::Share { image, target }),
             ["images", image, "usage"] => Some(Resource::Usage { image }),
@@ -287,7 +301,11 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
         (_, Resource::Share { .. }) => Err("DELETE, GET"),
         ("GET", Resource::Target { account }) => Ok(Route::ListByAccount { account }),
         ("GET", Resource::Usage { image }) => Ok(Route::Usage { image }),
-        (_, Resource::Target { .. } | Resource::Usage { .. }) => Err("GET"),
+        ("GET", Resource::Approvals) => Ok(Route::Approvals),
+        ("POST", Resource::Approval { id }) => Ok(Route::Approve { id }),
+        ("DELETE", Resource::Approval { id }) => Ok(Route::Reject { id }),
+        (_, Resource::Approval { .. }) => Err("DELETE, POST"),
+        (_, Resource::Approvals | Resource::Target { .. } | Resource::Usage { .. }) => Err("GET"),
     }
 }
 
@@ -303,26 +321,34 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         Route::ListByAccount { account } => (by_account(account), None),
         Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
         Route::Usage { image } => (document(Action::Usage, image), None),
+        Route::Approvals => (vec![("action".to_owned(), text(Action::Approvals.as_str()))], None),
+        Route::Approve { id } => (decision(Action::Approve, id), None),
+        Route::Reject { id } => (decision(Action::Reject, id), None),
     };
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
         (Route::Document, Ok(Some(other))) => return Request::parse(&other, now),
-        (Route::Share { .. }, Ok(Some(Json::Object(body)))) => extend(&mut fields, body, &mut faults),
+        (Route::Approve { .. }, Ok(None)) => {}
+        (Route::Share { .. } | Route::Approve { .. }, Ok(Some(Json::Object(body)))) => {
+            extend(&mut fields, body, &mut faults)
+        }
         (
             Route::List { .. }
             | Route::Check { .. }
             | Route::Revoke { .. }
             | Route::ListByAccount { .. }
             | Route::Usage { .. }
-            | Route::Images,
+            | Route::Images
+            | Route::Approvals
+            | Route::Reject { .. },
             Ok(None),
         ) => {}
         (_, body) => {
             let (kind, message) = match body {
                 Err(message) => (FaultKind::BadFormat, message),
                 Ok(None) => (FaultKind::Missing, "the request has no body".to_owned()),
-                Ok(Some(body)) if matches!(route, Route::Share { .. }) => {
+                Ok(Some(body)) if matches!(route, Route::Share { .. } | Route::Approve { .. }) => {
                     (FaultKind::WrongType, format!("a request is a JSON object, this is {}", body.kind()))
                 }
                 Ok(Some(_)) => (FaultKind::NoMeaning, "this route takes no body; it would be ignored".to_owned()),
@@ -355,6 +381,10 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
 
 fn document(action: Action, image: &str) -> Vec<(String, Json)> {
     vec![("action".to_owned(), text(action.as_str())), ("imageIds".to_owned(), Json::Array(vec![text(image)]))]
+}
+
+fn decision(action: Action, id: &str) -> Vec<(String, Json)> {
+    vec![("action".to_owned(), text(action.as_str())), ("approvalId".to_owned(), text(id))]
 }
 
 /// Of the targets in a path, only accounts can be searched for by their ID.
@@ -403,7 +433,7 @@ fn body(body: Option<&Json>, is_base64: bool) -> Result<Option<Json>, String> {
 fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &mut Faults) {
     fields.reserve_exact(body.len());
     for (name, value) in body {
-        if matches!(name.as_str(), "action" | "imageIds") {
+        if matches!(name.as_str(), "action" | "imageIds" | "approvalId") {
             let message = "the route says this; leave it out of the body";
             faults.add(|| Fault::new(FaultKind::NoMeaning, format!("/{name}"), message));
         } else {

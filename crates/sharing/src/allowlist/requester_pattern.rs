@@ -31,6 +31,18 @@ impl RequesterPattern {
         Ok(Requester::new(text.to_owned()))
     }
 
+    /// Reads an approver: a person, a group of them or an IAM role or user, none of whom is everybody.
+    pub(super) fn approver(text: &str) -> Result<Self, String> {
+        let pattern = Self::parse(text)?;
+        if !["jwt:", GROUP, "arn:"].iter().any(|kind| text.starts_with(kind)) {
+            return Err(format!("{} can't approve: only `jwt:`, `jwt-group:` and IAM requesters can", quoted(text)));
+        }
+        if pattern.is_open() {
+            return Err(format!("{} would let everybody approve: its last part is only wildcards", quoted(text)));
+        }
+        Ok(pattern)
+    }
+
     /// Whether the pattern matches this requester.
     pub fn matches(&self, requester: &Requester) -> bool {
         if let Some(issuer) = self.prefix.strip_prefix(GROUP) {

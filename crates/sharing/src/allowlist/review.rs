@@ -18,6 +18,7 @@ impl Allowlist {
             warnings.extend(rule.idle_criteria());
             warnings.extend(rule.idle_publish());
             warnings.extend(rule.idle_copies());
+            warnings.extend(rule.idle_approvers());
             if let Some(earlier) = self.rules.iter().take(index).find(|earlier| earlier.covers(rule)) {
                 warnings.push(format!(
                     "rule `{}` can never decide: rule `{}` before it covers all that it covers",
@@ -49,6 +50,12 @@ impl Rule {
         let is_idle = self.copies.is_some() && !self.actions.iter().copied().any(Action::is_about_sharing);
         is_idle
             .then(|| format!("rule `{}`: `copies` count for `share` and `check` only, and it has neither", self.name))
+    }
+
+    /// Approvers of shares that the rule does not allow.
+    fn idle_approvers(&self) -> Option<String> {
+        let is_idle = !self.approvers.is_empty() && !self.actions.contains(&Action::Share);
+        is_idle.then(|| format!("rule `{}`: `approvers` count for `share` only, which it does not allow", self.name))
     }
 
     /// Whether this rule surely covers every request that the other rule covers.

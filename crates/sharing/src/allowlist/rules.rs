@@ -129,6 +129,11 @@ impl Allowlist {
         self.rules.iter().any(|rule| rule.targets.contains(target))
     }
 
+    /// Whether any rule names the requester as an approver.
+    pub fn names_approver(&self, requester: &Requester) -> bool {
+        self.rules.iter().any(|rule| rule.is_approved_by(requester))
+    }
+
     /// The first rule with `onAvailable` that shares such an image with the target.
     pub fn on_available(&self, name: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> Option<&Rule> {
         self.rules
@@ -141,6 +146,11 @@ impl Rule {
     /// Whether it names the requester, by itself or by a group.
     pub fn names(&self, requester: &Requester) -> bool {
         self.requesters.iter().any(|pattern| pattern.matches(requester))
+    }
+
+    /// Whether it names the requester as an approver.
+    pub fn is_approved_by(&self, requester: &Requester) -> bool {
+        self.approvers.iter().any(|pattern| pattern.matches(requester))
     }
 
     /// The first criterion that this rule does not meet.

@@ -33,6 +33,8 @@ pub struct Case<'a> {
     pub unset_for_copies: &'a [&'static str],
     /// The record by which the request is made again, if nobody asks now.
     pub hint: Option<&'a CopyRecord>,
+    /// Whether an approval can be asked for, or who gives it.
+    pub approval: Approval<'a>,
     /// Whether a rule with `onAvailable` makes this share, without a request.
     pub is_automatic: bool,
     /// The optional permissions of the function's role.
@@ -41,6 +43,17 @@ pub struct Case<'a> {
     pub now: OffsetDateTime,
     /// The latest time at which the invocation ends. Its calls to AWS arrive before that.
     pub deadline: OffsetDateTime,
+}
+
+/// How a share comes to the approval that a rule wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval<'a> {
+    /// Through this trigger it can't be asked for.
+    NotPossible,
+    /// It is asked for.
+    Asked,
+    /// This requester gives it.
+    By(&'a Requester),
 }
 
 /// The optional permissions of the function's role. The settings and the role come from the same template parameters.

@@ -403,7 +403,15 @@ impl<'a> ImageDecision<'a> {
             Action::List | Action::Check => {
                 self.refusals().iter().any(|refusal| refusal.code == RefusalCode::MalformedRequest)
             }
-            Action::Revoke | Action::Reset | Action::Usage | Action::Audit | Action::Repair | Action::Images => false,
+            Action::Revoke
+            | Action::Reset
+            | Action::Usage
+            | Action::Audit
+            | Action::Repair
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => false,
         }
     }
 

@@ -116,6 +116,7 @@ rules:
                 request_id: "request",
                 unset_for_copies: &[],
                 hint: None,
+                approval: crate::decide::Approval::Asked,
                 deadline: NOW,
                 setup: Setup { key_grants: true, copy_access: true },
                 allowlist: &allowlist,

@@ -26,6 +26,11 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     match case.allowlist.cover(&ask) {
         // Who asked for what waits may take that back without the right to revoke.
         Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
+        // Approvers are named by a rule, too.
+        Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
+            let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
+            request.action.needs_entry().then(refusal).into_iter().collect()
+        }
         Err(criterion) => vec![refusals::not_covered(criterion, case, request.action, None, None, None)],
         Ok(_) => unreachable(case).into_iter().collect(),
     }
@@ -51,7 +56,7 @@ pub(super) fn may_withdraw(request: &Request) -> bool {
 
 /// The refusal of a requester that no rule names; `None` if a rule names it.
 pub fn stranger(allowlist: &Allowlist, requester: &Requester) -> Option<Refusal> {
-    let is_named = allowlist.rules.iter().any(|rule| rule.names(requester));
+    let is_named = allowlist.rules.iter().any(|rule| rule.names(requester) || rule.is_approved_by(requester));
     (!is_named).then(|| refusals::stranger(requester))
 }
 
@@ -99,7 +104,7 @@ impl<'a> Permit<'a> {
             // Of what only waits nothing is to be read.
             Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
             Action::Reset => self.refusals.is_empty(),
-            Action::Images => false,
+            Action::Images | Action::Approvals | Action::Approve | Action::Reject => false,
         }
     }
 

@@ -33,7 +33,14 @@ pub fn parameters_to_read(
         let rules = match case.request.action {
             Action::Share if image.state == ImageState::Available => deciding_rules(&permit(case, images, id).targets),
             Action::Revoke | Action::Reset | Action::Audit | Action::Repair => rules_about(case, image),
-            Action::Share | Action::List | Action::Check | Action::Usage | Action::Images => Vec::new(),
+            Action::Share
+            | Action::List
+            | Action::Check
+            | Action::Usage
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => Vec::new(),
         };
         rules.into_iter().filter_map(|(_, publish)| parameter(publish, image)).collect()
     };

@@ -1,6 +1,7 @@
 //! Owns the decision about a share: every reason against it, and what it needs. A check asks the same questions.
 
 use super::{
+    approval,
     case::Case,
     copies,
     decision::{Await, Covered, Decision, ImageDecision, Look, Next, Prerequisites, Share, Verdict},
@@ -46,6 +47,7 @@ pub(super) fn decide<'a>(
     };
     met.add(of_image(case, image, image_id, &targets));
     met.add(copies::check(case, image, image_id, &targets));
+    met.add(approval::check(case, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);
     met.add(part);

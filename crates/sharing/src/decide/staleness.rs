@@ -72,7 +72,10 @@ impl SentAt {
             | Action::Usage
             | Action::Audit
             | Action::Repair
-            | Action::Images => return None,
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => return None,
         }
         let mut values = Values::new();
         let message = match self {

@@ -39,7 +39,10 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         | Action::Usage
         | Action::Audit
         | Action::Repair
-        | Action::Images => {
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => {
             (targets.iter().map(|(asked, _)| asked.target.clone()).collect(), LaunchPermissions::Theirs)
         }
     };

@@ -78,6 +78,8 @@ codes! {
     ExpiryRequired = NotAllowed ["requester" "rule" "maxDuration"];
     /// The rule does not allow a share to last that long
     ExpiryNotAllowed = NotAllowed ["requester" "rule" "maxDuration" "given" "expiresAt"];
+    /// The requester may not approve this, or not through this trigger
+    ApprovalNotAllowed = NotAllowed ["requester" "rule" "decidedBy"];
     /// No rule makes copies of images in that Region
     CopyNotAllowed = NotAllowed ["requester" "rule" "copyFrom"];
     /// There is no such route
@@ -86,6 +88,8 @@ codes! {
     ImageNotFound = NotFound [];
     /// Nothing that is known has the organization's or organizational unit's id
     TargetNotFound = NotFound ["id"];
+    /// Nothing waits for approval under this ID
+    ApprovalNotFound = NotFound [];
     /// The route does not take this method
     MethodNotAllowed = MethodNotAllowed ["method" "allowed"];
     /// Another account owns the image
@@ -104,6 +108,10 @@ codes! {
     PublishNotPossible = Conflict ["rule" "parameter" "tag" "given"];
     /// The share is about to expire
     ShareEnding = Conflict ["expiresAt" "deadline"];
+    /// Nobody approved the share in time
+    ApprovalLapsed = Conflict ["until"];
+    /// The share was rejected
+    ApprovalRejected = Conflict ["decidedBy"];
     /// The image would be shared with more entities than the quota allows
     QuotaExceeded = Conflict ["count" "new" "quota"];
     /// The event is too old, too new or a replay

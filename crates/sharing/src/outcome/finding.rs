@@ -46,11 +46,13 @@ pub enum FindingCode {
     CopyFailedLeft,
     /// A parameter names an image that its readers can't launch.
     ParameterStale,
+    /// A share that waits for approval is left past its time.
+    ApprovalLeft,
 }
 
 impl FindingCode {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SharedOutsideAllowlist,
         Self::PublicImage,
         Self::SnapshotPermissionLeft,
@@ -62,6 +64,7 @@ impl FindingCode {
         Self::CopyOrphaned,
         Self::CopyFailedLeft,
         Self::ParameterStale,
+        Self::ApprovalLeft,
     ];
 
     /// The code as documents write it.
@@ -78,6 +81,7 @@ impl FindingCode {
             Self::CopyOrphaned => "CopyOrphaned",
             Self::CopyFailedLeft => "CopyFailedLeft",
             Self::ParameterStale => "ParameterStale",
+            Self::ApprovalLeft => "ApprovalLeft",
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     domain::{AccountId, CopyName, ExpiryName, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{CopyRecord, Expiry},
     needs::{CopyOrder, GranteeKind, NeededGrant, Publication},
+    records::{Record, RecordName},
 };
 
 /// One write to AWS.
@@ -27,6 +28,10 @@ pub enum Step {
         /// The targets whose shares are taken back by that.
         targets: Vec<Target>,
     },
+    /// CreateSchedule: records a share that waits for approval, or what was decided about it.
+    CreateApproval(Box<Record>),
+    /// DeleteSchedule: nothing waits any more, or the decision is carried out.
+    DeleteApproval(RecordName),
     /// CopyImage in this Region.
     CopyImage(CopyOrder),
     /// CreateGrant on a key, for the target account or a service-linked role in it.
@@ -116,6 +121,12 @@ pub enum Phase {
     Withdrawals,
     /// Parameters that name the image.
     Parameters,
+    /// Asks that wait no longer.
+    Asks,
+    /// Decisions that are carried out.
+    Decisions,
+    /// New asks and decisions.
+    Approvals,
     /// Reports, which change nothing that is shared.
     Reports,
 }
@@ -137,6 +148,8 @@ impl Step {
             | Self::CreateCopyRecord(_)
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
             | Self::PutParameter(_)
@@ -167,6 +180,8 @@ impl Step {
             | Self::CreateCopyRecord(_)
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::ResetLaunchPermissions { .. }
             | Self::RevokeGrant { .. }
             | Self::PutParameter(_)
@@ -196,8 +211,10 @@ impl Step {
     /// The service and operation.
     pub fn call(&self) -> &'static str {
         match self {
-            Self::CreateExpiry(_) | Self::CreateCopyRecord(_) => "scheduler:CreateSchedule",
-            Self::DeleteExpiry { .. } | Self::DeleteCopyRecord { .. } => "scheduler:DeleteSchedule",
+            Self::CreateExpiry(_) | Self::CreateCopyRecord(_) | Self::CreateApproval(_) => "scheduler:CreateSchedule",
+            Self::DeleteExpiry { .. } | Self::DeleteCopyRecord { .. } | Self::DeleteApproval(_) => {
+                "scheduler:DeleteSchedule"
+            }
             Self::CopyImage(_) => "ec2:CopyImage",
             Self::CreateGrant { .. } => "kms:CreateGrant",
             Self::RevokeGrant { .. } => "kms:RevokeGrant",
@@ -222,6 +239,8 @@ impl Step {
             | Self::CreateCopyRecord(_)
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::RemoveLaunchPermissions { .. }
             | Self::ResetLaunchPermissions { .. }
             | Self::RemoveCreateVolumePermissions { .. }
@@ -233,7 +252,7 @@ impl Step {
 
     /// Whether it only begins something, which continues by itself.
     pub fn continues_by_itself(&self) -> bool {
-        matches!(self, Self::CreateUsageReport { .. })
+        matches!(self, Self::CreateUsageReport { .. } | Self::CreateApproval(_))
     }
 
     /// The phase it belongs to.
@@ -242,6 +261,9 @@ impl Step {
             Self::CreateExpiry(_) | Self::DeleteExpiry { .. } => Phase::Expiries,
             Self::CreateCopyRecord(_) => Phase::Waiting,
             Self::CopyImage(_) => Phase::Copies,
+            Self::CreateApproval(_) => Phase::Approvals,
+            Self::DeleteApproval(RecordName::Decision(_)) => Phase::Decisions,
+            Self::DeleteApproval(_) => Phase::Asks,
             Self::DeleteCopyRecord { .. } => Phase::Withdrawals,
             Self::CreateGrant { .. } | Self::RevokeGrant { .. } => Phase::Grants,
             Self::AddCreateVolumePermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => Phase::Snapshots,
@@ -268,6 +290,8 @@ impl Step {
             | Self::DeleteExpiry { .. }
             | Self::CreateCopyRecord(_)
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
@@ -289,6 +313,8 @@ impl Step {
             Self::CreateCopyRecord(record) => record.name.to_string(),
             Self::DeleteCopyRecord { name, .. } => name.to_string(),
             Self::CopyImage(order) => order.source.id.to_string(),
+            Self::CreateApproval(record) => record.name().to_string(),
+            Self::DeleteApproval(name) => name.to_string(),
             Self::CreateGrant { key, .. } | Self::RevokeGrant { key, .. } => key.to_string(),
             Self::AddCreateVolumePermissions { snapshot_id, .. }
             | Self::RemoveCreateVolumePermissions { snapshot_id, .. } => snapshot_id.to_string(),
@@ -310,6 +336,8 @@ impl Step {
             | Self::CreateCopyRecord(_)
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }
             | Self::RemoveLaunchPermissions { .. }
@@ -336,6 +364,8 @@ impl Step {
             | Self::DeleteExpiry { .. }
             | Self::DeleteCopyRecord { .. }
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::RevokeGrant { .. }
             | Self::PutParameter(_)
             | Self::CreateUsageReport { .. } => Vec::new(),
@@ -355,6 +385,8 @@ impl Step {
             Self::CreateExpiry(_)
             | Self::CreateCopyRecord(_)
             | Self::CopyImage(_)
+            | Self::CreateApproval(_)
+            | Self::DeleteApproval(_)
             | Self::CreateGrant { .. }
             | Self::AddCreateVolumePermissions { .. }
             | Self::AddLaunchPermissions { .. }

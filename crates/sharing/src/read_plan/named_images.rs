@@ -46,7 +46,10 @@ pub fn named_by_grants(case: &Case<'_>, facts: &Facts) -> NamedImages {
         | Action::List
         | Action::Check
         | Action::Usage
-        | Action::Images => {
+        | Action::Images
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => {
             return NamedImages::default();
         }
     };

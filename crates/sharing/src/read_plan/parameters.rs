@@ -44,9 +44,14 @@ impl ParameterReads {
             return Self::default();
         }
         let (need, named) = match case.request.action {
-            Action::Share | Action::Check | Action::List | Action::Usage | Action::Images => {
-                (Need::Settled, NamedReads::Ages)
-            }
+            Action::Share
+            | Action::Check
+            | Action::List
+            | Action::Usage
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => (Need::Settled, NamedReads::Ages),
             Action::Revoke | Action::Reset => (Need::Optional, NamedReads::Nothing),
             Action::Audit | Action::Repair => (Need::Optional, NamedReads::Themselves),
         };

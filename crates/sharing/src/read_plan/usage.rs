@@ -33,7 +33,10 @@ impl UsageReads {
             | Action::Check
             | Action::Audit
             | Action::Repair
-            | Action::Images => return Self::default(),
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => return Self::default(),
         };
         let images: Vec<_> = permitted.map(|(id, _)| id.clone()).collect();
         Self { need: if images.is_empty() { Need::No } else { need }, images }

@@ -69,13 +69,13 @@ impl Expiry {
 }
 
 /// `at(yyyy-mm-ddThh:mm:ss)`: <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#one-time>
-fn at(time: OffsetDateTime) -> String {
+pub(super) fn at(time: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
     let time = time.to_offset(UtcOffset::UTC).format(&format).unwrap_or_default();
     format!("at({time})")
 }
 
-fn parse_at(expression: &str) -> Option<OffsetDateTime> {
+pub(super) fn parse_at(expression: &str) -> Option<OffsetDateTime> {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
     let text = expression.strip_prefix("at(")?.strip_suffix(')')?;
     PrimitiveDateTime::parse(text, &format).ok().map(PrimitiveDateTime::assume_utc)

@@ -27,6 +27,6 @@ fn may(case: &Case<'_>, rule: &Rule) -> MayRow {
         targets: rule.targets.iter().map(target).collect(),
         access: rule.access,
         max_duration: rule.max_duration.map(written),
-        approval: false,
+        approval: !rule.approvers.is_empty(),
     }
 }

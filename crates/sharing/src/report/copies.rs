@@ -91,6 +91,7 @@ pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
     match step {
         Step::DeleteCopyRecord { targets, .. } => targets.is_empty(),
         Step::CreateCopyRecord(record) => is_deleted(record.name.as_str()),
+        Step::CreateApproval(_) | Step::DeleteApproval(_) => true,
         Step::CreateExpiry(_)
         | Step::DeleteExpiry { .. }
         | Step::CopyImage(_)

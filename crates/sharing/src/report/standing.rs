@@ -55,7 +55,10 @@ impl Standing<'_> {
             | Action::Usage
             | Action::Audit
             | Action::Repair
-            | Action::Images => GrantPlan::Nothing,
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => GrantPlan::Nothing,
         }
     }
 
@@ -93,7 +96,10 @@ impl Standing<'_> {
             | Action::Usage
             | Action::Audit
             | Action::Repair
-            | Action::Images => false,
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => false,
         };
         is_reported.then(|| self.permission(target).max(self.by_keys(target)))
     }

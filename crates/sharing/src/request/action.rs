@@ -28,11 +28,17 @@ pub enum Action {
     Repair,
     /// Say which owned images the requester's rules cover, and what they let the requester do with them.
     Images,
+    /// Say which shares wait for approval: those that the requester may decide, and the requester's own.
+    Approvals,
+    /// Approve a share that waits for approval, and make it.
+    Approve,
+    /// Reject a share that waits for approval.
+    Reject,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Share,
         Self::Revoke,
         Self::Reset,
@@ -42,6 +48,9 @@ impl Action {
         Self::Audit,
         Self::Repair,
         Self::Images,
+        Self::Approvals,
+        Self::Approve,
+        Self::Reject,
     ];
 
     /// The name of the action in documents.
@@ -56,6 +65,9 @@ impl Action {
             Self::Audit => "audit",
             Self::Repair => "repair",
             Self::Images => "images",
+            Self::Approvals => "approvals",
+            Self::Approve => "approve",
+            Self::Reject => "reject",
         }
     }
 
@@ -70,7 +82,7 @@ impl Action {
             | Self::Usage
             | Self::Audit
             | Self::Repair => true,
-            Self::Images => false,
+            Self::Images | Self::Approvals | Self::Approve | Self::Reject => false,
         }
     }
 
@@ -78,7 +90,7 @@ impl Action {
     pub fn takes_images(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage => true,
-            Self::Audit | Self::Repair | Self::Images => false,
+            Self::Audit | Self::Repair | Self::Images | Self::Approvals | Self::Approve | Self::Reject => false,
         }
     }
 
@@ -86,7 +98,15 @@ impl Action {
     pub fn takes_targets(self) -> bool {
         match self {
             Self::Share | Self::Revoke | Self::Check => true,
-            Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
+            Self::Reset
+            | Self::List
+            | Self::Usage
+            | Self::Audit
+            | Self::Repair
+            | Self::Images
+            | Self::Approvals
+            | Self::Approve
+            | Self::Reject => false,
         }
     }
 
@@ -94,8 +114,10 @@ impl Action {
     pub fn writes(self) -> bool {
         match self {
             // `usage` may start a report.
-            Self::Share | Self::Revoke | Self::Reset | Self::Usage | Self::Repair => true,
-            Self::List | Self::Check | Self::Audit | Self::Images => false,
+            Self::Share | Self::Revoke | Self::Reset | Self::Usage | Self::Repair | Self::Approve | Self::Reject => {
+                true
+            }
+            Self::List | Self::Check | Self::Audit | Self::Images | Self::Approvals => false,
         }
     }
 
@@ -103,15 +125,38 @@ impl Action {
     pub fn takes_away(self) -> bool {
         match self {
             Self::Revoke | Self::Reset => true,
-            Self::Share | Self::List | Self::Check | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
+            Self::Share
+            | Self::List
+            | Self::Check
+            | Self::Usage
+            | Self::Audit
+            | Self::Repair
+            | Self::Images
+            | Self::Approvals
+            | Self::Approve
+            | Self::Reject => false,
         }
+    }
+
+    /// Whether the action is about shares that wait for approval.
+    pub fn is_about_approval(self) -> bool {
+        matches!(self, Self::Approvals | Self::Approve | Self::Reject)
     }
 
     /// Whether the action looks at every owned image.
     pub fn surveys(self) -> bool {
         match self {
             Self::Audit | Self::Repair => true,
-            Self::Share | Self::Revoke | Self::Reset | Self::List | Self::Check | Self::Usage | Self::Images => false,
+            Self::Share
+            | Self::Revoke
+            | Self::Reset
+            | Self::List
+            | Self::Check
+            | Self::Usage
+            | Self::Images
+            | Self::Approvals
+            | Self::Approve
+            | Self::Reject => false,
         }
     }
 
@@ -119,7 +164,16 @@ impl Action {
     pub fn is_about_sharing(self) -> bool {
         match self {
             Self::Share | Self::Check => true,
-            Self::Revoke | Self::Reset | Self::List | Self::Usage | Self::Audit | Self::Repair | Self::Images => false,
+            Self::Revoke
+            | Self::Reset
+            | Self::List
+            | Self::Usage
+            | Self::Audit
+            | Self::Repair
+            | Self::Images
+            | Self::Approvals
+            | Self::Approve
+            | Self::Reject => false,
         }
     }
 }

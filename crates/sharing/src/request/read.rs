@@ -54,6 +54,7 @@ impl Request {
             Origin::Record => time_of(text),
         });
         let copy_from = fields.choice("copyFrom", parse::<Region>);
+        let approval_id = fields.choice("approvalId", approval_id);
         let name = fields.choice("name", name);
         let (next_token, page) = tokens(&mut fields, action);
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
@@ -82,6 +83,7 @@ impl Request {
                     service_linked_roles,
                     expires_at,
                     copy_from,
+                    approval_id,
                     name,
                     next_token,
                     page,
@@ -135,16 +137,26 @@ fn action(fields: &mut RequestFields<'_>) -> Option<Action> {
     })
 }
 
-/// The `nextToken`: that of a `list` or of `images` names a page, that of an audit the image after which the audit continues.
+/// The `nextToken`: that of a `list`, of `images` or of `approvals` names a page, that of an audit the image after which the audit continues.
 fn tokens(fields: &mut RequestFields<'_>, action: Option<Action>) -> (Option<NextToken>, Option<PageToken>) {
     match action {
-        Some(Action::List | Action::Images) => (None, fields.choice("nextToken", parse::<PageToken>)),
+        Some(Action::List | Action::Images | Action::Approvals) => {
+            (None, fields.choice("nextToken", parse::<PageToken>))
+        }
         Some(_) | None => (fields.choice("nextToken", parse::<NextToken>), None),
     }
 }
 
 fn access(text: &str) -> Result<Access, Wrong> {
     text.parse().map_err(|message: String| Wrong::from(message).given(text).allowed(["launch", "copy"]))
+}
+
+/// Callers can't know the form of an ID: one that is none is not found.
+fn approval_id(text: &str) -> Result<String, Wrong> {
+    if (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{} is not the ID of an approval", quoted(text)).into())
 }
 
 fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {

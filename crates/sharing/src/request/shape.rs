@@ -54,6 +54,9 @@ pub(super) fn check_shape(
             fields.fault(no_meaning(name, format!("`{action}` takes no targets")));
         }
     }
+    if matches!(action, Action::Approve | Action::Reject) && !fields.has("approvalId") {
+        fields.fault(missing("/approvalId", format!("missing: `{action}` is about what waits for approval")));
+    }
     // A field that the action can't honor is refused. For example, a revoke does not wait for `expiresAt`.
     for name in meaningless(action, is_by_account).iter().filter(|name| fields.has(name)).copied().collect::<Vec<_>>() {
         fields.fault(no_meaning(name, format!("has no meaning for `{action}`")));
@@ -63,15 +66,23 @@ pub(super) fn check_shape(
 /// The fields that have no meaning for an action.
 pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
     match action {
-        Action::Share | Action::Check => &["name", "nextToken"],
-        Action::Revoke => &["expiresAt", "name", "nextToken"],
-        Action::List if is_by_account => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
-        Action::List => &["access", "serviceLinkedRoles", "expiresAt", "name", "nextToken"],
+        Action::Share | Action::Check => &["approvalId", "name", "nextToken"],
+        Action::Revoke => &["approvalId", "expiresAt", "name", "nextToken"],
+        Action::List if is_by_account => {
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"]
+        }
+        Action::List => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "name", "nextToken"],
         Action::Reset | Action::Usage => {
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
+        }
+        Action::Audit | Action::Repair => {
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"]
+        }
+        Action::Images => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom"],
+        Action::Approvals => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::Approve | Action::Reject => {
             &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
         }
-        Action::Audit | Action::Repair => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
-        Action::Images => &["access", "serviceLinkedRoles", "expiresAt", "copyFrom"],
     }
 }
 

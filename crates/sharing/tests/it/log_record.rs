@@ -109,6 +109,7 @@ fn full() -> Outcome {
         requester: Some(
             Requester::new("arn:aws:iam::999988887777:role/portal".to_owned()).with_groups(vec!["web".to_owned()]),
         ),
+        approved_by: Some(Requester::new("jwt:i#olga".to_owned())),
         requester_session: Some("ada@example.com".to_owned()),
         reason: Some("release 1.4".to_owned()),
         images: vec![row(1, 1)],
@@ -140,7 +141,7 @@ fn a_record_has_everything_and_the_schema_declares_nothing_more() {
             "timestamp": "2026-11-22T12:00:00Z", "level": "INFO",
             "message": "share by arn:aws:iam::999988887777:role/portal: incomplete", "type": "request",
             "requestId": "request-id", "lambdaRequestId": "lambda-id", "trigger": "http", "action": "share",
-            "requester": "arn:aws:iam::999988887777:role/portal", "requesterSession": "ada@example.com",
+            "requester": "arn:aws:iam::999988887777:role/portal", "approvedBy": "jwt:i#olga", "requesterSession": "ada@example.com",
             "requesterGroups": ["web"],
             "dryRun": false, "reason": "release 1.4", "result": "incomplete", "retryable": false, "part": 1, "parts": 1,
             "nextToken": "ami-1a2b3c4d",

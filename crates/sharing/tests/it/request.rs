@@ -80,7 +80,20 @@ fn says(text: &str, pointer: &str, kind: &str, values: serde_json::Value) {
 #[test]
 fn every_fault_is_told_in_one_word_and_with_what_its_message_says() {
     use serde_json::json;
-    let actions = json!(["share", "revoke", "reset", "list", "check", "usage", "audit", "repair", "images"]);
+    let actions = json!([
+        "share",
+        "revoke",
+        "reset",
+        "list",
+        "check",
+        "usage",
+        "audit",
+        "repair",
+        "images",
+        "approvals",
+        "approve",
+        "reject"
+    ]);
     let list = |more: &str| format!(r#"{{"action":"list","imageIds":["ami-1a2b3c4d"]{more}}}"#);
     let share =
         |more: &str| format!(r#"{{"action":"share","imageIds":["ami-1a2b3c4d"],"accountIds":["111122223333"]{more}}}"#);

@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow, KeyRow,
-        Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow, Source,
-        Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow,
+        ApprovalRow, CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow,
+        KeyRow, Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow,
+        Source, Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow, Waiting,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -285,7 +285,8 @@ fn the_schema_says_what_each_code_means_and_which_values_it_has() {
 
 #[test]
 fn the_names_in_the_schemas_are_the_names_in_the_code() {
-    let actions = every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair, Images);
+    let actions =
+        every!(Action: Share, Revoke, Reset, List, Check, Usage, Audit, Repair, Images, Approvals, Approve, Reject);
     let in_rules: Vec<_> = actions.iter().copied().filter(|action| action.needs_entry()).collect();
     let actions = names(&actions);
     let request = read("request");
@@ -476,6 +477,16 @@ fn everything() -> Outcome {
     Outcome {
         action: Some(Action::Share),
         requester: opened_by_anybody(),
+        approved_by: opened_by_anybody(),
+        approval: Some(Waiting { id: "id".to_owned(), until: NOW, rules: vec!["rule".to_owned()] }),
+        approvals: Some(vec![ApprovalRow {
+            id: "id".to_owned(),
+            requester: "requester".to_owned(),
+            until: NOW,
+            rules: vec!["rule".to_owned()],
+            request: Request::bare(Action::List, "ami-0123456789abcdef0".parse().unwrap()),
+            reason: Some("why".to_owned()),
+        }]),
         requester_session: Some("ada@example.com".to_owned()),
         image_count: Some(3),
         stopped_by: vec![StoppedBy { code: RefusalCode::TargetNotAllowed }],
@@ -499,7 +510,7 @@ fn value(name: &str) -> Value {
         "access" => json!("launch"),
         "expected" => json!("string"),
         "maxDuration" => json!("30d"),
-        "expiresAt" | "deadline" | "earliest" | "latest" => json!("2026-11-22T12:00:00Z"),
+        "expiresAt" | "deadline" | "earliest" | "latest" | "until" => json!("2026-11-22T12:00:00Z"),
         "snapshotId" => json!("snap-0123456789abcdef0"),
         "owner" => json!("111122223333"),
         _ => json!("text"),

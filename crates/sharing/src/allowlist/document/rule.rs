@@ -54,6 +54,10 @@ impl Reader {
         let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
         let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
         let copies = fields.take("copies").and_then(|field| self.copies(field));
+        let given_approvers = fields.take("approvers");
+        let approvers = given_approvers
+            .map(|field| self.list("approvers", field, false, RequesterPattern::approver))
+            .unwrap_or_default();
 
         if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
             self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
@@ -64,6 +68,9 @@ impl Reader {
             self.fault(line, "serviceLinkedRoles", "needs `keys: grant`; a role is let in by a grant");
         }
         if let (Some((line, _)), true) = (given_on_available, on_available) {
+            if given_approvers.is_some() {
+                self.fault(line, "onAvailable", "not together with `approvers`: nobody asks for these shares");
+            }
             let requesters = requesters.as_deref().unwrap_or_default();
             self.on_available(line, requesters, actions.as_deref().unwrap_or_default(), images.as_ref());
             if let (Some((line, _)), true) =
@@ -85,6 +92,7 @@ impl Reader {
             on_available,
             publish,
             copies,
+            approvers,
         })
     }
 
@@ -149,7 +157,7 @@ impl Reader {
     }
 }
 
-const RULE_FIELDS: [&str; 12] = [
+const RULE_FIELDS: [&str; 13] = [
     "name",
     "requesters",
     "actions",
@@ -162,6 +170,7 @@ const RULE_FIELDS: [&str; 12] = [
     "onAvailable",
     "publish",
     "copies",
+    "approvers",
 ];
 
 /// EC2's event may be minutes late. A shorter share might be over before it begins.

@@ -1,0 +1,171 @@
+//! Owns the decision about approval: which shares wait for it, who may give it, and every reason against it.
+
+use super::{
+    case::{Approval, Authority, Case},
+    decision::{Covered, Decision, ImageDecision, Share, Verdict},
+    met::Met,
+};
+use crate::{
+    allowlist::{Allowlist, Rule},
+    domain::{AskName, ImageId, Requester, quoted, rfc3339},
+    outcome::{Finding, FindingCode, Refusal, RefusalCode},
+    records::{ApprovalDecision, Ask},
+    request::Request,
+};
+
+/// The reasons why a share by rules with approvers is neither written down nor made.
+pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
+    // What waits for a copy was approved before it began to wait.
+    let Authority::Requester(asker) = case.authority else { return Met::default() };
+    let mut rules: Vec<_> =
+        targets.iter().filter_map(|(_, rule)| *rule).filter(|rule| !rule.approvers.is_empty()).collect();
+    rules.dedup_by_key(|rule| &rule.name);
+    let Some(rule) = rules.first().filter(|_| case.hint.is_none()) else { return Met::default() };
+    let refusal = match case.approval {
+        Approval::Asked if !case.unset_for_copies.is_empty() => Some(not_set_up(case)),
+        Approval::Asked => None,
+        Approval::NotPossible => Some(
+            Refusal::new(
+                RefusalCode::ApprovalNotAllowed,
+                format!("rule {} wants an approval, which can't be asked for through this trigger", quoted(&rule.name)),
+            )
+            .remedy("send the request to the API or the function URL")
+            .value("rule", rule.name.as_str()),
+        ),
+        Approval::By(approver) => rules.iter().find_map(|rule| not_an_approver(rule, approver, asker)),
+    };
+    refusal.map(|refusal| Met::refused(Refusal { image_id: Some(image_id.clone()), ..refusal })).unwrap_or_default()
+}
+
+/// This deployment has no records that give a right.
+fn not_set_up(case: &Case<'_>) -> Refusal {
+    let variables = case.unset_for_copies.join(" and ");
+    let message = format!("this deployment has no approvals: {variables} not set");
+    Refusal::new(RefusalCode::NotSetUp, message)
+        .remedy("deploy the template with EnableApprovals=true")
+        .value("parameter", "EnableApprovals")
+}
+
+/// The refusal of somebody who may not approve a share by this rule.
+fn not_an_approver(rule: &Rule, approver: &Requester, asker: &Requester) -> Option<Refusal> {
+    if approver == asker {
+        return Some(own(approver));
+    }
+    (!rule.is_approved_by(approver)).then(|| {
+        let message = format!("{} is no approver of rule {}", quoted(approver.as_str()), quoted(&rule.name));
+        Refusal::new(RefusalCode::ApprovalNotAllowed, message)
+            .value("requester", approver.as_str())
+            .value("rule", rule.name.as_str())
+    })
+}
+
+fn own(asker: &Requester) -> Refusal {
+    let message = format!("{} has asked for this share, so somebody else must approve it", quoted(asker.as_str()));
+    Refusal::new(RefusalCode::ApprovalNotAllowed, message).value("requester", asker.as_str())
+}
+
+/// The ask for a share that nothing stands in the way of but an approval. `request` is what was sent.
+pub fn ask(case: &Case<'_>, request: &Request, decisions: &[ImageDecision<'_>]) -> Option<Ask> {
+    let Authority::Requester(requester) = case.authority else { return None };
+    let is_ready = |decision: &ImageDecision<'_>| {
+        matches!(decision.decision, Decision::Share(Share { verdict: Verdict::Yes(_), .. }) | Decision::Await(_))
+    };
+    if case.approval != Approval::Asked || case.hint.is_some() || !decisions.iter().all(is_ready) {
+        return None;
+    }
+    let deciding = decisions.iter().flat_map(|decision| &decision.targets).filter_map(|(_, rule)| *rule);
+    let mut rules: Vec<_> = deciding.filter(|rule| !rule.approvers.is_empty()).map(|rule| rule.name.clone()).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let request = Request { targets: case.request.targets.clone(), ..request.clone() };
+    (!rules.is_empty()).then(|| Ask::new(&request, requester, case.request_id, rules, case.now))
+}
+
+/// Whether somebody may see what waits: the asker, and who may decide it.
+pub fn may_see(allowlist: &Allowlist, ask: &Ask, requester: &Requester) -> bool {
+    ask.requester == *requester || may_decide(allowlist, ask, requester, false).is_none()
+}
+
+/// Why somebody may not approve or reject what waits, if so. Each rule that decided and that has approvers must name who
+/// decides, as the allowlist is now; whether other rules decide now is found out when the share is made. If none of the
+/// rules is left, an approver of any other rule may decide: the share will be refused.
+pub fn may_decide(allowlist: &Allowlist, ask: &Ask, requester: &Requester, is_rejection: bool) -> Option<Refusal> {
+    if ask.requester == *requester {
+        return (!is_rejection).then(|| own(requester));
+    }
+    let deciding: Vec<_> =
+        allowlist.rules.iter().filter(|rule| ask.rules.contains(&rule.name) && !rule.approvers.is_empty()).collect();
+    if deciding.is_empty() {
+        let is_approver = allowlist.rules.iter().any(|rule| rule.is_approved_by(requester));
+        return (!is_approver).then(|| {
+            let message = format!("{} may not decide about this share", quoted(requester.as_str()));
+            Refusal::new(RefusalCode::ApprovalNotAllowed, message).value("requester", requester.as_str())
+        });
+    }
+    deciding.iter().find_map(|rule| not_an_approver(rule, requester, &ask.requester))
+}
+
+/// There is nothing with this ID to decide about.
+pub fn approval_not_found(id: &str) -> Refusal {
+    Refusal::new(RefusalCode::ApprovalNotFound, format!("nothing waits for approval as {}", quoted(id)))
+        .at("/approvalId")
+}
+
+/// Somebody else has decided already.
+pub fn decided_already(decision: &ApprovalDecision) -> Refusal {
+    let by = decision.by.as_str();
+    let (code, what) = if decision.is_approved {
+        (RefusalCode::ApprovalNotAllowed, "approved")
+    } else {
+        (RefusalCode::ApprovalRejected, "rejected")
+    };
+    Refusal::new(code, format!("{} has {what} this share already", quoted(by))).value("decidedBy", by)
+}
+
+/// Nobody has answered in time.
+pub fn lapsed(ask: &Ask) -> Refusal {
+    let until = rfc3339(ask.until);
+    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share until {until}"))
+        .remedy("send the request again")
+        .value("until", until)
+}
+
+/// An ask that is left past its time.
+pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
+    let (name, until) = (&ask.name, rfc3339(ask.until));
+    Finding {
+        code: FindingCode::ApprovalLeft,
+        image_id,
+        target: None,
+        message: format!("{name} has waited for an approval until {until}, and is still there"),
+        remedy: format!("delete the schedule {name}, or send the request again; then look why its hint did nothing"),
+    }
+}
+
+/// The share was rejected.
+pub fn rejected(decision: &ApprovalDecision) -> Refusal {
+    let by = decision.by.as_str();
+    let reason = decision.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    Refusal::new(RefusalCode::ApprovalRejected, format!("{} has rejected this share{reason}", quoted(by)))
+        .value("decidedBy", by)
+}
+
+/// This deployment has no approvals.
+pub fn no_approvals(case: &Case<'_>) -> Option<Refusal> {
+    (!case.unset_for_copies.is_empty()).then(|| not_set_up(case))
+}
+
+/// The trigger is not one through which approvals can be read and given.
+pub fn wrong_trigger() -> Refusal {
+    Refusal::new(
+        RefusalCode::ApprovalNotAllowed,
+        "approvals are read and given through the API and the function URL alone",
+    )
+    .remedy("send the request to the API or the function URL")
+}
+
+/// The name of the record that a request is about.
+pub fn approval_asked_for(request: &Request) -> Result<AskName, Refusal> {
+    let id = request.approval_id.as_deref().unwrap_or_default();
+    AskName::of_id(id).ok_or_else(|| approval_not_found(id))
+}
