@@ -170,17 +170,13 @@ async fn read_records(
     Ok(records)
 }
 
-/// Reads the records of shares that wait for copies of the same images as those that lose access.
+/// Reads the records of shares that wait for copies of the same images as these copies, as far as the action needs them.
 pub(super) async fn read_waiting_beside(
     aws: &Aws,
     store: Option<&RecordStore>,
     case: &Case<'_>,
     facts: &mut Facts,
 ) -> Reading<()> {
-    // Nothing waits where nothing can be recorded.
-    if store.is_none_or(|store| store.record_key.is_none()) {
-        return Ok(());
-    }
     let wanted = read_plan::waiting_beside(case, &facts.images);
     for (id, (read, nobodys)) in read_waiting(aws, store, wanted).await {
         facts.nobodys_records.extend(nobodys);

@@ -510,6 +510,34 @@ fn a_check_and_a_list_say_what_waits() {
 }
 
 #[test]
+fn an_audit_names_copies_that_nobody_uses_and_copies_that_could_not_be_made() {
+    let copies = Copies::new();
+    let found = || {
+        let audit = copies.world.completed(&json!({"action": "audit"}));
+        let findings = audit["findings"].as_array().unwrap().clone().into_iter();
+        let of_copies = findings.filter(|finding| finding["code"].as_str().unwrap().starts_with("Copy"));
+        of_copies
+            .map(|it| format!("{} {}", it["code"].as_str().unwrap(), it["imageId"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let failed = copies.copy_in(&copies.accepted(&[WEB]));
+    copies.end("failed", Some("no such key"));
+    copies.tick_once();
+    let copy = copies.copy_in(&copies.accepted(&[WEB]));
+    let left = format!("CopyFailedLeft {failed}");
+    assert_eq!(found(), [left.clone()]);
+    copies.end("available", None);
+    assert_eq!(found(), [left.clone()], "a share waits for it");
+    copies.tick_once();
+    copies.tick_once();
+    assert_eq!(found(), [left.clone()], "it is shared");
+    copies.world.completed(&copies.ask("revoke", &[WEB], &json!({})));
+    let mut both = found();
+    both.sort();
+    assert_eq!(both, [left, format!("CopyOrphaned {copy}")]);
+}
+
+#[test]
 fn a_copy_that_is_deregistered_while_a_share_waits_is_made_again() {
     let copies = Copies::new();
     let copy = copies.copy_in(&copies.accepted(&[WEB]));

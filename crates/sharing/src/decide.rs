@@ -6,6 +6,7 @@ mod available;
 mod backing_key;
 mod case;
 mod copies;
+mod copies_left;
 mod decision;
 mod expiry;
 mod group;
@@ -35,6 +36,7 @@ pub use approval::{
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};
 pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
+pub use copies_left::may_be_made;
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
     Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,

@@ -8,6 +8,7 @@ use key_policy::{KeyUse, Verdict};
 use super::{
     backing_key::BackingKey,
     case::Case,
+    copies_left,
     decision::{Decision, ImageDecision, OrphanedGrant, Survey},
     expiry::OVERDUE,
     judgements::{By, Judgements},
@@ -72,6 +73,7 @@ fn survey<'a>(
         found.extend(key_access_lost(case, facts, judgements, image_id, image)?);
         found.extend(rules_not_applied(case, image));
     }
+    found.extend(copies_left::find(case, image).map(Found::from));
     let finding = |Found { code, target, message, remedy }| Finding {
         code,
         image_id: image_id.clone(),
@@ -98,6 +100,12 @@ struct Found {
     target: Option<Target>,
     message: String,
     remedy: String,
+}
+
+impl From<copies_left::Left> for Found {
+    fn from(copies_left::Left { code, message, remedy }: copies_left::Left) -> Self {
+        Self { code, target: None, message, remedy }
+    }
 }
 
 /// Everything that could not be read about an image and its keys.

@@ -62,7 +62,9 @@ pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> 
         | Action::Reject => Need::Settled,
     };
     let own = images.values().filter(|image| image.owner == case.account);
-    Sources::of(own.filter(|image| is_uncovered(case, image) || goes_by(image)), need)
+    // An audit also says which copies have lost their source.
+    let may_be_left = |image: &Image| case.request.action.surveys() && decide::may_be_made(case, image);
+    Sources::of(own.filter(|image| is_uncovered(case, image) || goes_by(image) || may_be_left(image)), need)
 }
 
 /// The sources of the images that no rule covers by their own names and tags, and that a rule may cover by those of their
