@@ -145,6 +145,18 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
     rules.into_iter()
 }
 
+/// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
+/// because only what is sure is drift.
+pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let rules = case.allowlist.rules.iter();
+    let covers = |rule: &&Rule| {
+        rule.actions.contains(&Action::Share)
+            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
+            && rule.targets.contains(target)
+    };
+    rules.filter(covers).collect()
+}
+
 /// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no
 /// requester, so this is `false`.
 pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
@@ -283,11 +295,17 @@ pub(super) fn covering_rule_of_image_for<'a>(
 /// Whether a rule of the requester is about image and target, for whatever action: only then may it learn which rules others
 /// have there, and what these ask for.
 pub(super) fn is_about_pair(case: &Case<'_>, image: &Image, target: &Target) -> bool {
-    let Authority::Requester(requester) = case.authority else { return false };
-    case.allowlist.rules.iter().any(|rule| {
-        rule.requesters.iter().any(|pattern| pattern.matches(requester))
-            && rule.images.include(image.name.as_deref(), &image.tags)
-            && rule.targets.contains(target)
+    rules_about_pair(case, image, target).next().is_some()
+}
+
+/// The rules of the requester that are about image and target, for whatever action.
+pub(super) fn rules_about_pair<'a>(case: &Case<'a>, image: &Image, target: &Target) -> impl Iterator<Item = &'a Rule> {
+    case.allowlist.rules.iter().filter(move |rule| {
+        let is_own = match case.authority {
+            Authority::Requester(requester) => rule.names(requester),
+            Authority::Expiry(_) => false,
+        };
+        is_own && rule.images.include(image.name.as_deref(), &image.tags) && rule.targets.contains(target)
     })
 }
 
