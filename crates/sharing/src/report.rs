@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::{
     decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
     domain::Target,
-    facts::{CopyRecord, Facts, Failure, Image, LaunchPermission, Scan},
+    facts::{CopyRecord, Facts, Failure, Image, Scan},
     needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
