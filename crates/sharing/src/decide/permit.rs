@@ -101,9 +101,7 @@ impl<'a> Permit<'a> {
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
             Action::List | Action::Check | Action::Usage | Action::Audit | Action::Repair => !self.blocks_reading(),
-            // Of what only waits nothing is to be read.
-            Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
-            Action::Reset => self.refusals.is_empty(),
+            Action::Revoke | Action::Reset => self.refusals.is_empty(),
             Action::Images | Action::Approvals | Action::Approve | Action::Reject => false,
         }
     }
@@ -246,14 +244,18 @@ fn own_waiting<'i>(case: &Case<'i>, image: &'i Image, target: &'i Target) -> imp
     image.waiting_for(move |other| other == target).filter(move |record| Some(&record.requester) == own)
 }
 
-/// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy.
+/// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy. A record also
+/// exists for a while after its share was made: then nothing waits, and only a rule allows the revoke.
 fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     if permit.refusals.is_empty() || !may_withdraw(case.request) {
         return;
     }
     let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);
     let others: Vec<_> = case.request.targets.iter().filter(|asked| !is_covered(asked)).collect();
-    if !others.is_empty() && others.iter().all(|asked| own_waiting(case, image, &asked.target).next().is_some()) {
+    let is_own_waiting = |asked: &&AskedTarget| {
+        !image.is_shared_with(&asked.target) && own_waiting(case, image, &asked.target).next().is_some()
+    };
+    if !others.is_empty() && others.iter().all(is_own_waiting) {
         permit.withdrawn = others;
         permit.refusals.clear();
     }
