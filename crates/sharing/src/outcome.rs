@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
 mod approval;
+mod audit_row;
 mod bounds;
 mod catalogue;
 mod code;
@@ -13,6 +14,7 @@ mod usage;
 use std::collections::BTreeMap;
 
 pub use approval::{ApprovalRow, Waiting};
+pub use audit_row::AuditRow;
 pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
@@ -70,6 +72,9 @@ pub struct Outcome {
     /// The findings of an audit or repair; absent for other actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
+    /// The launch permissions of the images of an audit, if they are requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<AuditRow>>,
     /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
@@ -323,6 +328,16 @@ pub enum Launch {
     Unknown,
     /// It can't.
     Not,
+}
+
+impl From<Verdict> for Launch {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allowed => Self::Really,
+            Verdict::Conditional | Verdict::Unknown => Self::Unknown,
+            Verdict::Missing | Verdict::Denied => Self::Not,
+        }
+    }
 }
 
 /// A grant on a key for a target.
@@ -625,6 +640,7 @@ impl Outcome {
             approval: None,
             approvals: None,
             findings: None,
+            rows: None,
             next_token: None,
             next_page: None,
             image_count: None,
@@ -664,6 +680,9 @@ impl Outcome {
         }
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
+        }
+        if let Some(rows) = part.rows {
+            self.rows.get_or_insert_default().extend(rows);
         }
         self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);
