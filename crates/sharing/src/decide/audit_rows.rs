@@ -58,7 +58,7 @@ fn rule<'a>(case: &Case<'a>, image: &Image, target: Option<&Target>) -> Option<O
     }
     let Authority::Requester(requester) = case.authority else { return None };
     let own = sharing.into_iter().find(|rule| rule.names(requester));
-    own.or_else(|| rules_about_pair(case, image, target).next()).map(Some)
+    own.or_else(|| rules_about_pair(case, image, target).first().copied()).map(Some)
 }
 
 /// Whether the target of a launch permission can launch the image, by what the keys of its snapshots say, and why.

@@ -148,13 +148,27 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
 /// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
 /// because only what is sure is drift.
 pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
-    let rules = case.allowlist.rules.iter();
-    let covers = |rule: &&Rule| {
+    rules_by_name(case, image, |rule, name, tags| {
         rule.actions.contains(&Action::Share)
-            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
+            && rule.images.may_include(name, tags, &image.provenance, case.now)
             && rule.targets.contains(target)
+    })
+}
+
+/// The rules that cover the image by its own name and tags, or if none does, by those of the source of a copy.
+fn rules_by_name<'a>(
+    case: &Case<'a>,
+    image: &Image,
+    covers: impl Fn(&Rule, Option<&str>, &BTreeMap<String, String>) -> bool,
+) -> Vec<&'a Rule> {
+    let rules = |name: Option<&str>, tags: &BTreeMap<String, String>| -> Vec<&'a Rule> {
+        case.allowlist.rules.iter().filter(|rule| covers(rule, name, tags)).collect()
     };
-    rules.filter(covers).collect()
+    let own = rules(image.name.as_deref(), &image.tags);
+    match &image.source_naming {
+        Some(source) if own.is_empty() => rules(source.name.as_deref(), &source.tags),
+        Some(_) | None => own,
+    }
 }
 
 /// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no
@@ -295,17 +309,14 @@ pub(super) fn covering_rule_of_image_for<'a>(
 /// Whether a rule of the requester is about image and target, for whatever action: only then may it learn which rules others
 /// have there, and what these ask for.
 pub(super) fn is_about_pair(case: &Case<'_>, image: &Image, target: &Target) -> bool {
-    rules_about_pair(case, image, target).next().is_some()
+    !rules_about_pair(case, image, target).is_empty()
 }
 
 /// The rules of the requester that are about image and target, for whatever action.
-pub(super) fn rules_about_pair<'a>(case: &Case<'a>, image: &Image, target: &Target) -> impl Iterator<Item = &'a Rule> {
-    case.allowlist.rules.iter().filter(move |rule| {
-        let is_own = match case.authority {
-            Authority::Requester(requester) => rule.names(requester),
-            Authority::Expiry(_) => false,
-        };
-        is_own && rule.images.include(image.name.as_deref(), &image.tags) && rule.targets.contains(target)
+pub(super) fn rules_about_pair<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let Authority::Requester(requester) = case.authority else { return Vec::new() };
+    rules_by_name(case, image, |rule, name, tags| {
+        rule.names(requester) && rule.images.include(name, tags) && rule.targets.contains(target)
     })
 }
 

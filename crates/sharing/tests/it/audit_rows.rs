@@ -87,6 +87,27 @@ fn a_target_is_shown_with_the_requesters_own_rule_or_as_shared_by_hand() {
     targets(&World::open("golden-1"), &[]);
 }
 
+#[test]
+fn a_copy_that_no_rule_covers_by_its_own_name_is_covered_by_its_source() {
+    let copy = |name: &str, source: &str| {
+        World::open(name).shared_with(&[ONE, TWO, STRAY]).with(|world| {
+            let source = World::open(source).image;
+            world.image.source_naming = Some(source.naming());
+        })
+    };
+    let by_hand = (STRAY, "account", None);
+    targets(
+        &copy("nobodys", "golden-1"),
+        &[(ONE, "account", Some("shares")), (TWO, "account", Some("shares")), by_hand],
+    );
+    // Only a rule of others covers the source.
+    targets(&copy("nobodys", "base-1"), &[(TWO, "account", None), by_hand]);
+    targets(
+        &copy("golden-1", "nobodys"),
+        &[(ONE, "account", Some("shares")), (TWO, "account", Some("shares")), by_hand],
+    );
+}
+
 /// What the only row says of launching.
 #[track_caller]
 fn launches(world: World, expect: &str, words: &str) {
