@@ -27,7 +27,10 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
         Approval::NotPossible => Some(
             Refusal::new(
                 RefusalCode::ApprovalNotAllowed,
-                format!("rule {} wants an approval, which can't be asked for through this trigger", quoted(&rule.name)),
+                format!(
+                    "rule {} requires an approval, which can't be requested through this trigger",
+                    quoted(&rule.name)
+                ),
             )
             .remedy("send the request to the API or the function URL")
             .value("rule", rule.name.as_str()),
@@ -40,7 +43,7 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
 /// This deployment has no records that give a right.
 fn not_set_up(case: &Case<'_>) -> Refusal {
     let variables = case.unset_for_copies.join(" and ");
-    let message = format!("this deployment has no approvals: {variables} not set");
+    let message = format!("approvals are not set up in this deployment: it has no {variables}");
     Refusal::new(RefusalCode::NotSetUp, message)
         .remedy("deploy the template with EnableApprovals=true")
         .value("parameter", "EnableApprovals")
@@ -107,7 +110,7 @@ pub fn may_decide(allowlist: &Allowlist, ask: &Ask, requester: &Requester, is_re
 
 /// There is nothing with this ID to decide about.
 pub fn approval_not_found(id: &str) -> Refusal {
-    Refusal::new(RefusalCode::ApprovalNotFound, format!("nothing waits for approval as {}", quoted(id)))
+    Refusal::new(RefusalCode::ApprovalNotFound, format!("nothing waits for approval under the ID {}", quoted(id)))
         .at("/approvalId")
 }
 
@@ -125,7 +128,7 @@ pub fn decided_already(decision: &ApprovalDecision) -> Refusal {
 /// Nobody has answered in time.
 pub fn lapsed(ask: &Ask) -> Refusal {
     let until = rfc3339(ask.until);
-    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share until {until}"))
+    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share before {until}"))
         .remedy("send the request again")
         .value("until", until)
 }
@@ -138,7 +141,9 @@ pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
         image_id,
         target: None,
         message: format!("{name} has waited for an approval until {until}, and is still there"),
-        remedy: format!("delete the schedule {name}, or send the request again; then look why its hint did nothing"),
+        remedy: format!(
+            "delete the schedule {name}, or send the request again; then find out why its hint had no effect"
+        ),
     }
 }
 
@@ -157,11 +162,8 @@ pub fn no_approvals(case: &Case<'_>) -> Option<Refusal> {
 
 /// The trigger is not one through which approvals can be read and given.
 pub fn wrong_trigger() -> Refusal {
-    Refusal::new(
-        RefusalCode::ApprovalNotAllowed,
-        "approvals are read and given through the API and the function URL alone",
-    )
-    .remedy("send the request to the API or the function URL")
+    Refusal::new(RefusalCode::ApprovalNotAllowed, "only the API and the function URL take requests about approvals")
+        .remedy("send the request to the API or the function URL")
 }
 
 /// The name of the record that a request is about.
