@@ -19,6 +19,7 @@ mod access;
 mod allowlists;
 mod answers;
 mod approvals;
+mod approved_copies;
 mod audit;
 mod audit_rows;
 mod automation;

@@ -15,13 +15,12 @@ use crate::{
 
 /// The reasons why a share by rules with approvers is neither written down nor made.
 pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
-    // What waits for a copy was approved before it began to wait.
     let Authority::Requester(asker) = case.authority else { return Met::default() };
-    let mut rules: Vec<_> =
-        targets.iter().filter_map(|(_, rule)| *rule).filter(|rule| !rule.approvers.is_empty()).collect();
+    let mut rules: Vec<_> = with_approvers(targets).collect();
     rules.dedup_by_key(|rule| &rule.name);
-    let Some(rule) = rules.first().filter(|_| case.hint.is_none()) else { return Met::default() };
+    let Some(rule) = rules.first() else { return Met::default() };
     let refusal = match case.approval {
+        Approval::NotPossible if case.hint.is_some() => Some(not_approved(rule)),
         Approval::Asked if !case.unset_for_copies.is_empty() => Some(not_set_up(case)),
         Approval::Asked => None,
         Approval::NotPossible => Some(
@@ -38,6 +37,24 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
         Approval::By(approver) => rules.iter().find_map(|rule| not_an_approver(rule, approver, asker)),
     };
     refusal.map(|refusal| Met::refused(Refusal { image_id: Some(image_id.clone()), ..refusal })).unwrap_or_default()
+}
+
+/// The rules that decide about these targets and want an approval.
+fn with_approvers<'a>(targets: &[Covered<'a>]) -> impl Iterator<Item = &'a Rule> {
+    targets.iter().filter_map(|(_, rule)| *rule).filter(|rule| !rule.approvers.is_empty())
+}
+
+/// Whether every rule that wants an approval of a share with these targets names who gave it.
+pub(super) fn is_enough(approver: Option<&Requester>, targets: &[Covered<'_>]) -> bool {
+    with_approvers(targets).all(|rule| approver.is_some_and(|approver| rule.is_approved_by(approver)))
+}
+
+/// Nobody approved the share before it began to wait for its copy, because no rule wanted that then.
+fn not_approved(rule: &Rule) -> Refusal {
+    let message = format!("rule {} wants an approval now, and nobody has approved this share", quoted(&rule.name));
+    Refusal::new(RefusalCode::ApprovalNotAllowed, message)
+        .remedy("send the request again, so that somebody can approve it")
+        .value("rule", rule.name.as_str())
 }
 
 /// This deployment has no records that give a right.
