@@ -98,7 +98,7 @@ struct Lists<'a> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageEntry<'a> {
-    /// None while it is a copy that EC2 has not begun to make.
+    /// None if it is a copy that EC2 has not begun to make.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_id: Option<&'a ImageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -336,7 +336,7 @@ fn parameters(row: &ImageRow) -> impl Iterator<Item = Cow<'_, str>> {
     put.take(MOST_PARAMETERS).map(|step| shortened(&step.resource, LONGEST_REQUESTER))
 }
 
-/// What is left out is for who asks: what to do, and the sentence's values and statements as data.
+/// It leaves out what only callers need: the remedy, and the values and statements as data.
 fn refusal(refusal: &Refusal) -> Item<'_> {
     Item::Refusal(RefusalEntry {
         code: refusal.code,

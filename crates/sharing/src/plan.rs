@@ -76,8 +76,8 @@ fn share(case: &Case<'_>, decision: &ImageDecision<'_>, first: &Prerequisites, i
     }
 }
 
-/// A share that waits for a copy: first the record, then the copy. Whatever happens after that, the share is made or given
-/// up when the record is looked at.
+/// A share that waits for a copy: first the record, then the copy. Whatever happens after that, a hint finds the
+/// record, and the share is made or given up.
 fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> {
     match next {
         Next::Wait { is_recorded, order } => {
@@ -161,8 +161,9 @@ fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &
     steps
 }
 
-/// Takes shares back that wait for a copy: first the record of the targets that go on waiting, then the deletion of the
-/// record. Then the permissions are removed once more, because a hint that crosses this may have found the record.
+/// Takes back shares that wait for a copy: first a record of the targets that continue to wait, then the deletion of
+/// the old record. Then the permissions are removed once more, because a hint that overlaps with this may have found
+/// the old record.
 fn withdraw(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
     let left = taken.waiting.iter().filter_map(|withdrawal| withdrawal.left.clone());
     let mut steps: Vec<_> = left.map(|record| Step::CreateCopyRecord(Box::new(record))).collect();

@@ -119,7 +119,7 @@ fn add_survey(outcome: &mut Outcome, has_rows: bool, survey: &Survey) {
     }
 }
 
-/// Says of a share that was written down for an approval, or was before, that it waits.
+/// Reports that a share waits for approval, which was recorded now or before.
 pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
     match outcome.result {
         Status::Completed | Status::Accepted => outcome.result = Status::Accepted,

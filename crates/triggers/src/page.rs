@@ -1,6 +1,6 @@
 //! Owns the self-service page: what is put into it, and the answer to `GET /` of the HTTP API.
 //!
-//! The page answers anybody, so it holds nothing but where people sign in, and as which client.
+//! Anyone can get the page, so it contains only where people sign in, and the client ID.
 
 mod settings;
 
@@ -19,7 +19,7 @@ const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// Somebody's request for the page.
+/// A request for the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageVisit {
     /// Whether the browser reads gzip.

@@ -274,7 +274,7 @@ fn permissions_left(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &
     found
 }
 
-/// Our grants whose Name has this image and an account with which it is not shared. Only these are surely orphaned: the
+/// Our grants whose Name has this image and an account with which it is not shared. Only these are certainly orphaned: the
 /// Name says whom they are for, and the issuer that they are ours.
 fn orphaned_grants<'a>(
     case: &Case<'_>,

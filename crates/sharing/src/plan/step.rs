@@ -250,7 +250,7 @@ impl Step {
         }
     }
 
-    /// Whether it only begins something, which continues by itself.
+    /// Whether it only starts something, which continues by itself.
     pub fn continues_by_itself(&self) -> bool {
         matches!(self, Self::CreateUsageReport { .. } | Self::CreateApproval(_))
     }

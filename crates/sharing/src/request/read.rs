@@ -217,7 +217,7 @@ fn reason(text: &str) -> Result<String, Wrong> {
     visible(text, MAX_REASON)
 }
 
-/// A text of which all can be seen, with at most so many characters.
+/// A text of visible characters, with this maximum length.
 fn visible(text: &str, most: usize) -> Result<String, Wrong> {
     let count = text.chars().count();
     if count > most {
