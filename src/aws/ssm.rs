@@ -59,7 +59,7 @@ impl Aws {
     }
 }
 
-/// AWS documents no code for a parameter whose data type would change, so it may be any that says the call is not right.
+/// AWS documents no code for a change of a parameter's data type, so any code of an invalid call can mean it.
 fn explained(name: &ParameterName, error: CallError) -> CallError {
     if error.failure.code != ErrorCode::Unexpected {
         return error;

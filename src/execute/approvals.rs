@@ -216,7 +216,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Writes the decision down, and then carries it out.
+    /// Records the decision, and then carries it out.
     async fn decide(&self, ask: Ask, request: &Request, requester: &Requester, outcome: Outcome) -> Outcome {
         let is_approved = request.action == Action::Approve;
         let decision = ApprovalDecision::new(&ask.name, is_approved, requester, request.reason.clone(), self.run.now);
@@ -314,7 +314,7 @@ fn nothing(request_id: &str) -> Outcome {
     Outcome { action: Some(Action::Share), ..Outcome::new(request_id, Status::Completed) }
 }
 
-/// The outcome of the request that had asked, which is published whatever it is.
+/// The outcome of the request for the share, which is always published.
 fn of_ask(ask: &Ask) -> Outcome {
     Outcome {
         action: Some(Action::Share),

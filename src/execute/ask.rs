@@ -16,7 +16,7 @@ use crate::{
     deployment::{Deployment, Run},
 };
 
-/// The ask under which a share waits, which may be there already, and the steps that write it down.
+/// The record under which a share waits, which may already exist, and the steps that create it.
 pub(super) async fn written_down(
     deployment: &Deployment,
     run: &Run<'_>,

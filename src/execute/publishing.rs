@@ -21,7 +21,7 @@ use crate::{
 /// How often parameters are read again at most, because other writers changed them at the same time.
 const ROUNDS: usize = 4;
 
-/// Puts the parameters of the shares that are complete. A dry run only adds the steps.
+/// Sets the parameters of the shares that are complete. A dry run only adds the steps.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
     (request_id, account): (&str, AccountId),

@@ -101,7 +101,8 @@ pub struct Image {
     pub is_encrypted: bool,
     /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
-    /// How the image is named that it is a copy of, if this account owns that and it was read. A rule may cover a copy by it.
+    /// The name and tags of the image that it is a copy of, if this account owns the source and it was read. A rule may
+    /// cover the copy by them.
     pub source_naming: Option<Naming>,
     /// The records of shares that wait for it, or for a copy of the same image, as far as the action needs them.
     pub waiting: Fact<Vec<CopyRecord>>,
@@ -130,7 +131,7 @@ pub enum ImageState {
     Disabled,
     /// It is deregistered, and a record or a grant still names it.
     Deregistered,
-    /// It is a copy that is not there yet.
+    /// It is a copy that does not exist yet.
     Awaited(Box<Awaited>),
     /// Another state, as EC2 names it.
     Other(String),

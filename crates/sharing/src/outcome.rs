@@ -117,7 +117,7 @@ pub struct Outcome {
 /// Whether an outcome is published, if there is a bus for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Announcement {
-    /// It is, unless no rule names the requester.
+    /// It is published, unless no rule names the requester.
     #[default]
     IfKnown,
     /// It is published: a requester that a rule named waits for it.

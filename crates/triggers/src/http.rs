@@ -177,12 +177,12 @@ pub(super) fn open(
     }
 }
 
-/// Whether this is the request for the page: `GET /`. Who asks doesn't matter.
+/// Whether this is the request for the page: `GET /`, from any caller.
 pub(super) fn is_page(request: &HttpRequest<'_>) -> bool {
     request.method == "GET" && is_root(request)
 }
 
-/// Whether it is the place of the page.
+/// Whether the path is that of the page.
 fn is_root(request: &HttpRequest<'_>) -> bool {
     let is_there = match request.routing {
         Routing::Resource { resource, .. } => resource == "/",

@@ -24,7 +24,7 @@ const SCRIPT: &str = include_str!("page/page.js");
 pub struct PageVisit {
     /// Whether the browser reads gzip.
     pub reads_gzip: bool,
-    /// What a deployment without a page answers: there is no such route.
+    /// The answer of a deployment without a page: there is no such route.
     pub no_page: Envelope,
 }
 
@@ -51,7 +51,7 @@ impl Page {
         let mut headers = serde_json::Map::new();
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),
-            // After an update of the stack, an old page could ask for what is no longer there.
+            // After an update of the stack, an old page could use a route that no longer exists.
             ("cache-control", "no-cache"),
             ("content-security-policy", &self.policy),
             ("referrer-policy", "no-referrer"), // the address has the issuer's code for a moment
@@ -107,7 +107,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Its Content-Security-Policy: this script, this style, and calls to this API and to the issuer alone.
+/// Its Content-Security-Policy: this script, this style, and calls only to this API and to the issuer.
 /// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy>
 fn policy(settings: &PageSettings) -> String {
     let mut policy = format!(

@@ -48,7 +48,7 @@ pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMa
     meant.collect()
 }
 
-/// Of several images that are made from the same one, that for which the shares wait.
+/// Of several copies of the same image, the one that the shares wait for.
 fn lead<'i>(images: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Option<&'i ImageId> {
     images.min_by_key(|(id, image)| (image.state != ImageState::Pending, *id)).map(|(id, _)| id)
 }
@@ -172,7 +172,7 @@ pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets:
     Met { refusals, ..Met::default() }
 }
 
-/// What the image that is to be copied says against it.
+/// The reasons in the source why it can't be copied.
 fn of_source(case: &Case<'_>, image_id: &ImageId, awaited: &Awaited) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     if awaited.source_state != ImageState::Available {
@@ -182,7 +182,7 @@ fn of_source(case: &Case<'_>, image_id: &ImageId, awaited: &Awaited) -> Vec<Refu
     refusals
 }
 
-/// EC2 decrypts the snapshots of the source with their keys. It says late that it can't, when the copy fails.
+/// EC2 decrypts the snapshots of the source with their keys. If it can't, it reports this late, when the copy fails.
 fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>) -> Option<Refusal> {
     match metadata {
         Fact::Known(metadata) => {
@@ -194,7 +194,7 @@ fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>)
     }
 }
 
-/// Why a share that waits is given up although nothing is asked of the allowlist yet: EC2 could not make the copy.
+/// Why a share that waits is given up before the allowlist is evaluated: EC2 could not make the copy.
 pub(super) fn failed(case: &Case<'_>, awaited: &Awaited) -> Option<Failure> {
     let hint = case.hint.filter(|hint| awaited.failed.len() > hint.failed_copies)?;
     let (copy_id, reason) = awaited.failed.first()?;

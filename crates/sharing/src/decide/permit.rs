@@ -26,7 +26,7 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     match case.allowlist.cover(&ask) {
         // The requester of a share that waits may take it back without a rule that allows `revoke`.
         Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
-        // Approvers are named by a rule, too.
+        // A rule names approvers, too.
         Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
             let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
             request.action.needs_entry().then(refusal).into_iter().collect()
@@ -146,7 +146,7 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
 }
 
 /// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
-/// because only what is sure is drift.
+/// because findings are certain.
 pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     rules_by_name(case, image, |rule, name, tags| {
         rule.actions.contains(&Action::Share)

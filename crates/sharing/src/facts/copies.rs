@@ -1,5 +1,5 @@
-//! Owns [`Copies`]: an image that a request names by `copyFrom`, and the images of this Region that are made from it; what
-//! counts as its copy; and [`Awaited`], the copy that is not there yet.
+//! Owns [`Copies`]: an image that a request names by `copyFrom`, and the images of this Region that are made from it;
+//! what counts as its copy; and [`Awaited`], the copy that does not exist yet.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -60,7 +60,7 @@ impl Copies {
         }
     }
 
-    /// The image itself, if it is known to be there.
+    /// The image itself, if it is known to exist.
     pub fn known_source(&self) -> Option<&Image> {
         self.source.known().and_then(Option::as_ref)
     }
@@ -70,7 +70,7 @@ impl Copies {
         self.in_state(|state| *state == ImageState::Available)
     }
 
-    /// The copy that EC2 is making, the newest one. It counts by what it is made from alone: EC2 says no more of it.
+    /// The copy that EC2 is making, the newest one. Only its source counts, because EC2 returns no more about it.
     pub fn pending(&self) -> Option<&ImageId> {
         self.in_state(|state| *state == ImageState::Pending).first().map(|(id, _)| *id)
     }
@@ -90,7 +90,7 @@ impl Copies {
     /// Whether an image that is made from it counts as its copy under this key: it is for the same machines, has volumes of
     /// the same sizes, and every snapshot is encrypted with the key.
     ///
-    /// Of a source that is deregistered only the lineage and the key can be compared.
+    /// If the source is deregistered, only the source's ID and the key can be compared.
     pub fn counts(&self, image: &Image, key: &KeyArn) -> bool {
         let is_alike = self.known_source().is_none_or(|source| is_alike(source, image));
         let snapshots = &image.snapshots;

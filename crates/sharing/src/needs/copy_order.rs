@@ -17,7 +17,7 @@ const SUFFIX_BYTES: usize = 4;
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 const TOKEN_BYTES: usize = 32;
 
-/// A copy that is to be made.
+/// A copy that must be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyOrder {
     /// The image to copy.

@@ -34,7 +34,7 @@ pub struct MayRow {
     pub actions: Vec<Action>,
     /// The targets that it names.
     pub targets: Vec<MayTarget>,
-    /// The most access that it lets a share give.
+    /// The highest access that a share may give.
     pub access: Access,
     /// How long a share lasts at most, such as `30d`; `null` if it may last forever.
     pub max_duration: Option<String>,

@@ -108,7 +108,7 @@ pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTr
     unread.filter_map(|(id, image)| Some((id.clone(), reads(image)?))).collect()
 }
 
-/// The images that are to be copied, whose snapshots and keys are read for that.
+/// The images that must be copied, and whose snapshots and keys are read for this.
 pub fn to_be_copied<'f>(case: &Case<'_>, facts: &'f Facts) -> Vec<(&'f ImageId, &'f Image)> {
     let meant = decide::images_meant(case, facts);
     let must_be = |id: &ImageId| meant.get(id).and_then(|images| images.get(id)).is_some_and(decide::must_be_made);

@@ -20,7 +20,7 @@ const VERSION: &str = "1";
 /// How long a share waits for approval.
 const PATIENCE: Duration = Duration::days(7);
 
-/// How often an interrupted decision is carried on, when for the first time, and for how long.
+/// How often an interrupted decision is continued, when it is continued first, and for how long.
 const EXPRESSION: &str = "rate(10 minutes)";
 const FIRST: Duration = Duration::minutes(10);
 const LAST: Duration = Duration::days(1);
@@ -55,7 +55,7 @@ pub struct ApprovalDecision {
     pub by: Requester,
     /// The reason, in the words of who decided.
     pub reason: Option<String>,
-    /// How long it is carried on, in whole seconds.
+    /// How long it is continued, in whole seconds.
     pub until: OffsetDateTime,
     /// Its message authentication code; none if nobody has made it yet.
     pub mac: Option<Mac>,

@@ -11,7 +11,7 @@ use crate::{
     plan::Step,
 };
 
-/// The ID of the image that a row is about; none while EC2 has given the copy none.
+/// The ID of the image that a row is about; none if EC2 has not given the copy an ID yet.
 pub(super) fn image_id(image: &Image, result: &ImageResult<'_>) -> Option<ImageId> {
     match image.as_awaited() {
         None => Some(result.decision.image_id.clone()),
@@ -55,7 +55,7 @@ fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
     }
 }
 
-/// What is so for a target of a share that waits for its copy.
+/// The state of a target whose share waits for its copy.
 pub(super) fn target_state(Await { next, .. }: &Await, steps: &[StepResult]) -> TargetState {
     let has_failed = |result: &StepResult| {
         matches!(result.state, StepState::Failed | StepState::Skipped) && !result.is_passed_over()

@@ -28,7 +28,7 @@ pub struct StepResult {
 }
 
 impl StepResult {
-    /// A step of which no more is known than how far it got.
+    /// A step of which only its state is known.
     pub fn new(step: Step, state: StepState) -> Self {
         Self { step, state, error: None, is_uncertain: false, grant_id: None, copy_id: None, version: None }
     }
