@@ -46,7 +46,9 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     };
     let loaded = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
     match loaded {
-        Ok(Loaded { allowlist, .. }) => told(repeat(&record, &allowlist, deployment, run, outcome).await),
+        Ok(Loaded { allowlist, .. }) => {
+            told(repeat(&record, &allowlist, deployment, run, outcome).await, record.is_overdue(run.now))
+        }
         Err(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
     }
 }
@@ -73,14 +75,15 @@ async fn repeat(
 }
 
 /// The outcome as it is told: of a hint that changed nothing and ended nothing nobody is told.
-fn told(outcome: Outcome) -> Outcome {
+fn told(outcome: Outcome, is_overdue: bool) -> Outcome {
+    let is_given_up = outcome.refusals.iter().any(|refusal| refusal.ends_waiting(is_overdue));
     let is_changed = outcome.images.iter().any(|row| row.changed);
     match outcome.result {
         Status::Completed | Status::Accepted | Status::Planned if !is_changed => {
             let nothing = Outcome::new(outcome.request_id.clone(), Status::Completed);
             Outcome { action: outcome.action, nobodys_records: outcome.nobodys_records, ..nothing }
         }
-        Status::Refused if outcome.retryable => Outcome { announcement: Announcement::Never, ..outcome },
+        Status::Refused if !is_given_up => Outcome { announcement: Announcement::Never, ..outcome },
         Status::Failed if !outcome.errors.iter().any(|error| error.code.ends_waiting()) => {
             Outcome { announcement: Announcement::Never, ..outcome }
         }

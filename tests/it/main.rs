@@ -23,6 +23,7 @@ mod automation;
 mod catalogue;
 mod concurrency;
 mod copies;
+mod copies_disturbed;
 mod copy_calls;
 mod crash;
 mod docs;

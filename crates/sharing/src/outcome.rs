@@ -435,9 +435,18 @@ pub struct Refusal {
     /// Whether the reason passes by itself, so that sending the request again later may help.
     #[serde(skip)]
     pub may_pass: bool,
+    /// Whether the reason is that something could not be read.
+    #[serde(skip)]
+    pub is_unread: bool,
 }
 
 impl Refusal {
+    /// Whether a share that waits for a copy is given up for it. What could not be found out may be found out the next
+    /// time, as long as the share waits at all.
+    pub fn ends_waiting(&self, is_overdue: bool) -> bool {
+        !self.may_pass && (is_overdue || !self.is_unread)
+    }
+
     /// A refusal of the request as a whole; the other fields can be set on it.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self {
@@ -453,6 +462,7 @@ impl Refusal {
             message: message.into(),
             remedy: None,
             may_pass: false,
+            is_unread: false,
         }
     }
 

@@ -89,9 +89,9 @@ fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> 
 
 /// What ends the waiting of a share that is refused for good.
 pub fn give_up(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Option<Step> {
-    let refusals: Vec<_> = decisions.iter().flat_map(ImageDecision::refusals).collect();
-    let is_for_good = refusals.iter().any(|refusal| !refusal.may_pass);
-    case.hint.filter(|_| is_for_good).map(end)
+    let mut refusals = decisions.iter().flat_map(ImageDecision::refusals);
+    let record = case.hint?;
+    refusals.any(|refusal| refusal.ends_waiting(record.is_overdue(case.now))).then(|| end(record))
 }
 
 /// Deletes the record of a share that waits no longer.

@@ -216,7 +216,7 @@ pub(super) fn wait(
 ) -> Option<(CopyRecord, Next)> {
     let record = record(case, image, awaited, rule, terms)?;
     let is_recorded = case.hint.is_some() || image.waiting.iter().flatten().any(|there| there.name == record.name);
-    if case.hint.is_some() && case.now > record.until {
+    if case.hint.is_some() && record.is_overdue(case.now) {
         let failure = overdue(awaited, &record);
         return Some((record, Next::GiveUp(failure)));
     }

@@ -436,10 +436,9 @@ pub(super) fn remedy_by_copy(rule: &Rule, region: &str) -> String {
 
 pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
     let message = format!("whether {key} can encrypt a copy is not known: {}", failure.message);
-    image(RefusalCode::CopyKeyNotUsable, image_id, message)
-        .at("/copyFrom")
-        .key(key)
-        .remedy("have the rule's `copies.key` name a key that the function's role may use")
+    let refusal = image(RefusalCode::CopyKeyNotUsable, image_id, message).at("/copyFrom").key(key);
+    let remedy = "have the rule's `copies.key` name a key that the function's role may use";
+    Refusal { is_unread: true, ..refusal.remedy(remedy) }
 }
 
 /// A copy can be made only of what can be decrypted.
@@ -455,7 +454,6 @@ pub(super) fn source_key_not_usable(image_id: &ImageId, key: &KeyArn, state: &st
 pub(super) fn source_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
     let message =
         format!("whether {key}, with which the image is encrypted, can be used is not known: {}", failure.message);
-    image(RefusalCode::KeyNotUsable, image_id, message)
-        .key(key)
-        .remedy("let the function's role use the key, in the role's IAM policy and by the key policy")
+    let remedy = "let the function's role use the key, in the role's IAM policy and by the key policy";
+    Refusal { is_unread: true, ..image(RefusalCode::KeyNotUsable, image_id, message).key(key).remedy(remedy) }
 }

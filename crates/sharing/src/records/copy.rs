@@ -89,6 +89,11 @@ impl CopyRecord {
         Some(RegionalImage { region: region.clone(), id: id.clone() })
     }
 
+    /// Whether the share has waited for as long as it may.
+    pub fn is_overdue(&self, now: OffsetDateTime) -> bool {
+        now > self.until
+    }
+
     /// Whether it is about copies of the image in that Region.
     pub fn is_from(&self, region: &Region) -> bool {
         self.request.copy_from.as_ref() == Some(region)

@@ -786,3 +786,18 @@ fn an_audit_reads_the_sources_and_what_waits_where_a_rule_makes_copies() {
     assert_eq!(reads(REGION), (1, Need::Optional, 1));
     assert_eq!(reads("us-east-1"), (0, Need::No, 0));
 }
+
+#[test]
+fn what_could_not_be_found_out_ends_no_waiting_before_its_time() {
+    let ends = |until: OffsetDateTime, change: &dyn Fn(&mut World)| {
+        let there = world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available));
+        let followed = follow(&hinted(there, 0, until).with(change), &share(&[ONE]));
+        assert_eq!(followed.refusals.len(), 1, "{followed:?}");
+        !followed.steps.is_empty()
+    };
+    let unread = |world: &mut World| world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy"));
+    let shut = |world: &mut World| world.key().policy = Fact::Known(policy(&[]));
+    assert!(!ends(in_days(1), &unread));
+    assert!(ends(in_days(-1), &unread));
+    assert!(ends(in_days(1), &shut));
+}
