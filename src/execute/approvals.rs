@@ -50,12 +50,12 @@ pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         return outcome;
     };
     let desk = Desk { deployment, store, allowlist: case.allowlist, run };
-    match case.request.action {
-        Action::Approvals => desk.list(case.request, requester, outcome).await,
-        _ => match desk.find(case.request, requester).await {
-            Ok(ask) => desk.decide(ask, case.request, requester, outcome).await,
-            Err(stopped) => stopped.told(outcome),
-        },
+    if case.request.action == Action::Approvals {
+        return desk.list(case.request, requester, outcome).await;
+    }
+    match desk.find(case.request, requester).await {
+        Ok(ask) => desk.decide(ask, case.request, requester, outcome).await,
+        Err(stopped) => stopped.told(outcome),
     }
 }
 
@@ -190,7 +190,7 @@ impl Desk<'_> {
     /// The ask that the request is about, if the requester may decide it now.
     async fn find(&self, request: &Request, requester: &Requester) -> Result<Ask, Stopped> {
         let aws = &self.deployment.aws.until(self.run.deadline);
-        let name = decide::approval_asked_for(request)?;
+        let name = decide::approval_asked_for(request).map_err(Stopped::Refused)?;
         let named = RecordName::Ask(name.clone());
         let ask = match self.store.read(aws, &named).await {
             Ok(Recorded::Record(Record::Ask(ask))) => *ask,
@@ -253,10 +253,10 @@ impl Desk<'_> {
         if is_approved {
             return concluded;
         }
-        match concluded.result {
-            Status::Failed => Outcome { result: Status::Failed, retryable: true, errors: concluded.errors, ..outcome },
-            _ => Outcome { result: Status::Completed, decided: Some(Box::new(concluded)), ..outcome },
+        if concluded.result == Status::Failed {
+            return Outcome { result: Status::Failed, retryable: true, errors: concluded.errors, ..outcome };
         }
+        Outcome { result: Status::Completed, decided: Some(Box::new(concluded)), ..outcome }
     }
 
     /// Carries out a decision: makes the share or not, and deletes the ask before the decision. It returns the outcome of

@@ -8,7 +8,7 @@ use sharing::{
     decide::{self, Authority, Case, Decision, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
-    outcome::{Announcement, Outcome, Status},
+    outcome::{Announcement, Outcome, Status, StepState},
     records::{Record, RecordName, Recorded},
     report::failed,
     request::{Action, Asked},
@@ -74,19 +74,19 @@ async fn repeat(
     act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
 }
 
-/// The outcome as it is told: of a hint that changed nothing and ended nothing nobody is told.
+/// The outcome as it is published. If a hint changed nothing and did not end the waiting, nothing is.
 fn told(outcome: Outcome, is_overdue: bool) -> Outcome {
     let is_given_up = outcome.refusals.iter().any(|refusal| refusal.ends_waiting(is_overdue));
     let is_changed = outcome.images.iter().any(|row| row.changed);
+    let is_ended = outcome.errors.iter().any(|error| error.code.ends_waiting())
+        || outcome.images.iter().flat_map(|row| &row.steps).any(|step| step.state == StepState::Done);
     match outcome.result {
         Status::Completed | Status::Accepted | Status::Planned if !is_changed => {
             let nothing = Outcome::new(outcome.request_id.clone(), Status::Completed);
             Outcome { action: outcome.action, nobodys_records: outcome.nobodys_records, ..nothing }
         }
         Status::Refused if !is_given_up => Outcome { announcement: Announcement::Never, ..outcome },
-        Status::Failed if !outcome.errors.iter().any(|error| error.code.ends_waiting()) => {
-            Outcome { announcement: Announcement::Never, ..outcome }
-        }
+        Status::Failed if !is_ended => Outcome { announcement: Announcement::Never, ..outcome },
         Status::Completed
         | Status::Accepted
         | Status::Planned

@@ -124,7 +124,7 @@ pub(super) async fn act(
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, case, facts, results, deadline).await;
     }
-    results = final_copies::take(writer, run.request_id, results, deadline).await;
+    results = final_copies::take(writer, (run.request_id, case.hint), results, deadline).await;
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     outcome
 }

@@ -26,6 +26,9 @@ const IMAGES_AT_ONCE: usize = 10;
 /// With this many findings an answer is full: the next answer has the others.
 const FULL: usize = 500;
 
+/// With this many rows it is full, too.
+const FULL_OF_ROWS: usize = 1_000;
+
 /// Audits the owned images after the request's `nextToken`. A repair also fixes what this function itself created.
 pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
     let asked = case.request;
@@ -35,7 +38,7 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     };
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
-    let mut total = Outcome { result, findings: Some(Vec::new()), ..outcome.clone() };
+    let mut total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
     if asked.next_token.is_none() {
         match approvals::left(deployment, &images, run).await {
             Ok(left) => total.findings = Some(left),
@@ -43,7 +46,7 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         }
     }
     let place = asked.next_token.clone();
-    let mut progress = Progress { total, place, findings: 0, unread: Vec::new(), is_any_read: false };
+    let mut progress = Progress { total, place, findings: 0, rows: 0, unread: Vec::new(), is_any_read: false };
     let mut longest = Duration::ZERO;
     loop {
         let after = progress.place.as_ref().map_or(Bound::Unbounded, |place| Bound::Excluded(&place.after));
@@ -51,7 +54,8 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         if image_ids.is_empty() {
             return Progress { place: None, ..progress }.end();
         }
-        if progress.findings >= FULL || run.deadline.saturating_duration_since(Instant::now()) < longest {
+        let is_full = progress.findings >= FULL || progress.rows >= FULL_OF_ROWS;
+        if is_full || run.deadline.saturating_duration_since(Instant::now()) < longest {
             return progress.end();
         }
         let begun = Instant::now();
@@ -75,6 +79,8 @@ struct Progress {
     place: Option<NextToken>,
     /// The number of their findings.
     findings: usize,
+    /// The number of their rows.
+    rows: usize,
     /// What could not be read about them, but may be read by a retry.
     unread: Vec<Failure>,
     /// Whether everything about at least one image was read.
@@ -87,6 +93,7 @@ impl Progress {
         add(&mut self.total, part);
         self.place = surveyed.next;
         self.findings = self.findings.saturating_add(surveyed.findings);
+        self.rows = self.rows.saturating_add(surveyed.rows);
         self.unread.extend(surveyed.unread);
         self.is_any_read |= surveyed.is_any_read;
     }
@@ -94,7 +101,7 @@ impl Progress {
     /// The outcome of the request. What could not be read about some images is a warning, because a fault of one image must
     /// not prevent the audit of the others. If no image could be read, the request fails, and a retry may help.
     fn end(self) -> Outcome {
-        let Self { mut total, place, unread, is_any_read, findings: _ } = self;
+        let Self { mut total, place, unread, is_any_read, findings: _, rows: _ } = self;
         if !unread.is_empty() && !is_any_read {
             return failed_by(total, unread);
         }

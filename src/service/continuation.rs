@@ -36,8 +36,9 @@ pub(super) async fn continue_survey(
         return;
     };
     let mut rest = json!({"action": request.action, "nextToken": place, "dryRun": request.dry_run});
-    if let (Some(reason), Some(rest)) = (&request.reason, rest.as_object_mut()) {
-        rest.insert("reason".to_owned(), json!(reason));
+    if let Some(rest) = rest.as_object_mut() {
+        rest.extend(request.reason.as_ref().map(|reason| ("reason".to_owned(), json!(reason))));
+        rest.extend(request.rows.then(|| ("rows".to_owned(), json!(true))));
     }
     let event = BusEvent { source: source.to_owned(), detail_type: REQUEST_DETAIL_TYPE, detail: rest.to_string() };
     match aws.until(until).put_events(bus, &[event]).await {

@@ -274,9 +274,13 @@ fn what_the_first_decided_the_second_learns() {
     for (decides, expect) in [("approve", "ApprovalNotAllowed"), ("reject", "ApprovalRejected")] {
         let id = desk.waiting();
         // The first stops after its decision was written.
-        desk.world.aws.fault("ec2:DescribeImages", "InternalError", 500, 100);
-        desk.world.aws.fault("scheduler:DeleteSchedule", "InternalServerException", 500, 100);
-        let (status, _) = if decides == "approve" { desk.approve(ADA, &id) } else { desk.reject(ADA, &id) };
+        let (status, _) = if decides == "approve" {
+            desk.world.aws.fault("ec2:DescribeImages", "InternalError", 500, 100);
+            desk.approve(ADA, &id)
+        } else {
+            desk.world.aws.fault("scheduler:DeleteSchedule", "InternalServerException", 500, 100);
+            desk.reject(ADA, &id)
+        };
         assert!(status >= 500, "{status}");
         desk.world.aws.no_faults();
         for second in [desk.approve(OWNER, &id), desk.reject(OWNER, &id)] {

@@ -354,7 +354,7 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
     world.aws.seed(&json!({"images": images}));
     let mut event: Value = serde_json::from_str(include_str!("../../events/eventbridge-share.json")).unwrap();
     event["source"] = json!("ami-share.audit");
-    event["detail"] = json!({"action": "audit", "reason": "nightly"});
+    event["detail"] = json!({"action": "audit", "reason": "nightly", "rows": true});
     let part = world.in_too_short_a_time(&event).unwrap();
     let token = part["nextToken"].as_str().unwrap_or_else(|| panic!("the audit was over: {part:#}"));
     let put = world.aws.events();
@@ -365,7 +365,10 @@ fn an_audit_by_event_sends_its_own_rest_on_its_way() {
         (&json!("ami-share.audit"), &json!("AMI Share Request"), &json!("default"))
     );
     let rest: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
-    assert_eq!(rest, json!({"action": "audit", "nextToken": token, "dryRun": false, "reason": "nightly"}));
+    assert_eq!(
+        rest,
+        json!({"action": "audit", "nextToken": token, "dryRun": false, "reason": "nightly", "rows": true})
+    );
 
     event["detail"] = rest;
     let end = world.outcome(&event);

@@ -19,6 +19,7 @@ mod allowlists;
 mod answers;
 mod approvals;
 mod audit;
+mod audit_rows;
 mod automation;
 mod catalogue;
 mod concurrency;

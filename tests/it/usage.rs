@@ -136,7 +136,7 @@ fn a_report_that_does_not_tell_everything_is_awaited_and_not_used() {
         pending["state"] = json!("pending");
         report(&world, &image, pending);
         let outcome = accepted(&world, &usage(&image), &READ[..2]);
-        assert!(outcome["warnings"][0].as_str().unwrap().contains("that somebody asked for"), "{outcome:#}");
+        assert!(outcome["warnings"][0].as_str().unwrap().contains("that covers only some"), "{outcome:#}");
         world.aws.end_usage_report(&image, "available", "");
         let outcome = accepted(&world, &usage(&image), &[READ[0], READ[1], CREATE]);
         assert_eq!(outcome["images"][0].get("usage"), None);

@@ -42,6 +42,10 @@ PolicyStatement: TypeAlias = dict[str, Any]
 Reason: TypeAlias = str
 # MalformedRequest: The request is not in order. Values: given, allowed, suggestion, expected, count, most, earliest, latest, action. Unauthenticated: The caller could not be identified. RequesterNotAllowed: No rule of the allowlist names the requester. Values: requester. ActionNotAllowed: No rule allows the requester this action. Values: requester, action, rule. ImageNotAllowed: No rule allows the requester this action on this image. Values: requester, action. TargetNotAllowed: No rule allows the requester to share this image with this target. Values: requester, action. AccessNotAllowed: No rule allows more than launch access here. Values: requester, rule, access. RoleNotAllowed: No rule allows a grant for this service-linked role. Values: requester, rule, roles, allowed. ExpiryRequired: The rule only allows shares that expire. Values: requester, rule, maxDuration. ExpiryNotAllowed: The rule does not allow a share to last that long. Values: requester, rule, maxDuration, given, expiresAt. ApprovalNotAllowed: The requester may not approve this, or not through this trigger. Values: requester, rule, decidedBy. CopyNotAllowed: No rule makes copies of images in that Region. Values: requester, rule, copyFrom. RouteNotFound: There is no such route. Values: path. ImageNotFound: There is no such image in this account and Region. TargetNotFound: Nothing that is known has the organization's or organizational unit's id. Values: id. ApprovalNotFound: Nothing waits for approval under this ID. MethodNotAllowed: The route does not take this method. Values: method, allowed. ImageNotOwned: Another account owns the image. ImageNotAvailable: The image is not in the state available. Values: state. TargetIsOwner: The target owns the image. CopyNotPossible: The image cannot be copied, or not by this target. Values: snapshotId, owner, variables, keys. ExpiryNotPossible: Shares that expire are not set up. Values: variables. NotSetUp: This deployment lacks what the request needs, or has it switched off. Values: parameter, role. PublishNotPossible: The image can't be published where the rule says. Values: rule, parameter, tag, given. ShareEnding: The share is about to expire. Values: expiresAt, deadline. ApprovalLapsed: Nobody approved the share in time. Values: until. ApprovalRejected: The share was rejected. Values: decidedBy. QuotaExceeded: The image would be shared with more entities than the quota allows. Values: count, new, quota. StaleRequest: The event is too old, too new or a replay. Values: age, maxAge. DefaultKey: A snapshot is encrypted with an AWS managed key, which can't be shared. KeyNotUsable: A key is disabled, pending deletion or not a symmetric encryption key. Values: state. CopyKeyNotUsable: The key of the rule can't encrypt a copy. Values: state. KeyAccessMissing: A key does not let the target in. Values: missing. KeyAccessConditional: Whether a key lets the target in depends on conditions that are not known. Values: dependsOn. KeyAccessDenied: A key's policy denies the target. Values: because. KeyAccessUnknown: Whether a key lets the target in could not be found out. Values: call.
 RefusalCode: TypeAlias = Literal["MalformedRequest", "Unauthenticated", "RequesterNotAllowed", "ActionNotAllowed", "ImageNotAllowed", "TargetNotAllowed", "AccessNotAllowed", "RoleNotAllowed", "ExpiryRequired", "ExpiryNotAllowed", "ApprovalNotAllowed", "CopyNotAllowed", "RouteNotFound", "ImageNotFound", "TargetNotFound", "ApprovalNotFound", "MethodNotAllowed", "ImageNotOwned", "ImageNotAvailable", "TargetIsOwner", "CopyNotPossible", "ExpiryNotPossible", "NotSetUp", "PublishNotPossible", "ShareEnding", "ApprovalLapsed", "ApprovalRejected", "QuotaExceeded", "StaleRequest", "DefaultKey", "KeyNotUsable", "CopyKeyNotUsable", "KeyAccessMissing", "KeyAccessConditional", "KeyAccessDenied", "KeyAccessUnknown"]
+# The kind of launch permission. unknown: of a kind that this version does not know.
+RowHow: TypeAlias = Literal["account", "organization", "organizational-unit", "public", "unknown"]
+# Whether the target can launch the image as things are now, by the image's state and every key. unknown: it can't be said, or a key lets it in under conditions.
+RowLaunch: TypeAlias = Literal["really", "not", "unknown"]
 ServiceLinkedRole: TypeAlias = str
 SnapshotId: TypeAlias = str
 StepState: TypeAlias = Literal["done", "planned", "failed", "skipped"]
@@ -83,6 +87,8 @@ class AuditRequest(TypedDict):
     version: NotRequired[Literal["1"]]
     """The version of this document."""
     action: Literal["audit"]
+    rows: NotRequired[bool]
+    """For audit: whether the answer also says of each launch permission whether its target can launch the image."""
     nextToken: NotRequired[str]
     """Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is."""
     dryRun: NotRequired[bool]
@@ -334,6 +340,8 @@ class Outcome(TypedDict):
     warnings: list[str]
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
+    rows: NotRequired[list[Row]]
+    """For an audit with rows: the launch permissions of the images that the requester's rules cover. One that only rules of others cover is left out."""
     approval: NotRequired[OutcomeApproval]
     approvals: NotRequired[list[OutcomeApprovalsItem]]
     """For approvals: the shares that wait for approval and that the requester may decide, and the requester's own."""
@@ -399,6 +407,8 @@ class Problem(TypedDict):
     warnings: list[str]
     findings: NotRequired[list[Finding]]
     """For audit and repair: what is not as the allowlist and the records say."""
+    rows: NotRequired[list[Row]]
+    """For an audit with rows: the launch permissions of the images that the requester's rules cover. One that only rules of others cover is left out."""
     approval: NotRequired[OutcomeApproval]
     approvals: NotRequired[list[OutcomeApprovalsItem]]
     """For approvals: the shares that wait for approval and that the requester may decide, and the requester's own."""
@@ -574,6 +584,25 @@ class RoleRow(TypedDict):
     verdict: Verdict
     remedy: NotRequired[str]
     """The command to run in the target account."""
+
+
+class Row(TypedDict):
+    """A launch permission of an image."""
+
+    imageId: ImageId
+    name: str | None
+    """The image's name; null where it has none."""
+    target: str
+    """An account ID, or the ARN of an organization or organizational unit, whose members are not guessed; all for a public image."""
+    how: RowHow
+    launch: RowLaunch
+    why: str
+    copy: bool | None
+    """Whether the target may also create volumes from every snapshot of the image; null where that is not known."""
+    until: str | None
+    """When the share expires; null where it does not."""
+    rule: str | None
+    """The rule of the requester that covers it; null where no rule lets anybody share the image with the target."""
 
 
 class Share(TypedDict):

@@ -268,6 +268,8 @@ export interface components {
              * @enum {string}
              */
             action: "audit";
+            /** @description For audit: whether the answer also says of each launch permission whether its target can launch the image. */
+            rows?: boolean;
             /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
             nextToken?: string;
             /** @description Decide and plan, change nothing. */
@@ -575,6 +577,8 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
+            /** @description For an audit with rows: the launch permissions of the images that the requester's rules cover. One that only rules of others cover is left out. */
+            rows?: components["schemas"]["Row"][];
             approval?: components["schemas"]["OutcomeApproval"];
             /** @description For approvals: the shares that wait for approval and that the requester may decide, and the requester's own. */
             approvals?: components["schemas"]["OutcomeApprovalsItem"][];
@@ -646,6 +650,8 @@ export interface components {
             warnings: string[];
             /** @description For audit and repair: what is not as the allowlist and the records say. */
             findings?: components["schemas"]["Finding"][];
+            /** @description For an audit with rows: the launch permissions of the images that the requester's rules cover. One that only rules of others cover is left out. */
+            rows?: components["schemas"]["Row"][];
             approval?: components["schemas"]["OutcomeApproval"];
             /** @description For approvals: the shares that wait for approval and that the requester may decide, and the requester's own. */
             approvals?: components["schemas"]["OutcomeApprovalsItem"][];
@@ -864,6 +870,36 @@ export interface components {
             /** @description The command to run in the target account. */
             remedy?: string;
         };
+        /** @description A launch permission of an image. */
+        Row: {
+            imageId: components["schemas"]["ImageId"];
+            /** @description The image's name; null where it has none. */
+            name: string | null;
+            /** @description An account ID, or the ARN of an organization or organizational unit, whose members are not guessed; all for a public image. */
+            target: string;
+            how: components["schemas"]["RowHow"];
+            launch: components["schemas"]["RowLaunch"];
+            why: string;
+            /** @description Whether the target may also create volumes from every snapshot of the image; null where that is not known. */
+            copy: boolean | null;
+            /**
+             * Format: date-time
+             * @description When the share expires; null where it does not.
+             */
+            until: string | null;
+            /** @description The rule of the requester that covers it; null where no rule lets anybody share the image with the target. */
+            rule: string | null;
+        };
+        /**
+         * @description The kind of launch permission. unknown: of a kind that this version does not know.
+         * @enum {string}
+         */
+        RowHow: "account" | "organization" | "organizational-unit" | "public" | "unknown";
+        /**
+         * @description Whether the target can launch the image as things are now, by the image's state and every key. unknown: it can't be said, or a key lets it in under conditions.
+         * @enum {string}
+         */
+        RowLaunch: "really" | "not" | "unknown";
         ServiceLinkedRole: string;
         /** @description At least one of `accountIds`, `organizationArns` and `organizationalUnitArns` is required. */
         Share: {

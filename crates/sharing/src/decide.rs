@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod audit_rows;
 mod available;
 mod backing_key;
 mod case;

@@ -167,6 +167,26 @@ pub enum LaunchPermission {
 }
 
 impl LaunchPermission {
+    /// The kind of entry, as outcomes name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Unknown(_) => "unknown",
+            Self::To(Target::Account(_)) => "account",
+            Self::To(Target::Organization(_)) => "organization",
+            Self::To(Target::OrganizationalUnit(_)) => "organizational-unit",
+        }
+    }
+
+    /// The account ID or ARN; `all` for the public entry; EC2's words for one that this version does not know.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Public => "all".to_owned(),
+            Self::Unknown(text) => text.clone(),
+            Self::To(target) => target.to_string(),
+        }
+    }
+
     /// An entry of an unknown kind, shortened to fit in a line.
     pub fn unknown(text: &str) -> Self {
         Self::Unknown(in_a_line(text))

@@ -1,6 +1,7 @@
 //! Owns [`Outcome`] and its rows: the answer to a request. It has the same form for every trigger.
 
 mod approval;
+mod audit_row;
 mod bounds;
 mod catalogue;
 mod code;
@@ -13,6 +14,7 @@ mod usage;
 use std::collections::BTreeMap;
 
 pub use approval::{ApprovalRow, Waiting};
+pub use audit_row::AuditRow;
 pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};
@@ -70,6 +72,9 @@ pub struct Outcome {
     /// The findings of an audit or repair; absent for other actions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
+    /// The launch permissions of the images of an audit, if they are requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<AuditRow>>,
     /// Where an audit or repair continues, if it has not covered every image yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<NextToken>,
@@ -325,6 +330,16 @@ pub enum Launch {
     Not,
 }
 
+impl From<Verdict> for Launch {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allowed => Self::Really,
+            Verdict::Conditional | Verdict::Unknown => Self::Unknown,
+            Verdict::Missing | Verdict::Denied => Self::Not,
+        }
+    }
+}
+
 /// A grant on a key for a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -432,19 +447,37 @@ pub struct Refusal {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// Whether the reason passes by itself, so that sending the request again later may help.
+    /// Whether the same request may be accepted later.
     #[serde(skip)]
-    pub may_pass: bool,
-    /// Whether the reason is that something could not be read.
-    #[serde(skip)]
-    pub is_unread: bool,
+    pub lasts: Lasts,
+}
+
+/// How long the reason of a refusal lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lasts {
+    /// Until somebody changes something.
+    #[default]
+    UntilChanged,
+    /// Until somebody lets the function read what it could not read. That may be no reason at all.
+    UntilRead,
+    /// It passes by itself, so sending the request again later may help.
+    ForAWhile,
 }
 
 impl Refusal {
     /// Whether a share that waits for a copy is given up for it. What could not be found out may be found out the next
     /// time, as long as the share waits at all.
     pub fn ends_waiting(&self, is_overdue: bool) -> bool {
-        !self.may_pass && (is_overdue || !self.is_unread)
+        match self.lasts {
+            Lasts::UntilChanged => true,
+            Lasts::UntilRead => is_overdue,
+            Lasts::ForAWhile => false,
+        }
+    }
+
+    /// Whether the reason passes by itself.
+    pub fn may_pass(&self) -> bool {
+        self.lasts == Lasts::ForAWhile
     }
 
     /// A refusal of the request as a whole; the other fields can be set on it.
@@ -461,8 +494,7 @@ impl Refusal {
             values: Values::new(),
             message: message.into(),
             remedy: None,
-            may_pass: false,
-            is_unread: false,
+            lasts: Lasts::UntilChanged,
         }
     }
 
@@ -635,6 +667,7 @@ impl Outcome {
             approval: None,
             approvals: None,
             findings: None,
+            rows: None,
             next_token: None,
             next_page: None,
             image_count: None,
@@ -674,6 +707,9 @@ impl Outcome {
         }
         if let Some(found) = part.findings {
             self.findings.get_or_insert_default().extend(found);
+        }
+        if let Some(rows) = part.rows {
+            self.rows.get_or_insert_default().extend(rows);
         }
         self.nobodys_records.extend(part.nobodys_records);
         self.refusals.extend(part.refusals);
@@ -717,7 +753,7 @@ impl Outcome {
 
     /// Whether every refusal passes by itself.
     pub fn is_refused_for_now(&self) -> bool {
-        !self.refusals.is_empty() && self.refusals.iter().all(|refusal| refusal.may_pass)
+        !self.refusals.is_empty() && self.refusals.iter().all(Refusal::may_pass)
     }
 
     /// The document as JSON text, its fields in the documented order.

@@ -70,7 +70,8 @@ fn share(case: &Case<'_>, decision: &ImageDecision<'_>, first: &Prerequisites, i
     steps.extend(chunks(&missing).map(|targets| Step::AddLaunchPermissions { image_id: image_id(), targets }));
     match case.hint {
         // A hint that writes leaves the record: another one that crosses it would take back what it doesn't find recorded.
-        Some(record) if steps.is_empty() => vec![end(record)],
+        // What is tried at best, again and again, is no reason to wait.
+        Some(record) if steps.iter().all(Step::is_best_effort) => steps.into_iter().chain([end(record)]).collect(),
         Some(_) | None => steps,
     }
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::{
     decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
     domain::Target,
-    facts::{CopyRecord, Facts, Failure, Image, LaunchPermission, Scan},
+    facts::{CopyRecord, Facts, Failure, Image, Scan},
     needs::{GranteeKind, Publication},
     outcome::{
         CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
@@ -77,6 +77,9 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             let row = image_row(&Standing { case, image, result: &result, status, is_stopped }, region);
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
+        }
+        if let (true, Some(survey)) = (request.rows, result.decision.survey()) {
+            outcome.rows.get_or_insert_default().extend(survey.rows.iter().cloned());
         }
         if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
             for finding in &survey.findings {
@@ -458,7 +461,12 @@ fn detail(case: &Case<'_>, state: TargetState, image: &Image, target: &Target) -
 
 /// Who has access, sorted: EC2's order is not stable, and callers compare answers.
 fn permissions(image: &Image) -> Permissions {
-    let mut launch: Vec<_> = image.launch_permissions.iter().flatten().map(launch_row).collect();
+    let mut launch: Vec<_> = image
+        .launch_permissions
+        .iter()
+        .flatten()
+        .map(|entry| LaunchRow { kind: entry.kind(), id: entry.id() })
+        .collect();
     launch.sort_by(|one, other| (one.kind, &one.id).cmp(&(other.kind, &other.id)));
     let copy = image.known_snapshots().map(|snapshot| {
         let mut account_ids = snapshot.create_volume_permissions.known().map(|known| known.accounts.clone());
@@ -470,15 +478,4 @@ fn permissions(image: &Image) -> Permissions {
     let unread = image.unread_snapshots().map(|(id, _)| CopyRow { snapshot_id: id.clone(), account_ids: None });
     let copy = copy.chain(unread).collect();
     Permissions { launch, copy }
-}
-
-fn launch_row(entry: &LaunchPermission) -> LaunchRow {
-    let (kind, id) = match entry {
-        LaunchPermission::Public => ("public", "all".to_owned()),
-        LaunchPermission::Unknown(text) => ("unknown", text.clone()),
-        LaunchPermission::To(Target::Account(account)) => ("account", account.to_string()),
-        LaunchPermission::To(Target::Organization(arn)) => ("organization", arn.to_string()),
-        LaunchPermission::To(Target::OrganizationalUnit(arn)) => ("organizational-unit", arn.to_string()),
-    };
-    LaunchRow { kind, id }
 }

@@ -61,6 +61,8 @@ pub struct Request {
     pub approval_id: Option<String>,
     /// What the name of an image must match, for `images`; with IAM's wildcards.
     pub name: Option<String>,
+    /// Whether an audit also says who can launch each image.
+    pub rows: bool,
     /// Where an audit or repair continues.
     pub next_token: Option<NextToken>,
     /// The page of `images` or of a `list` by account; `None` for the first page.
@@ -120,6 +122,7 @@ impl Request {
             copy_from: None,
             approval_id: None,
             name: None,
+            rows: false,
             next_token: None,
             page: None,
             dry_run: false,

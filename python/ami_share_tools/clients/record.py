@@ -86,6 +86,7 @@ ANSWERS = [
     ("A revoke", "portal", "sendRequest", {}, {"action": "revoke", "imageIds": [DB], "accountIds": [stage.PROD]}),
     ("A reset", "platform-operator", "sendRequest", {}, {"action": "reset", "imageIds": [WEB]}),
     ("An audit", "platform-operator", "sendRequest", {}, {"action": "audit"}),
+    ("Who can really launch what", "platform-operator", "sendRequest", {}, {"action": "audit", "rows": True}),
     ("A repair", "platform-operator", "sendRequest", {}, {"action": "repair"}),
     ("A field that does not exist", "portal", "shareImage", {"imageId": WEB}, {"accountId": [stage.PROD]}),
     ("A parameter that the route does not have", "portal", "listShares", {"imageId": WEB, "dryRun": "true"}, None),

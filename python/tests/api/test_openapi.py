@@ -202,7 +202,7 @@ class Examples(unittest.TestCase):
         request = json.loads(text("schemas/request.schema.json"))["properties"]
         self.assertEqual(
             set(api["components"]["schemas"]["Share"]["properties"]),
-            set(request) - {"action", "imageIds", "name", "nextToken"},
+            set(request) - {"action", "approvalId", "imageIds", "name", "nextToken", "rows"},
         )
 
 

@@ -67,6 +67,9 @@ class Stack(unittest.TestCase):
             dict.fromkeys(
                 (
                     "POST /requests",
+                    "GET /approvals",
+                    "POST /approvals/{id}",
+                    "DELETE /approvals/{id}",
                     "GET /images",
                     "GET /images/{imageId}/shares",
                     "POST /images/{imageId}/shares",
@@ -155,6 +158,7 @@ class Parameters(unittest.TestCase):
         "KeyArns",
         "KeyTagValue",
         "EnableCopies",
+        "EnableApprovals",
         "CopySourceRegions",
         "CopyKeyArns",
         "TargetAccounts",
@@ -391,6 +395,7 @@ class Choices(unittest.TestCase):
                 },
                 "EnableCopies needs EnableExpiry",
             ),
+            ({"EnableApprovals": "true", "EnableExpiry": "false"}, "EnableApprovals needs EnableExpiry"),
             ({"CopySourceRegions": "eu-west-1, eu-central-1"}, "CopySourceRegions"),
             ({"CopySourceRegions": "*"}, "CopySourceRegions"),
             # A space after a comma would be part of an account, an audience, a source.
@@ -426,6 +431,12 @@ class Choices(unittest.TestCase):
         for name, states in (("ami-share", ["available"]), ("copying", ["available", "failed"])):
             rule = aws.client("events").describe_rule(Name=self.physical("FunctionImageAvailable", name))
             self.assertEqual(json.loads(rule["EventPattern"])["detail"], {"State": states}, name)
+
+    def test_a_stack_with_approvals_marks_its_records(self) -> None:
+        outputs = deployed("approving", EnableApprovals="true")
+        arn = self.environment(outputs)["AMI_SHARE_RECORD_KEY"]
+        self.assertEqual(aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeySpec"], "HMAC_256")
+        self.assertEqual(statements(outputs)["MakeTheCodesOfRecords"]["Resource"], arn)
 
     def test_layers_are_each_stacks_own(self) -> None:
         for name in ("one", "two"):

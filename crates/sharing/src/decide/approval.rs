@@ -165,7 +165,7 @@ pub fn wrong_trigger() -> Refusal {
 }
 
 /// The name of the record that a request is about.
-pub fn approval_asked_for(request: &Request) -> Result<AskName, Refusal> {
+pub fn approval_asked_for(request: &Request) -> Result<AskName, Box<Refusal>> {
     let id = request.approval_id.as_deref().unwrap_or_default();
-    AskName::of_id(id).ok_or_else(|| approval_not_found(id))
+    AskName::of_id(id).ok_or_else(|| Box::new(approval_not_found(id)))
 }

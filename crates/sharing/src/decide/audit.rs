@@ -6,6 +6,7 @@
 use key_policy::{KeyUse, Verdict};
 
 use super::{
+    audit_rows,
     backing_key::BackingKey,
     case::Case,
     copies_left,
@@ -13,7 +14,7 @@ use super::{
     expiry::OVERDUE,
     judgements::{By, Judgements},
     notes::{take_back_from_all, unknown_copy_permissions},
-    permit::{covering_rule_of_image, is_about_pair},
+    permit::{covering_rule_of_image, is_about_pair, sharing_rules},
     publish, refusals,
 };
 use crate::{
@@ -85,8 +86,13 @@ fn survey<'a>(
     if image.launch_permissions.is_known() {
         findings.extend(publish::stale(case, facts, image, image_id).into_iter().map(stale));
     }
-    let survey =
-        Survey { findings, orphaned, overdue: overdue_records(case, image), gaps: gaps.into_iter().map(gap).collect() };
+    let rows = if audit_rows::are_requested(case) {
+        audit_rows::rows(case, facts, judgements, image_id, image)?
+    } else {
+        Vec::new()
+    };
+    let gaps = gaps.into_iter().map(gap).collect();
+    let survey = Survey { findings, rows, orphaned, overdue: overdue_records(case, image), gaps };
     Ok((survey, warnings))
 }
 
@@ -165,18 +171,6 @@ fn of_unknown_kind(image: &Image) -> Vec<Found> {
         found(message, &remedy)
     });
     launch.chain(copy).collect()
-}
-
-/// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
-/// because only what is sure is drift.
-fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
-    let rules = case.allowlist.rules.iter();
-    let covers = |rule: &&Rule| {
-        rule.actions.contains(&Action::Share)
-            && rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, case.now)
-            && rule.targets.contains(target)
-    };
-    rules.filter(covers).collect()
 }
 
 fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> Vec<Found> {

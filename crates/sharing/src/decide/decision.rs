@@ -10,7 +10,7 @@ use crate::{
     domain::{AccountId, ExpiryName, ImageId, KeyArn, SnapshotId, Target},
     facts::{CopyRecord, Expiry, Failure, Image},
     needs::{CopyOrder, NeededGrant, Publication},
-    outcome::{Finding, Refusal, RefusalCode},
+    outcome::{AuditRow, Finding, Refusal, RefusalCode},
     request::{Action, AskedTarget},
 };
 
@@ -204,6 +204,8 @@ pub enum NextReport {
 pub struct Survey<'a> {
     /// Everything that differs from the allowlist and the records.
     pub findings: Vec<Finding>,
+    /// The launch permissions, if they are requested.
+    pub rows: Vec<AuditRow>,
     /// Our grants whose shares do not exist.
     pub orphaned: Vec<OrphanedGrant<'a>>,
     /// The overdue records, with those of renewed shares, which are only deleted.

@@ -19,7 +19,7 @@ use crate::{
     domain::{ExpiryName, ImageId, Target, rfc3339},
     facts::{Expiry, Fact, Image},
     needs::{NeededGrant, needed_expiry},
-    outcome::{Refusal, RefusalCode},
+    outcome::{Lasts, Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, FaultKind, Request, SHORTEST_EXPIRY},
 };
 
@@ -282,7 +282,7 @@ fn expiring(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Ex
     };
     let refusal =
         refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).value("expiresAt", at).remedy(remedy);
-    Refusal { may_pass: true, ..refusal }
+    Refusal { lasts: Lasts::ForAWhile, ..refusal }
 }
 
 /// The refusal if the invocation may last until shortly before the expiry: a permission that is added after the expiry
@@ -305,7 +305,9 @@ fn too_late(
         .value("deadline", deadline);
     // A recorded expiry passes, so a later retry can succeed. A requested time only comes nearer with each retry.
     match latest {
-        Some(_) => Refusal { may_pass: true, ..refusal.remedy("send the request again when the share has expired") },
+        Some(_) => {
+            Refusal { lasts: Lasts::ForAWhile, ..refusal.remedy("send the request again when the share has expired") }
+        }
         None => refusal.at(POINTER).remedy("give a later `expiresAt`"),
     }
 }

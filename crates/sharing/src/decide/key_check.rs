@@ -20,7 +20,7 @@ use crate::{
     domain::{ImageId, KeyArn, Region, ServiceLinkedRole, Target},
     facts::{Facts, Failure, Image, Reading},
     needs::{GranteeKind, NeededGrant},
-    outcome::{ErrorCode, KeyRow, Refusal, RefusalCode, RoleRow},
+    outcome::{ErrorCode, KeyRow, Lasts, Refusal, RefusalCode, RoleRow},
     request::{Access, Action, AskedTarget, Request},
 };
 
@@ -321,8 +321,11 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
     // A failed read may succeed the next time.
     let failed_read = unread.filter(|_| access.verdict == Verdict::Unknown);
     let refusal = Refusal {
-        may_pass: failed_read.is_some_and(|error| error.retryable),
-        is_unread: failed_read.is_some(),
+        lasts: match failed_read {
+            Some(error) if error.retryable => Lasts::ForAWhile,
+            Some(_) => Lasts::UntilRead,
+            None => Lasts::UntilChanged,
+        },
         statements: access.remedy.clone(),
         values: value.into_iter().collect(),
         ..refusals::pair(code, image_id, asked, message).key(arn)

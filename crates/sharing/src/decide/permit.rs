@@ -101,9 +101,7 @@ impl<'a> Permit<'a> {
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
             Action::List | Action::Check | Action::Usage | Action::Audit | Action::Repair => !self.blocks_reading(),
-            // Of what only waits nothing is to be read.
-            Action::Revoke => self.refusals.is_empty() && (self.withdrawn.is_empty() || !self.targets.is_empty()),
-            Action::Reset => self.refusals.is_empty(),
+            Action::Revoke | Action::Reset => self.refusals.is_empty(),
             Action::Images | Action::Approvals | Action::Approve | Action::Reject => false,
         }
     }
@@ -145,6 +143,32 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
         Authority::Expiry(_) => Vec::new(),
     };
     rules.into_iter()
+}
+
+/// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
+/// because only what is sure is drift.
+pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    rules_by_name(case, image, |rule, name, tags| {
+        rule.actions.contains(&Action::Share)
+            && rule.images.may_include(name, tags, &image.provenance, case.now)
+            && rule.targets.contains(target)
+    })
+}
+
+/// The rules that cover the image by its own name and tags, or if none does, by those of the source of a copy.
+fn rules_by_name<'a>(
+    case: &Case<'a>,
+    image: &Image,
+    covers: impl Fn(&Rule, Option<&str>, &BTreeMap<String, String>) -> bool,
+) -> Vec<&'a Rule> {
+    let rules = |name: Option<&str>, tags: &BTreeMap<String, String>| -> Vec<&'a Rule> {
+        case.allowlist.rules.iter().filter(|rule| covers(rule, name, tags)).collect()
+    };
+    let own = rules(image.name.as_deref(), &image.tags);
+    match &image.source_naming {
+        Some(source) if own.is_empty() => rules(source.name.as_deref(), &source.tags),
+        Some(_) | None => own,
+    }
 }
 
 /// Whether a rule of the requester covers the image, so that the requester may learn that it exists. An expiry has no
@@ -234,14 +258,18 @@ fn own_waiting<'i>(case: &Case<'i>, image: &'i Image, target: &'i Target) -> imp
     image.waiting_for(move |other| other == target).filter(move |record| Some(&record.requester) == own)
 }
 
-/// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy.
+/// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy. A record also
+/// exists for a while after its share was made: then nothing waits, and only a rule allows the revoke.
 fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     if permit.refusals.is_empty() || !may_withdraw(case.request) {
         return;
     }
     let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);
     let others: Vec<_> = case.request.targets.iter().filter(|asked| !is_covered(asked)).collect();
-    if !others.is_empty() && others.iter().all(|asked| own_waiting(case, image, &asked.target).next().is_some()) {
+    let is_own_waiting = |asked: &&AskedTarget| {
+        !image.is_shared_with(&asked.target) && own_waiting(case, image, &asked.target).next().is_some()
+    };
+    if !others.is_empty() && others.iter().all(is_own_waiting) {
         permit.withdrawn = others;
         permit.refusals.clear();
     }
@@ -281,11 +309,14 @@ pub(super) fn covering_rule_of_image_for<'a>(
 /// Whether a rule of the requester is about image and target, for whatever action: only then may it learn which rules others
 /// have there, and what these ask for.
 pub(super) fn is_about_pair(case: &Case<'_>, image: &Image, target: &Target) -> bool {
-    let Authority::Requester(requester) = case.authority else { return false };
-    case.allowlist.rules.iter().any(|rule| {
-        rule.requesters.iter().any(|pattern| pattern.matches(requester))
-            && rule.images.include(image.name.as_deref(), &image.tags)
-            && rule.targets.contains(target)
+    !rules_about_pair(case, image, target).is_empty()
+}
+
+/// The rules of the requester that are about image and target, for whatever action.
+pub(super) fn rules_about_pair<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
+    let Authority::Requester(requester) = case.authority else { return Vec::new() };
+    rules_by_name(case, image, |rule, name, tags| {
+        rule.names(requester) && rule.images.include(name, tags) && rule.targets.contains(target)
     })
 }
 

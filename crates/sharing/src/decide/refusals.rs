@@ -11,7 +11,7 @@ use crate::{
     domain::{GroupId, ImageId, KeyArn, Region, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Failure, Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
-    outcome::{Refusal, RefusalCode},
+    outcome::{Lasts, Refusal, RefusalCode},
     request::{Action, AskedTarget, Request},
 };
 
@@ -291,7 +291,7 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
         .at(place(case, image_id))
         .value("state", state.as_str())
         .remedy(remedy);
-    Refusal { may_pass: *state == ImageState::Pending, ..refusal }
+    if *state == ImageState::Pending { Refusal { lasts: Lasts::ForAWhile, ..refusal } } else { refusal }
 }
 
 pub(super) fn target_is_owner(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
@@ -438,7 +438,7 @@ pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failur
     let message = format!("whether {key} can encrypt a copy is not known: {}", failure.message);
     let refusal = image(RefusalCode::CopyKeyNotUsable, image_id, message).at("/copyFrom").key(key);
     let remedy = "have the rule's `copies.key` name a key that the function's role may use";
-    Refusal { is_unread: true, ..refusal.remedy(remedy) }
+    Refusal { lasts: Lasts::UntilRead, ..refusal.remedy(remedy) }
 }
 
 /// A copy can be made only of what can be decrypted.
@@ -455,5 +455,5 @@ pub(super) fn source_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Fail
     let message =
         format!("whether {key}, with which the image is encrypted, can be used is not known: {}", failure.message);
     let remedy = "let the function's role use the key, in the role's IAM policy and by the key policy";
-    Refusal { is_unread: true, ..image(RefusalCode::KeyNotUsable, image_id, message).key(key).remedy(remedy) }
+    Refusal { lasts: Lasts::UntilRead, ..image(RefusalCode::KeyNotUsable, image_id, message).key(key).remedy(remedy) }
 }

@@ -17,6 +17,8 @@ use crate::{
 pub struct Surveyed {
     /// The number of findings.
     pub findings: usize,
+    /// The number of rows.
+    pub rows: usize,
     /// The overdue records, which a repair expires.
     pub overdue: Vec<ExpiryName>,
     /// What could not be read, but may be read by a retry.
@@ -36,10 +38,11 @@ impl Surveyed {
         let mut surveyed = Self { next: next_token(case, facts), ..Self::default() };
         let mut unread = Vec::new();
         for decision in decisions {
-            let Decision::Survey(Survey { findings, orphaned, overdue, gaps }) = &mut decision.decision else {
+            let Decision::Survey(Survey { findings, rows, orphaned, overdue, gaps }) = &mut decision.decision else {
                 continue;
             };
             surveyed.findings = surveyed.findings.saturating_add(findings.len());
+            surveyed.rows = surveyed.rows.saturating_add(rows.len());
             if !gaps.is_empty() {
                 unread.push(decision.image_id);
                 surveyed.unread.append(gaps);

@@ -24,14 +24,16 @@ const EXAMPLES: usize = 3;
 
 /// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
-    let waiting = withdrawals(case, facts, image, &permit);
+    let is_reset = case.request.action == Action::Reset;
+    let reset = if is_reset { targets_to_clear(case, facts, permit.image_id, image) } else { Vec::new() };
+    let waiting = withdrawals(case, facts, image, &permit, &reset);
     let Permit { image_id, rule, mut targets, withdrawn, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
     }
     let (from, launch_permissions) = match case.request.action {
-        Action::Reset => (targets_to_clear(case, facts, image_id, image), LaunchPermissions::All),
+        Action::Reset => (reset, LaunchPermissions::All),
         Action::Share
         | Action::Revoke
         | Action::List
@@ -76,13 +78,23 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     ImageDecision { image_id, rule, targets, decision, warnings }
 }
 
-/// The records of shares that wait for a copy and that the revoke is about: of the covered targets those of everybody, of
-/// the others those that the requester asked for.
-fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Permit<'a>) -> Vec<Withdrawal<'a>> {
-    if case.request.action != Action::Revoke || !copies::is_lead(case, facts, permit.image_id, image) {
+/// The records of shares that wait for a copy, and those that their shares have left for a while, that the request is
+/// about: of the covered targets, and of those that a reset clears, those of everybody; of the others those that the
+/// requester asked for.
+fn withdrawals<'a>(
+    case: &Case<'a>,
+    facts: &Facts,
+    image: &'a Image,
+    permit: &Permit<'a>,
+    reset: &[Target],
+) -> Vec<Withdrawal<'a>> {
+    let is_reset = case.request.action == Action::Reset;
+    if !(is_reset || case.request.action == Action::Revoke) || !copies::is_lead(case, facts, permit.image_id, image) {
         return Vec::new();
     }
-    let is_covered = |target: &Target| permit.targets.iter().any(|(asked, _)| asked.target == *target);
+    let is_covered = |target: &Target| {
+        permit.targets.iter().any(|(asked, _)| asked.target == *target) || (is_reset && reset.contains(target))
+    };
     let is_withdrawn = |target: &Target, record: &CopyRecord| {
         let is_own = matches!(case.authority, Authority::Requester(requester) if *requester == record.requester);
         is_own && permit.withdrawn.iter().any(|asked| asked.target == *target)

@@ -81,6 +81,10 @@ impl Outcome {
             shorten(&mut error.message, text);
             shorten_some(error.resource.as_mut(), text);
         }
+        for told in self.rows.iter_mut() {
+            told.truncate(rows);
+            told.iter_mut().for_each(|row| shorten(&mut row.why, text));
+        }
         if let Some(findings) = &mut self.findings {
             findings.truncate(rows);
             for finding in findings {

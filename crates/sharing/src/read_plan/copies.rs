@@ -87,15 +87,15 @@ pub fn waiting(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, WaitingReads
     permitted(case, facts).filter_map(|(id, _)| Some((id.clone(), reads(id)?))).collect()
 }
 
-/// The records of shares that wait for copies of the same image as one of these: a revoke of a copy takes them back too,
-/// and an audit leaves a copy alone that a share waits for.
+/// The records of shares that wait for copies of the same image as one of these: what takes access to a copy away takes
+/// them back too, and an audit leaves a copy alone that a share waits for.
 pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeMap<ImageId, WaitingReads> {
     let action = case.request.action;
-    if !(action == Action::Revoke || action.surveys()) || matches!(case.authority, Authority::Expiry(_)) {
+    if !(action.takes_away() || action.surveys()) || matches!(case.authority, Authority::Expiry(_)) {
         return BTreeMap::new();
     }
     let permitted = decide::permitted(case, images);
-    let is_asked = |image: &Image| action == Action::Revoke || decide::may_be_made(case, image);
+    let is_asked = |image: &Image| action.takes_away() || decide::may_be_made(case, image);
     let unread =
         images.iter().filter(|(id, image)| permitted.contains(*id) && !image.waiting.is_read() && is_asked(image));
     let reads = |image: &Image| Some(WaitingReads::All(CopyName::source_prefix(&image.provenance.source()?.id)));

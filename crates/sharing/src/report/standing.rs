@@ -151,7 +151,7 @@ impl Standing<'_> {
             });
         let is_unread = self.image.snapshots.iter().any(|backing| !backing.snapshot.is_known());
         let unread = is_unread.then_some(Launch::Unknown);
-        verdicts.map(of_verdict).chain(unread).max().unwrap_or(Launch::Really)
+        verdicts.map(Launch::from).chain(unread).max().unwrap_or(Launch::Really)
     }
 }
 
@@ -176,13 +176,5 @@ impl Made {
             StepState::Failed | StepState::Skipped if result.is_uncertain => Self::Maybe,
             StepState::Failed | StepState::Skipped => Self::Not,
         }
-    }
-}
-
-fn of_verdict(verdict: Verdict) -> Launch {
-    match verdict {
-        Verdict::Allowed => Launch::Really,
-        Verdict::Conditional | Verdict::Unknown => Launch::Unknown,
-        Verdict::Missing | Verdict::Denied => Launch::Not,
     }
 }

@@ -56,6 +56,7 @@ impl Request {
         let copy_from = fields.choice("copyFrom", parse::<Region>);
         let approval_id = fields.choice("approvalId", approval_id);
         let name = fields.choice("name", name);
+        let rows = fields.boolean("rows").unwrap_or(false);
         let (next_token, page) = tokens(&mut fields, action);
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
@@ -85,6 +86,7 @@ impl Request {
                     copy_from,
                     approval_id,
                     name,
+                    rows,
                     next_token,
                     page,
                     dry_run,

@@ -66,22 +66,21 @@ pub(super) fn check_shape(
 /// The fields that have no meaning for an action.
 pub(super) fn meaningless(action: Action, is_by_account: bool) -> &'static [&'static str] {
     match action {
-        Action::Share | Action::Check => &["approvalId", "name", "nextToken"],
-        Action::Revoke => &["approvalId", "expiresAt", "name", "nextToken"],
+        Action::Share | Action::Check => &["approvalId", "name", "nextToken", "rows"],
+        Action::Revoke => &["approvalId", "expiresAt", "name", "nextToken", "rows"],
         Action::List if is_by_account => {
-            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"]
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"]
         }
-        Action::List => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "name", "nextToken"],
+        Action::List => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "name", "nextToken", "rows"],
         Action::Reset | Action::Usage => {
-            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
+            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "rows"]
         }
-        Action::Audit | Action::Repair => {
-            &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"]
-        }
-        Action::Images => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom"],
-        Action::Approvals => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::Audit => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name"],
+        Action::Repair => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
+        Action::Images => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "rows"],
+        Action::Approvals => &["access", "approvalId", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows"],
         Action::Approve | Action::Reject => {
-            &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken"]
+            &["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "rows"]
         }
     }
 }

@@ -38,6 +38,7 @@ fn document(request: &Request) -> Map<String, Value> {
         copy_from,
         approval_id,
         name,
+        rows,
         next_token,
         page,
         dry_run,
@@ -52,6 +53,9 @@ fn document(request: &Request) -> Map<String, Value> {
     put("dryRun", json!(dry_run));
     if !meaningless(*action, shared_with.is_some()).contains(&"access") {
         put("access", json!(access));
+    }
+    if *rows {
+        put("rows", json!(rows));
     }
     let account = shared_with.map(Target::Account);
     let of_kind = |is_kind: fn(&Target) -> bool| -> Vec<_> {

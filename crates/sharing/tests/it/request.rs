@@ -190,6 +190,10 @@ fn what_an_action_needs_and_does_not_take() {
     faults(r#"{"action":"images","nextToken":"a b"}"#, &[("/nextToken", "not the `nextToken`")]);
     faults(r#"{"action":"list","imageIds":["ami-1a2b3c4d"],"name":"web-*"}"#, &[("/name", "no meaning")]);
     faults(r#"{"action":"audit","name":"web-*"}"#, &[("/name", "no meaning")]);
+    faults(r#"{"action":"audit","rows":"yes"}"#, &[("/rows", "`true` or `false`")]);
+    faults(r#"{"action":"repair","rows":true}"#, &[("/rows", "no meaning")]);
+    faults(r#"{"action":"images","rows":false}"#, &[("/rows", "no meaning")]);
+    assert!(parse(r#"{"action":"audit","rows":true,"nextToken":"ami-1a2b3c4d"}"#).unwrap().rows);
     assert!(parse(r#"{"action":"images"}"#).is_ok());
     let page = parse(r#"{"action":"images","name":"web-*","nextToken":"eyJ2IjoiMSJ9","reason":"a look"}"#).unwrap();
     assert_eq!(

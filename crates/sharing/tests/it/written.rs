@@ -25,6 +25,7 @@ fn is_taken(action: Action, field: &str) -> bool {
         "copyFrom" => matches!(action, Action::Share | Action::Revoke | Action::Check | Action::List),
         "nextToken" => action.surveys() || action == Action::Images,
         "name" => action == Action::Images,
+        "rows" => action == Action::Audit,
         _ => true,
     }
 }
@@ -68,7 +69,7 @@ fn documents() -> impl Strategy<Value = (Action, Map<String, Value>, Option<Stri
         option::of(select(vec!["launch", "copy"])),
         option::of(time()),
         option::of("[a-z]{2}(-gov)?-[a-z]{4,9}-[0-9]{1,2}"),
-        option::of("[a-z*?]{1,128}"),
+        (option::of("[a-z*?]{1,128}"), option::of(any::<bool>())),
         option::of("ami-[0-9a-f]{8}([.][0-9a-f]{12}){0,5}"),
         option::of(any::<bool>()),
         option::of("[ -~äöü日本☂]{0,500}"),
@@ -77,7 +78,7 @@ fn documents() -> impl Strategy<Value = (Action, Map<String, Value>, Option<Stri
     );
     (select(ACTIONS.to_vec()), lists, rest).prop_map(|(action, lists, rest)| {
         let (images, accounts, organizations, units, roles) = lists;
-        let (access, expires_at, copy_from, name, next_token, dry_run, reason, group, has_version) = rest;
+        let (access, expires_at, copy_from, (name, rows), next_token, dry_run, reason, group, has_version) = rest;
         let fields = [
             ("version", has_version.then(|| json!("1"))),
             ("action", Some(json!(action))),
@@ -90,6 +91,7 @@ fn documents() -> impl Strategy<Value = (Action, Map<String, Value>, Option<Stri
             ("expiresAt", expires_at.map(|at| json!(rfc3339(at)))),
             ("copyFrom", copy_from.map(|region| json!(region))),
             ("name", name.map(|name| json!(name))),
+            ("rows", rows.map(|rows| json!(rows))),
             ("nextToken", next_token.map(|token| json!(token))),
             ("dryRun", dry_run.map(|dry_run| json!(dry_run))),
             ("reason", reason.map(|reason| json!(reason))),
@@ -145,7 +147,8 @@ fn every_action_and_field_is_among_what_is_written() {
     }
     for action in ACTIONS {
         let fields = ["version", "action", "imageIds", "accountIds", "organizationArns", "organizationalUnitArns"];
-        let others = ["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "nextToken", "dryRun", "reason"];
+        let others =
+            ["access", "serviceLinkedRoles", "expiresAt", "copyFrom", "name", "rows", "nextToken", "dryRun", "reason"];
         for field in fields.into_iter().chain(others) {
             let is_seen = seen.contains(&(action.as_str(), field.to_owned()));
             assert_eq!(is_seen, is_taken(action, field), "{action} {field}");

@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     outcome::{
-        ApprovalRow, CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState, ImageRow,
-        KeyRow, Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow, ScanRow,
-        Source, Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow, Waiting,
+        ApprovalRow, AuditRow, CatalogueRow, CopyRow, CopyState, ErrorCode, ErrorRow, Finding, FindingCode, GrantState,
+        ImageRow, KeyRow, Launch, LaunchRow, MayRow, MayTarget, Outcome, Permissions, Refusal, RefusalCode, RoleRow,
+        ScanRow, Source, Status, StepRow, StepState, StoppedBy, TargetRow, TargetState, UsageEntryRow, UsageRow,
+        Waiting,
     },
     request::{Access, Action, Fault, FaultKind, Request},
 };
@@ -300,11 +301,9 @@ fn the_names_in_the_schemas_are_the_names_in_the_code() {
     enumerates(&outcome, "/definitions/refusal/properties/code/enum", names(RefusalCode::ALL));
     enumerates(&outcome, "/definitions/refusal/properties/fault/enum", names(&FaultKind::ALL));
     enumerates(&outcome, "/definitions/key/properties/grant/enum", names(&every!(GrantState: Present, Planned)));
-    enumerates(
-        &outcome,
-        "/definitions/targetState/properties/launch/enum",
-        names(&every!(Launch: Really, Unknown, Not)),
-    );
+    let launches = names(&every!(Launch: Really, Unknown, Not));
+    enumerates(&outcome, "/definitions/targetState/properties/launch/enum", launches.clone());
+    enumerates(&outcome, "/definitions/row/properties/launch/enum", launches);
     enumerates(&outcome, "/definitions/error/properties/code/enum", error_code_names());
     enumerates(&outcome, "/definitions/finding/properties/code/enum", names(&FindingCode::ALL));
     let states = every!(StepState: Done, Planned, Failed, Skipped);
@@ -495,6 +494,17 @@ fn everything() -> Outcome {
         refusals,
         errors: vec![error],
         warnings: vec!["warning".to_owned()],
+        rows: Some(vec![AuditRow {
+            image_id: image_id.clone(),
+            name: Some("golden-web".to_owned()),
+            target: target.to_string(),
+            how: "account",
+            launch: Launch::Unknown,
+            why: "why".to_owned(),
+            copy: Some(false),
+            until: Some(NOW),
+            rule: None,
+        }]),
         findings: Some(vec![finding]),
         next_token: Some("ami-1a2b3c4d.0123456789ab".parse().unwrap()),
         ..Outcome::new("id", Status::Incomplete)
