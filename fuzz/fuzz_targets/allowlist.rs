@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
     let target = "918273645546".parse().expect("a target");
     let tags = BTreeMap::new();
     for action in [Action::Share, Action::Revoke, Action::List] {
-        let terms = Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, now: NOW };
+        let terms = Terms { access: Access::Launch, service_linked_roles: &[], expires_at: None, copy_from: None, now: NOW };
         let image = Some((Some("golden-1"), &tags));
         let (target_asked, terms) = (Some(&target), Some(terms));
         let ask = Ask { requester: &requester, action, image, provenance: None, target: target_asked, terms };

@@ -237,7 +237,7 @@ class WithTheApi(Case):
             ("trial-app-0.9", "staging-web", "can launch, expires within 7 days"),
             ("trial-app-0.9", "batch", "can launch"),
             ("analytics-node-7", "batch", "can launch"),
-            ("fleet-gateway-3", self_service.BY_HAND, "can launch, shared by hand"),
+            ("fleet-gateway-3", self_service.BY_HAND, "shared, but a key says no, shared by hand"),
             ("trial-app-0.9", "prod-web", "not shared"),
         ):
             with self.subTest(image=image_name, target=target):
