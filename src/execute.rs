@@ -12,6 +12,7 @@ mod pursue;
 mod second_look;
 mod survey;
 mod time_limits;
+mod withdrawn;
 
 use std::sync::Arc;
 

@@ -256,7 +256,7 @@ impl Desk<'_> {
         if concluded.result == Status::Failed {
             return Outcome { result: Status::Failed, retryable: true, errors: concluded.errors, ..outcome };
         }
-        Outcome { result: Status::Completed, decided: Some(Box::new(concluded)), ..outcome }
+        Outcome { result: Status::Completed, decided: vec![concluded], ..outcome }
     }
 
     /// Carries out a decision: makes the share or not, and deletes the ask before the decision. It returns the outcome of

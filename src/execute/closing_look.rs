@@ -7,7 +7,7 @@
 
 use sharing::{
     decide::Case,
-    domain::{AccountId, KeyArn, Target},
+    domain::{AccountId, KeyArn},
     facts::Facts,
     plan::{Step, revoke_grants},
     report::ImageResult,
@@ -66,16 +66,6 @@ pub(super) async fn take<'a>(
 
 /// The accounts whose records were deleted, or may have been.
 fn unrecorded(result: &ImageResult<'_>) -> Vec<AccountId> {
-    let taken = result.steps.iter().filter(|taken| taken.may_be_done());
-    taken.flat_map(|taken| targets_of_record(&taken.step)).filter_map(Target::account).collect()
-}
-
-fn targets_of_record(step: &Step) -> &[Target] {
-    if let Step::DeleteExpiry { target, .. } = step {
-        std::slice::from_ref(target)
-    } else if let Step::DeleteCopyRecord { targets, .. } = step {
-        targets
-    } else {
-        &[]
-    }
+    let account = |step: &Step| if let Step::DeleteExpiry { target, .. } = step { target.account() } else { None };
+    result.steps.iter().filter(|taken| taken.may_be_done()).filter_map(|taken| account(&taken.step)).collect()
 }

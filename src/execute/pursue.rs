@@ -17,6 +17,7 @@ use super::{
     plan_log::log_plan,
     publishing, second_look,
     time_limits::{giving_deadline, reading_deadline},
+    withdrawn,
 };
 use crate::{
     aws::Aws,
@@ -123,8 +124,13 @@ pub(super) async fn act(
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, case, facts, results, deadline).await;
+        results = withdrawn::take(writer, case, facts, results, deadline).await;
     }
-    results = final_copies::take(writer, (run.request_id, case.hint), results, deadline).await;
+    if !request.dry_run {
+        results = final_copies::take(writer, (run.request_id, case.hint), results, deadline).await;
+        results = final_copies::record_again(writer, run.request_id, results, deadline).await;
+        outcome.decided.extend(final_copies::ended(case, &results));
+    }
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     outcome
 }

@@ -36,11 +36,11 @@ pub use approval::{
 };
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};
-pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
+pub use copies::{images_meant, must_be_made, not_made_in_time, permitted_sources, resolve_copies};
 pub use copies_left::may_be_made;
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
-    Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
+    Records, Share, Survey, TakeAway, Unshareable, Verdict, Wait, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};

@@ -94,9 +94,10 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
-    /// The outcome of the request that this one rejected, which is published and logged beside it.
+    /// The outcomes of other requests that this one decided: it rejected them, or ended their waiting. They are published
+    /// and logged beside it.
     #[serde(skip)]
-    pub decided: Option<Box<Self>>,
+    pub decided: Vec<Self>,
     /// Whether it is published.
     #[serde(skip)]
     pub announcement: Announcement,
@@ -674,7 +675,7 @@ impl Outcome {
             stopped_by: Vec::new(),
             asked: Asked::default(),
             continues: false,
-            decided: None,
+            decided: Vec::new(),
             announcement: Announcement::default(),
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),

@@ -22,6 +22,12 @@ const FIRST: Duration = Duration::minutes(10);
 /// So long after its time a record still sends hints. The first of them deletes it, and then so does Scheduler.
 const GRACE: Duration = Duration::hours(1);
 
+/// Schedules are exact to the minute, and Lambda's queue takes time, too.
+const LATE: Duration = Duration::minutes(5);
+
+/// A schedule begins so long before it ends. Scheduler refuses one that ends before it begins.
+const SHORTEST: Duration = Duration::minutes(1);
+
 /// A share that waits for a copy: the content of a record, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyRecord {
@@ -94,6 +100,11 @@ impl CopyRecord {
         now > self.until
     }
 
+    /// Whether its schedule may end before it sends another hint.
+    pub fn is_looked_at_last(&self, now: OffsetDateTime) -> bool {
+        self.until.saturating_add(GRACE) - now <= FIRST.saturating_add(LATE)
+    }
+
     /// Whether it is about copies of the image in that Region.
     pub fn is_from(&self, region: &Region) -> bool {
         self.request.copy_from.as_ref() == Some(region)
@@ -129,9 +140,12 @@ impl CopyRecord {
 
     /// The schedule that is written for it now.
     pub(super) fn schedule(&self, bus_arn: &str, now: OffsetDateTime) -> Schedule {
+        let (now, ends_at) = (now.replace_nanosecond(0).unwrap_or(now), self.until.checked_add(GRACE));
+        // What is left of a record that a revoke took targets from may be about to end.
+        let latest = ends_at.and_then(|end| end.checked_sub(SHORTEST));
         Schedule {
-            starts_at: now.replace_nanosecond(0).unwrap_or(now).checked_add(FIRST),
-            ends_at: self.until.checked_add(GRACE),
+            starts_at: now.checked_add(FIRST).min(latest),
+            ends_at,
             is_deleted_after: true,
             ..Schedule::new(EXPRESSION.to_owned(), self.text(self.mac.clone()), bus_arn)
         }
