@@ -122,6 +122,7 @@ pub(super) fn of_record(record: &CopyRecord) -> Outcome {
     Outcome {
         action: Some(Action::Share),
         requester: Some(record.requester.clone()),
+        approved_by: record.approved_by.clone(),
         reason: record.request.reason.clone(),
         asked: Asked::from(&record.request),
         announcement: Announcement::Always,

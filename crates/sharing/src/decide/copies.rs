@@ -9,6 +9,7 @@ use std::{
 use time::OffsetDateTime;
 
 use super::{
+    approval,
     case::{Authority, Case},
     decision::{Covered, Next, Wait},
     met::Met,
@@ -215,8 +216,8 @@ pub(super) fn wait(
     case: &Case<'_>,
     image: &Image,
     awaited: &Awaited,
-    rule: &Rule,
-    terms: &CopyTerms,
+    targets: &[Covered<'_>],
+    (rule, terms): (&Rule, &CopyTerms),
 ) -> Option<(CopyRecord, Next)> {
     if let Some(hint) = case.hint.filter(|hint| hint.is_overdue(case.now)) {
         return Some((hint.clone(), Next::GiveUp(overdue(awaited, hint))));
@@ -233,7 +234,7 @@ pub(super) fn wait(
         return Some((hint.clone(), Next::Wait(Wait { is_recorded: true, ..wait })));
     }
     let new = new_record(case, awaited, rule, terms)?;
-    match image.waiting.iter().flatten().find(|there| there.name == new.name) {
+    match recorded(case, image, awaited, targets) {
         None => Some((new, Next::Wait(wait))),
         // It goes on waiting with its first request and its time.
         Some(there) if !there.is_overdue(case.now) => {
@@ -249,14 +250,33 @@ pub(super) fn wait(
     }
 }
 
-/// The record by which a share would wait that is asked for now.
+/// The record that is there and by which the same share waits, with its first request and its time. Without the approval
+/// that a rule wants now it doesn't count.
+fn recorded<'i>(
+    case: &Case<'_>,
+    image: &'i Image,
+    awaited: &Awaited,
+    targets: &[Covered<'_>],
+) -> Option<&'i CopyRecord> {
+    let Authority::Requester(requester) = case.authority else { return None };
+    let request = waiting_request(case.request, &awaited.source.id);
+    let is_it = |there: &&CopyRecord| {
+        let approver = there.approved_by.as_ref();
+        let is_same = name_of_waiting(&request, requester, approver).as_ref() == Some(&there.name);
+        is_same && approval::is_enough(approver, targets)
+    };
+    image.waiting.iter().flatten().find(is_it)
+}
+
 fn new_record(case: &Case<'_>, awaited: &Awaited, rule: &Rule, terms: &CopyTerms) -> Option<CopyRecord> {
     let Authority::Requester(requester) = case.authority else { return None };
     let request = waiting_request(case.request, &awaited.source.id);
+    let approver = case.approval.by();
     Some(CopyRecord {
-        name: name_of_waiting(&request, requester)?,
+        name: name_of_waiting(&request, requester, approver)?,
         request,
         requester: requester.clone(),
+        approved_by: approver.cloned(),
         request_id: case.request_id.to_owned(),
         rule: rule.name.clone(),
         until: whole_seconds(case.now.checked_add(terms.within)?),
