@@ -1,12 +1,18 @@
 //! Copies: a share of an image in another Region, or under another key, from the request to the launch permission.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
 use serde_json::{Value, json};
 
 use crate::support::{
     ACCOUNT, REGION,
-    copies::{Copies, DATA, OTHER, THERE, WEB, rules},
+    copies::{Copies, DATA, OTHER, THERE, WEB, rules, start},
     function::Function,
     now,
+    proxy::{self, Proxy, Reply},
     scenes::VARIABLES,
     world::{World, codes},
 };
@@ -251,6 +257,129 @@ fn what_is_not_allowed_any_more_is_refused_and_not_waited_for() {
     assert!(copies.records().is_empty());
 }
 
+/// Lets AWS deny the call, or not answer it well, and looks at the record.
+fn tick_without(copies: &Copies, call: &str, (code, status): (&str, u16)) -> Value {
+    copies.world.aws.fault(call, code, status, 1000);
+    let [hint] = &copies.world.aws.hints("copy-")[..] else { panic!("one record") };
+    let answer = copies.world.function.send(&hint.to_string(), Duration::from_secs(8)).unwrap();
+    copies.world.aws.no_faults();
+    answer.expect("a hint succeeds")
+}
+
+#[test]
+fn a_share_whose_time_is_over_is_given_up_and_told() {
+    let (denied, broken) = (("UnauthorizedOperation", 403), ("InternalError", 500));
+    let describe = "ec2:DescribeImages";
+    // How long its time is over, what of the copy, which call fails, and whether it is given up.
+    for (minutes, end, fault, is_given_up) in [
+        (1, "pending", None, true),
+        (1, "available", Some((describe, denied)), true),
+        (1, "available", Some((describe, broken)), false),
+        (55, "available", Some((describe, broken)), true),
+        (1, "available", Some(("ec2:ModifyImageAttribute", denied)), true),
+        (-30, "available", Some((describe, denied)), false),
+        (1, "available", None, false),
+    ] {
+        let what = format!("{minutes} {end} {fault:?}");
+        let copies = Copies::new();
+        let first = copies.accepted(&[WEB]);
+        if end == "available" {
+            copies.end(end, None);
+        }
+        copies.let_pass(minutes);
+        let tick = match fault {
+            Some((call, how)) => tick_without(&copies, call, how),
+            None => copies.tick_once(),
+        };
+        let codes: Vec<_> =
+            tick["errors"].as_array().unwrap().iter().map(|error| error["code"].as_str().unwrap()).collect();
+        assert_eq!(codes.first() == Some(&"CopyOverdue"), is_given_up, "{what}: {tick:#}");
+        assert_eq!(copies.records().is_empty(), is_given_up, "{what}");
+        let told =
+            if is_given_up { vec![format!("Failed {}", first["requestId"].as_str().unwrap())] } else { Vec::new() };
+        let mut published = published(&copies.world);
+        published.retain(|outcome| outcome.starts_with("Failed"));
+        assert_eq!(published, told, "{what}");
+    }
+}
+
+#[test]
+fn who_asks_again_when_the_time_is_over_waits_anew_and_the_first_is_told() {
+    let copies = Copies::new();
+    let first = copies.accepted(&[WEB]);
+    copies.let_pass(5);
+    let again = copies.share(&[WEB]);
+    assert_eq!((&again["result"], copies.copies_made()), (&json!("accepted"), 0), "{again:#}");
+    let until = &copies.row(&again)["copy"]["until"];
+    assert!(until.as_str().unwrap() > now().as_str(), "{again:#}");
+    let [(_, record)] = &copies.records()[..] else { panic!("one record") };
+    assert_eq!(&record["until"], until);
+    let first = format!("Failed {}", first["requestId"].as_str().unwrap());
+    let mut told = published(&copies.world);
+    told.sort();
+    assert!(told.len() == 2 && told[0].starts_with("Accepted ") && told[1].starts_with("Failed "), "{told:?}, {first}");
+    copies.end("available", None);
+    copies.tick_once();
+    copies.tick_once();
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_copy_that_is_throttled_for_an_hour_is_begun_after_that() {
+    let copies = Copies::new();
+    copies.world.aws.fault("ec2:CopyImage", "RequestLimitExceeded", 503, 1000);
+    let event = copies.ask("share", &[WEB], &json!({})).to_string();
+    let asked = copies.world.function.send(&event, Duration::from_secs(8)).unwrap().unwrap();
+    assert_eq!(asked["result"], "accepted", "{asked:#}");
+    for _ in 0..2 {
+        let tick = tick_without(&copies, "ec2:CopyImage", ("RequestLimitExceeded", 503));
+        assert_eq!(tick["result"], "completed", "{tick:#}");
+        assert_eq!((published(&copies.world).len(), copies.records().len()), (0, 1));
+    }
+    copies.tick_once();
+    copies.end("available", None);
+    copies.tick_once();
+    let state = copies.world.aws.state();
+    let shared: Vec<_> = state["images"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|image| image["launchPermissions"] == json!([WEB]))
+        .collect();
+    assert_eq!(shared.len(), 1);
+}
+
+#[test]
+fn a_reset_of_a_copy_takes_back_what_waits_for_it() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB, DATA]));
+    copies.end("available", None);
+    copies.world.completed(&json!({"action": "reset", "imageIds": [copy]}));
+    assert!(copies.records().is_empty());
+    assert_eq!(copies.world.launch(&copy), [""; 0]);
+}
+
+#[test]
+fn a_copy_that_ec2_lists_late_is_not_made_again() {
+    let copies = Copies::new();
+    let proxy = Proxy::start(copies.world.aws.address);
+    let slow = start(&proxy.endpoint, &rules(&copies.key, &copies.other_key), &copies.record_key);
+    let unlisted = AtomicUsize::new(0);
+    proxy.rule(move |call, aws| {
+        let is_of_copy = call.name == "ec2:DescribeImages" && call.body.contains("ImageId.1=") && unlisted.load(Ordering::SeqCst) < 4;
+        let answer = aws();
+        if is_of_copy && answer.body.contains("<imageState>pending</imageState>") {
+            unlisted.fetch_add(1, Ordering::SeqCst);
+            let body = "<Response><Errors><Error><Code>InvalidAMIID.NotFound</Code><Message>not there</Message></Error></Errors></Response>".to_owned();
+            return Reply::Answer(proxy::Answer { status: 400, body, ..answer });
+        }
+        Reply::Answer(answer)
+    });
+    let asked = slow.invoke(&copies.ask("share", &[WEB], &json!({}))).unwrap();
+    assert_eq!(asked["result"], "accepted", "{asked:#}");
+    assert_eq!(proxy.calls().iter().filter(|call| call.name == "ec2:CopyImage").count(), 1);
+}
+
 #[test]
 fn a_revoke_takes_back_what_waits() {
     let copies = Copies::new();
@@ -306,6 +435,14 @@ fn who_asked_may_take_back_what_waits_and_nothing_else() {
     assert!(copies.records().is_empty());
     let again = as_asker(copies.ask("revoke", &[WEB], &json!({})));
     assert_eq!(codes(&copies.world.outcome(&again)), ["ActionNotAllowed"]);
+    // The same by the ID of the copy.
+    let asked = copies.world.outcome(&as_asker(copies.ask("share", &[WEB], &json!({}))));
+    let revoke =
+        |target: &str| json!({"action": "revoke", "imageIds": [copies.copy_in(&asked)], "accountIds": [target]});
+    assert_eq!(codes(&copies.world.outcome(&as_asker(revoke(DATA)))), ["ActionNotAllowed"]);
+    copies.world.completed(&as_asker(revoke(WEB)));
+    assert!(copies.records().is_empty());
+    assert_eq!(codes(&copies.world.outcome(&as_asker(revoke(WEB)))), ["ActionNotAllowed"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Owns [`Copies`]: a function whose rules make copies, with an image in another Region.
 
+use ami_share::aws::Aws;
 use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
+use sharing::records::Mac;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{ACCOUNT, REGION, function::Function, local_aws::LocalAws, now, scenes::VARIABLES, world::World};
@@ -29,7 +31,7 @@ version: 1
 rules:
   - name: copied
     requesters: ["lambda:invoke"]
-    actions: [share, revoke, check, list]
+    actions: [share, revoke, reset, check, list]
     images: {{names: ["golden-*"], tags: {{Tier: [gold]}}}}
     targets: ["{WEB}", "{DATA}"]
     access: copy
@@ -161,6 +163,34 @@ impl Copies {
         // As text, because it has no keys.
         let schedule = json!({"group": group, "name": name, "expression": "rate(10 minutes)", "input": input.to_string(), "end": end});
         self.world.aws.seed(&json!({"schedules": [schedule]}));
+    }
+
+    /// Puts the one record there is back as one whose time is over since so many minutes.
+    pub fn let_pass(&self, minutes: i64) {
+        let state = self.world.aws.state();
+        let mut schedules = state["schedules"].as_object().unwrap().iter().filter(|(name, _)| name.contains("/copy-"));
+        let (name, schedule) = schedules.next().unwrap();
+        let mut input: Value = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
+        let until = (OffsetDateTime::now_utc() - time::Duration::minutes(minutes)).replace_nanosecond(0).unwrap();
+        input["until"] = json!(until.format(&Rfc3339).unwrap());
+        input.as_object_mut().unwrap().remove("mac");
+        let digest = Mac::digest(name.rsplit('/').next().unwrap(), &input.to_string());
+        let endpoint = self.world.aws.endpoint;
+        let variable = move |name: &str| {
+            let variables = [
+                ("AWS_REGION", REGION),
+                ("AWS_ACCESS_KEY_ID", ACCOUNT),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_ENDPOINT_URL", endpoint),
+            ];
+            variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let key = self.record_key.parse().unwrap();
+        let mac = runtime.block_on(Aws::connect(variable).unwrap().generate_mac(&key, &digest)).unwrap();
+        input["mac"] = json!(mac.to_string());
+        self.rewrite(name, &input);
+        self.world.aws.forget_calls();
     }
 
     /// EC2's event about an image.

@@ -142,7 +142,7 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
 pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
         let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
-        (is_permitted || may_withdraw(case.request)).then(|| source_id.clone())
+        (is_permitted || may_withdraw(case)).then(|| source_id.clone())
     };
     images_meant(case, facts).iter().filter_map(may_ask).collect()
 }

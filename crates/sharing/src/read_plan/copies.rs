@@ -102,8 +102,10 @@ pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTr
     }
     let permitted = decide::permitted(case, images);
     let is_asked = |image: &Image| action.takes_away() || decide::may_be_made(case, image);
-    let unread =
-        images.iter().filter(|(id, image)| permitted.contains(*id) && !image.waiting.is_read() && is_asked(image));
+    let may_be = |id: &ImageId, image: &Image| {
+        permitted.contains(id) || image.owner == case.account && decide::may_withdraw(case)
+    };
+    let unread = images.iter().filter(|(id, image)| may_be(id, image) && !image.waiting.is_read() && is_asked(image));
     let reads = |image: &Image| Some(WaitingReads::All(CopyName::source_prefix(&image.provenance.source()?.id)));
     unread.filter_map(|(id, image)| Some((id.clone(), reads(image)?))).collect()
 }
