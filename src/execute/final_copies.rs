@@ -98,14 +98,13 @@ fn wait<'r>(result: &'r ImageResult<'_>) -> Option<&'r Wait> {
 pub(super) fn ended(case: &Case<'_>, results: &[ImageResult<'_>]) -> Vec<Outcome> {
     let of_image = |result: &ImageResult<'_>| {
         let Await { record, .. } = result.decision.awaiting()?;
+        let is_anothers = case.hint.is_none() && record.request_id != case.request_id;
         let (ended, failure) = match (&wait(result)?.outlived, refused_copy(result)) {
             (Some((outlived, overdue)), _) => (outlived, overdue),
-            (None, Some(refused)) => (record, refused),
-            (None, None) => return None,
+            (None, Some(refused)) if is_anothers => (record, refused),
+            (None, _) => return None,
         };
-        let is_anothers = case.hint.is_none() && ended.request_id != case.request_id;
-        let is_told = is_anothers && is_deleted(&ended.name, result);
-        is_told.then(|| failed(of_record(ended), failure.clone()))
+        is_deleted(&ended.name, result).then(|| failed(of_record(ended), failure.clone()))
     };
     results.iter().filter_map(of_image).collect()
 }

@@ -259,6 +259,7 @@ fn what_is_not_allowed_any_more_is_refused_and_not_waited_for() {
 
 /// Lets AWS deny the call, or not answer it well, and looks at the record.
 fn tick_without(copies: &Copies, call: &str, (code, status): (&str, u16)) -> Value {
+    copies.world.aws.forget_calls();
     copies.world.aws.fault(call, code, status, 1000);
     let [hint] = &copies.world.aws.hints("copy-")[..] else { panic!("one record") };
     let answer = copies.world.function.send(&hint.to_string(), Duration::from_secs(8)).unwrap();
@@ -537,6 +538,26 @@ fn what_no_retry_mends_leaves_no_record() {
         "{outcome:#}"
     );
     assert!(copies.records().is_empty());
+}
+
+#[test]
+fn the_first_to_ask_is_told_where_another_request_learns_that_no_copy_can_be_made() {
+    let copies = Copies::new();
+    copies.world.aws.seed(&json!({"settings": {"copyQuota": 0}}));
+    let by = |id: &str| {
+        json!({
+            "version": "0", "id": id, "detail-type": "AMI Share Request", "source": "com.example", "account": ACCOUNT,
+            "time": now(), "region": REGION, "resources": [], "detail": copies.ask("share", &[WEB], &json!({})),
+        })
+    };
+    assert_eq!(copies.world.outcome(&by("first"))["result"], "accepted");
+    copies.world.aws.fault("ec2:CopyImage", "UnauthorizedOperation", 403, 1);
+    assert!(copies.world.function.invoke(&by("second")).is_err());
+    assert!(copies.records().is_empty());
+    let mut told = published(&copies.world);
+    told.retain(|outcome| outcome.starts_with("Failed"));
+    told.sort();
+    assert_eq!(told, ["Failed first", "Failed second"]);
 }
 
 #[test]

@@ -272,21 +272,25 @@ fn a_revoke_of_what_waits_recovers_from_faults() {
 /// wrong with the answers.
 #[track_caller]
 fn cross(scene: Scene, other: impl Fn(&Copies) -> Value, check: impl Fn(&Stage, &str, &Answer, &Answer)) {
-    cross_by(scene, |copies, quick| quick.invoke(&other(copies)), check);
+    let event = |copies: &Copies| -> Meanwhile {
+        let event = other(copies);
+        Box::new(move |_, quick| quick.invoke(&event))
+    };
+    cross_by(scene, event, check);
 }
+
+/// What happens while the event is stopped.
+type Meanwhile = Box<dyn FnOnce(&Copies, &Function) -> Answer>;
 
 /// The same, where more happens than one event.
 #[track_caller]
-fn cross_by(
-    scene: Scene,
-    other: impl Fn(&Copies, &Function) -> Answer,
-    check: impl Fn(&Stage, &str, &Answer, &Answer),
-) {
+fn cross_by(scene: Scene, other: impl Fn(&Copies) -> Meanwhile, check: impl Fn(&Stage, &str, &Answer, &Answer)) {
     let mut stage = Stage::set(LocalAws::turn(), scene);
     let calls = told_apart(stage.calls());
     for (name, number) in &calls {
         stage = stage.again();
         let (stopped, quick) = (stage.disturbed(), &stage.copies.world.function);
+        let other = other(&stage.copies);
         let what = format!("{scene:?} stopped before {name} number {number}");
         let (one, other) =
             overtaken(&stage.proxy, (name, *number), || stopped.invoke(&stage.event), || other(&stage.copies, quick));
@@ -357,14 +361,18 @@ fn made_meanwhile(copies: &Copies, quick: &Function) -> Answer {
 #[test]
 fn a_revoke_that_crosses_the_end_of_the_copy_leaves_nothing() {
     for scene in [TAKEN_BACK_MEANWHILE, GRANT_TAKEN_BACK_MEANWHILE] {
-        cross_by(scene, made_meanwhile, |stage, what, one, _| {
-            assert_eq!(one.as_ref().unwrap()["result"], "completed", "{what}");
-            for (_, shared) in stage.made() {
-                assert_eq!(shared, [""; 0], "{what}");
-            }
-            assert!(stage.copies.records().is_empty(), "{what}");
-            assert_eq!(stage.copies.world.grants("ami-share/").len(), 0, "{what}");
-        });
+        cross_by(
+            scene,
+            |_| Box::new(made_meanwhile),
+            |stage, what, one, _| {
+                assert_eq!(one.as_ref().unwrap()["result"], "completed", "{what}");
+                for (_, shared) in stage.made() {
+                    assert_eq!(shared, [""; 0], "{what}");
+                }
+                assert!(stage.copies.records().is_empty(), "{what}");
+                assert_eq!(stage.copies.world.grants("ami-share/").len(), 0, "{what}");
+            },
+        );
     }
 }
 

@@ -379,6 +379,27 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_written_late_begins_before_it_ends() {
+        let until = record().until;
+        for (before_end, begins) in [(60 * 25, 60 * 25 - 10), (11, 1), (10, 1), (2, 1)] {
+            let end = until + Duration::hours(1);
+            let schedule = record().schedule(BUS, end - Duration::minutes(before_end));
+            assert_eq!(schedule.ends_at, Some(end));
+            assert_eq!(
+                schedule.starts_at,
+                Some(end - Duration::minutes(begins)),
+                "{before_end} minutes before the end"
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_look_is_one_after_which_there_may_be_none() {
+        let last_look = |after| record().is_looked_at_last(record().until + Duration::minutes(after));
+        assert_eq!([-5, 1, 40, 50, 59, 90].map(last_look), [false, false, false, true, true, true]);
+    }
+
+    #[test]
     fn the_authentication_code_is_over_everything() {
         let digest = record().digest();
         for other in [
