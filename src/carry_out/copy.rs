@@ -1,5 +1,5 @@
-//! Owns making a copy: CopyImage, again with another client token as long as EC2 answers with a copy that is not there any
-//! more.
+//! Owns making a copy. It calls CopyImage again with another client token while EC2 returns a copy that no longer
+//! exists.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use tokio::time::{Instant, sleep};
 
 use crate::aws::{Aws, CallError, CopyAnswer, CopyOrder};
 
-/// With so many client tokens a copy is tried. EC2 remembers a token, and answers with the copy that it first made: what
-/// follows where that was deregistered is not documented.
+/// The number of client tokens that are tried. EC2 remembers a token and returns the copy that it made first. AWS does
+/// not document what happens if this copy was deregistered.
 const MOST_TOKENS: usize = 6;
 
-/// The pauses after which EC2 is asked once more for a copy that it doesn't list, before that counts as one that is not there
-/// any more: EC2's reads lag its writes, and a copy that is given up too early is made twice.
+/// The pauses after which EC2 is asked again for a copy that it doesn't list, before the copy counts as one that no longer
+/// exists. EC2's reads lag its writes, and a copy that is given up too early is made twice.
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
-/// Has EC2 make the copy, and returns its ID.
+/// Starts the copy, and returns its ID.
 pub(super) async fn make(aws: &Aws, order: &Order, deadline: Instant) -> Result<ImageId, CallError> {
     for number in 0..MOST_TOKENS {
         match begin(aws, order, number).await? {
-            // What can't be asked is taken for there: the record of the share finds out.
+            // If this can't be read, the copy counts as existing. The next hint of the record finds out.
             Some(copy_id) if is_there(aws, &copy_id, deadline).await.unwrap_or(true) => return Ok(copy_id),
             Some(_) | None => {}
         }
@@ -48,7 +48,7 @@ async fn begin(aws: &Aws, order: &Order, number: usize) -> Result<Option<ImageId
     Ok(None)
 }
 
-/// Whether the copy is pending or available. Where there is no time to find out, it is taken for there.
+/// Whether the copy is pending or available. If there is no time to find out, it counts as existing.
 async fn is_there(aws: &Aws, copy_id: &ImageId, deadline: Instant) -> Result<bool, CallError> {
     let mut pauses = PAUSES.into_iter();
     loop {
