@@ -47,12 +47,12 @@ pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use page::unknown_page;
-pub use permit::{admit, covering_rules, is_covered, is_reachable, permitted, stranger};
+pub use permit::{admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, permitted, stranger};
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use survey::{Surveyed, next_token};
+pub use survey::{Surveyed, next_token, unsettled};
 pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};

@@ -152,7 +152,9 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Check | Action::List | Action::Usage | Action::Share => {
             decision.rule.is_some() && !decision.blocks_reading()
         }
-        Action::Revoke | Action::Reset => decision.refusals().is_empty(),
+        Action::Revoke | Action::Reset => {
+            decision.refusals().is_empty() && !matches!(decision.decision, Decision::Unsettled(_))
+        }
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
         Action::Images | Action::Approvals | Action::Approve | Action::Reject => decision.rule.is_some(),
@@ -259,6 +261,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 Decision::Await(_)
                 | Decision::Share(_)
                 | Decision::Refused(_)
+                | Decision::Unsettled(_)
                 | Decision::TakeAway(_)
                 | Decision::Look(_)
                 | Decision::Usage(_)

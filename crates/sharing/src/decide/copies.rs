@@ -91,10 +91,11 @@ fn made_from(copies: &Copies) -> BTreeMap<ImageId, Image> {
 }
 
 /// The image that stands for the copy that is not there yet. None where the image to copy isn't there either: only a record
-/// may still remember it.
+/// may still remember it. Where that could not be read, the decision says so.
 fn awaited_copy(case: &Case<'_>, source_id: &ImageId, copies: &Copies) -> Option<Image> {
     let waits = copies.waiting.iter().any(|records| !records.is_empty());
-    if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !waits) {
+    let may_be_there = waits || copies.source.failed().is_some();
+    if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !may_be_there) {
         return None;
     }
     let source = RegionalImage { region: case.request.copy_from.clone()?, id: source_id.clone() };

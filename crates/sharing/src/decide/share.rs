@@ -33,7 +33,7 @@ pub(super) fn decide<'a>(
     if let Some(decision) = given_up(case, image, &permit) {
         return Ok(decision);
     }
-    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps } = permit;
+    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps, unsettled: _ } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
     // A check judges the keys whatever is allowed.

@@ -27,7 +27,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     let is_reset = case.request.action == Action::Reset;
     let reset = if is_reset { targets_to_clear(case, facts, permit.image_id, image) } else { Vec::new() };
     let waiting = withdrawals(case, facts, image, &permit, &reset);
-    let Permit { image_id, rule, mut targets, withdrawn, .. } = permit;
+    let Permit { image_id, rule, mut targets, withdrawn, gaps: unknown, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
@@ -57,6 +57,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         residue.add(of_key(case, facts, image_id, arn, &accounts));
     }
     let Residue { mut gaps, mut warnings } = residue;
+    gaps.extend(unknown);
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
     warnings.extend(publish::still_named(case, facts, image, image_id));

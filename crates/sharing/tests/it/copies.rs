@@ -8,7 +8,7 @@ use sharing::{
     decide::{Authority, admit, is_covered},
     domain::{ImageId, KeyArn, Requester},
     facts::{
-        Backing, Copies, CopyRecord, CreateVolumePermissions, Fact, Image, ImageState, Key, KeyMetadata,
+        Backing, Copies, CopyRecord, CreateVolumePermissions, Fact, Failure, Image, ImageState, Key, KeyMetadata,
         LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
     },
     outcome::{Outcome, Status},
@@ -629,6 +629,45 @@ fn a_revoke_of_what_only_waits_deletes_its_record() {
 }
 
 #[test]
+fn where_the_source_cannot_be_read_it_is_not_said_that_it_is_not_there() {
+    let list = json!({"action": "list", "imageIds": [SOURCE], "copyFrom": REGION});
+    let unread = |name: &str, retryable: bool| {
+        let failure = Failure { retryable, ..denied("ec2:DescribeImages") };
+        world(name, &[]).with(|world| {
+            world.copies().source = Fact::Failed(failure);
+            world.copies().learn_source(owner());
+        })
+    };
+    let failed = |world: &World, request: &Value| {
+        let Followed { refusals, steps, outcome } = follow(world, request);
+        assert_eq!((refusals.len(), steps.len(), outcome.images.len()), (0, 0, 0), "{outcome:#?}");
+        assert_eq!((outcome.result, outcome.errors.len()), (Status::Failed, 1), "{outcome:#?}");
+        assert!(outcome.errors[0].message.contains(SOURCE), "{}", outcome.errors[0].message);
+        outcome.retryable
+    };
+    for retryable in [true, false] {
+        for request in [&list, &revoke(&[ONE])] {
+            assert_eq!(failed(&unread("lent-1", retryable), request), retryable);
+            // Nor whether a rule covers the copy that is there.
+            let there =
+                unread("lent-1", retryable).made(COPY, Image { name: None, ..copy(KEY, ImageState::Available) });
+            assert_eq!(failed(&there, request), retryable);
+        }
+        // What a rule covers by its own name, and what waits, is shown and taken away all the same.
+        let own = Image { name: Some("lent-2".to_owned()), ..copy(KEY, ImageState::Available) };
+        let there = unread("lent-1", retryable).made(COPY, own);
+        assert_eq!(follow(&there, &list).outcome.result, Status::Completed);
+        assert_eq!(follow(&there, &revoke(&[ONE])).outcome.result, Status::Completed);
+        let asked = recorded(&[ONE], "lambda:invoke", 0, NOW + Duration::hours(1));
+        let withdrawn = follow(&unread("lent-1", retryable).waiting(asked), &revoke(&[ONE]));
+        assert_eq!(withdrawn.steps, [format!("{} -{ONE}", delete(&[ONE], "lambda:invoke"))]);
+    }
+    // There is no such image where the Region says so.
+    let gone = world("lent-1", &[]).with(|world| world.copies().source = Fact::Known(None));
+    refused(&gone, &revoke(&[ONE]), &["ImageNotFound"]);
+}
+
+#[test]
 fn who_asked_may_take_back_what_waits_without_the_right_to_revoke() {
     let later = NOW + Duration::hours(1);
     let own = || recorded(&[ONE, TWO], "lambda:invoke", 0, later);
@@ -681,9 +720,10 @@ fn a_copy_is_covered_by_its_own_name_and_else_by_that_of_its_source() {
             (is_covered(case, &facts.images[&id(IMAGE)]), sources != Sources::default())
         })
     };
+    // The source is read where no rule covers the copy by its own name.
     assert_eq!(covered("copied-1", None), (true, false));
     assert_eq!(covered("x", None), (false, true));
-    assert_eq!(covered("x", Some("copied-1")), (true, false));
+    assert_eq!(covered("x", Some("copied-1")), (true, true));
     assert_eq!(covered("x", Some("y")), (false, true));
 }
 
