@@ -225,7 +225,9 @@ pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, ima
     match covering_rule_of_image(case, image) {
         Ok(rule) => {
             permit.rule = rule;
-            permit.unsettled = image.provenance.unread().cloned().filter(|_| may_not_exist(image));
+            let unread = image.provenance.unread().filter(|_| may_not_exist(image));
+            permit.unsettled =
+                unread.map(|failure| Failure { resource: Some(image_id.to_string()), ..failure.clone() });
         }
         Err(criterion) => match unread_source(case, image_id, image) {
             Some(failure) => permit.unsettled = Some(failure),

@@ -642,7 +642,6 @@ fn where_the_source_cannot_be_read_it_is_not_said_that_it_is_not_there() {
         let Followed { refusals, steps, outcome } = follow(world, request);
         assert_eq!((refusals.len(), steps.len(), outcome.images.len()), (0, 0, 0), "{outcome:#?}");
         assert_eq!((outcome.result, outcome.errors.len()), (Status::Failed, 1), "{outcome:#?}");
-        assert!(outcome.errors[0].message.contains(SOURCE), "{}", outcome.errors[0].message);
         outcome.retryable
     };
     for retryable in [true, false] {

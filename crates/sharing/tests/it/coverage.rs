@@ -303,11 +303,7 @@ fn a_source_that_cannot_be_read_now_is_a_gap_of_its_own_image_alone() {
             let [first, second] = &decisions[..] else { panic!("two images") };
             assert!(matches!(&first.decision, Decision::Unsettled(failure) if failure.retryable), "{first:?}");
             let gap = &first.gaps()[0];
-            assert!(
-                gap.message.contains(IMAGE) && gap.message.contains("ami-0000000a in eu-west-1"),
-                "{}",
-                gap.message
-            );
+            assert!(gap.message.contains(IMAGE) && !gap.message.contains("ami-0000000a"), "{}", gap.message);
             assert_eq!(gap.resource.as_deref(), Some(IMAGE));
             assert!(plan(case, first, &facts.images[first.image_id], &facts).is_empty());
             assert!(!plan(case, second, &facts.images[second.image_id], &facts).is_empty());
