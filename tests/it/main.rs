@@ -25,6 +25,7 @@ mod catalogue;
 mod concurrency;
 mod copies;
 mod copy_calls;
+mod copy_coverage;
 mod crash;
 mod docs;
 mod execute;

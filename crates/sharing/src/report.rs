@@ -91,7 +91,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
-        outcome.refusals.extend(result.decision.refusals().iter().cloned());
+        for refusal in result.decision.refusals() {
+            // Several copies of an image may be refused as one.
+            if !outcome.refusals.contains(refusal) {
+                outcome.refusals.push(refusal.clone());
+            }
+        }
         for step in result.steps {
             let is_passed_over = step.is_passed_over();
             match (step.error, is_passed_over) {

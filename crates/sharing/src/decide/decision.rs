@@ -246,6 +246,22 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
+    /// The same, to change them.
+    pub(super) fn refusals_mut(&mut self) -> &mut [Refusal] {
+        match &mut self.decision {
+            Decision::Refused(refusals)
+            | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
+            | Decision::Look(Look { refusals, .. }) => refusals,
+            Decision::Share(_)
+            | Decision::Unsettled(_)
+            | Decision::Await(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => &mut [],
+        }
+    }
+
     /// What could not be read.
     pub fn gaps(&self) -> &[Failure] {
         match &self.decision {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     case::{Authority, Case},
     decision::{Covered, Decision, ImageDecision, Unshareable, blocks_reading},
-    refusals,
+    refusals, too_many_pairs,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
@@ -119,7 +119,7 @@ impl<'a> Permit<'a> {
 /// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
     // The catalogue tells what the descriptions say.
-    if case.request.action == Action::Images {
+    if case.request.action == Action::Images || too_many_pairs(case).is_some() {
         return BTreeSet::new();
     }
     if case.request.action.surveys() || case.request.shared_with.is_some() {

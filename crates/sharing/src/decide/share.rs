@@ -46,7 +46,7 @@ pub(super) fn decide<'a>(
         ..Met::default()
     };
     met.add(of_image(case, image, image_id, &targets));
-    met.add(copies::check(case, image, image_id, &targets));
+    met.add(copies::check(case, facts, image, image_id, &targets));
     met.add(approval::check(case, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);

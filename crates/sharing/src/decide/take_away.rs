@@ -90,9 +90,12 @@ fn withdrawals<'a>(
     reset: &[Target],
 ) -> Vec<Withdrawal<'a>> {
     let is_reset = case.request.action == Action::Reset;
-    if !(is_reset || case.request.action == Action::Revoke) || !copies::is_lead(case, facts, permit.image_id, image) {
+    if !(is_reset || case.request.action == Action::Revoke) {
         return Vec::new();
     }
+    let is_lead = copies::is_lead(case, facts, permit.image_id, image);
+    // The request may name the image also as one that is copied.
+    let is_here = |record: &CopyRecord| is_lead || record.request.image_ids.contains(permit.image_id);
     let is_covered = |target: &Target| {
         permit.targets.iter().any(|(asked, _)| asked.target == *target) || (is_reset && reset.contains(target))
     };
@@ -105,7 +108,7 @@ fn withdrawals<'a>(
         let targets: Vec<_> = taken.cloned().collect();
         (!targets.is_empty()).then(|| Withdrawal { left: record.without(&targets), record, targets })
     };
-    image.waiting.iter().flatten().filter_map(withdrawal).collect()
+    image.waiting.iter().flatten().filter(|record| is_here(record)).filter_map(withdrawal).collect()
 }
 
 /// The warning about records that are kept because of failures that a retry does not resolve.
