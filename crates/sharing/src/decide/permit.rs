@@ -24,9 +24,9 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
-        // Who asked for what waits may take that back without the right to revoke.
+        // The requester of a share that waits may take it back without a rule that allows `revoke`.
         Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
-        // Approvers are named by a rule, too.
+        // A rule names approvers, too.
         Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
             let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
             request.action.needs_entry().then(refusal).into_iter().collect()
@@ -118,7 +118,7 @@ impl<'a> Permit<'a> {
 
 /// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
-    // The catalogue tells what the descriptions say.
+    // The catalogue needs only the descriptions of the images.
     if case.request.action == Action::Images || too_many_pairs(case).is_some() {
         return BTreeSet::new();
     }
@@ -151,7 +151,7 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> Vec<(&'a Rule, Vec<
 }
 
 /// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
-/// because only what is sure is drift.
+/// because findings are certain.
 pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     rules_by_name(case, image, |rule, name, tags| {
         rule.actions.contains(&Action::Share)
@@ -353,7 +353,7 @@ fn may_not_exist(image: &Image) -> bool {
     image.as_awaited().is_some() && image.waiting.is_read() && image.waiting.iter().all(Vec::is_empty)
 }
 
-/// The refusal where this criterion left no rule for the action.
+/// The refusal if no rule for the action meets this criterion.
 fn refusal(
     action: Action,
     case: &Case<'_>,
@@ -374,7 +374,7 @@ pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Resu
     covering_rule_of_image_for(case.request.action, case, image)
 }
 
-/// The rule that covers the image for this action; none is needed where a share expires.
+/// The rule that covers the image for this action. An expiry needs none.
 pub(super) fn covering_rule_of_image_for<'a>(
     action: Action,
     case: &Case<'a>,

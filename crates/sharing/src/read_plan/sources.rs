@@ -103,7 +103,7 @@ fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
         Authority::Requester(requester) => rule.names(requester),
         Authority::Expiry(_) => false,
     };
-    // A check asks what a share would meet.
+    // A check has the refusals of a share.
     let gives = rule.actions.contains(&action) || rule.actions.contains(&Action::Share);
     action.is_about_sharing() && gives && is_named
 }

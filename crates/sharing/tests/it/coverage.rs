@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
     decide::{
-        Authority, Case, Decision, ImageDecision, automatic_rules, automatic_shares, covering_rules, named_accounts,
-        permitted, unsettled,
+        Case, Decision, ImageDecision, automatic_rules, automatic_shares, covering_rules, named_accounts, permitted,
+        unsettled,
     },
     domain::{ImageId, ParameterName, Requester},
     facts::{
@@ -333,13 +333,14 @@ fn waiting() -> CopyRecord {
     let request = waiting_request(&parsed, &"ami-0000000a".parse().unwrap());
     let requester = Requester::new("somebody".to_owned());
     CopyRecord {
-        name: name_of_waiting(&request, &requester).unwrap(),
+        name: name_of_waiting(&request, &requester, None).unwrap(),
         request,
         requester,
         request_id: "first".to_owned(),
         rule: "exact".to_owned(),
         until: in_days(1),
         failed_copies: 0,
+        approved_by: None,
         mac: None,
     }
 }
