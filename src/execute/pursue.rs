@@ -36,12 +36,12 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         Ok(facts) => facts,
         Err(error) => return failed(outcome, error),
     };
-    if let Some(refusal) = decide::unknown_page(&facts) {
-        return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
-    }
     let sent = case.request;
     let copied = decide::resolve_copies(&case, &facts);
     let case = Case { request: &copied, ..case };
+    if let Some(refusal) = decide::unknown_page(&facts).or_else(|| decide::too_many_pairs(&case)) {
+        return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
+    }
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
         Err(error) => return failed(outcome, error),

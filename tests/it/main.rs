@@ -28,6 +28,7 @@ mod concurrency;
 mod copies;
 mod copies_disturbed;
 mod copy_calls;
+mod copy_coverage;
 mod crash;
 mod docs;
 mod execute;

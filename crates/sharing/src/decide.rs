@@ -36,7 +36,7 @@ pub use approval::{
 };
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};
-pub use copies::{images_meant, must_be_made, not_made_in_time, permitted_sources, resolve_copies};
+pub use copies::{as_facts, images_meant, must_be_made, not_made_in_time, permitted_sources, resolve_copies};
 pub use copies_left::may_be_made;
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
@@ -47,19 +47,22 @@ pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use page::unknown_page;
-pub use permit::{admit, covering_rules, is_covered, is_reachable, may_withdraw, permitted, stranger};
+pub use permit::{
+    admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, may_withdraw, permitted, stranger,
+};
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use survey::{Surveyed, next_token};
+pub use survey::{Surveyed, next_token, unsettled};
 pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
 use crate::{
     domain::ImageId,
     facts::{Facts, Image, Reading},
-    request::{Action, Request},
+    outcome::Refusal,
+    request::{Action, MAX_PAIRS, Request},
 };
 
 /// The request with all its images and targets: a page of images gets its images, and a bare ID its targets.
@@ -81,7 +84,30 @@ pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts, judgements: &Judgements<'_>
         let images = facts.images.iter();
         return images.map(|(image_id, image)| audit::decide(case, facts, judgements, image_id, image)).collect();
     }
-    case.request.image_ids.iter().map(|image_id| decide_image(case, facts, judgements, image_id)).collect()
+    let decided = |image_id| Ok(named(case, facts, decide_image(case, facts, judgements, image_id)?));
+    case.request.image_ids.iter().map(decided).collect()
+}
+
+/// The decision, with refusals that name what a request with `copyFrom` names.
+fn named<'a>(case: &Case<'_>, facts: &Facts, mut decision: ImageDecision<'a>) -> ImageDecision<'a> {
+    if case.request.copy_from.is_some()
+        && let Some((source_id, index)) = copies::place_of_source(case, facts, decision.image_id)
+    {
+        let is_shown = !matches!(decision.decision, Decision::Refused(_));
+        for refusal in decision.refusals_mut() {
+            *refusal = refusals::of_copy(refusal.clone(), (&source_id, index), is_shown);
+        }
+    }
+    decision
+}
+
+/// The refusal if the images that a request names have too many copies for its targets. A request about one image and one
+/// target is always answered.
+pub fn too_many_pairs(case: &Case<'_>) -> Option<Refusal> {
+    let (images, targets) = (case.request.image_ids.len(), case.request.targets.len());
+    let can_be_divided = case.named.len() > 1 || targets > 1;
+    let is_too_many = can_be_divided && images > case.named.len() && images.saturating_mul(targets) > MAX_PAIRS;
+    is_too_many.then(|| refusals::too_many_pairs(images, targets))
 }
 
 fn decide_image<'a>(

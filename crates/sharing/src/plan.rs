@@ -37,7 +37,11 @@ pub fn plan(case: &Case<'_>, decision: &ImageDecision<'_>, image: &Image, facts:
             let (image_id, client_token) = (decision.image_id.clone(), client_token.clone());
             vec![Step::CreateUsageReport { image_id, client_token }]
         }
-        Decision::Refused(_) | Decision::Look(_) | Decision::Usage(_) | Decision::Survey(_) => Vec::new(),
+        Decision::Refused(_)
+        | Decision::Unsettled(_)
+        | Decision::Look(_)
+        | Decision::Usage(_)
+        | Decision::Survey(_) => Vec::new(),
     }
 }
 

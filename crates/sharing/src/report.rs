@@ -92,7 +92,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
-        outcome.refusals.extend(result.decision.refusals().iter().cloned());
+        for refusal in result.decision.refusals() {
+            // Several copies of an image may be refused as one.
+            if !outcome.refusals.contains(refusal) {
+                outcome.refusals.push(refusal.clone());
+            }
+        }
         for step in result.steps {
             let is_passed_over = step.is_passed_over();
             match (step.error, is_passed_over) {
@@ -167,7 +172,9 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Check | Action::List | Action::Usage | Action::Share => {
             decision.rule.is_some() && !decision.blocks_reading()
         }
-        Action::Revoke | Action::Reset => decision.refusals().is_empty(),
+        Action::Revoke | Action::Reset => {
+            decision.refusals().is_empty() && !matches!(decision.decision, Decision::Unsettled(_))
+        }
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
         Action::Images | Action::Approvals | Action::Approve | Action::Reject => decision.rule.is_some(),
@@ -274,6 +281,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 Decision::Await(_)
                 | Decision::Share(_)
                 | Decision::Refused(_)
+                | Decision::Unsettled(_)
                 | Decision::TakeAway(_)
                 | Decision::Look(_)
                 | Decision::Usage(_)

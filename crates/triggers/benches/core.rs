@@ -114,6 +114,7 @@ impl World {
         let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
         let case = Case {
             request: &request,
+            named: &request.image_ids,
             authority: Authority::Requester(&requester),
             allowlist: &self.allowlist,
             account: ACCOUNT.parse()?,

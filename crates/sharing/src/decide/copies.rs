@@ -12,6 +12,7 @@ use super::{
     approval,
     case::{Authority, Case},
     decision::{Covered, Next, Wait},
+    group::targets_by_rules,
     met::Met,
     permit::{covering_rule, may_withdraw, nearest_rule, permit},
     refusals,
@@ -30,11 +31,7 @@ use crate::{
 /// exist yet, an image with the ID of its source stands for it.
 pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMap<ImageId, Image>> {
     let meant = facts.copies.iter().map(|(source_id, copies)| {
-        let there = if case.request.action.is_about_sharing() {
-            copy_meant(case, copies).into_iter().collect()
-        } else {
-            made_from(copies)
-        };
+        let there = if case.request.action.is_about_sharing() { copies_meant(case, copies) } else { made_from(copies) };
         let awaited = || awaited_copy(case, source_id, copies).map(|image| (source_id.clone(), image));
         let there = if there.is_empty() { awaited().into_iter().collect() } else { there };
         let lead = lead(there.iter()).cloned();
@@ -48,6 +45,44 @@ pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMa
     meant.collect()
 }
 
+/// The images of this Region that a request is about. An image that is there comes before a copy of it that is not there yet:
+/// the request names the image, and also another one of which it is a copy.
+pub fn as_facts(meant: BTreeMap<ImageId, BTreeMap<ImageId, Image>>) -> BTreeMap<ImageId, Image> {
+    let mut images: BTreeMap<ImageId, Image> = BTreeMap::new();
+    for (id, image) in meant.into_values().flatten() {
+        let image = match images.remove(&id) {
+            Some(other) if image.as_awaited().is_some() => {
+                Image { waiting: both(&other.waiting, &image.waiting), ..other }
+            }
+            Some(other) => Image { waiting: both(&image.waiting, &other.waiting), ..image },
+            None => image,
+        };
+        images.insert(id, image);
+    }
+    images
+}
+
+fn both(one: &Fact<Vec<CopyRecord>>, other: &Fact<Vec<CopyRecord>>) -> Fact<Vec<CopyRecord>> {
+    match (one, other) {
+        (Fact::Known(one), Fact::Known(other)) => Fact::Known(one.iter().chain(other).cloned().collect()),
+        (Fact::NotRead, other) | (_, other @ Fact::Failed(_)) => other.clone(),
+        (one, _) => one.clone(),
+    }
+}
+
+/// Whether the image is there as the copy of one image that the request names, and would be copied as another.
+fn is_copied_too(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> bool {
+    let is_source = facts.copies.contains_key(image_id) && image.as_awaited().is_none();
+    is_source && images_meant(case, facts).get(image_id).is_some_and(|meant| meant.contains_key(image_id))
+}
+
+/// The place at which a request with `copyFrom` names the image that this one is made from, or stands for.
+pub(super) fn place_of_source(case: &Case<'_>, facts: &Facts, image_id: &ImageId) -> Option<(ImageId, usize)> {
+    let made_from = facts.copies.iter().find(|(_, copies)| copies.images.contains_key(image_id)).map(|(id, _)| id);
+    let source_id = made_from.unwrap_or(image_id);
+    Some((source_id.clone(), case.named.iter().position(|named| named == source_id)?))
+}
+
 /// Of several copies of the same image, the one that the shares wait for.
 fn lead<'i>(images: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Option<&'i ImageId> {
     images.min_by_key(|(id, image)| (image.state != ImageState::Pending, *id)).map(|(id, _)| id)
@@ -58,7 +93,7 @@ fn lead<'i>(images: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Option<&'
 pub(super) fn is_lead(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> bool {
     let images = case.request.image_ids.iter().filter(|id| {
         let is_alike = |other: &Image| other.provenance.source() == image.provenance.source();
-        facts.images.get(*id).is_some_and(is_alike) && permit(case, &facts.images, id).refusals.is_empty()
+        facts.images.get(*id).is_some_and(is_alike) && permit(case, &facts.images, id).needs_reading(case)
     });
     lead(images.filter_map(|id| facts.images.get_key_value(id))) == Some(image_id)
 }
@@ -74,14 +109,27 @@ pub fn resolve_copies<'a>(case: &Case<'a>, facts: &Facts) -> Cow<'a, Request> {
         // There is no such image, and the decision says so.
         Some(_) | None => vec![id.clone()],
     };
-    Cow::Owned(Request { image_ids: case.request.image_ids.iter().flat_map(ids).collect(), ..case.request.clone() })
+    let mut seen = BTreeSet::new();
+    let image_ids = case.request.image_ids.iter().flat_map(ids).filter(|id| seen.insert(id.clone()));
+    Cow::Owned(Request { image_ids: image_ids.collect(), ..case.request.clone() })
 }
 
-/// The copy that a share or check is about, if it is available: on the key of the rule that decides, the newest one.
-fn copy_meant(case: &Case<'_>, copies: &Copies) -> Option<(ImageId, Image)> {
-    let is_it = |image: &Image| matches!(keys_of_rules(case, image).as_slice(), [key] if copies.counts(image, key));
-    let mut available = copies.available().into_iter();
-    available.find(|(_, image)| is_it(image)).map(|(id, image)| (id.clone(), image.clone()))
+/// The copy that a share or check is about, if it is available: on the key of the rule that decides, the newest one. If the
+/// targets are under rules with different keys, a share is refused, and a check is about the copy under each key.
+fn copies_meant(case: &Case<'_>, copies: &Copies) -> BTreeMap<ImageId, Image> {
+    let mut found: BTreeMap<KeyArn, (ImageId, Image)> = BTreeMap::new();
+    for (id, image) in copies.available() {
+        let keys = keys_of_rules(case, image);
+        if keys.is_empty() && case.request.group.is_some() && case.request.targets.is_empty() {
+            // No rule names the target. Whether it is shared with, only the image says.
+            return [(id.clone(), image.clone())].into();
+        }
+        let is_asked = keys.len() == 1 || case.request.action == Action::Check;
+        for key in keys.into_iter().filter(|key| is_asked && copies.counts(image, key)) {
+            found.entry(key).or_insert_with(|| (id.clone(), image.clone()));
+        }
+    }
+    found.into_values().collect()
 }
 
 /// The images that a list or revoke is about: all that are made from it, whatever their keys.
@@ -95,10 +143,12 @@ fn made_from(copies: &Copies) -> BTreeMap<ImageId, Image> {
 }
 
 /// The image that stands for a copy that does not exist yet. None if the image to copy doesn't exist either: then only
-/// a record may still name it.
+/// a record may still name it. If that could not be read, the
+/// decision says so.
 fn awaited_copy(case: &Case<'_>, source_id: &ImageId, copies: &Copies) -> Option<Image> {
     let waits = copies.waiting.iter().any(|records| !records.is_empty());
-    if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !waits) {
+    let may_be_there = waits || copies.source.failed().is_some();
+    if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !may_be_there) {
         return None;
     }
     let source = RegionalImage { region: case.request.copy_from.clone()?, id: source_id.clone() };
@@ -117,10 +167,13 @@ fn rules<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
         }
         Err(_) => None,
     };
-    if case.request.action.is_about_sharing() {
-        case.request.targets.iter().filter_map(rule).collect()
-    } else {
-        Vec::new()
+    match &case.request.group {
+        _ if !case.request.action.is_about_sharing() => Vec::new(),
+        // Which targets have the ID can't be read of the copies: which of these are meant depends on it.
+        Some(group) if case.request.targets.is_empty() => {
+            targets_by_rules(case, group).iter().filter_map(rule).collect()
+        }
+        Some(_) | None => case.request.targets.iter().filter_map(rule).collect(),
     }
 }
 
@@ -154,18 +207,24 @@ pub fn must_be_made(image: &Image) -> bool {
 }
 
 /// The reasons why the copy that a share or check is about can't be made.
-pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
-    let Some(awaited) = image.as_awaited() else { return Met::default() };
+pub(super) fn check(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
+    if case.request.copy_from.is_none() {
+        return Met::default();
+    }
     let mut refusals = Vec::new();
+    let keys = distinct_keys(targets.iter().filter_map(|(_, rule)| *rule));
+    if keys.len() > 1 {
+        refusals.push(refusals::copies_under_several_keys(image_id, &keys));
+    }
+    if is_copied_too(case, facts, image_id, image) {
+        refusals.push(refusals::copied_too(image_id));
+    }
+    let Some(awaited) = image.as_awaited() else { return Met { refusals, ..Met::default() } };
     if !case.unset_for_copies.is_empty() {
         refusals.push(refusals::copies_not_set_up(case, image_id));
     }
     if image.is_instance_store {
         refusals.push(refusals::copy_of_bundle(case, image_id));
-    }
-    let keys = distinct_keys(targets.iter().filter_map(|(_, rule)| *rule));
-    if keys.len() > 1 {
-        refusals.push(refusals::copies_under_several_keys(image_id, &keys));
     }
     let elsewhere = keys.iter().filter(|key| key.region() != case.region);
     refusals.extend(elsewhere.map(|key| refusals::copy_key_elsewhere(image_id, key, case.region)));

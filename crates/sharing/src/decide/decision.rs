@@ -40,6 +40,8 @@ pub struct ImageDecision<'a> {
 pub enum Decision<'a> {
     /// Nothing is done and nothing more is read, for these reasons.
     Refused(Vec<Refusal>),
+    /// Nothing is done and nothing more is read: whether a rule covers the image depends on this, which could not be read.
+    Unsettled(Failure),
     /// A share.
     Share(Share<'a>),
     /// A share that waits for a copy.
@@ -244,11 +246,28 @@ impl<'a> ImageDecision<'a> {
             | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
             | Decision::Look(Look { refusals, .. }) => refusals,
             Decision::Share(_)
+            | Decision::Unsettled(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
             | Decision::Survey(_) => &[],
+        }
+    }
+
+    /// The same, to change them.
+    pub(super) fn refusals_mut(&mut self) -> &mut [Refusal] {
+        match &mut self.decision {
+            Decision::Refused(refusals)
+            | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
+            | Decision::Look(Look { refusals, .. }) => refusals,
+            Decision::Share(_)
+            | Decision::Unsettled(_)
+            | Decision::Await(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => &mut [],
         }
     }
 
@@ -259,7 +278,9 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(TakeAway { gaps, .. })
             | Decision::Look(Look { gaps, .. })
             | Decision::Survey(Survey { gaps, .. }) => gaps,
-            Decision::Await(Await { next: Next::GiveUp(failure), .. }) => std::slice::from_ref(failure),
+            Decision::Unsettled(failure) | Decision::Await(Await { next: Next::GiveUp(failure), .. }) => {
+                std::slice::from_ref(failure)
+            }
             Decision::Share(_)
             | Decision::Await(_)
             | Decision::Refused(_)
@@ -275,6 +296,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(Await { keys, .. })
             | Decision::Look(Look { keys, .. }) => keys,
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
@@ -289,6 +311,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(Await { has_unusable_key, .. })
             | Decision::Look(Look { has_unusable_key, .. }) => *has_unusable_key,
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
@@ -302,6 +325,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Await(awaiting) => Some(awaiting),
             Decision::Share(_)
             | Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -327,6 +351,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Look(look) => Some(look),
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Share(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
@@ -355,6 +380,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Share(Share { verdict: Verdict::Yes(prerequisites), .. }) => Some(prerequisites),
             Decision::Share(_)
             | Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
@@ -369,6 +395,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Share(share) => &share.left_as_they_are,
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
@@ -383,6 +410,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Survey(survey) => Some(survey),
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Share(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)

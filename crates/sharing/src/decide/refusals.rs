@@ -12,7 +12,7 @@ use crate::{
     facts::{Failure, Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
     outcome::{Lasts, Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    request::{Action, AskedTarget, FaultKind, MAX_PAIRS, Request},
 };
 
 pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
@@ -25,8 +25,33 @@ pub(super) fn pair(code: RefusalCode, image_id: &ImageId, asked: &AskedTarget, m
 
 /// The place of the image in the request.
 fn place(case: &Case<'_>, image_id: &ImageId) -> String {
-    let index = case.request.image_ids.iter().position(|asked| asked == image_id).unwrap_or_default();
+    place_at(case.named.iter().position(|asked| asked == image_id).unwrap_or_default())
+}
+
+fn place_at(index: usize) -> String {
     format!("/imageIds/{index}")
+}
+
+/// The refusal of a copy, at the place at which the request names its source. If nothing else is said about the copy, it is
+/// the source that is refused: nobody learns of a copy who may not ask about it.
+pub(super) fn of_copy(refusal: Refusal, (source_id, index): (&ImageId, usize), is_shown: bool) -> Refusal {
+    let is_of_image = refusal.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/imageIds/"));
+    let pointer = if is_of_image { Some(place_at(index)) } else { refusal.pointer.clone() };
+    let image_id = if is_shown { refusal.image_id.clone() } else { Some(source_id.clone()) };
+    Refusal { pointer, image_id, ..refusal }
+}
+
+/// The images that a request names have too many copies for its targets.
+pub(super) fn too_many_pairs(images: usize, targets: usize) -> Refusal {
+    let message = format!(
+        "the request is about {images} images, which are copies of those that it names, and {targets} targets; at most \
+         {MAX_PAIRS} pairs of image and target are allowed"
+    );
+    let refusal = Refusal::new(RefusalCode::MalformedRequest, message)
+        .at("/imageIds")
+        .value("most", MAX_PAIRS)
+        .remedy("send fewer images or targets in one request");
+    Refusal { fault: Some(FaultKind::TooMany), ..refusal }
 }
 
 /// No rule names the requester.
@@ -408,6 +433,15 @@ pub(super) fn copies_under_several_keys(image_id: &ImageId, keys: &[KeyArn]) -> 
         .at("/copyFrom")
         .value("keys", names)
         .remedy("send one request for the targets of each key")
+}
+
+/// It would have to be shared as one copy and be the source of another.
+pub(super) fn copied_too(image_id: &ImageId) -> Refusal {
+    let message =
+        format!("{image_id} is a copy of another image of the request, which names it too, to be copied itself");
+    image(RefusalCode::CopyNotPossible, image_id, message)
+        .at("/copyFrom")
+        .remedy("send one request for each of the images")
 }
 
 pub(super) fn copy_key_elsewhere(image_id: &ImageId, key: &KeyArn, region: &str) -> Refusal {

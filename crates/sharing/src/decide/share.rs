@@ -33,7 +33,7 @@ pub(super) fn decide<'a>(
     if let Some(decision) = given_up(case, image, &permit) {
         return Ok(decision);
     }
-    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps } = permit;
+    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps, unsettled: _ } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
     // A check judges the keys whatever is allowed.
@@ -46,7 +46,7 @@ pub(super) fn decide<'a>(
         ..Met::default()
     };
     met.add(of_image(case, image, image_id, &targets));
-    met.add(copies::check(case, image, image_id, &targets));
+    met.add(copies::check(case, facts, image, image_id, &targets));
     met.add(approval::check(case, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);

@@ -27,7 +27,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     let is_reset = case.request.action == Action::Reset;
     let reset = if is_reset { targets_to_clear(case, facts, permit.image_id, image) } else { Vec::new() };
     let waiting = withdrawals(case, facts, image, &permit);
-    let Permit { image_id, rule, mut targets, withdrawn, .. } = permit;
+    let Permit { image_id, rule, mut targets, withdrawn, gaps: unknown, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
@@ -57,6 +57,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         residue.add(of_key(case, facts, image_id, arn, &accounts));
     }
     let Residue { mut gaps, mut warnings } = residue;
+    gaps.extend(unknown);
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
     warnings.extend(publish::still_named(case, facts, image, image_id));
@@ -84,10 +85,12 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
 fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Permit<'a>) -> Vec<Withdrawal<'a>> {
     let is_reset = case.request.action == Action::Reset;
     let waits = image.waiting.iter().any(|records| !records.is_empty());
-    let is_lead = || copies::is_lead(case, facts, permit.image_id, image);
-    if !(is_reset || case.request.action == Action::Revoke) || !waits || !is_lead() {
+    if !(is_reset || case.request.action == Action::Revoke) || !waits {
         return Vec::new();
     }
+    let is_lead = copies::is_lead(case, facts, permit.image_id, image);
+    // The request may name the image also as one that is copied.
+    let is_here = |record: &CopyRecord| is_lead || record.request.image_ids.contains(permit.image_id);
     let is_covered = |target: &Target| is_reset || permit.targets.iter().any(|(asked, _)| asked.target == *target);
     let is_withdrawn = |target: &Target, record: &CopyRecord| {
         let is_own = matches!(case.authority, Authority::Requester(requester) if *requester == record.requester);
@@ -98,7 +101,7 @@ fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Pe
         let targets: Vec<_> = taken.cloned().collect();
         (!targets.is_empty()).then(|| Withdrawal { left: record.without(&targets), record, targets })
     };
-    image.waiting.iter().flatten().filter_map(withdrawal).collect()
+    image.waiting.iter().flatten().filter(|record| is_here(record)).filter_map(withdrawal).collect()
 }
 
 /// The warning about records that are kept because of failures that a retry does not resolve.

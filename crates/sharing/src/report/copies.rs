@@ -48,6 +48,7 @@ fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
         Decision::TakeAway(_) => None,
         Decision::Share(_)
         | Decision::Refused(_)
+        | Decision::Unsettled(_)
         | Decision::Superseded(_)
         | Decision::Look(_)
         | Decision::Usage(_)

@@ -21,6 +21,7 @@ mod audit_rows;
 mod automation;
 mod catalogue;
 mod copies;
+mod coverage;
 mod decisions;
 mod findings;
 mod log_record;
