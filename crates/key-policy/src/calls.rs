@@ -62,7 +62,7 @@ impl Carried {
 }
 
 impl Calls {
-    /// `None` where no caller exists: a service-linked role of a whole organization. `carried` is by calls on the same key.
+    /// `None` if no caller exists: a service-linked role of a whole organization. `carried` is by calls on the same key.
     pub(super) fn of(asked: &AskedUse, carried: Arc<Carried>) -> Option<Self> {
         let key = asked.key.clone();
         let (through_ec2, allowing) = caller(asked)?;

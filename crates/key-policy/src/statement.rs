@@ -245,7 +245,7 @@ impl Statement {
                 if is_unsure {
                     return (Truth::Unknown, Some("aws:PrincipalArn"));
                 }
-                // AWS does not support `NotPrincipal` with `Allow`, so nobody is certainly allowed.
+                // AWS does not support `NotPrincipal` with `Allow`, so no principal is certainly allowed.
                 let is_sure = if self.effect == Effect::Allow { Truth::Unknown } else { Truth::True };
                 (cover.truth().not().and(is_sure), key(cover))
             }
@@ -303,7 +303,7 @@ fn holds_without_key(condition: &Condition) -> Option<String> {
     condition.holds_without_key().then(|| format!("`{operator}` on `{key}` also lets in requests that lack the key"))
 }
 
-/// What AWS says of `NotPrincipal` with this effect.
+/// What AWS documents about `NotPrincipal` with this effect.
 fn not_principal(effect: Effect, principal: &Element<Principals>) -> Option<&'static str> {
     match (effect, principal) {
         (Effect::Allow, Element::IsNot(_)) => {

@@ -425,7 +425,7 @@ pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String 
     format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
 }
 
-/// The way out of a key that AWS manages: the same image under the key of a rule.
+/// The remedy for an AWS managed key: a copy of the image under the key of a rule.
 pub(super) fn remedy_by_copy(rule: &Rule, region: &str) -> String {
     format!(
         "send the request with `copyFrom: {region}`: rule {} has the image copied with a key that can be shared, and shares \
