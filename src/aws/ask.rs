@@ -43,7 +43,7 @@ const DISTANCE: Duration = Duration::from_millis(200);
 type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
 /// The limits of calls, and their count. Clones share the turns, the pace and the count.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Patience {
     /// The time after which no call may run; `None` until [`Patience::until`] sets it.
     deadline: Option<Instant>,
@@ -52,18 +52,6 @@ pub(super) struct Patience {
     is_rate_limited: bool,
     pace: Arc<Pace>,
     tally: Arc<Tally>,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            deadline: None,
-            turns: Arc::default(),
-            is_rate_limited: false,
-            pace: Arc::default(),
-            tally: Arc::default(),
-        }
-    }
 }
 
 impl Patience {
