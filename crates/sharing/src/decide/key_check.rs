@@ -207,7 +207,7 @@ fn check_roles(
     let Some(account) = asked.target.account() else {
         if let Some(role) = case.request.service_linked_roles.first() {
             met.warnings.push(format!(
-                "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
+                "`{role}` was not given a grant for {}: a grant names a role in one account; send a request for each account",
                 asked.target
             ));
         }
@@ -328,14 +328,14 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
         (None, Some(advice)) => refusal.remedy(advice.clone()),
         (None, None) => refusal.remedy(match (access.verdict, unread) {
             (Verdict::Denied, _) => {
-                "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
+                "change the Deny statement named in `keys`; no grant and no Allow can override it".to_owned()
             }
             (Verdict::Unknown, Some(Failure { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
                 "let the function's role call {call} on {arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),
             (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {
-                "have the key's owner check that its policy lets the target in, and use a rule with `keys: unchecked`"
+                "ask the key's owner to check that its policy lets the target in, and use a rule with `keys: unchecked`"
                     .to_owned()
             }
         }),
