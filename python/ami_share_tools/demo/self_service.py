@@ -112,6 +112,8 @@ def seed(aws: Aws, images: list[Document] | None, copy_seconds: int | None) -> d
     ]
     keys += [
         {"id": stage.COPY_KEY.rpartition("/")[2], "alias": "alias/copies", "policy": policies["open"]},
+        # Nobody but its owner may read its policy.
+        {"ref": "partner", "account": stage.PARTNER, "policy": policies["open"]},
         {"ref": "managed", "alias": "alias/aws/ebs", "manager": "AWS", "policy": stage.aws_ebs_policy(aws)},
     ]
     made = aws.seed(
@@ -132,7 +134,7 @@ def image(name: str, key: str | None = None, age: int = 10, *shared: str, **more
 
 def own_images() -> list[Document]:
     return [
-        image("golden-web-2026.11", None, 6, PROD),
+        image("golden-web-2026.11", None, 6),
         image("golden-web-2026.10", None, 38, PROD, STAGING, BATCH),
         image("golden-db-2026.11", "web", 5, PROD, LAB),
         image("golden-vault-2026.09", "closed", 61, PROD),
@@ -142,8 +144,10 @@ def own_images() -> list[Document]:
         image("base-ubuntu-24.04", "not-batch", 20, PROD, BATCH, LAB),
         image("analytics-node-7", "closed", 15, LAB),
         image("trial-app-0.9", None, 2),
-        image("fleet-gateway-3", "open", 12, PROD, BY_HAND),
-        image("build-runner-88", "not-batch", 1, CI, BATCH),
+        image("golden-web-2026.09", None, 70, PROD),
+        image("fleet-gateway-3", "open", 12, PROD),
+        image("fleet-gateway-2", "open", 90, PROD, BY_HAND),
+        image("partner-node-88", "partner", 1, CI, BATCH),
         image("reports-2026.10", "managed", 30),
     ]
 
