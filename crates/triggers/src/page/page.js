@@ -65,7 +65,7 @@ function copyable(text) {
 			say("Selected: copy it with the keyboard");
 		}
 	});
-	const box = h("pre", { tabindex: 0, role: "region", "aria-label": "Text to copy" }, text);
+	const box = h("pre", { tabindex: 0, role: "group", "aria-label": "Text to copy" }, text);
 	return h("div.copy", box, press);
 }
 
@@ -872,7 +872,7 @@ function grid({ rows, used }, selected, choose) {
 		const isHidden = image.cells.has(target) && !cells.has(target),
 			row = cells.get(target),
 			kind = row?.kind ?? "none";
-		const words = isHidden ? "hidden by the filters" : KINDS[kind] + (isByHand(row) ? `, ${BY_HAND}` : "");
+		const words = isHidden ? "not shown" : KINDS[kind] + (isByHand(row) ? `, ${BY_HAND}` : "");
 		return h(
 			isByHand(row) ? "td.hand" : "td",
 			{
