@@ -910,7 +910,7 @@ function grid({ rows, used }, selected, choose) {
 	return table;
 }
 
-/// Moves in the grid by keys, as https://www.w3.org/WAI/ARIA/apg/patterns/grid/ says.
+/// Moves in the grid by keys, as the grid pattern of WAI-ARIA has them.
 function walk(event, choose) {
 	const cell = event.target.closest("td");
 	if (!cell) return;
@@ -1095,7 +1095,7 @@ async function look() {
 			progress.replaceChildren(h("progress", { "aria-label": "Reading" }), soft(pages ? so : "Reading images, permissions and keys"));
 			const outcome = await call("POST", "requests", { action: "audit", rows: true, nextToken: token });
 			if (!isFine(outcome) && !outcome.rows) {
-				if (!board.images.size) return void show(problem(outcome));
+				if (!pages) return void show(problem(outcome));
 				const goOn = button("Go on", () => readShares(token, pages));
 				return void progress.replaceChildren(...refusals(outcome), h("span", "Not everything was read."), goOn);
 			}
