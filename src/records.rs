@@ -102,7 +102,7 @@ impl RecordStore {
             "scheduler:CreateSchedule",
             name.as_str(),
             &format!(
-                "a schedule of this name is there and is not this record: {why}. Find out who wrote it, delete it with \
+                "another schedule has the name of this record: {why}. Find out who created it, delete it with \
                  `aws scheduler delete-schedule --group-name {group} --name {name}`, and send the request again"
             ),
         )

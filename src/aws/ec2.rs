@@ -303,7 +303,7 @@ pub(super) fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&st
     let parsed = text.and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| {
         let shown = sharing::domain::quoted(text.unwrap_or_default());
-        CallError::unexpected(call, shown, &format!("the answer's {what} can't be understood"))
+        CallError::unexpected(call, shown, &format!("the answer's {what} can't be read"))
     })
 }
 

@@ -25,7 +25,9 @@ pub(super) async fn make(aws: &Aws, order: &Order) -> Result<ImageId, CallError>
             Some(_) | None => {}
         }
     }
-    let what = format!("EC2 answers {MOST_TOKENS} times with copies that are not there, or the names are taken");
+    let what = format!(
+        "in {MOST_TOKENS} attempts, EC2 returned copies that don't exist, or every name for the copy was taken"
+    );
     Err(CallError::unexpected("ec2:CopyImage", order.source.id.as_str(), &what))
 }
 

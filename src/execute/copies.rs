@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sharing::{
     allowlist::{Allowlist, Loaded},
-    decide::{self, Authority, Case, Decision, ImageDecision},
+    decide::{self, Authority, Decision, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
     outcome::{Announcement, Outcome, Status, StepState},
@@ -40,6 +40,7 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     };
     let outcome = Outcome {
         requester: Some(record.requester.clone()),
+        approved_by: record.approved_by.clone(),
         reason: record.request.reason.clone(),
         asked: Asked::from(&record.request),
         ..Outcome { request_id: record.request_id.clone(), ..outcome }
@@ -61,7 +62,7 @@ async fn repeat(
 ) -> Outcome {
     let run = &Run { request_id: &record.request_id, ..*run };
     let case = deployment.case(&record.request, Authority::Requester(&record.requester), allowlist, run);
-    let case = Case { hint: Some(record), ..case };
+    let case = case.repeated(record);
     let refusals = decide::admit(&case);
     let (Some(image_id), false) = (record.request.image_ids.first(), refusals.is_empty()) else {
         return Box::pin(pursue(deployment, case, run, outcome)).await;

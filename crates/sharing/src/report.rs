@@ -11,7 +11,7 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, Survey, next_token, remaining},
     domain::Target,
     facts::{CopyRecord, Facts, Failure, Image, Scan},
     needs::{GranteeKind, Publication},
@@ -78,16 +78,8 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }
-        if let (true, Some(survey)) = (request.rows, result.decision.survey()) {
-            outcome.rows.get_or_insert_default().extend(survey.rows.iter().cloned());
-        }
-        if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
-            for finding in &survey.findings {
-                // Images share parameters: a finding about a parameter is reported once.
-                if !findings.contains(finding) {
-                    findings.push(finding.clone());
-                }
-            }
+        if let Some(survey) = result.decision.survey() {
+            add_survey(outcome, request.rows, survey);
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
@@ -111,6 +103,20 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         Status::Refused => outcome.is_refused_for_now(),
         Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
     };
+}
+
+/// Adds what an audit found out about an image.
+fn add_survey(outcome: &mut Outcome, has_rows: bool, survey: &Survey) {
+    if has_rows {
+        outcome.rows.get_or_insert_default().extend(survey.rows.iter().cloned());
+    }
+    let Some(findings) = &mut outcome.findings else { return };
+    for finding in &survey.findings {
+        // Images share parameters: a finding about a parameter is reported once.
+        if !findings.contains(finding) {
+            findings.push(finding.clone());
+        }
+    }
 }
 
 /// Says of a share that was written down for an approval, or was before, that it waits.

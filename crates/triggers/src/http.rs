@@ -312,19 +312,7 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
 /// Makes a request document from route, query and body, and reads it like any other.
 fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Result<Request, Malformed> {
     let mut faults = Faults::default();
-    let (mut fields, group) = match *route {
-        Route::Document => (Vec::new(), None),
-        Route::List { image } => (document(Action::List, image), None),
-        Route::Share { image } => (document(Action::Share, image), None),
-        Route::Check { image, target } => for_target(Action::Check, image, target),
-        Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
-        Route::ListByAccount { account } => (by_account(account), None),
-        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
-        Route::Usage { image } => (document(Action::Usage, image), None),
-        Route::Approvals => (vec![("action".to_owned(), text(Action::Approvals.as_str()))], None),
-        Route::Approve { id } => (decision(Action::Approve, id), None),
-        Route::Reject { id } => (decision(Action::Reject, id), None),
-    };
+    let (mut fields, group) = fields_of_path(route);
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
@@ -349,7 +337,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
                 Err(message) => (FaultKind::BadFormat, message),
                 Ok(None) => (FaultKind::Missing, "the request has no body".to_owned()),
                 Ok(Some(body)) if matches!(route, Route::Share { .. } | Route::Approve { .. }) => {
-                    (FaultKind::WrongType, format!("a request is a JSON object, this is {}", body.kind()))
+                    (FaultKind::WrongType, format!("a request must be a JSON object, but this is {}", body.kind()))
                 }
                 Ok(Some(_)) => (FaultKind::NoMeaning, "this route takes no body; it would be ignored".to_owned()),
             };
@@ -377,6 +365,23 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         faults.extend(more);
     }
     Err(Malformed { action: action.or_else(|| route.action()), dry_run, reason, asked, faults })
+}
+
+/// The fields that the path determines, and the target if the path has the bare ID of a group.
+fn fields_of_path(route: &Route<'_>) -> (Vec<(String, Json)>, Option<GroupId>) {
+    match *route {
+        Route::Document => (Vec::new(), None),
+        Route::List { image } => (document(Action::List, image), None),
+        Route::Share { image } => (document(Action::Share, image), None),
+        Route::Check { image, target } => for_target(Action::Check, image, target),
+        Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
+        Route::ListByAccount { account } => (by_account(account), None),
+        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
+        Route::Usage { image } => (document(Action::Usage, image), None),
+        Route::Approvals => (vec![("action".to_owned(), text(Action::Approvals.as_str()))], None),
+        Route::Approve { id } => (decision(Action::Approve, id), None),
+        Route::Reject { id } => (decision(Action::Reject, id), None),
+    }
 }
 
 fn document(action: Action, image: &str) -> Vec<(String, Json)> {
@@ -434,7 +439,7 @@ fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &
     fields.reserve_exact(body.len());
     for (name, value) in body {
         if matches!(name.as_str(), "action" | "imageIds" | "approvalId") {
-            let message = "the route says this; leave it out of the body";
+            let message = "the route sets this field: leave it out of the body";
             faults.add(|| Fault::new(FaultKind::NoMeaning, format!("/{name}"), message));
         } else {
             fields.push((name, value));

@@ -182,7 +182,7 @@ fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let request = match (error, detail_type) {
         (Some(error), _) => malformed(error),
         (None, None) if is_sns_envelope(&body) => malformed(
-            "the message is an SNS envelope around one: turn on raw message delivery for the queue's subscription"
+            "the message is an SNS envelope around a request: turn on raw message delivery for the queue's subscription"
                 .to_owned(),
         ),
         (None, None) => Request::parse(&body, now).map_err(Into::into),

@@ -129,6 +129,11 @@ impl Allowlist {
         self.rules.iter().any(|rule| rule.targets.contains(target))
     }
 
+    /// Whether what the requester asks for may have to be approved.
+    pub fn wants_approval_of(&self, requester: &Requester) -> bool {
+        self.rules.iter().any(|rule| !rule.approvers.is_empty() && rule.names(requester))
+    }
+
     /// Whether any rule names the requester as an approver.
     pub fn names_approver(&self, requester: &Requester) -> bool {
         self.rules.iter().any(|rule| rule.is_approved_by(requester))

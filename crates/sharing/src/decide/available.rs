@@ -14,9 +14,9 @@ use crate::{
 pub fn not_ours(event: (AccountId, Option<&str>), own: (AccountId, &str)) -> Option<String> {
     let (account, region) = event;
     match region.filter(|region| *region != own.1) {
-        Some(region) => Some(format!("the event is about an image in {region}; only those of this Region count")),
+        Some(region) => Some(format!("the event is about an image in {region}; only images of this Region are shared")),
         None if account != own.0 => {
-            Some(format!("the event is about an image of account {account}; only this account's own count"))
+            Some(format!("the event is about an image of account {account}; only this account's own images are shared"))
         }
         None => None,
     }

@@ -56,6 +56,26 @@ pub enum Approval<'a> {
     By(&'a Requester),
 }
 
+impl<'a> Case<'a> {
+    /// The case where the request of this record is made again. It was approved, if at all, before it began to wait; whether
+    /// that is enough is for the rules as they are now.
+    #[must_use]
+    pub fn repeated(self, record: &'a CopyRecord) -> Self {
+        let approval = record.approved_by.as_ref().map_or(Approval::NotPossible, Approval::By);
+        Self { hint: Some(record), approval, ..self }
+    }
+}
+
+impl<'a> Approval<'a> {
+    /// Who gives it.
+    pub fn by(self) -> Option<&'a Requester> {
+        match self {
+            Self::By(approver) => Some(approver),
+            Self::Asked | Self::NotPossible => None,
+        }
+    }
+}
+
 /// The optional permissions of the function's role. The settings and the role come from the same template parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {

@@ -9,6 +9,7 @@ use std::{
 use time::OffsetDateTime;
 
 use super::{
+    approval,
     case::{Authority, Case},
     decision::{Covered, Next},
     met::Met,
@@ -211,11 +212,12 @@ pub(super) fn wait(
     case: &Case<'_>,
     image: &Image,
     awaited: &Awaited,
-    rule: &Rule,
-    terms: &CopyTerms,
+    targets: &[Covered<'_>],
+    (rule, terms): (&Rule, &CopyTerms),
 ) -> Option<(CopyRecord, Next)> {
-    let record = record(case, image, awaited, rule, terms)?;
-    let is_recorded = case.hint.is_some() || image.waiting.iter().flatten().any(|there| there.name == record.name);
+    let recorded = recorded(case, image, awaited, targets).cloned();
+    let is_recorded = recorded.is_some();
+    let record = recorded.or_else(|| new_record(case, awaited, rule, terms))?;
     if case.hint.is_some() && case.now > record.until {
         let failure = overdue(awaited, &record);
         return Some((record, Next::GiveUp(failure)));
@@ -230,21 +232,36 @@ pub(super) fn wait(
     Some((record, Next::Wait { is_recorded, order }))
 }
 
-/// The record by which the share waits: the one that is there, with its first request and its time, or a new one.
-fn record(case: &Case<'_>, image: &Image, awaited: &Awaited, rule: &Rule, terms: &CopyTerms) -> Option<CopyRecord> {
-    if let Some(hint) = case.hint {
-        return Some(hint.clone());
+/// The record that is there and by which the same share waits, with its first request and its time. Without the approval
+/// that a rule wants now it doesn't count.
+fn recorded<'i>(
+    case: &Case<'i>,
+    image: &'i Image,
+    awaited: &Awaited,
+    targets: &[Covered<'_>],
+) -> Option<&'i CopyRecord> {
+    if case.hint.is_some() {
+        return case.hint;
     }
     let Authority::Requester(requester) = case.authority else { return None };
     let request = waiting_request(case.request, &awaited.source.id);
-    let name = name_of_waiting(&request, requester)?;
-    if let Some(there) = image.waiting.iter().flatten().find(|there| there.name == name) {
-        return Some(there.clone());
-    }
+    let is_it = |there: &&CopyRecord| {
+        let approver = there.approved_by.as_ref();
+        let is_same = name_of_waiting(&request, requester, approver).as_ref() == Some(&there.name);
+        is_same && approval::is_enough(approver, targets)
+    };
+    image.waiting.iter().flatten().find(is_it)
+}
+
+fn new_record(case: &Case<'_>, awaited: &Awaited, rule: &Rule, terms: &CopyTerms) -> Option<CopyRecord> {
+    let Authority::Requester(requester) = case.authority else { return None };
+    let request = waiting_request(case.request, &awaited.source.id);
+    let approver = case.approval.by();
     Some(CopyRecord {
-        name,
+        name: name_of_waiting(&request, requester, approver)?,
         request,
         requester: requester.clone(),
+        approved_by: approver.cloned(),
         request_id: case.request_id.to_owned(),
         rule: rule.name.clone(),
         until: whole_seconds(case.now.checked_add(terms.within)?),

@@ -297,8 +297,8 @@ fn too_late(
     let (at, deadline) = (rfc3339(at), rfc3339(case.deadline));
     let target = case.allowlist.called(&asked.target);
     let message = format!(
-        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is \
-         given only where that is more than 2 minutes before"
+        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is given \
+         only if the invocation ends more than 2 minutes before the expiry"
     );
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message)
         .value("expiresAt", at)

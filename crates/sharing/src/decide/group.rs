@@ -99,6 +99,7 @@ rules:
 "#;
 
     /// What a revoke or check of `id` is about when the image is shared with these, and what is refused.
+    #[expect(clippy::too_many_lines, reason = "it sets up an image, and is a test")]
     #[track_caller]
     fn check(id: &str, name: &str, shared: Reading<&[&str]>, expect: Result<(&[&str], &[RefusalCode]), ErrorCode>) {
         for action in ["revoke", "check"] {

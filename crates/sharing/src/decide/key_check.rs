@@ -65,7 +65,7 @@ fn unusable(
     let (code, message, remedy) = key.unusable()?;
     let refusal = if image.as_awaited().is_some() {
         refusals::image(RefusalCode::CopyKeyNotUsable, image_id, refusals::of_copy_key(key.arn, code, &message))
-            .remedy("have the rule's `copies.key` name a customer managed key that can be used")
+            .remedy("change the rule's `copies.key` to a customer managed key that can be used")
     } else {
         let by_copy = (code == RefusalCode::DefaultKey).then(|| rule_with_copies(case, image, targets)).flatten();
         let refusal = refusals::image(code, image_id, message);

@@ -98,7 +98,7 @@ fn await_copy<'a>(case: &Case<'_>, image: &Image, targets: &[Covered<'_>], share
         return Decision::Share(share);
     };
     let terms = targets.iter().find_map(|(_, rule)| Some(((*rule)?, (*rule)?.copies.as_ref()?)));
-    let waits = terms.and_then(|(rule, terms)| copies::wait(case, image, awaited, rule, terms));
+    let waits = terms.and_then(|(rule, terms)| copies::wait(case, image, awaited, targets, (rule, terms)));
     let Share { keys, has_unusable_key, left_as_they_are, verdict: _ } = share;
     match waits {
         Some((record, next)) => Decision::Await(Await { keys, has_unusable_key, record: Box::new(record), next }),

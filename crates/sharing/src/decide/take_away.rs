@@ -118,8 +118,8 @@ fn records_that_stay(image: &Image, targets: &[Covered<'_>], gaps: &[Failure]) -
         image.expiries.iter().flatten().filter(|(_, expiry)| is_asked(expiry)).map(|(name, _)| name).collect();
     (!why.is_empty() && !names.is_empty()).then(|| {
         format!(
-            "the record {} of a share is kept until this is resolved; from its expiry time on, the image is not shared \
-             with its target again: {}",
+            "the record {} of a share is kept until this is resolved; from its expiry time on, sharing the image with its \
+             target again is refused: {}",
             some_of(names),
             some_of(why)
         )

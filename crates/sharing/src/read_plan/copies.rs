@@ -80,7 +80,13 @@ pub fn waiting(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, WaitingReads
         // What the hint is about has been read.
         _ if case.hint.is_some() => None,
         (Action::Share, Authority::Requester(requester)) => {
-            name_of_waiting(&waiting_request(case.request, source_id), requester).map(WaitingReads::This)
+            let approver = case.approval.by();
+            // Somebody may have approved it, who is part of the name.
+            if approver.is_none() && case.allowlist.wants_approval_of(requester) {
+                return Some(WaitingReads::All(CopyName::source_prefix(source_id)));
+            }
+            let request = waiting_request(case.request, source_id);
+            name_of_waiting(&request, requester, approver).map(WaitingReads::This)
         }
         _ => Some(WaitingReads::All(CopyName::source_prefix(source_id))),
     };
