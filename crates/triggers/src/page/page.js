@@ -1113,6 +1113,7 @@ async function look() {
 	draw();
 	await catalogue.read();
 	await readAsks();
+	draw();
 	await readShares();
 }
 
