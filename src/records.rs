@@ -46,7 +46,7 @@ impl RecordStore {
         }
     }
 
-    /// Checks the message authentication code of a record that gives a right. Whoever may write schedules could have
+    /// Checks the message authentication code of a record that gives a right. Anyone who may write schedules could have
     /// written the rest.
     async fn checked(&self, aws: &Aws, record: Record) -> Result<Recorded, CallError> {
         let Some(digest) = record.digest() else { return Ok(Recorded::Record(record)) };

@@ -119,7 +119,7 @@ fn add_survey(outcome: &mut Outcome, has_rows: bool, survey: &Survey) {
     }
 }
 
-/// Says of a share that was written down for an approval, or was before, that it waits.
+/// Reports that a share waits for approval, which was recorded now or before.
 pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
     match outcome.result {
         Status::Completed | Status::Accepted => outcome.result = Status::Accepted,
@@ -134,7 +134,7 @@ pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
     outcome.approval = Some(approval);
 }
 
-/// What the caller should know of a step that was not carried out although the request goes on.
+/// What the caller should know about a step that was not carried out although the request continues.
 fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CopyImage(order) = step else { return role_warning(step, error) };
     Some(format!("the copy of {} is not begun yet and will be tried again: {}", order.source, error.message))
@@ -332,7 +332,7 @@ fn name(case: &Case<'_>, target: &Target) -> Option<String> {
     case.allowlist.name_of(target).map(str::to_owned)
 }
 
-/// A row for everybody the image is shared with, or whose share waits for it.
+/// A row for each target that the image is shared with, or whose share waits for it.
 fn listed(case: &Case<'_>, image: &Image) -> Vec<TargetRow> {
     let mut targets = image.shared_targets();
     let mut waiting: Vec<_> = image.waiting.iter().flatten().flat_map(CopyRecord::targets).cloned().collect();

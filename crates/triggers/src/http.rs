@@ -94,7 +94,7 @@ enum Route<'a> {
 }
 
 impl Route<'_> {
-    /// The action, where the route determines it.
+    /// The action, if the route determines it.
     fn action(&self) -> Option<Action> {
         match self {
             Self::Document => None,
@@ -124,8 +124,8 @@ impl Route<'_> {
         }
     }
 
-    /// The fields of the document that path and query say; `given` are the parameters that the query has. Where there is
-    /// no body, the query could have said every other one too.
+    /// The fields of the document that the path and the query set. `given` are the parameters of the query. If there is
+    /// no body, every other field could also have been in the query.
     fn said(&self, given: &[&'static str]) -> Parameters {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
@@ -177,12 +177,12 @@ pub(super) fn open(
     }
 }
 
-/// Whether this is the request for the page: `GET /`. Who asks doesn't matter.
+/// Whether this is the request for the page: `GET /`, from any caller.
 pub(super) fn is_page(request: &HttpRequest<'_>) -> bool {
     request.method == "GET" && is_root(request)
 }
 
-/// Whether it is the place of the page.
+/// Whether the path is that of the page.
 fn is_root(request: &HttpRequest<'_>) -> bool {
     let is_there = match request.routing {
         Routing::Resource { resource, .. } => resource == "/",
@@ -192,7 +192,7 @@ fn is_root(request: &HttpRequest<'_>) -> bool {
     request.has_page && is_there
 }
 
-/// The envelope of a request for the page, where there is none: it gets the same answer whoever asks.
+/// The envelope of a request for the page if there is no page. Every caller gets the same answer.
 pub(super) fn no_page(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     let id = request_id(event.at(&["requestContext", "requestId"]));
     Envelope {
@@ -220,7 +220,7 @@ fn unidentified(why: &str) -> TurnedAway {
     turned_away
 }
 
-/// The request, and the methods of the route where the request has another one.
+/// The request, and the methods of the route if the request has another one.
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
     let method = request.method;
     let routed = match resource(&request.routing, request.path_parameters) {
@@ -412,7 +412,7 @@ fn text(text: &str) -> Json {
     Json::String(text.to_owned())
 }
 
-/// The document in the body, where there is one. API Gateway and function URLs encode bodies that they take for binary:
+/// The document in the body, if there is one. API Gateway and function URLs encode bodies that they take for binary:
 /// those of all but some content types.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html>
 fn body(body: Option<&Json>, is_base64: bool) -> Result<Option<Json>, String> {

@@ -137,7 +137,7 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     Message { id: id.map(str::to_owned), envelope }
 }
 
-/// The ARN of the queue, where it is one: `arn:aws:sqs:<region>:<account>:<name>`.
+/// The ARN of the queue, if it is one: `arn:aws:sqs:<region>:<account>:<name>`.
 fn queue(record: &Json) -> Option<&str> {
     let text = record.get("eventSourceARN")?.as_str()?;
     let arn = Arn::split(text)?;
@@ -155,7 +155,7 @@ fn queue(record: &Json) -> Option<&str> {
 
 /// The body of a message.
 struct Asked {
-    /// The ID of the EventBridge event, where there is one.
+    /// The ID of the EventBridge event, if there is one.
     request_id: Option<String>,
     sent: SentAt,
     request: Result<Request, TurnedAway>,

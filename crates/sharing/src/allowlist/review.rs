@@ -46,7 +46,7 @@ impl Rule {
             .then(|| format!("rule `{}`: `publish` applies only to `share`, which the rule does not allow", self.name))
     }
 
-    /// Copies that nobody can ask the rule for.
+    /// Copies in a rule that allows neither `share` nor `check`.
     fn idle_copies(&self) -> Option<String> {
         let is_idle = self.copies.is_some() && !self.actions.iter().copied().any(Action::is_about_sharing);
         is_idle.then(|| {
@@ -61,7 +61,7 @@ impl Rule {
             .then(|| format!("rule `{}`: `approvers` apply only to `share`, which the rule does not allow", self.name))
     }
 
-    /// Whether this rule surely covers every request that the other rule covers.
+    /// Whether this rule certainly covers every request that the other rule covers.
     fn covers(&self, other: &Self) -> bool {
         let requesters =
             other.requesters.iter().all(|requester| self.requesters.iter().any(|pattern| pattern.covers(requester)));
@@ -92,7 +92,7 @@ impl Images {
         }
     }
 
-    /// Whether these images surely include all the others. The criteria that apply when access is given are compared
+    /// Whether these images certainly include all the others. The criteria that apply when access is given are compared
     /// only for actions that give access.
     fn cover(&self, others: &Self, gives: bool) -> bool {
         let Self::Matching { names, tags, criteria } = self else { return true };

@@ -13,7 +13,7 @@ use crate::{
     request::Request,
 };
 
-/// The reasons why a share by rules with approvers is neither written down nor made.
+/// The reasons why a share by rules with approvers is refused, and not recorded.
 pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let Authority::Requester(asker) = case.authority else { return Met::default() };
     let mut rules: Vec<_> = with_approvers(targets).collect();
@@ -66,7 +66,7 @@ fn not_set_up(case: &Case<'_>) -> Refusal {
         .value("parameter", "EnableApprovals")
 }
 
-/// The refusal of somebody who may not approve a share by this rule.
+/// The refusal for somebody who may not approve a share by this rule.
 fn not_an_approver(rule: &Rule, approver: &Requester, asker: &Requester) -> Option<Refusal> {
     if approver == asker {
         return Some(own(approver));
@@ -84,7 +84,7 @@ fn own(asker: &Requester) -> Refusal {
     Refusal::new(RefusalCode::ApprovalNotAllowed, message).value("requester", asker.as_str())
 }
 
-/// The ask for a share that nothing stands in the way of but an approval. `request` is what was sent.
+/// The record of a share that lacks nothing but an approval. `request` is the request as it was sent.
 pub fn ask(case: &Case<'_>, request: &Request, decisions: &[ImageDecision<'_>]) -> Option<Ask> {
     let Authority::Requester(requester) = case.authority else { return None };
     let is_ready = |decision: &ImageDecision<'_>| {
@@ -101,14 +101,14 @@ pub fn ask(case: &Case<'_>, request: &Request, decisions: &[ImageDecision<'_>]) 
     (!rules.is_empty()).then(|| Ask::new(&request, requester, case.request_id, rules, case.now))
 }
 
-/// Whether somebody may see what waits: the asker, and who may decide it.
+/// Whether a requester may see a share that waits: its own requester, and those who may decide it.
 pub fn may_see(allowlist: &Allowlist, ask: &Ask, requester: &Requester) -> bool {
     ask.requester == *requester || may_decide(allowlist, ask, requester, false).is_none()
 }
 
-/// Why somebody may not approve or reject what waits, if so. Each rule that decided and that has approvers must name who
-/// decides, as the allowlist is now; whether other rules decide now is found out when the share is made. If none of the
-/// rules is left, an approver of any other rule may decide: the share will be refused.
+/// Why a requester may not approve or reject a share that waits; none if it may. Each rule with approvers that decided
+/// must name the requester in the present allowlist. Whether other rules decide now is checked when the share is made.
+/// If none of the rules exists any more, an approver of any other rule may decide, because the share will be refused.
 pub fn may_decide(allowlist: &Allowlist, ask: &Ask, requester: &Requester, is_rejection: bool) -> Option<Refusal> {
     if ask.requester == *requester {
         return (!is_rejection).then(|| own(requester));
@@ -125,7 +125,7 @@ pub fn may_decide(allowlist: &Allowlist, ask: &Ask, requester: &Requester, is_re
     deciding.iter().find_map(|rule| not_an_approver(rule, requester, &ask.requester))
 }
 
-/// There is nothing with this ID to decide about.
+/// No share waits under this ID.
 pub fn approval_not_found(id: &str) -> Refusal {
     Refusal::new(RefusalCode::ApprovalNotFound, format!("nothing waits for approval under the ID {}", quoted(id)))
         .at("/approvalId")
@@ -142,7 +142,7 @@ pub fn decided_already(decision: &ApprovalDecision) -> Refusal {
     Refusal::new(code, format!("{} has {what} this share already", quoted(by))).value("decidedBy", by)
 }
 
-/// Nobody has answered in time.
+/// Nobody has approved or rejected the share in time.
 pub fn lapsed(ask: &Ask) -> Refusal {
     let until = rfc3339(ask.until);
     Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share before {until}"))
@@ -150,7 +150,7 @@ pub fn lapsed(ask: &Ask) -> Refusal {
         .value("until", until)
 }
 
-/// An ask that is left past its time.
+/// A record that still exists after the time for the approval.
 pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
     let (name, until) = (&ask.name, rfc3339(ask.until));
     Finding {

@@ -29,9 +29,8 @@ pub fn automatic_rules<'a>(allowlist: &'a Allowlist, requester: &Requester) -> V
 }
 
 /// The shares that these rules make of an image that became available at this time. If several rules name a target, the
-/// one with the longest duration counts. The owner is left out.
-/// If the image surely meets the criteria of one of them, the rules that it only may meet do not count: the end of a share
-/// must not depend on what is not known.
+/// one with the longest duration counts. The owner is left out. If the image certainly meets the criteria of one of
+/// them, the rules whose criteria it may meet do not count: the expiry of a share must not depend on what is not known.
 ///
 /// The event may arrive before EC2 reports the image. Then this fails, and Lambda sends the event again.
 pub fn automatic_shares(

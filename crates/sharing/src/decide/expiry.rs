@@ -244,7 +244,7 @@ const POINTER: &str = "/expiresAt";
 fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     let at = case.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
-    // A share that has waited for a copy was asked for in time.
+    // A share that has waited for a copy was requested in time.
     if case.hint.is_some() {
         let refusal = refusals::image(RefusalCode::ExpiryNotAllowed, image_id, message).at(POINTER).value("given", at);
         return refusal.remedy("send the request again with a later expiry time, if the share is still wanted");

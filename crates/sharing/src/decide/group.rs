@@ -10,7 +10,7 @@ use crate::{
     request::AskedTarget,
 };
 
-/// The targets with this ID; none where nothing known has it, and then the decision refuses the request.
+/// The targets with this ID; none if nothing known has it, and then the decision refuses the request.
 ///
 /// An ARN also names the management account, so it can't be made from the ID: it must have been seen. It is looked for first
 /// among the current shares, then in the rules that name the requester. The directory has only IDs, and the rules of other

@@ -54,7 +54,7 @@ pub(super) fn check(
     Ok(met)
 }
 
-/// Why no target at all can be let in by this key.
+/// Why this key can let no target in.
 fn unusable(
     case: &Case<'_>,
     key: &BackingKey<'_>,

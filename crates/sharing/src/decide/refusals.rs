@@ -425,7 +425,7 @@ pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String 
     format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
 }
 
-/// The way out of a key that AWS manages: the same image under the key of a rule.
+/// The same refusal with the remedy for an AWS managed key: a copy of the image under the key of a rule.
 pub(super) fn with_remedy_by_copy(refusal: Refusal, rule: &Rule, region: &str) -> Refusal {
     let remedy = format!(
         "send the request with `copyFrom: {region}`: rule {} has the image copied with a key that can be shared, and shares \

@@ -78,9 +78,9 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     ImageDecision { image_id, rule, targets, decision, warnings }
 }
 
-/// The records of shares that wait for a copy, and those that their shares have left for a while, that the request is
-/// about: of the covered targets, and of those that a reset clears, those of everybody; of the others those that the
-/// requester asked for.
+/// The records that the request is about, of shares that wait for a copy or did so until recently. For the covered
+/// targets, and for those that a reset clears, these are the records of all requesters. For other targets, they are
+/// those of the requester's own shares.
 fn withdrawals<'a>(
     case: &Case<'a>,
     facts: &Facts,

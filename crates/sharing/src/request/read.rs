@@ -159,7 +159,7 @@ fn access(text: &str) -> Result<Access, Wrong> {
     text.parse().map_err(|message: String| Wrong::from(message).given(text).allowed(["launch", "copy"]))
 }
 
-/// Callers can't know the form of an ID: one that is none is not found.
+/// Callers can't know the form of an ID, so an ID of another form is not found.
 fn approval_id(text: &str) -> Result<String, Wrong> {
     if (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_owned());
@@ -217,7 +217,7 @@ fn reason(text: &str) -> Result<String, Wrong> {
     visible(text, MAX_REASON)
 }
 
-/// A text of which all can be seen, with at most so many characters.
+/// A text of visible characters, with this maximum length.
 fn visible(text: &str, most: usize) -> Result<String, Wrong> {
     let count = text.chars().count();
     if count > most {
