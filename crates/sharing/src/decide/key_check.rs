@@ -68,8 +68,11 @@ fn unusable(
             .remedy("change the rule's `copies.key` to a customer managed key that can be used")
     } else {
         let by_copy = (code == RefusalCode::DefaultKey).then(|| rule_with_copies(case, image, targets)).flatten();
-        let remedy = by_copy.map_or_else(|| remedy.to_owned(), |rule| refusals::remedy_by_copy(rule, case.region));
-        refusals::image(code, image_id, message).remedy(remedy)
+        let refusal = refusals::image(code, image_id, message);
+        match by_copy {
+            Some(rule) => refusals::with_remedy_by_copy(refusal, rule, case.region),
+            None => refusal.remedy(remedy),
+        }
     };
     let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
     let refusal = match (refusal.code, state) {

@@ -425,13 +425,14 @@ pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String 
     format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
 }
 
-/// The remedy for an AWS managed key: a copy of the image under the key of a rule.
-pub(super) fn remedy_by_copy(rule: &Rule, region: &str) -> String {
-    format!(
+/// The same refusal with the remedy for an AWS managed key: a copy of the image under the key of a rule.
+pub(super) fn with_remedy_by_copy(refusal: Refusal, rule: &Rule, region: &str) -> Refusal {
+    let remedy = format!(
         "send the request with `copyFrom: {region}`: rule {} has the image copied with a key that can be shared, and shares \
          the copy",
         quoted(&rule.name)
-    )
+    );
+    refusal.remedy(remedy).value("rule", rule.name.as_str()).value("copyFrom", region)
 }
 
 pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
