@@ -358,7 +358,7 @@ fn key_access_lost(
                      missing grant"
                 ),
                 (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
-                (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
+                (None, None) => format!("use `check` to see which statement of the key policy of {arn} denies it"),
             };
             found.push(lost(Some(target.clone()), message, remedy));
         }
@@ -416,7 +416,7 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
             } else {
                 format!("a rule has `onAvailable` and the target {target}, but {{image}} is not shared with it")
             },
-            remedy: "see with `check` what prevents it and `share` it, or change the rule".to_owned(),
+            remedy: "use `check` to see what prevents it, and `share` it, or change the rule".to_owned(),
         })
         .collect()
 }

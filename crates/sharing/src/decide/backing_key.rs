@@ -150,8 +150,6 @@ pub(super) fn remedy_of_key_state(state: &str) -> &'static str {
             "connect the key's custom key store (`aws kms connect-custom-key-store`) and send the request again"
         }
         "Creating" => "wait until the multi-Region replica key is created and send the request again",
-        _ => {
-            "see with `aws kms describe-key` what state the key is in, and send the request again once it is `Enabled`"
-        }
+        _ => "use `aws kms describe-key` to see the state of the key, and send the request again when it is `Enabled`",
     }
 }

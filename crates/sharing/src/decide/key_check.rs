@@ -68,8 +68,11 @@ fn unusable(
             .remedy("change the rule's `copies.key` to a customer managed key that can be used")
     } else {
         let by_copy = (code == RefusalCode::DefaultKey).then(|| rule_with_copies(case, image, targets)).flatten();
-        let remedy = by_copy.map_or_else(|| remedy.to_owned(), |rule| refusals::remedy_by_copy(rule, case.region));
-        refusals::image(code, image_id, message).remedy(remedy)
+        let refusal = refusals::image(code, image_id, message);
+        match by_copy {
+            Some(rule) => refusals::with_remedy_by_copy(refusal, rule, case.region),
+            None => refusal.remedy(remedy),
+        }
     };
     let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
     let refusal = match (refusal.code, state) {
@@ -207,7 +210,7 @@ fn check_roles(
     let Some(account) = asked.target.account() else {
         if let Some(role) = case.request.service_linked_roles.first() {
             met.warnings.push(format!(
-                "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
+                "`{role}` was not given a grant for {}: a grant names a role in one account; send a request for each account",
                 asked.target
             ));
         }
@@ -328,14 +331,14 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
         (None, Some(advice)) => refusal.remedy(advice.clone()),
         (None, None) => refusal.remedy(match (access.verdict, unread) {
             (Verdict::Denied, _) => {
-                "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
+                "change the Deny statement named in `keys`; no grant and no Allow can override it".to_owned()
             }
             (Verdict::Unknown, Some(Failure { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
                 "let the function's role call {call} on {arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),
             (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {
-                "have the key's owner check that its policy lets the target in, and use a rule with `keys: unchecked`"
+                "ask the key's owner to check that its policy lets the target in, and use a rule with `keys: unchecked`"
                     .to_owned()
             }
         }),
