@@ -452,7 +452,7 @@ fn a_rule_with_grants_makes_the_images_own_whatever_others_there_are() {
 #[test]
 fn what_the_deployment_has_switched_off_is_refused_and_still_taken_away() {
     let off = |name: &str, allowed: &[&str]| {
-        let setup = Setup { key_grants: false, copy_access: false };
+        let setup = Setup { key_grants: false, copy_access: false, copies: false, approvals: false };
         World::encrypted(name, allowed).with(|world| world.setup = setup)
     };
     let place = |world: &World, request: &Value| {
