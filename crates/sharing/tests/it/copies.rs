@@ -350,6 +350,7 @@ fn everything_is_decided_before_a_copy_is_made() {
     }
     let bundle = open().with(|world| image(world.copies(), |it| it.is_instance_store = true));
     refused(&bundle, &everyone, &["CopyNotPossible"]);
+    refused(&bundle, &ask("share", &[ONE], json!({"access": "copy"})), &["CopyNotPossible"]);
     let key: KeyArn = OTHER_KEY.parse().unwrap();
     for metadata in [
         Fact::Known(KeyMetadata { unusable_state: Some("Disabled".to_owned()), ..usable() }),
