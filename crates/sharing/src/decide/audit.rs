@@ -341,7 +341,7 @@ fn key_access_lost(
             };
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
-            let remedy = match (again, access.remedy) {
+            let remedy = match (again, &access.remedy) {
                 (Some(rule), _) if is_about_pair(case, image, target) => format!(
                     "`share` {{image}} with {target} again: rule {} creates the missing grant",
                     quoted(&rule.name)
