@@ -354,7 +354,7 @@ impl World {
             hint: None,
             approver: None,
             allowlist: ALLOWLIST.to_owned(),
-            setup: Setup { key_grants: true, copy_access: true },
+            setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
             parameters: BTreeMap::new(),

@@ -21,7 +21,7 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
     let Some(rule) = rules.first() else { return Met::default() };
     let refusal = match case.approval {
         Approval::NotPossible if case.hint.is_some() => Some(not_approved(rule)),
-        Approval::Asked if !case.unset_for_copies.is_empty() => Some(not_set_up(case)),
+        Approval::Asked if !is_set_up(case) => Some(not_set_up(case)),
         Approval::Asked => None,
         Approval::NotPossible => Some(
             Refusal::new(
@@ -57,10 +57,17 @@ fn not_approved(rule: &Rule) -> Refusal {
         .value("rule", rule.name.as_str())
 }
 
-/// This deployment has no records that give a right.
+/// Whether this deployment has records that give a right, and its parameter EnableApprovals is on: `AMI_SHARE_APPROVALS`.
+fn is_set_up(case: &Case<'_>) -> bool {
+    case.unset_for_copies.is_empty() && case.setup.approvals
+}
+
 fn not_set_up(case: &Case<'_>) -> Refusal {
-    let variables = case.unset_for_copies.join(" and ");
-    let message = format!("approvals are not set up in this deployment: it has no {variables}");
+    let why = match case.unset_for_copies.join(" and ") {
+        unset if unset.is_empty() => "its parameter EnableApprovals is off".to_owned(),
+        unset => format!("it has no {unset}"),
+    };
+    let message = format!("approvals are not set up in this deployment: {why}");
     Refusal::new(RefusalCode::NotSetUp, message)
         .remedy("deploy the template with EnableApprovals=true")
         .value("parameter", "EnableApprovals")
@@ -174,7 +181,7 @@ pub fn rejected(decision: &ApprovalDecision) -> Refusal {
 
 /// This deployment has no approvals.
 pub fn no_approvals(case: &Case<'_>) -> Option<Refusal> {
-    (!case.unset_for_copies.is_empty()).then(|| not_set_up(case))
+    (!is_set_up(case)).then(|| not_set_up(case))
 }
 
 /// The trigger is not one through which approvals can be read and given.

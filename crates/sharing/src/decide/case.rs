@@ -85,6 +85,10 @@ pub struct Setup {
     pub key_grants: bool,
     /// Whether it may add create volume permissions.
     pub copy_access: bool,
+    /// Whether it may copy images.
+    pub copies: bool,
+    /// Whether shares may wait for approvals.
+    pub approvals: bool,
 }
 
 /// By whose authority a request is carried out.

@@ -220,7 +220,7 @@ pub(super) fn check(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &Im
         refusals.push(refusals::copied_too(image_id));
     }
     let Some(awaited) = image.as_awaited() else { return Met { refusals, ..Met::default() } };
-    if !case.unset_for_copies.is_empty() {
+    if !case.unset_for_copies.is_empty() || !case.setup.copies {
         refusals.push(refusals::copies_not_set_up(case, image_id));
     }
     if image.is_instance_store {

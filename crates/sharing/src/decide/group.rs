@@ -133,7 +133,7 @@ rules:
                 hint: None,
                 approval: crate::decide::Approval::Asked,
                 deadline: NOW,
-                setup: Setup { key_grants: true, copy_access: true },
+                setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
                 allowlist: &allowlist,
                 account,
                 entity_quota: 1000,

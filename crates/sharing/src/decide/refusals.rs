@@ -397,14 +397,18 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
     )
 }
 
-/// This deployment can't record what waits: it lacks these variables.
+/// This deployment can't record what waits, or may not copy images: `AMI_SHARE_COPIES`.
 pub(super) fn copies_not_set_up(case: &Case<'_>, image_id: &ImageId) -> Refusal {
-    let unset = case.unset_for_copies.join(", ");
-    let message = format!("copies are not set up in this deployment: it has no {unset}");
-    image(RefusalCode::CopyNotPossible, image_id, message)
+    let why = match case.unset_for_copies.join(", ") {
+        unset if unset.is_empty() => "its parameter EnableCopies is off".to_owned(),
+        unset => format!("it has no {unset}"),
+    };
+    let message = format!("copies are not set up in this deployment: {why}");
+    let refusal = image(RefusalCode::CopyNotPossible, image_id, message)
         .at("/copyFrom")
-        .value("variables", case.unset_for_copies)
-        .remedy("have the stack updated with EnableCopies=true")
+        .value("parameter", "EnableCopies")
+        .remedy("have the stack updated with EnableCopies=true");
+    if case.unset_for_copies.is_empty() { refusal } else { refusal.value("variables", case.unset_for_copies) }
 }
 
 pub(super) fn copy_from_other_partition(case: &Case<'_>, region: &Region) -> Refusal {

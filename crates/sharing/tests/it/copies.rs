@@ -350,6 +350,7 @@ fn everything_is_decided_before_a_copy_is_made() {
     }
     let bundle = open().with(|world| image(world.copies(), |it| it.is_instance_store = true));
     refused(&bundle, &everyone, &["CopyNotPossible"]);
+    refused(&bundle, &ask("share", &[ONE], json!({"access": "copy"})), &["CopyNotPossible"]);
     let key: KeyArn = OTHER_KEY.parse().unwrap();
     for metadata in [
         Fact::Known(KeyMetadata { unusable_state: Some("Disabled".to_owned()), ..usable() }),
@@ -418,6 +419,12 @@ fn a_deployment_that_can_record_nothing_makes_no_copies_and_shares_those_there_a
     let refusal = &refused(&bare(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
     assert_eq!(json!(refusal.values["variables"]), json!(["AMI_SHARE_RECORD_KEY"]));
     let there = bare().made(COPY, copy(KEY, ImageState::Available));
+    assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
+    // Also where it could, because it has approvals, and its role may not copy.
+    let off = || world("copied-1", &[ONE]).with(|world| world.setup.copies = false);
+    let refusal = &refused(&off(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
+    assert_eq!(json!(refusal.values["parameter"]), json!("EnableCopies"));
+    let there = off().made(COPY, copy(KEY, ImageState::Available));
     assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
 }
 

@@ -78,6 +78,7 @@ impl World {
         let (request, requester) = (envelope.asked.map_err(|_| "turned away")?, envelope.requester.ok_or("nobody")?);
         let case = Case {
             request: &request,
+            named: &request.image_ids,
             authority: Authority::Requester(&requester),
             allowlist: &self.allowlist,
             account: ACCOUNT.parse()?,
@@ -89,7 +90,7 @@ impl World {
             unset_for_copies: &[],
             hint: None,
             approval: Approval::Asked,
-            setup: Setup { key_grants: true, copy_access: true },
+            setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
             now,
             deadline: now,
         };
