@@ -1,7 +1,6 @@
 //! Owns [`execute`]: it carries out a request, from the request to the outcome. It knows neither triggers nor Lambda.
 
 mod approvals;
-mod ask;
 mod automation;
 mod closing_look;
 mod copies;

@@ -40,7 +40,7 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     let result = if is_plan { Status::Planned } else { Status::Completed };
     let mut total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
     if asked.next_token.is_none() {
-        match approvals::left(deployment, &images, run).await {
+        match approvals::left(deployment, &case, &images, run).await {
             Ok(left) => total.findings = Some(left),
             Err(error) => return failed(outcome, error),
         }

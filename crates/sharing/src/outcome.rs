@@ -49,6 +49,9 @@ pub struct Outcome {
     /// Who approved the share, if a rule wanted that.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub approved_by: Option<Requester>,
+    /// The reason of the approval, in the words of who gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_reason: Option<String>,
     /// The role session's name, if the caller is a role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_session: Option<String>,
@@ -94,7 +97,8 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
-    /// The outcome of the request that this one rejected, which is published and logged beside it.
+    /// The outcome of the request that this one rejected, or whose place it took when nobody had approved that in time. It
+    /// is published and logged beside this one.
     #[serde(skip)]
     pub decided: Option<Box<Self>>,
     /// Whether it is published.
@@ -631,6 +635,7 @@ impl Outcome {
             action: None,
             requester: None,
             approved_by: None,
+            approval_reason: None,
             requester_session: None,
             dry_run: false,
             reason: None,

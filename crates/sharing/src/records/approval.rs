@@ -3,14 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 use super::{
     Mac, Schedule,
     expiry::{at, parse_at},
 };
 use crate::{
-    domain::{AskName, DecisionName, Requester, Target},
+    domain::{AskName, DecisionName, ImageId, Requester, Target},
     request::{AskedTarget, Parameters, Request},
 };
 
@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::days(7);
 const EXPRESSION: &str = "rate(10 minutes)";
 const FIRST: Duration = Duration::minutes(10);
 const LAST: Duration = Duration::days(1);
+
+/// So long before its time a decision may have sent its last hint.
+const LAST_HINT: Duration = Duration::minutes(15);
 
 /// A share that waits for approval: the content of a record, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,16 +52,47 @@ pub struct Ask {
 pub struct ApprovalDecision {
     /// The record's name.
     pub name: DecisionName,
-    /// Whether the share is approved; otherwise it is rejected.
-    pub is_approved: bool,
-    /// Who decided, with the groups that the token had.
-    pub by: Requester,
+    /// The ask that it is about. Another one may have the same name later.
+    pub ask: DecidedAsk,
+    /// What was decided.
+    pub answer: ApprovalAnswer,
     /// The reason, in the words of who decided.
     pub reason: Option<String>,
     /// How long it is carried on, in whole seconds.
     pub until: OffsetDateTime,
     /// Its message authentication code; none where nobody has made it yet.
     pub mac: Option<Mac>,
+}
+
+/// The ask that a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecidedAsk {
+    /// The ID of the request that was the first to ask.
+    pub request_id: String,
+    /// How long it waits.
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
+    /// The images.
+    pub image_ids: Vec<ImageId>,
+}
+
+/// What was decided about a share that waits for approval. Who decided is named with the groups that the token had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum ApprovalAnswer {
+    /// It is made.
+    Approved {
+        /// Who decided so.
+        by: Requester,
+    },
+    /// It is not made.
+    Rejected {
+        /// Who decided so.
+        by: Requester,
+    },
+    /// Nobody answered in time.
+    Lapsed,
 }
 
 /// The text of an ask, which is also the detail of its hint.
@@ -87,8 +121,9 @@ struct DecisionInput {
     version: Option<String>,
     action: String,
     schedule: DecisionName,
-    is_approved: bool,
-    by: Requester,
+    ask: DecidedAsk,
+    #[serde(flatten)]
+    answer: ApprovalAnswer,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
@@ -109,6 +144,7 @@ fn canonical(request: &Request) -> Request {
         image_ids,
         targets: targets.into_iter().map(|target| AskedTarget { target, pointer: String::new() }).collect(),
         service_linked_roles,
+        expires_at: request.expires_at.map(|at| at.to_offset(UtcOffset::UTC)),
         group: None,
         dry_run: false,
         parameters: Parameters::default(),
@@ -181,16 +217,38 @@ impl Ask {
     }
 }
 
+impl From<&Ask> for DecidedAsk {
+    fn from(ask: &Ask) -> Self {
+        let (request_id, image_ids) = (ask.request_id.clone(), ask.request.image_ids.clone());
+        Self { request_id, until: ask.until, image_ids }
+    }
+}
+
 impl ApprovalDecision {
     /// What is decided now about an ask.
-    pub fn new(ask: &AskName, is_approved: bool, by: &Requester, reason: Option<String>, now: OffsetDateTime) -> Self {
+    pub fn new(ask: &Ask, answer: ApprovalAnswer, reason: Option<String>, now: OffsetDateTime) -> Self {
         let until = whole_seconds(now).saturating_add(LAST);
-        Self { name: ask.decision(), is_approved, by: by.clone(), reason, until, mac: None }
+        Self { name: ask.name.decision(), ask: DecidedAsk::from(ask), answer, reason, until, mac: None }
+    }
+
+    /// Whether it is about this ask, and not about an earlier one of the same name.
+    pub fn is_about(&self, ask: &Ask) -> bool {
+        self.ask == DecidedAsk::from(ask)
     }
 
     /// Whether the same person has decided the same.
     pub fn is_same(&self, other: &Self) -> bool {
-        (&self.name, self.is_approved, &self.by) == (&other.name, other.is_approved, &other.by)
+        (&self.ask, &self.answer) == (&other.ask, &other.answer)
+    }
+
+    /// Whether its time is over: then it gives no right any more, whatever its schedule does.
+    pub fn is_over(&self, now: OffsetDateTime) -> bool {
+        now >= self.until
+    }
+
+    /// Whether it may send no more hints.
+    pub fn is_ending(&self, now: OffsetDateTime) -> bool {
+        now.saturating_add(LAST_HINT) >= self.until
     }
 
     /// What its message authentication code is made of.
@@ -199,9 +257,9 @@ impl ApprovalDecision {
     }
 
     fn text(&self, mac: Option<Mac>) -> String {
-        let Self { name: schedule, is_approved, by, reason, until, mac: _ } = self.clone();
+        let Self { name: schedule, ask, answer, reason, until, mac: _ } = self.clone();
         let (version, action) = (None, "expire".to_owned());
-        json!(DecisionInput { version, action, schedule, is_approved, by, reason, until, mac }).to_string()
+        json!(DecisionInput { version, action, schedule, ask, answer, reason, until, mac }).to_string()
     }
 
     pub(super) fn schedule(&self, bus_arn: &str, now: OffsetDateTime) -> Schedule {
@@ -216,13 +274,13 @@ impl ApprovalDecision {
     pub(super) fn read(name: &DecisionName, schedule: &Schedule, bus_arn: &str) -> Result<Self, &'static str> {
         let input: DecisionInput =
             serde_json::from_str(&schedule.input).map_err(|_| "its input is not that of a record")?;
-        let DecisionInput { version, action, schedule: named, is_approved, by, reason, until, mac } = input;
+        let DecisionInput { version, action, schedule: named, ask, answer, reason, until, mac } = input;
         check_kind(version.as_deref(), &action, named == *name)?;
         if schedule.expression != EXPRESSION || schedule.ends_at != Some(until) {
             return Err("its times and input disagree");
         }
         schedule.check(bus_arn)?;
-        Ok(Self { name: name.clone(), is_approved, by, reason, until, mac })
+        Ok(Self { name: name.clone(), ask, answer, reason, until, mac })
     }
 }
 
