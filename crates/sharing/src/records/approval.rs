@@ -293,3 +293,211 @@ fn check_kind(version: Option<&str>, action: &str, is_named: bool) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use key_policy::json::Json;
+    use serde_json::Value;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::records::{Record, RecordName};
+
+    const BUS: &str = "arn:aws:events:us-east-1:999988887777:event-bus/ami-share";
+    const NOW: OffsetDateTime = datetime!(2026-11-22 12:00:00.5 UTC);
+    const MAC: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff";
+
+    fn request(text: &str) -> Request {
+        Request::parse(&Json::parse(text).unwrap(), NOW).unwrap()
+    }
+
+    fn share(more: &str) -> Request {
+        request(&format!(
+            r#"{{"action": "share", "imageIds": ["ami-0000000b", "ami-0000000a"], "accountIds": ["222233334444", "111122223333"]{more}}}"#
+        ))
+    }
+
+    fn person(name: &str) -> Requester {
+        Requester::new(format!("jwt:https://issuer.example#{name}")).with_groups(vec!["web".to_owned()])
+    }
+
+    fn ask_of(request: &Request) -> Ask {
+        let ask = Ask::new(request, &person("bob"), "r-1", vec!["asked".to_owned()], NOW);
+        Ask { mac: Some(MAC.parse().unwrap()), ..ask }
+    }
+
+    fn ask() -> Ask {
+        ask_of(&share(""))
+    }
+
+    fn decision() -> ApprovalDecision {
+        let answer = ApprovalAnswer::Approved { by: person("ada") };
+        let decision = ApprovalDecision::new(&ask(), answer, Some("fine".to_owned()), NOW);
+        ApprovalDecision { mac: Some(MAC.parse().unwrap()), ..decision }
+    }
+
+    fn read_ask(schedule: &Schedule) -> Result<Record, &'static str> {
+        Record::read(&RecordName::Ask(ask().name), schedule, BUS)
+    }
+
+    fn read_decision(schedule: &Schedule) -> Result<Record, &'static str> {
+        Record::read(&RecordName::Decision(decision().name), schedule, BUS)
+    }
+
+    #[test]
+    fn an_ask_is_read_as_it_was_written() {
+        let schedule = ask().schedule(BUS);
+        assert_eq!((schedule.expression.as_str(), schedule.is_deleted_after), ("at(2026-11-29T12:00:00)", false));
+        assert_eq!((schedule.starts_at, schedule.ends_at), (None, None));
+        let Ok(Record::Ask(read)) = read_ask(&schedule) else { panic!("no ask") };
+        assert_eq!(*read, ask());
+        assert_eq!((read.requester.groups(), read.until), (&["web".to_owned()][..], datetime!(2026-11-29 12:00 UTC)));
+        assert_eq!(read.digest(), ask().digest());
+        assert!(read.name.as_str().starts_with("ask-"));
+        assert!(!read.is_lapsed(datetime!(2026-11-29 11:59:59 UTC)) && read.is_lapsed(read.until));
+    }
+
+    #[test]
+    fn the_same_request_of_the_same_requester_has_the_same_ask() {
+        let of = |text: &str| ask_of(&request(text)).name;
+        let whole = r#"{"version": "1", "action": "share", "imageIds": ["ami-0000000a", "ami-0000000b"], "access": "launch",
+            "accountIds": ["111122223333", "222233334444"], "dryRun": true}"#;
+        assert_eq!(of(whole), ask().name, "order, defaults and dry runs make no difference");
+        let expires = |at: &str| ask_of(&share(&format!(r#", "expiresAt": "{at}""#))).name;
+        assert_eq!(expires("2026-12-24T12:00:00Z"), expires("2026-12-24T14:00:00+02:00"), "it is the same time");
+        for more in [
+            r#", "reason": "why""#,
+            r#", "access": "copy""#,
+            r#", "serviceLinkedRoles": ["spot"]"#,
+            r#", "copyFrom": "eu-west-2""#,
+            r#", "expiresAt": "2026-12-24T12:00:00Z""#,
+        ] {
+            assert_ne!(ask_of(&share(more)).name, ask().name, "{more}");
+        }
+        let name = |who: &Requester| Ask::new(&share(""), who, "r-2", Vec::new(), NOW).name;
+        assert_eq!(name(&person("bob").with_groups(Vec::new())), ask().name, "groups say nothing of who asks");
+        assert_ne!(name(&person("eve")), ask().name);
+    }
+
+    #[test]
+    fn a_decision_is_read_as_it_was_written() {
+        let by = || person("ada");
+        for (answer, words) in [
+            (ApprovalAnswer::Approved { by: by() }, "approved"),
+            (ApprovalAnswer::Rejected { by: by() }, "rejected"),
+            (ApprovalAnswer::Lapsed, "lapsed"),
+        ] {
+            let decision = ApprovalDecision { answer, ..decision() };
+            let schedule = decision.schedule(BUS, NOW);
+            assert_eq!((schedule.expression.as_str(), schedule.is_deleted_after), ("rate(10 minutes)", true));
+            assert_eq!(schedule.starts_at, Some(datetime!(2026-11-22 12:10 UTC)));
+            assert_eq!(schedule.ends_at, Some(datetime!(2026-11-23 12:00 UTC)));
+            let Ok(Record::Decision(read)) = read_decision(&schedule) else { panic!("no decision") };
+            assert_eq!(*read, decision);
+            let input: Value = serde_json::from_str(&schedule.input).unwrap();
+            assert_eq!((&input["answer"], &input["ask"]["requestId"]), (&json!(words), &json!("r-1")));
+        }
+        assert!(
+            !decision().is_ending(NOW + Duration::hours(23)) && decision().is_ending(NOW + Duration::minutes(1_430))
+        );
+        assert!(!decision().is_over(NOW + Duration::minutes(1_439)) && decision().is_over(NOW + Duration::days(1)));
+    }
+
+    #[test]
+    fn a_decision_is_about_one_ask_and_not_about_the_next_of_the_same_name() {
+        assert!(decision().is_about(&ask()));
+        for other in
+            [Ask { request_id: "r-2".to_owned(), ..ask() }, Ask { until: ask().until + Duration::seconds(1), ..ask() }]
+        {
+            assert_eq!(other.name, ask().name);
+            assert!(!decision().is_about(&other), "{other:?}");
+        }
+        let of = |answer| ApprovalDecision::new(&ask(), answer, None, NOW + Duration::hours(1));
+        assert!(decision().is_same(&of(ApprovalAnswer::Approved { by: person("ada") })));
+        assert!(!decision().is_same(&of(ApprovalAnswer::Approved { by: person("eve") })));
+        assert!(!decision().is_same(&of(ApprovalAnswer::Rejected { by: person("ada") })));
+        assert!(!decision().is_same(&of(ApprovalAnswer::Lapsed)));
+    }
+
+    /// Checks that a schedule whose input has this field is nobody's record, and why.
+    #[track_caller]
+    fn nobodys(
+        schedule: &Schedule,
+        read: fn(&Schedule) -> Result<Record, &'static str>,
+        field: &str,
+        value: Value,
+        why: &str,
+    ) {
+        let mut input: Value = serde_json::from_str(&schedule.input).unwrap();
+        input[field] = value;
+        let error = read(&Schedule { input: input.to_string(), ..schedule.clone() }).unwrap_err();
+        assert!(error.contains(why), "{field}: {error} should say {why}");
+    }
+
+    #[test]
+    fn a_schedule_that_says_anything_else_is_nobodys_record() {
+        let (asked, decided) = (ask().schedule(BUS), decision().schedule(BUS, NOW));
+        let other = "ask-aeb221660ff09134bb3a46b295554820";
+        for (field, value, why) in [
+            ("version", json!("2"), "another version"),
+            ("action", json!("share"), "another record"),
+            ("schedule", json!(other), "another record"),
+            ("requester", json!("lambda:invoke"), "name and input disagree"),
+            ("request", json!(share(r#", "reason": "x""#)), "name and input disagree"),
+            ("until", json!("2026-11-30T12:00:00Z"), "expression and input disagree"),
+            ("rules", json!("asked"), "input is not that of a record"),
+            ("mac", json!("00"), "input is not that of a record"),
+        ] {
+            nobodys(&asked, read_ask, field, value, why);
+        }
+        for (field, value, why) in [
+            ("version", json!("2"), "another version"),
+            ("action", json!("share"), "another record"),
+            ("schedule", json!(other.replace("ask", "did")), "another record"),
+            ("answer", json!("perhaps"), "input is not that of a record"),
+            ("by", Value::Null, "input is not that of a record"),
+            ("until", json!("2026-11-30T12:00:00Z"), "times and input disagree"),
+        ] {
+            nobodys(&decided, read_decision, field, value, why);
+        }
+        let changes: [fn(&mut Schedule); 4] = [
+            |it| it.is_enabled = false,
+            |it| it.bus_arn.push('2'),
+            |it| it.expression = "rate(1 minute)".to_owned(),
+            |it| it.timezone = Some("Europe/Berlin".to_owned()),
+        ];
+        for change in changes {
+            for (schedule, read) in [(&asked, read_ask as fn(&_) -> _), (&decided, read_decision)] {
+                let mut schedule = schedule.clone();
+                change(&mut schedule);
+                assert!(read(&schedule).is_err(), "{schedule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_authentication_code_is_over_everything() {
+        for other in [
+            Ask { request_id: "r-2".to_owned(), ..ask() },
+            Ask { rules: vec!["other".to_owned()], ..ask() },
+            Ask { until: ask().until + Duration::days(1), ..ask() },
+            Ask { requester: person("bob").with_groups(vec!["owners".to_owned()]), ..ask() },
+            Ask { name: AskName::new("another"), ..ask() },
+        ] {
+            assert_ne!(other.digest(), ask().digest(), "{other:?}");
+        }
+        assert_eq!(Ask { mac: None, ..ask() }.digest(), ask().digest());
+        let with_groups = person("ada").with_groups(vec!["owners".to_owned()]);
+        for other in [
+            ApprovalDecision { answer: ApprovalAnswer::Rejected { by: person("ada") }, ..decision() },
+            ApprovalDecision { answer: ApprovalAnswer::Approved { by: with_groups }, ..decision() },
+            ApprovalDecision { reason: None, ..decision() },
+            ApprovalDecision { until: decision().until + Duration::days(1), ..decision() },
+            ApprovalDecision { ask: DecidedAsk { request_id: "r-2".to_owned(), ..decision().ask }, ..decision() },
+            ApprovalDecision { name: AskName::new("another").decision(), ..decision() },
+        ] {
+            assert_ne!(other.digest(), decision().digest(), "{other:?}");
+        }
+        assert_eq!(ApprovalDecision { mac: None, ..decision() }.digest(), decision().digest());
+    }
+}
