@@ -1,4 +1,4 @@
-//! Owns what happens to shares that wait for approval: they are written down, listed, decided, carried out and given up.
+//! Owns what happens to shares that wait for approval: they are listed, approved or rejected, carried out and given up.
 
 mod ask;
 mod ends;

@@ -1,5 +1,5 @@
-//! Owns what happens when the record of a share that waits for a copy is looked at: the request of the record is made again,
-//! with the allowlist as it is now.
+//! Owns what happens after a hint about a share that waits for a copy: the request of its record is made again, with
+//! the present allowlist.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use triggers::{ImageEvent, StateInEvent};
 use super::pursue::{act, pursue};
 use crate::deployment::{Deployment, Run};
 
-/// Makes a share that waits for a copy, if the copy is there. The event is only a hint.
+/// Makes a share that waits for a copy, if the copy is available. The event is only a hint.
 pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: &Deployment, run: &Run<'_>) -> Outcome {
     let outcome = Outcome { action: Some(Action::Share), ..Outcome::new(request_id, Status::Completed) };
     let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
@@ -67,13 +67,13 @@ async fn repeat(
     let (Some(image_id), false) = (record.request.image_ids.first(), refusals.is_empty()) else {
         return Box::pin(pursue(deployment, case, run, outcome)).await;
     };
-    // The requester may not ask any more.
+    // No rule allows the requester this action any more.
     let decision = Decision::Refused(refusals);
     let decision = ImageDecision { image_id, rule: None, targets: Vec::new(), decision, warnings: Vec::new() };
     act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
 }
 
-/// The outcome as it is published. If a hint changed nothing and did not end the waiting, nothing is.
+/// The outcome that is published. If a hint changed nothing and did not end the waiting, nothing is published.
 fn told(outcome: Outcome) -> Outcome {
     let is_changed = outcome.images.iter().any(|row| row.changed);
     let is_ended = outcome.errors.iter().any(|error| error.code.ends_waiting())

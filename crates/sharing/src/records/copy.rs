@@ -12,14 +12,15 @@ use crate::{
     request::{AskedTarget, Parameters, Request},
 };
 
-/// The version of the text that is written here. Like that of a request it may be left out, and it is.
+/// The version of the text. The text leaves it out, as a request may.
 const VERSION: &str = "1";
 
-/// How often it is looked whether the copy is there, and when for the first time.
+/// How often the function checks whether the copy exists, and when it does so first.
 const EXPRESSION: &str = "rate(10 minutes)";
 const FIRST: Duration = Duration::minutes(10);
 
-/// So long after its time a record still sends hints. The first of them deletes it, and then so does Scheduler.
+/// How long after its time a record still sends hints. The first of them deletes the record, and otherwise Scheduler
+/// does.
 const GRACE: Duration = Duration::hours(1);
 
 /// A share that waits for a copy: the content of a record, which never changes.
@@ -41,7 +42,7 @@ pub struct CopyRecord {
     pub until: OffsetDateTime,
     /// How many failed copies of the image there were.
     pub failed_copies: usize,
-    /// Its message authentication code; none where nobody has made it yet.
+    /// Its message authentication code; none if nobody has made it yet.
     pub mac: Option<Mac>,
 }
 
@@ -80,7 +81,7 @@ pub fn waiting_request(request: &Request, source_id: &ImageId) -> Request {
     }
 }
 
-/// The name of the record of a request as [`waiting_request`] makes it; none where it is about no copy. A share that somebody
+/// The name of the record of a request as [`waiting_request`] makes it; none if it is about no copy. A share that somebody
 /// approved has a record of its own: the record of the same share without that approval can't become it.
 pub fn name_of_waiting(request: &Request, requester: &Requester, approved_by: Option<&Requester>) -> Option<CopyName> {
     let (source_id, region) = (request.image_ids.first()?, request.copy_from.as_ref()?);
@@ -109,7 +110,7 @@ impl CopyRecord {
         self.request.targets.iter().map(|asked| &asked.target)
     }
 
-    /// The record without these targets: a new one, because a record never changes. None where no target would be left.
+    /// The record without these targets: a new one, because a record never changes. None if no target would be left.
     #[must_use]
     pub fn without(&self, targets: &[Target]) -> Option<Self> {
         let mut request = self.request.clone();
