@@ -116,7 +116,7 @@ impl Desk<'_> {
     ) -> Outcome {
         let (is_approved, by) = (request.action == Action::Approve, requester.clone());
         let answer = if is_approved { ApprovalAnswer::Approved { by } } else { ApprovalAnswer::Rejected { by } };
-        let decision = ApprovalDecision::new(&ask, answer, request.reason.clone(), self.run.now);
+        let decision = ApprovalDecision::new(&ask, answer, self.run.request_id, request.reason.clone(), self.run.now);
         if request.dry_run {
             return self.rehearse(allowlist, &ask, &decision, outcome).await;
         }

@@ -194,14 +194,19 @@ fn fail_everywhere(scene: Scene) {
             if let Ok(told) = &told
                 && told["statusCode"].is_number()
             {
+                // A share that is made stays made, whether or not its records could be deleted.
                 let (status, document) = answer(told);
-                assert!(status >= 500, "{what}: {document:#}");
-                assert_eq!(document["retryable"], true, "{what}: {document:#}");
+                let is_made = status == 200 && is_deletion(name);
+                assert!(is_made || status >= 400 && document["retryable"] == true, "{what}: {document:#}");
             }
             stage.ends_well(&what);
         }
     }
     println!("faults: {scene:?}: {} calls", names.len());
+}
+
+fn is_deletion(call: &str) -> bool {
+    call == "scheduler:DeleteSchedule"
 }
 
 /// Stops the event before each of its calls, until another event was handled from beginning to end.

@@ -108,7 +108,7 @@ impl Desk<'_> {
 
     /// Gives up an ask that nobody has answered in time, and returns the outcome of the request that had asked.
     pub(super) async fn give_up(&self, ask: &Ask) -> Result<Outcome, Stopped> {
-        let decision = ApprovalDecision::new(ask, ApprovalAnswer::Lapsed, None, self.run.now);
+        let decision = ApprovalDecision::new(ask, ApprovalAnswer::Lapsed, self.run.request_id, None, self.run.now);
         self.write_down(ask, &decision).await?;
         Ok(self.conclude(None, ask, &decision).await)
     }

@@ -56,6 +56,8 @@ pub struct ApprovalDecision {
     pub ask: DecidedAsk,
     /// What was decided.
     pub answer: ApprovalAnswer,
+    /// The ID of the request or hint that decided it.
+    pub request_id: String,
     /// The reason, in the words of who decided.
     pub reason: Option<String>,
     /// How long it is continued, in whole seconds.
@@ -124,6 +126,7 @@ struct DecisionInput {
     ask: DecidedAsk,
     #[serde(flatten)]
     answer: ApprovalAnswer,
+    request_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
@@ -225,10 +228,16 @@ impl From<&Ask> for DecidedAsk {
 }
 
 impl ApprovalDecision {
-    /// What is decided now about an ask.
-    pub fn new(ask: &Ask, answer: ApprovalAnswer, reason: Option<String>, now: OffsetDateTime) -> Self {
-        let until = whole_seconds(now).saturating_add(LAST);
-        Self { name: ask.name.decision(), ask: DecidedAsk::from(ask), answer, reason, until, mac: None }
+    /// What is decided now about an ask, by the request or hint with this ID.
+    pub fn new(
+        ask: &Ask,
+        answer: ApprovalAnswer,
+        request_id: &str,
+        reason: Option<String>,
+        now: OffsetDateTime,
+    ) -> Self {
+        let (name, until) = (ask.name.decision(), whole_seconds(now).saturating_add(LAST));
+        Self { name, ask: ask.into(), answer, request_id: request_id.to_owned(), reason, until, mac: None }
     }
 
     /// Whether it is about this ask, and not about an earlier one of the same name.
@@ -236,9 +245,10 @@ impl ApprovalDecision {
         self.ask == DecidedAsk::from(ask)
     }
 
-    /// Whether the same person has decided the same.
+    /// Whether the same request has decided the same. Two requests of one person are two: only the first carries it out, so
+    /// that none deletes what is asked for when the other is done.
     pub fn is_same(&self, other: &Self) -> bool {
-        (&self.ask, &self.answer) == (&other.ask, &other.answer)
+        (&self.ask, &self.answer, &self.request_id) == (&other.ask, &other.answer, &other.request_id)
     }
 
     /// Whether its time is over: then it gives no right any more, whatever its schedule does.
@@ -257,9 +267,9 @@ impl ApprovalDecision {
     }
 
     fn text(&self, mac: Option<Mac>) -> String {
-        let Self { name: schedule, ask, answer, reason, until, mac: _ } = self.clone();
+        let Self { name: schedule, ask, answer, request_id, reason, until, mac: _ } = self.clone();
         let (version, action) = (None, "expire".to_owned());
-        json!(DecisionInput { version, action, schedule, ask, answer, reason, until, mac }).to_string()
+        json!(DecisionInput { version, action, schedule, ask, answer, request_id, reason, until, mac }).to_string()
     }
 
     pub(super) fn schedule(&self, bus_arn: &str, now: OffsetDateTime) -> Schedule {
@@ -274,13 +284,13 @@ impl ApprovalDecision {
     pub(super) fn read(name: &DecisionName, schedule: &Schedule, bus_arn: &str) -> Result<Self, &'static str> {
         let input: DecisionInput =
             serde_json::from_str(&schedule.input).map_err(|_| "its input is not that of a record")?;
-        let DecisionInput { version, action, schedule: named, ask, answer, reason, until, mac } = input;
+        let DecisionInput { version, action, schedule: named, ask, answer, request_id, reason, until, mac } = input;
         check_kind(version.as_deref(), &action, named == *name)?;
         if schedule.expression != EXPRESSION || schedule.ends_at != Some(until) {
             return Err("its times and input disagree");
         }
         schedule.check(bus_arn)?;
-        Ok(Self { name: name.clone(), ask, answer, reason, until, mac })
+        Ok(Self { name: name.clone(), ask, answer, request_id, reason, until, mac })
     }
 }
 
@@ -332,7 +342,7 @@ mod tests {
 
     fn decision() -> ApprovalDecision {
         let answer = ApprovalAnswer::Approved { by: person("ada") };
-        let decision = ApprovalDecision::new(&ask(), answer, Some("fine".to_owned()), NOW);
+        let decision = ApprovalDecision::new(&ask(), answer, "r-9", Some("fine".to_owned()), NOW);
         ApprovalDecision { mac: Some(MAC.parse().unwrap()), ..decision }
     }
 
@@ -412,11 +422,12 @@ mod tests {
             assert_eq!(other.name, ask().name);
             assert!(!decision().is_about(&other), "{other:?}");
         }
-        let of = |answer| ApprovalDecision::new(&ask(), answer, None, NOW + Duration::hours(1));
+        let of = |answer| ApprovalDecision::new(&ask(), answer, "r-9", None, NOW + Duration::hours(1));
         assert!(decision().is_same(&of(ApprovalAnswer::Approved { by: person("ada") })));
         assert!(!decision().is_same(&of(ApprovalAnswer::Approved { by: person("eve") })));
         assert!(!decision().is_same(&of(ApprovalAnswer::Rejected { by: person("ada") })));
         assert!(!decision().is_same(&of(ApprovalAnswer::Lapsed)));
+        assert!(!decision().is_same(&ApprovalDecision { request_id: "r-8".to_owned(), ..decision() }));
     }
 
     /// Checks that a schedule whose input has this field is nobody's record, and why.
@@ -492,6 +503,7 @@ mod tests {
             ApprovalDecision { answer: ApprovalAnswer::Rejected { by: person("ada") }, ..decision() },
             ApprovalDecision { answer: ApprovalAnswer::Approved { by: with_groups }, ..decision() },
             ApprovalDecision { reason: None, ..decision() },
+            ApprovalDecision { request_id: "r-8".to_owned(), ..decision() },
             ApprovalDecision { until: decision().until + Duration::days(1), ..decision() },
             ApprovalDecision { ask: DecidedAsk { request_id: "r-2".to_owned(), ..decision().ask }, ..decision() },
             ApprovalDecision { name: AskName::new("another").decision(), ..decision() },

@@ -128,7 +128,7 @@ fn who_may_decide_is_said_by_the_rules_as_they_are_now() {
 
 #[test]
 fn what_was_decided_is_told_with_who_decided() {
-    let decision = |answer| ApprovalDecision::new(&ask(&["one"]), answer, Some("not now".to_owned()), NOW);
+    let decision = |answer| ApprovalDecision::new(&ask(&["one"]), answer, "second", Some("not now".to_owned()), NOW);
     let by = || person("ada", &["owners"]);
     for (answer, code) in [
         (ApprovalAnswer::Approved { by: by() }, "ApprovalNotAllowed"),
