@@ -168,7 +168,7 @@ fn a_schedule_that_somebody_else_wrote_under_the_name_of_a_record_fails_with_an_
     for (number, told) in [desk.approve(EVE, &id), desk.reject(EVE, &id), desk.ask()].into_iter().enumerate() {
         let (status, outcome) = told;
         assert!(status >= 500 && outcome["result"] == "failed", "{outcome:#}");
-        assert!(outcome.to_string().contains("not this record"), "{outcome:#}");
+        assert!(outcome.to_string().contains("has the name of this record"), "{outcome:#}");
         assert!(alarms() > number, "{number}");
     }
     assert!(desk.approvals(ADA).is_empty());
@@ -182,7 +182,7 @@ fn a_schedule_that_somebody_else_wrote_under_the_name_of_a_record_fails_with_an_
     forge(&format!("did-{id}"), "rate(10 minutes)", &decision);
     desk.tick("did-");
     let (status, outcome) = desk.approve(ADA, &id);
-    assert!(status >= 500 && outcome.to_string().contains("not this record"), "{outcome:#}");
+    assert!(status >= 500 && outcome.to_string().contains("has the name of this record"), "{outcome:#}");
     assert_eq!(desk.shared(), [""; 0]);
 }
 
