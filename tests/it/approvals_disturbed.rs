@@ -283,7 +283,8 @@ fn asks_that_cross_are_one() {
 fn an_approval_that_crosses_a_lapse_a_tick_or_a_revoke_is_made_or_not() {
     let tick = |stage: &Stage| json!({"action": "expire", "schedule": format!("did-{}", stage.id)});
     cross(Scene::Approve, tick, |stage, what, one, _| {
-        assert_eq!(answer(one.as_ref().unwrap()).0, 200, "{what}");
+        // If the tick has made the share already, the approver finds nothing that waits.
+        assert!([200, 404].contains(&answer(one.as_ref().unwrap()).0), "{what}");
         assert_eq!((stage.desk.shared(), stage.desk.records().len()), (vec![WEB.to_owned()], 0), "{what}");
     });
     let hint = |stage: &Stage| json!({"action": "expire", "schedule": format!("ask-{}", stage.id)});
