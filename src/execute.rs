@@ -1,14 +1,17 @@
 //! Owns [`execute`]: it carries out a request, from the request to the outcome. It knows neither triggers nor Lambda.
 
 mod approvals;
+mod ask;
 mod automation;
 mod closing_look;
 mod copies;
+mod desk;
 mod final_copies;
 mod plan_log;
 mod publishing;
 mod pursue;
 mod second_look;
+mod stopped;
 mod survey;
 mod time_limits;
 

@@ -1,35 +1,26 @@
 //! Owns what happens to shares that wait for approval: they are listed, approved or rejected, carried out and given up.
 
-mod ask;
 mod ends;
 mod left;
 mod list;
-mod stopped;
 
 use sharing::{
     allowlist::Allowlist,
     decide::{self, Approval, Authority, Case},
     domain::{AskName, Requester},
-    facts::Failure,
-    outcome::{Announcement, Outcome, Status, StepState},
-    plan::Step,
-    records::{ApprovalAnswer, ApprovalDecision, Ask, Record, RecordName, Recorded},
-    request::{Action, Asked, Request},
+    outcome::{Outcome, Status},
+    records::{ApprovalAnswer, ApprovalDecision, Ask, RecordName},
+    request::{Action, Request},
 };
 
 pub(crate) use self::ends::{carry_on, lapse};
-use self::stopped::{Stopped, refused};
-pub(super) use self::{
-    ask::{WrittenDown, written_down},
-    left::left,
+pub(super) use self::left::left;
+use super::{
+    desk::{Desk, of_ask},
+    pursue::pursue,
+    stopped::{Stopped, refused},
 };
-use super::{plan_log::log_plan, pursue::pursue};
-use crate::{
-    aws::Aws,
-    carry_out::{Writer, carry_out_steps},
-    deployment::{Deployment, Run},
-    records::RecordStore,
-};
+use crate::deployment::{Deployment, Run};
 
 /// Answers `approvals`, `approve` and `reject`.
 pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
@@ -53,18 +44,7 @@ pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     }
 }
 
-/// Where asks and decisions are kept.
-struct Desk<'a> {
-    deployment: &'a Deployment,
-    store: &'a RecordStore,
-    run: &'a Run<'a>,
-}
-
 impl Desk<'_> {
-    fn aws(&self) -> Aws {
-        self.deployment.aws.until(self.run.deadline)
-    }
-
     /// The ask that the request is about, if the requester may decide it now.
     async fn find(&self, allowlist: &Allowlist, request: &Request, requester: &Requester) -> Result<Ask, Stopped> {
         let name = decide::approval_asked_for(request).map_err(Stopped::Refused)?;
@@ -78,21 +58,6 @@ impl Desk<'_> {
         match decide::may_decide(allowlist, &ask, requester, request.action == Action::Reject) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(ask),
-        }
-    }
-
-    async fn read_ask(&self, name: &AskName) -> Result<Ask, Stopped> {
-        let named = RecordName::Ask(name.clone());
-        match self.store.read(&self.aws(), &named).await {
-            Ok(Recorded::Record(Record::Ask(ask))) => Ok(*ask),
-            other => Err(Stopped::by(self.store, &named, other)),
-        }
-    }
-
-    async fn read_decision(&self, named: &RecordName) -> Result<ApprovalDecision, Stopped> {
-        match self.store.read(&self.aws(), named).await {
-            Ok(Recorded::Record(Record::Decision(decision))) => Ok(*decision),
-            other => Err(Stopped::by(self.store, named, other)),
         }
     }
 
@@ -171,25 +136,5 @@ impl Desk<'_> {
             return Outcome { result: Status::Refused, refusals, ..outcome };
         }
         Box::pin(pursue(self.deployment, case, run, outcome)).await
-    }
-
-    /// Carries out these steps, and returns why one was not done.
-    async fn write(&self, steps: Vec<Step>) -> Option<Failure> {
-        log_plan(self.run.request_id, &steps, false);
-        let writer = Writer { aws: &self.deployment.aws, records: Some(self.store), now: self.run.now };
-        let results = carry_out_steps(writer, steps, self.run.deadline).await;
-        results.into_iter().find(|result| result.state != StepState::Done).and_then(|result| result.error)
-    }
-}
-
-/// The outcome of the request that had asked, which is published whatever it is.
-fn of_ask(ask: &Ask) -> Outcome {
-    Outcome {
-        action: Some(Action::Share),
-        requester: Some(ask.requester.clone()),
-        reason: ask.request.reason.clone(),
-        asked: Asked::from(&ask.request),
-        announcement: Announcement::Always,
-        ..Outcome::new(ask.request_id.clone(), Status::Refused)
     }
 }

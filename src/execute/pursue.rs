@@ -12,7 +12,7 @@ use sharing::{
 use tokio::time::Instant;
 
 use super::{
-    approvals::{WrittenDown, written_down},
+    ask::{WrittenDown, written_down},
     closing_look, final_copies,
     plan_log::log_plan,
     publishing, second_look,

@@ -7,13 +7,16 @@ use sharing::{
     domain::{AskName, DecisionName},
     outcome::{Announcement, Outcome, RefusalCode, Status},
     plan::Step,
-    records::{ApprovalAnswer, ApprovalDecision, Ask, Record, RecordName},
+    records::{ApprovalAnswer, ApprovalDecision, Ask, RecordName},
     report::failed,
     request::Action,
 };
 use time::Duration;
 
-use super::{Desk, Stopped, of_ask, refused};
+use super::super::{
+    desk::{Desk, both},
+    stopped::Stopped,
+};
 use crate::deployment::{Deployment, Run};
 
 /// A hint may come so much early.
@@ -75,44 +78,6 @@ fn nothing(request_id: &str) -> Outcome {
 }
 
 impl Desk<'_> {
-    /// Writes a decision down, if it is the first about this ask, and the ask is still there.
-    pub(super) async fn write_down(&self, ask: &Ask, decision: &ApprovalDecision) -> Result<(), Stopped> {
-        let named = RecordName::Decision(decision.name.clone());
-        let record = Record::Decision(Box::new(decision.clone()));
-        if let Some(error) = self.write(vec![Step::CreateApproval(Box::new(record))]).await {
-            return Err(match self.read_decision(&named).await {
-                Ok(first) if !first.is_same(decision) => self.overtaken(ask, &first),
-                Err(stopped @ Stopped::Taken(..)) => stopped,
-                Ok(_) | Err(_) => Stopped::Failed(error),
-            });
-        }
-        // Another decision may have been carried out and deleted in between, and the same share asked for anew.
-        let stopped = match self.read_ask(&ask.name).await {
-            Ok(there) if decision.is_about(&there) => return Ok(()),
-            Ok(_) | Err(Stopped::Gone) => Stopped::from(decide::approval_not_found(ask.name.id())),
-            // It is not known whether the ask is there: the hints of the decision find out.
-            Err(stopped @ Stopped::Failed(_)) => return Err(stopped),
-            Err(stopped) => stopped,
-        };
-        self.write(vec![Step::DeleteApproval(named)]).await;
-        Err(stopped)
-    }
-
-    /// What somebody learns who comes second.
-    pub(super) fn overtaken(&self, ask: &Ask, first: &ApprovalDecision) -> Stopped {
-        match first.is_about(ask) {
-            true => decide::decided_already(first).into(),
-            false => Stopped::Failed(decide::decided_before(first)),
-        }
-    }
-
-    /// Gives up an ask that nobody has answered in time, and returns the outcome of the request that had asked.
-    pub(super) async fn give_up(&self, ask: &Ask) -> Result<Outcome, Stopped> {
-        let decision = ApprovalDecision::new(ask, ApprovalAnswer::Lapsed, self.run.request_id, None, self.run.now);
-        self.write_down(ask, &decision).await?;
-        Ok(self.conclude(None, ask, &decision).await)
-    }
-
     /// Carries out a decision: makes the share or not, and deletes the ask before the decision. It returns the outcome of
     /// the request that had asked. Only to make a share the allowlist is needed.
     pub(super) async fn conclude(
@@ -130,10 +95,7 @@ impl Desk<'_> {
             (ApprovalAnswer::Rejected { by }, _) => decide::rejected(by, decision.reason.as_deref()),
             (ApprovalAnswer::Lapsed, _) => decide::lapsed(ask.until),
         };
-        match self.write(both(decision)).await {
-            None => refused(of_ask(ask), refusal),
-            Some(error) => Outcome { announcement: Announcement::Never, ..failed(of_ask(ask), error) },
-        }
+        self.end(ask, decision, refusal).await
     }
 
     /// Deletes the records of a share that was approved, as far as it is over.
@@ -160,10 +122,4 @@ impl Desk<'_> {
         }
         outcome
     }
-}
-
-/// Deletes the ask, and then the decision about it.
-fn both(decision: &ApprovalDecision) -> Vec<Step> {
-    let names = [RecordName::Ask(decision.name.ask()), RecordName::Decision(decision.name.clone())];
-    names.map(Step::DeleteApproval).into()
 }

@@ -13,7 +13,7 @@ use sharing::{
     request::{FaultKind, Request},
 };
 
-use super::{Desk, refused};
+use super::super::{desk::Desk, stopped::refused};
 use crate::aws::CallError;
 
 /// An answer has no more asks than this.

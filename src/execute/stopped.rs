@@ -13,7 +13,7 @@ use sharing::{
 use crate::{aws::CallError, records::RecordStore};
 
 /// Why nothing is asked or decided.
-pub(in crate::execute) enum Stopped {
+pub(super) enum Stopped {
     Refused(Box<Refusal>),
     Failed(Failure),
     /// A schedule that is nobody's record has the name: why it is none, and what is told of it.
@@ -42,7 +42,7 @@ impl Stopped {
     }
 
     /// The outcome for somebody who asked or decided.
-    pub(in crate::execute) fn told(self, outcome: Outcome) -> Outcome {
+    pub(super) fn told(self, outcome: Outcome) -> Outcome {
         match self {
             Self::Refused(refusal) => refused(outcome, *refusal),
             Self::Failed(error) => failed(outcome, error),

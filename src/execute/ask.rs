@@ -6,24 +6,24 @@ use sharing::{
     records::{Ask, Record},
 };
 
-use super::{Desk, Stopped};
+use super::{desk::Desk, stopped::Stopped};
 use crate::{
     aws::CallError,
     deployment::{Deployment, Run},
 };
 
 /// The ask under which a share waits.
-pub(in crate::execute) struct WrittenDown {
+pub(super) struct WrittenDown {
     /// It may be there already.
-    pub(in crate::execute) ask: Ask,
+    pub(super) ask: Ask,
     /// What writes it down.
-    pub(in crate::execute) step: Option<Step>,
+    pub(super) step: Option<Step>,
     /// The outcome of an earlier ask for the same share, which nobody has answered in time.
-    pub(in crate::execute) lapsed: Option<Outcome>,
+    pub(super) lapsed: Option<Outcome>,
 }
 
 /// Finds the ask of the same share, or says how to write it down. One that has lapsed makes way.
-pub(in crate::execute) async fn written_down(
+pub(super) async fn written_down(
     deployment: &Deployment,
     run: &Run<'_>,
     ask: Ask,
