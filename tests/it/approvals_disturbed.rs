@@ -184,7 +184,7 @@ fn fail_everywhere(scene: Scene) {
     names.sort();
     names.dedup();
     for name in names.iter().filter(|name| *name != "events:PutEvents") {
-        for (code, status) in [("ThrottlingException", 400), ("InternalServerException", 500)] {
+        for (code, status) in passing(name) {
             stage = stage.again();
             let what = format!("{scene:?}, {name} {code}");
             stage.desk.world.aws.fault(name, code, status, 100);
@@ -203,6 +203,15 @@ fn fail_everywhere(scene: Scene) {
         }
     }
     println!("faults: {scene:?}: {} calls", names.len());
+}
+
+/// What the service of a call answers with where trying again helps.
+fn passing(call: &str) -> [(&'static str, u16); 2] {
+    match call.split(':').next() {
+        Some("ec2") => [("RequestLimitExceeded", 503), ("InternalError", 500)],
+        Some("kms") => [("ThrottlingException", 400), ("KMSInternalException", 500)],
+        _ => [("ThrottlingException", 429), ("InternalServerException", 500)],
+    }
 }
 
 fn is_deletion(call: &str) -> bool {
