@@ -19,6 +19,7 @@ mod access;
 mod allowlists;
 mod answers;
 mod approvals;
+mod approvals_disturbed;
 mod approved_copies;
 mod audit;
 mod audit_rows;

@@ -49,6 +49,9 @@ pub struct Outcome {
     /// Who approved the share, if a rule wanted that.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub approved_by: Option<Requester>,
+    /// The reason of the approval, in the words of who gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_reason: Option<String>,
     /// The role session's name, if the caller is a role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_session: Option<String>,
@@ -94,8 +97,8 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
-    /// The outcomes of other requests that this one decided: it rejected them, or ended their waiting. They are published
-    /// and logged beside it.
+    /// The outcomes of other requests that this one rejected, or whose waiting it ended: their time was over. They are
+    /// published and logged beside this one.
     #[serde(skip)]
     pub decided: Vec<Self>,
     /// Whether it is published.
@@ -659,6 +662,7 @@ impl Outcome {
             action: None,
             requester: None,
             approved_by: None,
+            approval_reason: None,
             requester_session: None,
             dry_run: false,
             reason: None,
