@@ -15,6 +15,7 @@
 )]
 
 mod cases;
+mod exhaustive;
 mod field;
 mod judge;
 mod laws;
