@@ -56,7 +56,7 @@ help: ## show this list
 demo: rust $(READY) ## deploy to a local AWS, share and refuse images, print what happens
 	@$(TOOLS).demo
 
-test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust tests and the page last
+test: lint lint-template $(TEST_READY) ## run everything that must pass; the Rust tests and the page come last
 	$(call say,Python tests)
 	cd python && $(UNITTEST) discover -q -s tests -t .
 	$(call say,Rust tests ($(BUILD_NOTE)))
@@ -66,14 +66,14 @@ test: lint lint-template $(TEST_READY) ## everything that must pass, the Rust te
 
 CORE := -p key-policy -p sharing -p triggers -p ami-share-cli -p ami-share-model
 
-test-core: rust ## the core's tests, built with nothing of the AWS SDK; seconds
+test-core: rust ## run the core's tests without the AWS SDK: seconds
 	$(call say,The core without the AWS SDK)
 	@packages=$$(cargo tree --locked --prefix none --edges normal,build,dev $(CORE)); \
 		! grep -E '^(aws-|hyper |lambda_runtime |reqwest |tokio )' <<< "$$packages" \
 			|| { echo "The core may not depend on these: they belong in the root package."; exit 1; }
 	cargo test --locked $(CORE)
 
-lint: rust lint-python ## formatting, clippy, types, cycles among modules, documentation, that the fuzz targets compile
+lint: rust lint-python ## check formatting, clippy, types, cycles among modules, documentation, and that the fuzz targets compile
 	$(call say,Formatting)
 	cargo fmt --all --check
 	$(call say,Clippy ($(BUILD_NOTE)))
@@ -87,61 +87,61 @@ lint: rust lint-python ## formatting, clippy, types, cycles among modules, docum
 	@# Nothing is linked, so libFuzzer is not built and needs no C++ compiler.
 	CUSTOM_LIBFUZZER_PATH="$(CURDIR)/fuzz/none" cargo check --manifest-path fuzz/Cargo.toml --bins --locked
 
-lint-python: $(TEST_READY) ## ruff and mypy on python/
+lint-python: $(TEST_READY) ## run ruff and mypy on python/
 	$(call say,Python)
 	cd python && "$(VENV)/bin/ruff" format --check --quiet --config pyproject.toml . ../deploy \
 		&& "$(VENV)/bin/ruff" check --quiet --config pyproject.toml . ../deploy && "$(VENV)/bin/mypy"
 
-lint-template: $(TEST_READY) ## cfn-lint on template.yaml, which is what `sam validate --lint` runs
+lint-template: $(TEST_READY) ## run cfn-lint on template.yaml, as `sam validate --lint` does
 	$(call say,Template)
 	"$(VENV)/bin/cfn-lint" template.yaml
 	@echo "template.yaml is clean"
 
-lint-security: $(SECURITY_VENV)/ready ## checkov on template.yaml: 300 MB of tools, half a minute
+lint-security: $(SECURITY_VENV)/ready ## run checkov on template.yaml: 300 MB of tools, half a minute
 	$(call say,The security of the template)
 	@# Exceptions stand in the template, each with its reason.
 	"$(SECURITY_VENV)/bin/checkov" --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	@echo "template.yaml has no finding that isn't answered"
 
 lint-terraform: export TF_DATA_DIR := $(VENV)-terraform
-lint-terraform: ## terraform fmt and validate on deploy/terraform; fetches the AWS provider
+lint-terraform: ## run terraform fmt and validate on deploy/terraform; fetches the AWS provider
 	@command -v terraform >/dev/null || { echo "terraform is missing: install Terraform 1.5 or newer, then run make again."; exit 1; }
 	$(call say,The Terraform module)
 	terraform -chdir=deploy/terraform fmt -check -diff
 	terraform -chdir=deploy/terraform init -backend=false -input=false
 	terraform -chdir=deploy/terraform validate
 
-test-api: $(TEST_READY) ## openapi.yaml against template, router, schemas and events
+test-api: $(TEST_READY) ## compare openapi.yaml with the template, the router, the schemas and the events
 	$(call say,The API description)
 	cd python && $(UNITTEST) discover -q -s tests/api -t .
 
-test-page: rust $(TEST_READY) ## the page in a real Chromium, against the template on the local AWS; axe-core comes from npm
+test-page: rust $(TEST_READY) ## test the page in a real Chromium, with the template on the local AWS; fetches axe-core from npm
 	cargo build --locked
 	$(call say,The page in a browser)
 	@cd python && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" $(UNITTEST) tests.page.test_page
 
-pictures: rust $(TEST_READY) ## take the pictures of the page in README and docs/ again, after a change of the page
+pictures: rust $(TEST_READY) ## take the pictures of the page in README and docs/ again, after you change the page
 	cargo build --locked
 	@cd python && AMI_SHARE_TAKE_PICTURES=1 AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" \
 		$(UNITTEST) tests.page.test_page.Pictures
 
-api-fuzz: rust $(FUZZ_READY) ## send the locally deployed API what openapi.yaml allows and what not; minutes
+api-fuzz: rust $(FUZZ_READY) ## send valid and invalid requests by openapi.yaml to the locally deployed API: minutes
 	@$(TOOLS).api_fuzz
 
-differential: rust $(VENV)/bin/python ## ask the key evaluator and a second opinion N (100000) questions: make differential N=1000000 SEED=7
+differential: rust $(VENV)/bin/python ## ask the key evaluator and a second evaluator N (100000) questions: make differential N=1000000 SEED=7
 	@# Optimised, which makes it five times as fast; in a folder of its own, so that nothing else is built anew.
 	CARGO_PROFILE_DEV_OPT_LEVEL=2 cargo build --locked --example explain_key_policy --target-dir "$(TARGET)/differential"
 	@$(TOOLS).differential --questions $(N) --seed $(SEED) "$(TARGET)/differential/debug/examples/explain_key_policy"
 
-differential-npm: $(VENV)/bin/python ## compare that second opinion with @cloud-copilot/iam-simulate; needs Node.js 20
+differential-npm: $(VENV)/bin/python ## compare the second evaluator with @cloud-copilot/iam-simulate; needs Node.js 20
 	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer, then run make again."; exit 1; }
 	npm ci --prefix $(SIMULATE) --no-audit --no-fund
 	@$(TOOLS).differential --questions $(N) --seed $(SEED) --only-plain -- node $(SIMULATE)/simulate.mjs
 
-node: $(CLIENTS_READY) ## fail where Node.js is missing, without which test-clients skips most of its checks
+node: $(CLIENTS_READY) ## fail if Node.js is missing, because test-clients would skip most of its checks
 	@$(TOOLS).clients.check --node
 
-test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is generated from it, try the clients
+test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile the code that is generated from it, test the clients
 	$(call say,The playground ($(BUILD_NOTE)))
 	cargo build --locked
 	cd python && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" $(UNITTEST) -q tests.demo.test_playground
@@ -151,13 +151,13 @@ test-clients: rust $(CLIENTS_READY) ## lint openapi.bundle.yaml, compile what is
 bundle: $(READY) ## make openapi.bundle.yaml and the clients' types from openapi.yaml, schemas/, clients/examples.json
 	@$(TOOLS).clients.bundle
 
-record: rust $(READY) ## record what the locally deployed API answers, as examples of openapi.bundle.yaml
+record: rust $(READY) ## record answers of the locally deployed API as examples of openapi.bundle.yaml
 	@$(TOOLS).clients.record
 
-conformance: $(READY) ## ask AWS itself, in two accounts of yours: make conformance ARGS="--help"
+conformance: $(READY) ## ask AWS itself, in two of your accounts: make conformance ARGS="--help"
 	@$(TOOLS).conformance $(ARGS)
 
-bench: bench-function bench-core ## the tables of docs/performance.md; AMI_SHARE_BOOTSTRAP=path measures that binary
+bench: bench-function bench-core ## measure the tables of docs/performance.md; AMI_SHARE_BOOTSTRAP=path measures that binary
 
 ifdef AMI_SHARE_BOOTSTRAP
 bench-function: $(BENCH_READY)
@@ -179,7 +179,7 @@ else
 package: BINARY := $(TARGET)/release/bootstrap
 package: release
 endif
-package: ## dist/: the zip for this architecture, its template, checksums; BINARY=path packs that one
+package: ## make dist/ with the zip for this architecture, its template and checksums; BINARY=path packs that binary
 	$(call say,The package)
 	@$(PYTHON) deploy/package.py --binary "$(BINARY)"
 
@@ -199,12 +199,12 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 model: rust ## explore every interleaving of two and three requests against a model of AWS; minutes: make model PARTS="0 1"
 	cargo run --locked --package ami-share-model --bin explore -- $(PARTS)
 
-mutants: rust ## change what decides, one place at a time, and see that a test fails: make mutants MUTANTS=crates/sharing/src/plan.rs
+mutants: rust ## change the code that decides, one place at a time, and expect a test to fail: make mutants MUTANTS=crates/sharing/src/plan.rs
 	@cargo mutants --version >/dev/null 2>&1 \
 		|| { echo "cargo-mutants is missing: run cargo install cargo-mutants --locked, then make mutants again."; exit 1; }
 	cargo mutants --timeout 120 $(MUTANTS:%=-f '%')
 
-deny: rust ## licences, sources and known vulnerabilities of the dependencies, by deny.toml
+deny: rust ## check licences, sources and known vulnerabilities of the dependencies, by deny.toml
 	@cargo deny --version >/dev/null 2>&1 \
 		|| { echo "cargo-deny is missing: run cargo install cargo-deny --locked, then make deny again."; exit 1; }
 	cargo deny --workspace check
@@ -215,7 +215,7 @@ playground: rust $(READY) ## keep the template deployed on a local AWS, with a r
 local-aws: rust $(READY) ## keep the self-service page open on a local AWS, with a local issuer to sign in at
 	@$(TOOLS).demo.open_aws
 
-clean: ## remove what make and cargo made here
+clean: ## remove everything that make and cargo made here
 	rm -rf "$(VENV)" "$(SECURITY_VENV)" "$(VENV)-terraform" .aws-sam dist clients/*/node_modules clients/generators/out clients/typescript/dist
 	cargo clean
 

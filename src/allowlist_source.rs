@@ -68,9 +68,8 @@ impl Source {
             code: ErrorCode::AllowlistUnavailable,
             call: None,
             resource: None,
-            message:
-                "the allowlist can't be read or is not in order, so nothing is allowed; the function's log says why"
-                    .to_owned(),
+            message: "the allowlist can't be read or is not valid, so nothing is allowed; the function's log says why"
+                .to_owned(),
             retryable: true,
         })
     }

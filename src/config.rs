@@ -25,8 +25,8 @@ pub struct Config {
     pub outcome_bus: Option<String>,
     /// `AMI_SHARE_REQUEST_BUS`: the bus for requests, where the function also puts the request that continues an audit.
     pub request_bus: Option<String>,
-    /// `AMI_SHARE_PAGE_ISSUER`, `AMI_SHARE_PAGE_CLIENT_ID` and `AMI_SHARE_PAGE_TOKEN_ORIGIN`: what is put into the page.
-    /// There is no page where one of the first two is not set.
+    /// `AMI_SHARE_PAGE_ISSUER`, `AMI_SHARE_PAGE_CLIENT_ID` and `AMI_SHARE_PAGE_TOKEN_ORIGIN`: what is put into the
+    /// page. If one of the first two is not set, there is no page.
     pub page: Option<PageSettings>,
     /// `AMI_SHARE_GROUPS_CLAIM`: the claim of a token that holds its groups.
     pub groups_claim: String,
@@ -187,7 +187,7 @@ fn switch(get: &impl Fn(&str) -> Option<String>, name: &str, problems: &mut Vec<
     }
 }
 
-/// What is put into the page. A variable that is set must be right, also where another one is missing.
+/// The settings of the page. A variable that is set must be valid, even if another one is missing.
 fn page(get: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Option<PageSettings> {
     let issuer = parsed(get, "AMI_SHARE_PAGE_ISSUER", problems);
     let client_id = parsed(get, "AMI_SHARE_PAGE_CLIENT_ID", problems);

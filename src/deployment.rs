@@ -39,7 +39,7 @@ pub struct Run<'a> {
     pub deadline: Instant,
     /// The time at which Lambda ends the invocation; not before the deadline.
     pub ends_at: OffsetDateTime,
-    /// Whether it came through a trigger with which an approval can be asked for and given.
+    /// Whether it came through a trigger through which approvals can be requested and given.
     pub may_ask: bool,
 }
 

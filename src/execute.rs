@@ -88,7 +88,7 @@ async fn admit(
     if refusals.is_empty() {
         Ok((outcome, allowlist))
     } else {
-        // How the allowlist was read is nobody's business who is refused by it.
+        // A refused requester does not learn how the allowlist was read.
         Err(Box::new(Outcome { refusals, warnings: Vec::new(), ..outcome }))
     }
 }

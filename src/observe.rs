@@ -1,7 +1,7 @@
-//! Owns carrying out a read plan, in as few waves as the data allows: the images, and the sources of copies where a rule
-//! goes by these; of the images that may be read further their launch permissions, snapshots and the names of their records;
-//! then what depends on these (keys and policies, create volume permissions, other images, records); then, where a key policy
-//! alone doesn't settle whom it lets in, the grants.
+//! Owns carrying out a read plan, in as few waves of calls as possible. The first wave reads the images. If a rule
+//! depends on the sources of copies, another wave reads these. The next reads the launch permissions, the snapshots and
+//! the names of records of the images that the requester may ask about. Then come keys and key policies, create volume
+//! permissions, other images and records. If a key policy alone gives no answer, the last wave reads grants.
 //!
 //! The plan says what is read, and what happens if a read fails.
 
@@ -84,7 +84,7 @@ pub async fn observe(
     Ok(facts)
 }
 
-/// Describes the images that the request is about, and the sources of copies where a rule goes by these.
+/// Describes the images that the request is about, and the sources of copies if a rule depends on them.
 async fn read_named(aws: &Aws, store: Option<&RecordStore>, case: &Case<'_>) -> Reading<Facts> {
     let first = read_plan::first(case);
     let records = read_records(aws, store, &first.records).await;

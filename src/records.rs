@@ -46,7 +46,7 @@ impl RecordStore {
         }
     }
 
-    /// Checks the message authentication code of a record that gives a right. Whoever may write schedules could have
+    /// Checks the message authentication code of a record that gives a right. Anyone who may write schedules could have
     /// written the rest.
     async fn checked(&self, aws: &Aws, record: Record) -> Result<Recorded, CallError> {
         let Some(digest) = record.digest() else { return Ok(Recorded::Record(record)) };
@@ -102,7 +102,7 @@ impl RecordStore {
             "scheduler:CreateSchedule",
             name.as_str(),
             &format!(
-                "a schedule of this name is there and is not this record: {why}. Find out who wrote it, delete it with \
+                "another schedule has the name of this record: {why}. Find out who created it, delete it with \
                  `aws scheduler delete-schedule --group-name {group} --name {name}`, and send the request again"
             ),
         )

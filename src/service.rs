@@ -55,7 +55,7 @@ pub struct Service {
     request_bus: Option<String>,
     /// What is put into the page, if this deployment has one.
     page_settings: Option<PageSettings>,
-    /// The page, as soon as somebody has opened it.
+    /// The page, after it was requested for the first time.
     page: OnceLock<Page>,
     /// The claim of a token that holds its groups.
     groups_claim: String,
@@ -170,7 +170,7 @@ impl Service {
                 }
                 (Err(turned_away), None) => turned_away.into_outcome(outcome),
             };
-            // Where somebody approved the share of another, the session is not that of the requester.
+            // If somebody approved the share of another requester, the session is not that of the requester.
             let requester_session = requester_session.filter(|_| outcome.approved_by.is_none());
             Outcome { requester_session, ..outcome }
         };

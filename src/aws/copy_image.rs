@@ -11,7 +11,7 @@ use super::{Aws, CallError, ec2::parse, error::SdkError};
 
 const CALL: &str = "ec2:CopyImage";
 
-/// What CopyImage is asked for: always an encrypted copy, with the tags of its source.
+/// The parameters of CopyImage. A copy is always encrypted, and has the tags of its source.
 #[derive(Debug, Clone, Copy)]
 pub struct CopyOrder<'a> {
     /// The image to copy, and its Region.

@@ -27,7 +27,7 @@ const MAX_REASON: usize = 300;
 pub(crate) type Page = (BTreeMap<ImageId, Image>, Option<PageToken>);
 
 impl Aws {
-    /// Describes a page of this account's images that are shared with another account by its own ID; nothing where EC2
+    /// Describes a page of this account's images that are shared with another account by its own ID; nothing if EC2
     /// doesn't take the token of the page.
     ///
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html> (`ExecutableBy`)
@@ -40,10 +40,10 @@ impl Aws {
         self.page(call, page, MAX_IMAGES).await
     }
 
-    /// Describes a page of this account's images, disabled ones included; nothing where EC2 doesn't take the token of the
+    /// Describes a page of this account's images, disabled ones included; nothing if EC2 doesn't take the token of the
     /// page.
     ///
-    /// EC2's filter has the wildcards of IAM, and also takes a backslash for the sign that makes a wildcard plain:
+    /// EC2's filter has the wildcards of IAM, and a backslash escapes a wildcard:
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
     pub async fn page_of_images(
         &self,
@@ -303,7 +303,7 @@ pub(super) fn parse<T: FromStr>(call: &'static str, what: &str, text: Option<&st
     let parsed = text.and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| {
         let shown = sharing::domain::quoted(text.unwrap_or_default());
-        CallError::unexpected(call, shown, &format!("the answer's {what} can't be understood"))
+        CallError::unexpected(call, shown, &format!("the answer's {what} can't be read"))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Owns what EC2 says of an image beside its name and its tags: watermarks, scan, age, what it was made from.
+//! Owns what EC2 says about an image besides its name and its tags: watermarks, scan, age and source.
 
 use aws_sdk_ec2::types::{self, SeverityLabel};
 use sharing::{

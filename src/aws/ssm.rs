@@ -10,7 +10,7 @@ use sharing::{
 
 use super::{Aws, CallError};
 
-/// The data type of a parameter that takes image IDs and nothing else.
+/// The data type of parameters that hold an image ID.
 ///
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html>
 const IMAGE: &str = "aws:ec2:image";
@@ -26,7 +26,7 @@ impl Aws {
         value.ok_or_else(|| CallError::unexpected(GET, name, "the parameter has no value"))
     }
 
-    /// Reads a version of a parameter, or the current one; nothing where there is no such one.
+    /// Reads a version of a parameter, or the current one; nothing if there is no such one.
     pub async fn image_parameter(
         &self,
         name: &ParameterName,
@@ -59,7 +59,7 @@ impl Aws {
     }
 }
 
-/// AWS documents no code for a parameter whose data type would change, so it may be any that says the call is not right.
+/// AWS documents no code for a change of a parameter's data type, so any code of an invalid call can mean it.
 fn explained(name: &ParameterName, error: CallError) -> CallError {
     if error.failure.code != ErrorCode::Unexpected {
         return error;

@@ -68,7 +68,7 @@ impl Aws {
         }
     }
 
-    /// Has EC2 make a report about all accounts and all types of resources.
+    /// Requests a report about all accounts and all types of resources.
     pub async fn create_usage_report(&self, image_id: &ImageId, client_token: &str) -> Result<(), CallError> {
         const CALL: &str = "ec2:CreateImageUsageReport";
         let resource_types = RESOURCE_TYPES.map(|name| ImageUsageResourceTypeRequest::builder().resource_type(name));

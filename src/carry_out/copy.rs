@@ -1,5 +1,5 @@
-//! Owns making a copy: CopyImage, again with another client token as long as EC2 answers with a copy that is not there any
-//! more.
+//! Owns making a copy. It calls CopyImage again with another client token while EC2 returns a copy that no longer
+//! exists.
 
 use std::time::Duration;
 
@@ -7,25 +7,27 @@ use sharing::{domain::ImageId, facts::ImageState, needs::CopyOrder as Order};
 
 use crate::aws::{Aws, CallError, CopyAnswer, CopyOrder};
 
-/// With so many client tokens a copy is tried. EC2 remembers a token, and answers with the copy that it first made: what
-/// follows where that was deregistered is not documented.
+/// The number of client tokens that are tried. EC2 remembers a token and returns the copy that it made first. AWS does
+/// not document what happens if this copy was deregistered.
 const MOST_TOKENS: usize = 6;
 
-/// So often EC2 is asked for a new copy, with this pause, before it counts as one that is not there any more: EC2's reads lag
-/// its writes. <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
+/// How often EC2 is asked for a new copy, with this pause, before the copy counts as one that no longer exists: EC2's
+/// reads lag its writes. <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
 const LOOKS: usize = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Has EC2 make the copy, and returns its ID.
+/// Starts the copy, and returns its ID.
 pub(super) async fn make(aws: &Aws, order: &Order) -> Result<ImageId, CallError> {
     for number in 0..MOST_TOKENS {
         match begin(aws, order, number).await? {
-            // What can't be asked is taken for there: the record of the share finds out.
+            // If this can't be read, the copy counts as existing. The next hint of the record finds out.
             Some(copy_id) if is_there(aws, &copy_id).await.unwrap_or(true) => return Ok(copy_id),
             Some(_) | None => {}
         }
     }
-    let what = format!("EC2 answers {MOST_TOKENS} times with copies that are not there, or the names are taken");
+    let what = format!(
+        "in {MOST_TOKENS} attempts, EC2 returned copies that don't exist, or every name for the copy was taken"
+    );
     Err(CallError::unexpected("ec2:CopyImage", order.source.id.as_str(), &what))
 }
 

@@ -1,4 +1,4 @@
-//! Owns what happens to shares that wait for approval: they are written down, listed, decided, carried out and given up.
+//! Owns what happens to shares that wait for approval: they are listed, approved or rejected, carried out and given up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,13 +28,13 @@ use crate::{
     records::RecordStore,
 };
 
-/// An answer to `approvals` has no more asks than this.
+/// The maximum number of rows in an answer to `approvals`.
 const A_PAGE: usize = 20;
 
-/// So long after its time an ask counts as left: its hint may come late.
+/// How long after its time an audit reports a record: its hint may come late.
 const LATE: Duration = Duration::hours(1);
 
-/// A hint may come so much early.
+/// How early a hint may come.
 const EARLY: Duration = Duration::minutes(1);
 
 /// Answers `approvals`, `approve` and `reject`.
@@ -59,7 +59,7 @@ pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     }
 }
 
-/// The asks past their time that an audit finds, for images that the requester may see.
+/// The records that an audit finds after their time, for images that the requester may see.
 pub(super) async fn left(
     deployment: &Deployment,
     images: &BTreeSet<ImageId>,
@@ -81,7 +81,7 @@ pub(super) async fn left(
     Ok(findings)
 }
 
-/// Carries on what was decided and interrupted. The event is only a hint.
+/// Continues a decision that was interrupted. The event is only a hint.
 pub(crate) async fn carry_on(name: &DecisionName, request_id: &str, deployment: &Deployment, run: &Run<'_>) -> Outcome {
     let outcome = nothing(request_id);
     let Some(store) = deployment.record_store() else { return outcome };
@@ -120,7 +120,7 @@ pub(crate) async fn lapse(name: &AskName, request_id: &str, deployment: &Deploym
     if !ask.is_lapsed(run.now.saturating_add(EARLY)) {
         return Outcome { warnings: vec![format!("{name} waits until {}", ask.until)], ..outcome };
     }
-    // What was decided in time is carried out by the hints of the decision.
+    // If somebody decided in time, the hints of the decision carry it out.
     match store.read(&aws, &RecordName::Decision(name.decision())).await {
         Ok(Recorded::Nothing | Recorded::Nobodys { .. }) => {}
         Ok(Recorded::Record(_)) => return outcome,
@@ -134,7 +134,7 @@ pub(crate) async fn lapse(name: &AskName, request_id: &str, deployment: &Deploym
     }
 }
 
-/// What is needed to decide about asks.
+/// What decisions about shares that wait need.
 struct Desk<'a> {
     deployment: &'a Deployment,
     store: &'a RecordStore,
@@ -206,7 +206,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Why there is no such ask: it was never there, or somebody is deciding it.
+    /// Why there is no such record: it never existed, or somebody is deciding about it.
     async fn gone(&self, name: &AskName) -> Stopped {
         let aws = &self.deployment.aws.until(self.run.deadline);
         match self.store.read(aws, &RecordName::Decision(name.decision())).await {
@@ -216,7 +216,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Writes the decision down, and then carries it out.
+    /// Records the decision, and then carries it out.
     async fn decide(&self, ask: Ask, request: &Request, requester: &Requester, outcome: Outcome) -> Outcome {
         let is_approved = request.action == Action::Approve;
         let decision = ApprovalDecision::new(&ask.name, is_approved, requester, request.reason.clone(), self.run.now);
@@ -272,7 +272,7 @@ impl Desk<'_> {
         }
         let outcome = self.share(ask, decision, false).await;
         let is_over = outcome.is_approval_over();
-        // By rules that want other approvers the ask waits on.
+        // If other rules with other approvers decide now, the share continues to wait.
         let waits_on = outcome.refusals.iter().any(|refusal| refusal.code == RefusalCode::ApprovalNotAllowed);
         let ended = match (is_over, waits_on) {
             (false, _) => return Outcome { announcement: Announcement::Never, ..outcome },
@@ -286,7 +286,7 @@ impl Desk<'_> {
         outcome
     }
 
-    /// Decides everything anew, with both authorities, and makes the share.
+    /// Decides everything again, with the requester and the approver, and makes the share.
     async fn share(&self, ask: &Ask, decision: &ApprovalDecision, dry_run: bool) -> Outcome {
         let request = &Request { dry_run, ..ask.request.clone() };
         let run = &Run { request_id: &ask.request_id, ..*self.run };
@@ -314,7 +314,7 @@ fn nothing(request_id: &str) -> Outcome {
     Outcome { action: Some(Action::Share), ..Outcome::new(request_id, Status::Completed) }
 }
 
-/// The outcome of the request that had asked, which is published whatever it is.
+/// The outcome of the request for the share, which is always published.
 fn of_ask(ask: &Ask) -> Outcome {
     Outcome {
         action: Some(Action::Share),

@@ -1,4 +1,4 @@
-//! Owns writing down a share that waits for approval, and why an ask can't be written, read or decided.
+//! Owns recording a share that waits for approval, and the reasons why its record can't be written, read or decided.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     deployment::{Deployment, Run},
 };
 
-/// The ask under which a share waits, which may be there already, and the steps that write it down.
+/// The record under which a share waits, which may already exist, and the steps that create it.
 pub(super) async fn written_down(
     deployment: &Deployment,
     run: &Run<'_>,
@@ -37,7 +37,7 @@ pub(super) async fn written_down(
 /// Why nothing is decided.
 pub(super) enum Stopped {
     Refused(Box<Refusal>),
-    /// Somebody else's schedule has the name.
+    /// A schedule of somebody else has this name.
     Taken(Failure, RecordName, String),
     Nobodys(RecordName, String),
     Failed(Failure),
@@ -61,7 +61,7 @@ impl From<(RecordName, Result<Recorded, CallError>)> for Stopped {
 }
 
 impl Stopped {
-    /// The outcome for somebody who asked.
+    /// The outcome for a caller.
     pub(super) fn told(self, outcome: Outcome) -> Outcome {
         let id = |name: &RecordName| name.as_str().split_once('-').map_or(String::new(), |(_, id)| id.to_owned());
         match self {

@@ -1,11 +1,11 @@
-//! Owns what happens when the record of a share that waits for a copy is looked at: the request of the record is made again,
-//! with the allowlist as it is now.
+//! Owns what happens after a hint about a share that waits for a copy: the request of its record is made again, with
+//! the present allowlist.
 
 use std::collections::BTreeMap;
 
 use sharing::{
     allowlist::{Allowlist, Loaded},
-    decide::{self, Authority, Case, Decision, ImageDecision},
+    decide::{self, Authority, Decision, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
     outcome::{Announcement, Outcome, Status, StepState},
@@ -18,7 +18,7 @@ use triggers::{ImageEvent, StateInEvent};
 use super::pursue::{act, pursue};
 use crate::deployment::{Deployment, Run};
 
-/// Makes a share that waits for a copy, if the copy is there. The event is only a hint.
+/// Makes a share that waits for a copy, if the copy is available. The event is only a hint.
 pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: &Deployment, run: &Run<'_>) -> Outcome {
     let outcome = Outcome { action: Some(Action::Share), ..Outcome::new(request_id, Status::Completed) };
     let nothing = |outcome: Outcome, why: String| Outcome { warnings: vec![why], ..outcome };
@@ -40,6 +40,7 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     };
     let outcome = Outcome {
         requester: Some(record.requester.clone()),
+        approved_by: record.approved_by.clone(),
         reason: record.request.reason.clone(),
         asked: Asked::from(&record.request),
         ..Outcome { request_id: record.request_id.clone(), ..outcome }
@@ -61,18 +62,18 @@ async fn repeat(
 ) -> Outcome {
     let run = &Run { request_id: &record.request_id, ..*run };
     let case = deployment.case(&record.request, Authority::Requester(&record.requester), allowlist, run);
-    let case = Case { hint: Some(record), ..case };
+    let case = case.repeated(record);
     let refusals = decide::admit(&case);
     let (Some(image_id), false) = (record.request.image_ids.first(), refusals.is_empty()) else {
         return Box::pin(pursue(deployment, case, run, outcome)).await;
     };
-    // The requester may not ask any more.
+    // No rule allows the requester this action any more.
     let decision = Decision::Refused(refusals);
     let decision = ImageDecision { image_id, rule: None, targets: Vec::new(), decision, warnings: Vec::new() };
     act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
 }
 
-/// The outcome as it is published. If a hint changed nothing and did not end the waiting, nothing is.
+/// The outcome that is published. If a hint changed nothing and did not end the waiting, nothing is published.
 fn told(outcome: Outcome) -> Outcome {
     let is_changed = outcome.images.iter().any(|row| row.changed);
     let is_ended = outcome.errors.iter().any(|error| error.code.ends_waiting())

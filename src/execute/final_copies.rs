@@ -1,5 +1,5 @@
-//! Owns what follows if AWS refuses to make a copy, or what a hint writes, and no retry can help: the record of the share
-//! that waits is deleted.
+//! Owns what happens if AWS refuses a copy, or a write of a hint, and no retry can help: the record of the share that
+//! waits is deleted.
 
 use sharing::{
     facts::CopyRecord,
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::plan_log::log_plan;
 use crate::carry_out::{Writer, carry_on};
 
-/// Deletes the records of shares whose copies, or whose own writes, are refused for good.
+/// Deletes the records of shares whose copies or writes AWS refuses permanently.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
     (request_id, hint): (&str, Option<&CopyRecord>),

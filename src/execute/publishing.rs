@@ -1,5 +1,5 @@
-//! Owns the last step of a share: it puts the parameters after everything else is done. If another writer put one
-//! between our read and our write, it puts the newest of the images.
+//! Owns the last step of a share: it sets the parameters after everything else is done. If another writer changed one
+//! between our read and our write, it sets the parameter to the newest of the images.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use crate::{
     observe::versions_between,
 };
 
-/// The most times that parameters are looked at again because other writers put them at the same time.
+/// How often parameters are read again at most, because other writers changed them at the same time.
 const ROUNDS: usize = 4;
 
-/// Puts the parameters of the shares that are complete. A dry run only adds the steps.
+/// Sets the parameters of the shares that are complete. A dry run only adds the steps.
 pub(super) async fn take<'a>(
     writer: Writer<'_>,
     (request_id, account): (&str, AccountId),
@@ -62,7 +62,8 @@ async fn put<'a>(
     carry_on(writer, results.into_iter().zip(steps).collect(), deadline).await
 }
 
-/// Looks at the parameters where another version than the one that was read was replaced, and puts the newest image.
+/// Reads the parameters of which another version than the one that was read was replaced, and sets them to the newest
+/// image.
 async fn settle<'a>(
     writer: Writer<'_>,
     (request_id, account): (&str, AccountId),

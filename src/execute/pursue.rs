@@ -56,7 +56,7 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     }
 }
 
-/// Whether there is anything to write. What is shared already needs no approval.
+/// Whether there is anything to write. An existing share needs no approval.
 fn writes(case: &Case<'_>, facts: &Facts, decisions: &[ImageDecision<'_>]) -> bool {
     decisions.iter().any(|decision| {
         let image = facts.images.get(decision.image_id);
@@ -64,7 +64,7 @@ fn writes(case: &Case<'_>, facts: &Facts, decisions: &[ImageDecision<'_>]) -> bo
     })
 }
 
-/// Writes down a share that waits for approval, and reports that.
+/// Records a share that waits for approval, and reports it.
 async fn wait(
     deployment: &Deployment,
     case: &Case<'_>,

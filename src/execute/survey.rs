@@ -130,7 +130,7 @@ async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: In
         let names = records.names(&aws, None).await.map_err(|error| error.failure)?;
         let image_ids = names.iter().filter_map(|name| match name {
             RecordName::Expiry(name) => name.image_id(),
-            // What it is about is in another Region, or may be.
+            // Its subject is in another Region, or may be.
             RecordName::Copy(_) | RecordName::Ask(_) | RecordName::Decision(_) => None,
         });
         covered.extend(image_ids.filter(|id| !images.contains_key(id)));

@@ -85,7 +85,7 @@ async fn read_snapshots(aws: &Aws, ids: &[SnapshotId]) -> Reading<BTreeMap<Snaps
     if ids.is_empty() { Ok(BTreeMap::new()) } else { Ok(aws.describe_snapshots(ids).await?) }
 }
 
-/// Lets the images know on which keys their snapshots are. A snapshot that EC2 does not list is on none.
+/// Adds the keys of the snapshots to the images. A snapshot that EC2 does not list has no key.
 fn learn_snapshots(facts: &mut Facts, snapshots: &BTreeMap<SnapshotId, Snapshot>) {
     for image in facts.copies.values_mut().flat_map(|copies| copies.images.values_mut()) {
         for backing in &mut image.snapshots {
@@ -96,7 +96,7 @@ fn learn_snapshots(facts: &mut Facts, snapshots: &BTreeMap<SnapshotId, Snapshot>
     }
 }
 
-/// What kind of keys the images have that are to be copied.
+/// The kinds of the keys of the images that must be copied.
 async fn read_source_keys(
     there: &Aws,
     case: &Case<'_>,

@@ -68,7 +68,7 @@ async fn ensure_deregistered(aws: &Aws, image_id: &ImageId) -> Reading<()> {
         code: ErrorCode::Unavailable,
         call: Some("ec2:DescribeImages"),
         resource: Some(image_id.to_string()),
-        message: format!("EC2 knows {image_id} and its search does not find it; send the request again"),
+        message: format!("EC2 describes {image_id} by its ID, but a search does not return it; send the request again"),
         retryable: true,
     })
 }

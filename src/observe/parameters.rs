@@ -101,7 +101,7 @@ pub(super) fn learn_parameters(facts: &mut Facts, read: ReadParameters) {
 }
 
 /// Reads the versions of a parameter between our read and our write, and the images that they name. A missing version
-/// is either invalid or not yet validated. It is invalid if a later version is there.
+/// is either invalid or not yet validated. It is invalid if there is a later version.
 pub async fn versions_between(
     aws: &Aws,
     account: AccountId,
@@ -130,7 +130,7 @@ pub async fn versions_between(
     }
 }
 
-/// The versions in between that are there, and whether that is all of them.
+/// The existing versions in between, and whether none is missing.
 async fn read_versions(aws: &Aws, crossed: &Crossed) -> Reading<(Vec<Parameter>, bool)> {
     let name = &crossed.put.parameter;
     let between = crossed.between.clone().collect();
@@ -141,7 +141,7 @@ async fn read_versions(aws: &Aws, crossed: &Crossed) -> Reading<(Vec<Parameter>,
     Ok((read.into_iter().flatten().collect(), is_whole))
 }
 
-/// Whether the version that was put is there, or a later one.
+/// Whether our version or a later one exists.
 async fn is_validated(aws: &Aws, crossed: &Crossed) -> Reading<bool> {
     let name = &crossed.put.parameter;
     let current = aws.image_parameter(name, None).await.map_err(|error| unsettled(name, &error.failure.message))?;

@@ -28,7 +28,7 @@ pub(super) async fn read_usage(aws: &Aws, reads: &UsageReads) -> Reading<UsageRe
     Ok(reports)
 }
 
-/// What EC2 said of one report. A report without entries says that nobody uses the image.
+/// What EC2 returned for one report. A report without entries means that nobody uses the image.
 fn of_report(entries: &Fact<BTreeMap<String, Vec<UsageEntry>>>, id: &str) -> Fact<Vec<UsageEntry>> {
     match entries {
         Fact::Known(entries) => Fact::Known(entries.get(id).cloned().unwrap_or_default()),

@@ -5,174 +5,14 @@ use std::{
     time::Duration,
 };
 
-use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
+use time::{Duration as Days, OffsetDateTime};
 
 use crate::support::{
-    function::Function,
-    local_aws::LocalAws,
+    desk::{ADA, BOB, Desk, EVE, ISSUER, NOBODY, OWNER, RULES, WEB, answer, code, decides, refused, start},
     proxy::{Proxy, Reply},
-    scenes::VARIABLES,
-    world::{World, ask},
+    world::{ask, codes},
 };
-
-const WEB: &str = "111122223333";
-const ISSUER: &str = "https://login.example.com/v2.0";
-
-const RULES: &str = r#"
-version: 1
-rules:
-  - name: asked
-    requesters: ["jwt-group:https://login.example.com/v2.0#web", "lambda:invoke"]
-    actions: [share, revoke, check, list]
-    images: {names: ["golden-*"]}
-    targets: ["111122223333"]
-    approvers: ["jwt-group:https://login.example.com/v2.0#owners", "jwt:https://login.example.com/v2.0#ada"]
-  - name: others
-    requesters: ["jwt-group:https://login.example.com/v2.0#web"]
-    actions: [list]
-    images: {names: ["golden-*"]}
-    approvers: ["jwt:https://login.example.com/v2.0#eve"]
-"#;
-
-/// A function with an image whose shares wait for approval.
-struct Desk {
-    world: World,
-    image: String,
-    record_key: String,
-}
-
-/// The answer to an HTTP request: its status, and the document.
-type Answer = (u64, Value);
-
-impl Desk {
-    fn new() -> Self {
-        let aws = LocalAws::turn();
-        let made = aws.seed(&json!({
-            "keys": [{"ref": "key", "policy": open_to(&[WEB])}, {"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"}],
-            "images": [{"name": "golden-1", "mappings": [{"device": "/dev/xvda", "snapshot": {"key": "key", "size": 8}}]}],
-        }));
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let (record_key, image) = (text(&made["keys"][1]["arn"]), text(&made["images"][0]["imageId"]));
-        let function = start(&aws, RULES, &record_key);
-        Self { world: World { aws, function }, image, record_key }
-    }
-
-    fn restart(&mut self, allowlist: &str) {
-        self.world.function = start(&self.world.aws, allowlist, &self.record_key);
-    }
-
-    /// What somebody with a token is answered. `groups` are those of the token.
-    fn send(&self, who: (&str, &str), method: &str, path: &str, query: &str, body: &Value) -> Answer {
-        answer(&self.world.outcome(&event(who, method, path, query, body)))
-    }
-
-    fn ask(&self) -> Answer {
-        let document = json!({"accountIds": [WEB], "reason": "for the shop"});
-        self.send(BOB, "POST", &format!("/images/{}/shares", self.image), "", &document)
-    }
-
-    /// The ID of a share that waits now.
-    #[track_caller]
-    fn waiting(&self) -> String {
-        let (status, outcome) = self.ask();
-        assert_eq!((status, &outcome["result"]), (202, &json!("accepted")), "{outcome:#}");
-        outcome["approval"]["id"].as_str().unwrap().to_owned()
-    }
-
-    fn approve(&self, who: (&str, &str), id: &str) -> Answer {
-        self.send(who, "POST", &format!("/approvals/{id}"), "", &Value::Null)
-    }
-
-    fn reject(&self, who: (&str, &str), id: &str) -> Answer {
-        self.send(who, "DELETE", &format!("/approvals/{id}"), "reason=not%20now", &Value::Null)
-    }
-
-    fn take_back(&self) {
-        self.world.function.invoke(&ask("revoke", &self.image, json!({"accountIds": [WEB]}))).unwrap();
-    }
-
-    /// The records about approvals, by their names.
-    fn records(&self) -> Vec<String> {
-        let state = self.world.aws.state();
-        let names = state["schedules"].as_object().unwrap().keys();
-        names.map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
-    }
-
-    fn input(&self, name: &str) -> Value {
-        let state = self.world.aws.state();
-        let schedules = state["schedules"].as_object().unwrap();
-        let (_, schedule) = schedules.iter().find(|(key, _)| key.ends_with(name)).unwrap();
-        serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap()
-    }
-
-    fn tick(&self, part: &str) -> Vec<Value> {
-        self.world.aws.hints(part).iter().map(|hint| self.world.outcome(hint)).collect()
-    }
-
-    fn shared(&self) -> Vec<String> {
-        self.world.launch(&self.image)
-    }
-
-    /// The events of the last invocation, as `detail-type requestId`.
-    fn published(&self) -> Vec<String> {
-        let events = self.world.aws.events();
-        let told = |event: &Value| {
-            let detail: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
-            let kind = event["DetailType"].as_str().unwrap().trim_start_matches("AMI Share Request ").to_owned();
-            format!("{kind} {} {}", detail["action"].as_str().unwrap(), detail["requestId"].as_str().unwrap())
-        };
-        events.iter().map(told).collect()
-    }
-}
-
-/// The event of HTTP API when somebody sends this.
-fn event((subject, groups): (&str, &str), method: &str, path: &str, query: &str, body: &Value) -> Value {
-    json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
-        "requestContext": {
-            "requestId": format!("{method}-{subject}"), "stage": "$default",
-            "authorizer": {"jwt": {"claims": {"iss": ISSUER, "sub": subject, "groups": groups}, "scopes": null}},
-            "http": {"method": method, "path": path},
-        },
-        "isBase64Encoded": false,
-        "body": if body.is_null() { Value::Null } else { json!(body.to_string()) },
-    })
-}
-
-fn answer(answer: &Value) -> Answer {
-    (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
-}
-
-/// The event of an answer to what waits.
-fn decides(who: (&str, &str), id: &str, is_approval: bool) -> Value {
-    event(who, if is_approval { "POST" } else { "DELETE" }, &format!("/approvals/{id}"), "", &Value::Null)
-}
-
-const BOB: (&str, &str) = ("bob", "[web]");
-const ADA: (&str, &str) = ("ada", "[]");
-const OWNER: (&str, &str) = ("olga", "[owners]");
-const EVE: (&str, &str) = ("eve", "[]");
-const NOBODY: (&str, &str) = ("nobody", "[x]");
-
-fn start(aws: &LocalAws, allowlist: &str, record_key: &str) -> Function {
-    start_at(aws.endpoint, allowlist, record_key)
-}
-
-fn start_at(endpoint: &str, allowlist: &str, record_key: &str) -> Function {
-    let variables = [&VARIABLES[..], &[("AMI_SHARE_RECORD_KEY", record_key), ("AMI_SHARE_OUTCOME_BUS", "outcomes")]];
-    Function::start(endpoint, allowlist, &variables.concat())
-}
-
-/// The code in a problem document.
-fn code(answer: &Value) -> &str {
-    answer["type"].as_str().unwrap_or_default().trim_start_matches("urn:ami-share:problem:")
-}
-
-#[track_caller]
-fn refused((status, answer): Answer, expect: (u64, &str)) {
-    assert_eq!((status, code(&answer)), expect, "{answer:#}");
-}
 
 #[test]
 fn a_share_waits_until_somebody_else_approves_it() {
@@ -188,14 +28,13 @@ fn a_share_waits_until_somebody_else_approves_it() {
     assert_eq!(desk.ask().1["approval"], outcome["approval"]);
     assert!(!desk.world.aws.calls().contains(&"scheduler:CreateSchedule".to_owned()));
 
-    let (_, listed) = desk.send(ADA, "GET", "/approvals", "", &Value::Null);
-    let [row] = &listed["approvals"].as_array().unwrap()[..] else { panic!("{listed:#}") };
+    let listed = desk.approvals(ADA);
+    let [row] = &listed[..] else { panic!("{listed:#?}") };
     assert_eq!((&row["id"], &row["reason"], &row["rules"]), (&json!(id), &json!("for the shop"), &json!(["asked"])));
     assert_eq!(row["requester"], format!("jwt:{ISSUER}#bob"));
     assert_eq!(row["request"]["imageIds"], json!([desk.image]));
     // The asker sees it, and others that may decide nothing of it don't.
-    assert_eq!(desk.send(BOB, "GET", "/approvals", "", &Value::Null).1["approvals"].as_array().unwrap().len(), 1);
-    assert_eq!(desk.send(EVE, "GET", "/approvals", "", &Value::Null).1["approvals"], json!([]));
+    assert_eq!((desk.approvals(BOB).len(), desk.approvals(EVE).len()), (1, 0));
 
     let (status, planned) = desk.send(ADA, "POST", &format!("/approvals/{id}"), "dryRun=true", &Value::Null);
     assert_eq!((status, &planned["result"]), (200, &json!("planned")), "{planned:#}");
@@ -251,7 +90,7 @@ fn a_rejected_share_ends_with_an_event_of_its_own() {
     let id = desk.waiting();
     let (status, outcome) = desk.reject(ADA, &id);
     assert_eq!((status, &outcome["result"], &outcome["action"]), (200, &json!("completed"), &json!("reject")));
-    assert_eq!(desk.published(), ["Completed reject DELETE-ada", "Refused share POST-bob"]);
+    assert_eq!(desk.published(), ["Completed reject DELETE-ada", "Refused share POST-bob ApprovalRejected"]);
     assert!(desk.records().is_empty() && desk.shared().is_empty());
     // The asker may do so too.
     let id = desk.waiting();
@@ -338,7 +177,7 @@ fn whatever_call_an_approval_ends_at_the_ticks_finish_it() {
     for index in 0.. {
         let id = desk.waiting();
         let proxy = Proxy::start(desk.world.aws.address);
-        let function = start_at(&proxy.endpoint, RULES, &desk.record_key);
+        let function = start(&proxy.endpoint, RULES, &desk.record_key);
         let lambda = function.lambda();
         proxy.rule(move |call, aws| {
             if call.index >= index {
@@ -376,8 +215,8 @@ fn of_two_who_decide_at_once_one_does() {
         for index in 0..30 {
             let id = desk.waiting();
             let proxy = Proxy::start(desk.world.aws.address);
-            let first = start_at(&proxy.endpoint, RULES, &desk.record_key);
-            let second = Arc::new(start(&desk.world.aws, RULES, &desk.record_key));
+            let first = start(&proxy.endpoint, RULES, &desk.record_key);
+            let second = Arc::new(start(desk.world.aws.endpoint, RULES, &desk.record_key));
             let overtakes = decides(OWNER, &id, is_second);
             let said = Arc::new(Mutex::new(None));
             let hears = Arc::clone(&said);
@@ -406,4 +245,25 @@ fn of_two_who_decide_at_once_one_does() {
             desk.take_back();
         }
     }
+}
+
+#[test]
+fn what_nobody_answers_lapses_with_an_event_of_its_own() {
+    let desk = Desk::new();
+    let now = OffsetDateTime::now_utc();
+    let id = desk.asked_at(now - Days::days(7));
+    // Whether or not its hint has come.
+    refused(desk.approve(ADA, &id), (409, "ApprovalLapsed"));
+    refused(desk.reject(ADA, &id), (409, "ApprovalLapsed"));
+    assert_eq!((desk.approvals(ADA).len(), desk.approvals(BOB).len()), (0, 0));
+    let outcome = desk.tick_once("ask-");
+    assert_eq!((&outcome["result"], codes(&outcome)), (&json!("refused"), vec!["ApprovalLapsed"]), "{outcome:#}");
+    assert_eq!(outcome["requester"], format!("jwt:{ISSUER}#bob"));
+    assert_eq!(desk.published(), ["Refused share long-ago ApprovalLapsed"]);
+    assert!(desk.records().is_empty() && desk.shared().is_empty());
+    refused(desk.approve(ADA, &id), (404, "ApprovalNotFound"));
+    // What is not due yet lapses neither.
+    let id = desk.asked_at(now - Days::days(7) + Days::minutes(5));
+    desk.tick_once("ask-");
+    assert_eq!(desk.approve(ADA, &id).0, 200);
 }

@@ -9,6 +9,7 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::too_many_lines,
     unreachable_pub,
     missing_docs,
     reason = "a test fails by panicking, and nobody builds on its helpers"
@@ -18,6 +19,7 @@ mod access;
 mod allowlists;
 mod answers;
 mod approvals;
+mod approved_copies;
 mod audit;
 mod audit_rows;
 mod automation;

@@ -16,7 +16,7 @@ class Operations:
         raise NotImplementedError
 
     def send_request(self, body: RequestDocument, *, dry_run: bool | None = None) -> Outcome:
-        """Send a request document. The document that every trigger takes. `action` says which of its fields there are."""
+        """Send a request document. The document that every trigger accepts. Its fields depend on `action`."""
         answer: Outcome = self.call("POST", "/requests", {"dryRun": dry_run}, body)
         return answer
 
@@ -31,27 +31,27 @@ class Operations:
         return answer
 
     def approve_share(self, id: ApprovalId, body: Decision, *, dry_run: bool | None = None) -> Outcome:
-        """Approve a share, and make it. The action `approve`. The outcome is that of the share: `requester` is who asked, `approvedBy` the caller, and `requestId` the one of the request that asked."""
+        """Approve a share, which is then made. The action `approve`. The outcome is that of the share: `requester` is who asked for it, `approvedBy` is the caller, and `requestId` is that of the request for the share."""
         answer: Outcome = self.call("POST", f"/approvals/{quote(id, safe='')}", {"dryRun": dry_run}, body)
         return answer
 
     def reject_share(self, id: ApprovalId, *, dry_run: bool | None = None, reason: Reason | None = None) -> Outcome:
-        """Reject a share. The action `reject`, also for who asked."""
+        """Reject a share. The action `reject`. The requester of the share can send it too."""
         answer: Outcome = self.call("DELETE", f"/approvals/{quote(id, safe='')}", {"dryRun": dry_run, "reason": reason}, None)
         return answer
 
     def list_shares(self, image_id: ImageId, *, copy_from: CopyFrom | None = None) -> Outcome:
-        """Who may launch the image, and who may copy it. The action `list`. `permissions` is what EC2 says."""
+        """Who may launch the image, and who may copy it. The action `list`. `permissions` is what EC2 returns."""
         answer: Outcome = self.call("GET", f"/images/{quote(image_id, safe='')}/shares", {"copyFrom": copy_from}, None)
         return answer
 
     def share_image(self, image_id: ImageId, body: Share, *, copy_from: CopyFrom | None = None, dry_run: bool | None = None) -> Outcome:
-        """Share the image. The request document without `action` and `imageIds`, which the route says."""
+        """Share the image. The request document without `action` and `imageIds`, which the route sets."""
         answer: Outcome = self.call("POST", f"/images/{quote(image_id, safe='')}/shares", {"copyFrom": copy_from, "dryRun": dry_run}, body)
         return answer
 
     def get_usage(self, image_id: ImageId) -> Outcome:
-        """Which accounts use the image. The action `usage`. `usage` in the image's row is what EC2's newest report says, if it is at most a day old. Else one is started, or waited for: the status is 202, and `usage` has the newest older report, if there is one."""
+        """Which accounts use the image. The action `usage`. `usage` in the image's row has EC2's newest report, if it is at most a day old. Otherwise the function requests a report, or waits for one that EC2 is making: the status is 202, and `usage` has the newest older report, if there is one."""
         answer: Outcome = self.call("GET", f"/images/{quote(image_id, safe='')}/usage", {}, None)
         return answer
 
@@ -61,7 +61,7 @@ class Operations:
         return answer
 
     def check_share(self, image_id: ImageId, target: str, *, access: Access | None = None, copy_from: CopyFrom | None = None, expires_at: ExpiresAt | None = None, service_linked_roles: list[str] | None = None) -> Outcome:
-        """Is the image shared with the target, and can the target launch it? The status is 200 also where a share would be refused; `refusals` lists what it would meet."""
+        """Is the image shared with the target, and can the target launch it? The status is 200 even if a share would be refused. `refusals` then has the reasons."""
         answer: Outcome = self.call("GET", f"/images/{quote(image_id, safe='')}/shares/{quote(target, safe='')}", {"access": access, "copyFrom": copy_from, "expiresAt": expires_at, "serviceLinkedRoles": service_linked_roles}, None)
         return answer
 

@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Send a request document
-         * @description The document that every trigger takes. `action` says which of its fields there are.
+         * @description The document that every trigger accepts. Its fields depend on `action`.
          */
         post: operations["sendRequest"];
         delete?: never;
@@ -70,7 +70,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The `id` that the answer to the share and the list of approvals have.
+                 * @description The `id` in the answer to the share and in the list of approvals.
                  * @example 0123456789abcdef0123456789abcdef
                  */
                 id: components["parameters"]["ApprovalId"];
@@ -80,13 +80,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Approve a share, and make it
-         * @description The action `approve`. The outcome is that of the share: `requester` is who asked, `approvedBy` the caller, and `requestId` the one of the request that asked.
+         * Approve a share, which is then made
+         * @description The action `approve`. The outcome is that of the share: `requester` is who asked for it, `approvedBy` is the caller, and `requestId` is that of the request for the share.
          */
         post: operations["approveShare"];
         /**
          * Reject a share
-         * @description The action `reject`, also for who asked.
+         * @description The action `reject`. The requester of the share can send it too.
          */
         delete: operations["rejectShare"];
         options?: never;
@@ -106,13 +106,13 @@ export interface paths {
         };
         /**
          * Who may launch the image, and who may copy it
-         * @description The action `list`. `permissions` is what EC2 says.
+         * @description The action `list`. `permissions` is what EC2 returns.
          */
         get: operations["listShares"];
         put?: never;
         /**
          * Share the image
-         * @description The request document without `action` and `imageIds`, which the route says.
+         * @description The request document without `action` and `imageIds`, which the route sets.
          */
         post: operations["shareImage"];
         delete?: never;
@@ -133,7 +133,7 @@ export interface paths {
         };
         /**
          * Which accounts use the image
-         * @description The action `usage`. `usage` in the image's row is what EC2's newest report says, if it is at most a day old. Else one is started, or waited for: the status is 202, and `usage` has the newest older report, if there is one.
+         * @description The action `usage`. `usage` in the image's row has EC2's newest report, if it is at most a day old. Otherwise the function requests a report, or waits for one that EC2 is making: the status is 202, and `usage` has the newest older report, if there is one.
          */
         get: operations["getUsage"];
         put?: never;
@@ -150,7 +150,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description An account's twelve digits. Another kind of ID is 400.
+                 * @description An account's twelve digits. For another kind of ID the status is 400.
                  * @example 111122223333
                  */
                 accountId: components["parameters"]["AccountId"];
@@ -178,7 +178,7 @@ export interface paths {
                 /** @example ami-0123456789abcdef0 */
                 imageId: components["parameters"]["ImageId"];
                 /**
-                 * @description A target's id: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. The ARN of the latter is the one that the image is shared with or that a rule of the caller names; else 404.
+                 * @description The ID of a target: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. For an organization or unit, the image must be shared with it, or a rule of the caller must name its ARN. Otherwise the status is 404.
                  * @example 111122223333
                  */
                 target: components["parameters"]["Target"];
@@ -187,7 +187,7 @@ export interface paths {
         };
         /**
          * Is the image shared with the target, and can the target launch it?
-         * @description The status is 200 also where a share would be refused; `refusals` lists what it would meet.
+         * @description The status is 200 even if a share would be refused. `refusals` then has the reasons.
          */
         get: operations["checkShare"];
         put?: never;
@@ -213,13 +213,13 @@ export interface components {
         Access: "launch" | "copy";
         AccountId: string;
         /**
-         * @description Absent where the request could not be read.
+         * @description Absent if the request could not be read.
          * @enum {string}
          */
         Action: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair" | "images" | "approvals" | "approve" | "reject";
         /** @enum {string} */
         ActionVerdict: "allowed" | "conditional" | "implicit-deny" | "denied";
-        /** @description What waits for approval: the ID in the answer to the share, or to approvals. */
+        /** @description The ID of the share that waits for approval. The answers to the share and to approvals contain it. */
         ApprovalId: string;
         /** @description The document of a request to approvals. */
         ApprovalsRequest: {
@@ -233,9 +233,9 @@ export interface components {
              * @enum {string}
              */
             action: "approvals";
-            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the previous answer, unchanged. */
             nextToken?: string;
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -252,7 +252,7 @@ export interface components {
              */
             action: "approve";
             approvalId: components["schemas"]["ApprovalId"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -268,11 +268,11 @@ export interface components {
              * @enum {string}
              */
             action: "audit";
-            /** @description For audit: whether the answer also says of each launch permission whether its target can launch the image. */
+            /** @description For audit: whether the answer also has a row for each launch permission, which says whether its target can launch the image. */
             rows?: boolean;
-            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the previous answer, unchanged. */
             nextToken?: string;
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -301,26 +301,26 @@ export interface components {
             action: "check";
             /** @description The images. */
             imageIds: components["schemas"]["ImageId"][];
-            /** @description Target accounts. An id is text: a number would lose leading zeros. */
+            /** @description Target accounts. Each ID is a string, because a number would lose leading zeros. */
             accountIds?: components["schemas"]["AccountId"][];
-            /** @description Target organizations, by ARN as EC2 takes them. */
+            /** @description Target organizations, as the ARNs that EC2 accepts. */
             organizationArns?: string[];
-            /** @description Target organizational units, by ARN as EC2 takes them. */
+            /** @description Target organizational units, as the ARNs that EC2 accepts. */
             organizationalUnitArns?: string[];
             access?: components["schemas"]["Access"];
-            /** @description Service-linked roles in the target accounts that need a grant on the keys too, such as autoscaling. */
+            /** @description Service-linked roles in the target accounts that also need a grant on the keys, such as autoscaling. */
             serviceLinkedRoles?: string[];
             expiresAt?: components["schemas"]["ExpiresAt"];
             copyFrom?: components["schemas"]["CopyFrom"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
-        /** @description The Region that the images are in, where their copies in the function's own Region are meant. Sent to the deployment of the Region that the copies are in. */
+        /** @description The Region of the images. The request is then about their copies in the Region of the deployment that it is sent to. */
         CopyFrom: string;
         CreateVolumePermission: {
             snapshotId: components["schemas"]["SnapshotId"];
-            /** @description null: not known, which is not the same as nobody; a warning says why. */
+            /** @description null if it is not known who may copy the snapshot; a warning says why. An empty list means that nobody may. */
             accountIds: string[] | null;
         };
         Decision: {
@@ -329,7 +329,7 @@ export interface components {
              * @constant
              */
             version?: "1";
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -346,11 +346,11 @@ export interface components {
         };
         /**
          * Format: date-time
-         * @description When the share expires; 5 minutes to 10 years ahead. A share that is sent again may be nearer to the expiry that it has recorded.
+         * @description When the share expires: 5 minutes to 10 years ahead. If the same request is sent again, the expiry that it has recorded may be nearer.
          */
         ExpiresAt: string;
         /**
-         * @description Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: a value of another JSON type belongs there. bad-format: it is not written as it must be, or is none of the words that are known. too-many: there are more than are taken. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
+         * @description Of a MalformedRequest. unknown-field: there is no such field or parameter. missing: it must be there. wrong-type: the value must have another JSON type. bad-format: the value does not have the right form, or is none of the allowed words. too-many: there are more than are allowed. duplicate: it is there twice. out-of-range: it is too small or too large. no-meaning: it says nothing in this request.
          * @enum {string}
          */
         FaultKind: "unknown-field" | "missing" | "wrong-type" | "bad-format" | "too-many" | "duplicate" | "out-of-range" | "no-meaning";
@@ -363,18 +363,18 @@ export interface components {
         };
         /** @enum {string} */
         FindingCode: "SharedOutsideAllowlist" | "PublicImage" | "SnapshotPermissionLeft" | "GrantLeft" | "KeyAccessLost" | "RuleNotApplied" | "ShareOverdue" | "ExpiryMissing" | "CopyOrphaned" | "CopyFailedLeft" | "ParameterStale" | "ApprovalLeft";
-        /** @description What an API Gateway says that was not deployed by this project's template. */
+        /** @description The answer of an API Gateway that was not deployed by this project's template. */
         GatewayAnswer: {
             message?: string | null;
             Message?: string | null;
         };
         /**
-         * @description present: a grant that is there plays a part. planned: the image's own grant is not there, and sharing makes it. Left out where no grant plays a part. The verdict of a target that is shared with counts only what is there.
+         * @description present: the verdict depends on a grant that exists. planned: the image's own grant does not exist, and a share creates it. Absent if no grant matters. If the image is shared with the target, the verdict counts only grants that exist.
          * @enum {string}
          */
         GrantState: "present" | "planned";
         /**
-         * @description unknown: an entry of a kind that this version of the function does not know.
+         * @description unknown: this version of the function does not know the kind of the entry.
          * @enum {string}
          */
         GranteeType: "account" | "organization" | "organizational-unit" | "public" | "unknown";
@@ -386,18 +386,18 @@ export interface components {
             copy?: components["schemas"]["ImageRowCopy"];
             name?: string;
             region: string;
-            /** @description The image's tags. EC2 shows the accounts it is shared with those of sharedTags and no others. */
+            /** @description The image's tags. EC2 shows only those in sharedTags to the accounts that the image is shared with. */
             tags: {
                 [key: string]: string;
             };
-            /** @description The keys of the tags that begin with ec2:SharedTag/, which EC2 shows to the accounts the image is shared with. Absent where there are none. */
+            /** @description The keys of the tags that begin with ec2:SharedTag/, which EC2 shows to the accounts that the image is shared with. Absent if there are none. */
             sharedTags?: string[];
-            /** @description The keys of the image's watermarks, its own and inherited ones; not all of them count for a rule. Absent where there are none. */
+            /** @description The keys of the image's watermarks, its own and inherited ones. Rules don't accept all of them. Absent if there are none. */
             watermarks?: string[];
             scan?: components["schemas"]["ImageRowScan"];
             /** @description The keys behind the image, as far as the action read them. */
             keyArns?: string[];
-            /** @description Whether anything differs now (in a dry run: would differ) from what was read before. */
+            /** @description Whether the request changed anything (in a dry run: would change anything). */
             changed: boolean;
             /** @description The allowlist rule that decided for the first target. */
             rule?: string;
@@ -409,43 +409,43 @@ export interface components {
             permissions?: components["schemas"]["Permissions"];
             /**
              * Format: date-time
-             * @description For images: when the image was created; null where EC2 does not say so.
+             * @description For images: when the image was created; null if EC2 does not return it.
              */
             created?: string | null;
-            /** @description For images: the kind of machine the image is for, in EC2's word; null where EC2 does not say so. */
+            /** @description For images: the architecture of the image, as EC2 names it; null if EC2 does not return it. */
             architecture?: string | null;
             /** @description For images: whether a snapshot behind the image is encrypted, so that a target needs its key. */
             encrypted?: boolean;
-            /** @description For images: the state of the image, in EC2's word. Only an available image can be shared. */
+            /** @description For images: the state of the image, as EC2 names it. Only an available image can be shared. */
             state?: string;
             /** @description For images: the rules of the requester that cover the image, in the order of the allowlist. */
             may?: components["schemas"]["May"][];
             usage?: components["schemas"]["Usage"];
         };
-        /** @description With copyFrom: how the copy is. */
+        /** @description With copyFrom: the state of the copy. */
         ImageRowCopy: {
-            /** @description EC2's word for the state of the copy, such as pending or available; none where there is no copy yet. */
+            /** @description The state of the copy in EC2, such as pending or available; none if there is no copy yet. */
             state: string;
-            /** @description The key that the copy is encrypted with, which the rule names. */
+            /** @description The key that encrypts the copy, which the rule names. */
             keyArn?: string;
             /**
              * Format: date-time
-             * @description How long shares wait for the copy, where any do.
+             * @description How long shares wait for the copy, if any do.
              */
             until?: string;
         };
-        /** @description With copyFrom: the image that the request names, which this one is a copy of. */
+        /** @description With copyFrom: the image that the request names. This image is its copy. */
         ImageRowCopyOf: {
             region: string;
             imageId: components["schemas"]["ImageId"];
         };
-        /** @description The latest scan of the image by Amazon Inspector, which EC2 also shows to the accounts it is shared with. Absent where it was not scanned. */
+        /** @description The latest scan of the image by Amazon Inspector, which EC2 also shows to the accounts that the image is shared with. Absent if it was not scanned. */
         ImageRowScan: {
-            /** @description The highest severity among the findings, in EC2's word; null where there are none. */
+            /** @description The highest severity among the findings, as EC2 names it; null if there are none. */
             severity: string | null;
             /**
              * Format: date-time
-             * @description null where EC2 does not say when it was.
+             * @description The time of the scan; null if EC2 does not return it.
              */
             at: string | null;
         };
@@ -462,9 +462,9 @@ export interface components {
              */
             action: "images";
             name?: components["schemas"]["Name"];
-            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the previous answer, unchanged. */
             nextToken?: string;
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -475,7 +475,7 @@ export interface components {
             verdict: components["schemas"]["Verdict"];
             /** @description The key policy statements and grants that decided. */
             because: components["schemas"]["Because"][];
-            /** @description The verdict on each KMS action that is needed. */
+            /** @description The verdict for each KMS action that is needed. */
             perAction: {
                 [key: string]: components["schemas"]["ActionVerdict"];
             };
@@ -483,9 +483,9 @@ export interface components {
             missing: string[];
             /** @description The condition keys that a conditional verdict depends on. */
             dependsOn: string[];
-            /** @description default-key-only: enough for volumes under the target's own key, not for volumes under this one. */
+            /** @description default-key-only: enough for volumes that are encrypted with the target's own key, but not with this one. */
             limits: "default-key-only"[];
-            /** @description Denials that are likely to hit EC2's own calls. */
+            /** @description Deny statements that are likely to apply to EC2's own calls. */
             likelyToFail: string[];
             notes: string[];
             /** @description The statements to add to the key policy, ready to paste. */
@@ -493,13 +493,13 @@ export interface components {
             roles?: components["schemas"]["RoleRow"][];
         };
         /**
-         * @description For check, and after share: whether the target can launch the image as things are now, by launch permission and every key. really: it can; where a key has limits, with those. not: there is no launch permission, or a key lets it not in. unknown: it can't be said.
+         * @description For check, and after share: whether the target can launch the image now, by launch permission and every key. really: it can, with the limits of the keys. not: there is no launch permission, or a key does not let it in. unknown: this is not known.
          * @enum {string}
          */
         Launch: "really" | "not" | "unknown";
         LaunchPermission: {
             type: components["schemas"]["GranteeType"];
-            /** @description The account id or ARN; all for public; EC2's words for unknown. */
+            /** @description The account ID or ARN; all for public; EC2's text for unknown. */
             id: string;
         };
         /** @description The document of a request to list. Either with `imageIds` or with `accountIds`. */
@@ -516,11 +516,11 @@ export interface components {
             action: "list";
             /** @description The images. */
             imageIds?: components["schemas"]["ImageId"][];
-            /** @description Target accounts. An id is text: a number would lose leading zeros. */
+            /** @description Target accounts. Each ID is a string, because a number would lose leading zeros. */
             accountIds?: components["schemas"]["AccountId"][];
             copyFrom?: components["schemas"]["CopyFrom"];
             nextToken?: components["schemas"]["NextToken"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -532,13 +532,13 @@ export interface components {
             /** @description The targets that the rule names. */
             targets: components["schemas"]["MayTarget"][];
             access: components["schemas"]["MayAccess"];
-            /** @description How long a share lasts at most: then expiresAt is required. null where a share may last forever. */
+            /** @description How long a share may last; expiresAt is then required. null if a share may last forever. */
             maxDuration: string | null;
             /** @description Whether a share waits for an approval. */
             approval: boolean;
         };
         /**
-         * @description The most access that a share may ask for.
+         * @description The highest access that a share may ask for.
          * @enum {string}
          */
         MayAccess: "launch" | "copy";
@@ -546,25 +546,25 @@ export interface components {
         MayActionsItem: "share" | "revoke" | "reset" | "list" | "check" | "usage" | "audit" | "repair";
         MayTarget: {
             id: components["schemas"]["Target"];
-            /** @description The account's name in the allowlist's directory; null where it has none. */
+            /** @description The account's name in the allowlist's directory; null if it has none. */
             name: string | null;
         };
         /** @description For images: what the name of an image must match, with IAM's wildcards: * for any characters, ? for one. Case counts. */
         Name: string;
-        /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
+        /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the previous answer, unchanged. */
         NextToken: string;
         /** @description The answer to one request: the HTTP body, the result of a direct invocation and the detail of an outcome event. Ignore fields you don't know: a later version may have more. */
         Outcome: {
             /** @constant */
             version: "1";
-            /** @description The id that the caller, the log and this document share. */
+            /** @description The ID of the request. The caller, the log and this document have the same one. */
             requestId: string;
             action?: components["schemas"]["Action"];
-            /** @description Who asked, as the allowlist names them. Absent where the caller could not be identified. */
+            /** @description The requester, as the allowlist names it. Absent if the caller could not be identified. */
             requester?: string;
-            /** @description Who approved the share, where a rule with approvers decided. requester is who asked. */
+            /** @description Who approved the share, if a rule with approvers decided. requester is who asked for the share. */
             approvedBy?: string;
-            /** @description The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person. */
+            /** @description The name of the role session, if the caller is a role session. With IAM Identity Center it names the person. */
             requesterSession?: string;
             dryRun: boolean;
             reason?: string;
@@ -575,21 +575,21 @@ export interface components {
             refusals: components["schemas"]["Refusal"][];
             errors: components["schemas"]["ErrorRow"][];
             warnings: string[];
-            /** @description For audit and repair: what is not as the allowlist and the records say. */
+            /** @description For audit and repair: what differs from the allowlist and the records. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For an audit with rows: the launch permissions of the images that the requester's rules cover. One that only rules of others cover is left out. */
+            /** @description For an audit with rows: the launch permissions of the images that the requester's rules cover. A launch permission that only rules of other requesters cover is left out. */
             rows?: components["schemas"]["Row"][];
             approval?: components["schemas"]["OutcomeApproval"];
-            /** @description For approvals: the shares that wait for approval and that the requester may decide, and the requester's own. */
+            /** @description For approvals: the shares that wait for approval and that the requester may approve or reject, and the requester's own. */
             approvals?: components["schemas"]["OutcomeApprovalsItem"][];
-            /** @description For audit, repair, list by account, approvals and images, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair, list by account, approvals and images: present if there is more. Send the request again with it. */
             nextToken?: string;
-            /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
+            /** @description In an outcome event about one image: the number of images in the request, if there are others. The event doesn't name them. */
             imageCount?: number;
-            /** @description In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said. */
+            /** @description In an outcome event of a refused request, if nothing was wrong with this image: the codes that stopped the request. The event doesn't say for which image and target. */
             stoppedBy?: components["schemas"]["StoppedBy"][];
         };
-        /** @description The approval that the share waits for: its ID, how long it waits, and the rules that want it. */
+        /** @description The approval that the share waits for: its ID, how long the share waits, and the rules that require the approval. */
         OutcomeApproval: {
             id: string;
             /** Format: date-time */
@@ -602,18 +602,18 @@ export interface components {
             /** Format: date-time */
             until: string;
             rules: string[];
-            /** @description What was asked for: a request document. */
+            /** @description The request document of the share. */
             request: {
                 [key: string]: unknown;
             };
             reason: string | null;
         };
         /**
-         * @description completed: everything asked for is so. planned: a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed, refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed, errors says why.
+         * @description completed: the request is done. planned: it was a dry run. accepted: nothing failed, and something continues by itself; ask again later. refused: nothing was changed; refusals says why. incomplete: some steps were done and some were not. failed: nothing was changed; errors says why.
          * @enum {string}
          */
         OutcomeResult: "completed" | "planned" | "accepted" | "refused" | "incomplete" | "failed";
-        /** @description What EC2 says, for list and check. */
+        /** @description For list and check: the permissions that EC2 returns. */
         Permissions: {
             launch: components["schemas"]["LaunchPermission"][];
             copy: components["schemas"]["CreateVolumePermission"][];
@@ -621,7 +621,7 @@ export interface components {
         PolicyStatement: {
             [key: string]: unknown;
         };
-        /** @description An RFC 9457 problem with the outcome's fields as extension members. What API Gateway says where a request does not reach the function, or the function's answer does not arrive. Of the outcome's fields it has those that API Gateway can know; nothing was done, unless `result` is `incomplete`. */
+        /** @description An RFC 9457 problem with the outcome's fields as extension members. The answer of API Gateway if a request does not reach the function, or the function's answer does not arrive. It has only those fields of the outcome that API Gateway can know. Nothing was done, unless `result` is `incomplete`. */
         Problem: {
             /** @description `urn:ami-share:problem:` and the code of the refusal or error that decided the status. From API Gateway: `about:blank`. */
             type: string;
@@ -630,14 +630,14 @@ export interface components {
             detail: string | null;
             /** @constant */
             version: "1";
-            /** @description The id that the caller, the log and this document share. */
+            /** @description The ID of the request. The caller, the log and this document have the same one. */
             requestId: string;
             action?: components["schemas"]["Action"];
-            /** @description Who asked, as the allowlist names them. Absent where the caller could not be identified. */
+            /** @description The requester, as the allowlist names it. Absent if the caller could not be identified. */
             requester?: string;
-            /** @description Who approved the share, where a rule with approvers decided. requester is who asked. */
+            /** @description Who approved the share, if a rule with approvers decided. requester is who asked for the share. */
             approvedBy?: string;
-            /** @description The name of the role session, where the caller is a role's session. With IAM Identity Center it names the person. */
+            /** @description The name of the role session, if the caller is a role session. With IAM Identity Center it names the person. */
             requesterSession?: string;
             dryRun?: boolean;
             reason?: string;
@@ -648,29 +648,29 @@ export interface components {
             refusals: components["schemas"]["Refusal"][];
             errors: components["schemas"]["ErrorRow"][];
             warnings: string[];
-            /** @description For audit and repair: what is not as the allowlist and the records say. */
+            /** @description For audit and repair: what differs from the allowlist and the records. */
             findings?: components["schemas"]["Finding"][];
-            /** @description For an audit with rows: the launch permissions of the images that the requester's rules cover. One that only rules of others cover is left out. */
+            /** @description For an audit with rows: the launch permissions of the images that the requester's rules cover. A launch permission that only rules of other requesters cover is left out. */
             rows?: components["schemas"]["Row"][];
             approval?: components["schemas"]["OutcomeApproval"];
-            /** @description For approvals: the shares that wait for approval and that the requester may decide, and the requester's own. */
+            /** @description For approvals: the shares that wait for approval and that the requester may approve or reject, and the requester's own. */
             approvals?: components["schemas"]["OutcomeApprovalsItem"][];
-            /** @description For audit, repair, list by account, approvals and images, where images are left to look at: send the request again with it. */
+            /** @description For audit, repair, list by account, approvals and images: present if there is more. Send the request again with it. */
             nextToken?: string;
-            /** @description In an outcome event about one image: how many images the request was about, where there are others. The event doesn't name them. */
+            /** @description In an outcome event about one image: the number of images in the request, if there are others. The event doesn't name them. */
             imageCount?: number;
-            /** @description In an outcome event about a refused request, where nothing was wrong with this image: what stopped the request. Which image and target it was about is not said. */
+            /** @description In an outcome event of a refused request, if nothing was wrong with this image: the codes that stopped the request. The event doesn't say for which image and target. */
             stoppedBy?: components["schemas"]["StoppedBy"][];
         };
-        /** @description Why; kept in the log and in the outcome. No control, private-use or invisible format characters: zero-width characters, direction marks, tags, byte order marks. The pattern has those up to U+FFFF, as not every implementation takes others. */
+        /** @description The reason for the request, which the log and the outcome show. It must not contain control, private-use or invisible format characters, such as zero-width characters, direction marks, tags and byte order marks. The pattern excludes those up to U+FFFF, because not every implementation supports others. */
         Reason: string;
         Refusal: {
             code: components["schemas"]["RefusalCode"];
             imageId?: components["schemas"]["ImageId"];
             target?: components["schemas"]["Target"];
-            /** @description The field at fault of the request document, also one that should have been there: a JSON Pointer, empty for the document as a whole. */
+            /** @description The field at fault in the request document, or the field that is missing: a JSON Pointer, which is empty for the whole document. */
             pointer?: string;
-            /** @description In place of pointer: the parameter of path or query at fault, also one that should have been there. */
+            /** @description In place of pointer: the path or query parameter at fault, or the one that is missing. */
             parameter?: string;
             fault?: components["schemas"]["FaultKind"];
             /** @description The key at fault. */
@@ -688,54 +688,54 @@ export interface components {
          * @enum {string}
          */
         RefusalCode: "MalformedRequest" | "Unauthenticated" | "RequesterNotAllowed" | "ActionNotAllowed" | "ImageNotAllowed" | "TargetNotAllowed" | "AccessNotAllowed" | "RoleNotAllowed" | "ExpiryRequired" | "ExpiryNotAllowed" | "ApprovalNotAllowed" | "CopyNotAllowed" | "RouteNotFound" | "ImageNotFound" | "TargetNotFound" | "ApprovalNotFound" | "MethodNotAllowed" | "ImageNotOwned" | "ImageNotAvailable" | "TargetIsOwner" | "CopyNotPossible" | "ExpiryNotPossible" | "NotSetUp" | "PublishNotPossible" | "ShareEnding" | "ApprovalLapsed" | "ApprovalRejected" | "QuotaExceeded" | "StaleRequest" | "DefaultKey" | "KeyNotUsable" | "CopyKeyNotUsable" | "KeyAccessMissing" | "KeyAccessConditional" | "KeyAccessDenied" | "KeyAccessUnknown";
-        /** @description What the message says, as data: what is under Values of its code, each where it applies. */
+        /** @description What the message says, as data: the values that the code lists, each if it applies. */
         RefusalValues: {
-            /** @description What was given, shortened. */
+            /** @description The value that was given, shortened. */
             given?: string;
-            /** @description What would be taken. */
+            /** @description The values that are allowed. */
             allowed?: string[];
             /** @description The field that was probably meant. */
             suggestion?: string;
-            /** @description The JSON type that belongs there. */
+            /** @description The JSON type that the value must have. */
             expected?: string;
-            /** @description How many there are. */
+            /** @description The number of items that there are. */
             count?: number;
-            /** @description How many are taken at most. */
+            /** @description The highest number that is allowed. */
             most?: number;
             /**
              * Format: date-time
-             * @description The first time that is taken.
+             * @description The earliest time that is allowed.
              */
             earliest?: string;
             /**
              * Format: date-time
-             * @description The last time that is taken.
+             * @description The latest time that is allowed.
              */
             latest?: string;
-            /** @description The action that was asked for. */
+            /** @description The action of the request. */
             action?: string;
-            /** @description Who asked, as the allowlist names them. */
+            /** @description The requester, as the allowlist names it. */
             requester?: string;
-            /** @description The rule of the allowlist that comes nearest. */
+            /** @description The rule of the allowlist that comes closest to the request. */
             rule?: string;
-            /** @description The access that the rule gives. */
+            /** @description The access that the rule allows. */
             access?: string;
             /** @description The service-linked roles that the rule doesn't have. */
             roles?: string[];
-            /** @description How long the rule lets a share last: m, h or d, as the allowlist writes it. */
+            /** @description How long the rule allows a share to last, in the form of the allowlist, such as 30d. */
             maxDuration?: string;
             /**
              * Format: date-time
-             * @description When the share expires that is there, or would.
+             * @description When the share expires, or would expire.
              */
             expiresAt?: string;
-            /** @description The path that was asked for, shortened. */
+            /** @description The path of the request, shortened. */
             path?: string;
             /** @description The ID of the organization or organizational unit. */
             id?: string;
-            /** @description The method that was used, shortened. */
+            /** @description The method of the request, shortened. */
             method?: string;
-            /** @description The state of the image or key, in AWS's word. */
+            /** @description The state of the image or key, as AWS names it. */
             state?: string;
             snapshotId?: components["schemas"]["SnapshotId"];
             /** @description The account that owns the snapshot. */
@@ -746,7 +746,7 @@ export interface components {
             keys?: string[];
             /** @description The Region that no rule makes copies from. */
             copyFrom?: string;
-            /** @description The parameter of the stack that switches it on, or the one that the rule publishes to. */
+            /** @description The parameter of the stack that turns the feature on, or the Parameter Store parameter that the rule publishes to. */
             parameter?: string;
             /** @description The key of the image's tag whose value can't be part of a parameter's name. */
             tag?: string;
@@ -756,21 +756,21 @@ export interface components {
             decidedBy?: string;
             /**
              * Format: date-time
-             * @description Until when the share waited for approval.
+             * @description The time until which the share waited for approval.
              */
             until?: string;
             /**
              * Format: date-time
-             * @description Until when the invocation may last.
+             * @description The time until which the invocation may last.
              */
             deadline?: string;
-            /** @description How many the share would add. */
+            /** @description The number of entities that the share would add. */
             new?: number;
-            /** @description How many there may be. */
+            /** @description The quota. */
             quota?: number;
-            /** @description How many seconds ago the share was asked for. */
+            /** @description The age of the request for the share, in seconds. */
             age?: number;
-            /** @description How many seconds ago it may be. */
+            /** @description The highest age that is allowed, in seconds. */
             maxAge?: number;
             /** @description The actions that the key doesn't allow. */
             missing?: string[];
@@ -794,7 +794,7 @@ export interface components {
              */
             action: "reject";
             approvalId: components["schemas"]["ApprovalId"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -810,13 +810,13 @@ export interface components {
              * @enum {string}
              */
             action: "repair";
-            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the answer before, as it is. */
+            /** @description Where an audit, a repair, a list by account, the catalogue or a list of approvals continues: the nextToken of the previous answer, unchanged. */
             nextToken?: string;
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
-        /** @description The request document, whichever trigger it comes through. The function also refuses repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead: no schema can say that. */
+        /** @description The request document, which is the same for every trigger. The function also refuses what a schema can't express: repeated fields, more than 200 targets or 1,000 image x target pairs, and an expiresAt that is not between 5 minutes and 10 years ahead. */
         RequestDocument: components["schemas"]["ShareRequest"] | components["schemas"]["RevokeRequest"] | components["schemas"]["ResetRequest"] | components["schemas"]["ListRequest"] | components["schemas"]["CheckRequest"] | components["schemas"]["UsageRequest"] | components["schemas"]["AuditRequest"] | components["schemas"]["RepairRequest"] | components["schemas"]["ImagesRequest"] | components["schemas"]["ApprovalsRequest"] | components["schemas"]["ApproveRequest"] | components["schemas"]["RejectRequest"];
         /** @description The document of a request to reset. */
         ResetRequest: {
@@ -832,7 +832,7 @@ export interface components {
             action: "reset";
             /** @description The images. */
             imageIds: components["schemas"]["ImageId"][];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -850,17 +850,17 @@ export interface components {
             action: "revoke";
             /** @description The images. */
             imageIds: components["schemas"]["ImageId"][];
-            /** @description Target accounts. An id is text: a number would lose leading zeros. */
+            /** @description Target accounts. Each ID is a string, because a number would lose leading zeros. */
             accountIds?: components["schemas"]["AccountId"][];
-            /** @description Target organizations, by ARN as EC2 takes them. */
+            /** @description Target organizations, as the ARNs that EC2 accepts. */
             organizationArns?: string[];
-            /** @description Target organizational units, by ARN as EC2 takes them. */
+            /** @description Target organizational units, as the ARNs that EC2 accepts. */
             organizationalUnitArns?: string[];
             access?: components["schemas"]["Access"];
-            /** @description Service-linked roles in the target accounts that need a grant on the keys too, such as autoscaling. */
+            /** @description Service-linked roles in the target accounts that also need a grant on the keys, such as autoscaling. */
             serviceLinkedRoles?: string[];
             copyFrom?: components["schemas"]["CopyFrom"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -873,30 +873,30 @@ export interface components {
         /** @description A launch permission of an image. */
         Row: {
             imageId: components["schemas"]["ImageId"];
-            /** @description The image's name; null where it has none. */
+            /** @description The image's name; null if it has none. */
             name: string | null;
-            /** @description An account ID, or the ARN of an organization or organizational unit, whose members are not guessed; all for a public image. */
+            /** @description An account ID, or the ARN of an organization or organizational unit, whose members have no rows of their own; all for a public image. */
             target: string;
             how: components["schemas"]["RowHow"];
             launch: components["schemas"]["RowLaunch"];
             why: string;
-            /** @description Whether the target may also create volumes from every snapshot of the image; null where that is not known. */
+            /** @description Whether the target may also create volumes from every snapshot of the image; null if that is not known. */
             copy: boolean | null;
             /**
              * Format: date-time
-             * @description When the share expires; null where it does not.
+             * @description When the share expires; null if it does not.
              */
             until: string | null;
-            /** @description The rule of the requester that covers it; null where no rule lets anybody share the image with the target. */
+            /** @description The rule of the requester that covers the launch permission; null if no rule lets anybody share the image with the target. */
             rule: string | null;
         };
         /**
-         * @description The kind of launch permission. unknown: of a kind that this version does not know.
+         * @description The kind of launch permission. unknown: this version does not know the kind.
          * @enum {string}
          */
         RowHow: "account" | "organization" | "organizational-unit" | "public" | "unknown";
         /**
-         * @description Whether the target can launch the image as things are now, by the image's state and every key. unknown: it can't be said, or a key lets it in under conditions.
+         * @description Whether the target can launch the image now, by the image's state and every key. unknown: this is not known, or a key lets the target in only under conditions.
          * @enum {string}
          */
         RowLaunch: "really" | "not" | "unknown";
@@ -908,18 +908,18 @@ export interface components {
              * @constant
              */
             version?: "1";
-            /** @description Target accounts. An id is text: a number would lose leading zeros. */
+            /** @description Target accounts. Each ID is a string, because a number would lose leading zeros. */
             accountIds?: components["schemas"]["AccountId"][];
-            /** @description Target organizations, by ARN as EC2 takes them. */
+            /** @description Target organizations, as the ARNs that EC2 accepts. */
             organizationArns?: string[];
-            /** @description Target organizational units, by ARN as EC2 takes them. */
+            /** @description Target organizational units, as the ARNs that EC2 accepts. */
             organizationalUnitArns?: string[];
             access?: components["schemas"]["Access"];
-            /** @description Service-linked roles in the target accounts that need a grant on the keys too, such as autoscaling. */
+            /** @description Service-linked roles in the target accounts that also need a grant on the keys, such as autoscaling. */
             serviceLinkedRoles?: string[];
             expiresAt?: components["schemas"]["ExpiresAt"];
             copyFrom?: components["schemas"]["CopyFrom"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -937,32 +937,32 @@ export interface components {
             action: "share";
             /** @description The images. */
             imageIds: components["schemas"]["ImageId"][];
-            /** @description Target accounts. An id is text: a number would lose leading zeros. */
+            /** @description Target accounts. Each ID is a string, because a number would lose leading zeros. */
             accountIds?: components["schemas"]["AccountId"][];
-            /** @description Target organizations, by ARN as EC2 takes them. */
+            /** @description Target organizations, as the ARNs that EC2 accepts. */
             organizationArns?: string[];
-            /** @description Target organizational units, by ARN as EC2 takes them. */
+            /** @description Target organizational units, as the ARNs that EC2 accepts. */
             organizationalUnitArns?: string[];
             access?: components["schemas"]["Access"];
-            /** @description Service-linked roles in the target accounts that need a grant on the keys too, such as autoscaling. */
+            /** @description Service-linked roles in the target accounts that also need a grant on the keys, such as autoscaling. */
             serviceLinkedRoles?: string[];
             expiresAt?: components["schemas"]["ExpiresAt"];
             copyFrom?: components["schemas"]["CopyFrom"];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
         SnapshotId: string;
         StepRow: {
-            /** @description The service and operation, such as ec2:ModifyImageAttribute. */
+            /** @description The AWS service and operation, such as ec2:ModifyImageAttribute. */
             call: string;
             resource: string;
-            /** @description The Name of the grant made or revoked. */
+            /** @description The Name of the grant that was created or revoked. */
             grantName?: string;
             add?: components["schemas"]["Target"][];
             remove?: components["schemas"]["Target"][];
             state: components["schemas"]["StepState"];
-            /** @description More about the state: of a parameter that was put, that Parameter Store validates it afterwards. */
+            /** @description More about the state. For a parameter: that Parameter Store validates it afterwards. */
             detail?: string;
         };
         /** @enum {string} */
@@ -970,15 +970,15 @@ export interface components {
         StoppedBy: {
             code: components["schemas"]["RefusalCode"];
         };
-        /** @description An account id, or the ARN of an organization or organizational unit. */
+        /** @description An account ID, or the ARN of an organization or organizational unit. */
         Target: string;
         TargetRow: {
             target: components["schemas"]["Target"];
-            /** @description The account's name in the allowlist's directory, where it has one. */
+            /** @description The account's name in the allowlist's directory, if it has one. */
             name?: string;
             state: components["schemas"]["TargetState"];
             launch?: components["schemas"]["Launch"];
-            /** @description For check: whether a share would be accepted as asked, by the rules for share. A share that is there and satisfies its rule is. Where that could not be found out it is false. */
+            /** @description For check: whether the rules would accept this request as a share. true for a share that exists and satisfies its rule. false if it could not be determined. */
             accepted?: boolean;
             /** Format: date-time */
             expiresAt?: string;
@@ -987,25 +987,25 @@ export interface components {
             detail?: string;
         };
         /**
-         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission is removed and another entry surely covers it. maybe-reachable: its own is gone, an organization has one, and whether the target is a member is not known. waiting: the share is made when the copy of the image is available.
+         * @description The state after the request; in a dry run, the state that the request would lead to. still-reachable: its own launch permission was removed, and another entry certainly covers the target. maybe-reachable: its own was removed, and it is not known whether another entry covers the target. waiting: the image is shared with the target when its copy is available.
          * @enum {string}
          */
         TargetState: "shared" | "already-shared" | "revoked" | "not-shared" | "still-reachable" | "maybe-reachable" | "waiting" | "failed";
-        /** @description For usage, and in the dry run of a revoke: which other accounts use the image, by the newest report on all accounts and all types of resources. Absent where there is none. */
+        /** @description For usage, and in the dry run of a revoke: which other accounts use the image, by the newest report about all accounts and all types of resources. Absent if there is none. */
         Usage: {
             /**
              * Format: date-time
-             * @description When the report was asked for.
+             * @description When the report was requested.
              */
             asOf: string;
-            /** @description The accounts that use the image and that the requester's rules name together with it; and for each type of resource the sum of all others, whose accountId is null. */
+            /** @description An entry for each account that uses the image and that the requester's rules name together with it. For each type of resource, one more entry has the sum of all other accounts; its accountId is null. */
             entries: components["schemas"]["UsageEntriesItem"][];
-            /** @description What such a report can't know yet. */
+            /** @description Sentences that say what the report may not include yet. */
             missing: string[];
         };
         UsageEntriesItem: {
             accountId: string | null;
-            /** @description The type of the resources that use the image, in EC2's word, such as ec2:Instance or ec2:LaunchTemplate. */
+            /** @description The type of the resources that use the image, as EC2 names it, such as ec2:Instance or ec2:LaunchTemplate. */
             resourceType: string;
             /** @description The number of these resources. */
             count: number;
@@ -1024,7 +1024,7 @@ export interface components {
             action: "usage";
             /** @description The images. */
             imageIds: components["schemas"]["ImageId"][];
-            /** @description Decide and plan, change nothing. */
+            /** @description Decide and plan, but change nothing. */
             dryRun?: boolean;
             reason?: components["schemas"]["Reason"];
         };
@@ -1032,7 +1032,7 @@ export interface components {
         Verdict: "allowed" | "conditional" | "missing" | "denied" | "unknown";
     };
     responses: {
-        /** @description `MalformedRequest`: the request is not in order; every fault is listed with its place. */
+        /** @description `MalformedRequest`: the request is not valid. Every fault is listed with its place. */
         Malformed: {
             headers: {
                 [name: string]: unknown;
@@ -1042,7 +1042,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description `Unauthenticated`: the caller is nobody a rule could name (root, a federated user, a Cognito guest). */
+        /** @description `Unauthenticated`: the caller can't be named by a rule (root, a federated user, a Cognito guest). */
         Unauthenticated: {
             headers: {
                 [name: string]: unknown;
@@ -1052,7 +1052,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description The allowlist allows it not: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`, `ApprovalNotAllowed`, `CopyNotAllowed`. From API Gateway: no or a wrong signature, IAM does not allow the method, or an unknown path. */
+        /** @description The allowlist does not allow it: `RequesterNotAllowed`, `ActionNotAllowed`, `ImageNotAllowed`, `TargetNotAllowed`, `AccessNotAllowed`, `RoleNotAllowed`, `ExpiryRequired`, `ExpiryNotAllowed`, `ApprovalNotAllowed`, `CopyNotAllowed`. From API Gateway: the signature is missing or wrong, IAM does not allow the method, or the path is unknown. */
         NotAllowed: {
             headers: {
                 [name: string]: unknown;
@@ -1062,7 +1062,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description `ImageNotFound`: no such image in this account and Region. `TargetNotFound`: nothing known has this id. `ApprovalNotFound`: nothing waits for approval under this ID. `RouteNotFound`: no such route. */
+        /** @description `ImageNotFound`: no such image in this account and Region. `TargetNotFound`: the organization or unit is not known. `ApprovalNotFound`: nothing waits for approval under this ID. `RouteNotFound`: no such route. */
         NotFound: {
             headers: {
                 [name: string]: unknown;
@@ -1072,7 +1072,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description `MethodNotAllowed`: the route has other methods. */
+        /** @description `MethodNotAllowed`: the route does not accept the method. */
         MethodNotAllowed: {
             headers: {
                 /** @description The methods of the route. */
@@ -1084,10 +1084,10 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description Something is in the way: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `ApprovalLapsed`, `ApprovalRejected`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal brings its remedy where there is one. */
+        /** @description The state of the image, a key or the deployment does not allow it: `ImageNotOwned`, `ImageNotAvailable`, `TargetIsOwner`, `CopyNotPossible`, `ExpiryNotPossible`, `NotSetUp`, `PublishNotPossible`, `ShareEnding`, `ApprovalLapsed`, `ApprovalRejected`, `QuotaExceeded`, `StaleRequest`, `DefaultKey`, `KeyNotUsable`, `CopyKeyNotUsable`, `KeyAccessMissing`, `KeyAccessConditional`, `KeyAccessDenied`, `KeyAccessUnknown`. Each refusal has its remedy, if there is one. */
         InTheWay: {
             headers: {
-                /** @description Seconds; where every refusal passes by itself, and `retryable` is true. */
+                /** @description Seconds. Present if every refusal passes by itself, and `retryable` is true. */
                 "Retry-After"?: string;
                 [name: string]: unknown;
             };
@@ -1106,7 +1106,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description API Gateway could not have the request authorized or answered. */
+        /** @description API Gateway could not authorize the request, or got no answer to it. */
         Gateway: {
             headers: {
                 [name: string]: unknown;
@@ -1116,7 +1116,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayAnswer"];
             };
         };
-        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `NotPublished`, `Unexpected`; `errors` says at which call. */
+        /** @description AWS failed: `Denied`, `NotFound`, `LimitExceeded`, `Unavailable`, `TargetNotKnown`, `CopyFailed`, `CopyOverdue`, `NotPublished`, `Unexpected`. `errors` names the call. */
         AwsFailed: {
             headers: {
                 [name: string]: unknown;
@@ -1153,38 +1153,38 @@ export interface components {
         /** @example ami-0123456789abcdef0 */
         ImageId: components["schemas"]["ImageId"];
         /**
-         * @description A target's id: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. The ARN of the latter is the one that the image is shared with or that a rule of the caller names; else 404.
+         * @description The ID of a target: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. For an organization or unit, the image must be shared with it, or a rule of the caller must name its ARN. Otherwise the status is 404.
          * @example 111122223333
          */
         Target: string;
         /**
-         * @description An account's twelve digits. Another kind of ID is 400.
+         * @description An account's twelve digits. For another kind of ID the status is 400.
          * @example 111122223333
          */
         AccountId: components["schemas"]["AccountId"];
         /**
-         * @description The `id` that the answer to the share and the list of approvals have.
+         * @description The `id` in the answer to the share and in the list of approvals.
          * @example 0123456789abcdef0123456789abcdef
          */
         ApprovalId: components["schemas"]["ApprovalId"];
-        /** @description Why, in the caller's words; for the log and the outcome. */
+        /** @description The reason, in the caller's words, for the log and the outcome. */
         Reason: components["schemas"]["Reason"];
         /**
          * @description What the name of an image must match. `*` stands for any characters, `?` for one. Case counts.
          * @example golden-*
          */
         Name: components["schemas"]["Name"];
-        /** @description Which page is asked for, by the `nextToken` of the answer before. */
+        /** @description The `nextToken` of the previous answer, for the next page. */
         NextToken: components["schemas"]["NextToken"];
-        /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+        /** @description Decide and plan, but change nothing. If the body also has `dryRun`, both must agree. */
         DryRun: boolean;
-        /** @description Would a share be accepted that asks for this? */
+        /** @description Checks whether a share with this access would be accepted. */
         Access: components["schemas"]["Access"];
-        /** @description The Region that the image is in, where its copy in the function's own Region is meant. Where the body has `copyFrom` too, they must agree. */
+        /** @description The Region of the image, if the request is about its copy in the function's own Region. If the body also has `copyFrom`, both must agree. */
         CopyFrom: components["schemas"]["CopyFrom"];
-        /** @description Would a share be accepted that ends then? */
+        /** @description Checks whether a share that expires at this time would be accepted. */
         ExpiresAt: components["schemas"]["ExpiresAt"];
-        /** @description Would a share be accepted with these roles? Separated by commas, or repeated. */
+        /** @description Checks whether a share with these roles would be accepted. Separated by commas, or repeated. */
         ServiceLinkedRoles: string[];
     };
     requestBodies: never;
@@ -1199,7 +1199,7 @@ export interface operations {
     sendRequest: {
         parameters: {
             query?: {
-                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                /** @description Decide and plan, but change nothing. If the body also has `dryRun`, both must agree. */
                 dryRun?: components["parameters"]["DryRun"];
             };
             header?: never;
@@ -1255,7 +1255,7 @@ export interface operations {
                  * @example golden-*
                  */
                 name?: components["parameters"]["Name"];
-                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                /** @description The `nextToken` of the previous answer, for the next page. */
                 nextToken?: components["parameters"]["NextToken"];
             };
             header?: never;
@@ -1302,7 +1302,7 @@ export interface operations {
     listApprovals: {
         parameters: {
             query?: {
-                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                /** @description The `nextToken` of the previous answer, for the next page. */
                 nextToken?: components["parameters"]["NextToken"];
             };
             header?: never;
@@ -1349,13 +1349,13 @@ export interface operations {
     approveShare: {
         parameters: {
             query?: {
-                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                /** @description Decide and plan, but change nothing. If the body also has `dryRun`, both must agree. */
                 dryRun?: components["parameters"]["DryRun"];
             };
             header?: never;
             path: {
                 /**
-                 * @description The `id` that the answer to the share and the list of approvals have.
+                 * @description The `id` in the answer to the share and in the list of approvals.
                  * @example 0123456789abcdef0123456789abcdef
                  */
                 id: components["parameters"]["ApprovalId"];
@@ -1406,15 +1406,15 @@ export interface operations {
     rejectShare: {
         parameters: {
             query?: {
-                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                /** @description Decide and plan, but change nothing. If the body also has `dryRun`, both must agree. */
                 dryRun?: components["parameters"]["DryRun"];
-                /** @description Why, in the caller's words; for the log and the outcome. */
+                /** @description The reason, in the caller's words, for the log and the outcome. */
                 reason?: components["parameters"]["Reason"];
             };
             header?: never;
             path: {
                 /**
-                 * @description The `id` that the answer to the share and the list of approvals have.
+                 * @description The `id` in the answer to the share and in the list of approvals.
                  * @example 0123456789abcdef0123456789abcdef
                  */
                 id: components["parameters"]["ApprovalId"];
@@ -1461,7 +1461,7 @@ export interface operations {
     listShares: {
         parameters: {
             query?: {
-                /** @description The Region that the image is in, where its copy in the function's own Region is meant. Where the body has `copyFrom` too, they must agree. */
+                /** @description The Region of the image, if the request is about its copy in the function's own Region. If the body also has `copyFrom`, both must agree. */
                 copyFrom?: components["parameters"]["CopyFrom"];
             };
             header?: never;
@@ -1511,9 +1511,9 @@ export interface operations {
     shareImage: {
         parameters: {
             query?: {
-                /** @description The Region that the image is in, where its copy in the function's own Region is meant. Where the body has `copyFrom` too, they must agree. */
+                /** @description The Region of the image, if the request is about its copy in the function's own Region. If the body also has `copyFrom`, both must agree. */
                 copyFrom?: components["parameters"]["CopyFrom"];
-                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                /** @description Decide and plan, but change nothing. If the body also has `dryRun`, both must agree. */
                 dryRun?: components["parameters"]["DryRun"];
             };
             header?: never;
@@ -1614,13 +1614,13 @@ export interface operations {
     listSharesOfAccount: {
         parameters: {
             query?: {
-                /** @description Which page is asked for, by the `nextToken` of the answer before. */
+                /** @description The `nextToken` of the previous answer, for the next page. */
                 nextToken?: components["parameters"]["NextToken"];
             };
             header?: never;
             path: {
                 /**
-                 * @description An account's twelve digits. Another kind of ID is 400.
+                 * @description An account's twelve digits. For another kind of ID the status is 400.
                  * @example 111122223333
                  */
                 accountId: components["parameters"]["AccountId"];
@@ -1667,13 +1667,13 @@ export interface operations {
     checkShare: {
         parameters: {
             query?: {
-                /** @description Would a share be accepted that asks for this? */
+                /** @description Checks whether a share with this access would be accepted. */
                 access?: components["parameters"]["Access"];
-                /** @description The Region that the image is in, where its copy in the function's own Region is meant. Where the body has `copyFrom` too, they must agree. */
+                /** @description The Region of the image, if the request is about its copy in the function's own Region. If the body also has `copyFrom`, both must agree. */
                 copyFrom?: components["parameters"]["CopyFrom"];
-                /** @description Would a share be accepted that ends then? */
+                /** @description Checks whether a share that expires at this time would be accepted. */
                 expiresAt?: components["parameters"]["ExpiresAt"];
-                /** @description Would a share be accepted with these roles? Separated by commas, or repeated. */
+                /** @description Checks whether a share with these roles would be accepted. Separated by commas, or repeated. */
                 serviceLinkedRoles?: components["parameters"]["ServiceLinkedRoles"];
             };
             header?: never;
@@ -1681,7 +1681,7 @@ export interface operations {
                 /** @example ami-0123456789abcdef0 */
                 imageId: components["parameters"]["ImageId"];
                 /**
-                 * @description A target's id: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. The ARN of the latter is the one that the image is shared with or that a rule of the caller names; else 404.
+                 * @description The ID of a target: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. For an organization or unit, the image must be shared with it, or a rule of the caller must name its ARN. Otherwise the status is 404.
                  * @example 111122223333
                  */
                 target: components["parameters"]["Target"];
@@ -1728,9 +1728,9 @@ export interface operations {
     revokeShare: {
         parameters: {
             query?: {
-                /** @description The Region that the image is in, where its copy in the function's own Region is meant. Where the body has `copyFrom` too, they must agree. */
+                /** @description The Region of the image, if the request is about its copy in the function's own Region. If the body also has `copyFrom`, both must agree. */
                 copyFrom?: components["parameters"]["CopyFrom"];
-                /** @description Decide and plan, change nothing. Where the body has `dryRun` too, they must agree. */
+                /** @description Decide and plan, but change nothing. If the body also has `dryRun`, both must agree. */
                 dryRun?: components["parameters"]["DryRun"];
             };
             header?: never;
@@ -1738,7 +1738,7 @@ export interface operations {
                 /** @example ami-0123456789abcdef0 */
                 imageId: components["parameters"]["ImageId"];
                 /**
-                 * @description A target's id: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. The ARN of the latter is the one that the image is shared with or that a rule of the caller names; else 404.
+                 * @description The ID of a target: an account's twelve digits, an organization's `o-…` or an organizational unit's `ou-…`. For an organization or unit, the image must be shared with it, or a rule of the caller must name its ARN. Otherwise the status is 404.
                  * @example 111122223333
                  */
                 target: components["parameters"]["Target"];

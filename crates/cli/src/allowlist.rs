@@ -91,7 +91,7 @@ impl From<DocumentFault> for DocumentFinding {
 pub(crate) fn read(file: &Input) -> Result<Allowlist, Failure> {
     Allowlist::parse(&file.read()?).map_err(|invalid| {
         let remedy = "Fix the faults that `ami-share allowlist check` names, then run the command again.";
-        Failure::unusable(format_args!("{file} is not in order"), invalid, remedy)
+        Failure::unusable(format_args!("{file} is not valid"), invalid, remedy)
     })
 }
 
@@ -142,7 +142,7 @@ pub(crate) struct Explain {
     /// One of the groups of the requester's token; repeat for more
     #[arg(long = "group", value_name = "GROUP", value_parser = group)]
     groups: Vec<String>,
-    /// `share`, `revoke`, `reset`, `list`, `check`, `audit`, `repair` or `images`
+    /// `share`, `revoke`, `reset`, `list`, `check`, `usage`, `audit`, `repair` or `images`
     #[arg(long)]
     action: Action,
     /// The image's name. Without a name and tags, the criteria for the image are not checked

@@ -25,7 +25,7 @@ pub(crate) struct Explain {
     /// The key's ARN
     #[arg(long, required_unless_present = "json_lines", conflicts_with = "json_lines")]
     key: Option<KeyArn>,
-    /// Who wants to use the key: an account ID, or the ARN of an organization or OU
+    /// The target that uses the key: an account ID, or the ARN of an organization or OU
     #[arg(long, required_unless_present = "json_lines", conflicts_with = "json_lines")]
     target: Option<Target>,
     /// The key's grants, as `aws kms list-grants` prints them

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 pub enum Because {
     /// A statement of the key policy.
     Statement {
-        /// Its `Sid`, where it has one.
+        /// Its `Sid`, if it has one.
         sid: Option<String>,
         /// Its index in the document, from 0.
         index: usize,
@@ -21,7 +21,7 @@ pub enum Because {
         /// Its id.
         #[serde(rename = "grantId")]
         grant_id: String,
-        /// Its name, where it has one.
+        /// Its name, if it has one.
         #[serde(rename = "grantName", skip_serializing_if = "Option::is_none")]
         grant_name: Option<String>,
     },

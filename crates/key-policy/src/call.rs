@@ -84,7 +84,7 @@ impl<'c> Call<'c> {
                     unknown.push("aws:PrincipalArn".into());
                     return Truth::Unknown;
                 }
-                // AWS does not support `NotPrincipal` with `Allow`, so nobody is certainly allowed.
+                // AWS does not support `NotPrincipal` with `Allow`, so no principal is certainly allowed.
                 if statement.effect == Effect::Allow { covered.not().and(Truth::Unknown) } else { covered.not() }
             }
             Element::Unreadable => Truth::Unknown,

@@ -30,7 +30,7 @@ pub(super) enum Identity {
     User(String),
     /// A role, by ARN.
     Role(String),
-    /// A session of a role, with the role's own ARN where it is known: the session's ARN does not have the role's path.
+    /// A session of a role, with the role's own ARN if it is known: the session's ARN does not have the role's path.
     Session {
         arn: String,
         role: String,
@@ -86,7 +86,7 @@ impl Caller {
     }
 
     /// The identity with this ARN: a user, a role, a role's session, a federated user or the root user.
-    /// `role_arn` is the ARN of a session's role, where it is known.
+    /// `role_arn` is the ARN of a session's role, if it is known.
     ///
     /// # Errors
     /// The ARN is not that of an identity.
@@ -202,7 +202,7 @@ impl Caller {
         Self { account, partition, identity, account_fact, arn, organization, paths }
     }
 
-    /// The account, where it is known.
+    /// The account, if it is known.
     pub fn account(&self) -> Option<AccountId> {
         self.account
     }
@@ -215,7 +215,7 @@ impl Caller {
         &self.identity
     }
 
-    /// What follows from the caller for a condition key; `None` where the request has the key.
+    /// What follows from the caller for a condition key; `None` if the request has the key.
     pub(super) fn fact(&self, source: KeySource) -> Option<&ContextFact> {
         match source {
             KeySource::CallerAccount => Some(&self.account_fact),

@@ -32,7 +32,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// `None` where no caller exists: a service-linked role of a whole organization.
+    /// `None` if no caller exists: a service-linked role of a whole organization.
     pub(super) fn of(asked: &AskedUse) -> Option<Self> {
         let key = asked.key.clone();
         let (through_ec2, allowing) = caller(asked)?;

@@ -73,7 +73,7 @@ impl ContextFact {
     }
 }
 
-/// What is known of a request, beside who makes it.
+/// What is known of a request, besides who makes it.
 ///
 /// The keys that follow from the caller (`aws:PrincipalAccount`, `aws:PrincipalArn`,
 /// `aws:PrincipalOrgID`, `aws:PrincipalOrgPaths`, `kms:CallerAccount`) belong to
@@ -157,7 +157,7 @@ const ENCRYPTION_CONTEXT: &str = "kms:encryptioncontext:";
 /// A condition key as a policy names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConditionKey {
-    /// In AWS's spelling where the key is known here, otherwise as the policy writes it.
+    /// In AWS's spelling if the key is known here, otherwise as the policy writes it.
     pub name: String,
     /// In lower case: names are compared without case.
     pub folded: String,

@@ -15,7 +15,7 @@ use super::{
     truth::Truth,
 };
 
-/// What the key policy and the grants say of one action.
+/// What the key policy and the grants say about one action.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -22,7 +22,7 @@ use crate::domain::AccountId;
 pub struct Grant {
     /// Its id.
     pub grant_id: String,
-    /// The ARN or the ID of the key that it is on, where known.
+    /// The ARN or the ID of the key that it is on, if known.
     pub key_id: Option<String>,
     /// Its Name, which makes `CreateGrant` idempotent.
     pub name: Option<String>,

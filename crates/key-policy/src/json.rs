@@ -46,7 +46,7 @@ impl Json {
         Self::read_text(text).map_err(|not_json| not_json.error)
     }
 
-    /// The first field of that name, where this is an object that has one.
+    /// The first field of that name, if this is an object that has one.
     pub fn get(&self, name: &str) -> Option<&Self> {
         self.as_object()?.iter().find(|(field, _)| field == name).map(|(_, value)| value)
     }
@@ -56,17 +56,17 @@ impl Json {
         path.iter().try_fold(self, |value, name| value.get(name))
     }
 
-    /// The text, where this is a string.
+    /// The text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// The items, where this is an array.
+    /// The items, if this is an array.
     pub fn as_array(&self) -> Option<&[Self]> {
         if let Self::Array(items) = self { Some(items) } else { None }
     }
 
-    /// The fields, where this is an object.
+    /// The fields, if this is an object.
     pub fn as_object(&self) -> Option<&[(String, Self)]> {
         if let Self::Object(fields) = self { Some(fields) } else { None }
     }

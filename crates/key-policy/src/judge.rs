@@ -27,13 +27,13 @@ pub struct KeyQuestion<'a> {
     pub key: &'a KeyArn,
     /// Its key policy.
     pub policy: &'a Policy,
-    /// Its grants, where they were read.
+    /// Its grants, if they were read.
     pub grants: &'a [Grant],
-    /// Who wants to use it.
+    /// The target that uses it.
     pub target: &'a Target,
     /// Where the target is in AWS Organizations: its own path, or the paths of accounts below it.
     pub organization: &'a OrganizationFacts,
-    /// What the target wants to do.
+    /// What the target does with it.
     pub key_use: &'a KeyUse,
 }
 
@@ -83,7 +83,7 @@ pub struct KeyAccess {
     /// In words: the statement that nearly allowed an action, remarks on the statements that decided, and what the
     /// remedy needs.
     pub notes: Vec<String>,
-    /// The statements to add to the key policy, as an array to paste. None where a `Deny` must be changed first (the
+    /// The statements to add to the key policy, as an array to paste. None if a `Deny` must be changed first (the
     /// notes name it), and none for a service-linked role.
     pub remedy: Option<Value>,
     /// For a service-linked role: the parameters of the `CreateGrant` that lets it in.
@@ -112,7 +112,7 @@ pub fn judge(question: &KeyQuestion<'_>) -> KeyAccess {
 pub struct Judgement<'p> {
     asked: AskedUse,
     policy: &'p Policy,
-    /// `None` where no caller exists: a service-linked role of a whole organization.
+    /// `None` if no caller exists: a service-linked role of a whole organization.
     found: Option<PolicyVerdicts<'p>>,
 }
 

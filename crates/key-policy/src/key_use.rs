@@ -1,9 +1,9 @@
-//! Owns what a target wants to do with a key, and which actions that needs.
+//! Owns what a target does with a key, and which actions this needs.
 
 use super::caller::OrganizationFacts;
 use crate::domain::{KeyArn, ServiceLinkedRole, Target};
 
-/// What the target wants to do with the key.
+/// What the target does with the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyUse {
     /// Launch instances from what is encrypted with the key.

@@ -40,7 +40,7 @@ pub(super) fn known_place(asked: &AskedUse) -> OrganizationFacts {
     place
 }
 
-/// The forms that `aws:PrincipalOrgPaths` can have for the target. There are none where the path of an account is
+/// The forms that `aws:PrincipalOrgPaths` can have for the target. There are none if the path of an account is
 /// known, or where nothing is known.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalorgpaths>

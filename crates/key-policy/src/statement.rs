@@ -253,7 +253,7 @@ fn holds_without_key(condition: &Condition) -> Option<String> {
     condition.holds_without_key().then(|| format!("`{operator}` on `{key}` also lets in requests that lack the key"))
 }
 
-/// What AWS says of `NotPrincipal` with this effect.
+/// What AWS documents about `NotPrincipal` with this effect.
 fn not_principal(effect: Effect, principal: &Element<Principals>) -> Option<&'static str> {
     match (effect, principal) {
         (Effect::Allow, Element::IsNot(_)) => {

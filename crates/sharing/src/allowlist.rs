@@ -81,7 +81,7 @@ pub struct Rule {
     pub publish: Option<Publish>,
     /// Which copies it makes, if any.
     pub copies: Option<Copies>,
-    /// Who may approve a share by this rule; nobody need do so if it is empty.
+    /// Who may approve a share by this rule. If it is empty, shares need no approval.
     pub approvers: Vec<RequesterPattern>,
 }
 

@@ -46,7 +46,7 @@ pub struct Facts {
     pub is_page_unknown: bool,
     /// Whether block public access for AMIs is on in this Region.
     pub blocks_public_images: Fact<bool>,
-    /// The parameters to which rules publish the images, as far as the action needs them; none where there is no such one.
+    /// The parameters to which rules publish the images, as far as the action needs them; none if there is no such one.
     pub parameters: BTreeMap<ParameterName, Fact<Option<Parameter>>>,
     /// The reports on the accounts that use the images.
     pub usage_reports: UsageReports,
@@ -71,7 +71,7 @@ pub struct Image {
     pub owner: AccountId,
     /// `available`, `pending`, `disabled` …
     pub state: ImageState,
-    /// Why it is in that state, where EC2 says so: above all why it failed.
+    /// The reason for its state, if EC2 returns one, such as why it failed.
     pub state_reason: Option<String>,
     /// Its name.
     pub name: Option<String>,
@@ -82,7 +82,7 @@ pub struct Image {
     /// What kind of machine it is for, in EC2's word, such as `arm64`.
     pub architecture: Option<String>,
     /// The size in GiB of every EBS volume in its block device mapping, with or without a snapshot, in the order of the
-    /// mapping; none where EC2 does not say it.
+    /// mapping; none if EC2 does not say it.
     pub volume_sizes: Vec<Option<i32>>,
     /// When it becomes deprecated, as EC2 writes it.
     pub deprecation_time: Option<String>,
@@ -97,11 +97,12 @@ pub struct Image {
     pub remembered_keys: Vec<KeyArn>,
     /// Whether it is backed by an instance store. Then it has no snapshots, and its data is in a bundle in Amazon S3.
     pub is_instance_store: bool,
-    /// Whether EC2 says of a volume in its block device mapping that it is encrypted.
+    /// Whether EC2 returns that a volume in its block device mapping is encrypted.
     pub is_encrypted: bool,
     /// Its snapshots, in the order of its block device mapping.
     pub snapshots: Vec<Backing>,
-    /// How the image is named that it is a copy of, if this account owns that and it was read. A rule may cover a copy by it.
+    /// The name and tags of the image that it is a copy of, if this account owns the source and it was read. A rule may
+    /// cover the copy by them.
     pub source_naming: Option<Naming>,
     /// The records of shares that wait for it, or for a copy of the same image, as far as the action needs them.
     pub waiting: Fact<Vec<CopyRecord>>,
@@ -130,7 +131,7 @@ pub enum ImageState {
     Disabled,
     /// It is deregistered, and a record or a grant still names it.
     Deregistered,
-    /// It is a copy that is not there yet.
+    /// It is a copy that does not exist yet.
     Awaited(Box<Awaited>),
     /// Another state, as EC2 names it.
     Other(String),
@@ -221,7 +222,7 @@ pub struct CreateVolumePermissions {
     pub accounts: Vec<AccountId>,
     /// Everybody.
     pub is_public: bool,
-    /// Somebody that this version does not know how to name, in EC2's words.
+    /// An entry of a kind that this version does not know, as EC2 returns it.
     pub unknown: Vec<String>,
 }
 

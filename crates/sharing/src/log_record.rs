@@ -27,7 +27,7 @@ const LONGEST_NAME: usize = 500;
 /// The maximum number of characters of a requester: an issuer has up to 512 and a subject up to 255.
 const LONGEST_REQUESTER: usize = 1_000;
 
-/// No image has more parameters in a line.
+/// The maximum number of parameters of an image in a line.
 const MOST_PARAMETERS: usize = 10;
 
 /// What a record is made from.
@@ -98,7 +98,7 @@ struct Lists<'a> {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageEntry<'a> {
-    /// None while it is a copy that EC2 has not begun to make.
+    /// None if it is a copy that EC2 has not begun to make.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_id: Option<&'a ImageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,13 +330,13 @@ fn pairs(row: &ImageRow) -> Vec<Item<'_>> {
     row.targets.iter().map(|row| Item::Pair(image.clone(), Some(target(row)))).collect()
 }
 
-/// The parameters that were put.
+/// The parameters that were set.
 fn parameters(row: &ImageRow) -> impl Iterator<Item = Cow<'_, str>> {
     let put = row.steps.iter().filter(|step| step.call == "ssm:PutParameter" && step.state == StepState::Done);
     put.take(MOST_PARAMETERS).map(|step| shortened(&step.resource, LONGEST_REQUESTER))
 }
 
-/// What is left out is for who asks: what to do, and the sentence's values and statements as data.
+/// It leaves out what only callers need: the remedy, and the values and statements as data.
 fn refusal(refusal: &Refusal) -> Item<'_> {
     Item::Refusal(RefusalEntry {
         code: refusal.code,

@@ -1,5 +1,5 @@
 //! Owns what a share needs besides its permissions. Before them: the grants on keys, for the target account and for
-//! service-linked roles in it, and the record of its expiry. After them: the parameters that shall name the image.
+//! service-linked roles in it, and the record of its expiry. After them: the parameters that then name the image.
 //!
 //! A grant only allows, an explicit Deny overrides it, and it can't name an organization:
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
@@ -117,7 +117,7 @@ impl NeededGrant {
     }
 }
 
-/// An image that a parameter shall name once its share is complete.
+/// An image that a parameter names when its share is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     /// The parameter.

@@ -94,7 +94,7 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
-    /// The outcome of the request that this one rejected, which is published and logged beside it.
+    /// The outcome of the request that this one rejected. It is published and logged as well.
     #[serde(skip)]
     pub decided: Option<Box<Self>>,
     /// Whether it is published.
@@ -114,15 +114,15 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-/// Whether an outcome is published, where there is a bus for that.
+/// Whether an outcome is published, if there is a bus for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Announcement {
-    /// It is, unless no rule names the requester.
+    /// It is published, unless no rule names the requester.
     #[default]
     IfKnown,
-    /// It is: somebody waits for it who was named by a rule before.
+    /// It is published: a requester that a rule named waits for it.
     Always,
-    /// It is not: nothing was changed, and nobody asked now.
+    /// It is not published: nothing was changed, and nobody waits.
     Never,
 }
 
@@ -148,12 +148,12 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRow {
-    /// The image; none while it is a copy that EC2 has not begun to make.
+    /// The image; none if it is a copy that EC2 has not begun to make.
     pub image_id: Option<ImageId>,
-    /// What it is a copy of, where the request names that.
+    /// What it is a copy of, if the request names that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<Source>,
-    /// How the copy is.
+    /// The state of the copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy: Option<CopyState>,
     /// Its name.
@@ -189,7 +189,7 @@ pub struct ImageRow {
     /// Who has access, as EC2 reports it; for `list` and `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
-    /// What the catalogue tells of it.
+    /// What the catalogue says about it.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<CatalogueRow>,
     /// Which accounts use it, by the newest report; for `usage`, and in the dry run of a revoke.
@@ -306,7 +306,7 @@ pub enum TargetState {
     Revoked,
     /// It has none.
     NotShared,
-    /// It has none of its own now, but another launch permission surely covers it.
+    /// It has none of its own now, but another launch permission certainly covers it.
     StillReachable,
     /// It has none of its own now, but another launch permission may cover it: whether it is a member of that
     /// organization or unit is not known.
@@ -704,7 +704,7 @@ impl Outcome {
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 
-    /// Whether an approved share needs no further attempt: it was made, or trying again would not help.
+    /// Whether an approved share needs no further attempt: it was made, or a retry would not help.
     pub fn is_approval_over(&self) -> bool {
         match self.result {
             Status::Completed | Status::Accepted | Status::Planned => true,
@@ -740,7 +740,7 @@ impl Outcome {
     }
 }
 
-/// What is shown of a requester: its groups are nobody's business but the log's.
+/// The requester as outcomes show it. Only the log has its groups.
 fn name<S: Serializer>(requester: &Option<Requester>, serializer: S) -> Result<S::Ok, S::Error> {
     requester.as_ref().map(Requester::as_str).serialize(serializer)
 }

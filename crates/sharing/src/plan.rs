@@ -69,15 +69,15 @@ fn share(case: &Case<'_>, decision: &ImageDecision<'_>, first: &Prerequisites, i
     let image_id = || decision.image_id.clone();
     steps.extend(chunks(&missing).map(|targets| Step::AddLaunchPermissions { image_id: image_id(), targets }));
     match case.hint {
-        // A hint that writes leaves the record: another one that crosses it would take back what it doesn't find recorded.
-        // What is tried at best, again and again, is no reason to wait.
+        // A hint that writes keeps the record, because an overlapping hint would undo a share whose record it doesn't
+        // find. Best-effort steps don't keep it: every hint tries them again.
         Some(record) if steps.iter().all(Step::is_best_effort) => steps.into_iter().chain([end(record)]).collect(),
         Some(_) | None => steps,
     }
 }
 
-/// A share that waits for a copy: first the record, then the copy. Whatever happens after that, the share is made or given
-/// up when the record is looked at.
+/// A share that waits for a copy: first the record, then the copy. Whatever happens after that, a hint finds the
+/// record, and the share is made or given up.
 fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> {
     match next {
         Next::Wait { is_recorded, order } => {
@@ -88,14 +88,14 @@ fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> 
     }
 }
 
-/// What ends the waiting of a share that is refused for good.
+/// The step that ends the waiting of a share that is refused permanently.
 pub fn give_up(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Option<Step> {
     let refusals: Vec<_> = decisions.iter().flat_map(ImageDecision::refusals).collect();
     let is_for_good = refusals.iter().any(|refusal| !refusal.may_pass);
     case.hint.filter(|_| is_for_good).map(end)
 }
 
-/// Deletes the record of a share that waits no longer.
+/// Deletes the record of a share that no longer waits.
 pub fn end(record: &CopyRecord) -> Step {
     Step::DeleteCopyRecord { name: record.name.clone(), targets: Vec::new() }
 }
@@ -161,8 +161,9 @@ fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &
     steps
 }
 
-/// Takes shares back that wait for a copy: first the record of the targets that go on waiting, then the deletion of the
-/// record. Then the permissions are removed once more, because a hint that crosses this may have found the record.
+/// Takes back shares that wait for a copy: first a record of the targets that continue to wait, then the deletion of
+/// the old record. Then the permissions are removed once more, because a hint that overlaps with this may have found
+/// the old record.
 fn withdraw(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
     let left = taken.waiting.iter().filter_map(|withdrawal| withdrawal.left.clone());
     let mut steps: Vec<_> = left.map(|record| Step::CreateCopyRecord(Box::new(record))).collect();

@@ -1,5 +1,5 @@
-//! Owns the last step of a share: which parameters are put after everything else is done, and what follows if another
-//! writer put a version of the same parameter at the same time.
+//! Owns the last step of a share: which parameters are set after everything else is done, and what follows if another
+//! writer changed the same parameter at the same time.
 
 use std::ops::Range;
 
@@ -64,7 +64,7 @@ pub struct Crossed {
     pub between: Range<u64>,
 }
 
-/// The parameters of an image where another version than the one that was read was replaced. Only the last step for
+/// The parameters of an image of which another version than the one that was read was replaced. Only the last step for
 /// each parameter counts.
 pub fn crossed(result: &ImageResult<'_>) -> Vec<Crossed> {
     let mut last: Vec<(&Publication, u64)> = Vec::new();

@@ -62,7 +62,7 @@ impl Record {
         }
     }
 
-    /// What its message authentication code is made of, where it gives a right and so must have one.
+    /// The message of its message authentication code, if it gives a right and therefore must have one.
     pub fn digest(&self) -> Option<[u8; 32]> {
         match self {
             Self::Expiry(_) => None,
@@ -124,7 +124,7 @@ pub enum RecordName {
 }
 
 impl RecordName {
-    /// The name as Scheduler takes it.
+    /// The name of the schedule.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Expiry(name) => name.as_str(),
@@ -162,7 +162,8 @@ pub enum Recorded {
     Nothing,
     /// A record.
     Record(Record),
-    /// A schedule that this function did not write like this. It is nobody's record: nothing is done because of it.
+    /// A schedule that this function did not write in this form. It is nobody's record: the function does nothing
+    /// because of it.
     Nobodys {
         /// What is wrong with it.
         why: String,

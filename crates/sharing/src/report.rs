@@ -11,7 +11,7 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
-    decide::{Case, Decision, Prerequisites, Remaining, next_token, remaining},
+    decide::{Case, Decision, Prerequisites, Remaining, Survey, next_token, remaining},
     domain::Target,
     facts::{CopyRecord, Facts, Failure, Image, Scan},
     needs::{GranteeKind, Publication},
@@ -78,16 +78,8 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             let usage = usage::usage(case, facts, result.decision.image_id, image);
             outcome.images.push(ImageRow { usage, ..row });
         }
-        if let (true, Some(survey)) = (request.rows, result.decision.survey()) {
-            outcome.rows.get_or_insert_default().extend(survey.rows.iter().cloned());
-        }
-        if let (Some(findings), Some(survey)) = (&mut outcome.findings, result.decision.survey()) {
-            for finding in &survey.findings {
-                // Images share parameters: a finding about a parameter is reported once.
-                if !findings.contains(finding) {
-                    findings.push(finding.clone());
-                }
-            }
+        if let Some(survey) = result.decision.survey() {
+            add_survey(outcome, request.rows, survey);
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
@@ -113,7 +105,21 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
     };
 }
 
-/// Says of a share that was written down for an approval, or was before, that it waits.
+/// Adds what an audit found out about an image.
+fn add_survey(outcome: &mut Outcome, has_rows: bool, survey: &Survey) {
+    if has_rows {
+        outcome.rows.get_or_insert_default().extend(survey.rows.iter().cloned());
+    }
+    let Some(findings) = &mut outcome.findings else { return };
+    for finding in &survey.findings {
+        // Images share parameters: a finding about a parameter is reported once.
+        if !findings.contains(finding) {
+            findings.push(finding.clone());
+        }
+    }
+}
+
+/// Reports that a share waits for approval, which was recorded now or before.
 pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
     match outcome.result {
         Status::Completed | Status::Accepted => outcome.result = Status::Accepted,
@@ -128,7 +134,7 @@ pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
     outcome.approval = Some(approval);
 }
 
-/// What the caller should know of a step that was not carried out although the request goes on.
+/// What the caller should know about a step that was not carried out although the request continues.
 fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CopyImage(order) = step else { return role_warning(step, error) };
     Some(format!("the copy of {} is not begun yet and will be tried again: {}", order.source, error.message))
@@ -326,7 +332,7 @@ fn name(case: &Case<'_>, target: &Target) -> Option<String> {
     case.allowlist.name_of(target).map(str::to_owned)
 }
 
-/// A row for everybody the image is shared with, or whose share waits for it.
+/// A row for each target that the image is shared with, or whose share waits for it.
 fn listed(case: &Case<'_>, image: &Image) -> Vec<TargetRow> {
     let mut targets = image.shared_targets();
     let mut waiting: Vec<_> = image.waiting.iter().flatten().flat_map(CopyRecord::targets).cloned().collect();

@@ -228,6 +228,9 @@ pub struct World {
     pub copies: BTreeMap<ImageId, Copies>,
     pub unset_for_copies: Vec<&'static str>,
     pub hint: Option<CopyRecord>,
+    /// Who approves the share, if somebody does.
+    pub approver: Option<Requester>,
+    pub allowlist: String,
     pub deadline: OffsetDateTime,
     pub setup: Setup,
     pub entity_quota: usize,
@@ -338,6 +341,8 @@ impl World {
             copies: BTreeMap::new(),
             unset_for_copies: Vec::new(),
             hint: None,
+            approver: None,
+            allowlist: ALLOWLIST.to_owned(),
             setup: Setup { key_grants: true, copy_access: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
@@ -401,7 +406,7 @@ impl World {
         request: &Request,
         look: impl FnOnce(&Case<'_>, &Facts) -> T,
     ) -> T {
-        let allowlist = Allowlist::parse(ALLOWLIST).unwrap();
+        let allowlist = Allowlist::parse(&self.allowlist).unwrap();
         let case = Case {
             request,
             authority,
@@ -413,12 +418,13 @@ impl World {
             region: "eu-west-1",
             request_id: "request",
             unset_for_copies: &self.unset_for_copies,
-            hint: self.hint.as_ref(),
-            approval: Approval::Asked,
+            hint: None,
+            approval: self.approver.as_ref().map_or(Approval::Asked, Approval::By),
             setup: self.setup,
             now: NOW,
             deadline: self.deadline,
         };
+        let case = self.hint.as_ref().map_or(case, |record| case.repeated(record));
         let mut facts = Facts {
             keys: self.keys.clone(),
             copies: self.copies.clone(),

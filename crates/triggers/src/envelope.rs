@@ -9,7 +9,7 @@ use sharing::{
 };
 use time::OffsetDateTime;
 
-/// What is known of an invocation beside its event.
+/// What is known of an invocation besides its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invocation<'a> {
     /// Lambda's ID of the invocation.
@@ -27,9 +27,9 @@ pub struct Envelope {
     pub trigger: Trigger,
     /// The ID of the request in the outcome and in the log.
     pub request_id: String,
-    /// Who asks, where it is known.
+    /// The requester, if it is known.
     pub requester: Option<Requester>,
-    /// The role session's name, where the requester is a role's session.
+    /// The role session's name, if the requester is a role's session.
     pub requester_session: Option<String>,
     /// When it was sent.
     pub sent: SentAt,
@@ -48,7 +48,7 @@ pub enum Trigger {
     Queue,
     /// API Gateway or a function URL. The answer has a status, headers and a body.
     Http {
-        /// The methods of the route, where the request has another method.
+        /// The methods of the route, if the request has another method.
         allow: Option<&'static str>,
     },
 }
@@ -78,7 +78,7 @@ impl Trigger {
 pub struct TurnedAway {
     /// The action, where it could be read.
     pub action: Option<Action>,
-    /// Whether a dry run was asked for.
+    /// Whether it is a dry run.
     pub dry_run: bool,
     /// The reason for the request, where it could be read.
     pub reason: Option<String>,

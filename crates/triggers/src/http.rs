@@ -94,7 +94,7 @@ enum Route<'a> {
 }
 
 impl Route<'_> {
-    /// The action, where the route determines it.
+    /// The action, if the route determines it.
     fn action(&self) -> Option<Action> {
         match self {
             Self::Document => None,
@@ -124,8 +124,8 @@ impl Route<'_> {
         }
     }
 
-    /// The fields of the document that path and query say; `given` are the parameters that the query has. Where there is
-    /// no body, the query could have said every other one too.
+    /// The fields of the document that the path and the query set. `given` are the parameters of the query. If there is
+    /// no body, every other field could also have been in the query.
     fn said(&self, given: &[&'static str]) -> Parameters {
         let mut said = Parameters::default();
         let (has_image, target_fields): (_, &[(&str, &str)]) = match self {
@@ -177,12 +177,12 @@ pub(super) fn open(
     }
 }
 
-/// Whether this is the request for the page: `GET /`. Who asks doesn't matter.
+/// Whether this is the request for the page: `GET /`, from any caller.
 pub(super) fn is_page(request: &HttpRequest<'_>) -> bool {
     request.method == "GET" && is_root(request)
 }
 
-/// Whether it is the place of the page.
+/// Whether the path is that of the page.
 fn is_root(request: &HttpRequest<'_>) -> bool {
     let is_there = match request.routing {
         Routing::Resource { resource, .. } => resource == "/",
@@ -192,7 +192,7 @@ fn is_root(request: &HttpRequest<'_>) -> bool {
     request.has_page && is_there
 }
 
-/// The envelope of a request for the page, where there is none: it gets the same answer whoever asks.
+/// The envelope of a request for the page if there is no page. Every caller gets the same answer.
 pub(super) fn no_page(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     let id = request_id(event.at(&["requestContext", "requestId"]));
     Envelope {
@@ -220,7 +220,7 @@ fn unidentified(why: &str) -> TurnedAway {
     turned_away
 }
 
-/// The request, and the methods of the route where the request has another one.
+/// The request, and the methods of the route if the request has another one.
 fn ask(request: HttpRequest<'_>, now: OffsetDateTime) -> (Option<&'static str>, Result<Request, TurnedAway>) {
     let method = request.method;
     let routed = match resource(&request.routing, request.path_parameters) {
@@ -312,19 +312,7 @@ fn route<'a>(method: &str, resource: Resource<'a>) -> Result<Route<'a>, &'static
 /// Makes a request document from route, query and body, and reads it like any other.
 fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Result<Request, Malformed> {
     let mut faults = Faults::default();
-    let (mut fields, group) = match *route {
-        Route::Document => (Vec::new(), None),
-        Route::List { image } => (document(Action::List, image), None),
-        Route::Share { image } => (document(Action::Share, image), None),
-        Route::Check { image, target } => for_target(Action::Check, image, target),
-        Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
-        Route::ListByAccount { account } => (by_account(account), None),
-        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
-        Route::Usage { image } => (document(Action::Usage, image), None),
-        Route::Approvals => (vec![("action".to_owned(), text(Action::Approvals.as_str()))], None),
-        Route::Approve { id } => (decision(Action::Approve, id), None),
-        Route::Reject { id } => (decision(Action::Reject, id), None),
-    };
+    let (mut fields, group) = fields_of_path(route);
     let mut has_document = true;
     match (route, body(request.body, request.is_base64)) {
         (Route::Document, Ok(Some(Json::Object(body)))) => fields = body,
@@ -349,7 +337,7 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
                 Err(message) => (FaultKind::BadFormat, message),
                 Ok(None) => (FaultKind::Missing, "the request has no body".to_owned()),
                 Ok(Some(body)) if matches!(route, Route::Share { .. } | Route::Approve { .. }) => {
-                    (FaultKind::WrongType, format!("a request is a JSON object, this is {}", body.kind()))
+                    (FaultKind::WrongType, format!("a request must be a JSON object, but this is {}", body.kind()))
                 }
                 Ok(Some(_)) => (FaultKind::NoMeaning, "this route takes no body; it would be ignored".to_owned()),
             };
@@ -377,6 +365,23 @@ fn read(route: &Route<'_>, request: HttpRequest<'_>, now: OffsetDateTime) -> Res
         faults.extend(more);
     }
     Err(Malformed { action: action.or_else(|| route.action()), dry_run, reason, asked, faults })
+}
+
+/// The fields that the path determines, and the target if the path has the bare ID of a group.
+fn fields_of_path(route: &Route<'_>) -> (Vec<(String, Json)>, Option<GroupId>) {
+    match *route {
+        Route::Document => (Vec::new(), None),
+        Route::List { image } => (document(Action::List, image), None),
+        Route::Share { image } => (document(Action::Share, image), None),
+        Route::Check { image, target } => for_target(Action::Check, image, target),
+        Route::Revoke { image, target } => for_target(Action::Revoke, image, target),
+        Route::ListByAccount { account } => (by_account(account), None),
+        Route::Images => (vec![("action".to_owned(), text(Action::Images.as_str()))], None),
+        Route::Usage { image } => (document(Action::Usage, image), None),
+        Route::Approvals => (vec![("action".to_owned(), text(Action::Approvals.as_str()))], None),
+        Route::Approve { id } => (decision(Action::Approve, id), None),
+        Route::Reject { id } => (decision(Action::Reject, id), None),
+    }
 }
 
 fn document(action: Action, image: &str) -> Vec<(String, Json)> {
@@ -407,7 +412,7 @@ fn text(text: &str) -> Json {
     Json::String(text.to_owned())
 }
 
-/// The document in the body, where there is one. API Gateway and function URLs encode bodies that they take for binary:
+/// The document in the body, if there is one. API Gateway and function URLs encode bodies that they take for binary:
 /// those of all but some content types.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings-workflow.html>
 fn body(body: Option<&Json>, is_base64: bool) -> Result<Option<Json>, String> {
@@ -434,7 +439,7 @@ fn extend(fields: &mut Vec<(String, Json)>, body: Vec<(String, Json)>, faults: &
     fields.reserve_exact(body.len());
     for (name, value) in body {
         if matches!(name.as_str(), "action" | "imageIds" | "approvalId") {
-            let message = "the route says this; leave it out of the body";
+            let message = "the route sets this field: leave it out of the body";
             faults.add(|| Fault::new(FaultKind::NoMeaning, format!("/{name}"), message));
         } else {
             fields.push((name, value));

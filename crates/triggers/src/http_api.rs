@@ -16,7 +16,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     http::open(request(event), caller(event, invocation.groups_claim), event, invocation)
 }
 
-/// Whether somebody asks for the page.
+/// Whether the request is for the page.
 pub(super) fn is_page(event: &Json) -> bool {
     http::is_page(&request(event))
 }
@@ -48,9 +48,9 @@ fn resource(route_key: &str) -> Option<&str> {
     resource.filter(|resource| http::greedy_parameter(resource).is_none())
 }
 
-/// Every query parameter, as often as it is repeated: `queryStringParameters` would have its values joined with commas.
+/// Every query parameter, also repeated ones: `queryStringParameters` has their values joined with commas.
 ///
-/// A plus sign stands for itself, as in RFC 3986: no parameter has a value with a space, and a time may have an offset.
+/// A plus sign is a plus sign, as in RFC 3986: no parameter has a value with a space, and a time may have an offset.
 fn query(event: &Json) -> Query<'_> {
     let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
     match event.get("rawQueryString").and_then(Json::as_str) {
@@ -63,8 +63,8 @@ fn query(event: &Json) -> Query<'_> {
     }
 }
 
-/// Who asks, as an IAM authorizer or a JWT authorizer has verified it. Where there is an IAM identity, it alone counts,
-/// even if it does not identify a caller.
+/// The requester, as an IAM authorizer or a JWT authorizer has verified it. If there is an IAM identity, only this
+/// identity counts, even if it does not identify a caller.
 fn caller(event: &Json, groups_claim: &str) -> Result<Caller, String> {
     let authorizer = event.at(&["requestContext", "authorizer"]);
     let part = |path: &[&str]| authorizer.and_then(|authorizer| authorizer.at(path)).filter(|it| **it != Json::Null);

@@ -11,8 +11,7 @@ const MAX_ISSUER: usize = 512;
 
 /// Where neither an IAM identity nor a token was verified.
 pub(super) const NO_IDENTITY: &str = "there is neither an IAM identity nor a token that an authorizer has verified";
-/// An identity pool gives it to whoever asks:
-/// <https://docs.aws.amazon.com/cognito/latest/developerguide/identity-pools.html>
+/// An identity pool gives it to anyone: <https://docs.aws.amazon.com/cognito/latest/developerguide/identity-pools.html>
 pub(super) const GUEST: &str = "an unauthenticated identity of a Cognito identity pool does not identify a caller";
 
 /// Who calls.
@@ -62,7 +61,7 @@ pub(super) fn caller(user_arn: Option<&Json>) -> Result<Caller, String> {
     }
 }
 
-/// How API Gateway writes a claim that has several values, where the event does not have an array.
+/// How API Gateway writes a claim that has several values, if the event does not have an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Several {
     /// An HTTP API writes `[a b]`, and one value without brackets.

@@ -38,11 +38,11 @@ pub enum Incoming<'a> {
     One(Box<Envelope>),
     /// The state of an image changed.
     Image(ImageEvent),
-    /// A record is to be looked at.
+    /// A hint to read a record.
     Record(RecordHint),
     /// Messages of a queue. Each is carried out, and the answer names those that must be sent again.
     Batch(sqs::Batch<'a>),
-    /// Somebody opens the page, which answers anybody.
+    /// A request for the page, which anyone can get.
     Page(Box<PageVisit>),
 }
 

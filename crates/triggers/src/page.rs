@@ -1,6 +1,6 @@
 //! Owns the self-service page: what is put into it, and the answer to `GET /` of the HTTP API.
 //!
-//! The page answers anybody, so it holds nothing but where people sign in, and as which client.
+//! Anyone can get the page, so it contains only where people sign in, and the client ID.
 
 mod settings;
 
@@ -19,12 +19,12 @@ const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// Somebody's request for the page.
+/// A request for the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageVisit {
     /// Whether the browser reads gzip.
     pub reads_gzip: bool,
-    /// What a deployment without a page answers: there is no such route.
+    /// The answer of a deployment without a page: there is no such route.
     pub no_page: Envelope,
 }
 
@@ -51,7 +51,7 @@ impl Page {
         let mut headers = serde_json::Map::new();
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),
-            // After an update of the stack, an old page could ask for what is no longer there.
+            // After an update of the stack, an old page could use a route that no longer exists.
             ("cache-control", "no-cache"),
             ("content-security-policy", &self.policy),
             ("referrer-policy", "no-referrer"), // the address has the issuer's code for a moment
@@ -107,7 +107,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Its Content-Security-Policy: this script, this style, and calls to this API and to the issuer alone.
+/// Its Content-Security-Policy: this script, this style, and calls only to this API and to the issuer.
 /// <https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Content-Security-Policy>
 fn policy(settings: &PageSettings) -> String {
     let mut policy = format!(

@@ -12,7 +12,7 @@ use sharing::{
 /// When a throttled caller may try again: EC2's token buckets refill within seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
-/// When a caller may ask again about something that continues by itself, which takes EC2 minutes at least.
+/// When a caller may ask again about something that continues by itself, in seconds. EC2 needs minutes for it.
 const ASK_AGAIN_SECONDS: &str = "60";
 
 /// The HTTP status of an outcome.
@@ -29,7 +29,7 @@ pub(super) fn status(outcome: &Outcome) -> u16 {
     }
 }
 
-/// When the caller may send the request again, in seconds; nothing where that does not help.
+/// When the caller may send the request again, in seconds; nothing if that does not help.
 pub(super) fn retry_after(outcome: &Outcome, status: u16) -> Option<&'static str> {
     match status {
         202 => Some(ASK_AGAIN_SECONDS),

@@ -25,7 +25,7 @@ pub enum Reply {
 }
 
 /// The most bytes of an outcome in an answer. In an HTTP answer they are counted as JSON text inside JSON text. API
-/// Gateway accepts 10 MB and Lambda 6, but nobody reads them.
+/// Gateway accepts 10 MB and Lambda 6 MB, but nobody can read so much.
 pub const LONGEST_ANSWER: usize = 900_000;
 
 /// The most bytes of an outcome in the error of an invocation. It is sent to an on-failure destination together with the event

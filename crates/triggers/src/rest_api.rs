@@ -14,7 +14,7 @@ pub(super) fn open(event: &Json, invocation: &Invocation<'_>) -> Envelope {
     http::open(request(event), caller(event, invocation.groups_claim), event, invocation)
 }
 
-/// Whether somebody asks for the page.
+/// Whether the request is for the page.
 pub(super) fn is_page(event: &Json) -> bool {
     http::is_page(&request(event))
 }
@@ -47,8 +47,8 @@ fn routing(event: &Json) -> Routing<'_> {
     }
 }
 
-/// Who asks, as IAM authorization, a Cognito authorizer or a JWT authorizer has verified it. Where there is an IAM
-/// identity, it alone counts, even if it does not identify a caller.
+/// The requester, as IAM authorization, a Cognito authorizer or a JWT authorizer has verified it. If there is an IAM
+/// identity, only this identity counts, even if it does not identify a caller.
 fn caller(event: &Json, groups_claim: &str) -> Result<Caller, String> {
     let part = |path: &[&str]| event.get("requestContext")?.at(path).filter(|value| **value != Json::Null);
     if part(&["identity", "cognitoAuthenticationType"]).and_then(Json::as_str) == Some("unauthenticated") {
@@ -66,7 +66,7 @@ fn several(event: &Json) -> Several {
     if event.get("version").is_some() { Several::Bracketed } else { Several::WithCommas }
 }
 
-/// Every query parameter, as often as it is repeated. API Gateway has decoded them.
+/// Every query parameter, also repeated ones. API Gateway has decoded them.
 fn query(event: &Json) -> Query<'_> {
     let Some(several) = event.get("multiValueQueryStringParameters").and_then(Json::as_object) else {
         return http::single(event);

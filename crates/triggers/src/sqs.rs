@@ -137,7 +137,7 @@ fn message(record: &Json, invocation: &Invocation<'_>) -> Message {
     Message { id: id.map(str::to_owned), envelope }
 }
 
-/// The ARN of the queue, where it is one: `arn:aws:sqs:<region>:<account>:<name>`.
+/// The ARN of the queue, if it is one: `arn:aws:sqs:<region>:<account>:<name>`.
 fn queue(record: &Json) -> Option<&str> {
     let text = record.get("eventSourceARN")?.as_str()?;
     let arn = Arn::split(text)?;
@@ -155,7 +155,7 @@ fn queue(record: &Json) -> Option<&str> {
 
 /// The body of a message.
 struct Asked {
-    /// The ID of the EventBridge event, where there is one.
+    /// The ID of the EventBridge event, if there is one.
     request_id: Option<String>,
     sent: SentAt,
     request: Result<Request, TurnedAway>,
@@ -182,7 +182,7 @@ fn asked(record: &Json, now: OffsetDateTime) -> Asked {
     let request = match (error, detail_type) {
         (Some(error), _) => malformed(error),
         (None, None) if is_sns_envelope(&body) => malformed(
-            "the message is an SNS envelope around one: turn on raw message delivery for the queue's subscription"
+            "the message is an SNS envelope around a request: turn on raw message delivery for the queue's subscription"
                 .to_owned(),
         ),
         (None, None) => Request::parse(&body, now).map_err(Into::into),

@@ -65,28 +65,28 @@ def arguments() -> argparse.Namespace:
         epilog=f"Everything made has the tag {TAG}.\n{COST}",
     )
     parser.add_argument("--owner-profile", required=True, help="profile of the account that owns the images")
-    parser.add_argument("--target-profile", required=True, help="profile of the account they are shared with")
+    parser.add_argument("--target-profile", required=True, help="profile of the account that the images are shared with")
     parser.add_argument("--region", required=True, help="the Region, in both accounts")
-    parser.add_argument("--yes", action="store_true", help="really make and remove things in both accounts")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be asked and made, and ask AWS nothing")
+    parser.add_argument("--yes", action="store_true", help="create and remove resources in both accounts")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan without calling AWS")
     parser.add_argument(
         "--only",
         action="append",
         choices=[check.name for check in CHECKS],
         metavar="CHECK",
-        help="only this check; may be given again. " + ", ".join(check.name for check in CHECKS),
+        help="run only this check; can be repeated. " + ", ".join(check.name for check in CHECKS),
     )
-    parser.add_argument("--no-launch", action="store_true", help="leave out the checks that start instances")
-    parser.add_argument("--subnet-id", help="subnet of the target's instances; without it the default VPC's")
+    parser.add_argument("--no-launch", action="store_true", help="skip the checks that start instances")
+    parser.add_argument("--subnet-id", help="subnet of the target's instances; by default one of the default VPC")
     parser.add_argument("--instance-type", default="t3.micro", help="default %(default)s")
     parser.add_argument(
         "--grant-seconds",
         type=int,
         default=300,
-        help="how long to wait for a grant to be felt everywhere; default %(default)s",
+        help="how long to wait until a grant has taken effect everywhere; default %(default)s",
     )
     parser.add_argument(
-        "--sweep", action="store_true", help="only remove what an earlier run left behind, found by its tag"
+        "--sweep", action="store_true", help="only remove the resources of an earlier run, which are found by their tag"
     )
     return parser.parse_args()
 

@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ami_share_tools.local_aws", description="A local AWS for tests, on 127.0.0.1."
     )
-    parser.add_argument("--port", type=int, default=0, help="the port; 0 takes a free one (default)")
+    parser.add_argument("--port", type=int, default=0, help="the port; 0 (default) means any free port")
     parser.add_argument(
         "--account", default="999988887777", help="the account of callers without a 12-digit access key"
     )

@@ -118,10 +118,16 @@ pub fn read_rest(reader: &mut impl BufRead) -> Option<(Vec<(String, String)>, St
 
 /// Sends one request and gives status and body.
 pub fn send(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    send_with(address, method, path, &[], body)
+}
+
+/// Sends one request with these headers and gives status and body.
+pub fn send_with(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();

@@ -7,6 +7,7 @@ use std::{
     sync::{Condvar, LazyLock, Mutex, PoisonError},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
 use super::http;
@@ -114,6 +115,21 @@ impl LocalAws {
         assert_eq!(status, 200, "{body}");
         let ended: Value = serde_json::from_str(&body).unwrap();
         assert!(ended.as_array().is_some_and(|ended| !ended.is_empty()), "no report on {image} is being made");
+    }
+
+    /// What KMS answers to GenerateMac for this key and message, in hexadecimal digits.
+    #[track_caller]
+    pub fn mac(&self, key: &str, message: &[u8]) -> String {
+        let target = ("x-amz-target", "TrentService.GenerateMac");
+        let scope = format!("Credential=test/20260101/{}/kms/aws4_request", super::REGION);
+        let signature = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0");
+        let headers = [target, ("content-type", "application/x-amz-json-1.1"), ("authorization", &signature)];
+        let body = json!({"KeyId": key, "MacAlgorithm": "HMAC_SHA_256", "Message": BASE64.encode(message)});
+        let (status, body) = http::send_with(self.address, "POST", "/", &headers, &body.to_string());
+        assert_eq!(status, 200, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        let mac = BASE64.decode(answer["Mac"].as_str().unwrap()).unwrap();
+        mac.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Meets the next so many calls of that name with an error.

@@ -1,4 +1,4 @@
-//! Owns the options that stand for what EC2 says of an image beside its name and tags.
+//! Owns the options that stand for what EC2 says about an image besides its name and tags.
 
 use sharing::{
     allowlist::{Images, Rule, Shortfall, parse_duration, written},

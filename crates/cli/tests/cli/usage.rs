@@ -83,7 +83,7 @@ fn a_file_that_cannot_be_used_is_3_and_the_sentence_says_what_to_do() {
         ("allowlist check -".to_owned(), &large, "standard input is larger than 1 MB. Give a smaller file."),
         ("allowlist check /dev/zero".to_owned(), b"", "/dev/zero is larger than 1 MB"),
         ("allowlist check -".to_owned(), b"version: \xff", "standard input is not UTF-8 text: "),
-        ("allowlist explain - --requester lambda:invoke --action list".to_owned(), b"version: 1", "not in order: "),
+        ("allowlist explain - --requester lambda:invoke --action list".to_owned(), b"version: 1", "not valid: "),
         (format!("key explain - {KEY}"), b"", "standard input is not a key policy: the key policy is not JSON"),
         (format!("key explain - {KEY}"), b"{}", "aws kms get-key-policy"),
         (format!("key explain - {KEY}"), b"{\"Policy\": \"{}\"}", "has no `Statement`"),

@@ -13,9 +13,9 @@ pub struct Arn<'a> {
     pub partition: &'a str,
     /// The service's namespace, such as `kms`.
     pub service: &'a str,
-    /// The Region; empty where the resource is global.
+    /// The Region; empty if the resource is global.
     pub region: &'a str,
-    /// The account's ID; empty where the resource belongs to no account.
+    /// The account's ID; empty if the resource belongs to no account.
     pub account: &'a str,
     /// The resource, which may have colons.
     pub resource: &'a str,
@@ -40,7 +40,7 @@ impl<'a> Arn<'a> {
 pub struct Partition(String);
 
 impl Partition {
-    /// The partition of that name, where it is one.
+    /// The partition of that name, if it is one.
     pub fn parse(text: &str) -> Option<Self> {
         let known = text == "aws"
             || text.strip_prefix("aws-").is_some_and(|rest| {
@@ -61,7 +61,7 @@ impl fmt::Display for Partition {
     }
 }
 
-/// The ARN of a role of this name, with its path where the name has one.
+/// The ARN of a role of this name, with its path if the name has one.
 pub fn iam_role_arn(partition: &Partition, account: AccountId, role: &str) -> String {
     format!("arn:{partition}:iam::{account}:role/{role}")
 }

@@ -19,7 +19,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The account, where the target is one.
+    /// The account, if the target is one.
     pub fn account(&self) -> Option<AccountId> {
         match self {
             Self::Account(account) => Some(*account),

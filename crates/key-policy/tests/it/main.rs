@@ -9,6 +9,7 @@
     clippy::print_stdout,
     clippy::string_slice,
     clippy::arithmetic_side_effects,
+    clippy::too_many_lines,
     unreachable_pub,
     missing_docs,
     reason = "a test fails by panicking, and nobody builds on its helpers"

@@ -145,7 +145,7 @@ impl ImageCriteria {
         Some(Shortfall::NoWatermark { any_of: &self.watermarks, inherited })
     }
 
-    /// Whether every image that meets the other criteria surely meets these too.
+    /// Whether every image that meets the other criteria certainly meets these too.
     pub(super) fn cover(&self, others: &Self) -> bool {
         fn bounds<T: PartialOrd>(most: Option<T>, other: Option<T>) -> bool {
             most.is_none_or(|most| other.is_some_and(|other| other <= most))
@@ -200,7 +200,7 @@ fn too_old(origin: &Provenance, most: Duration, now: OffsetDateTime) -> Option<S
 }
 
 impl Shortfall<'_> {
-    /// Whether the image surely lacks it; otherwise it could not be read.
+    /// Whether the image certainly lacks it; otherwise it could not be read.
     pub fn is_certain(&self) -> bool {
         !matches!(self, Self::UnknownSource { why: Unknown::Unread, .. })
     }

@@ -12,7 +12,7 @@ pub struct Publish {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
-    /// Text as it is.
+    /// Literal text.
     Literal(String),
     /// `{tag:KEY}`: the value of the image's tag.
     Tag(String),

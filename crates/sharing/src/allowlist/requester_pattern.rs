@@ -63,7 +63,7 @@ impl RequesterPattern {
         self.last.is_only_wildcards()
     }
 
-    /// Whether it surely matches every requester that the other pattern matches.
+    /// Whether it certainly matches every requester that the other pattern matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.prefix == other.prefix && self.last.covers(&other.last)
     }

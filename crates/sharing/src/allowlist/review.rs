@@ -21,7 +21,7 @@ impl Allowlist {
             warnings.extend(rule.idle_approvers());
             if let Some(earlier) = self.rules.iter().take(index).find(|earlier| earlier.covers(rule)) {
                 warnings.push(format!(
-                    "rule `{}` can never decide: rule `{}` before it covers all that it covers",
+                    "rule `{}` can never decide: rule `{}` before it covers everything that it covers",
                     rule.name, earlier.name
                 ));
             }
@@ -36,29 +36,32 @@ impl Rule {
         let gives = self.actions.iter().copied().any(Action::is_about_sharing);
         let criteria = self.images.criteria().filter(|criteria| !criteria.is_empty() && !gives)?;
         let fields = criteria.fields().join("`, `");
-        Some(format!("rule `{}`: `{fields}` count for `share` and `check` only, and it has neither", self.name))
+        Some(format!("rule `{}`: `{fields}` apply only to `share` and `check`, and the rule allows neither", self.name))
     }
 
     /// A parameter to publish to, in a rule that shares nothing.
     fn idle_publish(&self) -> Option<String> {
         let is_idle = self.publish.is_some() && !self.actions.contains(&Action::Share);
-        is_idle.then(|| format!("rule `{}`: `publish` counts for `share` only, which it does not allow", self.name))
+        is_idle
+            .then(|| format!("rule `{}`: `publish` applies only to `share`, which the rule does not allow", self.name))
     }
 
-    /// Copies that nobody can ask the rule for.
+    /// Copies in a rule that allows neither `share` nor `check`.
     fn idle_copies(&self) -> Option<String> {
         let is_idle = self.copies.is_some() && !self.actions.iter().copied().any(Action::is_about_sharing);
-        is_idle
-            .then(|| format!("rule `{}`: `copies` count for `share` and `check` only, and it has neither", self.name))
+        is_idle.then(|| {
+            format!("rule `{}`: `copies` apply only to `share` and `check`, and the rule allows neither", self.name)
+        })
     }
 
     /// Approvers of shares that the rule does not allow.
     fn idle_approvers(&self) -> Option<String> {
         let is_idle = !self.approvers.is_empty() && !self.actions.contains(&Action::Share);
-        is_idle.then(|| format!("rule `{}`: `approvers` count for `share` only, which it does not allow", self.name))
+        is_idle
+            .then(|| format!("rule `{}`: `approvers` apply only to `share`, which the rule does not allow", self.name))
     }
 
-    /// Whether this rule surely covers every request that the other rule covers.
+    /// Whether this rule certainly covers every request that the other rule covers.
     fn covers(&self, other: &Self) -> bool {
         let requesters =
             other.requesters.iter().all(|requester| self.requesters.iter().any(|pattern| pattern.covers(requester)));
@@ -89,7 +92,7 @@ impl Images {
         }
     }
 
-    /// Whether these images surely include all the others. The criteria that apply when access is given are compared
+    /// Whether these images certainly include all the others. The criteria that apply when access is given are compared
     /// only for actions that give access.
     fn cover(&self, others: &Self, gives: bool) -> bool {
         let Self::Matching { names, tags, criteria } = self else { return true };
@@ -220,7 +223,7 @@ mod tests {
             let warnings = warnings(&[json!({"images": images, "actions": actions})]);
             assert_eq!(warnings.len(), usize::from(is_idle), "{warnings:?}");
             assert!(
-                warnings.iter().all(|warning| warning.contains("`watermarks`, `maxAge` count for")),
+                warnings.iter().all(|warning| warning.contains("`watermarks`, `maxAge` apply only")),
                 "{warnings:?}"
             );
         }
@@ -231,7 +234,10 @@ mod tests {
         for (actions, is_idle) in [(json!(["list", "revoke", "check"]), true), (json!(["revoke", "share"]), false)] {
             let warnings = warnings(&[json!({"publish": {"parameter": "/golden/latest"}, "actions": actions})]);
             assert_eq!(warnings.len(), usize::from(is_idle), "{warnings:?}");
-            assert!(warnings.iter().all(|warning| warning.contains("`publish` counts for `share`")), "{warnings:?}");
+            assert!(
+                warnings.iter().all(|warning| warning.contains("`publish` applies only to `share`")),
+                "{warnings:?}"
+            );
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
 
 /// A question to the rules.
 ///
-/// A part that is `None` is not asked: every rule meets that criterion.
+/// If a part is `None`, every rule meets its criterion.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// The requester.
@@ -40,14 +40,14 @@ pub struct Terms<'a> {
     pub service_linked_roles: &'a [ServiceLinkedRole],
     /// When the share expires.
     pub expires_at: Option<OffsetDateTime>,
-    /// The Region of the source, where not the image itself is shared but its copy in this Region.
+    /// The Region of the source, if the request is about the image's copy in this Region.
     pub copy_from: Option<&'a Region>,
     /// Now.
     pub now: OffsetDateTime,
 }
 
-/// The criteria of a rule, in the order in which they are checked. A refusal names the last one that a rule came to: no
-/// rule that meets the criteria before it meets this one.
+/// The criteria of a rule, in the order in which they are checked. A refusal names the first one after which no rule is
+/// left: no rule that meets the criteria before it meets this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Criterion {
     /// No rule names the requester.
@@ -56,7 +56,7 @@ pub enum Criterion {
     Action,
     /// No such rule covers the image.
     Image,
-    /// No such rule has criteria that the image meets by what else EC2 says about it.
+    /// The image does not meet the criteria of these rules for watermarks, scan and age.
     Provenance,
     /// No such rule names the target.
     Target,
@@ -127,6 +127,11 @@ impl Allowlist {
     /// Whether any rule, of any requester, names the target.
     pub fn names_target(&self, target: &Target) -> bool {
         self.rules.iter().any(|rule| rule.targets.contains(target))
+    }
+
+    /// Whether what the requester asks for may have to be approved.
+    pub fn wants_approval_of(&self, requester: &Requester) -> bool {
+        self.rules.iter().any(|rule| !rule.approvers.is_empty() && rule.names(requester))
     }
 
     /// Whether any rule names the requester as an approver.

@@ -13,21 +13,23 @@ use crate::{
     request::Request,
 };
 
-/// The reasons why a share by rules with approvers is neither written down nor made.
+/// The reasons why a share by rules with approvers is refused, and not recorded.
 pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
-    // What waits for a copy was approved before it began to wait.
     let Authority::Requester(asker) = case.authority else { return Met::default() };
-    let mut rules: Vec<_> =
-        targets.iter().filter_map(|(_, rule)| *rule).filter(|rule| !rule.approvers.is_empty()).collect();
+    let mut rules: Vec<_> = with_approvers(targets).collect();
     rules.dedup_by_key(|rule| &rule.name);
-    let Some(rule) = rules.first().filter(|_| case.hint.is_none()) else { return Met::default() };
+    let Some(rule) = rules.first() else { return Met::default() };
     let refusal = match case.approval {
+        Approval::NotPossible if case.hint.is_some() => Some(not_approved(rule)),
         Approval::Asked if !case.unset_for_copies.is_empty() => Some(not_set_up(case)),
         Approval::Asked => None,
         Approval::NotPossible => Some(
             Refusal::new(
                 RefusalCode::ApprovalNotAllowed,
-                format!("rule {} wants an approval, which can't be asked for through this trigger", quoted(&rule.name)),
+                format!(
+                    "rule {} requires an approval, which can't be requested through this trigger",
+                    quoted(&rule.name)
+                ),
             )
             .remedy("send the request to the API or the function URL")
             .value("rule", rule.name.as_str()),
@@ -37,16 +39,34 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
     refusal.map(|refusal| Met::refused(Refusal { image_id: Some(image_id.clone()), ..refusal })).unwrap_or_default()
 }
 
+/// The rules that decide about these targets and want an approval.
+fn with_approvers<'a>(targets: &[Covered<'a>]) -> impl Iterator<Item = &'a Rule> {
+    targets.iter().filter_map(|(_, rule)| *rule).filter(|rule| !rule.approvers.is_empty())
+}
+
+/// Whether every rule that wants an approval of a share with these targets names who gave it.
+pub(super) fn is_enough(approver: Option<&Requester>, targets: &[Covered<'_>]) -> bool {
+    with_approvers(targets).all(|rule| approver.is_some_and(|approver| rule.is_approved_by(approver)))
+}
+
+/// Nobody approved the share before it began to wait for its copy, because no rule wanted that then.
+fn not_approved(rule: &Rule) -> Refusal {
+    let message = format!("rule {} wants an approval now, and nobody has approved this share", quoted(&rule.name));
+    Refusal::new(RefusalCode::ApprovalNotAllowed, message)
+        .remedy("send the request again, so that somebody can approve it")
+        .value("rule", rule.name.as_str())
+}
+
 /// This deployment has no records that give a right.
 fn not_set_up(case: &Case<'_>) -> Refusal {
     let variables = case.unset_for_copies.join(" and ");
-    let message = format!("this deployment has no approvals: {variables} not set");
+    let message = format!("approvals are not set up in this deployment: it has no {variables}");
     Refusal::new(RefusalCode::NotSetUp, message)
         .remedy("deploy the template with EnableApprovals=true")
         .value("parameter", "EnableApprovals")
 }
 
-/// The refusal of somebody who may not approve a share by this rule.
+/// The refusal for somebody who may not approve a share by this rule.
 fn not_an_approver(rule: &Rule, approver: &Requester, asker: &Requester) -> Option<Refusal> {
     if approver == asker {
         return Some(own(approver));
@@ -64,7 +84,7 @@ fn own(asker: &Requester) -> Refusal {
     Refusal::new(RefusalCode::ApprovalNotAllowed, message).value("requester", asker.as_str())
 }
 
-/// The ask for a share that nothing stands in the way of but an approval. `request` is what was sent.
+/// The record of a share that lacks nothing but an approval. `request` is the request as it was sent.
 pub fn ask(case: &Case<'_>, request: &Request, decisions: &[ImageDecision<'_>]) -> Option<Ask> {
     let Authority::Requester(requester) = case.authority else { return None };
     let is_ready = |decision: &ImageDecision<'_>| {
@@ -81,14 +101,14 @@ pub fn ask(case: &Case<'_>, request: &Request, decisions: &[ImageDecision<'_>]) 
     (!rules.is_empty()).then(|| Ask::new(&request, requester, case.request_id, rules, case.now))
 }
 
-/// Whether somebody may see what waits: the asker, and who may decide it.
+/// Whether a requester may see a share that waits: its own requester, and those who may decide it.
 pub fn may_see(allowlist: &Allowlist, ask: &Ask, requester: &Requester) -> bool {
     ask.requester == *requester || may_decide(allowlist, ask, requester, false).is_none()
 }
 
-/// Why somebody may not approve or reject what waits, if so. Each rule that decided and that has approvers must name who
-/// decides, as the allowlist is now; whether other rules decide now is found out when the share is made. If none of the
-/// rules is left, an approver of any other rule may decide: the share will be refused.
+/// Why a requester may not approve or reject a share that waits; none if it may. Each rule with approvers that decided
+/// must name the requester in the present allowlist. Whether other rules decide now is checked when the share is made.
+/// If none of the rules exists any more, an approver of any other rule may decide, because the share will be refused.
 pub fn may_decide(allowlist: &Allowlist, ask: &Ask, requester: &Requester, is_rejection: bool) -> Option<Refusal> {
     if ask.requester == *requester {
         return (!is_rejection).then(|| own(requester));
@@ -105,9 +125,9 @@ pub fn may_decide(allowlist: &Allowlist, ask: &Ask, requester: &Requester, is_re
     deciding.iter().find_map(|rule| not_an_approver(rule, requester, &ask.requester))
 }
 
-/// There is nothing with this ID to decide about.
+/// No share waits under this ID.
 pub fn approval_not_found(id: &str) -> Refusal {
-    Refusal::new(RefusalCode::ApprovalNotFound, format!("nothing waits for approval as {}", quoted(id)))
+    Refusal::new(RefusalCode::ApprovalNotFound, format!("nothing waits for approval under the ID {}", quoted(id)))
         .at("/approvalId")
 }
 
@@ -122,15 +142,15 @@ pub fn decided_already(decision: &ApprovalDecision) -> Refusal {
     Refusal::new(code, format!("{} has {what} this share already", quoted(by))).value("decidedBy", by)
 }
 
-/// Nobody has answered in time.
+/// Nobody has approved or rejected the share in time.
 pub fn lapsed(ask: &Ask) -> Refusal {
     let until = rfc3339(ask.until);
-    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share until {until}"))
+    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share before {until}"))
         .remedy("send the request again")
         .value("until", until)
 }
 
-/// An ask that is left past its time.
+/// A record that still exists after the time for the approval.
 pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
     let (name, until) = (&ask.name, rfc3339(ask.until));
     Finding {
@@ -138,7 +158,9 @@ pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
         image_id,
         target: None,
         message: format!("{name} has waited for an approval until {until}, and is still there"),
-        remedy: format!("delete the schedule {name}, or send the request again; then look why its hint did nothing"),
+        remedy: format!(
+            "delete the schedule {name}, or send the request again; then find out why its hint had no effect"
+        ),
     }
 }
 
@@ -157,11 +179,8 @@ pub fn no_approvals(case: &Case<'_>) -> Option<Refusal> {
 
 /// The trigger is not one through which approvals can be read and given.
 pub fn wrong_trigger() -> Refusal {
-    Refusal::new(
-        RefusalCode::ApprovalNotAllowed,
-        "approvals are read and given through the API and the function URL alone",
-    )
-    .remedy("send the request to the API or the function URL")
+    Refusal::new(RefusalCode::ApprovalNotAllowed, "only the API and the function URL take requests about approvals")
+        .remedy("send the request to the API or the function URL")
 }
 
 /// The name of the record that a request is about.

@@ -148,7 +148,7 @@ fn exposed(image: &Image) -> Vec<Found> {
     itself.into_iter().chain(snapshots).collect()
 }
 
-/// The permissions of a kind that this version does not know: no rule is about such, and whom they let in is not known.
+/// Permissions of a kind that this version does not know. No rule covers them, and it is not known whom they let in.
 fn of_unknown_kind(image: &Image) -> Vec<Found> {
     let found = |message: String, remedy: &str| {
         let message = format!("{message} of a kind that this version does not know, and no rule is about it");
@@ -274,7 +274,7 @@ fn permissions_left(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &
     found
 }
 
-/// Our grants whose Name has this image and an account with which it is not shared. Only these are surely orphaned: the
+/// Our grants whose Name has this image and an account with which it is not shared. Only these are certainly orphaned: the
 /// Name says whom they are for, and the issuer that they are ours.
 fn orphaned_grants<'a>(
     case: &Case<'_>,

@@ -14,9 +14,9 @@ use crate::{
 pub fn not_ours(event: (AccountId, Option<&str>), own: (AccountId, &str)) -> Option<String> {
     let (account, region) = event;
     match region.filter(|region| *region != own.1) {
-        Some(region) => Some(format!("the event is about an image in {region}; only those of this Region count")),
+        Some(region) => Some(format!("the event is about an image in {region}; only images of this Region are shared")),
         None if account != own.0 => {
-            Some(format!("the event is about an image of account {account}; only this account's own count"))
+            Some(format!("the event is about an image of account {account}; only this account's own images are shared"))
         }
         None => None,
     }
@@ -29,9 +29,8 @@ pub fn automatic_rules<'a>(allowlist: &'a Allowlist, requester: &Requester) -> V
 }
 
 /// The shares that these rules make of an image that became available at this time. If several rules name a target, the
-/// one with the longest duration counts. The owner is left out.
-/// If the image surely meets the criteria of one of them, the rules that it only may meet do not count: the end of a share
-/// must not depend on what is not known.
+/// one with the longest duration counts. The owner is left out. If the image certainly meets the criteria of one of
+/// them, the rules whose criteria it may meet do not count: the expiry of a share must not depend on what is not known.
 ///
 /// The event may arrive before EC2 reports the image. Then this fails, and Lambda sends the event again.
 pub fn automatic_shares(

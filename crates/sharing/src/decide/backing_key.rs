@@ -32,7 +32,7 @@ impl<'a> BackingKey<'a> {
         self.key.and_then(|key| key.grants.known()).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether the key surely has no grants, so that the policy alone decides.
+    /// Whether the key certainly has no grants, so that the policy alone decides.
     pub(super) fn has_no_grants(&self) -> bool {
         self.key.and_then(|key| key.grants.known()).is_some_and(Vec::is_empty)
     }

@@ -29,11 +29,11 @@ pub struct Case<'a> {
     pub entity_quota: usize,
     /// The unset variables because of which this deployment can't record an expiry; empty if it can.
     pub unset_for_expiry: &'a [&'static str],
-    /// The variables that this deployment lacks for shares that wait for copies; none where it can have them.
+    /// The variables that this deployment lacks for shares that wait for copies; none if it can have them.
     pub unset_for_copies: &'a [&'static str],
-    /// The record by which the request is made again, if nobody asks now.
+    /// The record whose request is made again, if the request comes from a record.
     pub hint: Option<&'a CopyRecord>,
-    /// Whether an approval can be asked for, or who gives it.
+    /// Whether an approval can be requested, or who gives it.
     pub approval: Approval<'a>,
     /// Whether a rule with `onAvailable` makes this share, without a request.
     pub is_automatic: bool,
@@ -45,15 +45,35 @@ pub struct Case<'a> {
     pub deadline: OffsetDateTime,
 }
 
-/// How a share comes to the approval that a rule wants.
+/// How a share gets the approval that a rule requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approval<'a> {
-    /// Through this trigger it can't be asked for.
+    /// It can't be requested through this trigger.
     NotPossible,
-    /// It is asked for.
+    /// It is requested.
     Asked,
     /// This requester gives it.
     By(&'a Requester),
+}
+
+impl<'a> Case<'a> {
+    /// The case where the request of this record is made again. It was approved, if at all, before it began to wait; whether
+    /// that is enough is for the rules as they are now.
+    #[must_use]
+    pub fn repeated(self, record: &'a CopyRecord) -> Self {
+        let approval = record.approved_by.as_ref().map_or(Approval::NotPossible, Approval::By);
+        Self { hint: Some(record), approval, ..self }
+    }
+}
+
+impl<'a> Approval<'a> {
+    /// Who gives it.
+    pub fn by(self) -> Option<&'a Requester> {
+        match self {
+            Self::By(approver) => Some(approver),
+            Self::Asked | Self::NotPossible => None,
+        }
+    }
 }
 
 /// The optional permissions of the function's role. The settings and the role come from the same template parameters.
@@ -70,6 +90,6 @@ pub struct Setup {
 pub enum Authority<'a> {
     /// A requester sent it, and the allowlist decides.
     Requester(&'a Requester),
-    /// The recorded expiry of a share is due. There is no requester, and the allowlist is not asked.
+    /// The recorded expiry of a share is due. There is no requester, and the allowlist does not matter.
     Expiry(&'a Expiry),
 }

@@ -1,5 +1,5 @@
-//! Owns what a request with `copyFrom` is about: which image of this Region is the copy that it means, what stands in the
-//! way of making one, and how a share waits for it. Pure.
+//! Owns what a request with `copyFrom` is about: which image of this Region is the copy, what prevents making one, and
+//! how a share waits for it. Pure.
 
 use std::{
     borrow::Cow,
@@ -9,6 +9,7 @@ use std::{
 use time::OffsetDateTime;
 
 use super::{
+    approval,
     case::{Authority, Case},
     decision::{Covered, Next},
     met::Met,
@@ -25,8 +26,8 @@ use crate::{
     request::{Action, AskedTarget, Request},
 };
 
-/// The images of this Region that a request with `copyFrom` is about, by the image that it names. Where the copy is not there
-/// yet, an image under the ID of its source stands for it.
+/// The images of this Region that a request with `copyFrom` is about, by the image that it names. If the copy does not
+/// exist yet, an image with the ID of its source stands for it.
 pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMap<ImageId, Image>> {
     let meant = facts.copies.iter().map(|(source_id, copies)| {
         let there = if case.request.action.is_about_sharing() {
@@ -47,7 +48,7 @@ pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMa
     meant.collect()
 }
 
-/// Of several images that are made from the same one, that for which the shares wait.
+/// Of several copies of the same image, the one that the shares wait for.
 fn lead<'i>(images: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Option<&'i ImageId> {
     images.min_by_key(|(id, image)| (image.state != ImageState::Pending, *id)).map(|(id, _)| id)
 }
@@ -90,8 +91,8 @@ fn made_from(copies: &Copies) -> BTreeMap<ImageId, Image> {
         .collect()
 }
 
-/// The image that stands for the copy that is not there yet. None where the image to copy isn't there either: only a record
-/// may still remember it.
+/// The image that stands for a copy that does not exist yet. None if the image to copy doesn't exist either: then only
+/// a record may still name it.
 fn awaited_copy(case: &Case<'_>, source_id: &ImageId, copies: &Copies) -> Option<Image> {
     let waits = copies.waiting.iter().any(|records| !records.is_empty());
     if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !waits) {
@@ -133,8 +134,9 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
     keys
 }
 
-/// The images that a request names by `copyFrom` about which the requester may ask: by what they are named, or by what the
-/// images are named that are made from them. What a requester itself asked for and what waits may always be taken back.
+/// The images that a request names by `copyFrom` about which the requester may ask: by what they are named, or by what
+/// the images are named that are made from them. A requester may always take back a share that it asked for and that
+/// waits.
 pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
         let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
@@ -143,12 +145,12 @@ pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     images_meant(case, facts).iter().filter_map(may_ask).collect()
 }
 
-/// Whether the image that is copied, and its keys, must be looked at: only where a copy is to be made.
+/// Whether the source and its keys must be checked: only if a copy must be made.
 pub fn must_be_made(image: &Image) -> bool {
     image.as_awaited().is_some_and(|awaited| awaited.pending.is_none())
 }
 
-/// What stands in the way of making the copy that a share or check is about.
+/// The reasons why the copy that a share or check is about can't be made.
 pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
     let Some(awaited) = image.as_awaited() else { return Met::default() };
     let mut refusals = Vec::new();
@@ -170,7 +172,7 @@ pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets:
     Met { refusals, ..Met::default() }
 }
 
-/// What the image that is to be copied says against it.
+/// The reasons in the source why it can't be copied.
 fn of_source(case: &Case<'_>, image_id: &ImageId, awaited: &Awaited) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     if awaited.source_state != ImageState::Available {
@@ -180,7 +182,7 @@ fn of_source(case: &Case<'_>, image_id: &ImageId, awaited: &Awaited) -> Vec<Refu
     refusals
 }
 
-/// EC2 decrypts the snapshots of the source with their keys. It says late that it can't, when the copy fails.
+/// EC2 decrypts the snapshots of the source with their keys. If it can't, it reports this late, when the copy fails.
 fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>) -> Option<Refusal> {
     match metadata {
         Fact::Known(metadata) => {
@@ -192,7 +194,7 @@ fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>)
     }
 }
 
-/// Why a share that waits is given up although nothing is asked of the allowlist yet: EC2 could not make the copy.
+/// Why a share that waits is given up before the allowlist is evaluated: EC2 could not make the copy.
 pub(super) fn failed(case: &Case<'_>, awaited: &Awaited) -> Option<Failure> {
     let hint = case.hint.filter(|hint| awaited.failed.len() > hint.failed_copies)?;
     let (copy_id, reason) = awaited.failed.first()?;
@@ -206,16 +208,17 @@ pub(super) fn failed(case: &Case<'_>, awaited: &Awaited) -> Option<Failure> {
     })
 }
 
-/// How a share that nothing stands in the way of waits for its copy.
+/// How a share that is allowed waits for its copy.
 pub(super) fn wait(
     case: &Case<'_>,
     image: &Image,
     awaited: &Awaited,
-    rule: &Rule,
-    terms: &CopyTerms,
+    targets: &[Covered<'_>],
+    (rule, terms): (&Rule, &CopyTerms),
 ) -> Option<(CopyRecord, Next)> {
-    let record = record(case, image, awaited, rule, terms)?;
-    let is_recorded = case.hint.is_some() || image.waiting.iter().flatten().any(|there| there.name == record.name);
+    let recorded = recorded(case, image, awaited, targets).cloned();
+    let is_recorded = recorded.is_some();
+    let record = recorded.or_else(|| new_record(case, awaited, rule, terms))?;
     if case.hint.is_some() && case.now > record.until {
         let failure = overdue(awaited, &record);
         return Some((record, Next::GiveUp(failure)));
@@ -230,21 +233,36 @@ pub(super) fn wait(
     Some((record, Next::Wait { is_recorded, order }))
 }
 
-/// The record by which the share waits: the one that is there, with its first request and its time, or a new one.
-fn record(case: &Case<'_>, image: &Image, awaited: &Awaited, rule: &Rule, terms: &CopyTerms) -> Option<CopyRecord> {
-    if let Some(hint) = case.hint {
-        return Some(hint.clone());
+/// The record that is there and by which the same share waits, with its first request and its time. Without the approval
+/// that a rule wants now it doesn't count.
+fn recorded<'i>(
+    case: &Case<'i>,
+    image: &'i Image,
+    awaited: &Awaited,
+    targets: &[Covered<'_>],
+) -> Option<&'i CopyRecord> {
+    if case.hint.is_some() {
+        return case.hint;
     }
     let Authority::Requester(requester) = case.authority else { return None };
     let request = waiting_request(case.request, &awaited.source.id);
-    let name = name_of_waiting(&request, requester)?;
-    if let Some(there) = image.waiting.iter().flatten().find(|there| there.name == name) {
-        return Some(there.clone());
-    }
+    let is_it = |there: &&CopyRecord| {
+        let approver = there.approved_by.as_ref();
+        let is_same = name_of_waiting(&request, requester, approver).as_ref() == Some(&there.name);
+        is_same && approval::is_enough(approver, targets)
+    };
+    image.waiting.iter().flatten().find(is_it)
+}
+
+fn new_record(case: &Case<'_>, awaited: &Awaited, rule: &Rule, terms: &CopyTerms) -> Option<CopyRecord> {
+    let Authority::Requester(requester) = case.authority else { return None };
+    let request = waiting_request(case.request, &awaited.source.id);
+    let approver = case.approval.by();
     Some(CopyRecord {
-        name,
+        name: name_of_waiting(&request, requester, approver)?,
         request,
         requester: requester.clone(),
+        approved_by: approver.cloned(),
         request_id: case.request_id.to_owned(),
         rule: rule.name.clone(),
         until: whole_seconds(case.now.checked_add(terms.within)?),

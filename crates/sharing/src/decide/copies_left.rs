@@ -1,4 +1,5 @@
-//! Owns what an audit finds of copies that rules made: those that nobody uses any more, and those that EC2 could not make.
+//! Owns what an audit finds out about copies that rules caused: copies that nobody uses any more, and copies that EC2
+//! could not make.
 
 use super::case::Case;
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     outcome::FindingCode,
 };
 
-/// A copy that is left; `{image}` stands for its ID.
+/// A finding about a copy; `{image}` stands for its ID.
 pub(super) struct Left {
     pub(super) code: FindingCode,
     pub(super) message: String,
@@ -16,8 +17,8 @@ pub(super) struct Left {
 
 /// What is wrong with an image, if it is a copy that a rule made.
 ///
-/// A failed copy has no key by which to tell whose it is. What may still be needed is not reported: only what is sure is
-/// drift.
+/// A failed copy has no key that shows which rule caused it. A copy that may still be needed is not reported: findings
+/// are certain.
 pub(super) fn find(case: &Case<'_>, image: &Image) -> Option<Left> {
     if !may_be_made(case, image) {
         return None;

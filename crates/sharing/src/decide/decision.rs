@@ -17,7 +17,7 @@ use crate::{
 /// A target that a rule covers, with that rule; `None` for an expiry, which needs no rule.
 pub type Covered<'a> = (&'a AskedTarget, Option<&'a Rule>);
 
-/// A target of a check that no rule surely lets the requester share with. The rule is the one by which its keys are judged.
+/// A target of a check that no rule certainly lets the requester share with. The rule is the one by which its keys are judged.
 pub type Unshareable<'a> = (&'a AskedTarget, &'a Rule);
 
 /// The decision about one image.
@@ -80,14 +80,14 @@ pub enum Verdict {
     Unknown(Vec<Failure>),
 }
 
-/// What a share has to make besides its permissions.
+/// What a share needs besides its permissions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prerequisites {
     /// The grants.
     pub grants: Vec<NeededGrant>,
     /// The records of expiries, which come before everything else.
     pub expiries: Vec<Expiry>,
-    /// The parameters that shall name the image, after everything else.
+    /// The parameters that name the image after everything else is done.
     pub publications: Vec<Publication>,
 }
 
@@ -109,7 +109,7 @@ pub struct Await {
 pub enum Next {
     /// It waits.
     Wait {
-        /// Whether its record is there.
+        /// Whether its record exists.
         is_recorded: bool,
         /// The copy to be made, if EC2 is making none.
         order: Option<CopyOrder>,
@@ -383,7 +383,7 @@ impl<'a> ImageDecision<'a> {
         }
     }
 
-    /// Whether something is waited for that continues by itself.
+    /// Whether the request waits for something that continues by itself.
     pub fn is_awaited(&self) -> bool {
         matches!(
             self.decision,
@@ -396,8 +396,8 @@ impl<'a> ImageDecision<'a> {
         blocks_reading(self.refusals())
     }
 
-    /// Whether the refusal of this image refuses the whole request. That is so for a share. Other actions handle each
-    /// image by itself.
+    /// Whether the refusal of this image refuses the whole request. This is true for a share. Other actions treat each
+    /// image separately.
     pub fn refuses_whole(&self, action: Action) -> bool {
         match action {
             Action::Share => !self.refusals().is_empty(),

@@ -244,7 +244,7 @@ const POINTER: &str = "/expiresAt";
 fn near(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     let at = case.request.expires_at.map(rfc3339).unwrap_or_default();
     let message = format!("{at} is less than 5 minutes ahead");
-    // A share that has waited for a copy was asked for in time.
+    // A share that has waited for a copy was requested in time.
     if case.hint.is_some() {
         let refusal = refusals::image(RefusalCode::ExpiryNotAllowed, image_id, message).at(POINTER).value("given", at);
         return refusal.remedy("send the request again with a later expiry time, if the share is still wanted");
@@ -297,8 +297,8 @@ fn too_late(
     let (at, deadline) = (rfc3339(at), rfc3339(case.deadline));
     let target = case.allowlist.called(&asked.target);
     let message = format!(
-        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is \
-         given only where that is more than 2 minutes before"
+        "the share with {target} would expire at {at}, and this invocation may last until {deadline}: access is given \
+         only if the invocation ends more than 2 minutes before the expiry"
     );
     let refusal = refusals::pair(RefusalCode::ShareEnding, image_id, asked, message)
         .value("expiresAt", at)

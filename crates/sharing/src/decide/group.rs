@@ -10,7 +10,7 @@ use crate::{
     request::AskedTarget,
 };
 
-/// The targets with this ID; none where nothing known has it, and then the decision refuses the request.
+/// The targets with this ID; none if nothing known has it, and then the decision refuses the request.
 ///
 /// An ARN also names the management account, so it can't be made from the ID: it must have been seen. It is looked for first
 /// among the current shares, then in the rules that name the requester. The directory has only IDs, and the rules of other
@@ -99,6 +99,7 @@ rules:
 "#;
 
     /// What a revoke or check of `id` is about when the image is shared with these, and what is refused.
+    #[expect(clippy::too_many_lines, reason = "it sets up an image, and is a test")]
     #[track_caller]
     fn check(id: &str, name: &str, shared: Reading<&[&str]>, expect: Result<(&[&str], &[RefusalCode]), ErrorCode>) {
         for action in ["revoke", "check"] {

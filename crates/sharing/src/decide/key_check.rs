@@ -54,7 +54,7 @@ pub(super) fn check(
     Ok(met)
 }
 
-/// Why no target at all can be let in by this key.
+/// Why this key can let no target in.
 fn unusable(
     case: &Case<'_>,
     key: &BackingKey<'_>,
@@ -65,7 +65,7 @@ fn unusable(
     let (code, message, remedy) = key.unusable()?;
     let refusal = if image.as_awaited().is_some() {
         refusals::image(RefusalCode::CopyKeyNotUsable, image_id, refusals::of_copy_key(key.arn, code, &message))
-            .remedy("have the rule's `copies.key` name a customer managed key that can be used")
+            .remedy("change the rule's `copies.key` to a customer managed key that can be used")
     } else {
         let by_copy = (code == RefusalCode::DefaultKey).then(|| rule_with_copies(case, image, targets)).flatten();
         let remedy = by_copy.map_or_else(|| remedy.to_owned(), |rule| refusals::remedy_by_copy(rule, case.region));

@@ -24,9 +24,9 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let Authority::Requester(requester) = case.authority else { return Vec::new() };
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
-        // Who asked for what waits may take that back without the right to revoke.
+        // The requester of a share that waits may take it back without a rule that allows `revoke`.
         Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
-        // Approvers are named by a rule, too.
+        // A rule names approvers, too.
         Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
             let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
             request.action.needs_entry().then(refusal).into_iter().collect()
@@ -115,7 +115,7 @@ impl<'a> Permit<'a> {
 
 /// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
-    // The catalogue tells what the descriptions say.
+    // The catalogue needs only the descriptions of the images.
     if case.request.action == Action::Images {
         return BTreeSet::new();
     }
@@ -146,7 +146,7 @@ pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item 
 }
 
 /// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
-/// because only what is sure is drift.
+/// because findings are certain.
 pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target) -> Vec<&'a Rule> {
     rules_by_name(case, image, |rule, name, tags| {
         rule.actions.contains(&Action::Share)
@@ -275,7 +275,7 @@ fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     }
 }
 
-/// The refusal where this criterion left no rule for the action.
+/// The refusal if no rule for the action meets this criterion.
 fn refusal(
     action: Action,
     case: &Case<'_>,
@@ -296,7 +296,7 @@ pub(super) fn covering_rule_of_image<'a>(case: &Case<'a>, image: &Image) -> Resu
     covering_rule_of_image_for(case.request.action, case, image)
 }
 
-/// The rule that covers the image for this action; none is needed where a share expires.
+/// The rule that covers the image for this action. An expiry needs none.
 pub(super) fn covering_rule_of_image_for<'a>(
     action: Action,
     case: &Case<'a>,
@@ -394,8 +394,8 @@ fn ask<'a>(
     Ask { target, terms, ..by_name(case, requester, action, image) }
 }
 
-/// What is asked of the rules about an image by its name. A copy is covered by its own name and tags, and if no rule covers
-/// it by these, by those of its source. A share with `copyFrom` goes by those of the image that it names.
+/// The questions to the rules about an image. A copy is covered by its own name and tags or, if no rule covers these,
+/// by those of its source. For a share with `copyFrom`, the name and tags of the source count.
 fn by_name<'a>(case: &Case<'a>, requester: &'a Requester, action: Action, image: &'a Image) -> Ask<'a> {
     let ask = |image_name: Option<&'a str>, tags: &'a BTreeMap<String, String>| Ask {
         requester,

@@ -145,7 +145,7 @@ pub(super) fn lacking(rules: &[&Rule], image: &Image, now: OffsetDateTime) -> St
     let named = rules.iter().take(RULES_NAMED).map(|rule| {
         let lacking = rule.images.shortfalls(&image.provenance, now);
         let lacking: Vec<_> = lacking.iter().map(ToString::to_string).collect();
-        format!("by rule {}, {}", quoted(&rule.name), lacking.join(", and "))
+        format!("for rule {}, {}", quoted(&rule.name), lacking.join(", and "))
     });
     let named: Vec<_> = named.collect();
     match rules.len().saturating_sub(RULES_NAMED) {
@@ -186,16 +186,16 @@ fn terms_not_allowed(
 ) -> Refusal {
     let (request, who) = (case.request, quoted(requester));
     let longest = rule.and_then(|rule| rule.max_duration).map(written);
-    let most = longest.as_ref().map(|longest| format!(", for {longest} at most")).unwrap_or_default();
+    let most = longest.as_ref().map(|longest| format!(", at most {longest} from now")).unwrap_or_default();
     let refusal = match (criterion, request.expires_at) {
         (Criterion::Roles, _) => role_not_allowed(request, requester, target, rule, &new),
         (Criterion::Duration, None) => {
             let message =
-                format!("the rules that allow {who} to share this image with {target} want the share to expire{most}");
-            new(RefusalCode::ExpiryRequired, message).at("/expiresAt").remedy("give `expiresAt`")
+                format!("the rules that allow {who} to share this image with {target} require an expiry{most}");
+            new(RefusalCode::ExpiryRequired, message).at("/expiresAt").remedy("set `expiresAt`")
         }
         (Criterion::Duration, Some(at)) => {
-            let message = format!("no rule allows {who} to share this image with {target} until then{most}");
+            let message = format!("no rule allows {who} to share this image with {target} until this time{most}");
             new(RefusalCode::ExpiryNotAllowed, message)
                 .at("/expiresAt")
                 .value("given", rfc3339(at))
@@ -204,7 +204,7 @@ fn terms_not_allowed(
         (Criterion::Copies, _) => {
             let region = request.copy_from.as_ref().map(ToString::to_string).unwrap_or_default();
             let message = format!(
-                "the rules that allow {who} to share this image with {target} make no copies of images in {region}"
+                "the rules that allow {who} to share this image with {target} don't allow copies of images in {region}"
             );
             new(RefusalCode::CopyNotAllowed, message)
                 .at("/copyFrom")
@@ -212,11 +212,11 @@ fn terms_not_allowed(
                 .remedy(format!("ask the allowlist's owners to add `{region}` to the `copies.from` of a rule"))
         }
         (_, _) => {
-            let message = format!("no rule allows {who} to share this image with {target} for copying");
+            let message = format!("no rule allows {who} to give {target} copy access to this image");
             new(RefusalCode::AccessNotAllowed, message)
                 .at("/access")
                 .value("access", "launch")
-                .remedy("ask for `access: launch`, or for `access: copy` in the rule")
+                .remedy("request `access: launch`, or ask the allowlist's owners to set `access: copy` in the rule")
         }
     };
     match longest.filter(|_| criterion == Criterion::Duration) {
@@ -240,21 +240,21 @@ fn role_not_allowed(
     let first = lacking.find(|(_, role)| !allowed.contains(role)).map_or(0, |(index, _)| index);
     let roles: Vec<_> = request.service_linked_roles.iter().filter(|role| !allowed.contains(role)).collect();
     let named = |roles: &[&ServiceLinkedRole]| roles.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let message = format!("no rule allows {who} a grant for every one of these service-linked roles in {target}");
+    let message = format!("no rule allows {who} grants for all of these service-linked roles in {target}");
     new(RefusalCode::RoleNotAllowed, message)
         .at(format!("/serviceLinkedRoles/{first}"))
         .value("roles", named(&roles))
         .value("allowed", named(&allowed))
-        .remedy("ask for fewer roles, or for `keys: grant` and the roles in the rule's `serviceLinkedRoles`")
+        .remedy("request fewer roles, or ask the allowlist's owners to set `keys: grant` in the rule and to list the roles in its `serviceLinkedRoles`")
 }
 
 pub(super) fn image_not_found(case: &Case<'_>, image_id: &ImageId) -> Refusal {
     let (region, remedy) = match &case.request.copy_from {
         None => {
-            let remedy = "images are per Region: ask the function in the Region where the image is, or give `copyFrom`";
+            let remedy = "an image is in one Region only: send the request to the deployment of that Region, or set `copyFrom` to it";
             ("this Region".to_owned(), remedy)
         }
-        Some(region) => (region.to_string(), "give the Region where the image is as `copyFrom`"),
+        Some(region) => (region.to_string(), "set `copyFrom` to the Region of the image"),
     };
     let message = format!("{image_id} does not exist in {region}, or this account can't see it");
     image(RefusalCode::ImageNotFound, image_id, message).at(place(case, image_id)).remedy(remedy)
@@ -275,7 +275,7 @@ pub(super) fn image_not_owned(case: &Case<'_>, image_id: &ImageId) -> Refusal {
         format!("another account owns {image_id}; only the owner can see and change its launch permissions"),
     )
     .at(place(case, image_id))
-    .remedy("ask the owner, or copy the image and share the copy")
+    .remedy("ask the owner to share it, or copy the image and share the copy")
 }
 
 pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &ImageState) -> Refusal {
@@ -415,7 +415,7 @@ pub(super) fn copy_key_elsewhere(image_id: &ImageId, key: &KeyArn, region: &str)
     image(RefusalCode::CopyKeyNotUsable, image_id, message)
         .at("/copyFrom")
         .key(key)
-        .remedy(format!("have the rule's `copies.key` name a key of {region}"))
+        .remedy(format!("change the rule's `copies.key` to a key of {region}"))
 }
 
 /// What is wrong with the key that a copy would be encrypted with.
@@ -425,7 +425,7 @@ pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String 
     format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
 }
 
-/// The way out of a key that AWS manages: the same image under the key of a rule.
+/// The remedy for an AWS managed key: a copy of the image under the key of a rule.
 pub(super) fn remedy_by_copy(rule: &Rule, region: &str) -> String {
     format!(
         "send the request with `copyFrom: {region}`: rule {} has the image copied with a key that can be shared, and shares \
@@ -439,7 +439,7 @@ pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failur
     image(RefusalCode::CopyKeyNotUsable, image_id, message)
         .at("/copyFrom")
         .key(key)
-        .remedy("have the rule's `copies.key` name a key that the function's role may use")
+        .remedy("change the rule's `copies.key` to a key that the function's role may use")
 }
 
 /// A copy can be made only of what can be decrypted.

@@ -18,7 +18,7 @@ use crate::{
 pub enum Remaining<'a> {
     /// No other launch permission covers it.
     Nothing,
-    /// These launch permissions surely cover it.
+    /// These launch permissions certainly cover it.
     Surely(Vec<&'a LaunchPermission>),
     /// These launch permissions cover it if it is a member, which is not known.
     Maybe(Vec<&'a LaunchPermission>),

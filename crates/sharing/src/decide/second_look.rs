@@ -23,8 +23,8 @@ pub struct SecondLook {
 /// The result of a second look: whether the share still has a record, this one or any other.
 pub type Seen = Reading<bool>;
 
-/// What a share looks at again that has given something to these targets: the records of the expiries of their shares, and
-/// the record of the share itself if it had waited for a copy.
+/// The records that a share reads again after it has given access to these targets: those of their expiries, and its
+/// own record if it waited for a copy.
 pub fn second_looks(
     decision: &ImageDecision<'_>,
     image: &Image,

@@ -92,13 +92,13 @@ fn given_up<'a>(case: &Case<'a>, image: &Image, permit: &Permit<'a>) -> Option<I
     })
 }
 
-/// A share that nothing stands in the way of waits where the copy is not there yet.
+/// A share that is allowed waits if its copy does not exist yet.
 fn await_copy<'a>(case: &Case<'_>, image: &Image, targets: &[Covered<'_>], share: Share<'a>) -> Decision<'a> {
     let Some(awaited) = image.as_awaited().filter(|_| matches!(share.verdict, Verdict::Yes(_))) else {
         return Decision::Share(share);
     };
     let terms = targets.iter().find_map(|(_, rule)| Some(((*rule)?, (*rule)?.copies.as_ref()?)));
-    let waits = terms.and_then(|(rule, terms)| copies::wait(case, image, awaited, rule, terms));
+    let waits = terms.and_then(|(rule, terms)| copies::wait(case, image, awaited, targets, (rule, terms)));
     let Share { keys, has_unusable_key, left_as_they_are, verdict: _ } = share;
     match waits {
         Some((record, next)) => Decision::Await(Await { keys, has_unusable_key, record: Box::new(record), next }),
@@ -161,10 +161,10 @@ fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[
         .collect()
 }
 
-/// Whether a share for copying must surely add create volume permissions for the target.
+/// Whether a share for copying must certainly add create volume permissions for the target.
 fn lacks_copy_access(image: &Image, asked: &AskedTarget) -> bool {
     let Some(account) = asked.target.account() else { return false };
-    // A copy that is not there yet has been given to nobody.
+    // A copy that does not exist yet is shared with nobody.
     if image.as_awaited().is_some() {
         return true;
     }

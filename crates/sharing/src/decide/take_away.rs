@@ -78,9 +78,9 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     ImageDecision { image_id, rule, targets, decision, warnings }
 }
 
-/// The records of shares that wait for a copy, and those that their shares have left for a while, that the request is
-/// about: of the covered targets, and of those that a reset clears, those of everybody; of the others those that the
-/// requester asked for.
+/// The records that the request is about, of shares that wait for a copy or did so until recently. For the covered
+/// targets, and for those that a reset clears, these are the records of all requesters. For other targets, they are
+/// those of the requester's own shares.
 fn withdrawals<'a>(
     case: &Case<'a>,
     facts: &Facts,
@@ -118,8 +118,8 @@ fn records_that_stay(image: &Image, targets: &[Covered<'_>], gaps: &[Failure]) -
         image.expiries.iter().flatten().filter(|(_, expiry)| is_asked(expiry)).map(|(name, _)| name).collect();
     (!why.is_empty() && !names.is_empty()).then(|| {
         format!(
-            "the record {} of a share is kept until this is resolved; from its expiry time on, the image is not shared \
-             with its target again: {}",
+            "the record {} of a share is kept until this is resolved; from its expiry time on, sharing the image with its \
+             target again is refused: {}",
             some_of(names),
             some_of(why)
         )

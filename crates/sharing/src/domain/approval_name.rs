@@ -29,7 +29,7 @@ impl AskName {
         Self(format!("{ASK}{}", digest(asked, DIGEST_BYTES)))
     }
 
-    /// The name for the ID that callers see; none where no approval can have it.
+    /// The name for the ID that callers see; none if no approval can have it.
     pub fn of_id(id: &str) -> Option<Self> {
         is_digest(id, DIGEST_BYTES).then(|| Self(format!("{ASK}{id}")))
     }

@@ -18,7 +18,7 @@ const PREFIX: &str = "copy-";
 pub struct CopyName(String);
 
 impl CopyName {
-    /// The name for a share of a copy of this image; `asked` tells it from every other share of one.
+    /// The name for a share of a copy of this image; `asked` distinguishes it from other shares of a copy of the image.
     pub fn new(source_id: &ImageId, asked: &str) -> Self {
         Self(format!("{}{}", Self::source_prefix(source_id), digest(asked, DIGEST_BYTES)))
     }
@@ -33,7 +33,7 @@ impl CopyName {
         text.starts_with(PREFIX)
     }
 
-    /// The name as Scheduler takes it.
+    /// The name of the schedule.
     pub fn as_str(&self) -> &str {
         &self.0
     }

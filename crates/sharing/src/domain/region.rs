@@ -34,7 +34,7 @@ impl fmt::Display for Region {
 
 serde_as_string!(Region);
 
-/// The partition of a Region, by the beginning of its name. Partitions know nothing of each other.
+/// The partition of a Region, by the beginning of its name. Partitions are separate.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
 pub fn partition_of(region: &str) -> &'static str {

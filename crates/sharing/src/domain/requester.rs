@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{code_point, invisible};
 
-/// A group has at most so many characters: <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GroupType.html>
+/// The maximum length of a group:
+/// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GroupType.html>
 const MAX_GROUP: usize = 128;
-/// A token has at most so many groups. Microsoft Entra ID puts no more into one:
+/// The maximum number of groups of a token. Microsoft Entra ID puts at most this many into one:
 /// <https://learn.microsoft.com/en-us/entra/identity-platform/id-token-claims-reference>
 pub const MAX_GROUPS: usize = 200;
 

@@ -1,5 +1,5 @@
-//! Owns [`Copies`]: an image that a request names by `copyFrom`, and the images of this Region that are made from it; what
-//! counts as its copy; and [`Awaited`], the copy that is not there yet.
+//! Owns [`Copies`]: an image that a request names by `copyFrom`, and the images of this Region that are made from it;
+//! what counts as its copy; and [`Awaited`], the copy that does not exist yet.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -18,18 +18,18 @@ pub struct Copies {
     pub images: BTreeMap<ImageId, Image>,
     /// The records of shares that wait for a copy of it, as far as the action needs them.
     pub waiting: Fact<Vec<CopyRecord>>,
-    /// The keys of the image, in its own Region. Read only where a copy is to be made.
+    /// The keys of the image, in its own Region. Read only if a copy must be made.
     pub source_keys: BTreeMap<KeyArn, Fact<KeyMetadata>>,
 }
 
-/// The copy of an image that is not there yet. It stands for the image that it will be.
+/// A copy that does not exist yet. It stands for the image that it will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Awaited {
     /// The image that is copied.
     pub source: RegionalImage,
     /// The state of that image.
     pub source_state: ImageState,
-    /// Its keys. Read only where a copy is to be made.
+    /// Its keys. Read only if a copy must be made.
     pub source_keys: BTreeMap<KeyArn, Fact<KeyMetadata>>,
     /// The copy that EC2 is making.
     pub pending: Option<ImageId>,
@@ -60,7 +60,7 @@ impl Copies {
         }
     }
 
-    /// The image itself, if it is known to be there.
+    /// The image itself, if it is known to exist.
     pub fn known_source(&self) -> Option<&Image> {
         self.source.known().and_then(Option::as_ref)
     }
@@ -70,7 +70,7 @@ impl Copies {
         self.in_state(|state| *state == ImageState::Available)
     }
 
-    /// The copy that EC2 is making, the newest one. It counts by what it is made from alone: EC2 says no more of it.
+    /// The copy that EC2 is making, the newest one. Only its source counts, because EC2 returns no more about it.
     pub fn pending(&self) -> Option<&ImageId> {
         self.in_state(|state| *state == ImageState::Pending).first().map(|(id, _)| *id)
     }
@@ -90,7 +90,7 @@ impl Copies {
     /// Whether an image that is made from it counts as its copy under this key: it is for the same machines, has volumes of
     /// the same sizes, and every snapshot is encrypted with the key.
     ///
-    /// Of a source that is deregistered only the lineage and the key can be compared.
+    /// If the source is deregistered, only the source's ID and the key can be compared.
     pub fn counts(&self, image: &Image, key: &KeyArn) -> bool {
         let is_alike = self.known_source().is_none_or(|source| is_alike(source, image));
         let snapshots = &image.snapshots;
@@ -118,8 +118,9 @@ impl Awaited {
 }
 
 impl Image {
-    /// The copy of an image that is not there yet, encrypted with these keys. It will be named and tagged like its source,
-    /// be this account's like that, and be shared with nobody: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/how-ami-copy-works.html>
+    /// A copy that does not exist yet and will be encrypted with these keys. It will have the name, the tags and the
+    /// owner of its source, and be shared with nobody:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/how-ami-copy-works.html>
     pub fn awaited(owner: AccountId, copies: &Copies, source: RegionalImage, keys: Vec<KeyArn>) -> Self {
         let known = copies.known_source();
         let awaited = Awaited {
@@ -155,7 +156,7 @@ impl Image {
         Naming { name: self.name.clone(), tags: self.tags.clone() }
     }
 
-    /// The copy that it stands for and that is not there yet, if so.
+    /// The copy that it stands for, if that does not exist yet.
     pub fn as_awaited(&self) -> Option<&Awaited> {
         match &self.state {
             ImageState::Awaited(awaited) => Some(awaited),

@@ -121,8 +121,8 @@ impl Provenance {
         }
     }
 
-    /// When the data of the image was first an image: a copy has its source's time. None where that is not known, and
-    /// where the source is itself a copy, whose own time says nothing.
+    /// When the first image with this data was created: for a copy, this is its source's time. None if it is not known,
+    /// or if the source is itself a copy, because the source's own time says nothing.
     pub fn data_created(&self) -> Option<OffsetDateTime> {
         match &self.lineage {
             Lineage::New => self.created,

@@ -10,14 +10,14 @@ use crate::{
 /// "Constraints: 3-128": <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 const MAX_NAME: usize = 128;
 
-/// So many bytes of a digest make a name another one.
+/// The number of bytes of a digest that make a name unique.
 const SUFFIX_BYTES: usize = 4;
 
 /// A client token has at most 64 characters:
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 const TOKEN_BYTES: usize = 32;
 
-/// A copy that is to be made.
+/// A copy that must be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyOrder {
     /// The image to copy.
@@ -50,7 +50,7 @@ impl CopyOrder {
         digest(&self.in_words(Some(name), number), TOKEN_BYTES)
     }
 
-    /// Everything that tells this copy from others.
+    /// Everything that distinguishes this copy from others.
     fn in_words(&self, name: Option<&str>, number: usize) -> String {
         let Self { source, key, failed_copies, .. } = self;
         json!([source.region, source.id, key, name, failed_copies, number]).to_string()

@@ -1,4 +1,4 @@
-//! Owns what is told of shares that wait for approval.
+//! Owns the rows about shares that wait for approval.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -13,7 +13,7 @@ pub struct Waiting {
     /// How long it waits.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
-    /// The rules that want it.
+    /// The rules that require it.
     pub rules: Vec<String>,
 }
 
@@ -27,9 +27,9 @@ pub struct ApprovalRow {
     /// How long it waits.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
-    /// The rules that want the approval.
+    /// The rules that require the approval.
     pub rules: Vec<String>,
-    /// What was asked for: a request document.
+    /// The request document of the share.
     pub request: Request,
     /// The reason, in the words of who asked.
     pub reason: Option<String>,

@@ -1,4 +1,4 @@
-//! Owns what a row of the catalogue tells of an image: what it is, and what the requester's rules let the requester do.
+//! Owns what the catalogue says about an image: what it is, and what the requester's rules allow.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use crate::{
     request::{Access, Action},
 };
 
-/// What the catalogue tells of an image beside what every row does.
+/// What the catalogue says about an image besides what every row has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CatalogueRow {
     /// When it was created; `null` if EC2 does not say so.
@@ -34,7 +34,7 @@ pub struct MayRow {
     pub actions: Vec<Action>,
     /// The targets that it names.
     pub targets: Vec<MayTarget>,
-    /// The most access that it lets a share give.
+    /// The highest access that a share may give.
     pub access: Access,
     /// How long a share lasts at most, such as `30d`; `null` if it may last forever.
     pub max_duration: Option<String>,

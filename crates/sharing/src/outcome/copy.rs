@@ -1,4 +1,4 @@
-//! Owns what a row says of a copy: [`Source`], what it is a copy of, and [`CopyState`], how far it is.
+//! Owns what a row says about a copy: [`Source`], its source image, and [`CopyState`], its state.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -24,16 +24,16 @@ impl From<RegionalImage> for Source {
     }
 }
 
-/// How a copy is.
+/// The state of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CopyState {
-    /// EC2's word for the state of the copy; `none` where there is no copy yet.
+    /// The state as EC2 names it; `none` if there is no copy yet.
     pub state: String,
     /// The key that it is encrypted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_arn: Option<KeyArn>,
-    /// How long a share waits for it, where one does.
+    /// How long a share waits for it, if one does.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub until: Option<OffsetDateTime>,
 }

@@ -40,13 +40,13 @@ pub enum FindingCode {
     ShareOverdue,
     /// A share that only rules with `maxDuration` allow has no record of its expiry.
     ExpiryMissing,
-    /// A copy is left whose source is deregistered, or that nobody has access to.
+    /// A copy whose source was deregistered, or that is shared with nobody.
     CopyOrphaned,
-    /// A copy that failed is left.
+    /// An image in the state `failed`, because EC2 could not make the copy.
     CopyFailedLeft,
     /// A parameter names an image that its readers can't launch.
     ParameterStale,
-    /// A share that waits for approval is left past its time.
+    /// The record of a share that waited for approval still exists after its time.
     ApprovalLeft,
 }
 

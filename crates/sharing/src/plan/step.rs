@@ -250,7 +250,7 @@ impl Step {
         }
     }
 
-    /// Whether it only begins something, which continues by itself.
+    /// Whether it only starts something, which continues by itself.
     pub fn continues_by_itself(&self) -> bool {
         matches!(self, Self::CreateUsageReport { .. } | Self::CreateApproval(_))
     }
@@ -280,7 +280,7 @@ impl Step {
     /// depend on the deletion of records: if one record can't be deleted, the access of the others must still be removed.
     pub fn waits_for(&self, phase: Phase) -> bool {
         match self {
-            // Whatever else fails: the right to share must not stay, and the record of the other targets comes first.
+            // The right to share must not remain, whatever else fails, and the record of the other targets comes first.
             Self::DeleteCopyRecord { .. } => phase == Phase::Waiting,
             Self::RevokeGrant { .. } => phase != Phase::Snapshots,
             Self::RemoveLaunchPermissions { .. } | Self::RemoveCreateVolumePermissions { .. } => {

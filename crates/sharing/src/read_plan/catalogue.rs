@@ -1,4 +1,5 @@
-//! Owns how many images of the catalogue one answer has, so that it has room for what each rule says of each.
+//! Owns the number of images on a page of the catalogue: the answer must have room for what each rule says about each
+//! image.
 
 use crate::{
     decide::{Authority, Case},

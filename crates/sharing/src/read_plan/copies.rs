@@ -39,7 +39,7 @@ pub fn copies<'a>(case: &Case<'a>) -> Option<CopyReads<'a>> {
     let region = case.request.copy_from.as_ref()?;
     let source = match case.request.action {
         Action::Share | Action::Check => Need::Required,
-        // Access can be removed, and be looked at, whatever can be read in another Region.
+        // Removing and showing access must not depend on reads in another Region.
         Action::Revoke
         | Action::Reset
         | Action::List
@@ -80,15 +80,21 @@ pub fn waiting(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, WaitingReads
         // What the hint is about has been read.
         _ if case.hint.is_some() => None,
         (Action::Share, Authority::Requester(requester)) => {
-            name_of_waiting(&waiting_request(case.request, source_id), requester).map(WaitingReads::This)
+            let approver = case.approval.by();
+            // Somebody may have approved it, who is part of the name.
+            if approver.is_none() && case.allowlist.wants_approval_of(requester) {
+                return Some(WaitingReads::All(CopyName::source_prefix(source_id)));
+            }
+            let request = waiting_request(case.request, source_id);
+            name_of_waiting(&request, requester, approver).map(WaitingReads::This)
         }
         _ => Some(WaitingReads::All(CopyName::source_prefix(source_id))),
     };
     permitted(case, facts).filter_map(|(id, _)| Some((id.clone(), reads(id)?))).collect()
 }
 
-/// The records of shares that wait for copies of the same image as one of these: what takes access to a copy away takes
-/// them back too, and an audit leaves a copy alone that a share waits for.
+/// The records of shares that wait for copies of the same image as one of these. An action that removes access to a
+/// copy also ends their waiting, and an audit doesn't report a copy that a share waits for.
 pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeMap<ImageId, WaitingReads> {
     let action = case.request.action;
     if !(action.takes_away() || action.surveys()) || matches!(case.authority, Authority::Expiry(_)) {
@@ -102,7 +108,7 @@ pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTr
     unread.filter_map(|(id, image)| Some((id.clone(), reads(image)?))).collect()
 }
 
-/// The images that are to be copied, whose snapshots and keys are read for that.
+/// The images that must be copied, and whose snapshots and keys are read for this.
 pub fn to_be_copied<'f>(case: &Case<'_>, facts: &'f Facts) -> Vec<(&'f ImageId, &'f Image)> {
     let meant = decide::images_meant(case, facts);
     let must_be = |id: &ImageId| meant.get(id).and_then(|images| images.get(id)).is_some_and(decide::must_be_made);

@@ -42,8 +42,8 @@ impl Sources {
     }
 }
 
-/// The sources of these images that are described: where a rule goes by them. There are none for actions that remove
-/// access, but for a copy that no rule covers by its own name.
+/// The sources of these images that are described, if a rule depends on them. For actions that remove access there are
+/// none, except for copies that no rule covers by their own name.
 pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
     let goes_by =
         |image: &Image| case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image));
@@ -74,7 +74,7 @@ pub fn sources_of_uncovered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) 
     Sources::of(own.filter(|image| is_uncovered(case, image)), Need::Optional)
 }
 
-/// Whether a rule may cover a copy by the name and tags of its source alone. That is looked at only for the Regions from
+/// Whether a rule may cover a copy by the name and tags of its source alone. This is checked only for the Regions from
 /// which rules make copies.
 fn is_uncovered(case: &Case<'_>, image: &Image) -> bool {
     let Some(source) = image.provenance.source() else { return false };
@@ -92,7 +92,7 @@ fn may_decide(case: &Case<'_>, rule: &Rule) -> bool {
         Authority::Requester(requester) => rule.names(requester),
         Authority::Expiry(_) => false,
     };
-    // A check asks what a share would meet.
+    // A check has the refusals of a share.
     let gives = rule.actions.contains(&action) || rule.actions.contains(&Action::Share);
     action.is_about_sharing() && gives && is_named
 }

@@ -14,13 +14,13 @@ use crate::{
     request::{AskedTarget, Parameters, Request},
 };
 
-/// The version of the texts that are written here. Like that of a request it may be left out, and it is.
+/// The version of the texts. The texts leave it out, as a request may.
 const VERSION: &str = "1";
 
-/// So long an ask waits for its answer.
+/// How long a share waits for approval.
 const PATIENCE: Duration = Duration::days(7);
 
-/// How often an interrupted decision is carried on, when for the first time, and for how long.
+/// How often an interrupted decision is continued, when it is continued first, and for how long.
 const EXPRESSION: &str = "rate(10 minutes)";
 const FIRST: Duration = Duration::minutes(10);
 const LAST: Duration = Duration::days(1);
@@ -30,7 +30,7 @@ const LAST: Duration = Duration::days(1);
 pub struct Ask {
     /// The record's name.
     pub name: AskName,
-    /// What was asked for.
+    /// The request for the share.
     pub request: Request,
     /// Who asked, with the groups that the token had.
     pub requester: Requester,
@@ -40,7 +40,7 @@ pub struct Ask {
     pub rules: Vec<String>,
     /// How long it waits, in whole seconds.
     pub until: OffsetDateTime,
-    /// Its message authentication code; none where nobody has made it yet.
+    /// Its message authentication code; none if nobody has made it yet.
     pub mac: Option<Mac>,
 }
 
@@ -55,9 +55,9 @@ pub struct ApprovalDecision {
     pub by: Requester,
     /// The reason, in the words of who decided.
     pub reason: Option<String>,
-    /// How long it is carried on, in whole seconds.
+    /// How long it is continued, in whole seconds.
     pub until: OffsetDateTime,
-    /// Its message authentication code; none where nobody has made it yet.
+    /// Its message authentication code; none if nobody has made it yet.
     pub mac: Option<Mac>,
 }
 
@@ -97,7 +97,7 @@ struct DecisionInput {
     mac: Option<Mac>,
 }
 
-/// The request as an ask has it: in one order, and neither a dry run nor a URL.
+/// The request in the form of a record: in a fixed order, and without a dry run or a URL.
 fn canonical(request: &Request) -> Request {
     let mut image_ids = request.image_ids.clone();
     image_ids.sort_unstable();
@@ -125,7 +125,7 @@ fn whole_seconds(time: OffsetDateTime) -> OffsetDateTime {
 }
 
 impl Ask {
-    /// The record of a share that is asked for now. `rules` are those that have approvers.
+    /// The record of a share that is requested now. `rules` are those that have approvers.
     pub fn new(
         request: &Request,
         requester: &Requester,

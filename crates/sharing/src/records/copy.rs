@@ -12,14 +12,15 @@ use crate::{
     request::{AskedTarget, Parameters, Request},
 };
 
-/// The version of the text that is written here. Like that of a request it may be left out, and it is.
+/// The version of the text. The text leaves it out, as a request may.
 const VERSION: &str = "1";
 
-/// How often it is looked whether the copy is there, and when for the first time.
+/// How often the function checks whether the copy exists, and when it does so first.
 const EXPRESSION: &str = "rate(10 minutes)";
 const FIRST: Duration = Duration::minutes(10);
 
-/// So long after its time a record still sends hints. The first of them deletes it, and then so does Scheduler.
+/// How long after its time a record still sends hints. The first of them deletes the record, and otherwise Scheduler
+/// does.
 const GRACE: Duration = Duration::hours(1);
 
 /// A share that waits for a copy: the content of a record, which never changes.
@@ -33,13 +34,15 @@ pub struct CopyRecord {
     pub requester: Requester,
     /// The ID of the request that was the first to ask.
     pub request_id: String,
+    /// Who approved the share before it began to wait, with the groups that the token had; nobody, if no rule wanted that.
+    pub approved_by: Option<Requester>,
     /// The allowlist rule that decided then.
     pub rule: String,
     /// How long the share waits, in whole seconds.
     pub until: OffsetDateTime,
     /// How many failed copies of the image there were.
     pub failed_copies: usize,
-    /// Its message authentication code; none where nobody has made it yet.
+    /// Its message authentication code; none if nobody has made it yet.
     pub mac: Option<Mac>,
 }
 
@@ -53,6 +56,8 @@ struct Input {
     schedule: CopyName,
     request: Request,
     requester: Requester,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved_by: Option<Requester>,
     request_id: String,
     rule: String,
     #[serde(with = "time::serde::rfc3339")]
@@ -76,10 +81,16 @@ pub fn waiting_request(request: &Request, source_id: &ImageId) -> Request {
     }
 }
 
-/// The name of the record of a request as [`waiting_request`] makes it; none where it is about no copy.
-pub fn name_of_waiting(request: &Request, requester: &Requester) -> Option<CopyName> {
+/// The name of the record of a request as [`waiting_request`] makes it; none if it is about no copy. A share that somebody
+/// approved has a record of its own: the record of the same share without that approval can't become it.
+pub fn name_of_waiting(request: &Request, requester: &Requester, approved_by: Option<&Requester>) -> Option<CopyName> {
     let (source_id, region) = (request.image_ids.first()?, request.copy_from.as_ref()?);
-    Some(CopyName::new(source_id, &json!([region, requester.as_str(), request]).to_string()))
+    let asked = json!([region, requester.as_str(), request]);
+    let document = match approved_by {
+        Some(approver) => json!([asked, approver.as_str()]),
+        None => asked,
+    };
+    Some(CopyName::new(source_id, &document.to_string()))
 }
 
 impl CopyRecord {
@@ -99,12 +110,13 @@ impl CopyRecord {
         self.request.targets.iter().map(|asked| &asked.target)
     }
 
-    /// The record without these targets: a new one, because a record never changes. None where no target would be left.
+    /// The record without these targets: a new one, because a record never changes. None if no target would be left.
     #[must_use]
     pub fn without(&self, targets: &[Target]) -> Option<Self> {
         let mut request = self.request.clone();
         request.targets.retain(|asked| !targets.contains(&asked.target));
-        let name = name_of_waiting(&request, &self.requester).filter(|_| !request.targets.is_empty())?;
+        let name = name_of_waiting(&request, &self.requester, self.approved_by.as_ref());
+        let name = name.filter(|_| !request.targets.is_empty())?;
         Some(Self { name, request, mac: None, ..self.clone() })
     }
 
@@ -115,10 +127,21 @@ impl CopyRecord {
 
     /// The text of the record, with this code.
     fn text(&self, mac: Option<Mac>) -> String {
-        let Self { name, request, requester, request_id, rule, until, failed_copies, mac: _ } = self.clone();
-        let (version, action, schedule) = (None, "expire".to_owned(), name);
-        let input =
-            Input { version, action, schedule, request, requester, request_id, rule, until, failed_copies, mac };
+        let Self { name, request, requester, approved_by, request_id, rule, until, failed_copies, mac: _ } =
+            self.clone();
+        let input = Input {
+            version: None,
+            action: "expire".to_owned(),
+            schedule: name,
+            request,
+            requester,
+            approved_by,
+            request_id,
+            rule,
+            until,
+            failed_copies,
+            mac,
+        };
         json!(input).to_string()
     }
 
@@ -134,21 +157,29 @@ impl CopyRecord {
 
     pub(super) fn read(name: &CopyName, schedule: &Schedule, bus_arn: &str) -> Result<Self, &'static str> {
         let input: Input = serde_json::from_str(&schedule.input).map_err(|_| "its input is not that of a record")?;
-        let Input { version, action, schedule: named, request, requester, request_id, rule, until, failed_copies, mac } =
-            input;
-        if version.is_some_and(|version| version != VERSION) {
+        if input.version.is_some_and(|version| version != VERSION) {
             return Err("its input has another version than this function reads");
         }
-        if action != "expire" || named != *name {
+        if input.action != "expire" || input.schedule != *name {
             return Err("its input is that of another record");
         }
-        let record = Self { name: name.clone(), request, requester, request_id, rule, until, failed_copies, mac };
+        let record = Self {
+            name: name.clone(),
+            request: input.request,
+            requester: input.requester,
+            approved_by: input.approved_by,
+            request_id: input.request_id,
+            rule: input.rule,
+            until: input.until,
+            failed_copies: input.failed_copies,
+            mac: input.mac,
+        };
         let [source_id] = record.request.image_ids.as_slice() else { return Err("it is not about one image") };
         let asked = waiting_request(&record.request, source_id);
-        if name_of_waiting(&asked, &record.requester).as_ref() != Some(name) {
+        if name_of_waiting(&asked, &record.requester, record.approved_by.as_ref()).as_ref() != Some(name) {
             return Err("its name and input disagree");
         }
-        if schedule.expression != EXPRESSION || schedule.ends_at != until.checked_add(GRACE) {
+        if schedule.expression != EXPRESSION || schedule.ends_at != record.until.checked_add(GRACE) {
             return Err("its times and input disagree");
         }
         schedule.check(bus_arn)?;
@@ -184,15 +215,24 @@ mod tests {
         let request = asked(r#"["222233334444", "111122223333"]"#);
         let requester = Requester::new("jwt:https://issuer.example#ada".to_owned()).with_groups(vec!["web".to_owned()]);
         CopyRecord {
-            name: name_of_waiting(&request, &requester).unwrap(),
+            name: name_of_waiting(&request, &requester, None).unwrap(),
             request,
             requester,
+            approved_by: None,
             request_id: "r-1".to_owned(),
             rule: "portal".to_owned(),
             until: datetime!(2026-11-23 12:00 UTC),
             failed_copies: 2,
             mac: Some(MAC.parse().unwrap()),
         }
+    }
+
+    /// The same share, approved by somebody with a group.
+    fn approved() -> CopyRecord {
+        let approver =
+            Requester::new("jwt:https://issuer.example#olga".to_owned()).with_groups(vec!["owners".to_owned()]);
+        let name = name_of_waiting(&record().request, &record().requester, Some(&approver)).unwrap();
+        CopyRecord { name, approved_by: Some(approver), ..record() }
     }
 
     fn read(schedule: &Schedule) -> Result<Record, &'static str> {
@@ -217,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_same_request_for_an_image_has_the_same_record() {
-        let name = |request: &Request| name_of_waiting(request, &record().requester).unwrap();
+        let name = |request: &Request| name_of_waiting(request, &record().requester, None).unwrap();
         let one = asked(r#"["222233334444", "111122223333"]"#);
         assert_eq!(name(&one), record().name);
         assert_eq!(name(&asked(r#"["111122223333", "222233334444"]"#)), record().name);
@@ -226,8 +266,30 @@ mod tests {
         assert_ne!(name(&asked(r#"["111122223333"]"#)), record().name);
         assert_ne!(name(&Request { reason: Some("why".to_owned()), ..one.clone() }), record().name);
         assert_ne!(name(&Request { copy_from: "eu-west-2".parse().ok(), ..one.clone() }), record().name);
-        assert_ne!(name_of_waiting(&one, &Requester::new("lambda:invoke".to_owned())), Some(record().name));
-        assert_eq!(name_of_waiting(&Request { copy_from: None, ..one }, &record().requester), None);
+        assert_ne!(name_of_waiting(&one, &Requester::new("lambda:invoke".to_owned()), None), Some(record().name));
+        assert_eq!(name_of_waiting(&Request { copy_from: None, ..one }, &record().requester, None), None);
+    }
+
+    #[test]
+    fn an_approved_share_has_a_record_of_its_own_that_says_by_whom() {
+        assert_ne!(approved().name, record().name);
+        let schedule = approved().schedule(BUS, NOW);
+        let named = RecordName::Copy(approved().name);
+        let Ok(Record::Copy(read)) = Record::read(&named, &schedule, BUS) else { panic!("not a record of a copy") };
+        assert_eq!(read.digest(), approved().digest());
+        assert_eq!(read.approved_by.unwrap().groups(), ["owners"]);
+        // Whoever may write schedules can't add an approval, take it away or name somebody else.
+        for approver in [Value::Null, json!("jwt:https://issuer.example#eve")] {
+            let mut input: Value = serde_json::from_str(&schedule.input).unwrap();
+            input["approvedBy"] = approver;
+            let forged = Schedule { input: input.to_string(), ..schedule.clone() };
+            assert_eq!(Record::read(&named, &forged, BUS), Err("its name and input disagree"));
+        }
+        nobodys_input("approvedBy", json!("jwt:https://issuer.example#olga"), "name and input disagree");
+        // The part that other targets go on waiting by is approved as the whole was.
+        let left = approved().without(&["222233334444".parse().unwrap()]).unwrap();
+        assert_eq!(left.approved_by, approved().approved_by);
+        assert_eq!(Some(left.name), name_of_waiting(&left.request, &left.requester, left.approved_by.as_ref()));
     }
 
     #[test]
@@ -312,5 +374,8 @@ mod tests {
             assert_ne!(other.digest(), digest, "{other:?}");
         }
         assert_eq!(CopyRecord { mac: None, ..record() }.digest(), digest);
+        let without_groups = Requester::new(approved().approved_by.unwrap().as_str().to_owned());
+        let other = CopyRecord { approved_by: Some(without_groups), ..approved() };
+        assert_ne!(other.digest(), approved().digest());
     }
 }

@@ -1,5 +1,5 @@
-//! Owns [`Mac`]: the message authentication code of a record. Whoever may write schedules can write a record's name and
-//! text, but only the function can make its code: it needs the stack's HMAC key.
+//! Owns [`Mac`]: the message authentication code of a record. Anyone who may write schedules can write a record's name
+//! and text, but only the function can make its code, because it needs the stack's HMAC key.
 
 use std::{fmt, hint::black_box, str::FromStr};
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{ParseError, is_digest, quoted, serde_as_string};
 
-/// An `HMAC_SHA_256` has so many bytes.
+/// The number of bytes of an `HMAC_SHA_256`.
 const BYTES: usize = 32;
 
 /// What the digest begins with, so that nothing else that the key may be used for has the same digest.
@@ -18,7 +18,7 @@ const PURPOSE: &str = "ami-share record";
 pub struct Mac([u8; BYTES]);
 
 impl Mac {
-    /// What the code is made of: the name of the record and its text without the code.
+    /// The message of the code: the name of the record, and its text without the code.
     ///
     /// It is a digest, because KMS takes a message of up to 4,096 bytes and a text may be longer:
     /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html>
@@ -27,13 +27,13 @@ impl Mac {
         Sha256::digest(format!("{PURPOSE}\0{name}\0{text}")).into()
     }
 
-    /// The code in the answer of KMS; none where it has another length.
+    /// The code in the answer of KMS; none if it has another length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 }
 
-/// In constant time: how long a comparison takes must not say how many digits of a forged code are right.
+/// Compares in constant time: the duration must not show how many digits of a forged code are right.
 impl PartialEq for Mac {
     fn eq(&self, other: &Self) -> bool {
         let difference =

@@ -1,4 +1,4 @@
-//! Owns how the catalogue tells of an image. Pure.
+//! Owns how an image of the catalogue is reported. Pure.
 
 use crate::{
     allowlist::{Rule, written},
@@ -7,7 +7,7 @@ use crate::{
     outcome::{CatalogueRow, MayRow, MayTarget},
 };
 
-/// What the catalogue tells of an image that a rule of the requester covers.
+/// What the catalogue says about an image that a rule of the requester covers.
 pub(super) fn row(case: &Case<'_>, image: &Image) -> CatalogueRow {
     CatalogueRow {
         created: image.provenance.created,

@@ -1,4 +1,4 @@
-//! Owns how a copy is reported: what it is a copy of, how it is, and who waits for it. Pure.
+//! Owns how a copy is reported: its source, its state, and the targets that wait for it. Pure.
 
 use time::OffsetDateTime;
 
@@ -11,7 +11,7 @@ use crate::{
     plan::Step,
 };
 
-/// The ID of the image that a row is about; none while EC2 has given the copy none.
+/// The ID of the image that a row is about; none if EC2 has not given the copy an ID yet.
 pub(super) fn image_id(image: &Image, result: &ImageResult<'_>) -> Option<ImageId> {
     match image.as_awaited() {
         None => Some(result.decision.image_id.clone()),
@@ -24,13 +24,13 @@ fn begun(result: &ImageResult<'_>) -> Option<ImageId> {
     result.steps.iter().find_map(|result| result.copy_id.clone())
 }
 
-/// What the image is a copy of, where the request names that.
+/// What the image is a copy of, if the request names that.
 pub(super) fn source(case: &Case<'_>, image: &Image) -> Option<Source> {
     case.request.copy_from.as_ref()?;
     image.provenance.source().cloned().map(Source::from)
 }
 
-/// How the copy is, where the request names its source.
+/// The state of the copy, if the request names its source.
 pub(super) fn state(case: &Case<'_>, image: &Image, result: &ImageResult<'_>) -> Option<CopyState> {
     case.request.copy_from.as_ref()?;
     let state = match begun(result) {
@@ -41,7 +41,7 @@ pub(super) fn state(case: &Case<'_>, image: &Image, result: &ImageResult<'_>) ->
     Some(CopyState { state: state.to_owned(), key_arn, until: until(image, result) })
 }
 
-/// How long shares wait for the copy: the one that is asked for, or else the longest.
+/// How long shares wait for the copy: the requested share, or else the one that waits longest.
 fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
     match &result.decision.decision {
         Decision::Await(awaiting) => Some(awaiting.record.until),
@@ -55,7 +55,7 @@ fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
     }
 }
 
-/// What is so for a target of a share that waits for its copy.
+/// The state of a target whose share waits for its copy.
 pub(super) fn target_state(Await { next, .. }: &Await, steps: &[StepResult]) -> TargetState {
     let has_failed = |result: &StepResult| {
         matches!(result.state, StepState::Failed | StepState::Skipped) && !result.is_passed_over()
@@ -79,8 +79,8 @@ pub(super) fn is_withdrawn(steps: &[StepResult], target: &Target) -> bool {
     })
 }
 
-/// Whether a step of an image writes or deletes a record and gives or takes nothing by that: the end of a share that was
-/// made or given up, or a record that was deleted again.
+/// Whether a step of an image writes or deletes a record without a change of access: the end of a share that was made
+/// or given up, or a record that was deleted again.
 pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
     let is_deleted = |name: &str| {
         steps.iter().any(|result| {

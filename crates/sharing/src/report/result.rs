@@ -28,13 +28,13 @@ pub struct StepResult {
 }
 
 impl StepResult {
-    /// A step of which no more is known than how far it got.
+    /// A step of which only its state is known.
     pub fn new(step: Step, state: StepState) -> Self {
         Self { step, state, error: None, is_uncertain: false, grant_id: None, copy_id: None, version: None }
     }
 
-    /// Whether the request goes on, and counts as done as far as it can be now, although this step was not: it is best
-    /// effort, or it is tried again when the record of the share that waits for it is looked at.
+    /// Whether the request continues, and counts as done as far as possible, although this step failed: the step is
+    /// best effort, or it is tried again with the next hint of the share that waits.
     pub fn is_passed_over(&self) -> bool {
         let is_tried_again =
             matches!(self.step, Step::CopyImage(_)) && self.error.as_ref().is_some_and(|error| error.retryable);
@@ -66,7 +66,7 @@ pub struct ImageResult<'a> {
 }
 
 impl ImageResult<'_> {
-    /// Whether something continues by itself that was begun now or before.
+    /// Whether something that was started now or before continues by itself.
     pub fn continues_by_itself(&self) -> bool {
         let is_begun = |taken: &StepResult| taken.step.continues_by_itself() && taken.state == StepState::Done;
         self.decision.is_awaited() || self.steps.iter().any(is_begun)

@@ -20,7 +20,7 @@ pub(super) struct Standing<'r> {
     pub image: &'r Image,
     pub result: &'r ImageResult<'r>,
     pub status: Status,
-    /// Whether one image keeps the request from being carried out for any.
+    /// Whether one image prevents that the request is carried out for any image.
     pub is_stopped: bool,
 }
 

@@ -71,7 +71,7 @@ impl Action {
         }
     }
 
-    /// Whether a rule must name the action. Whoever a rule names may ask what the rule covers.
+    /// Whether a rule must list the action. The other actions are open to every requester that a rule names.
     pub fn needs_entry(self) -> bool {
         match self {
             Self::Share

@@ -1,4 +1,4 @@
-//! Owns [`Asked`]: what a request asked for, as far as it could be read. The log keeps it whatever the result is.
+//! Owns [`Asked`]: what a request asked for, as far as it could be read. The log keeps it, whatever the result is.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -20,7 +20,7 @@ pub struct Asked {
     /// The service-linked roles that need grants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub service_linked_roles: Vec<ServiceLinkedRole>,
-    /// The Region of the sources, where the request is about copies.
+    /// The Region of the sources, if the request is about copies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy_from: Option<Region>,
     /// When the share is to expire.

@@ -25,6 +25,24 @@ pub(super) enum Origin {
     Record,
 }
 
+impl Origin {
+    /// The expiry time. Only a request that was just sent is compared with the current time.
+    fn expiry(&self, text: &str) -> Result<OffsetDateTime, Wrong> {
+        match self {
+            Self::Sent { now, .. } => expiry(text, *now),
+            Self::Record => time_of(text),
+        }
+    }
+
+    /// The target that is a bare ID, if there is one. Only a record has a field for it.
+    fn group(self, fields: &mut RequestFields<'_>) -> Option<GroupId> {
+        match self {
+            Self::Sent { group, .. } => group,
+            Self::Record => fields.choice("group", group_id),
+        }
+    }
+}
+
 impl Request {
     /// Reads a request document and names every fault. `now` is the current time, with which `expiresAt` is compared.
     pub fn parse(document: &Json, now: OffsetDateTime) -> Result<Self, Malformed> {
@@ -38,7 +56,7 @@ impl Request {
 
     pub(super) fn read(origin: Origin, document: &Json) -> Result<Self, Malformed> {
         let Some(fields) = document.as_object() else {
-            let message = format!("a request is a JSON object, this is {}", document.kind());
+            let message = format!("a request must be a JSON object, but this is {}", document.kind());
             return Err(Malformed::document(FaultKind::WrongType, message));
         };
         let mut fields = RequestFields::new(fields);
@@ -49,10 +67,7 @@ impl Request {
         let (mut targets, target_counts) = targets(&mut fields);
         let access = fields.choice("access", access).unwrap_or_default();
         let roles = fields.ids::<ServiceLinkedRole>("serviceLinkedRoles", "roles", MAX_ROLES);
-        let expires_at = fields.choice("expiresAt", |text| match &origin {
-            Origin::Sent { now, .. } => expiry(text, *now),
-            Origin::Record => time_of(text),
-        });
+        let expires_at = fields.choice("expiresAt", |text| origin.expiry(text));
         let copy_from = fields.choice("copyFrom", parse::<Region>);
         let approval_id = fields.choice("approvalId", approval_id);
         let name = fields.choice("name", name);
@@ -60,47 +75,38 @@ impl Request {
         let (next_token, page) = tokens(&mut fields, action);
         let dry_run = fields.boolean("dryRun").unwrap_or(false);
         let reason = fields.choice("reason", reason);
-        let group = match origin {
-            Origin::Sent { group, .. } => group,
-            Origin::Record => fields.choice("group", group_id),
-        };
+        let group = origin.group(&mut fields);
         fields.refuse_the_rest();
 
         if let Some(action) = action {
             check_shape(&mut fields, action, images.different, target_counts, group.is_some());
         }
         let (image_ids, service_linked_roles) = (images.into_ids().collect(), roles.into_ids().collect());
-        match action {
-            Some(action) if fields.faults.is_empty() => {
-                let account = targets.pop_if(|_| action == Action::List);
-                let shared_with = account.and_then(|asked| asked.target.account());
-                Ok(Self {
-                    action,
-                    image_ids,
-                    targets,
-                    shared_with,
-                    group,
-                    access,
-                    service_linked_roles,
-                    expires_at,
-                    copy_from,
-                    approval_id,
-                    name,
-                    rows,
-                    next_token,
-                    page,
-                    dry_run,
-                    reason,
-                    parameters: Parameters::default(),
-                })
-            }
-            Some(_) | None => {
-                let targets = names(&targets, group.as_ref());
-                let asked =
-                    Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at, name };
-                Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults })
-            }
-        }
+        let Some(action) = action.filter(|_| fields.faults.is_empty()) else {
+            let targets = names(&targets, group.as_ref());
+            let asked = Asked { image_ids, targets, access: None, service_linked_roles, copy_from, expires_at, name };
+            return Err(Malformed { action, dry_run, reason, asked: Box::new(asked), faults: fields.faults });
+        };
+        let account = targets.pop_if(|_| action == Action::List);
+        Ok(Self {
+            action,
+            image_ids,
+            targets,
+            shared_with: account.and_then(|asked| asked.target.account()),
+            group,
+            access,
+            service_linked_roles,
+            expires_at,
+            copy_from,
+            approval_id,
+            name,
+            rows,
+            next_token,
+            page,
+            dry_run,
+            reason,
+            parameters: Parameters::default(),
+        })
     }
 }
 
@@ -126,7 +132,7 @@ fn names(targets: &[AskedTarget], group: Option<&GroupId>) -> Vec<String> {
 }
 
 fn version(text: &str) -> Result<(), Wrong> {
-    if text == "1" { Ok(()) } else { Err(Wrong::from("this function speaks version `1`".to_owned()).allowed(["1"])) }
+    if text == "1" { Ok(()) } else { Err(Wrong::from("this function reads version `1`".to_owned()).allowed(["1"])) }
 }
 
 fn action(fields: &mut RequestFields<'_>) -> Option<Action> {
@@ -153,7 +159,7 @@ fn access(text: &str) -> Result<Access, Wrong> {
     text.parse().map_err(|message: String| Wrong::from(message).given(text).allowed(["launch", "copy"]))
 }
 
-/// Callers can't know the form of an ID: one that is none is not found.
+/// Callers can't know the form of an ID, so an ID of another form is not found.
 fn approval_id(text: &str) -> Result<String, Wrong> {
     if (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_owned());
@@ -211,7 +217,7 @@ fn reason(text: &str) -> Result<String, Wrong> {
     visible(text, MAX_REASON)
 }
 
-/// A text of which all can be seen, with at most so many characters.
+/// A text of visible characters, with this maximum length.
 fn visible(text: &str, most: usize) -> Result<String, Wrong> {
     let count = text.chars().count();
     if count > most {

@@ -57,17 +57,9 @@ fn document(request: &Request) -> Map<String, Value> {
     if *rows {
         put("rows", json!(rows));
     }
-    let account = shared_with.map(Target::Account);
-    let of_kind = |is_kind: fn(&Target) -> bool| -> Vec<_> {
-        targets.iter().map(|asked| asked.target.clone()).chain(account.clone()).filter(is_kind).collect()
-    };
-    let lists = [
-        ("imageIds", json!(image_ids)),
-        ("accountIds", json!(of_kind(|target| matches!(target, Target::Account(_))))),
-        ("organizationArns", json!(of_kind(|target| matches!(target, Target::Organization(_))))),
-        ("organizationalUnitArns", json!(of_kind(|target| matches!(target, Target::OrganizationalUnit(_))))),
-        ("serviceLinkedRoles", json!(service_linked_roles)),
-    ];
+    let targets: Vec<_> = targets.iter().map(|asked| &asked.target).cloned().collect();
+    let lists = [("imageIds", json!(image_ids)), ("serviceLinkedRoles", json!(service_linked_roles))];
+    let lists = lists.into_iter().chain(targets_by_field(targets, shared_with.map(Target::Account)));
     for (name, list) in lists {
         if list.as_array().is_some_and(|items| !items.is_empty()) {
             put(name, list);
@@ -90,6 +82,18 @@ fn document(request: &Request) -> Map<String, Value> {
         }
     }
     document
+}
+
+/// The targets and the account of a `list`, in the field of each kind of target.
+fn targets_by_field(mut targets: Vec<Target>, account: Option<Target>) -> [(&'static str, Value); 3] {
+    targets.extend(account);
+    let of_kind =
+        |is_kind: fn(&Target) -> bool| json!(targets.iter().filter(|target| is_kind(target)).collect::<Vec<_>>());
+    [
+        ("accountIds", of_kind(|target| matches!(target, Target::Account(_)))),
+        ("organizationArns", of_kind(|target| matches!(target, Target::Organization(_)))),
+        ("organizationalUnitArns", of_kind(|target| matches!(target, Target::OrganizationalUnit(_)))),
+    ]
 }
 
 fn words(faults: &Faults) -> String {

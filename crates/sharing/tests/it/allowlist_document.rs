@@ -128,7 +128,7 @@ fn a_mistake_is_refused_and_named() {
         (serde_json::json!({"targets": ["11112222*"]}), "is not a target"),
         (serde_json::json!({"targets": [111122223333u64]}), "put it in quotes"),
         (serde_json::json!({"targets": ["o-a1b2c3d4e5"]}), "is not a target"),
-        (serde_json::json!({"targets": null}), "about targets"),
+        (serde_json::json!({"targets": null}), "need targets"),
         (serde_json::json!({"access": "write"}), "write"),
         (serde_json::json!({"keys": "trust"}), "trust"),
         (serde_json::json!({"serviceLinkedRoles": ["autoscaling"]}), "needs `keys: grant`"),
@@ -145,7 +145,7 @@ fn a_mistake_is_refused_and_named() {
             "needs the requester",
         ),
         (serde_json::json!({"images": {"tags": ["gold"]}}), "a map"),
-        (serde_json::json!({"onAvailable": true, "images": "all"}), "not together"),
+        (serde_json::json!({"onAvailable": true, "images": "all"}), "can't be combined"),
         (serde_json::json!({"onAvailable": true, "images": {"maxAge": "1d"}}), "needs `names`"),
         (serde_json::json!({"onAvailable": true, "images": {"names": ["a"], "maxSeverity": "low"}}), "not scanned yet"),
         (
@@ -345,7 +345,7 @@ owner: ada
         "line 32, rule `first`, field `images.tags`: `1` is a number here: put it in quotes",
         "line 33, rule `first`, field `onAvailable`: text where a boolean (`true` or `false`) belongs",
         "line 34, rule `#3`, field `name`: missing",
-        "line 34, rule `#3`, field `targets`: missing; `share`, `revoke` and `check` are about targets",
+        "line 34, rule `#3`, field `targets`: missing; `share`, `revoke` and `check` need targets",
         "line 36, rule `#3`, field `images`: say `all`, or give a map of criteria such as `names` and `tags`",
         "line 37, rule `#4`: text where a map belongs",
         "line 38, field `owner`: unknown field",
@@ -447,9 +447,12 @@ fn a_rule_shares_by_itself_only_chosen_images_and_for_a_while() {
         refused(&by_itself(serde_json::json!({"images": {"names": names}})), "match every image's name");
     }
     refused(&by_itself(serde_json::json!({"maxDuration": "29m"})), "at least `30m`");
-    refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "not together with `images: all`");
+    refused(
+        &by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})),
+        "can't be combined with `images: all`",
+    );
     refused(&by_itself(serde_json::json!({"images": "all", "maxDuration": "5m"})), "at least `30m`");
-    refused(&by_itself(serde_json::json!({"images": "all", "name": ""})), "not together with `images: all`");
+    refused(&by_itself(serde_json::json!({"images": "all", "name": ""})), "can't be combined with `images: all`");
 }
 
 #[test]

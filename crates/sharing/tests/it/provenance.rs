@@ -114,7 +114,7 @@ fn a_watermark_is_that_of_the_rules_account() {
     allowed("marked-1", marked(new(), APPROVED, &itself()));
     // Any one of the rule's will do.
     allowed("marked-1", marked(new(), "999988887777:tested", &itself()));
-    let lacks = "by rule `marked`, the image lacks the watermark `999988887777:approved` or `999988887777:tested`";
+    let lacks = "for rule `marked`, the image lacks the watermark `999988887777:approved` or `999988887777:tested`";
     refused("marked-1", new(), &[lacks]);
     refused("marked-1", marked(new(), "111122223333:approved", &itself()), &[lacks]);
     refused("marked-1", marked(new(), "999988887777:Approved", &itself()), &[lacks]);
@@ -150,7 +150,7 @@ fn an_image_is_scanned_and_has_no_finding_that_is_too_severe() {
     {
         allowed("scanned-1", scanned(new(), highest, 30));
     }
-    refused("scanned-1", new(), &["by rule `scanned`, Amazon Inspector has not scanned the image"]);
+    refused("scanned-1", new(), &["for rule `scanned`, Amazon Inspector has not scanned the image"]);
     refused("scanned-1", scanned(new(), known(Severity::High), 1), &["is `high`, and `medium` is the most allowed"]);
     refused("scanned-1", scanned(new(), known(Severity::Critical), 1), &["is `critical`"]);
     refused(
@@ -183,7 +183,7 @@ fn a_copy_has_the_scan_and_the_age_of_its_source() {
     refused(
         "recent-1",
         old(),
-        &["by rule `recent`, the image was created at 2026-05-25T12:00:00Z, and no more than 180d ago"],
+        &["for rule `recent`, the image was created at 2026-05-25T12:00:00Z, and no more than 180d ago"],
     );
     refused("recent-1", copy(new(), Fact::Known(Some(old()))), &["created at 2026-05-25T12:00:00Z"]);
     refused("recent-1", copy(new(), Fact::Known(None)), &[gone]);
@@ -239,7 +239,7 @@ fn an_audit_judges_what_is_shared_by_what_ec2_says_now() {
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("SharedOutsideAllowlist: ami-1a2b3c4d is shared with 111122223333"), "{found:?}");
     assert!(
-        found[0].contains("by rule `scanned`, the highest severity among the image's findings is `critical`"),
+        found[0].contains("for rule `scanned`, the highest severity among the image's findings is `critical`"),
         "{found:?}"
     );
     assert_eq!(shared("marked-1", marked(new(), APPROVED, &itself())), (vec![], 0));

@@ -1,4 +1,5 @@
-//! Owns the page's settings: the issuer at which people sign in, the page's client there, and where tokens are given.
+//! Owns the page's settings: the issuer at which people sign in, the page's client ID there, and the origin of the
+//! token endpoint.
 
 use std::{fmt, str::FromStr};
 
@@ -58,7 +59,7 @@ impl FromStr for Issuer {
     }
 }
 
-/// The origin of an address, over HTTPS. Over HTTP it is this machine's own, where the page can be tried.
+/// The origin of an address, over HTTPS. HTTP is allowed only for the loopback address, to try the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(String);
 

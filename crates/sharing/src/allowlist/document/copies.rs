@@ -11,7 +11,7 @@ use crate::domain::{KeyArn, Region, quoted};
 
 const FIELDS: [&str; 3] = ["from", "key", "within"];
 
-/// How long a share waits for its copy where the rule doesn't say.
+/// How long a share waits for its copy if the rule doesn't say.
 const WITHIN: Duration = Duration::hours(24);
 /// The shortest and the longest time that a rule may say.
 const SHORTEST: Duration = Duration::minutes(30);

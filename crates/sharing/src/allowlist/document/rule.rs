@@ -12,7 +12,7 @@ use super::{
     values::{action, duration, keys, parse},
 };
 use crate::{
-    domain::ServiceLinkedRole,
+    domain::{ServiceLinkedRole, Target},
     request::{Access, Action},
 };
 
@@ -40,44 +40,20 @@ impl Reader {
             .map(|field| self.list("requesters", field, false, RequesterPattern::parse));
         let actions = self.required("actions", &mut fields).map(|field| self.list("actions", field, false, action));
         let images = self.required("images", &mut fields).and_then(|field| self.images(field));
-        let given_targets = fields.take("targets");
-        let targets = given_targets.map(|field| self.targets("targets", field, names)).unwrap_or_default();
+        let targets = self.targets_of_rule(&mut fields, actions.as_deref().unwrap_or_default(), names);
         let access = fields.take("access").and_then(|field| self.parsed("access", field, str::parse::<Access>));
-        let keys = fields.take("keys").and_then(|field| self.parsed("keys", field, keys));
-        let given_roles = fields.take("serviceLinkedRoles");
-        let service_linked_roles = given_roles
-            .map(|field| self.list("serviceLinkedRoles", field, true, parse::<ServiceLinkedRole>))
-            .unwrap_or_default();
-        let given_duration = fields.take("maxDuration");
-        let max_duration = given_duration.and_then(|field| self.parsed("maxDuration", field, duration));
-        let given_on_available = fields.take("onAvailable");
-        let on_available = given_on_available.is_some_and(|field| self.boolean("onAvailable", field));
+        let (keys, service_linked_roles) = self.keys_and_roles(&mut fields);
+        let max_duration =
+            fields.take("maxDuration").map(|field| (field.0, self.parsed("maxDuration", field, duration)));
+        let approvers =
+            fields.take("approvers").map(|field| self.list("approvers", field, false, RequesterPattern::approver));
         let publish = fields.take("publish").and_then(|field| self.publish(field, images.as_ref()));
         let copies = fields.take("copies").and_then(|field| self.copies(field));
-        let given_approvers = fields.take("approvers");
-        let approvers = given_approvers
-            .map(|field| self.list("approvers", field, false, RequesterPattern::approver))
-            .unwrap_or_default();
-
-        if given_targets.is_none() && actions.iter().flatten().any(|action| action.takes_targets()) {
-            self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` are about targets");
-        }
-        if let (Some((line, _)), false) = (given_roles, service_linked_roles.is_empty())
-            && keys != Some(KeyCheck::Grant)
-        {
-            self.fault(line, "serviceLinkedRoles", "needs `keys: grant`; a role is let in by a grant");
-        }
-        if let (Some((line, _)), true) = (given_on_available, on_available) {
-            if given_approvers.is_some() {
-                self.fault(line, "onAvailable", "not together with `approvers`: nobody asks for these shares");
-            }
+        let on_available = fields.take("onAvailable").filter(|field| self.boolean("onAvailable", *field));
+        if let Some((line, _)) = on_available {
             let requesters = requesters.as_deref().unwrap_or_default();
             self.on_available(line, requesters, actions.as_deref().unwrap_or_default(), images.as_ref());
-            if let (Some((line, _)), true) =
-                (given_duration, max_duration.is_some_and(|longest| longest < SHORTEST_BY_ITSELF))
-            {
-                self.fault(line, "maxDuration", "with `onAvailable` at least `30m`: EC2's event may be late");
-            }
+            self.terms_on_available(line, max_duration, approvers.is_some());
         }
         Some(Rule {
             name: name?,
@@ -86,14 +62,39 @@ impl Reader {
             images: images?,
             targets,
             access: access.unwrap_or_default(),
-            keys: keys.unwrap_or_default(),
+            keys,
             service_linked_roles,
-            max_duration,
-            on_available,
+            max_duration: max_duration.and_then(|(_, longest)| longest),
+            on_available: on_available.is_some(),
             publish,
             copies,
-            approvers,
+            approvers: approvers.unwrap_or_default(),
         })
+    }
+
+    /// The targets, which some actions need.
+    fn targets_of_rule(&mut self, fields: &mut Fields<'_>, actions: &[Action], names: &Names) -> Vec<Target> {
+        match fields.take("targets") {
+            Some(field) => self.targets("targets", field, names),
+            None => {
+                if actions.iter().any(|action| action.takes_targets()) {
+                    self.fault(fields.line, "targets", "missing; `share`, `revoke` and `check` need targets");
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// How keys are checked, and the service-linked roles, which only a grant lets in.
+    fn keys_and_roles(&mut self, fields: &mut Fields<'_>) -> (KeyCheck, Vec<ServiceLinkedRole>) {
+        let keys = fields.take("keys").and_then(|field| self.parsed("keys", field, keys)).unwrap_or_default();
+        let Some(field) = fields.take("serviceLinkedRoles") else { return (keys, Vec::new()) };
+        let roles = self.list("serviceLinkedRoles", field, true, parse::<ServiceLinkedRole>);
+        if !roles.is_empty() && keys != KeyCheck::Grant {
+            let message = "needs `keys: grant`; only a grant lets such a role use the key";
+            self.fault(field.0, "serviceLinkedRoles", message);
+        }
+        (keys, roles)
     }
 
     fn unique_name<'n>(
@@ -131,12 +132,16 @@ impl Reader {
         }
         match images {
             Some(Images::All) => {
-                self.fault(line, "onAvailable", "not together with `images: all`; every new image would be shared");
+                self.fault(
+                    line,
+                    "onAvailable",
+                    "can't be combined with `images: all`; every new image would be shared",
+                );
             }
             Some(Images::Matching { names, tags, criteria }) => {
                 let is_chosen = !names.is_empty() || !tags.is_empty() || !criteria.watermarks.is_empty();
                 if match_every_name(names) {
-                    self.fault(line, "onAvailable", "not together with `names` that match every image's name");
+                    self.fault(line, "onAvailable", "can't be combined with `names` that match every image's name");
                 } else if !is_chosen && !criteria.is_empty() {
                     self.fault(
                         line,
@@ -148,11 +153,29 @@ impl Reader {
                     self.fault(
                         line,
                         "onAvailable",
-                        "not together with `maxSeverity` or `scannedWithin`: a new image is not scanned yet",
+                        "can't be combined with `maxSeverity` or `scannedWithin`: a new image is not scanned yet",
                     );
                 }
             }
             None => {}
+        }
+    }
+
+    /// Checks the terms of a rule with `onAvailable`: its `maxDuration`, with its line, and whether it has `approvers`.
+    fn terms_on_available(
+        &mut self,
+        line: usize,
+        max_duration: Option<(usize, Option<Duration>)>,
+        has_approvers: bool,
+    ) {
+        if has_approvers {
+            let message = "can't be combined with `approvers`: no request is sent for these shares";
+            self.fault(line, "onAvailable", message);
+        }
+        if let Some((line, Some(longest))) = max_duration
+            && longest < SHORTEST_BY_ITSELF
+        {
+            self.fault(line, "maxDuration", "must be at least `30m` with `onAvailable`: EC2's event may be late");
         }
     }
 }
