@@ -82,13 +82,18 @@ impl Kind {
     }
 }
 
-/// The scenes in which something doesn't hold if an invocation is killed. docs/reliability.md has the trace: a rule with
-/// `onAvailable` leaves a share that it finds without an expiry as it is, also if its own first attempt made it.
-pub const KNOWN: [&str; 4] = [
+/// The scenes in which something doesn't hold if an invocation is killed. docs/reliability.md says why: a rule with
+/// `onAvailable` leaves a share that it finds without an expiry as it is, also if its own first attempt made it; and a
+/// reset that is sent again may not yet see a create volume permission that was added last.
+pub const KNOWN: [&str; 8] = [
     "Unshared: revoke + available",
     "SharedUntil: revoke + available",
     "Unshared: reset + available",
     "SharedUntil: reset + available",
+    "SharedUntil: share + reset",
+    "Unshared: share until 1 + reset",
+    "SharedUntil: share until 1 + reset",
+    "Unshared: share until 2 + reset",
 ];
 
 /// An invocation of a scene.
