@@ -789,11 +789,15 @@ fn the_way_out_of_a_default_key_names_the_rule_that_would_copy() {
         });
         let request = json!({"action": "share", "imageIds": [IMAGE], "accountIds": [ONE]});
         let followed = refused(&world, &request, &["DefaultKey"]);
-        followed.outcome.refusals[0].remedy.clone().unwrap()
+        let refusal = &followed.outcome.refusals[0];
+        (refusal.remedy.clone().unwrap(), json!(refusal.values))
     };
-    let remedy = share("copied-1");
+    let (remedy, values) = share("copied-1");
     assert!(remedy.contains("`copyFrom: eu-west-1`") && remedy.contains("`copied`"), "{remedy}");
-    assert!(!share("golden-1").contains("copyFrom"));
+    assert_eq!(values, json!({"rule": "copied", "copyFrom": "eu-west-1"}));
+    let (remedy, values) = share("golden-1");
+    assert!(!remedy.contains("copyFrom"), "{remedy}");
+    assert_eq!(values, json!({}));
 }
 
 #[test]
