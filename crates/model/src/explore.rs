@@ -114,8 +114,7 @@ impl Explorer {
     /// Explores a scene. Ends with the first thing that does not hold.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
         for actor in &scene.actors {
-            if !self.trees.contains_key(&actor.kind) {
-                self.trees.insert(actor.kind, Tree::default());
+            if self.trees.entry(actor.kind).or_default().0.is_empty() {
                 self.add(actor, Vec::new());
             }
         }

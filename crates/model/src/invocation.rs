@@ -52,7 +52,7 @@ pub enum Planted {
 #[derive(Debug, Clone)]
 pub enum Trigger {
     /// A request.
-    Request(Request),
+    Request(Box<Request>),
     /// An image became available.
     Available,
     /// The hint of a record.
@@ -328,12 +328,12 @@ impl Planted {
 }
 
 /// The request of this action for the target that requests are about.
-pub fn request(action: Action, more: impl FnOnce(&mut Request)) -> Request {
+pub fn request(action: Action, more: impl FnOnce(&mut Request)) -> Box<Request> {
     let mut request = Request::bare(action, world::image_id());
     if action.takes_targets() {
         let target = world::targets(world::ONE).remove(0);
         request.targets = vec![sharing::request::AskedTarget { target, pointer: "/accountIds/0".to_owned() }];
     }
     more(&mut request);
-    request
+    Box::new(request)
 }

@@ -11,6 +11,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     clippy::arithmetic_side_effects,
     reason = "nothing that is deployed depends on it: it fails by panicking"
 )]

@@ -1,5 +1,13 @@
 //! Owns the bounded part of the exploration, and the proof that the explorer finds faults.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
 use model::{
     explore::{Explorer, Limits},
     invocation::Planted,
