@@ -57,7 +57,7 @@ pub async fn carry_out<'a>(
     let aws = &writer.aws.until(deadline);
     let writer = Writer { aws, ..writer };
     // A step waits for its turn here and not in the client, so that it checks the time when it really starts.
-    let turns = &Semaphore::new(CONCURRENCY);
+    let turns = &Semaphore::new(aws.calls_at_once());
     stream::iter(plans)
         .map(async |(decision, steps)| {
             let steps = if dry_run { planned(steps) } else { run(writer, steps, turns, deadline).await };
@@ -71,7 +71,7 @@ pub async fn carry_out<'a>(
 /// Carries out steps that belong to no image.
 pub async fn carry_out_steps(writer: Writer<'_>, steps: Vec<Step>, deadline: Instant) -> Vec<StepResult> {
     let aws = &writer.aws.until(deadline);
-    run(Writer { aws, ..writer }, steps, &Semaphore::new(CONCURRENCY), deadline).await
+    run(Writer { aws, ..writer }, steps, &Semaphore::new(aws.calls_at_once()), deadline).await
 }
 
 /// Carries out more steps, after those in the results.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, cmp::Ordering};
 
 use super::{
-    context::{ConditionKey, ContextFact, ContextValue, Form, UnknownKeys},
+    context::{ConditionKey, ContextFact, ContextValue, Form, KeySource, UnknownKeys},
     operand::{Flag, Number, Range, is_base64, parse_bool, parse_date},
     pattern::{compare_arn_form, compare_form, matches, matches_arn},
     remark::clip,
@@ -140,6 +140,24 @@ impl Condition {
     /// Whether the condition holds for requests without the key.
     pub(super) fn holds_without_key(&self) -> bool {
         self.set == SetOperator::ForAllValues && !self.if_exists
+    }
+
+    /// Whether its key, or a variable in its values, is of such a source.
+    pub(super) fn reads(&self, is_such: fn(KeySource) -> bool) -> bool {
+        let templates = match &self.test {
+            Test::Equal(templates)
+            | Test::EqualIgnoringCase(templates)
+            | Test::Like(templates)
+            | Test::Arn(templates) => templates.as_slice(),
+            Test::Number(..)
+            | Test::Date(..)
+            | Test::Bool(_)
+            | Test::Binary(_)
+            | Test::Address(_)
+            | Test::Null(_)
+            | Test::Unreadable => &[],
+        };
+        is_such(self.key.source) || templates.iter().any(|template| template.reads(is_such))
     }
 
     /// The values that have no variables.

@@ -11,7 +11,7 @@ mod one_image;
 mod provenance;
 mod usage;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use approval::{ApprovalRow, Waiting};
 pub use audit_row::AuditRow;
@@ -361,9 +361,9 @@ pub struct KeyRow {
     /// The state of the grant that matters, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantState>,
-    /// The answer of the key evaluator, whose fields are those of the row.
-    #[serde(flatten)]
-    pub access: KeyAccess,
+    /// The answer of the key evaluator, whose fields are those of the row. Targets that the policy treats alike share it.
+    #[serde(flatten, serialize_with = "shared")]
+    pub access: Arc<KeyAccess>,
     /// Whether the service-linked roles of the target account can use the key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleRow>,
@@ -738,6 +738,11 @@ impl Outcome {
     pub fn refused(request_id: impl Into<String>, refusals: Vec<Refusal>) -> Self {
         Self { refusals, ..Self::new(request_id, Status::Refused) }
     }
+}
+
+/// Serde writes what is shared only with a feature that would be another build of the SDK.
+fn shared<S: Serializer>(access: &Arc<KeyAccess>, serializer: S) -> Result<S::Ok, S::Error> {
+    access.as_ref().serialize(serializer)
 }
 
 /// The requester as outcomes show it. Only the log has its groups.

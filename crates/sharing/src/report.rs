@@ -137,7 +137,10 @@ pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
 /// What the caller should know about a step that was not carried out although the request continues.
 fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CopyImage(order) = step else { return role_warning(step, error) };
-    Some(format!("the copy of {} is not begun yet and will be tried again: {}", order.source, error.message))
+    Some(format!(
+        "EC2 has not started the copy of {} yet, and the function will try again: {}",
+        order.source, error.message
+    ))
 }
 
 /// The warning about a service-linked role for which no grant could be created.

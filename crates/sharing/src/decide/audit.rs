@@ -341,7 +341,7 @@ fn key_access_lost(
             };
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
-            let remedy = match (again, access.remedy) {
+            let remedy = match (again, &access.remedy) {
                 (Some(rule), _) if is_about_pair(case, image, target) => format!(
                     "`share` {{image}} with {target} again: rule {} creates the missing grant",
                     quoted(&rule.name)
@@ -351,7 +351,7 @@ fn key_access_lost(
                      missing grant"
                 ),
                 (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
-                (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
+                (None, None) => format!("use `check` to see which statement of the key policy of {arn} denies it"),
             };
             found.push(lost(Some(target.clone()), message, remedy));
         }
@@ -409,7 +409,7 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
             } else {
                 format!("a rule has `onAvailable` and the target {target}, but {{image}} is not shared with it")
             },
-            remedy: "see with `check` what prevents it and `share` it, or change the rule".to_owned(),
+            remedy: "use `check` to see what prevents it, and `share` it, or change the rule".to_owned(),
         })
         .collect()
 }

@@ -327,5 +327,5 @@ fn takes_away(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refus
     let message = format!("the share with {target} has no expiry; giving it one takes access away");
     refusals::pair(RefusalCode::ExpiryNotAllowed, image_id, asked, message)
         .at(POINTER)
-        .remedy(format!("ask for a rule that allows `revoke` beside `{action}`"))
+        .remedy(format!("ask the allowlist's owners for a rule that allows `revoke` and `{action}`"))
 }

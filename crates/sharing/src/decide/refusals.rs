@@ -283,7 +283,7 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
         ImageState::Pending => "send the request again when the image is `available`",
         ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
         ImageState::Available | ImageState::Deregistered | ImageState::Awaited(_) | ImageState::Other(_) => {
-            "see the image's state reason in the EC2 console"
+            "look at the image's state reason in the EC2 console"
         }
     };
     let message = format!("{image_id} is {}; only an `available` image can be shared", quoted(state.as_str()));
@@ -297,7 +297,7 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
 pub(super) fn target_is_owner(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     let target = case.allowlist.called(&asked.target);
     pair(RefusalCode::TargetIsOwner, image_id, asked, format!("{target} owns {image_id} and can always launch it"))
-        .remedy("leave the account out")
+        .remedy("leave the account out of the request")
 }
 
 pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal {

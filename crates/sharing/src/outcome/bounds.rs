@@ -1,6 +1,6 @@
 //! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ fn cut_value(value: &mut Value, rows: usize, text: usize) {
 }
 
 fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
-    let access = &mut row.access;
+    let access = Arc::make_mut(&mut row.access);
     if access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text)) {
         access.remedy = None;
     }

@@ -367,7 +367,8 @@ fn everything() -> Outcome {
             remedy: Some(json!([{"Effect": "Allow"}])),
             grant_remedy: Some(json!({"GranteePrincipal": "arn"})),
             ..KeyAccess::unknown("a note")
-        },
+        }
+        .into(),
         roles: vec![RoleRow {
             role: "autoscaling:blue".parse().unwrap(),
             verdict: Verdict::Missing,
