@@ -369,7 +369,7 @@ fn what_cannot_be_read_of_a_key_is_unknown_and_refuses() {
         world.keys.insert(FOREIGN_KEY.parse().unwrap(), key);
     });
     let decided = refused(&foreign, &share, &["KeyAccessUnknown 111122223333"]);
-    assert!(decided.remedies[0].contains("have the key's owner check"), "{decided:#?}");
+    assert!(decided.remedies[0].contains("ask the key's owner to check"), "{decided:#?}");
     assert_eq!(foreign.looked_up(&share), [""; 0]);
     // A key that was not read at all is as unknown.
     let missing = World::encrypted("golden-1", &[ONE]).with(|world| world.keys.clear());
@@ -550,7 +550,7 @@ fn a_service_linked_role_gets_a_grant_where_the_rule_allows_it() {
     assert!(!decided.steps.contains(&create_grant()), "{decided:#?}");
     let organization = ask("check", json!({"organizationArns": [ORGANIZATION], "serviceLinkedRoles": ["autoscaling"]}));
     let decided = world.decide(&organization);
-    assert!(decided.warnings[0].contains("ask for its accounts one by one"), "{decided:#?}");
+    assert!(decided.warnings[0].contains("send a request for each account"), "{decided:#?}");
 }
 
 /// A share with one account until then.
@@ -587,7 +587,7 @@ fn an_expiry_is_recorded_first_and_only_moved_later() {
     // To give an expiry to a share that has none is to take access away.
     let endless = World::encrypted("kept-1", &[ONE]).shared_with(&[ONE]);
     let decided = refused(&endless, &until(in_days(10)), &["ExpiryNotAllowed 111122223333"]);
-    assert!(decided.remedies[0].contains("`revoke` beside `share`"), "{decided:#?}");
+    assert!(decided.remedies[0].contains("`revoke` and `share`"), "{decided:#?}");
     let golden = endless.with(|world| world.image.name = Some("golden-1".to_owned()));
     steps(&golden, &until(in_days(10)), &[&create(ONE, in_days(10))]);
     // A record whose share is gone gives the expiry time of the next one too.
