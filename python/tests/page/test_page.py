@@ -539,6 +539,22 @@ class States(Case):
         self.sign_in(ADA)
         expect(self.page.get_by_text("The API can't be reached.")).to_be_visible()
 
+    def test_how_long_a_share_may_last_goes_by_the_rules_for_the_target(self) -> None:
+        page, month = self.page, str(30 * 86_400_000)
+        wanted = image("ami-1", "web", PROD)
+        wanted["may"] += image("ami-1", "web", STAGING)["may"]
+        wanted["may"][1]["maxDuration"] = "30d"
+        self.given("images", completed(images=[wanted]))
+        self.given("images/ami-1/shares/*", shared_check("ami-1", PROD, accepted=True))
+        self.sign_in(ADA)
+        until = page.get_by_label("Until", exact=True)
+        for target, value in ((f"account-1111 ({PROD})", ""), (f"account-4444 ({STAGING})", month)):
+            self.choose("web", target)
+            expect(until).to_have_value(value)
+        until.select_option(label="7 days from now")
+        self.choose("web", f"account-1111 ({PROD})")
+        expect(until).to_have_value(str(7 * 86_400_000))
+
     def test_what_others_wrote_stays_text(self) -> None:
         page = self.page
         wild = image("ami-1", SCRIPT, PROD, tags={SCRIPT: f"<img src=x onerror='window.hit = 2'> {SCRIPT}"})

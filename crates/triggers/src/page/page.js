@@ -427,10 +427,10 @@ const about = image =>
 		])
 	);
 
-/// How long a share may last: milliseconds, or "" until it is taken back.
+/// How long a share may last: milliseconds, or "" until it is taken back. The first is chosen unless another was.
 function durations(longest) {
 	const usual = [60 * MINUTE, 480 * MINUTE, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY].filter(time => time < longest);
-	return longest < Infinity ? [...usual, longest] : ["", ...usual];
+	return [longest < Infinity ? longest : "", ...usual];
 }
 
 const fieldOf = target => (/^\d{12}$/.test(target) ? "accountIds" : /^ou-/.test(idOf(target)) ? "organizationalUnitArns" : "organizationArns");
@@ -493,7 +493,7 @@ function order(panel, image) {
 		const most = longest(),
 			words = time => (time === "" ? "it is taken back" : `${spoken(time)} from now${time === most ? ", the longest" : ""}`),
 			lengths = durations(most).map(time => [String(time), words(time)]);
-		fill(expiry, [...lengths, ["date", "a date …"]], draft.expiry ?? (most < Infinity ? String(most) : ""));
+		fill(expiry, [...lengths, ["date", "a date …"]], draft.expiry);
 		offerCopy(draft.copyFrom);
 		keep();
 	}
