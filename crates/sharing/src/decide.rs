@@ -49,6 +49,7 @@ pub use key_check::grantees_to_look_up;
 pub use page::unknown_page;
 pub use permit::{
     admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, may_withdraw, permitted, stranger,
+    too_many_pairs,
 };
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
@@ -61,8 +62,7 @@ use self::permit::{Permit, permit};
 use crate::{
     domain::ImageId,
     facts::{Facts, Image, Reading},
-    outcome::Refusal,
-    request::{Action, MAX_PAIRS, Request},
+    request::{Action, Request},
 };
 
 /// The request with all its images and targets: a page of images gets its images, and a bare ID its targets.
@@ -99,15 +99,6 @@ fn named<'a>(case: &Case<'_>, facts: &Facts, mut decision: ImageDecision<'a>) ->
         }
     }
     decision
-}
-
-/// The refusal if the images that a request names have too many copies for its targets. A request about one image and one
-/// target is always answered.
-pub fn too_many_pairs(case: &Case<'_>) -> Option<Refusal> {
-    let (images, targets) = (case.request.image_ids.len(), case.request.targets.len());
-    let can_be_divided = case.named.len() > 1 || targets > 1;
-    let is_too_many = can_be_divided && images > case.named.len() && images.saturating_mul(targets) > MAX_PAIRS;
-    is_too_many.then(|| refusals::too_many_pairs(images, targets))
 }
 
 fn decide_image<'a>(

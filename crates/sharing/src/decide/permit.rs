@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     case::{Authority, Case},
     decision::{Covered, Decision, ImageDecision, Unshareable, blocks_reading},
-    refusals, too_many_pairs,
+    refusals,
 };
 use crate::{
     allowlist::{Allowlist, Ask, Criterion, Rule, Terms},
     domain::{ImageId, Region, Requester, Target, partition_of},
     facts::{CopyRecord, Fact, Failure, Image},
     outcome::{ErrorCode, Refusal, RefusalCode},
-    request::{Action, AskedTarget},
+    request::{Action, AskedTarget, MAX_PAIRS},
 };
 
 /// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
@@ -118,6 +118,15 @@ impl<'a> Permit<'a> {
         let decision = unsettled.map_or(Decision::Refused(refusals), Decision::Unsettled);
         ImageDecision { image_id, rule, targets, decision, warnings: Vec::new() }
     }
+}
+
+/// The refusal if the images that a request names have too many copies for its targets. A request about one image and one
+/// target is always answered.
+pub fn too_many_pairs(case: &Case<'_>) -> Option<Refusal> {
+    let (images, targets) = (case.request.image_ids.len(), case.request.targets.len());
+    let can_be_divided = case.named.len() > 1 || targets > 1;
+    let is_too_many = can_be_divided && images > case.named.len() && images.saturating_mul(targets) > MAX_PAIRS;
+    is_too_many.then(|| refusals::too_many_pairs(images, targets))
 }
 
 /// The images about which more than their descriptions may and must be read.
