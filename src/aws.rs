@@ -12,13 +12,14 @@ mod kms;
 mod provenance;
 mod scheduler;
 mod ssm;
+mod turns;
 mod usage_reports;
 mod whole;
 
 use std::sync::Arc;
 
 pub use appconfig::Polled;
-pub use ask::{Attempts, CONCURRENCY};
+pub use ask::Attempts;
 pub use copy_image::{CopyAnswer, CopyOrder};
 pub(crate) use ec2::Page;
 pub use error::CallError;
@@ -26,6 +27,7 @@ pub use eventbridge::BusEvent;
 pub use kms::ALL_GRANT_PAGES;
 use sharing::domain::Region;
 use tokio::time::Instant;
+pub use turns::CONCURRENCY;
 
 use self::ask::Patience;
 
@@ -74,6 +76,11 @@ impl Aws {
     #[must_use]
     pub fn rate_limited(&self) -> Self {
         Self { patience: self.patience.rate_limited(), ..self.clone() }
+    }
+
+    /// How many calls may run at once now. It follows what AWS grants.
+    pub fn calls_at_once(&self) -> usize {
+        self.patience.calls_at_once()
     }
 
     /// The number of calls since the clients were built.

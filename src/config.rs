@@ -19,7 +19,7 @@ pub struct Config {
     /// `AMI_SHARE_SCHEDULE_GROUP`, `AMI_SHARE_SCHEDULE_ROLE_ARN` and `AMI_SHARE_REQUEST_BUS`: the settings that records
     /// need, or the names of the variables that are not set.
     pub records: Result<RecordSettings, Vec<&'static str>>,
-    /// `AMI_SHARE_KEY_GRANTS` and `AMI_SHARE_COPY_ACCESS`: which optional permissions the function's role has.
+    /// `AMI_SHARE_KEY_GRANTS`, `AMI_SHARE_COPY_ACCESS`, `AMI_SHARE_COPIES` and `AMI_SHARE_APPROVALS`: which optional permissions the function's role has.
     pub setup: Setup,
     /// `AMI_SHARE_OUTCOME_BUS`: where outcomes are published.
     pub outcome_bus: Option<String>,
@@ -64,6 +64,8 @@ impl Config {
         let setup = Setup {
             key_grants: switch(&get, "AMI_SHARE_KEY_GRANTS", &mut problems),
             copy_access: switch(&get, "AMI_SHARE_COPY_ACCESS", &mut problems),
+            copies: switch(&get, "AMI_SHARE_COPIES", &mut problems),
+            approvals: switch(&get, "AMI_SHARE_APPROVALS", &mut problems),
         };
         let records = RecordSettings::read(&get, &mut problems);
         let page = page(&get, &mut problems);
@@ -218,7 +220,8 @@ mod tests {
         assert_eq!((config.allowlist_ttl.as_secs(), config.entity_quota), (60, 1000));
         assert_eq!(config.groups_claim, "groups");
         assert!(config.logs_json);
-        assert_eq!(config.setup, Setup { key_grants: true, copy_access: true });
+        let all = Setup { key_grants: true, copy_access: true, copies: true, approvals: true };
+        assert_eq!(config.setup, all);
     }
 
     #[test]
@@ -227,9 +230,15 @@ mod tests {
             let config = read(&[("AMI_SHARE_ALLOWLIST", "file:a"), ("AMI_SHARE_KEY_GRANTS", value)]).unwrap();
             assert!(config.setup.key_grants, "{value}");
         }
-        let off =
-            [("AMI_SHARE_ALLOWLIST", "file:a"), ("AMI_SHARE_KEY_GRANTS", "off"), ("AMI_SHARE_COPY_ACCESS", "off")];
-        assert_eq!(read(&off).unwrap().setup, Setup { key_grants: false, copy_access: false });
+        let all = Setup { key_grants: true, copy_access: true, copies: true, approvals: true };
+        for (name, setup) in [
+            ("AMI_SHARE_KEY_GRANTS", Setup { key_grants: false, ..all }),
+            ("AMI_SHARE_COPY_ACCESS", Setup { copy_access: false, ..all }),
+            ("AMI_SHARE_COPIES", Setup { copies: false, ..all }),
+            ("AMI_SHARE_APPROVALS", Setup { approvals: false, ..all }),
+        ] {
+            assert_eq!(read(&[("AMI_SHARE_ALLOWLIST", "file:a"), (name, "off")]).unwrap().setup, setup);
+        }
     }
 
     #[test]

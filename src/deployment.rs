@@ -68,6 +68,7 @@ impl Deployment {
     ) -> Case<'a> {
         Case {
             request,
+            named: &request.image_ids,
             authority,
             allowlist,
             account: self.account,

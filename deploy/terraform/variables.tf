@@ -4,7 +4,7 @@ variable "package" {
 }
 
 variable "architecture" {
-  description = "Instruction set of the function, whose package must be there."
+  description = "Architecture of the function. The folder must contain the package for it."
   type        = string
   default     = "arm64"
 
@@ -15,7 +15,7 @@ variable "architecture" {
 }
 
 variable "bucket" {
-  description = "Name of a bucket in the stack's Region, for the package. Nobody but who deploys should be able to write to it."
+  description = "Name of a bucket in the stack's Region, for the package. Only those who deploy should be able to write to it."
   type        = string
 }
 
@@ -37,7 +37,7 @@ variable "parameters" {
 }
 
 variable "tags" {
-  description = "Tags of the stack and what it makes."
+  description = "Tags of the stack and its resources."
   type        = map(string)
   default     = {}
 }

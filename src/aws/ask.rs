@@ -13,18 +13,12 @@ use std::{
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sharing::outcome::ErrorCode;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+
+use super::{
+    error::{CallError, SdkError},
+    turns::Turns,
 };
-
-use super::error::{CallError, SdkError};
-
-/// The number of calls at once, for all callers together. EC2's request buckets are for the whole account, console and
-/// Terraform included: those of the Describe calls hold 100 and refill 20 a second, and that of ModifyImageAttribute
-/// refills 5 a second.
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-pub const CONCURRENCY: usize = 8;
 
 /// An attempt may take half of the remaining time, and no more than this, so that a lost connection leaves time for
 /// other attempts.
@@ -49,27 +43,15 @@ const DISTANCE: Duration = Duration::from_millis(200);
 type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
 /// The limits of calls, and their count. Clones share the turns, the pace and the count.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Patience {
     /// The time after which no call may run; `None` until [`Patience::until`] sets it.
     deadline: Option<Instant>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     /// Whether calls are rate-limited.
     is_rate_limited: bool,
     pace: Arc<Pace>,
     tally: Arc<Tally>,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            deadline: None,
-            turns: Arc::new(Semaphore::new(CONCURRENCY)),
-            is_rate_limited: false,
-            pace: Arc::default(),
-            tally: Arc::default(),
-        }
-    }
 }
 
 impl Patience {
@@ -123,7 +105,7 @@ impl Patience {
         resource: &str,
         attempt: &(dyn Fn() -> Attempt<'a> + Sync),
     ) -> Result<(), CallError> {
-        let Ok(Ok(_turn)) = timeout_at(self.deadline(), self.turns.acquire()).await else {
+        let Ok(Some(_turn)) = timeout_at(self.deadline(), self.turns.take()).await else {
             return Err(CallError::not_begun(call, resource));
         };
         let mut attempts: u32 = 0;
@@ -142,11 +124,18 @@ impl Patience {
             }
             attempts = attempts.saturating_add(1);
             self.tally.count(attempts > 1);
+            let began = Instant::now();
             let error = match timeout(longest(left), attempt()).await {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => {
+                    self.turns.grow();
+                    return Ok(());
+                }
                 Ok(Err(error)) => error,
                 Err(_) => CallError::not_answered(call, resource),
             };
+            if error.failure.code == ErrorCode::Throttled {
+                self.turns.shrink(began, Instant::now());
+            }
             // An earlier attempt without an answer may have succeeded, whatever AWS answered to the last one.
             is_uncertain |= error.is_uncertain;
             let pause = pause(error.failure.code, attempts, fastrand::f64());
@@ -156,6 +145,11 @@ impl Patience {
             }
             last = Some(error);
         }
+    }
+
+    /// How many calls may run at once now.
+    pub(super) fn calls_at_once(&self) -> usize {
+        self.turns.now()
     }
 
     /// The number of calls since the clients were built.

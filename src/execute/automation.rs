@@ -6,15 +6,20 @@ use sharing::{
     allowlist::{Allowlist, Loaded},
     decide::{self, Authority, Case},
     domain::ExpiryName,
+    facts::{Image, Reading},
     outcome::{Outcome, Status},
+    read_plan::{Need, sources_of_uncovered},
     records::{Record, RecordName, Recorded},
     report::failed,
-    request::{Action, Asked},
+    request::{Action, Asked, Request},
 };
 use triggers::{ImageEvent, StateInEvent};
 
 use super::pursue::pursue;
-use crate::deployment::{Deployment, Run};
+use crate::{
+    deployment::{Deployment, Run},
+    observe::read_sources,
+};
 
 /// Shares an image that became available, by the rules with `onAvailable`.
 pub(crate) async fn share_available(
@@ -49,10 +54,9 @@ pub(crate) async fn share_available(
     if let Some(stale) = event.sent.refusal(Action::Share, run.now, max_event_age) {
         return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
     }
-    let aws = deployment.aws.until(run.deadline);
-    let image = match aws.describe_images(std::slice::from_ref(image_id)).await {
-        Ok(mut described) => described.remove(image_id),
-        Err(error) => return failed(outcome, error.failure),
+    let image = match read_image(event, deployment, &allowlist, run).await {
+        Ok(image) => image,
+        Err(failure) => return failed(outcome, failure),
     };
     let since = event.sent.since(run.now);
     let requests = match decide::automatic_shares(&rules, image_id, image.as_ref(), since, run.now) {
@@ -67,6 +71,22 @@ pub(crate) async fn share_available(
         total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await);
     }
     total
+}
+
+/// What EC2 says about the image of the event. If no rule covers it by its own name and tags, those of its source count.
+async fn read_image(
+    event: &ImageEvent,
+    deployment: &Deployment,
+    allowlist: &Allowlist,
+    run: &Run<'_>,
+) -> Reading<Option<Image>> {
+    let aws = deployment.aws.until(run.deadline);
+    let mut images = aws.describe_images(std::slice::from_ref(&event.image_id)).await?;
+    let request = Request::bare(Action::Share, event.image_id.clone());
+    let case = deployment.case(&request, Authority::Requester(&event.requester), allowlist, run);
+    let sources = sources_of_uncovered(&case, &images, Need::Settled);
+    read_sources(&aws, deployment.account, &sources, &mut images).await?;
+    Ok(images.remove(&event.image_id))
 }
 
 /// Revokes a share whose recorded expiry time has come. The event is only a hint.

@@ -91,7 +91,7 @@ async fn settle<'a>(
                 again
                     .iter()
                     .filter(|_| is_last)
-                    .map(|it| unsettled(&it.parameter, "other images were published again and again")),
+                    .map(|it| unsettled(&it.parameter, "other images were published repeatedly")),
             );
             steps.push(again.into_iter().filter(|_| !is_last).map(Step::PutParameter).collect::<Vec<_>>());
         }

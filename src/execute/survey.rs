@@ -7,7 +7,7 @@ use sharing::{
     domain::ImageId,
     facts::{Failure, Image, Reading},
     outcome::{Outcome, Status},
-    read_plan::sources_of_uncovered,
+    read_plan::{Need, sources_of_uncovered},
     records::RecordName,
     report::{failed, failed_by},
     request::{NextToken, Request},
@@ -32,15 +32,16 @@ const FULL_OF_ROWS: usize = 1_000;
 /// Audits the owned images after the request's `nextToken`. A repair also fixes what this function itself created.
 pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
     let asked = case.request;
-    let images = match images_to_survey(deployment, &case, run.deadline).await {
+    let (images, unsettled) = match images_to_survey(deployment, &case, run.deadline).await {
         Ok(images) => images,
         Err(error) => return failed(outcome, error),
     };
     let is_plan = asked.dry_run && asked.action.writes();
     let result = if is_plan { Status::Planned } else { Status::Completed };
     let mut total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
+    total.warnings.extend(unsettled);
     if asked.next_token.is_none() {
-        match approvals::left(deployment, &images, run).await {
+        match approvals::left(deployment, &case, &images, run).await {
             Ok(left) => total.findings = Some(left),
             Err(error) => return failed(outcome, error),
         }
@@ -117,13 +118,20 @@ impl Progress {
 }
 
 /// The images in the order of their IDs: those that exist, and deregistered ones that have records. Only images that a
-/// rule of the requester covers, because a `nextToken` shows the ID of an image.
-async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: Instant) -> Reading<BTreeSet<ImageId>> {
+/// rule of the requester covers, because a `nextToken` shows the ID of an image. And a warning about images of which that is
+/// not known.
+async fn images_to_survey(
+    deployment: &Deployment,
+    case: &Case<'_>,
+    deadline: Instant,
+) -> Reading<(BTreeSet<ImageId>, Option<String>)> {
     let aws = deployment.aws.rate_limited().until(deadline);
     let mut images = aws.own_images().await.map_err(|error| error.failure)?;
-    read_sources(&aws, case.account, &sources_of_uncovered(case, &images), &mut images).await?;
+    read_sources(&aws, case.account, &sources_of_uncovered(case, &images, Need::Optional), &mut images).await?;
     let mut covered: BTreeSet<_> =
         images.iter().filter(|(_, image)| decide::is_covered(case, image)).map(|(id, _)| id.clone()).collect();
+    let unsettled: Vec<_> = images.iter().filter(|(id, _)| !covered.contains(*id)).collect();
+    let unsettled = decide::unsettled(case, unsettled.into_iter().map(|(_, image)| image));
     // The name and tags of a deregistered image are not known, so only a rule about every image covers it.
     let is_deregistered_covered = decide::is_covered(case, &Image::deregistered(case.account, Vec::new()));
     if let Some(records) = deployment.record_store().filter(|_| is_deregistered_covered) {
@@ -135,7 +143,7 @@ async fn images_to_survey(deployment: &Deployment, case: &Case<'_>, deadline: In
         });
         covered.extend(image_ids.filter(|id| !images.contains_key(id)));
     }
-    Ok(covered)
+    Ok((covered, unsettled))
 }
 
 /// Surveys some images. Fails if nothing could be read, or if reading these images takes more time.

@@ -7,7 +7,7 @@ use sharing::{facts::Failure, outcome::ErrorCode};
 
 use crate::aws::CONCURRENCY;
 
-/// Runs one call for each item, up to eight at once. The calls are boxed futures, so the binary has this code once for
+/// Runs one call for each item, as many at once as the clients allow. The calls are boxed futures, so the binary has this code once for
 /// each kind of answer and not for each kind of call.
 pub(super) async fn concurrently<K: Ord, T>(items: Vec<K>, call: impl AsyncFn(&K) -> T) -> BTreeMap<K, T> {
     let call = &call;

@@ -40,7 +40,7 @@ pub(super) async fn read_copies(
             copies.source_keys = keys;
         }
     }
-    facts.images = decide::images_meant(case, &facts).into_values().flatten().collect();
+    facts.images = decide::as_facts(decide::images_meant(case, &facts));
     Ok(facts)
 }
 

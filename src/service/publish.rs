@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sharing::outcome::{Announcement, ByImage, ImageRow, Outcome, Refusal, RefusalCode, Status};
+use sharing::{
+    domain::ImageId,
+    outcome::{Announcement, ByImage, ImageRow, Outcome, Refusal, RefusalCode, Status},
+};
 use tokio::time::Instant;
 
 use crate::aws::{Aws, BusEvent};
@@ -51,7 +54,7 @@ fn is_for_nobody(outcome: &Outcome) -> bool {
     outcome.result == Status::Refused && outcome.refusals.iter().all(is_about_requester)
 }
 
-/// One event for each image that was read or refused. Only one event if there is no image, and for an audit, whose
+/// One event for each image that was read or refused, or that could not be read. Only one event if there is no image, and for an audit, whose
 /// findings belong together.
 fn events(outcome: &Outcome) -> Vec<BusEvent> {
     let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
@@ -60,6 +63,14 @@ fn events(outcome: &Outcome) -> Vec<BusEvent> {
         if !reported.contains(&image_id) {
             reported.push(image_id);
         }
+    }
+    // If nothing was decided about any image, the errors are about the request.
+    if !reported.is_empty() {
+        let is_unread =
+            |id: &ImageId| outcome.errors.iter().any(|error| error.resource.as_deref() == Some(id.as_str()));
+        let unread = outcome.asked.image_ids.iter().filter(|id| is_unread(id));
+        let unread: Vec<_> = unread.filter(|id| !reported.contains(id)).collect();
+        reported.extend(unread);
     }
     let is_one = reported.is_empty() || outcome.findings.is_some();
     let details: Vec<_> = if is_one {

@@ -53,7 +53,7 @@ fn deployment(endpoint: &'static str) -> Deployment {
             dead_letter_arn: None,
             record_key: None,
         }),
-        setup: Setup { key_grants: true, copy_access: true },
+        setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
     }
 }
 

@@ -113,7 +113,19 @@ impl World {
     /// Checks in which waves a request is worked off.
     #[track_caller]
     fn check(&self, request: &Value, expect: &[&[Calls]]) {
-        let sizes = expect.iter().map(|wave| wave.iter().map(|(_, count)| count).sum()).collect();
+        let sizes: Vec<_> = expect.iter().map(|wave| wave.iter().map(|(_, count)| count).sum()).collect();
+        let wave = |calls: &&[Calls]| calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        assert_eq!(self.calls_in_waves(request, sizes), expect.iter().map(wave).collect::<Vec<BTreeMap<_, _>>>());
+    }
+
+    /// How many calls there are in each wave of a request, if waves of these sizes are waited for.
+    #[track_caller]
+    fn waves(&self, request: &Value, sizes: &[usize]) -> Vec<usize> {
+        self.calls_in_waves(request, sizes.to_vec()).iter().map(|wave| wave.values().sum()).collect()
+    }
+
+    #[track_caller]
+    fn calls_in_waves(&self, request: &Value, sizes: Vec<usize>) -> Vec<BTreeMap<String, usize>> {
         let tide = Arc::new(Tide { sizes, waves: Mutex::new(vec![BTreeMap::new()]), turned: Condvar::new() });
         let of_rule = Arc::clone(&tide);
         self.proxy.rule(move |call, aws| {
@@ -122,8 +134,7 @@ impl World {
         });
         let outcome = self.function.invoke(request).unwrap();
         assert!(outcome["result"] == "completed" || outcome["result"] == "accepted", "{outcome:#}");
-        let wave = |calls: &&[Calls]| calls.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        assert_eq!(*tide.waves.lock().unwrap(), expect.iter().map(wave).collect::<Vec<BTreeMap<_, _>>>());
+        tide.waves.lock().unwrap().clone()
     }
 }
 
@@ -202,6 +213,17 @@ fn images_share_their_reads() {
             ("ec2:ModifyImageAttribute", 50),
         ],
     );
+}
+
+/// As many calls run at once as a third of a full request bucket of EC2. The keys are read after the snapshots, beside what
+/// is left to read.
+#[test]
+fn fifty_images_take_seven_waves() {
+    let world = World::new(&VARIABLES);
+    world.aws.seed(&images("open", 50, 2, &[]));
+    let reads = 50 + 1 + 50 + 4;
+    let sizes = [1, CONCURRENCY, CONCURRENCY, CONCURRENCY, reads - 3 * CONCURRENCY, CONCURRENCY, 50 - CONCURRENCY];
+    assert_eq!(world.waves(&ask("share", 50, &accounts(1), json!({})), &sizes), sizes);
 }
 
 #[test]

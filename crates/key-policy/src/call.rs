@@ -1,12 +1,14 @@
 //! Owns whether a statement applies to a call: its principal, action, resource and conditions.
 
+use std::borrow::Cow;
+
 use super::{
     caller::{Caller, Identity},
     condition::Condition,
     context::{ConditionKey, ContextFact, RequestContext, UnknownKeys},
     pattern::{matches, matches_resource},
     request::EvaluationRequest,
-    statement::{ActionPattern, Effect, Element, Statement},
+    statement::{ActionPattern, Element, Statement},
     template::{Resolved, Template},
     truth::Truth,
 };
@@ -69,26 +71,9 @@ impl<'c> Call<'c> {
     pub(super) fn principal_applies<'p>(&self, statement: &'p Statement, unknown: &mut UnknownKeys<'p>) -> Truth {
         #[cfg(test)]
         super::work::count_statement();
-        match &statement.principal {
-            Element::Missing => Truth::False,
-            Element::Is(principals) => principals.cover(self.caller, unknown),
-            Element::IsNot(principals) => {
-                let covered = principals.cover(self.caller, unknown);
-                let is_unsure = match covered {
-                    // KMS may accept a name in a form that is not known here.
-                    Truth::False => principals.has_unrecognised(),
-                    Truth::True => statement.effect != Effect::Allow && !principals.surely_exempt(self.caller),
-                    Truth::Unknown => false,
-                };
-                if is_unsure {
-                    unknown.push("aws:PrincipalArn".into());
-                    return Truth::Unknown;
-                }
-                // AWS does not support `NotPrincipal` with `Allow`, so no principal is certainly allowed.
-                if statement.effect == Effect::Allow { covered.not().and(Truth::Unknown) } else { covered.not() }
-            }
-            Element::Unreadable => Truth::Unknown,
-        }
+        let (truth, key) = statement.is_for(self.caller.whom());
+        unknown.extend(key.map(Cow::Borrowed));
+        truth
     }
 
     pub(super) fn action_applies<'p>(&self, statement: &'p Statement, _: &mut UnknownKeys<'p>) -> Truth {

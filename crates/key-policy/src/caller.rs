@@ -43,6 +43,27 @@ pub(super) enum Identity {
     Service(String),
 }
 
+/// Who calls, as far as principals tell callers apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whom<'c> {
+    pub account: Option<AccountId>,
+    pub partition: Option<&'c str>,
+    pub identity: &'c Identity,
+}
+
+impl<'c> Whom<'c> {
+    /// Anybody of an account.
+    pub(super) fn whole(account: AccountId, partition: &'c str) -> Self {
+        Self { account: Some(account), partition: Some(partition), identity: &Identity::Whole }
+    }
+
+    /// EC2's [`INFRASTRUCTURE_ROLE`] of an account.
+    pub(super) fn infrastructure(account: AccountId, partition: &'c str) -> Self {
+        let identity = &Identity::Infrastructure { other_than: None };
+        Self { account: Some(account), partition: Some(partition), identity }
+    }
+}
+
 /// The identity-only role by which EC2 decrypts the data keys of an instance's volumes. Every account has it, and each
 /// of its sessions is named after an instance.
 ///
@@ -53,7 +74,7 @@ pub(super) const INFRASTRUCTURE_ROLE: &str = "aws:ec2-infrastructure";
 const ANY_ACCOUNT: &str = "????????????";
 
 /// A fact that may not be known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Known<T> {
     /// It is known.
     Is(T),
@@ -65,7 +86,7 @@ pub enum Known<T> {
 ///
 /// If the target is an organization or an organizational unit, these are paths of any accounts below it. They give the
 /// path of the target itself, and say nothing about its other members.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrganizationFacts {
     /// The ID of the organization, `o-…`; `None` for an account that is in no organization.
     pub organization_id: Known<Option<String>>,
@@ -207,8 +228,8 @@ impl Caller {
         self.account
     }
 
-    pub(super) fn partition(&self) -> Option<&str> {
-        self.partition.as_deref()
+    pub(super) fn whom(&self) -> Whom<'_> {
+        Whom { account: self.account, partition: self.partition.as_deref(), identity: &self.identity }
     }
 
     pub(super) fn identity(&self) -> &Identity {

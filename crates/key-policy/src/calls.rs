@@ -1,8 +1,10 @@
 //! Owns the calls of a use: who makes them, and which condition keys they carry.
 
+use std::sync::Arc;
+
 use super::{
     call::Call,
-    caller::Caller,
+    caller::{Caller, Whom},
     context::{ContextFact, ContextValue, Form, RequestContext},
     document::Policy,
     evaluate::{Allowing, Decision, Side, Sides},
@@ -11,6 +13,8 @@ use super::{
     place::{known_place, path_forms},
     request::EvaluationRequest,
     several::nearest_miss,
+    statement::Statement,
+    truth::Truth,
 };
 use crate::domain::{AccountId, KeyArn, Partition, ServiceLinkedRole, Target};
 
@@ -26,21 +30,54 @@ pub(super) struct Calls {
     through_ec2: Caller,
     infrastructure: Caller,
     allowing: Allowing,
-    /// In the order of [`NEEDED`] and then [`NEEDED_UNDER_THE_SAME_KEY`].
-    each: Vec<(&'static str, RequestContext)>,
+    carried: Arc<Carried>,
+}
+
+/// The condition keys of the calls, as far as they don't depend on the caller: the same for all targets.
+#[derive(Debug)]
+pub(super) struct Carried {
+    describing: RequestContext,
+    creating_grant: RequestContext,
+    cryptographic: RequestContext,
     decrypting_at_attachment: RequestContext,
 }
 
+impl Carried {
+    pub(super) fn by_calls_on(key: &KeyArn) -> Self {
+        Self {
+            describing: context(key, By::Somebody, On::Every),
+            creating_grant: context(key, By::Somebody, On::CreateGrant),
+            cryptographic: context(key, By::Somebody, On::Cryptographic),
+            decrypting_at_attachment: context(key, By::Infrastructure, On::Cryptographic),
+        }
+    }
+
+    fn of(&self, action: &str) -> &RequestContext {
+        match action {
+            "kms:CreateGrant" => &self.creating_grant,
+            "kms:DescribeKey" => &self.describing,
+            _ => &self.cryptographic,
+        }
+    }
+}
+
 impl Calls {
-    /// `None` if no caller exists: a service-linked role of a whole organization.
-    pub(super) fn of(asked: &AskedUse) -> Option<Self> {
+    /// `None` if no caller exists: a service-linked role of a whole organization. `carried` is by calls on the same key.
+    pub(super) fn of(asked: &AskedUse, carried: Arc<Carried>) -> Option<Self> {
         let key = asked.key.clone();
         let (through_ec2, allowing) = caller(asked)?;
         let infrastructure = Caller::infrastructure_of(&through_ec2, key.partition());
-        let actions = NEEDED.into_iter().chain(NEEDED_UNDER_THE_SAME_KEY);
-        let each = actions.map(|action| (action, context(&key, By::Somebody, action))).collect();
-        let decrypting_at_attachment = context(&key, By::Infrastructure, DECRYPT);
-        Some(Self { key, through_ec2, infrastructure, allowing, each, decrypting_at_attachment })
+        Some(Self { key, through_ec2, infrastructure, allowing, carried })
+    }
+
+    /// The calls of another use of the same key.
+    pub(super) fn if_asked(&self, asked: &AskedUse) -> Option<Self> {
+        Self::of(asked, Arc::clone(&self.carried))
+    }
+
+    /// The callers, as far as principals tell them apart.
+    fn callers(&self) -> [Whom<'_>; 2] {
+        [self.through_ec2.whom(), self.infrastructure.whom()]
     }
 
     /// Whether only a grant can help.
@@ -48,11 +85,15 @@ impl Calls {
         self.allowing == Allowing::GrantsOnly
     }
 
-    /// Evaluates the policy for each call.
+    /// Evaluates the policy for each call. A statement that names only others is looked at once.
     pub(super) fn ask<'p>(&self, policy: &'p Policy) -> Vec<(&'static str, Sides<'p>)> {
+        let callers = self.callers();
+        let is_about_them =
+            |statement: &&Statement| callers.iter().any(|caller| statement.is_for(*caller).0 != Truth::False);
+        let statements: Vec<&Statement> = policy.statements().iter().filter(is_about_them).collect();
         let sides = self.each().map(|(action, call)| {
             let attaching = (action == DECRYPT).then(|| Call::new(&self.at_attachment()));
-            (action, Sides::of(policy, &call, attaching.as_ref(), self.allowing))
+            (action, Sides::of(statements.iter().copied(), &call, attaching.as_ref(), self.allowing))
         });
         sides.collect()
     }
@@ -64,20 +105,21 @@ impl Calls {
 
     /// The statement that came nearest to allowing this action.
     pub(super) fn nearest_miss(&self, policy: &Policy, action: &str) -> Option<String> {
-        let (action, context) = self.each.iter().find(|(own, _)| *own == action)?;
-        nearest_miss(policy, &self.request(action, context))
+        nearest_miss(policy, &self.request(action))
     }
 
     fn each(&self) -> impl Iterator<Item = (&'static str, Call<'_>)> {
-        self.each.iter().map(|(action, context)| (*action, Call::new(&self.request(action, context))))
+        let actions = NEEDED.into_iter().chain(NEEDED_UNDER_THE_SAME_KEY);
+        actions.map(|action| (action, Call::new(&self.request(action))))
     }
 
-    fn request<'c>(&'c self, action: &'c str, context: &'c RequestContext) -> EvaluationRequest<'c> {
+    fn request<'c>(&'c self, action: &'c str) -> EvaluationRequest<'c> {
+        let context = self.carried.of(action);
         EvaluationRequest { caller: &self.through_ec2, action, resource: self.key.as_str(), context }
     }
 
     fn at_attachment(&self) -> EvaluationRequest<'_> {
-        let (caller, context) = (&self.infrastructure, &self.decrypting_at_attachment);
+        let (caller, context) = (&self.infrastructure, &self.carried.decrypting_at_attachment);
         EvaluationRequest { caller, action: DECRYPT, resource: self.key.as_str(), context }
     }
 }
@@ -165,13 +207,8 @@ const CARRIED: &[Row] = &[
     ("kms:GrantOperations", By::Somebody, On::CreateGrant, |_| operations_for_a_volume()),
 ];
 
-/// The condition keys that a call is known to carry.
-fn context(key: &KeyArn, by: By, action: &str) -> RequestContext {
-    let on = match action {
-        "kms:CreateGrant" => On::CreateGrant,
-        "kms:DescribeKey" => On::Every,
-        _ => On::Cryptographic,
-    };
+/// The condition keys that such a call is known to carry.
+fn context(key: &KeyArn, by: By, on: On) -> RequestContext {
     let complete = RequestContext::open().with_encryption_context_complete();
     CARRIED.iter().fold(complete, |context, (name, by_whom, on_which, fact)| {
         let is_about_it = (*by_whom == by || *by_whom == By::Either) && (*on_which == on || *on_which == On::Every);

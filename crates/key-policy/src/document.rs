@@ -1,6 +1,6 @@
 //! Owns [`Policy`]: a key policy document, read so that an unreadable statement does not affect the others.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     remark::{Remark, clip},
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::json::Json;
 
-/// A key policy, ready to be evaluated.
+/// A key policy, ready to be evaluated. Clones share it.
 ///
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-overview.html>
 #[derive(Debug, Clone)]
 pub struct Policy {
-    statements: Vec<Statement>,
-    remarks: Vec<Remark>,
+    statements: Arc<[Statement]>,
+    remarks: Arc<[Remark]>,
     bytes: usize,
 }
 
@@ -87,7 +87,7 @@ impl Policy {
             .enumerate()
             .map(|(index, node)| Statement::read(index, node, version, &mut remarks))
             .collect();
-        Ok(Self { statements, remarks, bytes: 0 })
+        Ok(Self { statements, remarks: remarks.into(), bytes: 0 })
     }
 
     /// What the author of the policy should know: statements that could not be read, names that match nobody.

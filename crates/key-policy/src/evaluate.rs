@@ -74,7 +74,7 @@ pub(super) enum Allowing {
 /// Evaluates a request against a key policy and grants.
 pub fn evaluate<'a>(policy: &'a Policy, grants: &'a [Grant], request: &EvaluationRequest<'_>) -> Decision<'a> {
     let (call, allowing) = (Call::new(request), Allowing::PolicyAndGrants);
-    Sides::of(policy, &call, None, allowing).decide(Side::of_grants(grants, &call, allowing))
+    Sides::of(policy.statements(), &call, None, allowing).decide(Side::of_grants(grants, &call, allowing))
 }
 
 /// What the statements of a policy say about one call. Grants do not change it, so it is evaluated once.
@@ -97,13 +97,13 @@ impl<'a> Sides<'a> {
     /// Evaluates each statement for the call. A `Deny` is also evaluated for `infrastructure`, the same action called
     /// by EC2's own role.
     pub(super) fn of(
-        policy: &'a Policy,
+        statements: impl IntoIterator<Item = &'a Statement>,
         call: &Call<'_>,
         infrastructure: Option<&Call<'_>>,
         allowing: Allowing,
     ) -> Self {
         let mut sides = Self { is_possible: call.is_possible(), allows: Side::default(), denies: Side::default() };
-        for statement in policy.statements().iter().filter(|_| sides.is_possible != Truth::False) {
+        for statement in statements.into_iter().filter(|_| sides.is_possible != Truth::False) {
             let counts_as_allow = statement.effect != Effect::Deny && allowing == Allowing::PolicyAndGrants;
             if statement.effect == Effect::Allow && !counts_as_allow {
                 continue;

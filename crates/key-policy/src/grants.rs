@@ -107,7 +107,7 @@ impl Grant {
             .is_some_and(|service| matches!(call.caller.identity(), Identity::Service(asks) if asks == service));
         let cover = match self.grantee_principal.as_deref() {
             _ if service => Cover::Yes,
-            Some(grantee) => Named::from_grant(grantee).covers(call.caller),
+            Some(grantee) => Named::from_grant(grantee).covers(call.caller.whom()),
             None => Cover::No,
         };
         match cover {

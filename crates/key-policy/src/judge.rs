@@ -1,6 +1,9 @@
 //! Owns the answer about a use: whether the key lets this target launch from, or copy, what is encrypted with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,7 +11,7 @@ use serde_json::Value;
 use super::{
     because::Because,
     caller::{INFRASTRUCTURE_ROLE, OrganizationFacts},
-    calls::{Calls, decide},
+    calls::{Calls, Carried, decide},
     document::Policy,
     evaluate::{ActionVerdict, Decision, Reason, Sides},
     grants::Grant,
@@ -106,7 +109,7 @@ pub fn judge(question: &KeyQuestion<'_>) -> KeyAccess {
 
 /// What a key policy allows one target for one use.
 ///
-/// [`new`](Self::new) evaluates every statement of the policy for every call. [`access`](Self::access) does not
+/// [`new`](Self::new) evaluates every statement about the target for every call. [`access`](Self::access) does not
 /// evaluate them again. So each target costs one evaluation, for any number of sets of grants.
 #[derive(Debug, Clone)]
 pub struct Judgement<'p> {
@@ -137,16 +140,28 @@ impl<'p> Judgement<'p> {
         organization: &OrganizationFacts,
         key_use: &KeyUse,
     ) -> Self {
+        Self::by_calls(Arc::new(Carried::by_calls_on(key)), key, policy, target, organization, key_use)
+    }
+
+    /// The same by calls that carry these condition keys.
+    pub(super) fn by_calls(
+        carried: Arc<Carried>,
+        key: &KeyArn,
+        policy: &'p Policy,
+        target: &Target,
+        organization: &OrganizationFacts,
+        key_use: &KeyUse,
+    ) -> Self {
         let (key, target) = (key.clone(), target.clone());
         let (organization, key_use) = (organization.clone(), key_use.clone());
         let asked = AskedUse { key, target, organization, key_use };
-        let found = Calls::of(&asked).map(|calls| {
+        let found = Calls::of(&asked, carried).map(|calls| {
             let sides = calls.ask(policy);
             let unallowed = sides.iter().filter(|(_, sides)| sides.allows.is_empty()).map(|(action, _)| *action);
             let misses = unallowed.filter_map(|action| Some((action, calls.nearest_miss(policy, action)?))).collect();
             let decisions = decide(&sides, calls.granted(&[]));
             let is_open = Several::of(decisions.iter().take(NEEDED.len())).verdict == ActionVerdict::Conditional;
-            let advice = is_open.then(|| account_to_list(&asked, policy)).flatten();
+            let advice = is_open.then(|| account_to_list(&asked, policy, &calls)).flatten();
             PolicyVerdicts { calls, sides, misses, advice }
         });
         Self { asked, policy, found }

@@ -4,7 +4,7 @@ use super::caller::OrganizationFacts;
 use crate::domain::{KeyArn, ServiceLinkedRole, Target};
 
 /// What the target does with the key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyUse {
     /// Launch instances from what is encrypted with the key.
     Launch,

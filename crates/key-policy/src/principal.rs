@@ -1,10 +1,7 @@
 //! Owns the principals that a statement or a grant names, and whether they match the caller.
 
-use std::borrow::Cow;
-
 use super::{
-    caller::{Caller, INFRASTRUCTURE_ROLE, Identity},
-    context::UnknownKeys,
+    caller::{INFRASTRUCTURE_ROLE, Identity, Whom},
     remark::clip,
     truth::Truth,
 };
@@ -92,21 +89,16 @@ impl Principals {
         self.named.contains(&Named::Unrecognised)
     }
 
-    /// Whether any of them matches the caller. The condition keys that the answer depends on are added to `unknown`.
-    pub(super) fn cover(&self, caller: &Caller, unknown: &mut UnknownKeys<'_>) -> Truth {
-        let mut so_far = Truth::False;
-        let mut depends = None;
+    /// Whether any of them matches the caller.
+    pub(super) fn cover(&self, caller: Whom<'_>) -> Cover {
+        let mut so_far = Cover::No;
         for named in &self.named {
             match named.covers(caller) {
-                Cover::Yes => return Truth::True,
-                Cover::No => {}
-                Cover::DependsOn(key) => {
-                    so_far = Truth::Unknown;
-                    depends = depends.or(Some(key));
-                }
+                Cover::Yes => return Cover::Yes,
+                Cover::DependsOn(key) if so_far == Cover::No => so_far = Cover::DependsOn(key),
+                Cover::No | Cover::DependsOn(_) => {}
             }
         }
-        unknown.extend(depends.map(Cow::Borrowed));
         so_far
     }
 
@@ -115,13 +107,13 @@ impl Principals {
     /// The account's own ARN exempts only its root user: AWS's example lists Bob and his account, and denies everybody but
     /// Bob. An identity that is listed without its account may be denied, and a session also needs its role in the list.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html>
-    pub(super) fn surely_exempt(&self, caller: &Caller) -> bool {
+    pub(super) fn surely_exempt(&self, caller: Whom<'_>) -> bool {
         let lists = |is_kind: fn(&Named) -> bool| {
             self.named.iter().any(|named| is_kind(named) && named.covers(caller) == Cover::Yes)
         };
         let lists_account = || lists(|named| matches!(named, Named::Account { .. }));
         let lists_role = || lists(|named| matches!(named, Named::Role { .. }));
-        let lists_itself = match caller.identity() {
+        let lists_itself = match caller.identity {
             Identity::Service(_) => return true,
             // The sessions of EC2's role are named after instances, which nobody can list beforehand.
             Identity::Whole | Identity::Member { .. } | Identity::Infrastructure { .. } => false,
@@ -134,12 +126,23 @@ impl Principals {
     }
 }
 
-/// Whether one name covers the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether principals cover the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cover {
     Yes,
     No,
+    /// It depends on this condition key.
     DependsOn(&'static str),
+}
+
+impl Cover {
+    pub(super) fn truth(self) -> Truth {
+        match self {
+            Self::Yes => Truth::True,
+            Self::No => Truth::False,
+            Self::DependsOn(_) => Truth::Unknown,
+        }
+    }
 }
 
 impl Named {
@@ -200,16 +203,18 @@ impl Named {
     }
 
     /// Whether the name covers the caller.
-    pub(super) fn covers(&self, caller: &Caller) -> Cover {
+    pub(super) fn covers(&self, caller: Whom<'_>) -> Cover {
         match self {
             Self::Everyone => Cover::Yes,
             Self::Nobody | Self::Unrecognised => Cover::No,
-            Self::Service(name) => yes_or_no(matches!(caller.identity(), Identity::Service(asks) if asks == name)),
+            Self::Service(name) => yes_or_no(matches!(caller.identity, Identity::Service(asks) if asks == name)),
             Self::Account { partition, account } => {
-                let elsewhere = partition.as_deref().zip(caller.partition()).is_some_and(|(named, own)| named != own);
-                if elsewhere { Cover::No } else { same_account(*account, caller) }
+                let covers = same_account(*account, caller);
+                let is_elsewhere =
+                    || partition.as_deref().zip(caller.partition).is_some_and(|(named, own)| named != own);
+                if covers != Cover::No && is_elsewhere() { Cover::No } else { covers }
             }
-            Self::User { account, arn } => match caller.identity() {
+            Self::User { account, arn } => match caller.identity {
                 Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::User(own) => yes_or_no(own == arn),
                 Identity::Role(_)
@@ -218,7 +223,7 @@ impl Named {
                 | Identity::Infrastructure { .. }
                 | Identity::Service(_) => Cover::No,
             },
-            Self::Session { account, arn } => match caller.identity() {
+            Self::Session { account, arn } => match caller.identity {
                 Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::Session { arn: own, .. } => yes_or_no(own == arn),
                 // Its sessions are named after the instances.
@@ -228,16 +233,16 @@ impl Named {
                 },
                 Identity::Role(_) | Identity::User(_) | Identity::Root | Identity::Service(_) => Cover::No,
             },
-            Self::Role { account, arn } => match caller.identity() {
+            Self::Role { account, arn } => match caller.identity {
                 Identity::Whole | Identity::Member { .. } => member(*account, caller),
                 Identity::Role(own) | Identity::Session { role_arn: Some(own), .. } => yes_or_no(own == arn),
                 Identity::Session { role_arn: None, role, .. } => {
                     let partition = Arn::split(arn).map(|arn| arn.partition.to_owned());
-                    let same_place = caller.account() == Some(*account) && caller.partition() == partition.as_deref();
+                    let same_place = caller.account == Some(*account) && caller.partition == partition.as_deref();
                     yes_or_no(same_place && arn.rsplit('/').next() == Some(role.as_str()))
                 }
                 Identity::Infrastructure { .. } => match infrastructure_role(arn, "role/") {
-                    Some("") if caller.account() == Some(*account) => Cover::Yes,
+                    Some("") if caller.account == Some(*account) => Cover::Yes,
                     Some(_) => member(*account, caller),
                     None => Cover::No,
                 },
@@ -254,8 +259,8 @@ fn infrastructure_role<'a>(arn: &'a str, kind: &str) -> Option<&'a str> {
 }
 
 /// Whether an account principal matches a caller whose account may not be known.
-fn same_account(account: AccountId, caller: &Caller) -> Cover {
-    match caller.identity() {
+fn same_account(account: AccountId, caller: Whom<'_>) -> Cover {
+    match caller.identity {
         Identity::Member { other_than } | Identity::Infrastructure { other_than } if *other_than == Some(account) => {
             Cover::No
         }
@@ -267,14 +272,14 @@ fn same_account(account: AccountId, caller: &Caller) -> Cover {
         | Identity::User(_)
         | Identity::Role(_)
         | Identity::Session { .. } => {
-            caller.account().map_or(Cover::DependsOn("aws:PrincipalAccount"), |own| yes_or_no(own == account))
+            caller.account.map_or(Cover::DependsOn("aws:PrincipalAccount"), |own| yes_or_no(own == account))
         }
     }
 }
 
 /// Whether an identity of an account matches the account as a whole, or any member of an organization.
-fn member(account: AccountId, caller: &Caller) -> Cover {
-    match (caller.account(), caller.identity()) {
+fn member(account: AccountId, caller: Whom<'_>) -> Cover {
+    match (caller.account, caller.identity) {
         (Some(own), _) if own != account => Cover::No,
         (_, Identity::Member { other_than } | Identity::Infrastructure { other_than })
             if *other_than == Some(account) =>

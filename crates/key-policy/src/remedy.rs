@@ -100,7 +100,7 @@ impl Remedy {
 
 /// What to add to the allowlist if the policy allows a path and it is not known whether it is the unit's path. A remedy
 /// would only repeat the policy.
-pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy) -> Option<String> {
+pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy, calls: &Calls) -> Option<String> {
     let Target::OrganizationalUnit(unit) = &asked.target else { return None };
     if unit_path(unit, &asked.organization.paths).is_some() {
         return None;
@@ -108,7 +108,7 @@ pub(super) fn account_to_list(asked: &AskedUse, policy: &Policy) -> Option<Strin
     let paths: BTreeSet<_> = policy.statements().iter().flat_map(|statement| paths_in(statement, unit)).collect();
     let lets_in_by = |path: &String| {
         let organization = OrganizationFacts { paths: Known::Is(vec![path.clone()]), ..asked.organization.clone() };
-        Calls::of(&AskedUse { organization, ..asked.clone() }).is_some_and(|calls| {
+        calls.if_asked(&AskedUse { organization, ..asked.clone() }).is_some_and(|calls| {
             let (sides, none) = (calls.ask(policy), calls.granted(&[]));
             lets_in(&decide(&sides, none))
         })

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     because::{Because, BecauseEffect},
+    caller::Whom,
     condition::{self, Condition},
+    context::KeySource,
     pattern::{Token, tokens},
-    principal::Principals,
+    principal::{Cover, Principals},
     remark::{Remark, clip},
     template::Template,
+    truth::Truth,
 };
 use crate::json::Json;
 
@@ -24,6 +27,8 @@ pub(super) struct Statement {
     pub action: Element<Vec<ActionPattern>>,
     pub resource: Element<Vec<Template>>,
     pub conditions: Vec<Condition>,
+    /// Whether something in it beside the principal differs from account to account.
+    pub tells_accounts_apart: bool,
     /// Whether something in the statement, or the statement itself, could not be read.
     pub is_unreadable: bool,
 }
@@ -215,7 +220,37 @@ impl Statement {
             .map(|why| format!("the statement cannot be read, so it is not certain whether it applies: {why}"));
         remarks.extend(unreadable.chain(notes).map(|message| Remark { sid: sid.clone(), index: Some(index), message }));
         let label = format!("Statement[{index}]");
-        Self { sid, index, label, effect, principal, action, resource, conditions, is_unreadable }
+        let tells_accounts_apart = conditions.iter().any(|condition| condition.reads(is_about_account))
+            || resource.value().into_iter().flatten().any(|template| template.reads(is_about_account));
+        Self { sid, index, label, effect, principal, action, resource, conditions, tells_accounts_apart, is_unreadable }
+    }
+
+    /// Whether the principal covers the caller, and the condition key that this depends on.
+    pub(super) fn is_for(&self, caller: Whom<'_>) -> (Truth, Option<&'static str>) {
+        let key = |cover| if let Cover::DependsOn(key) = cover { Some(key) } else { None };
+        match &self.principal {
+            Element::Missing => (Truth::False, None),
+            Element::Is(principals) => {
+                let cover = principals.cover(caller);
+                (cover.truth(), key(cover))
+            }
+            Element::IsNot(principals) => {
+                let cover = principals.cover(caller);
+                let is_unsure = match cover {
+                    // KMS may accept a name in a form that is not known here.
+                    Cover::No => principals.has_unrecognised(),
+                    Cover::Yes => self.effect != Effect::Allow && !principals.surely_exempt(caller),
+                    Cover::DependsOn(_) => false,
+                };
+                if is_unsure {
+                    return (Truth::Unknown, Some("aws:PrincipalArn"));
+                }
+                // AWS does not support `NotPrincipal` with `Allow`, so no principal is certainly allowed.
+                let is_sure = if self.effect == Effect::Allow { Truth::Unknown } else { Truth::True };
+                (cover.truth().not().and(is_sure), key(cover))
+            }
+            Element::Unreadable => (Truth::Unknown, None),
+        }
     }
 
     /// How messages name the statement.
@@ -237,7 +272,22 @@ impl Statement {
     }
 }
 
+/// Whether a condition key follows from the account of the caller.
+fn is_about_account(source: KeySource) -> bool {
+    match source {
+        KeySource::CallerAccount | KeySource::CallerArn => true,
+        KeySource::CallerOrganization | KeySource::CallerPaths | KeySource::Request => false,
+    }
+}
+
 impl<T> Element<T> {
+    fn value(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) | Self::IsNot(value) => Some(value),
+            Self::Missing | Self::Unreadable => None,
+        }
+    }
+
     /// `NotAction: []` would mean everything, and AWS does not say how KMS reads it.
     fn never_empty(self, is_empty: impl FnOnce(&T) -> bool) -> Self {
         match self {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    context::{ConditionKey, ContextFact, ContextValue, UnknownKeys},
+    context::{ConditionKey, ContextFact, ContextValue, KeySource, UnknownKeys},
     pattern::{Token, tokens},
     truth::Truth,
 };
@@ -76,6 +76,12 @@ impl Template {
             return Self::Plain { text: text.to_owned(), pattern: tokens(text) };
         }
         parse(text).unwrap_or(Self::Unreadable)
+    }
+
+    /// Whether one of its variables is of such a source.
+    pub(super) fn reads(&self, is_such: fn(KeySource) -> bool) -> bool {
+        let Self::Variables(parts) = self else { return false };
+        parts.iter().any(|part| matches!(part, TemplatePart::Variable { key, .. } if is_such(key.source)))
     }
 
     /// Puts in the values of the variables.

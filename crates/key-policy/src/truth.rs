@@ -1,7 +1,7 @@
 //! Owns [`Truth`], the three-valued logic every answer is computed in.
 
 /// Kleene's three values: [`Unknown`](Self::Unknown) stays unknown unless another value decides the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Truth {
     True,
     False,

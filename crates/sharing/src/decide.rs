@@ -31,28 +31,31 @@ mod usage;
 use std::borrow::Cow;
 
 pub use approval::{
-    approval_asked_for, approval_left, approval_not_found, ask, decided_already, lapsed, may_decide, may_see,
-    no_approvals, rejected, wrong_trigger,
+    approval_asked_for, approval_left, approval_not_found, ask, ask_left, decided_already, decided_before, lapsed,
+    may_decide, may_see, no_approvals, rejected, wrong_trigger,
 };
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};
-pub use copies::{images_meant, must_be_made, permitted_sources, resolve_copies};
+pub use copies::{as_facts, images_meant, must_be_made, not_made_in_time, permitted_sources, resolve_copies};
 pub use copies_left::may_be_made;
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
-    Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
+    Records, Share, Survey, TakeAway, Unshareable, Verdict, Wait, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
 pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use page::unknown_page;
-pub use permit::{admit, covering_rules, is_covered, is_reachable, permitted, stranger};
+pub use permit::{
+    admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, may_withdraw, permitted, stranger,
+    too_many_pairs,
+};
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
-pub use survey::{Surveyed, next_token};
+pub use survey::{Surveyed, next_token, unsettled};
 pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};
@@ -81,7 +84,21 @@ pub fn decide<'a>(case: &Case<'a>, facts: &'a Facts, judgements: &Judgements<'_>
         let images = facts.images.iter();
         return images.map(|(image_id, image)| audit::decide(case, facts, judgements, image_id, image)).collect();
     }
-    case.request.image_ids.iter().map(|image_id| decide_image(case, facts, judgements, image_id)).collect()
+    let decided = |image_id| Ok(named(case, facts, decide_image(case, facts, judgements, image_id)?));
+    case.request.image_ids.iter().map(decided).collect()
+}
+
+/// The decision, with refusals that name what a request with `copyFrom` names.
+fn named<'a>(case: &Case<'_>, facts: &Facts, mut decision: ImageDecision<'a>) -> ImageDecision<'a> {
+    if case.request.copy_from.is_some()
+        && let Some((source_id, index)) = copies::place_of_source(case, facts, decision.image_id)
+    {
+        let is_shown = !matches!(decision.decision, Decision::Refused(_));
+        for refusal in decision.refusals_mut() {
+            *refusal = refusals::of_copy(refusal.clone(), (&source_id, index), is_shown);
+        }
+    }
+    decision
 }
 
 fn decide_image<'a>(

@@ -42,6 +42,15 @@ pub fn fail_late(outcome: &mut Outcome, failure: Failure) {
     outcome.errors.push(error_row(failure));
 }
 
+/// Says why a share that waited is given up, whatever else was in its way.
+pub fn give_up_waiting(outcome: &mut Outcome, failure: Failure) {
+    if outcome.result != Status::Incomplete {
+        outcome.result = Status::Failed;
+    }
+    outcome.retryable = failure.retryable;
+    outcome.errors.insert(0, error_row(failure));
+}
+
 /// The only function that makes a row from a failure.
 fn error_row(failure: Failure) -> ErrorRow {
     let Failure { code, call, resource, message, retryable } = failure;
@@ -83,7 +92,12 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         }
         let gaps = result.decision.gaps().iter().chain(&result.lost);
         outcome.errors.extend(gaps.cloned().map(error_row));
-        outcome.refusals.extend(result.decision.refusals().iter().cloned());
+        for refusal in result.decision.refusals() {
+            // Several copies of an image may be refused as one.
+            if !outcome.refusals.contains(refusal) {
+                outcome.refusals.push(refusal.clone());
+            }
+        }
         for step in result.steps {
             let is_passed_over = step.is_passed_over();
             match (step.error, is_passed_over) {
@@ -137,7 +151,10 @@ pub fn await_approval(outcome: &mut Outcome, approval: Waiting) {
 /// What the caller should know about a step that was not carried out although the request continues.
 fn passed_over_warning(step: &Step, error: &Failure) -> Option<String> {
     let Step::CopyImage(order) = step else { return role_warning(step, error) };
-    Some(format!("the copy of {} is not begun yet and will be tried again: {}", order.source, error.message))
+    Some(format!(
+        "EC2 has not started the copy of {} yet, and the function will try again: {}",
+        order.source, error.message
+    ))
 }
 
 /// The warning about a service-linked role for which no grant could be created.
@@ -158,7 +175,9 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         Action::Check | Action::List | Action::Usage | Action::Share => {
             decision.rule.is_some() && !decision.blocks_reading()
         }
-        Action::Revoke | Action::Reset => decision.refusals().is_empty(),
+        Action::Revoke | Action::Reset => {
+            decision.refusals().is_empty() && !matches!(decision.decision, Decision::Unsettled(_))
+        }
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
         Action::Images | Action::Approvals | Action::Approve | Action::Reject => decision.rule.is_some(),
@@ -265,6 +284,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 Decision::Await(_)
                 | Decision::Share(_)
                 | Decision::Refused(_)
+                | Decision::Unsettled(_)
                 | Decision::TakeAway(_)
                 | Decision::Look(_)
                 | Decision::Usage(_)

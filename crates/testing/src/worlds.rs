@@ -7,7 +7,7 @@ use key_policy::{Grant, Policy, json::Json};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{Approval, Authority, Case, ImageDecision, Judgements, Setup, images_meant, resolve_copies},
+    decide::{Approval, Authority, Case, ImageDecision, Judgements, Setup, as_facts, images_meant, resolve_copies},
     domain::{AccountId, ExpiryName, ImageId, KeyArn, ParameterName, Requester, Target},
     facts::{
         Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Facts, Failure, Image, ImageState, Key,
@@ -130,6 +130,17 @@ rules:
     targets: ["111122223333", "222233334444"]
     maxDuration: 30d
     copies: {from: [eu-north-1, us-gov-west-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
+  - name: copied-for-groups
+    requesters: ["lambda:invoke"]
+    actions: [check, revoke, list]
+    images: {names: ["grouped-*"]}
+    targets: ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5", "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"]
+  - name: shared-with-groups
+    requesters: ["lambda:invoke"]
+    actions: [share]
+    images: {names: ["grouped-*"]}
+    targets: ["arn:aws:organizations::999988887777:organization/o-a1b2c3d4e5", "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-11111111"]
+    copies: {from: [eu-north-1, eu-west-1], key: "arn:aws:kms:eu-west-1:999988887777:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
   - name: copied-elsewhere
     requesters: ["lambda:invoke"]
     actions: [share, check]
@@ -343,7 +354,7 @@ impl World {
             hint: None,
             approver: None,
             allowlist: ALLOWLIST.to_owned(),
-            setup: Setup { key_grants: true, copy_access: true },
+            setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
             deadline: NOW + Duration::minutes(1),
             entity_quota: 1000,
             parameters: BTreeMap::new(),
@@ -409,6 +420,7 @@ impl World {
         let allowlist = Allowlist::parse(&self.allowlist).unwrap();
         let case = Case {
             request,
+            named: &request.image_ids,
             authority,
             allowlist: &allowlist,
             account: owner(),
@@ -434,7 +446,7 @@ impl World {
         };
         facts.images = match case.request.copy_from {
             None => [(IMAGE.parse().unwrap(), self.image.clone())].into(),
-            Some(_) => images_meant(&case, &facts).into_values().flatten().collect(),
+            Some(_) => as_facts(images_meant(&case, &facts)),
         };
         let request = resolve_copies(&case, &facts);
         look(&Case { request: &request, ..case }, &facts)

@@ -1,11 +1,16 @@
 """The benches of the whole function: `make bench` prints the tables of docs/performance.md.
 
-    python -m ami_share_tools.benches [waves] [start] [peer]      all of them where none is named
+    python -m ami_share_tools.benches [waves] [start] [peer] [bill] [scale]      all of them where none is named
 
 AMI_SHARE_BOOTSTRAP is the binary to measure; the peer needs the group `bench` of pyproject.toml.
+
+    python -m ami_share_tools.benches profiles      compares binaries, such as those of several release profiles
+
+AMI_SHARE_VARIANTS has their paths, separated by colons.
 """
 
 import io
+import math
 import os
 import shutil
 import statistics
@@ -19,16 +24,21 @@ from typing import Any
 
 from ami_share_tools.benches.aws import Aws, Share, waves
 from ami_share_tools.benches.lambda_api import Function
+from ami_share_tools.benches.processor import cost_of_a_million, quota
+from ami_share_tools.benches.scale import Burst, simulate
 
 HERE = Path(__file__).parent
 STARTS = 25
 REQUESTS = 50
+BILLED_STARTS = 7
+BILLED_REQUESTS = 25
+CPU_SHARE = "Under the share of a processor that Lambda gives 256 MB"
 DELAY = 0.1
 MB = 1_000_000
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or ["waves", "start", "peer"]
+    wanted = sys.argv[1:] or [name for name in TABLES if name != "profiles"]
     binary = Path(os.environ["AMI_SHARE_BOOTSTRAP"])
     print(f"{binary}: {binary.stat().st_size / MB:.2f} MB, zipped {zipped(binary) / MB:.2f} MB\n")
     with tempfile.TemporaryDirectory(prefix="ami-share-bench-") as folder:
@@ -85,6 +95,9 @@ def measure_waves(command: list[str], folder: Path) -> None:
             "connections",
             "ms",
             "processor ms",
+            "warm waves",
+            "warm calls",
+            "warm ms",
         )
     ]
     for share in shares:
@@ -92,24 +105,28 @@ def measure_waves(command: list[str], folder: Path) -> None:
         function = Function(command, folder, aws.endpoint, share.allowlist())
         before = function.cpu()
         _, took = function.invoke(share.request())
+        cpu = function.cpu() - before
         writes = sum(call.name == "ec2:ModifyImageAttribute" for call in aws.calls)
+        cold = (waves(aws.calls), writes, len(aws.calls), aws.connections)
+        aws.forget()
+        _, warm = function.invoke(share.request())
         rows.append(
             (
                 share.images,
                 share.snapshots,
                 share.keys,
                 share.accounts,
-                waves(aws.calls),
-                writes,
-                len(aws.calls),
-                aws.connections,
+                *cold,
                 f"{took * 1000:.0f}",
-                f"{(function.cpu() - before) * 1000:.0f}",
+                f"{cpu * 1000:.0f}",
+                waves(aws.calls),
+                len(aws.calls),
+                f"{warm * 1000:.0f}",
             )
         )
         function.close()
         aws.close()
-    table("A share in a new function, each AWS call answered after 100 ms", *rows)
+    table("A share in a new function and the same again, each AWS call answered after 100 ms", *rows)
 
 
 # Start: from the start of the process to the first poll and the first answer.
@@ -200,8 +217,7 @@ def own_certificate(folder: Path, bundle: str) -> tuple[str, str, str] | None:
 
 def measure_peer(command: list[str], folder: Path) -> None:
     ours = against(command, folder, {})
-    python = [sys.executable, "-m", "awslambdaric", "lambda_function.handler"]
-    peer = against(python, folder, {"PYTHONPATH": str(HERE / "peer")})
+    peer = against(PEER, folder, PEER_VARIABLES)
     packages = [Path(folder) for folder in __import__("boto3").__path__]
     packages += [
         packages[0].parent / name for name in ("botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
@@ -249,7 +265,132 @@ def against(command: list[str], folder: Path, variables: dict[str, str]) -> dict
     }
 
 
-TABLES = {"waves": measure_waves, "start": measure_start, "peer": measure_peer}
+# Bill: what Lambda bills for a request, under the share of a processor that it gives.
+
+
+def measure_bill(command: list[str], folder: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (
+            "accounts",
+            "calls take ms",
+            "",
+            "start ms",
+            "first request ms",
+            "warm request ms",
+            "processor ms",
+            "$ a million",
+        )
+    ]
+    try:
+        with quota() as within:
+            for accounts in (1, 100):
+                for delay in (0.0, 0.05):
+                    share = Share(accounts=accounts)
+                    ways: list[tuple[str, list[str], dict[str, str]]] = [
+                        ("ami-share", command, {}),
+                        ("Python, boto3", PEER, PEER_VARIABLES),
+                    ]
+                    for name, words, variables in ways:
+                        billed = bill([*within, *words], folder, share, delay, variables)
+                        rows.append((accounts, round(delay * 1e3), name, *billed))
+    except OSError as error:
+        print(f"{CPU_SHARE}: skipped, because cgroups can't be written here ({error})\n")
+        return
+    table(f"{CPU_SHARE}: medians of {BILLED_STARTS} starts, means of {BILLED_REQUESTS} requests", *rows)
+
+
+def bill(
+    command: list[str], folder: Path, share: Share, delay: float, variables: dict[str, str]
+) -> tuple[str, str, str, str, str]:
+    """The billed milliseconds, which are rounded up, and the cost of a million warm requests."""
+    firsts: list[tuple[float, float]] = []
+    for _ in range(BILLED_STARTS):
+        aws = Aws(share, delay)
+        function = Function(command, folder, aws.endpoint, share.allowlist(), variables)
+        _, took = function.invoke(share.request())
+        firsts.append((function.first_poll * 1e3, took * 1e3))
+        function.close()
+        aws.close()
+    aws = Aws(share, delay)
+    function = Function(command, folder, aws.endpoint, share.allowlist(), variables)
+    function.invoke(share.request())
+    before = function.cpu()
+    times = [math.ceil(function.invoke(share.request())[1] * 1e3) for _ in range(BILLED_REQUESTS)]
+    cpu = (function.cpu() - before) / BILLED_REQUESTS
+    function.close()
+    aws.close()
+    starts, requests = (math.ceil(statistics.median(column)) for column in zip(*firsts))
+    mean = statistics.mean(times)
+    return str(starts), str(requests), f"{mean:.0f}", f"{cpu * 1e3:.1f}", f"{cost_of_a_million(mean):.2f}"
+
+
+# Profiles: what the settings of a build cost and save.
+
+
+def measure_profiles(command: list[str], folder: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (
+            "binary",
+            "MB",
+            "zipped",
+            "first poll ms",
+            "processor ms",
+            "first answer ms",
+            "processor ms",
+            "warm processor ms",
+        )
+    ]
+    for path in os.environ.get("AMI_SHARE_VARIANTS", command[0]).split(os.pathsep):
+        starts = [start([path], folder) for _ in range(STARTS)]
+        share = Share()
+        aws = Aws(share)
+        function = Function([path], folder, aws.endpoint, share.allowlist())
+        function.invoke(share.request())
+        before = function.cpu()
+        for _ in range(REQUESTS):
+            function.invoke(share.request())
+        warm = (function.cpu() - before) / REQUESTS
+        function.close()
+        aws.close()
+        sizes = (f"{Path(path).stat().st_size / MB:.2f}", f"{zipped(Path(path)) / MB:.2f}")
+        rows.append((path, *sizes, *medians(starts)[:4], f"{warm * 1e3:.2f}"))
+    table(f"Binaries, with a share with 100 accounts: medians of {STARTS} starts, means of {REQUESTS} requests", *rows)
+
+
+# Scale: a simulation, without any binary.
+
+
+def measure_scale(_: list[str], __: Path) -> None:
+    bursts = [
+        Burst(10_000, concurrency=1_000),
+        Burst(10_000, concurrency=20),
+        Burst(10_000, concurrency=5, longest_age=3_600),
+        Burst(10_000, concurrency=2, longest_age=3_600, is_queue=True),
+        Burst(10_000, concurrency=20, writes_a_second=20),
+        Burst(10_000, concurrency=2, longest_age=3_600, writes_a_second=20, is_queue=True),
+    ]
+    rows: list[tuple[Any, ...]] = [
+        ("way", "at once", "writes a second", "longest age s", "shared", "stale", "failed", "minutes")
+    ]
+    for burst in bursts:
+        end = simulate(burst)
+        way = "queue" if burst.is_queue else "events"
+        limits = (burst.concurrency, f"{burst.writes_a_second:.0f}", f"{burst.longest_age:.0f}")
+        rows.append((way, *limits, end.shared, end.stale, end.failed, f"{end.seconds / 60:.0f}"))
+    table("A burst of 10,000 events, simulated", *rows)
+
+
+PEER = [sys.executable, "-m", "awslambdaric", "lambda_function.handler"]
+PEER_VARIABLES = {"PYTHONPATH": str(HERE / "peer")}
+
+TABLES = {
+    "waves": measure_waves,
+    "start": measure_start,
+    "peer": measure_peer,
+    "bill": measure_bill,
+    "scale": measure_scale,
+    "profiles": measure_profiles,
+}
 
 if __name__ == "__main__":
     main()

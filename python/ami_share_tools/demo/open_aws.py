@@ -26,7 +26,7 @@ def main() -> None:
         binary = function.chosen(*sys.argv[1:2])
         with tempfile.TemporaryDirectory(prefix="ami-share-local-") as scratch:
             log = Path(scratch) / "local-aws.log"
-            with self_service.opened(binary, log) as service:
+            with self_service.opened(binary, log, copy_seconds=20) as service:
                 describe(service, log)
                 signal.pause()
     except KeyboardInterrupt:

@@ -62,8 +62,11 @@ class SelfService:
 
 
 @contextlib.contextmanager
-def opened(binary: Path, log: Path | None = None, images: list[Document] | None = None) -> Iterator[SelfService]:
-    """The template deployed with the page, and images of every sort, or these."""
+def opened(
+    binary: Path, log: Path | None = None, images: list[Document] | None = None, copy_seconds: int | None = None
+) -> Iterator[SelfService]:
+    """The template deployed with the page, and images of every sort, or these. A copy is made in so many seconds, or when a test
+    says so."""
     with tempfile.TemporaryDirectory(prefix="ami-share-page-") as folder, Issuer(PEOPLE, CLIENT) as issuer:
         allowlist = Path(folder) / "allowlist.yaml"
         allowlist.write_text(ALLOWLIST.read_text().replace(IN_THE_ALLOWLIST, issuer.url))
@@ -78,8 +81,12 @@ def opened(binary: Path, log: Path | None = None, images: list[Document] | None 
                 EnableCopyAccess="true",
                 EnableKeyGrants="true",
                 KeyArns=f"arn:aws:kms:{aws.region}:{aws.account}:key/*",
+                EnableApprovals="true",
+                EnableCopies="true",
+                CopySourceRegions=aws.region,
+                CopyKeyArns=stage.COPY_KEY,
             )
-            service = SelfService(aws, issuer, address(aws, stack["PageUrl"]), seed(aws, images))
+            service = SelfService(aws, issuer, address(aws, stack["PageUrl"]), seed(aws, images, copy_seconds))
             if images is None:
                 share(service)
             yield service
@@ -90,7 +97,7 @@ def address(aws: Aws, url: str) -> str:
     return f"{stage.address(aws, url).rstrip('/')}/$default/"
 
 
-def seed(aws: Aws, images: list[Document] | None) -> dict[str, str]:
+def seed(aws: Aws, images: list[Document] | None, copy_seconds: int | None) -> dict[str, str]:
     """Name → image ID."""
     everybody = (PROD, STAGING, BATCH, LAB, CI)
     policies = {
@@ -100,8 +107,18 @@ def seed(aws: Aws, images: list[Document] | None) -> dict[str, str]:
         "tagged": only_teams(stage.key_policy(aws, *everybody)),
         "not-batch": denying(stage.key_policy(aws, *everybody), BATCH),
     }
-    keys = [{"ref": name, "alias": f"alias/{name}", "policy": policy} for name, policy in policies.items()]
-    made = aws.seed(keys=keys, images=own_images() if images is None else images)
+    keys: list[Document] = [
+        {"ref": name, "alias": f"alias/{name}", "policy": policy} for name, policy in policies.items()
+    ]
+    keys += [
+        {"id": stage.COPY_KEY.rpartition("/")[2], "alias": "alias/copies", "policy": policies["open"]},
+        # Nobody but its owner may read its policy.
+        {"ref": "partner", "account": stage.PARTNER, "policy": policies["open"]},
+        {"ref": "managed", "alias": "alias/aws/ebs", "manager": "AWS", "policy": stage.aws_ebs_policy(aws)},
+    ]
+    made = aws.seed(
+        keys=keys, images=own_images() if images is None else images, settings={"copySeconds": copy_seconds}
+    )
     return {image["ref"]: image["imageId"] for image in made["images"]}
 
 
@@ -117,7 +134,7 @@ def image(name: str, key: str | None = None, age: int = 10, *shared: str, **more
 
 def own_images() -> list[Document]:
     return [
-        image("golden-web-2026.11", None, 6, PROD),
+        image("golden-web-2026.11", None, 6),
         image("golden-web-2026.10", None, 38, PROD, STAGING, BATCH),
         image("golden-db-2026.11", "web", 5, PROD, LAB),
         image("golden-vault-2026.09", "closed", 61, PROD),
@@ -127,8 +144,11 @@ def own_images() -> list[Document]:
         image("base-ubuntu-24.04", "not-batch", 20, PROD, BATCH, LAB),
         image("analytics-node-7", "closed", 15, LAB),
         image("trial-app-0.9", None, 2),
-        image("fleet-gateway-3", "open", 12, PROD, BY_HAND),
-        image("build-runner-88", "not-batch", 1, CI, BATCH),
+        image("golden-web-2026.09", None, 70, PROD),
+        image("fleet-gateway-3", "open", 12, PROD),
+        image("fleet-gateway-2", "open", 90, PROD, BY_HAND),
+        image("partner-node-88", "partner", 1, CI, BATCH),
+        image("reports-2026.10", "managed", 30),
     ]
 
 

@@ -425,6 +425,8 @@ class Choices(unittest.TestCase):
         self.assertNotIn("AWS::KMS::Key", self.resources("ami-share").values())
         outputs = deployed("copying", EnableCopies="true", CopySourceRegions="eu-central-1", CopyKeyArns=self.KEY)
         arn = self.environment(outputs)["AMI_SHARE_RECORD_KEY"]
+        self.assertEqual(self.switches(outputs), ("on", "off"))
+        self.assertEqual(self.switches(stack), ("off", "off"))
         told = aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]
         self.assertEqual((told["Arn"], told["KeySpec"], told["KeyUsage"]), (arn, "HMAC_256", "GENERATE_VERIFY_MAC"))
         self.assertEqual(statements(outputs)["MakeTheCodesOfRecords"]["Resource"], arn)
@@ -432,9 +434,14 @@ class Choices(unittest.TestCase):
             rule = aws.client("events").describe_rule(Name=self.physical("FunctionImageAvailable", name))
             self.assertEqual(json.loads(rule["EventPattern"])["detail"], {"State": states}, name)
 
+    def switches(self, outputs: dict[str, str]) -> tuple[str, str]:
+        variables = self.environment(outputs)
+        return variables["AMI_SHARE_COPIES"], variables["AMI_SHARE_APPROVALS"]
+
     def test_a_stack_with_approvals_marks_its_records(self) -> None:
         outputs = deployed("approving", EnableApprovals="true")
         arn = self.environment(outputs)["AMI_SHARE_RECORD_KEY"]
+        self.assertEqual(self.switches(outputs), ("off", "on"))
         self.assertEqual(aws.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeySpec"], "HMAC_256")
         self.assertEqual(statements(outputs)["MakeTheCodesOfRecords"]["Resource"], arn)
 

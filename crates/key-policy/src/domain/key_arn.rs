@@ -1,6 +1,6 @@
 //! Owns [`KeyArn`].
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use super::{AccountId, ParseError, Partition, arn::Arn, quoted, serde_as_string};
 
@@ -9,7 +9,8 @@ use super::{AccountId, ParseError, Partition, arn::Arn, quoted, serde_as_string}
 /// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN>
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyArn {
-    text: String,
+    /// Shared: answers have a row for each key and target.
+    text: Arc<str>,
     account: AccountId,
 }
 
@@ -48,7 +49,7 @@ impl FromStr for KeyArn {
             })
             .and_then(|arn| arn.account.parse().ok())
             .ok_or_else(|| ParseError::new(format!("{} is not the ARN of a KMS key", quoted(text))))?;
-        Ok(Self { text: text.to_owned(), account })
+        Ok(Self { text: text.into(), account })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use ami_share_testing::key_policies::{allow, policy_of};
 use key_policy::{
-    ActionVerdict, Caller, ContextFact, ContextValue, EvaluationRequest, Grant, KeyQuestion, KeyUse, Known, NEEDED,
-    OrganizationFacts, Policy, RequestContext, Verdict,
+    ActionVerdict, Caller, ContextFact, ContextValue, EvaluationRequest, Grant, JudgeOfKey, KeyQuestion, KeyUse, Known,
+    NEEDED, OrganizationFacts, Policy, RequestContext, Verdict,
     domain::{AccountId, KeyArn, Target},
     evaluate, explain, judge,
 };
@@ -11,6 +11,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const OWNER: &str = "111122223333";
 const ACCOUNT: &str = "444455556666";
 const ROLE: &str = "arn:aws:iam::444455556666:role/App";
 const USER: &str = "arn:aws:iam::444455556666:user/Bob";
@@ -309,6 +310,25 @@ proptest! {
         }
     }
 
+    /// Whether it is the first target of the key, or one like it was judged before.
+    #[test]
+    fn a_key_is_judged_for_many_targets_as_for_each_alone(
+        statements in vec(prop_oneof![2 => launch_statement(), 2 => statement_about_some(), 1 => statement(vec!["Allow", "Deny"])], 0..5),
+        grants in grants(), targets in vec((of_several(), organization()), 1..8), copies in any::<bool>(),
+    ) {
+        let (key, policy): (KeyArn, _) = (KEY.parse().unwrap(), policy_of(&statements));
+        let key_use = if copies { KeyUse::Copy } else { KeyUse::Launch };
+        let together = JudgeOfKey::new(&key, &policy);
+        for (target, organization) in targets {
+            let target: Target = target.parse().unwrap();
+            for grants in [&[], grants.as_slice()] {
+                let question = KeyQuestion { key: &key, policy: &policy, grants, target: &target, organization: &organization, key_use: &key_use };
+                let access = together.access(&target, &organization, &key_use, grants);
+                prop_assert_eq!(access.as_ref(), &judge(&question), "{:?}", target);
+            }
+        }
+    }
+
     #[test]
     fn no_text_panics(text in ".{0,200}", statements in statements(), cut in 0_usize..400) {
         let _ = Policy::parse(&text);
@@ -317,6 +337,32 @@ proptest! {
         let _ = explain(&whole);
         let _ = explain(whole.get(..cut).unwrap_or_default());
     }
+}
+
+/// A statement that names some of [`of_several`], or tells them apart by a condition.
+fn statement_about_some() -> impl Strategy<Value = Value> {
+    let names =
+        vec(select(vec!["*", ACCOUNT, "777788889999", "arn:aws:iam::777788889999:root", OWNER, ROLE, EC2S_ROLE]), 1..4);
+    let condition = select(vec![
+        json!({}),
+        json!({}),
+        json!({"StringEquals": {"kms:CallerAccount": ACCOUNT}}),
+        json!({"StringNotEquals": {"aws:PrincipalAccount": [ACCOUNT, OWNER]}}),
+        json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
+        json!({"StringEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}}),
+        json!({"ArnLike": {"aws:PrincipalArn": format!("arn:aws:iam::{ACCOUNT}:*")}}),
+    ]);
+    let element = select(vec!["Principal", "Principal", "Principal", "NotPrincipal"]);
+    let resource = select(vec!["*", "*", "arn:aws:kms:us-east-1:${aws:PrincipalAccount}:key/*"]);
+    (select(vec!["Allow", "Allow", "Deny"]), element, names, condition, resource).prop_map(
+        |(effect, element, names, condition, resource)| {
+            json!({"Effect": effect, element: {"AWS": names}, "Action": "kms:*", "Resource": resource, "Condition": condition})
+        },
+    )
+}
+
+fn of_several() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => select(vec![ACCOUNT, "777788889999", "888899990000", OWNER]), 1 => target()]
 }
 
 fn target() -> impl Strategy<Value = &'static str> {

@@ -138,13 +138,6 @@ impl Allowlist {
     pub fn names_approver(&self, requester: &Requester) -> bool {
         self.rules.iter().any(|rule| rule.is_approved_by(requester))
     }
-
-    /// The first rule with `onAvailable` that shares such an image with the target.
-    pub fn on_available(&self, name: Option<&str>, tags: &BTreeMap<String, String>, target: &Target) -> Option<&Rule> {
-        self.rules
-            .iter()
-            .find(|rule| rule.on_available && rule.images.include(name, tags) && rule.targets.contains(target))
-    }
 }
 
 impl Rule {

@@ -14,7 +14,7 @@ use super::{
     expiry::OVERDUE,
     judgements::{By, Judgements},
     notes::{take_back_from_all, unknown_copy_permissions},
-    permit::{covering_rule_of_image, is_about_pair, sharing_rules},
+    permit::{covering_rule_of_image, is_about_pair, rules_by_name, sharing_rules, unread_source},
     publish, refusals,
 };
 use crate::{
@@ -37,10 +37,16 @@ pub(super) fn decide<'a>(
     let covered = covering_rule_of_image(case, image).ok().filter(|_| image.owner == case.account);
     let (survey, warnings) = match covered {
         Some(_) => survey(case, facts, judgements, image_id, image)?,
-        None => Default::default(),
+        None => unsettled(case, image_id, image),
     };
     let decision = Decision::Survey(survey);
     Ok(ImageDecision { image_id, rule: covered.flatten(), targets: Vec::new(), decision, warnings })
+}
+
+/// What is said about an image of which it is not known whether a rule of the requester covers it.
+fn unsettled<'a>(case: &Case<'_>, image_id: &ImageId, image: &Image) -> (Survey<'a>, Vec<String>) {
+    let unread = unread_source(case, image_id, image).filter(|_| image.owner == case.account);
+    (Survey { gaps: unread.into_iter().collect(), ..Survey::default() }, Vec::new())
 }
 
 /// The findings of an image, and the warnings about it.
@@ -181,6 +187,10 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
     };
     for target in image.shared_targets() {
         let rules = sharing_rules(case, image, &target);
+        // By the name of its source, a rule may allow it.
+        if rules.is_empty() && unread_source(case, image_id, image).is_some() {
+            continue;
+        }
         if rules.is_empty() {
             let message = format!("{{image}} is shared with {target}, and no rule allows that");
             let lacking = lacking(case, image, &target);
@@ -206,12 +216,9 @@ fn outside_allowlist(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: 
 
 /// What the image lacks for the rules that otherwise allow some requester to share it with the target.
 fn lacking(case: &Case<'_>, image: &Image, target: &Target) -> String {
-    let covers = |rule: &&Rule| {
-        rule.actions.contains(&Action::Share)
-            && rule.images.include(image.name.as_deref(), &image.tags)
-            && rule.targets.contains(target)
-    };
-    let rules: Vec<_> = case.allowlist.rules.iter().filter(covers).collect();
+    let rules = rules_by_name(case, image, |rule, name, tags| {
+        rule.actions.contains(&Action::Share) && rule.images.include(name, tags) && rule.targets.contains(target)
+    });
     if rules.is_empty() || !is_about_pair(case, image, target) {
         String::new()
     } else {
@@ -341,7 +348,7 @@ fn key_access_lost(
             };
             let message = format!("{{image}} is shared with {target}, and {arn} {why}; its instances die at launch");
             let again = rule_that_grants(case, judgements, &key, image_id, image, target)?;
-            let remedy = match (again, access.remedy) {
+            let remedy = match (again, &access.remedy) {
                 (Some(rule), _) if is_about_pair(case, image, target) => format!(
                     "`share` {{image}} with {target} again: rule {} creates the missing grant",
                     quoted(&rule.name)
@@ -351,7 +358,7 @@ fn key_access_lost(
                      missing grant"
                 ),
                 (None, Some(statements)) => format!("add to the key policy of {arn}: {statements}"),
-                (None, None) => format!("see with `check` which statement of the key policy of {arn} denies it"),
+                (None, None) => format!("use `check` to see which statement of the key policy of {arn} denies it"),
             };
             found.push(lost(Some(target.clone()), message, remedy));
         }
@@ -387,15 +394,15 @@ fn wants_keys(case: &Case<'_>, image: &Image, target: &Target) -> bool {
 /// expired.
 fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
     let automation = Requester::new(format!("events:{}:aws.ec2", case.account));
-    let applies = |rule: &&Rule| {
+    let rules = rules_by_name(case, image, |rule, name, tags| {
         rule.on_available
-            && rule.max_duration.is_none()
             && rule.names(&automation)
-            && rule.images.include(image.name.as_deref(), &image.tags)
+            && rule.images.include(name, tags)
             && rule.images.shortfalls(&image.provenance, case.now).is_empty()
-    };
-    let rules = case.allowlist.rules.iter().filter(|_| image.state == ImageState::Available).filter(applies);
-    let pairs = rules.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));
+    });
+    let is_available = image.state == ImageState::Available;
+    let lasting = rules.into_iter().filter(|rule| is_available && rule.max_duration.is_none());
+    let pairs = lasting.flat_map(|rule| rule.targets.iter().map(move |target| (rule, target)));
     let missing = pairs.filter(|(_, target)| **target != Target::Account(image.owner) && !image.is_shared_with(target));
     missing
         .map(|(rule, target)| Found {
@@ -409,7 +416,7 @@ fn rules_not_applied(case: &Case<'_>, image: &Image) -> Vec<Found> {
             } else {
                 format!("a rule has `onAvailable` and the target {target}, but {{image}} is not shared with it")
             },
-            remedy: "see with `check` what prevents it and `share` it, or change the rule".to_owned(),
+            remedy: "use `check` to see what prevents it, and `share` it, or change the rule".to_owned(),
         })
         .collect()
 }

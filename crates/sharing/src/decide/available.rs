@@ -1,5 +1,7 @@
 //! Owns the shares of an image that became available: by which rules, with whom and until when.
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 
 use crate::{
@@ -47,10 +49,7 @@ pub fn automatic_shares(
         }
         Some(image) => image,
     };
-    // A copy that a rule judges by its source is included here, and judged after the source is read.
-    let is_about_it =
-        |rule: &&&Rule| rule.images.may_include(image.name.as_deref(), &image.tags, &image.provenance, now);
-    let rules: Vec<_> = rules.iter().filter(is_about_it).copied().collect();
+    let rules = rules_about(rules, image, now);
     let is_sure = |rule: &Rule| rule.images.shortfalls(&image.provenance, now).is_empty();
     let displaces = |other: &Rule, rule: &Rule| match (is_sure(other), is_sure(rule)) {
         (true, false) => true,
@@ -68,6 +67,20 @@ pub fn automatic_shares(
         requests_of(rule, targets.cloned().collect(), image_id, since)
     };
     Ok(rules.iter().flat_map(of_rule).collect())
+}
+
+/// The rules about the image by its own name and tags, or if there is none, by those of the source of a copy.
+fn rules_about<'r>(rules: &[&'r Rule], image: &Image, now: OffsetDateTime) -> Vec<&'r Rule> {
+    // A copy that a rule judges by its source is included here, and judged after the source is read.
+    let by = |name: Option<&str>, tags: &BTreeMap<String, String>| -> Vec<&'r Rule> {
+        let is_about_it = |rule: &&&Rule| rule.images.may_include(name, tags, &image.provenance, now);
+        rules.iter().filter(is_about_it).copied().collect()
+    };
+    let own = by(image.name.as_deref(), &image.tags);
+    match &image.source_naming {
+        Some(source) if own.is_empty() => by(source.name.as_deref(), &source.tags),
+        Some(_) | None => own,
+    }
 }
 
 fn not_yet(code: ErrorCode, message: &str) -> Failure {

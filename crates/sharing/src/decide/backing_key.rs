@@ -1,10 +1,10 @@
 //! Owns [`BackingKey`]: one key of an image's snapshots, as far as it could be read.
 
-use key_policy::{Grant, Judgement, KeyAccess, KeyUse, Verdict};
+use key_policy::{Grant, Policy};
 
 use super::case::Case;
 use crate::{
-    domain::{KeyArn, Target},
+    domain::KeyArn,
     facts::{Fact, Facts, Failure, Key, KeyMetadata},
     outcome::RefusalCode,
 };
@@ -75,33 +75,17 @@ impl<'a> BackingKey<'a> {
         key.unread().next()
     }
 
-    /// Judges by the policy and every grant. If the grants can't be read, the answer for an account that the policy
-    /// does not let in is unknown. An organization is judged by the policy alone, because a grant can't name it.
-    pub(super) fn judge_by_all(&self, target: &Target, key_use: &KeyUse) -> KeyAccess {
-        let access = self.judge(self.known_grants(), target, key_use);
-        let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
-        match self.key.map(|key| &key.grants) {
-            Some(Fact::Failed(failure)) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
-                "the key policy alone does not let {target} in, and the grants can't be read: {}",
-                failure.message
-            )),
-            Some(Fact::NotRead) if is_open && target.account().is_some() => KeyAccess::unknown(format!(
-                "the key policy alone does not let {target} in, and the grants were not read"
-            )),
-            Some(_) | None => access,
+    /// Why the grants are not known, as the end of a sentence.
+    pub(super) fn why_grants_are_unknown(&self) -> Option<String> {
+        match &self.key?.grants {
+            Fact::Known(_) => None,
+            Fact::Failed(failure) => Some(format!("can't be read: {}", failure.message)),
+            Fact::NotRead => Some("were not read".to_owned()),
         }
     }
 
-    /// Judges by the policy and these grants.
-    pub(super) fn judge(&self, grants: &[Grant], target: &Target, key_use: &KeyUse) -> KeyAccess {
-        match self.judgement(target, key_use) {
-            Ok(judgement) => judgement.access(grants),
-            Err(why) => KeyAccess::unknown(why),
-        }
-    }
-
-    /// The question about the target, to be judged with any grants; or why it can't be judged.
-    pub(super) fn judgement(&self, target: &Target, key_use: &KeyUse) -> Result<Judgement<'a>, String> {
+    /// The key policy; or why nobody can be judged by it.
+    pub(super) fn policy(&self) -> Result<&'a Policy, String> {
         let Self { case, arn, key } = *self;
         let key = key.ok_or_else(|| format!("{arn} was not read"))?;
         if arn.account() != case.account {
@@ -117,14 +101,11 @@ impl<'a> BackingKey<'a> {
             }
             Fact::NotRead => return Err(format!("what kind of key {arn} is was not read")),
         }
-        let policy = match &key.policy {
-            Fact::Known(policy) => policy,
-            Fact::Failed(failure) => {
-                return Err(format!("the key policy of {arn} can't be read: {}", failure.message));
-            }
-            Fact::NotRead => return Err(format!("the key policy of {arn} was not read")),
-        };
-        Ok(Judgement::new(arn, policy, target, &case.allowlist.organization_facts(target), key_use))
+        match &key.policy {
+            Fact::Known(policy) => Ok(policy),
+            Fact::Failed(failure) => Err(format!("the key policy of {arn} can't be read: {}", failure.message)),
+            Fact::NotRead => Err(format!("the key policy of {arn} was not read")),
+        }
     }
 }
 
@@ -150,8 +131,6 @@ pub(super) fn remedy_of_key_state(state: &str) -> &'static str {
             "connect the key's custom key store (`aws kms connect-custom-key-store`) and send the request again"
         }
         "Creating" => "wait until the multi-Region replica key is created and send the request again",
-        _ => {
-            "see with `aws kms describe-key` what state the key is in, and send the request again once it is `Enabled`"
-        }
+        _ => "use `aws kms describe-key` to see the state of the key, and send the request again when it is `Enabled`",
     }
 }

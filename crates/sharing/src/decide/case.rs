@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::{
     allowlist::Allowlist,
-    domain::{AccountId, Requester},
+    domain::{AccountId, ImageId, Requester},
     facts::{CopyRecord, Expiry},
     request::Request,
 };
@@ -12,8 +12,10 @@ use crate::{
 /// Everything except the facts that a decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
-    /// The request.
+    /// The request, about images of this Region.
     pub request: &'a Request,
+    /// The images as the request named them. With `copyFrom`, these are images of another Region, or the sources of copies.
+    pub named: &'a [ImageId],
     /// By whose authority it is carried out.
     pub authority: Authority<'a>,
     /// The allowlist.
@@ -83,6 +85,10 @@ pub struct Setup {
     pub key_grants: bool,
     /// Whether it may add create volume permissions.
     pub copy_access: bool,
+    /// Whether it may copy images.
+    pub copies: bool,
+    /// Whether shares may wait for approvals.
+    pub approvals: bool,
 }
 
 /// By whose authority a request is carried out.

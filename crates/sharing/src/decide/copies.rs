@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 use super::{
     approval,
     case::{Authority, Case},
-    decision::{Covered, Next},
+    decision::{Covered, Next, Wait},
+    group::targets_by_rules,
     met::Met,
     permit::{covering_rule, may_withdraw, nearest_rule, permit},
     refusals,
@@ -30,11 +31,7 @@ use crate::{
 /// exist yet, an image with the ID of its source stands for it.
 pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMap<ImageId, Image>> {
     let meant = facts.copies.iter().map(|(source_id, copies)| {
-        let there = if case.request.action.is_about_sharing() {
-            copy_meant(case, copies).into_iter().collect()
-        } else {
-            made_from(copies)
-        };
+        let there = if case.request.action.is_about_sharing() { copies_meant(case, copies) } else { made_from(copies) };
         let awaited = || awaited_copy(case, source_id, copies).map(|image| (source_id.clone(), image));
         let there = if there.is_empty() { awaited().into_iter().collect() } else { there };
         let lead = lead(there.iter()).cloned();
@@ -48,16 +45,57 @@ pub fn images_meant(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, BTreeMa
     meant.collect()
 }
 
+/// The images of this Region that a request is about. An image that is there comes before a copy of it that is not there yet:
+/// the request names the image, and also another one of which it is a copy.
+pub fn as_facts(meant: BTreeMap<ImageId, BTreeMap<ImageId, Image>>) -> BTreeMap<ImageId, Image> {
+    let mut images: BTreeMap<ImageId, Image> = BTreeMap::new();
+    for (id, image) in meant.into_values().flatten() {
+        let image = match images.remove(&id) {
+            Some(other) if image.as_awaited().is_some() => {
+                Image { waiting: both(&other.waiting, &image.waiting), ..other }
+            }
+            Some(other) => Image { waiting: both(&image.waiting, &other.waiting), ..image },
+            None => image,
+        };
+        images.insert(id, image);
+    }
+    images
+}
+
+fn both(one: &Fact<Vec<CopyRecord>>, other: &Fact<Vec<CopyRecord>>) -> Fact<Vec<CopyRecord>> {
+    match (one, other) {
+        (Fact::Known(one), Fact::Known(other)) => Fact::Known(one.iter().chain(other).cloned().collect()),
+        (Fact::NotRead, other) | (_, other @ Fact::Failed(_)) => other.clone(),
+        (one, _) => one.clone(),
+    }
+}
+
+/// Whether the image is there as the copy of one image that the request names, and would be copied as another.
+fn is_copied_too(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> bool {
+    let is_source = facts.copies.contains_key(image_id) && image.as_awaited().is_none();
+    is_source && images_meant(case, facts).get(image_id).is_some_and(|meant| meant.contains_key(image_id))
+}
+
+/// The place at which a request with `copyFrom` names the image that this one is made from, or stands for.
+pub(super) fn place_of_source(case: &Case<'_>, facts: &Facts, image_id: &ImageId) -> Option<(ImageId, usize)> {
+    let made_from = facts.copies.iter().find(|(_, copies)| copies.images.contains_key(image_id)).map(|(id, _)| id);
+    let source_id = made_from.unwrap_or(image_id);
+    Some((source_id.clone(), case.named.iter().position(|named| named == source_id)?))
+}
+
 /// Of several copies of the same image, the one that the shares wait for.
 fn lead<'i>(images: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Option<&'i ImageId> {
     images.min_by_key(|(id, image)| (image.state != ImageState::Pending, *id)).map(|(id, _)| id)
 }
 
 /// Whether the records of shares that wait for a copy are taken back together with this image: with one of the images that
-/// are made from the same one.
+/// are made from the same one and that the request may be about.
 pub(super) fn is_lead(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> bool {
-    let images = case.request.image_ids.iter().filter_map(|id| facts.images.get_key_value(id));
-    lead(images.filter(|(_, other)| other.provenance.source() == image.provenance.source())) == Some(image_id)
+    let images = case.request.image_ids.iter().filter(|id| {
+        let is_alike = |other: &Image| other.provenance.source() == image.provenance.source();
+        facts.images.get(*id).is_some_and(is_alike) && permit(case, &facts.images, id).needs_reading(case)
+    });
+    lead(images.filter_map(|id| facts.images.get_key_value(id))) == Some(image_id)
 }
 
 /// The request with the images of this Region that it is about, in the order of the images that it names.
@@ -71,14 +109,27 @@ pub fn resolve_copies<'a>(case: &Case<'a>, facts: &Facts) -> Cow<'a, Request> {
         // There is no such image, and the decision says so.
         Some(_) | None => vec![id.clone()],
     };
-    Cow::Owned(Request { image_ids: case.request.image_ids.iter().flat_map(ids).collect(), ..case.request.clone() })
+    let mut seen = BTreeSet::new();
+    let image_ids = case.request.image_ids.iter().flat_map(ids).filter(|id| seen.insert(id.clone()));
+    Cow::Owned(Request { image_ids: image_ids.collect(), ..case.request.clone() })
 }
 
-/// The copy that a share or check is about, if it is available: on the key of the rule that decides, the newest one.
-fn copy_meant(case: &Case<'_>, copies: &Copies) -> Option<(ImageId, Image)> {
-    let is_it = |image: &Image| matches!(keys_of_rules(case, image).as_slice(), [key] if copies.counts(image, key));
-    let mut available = copies.available().into_iter();
-    available.find(|(_, image)| is_it(image)).map(|(id, image)| (id.clone(), image.clone()))
+/// The copy that a share or check is about, if it is available: on the key of the rule that decides, the newest one. If the
+/// targets are under rules with different keys, a share is refused, and a check is about the copy under each key.
+fn copies_meant(case: &Case<'_>, copies: &Copies) -> BTreeMap<ImageId, Image> {
+    let mut found: BTreeMap<KeyArn, (ImageId, Image)> = BTreeMap::new();
+    for (id, image) in copies.available() {
+        let keys = keys_of_rules(case, image);
+        if keys.is_empty() && case.request.group.is_some() && case.request.targets.is_empty() {
+            // No rule names the target. Whether it is shared with, only the image says.
+            return [(id.clone(), image.clone())].into();
+        }
+        let is_asked = keys.len() == 1 || case.request.action == Action::Check;
+        for key in keys.into_iter().filter(|key| is_asked && copies.counts(image, key)) {
+            found.entry(key).or_insert_with(|| (id.clone(), image.clone()));
+        }
+    }
+    found.into_values().collect()
 }
 
 /// The images that a list or revoke is about: all that are made from it, whatever their keys.
@@ -92,10 +143,12 @@ fn made_from(copies: &Copies) -> BTreeMap<ImageId, Image> {
 }
 
 /// The image that stands for a copy that does not exist yet. None if the image to copy doesn't exist either: then only
-/// a record may still name it.
+/// a record may still name it. If that could not be read, the
+/// decision says so.
 fn awaited_copy(case: &Case<'_>, source_id: &ImageId, copies: &Copies) -> Option<Image> {
     let waits = copies.waiting.iter().any(|records| !records.is_empty());
-    if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !waits) {
+    let may_be_there = waits || copies.source.failed().is_some();
+    if copies.known_source().is_none() && (case.request.action.is_about_sharing() || !may_be_there) {
         return None;
     }
     let source = RegionalImage { region: case.request.copy_from.clone()?, id: source_id.clone() };
@@ -114,10 +167,13 @@ fn rules<'a>(case: &Case<'a>, image: &Image) -> Vec<&'a Rule> {
         }
         Err(_) => None,
     };
-    if case.request.action.is_about_sharing() {
-        case.request.targets.iter().filter_map(rule).collect()
-    } else {
-        Vec::new()
+    match &case.request.group {
+        _ if !case.request.action.is_about_sharing() => Vec::new(),
+        // Which targets have the ID can't be read of the copies: which of these are meant depends on it.
+        Some(group) if case.request.targets.is_empty() => {
+            targets_by_rules(case, group).iter().filter_map(rule).collect()
+        }
+        Some(_) | None => case.request.targets.iter().filter_map(rule).collect(),
     }
 }
 
@@ -140,7 +196,7 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
 pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
         let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
-        (is_permitted || may_withdraw(case.request)).then(|| source_id.clone())
+        (is_permitted || may_withdraw(case)).then(|| source_id.clone())
     };
     images_meant(case, facts).iter().filter_map(may_ask).collect()
 }
@@ -151,18 +207,24 @@ pub fn must_be_made(image: &Image) -> bool {
 }
 
 /// The reasons why the copy that a share or check is about can't be made.
-pub(super) fn check(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
-    let Some(awaited) = image.as_awaited() else { return Met::default() };
+pub(super) fn check(case: &Case<'_>, facts: &Facts, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
+    if case.request.copy_from.is_none() {
+        return Met::default();
+    }
     let mut refusals = Vec::new();
-    if !case.unset_for_copies.is_empty() {
+    let keys = distinct_keys(targets.iter().filter_map(|(_, rule)| *rule));
+    if keys.len() > 1 {
+        refusals.push(refusals::copies_under_several_keys(image_id, &keys));
+    }
+    if is_copied_too(case, facts, image_id, image) {
+        refusals.push(refusals::copied_too(image_id));
+    }
+    let Some(awaited) = image.as_awaited() else { return Met { refusals, ..Met::default() } };
+    if !case.unset_for_copies.is_empty() || !case.setup.copies {
         refusals.push(refusals::copies_not_set_up(case, image_id));
     }
     if image.is_instance_store {
         refusals.push(refusals::copy_of_bundle(case, image_id));
-    }
-    let keys = distinct_keys(targets.iter().filter_map(|(_, rule)| *rule));
-    if keys.len() > 1 {
-        refusals.push(refusals::copies_under_several_keys(image_id, &keys));
     }
     let elsewhere = keys.iter().filter(|key| key.region() != case.region);
     refusals.extend(elsewhere.map(|key| refusals::copy_key_elsewhere(image_id, key, case.region)));
@@ -194,9 +256,10 @@ fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>)
     }
 }
 
-/// Why a share that waits is given up before the allowlist is evaluated: EC2 could not make the copy.
+/// Why a share that waits is given up although nothing is asked of the allowlist yet: EC2 could not make the copy. If
+/// somebody has asked for another copy meanwhile, the share waits for that one.
 pub(super) fn failed(case: &Case<'_>, awaited: &Awaited) -> Option<Failure> {
-    let hint = case.hint.filter(|hint| awaited.failed.len() > hint.failed_copies)?;
+    let hint = case.hint.filter(|hint| awaited.pending.is_none() && awaited.failed.len() > hint.failed_copies)?;
     let (copy_id, reason) = awaited.failed.first()?;
     let reason = reason.as_deref().unwrap_or("EC2 gives no reason");
     Some(Failure {
@@ -216,12 +279,8 @@ pub(super) fn wait(
     targets: &[Covered<'_>],
     (rule, terms): (&Rule, &CopyTerms),
 ) -> Option<(CopyRecord, Next)> {
-    let recorded = recorded(case, image, awaited, targets).cloned();
-    let is_recorded = recorded.is_some();
-    let record = recorded.or_else(|| new_record(case, awaited, rule, terms))?;
-    if case.hint.is_some() && case.now > record.until {
-        let failure = overdue(awaited, &record);
-        return Some((record, Next::GiveUp(failure)));
+    if let Some(hint) = case.hint.filter(|hint| hint.is_overdue(case.now)) {
+        return Some((hint.clone(), Next::GiveUp(overdue(awaited, hint))));
     }
     let order = awaited.pending.is_none().then(|| CopyOrder {
         source: awaited.source.clone(),
@@ -230,20 +289,35 @@ pub(super) fn wait(
         failed_copies: awaited.failed.len(),
         is_from_here: awaited.source.region.to_string() == case.region,
     });
-    Some((record, Next::Wait { is_recorded, order }))
+    let wait = Wait { order, ..Wait::default() };
+    if let Some(hint) = case.hint {
+        return Some((hint.clone(), Next::Wait(Wait { is_recorded: true, ..wait })));
+    }
+    let new = new_record(case, awaited, rule, terms)?;
+    match recorded(case, image, awaited, targets) {
+        None => Some((new, Next::Wait(wait))),
+        // It goes on waiting with its first request and its time.
+        Some(there) if !there.is_overdue(case.now) => {
+            let anew = Some(Box::new(new));
+            Some((there.clone(), Next::Wait(Wait { is_recorded: true, anew, ..wait })))
+        }
+        // Nobody waits by it any more; its next hint would only say so.
+        Some(there) => {
+            let outlived = Some((Box::new(there.clone()), overdue(awaited, there)));
+            let anew = Some(Box::new(new.clone()));
+            Some((new, Next::Wait(Wait { outlived, anew, ..wait })))
+        }
+    }
 }
 
 /// The record that is there and by which the same share waits, with its first request and its time. Without the approval
 /// that a rule wants now it doesn't count.
 fn recorded<'i>(
-    case: &Case<'i>,
+    case: &Case<'_>,
     image: &'i Image,
     awaited: &Awaited,
     targets: &[Covered<'_>],
 ) -> Option<&'i CopyRecord> {
-    if case.hint.is_some() {
-        return case.hint;
-    }
     let Authority::Requester(requester) = case.authority else { return None };
     let request = waiting_request(case.request, &awaited.source.id);
     let is_it = |there: &&CopyRecord| {
@@ -284,6 +358,18 @@ pub(super) fn not_decided(awaited: &Awaited) -> Failure {
 
 fn whole_seconds(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// Why a share is given up that has waited for as long as it may, and that something else stood in the way of.
+pub fn not_made_in_time(record: &CopyRecord) -> Failure {
+    let (until, name) = (crate::domain::rfc3339(record.until), &record.name);
+    Failure {
+        code: ErrorCode::CopyOverdue,
+        call: None,
+        resource: record.source().map(|source| source.to_string()),
+        message: format!("the share waited for a copy until {until} and could not be made since (record {name})"),
+        retryable: true,
+    }
 }
 
 fn overdue(awaited: &Awaited, record: &CopyRecord) -> Failure {

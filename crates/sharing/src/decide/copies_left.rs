@@ -1,10 +1,12 @@
-//! Owns what an audit finds out about copies that rules caused: copies that nobody uses any more, and copies that EC2
+//! Owns what an audit finds of copies that rules may have made: those that nobody uses or waits for, and those that EC2
 //! could not make.
+
+use std::collections::BTreeMap;
 
 use super::case::Case;
 use crate::{
     allowlist::Rule,
-    facts::{Image, ImageState, Lineage},
+    facts::{CreateVolumePermissions, Image, ImageState, Lineage, Snapshot},
     outcome::FindingCode,
 };
 
@@ -15,7 +17,7 @@ pub(super) struct Left {
     pub(super) remedy: String,
 }
 
-/// What is wrong with an image, if it is a copy that a rule made.
+/// What is wrong with an image, if it is a copy that a rule may have made.
 ///
 /// A failed copy has no key that shows which rule caused it. A copy that may still be needed is not reported: findings
 /// are certain.
@@ -27,10 +29,13 @@ pub(super) fn find(case: &Case<'_>, image: &Image) -> Option<Left> {
         return Some(failed(case, image));
     }
     let is_judged = image.state == ImageState::Available && is_on_key_of_rule(case, image);
-    let why = orphaned(image).filter(|_| is_judged)?;
-    Some(Left {
+    (is_judged && is_orphaned(case, image)).then(|| Left {
         code: FindingCode::CopyOrphaned,
-        message: format!("{{image}} is a copy that a rule made, and {why}; it costs storage"),
+        message: format!(
+            "{{image}} is a copy under the key of a rule with `copies`. It is shared with nobody, no share waits for it, and no \
+             record is about it{}. It costs storage",
+            if is_source_gone(image) { "; its source no longer exists" } else { "" }
+        ),
         remedy: format!("if nobody needs it, deregister it with `{} --delete-associated-snapshots`", deregister(case)),
     })
 }
@@ -55,16 +60,24 @@ fn is_on_key_of_rule(case: &Case<'_>, image: &Image) -> bool {
     making_rules(case, image).any(is_of)
 }
 
-/// Why nobody needs the copy any more.
-fn orphaned(image: &Image) -> Option<String> {
-    let Lineage::CopyOf { source, said } = &image.provenance.lineage else { return None };
-    if matches!(said.known(), Some(None)) {
-        return Some(format!("its source {} is no longer there", source.id));
-    }
-    let is_shared_with_nobody = image.launch_permissions.known().is_some_and(Vec::is_empty);
-    let nothing_waits = image.waiting.known().is_some_and(Vec::is_empty);
-    (is_shared_with_nobody && nothing_waits)
-        .then(|| "it is shared with nobody, and no share waits for a copy of its source".to_owned())
+/// Whether nobody uses the copy or waits for it, as far as all of this is known.
+fn is_orphaned(case: &Case<'_>, image: &Image) -> bool {
+    let may_nobody_copy = |snapshot: &Snapshot| {
+        snapshot.owner == case.account
+            && snapshot.create_volume_permissions.known() == Some(&CreateVolumePermissions::default())
+    };
+    image.launch_permissions.known().is_some_and(Vec::is_empty)
+        && image.known_snapshots().all(may_nobody_copy)
+        && image.expiries.known().is_some_and(BTreeMap::is_empty)
+        && is_awaited_by_nobody(image)
+}
+
+fn is_awaited_by_nobody(image: &Image) -> bool {
+    image.waiting.known().is_some_and(Vec::is_empty)
+}
+
+fn is_source_gone(image: &Image) -> bool {
+    matches!(&image.provenance.lineage, Lineage::CopyOf { said, .. } if matches!(said.known(), Some(None)))
 }
 
 fn failed(case: &Case<'_>, image: &Image) -> Left {
@@ -72,7 +85,12 @@ fn failed(case: &Case<'_>, image: &Image) -> Left {
     Left {
         code: FindingCode::CopyFailedLeft,
         message: format!("{{image}} is a copy that EC2 could not make: {reason}"),
-        remedy: format!("deregister it with `{}`", deregister(case)),
+        // The record of a share that waits counts the copies that failed.
+        remedy: if is_awaited_by_nobody(image) {
+            format!("deregister it with `{}`", deregister(case))
+        } else {
+            format!("when no share waits for a copy of its source, deregister it with `{}`", deregister(case))
+        },
     }
 }
 

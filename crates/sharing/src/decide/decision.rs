@@ -40,6 +40,8 @@ pub struct ImageDecision<'a> {
 pub enum Decision<'a> {
     /// Nothing is done and nothing more is read, for these reasons.
     Refused(Vec<Refusal>),
+    /// Nothing is done and nothing more is read: whether a rule covers the image depends on this, which could not be read.
+    Unsettled(Failure),
     /// A share.
     Share(Share<'a>),
     /// A share that waits for a copy.
@@ -108,14 +110,23 @@ pub struct Await {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// It waits.
-    Wait {
-        /// Whether its record exists.
-        is_recorded: bool,
-        /// The copy to be made, if EC2 is making none.
-        order: Option<CopyOrder>,
-    },
+    Wait(Wait),
     /// It waits no longer, for this reason.
     GiveUp(Failure),
+}
+
+/// How a share waits for a copy.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Wait {
+    /// Whether its record is there.
+    pub is_recorded: bool,
+    /// The record of the same share that has waited for as long as it may, and why it waits no longer: the new one takes its
+    /// place.
+    pub outlived: Option<(Box<CopyRecord>, Failure)>,
+    /// The copy to be made, if EC2 is making none.
+    pub order: Option<CopyOrder>,
+    /// Where a record of the share was there: the one that is written if a hint deletes that before the copy is begun.
+    pub anew: Option<Box<CopyRecord>>,
 }
 
 /// The access that is removed.
@@ -235,11 +246,28 @@ impl<'a> ImageDecision<'a> {
             | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
             | Decision::Look(Look { refusals, .. }) => refusals,
             Decision::Share(_)
+            | Decision::Unsettled(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
             | Decision::Survey(_) => &[],
+        }
+    }
+
+    /// The same, to change them.
+    pub(super) fn refusals_mut(&mut self) -> &mut [Refusal] {
+        match &mut self.decision {
+            Decision::Refused(refusals)
+            | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
+            | Decision::Look(Look { refusals, .. }) => refusals,
+            Decision::Share(_)
+            | Decision::Unsettled(_)
+            | Decision::Await(_)
+            | Decision::TakeAway(_)
+            | Decision::Superseded(_)
+            | Decision::Usage(_)
+            | Decision::Survey(_) => &mut [],
         }
     }
 
@@ -250,7 +278,9 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(TakeAway { gaps, .. })
             | Decision::Look(Look { gaps, .. })
             | Decision::Survey(Survey { gaps, .. }) => gaps,
-            Decision::Await(Await { next: Next::GiveUp(failure), .. }) => std::slice::from_ref(failure),
+            Decision::Unsettled(failure) | Decision::Await(Await { next: Next::GiveUp(failure), .. }) => {
+                std::slice::from_ref(failure)
+            }
             Decision::Share(_)
             | Decision::Await(_)
             | Decision::Refused(_)
@@ -266,6 +296,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(Await { keys, .. })
             | Decision::Look(Look { keys, .. }) => keys,
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
@@ -280,6 +311,7 @@ impl<'a> ImageDecision<'a> {
             | Decision::Await(Await { has_unusable_key, .. })
             | Decision::Look(Look { has_unusable_key, .. }) => *has_unusable_key,
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
@@ -293,6 +325,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Await(awaiting) => Some(awaiting),
             Decision::Share(_)
             | Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Look(_)
@@ -318,6 +351,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Look(look) => Some(look),
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Share(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
@@ -346,6 +380,7 @@ impl<'a> ImageDecision<'a> {
             Decision::Share(Share { verdict: Verdict::Yes(prerequisites), .. }) => Some(prerequisites),
             Decision::Share(_)
             | Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
@@ -360,6 +395,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Share(share) => &share.left_as_they_are,
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
@@ -374,6 +410,7 @@ impl<'a> ImageDecision<'a> {
         match &self.decision {
             Decision::Survey(survey) => Some(survey),
             Decision::Refused(_)
+            | Decision::Unsettled(_)
             | Decision::Share(_)
             | Decision::Await(_)
             | Decision::TakeAway(_)
@@ -387,7 +424,7 @@ impl<'a> ImageDecision<'a> {
     pub fn is_awaited(&self) -> bool {
         matches!(
             self.decision,
-            Decision::Usage(NextReport::Awaited) | Decision::Await(Await { next: Next::Wait { .. }, .. })
+            Decision::Usage(NextReport::Awaited) | Decision::Await(Await { next: Next::Wait(_), .. })
         )
     }
 

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     domain::{GroupId, Target},
-    facts::{Facts, Image, LaunchPermission, Reading},
+    facts::{CopyRecord, Facts, Image, LaunchPermission, Reading},
     request::AskedTarget,
 };
 
 /// The targets with this ID; none if nothing known has it, and then the decision refuses the request.
 ///
 /// An ARN also names the management account, so it can't be made from the ID: it must have been seen. It is looked for first
-/// among the current shares, then in the rules that name the requester. The directory has only IDs, and the rules of other
+/// among the current shares and those that wait, then in the rules that name the requester. The directory has only IDs, and the rules of other
 /// requesters are not shown to this one. Fails if the shares could not be read and the rules don't help: then it is not known
 /// whether there is such a target.
 pub(super) fn targets_of_group(case: &Case<'_>, facts: &Facts, group: &GroupId) -> Reading<Vec<AskedTarget>> {
@@ -28,12 +28,12 @@ pub(super) fn targets_of_group(case: &Case<'_>, facts: &Facts, group: &GroupId) 
         }),
     );
     if targets.is_empty() {
-        let rules = case.allowlist.rules.iter();
-        let own_rules = rules.filter(|rule| match case.authority {
-            Authority::Requester(requester) => rule.names(requester),
-            Authority::Expiry(_) => false,
-        });
-        targets = distinct(group, own_rules.flat_map(|rule| &rule.targets));
+        // What waits for a copy is shared later.
+        let waiting = images().flat_map(|image| image.waiting.iter().flatten()).flat_map(CopyRecord::targets);
+        targets = distinct(group, waiting);
+    }
+    if targets.is_empty() {
+        targets = named_by_rules(case, group);
     }
     if targets.is_empty()
         && let Some(error) = images().find_map(|image| image.launch_permissions.failed())
@@ -41,6 +41,19 @@ pub(super) fn targets_of_group(case: &Case<'_>, facts: &Facts, group: &GroupId) 
         return Err(error.clone());
     }
     Ok(targets.into_iter().enumerate().map(asked_at).collect())
+}
+
+/// The targets with this ID that the requester's rules name. This is known before anything is read.
+pub(super) fn targets_by_rules(case: &Case<'_>, group: &GroupId) -> Vec<AskedTarget> {
+    named_by_rules(case, group).into_iter().enumerate().map(asked_at).collect()
+}
+
+fn named_by_rules(case: &Case<'_>, group: &GroupId) -> Vec<Target> {
+    let own_rules = case.allowlist.rules.iter().filter(|rule| match case.authority {
+        Authority::Requester(requester) => rule.names(requester),
+        Authority::Expiry(_) => false,
+    });
+    distinct(group, own_rules.flat_map(|rule| &rule.targets))
 }
 
 fn distinct<'a>(group: &GroupId, known: impl Iterator<Item = &'a Target>) -> Vec<Target> {
@@ -116,10 +129,11 @@ rules:
                 region: "eu-west-1",
                 request_id: "request",
                 unset_for_copies: &[],
+                named: &request.image_ids,
                 hint: None,
                 approval: crate::decide::Approval::Asked,
                 deadline: NOW,
-                setup: Setup { key_grants: true, copy_access: true },
+                setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
                 allowlist: &allowlist,
                 account,
                 entity_quota: 1000,

@@ -1,5 +1,7 @@
 //! Owns [`JudgedKey`]: whether a target can use a key now, and whether it can after a share. Pure.
 
+use std::sync::Arc;
+
 use key_policy::{Because, KeyAccess, Verdict};
 
 use crate::{
@@ -13,7 +15,7 @@ pub struct JudgedKey {
     /// The judgement of the current policy and grants.
     pub now: KeyRow,
     /// The image's own grant, if it does not exist and a share creates it; and the judgement with it.
-    pub with_grant: Option<(GrantName, KeyAccess)>,
+    pub with_grant: Option<(GrantName, Arc<KeyAccess>)>,
     /// The service-linked roles for which a share creates grants.
     pub granted_roles: Vec<ServiceLinkedRole>,
 }
@@ -52,10 +54,12 @@ impl JudgedKey {
                 GrantPlan::Made => (Some(GrantState::Present), Some(format!("by {own}, which the share made"))),
             };
             if matches!(of_account, GrantPlan::Counted | GrantPlan::Made) {
-                row.access = access.clone();
+                row.access = Arc::clone(access);
             }
             row.grant = grant;
-            row.access.notes.splice(0..0, note);
+            if let Some(note) = note {
+                Arc::make_mut(&mut row.access).notes.insert(0, note);
+            }
         }
         for role in row.roles.iter_mut().filter(|row| self.granted_roles.contains(&row.role)) {
             if matches!(of_role(&role.role), GrantPlan::Counted | GrantPlan::Made) {

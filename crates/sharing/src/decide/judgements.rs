@@ -3,9 +3,9 @@
 //! Images share keys, and a key policy has up to 32 KB. So each key is judged once for each target, however many images
 //! have it.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt};
+use std::{cell::RefCell, collections::BTreeMap, fmt, sync::Arc};
 
-use key_policy::{Because, KeyAccess, KeyUse};
+use key_policy::{Because, Grant, JudgeOfKey, KeyAccess, KeyUse, Verdict};
 
 use super::backing_key::BackingKey;
 use crate::{
@@ -27,12 +27,13 @@ pub(super) enum By<'a> {
 }
 
 /// The key, the target, the use and the grants.
-type Subject = (KeyArn, Target, String, &'static str);
+type Subject = (KeyArn, Target, KeyUse, &'static str);
 
 /// The judgements so far.
 pub struct Judgements<'a> {
     is_over: &'a dyn Fn() -> bool,
-    made: RefCell<BTreeMap<Subject, KeyAccess>>,
+    made: RefCell<BTreeMap<Subject, Arc<KeyAccess>>>,
+    judges: RefCell<BTreeMap<KeyArn, JudgeOfKey>>,
 }
 
 impl fmt::Debug for Judgements<'_> {
@@ -44,7 +45,7 @@ impl fmt::Debug for Judgements<'_> {
 impl<'a> Judgements<'a> {
     /// No judgements; `is_over` says whether the time for more is over.
     pub fn until(is_over: &'a dyn Fn() -> bool) -> Self {
-        Self { is_over, made: RefCell::default() }
+        Self { is_over, made: RefCell::default(), judges: RefCell::default() }
     }
 
     /// The number of judgements.
@@ -53,9 +54,15 @@ impl<'a> Judgements<'a> {
     }
 
     /// Judges a key for a target, or returns an earlier judgement.
-    pub(super) fn of(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse, by: By<'_>) -> Reading<KeyAccess> {
+    pub(super) fn of(
+        &self,
+        key: &BackingKey<'_>,
+        target: &Target,
+        key_use: &KeyUse,
+        by: By<'_>,
+    ) -> Reading<Arc<KeyAccess>> {
         let by = if matches!(by, By::All) && key.has_no_grants() { By::Policy } else { by };
-        let subject = (key.arn.clone(), target.clone(), name(key_use), by.name());
+        let subject = (key.arn.clone(), target.clone(), key_use.clone(), by.name());
         let known = self.made.borrow().get(&subject).cloned();
         if let Some(access) = known {
             return Ok(by.named(access, key));
@@ -64,12 +71,33 @@ impl<'a> Judgements<'a> {
             return Err(out_of_time(key.arn));
         }
         let access = match by {
-            By::Policy => key.judge(&[], target, key_use),
-            By::All => key.judge_by_all(target, key_use),
-            By::Made(grant) => key.judge(&[grant.as_made(key.case.account)], target, key_use),
+            By::Policy => self.judge(key, &[], target, key_use),
+            By::All => self.judge_by_all(key, target, key_use),
+            By::Made(grant) => self.judge(key, &[grant.as_made(key.case.account)], target, key_use),
         };
-        self.made.borrow_mut().insert(subject, access.clone());
+        self.made.borrow_mut().insert(subject, Arc::clone(&access));
         Ok(by.named(access, key))
+    }
+
+    /// Judges by the policy and every grant. If the grants can't be read, the answer for an account that the policy
+    /// does not let in is unknown. An organization is judged by the policy alone, because a grant can't name it.
+    fn judge_by_all(&self, key: &BackingKey<'_>, target: &Target, key_use: &KeyUse) -> Arc<KeyAccess> {
+        let access = self.judge(key, key.known_grants(), target, key_use);
+        let is_open = matches!(access.verdict, Verdict::Missing | Verdict::Conditional);
+        let unread = key.why_grants_are_unknown().filter(|_| is_open && target.account().is_some());
+        let why = |unread| format!("the key policy alone does not let {target} in, and the grants {unread}");
+        unread.map_or(access, |unread| Arc::new(KeyAccess::unknown(why(unread))))
+    }
+
+    /// Judges by the policy and these grants.
+    fn judge(&self, key: &BackingKey<'_>, grants: &[Grant], target: &Target, key_use: &KeyUse) -> Arc<KeyAccess> {
+        let policy = match key.policy() {
+            Ok(policy) => policy,
+            Err(why) => return Arc::new(KeyAccess::unknown(why)),
+        };
+        let mut judges = self.judges.borrow_mut();
+        let judge = judges.entry(key.arn.clone()).or_insert_with(|| JudgeOfKey::new(key.arn, policy));
+        judge.access(target, &key.case.allowlist.organization_facts(target), key_use, grants)
     }
 }
 
@@ -84,10 +112,10 @@ impl By<'_> {
 
     /// The judgement, with the Name and ID of this grant. Grants of one kind for different images differ only in these,
     /// which do not change the verdict. A grant that does not exist has no ID and is not among the reasons.
-    fn named(self, mut access: KeyAccess, key: &BackingKey<'_>) -> KeyAccess {
+    fn named(self, mut access: Arc<KeyAccess>, key: &BackingKey<'_>) -> Arc<KeyAccess> {
         let Self::Made(needed) = self else { return access };
         let there = needed.among(key.known_grants(), key.case.account);
-        access.because.retain_mut(|because| match (because, there) {
+        Arc::make_mut(&mut access).because.retain_mut(|because| match (because, there) {
             (Because::Statement { .. }, _) => true,
             (Because::Grant { .. }, None) => false,
             (Because::Grant { grant_id, grant_name }, Some(there)) => {
@@ -97,14 +125,6 @@ impl By<'_> {
             }
         });
         access
-    }
-}
-
-fn name(key_use: &KeyUse) -> String {
-    match key_use {
-        KeyUse::Launch => "launch".to_owned(),
-        KeyUse::Copy => "copy".to_owned(),
-        KeyUse::ServiceLinkedRole(role) => format!("role {role}"),
     }
 }
 

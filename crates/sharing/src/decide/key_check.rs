@@ -1,7 +1,7 @@
 //! Owns the check of the keys of an image's snapshots: a row for each key and target, the grants that a share needs,
 //! and the refusals.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use key_policy::{KeyAccess, KeyUse, Verdict};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use crate::{
     domain::{ImageId, KeyArn, Region, ServiceLinkedRole, Target},
     facts::{Facts, Failure, Image, Reading},
     needs::{GranteeKind, NeededGrant},
-    outcome::{ErrorCode, KeyRow, Refusal, RefusalCode, RoleRow},
+    outcome::{ErrorCode, KeyRow, Lasts, Refusal, RefusalCode, RoleRow},
     request::{Access, Action, AskedTarget, Request},
 };
 
@@ -68,8 +68,11 @@ fn unusable(
             .remedy("change the rule's `copies.key` to a customer managed key that can be used")
     } else {
         let by_copy = (code == RefusalCode::DefaultKey).then(|| rule_with_copies(case, image, targets)).flatten();
-        let remedy = by_copy.map_or_else(|| remedy.to_owned(), |rule| refusals::remedy_by_copy(rule, case.region));
-        refusals::image(code, image_id, message).remedy(remedy)
+        let refusal = refusals::image(code, image_id, message);
+        match by_copy {
+            Some(rule) => refusals::with_remedy_by_copy(refusal, rule, case.region),
+            None => refusal.remedy(remedy),
+        }
     };
     let state = key.metadata().and_then(|metadata| metadata.unusable_state.as_deref());
     let refusal = match (refusal.code, state) {
@@ -116,7 +119,7 @@ fn check_pair(
     let (with_grant, lacking) = match own {
         Own::NotNeeded => (None, None),
         Own::Made(grant) => {
-            let with_grant = (grant.name.clone(), deciding.clone());
+            let with_grant = (grant.name.clone(), Arc::clone(&deciding));
             met.grants.push(grant);
             (Some(with_grant), None)
         }
@@ -140,17 +143,17 @@ fn check_pair(
 /// The judgement of a key for a target.
 struct Judged {
     /// The current judgement.
-    now: KeyAccess,
+    now: Arc<KeyAccess>,
     /// The judgement that decides about a share.
-    deciding: KeyAccess,
+    deciding: Arc<KeyAccess>,
     /// What a share does with a grant of its own.
     own: Own,
 }
 
 impl Judged {
     /// The current judgement decides about a share.
-    fn by(access: KeyAccess) -> Self {
-        Self { now: access.clone(), deciding: access, own: Own::NotNeeded }
+    fn by(access: Arc<KeyAccess>) -> Self {
+        Self { now: Arc::clone(&access), deciding: access, own: Own::NotNeeded }
     }
 }
 
@@ -173,22 +176,24 @@ fn judge_with_grant(
 ) -> Reading<Judged> {
     let (case, key_use) = (key.case, key_use(key.case));
     let by_policy = judgements.of(key, target, &key_use, By::Policy)?;
+    if matches!(by_policy.verdict, Verdict::Allowed | Verdict::Denied | Verdict::Unknown) {
+        return Ok(Judged::by(by_policy));
+    }
     let mut with_grant = judgements.of(key, target, &key_use, By::Made(&needed))?;
     let is_there = needed.is_among(key.known_grants(), case.account);
-    let (deciding, own) = match (by_policy.verdict, with_grant.verdict) {
-        (Verdict::Allowed | Verdict::Denied | Verdict::Unknown, _) => return Ok(Judged::by(by_policy)),
+    let (deciding, own) = match with_grant.verdict {
         // The image gets its own grant even if others let the account use the key, because those may be revoked at any
         // time.
-        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if is_there => {
-            with_grant.notes.insert(0, format!("by the image's own grant `{}`, which is there", needed.name));
+        Verdict::Allowed if is_there => {
+            Arc::make_mut(&mut with_grant)
+                .notes
+                .insert(0, format!("by the image's own grant `{}`, which is there", needed.name));
             return Ok(Judged::by(with_grant));
         }
-        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) if case.setup.key_grants => {
-            (with_grant, Own::Made(needed))
-        }
-        (Verdict::Missing | Verdict::Conditional, Verdict::Allowed) => (by_policy, Own::Lacking(needed)),
+        Verdict::Allowed if case.setup.key_grants => (with_grant, Own::Made(needed)),
+        Verdict::Allowed => (by_policy, Own::Lacking(needed)),
         // A grant does not override a Deny.
-        (Verdict::Missing | Verdict::Conditional, _) => (with_grant, Own::NotNeeded),
+        Verdict::Missing | Verdict::Conditional | Verdict::Denied | Verdict::Unknown => (with_grant, Own::NotNeeded),
     };
     Ok(Judged { now: judgements.of(key, target, &key_use, By::All)?, deciding, own })
 }
@@ -207,7 +212,7 @@ fn check_roles(
     let Some(account) = asked.target.account() else {
         if let Some(role) = case.request.service_linked_roles.first() {
             met.warnings.push(format!(
-                "`{role}` was not given a grant for {}: a grant names a role in one account; ask for its accounts one by one",
+                "`{role}` was not given a grant for {}: a grant names a role in one account; send a request for each account",
                 asked.target
             ));
         }
@@ -319,23 +324,30 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
     };
     let message = reason.map_or_else(|| message.clone(), |reason| format!("{message}: {reason}"));
     // A failed read may succeed the next time.
-    let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
-    let refusal = refusals::pair(code, image_id, asked, message).key(arn);
-    let refusal =
-        Refusal { may_pass, statements: access.remedy.clone(), values: value.into_iter().collect(), ..refusal };
+    let failed_read = unread.filter(|_| access.verdict == Verdict::Unknown);
+    let refusal = Refusal {
+        lasts: match failed_read {
+            Some(error) if error.retryable => Lasts::ForAWhile,
+            Some(_) => Lasts::UntilRead,
+            None => Lasts::UntilChanged,
+        },
+        statements: access.remedy.clone(),
+        values: value.into_iter().collect(),
+        ..refusals::pair(code, image_id, asked, message).key(arn)
+    };
     match (&access.remedy, &access.advice) {
         (Some(statements), _) => refusal.remedy(format!("add to the key policy of {arn}: {statements}")),
         (None, Some(advice)) => refusal.remedy(advice.clone()),
         (None, None) => refusal.remedy(match (access.verdict, unread) {
             (Verdict::Denied, _) => {
-                "change the Deny statement named in `keys`; no grant and no Allow goes around it".to_owned()
+                "change the Deny statement named in `keys`; no grant and no Allow can override it".to_owned()
             }
             (Verdict::Unknown, Some(Failure { code: ErrorCode::Denied, call: Some(call), .. })) => format!(
                 "let the function's role call {call} on {arn}, in the role's IAM policy and by the key policy, and \
                  send the request again"
             ),
             (Verdict::Allowed | Verdict::Missing | Verdict::Conditional | Verdict::Unknown, _) => {
-                "have the key's owner check that its policy lets the target in, and use a rule with `keys: unchecked`"
+                "ask the key's owner to check that its policy lets the target in, and use a rule with `keys: unchecked`"
                     .to_owned()
             }
         }),

@@ -106,7 +106,10 @@ pub(super) fn unknown_copy_permissions(image: &Image) -> impl Iterator<Item = (&
 /// The rules with `onAvailable` that will share the image again.
 fn of_sharing_again(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[&AskedTarget]) -> Vec<String> {
     let again = targets.iter().filter_map(|asked| {
-        let rule = case.allowlist.on_available(image.name.as_deref(), &image.tags, &asked.target)?;
+        let rules = permit::rules_by_name(case, image, |rule, name, tags| {
+            rule.on_available && rule.images.include(name, tags) && rule.targets.contains(&asked.target)
+        });
+        let rule = rules.first()?;
         let named = match permit::is_about_pair(case, image, &asked.target) {
             true => format!("rule `{}`", rule.name),
             false => "a rule".to_owned(),

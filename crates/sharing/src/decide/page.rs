@@ -24,7 +24,7 @@ pub fn unknown_page(facts: &Facts) -> Option<Refusal> {
         "EC2 doesn't know this page: it is not the `nextToken` of an answer to the same question, or it is too old";
     let refusal = Refusal {
         pointer: Some("/nextToken".to_owned()),
-        ..Refusal::new(RefusalCode::MalformedRequest, message).remedy("begin again without `nextToken`")
+        ..Refusal::new(RefusalCode::MalformedRequest, message).remedy("start again without `nextToken`")
     };
     facts.is_page_unknown.then_some(refusal)
 }

@@ -14,7 +14,7 @@ use crate::{
     domain::{ImageId, Region, Requester, Target, partition_of},
     facts::{CopyRecord, Fact, Failure, Image},
     outcome::{ErrorCode, Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    request::{Action, AskedTarget, MAX_PAIRS},
 };
 
 /// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
@@ -25,7 +25,7 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
         // The requester of a share that waits may take it back without a rule that allows `revoke`.
-        Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
+        Err(criterion) if criterion > Criterion::Requester && may_withdraw(case) => Vec::new(),
         // A rule names approvers, too.
         Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
             let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
@@ -49,9 +49,13 @@ pub fn is_reachable(case: &Case<'_>, region: &Region) -> bool {
     partition_of(&region.to_string()) == partition_of(case.region)
 }
 
-/// Whether the request may take shares back that wait for a copy.
-pub(super) fn may_withdraw(request: &Request) -> bool {
-    request.action == Action::Revoke && request.copy_from.is_some()
+/// Whether the request may take shares back that wait for a copy, whatever else the requester may: it names the image that is
+/// copied, or perhaps a copy that a rule of the requester has made.
+pub fn may_withdraw(case: &Case<'_>) -> bool {
+    let Authority::Requester(requester) = case.authority else { return false };
+    let makes_copies = |rule: &Rule| rule.copies.is_some() && rule.names(requester);
+    let may_be_copies = || case.allowlist.rules.iter().any(makes_copies);
+    case.request.action == Action::Revoke && (case.request.copy_from.is_some() || may_be_copies())
 }
 
 /// The refusal of a requester that no rule names; `None` if a rule names it.
@@ -79,12 +83,14 @@ pub(super) struct Permit<'a> {
     pub(super) refusals: Vec<Refusal>,
     /// What was not read: whether a rule covers a target depends on it.
     pub(super) gaps: Vec<Failure>,
+    /// What could not be read: whether a rule covers the image, or whether there is one, depends on it.
+    pub(super) unsettled: Option<Failure>,
 }
 
 impl<'a> Permit<'a> {
     /// Whether the requester may learn nothing about the image.
     pub(super) fn blocks_reading(&self) -> bool {
-        blocks_reading(&self.refusals)
+        self.unsettled.is_some() || blocks_reading(&self.refusals)
     }
 
     /// Whether a share lacks only an expiry. The existing share may have one.
@@ -101,22 +107,32 @@ impl<'a> Permit<'a> {
                 !self.blocks_reading() && (is_about_targets || self.may_expire())
             }
             Action::List | Action::Check | Action::Usage | Action::Audit | Action::Repair => !self.blocks_reading(),
-            Action::Revoke | Action::Reset => self.refusals.is_empty(),
+            Action::Revoke | Action::Reset => self.unsettled.is_none() && self.refusals.is_empty(),
             Action::Images | Action::Approvals | Action::Approve | Action::Reject => false,
         }
     }
 
     /// The decision if nothing more is read.
     pub(super) fn refused(self) -> ImageDecision<'a> {
-        let Self { image_id, rule, targets, refusals, .. } = self;
-        ImageDecision { image_id, rule, targets, decision: Decision::Refused(refusals), warnings: Vec::new() }
+        let Self { image_id, rule, targets, refusals, unsettled, .. } = self;
+        let decision = unsettled.map_or(Decision::Refused(refusals), Decision::Unsettled);
+        ImageDecision { image_id, rule, targets, decision, warnings: Vec::new() }
     }
+}
+
+/// The refusal if the images that a request names have too many copies for its targets. A request about one image and one
+/// target is always answered.
+pub fn too_many_pairs(case: &Case<'_>) -> Option<Refusal> {
+    let (images, targets) = (case.request.image_ids.len(), case.request.targets.len());
+    let can_be_divided = case.named.len() > 1 || targets > 1;
+    let is_too_many = can_be_divided && images > case.named.len() && images.saturating_mul(targets) > MAX_PAIRS;
+    is_too_many.then(|| refusals::too_many_pairs(images, targets))
 }
 
 /// The images about which more than their descriptions may and must be read.
 pub fn permitted(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeSet<ImageId> {
     // The catalogue needs only the descriptions of the images.
-    if case.request.action == Action::Images {
+    if case.request.action == Action::Images || too_many_pairs(case).is_some() {
         return BTreeSet::new();
     }
     if case.request.action.surveys() || case.request.shared_with.is_some() {
@@ -133,16 +149,18 @@ pub(super) fn covered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTr
     covered.map(|(id, _)| id.clone()).collect()
 }
 
-/// The rules of the requester that cover the image for this action, in the order of the allowlist.
-pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> impl Iterator<Item = &'a Rule> {
-    let rules = match case.authority {
-        Authority::Requester(requester) => {
-            let ask = ask(case, requester, case.request.action, image, None);
-            case.allowlist.explain(&ask).filter(|(_, fails)| fails.is_none()).map(|(rule, _)| rule).collect()
-        }
-        Authority::Expiry(_) => Vec::new(),
+/// The rules of the requester that cover the image, in the order of the allowlist, each with the actions for which it does.
+pub fn covering_rules<'a>(case: &Case<'a>, image: &Image) -> Vec<(&'a Rule, Vec<Action>)> {
+    let Authority::Requester(requester) = case.authority else { return Vec::new() };
+    let covers = |action: Action, rule: &Rule| {
+        let rules = rules_by_name(case, image, |rule, name, tags| {
+            rule.names(requester) && rule.actions.contains(&action) && rule.images.include(name, tags)
+        });
+        rules.iter().any(|other| other.name == rule.name)
     };
-    rules.into_iter()
+    let actions = |rule: &Rule| rule.actions.iter().copied().filter(|action| covers(*action, rule)).collect();
+    let rules = case.allowlist.rules.iter().map(|rule| (rule, actions(rule)));
+    rules.filter(|(_, actions): &(&Rule, Vec<Action>)| !actions.is_empty()).collect()
 }
 
 /// The rules that allow some requester to share the image with the target. A rule that may cover the image counts,
@@ -156,7 +174,7 @@ pub(super) fn sharing_rules<'a>(case: &Case<'a>, image: &Image, target: &Target)
 }
 
 /// The rules that cover the image by its own name and tags, or if none does, by those of the source of a copy.
-fn rules_by_name<'a>(
+pub(super) fn rules_by_name<'a>(
     case: &Case<'a>,
     image: &Image,
     covers: impl Fn(&Rule, Option<&str>, &BTreeMap<String, String>) -> bool,
@@ -177,23 +195,62 @@ pub fn is_covered(case: &Case<'_>, image: &Image) -> bool {
     matches!(covering_rule_of_image(case, image), Ok(Some(_)))
 }
 
+/// Whether the name and the tags of the image itself are enough: rules cover by them everything that the request asks about
+/// it. Otherwise, those of the source of a copy may count.
+pub fn is_covered_by_own_name(case: &Case<'_>, image: &Image) -> bool {
+    let request = case.request;
+    let image = &Image { source_naming: None, ..image.clone() };
+    let is_covered_for = |action| matches!(covering_rule_of_image_for(action, case, image), Ok(Some(_)));
+    let may_be_shared = || {
+        let (name, tags) = (image.name.as_deref(), &image.tags);
+        case.allowlist.rules.iter().any(|rule| rule.actions.contains(&Action::Share) && rule.images.include(name, tags))
+    };
+    let are_targets_covered = || {
+        let is_covered = |asked: &AskedTarget| covering_rule(request.action, case, image, &asked.target).is_ok();
+        request.group.is_none() && request.targets.iter().all(is_covered)
+    };
+    is_covered_for(request.action)
+        && match request.action {
+            Action::Check => is_covered_for(Action::Share) && are_targets_covered(),
+            Action::Revoke => are_targets_covered(),
+            Action::Audit | Action::Repair => may_be_shared(),
+            Action::Share
+            | Action::Reset
+            | Action::List
+            | Action::Usage
+            | Action::Images
+            | Action::Approvals
+            | Action::Approve
+            | Action::Reject => true,
+        }
+}
+
 /// Decides whether a rule covers the image and the targets.
 pub(super) fn permit<'a>(case: &Case<'a>, images: &BTreeMap<ImageId, Image>, image_id: &'a ImageId) -> Permit<'a> {
     let (targets, unshareable, checked) = (Vec::new(), Vec::new(), Vec::new());
     let (withdrawn, refusals, gaps) = (Vec::new(), Vec::new(), Vec::new());
-    let mut permit = Permit { image_id, rule: None, targets, unshareable, checked, withdrawn, refusals, gaps };
+    let (rule, unsettled) = (None, None);
+    let mut permit = Permit { image_id, rule, targets, unshareable, checked, withdrawn, refusals, gaps, unsettled };
     let Some(image) = images.get(image_id) else {
         permit.refusals.push(refusals::image_not_found(case, image_id));
         return permit;
     };
     match covering_rule_of_image(case, image) {
-        Ok(rule) => permit.rule = rule,
-        Err(criterion) => permit.refusals.push(refusal(case.request.action, case, (image_id, image), None, criterion)),
+        Ok(rule) => {
+            permit.rule = rule;
+            let unread = image.provenance.unread().filter(|_| may_not_exist(image));
+            permit.unsettled =
+                unread.map(|failure| Failure { resource: Some(image_id.to_string()), ..failure.clone() });
+        }
+        Err(criterion) => match unread_source(case, image_id, image) {
+            Some(failure) => permit.unsettled = Some(failure),
+            None => permit.refusals.push(refusal(case.request.action, case, (image_id, image), None, criterion)),
+        },
     }
     if image.owner != case.account {
         permit.refusals.push(refusals::image_not_owned(case, image_id));
     }
-    if permit.refusals.is_empty() {
+    if permit.refusals.is_empty() && permit.unsettled.is_none() {
         case.request.targets.iter().for_each(|asked| permit.add_target(case, image, asked));
     }
     withdraw_own(case, image, &mut permit);
@@ -242,7 +299,19 @@ impl<'a> Permit<'a> {
         asked: &'a AskedTarget,
         criterion: Criterion,
     ) {
-        match unknown_expiry(case, image, self.image_id, asked).filter(|_| criterion == Criterion::Duration) {
+        let unknown = match criterion {
+            Criterion::Duration => unknown_expiry(case, image, self.image_id, asked),
+            Criterion::Target if action == Action::Revoke => unread_source(case, self.image_id, image),
+            Criterion::Requester
+            | Criterion::Action
+            | Criterion::Image
+            | Criterion::Provenance
+            | Criterion::Target
+            | Criterion::Access
+            | Criterion::Roles
+            | Criterion::Copies => None,
+        };
+        match unknown {
             Some(unknown) => self.gaps.push(unknown),
             None => self.refusals.push(refusal(action, case, (self.image_id, image), Some(asked), criterion)),
         }
@@ -261,7 +330,8 @@ fn own_waiting<'i>(case: &Case<'i>, image: &'i Image, target: &'i Target) -> imp
 /// Lets a requester that may not revoke take back the shares that it asked for and that wait for a copy. A record also
 /// exists for a while after its share was made: then nothing waits, and only a rule allows the revoke.
 fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
-    if permit.refusals.is_empty() || !may_withdraw(case.request) {
+    let is_stopped = permit.unsettled.is_some() || !permit.refusals.is_empty();
+    if !is_stopped || image.owner != case.account || !may_withdraw(case) {
         return;
     }
     let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);
@@ -272,7 +342,28 @@ fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     if !others.is_empty() && others.iter().all(is_own_waiting) {
         permit.withdrawn = others;
         permit.refusals.clear();
+        permit.unsettled = None;
     }
+}
+
+/// Why it is not known whether a rule covers a copy by the name and tags of its source: that could not be read. If it can't
+/// be read for good, those don't count, unless the request names it.
+pub(super) fn unread_source(case: &Case<'_>, image_id: &ImageId, image: &Image) -> Option<Failure> {
+    let failure = image.provenance.unread()?;
+    let source = match &case.request.copy_from {
+        Some(region) => format!("its source in {region}"),
+        // Nobody learns of which image it is a copy who may not ask about it.
+        None if failure.retryable => "the image that it is a copy of".to_owned(),
+        None => return None,
+    };
+    let message =
+        format!("whether a rule covers {image_id} depends on {source}, which could not be read: {}", failure.message);
+    Some(Failure { resource: Some(image_id.to_string()), message, ..failure.clone() })
+}
+
+/// Whether nothing but its name in the request says that there is an image.
+fn may_not_exist(image: &Image) -> bool {
+    image.as_awaited().is_some() && image.waiting.is_read() && image.waiting.iter().all(Vec::is_empty)
 }
 
 /// The refusal if no rule for the action meets this criterion.
@@ -391,12 +482,19 @@ fn ask<'a>(
         now: case.now,
     };
     let terms = (target.is_some() && action.is_about_sharing()).then_some(terms);
-    Ask { target, terms, ..by_name(case, requester, action, image) }
+    Ask { target, terms, ..by_name(case, requester, action, image, target) }
 }
 
-/// The questions to the rules about an image. A copy is covered by its own name and tags or, if no rule covers these,
-/// by those of its source. For a share with `copyFrom`, the name and tags of the source count.
-fn by_name<'a>(case: &Case<'a>, requester: &'a Requester, action: Action, image: &'a Image) -> Ask<'a> {
+/// What is asked of the rules about an image by its name. A copy is covered by its own name and tags, and if no rule covers
+/// it by these, by those of its source. A share with `copyFrom` goes by those of the image that it names, so a revoke or check
+/// may go by either for each target: what was given must not be kept from being taken away.
+fn by_name<'a>(
+    case: &Case<'a>,
+    requester: &'a Requester,
+    action: Action,
+    image: &'a Image,
+    target: Option<&'a Target>,
+) -> Ask<'a> {
     let ask = |image_name: Option<&'a str>, tags: &'a BTreeMap<String, String>| Ask {
         requester,
         action,
@@ -411,5 +509,12 @@ fn by_name<'a>(case: &Case<'a>, requester: &'a Requester, action: Action, image:
     let by_source = ask(source.name.as_deref(), &source.tags);
     let is_named_by_source = case.request.copy_from.is_some() && action.is_about_sharing();
     let is_covered = |ask: &Ask<'_>| case.allowlist.cover(ask).is_ok();
-    if is_named_by_source || !is_covered(&own) && is_covered(&by_source) { by_source } else { own }
+    let is_by_source =
+        |target: Option<&'a Target>| !is_covered(&Ask { target, ..own }) && is_covered(&Ask { target, ..by_source });
+    let looked_at = target.filter(|_| action != Action::Share);
+    if is_named_by_source || is_by_source(None) || looked_at.is_some() && is_by_source(looked_at) {
+        by_source
+    } else {
+        own
+    }
 }

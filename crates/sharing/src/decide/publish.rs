@@ -9,7 +9,7 @@ use super::{
     case::{Authority, Case},
     decision::Covered,
     met::Met,
-    permit::{is_about_pair, permit},
+    permit::{is_about_pair, permit, rules_by_name},
     refusals,
 };
 use crate::{
@@ -67,9 +67,10 @@ fn rules_about<'a>(case: &Case<'a>, image: &Image) -> Vec<Publishing<'a>> {
     if matches!(case.authority, Authority::Expiry(_)) {
         return Vec::new();
     }
-    let rules = case.allowlist.rules.iter().filter(|rule| rule.actions.contains(&Action::Share));
-    let rules = rules.filter(|rule| rule.images.include(image.name.as_deref(), &image.tags));
-    rules.filter_map(|rule| Some((rule, rule.publish.as_ref()?))).collect()
+    let rules = rules_by_name(case, image, |rule, name, tags| {
+        rule.publish.is_some() && rule.actions.contains(&Action::Share) && rule.images.include(name, tags)
+    });
+    rules.into_iter().filter_map(|rule| Some((rule, rule.publish.as_ref()?))).collect()
 }
 
 fn parameter(publish: &Publish, image: &Image) -> Option<ParameterName> {

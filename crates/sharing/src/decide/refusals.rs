@@ -11,8 +11,8 @@ use crate::{
     domain::{GroupId, ImageId, KeyArn, Region, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Failure, Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
-    outcome::{Refusal, RefusalCode},
-    request::{Action, AskedTarget, Request},
+    outcome::{Lasts, Refusal, RefusalCode},
+    request::{Action, AskedTarget, FaultKind, MAX_PAIRS, Request},
 };
 
 pub(super) fn image(code: RefusalCode, image_id: &ImageId, message: impl Into<String>) -> Refusal {
@@ -25,8 +25,33 @@ pub(super) fn pair(code: RefusalCode, image_id: &ImageId, asked: &AskedTarget, m
 
 /// The place of the image in the request.
 fn place(case: &Case<'_>, image_id: &ImageId) -> String {
-    let index = case.request.image_ids.iter().position(|asked| asked == image_id).unwrap_or_default();
+    place_at(case.named.iter().position(|asked| asked == image_id).unwrap_or_default())
+}
+
+fn place_at(index: usize) -> String {
     format!("/imageIds/{index}")
+}
+
+/// The refusal of a copy, at the place at which the request names its source. If nothing else is said about the copy, it is
+/// the source that is refused: nobody learns of a copy who may not ask about it.
+pub(super) fn of_copy(refusal: Refusal, (source_id, index): (&ImageId, usize), is_shown: bool) -> Refusal {
+    let is_of_image = refusal.pointer.as_ref().is_some_and(|pointer| pointer.starts_with("/imageIds/"));
+    let pointer = if is_of_image { Some(place_at(index)) } else { refusal.pointer.clone() };
+    let image_id = if is_shown { refusal.image_id.clone() } else { Some(source_id.clone()) };
+    Refusal { pointer, image_id, ..refusal }
+}
+
+/// The images that a request names have too many copies for its targets.
+pub(super) fn too_many_pairs(images: usize, targets: usize) -> Refusal {
+    let message = format!(
+        "the request is about {images} images, which are copies of those that it names, and {targets} targets; at most \
+         {MAX_PAIRS} pairs of image and target are allowed"
+    );
+    let refusal = Refusal::new(RefusalCode::MalformedRequest, message)
+        .at("/imageIds")
+        .value("most", MAX_PAIRS)
+        .remedy("send fewer images or targets in one request");
+    Refusal { fault: Some(FaultKind::TooMany), ..refusal }
 }
 
 /// No rule names the requester.
@@ -283,7 +308,7 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
         ImageState::Pending => "send the request again when the image is `available`",
         ImageState::Disabled => "enable the image first; disabling it removed every launch permission",
         ImageState::Available | ImageState::Deregistered | ImageState::Awaited(_) | ImageState::Other(_) => {
-            "see the image's state reason in the EC2 console"
+            "look at the image's state reason in the EC2 console"
         }
     };
     let message = format!("{image_id} is {}; only an `available` image can be shared", quoted(state.as_str()));
@@ -291,13 +316,13 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
         .at(place(case, image_id))
         .value("state", state.as_str())
         .remedy(remedy);
-    Refusal { may_pass: *state == ImageState::Pending, ..refusal }
+    if *state == ImageState::Pending { Refusal { lasts: Lasts::ForAWhile, ..refusal } } else { refusal }
 }
 
 pub(super) fn target_is_owner(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
     let target = case.allowlist.called(&asked.target);
     pair(RefusalCode::TargetIsOwner, image_id, asked, format!("{target} owns {image_id} and can always launch it"))
-        .remedy("leave the account out")
+        .remedy("leave the account out of the request")
 }
 
 pub(super) fn copy_for_group(image_id: &ImageId, asked: &AskedTarget) -> Refusal {
@@ -372,14 +397,18 @@ pub(super) fn quota_exceeded(image_id: &ImageId, entries: usize, new: usize, quo
     )
 }
 
-/// This deployment can't record what waits: it lacks these variables.
+/// This deployment can't record what waits, or may not copy images: `AMI_SHARE_COPIES`.
 pub(super) fn copies_not_set_up(case: &Case<'_>, image_id: &ImageId) -> Refusal {
-    let unset = case.unset_for_copies.join(", ");
-    let message = format!("copies are not set up in this deployment: it has no {unset}");
-    image(RefusalCode::CopyNotPossible, image_id, message)
+    let why = match case.unset_for_copies.join(", ") {
+        unset if unset.is_empty() => "its parameter EnableCopies is off".to_owned(),
+        unset => format!("it has no {unset}"),
+    };
+    let message = format!("copies are not set up in this deployment: {why}");
+    let refusal = image(RefusalCode::CopyNotPossible, image_id, message)
         .at("/copyFrom")
-        .value("variables", case.unset_for_copies)
-        .remedy("have the stack updated with EnableCopies=true")
+        .value("parameter", "EnableCopies")
+        .remedy("have the stack updated with EnableCopies=true");
+    if case.unset_for_copies.is_empty() { refusal } else { refusal.value("variables", case.unset_for_copies) }
 }
 
 pub(super) fn copy_from_other_partition(case: &Case<'_>, region: &Region) -> Refusal {
@@ -410,6 +439,15 @@ pub(super) fn copies_under_several_keys(image_id: &ImageId, keys: &[KeyArn]) -> 
         .remedy("send one request for the targets of each key")
 }
 
+/// It would have to be shared as one copy and be the source of another.
+pub(super) fn copied_too(image_id: &ImageId) -> Refusal {
+    let message =
+        format!("{image_id} is a copy of another image of the request, which names it too, to be copied itself");
+    image(RefusalCode::CopyNotPossible, image_id, message)
+        .at("/copyFrom")
+        .remedy("send one request for each of the images")
+}
+
 pub(super) fn copy_key_elsewhere(image_id: &ImageId, key: &KeyArn, region: &str) -> Refusal {
     let message = format!("{key} is in {}, and a copy in {region} can't be encrypted with it", key.region());
     image(RefusalCode::CopyKeyNotUsable, image_id, message)
@@ -425,21 +463,21 @@ pub(super) fn of_copy_key(key: &KeyArn, code: RefusalCode, why: &str) -> String 
     format!("a copy can't be encrypted with {key}, the key of the rule: {why}")
 }
 
-/// The remedy for an AWS managed key: a copy of the image under the key of a rule.
-pub(super) fn remedy_by_copy(rule: &Rule, region: &str) -> String {
-    format!(
+/// The same refusal with the remedy for an AWS managed key: a copy of the image under the key of a rule.
+pub(super) fn with_remedy_by_copy(refusal: Refusal, rule: &Rule, region: &str) -> Refusal {
+    let remedy = format!(
         "send the request with `copyFrom: {region}`: rule {} has the image copied with a key that can be shared, and shares \
          the copy",
         quoted(&rule.name)
-    )
+    );
+    refusal.remedy(remedy).value("rule", rule.name.as_str()).value("copyFrom", region)
 }
 
 pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
     let message = format!("whether {key} can encrypt a copy is not known: {}", failure.message);
-    image(RefusalCode::CopyKeyNotUsable, image_id, message)
-        .at("/copyFrom")
-        .key(key)
-        .remedy("change the rule's `copies.key` to a key that the function's role may use")
+    let refusal = image(RefusalCode::CopyKeyNotUsable, image_id, message).at("/copyFrom").key(key);
+    let remedy = "change the rule's `copies.key` to a key that the function's role may use";
+    Refusal { lasts: Lasts::UntilRead, ..refusal.remedy(remedy) }
 }
 
 /// A copy can be made only of what can be decrypted.
@@ -455,7 +493,6 @@ pub(super) fn source_key_not_usable(image_id: &ImageId, key: &KeyArn, state: &st
 pub(super) fn source_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
     let message =
         format!("whether {key}, with which the image is encrypted, can be used is not known: {}", failure.message);
-    image(RefusalCode::KeyNotUsable, image_id, message)
-        .key(key)
-        .remedy("let the function's role use the key, in the role's IAM policy and by the key policy")
+    let remedy = "let the function's role use the key, in the role's IAM policy and by the key policy";
+    Refusal { lasts: Lasts::UntilRead, ..image(RefusalCode::KeyNotUsable, image_id, message).key(key).remedy(remedy) }
 }

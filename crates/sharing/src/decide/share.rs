@@ -33,7 +33,7 @@ pub(super) fn decide<'a>(
     if let Some(decision) = given_up(case, image, &permit) {
         return Ok(decision);
     }
-    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps } = permit;
+    let Permit { image_id, rule, targets, unshareable, checked, withdrawn: _, refusals, gaps, unsettled: _ } = permit;
     let (left_as_they_are, targets) = targets.into_iter().partition(|it| expiry::is_left(case, image, it));
     let targets: Vec<Covered<'a>> = targets;
     // A check judges the keys whatever is allowed.
@@ -46,7 +46,7 @@ pub(super) fn decide<'a>(
         ..Met::default()
     };
     met.add(of_image(case, image, image_id, &targets));
-    met.add(copies::check(case, image, image_id, &targets));
+    met.add(copies::check(case, facts, image, image_id, &targets));
     met.add(approval::check(case, image_id, &targets));
     met.add(key_check::check(case, facts, judgements, image, image_id, &judged)?);
     let part = expiry::check(case, image, image_id, &targets, &met.grants);
@@ -153,10 +153,12 @@ fn of_image(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Cover
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifySnapshotAttribute.html>
 fn copy_refusals(case: &Case<'_>, image: &Image, image_id: &ImageId, targets: &[Covered<'_>]) -> Vec<Refusal> {
     let groups = targets.iter().filter(|(asked, _)| asked.target.account().is_none());
+    // With `copyFrom`, no copy can be made of it at all.
+    let is_bundle = image.is_instance_store && image.as_awaited().is_none();
     let foreign = image.known_snapshots().filter(|snapshot| snapshot.owner != case.account);
     groups
         .map(|(asked, _)| refusals::copy_for_group(image_id, asked))
-        .chain(image.is_instance_store.then(|| refusals::copy_of_instance_store(image_id)))
+        .chain(is_bundle.then(|| refusals::copy_of_instance_store(image_id)))
         .chain(foreign.map(|snapshot| refusals::copy_of_foreign_snapshot(image_id, snapshot)))
         .collect()
 }

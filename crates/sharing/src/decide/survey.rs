@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::ExpiryName,
-    facts::{Facts, Failure},
+    facts::{Facts, Failure, Image},
     outcome::ErrorCode,
     request::{Action, NextToken},
 };
@@ -65,6 +65,19 @@ impl Surveyed {
         let is_out_of_time = || self.unread.iter().any(|failure| failure.code == ErrorCode::OutOfTime);
         !self.unread.is_empty() && !self.has_repairs && (!is_first || is_out_of_time())
     }
+}
+
+/// The warning about copies of which it is not known whether a rule covers them, because their sources could not be read. It
+/// names none: the requester may not be allowed to know of them.
+pub fn unsettled<'i>(case: &Case<'_>, uncovered: impl Iterator<Item = &'i Image>) -> Option<String> {
+    let own = uncovered.filter(|image| image.owner == case.account);
+    let unread: Vec<_> = own.filter_map(|image| image.provenance.unread()).collect();
+    let failure = unread.first()?;
+    Some(format!(
+        "whether rules cover some copies is not known ({}), because their sources could not be read: {}",
+        unread.len(),
+        failure.message
+    ))
 }
 
 /// Where a survey continues after the images of the request.

@@ -26,8 +26,8 @@ const EXAMPLES: usize = 3;
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
     let is_reset = case.request.action == Action::Reset;
     let reset = if is_reset { targets_to_clear(case, facts, permit.image_id, image) } else { Vec::new() };
-    let waiting = withdrawals(case, facts, image, &permit, &reset);
-    let Permit { image_id, rule, mut targets, withdrawn, .. } = permit;
+    let waiting = withdrawals(case, facts, image, &permit);
+    let Permit { image_id, rule, mut targets, withdrawn, gaps: unknown, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
         return ImageDecision { image_id, rule, targets, decision: Decision::Superseded(own), warnings };
@@ -57,6 +57,7 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
         residue.add(of_key(case, facts, image_id, arn, &accounts));
     }
     let Residue { mut gaps, mut warnings } = residue;
+    gaps.extend(unknown);
     gaps.dedup();
     warnings.extend(records_that_stay(image, &targets, &gaps));
     warnings.extend(publish::still_named(case, facts, image, image_id));
@@ -78,23 +79,19 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     ImageDecision { image_id, rule, targets, decision, warnings }
 }
 
-/// The records that the request is about, of shares that wait for a copy or did so until recently. For the covered
-/// targets, and for those that a reset clears, these are the records of all requesters. For other targets, they are
-/// those of the requester's own shares.
-fn withdrawals<'a>(
-    case: &Case<'a>,
-    facts: &Facts,
-    image: &'a Image,
-    permit: &Permit<'a>,
-    reset: &[Target],
-) -> Vec<Withdrawal<'a>> {
+/// The records of shares that wait for a copy, and those that their shares have left for a while, that the request is
+/// about: a reset about all, a revoke about those of the covered targets, whoever asked for them, and of the other targets
+/// those that the requester asked for.
+fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Permit<'a>) -> Vec<Withdrawal<'a>> {
     let is_reset = case.request.action == Action::Reset;
-    if !(is_reset || case.request.action == Action::Revoke) || !copies::is_lead(case, facts, permit.image_id, image) {
+    let waits = image.waiting.iter().any(|records| !records.is_empty());
+    if !(is_reset || case.request.action == Action::Revoke) || !waits {
         return Vec::new();
     }
-    let is_covered = |target: &Target| {
-        permit.targets.iter().any(|(asked, _)| asked.target == *target) || (is_reset && reset.contains(target))
-    };
+    let is_lead = copies::is_lead(case, facts, permit.image_id, image);
+    // The request may name the image also as one that is copied.
+    let is_here = |record: &CopyRecord| is_lead || record.request.image_ids.contains(permit.image_id);
+    let is_covered = |target: &Target| is_reset || permit.targets.iter().any(|(asked, _)| asked.target == *target);
     let is_withdrawn = |target: &Target, record: &CopyRecord| {
         let is_own = matches!(case.authority, Authority::Requester(requester) if *requester == record.requester);
         is_own && permit.withdrawn.iter().any(|asked| asked.target == *target)
@@ -104,7 +101,7 @@ fn withdrawals<'a>(
         let targets: Vec<_> = taken.cloned().collect();
         (!targets.is_empty()).then(|| Withdrawal { left: record.without(&targets), record, targets })
     };
-    image.waiting.iter().flatten().filter_map(withdrawal).collect()
+    image.waiting.iter().flatten().filter(|record| is_here(record)).filter_map(withdrawal).collect()
 }
 
 /// The warning about records that are kept because of failures that a retry does not resolve.

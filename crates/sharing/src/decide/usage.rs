@@ -8,7 +8,7 @@ use time::Duration;
 use super::{
     case::{Authority, Case},
     decision::{Decision, ImageDecision, NextReport},
-    permit::Permit,
+    permit::{Permit, is_about_pair},
 };
 use crate::{
     domain::{AccountId, ImageId, Target, digest, quoted, rfc3339},
@@ -70,14 +70,12 @@ fn client_token(case: &Case<'_>, facts: &Facts, image_id: &ImageId) -> String {
 }
 
 /// The accounts that the requester's rules about this image name as targets, for any action. The numbers of all others
-/// are shown as a sum.
+/// are shown as a sum. A rule may be about a copy by the name and tags of its source.
 pub fn named_accounts(case: &Case<'_>, image: &Image) -> BTreeSet<AccountId> {
     let Authority::Requester(requester) = case.authority else { return BTreeSet::new() };
-    let rules = case.allowlist.rules.iter().filter(|rule| {
-        rule.requesters.iter().any(|pattern| pattern.matches(requester))
-            && rule.images.include(image.name.as_deref(), &image.tags)
-    });
-    rules.flat_map(|rule| rule.targets.iter().filter_map(Target::account)).collect()
+    let own = case.allowlist.rules.iter().filter(|rule| rule.names(requester));
+    let named: BTreeSet<_> = own.flat_map(|rule| &rule.targets).collect();
+    named.into_iter().filter(|target| is_about_pair(case, image, target)).filter_map(Target::account).collect()
 }
 
 /// Why the dry run of a revoke does not show who uses the image, if that could not be read.

@@ -49,14 +49,21 @@ pub struct Naming {
 impl Copies {
     /// Lets the copies know what is known of their source, by which rules may cover them.
     pub fn learn_source(&mut self, owner: AccountId) {
-        let Self { source, images, .. } = self;
-        let Some(known) = source.known() else { return };
-        let naming = known.as_ref().filter(|source| source.owner == owner).map(Image::naming);
-        for image in images.values_mut() {
+        let said_of_source = self.said_of_source();
+        let naming = self.known_source().filter(|source| source.owner == owner).map(Image::naming);
+        for image in self.images.values_mut() {
             image.source_naming.clone_from(&naming);
             if let super::Lineage::CopyOf { said, .. } = &mut image.provenance.lineage {
-                **said = Fact::Known(known.as_ref().map(|source| source.provenance.clone()));
+                (**said).clone_from(&said_of_source);
             }
+        }
+    }
+
+    fn said_of_source(&self) -> Fact<Option<super::Provenance>> {
+        match &self.source {
+            Fact::NotRead => Fact::NotRead,
+            Fact::Failed(failure) => Fact::Failed(failure.clone()),
+            Fact::Known(source) => Fact::Known(source.as_ref().map(|source| source.provenance.clone())),
         }
     }
 
@@ -136,10 +143,7 @@ impl Image {
             tags: known.map(|source| source.tags.clone()).unwrap_or_default(),
             provenance: super::Provenance {
                 watermarks: known.map(|source| source.provenance.watermarks.clone()).unwrap_or_default(),
-                lineage: super::Lineage::CopyOf {
-                    source,
-                    said: Box::new(Fact::Known(known.map(|source| source.provenance.clone()))),
-                },
+                lineage: super::Lineage::CopyOf { source, said: Box::new(copies.said_of_source()) },
                 ..super::Provenance::default()
             },
             has_product_codes: known.is_some_and(|source| source.has_product_codes),
@@ -156,7 +160,12 @@ impl Image {
         Naming { name: self.name.clone(), tags: self.tags.clone() }
     }
 
-    /// The copy that it stands for, if that does not exist yet.
+    /// Whether it is made from that image, and available.
+    pub fn is_available_copy_of(&self, source: &RegionalImage) -> bool {
+        self.state == ImageState::Available && self.provenance.source() == Some(source)
+    }
+
+    /// The copy that it stands for and that is not there yet, if so.
     pub fn as_awaited(&self) -> Option<&Awaited> {
         match &self.state {
             ImageState::Awaited(awaited) => Some(awaited),

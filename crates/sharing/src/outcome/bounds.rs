@@ -1,6 +1,6 @@
 //! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use serde_json::Value;
 
@@ -29,6 +29,9 @@ impl Outcome {
         Self {
             action: self.action,
             requester: self.requester.clone(),
+            approved_by: self.approved_by.clone(),
+            approval_reason: self.approval_reason.clone(),
+            approval: self.approval.clone(),
             requester_session: self.requester_session.clone(),
             dry_run: self.dry_run,
             reason: self.reason.clone(),
@@ -161,7 +164,7 @@ fn cut_value(value: &mut Value, rows: usize, text: usize) {
 }
 
 fn cut_key(row: &mut KeyRow, rows: usize, text: usize) {
-    let access = &mut row.access;
+    let access = Arc::make_mut(&mut row.access);
     if access.remedy.as_ref().is_some_and(|remedy| is_long(remedy, text)) {
         access.remedy = None;
     }

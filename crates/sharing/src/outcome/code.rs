@@ -117,7 +117,7 @@ codes! {
     /// The event is too old, too new or a replay
     StaleRequest = Conflict ["age" "maxAge"];
     /// A snapshot is encrypted with an AWS managed key, which can't be shared
-    DefaultKey = Conflict [];
+    DefaultKey = Conflict ["rule" "copyFrom"];
     /// A key is disabled, pending deletion or not a symmetric encryption key
     KeyNotUsable = Conflict ["state"];
     /// The key of the rule can't encrypt a copy

@@ -23,7 +23,11 @@ impl<'a> ByImage<'a> {
     pub fn new(outcome: &'a Outcome) -> Self {
         let reported = outcome.images.iter().filter_map(ImageRow::subject);
         let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
-        let image_ids: BTreeSet<_> = outcome.asked.image_ids.iter().chain(reported).chain(refused).collect();
+        // What the request names by `copyFrom` is told of by the rows of its copies.
+        let sources: BTreeSet<_> =
+            outcome.images.iter().filter_map(|row| row.copy_of.as_ref()).map(|source| &source.image_id).collect();
+        let asked = outcome.asked.image_ids.iter().filter(|id| !sources.contains(id));
+        let image_ids: BTreeSet<_> = asked.chain(reported).chain(refused).collect();
         let mut names: BTreeMap<&str, Images<'_>> = BTreeMap::new();
         for id in &image_ids {
             names.entry(id.as_str()).or_default().insert(id);

@@ -7,7 +7,7 @@ use super::Need;
 use crate::{
     decide::{self, Authority, Case},
     domain::{CopyName, ImageId, Region, SnapshotId},
-    facts::{Copies, Facts, Image},
+    facts::{Copies, Facts, Image, ImageState},
     records::{name_of_waiting, waiting_request},
     request::Action,
 };
@@ -94,16 +94,31 @@ pub fn waiting(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, WaitingReads
 }
 
 /// The records of shares that wait for copies of the same image as one of these. An action that removes access to a
-/// copy also ends their waiting, and an audit doesn't report a copy that a share waits for.
+/// copy also ends their waiting, a list or check shows them, and an audit doesn't report a copy that a share waits for.
 pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTreeMap<ImageId, WaitingReads> {
     let action = case.request.action;
-    if !(action.takes_away() || action.surveys()) || matches!(case.authority, Authority::Expiry(_)) {
+    let is_asked = |image: &Image| match action {
+        Action::Revoke | Action::Reset | Action::Check => true,
+        // A list by account is about what is shared with it.
+        Action::List => case.request.shared_with.is_none(),
+        Action::Audit | Action::Repair => decide::may_be_made(case, image),
+        Action::Share | Action::Usage | Action::Images | Action::Approvals | Action::Approve | Action::Reject => false,
+    };
+    if matches!(case.authority, Authority::Expiry(_)) {
         return BTreeMap::new();
     }
     let permitted = decide::permitted(case, images);
-    let is_asked = |image: &Image| action.takes_away() || decide::may_be_made(case, image);
-    let unread =
-        images.iter().filter(|(id, image)| permitted.contains(*id) && !image.waiting.is_read() && is_asked(image));
+    let may_be = |id: &ImageId, image: &Image| {
+        permitted.contains(id) || image.owner == case.account && decide::may_withdraw(case)
+    };
+    let asked = || images.iter().filter(|(id, image)| may_be(id, image) && is_asked(image));
+    // Of several copies of an image, a list shows with one what waits: with the one that is pending.
+    let place = |(id, image): (&ImageId, &Image)| (image.state != ImageState::Pending, id.clone());
+    let is_shown = |id: &ImageId, image: &Image| {
+        let mut beside = asked().filter(|(_, other)| other.provenance.source() == image.provenance.source());
+        action != Action::List || beside.all(|other| place((id, image)) <= place(other))
+    };
+    let unread = asked().filter(|(id, image)| !image.waiting.is_read() && is_shown(id, image));
     let reads = |image: &Image| Some(WaitingReads::All(CopyName::source_prefix(&image.provenance.source()?.id)));
     unread.filter_map(|(id, image)| Some((id.clone(), reads(image)?))).collect()
 }

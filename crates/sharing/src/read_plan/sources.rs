@@ -42,44 +42,55 @@ impl Sources {
     }
 }
 
-/// The sources of these images that are described, if a rule depends on them. For actions that remove access there are
-/// none, except for copies that no rule covers by their own name.
+/// The sources of these images that are described: where a rule goes by them, or may cover the copy by their names and tags.
 pub fn sources_of_copies(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
     let goes_by =
         |image: &Image| case.allowlist.rules.iter().any(|rule| may_decide(case, rule) && asks_for_source(rule, image));
     let need = match case.request.action {
-        // If an image can't be read, the others must still be audited.
-        Action::Audit | Action::Repair => Need::Optional,
-        Action::Share
-        | Action::Check
-        | Action::List
-        | Action::Usage
-        | Action::Revoke
-        | Action::Reset
+        // If the source of one image can't be read, that concerns no other image.
+        Action::Audit | Action::Repair | Action::Revoke | Action::Reset | Action::Usage => Need::Optional,
+        Action::List if case.request.shared_with.is_none() => Need::Optional,
+        // On a page, an image that is left out is missed by nobody.
+        Action::List
         | Action::Images
+        | Action::Share
+        | Action::Check
         | Action::Approvals
         | Action::Approve
         | Action::Reject => Need::Settled,
     };
     let own = images.values().filter(|image| image.owner == case.account);
-    // An audit also says which copies have lost their source.
-    let may_be_left = |image: &Image| case.request.action.surveys() && decide::may_be_made(case, image);
-    Sources::of(own.filter(|image| is_uncovered(case, image) || goes_by(image) || may_be_left(image)), need)
+    Sources::of(own.filter(|image| may_be_covered_by_source(case, image) || goes_by(image)), need)
 }
 
-/// The sources of the images that no rule covers by their own names and tags, and that a rule may cover by those of their
-/// sources.
-pub fn sources_of_uncovered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> Sources {
+/// The sources of these images by whose names and tags a rule may cover them.
+pub fn sources_of_uncovered(case: &Case<'_>, images: &BTreeMap<ImageId, Image>, need: Need) -> Sources {
     let own = images.values().filter(|image| image.owner == case.account);
-    Sources::of(own.filter(|image| is_uncovered(case, image)), Need::Optional)
+    Sources::of(own.filter(|image| may_be_covered_by_source(case, image)), need)
 }
 
-/// Whether a rule may cover a copy by the name and tags of its source alone. This is checked only for the Regions from
-/// which rules make copies.
-fn is_uncovered(case: &Case<'_>, image: &Image) -> bool {
-    let Some(source) = image.provenance.source() else { return false };
+/// Whether a rule may cover a copy by the name and tags of its source. To give access, that is looked at only in the Regions
+/// from which rules make copies. A share may outlast the rule that made its copy.
+fn may_be_covered_by_source(case: &Case<'_>, image: &Image) -> bool {
+    let (Some(source), Authority::Requester(_)) = (image.provenance.source(), case.authority) else { return false };
     let makes_copies = case.allowlist.rules.iter().any(|rule| rule.copies_from(&source.region));
-    makes_copies && matches!(case.authority, Authority::Requester(_)) && !decide::is_covered(case, image)
+    let may_have_made = !case.request.action.is_about_sharing() && case.unset_for_copies.is_empty();
+    match case.request.action {
+        // What they tell depends on every rule about the image.
+        Action::Audit | Action::Repair | Action::Usage | Action::Images if makes_copies => true,
+        Action::Audit
+        | Action::Repair
+        | Action::Usage
+        | Action::Images
+        | Action::Share
+        | Action::Check
+        | Action::List
+        | Action::Revoke
+        | Action::Reset
+        | Action::Approvals
+        | Action::Approve
+        | Action::Reject => (makes_copies || may_have_made) && !decide::is_covered_by_own_name(case, image),
+    }
 }
 
 /// Whether the rule may give the requested access, or the access that an audit checks.

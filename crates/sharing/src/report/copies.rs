@@ -48,6 +48,7 @@ fn until(image: &Image, result: &ImageResult<'_>) -> Option<OffsetDateTime> {
         Decision::TakeAway(_) => None,
         Decision::Share(_)
         | Decision::Refused(_)
+        | Decision::Unsettled(_)
         | Decision::Superseded(_)
         | Decision::Look(_)
         | Decision::Usage(_)
@@ -61,8 +62,8 @@ pub(super) fn target_state(Await { next, .. }: &Await, steps: &[StepResult]) -> 
         matches!(result.state, StepState::Failed | StepState::Skipped) && !result.is_passed_over()
     };
     match next {
-        Next::Wait { .. } if !steps.iter().any(has_failed) => TargetState::Waiting,
-        Next::Wait { .. } | Next::GiveUp(_) => TargetState::Failed,
+        Next::Wait(_) if !steps.iter().any(has_failed) => TargetState::Waiting,
+        Next::Wait(_) | Next::GiveUp(_) => TargetState::Failed,
     }
 }
 
@@ -83,7 +84,7 @@ pub(super) fn is_withdrawn(steps: &[StepResult], target: &Target) -> bool {
 /// or given up, or a record that was deleted again.
 pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
     let is_deleted = |name: &str| {
-        steps.iter().any(|result| {
+        steps.iter().skip_while(|result| result.step != *step).any(|result| {
             matches!(&result.step, Step::DeleteCopyRecord { name: deleted, .. } if deleted.as_str() == name)
                 && result.state == StepState::Done
         })

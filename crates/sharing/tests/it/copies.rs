@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use ami_share_testing::{schemas::check_values, worlds::*};
+use ami_share_testing::{
+    key_policies::{Statement as _, allow, open_to, parsed, with},
+    schemas::check_values,
+    worlds::*,
+};
 use serde_json::{Value, json};
 use sharing::{
-    decide::{Authority, admit, is_covered},
-    domain::{ImageId, KeyArn, Requester},
+    decide::{Authority, Case, admit, is_covered, permitted, resolve, too_many_pairs},
+    domain::{ExpiryName, GroupId, ImageId, KeyArn, Requester},
     facts::{
-        Backing, Copies, CopyRecord, CreateVolumePermissions, Fact, Image, ImageState, Key, KeyMetadata,
-        LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
+        Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Failure, Image, ImageState, Key,
+        KeyMetadata, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
     },
     outcome::{Outcome, Status},
     plan::{Step, give_up, plan},
@@ -346,6 +350,7 @@ fn everything_is_decided_before_a_copy_is_made() {
     }
     let bundle = open().with(|world| image(world.copies(), |it| it.is_instance_store = true));
     refused(&bundle, &everyone, &["CopyNotPossible"]);
+    refused(&bundle, &ask("share", &[ONE], json!({"access": "copy"})), &["CopyNotPossible"]);
     let key: KeyArn = OTHER_KEY.parse().unwrap();
     for metadata in [
         Fact::Known(KeyMetadata { unusable_state: Some("Disabled".to_owned()), ..usable() }),
@@ -414,6 +419,12 @@ fn a_deployment_that_can_record_nothing_makes_no_copies_and_shares_those_there_a
     let refusal = &refused(&bare(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
     assert_eq!(json!(refusal.values["variables"]), json!(["AMI_SHARE_RECORD_KEY"]));
     let there = bare().made(COPY, copy(KEY, ImageState::Available));
+    assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
+    // Also where it could, because it has approvals, and its role may not copy.
+    let off = || world("copied-1", &[ONE]).with(|world| world.setup.copies = false);
+    let refusal = &refused(&off(), &share(&[ONE]), &["CopyNotPossible"]).outcome.refusals[0];
+    assert_eq!(json!(refusal.values["parameter"]), json!("EnableCopies"));
+    let there = off().made(COPY, copy(KEY, ImageState::Available));
     assert_eq!(follow(&there, &share(&[ONE])).outcome.result, Status::Completed);
 }
 
@@ -498,12 +509,64 @@ fn a_hint_gives_up_what_failed_or_came_too_late() {
     check(hinted(disabled, 0, later), "CopyFailed", "no such key");
     // One that was there before is none of its own.
     accepted(&hinted(open(), 1, later), &share(&[ONE]), &[make()]);
+    // Somebody has asked for another copy meanwhile: it is waited for.
+    accepted(&hinted(open().made(COPY, copy(KEY, ImageState::Pending)), 0, later), &share(&[ONE]), &[]);
     check(hinted(open(), 1, before), "CopyOverdue", "2026-11-22T11:59:00Z");
     let pending = open().made(COPY, copy(KEY, ImageState::Pending));
     check(hinted(pending.clone(), 1, before), "CopyOverdue", "is pending");
     accepted(&hinted(pending, 1, later), &share(&[ONE]), &[]);
     let there = open().made(COPY, copy(KEY, ImageState::Available));
     assert_eq!(follow(&hinted(there, 0, before), &share(&[ONE])).outcome.result, Status::Completed);
+}
+
+#[test]
+fn who_asks_again_finds_the_record_unless_its_time_is_over() {
+    let (later, before) = (NOW + Duration::hours(1), NOW - Duration::minutes(1));
+    let own = |until| world("copied-1", &[ONE]).waiting(recorded(&[ONE], "lambda:invoke", 0, until));
+    let until = |followed: &Followed| json!(followed.outcome.images[0])["copy"]["until"].clone();
+    let pending = |world: World| world.made(COPY, copy(KEY, ImageState::Pending));
+    accepted(&pending(own(later)), &share(&[ONE]), &[]);
+    // Its copy has failed, and no hint has said so yet: another one is made.
+    let again = accepted(&own(later).made(OTHER_COPY, failed("why")), &share(&[ONE]), &[make()]);
+    assert_eq!(until(&again), "2026-11-22T13:00:00Z");
+    // Its time is over, and no hint has said so yet: it begins to wait anew.
+    let anew = [delete(&[ONE], "lambda:invoke"), create(&[ONE])];
+    let again = accepted(&pending(own(before)), &share(&[ONE]), &anew);
+    assert_eq!(until(&again), "2026-11-23T00:00:00Z");
+    assert!(again.outcome.images[0].changed);
+    accepted(&own(before), &share(&[ONE]), &[&anew[..], &[make()]].concat());
+}
+
+#[test]
+fn a_late_hint_of_a_share_that_was_made_says_nothing_about_its_expiry() {
+    let minutes = |number| NOW + Duration::minutes(number);
+    let check = |asked: OffsetDateTime, there: &[OffsetDateTime], is_shared: bool, expect: &[&str]| {
+        let mut made = copy(KEY, ImageState::Available);
+        made.name = Some("lent-1".to_owned());
+        let expiries = there.iter().map(|at| {
+            let expiry = Expiry { image_id: id(COPY), ..expiry(ONE, *at) };
+            let name = ExpiryName::new(&expiry.image_id, &expiry.target, expiry.at).unwrap();
+            (name.clone(), Expiry { name, ..expiry })
+        });
+        made.expiries = Fact::Known(expiries.collect());
+        if is_shared {
+            made.launch_permissions = Fact::Known(vec![LaunchPermission::To(target(ONE))]);
+        }
+        let mut record = recorded(&[ONE], "lambda:invoke", 0, minutes(60));
+        record.request.expires_at = Some(asked);
+        let world = world("lent-1", &[ONE]).made(COPY, made).with(|world| world.hint = Some(record.clone()));
+        let followed = follow(&world, &share(&[ONE]));
+        assert_eq!(followed.refusals, expect, "{asked}, {there:?}");
+        assert_eq!(followed.steps, [format!("scheduler:DeleteSchedule {}", record.name)]);
+    };
+    // Near, at hand, renewed, and renewed long ago.
+    check(minutes(4), &[minutes(4)], true, &[]);
+    check(minutes(1), &[minutes(1)], true, &[]);
+    check(minutes(30), &[minutes(30), minutes(90)], true, &[]);
+    check(minutes(-5), &[minutes(90)], true, &[]);
+    // What was not made is too late.
+    check(minutes(4), &[], false, &["ExpiryNotAllowed"]);
+    check(minutes(30), &[minutes(90)], false, &[&format!("ExpiryNotAllowed {ONE}")]);
 }
 
 #[test]
@@ -617,6 +680,18 @@ fn a_revoke_reaches_every_copy_and_what_waits() {
 }
 
 #[test]
+fn what_waits_is_taken_back_with_an_image_that_the_request_may_be_about() {
+    let later = NOW + Duration::hours(1);
+    let record = recorded(&[ONE], "somebody", 0, later);
+    // The first of them is none of ours.
+    let foreign = Image { owner: account(THREE), ..copy(KEY, ImageState::Pending) };
+    let open = world("lent-1", &[]).made(COPY, foreign).made(OTHER_COPY, copy(KEY, ImageState::Pending));
+    let followed = follow(&open.waiting(record), &revoke(&[ONE]));
+    assert_eq!(followed.refusals, ["ImageNotOwned"]);
+    assert_eq!(followed.steps.last(), Some(&format!("{} -{ONE}", delete(&[ONE], "somebody"))));
+}
+
+#[test]
 fn a_revoke_of_what_only_waits_deletes_its_record() {
     let later = NOW + Duration::hours(1);
     let open = world("lent-1", &[]).waiting(recorded(&[ONE], "somebody", 0, later));
@@ -627,6 +702,44 @@ fn a_revoke_of_what_only_waits_deletes_its_record() {
     assert_eq!((nothing.steps.len(), nothing.targets()), (0, vec![format!("{ONE} not-shared")]));
     // It needs nothing of the Region of the image, whose name a rule about every image does not ask for.
     refused(&open.with(|it| it.copies().source = Fact::Known(None)), &revoke(&[ONE]), &["ActionNotAllowed"]);
+}
+
+#[test]
+fn where_the_source_cannot_be_read_it_is_not_said_that_it_is_not_there() {
+    let list = json!({"action": "list", "imageIds": [SOURCE], "copyFrom": REGION});
+    let unread = |name: &str, retryable: bool| {
+        let failure = Failure { retryable, ..denied("ec2:DescribeImages") };
+        world(name, &[]).with(|world| {
+            world.copies().source = Fact::Failed(failure);
+            world.copies().learn_source(owner());
+        })
+    };
+    let failed = |world: &World, request: &Value| {
+        let Followed { refusals, steps, outcome } = follow(world, request);
+        assert_eq!((refusals.len(), steps.len(), outcome.images.len()), (0, 0, 0), "{outcome:#?}");
+        assert_eq!((outcome.result, outcome.errors.len()), (Status::Failed, 1), "{outcome:#?}");
+        outcome.retryable
+    };
+    for retryable in [true, false] {
+        for request in [&list, &revoke(&[ONE])] {
+            assert_eq!(failed(&unread("lent-1", retryable), request), retryable);
+            // Nor whether a rule covers the copy that is there.
+            let there =
+                unread("lent-1", retryable).made(COPY, Image { name: None, ..copy(KEY, ImageState::Available) });
+            assert_eq!(failed(&there, request), retryable);
+        }
+        // What a rule covers by its own name, and what waits, is shown and taken away all the same.
+        let own = Image { name: Some("lent-2".to_owned()), ..copy(KEY, ImageState::Available) };
+        let there = unread("lent-1", retryable).made(COPY, own);
+        assert_eq!(follow(&there, &list).outcome.result, Status::Completed);
+        assert_eq!(follow(&there, &revoke(&[ONE])).outcome.result, Status::Completed);
+        let asked = recorded(&[ONE], "lambda:invoke", 0, NOW + Duration::hours(1));
+        let withdrawn = follow(&unread("lent-1", retryable).waiting(asked), &revoke(&[ONE]));
+        assert_eq!(withdrawn.steps, [format!("{} -{ONE}", delete(&[ONE], "lambda:invoke"))]);
+    }
+    // There is no such image where the Region says so.
+    let gone = world("lent-1", &[]).with(|world| world.copies().source = Fact::Known(None));
+    refused(&gone, &revoke(&[ONE]), &["ImageNotFound"]);
 }
 
 #[test]
@@ -774,9 +887,10 @@ fn a_copy_is_covered_by_its_own_name_and_else_by_that_of_its_source() {
             (is_covered(case, &facts.images[&id(IMAGE)]), sources != Sources::default())
         })
     };
+    // The source is read where no rule covers the copy by its own name.
     assert_eq!(covered("copied-1", None), (true, false));
     assert_eq!(covered("x", None), (false, true));
-    assert_eq!(covered("x", Some("copied-1")), (true, false));
+    assert_eq!(covered("x", Some("copied-1")), (true, true));
     assert_eq!(covered("x", Some("y")), (false, true));
 }
 
@@ -789,11 +903,15 @@ fn the_way_out_of_a_default_key_names_the_rule_that_would_copy() {
         });
         let request = json!({"action": "share", "imageIds": [IMAGE], "accountIds": [ONE]});
         let followed = refused(&world, &request, &["DefaultKey"]);
-        followed.outcome.refusals[0].remedy.clone().unwrap()
+        let refusal = &followed.outcome.refusals[0];
+        (refusal.remedy.clone().unwrap(), json!(refusal.values))
     };
-    let remedy = share("copied-1");
+    let (remedy, values) = share("copied-1");
     assert!(remedy.contains("`copyFrom: eu-west-1`") && remedy.contains("`copied`"), "{remedy}");
-    assert!(!share("golden-1").contains("copyFrom"));
+    assert_eq!(values, json!({"rule": "copied", "copyFrom": "eu-west-1"}));
+    let (remedy, values) = share("golden-1");
+    assert!(!remedy.contains("copyFrom"), "{remedy}");
+    assert_eq!(values, json!({}));
 }
 
 #[test]
@@ -813,9 +931,12 @@ fn an_audit_finds_copies_that_nobody_uses_and_copies_that_could_not_be_made() {
             let [decision] = &decide(case, facts)[..] else { panic!("one image, one decision") };
             assert_eq!(plan(case, decision, &world.image, facts), [], "copies are never deregistered");
             let findings = &decision.survey().unwrap().findings;
-            assert!(
-                findings.iter().all(|it| it.remedy.contains("deregister-image --region eu-west-1 --image-id ami-1a2b"))
-            );
+            let of_copies = findings.iter().filter(|it| it.code.as_str().starts_with("Copy"));
+            let told = |remedy: &str| remedy.contains("deregister-image --region eu-west-1 --image-id ami-1a2b");
+            assert!(of_copies.clone().all(|it| told(&it.remedy)));
+            // While a share waits, its record counts the copies that failed.
+            let waits = world.image.waiting.known().is_some_and(|waiting| !waiting.is_empty());
+            assert!(of_copies.clone().all(|it| it.remedy.starts_with("when no share waits") == waits));
             findings.iter().map(|it| (it.code.as_str(), it.message.clone())).collect::<Vec<_>>()
         })
     };
@@ -829,6 +950,11 @@ fn an_audit_finds_copies_that_nobody_uses_and_copies_that_could_not_be_made() {
     let awaits =
         |world: &mut World| known(&mut world.image.waiting).push(recorded(&[ONE], "lambda:invoke", 0, in_days(1)));
     let unread = |world: &mut World| world.image.waiting = Fact::NotRead;
+    let recorded_expiry = |world: &mut World| {
+        let expiry = expiry(ONE, in_days(1));
+        known(&mut world.image.expiries).insert(expiry.name.clone(), expiry);
+    };
+    let copied = |world: &mut World| world.snapshot().create_volume_permissions = copied_by(&[ONE]);
     let fails = |world: &mut World| {
         world.image.snapshots.clear();
         world.image.state = ImageState::Other("failed".to_owned());
@@ -836,10 +962,13 @@ fn an_audit_finds_copies_that_nobody_uses_and_copies_that_could_not_be_made() {
     };
     let nothing = |_: &mut World| {};
     type Row<'a> = (&'a str, Fact<Option<Provenance>>, &'a dyn Fn(&mut World), &'a [(&'a str, &'a str)]);
-    let rows: [Row<'_>; 12] = [
+    let rows: [Row<'_>; 16] = [
         (REGION, known_source(), &nothing, &[("CopyOrphaned", "shared with nobody")]),
-        (REGION, Fact::Known(None), &nothing, &[("CopyOrphaned", "its source ami-0000000a")]),
-        (REGION, Fact::Known(None), &shared, &[("CopyOrphaned", "its source ami-0000000a")]),
+        (REGION, Fact::Known(None), &nothing, &[("CopyOrphaned", "its source no longer exists")]),
+        (REGION, Fact::Known(None), &shared, &[]),
+        (REGION, Fact::Known(None), &awaits, &[]),
+        (REGION, known_source(), &recorded_expiry, &[]),
+        (REGION, known_source(), &copied, &[("SnapshotPermissionLeft", "may create volumes")]),
         (REGION, known_source(), &shared, &[]),
         (REGION, known_source(), &awaits, &[]),
         (REGION, known_source(), &unread, &[]),
@@ -849,6 +978,12 @@ fn an_audit_finds_copies_that_nobody_uses_and_copies_that_could_not_be_made() {
         (REGION, Fact::Known(None), &on_key(Some(OTHER_KEY)), &[]),
         (REGION, Fact::Known(None), &on_key(None), &[]),
         (REGION, known_source(), &fails, &[("CopyFailedLeft", "the key is disabled")]),
+        (
+            REGION,
+            known_source(),
+            &|world| (fails(world), awaits(world)).1,
+            &[("CopyFailedLeft", "the key is disabled")],
+        ),
         ("us-east-1", known_source(), &fails, &[]),
     ];
     for (region, said, change, expect) in rows {
@@ -878,4 +1013,204 @@ fn an_audit_reads_the_sources_and_what_waits_where_a_rule_makes_copies() {
     };
     assert_eq!(reads(REGION), (1, Need::Optional, 1));
     assert_eq!(reads("us-east-1"), (0, Need::No, 0));
+}
+
+#[test]
+fn what_could_not_be_found_out_ends_no_waiting_before_its_time() {
+    let ends = |until: OffsetDateTime, change: &dyn Fn(&mut World)| {
+        let there = world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available));
+        let followed = follow(&hinted(there, 0, until).with(change), &share(&[ONE]));
+        assert_eq!(followed.refusals.len(), 1, "{followed:?}");
+        !followed.steps.is_empty()
+    };
+    let unread = |world: &mut World| world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy"));
+    let shut = |world: &mut World| world.key().policy = Fact::Known(policy(&[]));
+    assert!(!ends(in_days(1), &unread));
+    assert!(ends(in_days(-1), &unread));
+    assert!(ends(in_days(1), &shut));
+}
+
+/// A check or revoke in whose URL a target is named by this bare ID.
+fn by_id(action: &str, group: &str) -> (Request, Requester) {
+    let document = json!({"action": action, "imageIds": [SOURCE], "copyFrom": REGION}).to_string();
+    let document = key_policy::json::Json::parse(&document).unwrap();
+    let request = Request::parse_for(GroupId::parse(group), &document, NOW).unwrap();
+    (request, Requester::new("lambda:invoke".to_owned()))
+}
+
+#[test]
+fn a_check_for_a_group_by_its_bare_id_judges_the_key_of_its_rule() {
+    #[track_caller]
+    fn check(world: &World, group: &str, image_id: Option<&str>, verdict: &str, is_accepted: bool) {
+        let (request, requester) = by_id("check", group);
+        world.put_as(Authority::Requester(&requester), &request, |case, facts| {
+            let request = resolve(case, facts).unwrap();
+            let case = Case { request: &request, ..*case };
+            let results = decide(&case, facts).into_iter().map(|decision| ImageResult {
+                decision,
+                steps: Vec::new(),
+                lost: Vec::new(),
+            });
+            let mut outcome = Outcome::new("id", Status::Completed);
+            report(&mut outcome, &case, facts, results.collect(), "eu-west-1");
+            let [row] = &outcome.images[..] else { panic!("{outcome:#?}") };
+            assert_eq!(row.image_id.as_ref().map(ImageId::as_str), image_id, "{outcome:#?}");
+            assert_eq!(row.keys.len(), 1, "{outcome:#?}");
+            assert_eq!(
+                (row.keys[0].key_arn.to_string().as_str(), json!(row.keys[0])["verdict"].as_str()),
+                (KEY, Some(verdict))
+            );
+            assert_eq!(row.targets[0].accepted, Some(is_accepted), "{outcome:#?}");
+        });
+    }
+    let open = parsed(&with(
+        open_to(&[]),
+        allow("*", "kms:*").when(json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}})),
+    ));
+    for group in ["o-a1b2c3d4e5", "ou-ab12-11111111"] {
+        let closed = world("grouped-1", &[]);
+        check(&closed, group, None, "missing", false);
+        let there = closed.made(COPY, Image { name: Some("grouped-1".to_owned()), ..copy(KEY, ImageState::Available) });
+        check(&there, group, Some(COPY), "missing", false);
+        if group.starts_with("o-") {
+            let open = there.with(|world| world.key().policy = Fact::Known(open.clone()));
+            check(&open, group, Some(COPY), "allowed", true);
+        }
+    }
+}
+
+#[test]
+fn a_group_by_its_bare_id_is_also_known_by_what_waits() {
+    let stranger = "arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-zzzz-99999999";
+    let mut record = recorded(&[ONE], "somebody", 0, in_days(1));
+    record.request.targets[0].target = target(stranger);
+    let world = world("grouped-1", &[]).waiting(record);
+    let (request, requester) = by_id("revoke", "ou-zzzz-99999999");
+    world.put_as(Authority::Requester(&requester), &request, |case, facts| {
+        let request = resolve(case, facts).unwrap();
+        assert_eq!(request.targets[0].target, target(stranger));
+        let case = Case { request: &request, ..*case };
+        let decisions = decide(&case, facts);
+        let steps = plan(&case, &decisions[0], &facts.images[decisions[0].image_id], facts);
+        assert!(steps.iter().any(|step| step.call() == "scheduler:DeleteSchedule"), "{steps:?}");
+    });
+    // A check is about the copy that is there, if only that can say whether it is shared.
+    let shared = Fact::Known(vec![LaunchPermission::To(target(stranger))]);
+    let copied = Image { launch_permissions: shared, ..copy(OTHER_KEY, ImageState::Available) };
+    let (request, requester) = by_id("check", "ou-zzzz-99999999");
+    world.made(COPY, copied).put_as(Authority::Requester(&requester), &request, |case, facts| {
+        let request = resolve(case, facts).unwrap();
+        let case = Case { request: &request, ..*case };
+        let codes: Vec<_> = decide(&case, facts)[0].refusals().iter().map(|refusal| refusal.code.to_string()).collect();
+        assert_eq!(codes, ["TargetNotAllowed"]);
+    });
+}
+
+#[test]
+fn a_check_under_several_keys_is_about_the_copy_under_each() {
+    let other = "arn:aws:kms:eu-west-1:999988887777:key/11111111-12ab-34cd-56ef-1234567890ab";
+    let both = world("copied-1", &[ONE, THREE]).with(|world| {
+        let key = world.key().clone();
+        world.keys.insert(other.parse().unwrap(), key);
+    });
+    let shared = Fact::Known(vec![LaunchPermission::To(target(ONE))]);
+    let there = both
+        .made(COPY, Image { launch_permissions: shared, ..copy(KEY, ImageState::Available) })
+        .made(OTHER_COPY, copy(other, ImageState::Available));
+    let check = follow(&there, &ask("check", &[ONE, THREE], json!({}))).outcome;
+    let rows = check.images.iter().flat_map(|row| {
+        row.targets.iter().map(|it| format!("{} {} {}", row.image_id.as_ref().unwrap(), it.target, json!(it.state)))
+    });
+    let expect = [
+        format!("{COPY} {ONE} \"shared\""),
+        format!("{COPY} {THREE} \"not-shared\""),
+        format!("{OTHER_COPY} {ONE} \"not-shared\""),
+        format!("{OTHER_COPY} {THREE} \"not-shared\""),
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expect);
+    assert!(check.images.iter().flat_map(|row| &row.targets).all(|it| it.accepted == Some(false)));
+    assert!(check.refusals.iter().all(|refusal| refusal.code.to_string() == "CopyNotPossible"), "{check:#?}");
+    // A share is refused also where both copies are there.
+    refused(&there, &share(&[ONE, THREE]), &["CopyNotPossible"]);
+}
+
+#[test]
+fn a_refusal_names_the_field_of_the_request_and_what_it_names() {
+    // Two images, of which the first has two copies that no rule covers, and the second none.
+    let second: ImageId = id("ami-0000000b");
+    let request = json!({"action": "revoke", "imageIds": [SOURCE, second], "accountIds": [ONE], "copyFrom": REGION});
+    let world = world("other-1", &[])
+        .made(COPY, Image { name: None, ..copy(KEY, ImageState::Available) })
+        .made(OTHER_COPY, Image { name: None, ..copy(KEY, ImageState::Available) })
+        .with(|world| {
+            let gone = Copies { source: Fact::Known(None), waiting: Fact::Known(Vec::new()), ..Copies::default() };
+            world.copies.insert(second.clone(), gone);
+        });
+    let refusals = follow(&world, &request).outcome.refusals;
+    let told: Vec<_> = refusals
+        .iter()
+        .map(|it| (it.code.to_string(), it.image_id.as_ref().unwrap().to_string(), it.pointer.clone().unwrap()))
+        .collect();
+    let expect = [("ActionNotAllowed", SOURCE, "/action"), ("ImageNotFound", second.as_str(), "/imageIds/1")];
+    assert_eq!(told, expect.map(|(code, id, at)| (code.to_owned(), id.to_owned(), at.to_owned())));
+    // What is said of a copy that the requester may see is said of the copy.
+    let disabled = Image { name: Some("lent-1".to_owned()), ..copy(OTHER_KEY, ImageState::Available) };
+    let request = json!({"action": "revoke", "imageIds": [second, SOURCE], "accountIds": [THREE], "copyFrom": REGION});
+    let refusals = follow(&world.made(COPY, disabled), &request).outcome.refusals;
+    assert!(refusals.iter().any(|it| it.pointer.as_deref() == Some("/imageIds/0")), "{refusals:#?}");
+}
+
+#[test]
+fn an_image_and_its_copy_in_one_request_are_told_apart() {
+    let here = |action: &str| json!({"action": action, "imageIds": [SOURCE, COPY], "accountIds": [ONE], "copyFrom": "eu-west-1"});
+    let lineage = || Lineage::CopyOf { source: regional("eu-west-1"), said: Box::new(Fact::NotRead) };
+    let shared = || Fact::Known(vec![LaunchPermission::To(target(ONE))]);
+    let image = || Image {
+        provenance: Provenance { lineage: lineage(), created: Some(NOW), ..Provenance::default() },
+        launch_permissions: shared(),
+        ..copy(KEY, ImageState::Available)
+    };
+    let asked = recorded(&[ONE], "somebody", 0, in_days(1));
+    let world = world("lent-1", &[ONE]).made(COPY, image()).with(|world| {
+        // The copy is copied too: not yet, but a share waits for it.
+        let mut record = asked.clone();
+        record.request.image_ids = vec![id(COPY)];
+        let source = Image { name: Some("lent-1".to_owned()), ..image() };
+        let copies =
+            Copies { source: Fact::Known(Some(source)), waiting: Fact::Known(vec![record]), ..Copies::default() };
+        world.copies.insert(id(COPY), copies);
+    });
+    // Its access is taken away, and what waits is taken back.
+    let followed = follow(&world, &here("revoke"));
+    assert!(followed.steps.contains(&format!("ec2:ModifyImageAttribute {COPY} -{ONE}")), "{followed:#?}");
+    assert!(followed.steps.iter().any(|step| step.starts_with("scheduler:DeleteSchedule")), "{followed:#?}");
+    assert_eq!(followed.outcome.images.len(), 1);
+    // It is not shared as the one and copied as the other.
+    let open = world.with(|world| {
+        let both = world.copies.values_mut();
+        both.for_each(|copies| known(&mut copies.source).as_mut().unwrap().name = Some("copied-1".to_owned()));
+        world.copies().learn_source(owner());
+    });
+    refused(&open, &here("share"), &["CopyNotPossible"]);
+}
+
+#[test]
+fn the_copies_of_the_images_count_for_the_number_of_pairs() {
+    let targets: Vec<_> = (0..200).map(|number| format!("{number:012}")).collect();
+    let pairs = |copies: usize, targets: &[String]| {
+        let mut world = world("lent-1", &[]);
+        for number in 0..copies {
+            world = world.made(&format!("ami-{number:08x}"), copy(OTHER_KEY, ImageState::Available));
+        }
+        let targets: Vec<_> = targets.iter().map(String::as_str).collect();
+        world.put(&revoke(&targets), |case, facts| {
+            let refusal = too_many_pairs(case);
+            assert_eq!(refusal.is_some(), permitted(case, &facts.images).is_empty(), "nothing more is read then");
+            refusal.map(|refusal| (refusal.code.to_string(), json!(refusal)["fault"].clone()))
+        })
+    };
+    let expect = Some(("MalformedRequest".to_owned(), json!("too-many")));
+    assert_eq!(pairs(5, &targets), None);
+    assert_eq!(pairs(6, &targets), expect);
+    assert_eq!(pairs(20, &targets[..1]), None);
 }

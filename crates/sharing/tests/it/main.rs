@@ -17,10 +17,12 @@
 
 mod allowlist_document;
 mod allowlist_size;
+mod approvals;
 mod audit_rows;
 mod automation;
 mod catalogue;
 mod copies;
+mod coverage;
 mod decisions;
 mod findings;
 mod log_record;
@@ -28,6 +30,7 @@ mod one_image;
 mod provenance;
 mod publish;
 mod reads;
+mod record_names;
 mod refusals;
 mod request;
 mod standing;

@@ -70,7 +70,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
             .unwrap(),
         target: target(of),
         grant: None,
-        access: KeyAccess { remedy: Some(statement.clone()), ..KeyAccess::unknown("note ".repeat(200)) },
+        access: KeyAccess { remedy: Some(statement.clone()), ..KeyAccess::unknown("note ".repeat(200)) }.into(),
         roles: Vec::new(),
     };
     let outcome = |images, result| Outcome { images, ..Outcome::new("id", result) };

@@ -1,4 +1,4 @@
-//! What a wrong request costs: the memory that is allocated for it, and the length of its answer.
+//! What a request costs in memory: a wrong one, with the length of its answer, and a share, in allocations.
 //!
 //! A binary of its own, because the counters are those of the whole process.
 
@@ -12,9 +12,16 @@
     reason = "a test fails by panicking, and nobody builds on its helpers"
 )]
 
-use std::alloc::System;
+mod world;
 
+use std::{
+    alloc::System,
+    sync::{Mutex, PoisonError},
+};
+
+use key_policy::Policy;
 use serde_json::{Value, json};
+use sharing::allowlist::Allowlist;
 use sharing::outcome::{Outcome, Status};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use triggers::{Envelope, Event, Incoming, Invocation, open, reply};
@@ -87,8 +94,44 @@ fn message(body: &str) -> Value {
         "eventSourceARN": "arn:aws:sqs:eu-west-1:999988887777:requests"})
 }
 
+/// The tests run one after the other, for the counters are those of the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Judging a key again for every account, and building rows and answers more than once, shows here first.
+#[test]
+fn a_share_is_decided_and_answered_with_few_allocations() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (images, accounts, allowlist, policy, answer) in
+        [(1, 1, 60, 120, 850), (1, 100, 280, 1_200, 1_900), (50, 20, 110, 320, 6_500)]
+    {
+        let world = world::World::new(images, accounts).unwrap();
+        let name = format!("{images} x {accounts}");
+        check_allocations(&name, "reading the allowlist", allowlist, || {
+            Allowlist::parse(&world.allowlist_text).unwrap();
+        });
+        check_allocations(&name, "reading a key policy", policy, || {
+            Policy::parse(&world.policy_text).unwrap();
+        });
+        check_allocations(&name, "deciding and answering", answer, || {
+            assert!(world.answer().unwrap().contains("\"verdict\":\"allowed\""));
+        });
+    }
+}
+
+#[track_caller]
+fn check_allocations(name: &str, what: &str, most: usize, work: impl Fn()) {
+    work();
+    let region = Region::new(ALLOCATOR);
+    work();
+    let stats = region.change();
+    let allocations = stats.allocations + stats.reallocations;
+    println!("{name}, {what}: {allocations} allocations, {} bytes", stats.bytes_allocated);
+    assert!(allocations <= most, "{name}, {what}: {allocations} allocations");
+}
+
 #[test]
 fn a_wrong_request_costs_little_whatever_is_in_it() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     documents();
     queries_and_batches();
 }

@@ -1,18 +1,23 @@
 """The peer: the share of the benches as one would write it in Python with boto3, the function's usual companion.
 
 It does what the benches' share needs and no more: an allowlist, the key policies' plain Allow statements, one write.
-Reads that take many ids are asked once, each key once, the clients live as long as the process.
+Reads that take many ids are asked once, each key once. The clients, their connections and the threads live as long as the
+process, and calls that need no other's answer are made at the same time.
 """
 
 import fnmatch
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
-ec2 = boto3.client("ec2")
-kms = boto3.client("kms")
+AT_ONCE = 32
+ec2 = boto3.client("ec2", config=Config(max_pool_connections=AT_ONCE))
+kms = boto3.client("kms", config=Config(max_pool_connections=AT_ONCE))
+threads = ThreadPoolExecutor(AT_ONCE)
 
 with open(os.environ["AMI_SHARE_ALLOWLIST"].removeprefix("file:")) as file:
     RULES = json.load(file)["rules"]
@@ -23,20 +28,23 @@ NEEDED = ("kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:ReEncryptFro
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     image_ids, targets = event["imageIds"], event["accountIds"]
     images = ec2.describe_images(Filters=[{"Name": "image-id", "Values": image_ids}])["Images"]
-    shared = {image["ImageId"]: shared_with(image["ImageId"]) for image in images}
+    described = [image["ImageId"] for image in images]
+    permissions = {image_id: threads.submit(shared_with, image_id) for image_id in described}
     snapshot_ids = [
         mapping["Ebs"]["SnapshotId"]
         for image in images
         for mapping in image["BlockDeviceMappings"]
         if "SnapshotId" in mapping.get("Ebs", {})
     ]
-    snapshots = []
-    for first in range(0, len(snapshot_ids), 200):
-        values = snapshot_ids[first : first + 200]
-        snapshots += ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": values}])["Snapshots"]
+    pages = threads.map(snapshots_of, [snapshot_ids[first : first + 200] for first in range(0, len(snapshot_ids), 200)])
+    snapshots = [snapshot for page in pages for snapshot in page]
+    keys = sorted({snapshot["KmsKeyId"] for snapshot in snapshots if snapshot["Encrypted"]})
+    asked = {key: (threads.submit(state, key), threads.submit(policy, key)) for key in keys}
     policies = {
-        key: policy(key) for key in sorted({snapshot["KmsKeyId"] for snapshot in snapshots if snapshot["Encrypted"]})
+        key: statements.result() if metadata.result() == ("Enabled", "CUSTOMER") else []
+        for key, (metadata, statements) in asked.items()
     }
+    shared = {image_id: permission.result() for image_id, permission in permissions.items()}
 
     refusals = [f"{image_id} does not exist" for image_id in image_ids if image_id not in shared]
     for image in images:
@@ -47,10 +55,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         refusals += [f"{key} does not let {target} in" for target in targets if not lets_in(statements, target)]
     if refusals:
         return {"result": "refused", "refusals": refusals}
-    for image_id, already in shared.items():
-        missing = [{"UserId": target} for target in targets if target not in already]
-        if missing:
-            ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": missing})
+    missing = {
+        image_id: [target for target in targets if target not in already] for image_id, already in shared.items()
+    }
+    writes = [threads.submit(add, image_id, targets) for image_id, targets in missing.items() if targets]
+    for write in writes:
+        write.result()
     return {"result": "completed", "images": image_ids}
 
 
@@ -59,10 +69,20 @@ def shared_with(image_id: str) -> set[str | None]:
     return {permission.get("UserId") for permission in attribute["LaunchPermissions"]}
 
 
-def policy(key: str) -> list[dict[str, Any]]:
+def add(image_id: str, targets: list[str]) -> None:
+    ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"UserId": target} for target in targets]})
+
+
+def snapshots_of(ids: list[str]) -> list[dict[str, Any]]:
+    return ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": ids}])["Snapshots"]
+
+
+def state(key: str) -> tuple[str, str]:
     metadata = kms.describe_key(KeyId=key)["KeyMetadata"]
-    if metadata["KeyState"] != "Enabled" or metadata["KeyManager"] != "CUSTOMER":
-        return []
+    return metadata["KeyState"], metadata["KeyManager"]
+
+
+def policy(key: str) -> list[dict[str, Any]]:
     return json.loads(kms.get_key_policy(KeyId=key)["Policy"])["Statement"]
 
 
