@@ -39,12 +39,15 @@ FUZZ_SEEDS_allowlist := examples demo
 FUZZ_OPTIONS_inbound := -rss_limit_mb=256
 FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
 
+# Which parts of the exploration `make model` goes through: all of them if none is named.
+PARTS ?=
+
 # How many questions `make differential` and `make differential-npm` ask, and the seed they come from.
 N ?= 100000
 SEED ?= 1
 SIMULATE := python/ami_share_tools/differential/iam_simulate
 
-.PHONY: help demo test test-core node lint lint-python lint-template lint-security lint-terraform package test-api test-page pictures test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz mutants deny playground local-aws clean rust
+.PHONY: help demo test test-core node lint lint-python lint-template lint-security lint-terraform package test-api test-page pictures test-clients api-fuzz bundle record differential differential-npm conformance bench bench-function bench-core release fuzz model mutants deny playground local-aws clean rust
 
 help: ## show this list
 	@echo "make <target>:"
@@ -61,7 +64,7 @@ test: lint lint-template $(TEST_READY) ## run everything that must pass; the Rus
 	$(call say,The page in a browser)
 	@cd python && AMI_SHARE_BOOTSTRAP="$${AMI_SHARE_BOOTSTRAP:-$(TARGET)/debug/bootstrap}" $(UNITTEST) tests.page.test_page
 
-CORE := -p key-policy -p sharing -p triggers -p ami-share-cli
+CORE := -p key-policy -p sharing -p triggers -p ami-share-cli -p ami-share-model
 
 test-core: rust ## run the core's tests without the AWS SDK: seconds
 	$(call say,The core without the AWS SDK)
@@ -192,6 +195,9 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
 	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(FUZZ_FLAGS_$(target)) $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
 		-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
+
+model: rust ## explore every interleaving of two and three requests against a model of AWS; minutes: make model PARTS="0 1"
+	cargo run --locked --package ami-share-model --bin explore -- $(PARTS)
 
 mutants: rust ## change the code that decides, one place at a time, and expect a test to fail: make mutants MUTANTS=crates/sharing/src/plan.rs
 	@cargo mutants --version >/dev/null 2>&1 \

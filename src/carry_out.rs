@@ -1,21 +1,19 @@
 //! Owns carrying out a plan, up to the deadline: the phases of an image run one after the other; the steps of a phase,
-//! and several images, run at the same time.
-//!
-//! A failed step doesn't stop the other steps of its phase. Steps of later phases that depend on it are skipped. So a
-//! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order.
+//! and several images, run at the same time. `sharing::progress` decides which steps are skipped because others failed.
 
 mod copy;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt, future, stream};
 use sharing::{
     decide::ImageDecision,
-    domain::{ImageId, Target, some_of},
+    domain::{ImageId, some_of},
     facts::{Before, Failure},
     needs::Publication,
     outcome::StepState,
-    plan::{Phase, Step},
+    plan::Step,
+    progress::{Progress, Turn},
     publishing::other_type,
     records::{Record, RecordName},
     report::{ImageResult, StepResult},
@@ -99,54 +97,17 @@ pub(crate) fn planned(steps: Vec<Step>) -> Vec<StepResult> {
 
 async fn run(writer: Writer<'_>, steps: Vec<Step>, turns: &Semaphore, deadline: Instant) -> Vec<StepResult> {
     let mut results = Vec::with_capacity(steps.len());
-    let mut failed: Vec<Phase> = Vec::new();
-    // A target that AWS does not know does not stop the other targets: later phases continue without it.
-    let mut unknown = Unknown::new();
-    for phase in steps.chunk_by(|step, next| step.phase() == next.phase()) {
-        let is_held_up = |step: &Step| failed.iter().any(|phase| step.waits_for(*phase));
-        let taken = phase.iter().map(async |step| {
-            if is_held_up(step) {
-                return vec![skipped(step.clone(), None)];
-            }
-            let (without, rest) = of_known(step, &unknown);
-            let mut taken: Vec<_> = without.map(|step| skipped(step, None)).into_iter().collect();
-            if let Some(step) = rest {
-                taken.extend(take_or_split(writer, step, turns, deadline).await);
-            }
-            taken
+    let mut progress = Progress::new(&steps);
+    while let Some(phase) = progress.next_phase() {
+        let taken = phase.into_iter().map(async |turn| match turn {
+            Turn::Skip(step) => vec![skipped(step, None)],
+            Turn::Take(step) => take_or_split(writer, step, turns, deadline).await,
         });
         let taken: Vec<_> = future::join_all(taken).await.into_iter().flatten().collect();
-        for result in taken.iter().filter(|result| result.is_target_unknown()) {
-            let targets = result.step.adds().into_iter().chain(result.step.removes());
-            unknown.extend(targets.map(|target| (result.step.phase(), target)));
-        }
-        let is_for_nobody = |step: &Step| matches!(of_known(step, &unknown), (Some(_), None));
-        let is_missed = |result: &&StepResult| {
-            result.state != StepState::Done && !result.step.is_best_effort() && !is_for_nobody(&result.step)
-        };
-        failed.extend(taken.iter().find(is_missed).map(|result| result.step.phase()));
+        progress.learn(&taken);
         results.extend(taken);
     }
     results
-}
-
-/// The targets that AWS did not know, each with the phase in which AWS said so.
-type Unknown = BTreeSet<(Phase, Target)>;
-
-/// Divides a step into the part that must be skipped and the part that can be carried out. A target that AWS did not
-/// know in an earlier phase is skipped in the phases that depend on that phase. So no target has a launch permission
-/// without its grant.
-fn of_known(step: &Step, unknown: &Unknown) -> (Option<Step>, Option<Step>) {
-    let is_held_up = |target: &Target| unknown.iter().any(|(phase, other)| other == target && step.waits_for(*phase));
-    match step.split(is_held_up) {
-        // A step that can't be split, such as that of a grant, has one target.
-        (None, None) => {
-            let about = [step.adds(), step.removes()].concat();
-            let is_held_up = !about.is_empty() && about.iter().all(is_held_up);
-            if is_held_up { (Some(step.clone()), None) } else { (None, Some(step.clone())) }
-        }
-        parts => parts,
-    }
 }
 
 /// Carries out a step. If AWS does not know one of its targets, the step is split until it has succeeded for the

@@ -1,15 +1,10 @@
 //! Owns the closing look of a revoke or reset: after it has deleted records, it lists the grants again, and revokes
-//! those that a share created meanwhile.
-//!
-//! An overlapping share may have found such a record before it was deleted; then nothing would end those grants. The
-//! plan removes the share's other permissions once more without reading them, but a grant can only be revoked by its
-//! ID.
+//! those that a share created meanwhile. `sharing::closing_look` decides which.
 
 use sharing::{
+    closing_look::{keys_to_list, revokes},
     decide::Case,
-    domain::{AccountId, KeyArn},
     facts::Facts,
-    plan::{Step, revoke_grants},
     report::ImageResult,
 };
 use tokio::time::Instant;
@@ -29,43 +24,14 @@ pub(super) async fn take<'a>(
     results: Vec<ImageResult<'a>>,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    let keys_of = |result: &ImageResult<'_>| -> Vec<KeyArn> {
-        let image = facts.images.get(result.decision.image_id).filter(|_| !unrecorded(result).is_empty());
-        let keys = image.into_iter().flat_map(|image| image.keys());
-        keys.filter(|arn| arn.account() == case.account).cloned().collect()
-    };
-    let mut keys: Vec<_> = results.iter().flat_map(keys_of).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let keys = keys_to_list(case, facts, &results);
     if keys.is_empty() {
         return results;
     }
-    let seen = grants_again(&writer.aws.until(deadline), case, keys).await;
-    let mut further = Vec::with_capacity(results.len());
-    for mut result in results {
-        let mut steps = Vec::new();
-        for arn in keys_of(&result) {
-            let accounts = unrecorded(&result);
-            match seen.get(&arn) {
-                Some(Ok((grants, scan))) => {
-                    let grants = grants.iter();
-                    steps.extend(revoke_grants(result.decision.image_id, &arn, grants, case.account, &accounts));
-                    result.lost.extend(scan.unseen.iter().filter(|_| scan.may_hide_ours).cloned());
-                }
-                Some(Err(error)) => result.lost.push(error.clone()),
-                None => {}
-            }
-        }
-        // KMS may still list a grant that was just revoked.
-        steps.retain(|step| !result.steps.iter().any(|taken| taken.step == *step && taken.may_be_done()));
-        log_plan(request_id, &steps, false);
-        further.push((result, steps));
+    let listed = grants_again(&writer.aws.until(deadline), case, keys).await;
+    let further = revokes(case, facts, results, &listed);
+    for (_, steps) in &further {
+        log_plan(request_id, steps, false);
     }
     carry_on(writer, further, deadline).await
-}
-
-/// The accounts whose records were deleted, or may have been.
-fn unrecorded(result: &ImageResult<'_>) -> Vec<AccountId> {
-    let account = |step: &Step| if let Step::DeleteExpiry { target, .. } = step { target.account() } else { None };
-    result.steps.iter().filter(|taken| taken.may_be_done()).filter_map(|taken| account(&taken.step)).collect()
 }

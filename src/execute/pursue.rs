@@ -8,6 +8,7 @@ use sharing::{
     records::Ask,
     report::{self, failed},
     request::Action,
+    taking_back::is_planned,
 };
 use tokio::time::Instant;
 
@@ -112,7 +113,7 @@ pub(super) async fn act(
         log_plan(run.request_id, steps, request.dry_run);
     }
     let writer = Writer { aws, records: deployment.record_store(), now: run.now };
-    let is_looked_at_again = !request.dry_run && second_look::is_planned(case, &plans, facts);
+    let is_looked_at_again = !request.dry_run && is_planned(case, &plans, facts);
     let giving = if is_looked_at_again { giving_deadline(deadline) } else { deadline };
     let mut results = carry_out(writer, plans, request.dry_run, giving).await;
     if is_looked_at_again {

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ami_share::aws::CONCURRENCY;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -397,7 +398,9 @@ fn a_lost_answer_stays_uncertain_whatever_a_later_try_is_told() {
 
 #[test]
 fn what_was_not_begun_in_time_is_told_step_by_step() {
-    let scene = scenes::many_images(11);
+    // More than can be sent at once.
+    const IMAGES: usize = CONCURRENCY + 3;
+    let scene = scenes::many_images(IMAGES);
     on_stage(&scene, |stage, function, proxy| {
         proxy.rule(
             |call, aws| {
@@ -411,14 +414,15 @@ fn what_was_not_begun_in_time_is_told_step_by_step() {
         let of = |wanted: &str| images.iter().filter(|row| state(row) == wanted).count();
         let sent =
             proxy.calls().iter().filter(|call| call.is_write()).map(|call| call.body.clone()).collect::<BTreeSet<_>>();
-        assert_eq!((of("failed"), of("skipped")), (sent.len(), 11 - sent.len()), "{outcome:#}");
+        assert_eq!((of("failed"), of("skipped")), (sent.len(), IMAGES - sent.len()), "{outcome:#}");
         assert!(of("skipped") > 0, "{outcome:#}");
         for (row, error) in images.iter().zip(outcome["errors"].as_array().unwrap()) {
             let what = if state(row) == "failed" { "was sent and not answered" } else { "was not begun" };
             assert!(error["message"].as_str().unwrap().contains(what), "{error}");
             assert_eq!((&error["resource"], &error["code"]), (&row["imageId"], &json!("OutOfTime")));
         }
-        let changed = (1..=11).filter(|n| launch_permissions(stage, &scenes::image(*n)) != ["111122223333"]).count();
+        let changed =
+            (1..=IMAGES).filter(|n| launch_permissions(stage, &scenes::image(*n)) != ["111122223333"]).count();
         assert_eq!(changed, 0);
     });
 }

@@ -350,3 +350,74 @@ fn any(truths: impl IntoIterator<Item = Truth>) -> Truth {
 fn same_ignoring_case(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::ContextFact;
+
+    const VALUES: [&str; 3] = ["a", "b", "c"];
+
+    /// Every subset of the values.
+    fn subsets() -> impl Iterator<Item = Vec<&'static str>> {
+        (0..1 << VALUES.len()).map(|bits| {
+            VALUES.iter().enumerate().filter(|(place, _)| bits & (1 << place) != 0).map(|(_, value)| *value).collect()
+        })
+    }
+
+    /// Whether a condition holds, as AWS's tables say. `None` where AWS does not say it: `ForAnyValue` with `IfExists`
+    /// without the key, and several values or a key for several values without a set operator.
+    ///
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html>
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html>
+    fn by_the_book(
+        (set, is_negated, if_exists): (&str, bool, bool),
+        wanted: &[&str],
+        given: Option<&[&str]>,
+    ) -> Option<bool> {
+        let passes = |value: &&str| wanted.contains(value) != is_negated;
+        match (set, given) {
+            ("ForAllValues:", None) => Some(true),
+            ("ForAllValues:", Some(given)) => Some(given.iter().all(passes)),
+            ("ForAnyValue:", None) => (!if_exists).then_some(false),
+            ("ForAnyValue:", Some(given)) => Some(given.iter().any(passes)),
+            (_, None) => Some(if_exists || is_negated),
+            (_, Some([only])) => Some(passes(only)),
+            (_, Some(_)) => None,
+        }
+    }
+
+    #[test]
+    fn every_set_operator_negation_and_absence_means_what_awss_tables_say() {
+        let mut compared = 0;
+        for set in ["", "ForAllValues:", "ForAnyValue:"] {
+            for (operator, is_negated) in
+                [("StringEquals", false), ("StringLike", false), ("StringNotEquals", true), ("StringNotLike", true)]
+            {
+                for (suffix, if_exists) in [("", false), ("IfExists", true)] {
+                    let operator = format!("{set}{operator}{suffix}");
+                    for wanted in subsets().filter(|wanted| !wanted.is_empty()) {
+                        let json = Json::parse(&format!("{wanted:?}")).unwrap();
+                        let condition = parse(&operator, "aws:RequestTag/x", &json, false, &mut Vec::new());
+                        for given in std::iter::once(None).chain(subsets().map(Some)) {
+                            let fact = given.as_ref().map_or(ContextFact::Absent, |given| {
+                                ContextFact::Present(
+                                    given.iter().map(|value| ContextValue::Exactly((*value).to_owned())).collect(),
+                                )
+                            });
+                            let holds = condition.holds(&|_: &ConditionKey| &fact, &mut UnknownKeys::default());
+                            let book = by_the_book((set, is_negated, if_exists), &wanted, given.as_deref());
+                            let expect = book.map_or(Truth::Unknown, Truth::from);
+                            assert_eq!(holds, expect, "{operator} {wanted:?} {given:?}");
+                            compared += 1;
+                        }
+                        let unknown =
+                            condition.holds(&|_: &ConditionKey| &ContextFact::Unknown, &mut UnknownKeys::default());
+                        assert_eq!(unknown, Truth::Unknown, "{operator} {wanted:?} of what is not known");
+                    }
+                }
+            }
+        }
+        assert_eq!(compared, 3 * 4 * 2 * 7 * 9);
+    }
+}

@@ -3,10 +3,12 @@
 //!
 //! The modules in reading order: [`request`] and [`outcome`] are the input and the output, and [`domain`] has the
 //! nouns. [`allowlist`] says what is allowed, [`records`] what outlives an invocation, and [`facts`] what AWS answered.
-//! [`read_plan`] determines what must be read. [`decide`] makes the decision, [`plan`] the writes, [`report`] the
-//! outcome, and [`log_record`] the entry in the log.
+//! [`read_plan`] determines what must be read. [`decide`] makes the decision, [`plan`] the writes, [`progress`] which of
+//! them come next. [`taking_back`] decides what a share undoes that has lost its record, and [`closing_look`] what a revoke
+//! removes that an overlapping share has made. [`report`] makes the outcome, and [`log_record`] the entry in the log.
 
 pub mod allowlist;
+pub mod closing_look;
 pub mod decide;
 pub mod domain;
 pub mod facts;
@@ -14,8 +16,10 @@ pub mod log_record;
 pub mod needs;
 pub mod outcome;
 pub mod plan;
+pub mod progress;
 pub mod publishing;
 pub mod read_plan;
 pub mod records;
 pub mod report;
 pub mod request;
+pub mod taking_back;

@@ -3,6 +3,10 @@
     python -m ami_share_tools.benches [waves] [start] [peer] [bill] [scale]      all of them where none is named
 
 AMI_SHARE_BOOTSTRAP is the binary to measure; the peer needs the group `bench` of pyproject.toml.
+
+    python -m ami_share_tools.benches profiles      compares binaries, such as those of several release profiles
+
+AMI_SHARE_VARIANTS has their paths, separated by colons.
 """
 
 import io
@@ -34,7 +38,7 @@ MB = 1_000_000
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(TABLES)
+    wanted = sys.argv[1:] or [name for name in TABLES if name != "profiles"]
     binary = Path(os.environ["AMI_SHARE_BOOTSTRAP"])
     print(f"{binary}: {binary.stat().st_size / MB:.2f} MB, zipped {zipped(binary) / MB:.2f} MB\n")
     with tempfile.TemporaryDirectory(prefix="ami-share-bench-") as folder:
@@ -320,6 +324,39 @@ def bill(
     return str(starts), str(requests), f"{mean:.0f}", f"{cpu * 1e3:.1f}", f"{cost_of_a_million(mean):.2f}"
 
 
+# Profiles: what the settings of a build cost and save.
+
+
+def measure_profiles(command: list[str], folder: Path) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (
+            "binary",
+            "MB",
+            "zipped",
+            "first poll ms",
+            "processor ms",
+            "first answer ms",
+            "processor ms",
+            "warm processor ms",
+        )
+    ]
+    for path in os.environ.get("AMI_SHARE_VARIANTS", command[0]).split(os.pathsep):
+        starts = [start([path], folder) for _ in range(STARTS)]
+        share = Share()
+        aws = Aws(share)
+        function = Function([path], folder, aws.endpoint, share.allowlist())
+        function.invoke(share.request())
+        before = function.cpu()
+        for _ in range(REQUESTS):
+            function.invoke(share.request())
+        warm = (function.cpu() - before) / REQUESTS
+        function.close()
+        aws.close()
+        sizes = (f"{Path(path).stat().st_size / MB:.2f}", f"{zipped(Path(path)) / MB:.2f}")
+        rows.append((path, *sizes, *medians(starts)[:4], f"{warm * 1e3:.2f}"))
+    table(f"Binaries, with a share with 100 accounts: medians of {STARTS} starts, means of {REQUESTS} requests", *rows)
+
+
 # Scale: a simulation, without any binary.
 
 
@@ -352,6 +389,7 @@ TABLES = {
     "peer": measure_peer,
     "bill": measure_bill,
     "scale": measure_scale,
+    "profiles": measure_profiles,
 }
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@
 )]
 
 mod cases;
+mod exhaustive;
 mod field;
 mod judge;
 mod laws;

@@ -29,6 +29,7 @@ mod one_image;
 mod provenance;
 mod publish;
 mod reads;
+mod record_names;
 mod refusals;
 mod request;
 mod standing;

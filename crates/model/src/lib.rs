@@ -1,0 +1,27 @@
+//! Explores every interleaving of requests: what two or three of them can do to each other, and what a crash at any point
+//! and a retry lead to. Nothing that is deployed depends on it.
+//!
+//! [`kept`] is the model of what AWS keeps. [`invocation`] is what an invocation does: the real read plan, decision, plan,
+//! progress, looks and records, around the model's calls. [`explore`] tries every interleaving, and [`scenes`] has the
+//! requests and what must hold.
+
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::arithmetic_side_effects,
+    reason = "nothing that is deployed depends on it: it fails by panicking"
+)]
+
+pub mod explore;
+pub mod invocation;
+pub mod kept;
+pub mod pool;
+pub mod reading;
+pub mod scenes;
+pub mod script;
+pub mod sets;
+pub mod world;

@@ -1,0 +1,83 @@
+//! Owns the proof that record names don't collide: every pair of different shares has different names, every name reads
+//! back as its own kind, and no text reads as two kinds.
+
+use std::collections::BTreeMap;
+
+use sharing::{
+    domain::{AskName, CopyName, ExpiryName, ImageId, Target},
+    records::RecordName,
+};
+use time::OffsetDateTime;
+
+/// IDs that begin alike, in both lengths.
+fn images() -> Vec<ImageId> {
+    let ids =
+        ["ami-00000000", "ami-0000000a", "ami-00000000000000000", "ami-0000000000000000a", "ami-000000000000000a0"];
+    ids.map(|id| id.parse().unwrap()).to_vec()
+}
+
+fn targets() -> Vec<Target> {
+    let accounts = (0..200).map(|number| format!("{number:012}"));
+    let organizations =
+        (0..20).map(|number| format!("arn:aws:organizations::999988887777:organization/o-a1b2c3d4{number:02}"));
+    let units =
+        (0..20).map(|number| format!("arn:aws:organizations::999988887777:ou/o-a1b2c3d4e5/ou-ab12-111111{number:02}"));
+    accounts.chain(organizations).chain(units).map(|text| text.parse().unwrap()).collect()
+}
+
+/// Times that differ by a second, a minute, and in the highest digit.
+fn times() -> Vec<OffsetDateTime> {
+    let seconds = [0, 1, 15, 16, 60, 255, 256, 0x6b5f_2240, 0x6b5f_2241, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
+    seconds.iter().map(|seconds| OffsetDateTime::from_unix_timestamp(*seconds).unwrap()).collect()
+}
+
+#[test]
+fn different_shares_have_different_names_that_read_back() {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut add = |name: RecordName, of: String| {
+        assert_eq!(name.to_string().parse(), Ok(name.clone()), "{of}");
+        assert!(name.as_str().len() <= 64, "{name}");
+        let other = names.insert(name.to_string(), of);
+        assert_eq!(other, None, "{name} is the name of two records");
+    };
+    for image in images() {
+        for target in targets() {
+            for at in times() {
+                let name = ExpiryName::new(&image, &target, at).unwrap();
+                assert_eq!((name.image_id(), name.is_of(&image, &target)), (Some(image.clone()), true));
+                add(RecordName::Expiry(name), format!("{image} {target} {at}"));
+            }
+        }
+        for number in 0..500 {
+            add(RecordName::Copy(CopyName::new(&image, &number.to_string())), format!("copy of {image}, {number}"));
+        }
+    }
+    for number in 0..500 {
+        let ask = AskName::new(&number.to_string());
+        add(RecordName::Decision(ask.decision()), format!("decision {number}"));
+        add(RecordName::Ask(ask), format!("ask {number}"));
+    }
+    assert_eq!(names.len(), 5 * (240 * 12 + 500) + 1_000);
+}
+
+#[test]
+fn a_name_with_one_character_changed_is_no_name_or_another_of_the_same_kind() {
+    let (image, target) = (&images()[2], &targets()[1]);
+    let names = [
+        RecordName::Expiry(ExpiryName::new(image, target, times()[7]).unwrap()),
+        RecordName::Copy(CopyName::new(image, "asked")),
+        RecordName::Ask(AskName::new("asked")),
+        RecordName::Decision(AskName::new("asked").decision()),
+    ];
+    for name in names {
+        for place in 0..name.as_str().len() {
+            for character in (0_u8..128).map(char::from) {
+                let mut changed = name.to_string();
+                changed.replace_range(place..=place, &character.to_string());
+                let Ok(read) = changed.parse::<RecordName>() else { continue };
+                assert_eq!(read.to_string(), changed);
+                assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&name), "{changed}");
+            }
+        }
+    }
+}
