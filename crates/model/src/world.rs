@@ -170,6 +170,7 @@ pub fn case<'a>(
 ) -> Case<'a> {
     Case {
         request,
+        named: &request.image_ids,
         authority,
         allowlist,
         account: worlds::owner(),
@@ -180,7 +181,7 @@ pub fn case<'a>(
         unset_for_copies: &["AMI_SHARE_RECORD_KEY"],
         hint: None,
         approval: Approval::NotPossible,
-        setup: Setup { key_grants: true, copy_access: true },
+        setup: Setup { key_grants: true, copy_access: true, copies: false, approvals: false },
         is_automatic: false,
         now,
         deadline: now + LONGEST,
