@@ -159,7 +159,7 @@ async fn take(writer: Writer<'_>, step: Step, turns: &Semaphore, deadline: Insta
         let error = CallError::not_begun(step.call(), &step.resource());
         return skipped(step, Some(error.failure));
     }
-    match write(writer, &step).await {
+    match write(writer, &step, deadline).await {
         Ok(Made { grant_id, copy_id, version }) => {
             StepResult { grant_id, copy_id, version, ..StepResult::new(step, StepState::Done) }
         }
@@ -186,7 +186,7 @@ struct Made {
 }
 
 /// The only place that changes permissions, grants, records and parameters, and makes copies.
-async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<Made, CallError> {
+async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step, deadline: Instant) -> Result<Made, CallError> {
     let done = match step {
         Step::CreateGrant { key, name, grantee, kind, account: _ } => {
             let grant_id = aws.create_grant(key, name, grantee, &kind.operations()).await?;
@@ -225,7 +225,7 @@ async fn write(Writer { aws, records, now }: Writer<'_>, step: &Step) -> Result<
             None => Err(CallError::not_set_up(step.call())),
         },
         Step::CopyImage(order) => {
-            let copy_id = Some(copy::make(aws, order).await?);
+            let copy_id = Some(copy::make(aws, order, deadline).await?);
             return Ok(Made { copy_id, ..Made::default() });
         }
         Step::RevokeGrant { key, grant_id, name: _, account: _ } => aws.revoke_grant(key, grant_id).await,

@@ -5,13 +5,16 @@ mod ask;
 mod automation;
 mod closing_look;
 mod copies;
+mod desk;
 mod final_copies;
 mod plan_log;
 mod publishing;
 mod pursue;
 mod second_look;
+mod stopped;
 mod survey;
 mod time_limits;
+mod withdrawn;
 
 use std::sync::Arc;
 

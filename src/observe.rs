@@ -27,7 +27,7 @@ use sharing::{
 };
 
 pub use self::{
-    again::{grant_id, grants_again, needed_elsewhere},
+    again::{copies_again, grant_id, grants_again, needed_elsewhere},
     parameters::versions_between,
     records::look_again,
     sources::read_sources,

@@ -27,10 +27,11 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::Instrument;
 use triggers::{
-    Envelope, Event, Incoming, Invocation, InvocationError, Page, PageSettings, RecordHint, Reply, SentAt, Trigger,
+    Envelope, Event, ImageEvent, Incoming, Invocation, InvocationError, Page, PageSettings, RecordHint, Reply, SentAt,
+    Trigger,
 };
 
-use self::deadlines::{deadline, end};
+use self::deadlines::{deadline, end, share_of_record};
 use crate::{
     allowlist_source::Source,
     aws::Aws,
@@ -108,12 +109,7 @@ impl Service {
                 triggers::reply(trigger, self.settle(*envelope, invocation).await)
             }
             Incoming::Image(event) => {
-                let run = run(Trigger::EventBridge, &event.request_id, invocation);
-                for name in records_of_copy(&event, &self.deployment, &run).await {
-                    drop(self.share_copied(&name, &event.request_id, invocation).await);
-                }
-                let share = share_available(&event, &self.deployment, self.max_event_age, &run);
-                let outcome = self.conclude(Trigger::EventBridge, &event.request_id, share, invocation).await;
+                let outcome = self.image_changed(&event, invocation).await;
                 triggers::reply(Trigger::EventBridge, outcome)
             }
             Incoming::Record(RecordHint { request_id, record: RecordName::Expiry(name) }) => {
@@ -144,6 +140,25 @@ impl Service {
                 Ok(Reply::Document(batch::process_batch(batch, invocation, settle).await))
             }
         }
+    }
+
+    /// Looks at the records of shares that wait for the image, and then shares it by the rules that do so by themselves.
+    async fn image_changed(&self, event: &ImageEvent, invocation: &InvocationContext<'_>) -> Outcome {
+        let begun = Instant::now();
+        let request_id = &event.request_id;
+        let names = records_of_copy(event, &self.deployment, &run(Trigger::EventBridge, request_id, invocation)).await;
+        for (place, name) in names.iter().enumerate() {
+            let later = invocation.later(begun.elapsed());
+            let Some(time_left) = share_of_record(later.time_left, names.len().saturating_sub(place)) else {
+                tracing::info!(request.id = request_id, record.name = name.as_str(), "left to the record's own hints");
+                continue;
+            };
+            drop(self.share_copied(name, request_id, &InvocationContext { time_left, ..later }).await);
+        }
+        let later = &invocation.later(begun.elapsed());
+        let run = run(Trigger::EventBridge, request_id, later);
+        let share = share_available(event, &self.deployment, self.max_event_age, &run);
+        self.conclude(Trigger::EventBridge, request_id, share, later).await
     }
 
     /// Looks at the record of a share that waits for a copy.
@@ -198,9 +213,9 @@ impl Service {
         {
             publish::publish(aws, bus, &mut outcome, end).instrument(span.clone()).await;
         }
-        if let Some(mut decided) = outcome.decided.take() {
+        for mut decided in std::mem::take(&mut outcome.decided) {
             if let Some(bus) = self.outcome_bus.as_deref() {
-                publish::publish(aws, bus, &mut decided, end).instrument(span).await;
+                publish::publish(aws, bus, &mut decided, end).instrument(span.clone()).await;
             }
             outcome.is_unpublished |= decided.is_unpublished;
             log(&decided, trigger, invocation, invocation.now);

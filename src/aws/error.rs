@@ -181,6 +181,10 @@ fn classify(call: &str, aws_code: &str, aws_message: Option<&str>, status: Optio
         _ => match by_code(aws_code) {
             Some(code) => code,
             None if status.is_some_and(|status| status >= 500) => ErrorCode::Unavailable,
+            // EC2 names a quota in the code, such as `ConcurrentSnapshotLimitExceeded`, and lists not all of them.
+            None if aws_code.ends_with("LimitExceeded") || aws_code.ends_with("QuotaExceeded") => {
+                ErrorCode::LimitExceeded
+            }
             None => ErrorCode::Unexpected,
         },
     }
@@ -297,6 +301,10 @@ mod tests {
                 ("ResourceCountExceeded", 400),
                 ("LimitExceededException", 400),
                 ("ServiceQuotaExceededException", 402),
+                ("ConcurrentSnapshotLimitExceeded", 400),
+                ("PendingSnapshotLimitExceeded", 400),
+                ("SomethingNewLimitExceeded", 400),
+                ("SomethingNewQuotaExceeded", 400),
             ],
         ),
         (

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sharing::{domain::ImageId, facts::ImageState, needs::CopyOrder as Order};
+use tokio::time::{Instant, sleep};
 
 use crate::aws::{Aws, CallError, CopyAnswer, CopyOrder};
 
@@ -11,17 +12,18 @@ use crate::aws::{Aws, CallError, CopyAnswer, CopyOrder};
 /// not document what happens if this copy was deregistered.
 const MOST_TOKENS: usize = 6;
 
-/// How often EC2 is asked for a new copy, with this pause, before the copy counts as one that no longer exists: EC2's
-/// reads lag its writes. <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
-const LOOKS: usize = 3;
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pauses after which EC2 is asked again for a copy that it doesn't list, before the copy counts as one that no longer
+/// exists. EC2's reads lag its writes, and a copy that is given up too early is made twice.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// Starts the copy, and returns its ID.
-pub(super) async fn make(aws: &Aws, order: &Order) -> Result<ImageId, CallError> {
+pub(super) async fn make(aws: &Aws, order: &Order, deadline: Instant) -> Result<ImageId, CallError> {
     for number in 0..MOST_TOKENS {
         match begin(aws, order, number).await? {
             // If this can't be read, the copy counts as existing. The next hint of the record finds out.
-            Some(copy_id) if is_there(aws, &copy_id).await.unwrap_or(true) => return Ok(copy_id),
+            Some(copy_id) if is_there(aws, &copy_id, deadline).await.unwrap_or(true) => return Ok(copy_id),
             Some(_) | None => {}
         }
     }
@@ -46,16 +48,18 @@ async fn begin(aws: &Aws, order: &Order, number: usize) -> Result<Option<ImageId
     Ok(None)
 }
 
-/// Whether the copy is pending or available.
-async fn is_there(aws: &Aws, copy_id: &ImageId) -> Result<bool, CallError> {
-    for look in 0..LOOKS {
-        if look > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
+/// Whether the copy is pending or available. If there is no time to find out, it counts as existing.
+async fn is_there(aws: &Aws, copy_id: &ImageId, deadline: Instant) -> Result<bool, CallError> {
+    let mut pauses = PAUSES.into_iter();
+    loop {
         let described = aws.describe_images(std::slice::from_ref(copy_id)).await?;
         if let Some(image) = described.get(copy_id) {
             return Ok(matches!(image.state, ImageState::Pending | ImageState::Available));
         }
+        let Some(pause) = pauses.next() else { return Ok(false) };
+        if deadline.saturating_duration_since(Instant::now()) <= pause {
+            return Ok(true);
+        }
+        sleep(pause).await;
     }
-    Ok(false)
 }

@@ -1,97 +1,60 @@
-//! Owns recording a share that waits for approval, and the reasons why its record can't be written, read or decided.
-
-use std::collections::BTreeMap;
+//! Owns writing down a share that waits for approval.
 
 use sharing::{
-    decide,
-    facts::Failure,
-    outcome::{Announcement, Outcome, Refusal, Status},
+    outcome::{Outcome, Status},
     plan::Step,
-    records::{Ask, Record, RecordName, Recorded},
-    report::failed,
+    records::{Ask, Record},
 };
 
+use super::{desk::Desk, stopped::Stopped};
 use crate::{
     aws::CallError,
     deployment::{Deployment, Run},
 };
 
-/// The record under which a share waits, which may already exist, and the steps that create it.
+/// The ask under which a share waits.
+pub(super) struct WrittenDown {
+    /// It may be there already.
+    pub(super) ask: Ask,
+    /// What writes it down.
+    pub(super) step: Option<Step>,
+    /// The outcome of an earlier ask for the same share, which nobody has answered in time.
+    pub(super) lapsed: Option<Outcome>,
+}
+
+/// Finds the ask of the same share, or says how to write it down. One that has lapsed makes way.
 pub(super) async fn written_down(
     deployment: &Deployment,
     run: &Run<'_>,
     ask: Ask,
-) -> Result<(Ask, Vec<Step>), Stopped> {
-    let store = deployment.record_store().ok_or(Stopped::Nothing)?;
-    let named = RecordName::Ask(ask.name.clone());
-    let create = Step::CreateApproval(Box::new(Record::Ask(Box::new(ask.clone()))));
-    match store.read(&deployment.aws.until(run.deadline), &named).await {
-        Ok(Recorded::Record(Record::Ask(there))) if !there.is_lapsed(run.now) => Ok((*there, Vec::new())),
-        Ok(Recorded::Record(_)) => Ok((ask, vec![Step::DeleteApproval(named), create])),
-        Ok(Recorded::Nothing) => Ok((ask, vec![create])),
-        Ok(Recorded::Nobodys { why }) => Err(Stopped::Taken(store.taken(&named, &why).failure, named, why)),
-        Err(error) => Err(Stopped::Failed(error.failure)),
+    dry_run: bool,
+) -> Result<WrittenDown, Stopped> {
+    let store = deployment.record_store().ok_or(Stopped::Gone)?;
+    let desk = Desk { deployment, store, run };
+    let step = Some(Step::CreateApproval(Box::new(Record::Ask(Box::new(ask.clone())))));
+    match desk.read_ask(&ask.name).await {
+        Ok(there) if !there.is_lapsed(run.now) => Ok(WrittenDown { ask: there, step: None, lapsed: None }),
+        Ok(_) if dry_run => Ok(WrittenDown { ask, step, lapsed: None }),
+        Ok(there) => Ok(WrittenDown { ask, step, lapsed: Some(desk.make_way(&there).await?) }),
+        Err(Stopped::Gone) => Ok(WrittenDown { ask, step, lapsed: None }),
+        Err(stopped) => Err(stopped),
     }
 }
 
-/// Why nothing is decided.
-pub(super) enum Stopped {
-    Refused(Box<Refusal>),
-    /// A schedule of somebody else has this name.
-    Taken(Failure, RecordName, String),
-    Nobodys(RecordName, String),
-    Failed(Failure),
-    Nothing,
-}
-
-impl From<Refusal> for Stopped {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(Box::new(refusal))
-    }
-}
-
-impl From<(RecordName, Result<Recorded, CallError>)> for Stopped {
-    fn from((name, read): (RecordName, Result<Recorded, CallError>)) -> Self {
-        match read {
-            Ok(Recorded::Nothing | Recorded::Record(_)) => Self::Nothing,
-            Ok(Recorded::Nobodys { why }) => Self::Nobodys(name, why),
-            Err(error) => Self::Failed(error.failure),
+impl Desk<'_> {
+    /// Gives up an ask that has lapsed.
+    async fn make_way(&self, ask: &Ask) -> Result<Outcome, Stopped> {
+        let busy = |what: &str| {
+            let name = ask.name.decision();
+            Stopped::Failed(CallError::passing("scheduler:CreateSchedule", name.as_str(), what).failure)
+        };
+        let mut outcome = match self.give_up(ask).await {
+            Err(Stopped::Refused(_)) => return Err(busy("what was decided about the same share is being carried out")),
+            given_up => given_up?,
+        };
+        match (outcome.result, outcome.errors.pop()) {
+            (Status::Refused, _) => Ok(outcome),
+            (_, error) => Err(busy(&error.map_or_else(String::new, |error| error.message))),
         }
     }
-}
-
-impl Stopped {
-    /// The outcome for a caller.
-    pub(super) fn told(self, outcome: Outcome) -> Outcome {
-        let id = |name: &RecordName| name.as_str().split_once('-').map_or(String::new(), |(_, id)| id.to_owned());
-        match self {
-            Self::Refused(refusal) => refused(outcome, *refusal),
-            Self::Failed(error) => failed(outcome, error),
-            Self::Taken(error, name, why) => {
-                Outcome { nobodys_records: BTreeMap::from([(name, why)]), ..failed(outcome, error) }
-            }
-            Self::Nobodys(name, why) => {
-                let outcome = refused(outcome, decide::approval_not_found(&id(&name)));
-                Outcome { nobodys_records: BTreeMap::from([(name, why)]), ..outcome }
-            }
-            Self::Nothing => refused(outcome, decide::approval_not_found("")),
-        }
-    }
-
-    /// The outcome of a hint.
-    pub(super) fn hinted(self, outcome: Outcome) -> Outcome {
-        match self {
-            Self::Nobodys(name, why) => {
-                let warnings = vec![format!("{name} is nobody's record ({why}); nothing is done because of it")];
-                Outcome { warnings, nobodys_records: BTreeMap::from([(name, why)]), ..outcome }
-            }
-            Self::Failed(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
-            Self::Refused(_) | Self::Taken(..) | Self::Nothing => outcome,
-        }
-    }
-}
-
-/// The outcome with this refusal alone.
-pub(super) fn refused(outcome: Outcome, refusal: Refusal) -> Outcome {
-    Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }
 }

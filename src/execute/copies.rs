@@ -9,14 +9,23 @@ use sharing::{
     domain::CopyName,
     facts::{CopyRecord, Facts},
     outcome::{Announcement, Outcome, Status, StepState},
+    plan::end,
     records::{Record, RecordName, Recorded},
-    report::failed,
-    request::{Action, Asked},
+    report::{failed, give_up_waiting},
+    request::Action,
 };
+use time::OffsetDateTime;
 use triggers::{ImageEvent, StateInEvent};
 
-use super::pursue::{act, pursue};
-use crate::deployment::{Deployment, Run};
+use super::{
+    final_copies::of_record,
+    plan_log::log_plan,
+    pursue::{act, pursue},
+};
+use crate::{
+    carry_out::{Writer, carry_out_steps},
+    deployment::{Deployment, Run},
+};
 
 /// Makes a share that waits for a copy, if the copy is available. The event is only a hint.
 pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: &Deployment, run: &Run<'_>) -> Outcome {
@@ -38,18 +47,28 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
         }
         Err(error) => return Outcome { announcement: Announcement::Never, ..failed(outcome, error.failure) },
     };
-    let outcome = Outcome {
-        requester: Some(record.requester.clone()),
-        approved_by: record.approved_by.clone(),
-        reason: record.request.reason.clone(),
-        asked: Asked::from(&record.request),
-        ..Outcome { request_id: record.request_id.clone(), ..outcome }
-    };
     let loaded = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
-    match loaded {
-        Ok(Loaded { allowlist, .. }) => told(repeat(&record, &allowlist, deployment, run, outcome).await),
-        Err(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
+    let outcome = match loaded {
+        Ok(Loaded { allowlist, .. }) => repeat(&record, &allowlist, deployment, run, of_record(&record)).await,
+        Err(error) => failed(of_record(&record), error),
+    };
+    let is_last = !outcome.retryable || record.is_looked_at_last(run.now);
+    if record.is_overdue(run.now) && is_last && !is_ended(&outcome, &record, run.now) {
+        return give_up(&record, deployment, run, outcome).await;
     }
+    told(outcome, &record, run.now)
+}
+
+/// Gives a share up that has waited for as long as it may and could not be made: so that nobody waits for it in vain, whatever
+/// was in the way. What passes is waited for as long as the record sends hints.
+async fn give_up(record: &CopyRecord, deployment: &Deployment, run: &Run<'_>, mut outcome: Outcome) -> Outcome {
+    let steps = vec![end(record)];
+    log_plan(&record.request_id, &steps, false);
+    let writer = Writer { aws: &deployment.aws, records: deployment.record_store(), now: run.now };
+    let results = carry_out_steps(writer, steps, run.deadline).await;
+    give_up_waiting(&mut outcome, decide::not_made_in_time(record));
+    outcome.warnings.extend(results.into_iter().filter_map(|result| result.error).map(|error| error.message));
+    Outcome { announcement: Announcement::Always, ..outcome }
 }
 
 /// Makes the request of the record again.
@@ -73,24 +92,36 @@ async fn repeat(
     act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
 }
 
-/// The outcome that is published. If a hint changed nothing and did not end the waiting, nothing is published.
-fn told(outcome: Outcome) -> Outcome {
+/// The outcome as it is published. If a hint changed nothing and did not end the waiting, nothing is.
+fn told(outcome: Outcome, record: &CopyRecord, now: OffsetDateTime) -> Outcome {
     let is_changed = outcome.images.iter().any(|row| row.changed);
-    let is_ended = outcome.errors.iter().any(|error| error.code.ends_waiting())
-        || outcome.images.iter().flat_map(|row| &row.steps).any(|step| step.state == StepState::Done);
     match outcome.result {
         Status::Completed | Status::Accepted | Status::Planned if !is_changed => {
             let nothing = Outcome::new(outcome.request_id.clone(), Status::Completed);
             Outcome { action: outcome.action, nobodys_records: outcome.nobodys_records, ..nothing }
         }
-        Status::Refused if outcome.retryable => Outcome { announcement: Announcement::Never, ..outcome },
-        Status::Failed if !is_ended => Outcome { announcement: Announcement::Never, ..outcome },
+        Status::Refused | Status::Failed if !is_ended(&outcome, record, now) => {
+            Outcome { announcement: Announcement::Never, ..outcome }
+        }
         Status::Completed
         | Status::Accepted
         | Status::Planned
         | Status::Refused
         | Status::Failed
         | Status::Incomplete => Outcome { announcement: Announcement::Always, ..outcome },
+    }
+}
+
+/// Whether the share was made or waits no longer.
+fn is_ended(outcome: &Outcome, record: &CopyRecord, now: OffsetDateTime) -> bool {
+    let mut steps = outcome.images.iter().flat_map(|row| &row.steps);
+    match outcome.result {
+        Status::Completed | Status::Accepted | Status::Planned => true,
+        Status::Refused | Status::Failed | Status::Incomplete => {
+            outcome.refusals.iter().any(|refusal| refusal.ends_waiting(record.is_overdue(now)))
+                || outcome.errors.iter().any(|error| error.code.ends_waiting())
+                || steps.any(|step| step.state == StepState::Done && step.resource == record.name.as_str())
+        }
     }
 }
 

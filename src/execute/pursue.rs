@@ -13,11 +13,12 @@ use sharing::{
 use tokio::time::Instant;
 
 use super::{
-    ask::written_down,
+    ask::{WrittenDown, written_down},
     closing_look, final_copies,
     plan_log::log_plan,
     publishing, second_look,
     time_limits::{giving_deadline, reading_deadline},
+    withdrawn,
 };
 use crate::{
     aws::Aws,
@@ -60,7 +61,8 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
 fn writes(case: &Case<'_>, facts: &Facts, decisions: &[ImageDecision<'_>]) -> bool {
     decisions.iter().any(|decision| {
         let image = facts.images.get(decision.image_id);
-        image.is_some_and(|image| !plan(case, decision, image, facts).is_empty())
+        let publishes = decision.prerequisites().is_some_and(|first| !first.publications.is_empty());
+        publishes || image.is_some_and(|image| !plan(case, decision, image, facts).is_empty())
     })
 }
 
@@ -73,11 +75,12 @@ async fn wait(
     run: &Run<'_>,
     mut outcome: Outcome,
 ) -> Outcome {
-    let (ask, steps) = match written_down(deployment, run, ask).await {
+    let dry_run = case.request.dry_run;
+    let WrittenDown { ask, step, lapsed } = match written_down(deployment, run, ask, dry_run).await {
         Ok(written) => written,
         Err(stopped) => return stopped.told(outcome),
     };
-    let dry_run = case.request.dry_run;
+    let steps: Vec<_> = step.into_iter().collect();
     log_plan(run.request_id, &steps, dry_run);
     // One record is about all images; the first has its steps.
     let mut steps = Some(steps);
@@ -86,6 +89,7 @@ async fn wait(
     let results = carry_out(writer, plans, dry_run, run.deadline).await;
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     report::await_approval(&mut outcome, Waiting::from(&ask));
+    outcome.decided.extend(lapsed);
     outcome
 }
 
@@ -124,8 +128,13 @@ pub(super) async fn act(
     }
     if request.action.takes_away() && !request.dry_run && matches!(case.authority, Authority::Requester(_)) {
         results = closing_look::take(writer, run.request_id, case, facts, results, deadline).await;
+        results = withdrawn::take(writer, case, facts, results, deadline).await;
     }
-    results = final_copies::take(writer, (run.request_id, case.hint), results, deadline).await;
+    if !request.dry_run {
+        results = final_copies::take(writer, (run.request_id, case.hint), results, deadline).await;
+        results = final_copies::record_again(writer, run.request_id, results, deadline).await;
+        outcome.decided.extend(final_copies::ended(case, &results));
+    }
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     outcome
 }

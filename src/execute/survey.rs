@@ -41,7 +41,7 @@ pub(super) async fn survey(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     let mut total = Outcome { result, findings: Some(Vec::new()), rows: asked.rows.then(Vec::new), ..outcome.clone() };
     total.warnings.extend(unsettled);
     if asked.next_token.is_none() {
-        match approvals::left(deployment, &images, run).await {
+        match approvals::left(deployment, &case, &images, run).await {
             Ok(left) => total.findings = Some(left),
             Err(error) => return failed(outcome, error),
         }

@@ -6,7 +6,7 @@ use key_policy::Grant;
 use sharing::{
     decide::Case,
     domain::{AccountId, ImageId, KeyArn, SnapshotId},
-    facts::{Fact, GrantScan, Image, Reading},
+    facts::{Fact, GrantScan, Image, Reading, RegionalImage},
     plan::Step,
     read_plan::OwnGrants,
 };
@@ -26,6 +26,26 @@ pub async fn grants_again(
 ) -> BTreeMap<KeyArn, Reading<(Vec<Grant>, GrantScan)>> {
     let wanted = &OwnGrants::new(case);
     concurrently(keys, async |arn| scan(aws, wanted, arn).await).await
+}
+
+/// After records of shares were deleted that waited for a copy of this image: the copies that are available now, with their
+/// snapshots.
+pub async fn copies_again(aws: &Aws, source: &RegionalImage) -> Reading<BTreeMap<ImageId, Image>> {
+    let mut images = aws.images_made_from(&source.region, std::slice::from_ref(&source.id)).await?;
+    images.retain(|_, image| image.is_available_copy_of(source));
+    let ids: BTreeSet<_> =
+        images.values().flat_map(|image| &image.snapshots).map(|backing| backing.id.clone()).collect();
+    if ids.is_empty() {
+        return Ok(images);
+    }
+    let snapshots = aws.describe_snapshots(&ids.into_iter().collect::<Vec<_>>()).await;
+    for backing in images.values_mut().flat_map(|image| &mut image.snapshots) {
+        backing.snapshot = match &snapshots {
+            Ok(snapshots) => snapshots.get(&backing.id).cloned().map_or(Fact::NotRead, Fact::Known),
+            Err(error) => Fact::Failed(error.failure.clone()),
+        };
+    }
+    Ok(images)
 }
 
 /// Reads the ID of a grant that a share may have created although KMS did not answer.

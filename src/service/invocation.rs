@@ -16,3 +16,11 @@ pub struct InvocationContext<'a> {
     /// Now.
     pub now: OffsetDateTime,
 }
+
+impl InvocationContext<'_> {
+    /// The same so much later.
+    pub(super) fn later(&self, elapsed: Duration) -> Self {
+        let now = self.now.saturating_add(elapsed.try_into().unwrap_or_default());
+        Self { now, time_left: self.time_left.saturating_sub(elapsed), ..*self }
+    }
+}

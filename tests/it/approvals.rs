@@ -6,10 +6,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sharing::records::{ApprovalAnswer, ApprovalDecision, Record};
 use time::{Duration as Days, OffsetDateTime};
 
 use crate::support::{
-    desk::{ADA, BOB, Desk, EVE, ISSUER, NOBODY, OWNER, RULES, WEB, answer, code, decides, refused, start},
+    desk::{
+        ADA, BOB, Desk, EVE, ISSUER, NOBODY, OWNER, RULES, WEB, answer, asked_by, code, decides, event, refused,
+        requester, start,
+    },
     proxy::{Proxy, Reply},
     world::{ask, codes},
 };
@@ -149,17 +153,36 @@ fn a_decision_without_its_ask_is_only_deleted() {
 }
 
 #[test]
-fn a_forged_record_is_nobodys() {
+fn a_schedule_that_somebody_else_wrote_under_the_name_of_a_record_fails_with_an_alarm() {
     let desk = Desk::new();
+    let forge = |name: &str, expression: &str, input: &Value| {
+        let schedule = json!({"group": "default", "name": name, "expression": expression, "input": input.to_string()});
+        desk.world.aws.seed(&json!({"schedules": [schedule]}));
+    };
+    let alarms = || desk.world.function.log().matches("\"NobodysRecords\":1").count();
     let id = desk.waiting();
     let mut input = desk.input(&format!("ask-{id}"));
     input["rules"] = json!(["others"]);
     let until = input["until"].as_str().unwrap().trim_end_matches('Z').to_owned();
-    let schedule = json!({"group": "default", "name": format!("ask-{id}"), "expression": format!("at({until})"), "input": input.to_string()});
-    desk.world.aws.seed(&json!({"schedules": [schedule]}));
-    refused(desk.approve(EVE, &id), (404, "ApprovalNotFound"));
-    let (status, outcome) = desk.ask();
-    assert!(status >= 500 && outcome.to_string().contains("not this record"), "{outcome:#}");
+    forge(&format!("ask-{id}"), &format!("at({until})"), &input);
+    for (number, told) in [desk.approve(EVE, &id), desk.reject(EVE, &id), desk.ask()].into_iter().enumerate() {
+        let (status, outcome) = told;
+        assert!(status >= 500 && outcome["result"] == "failed", "{outcome:#}");
+        assert!(outcome.to_string().contains("has the name of this record"), "{outcome:#}");
+        assert!(alarms() > number, "{number}");
+    }
+    assert!(desk.approvals(ADA).is_empty());
+    desk.tick("ask-");
+    assert_eq!((desk.shared(), desk.writes()), (Vec::new(), Vec::new()));
+    desk.world.aws.clear_part(&json!({"ids": [format!("ask-{id}")]}));
+    // A decision that nobody made.
+    let id = desk.waiting();
+    let decision =
+        json!({"action": "expire", "schedule": format!("did-{id}"), "answer": "approved", "by": "jwt:x#ada"});
+    forge(&format!("did-{id}"), "rate(10 minutes)", &decision);
+    desk.tick("did-");
+    let (status, outcome) = desk.approve(ADA, &id);
+    assert!(status >= 500 && outcome.to_string().contains("has the name of this record"), "{outcome:#}");
     assert_eq!(desk.shared(), [""; 0]);
 }
 
@@ -266,4 +289,306 @@ fn what_nobody_answers_lapses_with_an_event_of_its_own() {
     let id = desk.asked_at(now - Days::days(7) + Days::minutes(5));
     desk.tick_once("ask-");
     assert_eq!(desk.approve(ADA, &id).0, 200);
+}
+
+#[test]
+fn an_ask_takes_the_place_of_a_lapsed_one_whose_end_is_told_once() {
+    let desk = Desk::new();
+    let lapsed = desk.asked_at(OffsetDateTime::now_utc() - Days::days(8));
+    let id = desk.waiting();
+    assert_eq!(id, lapsed, "it is the same share");
+    let mut published = desk.published();
+    published.sort();
+    assert_eq!(published, ["Accepted share POST-bob", "Refused share long-ago ApprovalLapsed"]);
+    assert_eq!(desk.records(), [format!("ask-{id}")]);
+    assert_ne!(desk.input(&format!("ask-{id}"))["requestId"], "long-ago");
+    // The hint of the old one comes late.
+    desk.tick_once("ask-");
+    assert_eq!((desk.published().len(), desk.records().len()), (0, 1));
+    assert_eq!(desk.approve(ADA, &id).0, 200);
+    // A dry run takes nobody's place.
+    desk.take_back();
+    desk.asked_at(OffsetDateTime::now_utc() - Days::days(8));
+    let dry = answer(&desk.world.outcome(&desk.asks(BOB, &json!({"dryRun": true}))));
+    assert_eq!((dry.0, &dry.1["result"], desk.writes()), (200, &json!("planned"), vec![]), "{dry:#?}");
+}
+
+#[test]
+fn a_decision_counts_for_the_ask_that_it_was_about_and_for_no_later_one() {
+    let desk = Desk::new();
+    for (is_approved, second) in [(true, false), (false, true)] {
+        let id = desk.waiting();
+        let ask = desk.input(&format!("ask-{id}"));
+        // The function stopped when it had deleted the ask, and not yet the decision.
+        desk.world.aws.fault("scheduler:DeleteSchedule", "InternalServerException", 500, 100);
+        if is_approved {
+            desk.approve(ADA, &id)
+        } else {
+            desk.reject(ADA, &id)
+        };
+        desk.world.aws.no_faults();
+        desk.world.aws.clear_part(&json!({"ids": [format!("ask-{id}")]}));
+        desk.take_back();
+        // The same share is asked for anew. Nobody has approved that.
+        let now = OffsetDateTime::now_utc() + Days::seconds(5);
+        assert_eq!(desk.asked_at(now), id, "{ask:#}");
+        let (status, told) = desk.approve(OWNER, &id);
+        assert!(status >= 500 && told["retryable"] == true, "{told:#}");
+        desk.tick("did-");
+        assert_eq!((desk.shared(), desk.records()), (Vec::new(), vec![format!("ask-{id}")]));
+        assert_eq!(desk.published(), [""; 0]);
+        let told = if second { desk.approve(OWNER, &id) } else { desk.reject(OWNER, &id) };
+        assert_eq!(told.0, 200, "{told:#?}");
+        assert_eq!(desk.shared().is_empty(), !second);
+        desk.take_back();
+    }
+}
+
+#[test]
+fn what_is_told_of_an_approval_names_who_asked_who_approved_and_why() {
+    let desk = Desk::new();
+    let id = desk.waiting();
+    let asked: Value = serde_json::from_str(desk.world.aws.events()[0]["Detail"].as_str().unwrap()).unwrap();
+    assert_eq!(asked["approval"]["id"], json!(id), "{asked:#}");
+    let (status, told) = desk.send(OWNER, "POST", &format!("/approvals/{id}"), "", &json!({"reason": "it is fine"}));
+    assert_eq!(status, 200, "{told:#}");
+    let event: Value = serde_json::from_str(desk.world.aws.events()[0]["Detail"].as_str().unwrap()).unwrap();
+    for told in [told, event] {
+        assert_eq!(told["requester"], format!("jwt:{ISSUER}#bob"));
+        assert_eq!(told["approvedBy"], format!("jwt:{ISSUER}#olga"));
+        assert_eq!((&told["reason"], &told["approvalReason"]), (&json!("for the shop"), &json!("it is fine")));
+    }
+    let log = desk.world.function.log();
+    assert!(log.contains("\"approvalReason\":\"it is fine\""), "{log}");
+}
+
+#[test]
+fn a_revoke_leaves_what_waits_and_what_has_no_answer_yet_is_shown_as_it_is_now() {
+    let desk = Desk::new();
+    let id = desk.waiting();
+    desk.take_back();
+    assert_eq!(desk.records(), [format!("ask-{id}")]);
+    assert_eq!(desk.approve(ADA, &id).0, 200);
+    assert_eq!(desk.shared(), [WEB]);
+}
+
+#[test]
+fn what_passes_keeps_the_records_and_what_does_not_ends_them() {
+    let desk = Desk::new();
+    let id = desk.waiting();
+    desk.world.aws.fault("kms:GetKeyPolicy", "KMSInternalException", 500, 100);
+    let (status, told) = desk.approve(ADA, &id);
+    assert!(status >= 400 && told["retryable"] == true, "{told:#}");
+    assert_eq!(desk.records(), [format!("ask-{id}"), format!("did-{id}")]);
+    assert_eq!(desk.published(), [""; 0], "nothing changed yet");
+    desk.tick("did-");
+    assert_eq!(desk.records().len(), 2);
+    desk.world.aws.no_faults();
+    assert_eq!(desk.tick_once("did-")["result"], "completed");
+    assert!(desk.records().is_empty());
+    assert_eq!(desk.shared(), [WEB]);
+    desk.take_back();
+    // The image is gone: that does not pass.
+    let id = desk.waiting();
+    desk.world.aws.clear_part(&json!({"ids": [desk.image]}));
+    refused(desk.approve(ADA, &id), (404, "ImageNotFound"));
+    assert_eq!(desk.published(), ["Refused share POST-bob ImageNotFound"]);
+    assert!(desk.records().is_empty());
+}
+
+#[test]
+fn by_rules_that_have_other_approvers_now_the_share_waits_on() {
+    let mut desk = Desk::new();
+    let id = desk.waiting();
+    desk.restart(&RULES.replace("#owners\", \"jwt:https://login.example.com/v2.0#ada", "#owners"));
+    refused(desk.approve(ADA, &id), (403, "RequesterNotAllowed"));
+    assert_eq!(desk.approve(OWNER, &id).0, 200);
+    desk.take_back();
+    // Another rule decides now, which the approver of the first is no approver of.
+    desk.restart(RULES);
+    let id = desk.waiting();
+    let other = RULES.replace(
+        "rules:\n",
+        r#"rules:
+  - name: before
+    requesters: ["jwt-group:https://login.example.com/v2.0#web"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
+    approvers: ["jwt:https://login.example.com/v2.0#eve"]
+"#,
+    );
+    desk.restart(&other);
+    refused(desk.approve(ADA, &id), (403, "ApprovalNotAllowed"));
+    assert_eq!((desk.records(), desk.published()), (vec![format!("ask-{id}")], vec![]));
+    assert_eq!(desk.shared(), [""; 0]);
+}
+
+#[test]
+fn an_approval_is_carried_on_for_a_day_and_no_longer() {
+    let desk = Desk::new();
+    let now = OffsetDateTime::now_utc();
+    let decided = |asked: OffsetDateTime, at: OffsetDateTime| {
+        let id = desk.asked_at(asked);
+        let request = ask("share", &desk.image, json!({"accountIds": [WEB], "reason": "for the shop"}));
+        let of = asked_by(BOB, &request, "long-ago", &["asked"], asked);
+        let decision = ApprovalDecision::new(&of, ApprovalAnswer::Approved { by: requester(ADA) }, "r", None, at);
+        desk.put(Record::Decision(Box::new(decision)), at);
+        id
+    };
+    // It gives no right when its time is over, and the ask waits on.
+    let id = decided(now - Days::days(3), now - Days::hours(25));
+    desk.tick_once("did-");
+    assert_eq!((desk.shared(), desk.records()), (Vec::new(), vec![format!("ask-{id}")]));
+    // Nor does the ask, where its time is over too.
+    decided(now - Days::days(8), now - Days::hours(25));
+    desk.tick_once("did-");
+    assert_eq!(desk.published(), ["Refused share long-ago ApprovalLapsed"]);
+    assert!(desk.records().is_empty() && desk.shared().is_empty());
+    // What fails until its last hint is told then.
+    desk.world.aws.fault("ec2:DescribeImages", "InternalError", 500, 100);
+    for (asked, left) in [(now - Days::days(3), 1), (now - Days::days(8), 0)] {
+        decided(asked, now - Days::hours(24) + Days::minutes(5));
+        desk.tick_once("did-");
+        assert_eq!(desk.published(), ["Failed share long-ago"]);
+        assert_eq!(desk.records().len(), left);
+        desk.world.aws.clear_part(&json!({"ids": ["ask-"]}));
+    }
+    desk.world.aws.no_faults();
+    // In time it is carried on, also where the ask has lapsed meanwhile.
+    decided(now - Days::days(8), now - Days::hours(1));
+    assert_eq!(desk.tick_once("did-")["approvedBy"], format!("jwt:{ISSUER}#ada"));
+    assert!(desk.records().is_empty());
+    assert_eq!(desk.shared(), [WEB]);
+}
+
+#[test]
+fn an_audit_finds_asks_and_decisions_past_their_time() {
+    let rules =
+        format!("{RULES}  - {{name: auditor, requesters: [\"lambda:invoke\"], actions: [audit], images: all}}\n");
+    let desk = Desk::with(&rules);
+    let now = OffsetDateTime::now_utc();
+    let found = || {
+        let audit = desk.world.completed(&json!({"action": "audit"}));
+        let findings = audit["findings"].as_array().unwrap().iter();
+        let left = findings.filter(|finding| finding["code"] == "ApprovalLeft");
+        left.map(|finding| finding["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let asked = now - Days::days(7) - Days::minutes(50);
+    let id = desk.asked_at(asked);
+    assert_eq!(found(), [""; 0], "its hint may come late");
+    desk.asked_at(asked - Days::minutes(20));
+    let [ask_left] = &found()[..] else { panic!("one finding") };
+    assert!(ask_left.contains(&format!("ask-{id}")), "{ask_left}");
+    let request = ask("share", &desk.image, json!({"accountIds": [WEB], "reason": "for the shop"}));
+    let of = asked_by(BOB, &request, "long-ago", &["asked"], now);
+    let decision = ApprovalDecision::new(&of, ApprovalAnswer::Lapsed, "r", None, now - Days::hours(26));
+    desk.put(Record::Decision(Box::new(decision)), now);
+    assert!(found()[1].contains(&format!("did-{id}")), "{:?}", found());
+    // What waits for a copy, or whose image is gone, is found too.
+    desk.world.aws.clear_part(&json!({"ids": [desk.image]}));
+    assert_eq!(found().len(), 2);
+}
+
+#[test]
+fn at_most_twenty_are_told_at_a_time() {
+    let desk = Desk::new();
+    let now = OffsetDateTime::now_utc();
+    for number in 0..23 {
+        let request = ask("share", &desk.image, json!({"accountIds": [WEB], "reason": format!("reason {number}")}));
+        desk.put(Record::Ask(Box::new(asked_by(BOB, &request, "r", &["asked"], now))), now);
+    }
+    let mut seen = Vec::new();
+    let mut query = String::new();
+    loop {
+        let (_, page) = desk.send(ADA, "GET", "/approvals", &query, &Value::Null);
+        let rows = page["approvals"].as_array().unwrap();
+        assert!(rows.len() <= 20, "{}", rows.len());
+        seen.extend(rows.iter().map(|row| row["reason"].to_string()));
+        let Some(next) = page["nextToken"].as_str() else { break };
+        query = format!("nextToken={next}");
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 23);
+    refused(desk.send(ADA, "GET", "/approvals", "nextToken=x", &Value::Null), (400, "MalformedRequest"));
+}
+
+/// The event of REST API when a session of this role sends it.
+fn of_role(session: &str, method: &str, resource: &str, parameters: &Value, body: &Value) -> Value {
+    json!({
+        "resource": resource, "path": resource, "httpMethod": method, "pathParameters": parameters,
+        "requestContext": {
+            "requestId": format!("{method}-{session}"), "httpMethod": method, "resourcePath": resource,
+            "identity": {"userArn": format!("arn:aws:sts::999988887777:assumed-role/portal/{session}"), "accountId": "999988887777"},
+        },
+        "isBase64Encoded": false,
+        "body": if body.is_null() { Value::Null } else { json!(body.to_string()) },
+    })
+}
+
+#[test]
+fn sessions_of_one_role_are_one_requester() {
+    let role = |name: &str| format!("\"arn:aws:iam::999988887777:role/{name}\"");
+    let rules = format!(
+        "version: 1\nrules:\n  - name: asked\n    requesters: [{}]\n    actions: [share]\n    images: {{names: [\"golden-*\"]}}\n    \
+         targets: [\"{WEB}\"]\n    approvers: [{}, {}]\n",
+        role("portal"),
+        role("portal"),
+        role("boss")
+    );
+    let desk = Desk::with(&rules);
+    let shares = "/images/{imageId}/shares";
+    let asked = of_role("ada", "POST", shares, &json!({"imageId": desk.image}), &json!({"accountIds": [WEB]}));
+    let (status, outcome) = answer(&desk.world.outcome(&asked));
+    assert_eq!(status, 202, "{outcome:#}");
+    let id = &outcome["approval"]["id"];
+    let decides = |session: &str| of_role(session, "POST", "/approvals/{id}", &json!({"id": id}), &Value::Null);
+    refused(answer(&desk.world.outcome(&decides("bob"))), (403, "ApprovalNotAllowed"));
+    let text = decides("eve").to_string().replace("role/portal", "role/boss");
+    let (status, outcome) = answer(&desk.world.outcome(&serde_json::from_str(&text).unwrap()));
+    assert_eq!((status, &outcome["approvedBy"]), (200, &json!("arn:aws:iam::999988887777:role/boss")), "{outcome:#}");
+    assert_eq!(outcome.get("requesterSession"), None, "the session is that of who approved");
+}
+
+#[test]
+fn strangers_learn_nothing_of_approvals_and_cost_no_call() {
+    let desk = Desk::new();
+    let id = desk.waiting();
+    let routes = [
+        ("GET", "/approvals".to_owned()),
+        ("POST", format!("/approvals/{id}")),
+        ("DELETE", format!("/approvals/{id}")),
+    ];
+    for (method, path) in routes {
+        let (status, outcome) = desk.send(NOBODY, method, &path, "", &Value::Null);
+        assert_eq!((status, code(&outcome)), (403, "RequesterNotAllowed"), "{outcome:#}");
+        assert!(!outcome.to_string().contains("bob"), "{outcome:#}");
+        assert_eq!(desk.world.aws.calls(), [""; 0], "{method} {path}");
+        let mut anonymous = event(NOBODY, method, &path, "", &Value::Null);
+        anonymous["requestContext"].as_object_mut().unwrap().remove("authorizer");
+        assert_eq!(answer(&desk.world.outcome(&anonymous)).0, 401);
+        assert_eq!(desk.world.aws.calls(), [""; 0], "{method} {path}");
+    }
+    assert_eq!(desk.records().len(), 1);
+}
+
+#[test]
+fn a_rehearsal_says_what_an_answer_would_do_and_who_has_answered() {
+    let desk = Desk::new();
+    let id = desk.waiting();
+    let dry = |who, method: &str| desk.send(who, method, &format!("/approvals/{id}"), "dryRun=true", &Value::Null);
+    let (status, planned) = dry(ADA, "POST");
+    assert_eq!((status, &planned["result"]), (200, &json!("planned")), "{planned:#}");
+    assert_eq!(planned["images"][0]["steps"][0]["state"], "planned");
+    assert_eq!(dry(ADA, "DELETE").1["result"], "planned");
+    refused(dry(EVE, "POST"), (403, "ApprovalNotAllowed"));
+    assert_eq!(desk.records(), [format!("ask-{id}")]);
+    desk.world.aws.fault("ec2:DescribeImages", "InternalError", 500, 100);
+    desk.approve(ADA, &id);
+    desk.world.aws.no_faults();
+    refused(dry(OWNER, "POST"), (403, "ApprovalNotAllowed"));
+    // Also who has answered: one request is one answer.
+    let again = desk.send(ADA, "DELETE", &format!("/approvals/{id}"), "dryRun=true", &Value::Null);
+    refused(again, (403, "ApprovalNotAllowed"));
 }

@@ -72,7 +72,7 @@ fn sorted(targets: &[&str]) -> Vec<String> {
 
 /// The calls of an invocation by their names, each with how many of its name came before it. Calls that are made together
 /// arrive in any order, so the how manieth of all it is says nothing.
-fn told_apart(calls: Vec<Call>) -> Vec<(String, usize)> {
+pub fn told_apart(calls: Vec<Call>) -> Vec<(String, usize)> {
     let mut counts = BTreeMap::<_, usize>::new();
     let apart = calls.into_iter().map(|call| {
         let count = counts.entry(call.name.clone()).or_default();
@@ -158,7 +158,7 @@ fn two_requests_for_the_usage_of_an_image_start_one_report() {
 }
 
 /// Begins the one, holds that call of it until the other is over, and lets it go on. Gives both answers.
-fn overtaken(
+pub fn overtaken(
     proxy: &Proxy,
     (name, number): (&str, usize),
     one: impl FnOnce() -> Answer + Send,

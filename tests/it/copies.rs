@@ -1,194 +1,21 @@
 //! Copies: a share of an image in another Region, or under another key, from the request to the launch permission.
 
-use ami_share_testing::key_policies::open_to;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
 use serde_json::{Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::support::{
     ACCOUNT, REGION,
+    copies::{Copies, DATA, OTHER, THERE, WEB, rules, start},
     function::Function,
-    local_aws::LocalAws,
     now,
+    proxy::{self, Proxy, Reply},
     scenes::VARIABLES,
     world::{World, codes},
 };
-
-const THERE: &str = "eu-central-1";
-const WEB: &str = "111122223333";
-const DATA: &str = "222233334444";
-const OTHER: &str = "777788889999";
-
-/// A function with an image in another Region, and the keys that its rules have for copies.
-struct Copies {
-    world: World,
-    source: String,
-    key: String,
-    other_key: String,
-    record_key: String,
-}
-
-fn rules(key: &str, other_key: &str) -> String {
-    format!(
-        r#"
-version: 1
-rules:
-  - name: copied
-    requesters: ["lambda:invoke"]
-    actions: [share, revoke, check, list]
-    images: {{names: ["golden-*"], tags: {{Tier: [gold]}}}}
-    targets: ["{WEB}", "{DATA}"]
-    access: copy
-    copies: {{from: [{THERE}, {REGION}], key: "{key}"}}
-  - name: granted
-    requesters: ["lambda:invoke"]
-    actions: [share, revoke, check, list]
-    images: {{names: ["granted-*"]}}
-    targets: ["{WEB}"]
-    keys: grant
-    copies: {{from: [{THERE}], key: "{other_key}"}}
-  - name: asker
-    requesters: ["events:{ACCOUNT}:com.example"]
-    actions: [share]
-    images: {{names: ["golden-*"]}}
-    targets: ["{WEB}", "{DATA}"]
-    copies: {{from: [{THERE}], key: "{key}"}}
-  - name: by-itself
-    requesters: ["events:{ACCOUNT}:aws.ec2"]
-    actions: [share]
-    images: {{names: ["golden-*"]}}
-    targets: ["{DATA}"]
-    onAvailable: true
-  - name: auditor
-    requesters: ["lambda:invoke"]
-    actions: [audit]
-    images: all
-"#
-    )
-}
-
-impl Copies {
-    fn new() -> Self {
-        Self::of("golden-1", THERE, &json!({}))
-    }
-
-    /// An image of that name in that Region, with these further fields.
-    fn of(name: &str, region: &str, more: &Value) -> Self {
-        let aws = LocalAws::turn();
-        let mut image = json!({
-            "name": name, "region": region, "tags": {"Tier": "gold"}, "architecture": "arm64",
-            "mappings": [{"device": "/dev/xvda", "snapshot": {"key": {"region": region}, "size": 20}}, {"device": "/dev/xvdb", "size": 5}],
-        });
-        image.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let made = aws.seed(&json!({
-            "keys": [
-                {"ref": "here", "policy": open_to(&[WEB, DATA])},
-                {"ref": "closed", "policy": open_to(&[])},
-                {"spec": "HMAC_256", "usage": "GENERATE_VERIFY_MAC"},
-            ],
-            "images": [image],
-        }));
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let key = |place: usize| text(&made["keys"][place]["arn"]);
-        let (key, other_key, record_key) = (key(0), key(1), key(2));
-        let source = text(&made["images"][0]["imageId"]);
-        let function = start(&aws, &rules(&key, &other_key), &record_key);
-        Self { world: World { aws, function }, source, key, other_key, record_key }
-    }
-
-    /// Another process of the function, with these rules.
-    fn restart(&mut self, allowlist: &str) {
-        self.world.function = start(&self.world.aws, allowlist, &self.record_key);
-    }
-
-    fn ask(&self, action: &str, targets: &[&str], more: &Value) -> Value {
-        let mut request = json!({"action": action, "imageIds": [self.source], "copyFrom": THERE});
-        if action != "list" {
-            request["accountIds"] = json!(targets);
-        }
-        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        request
-    }
-
-    fn share(&self, targets: &[&str]) -> Value {
-        self.world.outcome(&self.ask("share", targets, &json!({})))
-    }
-
-    #[track_caller]
-    fn accepted(&self, targets: &[&str]) -> Value {
-        let outcome = self.share(targets);
-        assert_eq!(outcome["result"], "accepted", "{outcome:#}");
-        outcome
-    }
-
-    fn copies_made(&self) -> usize {
-        self.world.aws.calls().iter().filter(|call| *call == "ec2:CopyImage").count()
-    }
-
-    /// The calls that change something, but for the events of outcomes.
-    fn writes(&self) -> Vec<String> {
-        self.world.aws.writes().into_iter().filter(|call| call != "events:PutEvents").collect()
-    }
-
-    /// The records of shares that wait, by their names.
-    fn records(&self) -> Vec<(String, Value)> {
-        let state = self.world.aws.state();
-        let schedules = state["schedules"].as_object().unwrap().iter();
-        let records = schedules.filter(|(name, _)| name.contains("/copy-"));
-        records
-            .map(|(name, schedule)| {
-                let input = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
-                (name.rsplit('/').next().unwrap().to_owned(), input)
-            })
-            .collect()
-    }
-
-    /// Looks at every record, as Scheduler's hints have it.
-    fn tick(&self) -> Vec<Value> {
-        self.world.aws.hints("copy-").iter().map(|hint| self.world.outcome(hint)).collect()
-    }
-
-    #[track_caller]
-    fn tick_once(&self) -> Value {
-        let [outcome] = self.tick().try_into().unwrap();
-        outcome
-    }
-
-    /// Puts another record under the same name.
-    fn rewrite(&self, name: &str, input: &Value) {
-        let (group, name) = name.split_once('/').unwrap();
-        let until = OffsetDateTime::parse(input["until"].as_str().unwrap(), &Rfc3339).unwrap();
-        let end = (until + time::Duration::hours(1)).unix_timestamp();
-        // As text, because it has no keys.
-        let schedule = json!({"group": group, "name": name, "expression": "rate(10 minutes)", "input": input.to_string(), "end": end});
-        self.world.aws.seed(&json!({"schedules": [schedule]}));
-    }
-
-    /// EC2's event about an image.
-    fn event(image: &str, state: &str) -> Value {
-        json!({
-            "version": "0", "id": "ec2-event", "detail-type": "EC2 AMI State Change", "source": "aws.ec2", "account": ACCOUNT,
-            "time": now(), "region": REGION, "resources": [], "detail": {"RequestId": "r", "ImageId": image, "State": state, "ErrorMessage": ""},
-        })
-    }
-
-    fn end(&self, state: &str, reason: Option<&str>) {
-        assert!(!self.world.aws.end_copies(&self.source, state, reason).is_empty());
-    }
-
-    fn row<'o>(&self, outcome: &'o Value) -> &'o Value {
-        &outcome["images"][0]
-    }
-
-    /// The copy in a row of an outcome.
-    fn copy_in(&self, outcome: &Value) -> String {
-        self.row(outcome)["imageId"].as_str().unwrap_or_else(|| panic!("{outcome:#}")).to_owned()
-    }
-}
-
-fn start(aws: &LocalAws, allowlist: &str, record_key: &str) -> Function {
-    let variables = [&VARIABLES[..], &[("AMI_SHARE_RECORD_KEY", record_key), ("AMI_SHARE_OUTCOME_BUS", "outcomes")]];
-    Function::start(aws.endpoint, allowlist, &variables.concat())
-}
 
 /// The outcomes that were published in the last invocation, as `detail-type requestId`.
 fn published(world: &World) -> Vec<String> {
@@ -430,6 +257,130 @@ fn what_is_not_allowed_any_more_is_refused_and_not_waited_for() {
     assert!(copies.records().is_empty());
 }
 
+/// Lets AWS deny the call, or not answer it well, and looks at the record.
+fn tick_without(copies: &Copies, call: &str, (code, status): (&str, u16)) -> Value {
+    copies.world.aws.forget_calls();
+    copies.world.aws.fault(call, code, status, 1000);
+    let [hint] = &copies.world.aws.hints("copy-")[..] else { panic!("one record") };
+    let answer = copies.world.function.send(&hint.to_string(), Duration::from_secs(8)).unwrap();
+    copies.world.aws.no_faults();
+    answer.expect("a hint succeeds")
+}
+
+#[test]
+fn a_share_whose_time_is_over_is_given_up_and_told() {
+    let (denied, broken) = (("UnauthorizedOperation", 403), ("InternalError", 500));
+    let describe = "ec2:DescribeImages";
+    // How long its time is over, what of the copy, which call fails, and whether it is given up.
+    for (minutes, end, fault, is_given_up) in [
+        (1, "pending", None, true),
+        (1, "available", Some((describe, denied)), true),
+        (1, "available", Some((describe, broken)), false),
+        (55, "available", Some((describe, broken)), true),
+        (1, "available", Some(("ec2:ModifyImageAttribute", denied)), true),
+        (-30, "available", Some((describe, denied)), false),
+        (1, "available", None, false),
+    ] {
+        let what = format!("{minutes} {end} {fault:?}");
+        let copies = Copies::new();
+        let first = copies.accepted(&[WEB]);
+        if end == "available" {
+            copies.end(end, None);
+        }
+        copies.let_pass(minutes);
+        let tick = match fault {
+            Some((call, how)) => tick_without(&copies, call, how),
+            None => copies.tick_once(),
+        };
+        let codes: Vec<_> =
+            tick["errors"].as_array().unwrap().iter().map(|error| error["code"].as_str().unwrap()).collect();
+        assert_eq!(codes.first() == Some(&"CopyOverdue"), is_given_up, "{what}: {tick:#}");
+        assert_eq!(copies.records().is_empty(), is_given_up, "{what}");
+        let told =
+            if is_given_up { vec![format!("Failed {}", first["requestId"].as_str().unwrap())] } else { Vec::new() };
+        let mut published = published(&copies.world);
+        published.retain(|outcome| outcome.starts_with("Failed"));
+        assert_eq!(published, told, "{what}");
+    }
+}
+
+#[test]
+fn who_asks_again_when_the_time_is_over_waits_anew_and_the_first_is_told() {
+    let copies = Copies::new();
+    let first = copies.accepted(&[WEB]);
+    copies.let_pass(5);
+    let again = copies.share(&[WEB]);
+    assert_eq!((&again["result"], copies.copies_made()), (&json!("accepted"), 0), "{again:#}");
+    let until = &copies.row(&again)["copy"]["until"];
+    assert!(until.as_str().unwrap() > now().as_str(), "{again:#}");
+    let [(_, record)] = &copies.records()[..] else { panic!("one record") };
+    assert_eq!(&record["until"], until);
+    let first = format!("Failed {}", first["requestId"].as_str().unwrap());
+    let mut told = published(&copies.world);
+    told.sort();
+    assert!(told.len() == 2 && told[0].starts_with("Accepted ") && told[1].starts_with("Failed "), "{told:?}, {first}");
+    copies.end("available", None);
+    copies.tick_once();
+    copies.tick_once();
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_copy_that_is_throttled_for_an_hour_is_begun_after_that() {
+    let copies = Copies::new();
+    copies.world.aws.fault("ec2:CopyImage", "RequestLimitExceeded", 503, 1000);
+    let event = copies.ask("share", &[WEB], &json!({})).to_string();
+    let asked = copies.world.function.send(&event, Duration::from_secs(8)).unwrap().unwrap();
+    assert_eq!(asked["result"], "accepted", "{asked:#}");
+    for _ in 0..2 {
+        let tick = tick_without(&copies, "ec2:CopyImage", ("RequestLimitExceeded", 503));
+        assert_eq!(tick["result"], "completed", "{tick:#}");
+        assert_eq!((published(&copies.world).len(), copies.records().len()), (0, 1));
+    }
+    copies.tick_once();
+    copies.end("available", None);
+    copies.tick_once();
+    let state = copies.world.aws.state();
+    let shared: Vec<_> = state["images"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|image| image["launchPermissions"] == json!([WEB]))
+        .collect();
+    assert_eq!(shared.len(), 1);
+}
+
+#[test]
+fn a_reset_of_a_copy_takes_back_what_waits_for_it() {
+    let copies = Copies::new();
+    let copy = copies.copy_in(&copies.accepted(&[WEB, DATA]));
+    copies.end("available", None);
+    copies.world.completed(&json!({"action": "reset", "imageIds": [copy]}));
+    assert!(copies.records().is_empty());
+    assert_eq!(copies.world.launch(&copy), [""; 0]);
+}
+
+#[test]
+fn a_copy_that_ec2_lists_late_is_not_made_again() {
+    let copies = Copies::new();
+    let proxy = Proxy::start(copies.world.aws.address);
+    let slow = start(&proxy.endpoint, &rules(&copies.key, &copies.other_key), &copies.record_key);
+    let unlisted = AtomicUsize::new(0);
+    proxy.rule(move |call, aws| {
+        let is_of_copy = call.name == "ec2:DescribeImages" && call.body.contains("ImageId.1=") && unlisted.load(Ordering::SeqCst) < 4;
+        let answer = aws();
+        if is_of_copy && answer.body.contains("<imageState>pending</imageState>") {
+            unlisted.fetch_add(1, Ordering::SeqCst);
+            let body = "<Response><Errors><Error><Code>InvalidAMIID.NotFound</Code><Message>not there</Message></Error></Errors></Response>".to_owned();
+            return Reply::Answer(proxy::Answer { status: 400, body, ..answer });
+        }
+        Reply::Answer(answer)
+    });
+    let asked = slow.invoke(&copies.ask("share", &[WEB], &json!({}))).unwrap();
+    assert_eq!(asked["result"], "accepted", "{asked:#}");
+    assert_eq!(proxy.calls().iter().filter(|call| call.name == "ec2:CopyImage").count(), 1);
+}
+
 #[test]
 fn a_revoke_takes_back_what_waits() {
     let copies = Copies::new();
@@ -485,6 +436,14 @@ fn who_asked_may_take_back_what_waits_and_nothing_else() {
     assert!(copies.records().is_empty());
     let again = as_asker(copies.ask("revoke", &[WEB], &json!({})));
     assert_eq!(codes(&copies.world.outcome(&again)), ["ActionNotAllowed"]);
+    // The same by the ID of the copy.
+    let asked = copies.world.outcome(&as_asker(copies.ask("share", &[WEB], &json!({}))));
+    let revoke =
+        |target: &str| json!({"action": "revoke", "imageIds": [copies.copy_in(&asked)], "accountIds": [target]});
+    assert_eq!(codes(&copies.world.outcome(&as_asker(revoke(DATA)))), ["ActionNotAllowed"]);
+    copies.world.completed(&as_asker(revoke(WEB)));
+    assert!(copies.records().is_empty());
+    assert_eq!(codes(&copies.world.outcome(&as_asker(revoke(WEB)))), ["ActionNotAllowed"]);
 }
 
 #[test]
@@ -579,6 +538,26 @@ fn what_no_retry_mends_leaves_no_record() {
         "{outcome:#}"
     );
     assert!(copies.records().is_empty());
+}
+
+#[test]
+fn the_first_to_ask_is_told_where_another_request_learns_that_no_copy_can_be_made() {
+    let copies = Copies::new();
+    copies.world.aws.seed(&json!({"settings": {"copyQuota": 0}}));
+    let by = |id: &str| {
+        json!({
+            "version": "0", "id": id, "detail-type": "AMI Share Request", "source": "com.example", "account": ACCOUNT,
+            "time": now(), "region": REGION, "resources": [], "detail": copies.ask("share", &[WEB], &json!({})),
+        })
+    };
+    assert_eq!(copies.world.outcome(&by("first"))["result"], "accepted");
+    copies.world.aws.fault("ec2:CopyImage", "UnauthorizedOperation", 403, 1);
+    assert!(copies.world.function.invoke(&by("second")).is_err());
+    assert!(copies.records().is_empty());
+    let mut told = published(&copies.world);
+    told.retain(|outcome| outcome.starts_with("Failed"));
+    told.sort();
+    assert_eq!(told, ["Failed first", "Failed second"]);
 }
 
 #[test]

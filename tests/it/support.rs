@@ -2,6 +2,7 @@
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+pub mod copies;
 pub mod desk;
 pub mod fault_kinds;
 pub mod function;

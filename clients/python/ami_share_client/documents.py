@@ -327,6 +327,8 @@ class Outcome(TypedDict):
     """The requester, as the allowlist names it. Absent if the caller could not be identified."""
     approvedBy: NotRequired[str]
     """Who approved the share, if a rule with approvers decided. requester is who asked for the share."""
+    approvalReason: NotRequired[str]
+    """The reason of the approval, in the words of who gave it."""
     requesterSession: NotRequired[str]
     """The name of the role session, if the caller is a role session. With IAM Identity Center it names the person."""
     dryRun: bool
@@ -394,6 +396,8 @@ class Problem(TypedDict):
     """The requester, as the allowlist names it. Absent if the caller could not be identified."""
     approvedBy: NotRequired[str]
     """Who approved the share, if a rule with approvers decided. requester is who asked for the share."""
+    approvalReason: NotRequired[str]
+    """The reason of the approval, in the words of who gave it."""
     requesterSession: NotRequired[str]
     """The name of the role session, if the caller is a role session. With IAM Identity Center it names the person."""
     dryRun: NotRequired[bool]

@@ -564,6 +564,8 @@ export interface components {
             requester?: string;
             /** @description Who approved the share, if a rule with approvers decided. requester is who asked for the share. */
             approvedBy?: string;
+            /** @description The reason of the approval, in the words of who gave it. */
+            approvalReason?: string;
             /** @description The name of the role session, if the caller is a role session. With IAM Identity Center it names the person. */
             requesterSession?: string;
             dryRun: boolean;
@@ -637,6 +639,8 @@ export interface components {
             requester?: string;
             /** @description Who approved the share, if a rule with approvers decided. requester is who asked for the share. */
             approvedBy?: string;
+            /** @description The reason of the approval, in the words of who gave it. */
+            approvalReason?: string;
             /** @description The name of the role session, if the caller is a role session. With IAM Identity Center it names the person. */
             requesterSession?: string;
             dryRun?: boolean;

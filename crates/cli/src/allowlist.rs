@@ -272,7 +272,10 @@ impl Explain {
         let publish = covered.ok().and_then(|rule| rule.publish.as_ref()).filter(|_| is_giving);
         // EC2 knows the architecture of every image, and its words for them fit.
         let filled = publish.filter(|_| is_about_an_image).map(|it| it.parameter(tags, Some("x86_64")));
+        let approvers = covered.ok().map(|rule| &rule.approvers).filter(|approvers| !approvers.is_empty() && is_giving);
         Explained {
+            approvers: approvers
+                .map(|approvers| approvers.iter().map(|approver| approver.as_str().to_owned()).collect()),
             publishes: publish.map(ToString::to_string),
             cannot_publish: filled.and_then(Result::err).map(|unfillable| unfillable.why),
             decides: covered.ok().map(|rule| rule.name.as_str()),
@@ -368,6 +371,9 @@ struct Explained<'a> {
     fails: Option<&'static str>,
     /// The code of the refusal that the request gets.
     refusal: Option<&'static str>,
+    /// Who may approve the share, before it is made. Nobody need do so if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvers: Option<Vec<String>>,
     /// The parameter that names the newest image which all targets of the deciding rule have.
     #[serde(skip_serializing_if = "Option::is_none")]
     publishes: Option<String>,
@@ -409,6 +415,15 @@ impl Answer for Explained<'_> {
             }
             (None, _, _) => "no rule covers the request\n".to_owned(),
         };
+        if let Some(approvers) = &self.approvers {
+            let approvers: Vec<_> = approvers.iter().map(|approver| format!("`{approver}`")).collect();
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                words,
+                "the share waits until somebody else approves it: {}; it can be asked for through the API and the function URL only",
+                approvers.join(" or ")
+            );
+        }
         if let Some(parameter) = &self.publishes {
             // Writing to a String cannot fail.
             let _ = match &self.cannot_publish {

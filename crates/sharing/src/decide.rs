@@ -31,16 +31,16 @@ mod usage;
 use std::borrow::Cow;
 
 pub use approval::{
-    approval_asked_for, approval_left, approval_not_found, ask, decided_already, lapsed, may_decide, may_see,
-    no_approvals, rejected, wrong_trigger,
+    approval_asked_for, approval_left, approval_not_found, ask, ask_left, decided_already, decided_before, lapsed,
+    may_decide, may_see, no_approvals, rejected, wrong_trigger,
 };
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};
-pub use copies::{as_facts, images_meant, must_be_made, permitted_sources, resolve_copies};
+pub use copies::{as_facts, images_meant, must_be_made, not_made_in_time, permitted_sources, resolve_copies};
 pub use copies_left::may_be_made;
 pub use decision::{
     Await, Covered, Decision, ImageDecision, LaunchPermissions, Look, Next, NextReport, OrphanedGrant, Prerequisites,
-    Records, Share, Survey, TakeAway, Unshareable, Verdict, Withdrawal,
+    Records, Share, Survey, TakeAway, Unshareable, Verdict, Wait, Withdrawal,
 };
 pub use expiry::{due, is_near, is_refused_by_time};
 pub use judged_key::{GrantPlan, JudgedKey};
@@ -48,7 +48,8 @@ pub use judgements::Judgements;
 pub use key_check::grantees_to_look_up;
 pub use page::unknown_page;
 pub use permit::{
-    admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, permitted, stranger, too_many_pairs,
+    admit, covering_rules, is_covered, is_covered_by_own_name, is_reachable, may_withdraw, permitted, stranger,
+    too_many_pairs,
 };
 pub use publish::{newest, parameters_to_read};
 pub use remaining::{Remaining, remaining};

@@ -64,6 +64,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     approved_by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    approval_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     requester_session: Option<&'a str>,
     dry_run: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +203,7 @@ impl LogRecord<'_> {
             action: outcome.action,
             requester: requester.as_deref(),
             approved_by: approver.as_deref(),
+            approval_reason: outcome.approval_reason.as_deref(),
             requester_session: session.as_deref(),
             dry_run: outcome.dry_run,
             reason: outcome.reason.as_deref(),

@@ -49,6 +49,9 @@ pub struct Outcome {
     /// Who approved the share, if a rule wanted that.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub approved_by: Option<Requester>,
+    /// The reason of the approval, in the words of who gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_reason: Option<String>,
     /// The role session's name, if the caller is a role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requester_session: Option<String>,
@@ -94,9 +97,10 @@ pub struct Outcome {
     /// Whether the rest, from `next_token` on, continues without the caller.
     #[serde(skip)]
     pub continues: bool,
-    /// The outcome of the request that this one rejected. It is published and logged as well.
+    /// The outcomes of other requests that this one rejected, or whose waiting it ended: their time was over. They are
+    /// published and logged beside this one.
     #[serde(skip)]
-    pub decided: Option<Box<Self>>,
+    pub decided: Vec<Self>,
     /// Whether it is published.
     #[serde(skip)]
     pub announcement: Announcement,
@@ -447,12 +451,39 @@ pub struct Refusal {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// Whether the reason passes by itself, so that sending the request again later may help.
+    /// Whether the same request may be accepted later.
     #[serde(skip)]
-    pub may_pass: bool,
+    pub lasts: Lasts,
+}
+
+/// How long the reason of a refusal lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lasts {
+    /// Until somebody changes something.
+    #[default]
+    UntilChanged,
+    /// Until somebody lets the function read what it could not read. That may be no reason at all.
+    UntilRead,
+    /// It passes by itself, so sending the request again later may help.
+    ForAWhile,
 }
 
 impl Refusal {
+    /// Whether a share that waits for a copy is given up for it. What could not be found out may be found out the next
+    /// time, as long as the share waits at all.
+    pub fn ends_waiting(&self, is_overdue: bool) -> bool {
+        match self.lasts {
+            Lasts::UntilChanged => true,
+            Lasts::UntilRead => is_overdue,
+            Lasts::ForAWhile => false,
+        }
+    }
+
+    /// Whether the reason passes by itself.
+    pub fn may_pass(&self) -> bool {
+        self.lasts == Lasts::ForAWhile
+    }
+
     /// A refusal of the request as a whole; the other fields can be set on it.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self {
@@ -467,7 +498,7 @@ impl Refusal {
             values: Values::new(),
             message: message.into(),
             remedy: None,
-            may_pass: false,
+            lasts: Lasts::UntilChanged,
         }
     }
 
@@ -631,6 +662,7 @@ impl Outcome {
             action: None,
             requester: None,
             approved_by: None,
+            approval_reason: None,
             requester_session: None,
             dry_run: false,
             reason: None,
@@ -647,7 +679,7 @@ impl Outcome {
             stopped_by: Vec::new(),
             asked: Asked::default(),
             continues: false,
-            decided: None,
+            decided: Vec::new(),
             announcement: Announcement::default(),
             is_unpublished: false,
             nobodys_records: BTreeMap::new(),
@@ -726,7 +758,7 @@ impl Outcome {
 
     /// Whether every refusal passes by itself.
     pub fn is_refused_for_now(&self) -> bool {
-        !self.refusals.is_empty() && self.refusals.iter().all(|refusal| refusal.may_pass)
+        !self.refusals.is_empty() && self.refusals.iter().all(Refusal::may_pass)
     }
 
     /// The document as JSON text, its fields in the documented order.

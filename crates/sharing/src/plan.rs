@@ -8,7 +8,7 @@ pub use step::{Phase, Step};
 use crate::{
     decide::{
         Await, Case, Decision, ImageDecision, LaunchPermissions, Next, NextReport, OrphanedGrant, Prerequisites,
-        Records, Share, Survey, TakeAway, Verdict, Withdrawal,
+        Records, Share, Survey, TakeAway, Verdict, Wait, Withdrawal,
     },
     domain::{AccountId, GrantName, ImageId, KeyArn, SnapshotId, Target},
     facts::{CopyRecord, Expiry, Facts, Image, ImageState},
@@ -84,9 +84,10 @@ fn share(case: &Case<'_>, decision: &ImageDecision<'_>, first: &Prerequisites, i
 /// record, and the share is made or given up.
 fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> {
     match next {
-        Next::Wait { is_recorded, order } => {
+        Next::Wait(Wait { is_recorded, outlived, order, .. }) => {
+            let outlived = outlived.as_ref().map(|(record, _)| end(record));
             let record = (!is_recorded).then(|| Step::CreateCopyRecord(record.clone()));
-            record.into_iter().chain(order.clone().map(Step::CopyImage)).collect()
+            outlived.into_iter().chain(record).chain(order.clone().map(Step::CopyImage)).collect()
         }
         Next::GiveUp(_) => case.hint.map(end).into_iter().collect(),
     }
@@ -94,9 +95,9 @@ fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> 
 
 /// The step that ends the waiting of a share that is refused permanently.
 pub fn give_up(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Option<Step> {
-    let refusals: Vec<_> = decisions.iter().flat_map(ImageDecision::refusals).collect();
-    let is_for_good = refusals.iter().any(|refusal| !refusal.may_pass);
-    case.hint.filter(|_| is_for_good).map(end)
+    let mut refusals = decisions.iter().flat_map(ImageDecision::refusals);
+    let record = case.hint?;
+    refusals.any(|refusal| refusal.ends_waiting(record.is_overdue(case.now))).then(|| end(record))
 }
 
 /// Deletes the record of a share that no longer waits.
@@ -161,26 +162,37 @@ fn take_away(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &
         steps.extend(revoke_grants(image_id, key, grants, case.account, &accounts));
     }
     steps.extend(delete_expiries(case, image_id, taken, image));
-    steps.extend(withdraw(case, image_id, taken, image));
+    steps.extend(withdraw(taken));
     steps
 }
 
-/// Takes back shares that wait for a copy: first a record of the targets that continue to wait, then the deletion of
-/// the old record. Then the permissions are removed once more, because a hint that overlaps with this may have found
-/// the old record.
-fn withdraw(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, image: &Image) -> Vec<Step> {
+/// Takes shares back that wait for a copy: first the record of the targets that go on waiting, then the deletion of the
+/// record. What a hint may have given that crosses this is only known later ([`remove_again`]).
+fn withdraw(taken: &TakeAway<'_>) -> impl Iterator<Item = Step> {
     let left = taken.waiting.iter().filter_map(|withdrawal| withdrawal.left.clone());
-    let mut steps: Vec<_> = left.map(|record| Step::CreateCopyRecord(Box::new(record))).collect();
-    steps.extend(taken.waiting.iter().map(|Withdrawal { record, targets, left: _ }| Step::DeleteCopyRecord {
+    let left = left.map(|record| Step::CreateCopyRecord(Box::new(record)));
+    left.chain(taken.waiting.iter().map(|Withdrawal { record, targets, left: _ }| Step::DeleteCopyRecord {
         name: record.name.clone(),
         targets: targets.clone(),
-    }));
-    let is_withdrawn = |target: &&Target| taken.waiting.iter().any(|withdrawal| withdrawal.targets.contains(target));
-    let again: Vec<_> = taken.from.iter().filter(is_withdrawn).cloned().collect();
-    if may_change_launch_permissions(image) {
-        steps.extend(remove_launch_permissions(image_id, &again));
+    }))
+}
+
+/// Removes once more what a hint may have given of a copy to these targets, and of its snapshots to those that could have
+/// copied it: after the record of their share was deleted.
+pub fn remove_again(
+    image_id: &ImageId,
+    image: &Image,
+    targets: &[Target],
+    copiers: &[AccountId],
+    is_needed: impl Fn(&SnapshotId, AccountId) -> bool,
+) -> Vec<Step> {
+    let mut steps: Vec<_> = remove_launch_permissions(image_id, targets).collect();
+    for snapshot in image.known_snapshots() {
+        let free: Vec<_> = copiers.iter().filter(|account| !is_needed(&snapshot.id, **account)).copied().collect();
+        let remove = chunks(&free)
+            .map(|accounts| Step::RemoveCreateVolumePermissions { snapshot_id: snapshot.id.clone(), accounts });
+        steps.extend(remove);
     }
-    steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));
     steps
 }
 

@@ -11,7 +11,7 @@ mod mac;
 
 use std::{fmt, str::FromStr};
 
-pub use approval::{ApprovalDecision, Ask};
+pub use approval::{ApprovalAnswer, ApprovalDecision, Ask, DecidedAsk};
 pub use copy::{CopyRecord, name_of_waiting, waiting_request};
 pub use expiry::Expiry;
 pub use mac::Mac;

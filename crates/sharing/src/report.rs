@@ -42,6 +42,15 @@ pub fn fail_late(outcome: &mut Outcome, failure: Failure) {
     outcome.errors.push(error_row(failure));
 }
 
+/// Says why a share that waited is given up, whatever else was in its way.
+pub fn give_up_waiting(outcome: &mut Outcome, failure: Failure) {
+    if outcome.result != Status::Incomplete {
+        outcome.result = Status::Failed;
+    }
+    outcome.retryable = failure.retryable;
+    outcome.errors.insert(0, error_row(failure));
+}
+
 /// The only function that makes a row from a failure.
 fn error_row(failure: Failure) -> ErrorRow {
     let Failure { code, call, resource, message, retryable } = failure;

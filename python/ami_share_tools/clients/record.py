@@ -26,7 +26,8 @@ from ami_share_tools.repository import EXAMPLES, ROOT
 from ami_share_tools.template import resources
 
 WEB, DB, VAULT, LEGACY, TRIAL = "golden-web", "golden-db", "golden-vault", "golden-legacy", "trial-app"
-NODE, FLEET = "analytics-node", "fleet-node"
+NODE, FLEET, LICENSED = "analytics-node", "fleet-node", "licensed-app"
+ASKED = "the share that was asked for last"  # its approval's ID, which the answer has
 NO_IMAGE = "ami-00000000000000bad"
 LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -68,6 +69,27 @@ ANSWERS = [
         {"imageId": LEGACY, "target": stage.PROD, "copyFrom": "eu-west-1"},
         None,
     ),
+    (
+        "A share that somebody must approve",
+        "portal",
+        "shareImage",
+        {"imageId": LICENSED},
+        {"accountIds": [stage.PROD], "reason": "for the shop"},
+    ),
+    ("What waits for an approval", "platform-operator", "listApprovals", {}, None),
+    ("Whoever asked can't approve", "portal", "approveShare", {"id": ASKED}, None),
+    ("What an approval would do", "platform-operator", "approveShare", {"id": ASKED, "dryRun": "true"}, None),
+    ("A share is approved", "platform-operator", "approveShare", {"id": ASKED}, {"reason": "license 4711"}),
+    ("It was approved before", "platform-operator", "approveShare", {"id": ASKED}, None),
+    (
+        "Another one",
+        "portal",
+        "sendRequest",
+        {},
+        {"action": "share", "imageIds": [LICENSED], "accountIds": [stage.STAGING]},
+    ),
+    ("A list of approvals", "platform-operator", "sendRequest", {}, {"action": "approvals"}),
+    ("A share is rejected", "platform-operator", "rejectShare", {"id": ASKED, "reason": "not now"}, None),
     ("A share that makes grants", "portal", "shareImage", {"imageId": NODE}, {"accountIds": [stage.PROD]}),
     ("A share whose grants are gone", "portal", "checkShare", {"imageId": NODE, "target": stage.STAGING}, None),
     ("A share that would be refused", "portal", "checkShare", {"imageId": VAULT, "target": stage.PROD}, None),
@@ -150,7 +172,8 @@ def main() -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             roles |= {name: portal.Role(aws, name) for name in ("portal", "platform-operator", "stranger")}
             behind_its_back(aws, images)
-            recorded = [record(aws, api, roles, images, row) for row in ANSWERS]
+            known = dict(images)
+            recorded = [record(aws, api, roles, known, row) for row in ANSWERS]
             recorded += [direct(aws, deployed.stack["FunctionArn"], *row) for row in EVENTS]
     recorded += [of_the_gateway(*row) for row in OF_THE_GATEWAY]
     alike = Alike(images)
@@ -189,17 +212,20 @@ def operations() -> dict[str, tuple[str, str]]:
     }
 
 
-def record(aws: Aws, api: portal.Api, roles: dict[str, Any], images: dict[str, str], row: tuple[Any, ...]) -> Document:
+def record(aws: Aws, api: portal.Api, roles: dict[str, Any], known: dict[str, str], row: tuple[Any, ...]) -> Document:
+    """Sends the request of a row, whose words stand for the IDs that are `known`."""
     summary, role, operation, values, body, *faults = row
     method, path = operations()[operation]
-    values = {name: images.get(value, value) for name, value in values.items()}
+    values = {name: known.get(value, value) for name, value in values.items()}
     query = {name: value for name, value in values.items() if f"{{{name}}}" not in path}
     path = path.format(**values) + (f"?{urlencode(query, quote_via=quote)}" if query else "")
     if body and "imageIds" in body:
-        body = body | {"imageIds": [images[name] for name in body["imageIds"]]}
+        body = body | {"imageIds": [known[name] for name in body["imageIds"]]}
     aws.seed(faults=faults)
     status, answer = api.call(roles[role], method, path, body)
     aws.seed(faults=[])
+    if "approval" in answer:
+        known[ASKED] = answer["approval"]["id"]
     return {
         "summary": summary,
         "operationId": operation,
@@ -269,6 +295,7 @@ class Alike:
         value = re.sub(r"\b[0-9a-f]{64}\b", "0123456789abcdef" * 4, value)
         value = re.sub(r"-[0-9a-f]{32}-[0-9a-f]{8}\b", "-0123456789abcdef0123456789abcdef-68b7a1f0", value)
         value = re.sub(r"(copy-ami-[0-9a-f]+)-[0-9a-f]{32}\b", r"\1-0123456789abcdef0123456789abcdef", value)
+        value = re.sub(r"\b[0-9a-f]{32}\b", "0123456789abcdef0123456789abcdef", value)
         return re.sub(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2027-01-31T12:00:00Z", value)
 
     def number(self, kind: str, one: str) -> int:

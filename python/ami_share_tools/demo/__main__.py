@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 
 from ami_share_tools import function
-from ami_share_tools.demo import aftermath, audits, copies, events, regions, shares
+from ami_share_tools.demo import aftermath, approvals, audits, copies, events, regions, shares
 from ami_share_tools.demo.deployment import Deployment
 from ami_share_tools.demo.promises import NotAsPromised, expect
 from ami_share_tools.demo.screen import fact, paint, say, section
 from ami_share_tools.interrupts import raise_keyboard_interrupt
 from ami_share_tools.local_aws.client import LocalAws
 
-SCENES = (*shares.SCENES, *copies.SCENES, *regions.SCENES, *events.SCENES, *audits.SCENES)
+SCENES = (*shares.SCENES, *copies.SCENES, *regions.SCENES, *approvals.SCENES, *events.SCENES, *audits.SCENES)
 
 
 def main() -> int:

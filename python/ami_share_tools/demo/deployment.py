@@ -23,9 +23,10 @@ Found = TypeVar("Found")
 class Deployment:
     """What the scenes are played on, and what one leaves for the next."""
 
-    # The first expiry's schedule, and the key whose policy lacks an action.
+    # The first expiry's schedule, the key whose policy lacks an action, and the approval that a share waits for.
     schedule: Document
     remedy: Document
+    approval: str
 
     def __init__(self, aws: Aws, binary: Path) -> None:
         self.aws, self.ec2 = aws, aws.client("ec2")

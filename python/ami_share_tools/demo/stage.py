@@ -37,10 +37,11 @@ def deployed(binary: Path, switched_on: bool = False) -> Iterator[Stage]:
 
 
 def switches(aws: Aws) -> dict[str, str]:
-    """The parameters by which the function makes grants and copies."""
+    """The parameters by which the function makes grants and copies, and waits for approvals."""
     return {
         "EnableKeyGrants": "true",
         "KeyArns": f"arn:aws:kms:{aws.region}:{aws.account}:key/*",  # made after the stack; name yours
+        "EnableApprovals": "true",
         "EnableCopies": "true",
         "CopySourceRegions": f"{aws.region},{AWAY}",
         "CopyKeyArns": COPY_KEY,
@@ -86,6 +87,7 @@ def seed(aws: Aws) -> dict[str, str]:
             golden("analytics-mixed", "analytics-mixed", "managed"),
             golden("fleet-node", "fleet"),
             golden("trial-app"),
+            golden("licensed-app"),
             golden("golden-away", region=AWAY),
             golden("golden-partner", account=PARTNER, launchPermissions=[aws.account]),
         ],

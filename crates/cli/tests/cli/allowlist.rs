@@ -10,7 +10,7 @@ const ONE_RULE: &str = r#"{"version": 1, "rules": [{"name": "r", "requesters": [
 fn the_allowlists_of_the_project_have_no_faults() {
     for (file, words) in [
         ("examples/allowlist.yaml", "no faults; 4 rules and 2 accounts in the directory"),
-        ("demo/allowlist.yaml", "no faults; 10 rules and 3 accounts in the directory"),
+        ("demo/allowlist.yaml", "no faults; 11 rules and 3 accounts in the directory"),
     ] {
         check(&run(&format!("allowlist check {file}"), ""), 0, &[file, words]);
         let answer = run(&format!("allowlist check {file} --format json"), "");
@@ -108,6 +108,29 @@ fn a_group_is_asked_about_beside_its_token() {
         let answer = explain(&options);
         check(&answer, code, &[]);
         assert!(format!("{}{}", answer.stdout, answer.stderr).contains(words), "{options}: {answer}");
+    }
+}
+
+#[test]
+fn explain_says_whether_somebody_must_approve_and_who() {
+    let demo = |options: &str| {
+        let explain = format!("allowlist explain demo/allowlist.yaml {PORTAL} {options} --target 111122223333");
+        (run(&explain, ""), run(&format!("{explain} --format json"), "").json()["approvers"].clone())
+    };
+    let operator = "arn:aws:iam::999988887777:role/platform-operator";
+    for action in ["share", "check"] {
+        let (words, approvers) = demo(&format!("--action {action} --image-name licensed-1"));
+        check(
+            &words,
+            0,
+            &["rule `licensed` decides", &format!("waits until somebody else approves it: `{operator}`;")],
+        );
+        assert_eq!(approvers, json!([operator]));
+    }
+    for options in ["--action revoke --image-name licensed-1".to_owned(), format!("--action share {GOLDEN}")] {
+        let (words, approvers) = demo(&options);
+        check(&words, 0, &["decides"]);
+        assert!(!words.stdout.contains("approves") && approvers.is_null(), "{words}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Owns the decision about approval: which shares wait for it, who may give it, and every reason against it.
 
+use time::OffsetDateTime;
+
 use super::{
     case::{Approval, Authority, Case},
     decision::{Covered, Decision, ImageDecision, Share, Verdict},
@@ -8,8 +10,9 @@ use super::{
 use crate::{
     allowlist::{Allowlist, Rule},
     domain::{AskName, ImageId, Requester, quoted, rfc3339},
-    outcome::{Finding, FindingCode, Refusal, RefusalCode},
-    records::{ApprovalDecision, Ask},
+    facts::Failure,
+    outcome::{ErrorCode, Finding, FindingCode, Refusal, RefusalCode},
+    records::{ApprovalAnswer, ApprovalDecision, Ask},
     request::Request,
 };
 
@@ -138,27 +141,40 @@ pub fn approval_not_found(id: &str) -> Refusal {
         .at("/approvalId")
 }
 
-/// Somebody else has decided already.
+/// It is decided already.
 pub fn decided_already(decision: &ApprovalDecision) -> Refusal {
-    let by = decision.by.as_str();
-    let (code, what) = if decision.is_approved {
-        (RefusalCode::ApprovalNotAllowed, "approved")
-    } else {
-        (RefusalCode::ApprovalRejected, "rejected")
+    let (code, by, what) = match &decision.answer {
+        ApprovalAnswer::Approved { by } => (RefusalCode::ApprovalNotAllowed, by.as_str(), "approved"),
+        ApprovalAnswer::Rejected { by } => (RefusalCode::ApprovalRejected, by.as_str(), "rejected"),
+        ApprovalAnswer::Lapsed => return lapsed(decision.ask.until),
     };
     Refusal::new(code, format!("{} has {what} this share already", quoted(by))).value("decidedBy", by)
 }
 
-/// Nobody has approved or rejected the share in time.
-pub fn lapsed(ask: &Ask) -> Refusal {
-    let until = rfc3339(ask.until);
-    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share before {until}"))
+/// What was decided about an earlier ask for the same share is not ended yet.
+pub fn decided_before(decision: &ApprovalDecision) -> Failure {
+    let name = &decision.name;
+    Failure {
+        code: ErrorCode::Unavailable,
+        call: Some("scheduler:CreateSchedule"),
+        resource: Some(name.to_string()),
+        message: format!(
+            "what was decided about an earlier ask for this share ({name}) is ended in ten minutes at most"
+        ),
+        retryable: true,
+    }
+}
+
+/// Nobody has answered in time.
+pub fn lapsed(until: OffsetDateTime) -> Refusal {
+    let until = rfc3339(until);
+    Refusal::new(RefusalCode::ApprovalLapsed, format!("nobody approved this share until {until}"))
         .remedy("send the request again")
         .value("until", until)
 }
 
-/// A record that still exists after the time for the approval.
-pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
+/// An ask that is left past its time.
+pub fn ask_left(ask: &Ask, image_id: ImageId) -> Finding {
     let (name, until) = (&ask.name, rfc3339(ask.until));
     Finding {
         code: FindingCode::ApprovalLeft,
@@ -171,10 +187,24 @@ pub fn approval_left(ask: &Ask, image_id: ImageId) -> Finding {
     }
 }
 
+/// A decision that is left past its time.
+pub fn approval_left(decision: &ApprovalDecision, image_id: ImageId) -> Finding {
+    let (name, until) = (&decision.name, rfc3339(decision.until));
+    Finding {
+        code: FindingCode::ApprovalLeft,
+        image_id,
+        target: None,
+        message: format!(
+            "{name}, what was decided about an ask, was to be carried out until {until}, and is still there"
+        ),
+        remedy: format!("delete the schedule {name}; if the share is missing, send the request again"),
+    }
+}
+
 /// The share was rejected.
-pub fn rejected(decision: &ApprovalDecision) -> Refusal {
-    let by = decision.by.as_str();
-    let reason = decision.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+pub fn rejected(by: &Requester, reason: Option<&str>) -> Refusal {
+    let by = by.as_str();
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     Refusal::new(RefusalCode::ApprovalRejected, format!("{} has rejected this share{reason}", quoted(by)))
         .value("decidedBy", by)
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::{
     approval,
     case::{Authority, Case},
-    decision::{Covered, Next},
+    decision::{Covered, Next, Wait},
     group::targets_by_rules,
     met::Met,
     permit::{covering_rule, may_withdraw, nearest_rule, permit},
@@ -89,10 +89,13 @@ fn lead<'i>(images: impl Iterator<Item = (&'i ImageId, &'i Image)>) -> Option<&'
 }
 
 /// Whether the records of shares that wait for a copy are taken back together with this image: with one of the images that
-/// are made from the same one.
+/// are made from the same one and that the request may be about.
 pub(super) fn is_lead(case: &Case<'_>, facts: &Facts, image_id: &ImageId, image: &Image) -> bool {
-    let images = case.request.image_ids.iter().filter_map(|id| facts.images.get_key_value(id));
-    lead(images.filter(|(_, other)| other.provenance.source() == image.provenance.source())) == Some(image_id)
+    let images = case.request.image_ids.iter().filter(|id| {
+        let is_alike = |other: &Image| other.provenance.source() == image.provenance.source();
+        facts.images.get(*id).is_some_and(is_alike) && permit(case, &facts.images, id).needs_reading(case)
+    });
+    lead(images.filter_map(|id| facts.images.get_key_value(id))) == Some(image_id)
 }
 
 /// The request with the images of this Region that it is about, in the order of the images that it names.
@@ -193,7 +196,7 @@ fn distinct_keys<'r>(rules: impl Iterator<Item = &'r Rule>) -> Vec<KeyArn> {
 pub fn permitted_sources(case: &Case<'_>, facts: &Facts) -> BTreeSet<ImageId> {
     let may_ask = |(source_id, meant): (&ImageId, &BTreeMap<ImageId, Image>)| {
         let is_permitted = meant.keys().any(|id| permit(case, meant, id).needs_reading(case));
-        (is_permitted || may_withdraw(case.request)).then(|| source_id.clone())
+        (is_permitted || may_withdraw(case)).then(|| source_id.clone())
     };
     images_meant(case, facts).iter().filter_map(may_ask).collect()
 }
@@ -253,9 +256,10 @@ fn of_source_key(image_id: &ImageId, key: &KeyArn, metadata: &Fact<KeyMetadata>)
     }
 }
 
-/// Why a share that waits is given up before the allowlist is evaluated: EC2 could not make the copy.
+/// Why a share that waits is given up although nothing is asked of the allowlist yet: EC2 could not make the copy. If
+/// somebody has asked for another copy meanwhile, the share waits for that one.
 pub(super) fn failed(case: &Case<'_>, awaited: &Awaited) -> Option<Failure> {
-    let hint = case.hint.filter(|hint| awaited.failed.len() > hint.failed_copies)?;
+    let hint = case.hint.filter(|hint| awaited.pending.is_none() && awaited.failed.len() > hint.failed_copies)?;
     let (copy_id, reason) = awaited.failed.first()?;
     let reason = reason.as_deref().unwrap_or("EC2 gives no reason");
     Some(Failure {
@@ -275,12 +279,8 @@ pub(super) fn wait(
     targets: &[Covered<'_>],
     (rule, terms): (&Rule, &CopyTerms),
 ) -> Option<(CopyRecord, Next)> {
-    let recorded = recorded(case, image, awaited, targets).cloned();
-    let is_recorded = recorded.is_some();
-    let record = recorded.or_else(|| new_record(case, awaited, rule, terms))?;
-    if case.hint.is_some() && case.now > record.until {
-        let failure = overdue(awaited, &record);
-        return Some((record, Next::GiveUp(failure)));
+    if let Some(hint) = case.hint.filter(|hint| hint.is_overdue(case.now)) {
+        return Some((hint.clone(), Next::GiveUp(overdue(awaited, hint))));
     }
     let order = awaited.pending.is_none().then(|| CopyOrder {
         source: awaited.source.clone(),
@@ -289,20 +289,35 @@ pub(super) fn wait(
         failed_copies: awaited.failed.len(),
         is_from_here: awaited.source.region.to_string() == case.region,
     });
-    Some((record, Next::Wait { is_recorded, order }))
+    let wait = Wait { order, ..Wait::default() };
+    if let Some(hint) = case.hint {
+        return Some((hint.clone(), Next::Wait(Wait { is_recorded: true, ..wait })));
+    }
+    let new = new_record(case, awaited, rule, terms)?;
+    match recorded(case, image, awaited, targets) {
+        None => Some((new, Next::Wait(wait))),
+        // It goes on waiting with its first request and its time.
+        Some(there) if !there.is_overdue(case.now) => {
+            let anew = Some(Box::new(new));
+            Some((there.clone(), Next::Wait(Wait { is_recorded: true, anew, ..wait })))
+        }
+        // Nobody waits by it any more; its next hint would only say so.
+        Some(there) => {
+            let outlived = Some((Box::new(there.clone()), overdue(awaited, there)));
+            let anew = Some(Box::new(new.clone()));
+            Some((new, Next::Wait(Wait { outlived, anew, ..wait })))
+        }
+    }
 }
 
 /// The record that is there and by which the same share waits, with its first request and its time. Without the approval
 /// that a rule wants now it doesn't count.
 fn recorded<'i>(
-    case: &Case<'i>,
+    case: &Case<'_>,
     image: &'i Image,
     awaited: &Awaited,
     targets: &[Covered<'_>],
 ) -> Option<&'i CopyRecord> {
-    if case.hint.is_some() {
-        return case.hint;
-    }
     let Authority::Requester(requester) = case.authority else { return None };
     let request = waiting_request(case.request, &awaited.source.id);
     let is_it = |there: &&CopyRecord| {
@@ -343,6 +358,18 @@ pub(super) fn not_decided(awaited: &Awaited) -> Failure {
 
 fn whole_seconds(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// Why a share is given up that has waited for as long as it may, and that something else stood in the way of.
+pub fn not_made_in_time(record: &CopyRecord) -> Failure {
+    let (until, name) = (crate::domain::rfc3339(record.until), &record.name);
+    Failure {
+        code: ErrorCode::CopyOverdue,
+        call: None,
+        resource: record.source().map(|source| source.to_string()),
+        message: format!("the share waited for a copy until {until} and could not be made since (record {name})"),
+        retryable: true,
+    }
 }
 
 fn overdue(awaited: &Awaited, record: &CopyRecord) -> Failure {

@@ -110,14 +110,23 @@ pub struct Await {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// It waits.
-    Wait {
-        /// Whether its record exists.
-        is_recorded: bool,
-        /// The copy to be made, if EC2 is making none.
-        order: Option<CopyOrder>,
-    },
+    Wait(Wait),
     /// It waits no longer, for this reason.
     GiveUp(Failure),
+}
+
+/// How a share waits for a copy.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Wait {
+    /// Whether its record is there.
+    pub is_recorded: bool,
+    /// The record of the same share that has waited for as long as it may, and why it waits no longer: the new one takes its
+    /// place.
+    pub outlived: Option<(Box<CopyRecord>, Failure)>,
+    /// The copy to be made, if EC2 is making none.
+    pub order: Option<CopyOrder>,
+    /// Where a record of the share was there: the one that is written if a hint deletes that before the copy is begun.
+    pub anew: Option<Box<CopyRecord>>,
 }
 
 /// The access that is removed.
@@ -415,7 +424,7 @@ impl<'a> ImageDecision<'a> {
     pub fn is_awaited(&self) -> bool {
         matches!(
             self.decision,
-            Decision::Usage(NextReport::Awaited) | Decision::Await(Await { next: Next::Wait { .. }, .. })
+            Decision::Usage(NextReport::Awaited) | Decision::Await(Await { next: Next::Wait(_), .. })
         )
     }
 

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     domain::{ExpiryName, ImageId, Target, rfc3339},
     facts::{Expiry, Fact, Image},
-    needs::{NeededGrant, needed_expiry},
-    outcome::{Refusal, RefusalCode},
+    needs::{GranteeKind, NeededGrant, needed_expiry},
+    outcome::{Lasts, Refusal, RefusalCode},
     request::{Access, Action, AskedTarget, FaultKind, Request, SHORTEST_EXPIRY},
 };
 
@@ -78,8 +78,9 @@ pub fn is_refused_by_time(
     let lacks_record = |expiries: &BTreeMap<ExpiryName, Expiry>| {
         case.request.targets.iter().any(|asked| !has_record(case, image_id, &asked.target, expiries))
     };
-    // A share by a rule with `onAvailable` leaves some targets out, so it can't be refused because of them.
-    !case.is_automatic && is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
+    // A share by a rule with `onAvailable` leaves some targets out, so it can't be refused because of them. A share that
+    // waited for a copy may have been made, and renewed since.
+    !case.is_automatic && case.hint.is_none() && is_near(case.request, case.now) && expiries.is_some_and(lacks_record)
 }
 
 /// Whether the share has a record for exactly the requested expiry time.
@@ -165,6 +166,9 @@ fn check_target(
     grants: &[NeededGrant],
 ) -> Met {
     let latest = image.expiry_of(&asked.target);
+    if stands(case, image, &asked.target, grants) {
+        return Met::default();
+    }
     if let Some(there) = latest.filter(|there| there.at - case.now <= EXPIRING_SOON) {
         return Met::refused(expiring(case, image_id, asked, there));
     }
@@ -184,6 +188,14 @@ fn check_target(
         met.refusals.push(too_late(case, image_id, asked, at, latest));
     }
     met
+}
+
+/// Whether a share that waited for a copy was made before, and lasts as long as was asked or longer: then a late hint has
+/// nothing to say about its expiry, however near that is by now.
+fn stands(case: &Case<'_>, image: &Image, target: &Target, grants: &[NeededGrant]) -> bool {
+    let needed: Vec<_> = grants.iter().filter(|grant| matches!(grant.kind, GranteeKind::Account)).cloned().collect();
+    let lasts = || image.expiry_of(target).is_some_and(|there| Some(there.at) >= wanted(case));
+    case.hint.is_some() && lasts() && !gives(case, image, target, &needed)
 }
 
 /// Whether the share adds anything for the target.
@@ -282,7 +294,7 @@ fn expiring(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget, there: &Ex
     };
     let refusal =
         refusals::pair(RefusalCode::ShareEnding, image_id, asked, message).value("expiresAt", at).remedy(remedy);
-    Refusal { may_pass: true, ..refusal }
+    Refusal { lasts: Lasts::ForAWhile, ..refusal }
 }
 
 /// The refusal if the invocation may last until shortly before the expiry: a permission that is added after the expiry
@@ -305,7 +317,9 @@ fn too_late(
         .value("deadline", deadline);
     // A recorded expiry passes, so a later retry can succeed. A requested time only comes nearer with each retry.
     match latest {
-        Some(_) => Refusal { may_pass: true, ..refusal.remedy("send the request again when the share has expired") },
+        Some(_) => {
+            Refusal { lasts: Lasts::ForAWhile, ..refusal.remedy("send the request again when the share has expired") }
+        }
         None => refusal.at(POINTER).remedy("give a later `expiresAt`"),
     }
 }

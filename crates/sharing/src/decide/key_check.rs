@@ -20,7 +20,7 @@ use crate::{
     domain::{ImageId, KeyArn, Region, ServiceLinkedRole, Target},
     facts::{Facts, Failure, Image, Reading},
     needs::{GranteeKind, NeededGrant},
-    outcome::{ErrorCode, KeyRow, Refusal, RefusalCode, RoleRow},
+    outcome::{ErrorCode, KeyRow, Lasts, Refusal, RefusalCode, RoleRow},
     request::{Access, Action, AskedTarget, Request},
 };
 
@@ -324,10 +324,17 @@ fn refusal(image_id: &ImageId, asked: &AskedTarget, key: &BackingKey<'_>, access
     };
     let message = reason.map_or_else(|| message.clone(), |reason| format!("{message}: {reason}"));
     // A failed read may succeed the next time.
-    let may_pass = access.verdict == Verdict::Unknown && unread.is_some_and(|error| error.retryable);
-    let refusal = refusals::pair(code, image_id, asked, message).key(arn);
-    let refusal =
-        Refusal { may_pass, statements: access.remedy.clone(), values: value.into_iter().collect(), ..refusal };
+    let failed_read = unread.filter(|_| access.verdict == Verdict::Unknown);
+    let refusal = Refusal {
+        lasts: match failed_read {
+            Some(error) if error.retryable => Lasts::ForAWhile,
+            Some(_) => Lasts::UntilRead,
+            None => Lasts::UntilChanged,
+        },
+        statements: access.remedy.clone(),
+        values: value.into_iter().collect(),
+        ..refusals::pair(code, image_id, asked, message).key(arn)
+    };
     match (&access.remedy, &access.advice) {
         (Some(statements), _) => refusal.remedy(format!("add to the key policy of {arn}: {statements}")),
         (None, Some(advice)) => refusal.remedy(advice.clone()),

@@ -14,7 +14,7 @@ use crate::{
     domain::{ImageId, Region, Requester, Target, partition_of},
     facts::{CopyRecord, Fact, Failure, Image},
     outcome::{ErrorCode, Refusal, RefusalCode},
-    request::{Action, AskedTarget, MAX_PAIRS, Request},
+    request::{Action, AskedTarget, MAX_PAIRS},
 };
 
 /// Refuses what can be refused before AWS is called. So a requester that no rule names costs no call and learns
@@ -25,7 +25,7 @@ pub fn admit(case: &Case<'_>) -> Vec<Refusal> {
     let ask = Ask { requester, action: request.action, image: None, provenance: None, target: None, terms: None };
     match case.allowlist.cover(&ask) {
         // The requester of a share that waits may take it back without a rule that allows `revoke`.
-        Err(criterion) if criterion > Criterion::Requester && may_withdraw(request) => Vec::new(),
+        Err(criterion) if criterion > Criterion::Requester && may_withdraw(case) => Vec::new(),
         // A rule names approvers, too.
         Err(Criterion::Requester) if case.allowlist.names_approver(requester) => {
             let refusal = || refusals::not_covered(Criterion::Action, case, request.action, None, None, None);
@@ -49,9 +49,13 @@ pub fn is_reachable(case: &Case<'_>, region: &Region) -> bool {
     partition_of(&region.to_string()) == partition_of(case.region)
 }
 
-/// Whether the request may take shares back that wait for a copy.
-pub(super) fn may_withdraw(request: &Request) -> bool {
-    request.action == Action::Revoke && request.copy_from.is_some()
+/// Whether the request may take shares back that wait for a copy, whatever else the requester may: it names the image that is
+/// copied, or perhaps a copy that a rule of the requester has made.
+pub fn may_withdraw(case: &Case<'_>) -> bool {
+    let Authority::Requester(requester) = case.authority else { return false };
+    let makes_copies = |rule: &Rule| rule.copies.is_some() && rule.names(requester);
+    let may_be_copies = || case.allowlist.rules.iter().any(makes_copies);
+    case.request.action == Action::Revoke && (case.request.copy_from.is_some() || may_be_copies())
 }
 
 /// The refusal of a requester that no rule names; `None` if a rule names it.
@@ -327,7 +331,7 @@ fn own_waiting<'i>(case: &Case<'i>, image: &'i Image, target: &'i Target) -> imp
 /// exists for a while after its share was made: then nothing waits, and only a rule allows the revoke.
 fn withdraw_own<'a>(case: &Case<'a>, image: &Image, permit: &mut Permit<'a>) {
     let is_stopped = permit.unsettled.is_some() || !permit.refusals.is_empty();
-    if !is_stopped || !may_withdraw(case.request) {
+    if !is_stopped || image.owner != case.account || !may_withdraw(case) {
         return;
     }
     let is_covered = |asked: &AskedTarget| permit.targets.iter().any(|(covered, _)| covered.target == asked.target);

@@ -11,7 +11,7 @@ use crate::{
     domain::{GroupId, ImageId, KeyArn, Region, Requester, ServiceLinkedRole, quoted, rfc3339},
     facts::{Failure, Image, ImageState, Snapshot},
     needs::{GranteeKind, NeededGrant},
-    outcome::{Refusal, RefusalCode},
+    outcome::{Lasts, Refusal, RefusalCode},
     request::{Action, AskedTarget, FaultKind, MAX_PAIRS, Request},
 };
 
@@ -316,7 +316,7 @@ pub(super) fn image_not_available(case: &Case<'_>, image_id: &ImageId, state: &I
         .at(place(case, image_id))
         .value("state", state.as_str())
         .remedy(remedy);
-    Refusal { may_pass: *state == ImageState::Pending, ..refusal }
+    if *state == ImageState::Pending { Refusal { lasts: Lasts::ForAWhile, ..refusal } } else { refusal }
 }
 
 pub(super) fn target_is_owner(case: &Case<'_>, image_id: &ImageId, asked: &AskedTarget) -> Refusal {
@@ -475,10 +475,9 @@ pub(super) fn with_remedy_by_copy(refusal: Refusal, rule: &Rule, region: &str) -
 
 pub(super) fn copy_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
     let message = format!("whether {key} can encrypt a copy is not known: {}", failure.message);
-    image(RefusalCode::CopyKeyNotUsable, image_id, message)
-        .at("/copyFrom")
-        .key(key)
-        .remedy("change the rule's `copies.key` to a key that the function's role may use")
+    let refusal = image(RefusalCode::CopyKeyNotUsable, image_id, message).at("/copyFrom").key(key);
+    let remedy = "change the rule's `copies.key` to a key that the function's role may use";
+    Refusal { lasts: Lasts::UntilRead, ..refusal.remedy(remedy) }
 }
 
 /// A copy can be made only of what can be decrypted.
@@ -494,7 +493,6 @@ pub(super) fn source_key_not_usable(image_id: &ImageId, key: &KeyArn, state: &st
 pub(super) fn source_key_unread(image_id: &ImageId, key: &KeyArn, failure: &Failure) -> Refusal {
     let message =
         format!("whether {key}, with which the image is encrypted, can be used is not known: {}", failure.message);
-    image(RefusalCode::KeyNotUsable, image_id, message)
-        .key(key)
-        .remedy("let the function's role use the key, in the role's IAM policy and by the key policy")
+    let remedy = "let the function's role use the key, in the role's IAM policy and by the key policy";
+    Refusal { lasts: Lasts::UntilRead, ..image(RefusalCode::KeyNotUsable, image_id, message).key(key).remedy(remedy) }
 }

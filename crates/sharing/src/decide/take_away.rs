@@ -26,7 +26,7 @@ const EXAMPLES: usize = 3;
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
     let is_reset = case.request.action == Action::Reset;
     let reset = if is_reset { targets_to_clear(case, facts, permit.image_id, image) } else { Vec::new() };
-    let waiting = withdrawals(case, facts, image, &permit, &reset);
+    let waiting = withdrawals(case, facts, image, &permit);
     let Permit { image_id, rule, mut targets, withdrawn, gaps: unknown, .. } = permit;
     if let Some(own) = expiry::superseded(case, image) {
         let warnings = expiry::renewal_warnings(image_id, image, &targets);
@@ -79,26 +79,19 @@ pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, pe
     ImageDecision { image_id, rule, targets, decision, warnings }
 }
 
-/// The records that the request is about, of shares that wait for a copy or did so until recently. For the covered
-/// targets, and for those that a reset clears, these are the records of all requesters. For other targets, they are
-/// those of the requester's own shares.
-fn withdrawals<'a>(
-    case: &Case<'a>,
-    facts: &Facts,
-    image: &'a Image,
-    permit: &Permit<'a>,
-    reset: &[Target],
-) -> Vec<Withdrawal<'a>> {
+/// The records of shares that wait for a copy, and those that their shares have left for a while, that the request is
+/// about: a reset about all, a revoke about those of the covered targets, whoever asked for them, and of the other targets
+/// those that the requester asked for.
+fn withdrawals<'a>(case: &Case<'a>, facts: &Facts, image: &'a Image, permit: &Permit<'a>) -> Vec<Withdrawal<'a>> {
     let is_reset = case.request.action == Action::Reset;
-    if !(is_reset || case.request.action == Action::Revoke) {
+    let waits = image.waiting.iter().any(|records| !records.is_empty());
+    if !(is_reset || case.request.action == Action::Revoke) || !waits {
         return Vec::new();
     }
     let is_lead = copies::is_lead(case, facts, permit.image_id, image);
     // The request may name the image also as one that is copied.
     let is_here = |record: &CopyRecord| is_lead || record.request.image_ids.contains(permit.image_id);
-    let is_covered = |target: &Target| {
-        permit.targets.iter().any(|(asked, _)| asked.target == *target) || (is_reset && reset.contains(target))
-    };
+    let is_covered = |target: &Target| is_reset || permit.targets.iter().any(|(asked, _)| asked.target == *target);
     let is_withdrawn = |target: &Target, record: &CopyRecord| {
         let is_own = matches!(case.authority, Authority::Requester(requester) if *requester == record.requester);
         is_own && permit.withdrawn.iter().any(|asked| asked.target == *target)

@@ -61,6 +61,9 @@ impl AskName {
 pub struct DecisionName(String);
 
 impl DecisionName {
+    /// What all these names begin with.
+    pub const PREFIX: &str = DECISION;
+
     /// The name of what it decides about.
     pub fn ask(&self) -> AskName {
         AskName(format!("{ASK}{}", self.0.strip_prefix(DECISION).unwrap_or_default()))

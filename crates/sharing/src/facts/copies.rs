@@ -160,7 +160,12 @@ impl Image {
         Naming { name: self.name.clone(), tags: self.tags.clone() }
     }
 
-    /// The copy that it stands for, if that does not exist yet.
+    /// Whether it is made from that image, and available.
+    pub fn is_available_copy_of(&self, source: &RegionalImage) -> bool {
+        self.state == ImageState::Available && self.provenance.source() == Some(source)
+    }
+
+    /// The copy that it stands for and that is not there yet, if so.
     pub fn as_awaited(&self) -> Option<&Awaited> {
         match &self.state {
             ImageState::Awaited(awaited) => Some(awaited),

@@ -29,6 +29,9 @@ impl Outcome {
         Self {
             action: self.action,
             requester: self.requester.clone(),
+            approved_by: self.approved_by.clone(),
+            approval_reason: self.approval_reason.clone(),
+            approval: self.approval.clone(),
             requester_session: self.requester_session.clone(),
             dry_run: self.dry_run,
             reason: self.reason.clone(),

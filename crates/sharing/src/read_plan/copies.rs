@@ -108,7 +108,10 @@ pub fn waiting_beside(case: &Case<'_>, images: &BTreeMap<ImageId, Image>) -> BTr
         return BTreeMap::new();
     }
     let permitted = decide::permitted(case, images);
-    let asked = || images.iter().filter(|(id, image)| permitted.contains(*id) && is_asked(image));
+    let may_be = |id: &ImageId, image: &Image| {
+        permitted.contains(id) || image.owner == case.account && decide::may_withdraw(case)
+    };
+    let asked = || images.iter().filter(|(id, image)| may_be(id, image) && is_asked(image));
     // Of several copies of an image, a list shows with one what waits: with the one that is pending.
     let place = |(id, image): (&ImageId, &Image)| (image.state != ImageState::Pending, id.clone());
     let is_shown = |id: &ImageId, image: &Image| {

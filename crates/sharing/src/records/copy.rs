@@ -23,6 +23,12 @@ const FIRST: Duration = Duration::minutes(10);
 /// does.
 const GRACE: Duration = Duration::hours(1);
 
+/// Schedules are exact to the minute, and Lambda's queue takes time, too.
+const LATE: Duration = Duration::minutes(5);
+
+/// A schedule begins so long before it ends. Scheduler refuses one that ends before it begins.
+const SHORTEST: Duration = Duration::minutes(1);
+
 /// A share that waits for a copy: the content of a record, which never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyRecord {
@@ -100,6 +106,16 @@ impl CopyRecord {
         Some(RegionalImage { region: region.clone(), id: id.clone() })
     }
 
+    /// Whether the share has waited for as long as it may.
+    pub fn is_overdue(&self, now: OffsetDateTime) -> bool {
+        now > self.until
+    }
+
+    /// Whether its schedule may end before it sends another hint.
+    pub fn is_looked_at_last(&self, now: OffsetDateTime) -> bool {
+        self.until.saturating_add(GRACE) - now <= FIRST.saturating_add(LATE)
+    }
+
     /// Whether it is about copies of the image in that Region.
     pub fn is_from(&self, region: &Region) -> bool {
         self.request.copy_from.as_ref() == Some(region)
@@ -147,9 +163,12 @@ impl CopyRecord {
 
     /// The schedule that is written for it now.
     pub(super) fn schedule(&self, bus_arn: &str, now: OffsetDateTime) -> Schedule {
+        let (now, ends_at) = (now.replace_nanosecond(0).unwrap_or(now), self.until.checked_add(GRACE));
+        // What is left of a record that a revoke took targets from may be about to end.
+        let latest = ends_at.and_then(|end| end.checked_sub(SHORTEST));
         Schedule {
-            starts_at: now.replace_nanosecond(0).unwrap_or(now).checked_add(FIRST),
-            ends_at: self.until.checked_add(GRACE),
+            starts_at: now.checked_add(FIRST).min(latest),
+            ends_at,
             is_deleted_after: true,
             ..Schedule::new(EXPRESSION.to_owned(), self.text(self.mac.clone()), bus_arn)
         }
@@ -358,6 +377,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_record_that_is_written_late_begins_before_it_ends() {
+        let until = record().until;
+        for (before_end, begins) in [(60 * 25, 60 * 25 - 10), (11, 1), (10, 1), (2, 1)] {
+            let end = until + Duration::hours(1);
+            let schedule = record().schedule(BUS, end - Duration::minutes(before_end));
+            assert_eq!(schedule.ends_at, Some(end));
+            assert_eq!(
+                schedule.starts_at,
+                Some(end - Duration::minutes(begins)),
+                "{before_end} minutes before the end"
+            );
+        }
+    }
+
+    #[test]
+    fn the_last_look_is_one_after_which_there_may_be_none() {
+        let last_look = |after| record().is_looked_at_last(record().until + Duration::minutes(after));
+        assert_eq!([-5, 1, 40, 50, 59, 90].map(last_look), [false, false, false, true, true, true]);
     }
 
     #[test]

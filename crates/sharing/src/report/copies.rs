@@ -62,8 +62,8 @@ pub(super) fn target_state(Await { next, .. }: &Await, steps: &[StepResult]) -> 
         matches!(result.state, StepState::Failed | StepState::Skipped) && !result.is_passed_over()
     };
     match next {
-        Next::Wait { .. } if !steps.iter().any(has_failed) => TargetState::Waiting,
-        Next::Wait { .. } | Next::GiveUp(_) => TargetState::Failed,
+        Next::Wait(_) if !steps.iter().any(has_failed) => TargetState::Waiting,
+        Next::Wait(_) | Next::GiveUp(_) => TargetState::Failed,
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn is_withdrawn(steps: &[StepResult], target: &Target) -> bool {
 /// or given up, or a record that was deleted again.
 pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
     let is_deleted = |name: &str| {
-        steps.iter().any(|result| {
+        steps.iter().skip_while(|result| result.step != *step).any(|result| {
             matches!(&result.step, Step::DeleteCopyRecord { name: deleted, .. } if deleted.as_str() == name)
                 && result.state == StepState::Done
         })

@@ -10,10 +10,10 @@ use ami_share_testing::{
 use serde_json::{Value, json};
 use sharing::{
     decide::{Authority, Case, admit, is_covered, permitted, resolve, too_many_pairs},
-    domain::{GroupId, ImageId, KeyArn, Requester},
+    domain::{ExpiryName, GroupId, ImageId, KeyArn, Requester},
     facts::{
-        Backing, Copies, CopyRecord, CreateVolumePermissions, Fact, Failure, Image, ImageState, Key, KeyMetadata,
-        LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
+        Backing, Copies, CopyRecord, CreateVolumePermissions, Expiry, Fact, Failure, Image, ImageState, Key,
+        KeyMetadata, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
     },
     outcome::{Outcome, Status},
     plan::{Step, give_up, plan},
@@ -509,12 +509,64 @@ fn a_hint_gives_up_what_failed_or_came_too_late() {
     check(hinted(disabled, 0, later), "CopyFailed", "no such key");
     // One that was there before is none of its own.
     accepted(&hinted(open(), 1, later), &share(&[ONE]), &[make()]);
+    // Somebody has asked for another copy meanwhile: it is waited for.
+    accepted(&hinted(open().made(COPY, copy(KEY, ImageState::Pending)), 0, later), &share(&[ONE]), &[]);
     check(hinted(open(), 1, before), "CopyOverdue", "2026-11-22T11:59:00Z");
     let pending = open().made(COPY, copy(KEY, ImageState::Pending));
     check(hinted(pending.clone(), 1, before), "CopyOverdue", "is pending");
     accepted(&hinted(pending, 1, later), &share(&[ONE]), &[]);
     let there = open().made(COPY, copy(KEY, ImageState::Available));
     assert_eq!(follow(&hinted(there, 0, before), &share(&[ONE])).outcome.result, Status::Completed);
+}
+
+#[test]
+fn who_asks_again_finds_the_record_unless_its_time_is_over() {
+    let (later, before) = (NOW + Duration::hours(1), NOW - Duration::minutes(1));
+    let own = |until| world("copied-1", &[ONE]).waiting(recorded(&[ONE], "lambda:invoke", 0, until));
+    let until = |followed: &Followed| json!(followed.outcome.images[0])["copy"]["until"].clone();
+    let pending = |world: World| world.made(COPY, copy(KEY, ImageState::Pending));
+    accepted(&pending(own(later)), &share(&[ONE]), &[]);
+    // Its copy has failed, and no hint has said so yet: another one is made.
+    let again = accepted(&own(later).made(OTHER_COPY, failed("why")), &share(&[ONE]), &[make()]);
+    assert_eq!(until(&again), "2026-11-22T13:00:00Z");
+    // Its time is over, and no hint has said so yet: it begins to wait anew.
+    let anew = [delete(&[ONE], "lambda:invoke"), create(&[ONE])];
+    let again = accepted(&pending(own(before)), &share(&[ONE]), &anew);
+    assert_eq!(until(&again), "2026-11-23T00:00:00Z");
+    assert!(again.outcome.images[0].changed);
+    accepted(&own(before), &share(&[ONE]), &[&anew[..], &[make()]].concat());
+}
+
+#[test]
+fn a_late_hint_of_a_share_that_was_made_says_nothing_about_its_expiry() {
+    let minutes = |number| NOW + Duration::minutes(number);
+    let check = |asked: OffsetDateTime, there: &[OffsetDateTime], is_shared: bool, expect: &[&str]| {
+        let mut made = copy(KEY, ImageState::Available);
+        made.name = Some("lent-1".to_owned());
+        let expiries = there.iter().map(|at| {
+            let expiry = Expiry { image_id: id(COPY), ..expiry(ONE, *at) };
+            let name = ExpiryName::new(&expiry.image_id, &expiry.target, expiry.at).unwrap();
+            (name.clone(), Expiry { name, ..expiry })
+        });
+        made.expiries = Fact::Known(expiries.collect());
+        if is_shared {
+            made.launch_permissions = Fact::Known(vec![LaunchPermission::To(target(ONE))]);
+        }
+        let mut record = recorded(&[ONE], "lambda:invoke", 0, minutes(60));
+        record.request.expires_at = Some(asked);
+        let world = world("lent-1", &[ONE]).made(COPY, made).with(|world| world.hint = Some(record.clone()));
+        let followed = follow(&world, &share(&[ONE]));
+        assert_eq!(followed.refusals, expect, "{asked}, {there:?}");
+        assert_eq!(followed.steps, [format!("scheduler:DeleteSchedule {}", record.name)]);
+    };
+    // Near, at hand, renewed, and renewed long ago.
+    check(minutes(4), &[minutes(4)], true, &[]);
+    check(minutes(1), &[minutes(1)], true, &[]);
+    check(minutes(30), &[minutes(30), minutes(90)], true, &[]);
+    check(minutes(-5), &[minutes(90)], true, &[]);
+    // What was not made is too late.
+    check(minutes(4), &[], false, &["ExpiryNotAllowed"]);
+    check(minutes(30), &[minutes(90)], false, &[&format!("ExpiryNotAllowed {ONE}")]);
 }
 
 #[test]
@@ -625,6 +677,18 @@ fn a_revoke_reaches_every_copy_and_what_waits() {
     assert_eq!(without_snapshots, expect);
     assert_eq!(followed.outcome.result, Status::Completed);
     assert!(followed.targets().contains(&format!("{ONE} revoked")), "{:?}", followed.targets());
+}
+
+#[test]
+fn what_waits_is_taken_back_with_an_image_that_the_request_may_be_about() {
+    let later = NOW + Duration::hours(1);
+    let record = recorded(&[ONE], "somebody", 0, later);
+    // The first of them is none of ours.
+    let foreign = Image { owner: account(THREE), ..copy(KEY, ImageState::Pending) };
+    let open = world("lent-1", &[]).made(COPY, foreign).made(OTHER_COPY, copy(KEY, ImageState::Pending));
+    let followed = follow(&open.waiting(record), &revoke(&[ONE]));
+    assert_eq!(followed.refusals, ["ImageNotOwned"]);
+    assert_eq!(followed.steps.last(), Some(&format!("{} -{ONE}", delete(&[ONE], "somebody"))));
 }
 
 #[test]
@@ -949,6 +1013,21 @@ fn an_audit_reads_the_sources_and_what_waits_where_a_rule_makes_copies() {
     };
     assert_eq!(reads(REGION), (1, Need::Optional, 1));
     assert_eq!(reads("us-east-1"), (0, Need::No, 0));
+}
+
+#[test]
+fn what_could_not_be_found_out_ends_no_waiting_before_its_time() {
+    let ends = |until: OffsetDateTime, change: &dyn Fn(&mut World)| {
+        let there = world("copied-1", &[ONE]).made(COPY, copy(KEY, ImageState::Available));
+        let followed = follow(&hinted(there, 0, until).with(change), &share(&[ONE]));
+        assert_eq!(followed.refusals.len(), 1, "{followed:?}");
+        !followed.steps.is_empty()
+    };
+    let unread = |world: &mut World| world.key().policy = Fact::Failed(denied("kms:GetKeyPolicy"));
+    let shut = |world: &mut World| world.key().policy = Fact::Known(policy(&[]));
+    assert!(!ends(in_days(1), &unread));
+    assert!(ends(in_days(-1), &unread));
+    assert!(ends(in_days(1), &shut));
 }
 
 /// A check or revoke in whose URL a target is named by this bare ID.

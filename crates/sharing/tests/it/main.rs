@@ -17,6 +17,7 @@
 
 mod allowlist_document;
 mod allowlist_size;
+mod approvals;
 mod audit_rows;
 mod automation;
 mod catalogue;

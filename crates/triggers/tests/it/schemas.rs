@@ -478,6 +478,7 @@ fn everything() -> Outcome {
         action: Some(Action::Share),
         requester: opened_by_anybody(),
         approved_by: opened_by_anybody(),
+        approval_reason: Some("fine".to_owned()),
         approval: Some(Waiting { id: "id".to_owned(), until: NOW, rules: vec!["rule".to_owned()] }),
         approvals: Some(vec![ApprovalRow {
             id: "id".to_owned(),

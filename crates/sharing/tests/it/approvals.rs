@@ -1,0 +1,149 @@
+//! What is decided about shares that wait for approval, without AWS.
+
+use ami_share_testing::{schemas::check_values, worlds::*};
+use serde_json::{Value, json};
+use sharing::{
+    allowlist::Allowlist,
+    decide::{self, Approval, Authority, Case},
+    domain::Requester,
+    outcome::Refusal,
+    records::{ApprovalAnswer, ApprovalDecision, Ask},
+    request::Request,
+};
+
+const RULES: &str = r#"
+version: 1
+rules:
+  - {name: one, requesters: ["jwt-group:https://i#web", "arn:aws:iam::999988887777:role/portal", "lambda:invoke"], actions: [share, check],
+     images: {names: ["golden-*"]}, targets: ["111122223333"], approvers: ["jwt:https://i#ada", "jwt-group:https://i#owners"]}
+  - {name: two, requesters: ["jwt-group:https://i#web", "lambda:invoke"], actions: [share, check], images: {names: ["golden-*"]},
+     targets: ["222233334444"], approvers: ["jwt-group:https://i#owners", "arn:aws:iam::999988887777:role/portal"]}
+  - {name: free, requesters: ["jwt-group:https://i#web", "lambda:invoke"], actions: [share, check], images: {names: ["free-*"]}, targets: ["111122223333"]}
+"#;
+
+fn person(name: &str, groups: &[&str]) -> Requester {
+    let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+    Requester::new(format!("jwt:https://i#{name}")).with_groups(groups)
+}
+
+fn bob() -> Requester {
+    person("bob", &["web"])
+}
+
+fn portal() -> Requester {
+    Requester::new("arn:aws:iam::999988887777:role/portal".to_owned())
+}
+
+fn world(image: &str) -> World {
+    World::open(image).with(|world| world.allowlist = RULES.to_owned())
+}
+
+fn share(targets: &[&str]) -> Request {
+    let document = json!({"action": "share", "imageIds": [IMAGE], "accountIds": targets});
+    Request::parse(&key_policy::json::Json::parse(&document.to_string()).unwrap(), NOW).unwrap()
+}
+
+fn ask(rules: &[&str]) -> Ask {
+    let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+    Ask::new(&share(&[ONE, TWO]), &bob(), "first", rules, NOW)
+}
+
+/// What is decided about such a share: its refusals as `Code`, and the rules of the ask that is written down.
+fn decided(
+    world: &World,
+    targets: &[&str],
+    approval: Approval<'_>,
+    unset: &[&'static str],
+) -> (Vec<String>, Option<Vec<String>>) {
+    let (asker, request) = (bob(), share(targets));
+    world.put_as(Authority::Requester(&asker), &request, |case, facts| {
+        let case = &Case { approval, unset_for_copies: unset, ..*case };
+        let decisions = decide(case, facts);
+        let refusals: Vec<&Refusal> = decisions.iter().flat_map(|decision| decision.refusals()).collect();
+        refusals.iter().copied().for_each(check_values);
+        let asked = decide::ask(case, &request, &decisions).map(|ask| ask.rules);
+        (refusals.iter().map(|refusal| refusal.code.to_string()).collect(), asked)
+    })
+}
+
+#[test]
+fn a_share_by_a_rule_with_approvers_waits_and_any_other_does_not() {
+    let asked = |targets: &[&str]| decided(&world("golden-1"), targets, Approval::Asked, &[]);
+    let rules = |rules: &[&str]| Some(rules.iter().map(|rule| (*rule).to_owned()).collect::<Vec<_>>());
+    assert_eq!(asked(&[ONE]), (vec![], rules(&["one"])));
+    assert_eq!(asked(&[TWO, ONE]), (vec![], rules(&["one", "two"])));
+    assert_eq!(decided(&world("free-1"), &[ONE], Approval::Asked, &[]), (vec![], None));
+    // Everything is decided before it waits.
+    assert_eq!(asked(&["333344445555"]), (vec!["TargetNotAllowed".to_owned()], None));
+    let gone = world("golden-1").with(|world| world.image.state = sharing::facts::ImageState::Disabled);
+    assert_eq!(decided(&gone, &[ONE], Approval::Asked, &[]), (vec!["ImageNotAvailable".to_owned()], None));
+}
+
+#[test]
+fn where_no_approval_can_be_asked_for_or_kept_the_share_is_refused() {
+    let of = |image: &str, approval, unset: &[&'static str]| decided(&world(image), &[ONE], approval, unset);
+    let code = |code: &str| (vec![code.to_owned()], None);
+    assert_eq!(of("golden-1", Approval::NotPossible, &[]), code("ApprovalNotAllowed"));
+    assert_eq!(of("golden-1", Approval::Asked, &["AMI_SHARE_RECORD_KEY"]), code("NotSetUp"));
+    assert_eq!(of("free-1", Approval::NotPossible, &["AMI_SHARE_RECORD_KEY"]), (vec![], None));
+}
+
+#[test]
+fn each_deciding_rule_must_name_who_approves_and_nobody_approves_their_own() {
+    let by = |who: &Requester, targets: &[&str]| decided(&world("golden-1"), targets, Approval::By(who), &[]).0;
+    let refused = || vec!["ApprovalNotAllowed".to_owned()];
+    let (ada, owner) = (person("ada", &[]), person("olga", &["owners"]));
+    assert_eq!((by(&ada, &[ONE]), by(&ada, &[TWO]), by(&ada, &[ONE, TWO])), (vec![], refused(), refused()));
+    assert_eq!((by(&owner, &[ONE, TWO]), by(&portal(), &[TWO]), by(&portal(), &[ONE])), (vec![], vec![], refused()));
+    // The groups of the token that approves count, and the asker stays who they are in whatever group.
+    assert_eq!(by(&person("olga", &[]), &[ONE]), refused());
+    assert_eq!(by(&person("bob", &["owners"]), &[ONE, TWO]), refused());
+}
+
+#[test]
+fn who_may_decide_is_said_by_the_rules_as_they_are_now() {
+    let may = |rules: &str, asked: &[&str], who: &Requester, is_rejection: bool| {
+        let allowlist = Allowlist::parse(rules).unwrap();
+        let refusal = decide::may_decide(&allowlist, &ask(asked), who, is_rejection);
+        refusal.iter().for_each(check_values);
+        let sees = decide::may_see(&allowlist, &ask(asked), who);
+        assert_eq!(sees, refusal.is_none() || *who == bob());
+        refusal.is_none()
+    };
+    let (ada, owner, stranger) = (person("ada", &[]), person("olga", &["owners"]), person("eve", &["web"]));
+    for is_rejection in [false, true] {
+        assert!(may(RULES, &["one"], &ada, is_rejection) && may(RULES, &["one", "two"], &owner, is_rejection));
+        assert!(!may(RULES, &["one", "two"], &ada, is_rejection), "each rule must name who decides");
+        assert!(!may(RULES, &["one"], &stranger, is_rejection));
+        // Who asked may reject it and never approve it.
+        assert_eq!(may(RULES, &["one"], &person("bob", &["owners"]), is_rejection), is_rejection);
+        // An approver that the rule gained meanwhile decides, and one that it lost does not.
+        let changed = RULES.replace("\"jwt:https://i#ada\", ", "\"jwt:https://i#eve\", ");
+        assert!(!may(&changed, &["one"], &ada, is_rejection) && may(&changed, &["one"], &stranger, is_rejection));
+        // Where the rules are gone, or want nothing any more, an approver of any other rule ends it.
+        assert!(may(RULES, &["gone"], &ada, is_rejection) && !may(RULES, &["gone"], &stranger, is_rejection));
+        assert!(may(RULES, &["gone", "one"], &ada, is_rejection));
+    }
+}
+
+#[test]
+fn what_was_decided_is_told_with_who_decided() {
+    let decision = |answer| ApprovalDecision::new(&ask(&["one"]), answer, "second", Some("not now".to_owned()), NOW);
+    let by = || person("ada", &["owners"]);
+    for (answer, code) in [
+        (ApprovalAnswer::Approved { by: by() }, "ApprovalNotAllowed"),
+        (ApprovalAnswer::Rejected { by: by() }, "ApprovalRejected"),
+        (ApprovalAnswer::Lapsed, "ApprovalLapsed"),
+    ] {
+        let refusal = decide::decided_already(&decision(answer.clone()));
+        check_values(&refusal);
+        assert_eq!(refusal.code.to_string(), code);
+        let names = refusal.values.get("decidedBy").cloned();
+        assert_eq!(names, (answer != ApprovalAnswer::Lapsed).then(|| json!("jwt:https://i#ada")));
+        assert!(!refusal.message.contains("owners"), "{}", refusal.message);
+    }
+    let refusal = decide::rejected(&by(), Some("not now"));
+    assert!(refusal.message.contains("not now") && refusal.message.contains("ada"), "{}", refusal.message);
+    let until: Value = json!("2026-11-29T12:00:00Z");
+    assert_eq!(decide::lapsed(ask(&["one"]).until).values.get("until"), Some(&until));
+}

@@ -1,0 +1,406 @@
+//! Copies that are disturbed: the function is killed around every call of what begins, makes and ends a share of a copy, its
+//! calls fail, and two of it cross. Whatever happens, one copy is made, nobody gets access that waits no more, and in the
+//! end no record is left.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    concurrency::{overtaken, told_apart},
+    support::{
+        copies::{Copies, DATA, THERE, WEB, rules, start},
+        function::{Answer, Function},
+        local_aws::LocalAws,
+        proxy::{Call, Proxy, Reply},
+    },
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is disturbed.
+#[derive(Debug, Clone, Copy)]
+struct Scene {
+    /// The name of the image.
+    image: &'static str,
+    /// For whom the share waits already.
+    waiting: &'static [&'static str],
+    /// What has become of the copy before.
+    copy: &'static str,
+    event: Event,
+    /// Whom the copy is shared with in the end.
+    end: &'static [&'static str],
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Share(&'static [&'static str]),
+    Revoke(&'static [&'static str]),
+    Hint,
+}
+
+const GOLDEN: Scene = Scene { image: "golden-1", waiting: &[WEB], copy: "available", event: Event::Hint, end: &[WEB] };
+const BEGUN: Scene = Scene { waiting: &[], copy: "", event: Event::Share(&[WEB, DATA]), end: &[WEB, DATA], ..GOLDEN };
+const JOINED: Scene = Scene { copy: "", event: Event::Share(&[WEB, DATA]), end: &[WEB, DATA], ..GOLDEN };
+const GRANTED: Scene = Scene { image: "granted-1", ..GOLDEN };
+const FAILED: Scene = Scene { copy: "failed", end: &[], ..GOLDEN };
+const TAKEN_BACK: Scene =
+    Scene { waiting: &[WEB, DATA], copy: "", event: Event::Revoke(&[WEB]), end: &[DATA], ..GOLDEN };
+const TAKEN_BACK_LATE: Scene = Scene { copy: "available", ..TAKEN_BACK };
+/// A share of which the copy becomes available while it is taken back.
+const TAKEN_BACK_MEANWHILE: Scene = Scene { copy: "", event: Event::Revoke(&[WEB]), end: &[], ..GOLDEN };
+/// The same with a grant.
+const GRANT_TAKEN_BACK_MEANWHILE: Scene = Scene { image: "granted-1", ..TAKEN_BACK_MEANWHILE };
+/// A share that is asked for again when its copy has failed.
+const ASKED_AGAIN: Scene = Scene { copy: "failed", event: Event::Share(&[WEB]), ..GOLDEN };
+
+/// A scene with the event that is disturbed.
+struct Stage {
+    copies: Copies,
+    proxy: Proxy,
+    scene: Scene,
+    event: Value,
+}
+
+impl Stage {
+    fn set(aws: LocalAws, scene: Scene) -> Self {
+        let copies = Copies::on(aws, scene.image, THERE, &json!({}));
+        if !scene.waiting.is_empty() {
+            copies.accepted(scene.waiting);
+        }
+        if !scene.copy.is_empty() {
+            copies.end(scene.copy, Some("why"));
+        }
+        let event = match scene.event {
+            Event::Share(targets) => copies.ask("share", targets, &json!({})),
+            Event::Revoke(targets) => copies.ask("revoke", targets, &json!({})),
+            Event::Hint => copies.world.aws.hints("copy-").remove(0),
+        };
+        let proxy = Proxy::start(copies.world.aws.address);
+        Self { copies, proxy, scene, event }
+    }
+
+    fn again(self) -> Self {
+        let scene = self.scene;
+        Self::set(self.copies.world.aws, scene)
+    }
+
+    /// Another process, which meets what the proxy does.
+    fn disturbed(&self) -> Function {
+        start(&self.proxy.endpoint, &rules(&self.copies.key, &self.copies.other_key), &self.copies.record_key)
+    }
+
+    /// The copies: their states, and whom they are shared with.
+    fn made(&self) -> Vec<(String, Vec<String>)> {
+        let state = self.copies.world.aws.state();
+        let images = state["images"].as_object().unwrap().values();
+        let source = json!(format!("{THERE}/{}", self.copies.source));
+        let copies = images.filter(|image| image["source"] == source);
+        let texts = |list: &Value| list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect();
+        copies.map(|it| (it["state"].as_str().unwrap().to_owned(), texts(&it["launchPermissions"]))).collect()
+    }
+
+    /// What must be so at any moment.
+    #[track_caller]
+    fn check(&self, what: &str) {
+        let is_waiting = !self.copies.records().is_empty();
+        for (_, shared) in self.made() {
+            assert!(shared.iter().all(|target| [WEB, DATA].contains(&target.as_str())), "{what}: {shared:?}");
+        }
+        let pending = self.made().iter().filter(|(state, _)| state == "pending").count();
+        assert!(pending <= 1, "{what}: {:?}", self.made());
+        let may_wait = matches!(self.scene.event, Event::Share(_));
+        assert!(pending == 0 || is_waiting || !may_wait, "{what}: a copy is made and nobody knows for whom");
+    }
+
+    /// Sends the event once more, undisturbed, and lets time pass.
+    #[track_caller]
+    fn ends_well(&self, what: &str) {
+        let copies = &self.copies;
+        copies.world.outcome(&self.event);
+        self.check(what);
+        for _ in 0..3 {
+            copies.world.aws.end_copies(&copies.source, "available", None);
+            copies.tick();
+        }
+        assert!(copies.records().is_empty(), "{what}: {:?}", copies.records());
+        let end: Vec<_> = self.scene.end.iter().map(|target| (*target).to_owned()).collect();
+        let failed = (self.scene.copy == "failed").then(|| ("failed".to_owned(), Vec::new()));
+        let is_made = self.scene.copy != "failed" || matches!(self.scene.event, Event::Share(_));
+        let mut made = self.made();
+        made.sort();
+        let expect: Vec<_> = is_made.then(|| ("available".to_owned(), end)).into_iter().chain(failed).collect();
+        assert_eq!(made, expect, "{what}");
+        let grants = if self.scene.image == "granted-1" { 1 } else { 0 };
+        assert_eq!(copies.world.grants("ami-share/").len(), grants, "{what}");
+    }
+
+    /// The calls of the event if nothing disturbs it.
+    fn calls(&self) -> Vec<Call> {
+        let function = self.disturbed();
+        self.proxy.let_pass();
+        function.invoke(&self.event).unwrap();
+        self.proxy.settle();
+        self.proxy.calls()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Crash {
+    Before(usize),
+    After(usize),
+}
+
+impl Crash {
+    fn everywhere(calls: &[Call]) -> Vec<Self> {
+        // After a read everything is as before the next call.
+        let around = |(index, call): (usize, &Call)| {
+            [Self::Before(index)].into_iter().chain(call.is_write().then_some(Self::After(index)))
+        };
+        calls.iter().enumerate().flat_map(around).collect()
+    }
+
+    fn strike(self, stage: &Stage) {
+        let function = stage.disturbed();
+        let lambda = function.lambda();
+        stage.proxy.rule(move |call, aws| match self {
+            Self::Before(index) if call.index >= index => {
+                lambda.kill();
+                Reply::Hangup
+            }
+            Self::After(index) if call.index > index => Reply::Hangup,
+            Self::After(index) if call.index == index => {
+                let answer = aws();
+                lambda.kill();
+                Reply::Answer(answer)
+            }
+            Self::Before(_) | Self::After(_) => Reply::Answer(aws()),
+        });
+        assert!(function.send(&stage.event.to_string(), MINUTE).is_none(), "{self:?} did not come in time");
+        stage.proxy.settle();
+    }
+}
+
+#[track_caller]
+fn crash_everywhere(scene: Scene) {
+    let mut stage = Stage::set(LocalAws::turn(), scene);
+    let calls = stage.calls();
+    stage.ends_well("undisturbed");
+    let crashes = Crash::everywhere(&calls);
+    for crash in &crashes {
+        stage = stage.again();
+        let what = format!("{scene:?}, {crash:?}");
+        crash.strike(&stage);
+        stage.check(&what);
+        stage.ends_well(&what);
+    }
+    println!("crash suite: {scene:?}: {} calls, {} crash points", calls.len(), crashes.len());
+}
+
+#[test]
+fn a_share_that_begins_a_copy_survives_crashes() {
+    crash_everywhere(BEGUN);
+}
+
+#[test]
+fn a_hint_that_shares_a_copy_survives_crashes() {
+    crash_everywhere(GOLDEN);
+}
+
+#[test]
+fn a_hint_that_shares_a_copy_with_a_grant_survives_crashes() {
+    crash_everywhere(GRANTED);
+}
+
+#[test]
+fn a_hint_of_a_copy_that_failed_survives_crashes() {
+    crash_everywhere(FAILED);
+}
+
+#[test]
+fn a_revoke_of_one_of_two_that_wait_survives_crashes() {
+    crash_everywhere(TAKEN_BACK);
+}
+
+#[test]
+fn a_revoke_of_one_of_two_whose_copy_is_there_survives_crashes() {
+    crash_everywhere(TAKEN_BACK_LATE);
+}
+
+/// Lets every call fail in turn, in ways that are told at once.
+#[track_caller]
+fn fail_everywhere(scene: Scene) {
+    let mut stage = Stage::set(LocalAws::turn(), scene);
+    let mut names: Vec<_> = stage.calls().into_iter().map(|call| call.name).collect();
+    names.sort();
+    names.dedup();
+    for name in names.iter().filter(|name| *name != "events:PutEvents") {
+        for (code, status) in [("AccessDeniedException", 403), ("InternalServerException", 500)] {
+            stage = stage.again();
+            let what = format!("{scene:?}, {name} {code}");
+            stage.copies.world.aws.fault(name, code, status, 100);
+            let function = stage.disturbed();
+            let _ = function.invoke(&stage.event);
+            stage.check(&what);
+            stage.copies.world.aws.no_faults();
+            stage.ends_well(&what);
+        }
+    }
+    println!("faults: {scene:?}: {} calls", names.len());
+}
+
+#[test]
+fn a_share_that_begins_a_copy_recovers_from_faults() {
+    fail_everywhere(BEGUN);
+}
+
+#[test]
+fn a_hint_recovers_from_faults() {
+    fail_everywhere(GRANTED);
+    fail_everywhere(FAILED);
+}
+
+#[test]
+fn a_revoke_of_what_waits_recovers_from_faults() {
+    fail_everywhere(TAKEN_BACK_LATE);
+}
+
+/// Stops the event before each of its calls, until another event was handled from beginning to end; `ends` says what is
+/// wrong with the answers.
+#[track_caller]
+fn cross(scene: Scene, other: impl Fn(&Copies) -> Value, check: impl Fn(&Stage, &str, &Answer, &Answer)) {
+    let event = |copies: &Copies| -> Meanwhile {
+        let event = other(copies);
+        Box::new(move |_, quick| quick.invoke(&event))
+    };
+    cross_by(scene, event, check);
+}
+
+/// What happens while the event is stopped.
+type Meanwhile = Box<dyn FnOnce(&Copies, &Function) -> Answer>;
+
+/// The same, where more happens than one event.
+#[track_caller]
+fn cross_by(scene: Scene, other: impl Fn(&Copies) -> Meanwhile, check: impl Fn(&Stage, &str, &Answer, &Answer)) {
+    let mut stage = Stage::set(LocalAws::turn(), scene);
+    let calls = told_apart(stage.calls());
+    for (name, number) in &calls {
+        stage = stage.again();
+        let (stopped, quick) = (stage.disturbed(), &stage.copies.world.function);
+        let other = other(&stage.copies);
+        let what = format!("{scene:?} stopped before {name} number {number}");
+        let (one, other) =
+            overtaken(&stage.proxy, (name, *number), || stopped.invoke(&stage.event), || other(&stage.copies, quick));
+        stage.proxy.let_pass();
+        stage.check(&what);
+        check(&stage, &what, &one, &other);
+    }
+    println!("concurrency: {scene:?}: {} interleavings", calls.len());
+}
+
+fn hint(copies: &Copies) -> Value {
+    copies.world.aws.hints("copy-").remove(0)
+}
+
+fn revoke(copies: &Copies) -> Value {
+    copies.ask("revoke", &[WEB], &json!({}))
+}
+
+/// A hint that ends between the write of another one and its second look deletes the record, and the other one can't tell
+/// that from a revoke. It takes the safe side, and says so.
+#[test]
+fn of_two_hints_that_cross_none_undoes_the_share_but_before_its_second_look_and_that_is_told() {
+    let undone = AtomicUsize::new(0);
+    cross(GOLDEN, hint, |stage, what, one, other| {
+        assert_eq!(other.as_ref().unwrap()["result"], "completed", "{what}");
+        let one = one.as_ref().unwrap();
+        if one["result"] == "completed" {
+            return stage.ends_well(what);
+        }
+        undone.fetch_add(1, Ordering::SeqCst);
+        let told = (&one["result"], &one["errors"][0]["code"]);
+        assert_eq!(told, (&json!("incomplete"), &json!("ExpiryLost")), "{what}: {one:#}");
+        assert_eq!(stage.made(), [("available".to_owned(), Vec::new())], "{what}");
+        let again = stage.copies.share(&[WEB]);
+        assert_eq!(again["result"], "completed", "{what}: {again:#}");
+    });
+    assert_eq!(undone.into_inner(), 1, "at one call alone");
+}
+
+#[test]
+fn a_revoke_that_crosses_a_hint_leaves_nothing() {
+    for scene in [GOLDEN, GRANTED] {
+        cross(Scene { end: &[], ..scene }, revoke, |stage, what, _, other| {
+            assert_eq!(other.as_ref().unwrap()["result"], "completed", "{what}");
+            assert_eq!(stage.made(), [("available".to_owned(), Vec::new())], "{what}");
+            assert!(stage.copies.records().is_empty(), "{what}");
+            assert_eq!(stage.copies.world.grants("ami-share/").len(), 0, "{what}");
+        });
+        let stopped = Scene { event: Event::Revoke(&[WEB]), end: &[], ..scene };
+        cross(stopped, hint, |stage, what, one, _| {
+            assert_eq!(one.as_ref().unwrap()["result"], "completed", "{what}");
+            assert_eq!(stage.made(), [("available".to_owned(), Vec::new())], "{what}");
+            assert!(stage.copies.records().is_empty(), "{what}");
+            assert_eq!(stage.copies.world.grants("ami-share/").len(), 0, "{what}");
+        });
+    }
+}
+
+/// The copy becomes available, and a hint says so.
+fn made_meanwhile(copies: &Copies, quick: &Function) -> Answer {
+    copies.world.aws.end_copies(&copies.source, "available", None);
+    match copies.world.aws.hints("copy-").first() {
+        Some(hint) => quick.invoke(hint),
+        None => Ok(json!({"result": "completed"})),
+    }
+}
+
+#[test]
+fn a_revoke_that_crosses_the_end_of_the_copy_leaves_nothing() {
+    for scene in [TAKEN_BACK_MEANWHILE, GRANT_TAKEN_BACK_MEANWHILE] {
+        cross_by(
+            scene,
+            |_| Box::new(made_meanwhile),
+            |stage, what, one, _| {
+                assert_eq!(one.as_ref().unwrap()["result"], "completed", "{what}");
+                for (_, shared) in stage.made() {
+                    assert_eq!(shared, [""; 0], "{what}");
+                }
+                assert!(stage.copies.records().is_empty(), "{what}");
+                assert_eq!(stage.copies.world.grants("ami-share/").len(), 0, "{what}");
+            },
+        );
+    }
+}
+
+#[test]
+fn a_share_that_is_asked_for_again_when_its_copy_has_failed_is_waited_for() {
+    crash_everywhere(ASKED_AGAIN);
+    cross(ASKED_AGAIN, hint, |stage, what, one, _| {
+        assert_eq!(one.as_ref().unwrap()["result"], "accepted", "{what}");
+        stage.check(what);
+        assert_eq!(stage.copies.records().len(), 1, "{what}: a copy is made and nobody waits for it");
+        stage.ends_well(what);
+    });
+}
+
+#[test]
+fn shares_that_cross_make_one_copy() {
+    let share = |copies: &Copies| copies.ask("share", &[WEB, DATA], &json!({}));
+    cross(BEGUN, share, |stage, what, one, other| {
+        for answer in [one, other] {
+            assert_eq!(answer.as_ref().unwrap()["result"], "accepted", "{what}");
+        }
+        assert_eq!(stage.made().len(), 1, "{what}");
+        stage.ends_well(what);
+    });
+    let other_targets = |copies: &Copies| copies.ask("share", &[DATA], &json!({}));
+    cross(Scene { event: Event::Share(&[WEB]), ..BEGUN }, other_targets, |stage, what, _, _| {
+        assert_eq!(stage.made().len(), 1, "{what}");
+        stage.ends_well(what);
+    });
+    cross(JOINED, hint, |stage, what, _, _| stage.ends_well(what));
+}
