@@ -99,7 +99,7 @@ codes! {
     /// The target owns the image
     TargetIsOwner = Conflict [];
     /// The image cannot be copied, or not by this target
-    CopyNotPossible = Conflict ["snapshotId" "owner" "variables" "keys"];
+    CopyNotPossible = Conflict ["snapshotId" "owner" "variables" "parameter" "keys"];
     /// Shares that expire are not set up
     ExpiryNotPossible = Conflict ["variables"];
     /// This deployment lacks what the request needs, or has it switched off
