@@ -561,6 +561,51 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_approval_has_its_own_routes() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let one = &*format!("/approvals/{id}");
+        let below = &*format!("{one}/shares");
+        let (approve, reject) = (&*format!("approve {id}"), &*format!("reject {id}"));
+        for (method, path, expect) in [
+            ("GET", "/approvals", "approvals"),
+            ("POST", one, approve),
+            ("DELETE", one, reject),
+            ("POST", "/approvals", "only GET"),
+            ("DELETE", "/approvals", "only GET"),
+            ("GET", one, "only DELETE, POST"),
+            ("PUT", one, "only DELETE, POST"),
+            ("POST", below, "no resource"),
+            ("GET", "/Approvals", "no resource"),
+            ("GET", "/approval", "no resource"),
+        ] {
+            let found = match resource(&Routing::Path(path), &[]).map(|resource| route(method, resource)) {
+                None => "no resource".to_owned(),
+                Some(Err(methods)) => format!("only {methods}"),
+                Some(Ok(Route::Approvals)) => "approvals".to_owned(),
+                Some(Ok(Route::Approve { id })) => format!("approve {id}"),
+                Some(Ok(Route::Reject { id })) => format!("reject {id}"),
+                Some(Ok(_)) => "another route".to_owned(),
+            };
+            assert_eq!(found, expect, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_an_approval_does_not_take_is_refused() {
+        let id = "id";
+        for (route, taken) in [
+            (Route::Approvals, &["nextToken"][..]),
+            (Route::Approve { id }, &["dryRun"]),
+            (Route::Reject { id }, &["dryRun", "reason"]),
+        ] {
+            let mut faults = Faults::default();
+            let sent = ["dryRun", "nextToken", "reason"].map(|name| (name.into(), "true".into()));
+            let given = query(Box::new(sent.into_iter()), route.parameters(), &mut Vec::new(), &mut faults);
+            assert_eq!((given.as_slice(), faults.is_empty()), (taken, false));
+        }
+    }
+
+    #[test]
     fn a_resource_is_greedy_where_it_ends_so() {
         for (resource, expect) in [
             ("/{proxy+}", Some("proxy")),

@@ -68,6 +68,10 @@ fn of_request(envelope: Envelope) -> String {
             if let Some(name) = &request.name {
                 write!(summary, ", whatever is named {name}").unwrap();
             }
+            if let Some(id) = &request.approval_id {
+                write!(summary, ", what waits as {id}").unwrap();
+                write!(summary, ", reason {:?}", request.reason).unwrap();
+            }
             if request.access != Access::default() {
                 write!(summary, ", {:?} access", request.access).unwrap();
             }
