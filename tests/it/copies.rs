@@ -517,7 +517,7 @@ fn a_copy_that_can_not_be_begun_yet_is_tried_again() {
     let outcome = copies.accepted(&[WEB]);
     assert_eq!(copies.row(&outcome)["imageId"], Value::Null);
     assert_eq!(copies.row(&outcome)["copy"]["state"], "none");
-    assert!(outcome["warnings"][0].as_str().unwrap().contains("will be tried again"), "{outcome:#}");
+    assert!(outcome["warnings"][0].as_str().unwrap().contains("the function will try again"), "{outcome:#}");
     assert_eq!(copies.records().len(), 1);
     copies.world.aws.seed(&json!({"settings": {"copyQuota": 300}}));
     copies.tick_once();
