@@ -65,7 +65,9 @@ def arguments() -> argparse.Namespace:
         epilog=f"Everything made has the tag {TAG}.\n{COST}",
     )
     parser.add_argument("--owner-profile", required=True, help="profile of the account that owns the images")
-    parser.add_argument("--target-profile", required=True, help="profile of the account that the images are shared with")
+    parser.add_argument(
+        "--target-profile", required=True, help="profile of the account that the images are shared with"
+    )
     parser.add_argument("--region", required=True, help="the Region, in both accounts")
     parser.add_argument("--yes", action="store_true", help="create and remove resources in both accounts")
     parser.add_argument("--dry-run", action="store_true", help="print the plan without calling AWS")

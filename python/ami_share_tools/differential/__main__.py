@@ -24,8 +24,12 @@ from ami_share_tools.differential.product import Product
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", nargs="+", help="the program that answers: the built example explain_key_policy, or a simulator")
-    parser.add_argument("--only-plain", action="store_true", help="ask only questions without unknown values and grants")
+    parser.add_argument(
+        "command", nargs="+", help="the program that answers: the built example explain_key_policy, or a simulator"
+    )
+    parser.add_argument(
+        "--only-plain", action="store_true", help="ask only questions without unknown values and grants"
+    )
     parser.add_argument("--questions", type=int, default=100_000)
     parser.add_argument("--all-faults", action="store_true", help="also print differences that are known faults")
     parser.add_argument("--seed", type=int, default=1)
