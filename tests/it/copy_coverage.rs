@@ -157,7 +157,7 @@ fn a_source_that_cannot_be_read_holds_nothing_else_up() {
     // An audit doesn't call drift what it could not find out.
     renamed.without_source("RequestLimitExceeded", 503);
     let audit = world.outcome(&json!({"action": "audit"}));
-    assert_eq!(audit["findings"], json!([]), "{audit:#}");
+    assert!(!audit["findings"].to_string().contains(&renamed.copy), "{audit:#}");
     assert!(audit["warnings"].to_string().contains("could not be read"), "{audit:#}");
     world.aws.no_faults();
     world.completed(&both);
