@@ -29,7 +29,7 @@ BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 # How long each parser is fuzzed, and which; whose mutants are tried. Hours of work: narrow it down as you like.
 FUZZ_SECONDS ?= 1200
 FUZZ_TARGETS ?= inbound allowlist key_policy
-MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/needs.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs crates/sharing/src/read_plan/** crates/sharing/src/read_plan.rs
+MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/closing_look.rs crates/sharing/src/needs/** crates/sharing/src/needs.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs crates/sharing/src/read_plan/** crates/sharing/src/read_plan.rs crates/sharing/src/records/** crates/sharing/src/records.rs crates/sharing/src/progress.rs crates/sharing/src/publishing.rs crates/sharing/src/taking_back.rs
 # With what a fuzzer begins, beside what it found before.
 FUZZ_SEEDS_inbound := events
 # The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.

@@ -40,7 +40,7 @@ pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     }
     match desk.find(case.allowlist, case.request, requester).await {
         Ok(ask) => desk.decide(case.allowlist, ask, case.request, requester, outcome).await,
-        Err(stopped) => stopped.told(outcome),
+        Err(stopped) => stopped.reported(outcome),
     }
 }
 
@@ -49,7 +49,7 @@ impl Desk<'_> {
     async fn find(&self, allowlist: &Allowlist, request: &Request, requester: &Requester) -> Result<Ask, Stopped> {
         let name = decide::approval_asked_for(request).map_err(Stopped::Refused)?;
         let ask = match self.read_ask(&name).await {
-            Err(Stopped::Gone) => return Err(self.gone(&name).await),
+            Err(Stopped::Missing) => return Err(self.missing(&name).await),
             read => read?,
         };
         if ask.is_lapsed(self.run.now) {
@@ -62,10 +62,10 @@ impl Desk<'_> {
     }
 
     /// Why there is no such ask: it was never there, or what was decided about it is being ended.
-    async fn gone(&self, name: &AskName) -> Stopped {
+    async fn missing(&self, name: &AskName) -> Stopped {
         match self.read_decision(&RecordName::Decision(name.decision())).await {
             Ok(decision) => decide::decided_already(&decision).into(),
-            Err(Stopped::Gone) => decide::approval_not_found(name.id()).into(),
+            Err(Stopped::Missing) => decide::approval_not_found(name.id()).into(),
             Err(stopped) => stopped,
         }
     }
@@ -86,7 +86,7 @@ impl Desk<'_> {
             return self.rehearse(allowlist, &ask, &decision, outcome).await;
         }
         if let Err(stopped) = self.write_down(&ask, &decision).await {
-            return stopped.told(outcome);
+            return stopped.reported(outcome);
         }
         let concluded = self.conclude(Some(allowlist), &ask, &decision).await;
         if is_approved {
@@ -108,8 +108,8 @@ impl Desk<'_> {
     ) -> Outcome {
         let there = self.read_decision(&RecordName::Decision(decision.name.clone())).await;
         match (there, &decision.answer) {
-            (Ok(first), _) if !first.is_same(decision) => self.overtaken(ask, &first).told(outcome),
-            (Err(stopped @ (Stopped::Taken(..) | Stopped::Failed(_))), _) => stopped.told(outcome),
+            (Ok(first), _) if !first.is_same(decision) => self.overtaken(ask, &first).reported(outcome),
+            (Err(stopped @ (Stopped::Taken(..) | Stopped::Failed(_))), _) => stopped.reported(outcome),
             (_, ApprovalAnswer::Approved { by }) => self.share(allowlist, ask, (by, decision), true).await,
             (_, ApprovalAnswer::Rejected { .. } | ApprovalAnswer::Lapsed) => {
                 Outcome { result: Status::Planned, ..outcome }
@@ -117,7 +117,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Decides everything anew, with both authorities, and makes the share.
+    /// Decides everything again, with both authorities, and makes the share.
     async fn share(
         &self,
         allowlist: &Allowlist,

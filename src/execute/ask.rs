@@ -1,6 +1,7 @@
 //! Owns writing down a share that waits for approval.
 
 use sharing::{
+    decide::{self, Case},
     outcome::{Outcome, Status},
     plan::Step,
     records::{Ask, Record},
@@ -26,17 +27,17 @@ pub(super) struct WrittenDown {
 pub(super) async fn written_down(
     deployment: &Deployment,
     run: &Run<'_>,
+    case: &Case<'_>,
     ask: Ask,
-    dry_run: bool,
 ) -> Result<WrittenDown, Stopped> {
-    let store = deployment.record_store().ok_or(Stopped::Gone)?;
+    let store = deployment.record_store().ok_or_else(|| decide::approvals_not_set_up(case))?;
     let desk = Desk { deployment, store, run };
     let step = Some(Step::CreateApproval(Box::new(Record::Ask(Box::new(ask.clone())))));
     match desk.read_ask(&ask.name).await {
         Ok(there) if !there.is_lapsed(run.now) => Ok(WrittenDown { ask: there, step: None, lapsed: None }),
-        Ok(_) if dry_run => Ok(WrittenDown { ask, step, lapsed: None }),
+        Ok(_) if case.request.dry_run => Ok(WrittenDown { ask, step, lapsed: None }),
         Ok(there) => Ok(WrittenDown { ask, step, lapsed: Some(desk.make_way(&there).await?) }),
-        Err(Stopped::Gone) => Ok(WrittenDown { ask, step, lapsed: None }),
+        Err(Stopped::Missing) => Ok(WrittenDown { ask, step, lapsed: None }),
         Err(stopped) => Err(stopped),
     }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
     if record.is_overdue(run.now) && is_last && !is_ended(&outcome, &record, run.now) {
         return give_up(&record, deployment, run, outcome).await;
     }
-    told(outcome, &record, run.now)
+    published(outcome, &record, run.now)
 }
 
 /// Gives a share up that has waited for as long as it may and could not be made: so that nobody waits for it in vain, whatever
@@ -93,7 +93,7 @@ async fn repeat(
 }
 
 /// The outcome as it is published. If a hint changed nothing and did not end the waiting, nothing is.
-fn told(outcome: Outcome, record: &CopyRecord, now: OffsetDateTime) -> Outcome {
+fn published(outcome: Outcome, record: &CopyRecord, now: OffsetDateTime) -> Outcome {
     let is_changed = outcome.images.iter().any(|row| row.changed);
     match outcome.result {
         Status::Completed | Status::Accepted | Status::Planned if !is_changed => {

@@ -61,10 +61,10 @@ impl Desk<'_> {
                 Ok(_) | Err(_) => Stopped::Failed(error),
             });
         }
-        // Another decision may have been carried out and deleted in between, and the same share asked for anew.
+        // Another decision may have been carried out and deleted in between, and the same share asked for again.
         let stopped = match self.read_ask(&ask.name).await {
             Ok(there) if decision.is_about(&there) => return Ok(()),
-            Ok(_) | Err(Stopped::Gone) => Stopped::from(decide::approval_not_found(ask.name.id())),
+            Ok(_) | Err(Stopped::Missing) => Stopped::from(decide::approval_not_found(ask.name.id())),
             // It is not known whether the ask is there: the hints of the decision find out.
             Err(stopped @ Stopped::Failed(_)) => return Err(stopped),
             Err(stopped) => stopped,
@@ -73,7 +73,7 @@ impl Desk<'_> {
         Err(stopped)
     }
 
-    /// What somebody learns who comes second.
+    /// What somebody learns whose decision came too late: another one was written down first.
     pub(super) fn overtaken(&self, ask: &Ask, first: &ApprovalDecision) -> Stopped {
         match first.is_about(ask) {
             true => decide::decided_already(first).into(),

@@ -1,5 +1,5 @@
 //! Owns what becomes of the records of shares that wait for a copy when the steps of a request were taken: a record is
-//! deleted if no retry can help, and written anew if a hint deleted it meanwhile. And whom else that concerns.
+//! deleted if no retry can help, and written again if a hint deleted it meanwhile. And whom else that concerns.
 
 use sharing::{
     decide::{Await, Case, Decision, Next, Wait},
@@ -50,21 +50,21 @@ fn refused_copy<'r>(result: &'r ImageResult<'_>) -> Option<&'r Failure> {
 }
 
 /// Looks again at the records by which shares wait that were there before a copy was begun: a hint that gave one up may have
-/// deleted it meanwhile, and nobody would wait for the copy. Then it is written anew, as if it had not been there.
+/// deleted it meanwhile, and nobody would wait for the copy. Then it is written again, as if it had not been there.
 pub(super) async fn record_again<'a>(
     writer: Writer<'_>,
     request_id: &str,
     results: Vec<ImageResult<'a>>,
     deadline: Instant,
 ) -> Vec<ImageResult<'a>> {
-    if !results.iter().any(|result| anew(result).is_some()) {
+    if !results.iter().any(|result| again(result).is_some()) {
         return results;
     }
     let aws = &writer.aws.until(deadline);
     let mut further = Vec::with_capacity(results.len());
     for mut result in results {
         let mut steps = Vec::new();
-        if let (Some(new), Some(records)) = (anew(&result).cloned(), writer.records) {
+        if let (Some(new), Some(records)) = (again(&result).cloned(), writer.records) {
             let read = records.read(aws, &RecordName::Copy(new.name.clone())).await;
             // If it can't be read, it is written: where it is there, that changes nothing.
             if !matches!(read, Ok(Recorded::Record(Record::Copy(_)))) {
@@ -81,10 +81,10 @@ pub(super) async fn record_again<'a>(
 }
 
 /// The record that must be there now, if another one was there before.
-fn anew<'r>(result: &'r ImageResult<'_>) -> Option<&'r CopyRecord> {
+fn again<'r>(result: &'r ImageResult<'_>) -> Option<&'r CopyRecord> {
     let wait = wait(result)?;
     let is_relied_on = wait.order.is_some() || wait.outlived.is_some();
-    wait.anew.as_deref().filter(|_| is_relied_on && refused_copy(result).is_none())
+    wait.again.as_deref().filter(|_| is_relied_on && refused_copy(result).is_none())
 }
 
 fn wait<'r>(result: &'r ImageResult<'_>) -> Option<&'r Wait> {

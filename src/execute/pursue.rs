@@ -76,9 +76,9 @@ async fn wait(
     mut outcome: Outcome,
 ) -> Outcome {
     let dry_run = case.request.dry_run;
-    let WrittenDown { ask, step, lapsed } = match written_down(deployment, run, ask, dry_run).await {
+    let WrittenDown { ask, step, lapsed } = match written_down(deployment, run, case, ask).await {
         Ok(written) => written,
-        Err(stopped) => return stopped.told(outcome),
+        Err(stopped) => return stopped.reported(outcome),
     };
     let steps: Vec<_> = step.into_iter().collect();
     log_plan(run.request_id, &steps, dry_run);

@@ -1,4 +1,4 @@
-//! Owns [`Stopped`]: why nothing is asked or decided, and how that is told.
+//! Owns [`Stopped`]: why nothing is asked or decided, and how that is reported.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::{aws::CallError, records::RecordStore};
 pub(super) enum Stopped {
     Refused(Box<Refusal>),
     Failed(Failure),
-    /// A schedule that is nobody's record has the name: why it is none, and what is told of it.
+    /// A schedule that is nobody's record has the name: why it is none, and the failure that is reported.
     Taken(RecordName, String, Failure),
     /// There is no such record.
-    Gone,
+    Missing,
 }
 
 impl From<Refusal> for Stopped {
@@ -32,7 +32,7 @@ impl Stopped {
     /// What stops where this was read under the name, instead of the record that belongs there.
     pub(super) fn by(store: &RecordStore, name: &RecordName, read: Result<Recorded, CallError>) -> Self {
         match read {
-            Ok(Recorded::Nothing | Recorded::Record(_)) => Self::Gone,
+            Ok(Recorded::Nothing | Recorded::Record(_)) => Self::Missing,
             Ok(Recorded::Nobodys { why }) => {
                 let failure = store.taken(name, &why).failure;
                 Self::Taken(name.clone(), why, failure)
@@ -42,14 +42,14 @@ impl Stopped {
     }
 
     /// The outcome for somebody who asked or decided.
-    pub(super) fn told(self, outcome: Outcome) -> Outcome {
+    pub(super) fn reported(self, outcome: Outcome) -> Outcome {
         match self {
             Self::Refused(refusal) => refused(outcome, *refusal),
             Self::Failed(error) => failed(outcome, error),
             Self::Taken(name, why, error) => {
                 Outcome { nobodys_records: BTreeMap::from([(name, why)]), ..failed(outcome, error) }
             }
-            Self::Gone => refused(outcome, decide::approval_not_found("")),
+            Self::Missing => refused(outcome, decide::approval_not_found("")),
         }
     }
 
@@ -61,7 +61,7 @@ impl Stopped {
                 Outcome { warnings, nobodys_records: BTreeMap::from([(name, why)]), ..outcome }
             }
             Self::Failed(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
-            Self::Refused(_) | Self::Gone => outcome,
+            Self::Refused(_) | Self::Missing => outcome,
         }
     }
 }

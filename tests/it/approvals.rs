@@ -219,7 +219,7 @@ fn whatever_call_an_approval_ends_at_the_ticks_finish_it() {
         } else if desk.records().is_empty() {
             assert_eq!(desk.shared(), [WEB], "call {index}");
         } else {
-            // Nothing was decided: it waits on.
+            // Nothing was decided: it goes on waiting.
             assert_eq!(desk.shared(), [""; 0], "call {index}");
             assert_eq!(desk.approve(OWNER, &id).0, 200, "call {index}");
         }
@@ -259,7 +259,7 @@ fn of_two_who_decide_at_once_one_does() {
             desk.tick("did-");
             let seen = format!("{is_first} {is_second} {index}: {one:#?} {other:#?}");
             assert!(desk.records().is_empty(), "{seen}");
-            // Who comes second is refused: one decision was made.
+            // The second decision is refused: one was made.
             let done =
                 [(&one, is_first), (&other, is_second)].map(|((status, _), approves)| (*status == 200, approves));
             let won: Vec<_> = done.iter().filter(|(done, _)| *done).map(|(_, approves)| *approves).collect();
@@ -329,7 +329,7 @@ fn a_decision_counts_for_the_ask_that_it_was_about_and_for_no_later_one() {
         desk.world.aws.no_faults();
         desk.world.aws.clear_part(&json!({"ids": [format!("ask-{id}")]}));
         desk.take_back();
-        // The same share is asked for anew. Nobody has approved that.
+        // The same share is asked for again. Nobody has approved that.
         let now = OffsetDateTime::now_utc() + Days::seconds(5);
         assert_eq!(desk.asked_at(now), id, "{ask:#}");
         let (status, told) = desk.approve(OWNER, &id);
@@ -436,7 +436,7 @@ fn an_approval_is_carried_on_for_a_day_and_no_longer() {
         desk.put(Record::Decision(Box::new(decision)), at);
         id
     };
-    // It gives no right when its time is over, and the ask waits on.
+    // It gives no right when its time is over, and the ask goes on waiting.
     let id = decided(now - Days::days(3), now - Days::hours(25));
     desk.tick_once("did-");
     assert_eq!((desk.shared(), desk.records()), (Vec::new(), vec![format!("ask-{id}")]));

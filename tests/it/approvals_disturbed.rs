@@ -305,7 +305,7 @@ fn an_approval_that_crosses_a_lapse_a_tick_or_a_revoke_is_made_or_not() {
 
 #[test]
 fn an_ask_that_follows_a_rejection_is_not_taken_away_with_it() {
-    // The rejection is carried out, and the same share is asked for anew, while the first tick still looks.
+    // The rejection is carried out, and the same share is asked for again, while the first tick still looks.
     let reject_and_ask = |stage: &Stage| decides(OWNER, &stage.id, false);
     cross(Scene::Reject, reject_and_ask, |stage, what, one, other| {
         let done = [one, other].map(|told| answer(told.as_ref().unwrap()).0 == 200);

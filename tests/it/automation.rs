@@ -476,7 +476,7 @@ fn a_share_sent_again_close_to_its_expiry_is_finished_or_refused_for_it() {
     }
     let long_ago = world.refused(&until(&fresh, ahead(Duration::days(-2))));
     assert_eq!((codes(&long_ago), world.aws.calls()), (vec!["MalformedRequest"], vec![]), "nothing is asked of AWS");
-    // About to expire, overdue: neither is shared anew, by whatever request.
+    // About to expire, overdue: neither is shared again, by whatever request.
     for at in [nearer, ahead(Duration::minutes(-9))] {
         for is_shared in [false, true] {
             let launch: &[&str] = if is_shared { &["111122223333"] } else { &[] };

@@ -100,7 +100,7 @@ fn two_requests_on_one_image_end_as_written_down() {
         let seen = RefCell::new(BTreeSet::new());
         for (name, number) in told_apart(proxy.calls()) {
             let what = format!("{one} stopped before {name} number {number}, overtaken by {other}");
-            // A call that is held for too long is made anew.
+            // A call that is held for too long is made again.
             steadily(|| {
                 let keys = stage.seed(&scene);
                 let (slow, quick) =

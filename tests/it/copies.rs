@@ -13,7 +13,7 @@ use crate::support::{
     function::Function,
     now,
     proxy::{self, Proxy, Reply},
-    scenes::VARIABLES,
+    scenes::{EXPIRES, VARIABLES, rfc3339},
     world::{World, codes},
 };
 
@@ -332,7 +332,8 @@ fn a_copy_that_is_throttled_for_an_hour_is_begun_after_that() {
     let event = copies.ask("share", &[WEB], &json!({})).to_string();
     let asked = copies.world.function.send(&event, Duration::from_secs(8)).unwrap().unwrap();
     assert_eq!(asked["result"], "accepted", "{asked:#}");
-    for _ in 0..2 {
+    // A tick every ten minutes.
+    for _ in 0..6 {
         let tick = tick_without(&copies, "ec2:CopyImage", ("RequestLimitExceeded", 503));
         assert_eq!(tick["result"], "completed", "{tick:#}");
         assert_eq!((published(&copies.world).len(), copies.records().len()), (0, 1));
@@ -516,7 +517,7 @@ fn a_copy_that_can_not_be_begun_yet_is_tried_again() {
     let outcome = copies.accepted(&[WEB]);
     assert_eq!(copies.row(&outcome)["imageId"], Value::Null);
     assert_eq!(copies.row(&outcome)["copy"]["state"], "none");
-    assert!(outcome["warnings"][0].as_str().unwrap().contains("will be tried again"), "{outcome:#}");
+    assert!(outcome["warnings"][0].as_str().unwrap().contains("the function will try again"), "{outcome:#}");
     assert_eq!(copies.records().len(), 1);
     copies.world.aws.seed(&json!({"settings": {"copyQuota": 300}}));
     copies.tick_once();
@@ -538,6 +539,114 @@ fn what_no_retry_mends_leaves_no_record() {
         "{outcome:#}"
     );
     assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_tick_that_learns_that_no_copy_can_be_made_ends_the_waiting() {
+    let copies = Copies::new();
+    copies.world.aws.seed(&json!({"settings": {"copyQuota": 0}}));
+    let first = copies.accepted(&[WEB]);
+    copies.world.aws.fault("ec2:CopyImage", "UnauthorizedOperation", 403, 1);
+    let tick = copies.tick_once();
+    assert_eq!((&tick["result"], &tick["errors"][0]["code"]), (&json!("failed"), &json!("Denied")), "{tick:#}");
+    assert_eq!(published(&copies.world), [format!("Failed {}", first["requestId"].as_str().unwrap())]);
+    assert!(copies.records().is_empty());
+}
+
+#[test]
+fn a_share_whose_expiry_time_comes_while_it_waits_is_refused_and_told() {
+    for is_there in [false, true] {
+        // The function takes no time that is less than five minutes ahead.
+        for (minutes, is_over) in [(60, false), (4, true), (-1, true)] {
+            let what = format!("{is_there} {minutes}");
+            let copies = Copies::new();
+            let expires = json!({"expiresAt": rfc3339(*EXPIRES)});
+            let first = copies.world.outcome(&copies.ask("share", &[WEB], &expires));
+            assert_eq!(first["result"], "accepted", "{what}: {first:#}");
+            if is_there {
+                copies.end("available", None);
+            }
+            let name = copies.let_expire_in(minutes);
+            let hints = copies.world.aws.hints("copy-");
+            let hint = hints.iter().find(|hint| hint.to_string().contains(&name)).unwrap();
+            let tick = copies.world.outcome(hint);
+            assert_eq!(codes(&tick) == ["ExpiryNotAllowed"], is_over, "{what}: {tick:#}");
+            assert_eq!(copies.records().iter().all(|(there, _)| *there != name), is_over, "{what}");
+            let told = if is_over {
+                vec!["Refused"]
+            } else if is_there {
+                vec!["Completed"]
+            } else {
+                Vec::new()
+            };
+            let told: Vec<_> =
+                told.iter().map(|kind| format!("{kind} {}", first["requestId"].as_str().unwrap())).collect();
+            assert_eq!(published(&copies.world), told, "{what}");
+            let shared = if is_there && !is_over { vec![WEB] } else { Vec::new() };
+            assert_eq!(copies.world.launch(&copies.copy_in(&first)), shared, "{what}");
+        }
+    }
+}
+
+/// A record whose code can't be made may be anybody's: nothing is done and published because of it, and it stays. So that it does
+/// not end unseen, each of its hints is an error in the log and one of the requests that the alarm counts.
+#[test]
+fn a_record_whose_code_can_not_be_made_is_logged_and_counted_at_every_tick() {
+    for minutes in [-30, 5, 55] {
+        let copies = Copies::new();
+        copies.accepted(&[WEB]);
+        copies.let_pass(minutes);
+        copies.world.aws.forget_calls();
+        copies.world.aws.fault("kms:GenerateMac", "AccessDeniedException", 400, 100);
+        let tick = copies.tick_once();
+        copies.world.aws.no_faults();
+        let told = (&tick["result"], &tick["errors"][0]["code"]);
+        assert_eq!(told, (&json!("failed"), &json!("Denied")), "{minutes}: {tick:#}");
+        assert!(copies.world.function.log().contains("\"Unfinished\":1"), "{minutes}");
+        assert_eq!((published(&copies.world).len(), copies.records().len()), (0, 1), "{minutes}");
+    }
+}
+
+#[test]
+fn a_share_without_copy_from_asks_aws_as_often_where_copies_can_be_made() {
+    let calls = |can_copy: bool, copy_rules: bool| {
+        let copies = Copies::new();
+        let mapping = json!([{"device": "/dev/xvda", "snapshot": {"key": copies.key, "size": 20}}]);
+        let image =
+            json!({"id": "ami-0000000000000beef", "name": "golden-2", "tags": {"Tier": "gold"}, "mappings": mapping});
+        let image = copies.world.aws.image(image);
+        let mut allowlist = rules(&copies.key, &copies.other_key);
+        if !copy_rules {
+            allowlist = allowlist.lines().filter(|line| !line.contains("copies:")).collect::<Vec<_>>().join("\n");
+        }
+        let proxy = Proxy::start(copies.world.aws.address);
+        let function = match can_copy {
+            true => start(&proxy.endpoint, &allowlist, &copies.record_key),
+            false => Function::start(
+                &proxy.endpoint,
+                &allowlist,
+                &[&VARIABLES[..], &[("AMI_SHARE_OUTCOME_BUS", "outcomes")]].concat(),
+            ),
+        };
+        let mut made = Vec::new();
+        for action in ["check", "share", "share", "list", "revoke"] {
+            let mut request = json!({"action": action, "imageIds": [image]});
+            if action != "list" {
+                request["accountIds"] = json!([WEB]);
+            }
+            proxy.let_pass();
+            let outcome = function.invoke(&request).unwrap();
+            assert_eq!(outcome["result"], "completed", "{outcome:#}");
+            let calls = proxy.calls().into_iter().filter(|call| call.name != "events:PutEvents");
+            let mut calls: Vec<_> = calls.map(|call| (call.name, call.body.len())).collect();
+            calls.sort();
+            made.push((action, calls));
+        }
+        made
+    };
+    let without = calls(false, false);
+    assert_eq!(calls(true, false), without);
+    assert_eq!(calls(true, true), without);
 }
 
 #[test]

@@ -40,6 +40,8 @@ enum Event {
     Share(&'static [&'static str]),
     Revoke(&'static [&'static str]),
     Hint,
+    /// EC2's event of the copy.
+    Available,
 }
 
 const GOLDEN: Scene = Scene { image: "golden-1", waiting: &[WEB], copy: "available", event: Event::Hint, end: &[WEB] };
@@ -77,7 +79,8 @@ impl Stage {
         let event = match scene.event {
             Event::Share(targets) => copies.ask("share", targets, &json!({})),
             Event::Revoke(targets) => copies.ask("revoke", targets, &json!({})),
-            Event::Hint => copies.world.aws.hints("copy-").remove(0),
+            Event::Hint => hint(&copies),
+            Event::Available => available(&copies),
         };
         let proxy = Proxy::start(copies.world.aws.address);
         Self { copies, proxy, scene, event }
@@ -305,6 +308,14 @@ fn hint(copies: &Copies) -> Value {
     copies.world.aws.hints("copy-").remove(0)
 }
 
+fn available(copies: &Copies) -> Value {
+    let state = copies.world.aws.state();
+    let source = json!(format!("{THERE}/{}", copies.source));
+    let mut images = state["images"].as_object().unwrap().iter();
+    let (copy, _) = images.find(|(_, image)| image["source"] == source).unwrap();
+    Copies::event(copy, "available")
+}
+
 fn revoke(copies: &Copies) -> Value {
     copies.ask("revoke", &[WEB], &json!({}))
 }
@@ -328,6 +339,41 @@ fn of_two_hints_that_cross_none_undoes_the_share_but_before_its_second_look_and_
         assert_eq!(again["result"], "completed", "{what}: {again:#}");
     });
     assert_eq!(undone.into_inner(), 1, "at one call alone");
+}
+
+/// The same of EC2's event and a tick, in two processes, whichever is stopped. Where it is stopped before any write, the
+/// other one has written, and both leave the record.
+#[test]
+fn of_an_event_and_a_tick_that_cross_none_undoes_the_share_but_before_its_second_look() {
+    let other_than = |event| if matches!(event, Event::Hint) { available } else { hint };
+    for event in [Event::Hint, Event::Available] {
+        let undone = AtomicUsize::new(0);
+        cross(Scene { event, ..GRANTED }, other_than(event), |stage, what, _, _| {
+            if stage.made() == [("available".to_owned(), vec![WEB.to_owned()])] {
+                return stage.ends_well(what);
+            }
+            undone.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(stage.made(), [("available".to_owned(), Vec::new())], "{what}");
+            assert!(what.contains("scheduler:GetSchedule number 1"), "{what}");
+            let again = stage.copies.share(&[WEB]);
+            assert_eq!(again["result"], "completed", "{what}: {again:#}");
+        });
+        assert_eq!(undone.into_inner(), 1, "{event:?}: at one call alone");
+    }
+}
+
+#[test]
+fn an_event_and_a_tick_in_two_processes_one_after_the_other_write_once() {
+    for event in [Event::Hint, Event::Available] {
+        let stage = Stage::set(LocalAws::turn(), Scene { event, ..GRANTED });
+        let second = if matches!(event, Event::Hint) { available(&stage.copies) } else { hint(&stage.copies) };
+        stage.copies.world.aws.forget_calls();
+        stage.disturbed().invoke(&stage.event).unwrap();
+        assert_eq!(stage.copies.writes(), ["kms:CreateGrant", "ec2:ModifyImageAttribute"], "{event:?}");
+        stage.copies.world.outcome(&second);
+        assert_eq!(stage.copies.writes(), ["scheduler:DeleteSchedule"], "{event:?}");
+        assert_eq!(stage.made(), [("available".to_owned(), vec![WEB.to_owned()])], "{event:?}");
+    }
 }
 
 #[test]

@@ -184,6 +184,16 @@ fn a_share_takes_three_waves_of_reading_and_one_of_writing() {
 }
 
 #[test]
+fn a_share_without_a_copy_takes_no_wave_more_where_copies_can_be_made() {
+    let record_key = "arn:aws:kms:eu-west-1:999988887777:key/00000000-0000-4000-8000-000000000000";
+    let world = World::new(&[&VARIABLES[..], &[("AMI_SHARE_RECORD_KEY", record_key)]].concat());
+    let all = accounts(ACCOUNTS);
+    world.aws.seed(&images("open", 1, 2, &[]));
+    world.check(&ask("share", 1, &all, json!({})), &[&IMAGES, &BEHIND, &KEYS, &LAUNCH]);
+    world.check(&ask("share", 1, &all, json!({})), &[&IMAGES, &BEHIND, &KEYS]);
+}
+
+#[test]
 fn images_share_their_reads() {
     const TURN: usize = CONCURRENCY;
     let world = World::new(&[]);

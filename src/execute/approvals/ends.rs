@@ -50,7 +50,7 @@ pub(crate) async fn carry_on(name: &DecisionName, request_id: &str, deployment: 
     };
     let ask = match desk.read_ask(&name.ask()).await {
         Ok(ask) if decision.is_about(&ask) => ask,
-        Ok(_) | Err(Stopped::Gone) => {
+        Ok(_) | Err(Stopped::Missing) => {
             desk.write(vec![Step::DeleteApproval(named)]).await;
             return outcome;
         }
@@ -100,7 +100,7 @@ impl Desk<'_> {
 
     /// Deletes the records of a share that was approved, as far as it is over.
     async fn end_share(&self, ask: &Ask, decision: &ApprovalDecision, mut outcome: Outcome) -> Outcome {
-        // By rules that want other approvers now the ask waits on.
+        // The present rules require other approvers: the ask goes on waiting for them.
         if outcome.refusals.iter().any(|refusal| refusal.code == RefusalCode::ApprovalNotAllowed) {
             self.write(vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))]).await;
             return Outcome { approved_by: None, announcement: Announcement::Never, ..outcome };
@@ -108,7 +108,7 @@ impl Desk<'_> {
         let is_over = outcome.is_approval_over();
         let ended = match (is_over, decision.is_ending(self.run.now)) {
             (true, _) => both(decision),
-            // Nothing else would tell that it was tried until the end. Whatever is left of its time, it waits on.
+            // Nothing else would tell that it was tried until the end. The ask goes on waiting while time is left.
             (false, true) if ask.is_lapsed(self.run.now) => both(decision),
             (false, true) => vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))],
             (false, false) => {

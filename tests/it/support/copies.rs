@@ -3,7 +3,7 @@
 use ami_share::aws::Aws;
 use ami_share_testing::key_policies::open_to;
 use serde_json::{Value, json};
-use sharing::records::Mac;
+use sharing::{domain::CopyName, records::Mac};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{ACCOUNT, REGION, function::Function, local_aws::LocalAws, now, scenes::VARIABLES, world::World};
@@ -167,14 +167,31 @@ impl Copies {
 
     /// Puts the one record there is back as one whose time is over since so many minutes.
     pub fn let_pass(&self, minutes: i64) {
+        let until = (OffsetDateTime::now_utc() - time::Duration::minutes(minutes)).replace_nanosecond(0).unwrap();
+        self.sign_anew(|input| input["until"] = json!(until.format(&Rfc3339).unwrap()));
+    }
+
+    /// Writes the one record there is once more, as one whose share expires in so many minutes, and returns its name: a share
+    /// can't ask for so little time, but time passes while it waits.
+    pub fn let_expire_in(&self, minutes: i64) -> String {
+        let expires = (OffsetDateTime::now_utc() + time::Duration::minutes(minutes)).replace_nanosecond(0).unwrap();
+        self.sign_anew(|input| {
+            input["request"]["expiresAt"] = json!(expires.format(&Rfc3339).unwrap());
+            let document = json!([THERE, input["requester"], input["request"]]).to_string();
+            input["schedule"] = json!(CopyName::new(&self.source.parse().unwrap(), &document).as_str());
+        })
+    }
+
+    /// Writes the one record there is with this change, as the function would have written it, and returns its name.
+    fn sign_anew(&self, change: impl FnOnce(&mut Value)) -> String {
         let state = self.world.aws.state();
         let mut schedules = state["schedules"].as_object().unwrap().iter().filter(|(name, _)| name.contains("/copy-"));
         let (name, schedule) = schedules.next().unwrap();
         let mut input: Value = serde_json::from_str(schedule["input"].as_str().unwrap()).unwrap();
-        let until = (OffsetDateTime::now_utc() - time::Duration::minutes(minutes)).replace_nanosecond(0).unwrap();
-        input["until"] = json!(until.format(&Rfc3339).unwrap());
+        change(&mut input);
         input.as_object_mut().unwrap().remove("mac");
-        let digest = Mac::digest(name.rsplit('/').next().unwrap(), &input.to_string());
+        let new_name = input["schedule"].as_str().unwrap().to_owned();
+        let digest = Mac::digest(&new_name, &input.to_string());
         let endpoint = self.world.aws.endpoint;
         let variable = move |name: &str| {
             let variables = [
@@ -189,8 +206,10 @@ impl Copies {
         let key = self.record_key.parse().unwrap();
         let mac = runtime.block_on(Aws::connect(variable).unwrap().generate_mac(&key, &digest)).unwrap();
         input["mac"] = json!(mac.to_string());
-        self.rewrite(name, &input);
+        let (group, _) = name.split_once('/').unwrap();
+        self.rewrite(&format!("{group}/{new_name}"), &input);
         self.world.aws.forget_calls();
+        new_name
     }
 
     /// EC2's event about an image.

@@ -24,7 +24,7 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
     let Some(rule) = rules.first() else { return Met::default() };
     let refusal = match case.approval {
         Approval::NotPossible if case.hint.is_some() => Some(not_approved(rule)),
-        Approval::Asked if !is_set_up(case) => Some(not_set_up(case)),
+        Approval::Asked if !is_set_up(case) => Some(approvals_not_set_up(case)),
         Approval::Asked => None,
         Approval::NotPossible => Some(
             Refusal::new(
@@ -42,19 +42,19 @@ pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]
     refusal.map(|refusal| Met::refused(Refusal { image_id: Some(image_id.clone()), ..refusal })).unwrap_or_default()
 }
 
-/// The rules that decide about these targets and want an approval.
+/// The rules that decide about these targets and require an approval.
 fn with_approvers<'a>(targets: &[Covered<'a>]) -> impl Iterator<Item = &'a Rule> {
     targets.iter().filter_map(|(_, rule)| *rule).filter(|rule| !rule.approvers.is_empty())
 }
 
-/// Whether every rule that wants an approval of a share with these targets names who gave it.
+/// Whether every rule that requires an approval of a share with these targets names who gave it.
 pub(super) fn is_enough(approver: Option<&Requester>, targets: &[Covered<'_>]) -> bool {
     with_approvers(targets).all(|rule| approver.is_some_and(|approver| rule.is_approved_by(approver)))
 }
 
-/// Nobody approved the share before it began to wait for its copy, because no rule wanted that then.
+/// Nobody approved the share before it began to wait for its copy, because no rule required an approval then.
 fn not_approved(rule: &Rule) -> Refusal {
-    let message = format!("rule {} wants an approval now, and nobody has approved this share", quoted(&rule.name));
+    let message = format!("rule {} requires an approval now, and nobody has approved this share", quoted(&rule.name));
     Refusal::new(RefusalCode::ApprovalNotAllowed, message)
         .remedy("send the request again, so that somebody can approve it")
         .value("rule", rule.name.as_str())
@@ -65,7 +65,8 @@ fn is_set_up(case: &Case<'_>) -> bool {
     case.unset_for_copies.is_empty() && case.setup.approvals
 }
 
-fn not_set_up(case: &Case<'_>) -> Refusal {
+/// This deployment can record no share that waits for approval.
+pub fn approvals_not_set_up(case: &Case<'_>) -> Refusal {
     let why = match case.unset_for_copies.join(" and ") {
         unset if unset.is_empty() => "its parameter EnableApprovals is off".to_owned(),
         unset => format!("it has no {unset}"),
@@ -211,7 +212,7 @@ pub fn rejected(by: &Requester, reason: Option<&str>) -> Refusal {
 
 /// This deployment has no approvals.
 pub fn no_approvals(case: &Case<'_>) -> Option<Refusal> {
-    (!is_set_up(case)).then(|| not_set_up(case))
+    (!is_set_up(case)).then(|| approvals_not_set_up(case))
 }
 
 /// The trigger is not one through which approvals can be read and given.

@@ -298,14 +298,14 @@ pub(super) fn wait(
         None => Some((new, Next::Wait(wait))),
         // It goes on waiting with its first request and its time.
         Some(there) if !there.is_overdue(case.now) => {
-            let anew = Some(Box::new(new));
-            Some((there.clone(), Next::Wait(Wait { is_recorded: true, anew, ..wait })))
+            let again = Some(Box::new(new));
+            Some((there.clone(), Next::Wait(Wait { is_recorded: true, again, ..wait })))
         }
         // Nobody waits by it any more; its next hint would only say so.
         Some(there) => {
             let outlived = Some((Box::new(there.clone()), overdue(awaited, there)));
-            let anew = Some(Box::new(new.clone()));
-            Some((new, Next::Wait(Wait { outlived, anew, ..wait })))
+            let again = Some(Box::new(new.clone()));
+            Some((new, Next::Wait(Wait { outlived, again, ..wait })))
         }
     }
 }

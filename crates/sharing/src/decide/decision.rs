@@ -126,7 +126,7 @@ pub struct Wait {
     /// The copy to be made, if EC2 is making none.
     pub order: Option<CopyOrder>,
     /// Where a record of the share was there: the one that is written if a hint deletes that before the copy is begun.
-    pub anew: Option<Box<CopyRecord>>,
+    pub again: Option<Box<CopyRecord>>,
 }
 
 /// The access that is removed.

@@ -40,7 +40,7 @@ pub struct CopyRecord {
     pub requester: Requester,
     /// The ID of the request that was the first to ask.
     pub request_id: String,
-    /// Who approved the share before it began to wait, with the groups that the token had; nobody, if no rule wanted that.
+    /// Who approved the share before it began to wait, with the groups that the token had; nobody, if no rule required an approval.
     pub approved_by: Option<Requester>,
     /// The allowlist rule that decided then.
     pub rule: String,

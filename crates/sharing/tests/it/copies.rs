@@ -529,12 +529,12 @@ fn who_asks_again_finds_the_record_unless_its_time_is_over() {
     // Its copy has failed, and no hint has said so yet: another one is made.
     let again = accepted(&own(later).made(OTHER_COPY, failed("why")), &share(&[ONE]), &[make()]);
     assert_eq!(until(&again), "2026-11-22T13:00:00Z");
-    // Its time is over, and no hint has said so yet: it begins to wait anew.
-    let anew = [delete(&[ONE], "lambda:invoke"), create(&[ONE])];
-    let again = accepted(&pending(own(before)), &share(&[ONE]), &anew);
+    // Its time is over, and no hint has said so yet: it begins to wait again.
+    let begun = [delete(&[ONE], "lambda:invoke"), create(&[ONE])];
+    let again = accepted(&pending(own(before)), &share(&[ONE]), &begun);
     assert_eq!(until(&again), "2026-11-23T00:00:00Z");
     assert!(again.outcome.images[0].changed);
-    accepted(&own(before), &share(&[ONE]), &[&anew[..], &[make()]].concat());
+    accepted(&own(before), &share(&[ONE]), &[&begun[..], &[make()]].concat());
 }
 
 #[test]
@@ -835,7 +835,7 @@ fn an_approved_share_waits_by_a_record_that_says_by_whom() {
     let pending = |world: World| world.made(COPY, copy(KEY, ImageState::Pending));
     accepted(&pending(world.clone().waiting(unapproved.clone())), &share(&[ONE]), &[create(&record)]);
     accepted(&pending(world.waiting(record.clone())), &share(&[ONE]), &[]);
-    // Who asks again finds what was approved, and else waits anew, for an approval.
+    // Who asks again finds what was approved, and else waits again, for an approval.
     let asks = |record: &CopyRecord, approvers: &[&str]| pending(asked(approvers).waiting(record.clone()));
     accepted(&asks(&record, &[OLGA]), &share(&[ONE]), &[]);
     accepted(&asks(&record, &[]), &share(&[ONE]), &[]);

@@ -390,7 +390,7 @@ fn shares_cross_where_the_version_is_not_the_next_one() {
     assert_eq!(put(Before::Version(7), 8), []);
     assert_eq!(put(Before::Version(7), 10), [(8..10, Before::Version(10))]);
     assert_eq!(put(Before::Nothing, 3), [(1..3, Before::Version(3))]);
-    // It was deleted meanwhile, and begins anew.
+    // It was deleted meanwhile, and begins again.
     assert_eq!(put(Before::Version(7), 1), []);
     assert_eq!(put(Before::Version(7), 2), [(1..2, Before::Version(2))]);
     // Parameter Store keeps the latest versions only.
