@@ -71,6 +71,12 @@ impl Aws {
         Self { patience: self.patience.until(deadline), ..self.clone() }
     }
 
+    /// The same clients with a third of the time that is left, for what the rest must not wait for.
+    #[must_use]
+    pub fn for_a_third(&self) -> Self {
+        Self { patience: self.patience.for_a_third(), ..self.clone() }
+    }
+
     /// The same clients, rate-limited: at most five calls to EC2 and KMS a second. So an audit of a thousand images
     /// does not use up the account's request rates.
     #[must_use]

@@ -60,6 +60,13 @@ impl Patience {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
+    /// The same with a third of the time that is left.
+    pub(super) fn for_a_third(&self) -> Self {
+        let third = self.time_left().checked_div(3).unwrap_or_default();
+        let deadline = Instant::now().checked_add(third).unwrap_or_else(|| self.deadline());
+        self.until(deadline)
+    }
+
     /// The same, rate-limited.
     pub(super) fn rate_limited(&self) -> Self {
         Self { is_rate_limited: true, ..self.clone() }

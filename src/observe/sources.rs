@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sharing::{
     domain::{AccountId, ImageId},
     facts::{Fact, Failure, Image, Lineage, Reading},
-    read_plan::Sources,
+    read_plan::{Need, Sources},
 };
 
 use super::answers::concurrently;
@@ -18,6 +18,9 @@ pub async fn read_sources(
     sources: &Sources,
     images: &mut BTreeMap<ImageId, Image>,
 ) -> Reading<()> {
+    // A Region that does not answer holds nothing up that can be done without it.
+    let third = aws.for_a_third();
+    let aws = if sources.need == Need::Optional { &third } else { aws };
     let of_regions = sources.by_region.iter().map(|(region, ids)| (region, ids.iter().cloned().collect::<Vec<_>>()));
     let read =
         concurrently(of_regions.collect(), async |(region, ids)| aws.in_region(region).describe_images(ids).await);
