@@ -4,7 +4,7 @@ use sharing::{
     decide::{self, Authority, Case, ImageDecision, Judgements},
     facts::Facts,
     outcome::{Outcome, Status, Waiting},
-    plan::{give_up, plan},
+    plan::{give_up, plan, writes},
     records::Ask,
     report::{self, failed},
     request::Action,
@@ -55,15 +55,6 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         },
         Err(error) => failed(outcome, error),
     }
-}
-
-/// Whether there is anything to write. An existing share needs no approval.
-fn writes(case: &Case<'_>, facts: &Facts, decisions: &[ImageDecision<'_>]) -> bool {
-    decisions.iter().any(|decision| {
-        let image = facts.images.get(decision.image_id);
-        let publishes = decision.prerequisites().is_some_and(|first| !first.publications.is_empty());
-        publishes || image.is_some_and(|image| !plan(case, decision, image, facts).is_empty())
-    })
 }
 
 /// Records a share that waits for approval, and reports it.

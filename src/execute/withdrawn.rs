@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sharing::{
-    decide::{Case, Decision, ImageDecision, Withdrawal},
+    decide::{self, Case, Decision, ImageDecision, Withdrawal},
     domain::{AccountId, CopyName, ImageId, SnapshotId, Target},
     facts::{Facts, Failure, Image, RegionalImage},
     plan::{Step, remove_again, revoke_grants},
     report::ImageResult,
-    request::{Access, Action, AskedTarget, Request},
+    request::{Access, AskedTarget, Request},
 };
 use tokio::time::Instant;
 
@@ -110,7 +110,7 @@ async fn remove(
     let mut steps = Vec::new();
     for (id, image) in &images {
         let from: Vec<_> =
-            targets.iter().filter(|target| may_take(case, facts, decision, id, target)).cloned().collect();
+            targets.iter().filter(|target| decide::may_take(case, facts, decision, id, target)).cloned().collect();
         let copiers: Vec<_> =
             from.iter().filter_map(Target::account).filter(|account| copiers.contains(account)).collect();
         steps.extend(remove_again(id, image, &from, &copiers, is_needed));
@@ -126,14 +126,6 @@ async fn remove(
 fn known_copies(facts: &Facts, source: &RegionalImage) -> BTreeMap<ImageId, Image> {
     let is_it = |image: &Image| image.is_available_copy_of(source);
     facts.images.iter().filter(|(_, image)| is_it(image)).map(|(id, image)| (id.clone(), image.clone())).collect()
-}
-
-/// Whether the permission of a target is removed. Who may only take back what it asked for itself leaves alone what was
-/// shared before.
-fn may_take(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>, id: &ImageId, target: &Target) -> bool {
-    let is_covered = decision.targets.iter().any(|(asked, rule)| asked.target == *target && rule.is_some());
-    let was_shared = facts.images.get(id).is_some_and(|image| image.is_shared_with(target));
-    is_covered || case.request.action == Action::Reset || !was_shared
 }
 
 /// The revocations of the grants that shares of these images created for the targets, and what could not be read.

@@ -31,8 +31,9 @@ mod usage;
 use std::borrow::Cow;
 
 pub use approval::{
-    approval_asked_for, approval_left, approval_not_found, approvals_not_set_up, ask, ask_left, decided_already,
-    decided_before, lapsed, may_decide, may_see, no_approvals, rejected, wrong_trigger,
+    Attempt, Fate, approval_asked_for, approval_left, approval_not_found, approvals_not_set_up, ask, ask_left,
+    decided_already, decided_before, fate, lapsed, may_decide, may_lapse, may_see, no_approvals, rejected,
+    wrong_trigger,
 };
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};
@@ -56,6 +57,7 @@ pub use remaining::{Remaining, remaining};
 pub use second_look::{SecondLook, Seen, lost, second_looks};
 pub use staleness::SentAt;
 pub use survey::{Surveyed, next_token, unsettled};
+pub use take_away::may_take;
 pub use usage::{named_accounts, newest_usage_report};
 
 use self::permit::{Permit, permit};

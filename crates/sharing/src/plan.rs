@@ -93,6 +93,15 @@ fn await_copy(case: &Case<'_>, Await { record, next, .. }: &Await) -> Vec<Step> 
     }
 }
 
+/// Whether there is anything to write. An existing share needs no approval.
+pub fn writes(case: &Case<'_>, facts: &Facts, decisions: &[ImageDecision<'_>]) -> bool {
+    decisions.iter().any(|decision| {
+        let image = facts.images.get(decision.image_id);
+        let publishes = decision.prerequisites().is_some_and(|first| !first.publications.is_empty());
+        publishes || image.is_some_and(|image| !plan(case, decision, image, facts).is_empty())
+    })
+}
+
 /// The step that ends the waiting of a share that is refused permanently.
 pub fn give_up(case: &Case<'_>, decisions: &[ImageDecision<'_>]) -> Option<Step> {
     let mut refusals = decisions.iter().flat_map(ImageDecision::refusals);

@@ -3,7 +3,7 @@
 
 use sharing::{
     allowlist::{Allowlist, Loaded},
-    decide,
+    decide::{self, Attempt, Fate},
     domain::{AskName, DecisionName},
     outcome::{Announcement, Outcome, RefusalCode, Status},
     plan::Step,
@@ -11,16 +11,12 @@ use sharing::{
     report::failed,
     request::Action,
 };
-use time::Duration;
 
 use super::super::{
     desk::{Desk, both},
     stopped::Stopped,
 };
 use crate::deployment::{Deployment, Run};
-
-/// A hint may come so much early.
-const EARLY: Duration = Duration::minutes(1);
 
 /// Gives up a share that nobody has approved in time. The event is only a hint.
 pub(crate) async fn lapse(name: &AskName, request_id: &str, deployment: &Deployment, run: &Run<'_>) -> Outcome {
@@ -31,7 +27,7 @@ pub(crate) async fn lapse(name: &AskName, request_id: &str, deployment: &Deploym
         Ok(ask) => ask,
         Err(stopped) => return stopped.hinted(outcome),
     };
-    if !ask.is_lapsed(run.now.saturating_add(EARLY)) {
+    if !decide::may_lapse(&ask, run.now) {
         return Outcome { warnings: vec![format!("{name} waits until {}", ask.until)], ..outcome };
     }
     // What was decided in time is carried out by the hints of the decision.
@@ -100,26 +96,33 @@ impl Desk<'_> {
 
     /// Deletes the records of a share that was approved, as far as it is over.
     async fn end_share(&self, ask: &Ask, decision: &ApprovalDecision, mut outcome: Outcome) -> Outcome {
-        // The present rules require other approvers: the ask goes on waiting for them.
-        if outcome.refusals.iter().any(|refusal| refusal.code == RefusalCode::ApprovalNotAllowed) {
-            self.write(vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))]).await;
-            return Outcome { approved_by: None, announcement: Announcement::Never, ..outcome };
-        }
-        let is_over = outcome.is_approval_over();
-        let ended = match (is_over, decision.is_ending(self.run.now)) {
-            (true, _) => both(decision),
-            // Nothing else would tell that it was tried until the end. The ask goes on waiting while time is left.
-            (false, true) if ask.is_lapsed(self.run.now) => both(decision),
-            (false, true) => vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))],
-            (false, false) => {
+        let ended = match decide::fate(attempt(&outcome), ask, decision, self.run.now) {
+            Fate::AskAgain => {
+                self.write(vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))]).await;
+                return Outcome { approved_by: None, announcement: Announcement::Never, ..outcome };
+            }
+            Fate::TryAgain => {
                 let is_changed = outcome.images.iter().any(|row| row.changed);
                 let announcement = if is_changed { Announcement::Always } else { Announcement::Never };
                 return Outcome { announcement, ..outcome };
             }
+            Fate::EndDecision => vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))],
+            Fate::EndBoth => both(decision),
         };
         if let Some(error) = self.write(ended).await {
             outcome.warnings.push(format!("the approval is ended later: {}", error.message));
         }
         outcome
+    }
+}
+
+/// How the attempt to make an approved share went.
+fn attempt(outcome: &Outcome) -> Attempt {
+    if outcome.refusals.iter().any(|refusal| refusal.code == RefusalCode::ApprovalNotAllowed) {
+        Attempt::NotEnough
+    } else if outcome.is_approval_over() {
+        Attempt::Over
+    } else {
+        Attempt::MayPass
     }
 }

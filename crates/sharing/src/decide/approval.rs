@@ -1,20 +1,29 @@
 //! Owns the decision about approval: which shares wait for it, who may give it, and every reason against it.
 
-use time::OffsetDateTime;
+use std::collections::BTreeSet;
+
+use time::{Duration, OffsetDateTime};
 
 use super::{
     case::{Approval, Authority, Case},
     decision::{Covered, Decision, ImageDecision, Share, Verdict},
     met::Met,
+    permit::is_covered,
 };
 use crate::{
     allowlist::{Allowlist, Rule},
     domain::{AskName, ImageId, Requester, quoted, rfc3339},
-    facts::Failure,
+    facts::{Failure, Image},
     outcome::{ErrorCode, Finding, FindingCode, Refusal, RefusalCode},
     records::{ApprovalAnswer, ApprovalDecision, Ask},
     request::Request,
 };
+
+/// A hint may come so much early.
+const EARLY: Duration = Duration::minutes(1);
+
+/// So long after its time a record counts as left: its hint may come late.
+const LATE: Duration = Duration::hours(1);
 
 /// The reasons why a share by rules with approvers is refused, and not recorded.
 pub(super) fn check(case: &Case<'_>, image_id: &ImageId, targets: &[Covered<'_>]) -> Met {
@@ -174,10 +183,63 @@ pub fn lapsed(until: OffsetDateTime) -> Refusal {
         .value("until", until)
 }
 
-/// An ask that is left past its time.
-pub fn ask_left(ask: &Ask, image_id: ImageId) -> Finding {
+/// Whether a hint may give up an ask that nobody has answered.
+pub fn may_lapse(ask: &Ask, now: OffsetDateTime) -> bool {
+    ask.is_lapsed(now.saturating_add(EARLY))
+}
+
+/// How an attempt to make an approved share went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The present rules require other approvers.
+    NotEnough,
+    /// The share was made, or no later attempt would help.
+    Over,
+    /// A later attempt may help.
+    MayPass,
+}
+
+/// What becomes of the records of a share that was approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The decision is deleted, because it counts no longer. The ask goes on waiting.
+    AskAgain,
+    /// Both stay, and the next hint tries again.
+    TryAgain,
+    /// The decision is deleted, because its time is over. The ask goes on waiting.
+    EndDecision,
+    /// Both are deleted.
+    EndBoth,
+}
+
+/// What becomes of the records of a share that was approved, after an attempt to make it.
+pub fn fate(attempt: Attempt, ask: &Ask, decision: &ApprovalDecision, now: OffsetDateTime) -> Fate {
+    match attempt {
+        Attempt::NotEnough => Fate::AskAgain,
+        Attempt::Over => Fate::EndBoth,
+        Attempt::MayPass if !decision.is_ending(now) => Fate::TryAgain,
+        // No further hint would say that it was tried until the end. The ask goes on waiting while it has time left.
+        Attempt::MayPass if ask.is_lapsed(now) => Fate::EndBoth,
+        Attempt::MayPass => Fate::EndDecision,
+    }
+}
+
+/// The image under which an audit reports a record that is about these: one that the requester may see. They may be in
+/// another Region, or gone: that is reported to whoever may see every image.
+fn reported_under(case: &Case<'_>, seen: &BTreeSet<ImageId>, image_ids: &[ImageId]) -> Option<ImageId> {
+    let sees_all = || is_covered(case, &Image::deregistered(case.account, Vec::new()));
+    let known = image_ids.iter().find(|image_id| seen.contains(*image_id));
+    known.or_else(|| image_ids.first().filter(|_| sees_all())).cloned()
+}
+
+/// An ask that is left past its time, about one of the images that the requester may see.
+pub fn ask_left(case: &Case<'_>, seen: &BTreeSet<ImageId>, ask: &Ask) -> Option<Finding> {
+    if !ask.is_lapsed(case.now.saturating_sub(LATE)) {
+        return None;
+    }
+    let image_id = reported_under(case, seen, &ask.request.image_ids)?;
     let (name, until) = (&ask.name, rfc3339(ask.until));
-    Finding {
+    Some(Finding {
         code: FindingCode::ApprovalLeft,
         image_id,
         target: None,
@@ -185,13 +247,17 @@ pub fn ask_left(ask: &Ask, image_id: ImageId) -> Finding {
         remedy: format!(
             "delete the schedule {name}, or send the request again; then find out why its hint had no effect"
         ),
-    }
+    })
 }
 
-/// A decision that is left past its time.
-pub fn approval_left(decision: &ApprovalDecision, image_id: ImageId) -> Finding {
+/// A decision that is left past its time, about one of the images that the requester may see.
+pub fn approval_left(case: &Case<'_>, seen: &BTreeSet<ImageId>, decision: &ApprovalDecision) -> Option<Finding> {
+    if !decision.is_over(case.now.saturating_sub(LATE)) {
+        return None;
+    }
+    let image_id = reported_under(case, seen, &decision.ask.image_ids)?;
     let (name, until) = (&decision.name, rfc3339(decision.until));
-    Finding {
+    Some(Finding {
         code: FindingCode::ApprovalLeft,
         image_id,
         target: None,
@@ -199,7 +265,7 @@ pub fn approval_left(decision: &ApprovalDecision, image_id: ImageId) -> Finding 
             "{name}, what was decided about an ask, was to be carried out until {until}, and is still there"
         ),
         remedy: format!("delete the schedule {name}; if the share is missing, send the request again"),
-    }
+    })
 }
 
 /// The share was rejected.

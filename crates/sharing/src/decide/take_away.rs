@@ -22,6 +22,14 @@ use crate::{
 /// The number of an account's grants that are named.
 const EXAMPLES: usize = 3;
 
+/// Whether the permission of a target is removed once more, after its share that waited for a copy was taken back. Who may
+/// only take back what it asked for itself leaves alone what was shared before.
+pub fn may_take(case: &Case<'_>, facts: &Facts, decision: &ImageDecision<'_>, id: &ImageId, target: &Target) -> bool {
+    let is_covered = decision.targets.iter().any(|(asked, rule)| asked.target == *target && rule.is_some());
+    let was_shared = facts.images.get(id).is_some_and(|image| image.is_shared_with(target));
+    is_covered || case.request.action == Action::Reset || !was_shared
+}
+
 /// Decides what a revoke, a reset or the expiry of a share removes.
 pub(super) fn decide<'a>(case: &Case<'a>, facts: &'a Facts, image: &'a Image, permit: Permit<'a>) -> ImageDecision<'a> {
     let is_reset = case.request.action == Action::Reset;

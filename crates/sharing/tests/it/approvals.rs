@@ -4,12 +4,13 @@ use ami_share_testing::{schemas::check_values, worlds::*};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{self, Approval, Authority, Case},
+    decide::{self, Approval, Attempt, Authority, Case, Fate},
     domain::Requester,
     outcome::Refusal,
     records::{ApprovalAnswer, ApprovalDecision, Ask},
     request::Request,
 };
+use time::Duration;
 
 const RULES: &str = r#"
 version: 1
@@ -146,4 +147,35 @@ fn what_was_decided_is_told_with_who_decided() {
     assert!(refusal.message.contains("not now") && refusal.message.contains("ada"), "{}", refusal.message);
     let until: Value = json!("2026-11-29T12:00:00Z");
     assert_eq!(decide::lapsed(ask(&["one"]).until).values.get("until"), Some(&until));
+}
+
+#[test]
+fn the_records_of_an_approved_share_are_kept_while_an_attempt_may_help() {
+    // Its last hint comes fifteen minutes before its time is over, at the latest.
+    let (early, late) = (Duration::DAY - Duration::minutes(16), Duration::DAY - Duration::minutes(15));
+    // How the attempt went; how long after the decision; whether the ask's time is over then.
+    for (attempt, after, is_lapsed, fate) in [
+        (Attempt::NotEnough, early, false, Fate::AskAgain),
+        (Attempt::NotEnough, late, true, Fate::AskAgain),
+        (Attempt::Over, early, false, Fate::EndBoth),
+        (Attempt::Over, late, true, Fate::EndBoth),
+        (Attempt::MayPass, early, false, Fate::TryAgain),
+        (Attempt::MayPass, early, true, Fate::TryAgain),
+        (Attempt::MayPass, late, false, Fate::EndDecision),
+        (Attempt::MayPass, late, true, Fate::EndBoth),
+    ] {
+        let by = person("ada", &["owners"]);
+        let decision = ApprovalDecision::new(&ask(&["one"]), ApprovalAnswer::Approved { by }, "second", None, NOW);
+        let until = if is_lapsed { NOW } else { NOW + Duration::DAY };
+        let ask = Ask { until, ..ask(&["one"]) };
+        assert_eq!(decide::fate(attempt, &ask, &decision, NOW + after), fate, "{attempt:?} after {after}, {is_lapsed}");
+    }
+}
+
+#[test]
+fn an_ask_is_given_up_a_minute_before_its_time_is_over_at_the_earliest() {
+    let ask = ask(&["one"]);
+    for (before, may) in [(61, false), (60, true), (0, true), (-3600, true)] {
+        assert_eq!(decide::may_lapse(&ask, ask.until - Duration::seconds(before)), may, "{before} s before");
+    }
 }
