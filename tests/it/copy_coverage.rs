@@ -158,7 +158,7 @@ fn a_source_that_cannot_be_read_holds_nothing_else_up() {
     renamed.without_source("RequestLimitExceeded", 503);
     let audit = world.outcome(&json!({"action": "audit"}));
     assert!(!audit["findings"].to_string().contains(&renamed.copy), "{audit:#}");
-    assert!(audit["warnings"].to_string().contains(&format!("{} could not be audited", renamed.copy)), "{audit:#}");
+    assert!(audit["warnings"].to_string().contains(&format!("about {} could be audited", renamed.copy)), "{audit:#}");
     world.aws.no_faults();
     world.completed(&both);
     assert_eq!(world.launch(&renamed.copy), [""; 0]);
