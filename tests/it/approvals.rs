@@ -187,6 +187,29 @@ fn a_schedule_that_somebody_else_wrote_under_the_name_of_a_record_fails_with_an_
 }
 
 #[test]
+fn what_waits_is_published_when_it_is_approved_and_not_before() {
+    let publishing =
+        RULES.replacen("    approvers:", "    publish: {parameter: \"/golden/latest\"}\n    approvers:", 1);
+    let desk = Desk::with(&publishing);
+    let latest = || desk.world.aws.state()["parameters"]["/golden/latest"]["value"].clone();
+    let calls_of_systems_manager = || desk.world.aws.writes().iter().filter(|call| call.starts_with("ssm:")).count();
+    let id = desk.waiting();
+    assert_eq!((latest(), calls_of_systems_manager()), (Value::Null, 0));
+    let (status, planned) = desk.send(ADA, "POST", &format!("/approvals/{id}"), "dryRun=true", &Value::Null);
+    assert_eq!((status, &planned["result"], latest()), (200, &json!("planned"), Value::Null), "{planned:#}");
+    let (status, done) = desk.approve(ADA, &id);
+    assert_eq!((status, latest()), (200, json!(desk.image)), "{done:#}");
+    let step = done["images"][0]["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&step["call"], &step["state"]), (&json!("ssm:PutParameter"), &json!("done")), "{done:#}");
+    // What was rejected is not published.
+    let desk = Desk::with(&publishing);
+    let id = desk.waiting();
+    assert_eq!(desk.reject(ADA, &id).0, 200);
+    assert_eq!(desk.world.aws.state()["parameters"]["/golden/latest"]["value"], Value::Null);
+    assert!(desk.shared().is_empty());
+}
+
+#[test]
 fn a_hint_that_comes_too_early_ends_nothing() {
     let desk = Desk::new();
     let id = desk.waiting();
