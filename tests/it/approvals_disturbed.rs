@@ -19,6 +19,9 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The time of an invocation in which a call fails every time: what AWS throttles is tried until it is over.
+const SHORT: Duration = Duration::from_secs(5);
+
 /// What is disturbed. Each begins with an image that is shared with nobody.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Scene {
@@ -188,7 +191,7 @@ fn fail_everywhere(scene: Scene) {
             stage = stage.again();
             let what = format!("{scene:?}, {name} {code}");
             stage.desk.world.aws.fault(name, code, status, 100);
-            let told = stage.disturbed().invoke(&stage.event);
+            let told = stage.disturbed().invoke_bytes(&stage.event.to_string(), SHORT);
             stage.check(&what);
             stage.desk.world.aws.no_faults();
             if let Ok(told) = &told
