@@ -139,7 +139,7 @@ fn each_query_of_the_runbook_finds_what_it_says_and_nothing_else() {
     let image = query("**What happened to an image?**").replace("ami-0123456789abcdef0", ids[3].as_str().unwrap());
     assert_eq!(set(&column(&ask(&image, &log), "requestId")), set(&["bob-shares-many", "pipeline-shares"]));
 
-    let rows = ask(&query("**Who tried what wasn't allowed?**"), &log);
+    let rows = ask(&query("**Who tried something that isn't allowed?**"), &log);
     let tried = ["ada-tries-an-image", "ada-tries-partly", "mallory-tries", "mallory-tries-again"];
     assert_eq!(set(&column(&rows, "requestId")), set(&tried));
     let mallorys = rows.iter().find(|row| row["requestId"] == "mallory-tries").unwrap();
@@ -149,7 +149,7 @@ fn each_query_of_the_runbook_finds_what_it_says_and_nothing_else() {
         ["mallory", "RequesterNotAllowed", &secret, "777788889999", "mine"]
     );
 
-    let rows = ask(&query("How often, and who:"), &log);
+    let rows = ask(&query("Who tried, and how often:"), &log);
     let mallorys = rows.iter().find(|row| row["requesterSession"] == "mallory").unwrap();
     assert_eq!((mallorys["attempts"].as_str(), mallorys["refusals.0.code"].as_str()), ("2", "RequesterNotAllowed"));
 
