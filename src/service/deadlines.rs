@@ -37,7 +37,7 @@ pub(super) fn fair_share(time_left: Duration, requests: usize) -> Option<Duratio
     (time_left >= SHORTEST_SHARE).then(|| share.max(SHORTEST_SHARE))
 }
 
-/// The time for the next of so many records that an event is about, or `None` if it is left to the record's own hints: the
+/// The time for the next of the records that an event is about, or `None` if it is left to the record's own hints: the
 /// last share is for what else the event asks for.
 pub(super) fn share_of_record(time_left: Duration, records: usize) -> Option<Duration> {
     let left = time_left.checked_sub(SHORTEST_SHARE)?;

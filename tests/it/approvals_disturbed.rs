@@ -179,7 +179,7 @@ fn crash_everywhere(scene: Scene) {
     println!("crash suite: {scene:?}: {} calls, {} crash points", calls.len(), crashes.len());
 }
 
-/// Lets every call fail in turn, in ways that are told at once.
+/// Lets each call fail in turn, with errors that AWS returns at once.
 #[track_caller]
 fn fail_everywhere(scene: Scene) {
     let mut stage = Stage::set(LocalAws::turn(), scene);

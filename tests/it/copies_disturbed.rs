@@ -233,7 +233,7 @@ fn a_revoke_of_one_of_two_whose_copy_is_there_survives_crashes() {
     crash_everywhere(TAKEN_BACK_LATE);
 }
 
-/// Lets every call fail in turn, in ways that are told at once.
+/// Lets each call fail in turn, with errors that AWS returns at once.
 #[track_caller]
 fn fail_everywhere(scene: Scene) {
     let mut stage = Stage::set(LocalAws::turn(), scene);

@@ -19,9 +19,9 @@ const MOST: usize = 3;
 /// What may go wrong in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// So many invocations are killed, and the same request is sent again.
+    /// The number of invocations that are killed. Each is sent again.
     pub crashes: u8,
-    /// So many writes fail: not done, or done without an answer.
+    /// The number of writes that fail: the write is not made, or it is made and the answer is lost.
     pub faults: u8,
     /// Which reads may lag.
     pub lag: Lag,

@@ -2,7 +2,7 @@
 
 use crate::scenes::{Before, Kind, Scene};
 
-/// Every scene of so many invocations at the same time. The same kind may run more than once.
+/// Every scene in which the given number of invocations run at the same time. The same kind may run more than once.
 pub fn scenes(size: usize) -> impl Iterator<Item = Scene> {
     sets(size).into_iter().flat_map(|kinds| Before::ALL.map(|before| Scene::new(&kinds, before)))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use key_policy::Pattern;
 
-/// Every text of at most so many of these characters.
+/// Every text of these characters, up to the given length.
 fn texts(characters: &str, longest: usize) -> Vec<String> {
     let mut texts = vec![String::new()];
     let mut last = texts.clone();

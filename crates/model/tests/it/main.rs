@@ -19,7 +19,7 @@ use model::{
 const LAG: Lag = Lag { ec2: true, kms: false };
 const QUIET: Limits = Limits { crashes: 0, faults: 0, lag: Lag { ec2: false, kms: false } };
 
-/// Explores every scene of so many invocations, and checks that it comes to at least so many states.
+/// Explores every scene with the given number of invocations, and checks the least number of states that are explored.
 #[track_caller]
 fn check(size: usize, limits: Limits, fewest: usize) {
     let mut explorer = Explorer::new(Planted::Nothing);

@@ -23,7 +23,7 @@ impl<'a> ByImage<'a> {
     pub fn new(outcome: &'a Outcome) -> Self {
         let reported = outcome.images.iter().filter_map(ImageRow::subject);
         let refused = outcome.refusals.iter().filter_map(|refusal| refusal.image_id.as_ref());
-        // What the request names by `copyFrom` is told of by the rows of its copies.
+        // With `copyFrom`, the rows of the copies report on the images that the request names.
         let sources: BTreeSet<_> =
             outcome.images.iter().filter_map(|row| row.copy_of.as_ref()).map(|source| &source.image_id).collect();
         let asked = outcome.asked.image_ids.iter().filter(|id| !sources.contains(id));

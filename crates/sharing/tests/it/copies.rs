@@ -1136,7 +1136,7 @@ fn a_check_under_several_keys_is_about_the_copy_under_each() {
 
 #[test]
 fn a_refusal_names_the_field_of_the_request_and_what_it_names() {
-    // Two images, of which the first has two copies that no rule covers, and the second none.
+    // Two images. The first has two copies, and no rule covers either of them. The second has none.
     let second: ImageId = id("ami-0000000b");
     let request = json!({"action": "revoke", "imageIds": [SOURCE, second], "accountIds": [ONE], "copyFrom": REGION});
     let world = world("other-1", &[])
