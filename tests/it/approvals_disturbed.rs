@@ -11,13 +11,12 @@ use crate::{
     concurrency::{overtaken, told_apart},
     support::{
         desk::{ADA, BOB, Desk, OWNER, RULES, WEB, answer, decides, start},
+        disturbed::{self, Disturbed, crash_everywhere},
         function::{Answer, Function},
         local_aws::LocalAws,
-        proxy::{Call, Proxy, Reply},
+        proxy::Proxy,
     },
 };
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// The time of an invocation in which a call fails every time: what AWS throttles is tried until it is over.
 const SHORT: Duration = Duration::from_secs(5);
@@ -47,6 +46,15 @@ struct Stage {
 }
 
 impl Stage {
+    /// Whether somebody decided that the share is made.
+    fn is_approval(&self) -> bool {
+        matches!(self.scene, Scene::Approve | Scene::CarryOn)
+    }
+}
+
+impl Disturbed for Stage {
+    type Scene = Scene;
+
     fn set(aws: LocalAws, scene: Scene) -> Self {
         aws.clear();
         let desk = Desk::on(aws, RULES);
@@ -72,31 +80,30 @@ impl Stage {
         Self { desk, proxy, scene, id, event }
     }
 
-    fn again(self) -> Self {
-        let scene = self.scene;
-        Self::set(self.desk.world.aws, scene)
+    fn scene(&self) -> Scene {
+        self.scene
     }
 
-    /// Another process, which meets what the proxy does.
+    fn aws(&self) -> &LocalAws {
+        &self.desk.world.aws
+    }
+
+    fn into_aws(self) -> LocalAws {
+        self.desk.world.aws
+    }
+
+    fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    fn event(&self) -> &Value {
+        &self.event
+    }
+
     fn disturbed(&self) -> Function {
         start(&self.proxy.endpoint, RULES, &self.desk.record_key)
     }
 
-    /// The calls of the event if nothing disturbs it.
-    fn calls(&self) -> Vec<Call> {
-        let function = self.disturbed();
-        self.proxy.let_pass();
-        function.invoke(&self.event).unwrap();
-        self.proxy.settle();
-        self.proxy.calls()
-    }
-
-    /// Whether somebody decided that the share is made.
-    fn is_approval(&self) -> bool {
-        matches!(self.scene, Scene::Approve | Scene::CarryOn)
-    }
-
-    /// What must be so at any moment.
     #[track_caller]
     fn check(&self, what: &str) {
         let shared = self.desk.shared();
@@ -106,7 +113,6 @@ impl Stage {
         assert!(!is_open || !self.desk.records().is_empty(), "{what}: nothing would go on with it");
     }
 
-    /// Sends the event once more, undisturbed, and lets time pass.
     #[track_caller]
     fn ends_well(&self, what: &str) {
         let desk = &self.desk;
@@ -127,84 +133,18 @@ impl Stage {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Crash {
-    Before(usize),
-    After(usize),
-}
-
-impl Crash {
-    fn everywhere(calls: &[Call]) -> Vec<Self> {
-        // After a read everything is as before the next call.
-        let around = |(index, call): (usize, &Call)| {
-            [Self::Before(index)].into_iter().chain(call.is_write().then_some(Self::After(index)))
-        };
-        calls.iter().enumerate().flat_map(around).collect()
-    }
-
-    fn strike(self, stage: &Stage) {
-        let function = stage.disturbed();
-        let lambda = function.lambda();
-        stage.proxy.rule(move |call, aws| match self {
-            Self::Before(index) if call.index >= index => {
-                lambda.kill();
-                Reply::Hangup
-            }
-            Self::After(index) if call.index > index => Reply::Hangup,
-            Self::After(index) if call.index == index => {
-                let answer = aws();
-                lambda.kill();
-                Reply::Answer(answer)
-            }
-            Self::Before(_) | Self::After(_) => Reply::Answer(aws()),
-        });
-        assert!(function.send(&stage.event.to_string(), MINUTE).is_none(), "{self:?} did not come in time");
-        stage.proxy.settle();
-    }
-}
-
-#[track_caller]
-fn crash_everywhere(scene: Scene) {
-    let mut stage = Stage::set(LocalAws::turn(), scene);
-    let calls = stage.calls();
-    stage.ends_well("undisturbed");
-    let crashes = Crash::everywhere(&calls);
-    for crash in &crashes {
-        stage = stage.again();
-        let what = format!("{scene:?}, {crash:?}");
-        crash.strike(&stage);
-        stage.check(&what);
-        stage.ends_well(&what);
-    }
-    println!("crash suite: {scene:?}: {} calls, {} crash points", calls.len(), crashes.len());
-}
-
-/// Lets each call fail in turn, with errors that AWS returns at once.
+/// Lets each call fail in turn, in ways that pass.
 #[track_caller]
 fn fail_everywhere(scene: Scene) {
-    let mut stage = Stage::set(LocalAws::turn(), scene);
-    let mut names: Vec<_> = stage.calls().into_iter().map(|call| call.name).collect();
-    names.sort();
-    names.dedup();
-    for name in names.iter().filter(|name| *name != "events:PutEvents") {
-        for (code, status) in passing(name) {
-            stage = stage.again();
-            let what = format!("{scene:?}, {name} {code}");
-            stage.desk.world.aws.fault(name, code, status, 100);
-            let told = stage.disturbed().invoke_bytes(&stage.event.to_string(), SHORT);
-            stage.check(&what);
-            stage.desk.world.aws.no_faults();
-            if let Ok(told) = &told
-                && told["statusCode"].is_number()
-            {
-                // What is not needed is done without: the records of expiries, and the deletion of what was carried out.
-                let (status, document) = answer(told);
-                assert!(status < 300 || document["retryable"] == true, "{what}: {document:#}");
-            }
-            stage.ends_well(&what);
+    disturbed::fail_everywhere::<Stage>(scene, SHORT, passing, |what, told| {
+        if let Ok(told) = told
+            && told["statusCode"].is_number()
+        {
+            // What is not needed is done without: the records of expiries, and the deletion of what was carried out.
+            let (status, document) = answer(told);
+            assert!(status < 300 || document["retryable"] == true, "{what}: {document:#}");
         }
-    }
-    println!("faults: {scene:?}: {} calls", names.len());
+    });
 }
 
 /// What the service of a call answers with where trying again helps.
@@ -237,7 +177,7 @@ fn cross(scene: Scene, other: impl Fn(&Stage) -> Value, check: impl Fn(&Stage, &
 macro_rules! disturb {
     ($($crash:ident $fail:ident: $scene:ident,)*) => {
         $(
-            #[test] fn $crash() { crash_everywhere(Scene::$scene); }
+            #[test] fn $crash() { crash_everywhere::<Stage>(Scene::$scene); }
             #[test] fn $fail() { fail_everywhere(Scene::$scene); }
         )*
     };

@@ -13,9 +13,10 @@ use crate::{
     concurrency::{overtaken, told_apart},
     support::{
         copies::{Copies, DATA, THERE, WEB, rules, start},
+        disturbed::{self, Disturbed, crash_everywhere},
         function::{Answer, Function},
         local_aws::LocalAws,
-        proxy::{Call, Proxy, Reply},
+        proxy::Proxy,
     },
 };
 
@@ -68,6 +69,20 @@ struct Stage {
 }
 
 impl Stage {
+    /// The copies: their states, and whom they are shared with.
+    fn made(&self) -> Vec<(String, Vec<String>)> {
+        let state = self.copies.world.aws.state();
+        let images = state["images"].as_object().unwrap().values();
+        let source = json!(format!("{THERE}/{}", self.copies.source));
+        let copies = images.filter(|image| image["source"] == source);
+        let texts = |list: &Value| list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect();
+        copies.map(|it| (it["state"].as_str().unwrap().to_owned(), texts(&it["launchPermissions"]))).collect()
+    }
+}
+
+impl Disturbed for Stage {
+    type Scene = Scene;
+
     fn set(aws: LocalAws, scene: Scene) -> Self {
         let copies = Copies::on(aws, scene.image, THERE, &json!({}));
         if !scene.waiting.is_empty() {
@@ -86,27 +101,30 @@ impl Stage {
         Self { copies, proxy, scene, event }
     }
 
-    fn again(self) -> Self {
-        let scene = self.scene;
-        Self::set(self.copies.world.aws, scene)
+    fn scene(&self) -> Scene {
+        self.scene
     }
 
-    /// Another process, which meets what the proxy does.
+    fn aws(&self) -> &LocalAws {
+        &self.copies.world.aws
+    }
+
+    fn into_aws(self) -> LocalAws {
+        self.copies.world.aws
+    }
+
+    fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    fn event(&self) -> &Value {
+        &self.event
+    }
+
     fn disturbed(&self) -> Function {
         start(&self.proxy.endpoint, &rules(&self.copies.key, &self.copies.other_key), &self.copies.record_key)
     }
 
-    /// The copies: their states, and whom they are shared with.
-    fn made(&self) -> Vec<(String, Vec<String>)> {
-        let state = self.copies.world.aws.state();
-        let images = state["images"].as_object().unwrap().values();
-        let source = json!(format!("{THERE}/{}", self.copies.source));
-        let copies = images.filter(|image| image["source"] == source);
-        let texts = |list: &Value| list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect();
-        copies.map(|it| (it["state"].as_str().unwrap().to_owned(), texts(&it["launchPermissions"]))).collect()
-    }
-
-    /// What must be so at any moment.
     #[track_caller]
     fn check(&self, what: &str) {
         let is_waiting = !self.copies.records().is_empty();
@@ -119,7 +137,6 @@ impl Stage {
         assert!(pending == 0 || is_waiting || !may_wait, "{what}: a copy is made and nobody knows for whom");
     }
 
-    /// Sends the event once more, undisturbed, and lets time pass.
     #[track_caller]
     fn ends_well(&self, what: &str) {
         let copies = &self.copies;
@@ -140,119 +157,43 @@ impl Stage {
         let grants = if self.scene.image == "granted-1" { 1 } else { 0 };
         assert_eq!(copies.world.grants("ami-share/").len(), grants, "{what}");
     }
-
-    /// The calls of the event if nothing disturbs it.
-    fn calls(&self) -> Vec<Call> {
-        let function = self.disturbed();
-        self.proxy.let_pass();
-        function.invoke(&self.event).unwrap();
-        self.proxy.settle();
-        self.proxy.calls()
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Crash {
-    Before(usize),
-    After(usize),
-}
-
-impl Crash {
-    fn everywhere(calls: &[Call]) -> Vec<Self> {
-        // After a read everything is as before the next call.
-        let around = |(index, call): (usize, &Call)| {
-            [Self::Before(index)].into_iter().chain(call.is_write().then_some(Self::After(index)))
-        };
-        calls.iter().enumerate().flat_map(around).collect()
-    }
-
-    fn strike(self, stage: &Stage) {
-        let function = stage.disturbed();
-        let lambda = function.lambda();
-        stage.proxy.rule(move |call, aws| match self {
-            Self::Before(index) if call.index >= index => {
-                lambda.kill();
-                Reply::Hangup
-            }
-            Self::After(index) if call.index > index => Reply::Hangup,
-            Self::After(index) if call.index == index => {
-                let answer = aws();
-                lambda.kill();
-                Reply::Answer(answer)
-            }
-            Self::Before(_) | Self::After(_) => Reply::Answer(aws()),
-        });
-        assert!(function.send(&stage.event.to_string(), MINUTE).is_none(), "{self:?} did not come in time");
-        stage.proxy.settle();
-    }
-}
-
-#[track_caller]
-fn crash_everywhere(scene: Scene) {
-    let mut stage = Stage::set(LocalAws::turn(), scene);
-    let calls = stage.calls();
-    stage.ends_well("undisturbed");
-    let crashes = Crash::everywhere(&calls);
-    for crash in &crashes {
-        stage = stage.again();
-        let what = format!("{scene:?}, {crash:?}");
-        crash.strike(&stage);
-        stage.check(&what);
-        stage.ends_well(&what);
-    }
-    println!("crash suite: {scene:?}: {} calls, {} crash points", calls.len(), crashes.len());
 }
 
 #[test]
 fn a_share_that_begins_a_copy_survives_crashes() {
-    crash_everywhere(BEGUN);
+    crash_everywhere::<Stage>(BEGUN);
 }
 
 #[test]
 fn a_hint_that_shares_a_copy_survives_crashes() {
-    crash_everywhere(GOLDEN);
+    crash_everywhere::<Stage>(GOLDEN);
 }
 
 #[test]
 fn a_hint_that_shares_a_copy_with_a_grant_survives_crashes() {
-    crash_everywhere(GRANTED);
+    crash_everywhere::<Stage>(GRANTED);
 }
 
 #[test]
 fn a_hint_of_a_copy_that_failed_survives_crashes() {
-    crash_everywhere(FAILED);
+    crash_everywhere::<Stage>(FAILED);
 }
 
 #[test]
 fn a_revoke_of_one_of_two_that_wait_survives_crashes() {
-    crash_everywhere(TAKEN_BACK);
+    crash_everywhere::<Stage>(TAKEN_BACK);
 }
 
 #[test]
 fn a_revoke_of_one_of_two_whose_copy_is_there_survives_crashes() {
-    crash_everywhere(TAKEN_BACK_LATE);
+    crash_everywhere::<Stage>(TAKEN_BACK_LATE);
 }
 
-/// Lets each call fail in turn, with errors that AWS returns at once.
+/// Lets each call fail in turn, for good and for a while.
 #[track_caller]
 fn fail_everywhere(scene: Scene) {
-    let mut stage = Stage::set(LocalAws::turn(), scene);
-    let mut names: Vec<_> = stage.calls().into_iter().map(|call| call.name).collect();
-    names.sort();
-    names.dedup();
-    for name in names.iter().filter(|name| *name != "events:PutEvents") {
-        for (code, status) in [("AccessDeniedException", 403), ("InternalServerException", 500)] {
-            stage = stage.again();
-            let what = format!("{scene:?}, {name} {code}");
-            stage.copies.world.aws.fault(name, code, status, 100);
-            let function = stage.disturbed();
-            let _ = function.invoke(&stage.event);
-            stage.check(&what);
-            stage.copies.world.aws.no_faults();
-            stage.ends_well(&what);
-        }
-    }
-    println!("faults: {scene:?}: {} calls", names.len());
+    let errors = |_: &str| [("AccessDeniedException", 403), ("InternalServerException", 500)];
+    disturbed::fail_everywhere::<Stage>(scene, MINUTE, errors, |_, _| ());
 }
 
 #[test]
@@ -424,7 +365,7 @@ fn a_revoke_that_crosses_the_end_of_the_copy_leaves_nothing() {
 
 #[test]
 fn a_share_that_is_asked_for_again_when_its_copy_has_failed_is_waited_for() {
-    crash_everywhere(ASKED_AGAIN);
+    crash_everywhere::<Stage>(ASKED_AGAIN);
     cross(ASKED_AGAIN, hint, |stage, what, one, _| {
         assert_eq!(one.as_ref().unwrap()["result"], "accepted", "{what}");
         stage.check(what);

@@ -4,6 +4,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub mod copies;
 pub mod desk;
+pub mod disturbed;
 pub mod fault_kinds;
 pub mod function;
 pub mod http;
