@@ -9,6 +9,7 @@ AMI_SHARE_BOOTSTRAP is the binary to measure; the peer needs the group `bench` o
 AMI_SHARE_VARIANTS has their paths, separated by colons.
 """
 
+import contextlib
 import io
 import math
 import os
@@ -281,21 +282,22 @@ def measure_bill(command: list[str], folder: Path) -> None:
             "$ a million",
         )
     ]
-    try:
-        with quota() as within:
-            for accounts in (1, 100):
-                for delay in (0.0, 0.05):
-                    share = Share(accounts=accounts)
-                    ways: list[tuple[str, list[str], dict[str, str]]] = [
-                        ("ami-share", command, {}),
-                        ("Python, boto3", PEER, PEER_VARIABLES),
-                    ]
-                    for name, words, variables in ways:
-                        billed = bill([*within, *words], folder, share, delay, variables)
-                        rows.append((accounts, round(delay * 1e3), name, *billed))
-    except OSError as error:
-        print(f"{CPU_SHARE}: skipped, because cgroups can't be written here ({error})\n")
-        return
+    with contextlib.ExitStack() as stack:
+        try:
+            within = stack.enter_context(quota())
+        except OSError as error:
+            print(f"{CPU_SHARE}: skipped, because cgroups can't be written here ({error})\n")
+            return
+        for accounts in (1, 100):
+            for delay in (0.0, 0.05):
+                share = Share(accounts=accounts)
+                ways: list[tuple[str, list[str], dict[str, str]]] = [
+                    ("ami-share", command, {}),
+                    ("Python, boto3", PEER, PEER_VARIABLES),
+                ]
+                for name, words, variables in ways:
+                    billed = bill([*within, *words], folder, share, delay, variables)
+                    rows.append((accounts, round(delay * 1e3), name, *billed))
     table(f"{CPU_SHARE}: medians of {BILLED_STARTS} starts, means of {BILLED_REQUESTS} requests", *rows)
 
 
