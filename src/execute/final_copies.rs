@@ -7,8 +7,9 @@ use sharing::{
     facts::{CopyRecord, Failure},
     outcome::{Announcement, Outcome, Status, StepState},
     plan::{Step, end},
+    progress::{ImageResult, StepResult},
     records::{Record, RecordName, Recorded},
-    report::{ImageResult, StepResult, failed},
+    report::failed,
     request::{Action, Asked},
 };
 use tokio::time::Instant;

@@ -11,7 +11,7 @@ use sharing::{
     domain::{AccountId, CopyName, ImageId, SnapshotId, Target},
     facts::{Facts, Failure, Image, RegionalImage},
     plan::{Step, remove_again, revoke_grants},
-    report::ImageResult,
+    progress::ImageResult,
     request::{Access, AskedTarget, Request},
 };
 use tokio::time::Instant;

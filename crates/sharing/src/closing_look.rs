@@ -14,7 +14,7 @@ use crate::{
     domain::{AccountId, KeyArn},
     facts::{Facts, GrantScan, Reading},
     plan::{Step, revoke_grants},
-    report::ImageResult,
+    progress::ImageResult,
 };
 
 /// What the second list of a key's grants says.

@@ -2,11 +2,9 @@
 
 mod catalogue;
 mod copies;
-mod result;
 mod standing;
 mod usage;
 
-pub use result::{ImageResult, StepResult};
 use standing::Standing;
 use time::OffsetDateTime;
 
@@ -20,6 +18,7 @@ use crate::{
         TargetState, Waiting, shared_tags,
     },
     plan::Step,
+    progress::{ImageResult, StepResult},
     request::Action,
 };
 

@@ -2,13 +2,13 @@
 
 use time::OffsetDateTime;
 
-use super::result::{ImageResult, StepResult};
 use crate::{
     decide::{Await, Case, Decision, Next},
     domain::{ImageId, Target},
     facts::Image,
     outcome::{CopyState, Source, StepState, TargetState},
     plan::Step,
+    progress::{ImageResult, StepResult},
 };
 
 /// The ID of the image that a row is about; none if EC2 has not given the copy an ID yet.

@@ -17,9 +17,10 @@ use sharing::{
     },
     outcome::{Outcome, Status},
     plan::{Step, give_up, plan},
+    progress::{ImageResult, StepResult},
     read_plan::{self, Need, Sources, WaitingReads},
     records::{name_of_waiting, waiting_request},
-    report::{ImageResult, StepResult, report},
+    report::report,
     request::Request,
 };
 use time::{Duration, OffsetDateTime};
