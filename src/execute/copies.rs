@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use triggers::{ImageEvent, StateInEvent};
 
 use super::{
-    final_copies::of_record,
+    copy_records::of_record,
     plan_log::log_plan,
     pursue::{act, pursue},
 };

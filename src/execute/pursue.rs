@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     ask::{WrittenDown, written_down},
-    closing_look, final_copies,
+    closing_look, copy_records,
     plan_log::log_plan,
     publishing, second_look,
     time_limits::{giving_deadline, reading_deadline},
@@ -122,9 +122,8 @@ pub(super) async fn act(
         results = withdrawn::take(writer, case, facts, results, deadline).await;
     }
     if !request.dry_run {
-        results = final_copies::take(writer, (run.request_id, case.hint), results, deadline).await;
-        results = final_copies::record_again(writer, run.request_id, results, deadline).await;
-        outcome.decided.extend(final_copies::ended(case, &results));
+        results = copy_records::take(writer, case, results, deadline).await;
+        outcome.decided.extend(copy_records::of_ended(case, &results));
     }
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     outcome

@@ -50,7 +50,7 @@ pub fn revokes<'a>(
             }
         }
         // KMS may still list a grant that was just revoked.
-        steps.retain(|step| !result.steps.iter().any(|taken| taken.step == *step && taken.may_be_done()));
+        steps.retain(|step| !result.may_have_done(step));
         (result, steps)
     };
     results.into_iter().map(of_image).collect()

@@ -9,6 +9,7 @@
 
 pub mod allowlist;
 pub mod closing_look;
+pub mod copy_records;
 pub mod decide;
 pub mod domain;
 pub mod facts;
@@ -23,3 +24,4 @@ pub mod records;
 pub mod report;
 pub mod request;
 pub mod taking_back;
+pub mod withdrawn;

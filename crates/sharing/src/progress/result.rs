@@ -2,7 +2,7 @@
 
 use crate::{
     decide::ImageDecision,
-    domain::ImageId,
+    domain::{CopyName, ImageId},
     facts::Failure,
     outcome::{ErrorCode, StepState},
     plan::Step,
@@ -66,6 +66,19 @@ pub struct ImageResult<'a> {
 }
 
 impl ImageResult<'_> {
+    /// Whether the record of a share that waited for a copy was deleted.
+    pub fn has_deleted(&self, record: &CopyName) -> bool {
+        self.steps.iter().any(|taken| {
+            let is_it = matches!(&taken.step, Step::DeleteCopyRecord { name, .. } if name == record);
+            is_it && taken.state == StepState::Done
+        })
+    }
+
+    /// Whether this step was carried out, or may have been.
+    pub fn may_have_done(&self, step: &Step) -> bool {
+        self.steps.iter().any(|taken| taken.step == *step && taken.may_be_done())
+    }
+
     /// Whether something that was started now or before continues by itself.
     pub fn continues_by_itself(&self) -> bool {
         let is_begun = |taken: &StepResult| taken.step.continues_by_itself() && taken.state == StepState::Done;
