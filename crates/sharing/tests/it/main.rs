@@ -25,6 +25,7 @@ mod copies;
 mod copy_records;
 mod coverage;
 mod decisions;
+mod fates;
 mod findings;
 mod log_record;
 mod one_image;
