@@ -91,20 +91,19 @@ fn nothing_else_is_expected() {
 
 #[test]
 fn only_an_available_image_of_which_everything_is_known_is_remembered() {
-    let copy = |world: &mut World| {
+    type Change = fn(&mut World);
+    let copy: Change = |world| {
         let source = RegionalImage { region: "eu-north-1".parse().unwrap(), id: "ami-5e4d3c2b".parse().unwrap() };
         world.image.provenance.lineage = Lineage::CopyOf { source, said: Box::new(Fact::NotRead) };
     };
-    let changes: [(&str, &dyn Fn(&mut World)); 5] = [
-        ("a pending image", &|world| world.image.state = ImageState::Pending),
-        ("a disabled image", &|world| world.image.state = ImageState::Disabled),
-        ("a copy", &copy),
-        ("a snapshot that was not read", &|world| world.image.snapshots[0].snapshot = Fact::NotRead),
-        ("a snapshot that could not be read", &|world| {
-            world.image.snapshots[0].snapshot = Fact::Failed(denied("ec2:DescribeSnapshots"));
-        }),
-    ];
-    for (what, change) in changes {
+    let unreadable: Change = |world| world.image.snapshots[0].snapshot = Fact::Failed(denied("ec2:DescribeSnapshots"));
+    for (what, change) in [
+        ("a pending image", (|world| world.image.state = ImageState::Pending) as Change),
+        ("a disabled image", |world| world.image.state = ImageState::Disabled),
+        ("a copy", copy),
+        ("a snapshot that was not read", |world| world.image.snapshots[0].snapshot = Fact::NotRead),
+        ("a snapshot that could not be read", unreadable),
+    ] {
         let mut remembered = Remembered::default();
         learn(&mut remembered, IMAGE, &World::encrypted("golden-1", &[ONE]).with(change));
         assert!(expects(&remembered, &share_of(&[IMAGE])).is_none(), "{what}");
