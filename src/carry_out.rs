@@ -13,10 +13,9 @@ use sharing::{
     needs::Publication,
     outcome::StepState,
     plan::Step,
-    progress::{Progress, Turn},
+    progress::{ImageResult, Progress, StepResult, Turn},
     publishing::other_type,
     records::{Record, RecordName},
-    report::{ImageResult, StepResult},
 };
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, time::Instant};

@@ -5,7 +5,7 @@ use sharing::{
     closing_look::{keys_to_list, revokes},
     decide::Case,
     facts::Facts,
-    report::ImageResult,
+    progress::ImageResult,
 };
 use tokio::time::Instant;
 

@@ -7,8 +7,8 @@ use sharing::{
     decide::newest,
     domain::{AccountId, ParameterName},
     plan::Step,
+    progress::ImageResult,
     publishing::{crossed, last_steps, unsettled},
-    report::ImageResult,
 };
 use tokio::time::Instant;
 

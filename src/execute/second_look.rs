@@ -6,7 +6,7 @@
 use sharing::{
     decide::Case,
     facts::{Facts, Reading},
-    report::ImageResult,
+    progress::ImageResult,
     taking_back::{Lost, Needed, looks_after},
 };
 use tokio::time::Instant;

@@ -158,14 +158,15 @@ async fn survey_some(
     let reading_deadline = reading_deadline(case.request.action, run.deadline);
     let is_over = || Instant::now() >= reading_deadline;
     let judgements = Judgements::until(&is_over);
-    let read = observe(&aws.until(reading_deadline), deployment.record_store(), &case, &judgements).await;
+    let reading = aws.until(reading_deadline);
+    let read = observe(&reading, deployment.record_store(), &case, &judgements, &deployment.memory).await;
     let facts = read.map_err(|failure| vec![failure])?;
     let mut decisions = decide::decide(&case, &facts, &judgements).map_err(|failure| vec![failure])?;
     let surveyed = Surveyed::new(&case, &facts, &mut decisions);
     if is_nearly_over(reading_deadline) && surveyed.needs_more_time(is_first) {
         return Err(surveyed.unread);
     }
-    let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await;
+    let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await.outcome;
     // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
     for record in &surveyed.overdue {
         part.absorb(Box::pin(expire(record, &outcome.request_id, case.request.dry_run, deployment, run)).await);

@@ -11,9 +11,9 @@ use sharing::{
     facts::{Facts, Failure},
     outcome::{ErrorCode, Outcome, Status, StepState},
     plan::{Step, give_up, plan},
-    progress::{Progress, Turn},
+    progress::{ImageResult, Progress, StepResult, Turn},
     records::{Record, RecordName},
-    report::{ImageResult, StepResult, report},
+    report::report,
     request::{Action, Request},
     taking_back::{Lost, Needed, is_planned, looks_after},
 };
@@ -21,8 +21,8 @@ use sharing::{
 use time::OffsetDateTime;
 
 use crate::{
-    reading::{Asked, look_again, needed_elsewhere, observe, read_grants, read_record},
-    script::{Answer, Call, Ended, Script},
+    reading::{look_again, needed_elsewhere, observe, read_grants, read_record},
+    script::{Answer, Asked, Call, Ended, Script},
     world,
 };
 

@@ -14,7 +14,7 @@ use crate::{
     domain::{AccountId, KeyArn},
     facts::{Facts, GrantScan, Reading},
     plan::{Step, revoke_grants},
-    report::ImageResult,
+    progress::ImageResult,
 };
 
 /// What the second list of a key's grants says.
@@ -50,7 +50,7 @@ pub fn revokes<'a>(
             }
         }
         // KMS may still list a grant that was just revoked.
-        steps.retain(|step| !result.steps.iter().any(|taken| taken.step == *step && taken.may_be_done()));
+        steps.retain(|step| !result.may_have_done(step));
         (result, steps)
     };
     results.into_iter().map(of_image).collect()

@@ -1,16 +1,19 @@
-//! Owns [`Progress`]: how far a plan is carried out, and which of its steps are taken or skipped next. Pure; `carry_out`
-//! asks it before each phase.
+//! Owns [`Progress`]: how far a plan is carried out, and which of its steps are taken or skipped next; and [`ImageResult`],
+//! what was done in the end. Pure; `carry_out` asks it before each phase.
 //!
 //! A failed step doesn't stop the other steps of its phase. Steps of later phases that depend on it are skipped. So a
 //! share never adds a launch permission if its grant failed, and a revoke removes as much as it can, in order.
 
+mod result;
+
 use std::collections::{BTreeSet, VecDeque};
+
+pub use result::{ImageResult, StepResult, why_not_done};
 
 use crate::{
     domain::Target,
     outcome::StepState,
     plan::{Phase, Step},
-    report::StepResult,
 };
 
 /// A step whose turn has come.

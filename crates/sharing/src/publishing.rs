@@ -9,7 +9,7 @@ use crate::{
     needs::Publication,
     outcome::{ErrorCode, StepState},
     plan::Step,
-    report::ImageResult,
+    progress::ImageResult,
 };
 
 /// At most this many versions in between are read: the latest ones. Parameter Store keeps 100:

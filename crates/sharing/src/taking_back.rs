@@ -8,7 +8,7 @@ use crate::{
     domain::{AccountId, ImageId, SnapshotId, Target},
     facts::{Facts, Failure, Reading},
     plan::{Step, take_back},
-    report::{ImageResult, StepResult},
+    progress::{ImageResult, StepResult},
 };
 
 /// The create volume permissions that other shares need.

@@ -3,13 +3,13 @@
 
 use key_policy::Verdict;
 
-use super::result::{ImageResult, StepResult};
 use crate::{
     decide::{Case, GrantPlan, JudgedKey, Remaining, remaining},
     domain::{KeyArn, ServiceLinkedRole, Target},
     facts::{Image, ImageState},
     outcome::{KeyRow, Launch, Status, StepState},
     plan::Step,
+    progress::{ImageResult, StepResult},
     request::Action,
 };
 

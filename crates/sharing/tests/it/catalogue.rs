@@ -10,8 +10,9 @@ use sharing::{
     domain::Requester,
     facts::{Facts, ImageState, Provenance},
     outcome::{Outcome, Status},
+    progress::ImageResult,
     read_plan::{Described, ReadPlan, first, further},
-    report::{ImageResult, report},
+    report::report,
     request::Request,
 };
 use time::Duration;

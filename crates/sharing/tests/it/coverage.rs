@@ -17,9 +17,10 @@ use sharing::{
     },
     outcome::{ErrorCode, Outcome, Status},
     plan::plan,
+    progress::ImageResult,
     read_plan::{self, Need},
     records::{name_of_waiting, waiting_request},
-    report::{ImageResult, report},
+    report::report,
     request::{Action, Request},
 };
 

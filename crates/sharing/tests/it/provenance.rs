@@ -9,8 +9,9 @@ use sharing::{
     facts::{Fact, Facts, Highest, Lineage, Provenance, RegionalImage, Scan, Watermark},
     outcome::{Outcome, Status, to_text},
     plan::plan,
+    progress::ImageResult,
     read_plan::{Need, Sources, sources_of_copies},
-    report::{ImageResult, report},
+    report::report,
 };
 use time::{Duration, OffsetDateTime};
 

@@ -10,9 +10,10 @@ use sharing::{
     needs::Publication,
     outcome::{Outcome, Status, StepState},
     plan::{Step, plan},
+    progress::{ImageResult, StepResult},
     publishing::{LastSteps, crossed, last_steps},
     read_plan::{NamedReads, Need, further},
-    report::{ImageResult, StepResult, report},
+    report::report,
 };
 use time::{Duration, OffsetDateTime};
 

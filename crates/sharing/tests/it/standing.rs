@@ -11,8 +11,9 @@ use sharing::{
     facts::{Backing, Fact, Facts, ImageState},
     outcome::{Outcome, Status, StepState},
     plan::{Step, plan},
+    progress::{ImageResult, StepResult},
     read_plan,
-    report::{ImageResult, StepResult, report},
+    report::report,
 };
 
 /// The answer where each step of the plan gets this far.

@@ -8,8 +8,9 @@ use sharing::{
     facts::{Fact, Facts, Failure, ReportState, UsageEntry, UsageReport, UsageReports},
     outcome::{Outcome, Status, StepState, to_text},
     plan::{Step, plan},
+    progress::{ImageResult, StepResult},
     read_plan::{Need, ReadPlan, UsageReads, further, reports_to_open},
-    report::{ImageResult, StepResult, report},
+    report::report,
     request::Request,
 };
 use time::{Duration, OffsetDateTime};

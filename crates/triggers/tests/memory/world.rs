@@ -13,7 +13,8 @@ use sharing::{
     facts::{Backing, CreateVolumePermissions, Fact, Facts, Image, ImageState, Key, KeyMetadata, Snapshot},
     outcome::{Outcome, Status},
     plan::plan,
-    report::{self, ImageResult},
+    progress::ImageResult,
+    report,
 };
 use time::OffsetDateTime;
 use triggers::{Event, Incoming, Invocation};
