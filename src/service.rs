@@ -122,19 +122,19 @@ impl Service {
             }
             Incoming::Record(RecordHint { request_id, record: RecordName::Copy(name) }) => {
                 // The record sends more hints, so a retry of this one is not needed.
-                Ok(Reply::Outcome(Box::new(self.share_copied(&name, &request_id, invocation).await)))
+                Ok(self.share_copied(&name, &request_id, invocation).await.into())
             }
             Incoming::Record(RecordHint { request_id, record: RecordName::Ask(name) }) => {
                 let run = run(Trigger::EventBridge, &request_id, invocation);
                 let lapse = lapse(&name, &request_id, &self.deployment, &run);
                 let outcome = self.conclude(Trigger::EventBridge, &request_id, lapse, invocation).await;
-                Ok(Reply::Outcome(Box::new(outcome)))
+                Ok(outcome.into())
             }
             Incoming::Record(RecordHint { request_id, record: RecordName::Decision(name) }) => {
                 let run = run(Trigger::EventBridge, &request_id, invocation);
                 let carry_on = carry_on(&name, &request_id, &self.deployment, &run);
                 let outcome = self.conclude(Trigger::EventBridge, &request_id, carry_on, invocation).await;
-                Ok(Reply::Outcome(Box::new(outcome)))
+                Ok(outcome.into())
             }
             Incoming::Batch(batch) => {
                 let settle =
@@ -227,8 +227,6 @@ impl Service {
         if is_about_something || !outcome.nobodys_records.is_empty() {
             self.meter.record(aws, begun, &outcome, trigger, invocation);
         }
-        // Log, metrics and events have the whole outcome; the answer may be shortened.
-        outcome.cut_to(triggers::LONGEST_ANSWER);
         outcome
     }
 

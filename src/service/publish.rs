@@ -96,8 +96,7 @@ fn detail_type(result: Status) -> &'static str {
 
 /// The outcome document, no longer than an event may be.
 fn detail(mut outcome: Outcome) -> String {
-    outcome.cut_to(MAX_BYTES);
-    outcome.to_text()
+    outcome.write_within(MAX_BYTES).into_text()
 }
 
 #[cfg(test)]

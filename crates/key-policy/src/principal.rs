@@ -13,7 +13,10 @@ use crate::{
 /// The `Principal` or `NotPrincipal` of a statement: several kinds and names are alternatives.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Principals {
+    /// In the order of the policy.
     named: Vec<Named>,
+    /// The places of `named`, sorted by the account that each names.
+    by_account: Vec<(Option<AccountId>, usize)>,
 }
 
 /// One principal as a policy or a grant names it.
@@ -53,7 +56,7 @@ impl Principals {
     /// Reads the element. Remarks say which names match nobody; `Err` says what cannot be read.
     pub(super) fn parse(element: &Json, remarks: &mut Vec<String>) -> Result<Self, String> {
         if element.as_str() == Some("*") {
-            return Ok(Self { named: vec![Named::Everyone] });
+            return Ok(Self::new(vec![Named::Everyone]));
         }
         let Json::Object(kinds) = element else {
             return Err("the principal is neither \"*\" nor an object".to_owned());
@@ -77,7 +80,13 @@ impl Principals {
                 named.push(read(name, remarks));
             }
         }
-        Ok(Self { named })
+        Ok(Self::new(named))
+    }
+
+    fn new(named: Vec<Named>) -> Self {
+        let mut by_account: Vec<_> = named.iter().map(Named::account).zip(0..).collect();
+        by_account.sort_unstable();
+        Self { named, by_account }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,7 +101,7 @@ impl Principals {
     /// Whether any of them matches the caller.
     pub(super) fn cover(&self, caller: Whom<'_>) -> Cover {
         let mut so_far = Cover::No;
-        for named in &self.named {
+        for named in self.that_may_cover(caller) {
             match named.covers(caller) {
                 Cover::Yes => return Cover::Yes,
                 Cover::DependsOn(key) if so_far == Cover::No => so_far = Cover::DependsOn(key),
@@ -100,6 +109,23 @@ impl Principals {
             }
         }
         so_far
+    }
+
+    /// Those that may match the caller. A policy may name hundreds of accounts, and is asked about hundreds: of an account as
+    /// a whole and of EC2's role in it, only those that name it or no account are looked at.
+    fn that_may_cover(&self, caller: Whom<'_>) -> impl Iterator<Item = &Named> {
+        let only =
+            caller.account.filter(|_| matches!(caller.identity, Identity::Whole | Identity::Infrastructure { .. }));
+        let all: &[Named] = if only.is_some() { &[] } else { &self.named };
+        let places = only.into_iter().flat_map(|account| self.of(None).iter().chain(self.of(Some(account))));
+        all.iter().chain(places.filter_map(|(_, place)| self.named.get(*place)))
+    }
+
+    /// The places of those that name this account, or of those that name none.
+    fn of(&self, account: Option<AccountId>) -> &[(Option<AccountId>, usize)] {
+        let begin = self.by_account.partition_point(|(other, _)| *other < account);
+        let end = self.by_account.partition_point(|(other, _)| *other <= account);
+        self.by_account.get(begin..end).unwrap_or_default()
     }
 
     /// Whether a `Deny` with these as `NotPrincipal` certainly exempts a caller that they match.
@@ -146,12 +172,23 @@ impl Cover {
 }
 
 impl Named {
+    /// The account that it names.
+    fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Account { account, .. }
+            | Self::User { account, .. }
+            | Self::Role { account, .. }
+            | Self::Session { account, .. } => Some(*account),
+            Self::Everyone | Self::Service(_) | Self::Nobody | Self::Unrecognised => None,
+        }
+    }
+
     /// Reads a name under `AWS` in a key policy.
     pub(super) fn from_policy(text: &str, remarks: &mut Vec<String>) -> Self {
         if text == "*" {
             return Self::Everyone;
         }
-        if let Ok(account) = text.parse() {
+        if let Some(account) = AccountId::parse(text) {
             return Self::Account { partition: None, account };
         }
         let named = Self::from_arn(text);
@@ -185,7 +222,7 @@ impl Named {
 
     fn from_arn(text: &str) -> Self {
         let Some(arn) = Arn::split(text) else { return Self::Unrecognised };
-        let Ok(account) = arn.account.parse::<AccountId>() else { return Self::Unrecognised };
+        let Some(account) = AccountId::parse(arn.account) else { return Self::Unrecognised };
         if text.contains(['*', '?']) || !arn.region.is_empty() {
             return Self::Nobody;
         }

@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use approval::{ApprovalRow, Waiting};
 pub use audit_row::AuditRow;
+pub use bounds::WrittenOutcome;
 pub use catalogue::{CatalogueRow, MayRow, MayTarget};
 pub use code::{RefusalCode, RefusalKind};
 pub use copy::{CopyState, Source};

@@ -9,7 +9,7 @@ use serde_json::json;
 use sharing::{
     decide::SentAt,
     domain::{GroupId, excerpt, quoted},
-    outcome::{Outcome, Refusal, RefusalCode, to_text},
+    outcome::{Outcome, Refusal, RefusalCode, WrittenOutcome, to_text},
     request::{Action, Asked, Fault, FaultKind, Faults, MAX_ROLES, Malformed, Parameters, Request},
 };
 use time::OffsetDateTime;
@@ -517,11 +517,11 @@ fn add_roles(roles: &mut Vec<Json>, value: &str) {
     }
 }
 
-/// The answer in API Gateway's form.
-pub(super) fn reply(outcome: &Outcome, allow: Option<&'static str>) -> serde_json::Value {
+/// The answer in API Gateway's form, of an outcome and the same as it was written.
+pub(super) fn reply(outcome: &Outcome, written: WrittenOutcome, allow: Option<&'static str>) -> serde_json::Value {
     let status = problem::status(outcome);
     let (content_type, body) = if status < 300 {
-        ("application/json", to_text(outcome))
+        ("application/json", written.into_text())
     } else {
         ("application/problem+json", to_text(&problem::document(outcome, status)))
     };

@@ -1,7 +1,7 @@
 //! Owns [`Reply`]: how each trigger is answered.
 
 use serde::Serialize;
-use sharing::outcome::{Outcome, Status};
+use sharing::outcome::{Outcome, Status, WrittenOutcome};
 
 use super::{envelope::Trigger, http, problem::leading_code};
 
@@ -18,8 +18,8 @@ pub struct InvocationError {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Reply {
-    /// The outcome, with its fields in the documented order.
-    Outcome(Box<Outcome>),
+    /// The outcome.
+    Outcome(WrittenOutcome),
     /// An answer in the form of an API or a queue.
     Document(serde_json::Value),
 }
@@ -32,27 +32,34 @@ pub const LONGEST_ANSWER: usize = 900_000;
 /// that failed, and SNS accepts 256 KB. <https://docs.aws.amazon.com/sns/latest/dg/sns-large-message-payload.html>
 const LONGEST_ERROR: usize = 100_000;
 
-/// Writes the outcome in the form of the trigger.
-pub fn reply(trigger: Trigger, outcome: Outcome) -> Result<Reply, InvocationError> {
+impl From<Outcome> for Reply {
+    fn from(mut outcome: Outcome) -> Self {
+        Self::Outcome(outcome.write_within(LONGEST_ANSWER))
+    }
+}
+
+/// Writes the outcome in the form of the trigger. Log, metrics and events have the whole outcome; the answer may be shortened.
+pub fn reply(trigger: Trigger, mut outcome: Outcome) -> Result<Reply, InvocationError> {
     match trigger {
-        Trigger::Http { allow } => Ok(Reply::Document(http::reply(&outcome, allow))),
+        Trigger::Http { allow } => {
+            let written = outcome.write_within(LONGEST_ANSWER);
+            Ok(Reply::Document(http::reply(&outcome, written, allow)))
+        }
         Trigger::Direct | Trigger::EventBridge | Trigger::Queue => match outcome.result {
             // The cause of the refusal may pass: Lambda sends the event again, until it is too old.
             Status::Refused if outcome.retryable && trigger == Trigger::EventBridge => Err(invocation_error(outcome)),
-            Status::Completed | Status::Planned | Status::Accepted | Status::Refused => {
-                Ok(Reply::Outcome(Box::new(outcome)))
-            }
+            Status::Completed | Status::Planned | Status::Accepted | Status::Refused => Ok(outcome.into()),
             // The rest of the audit is carried out in another invocation; a retry would repeat this part and fix
             // nothing.
-            Status::Incomplete | Status::Failed if outcome.continues => Ok(Reply::Outcome(Box::new(outcome))),
+            Status::Incomplete | Status::Failed if outcome.continues => Ok(outcome.into()),
             Status::Incomplete | Status::Failed => Err(invocation_error(outcome)),
         },
     }
 }
 
 fn invocation_error(mut outcome: Outcome) -> InvocationError {
-    outcome.cut_to(LONGEST_ERROR);
-    InvocationError { error_type: leading_code(&outcome).to_owned(), error_message: outcome.to_text() }
+    let error_message = outcome.write_within(LONGEST_ERROR).into_text();
+    InvocationError { error_type: leading_code(&outcome).to_owned(), error_message }
 }
 
 #[cfg(test)]
@@ -70,7 +77,7 @@ mod tests {
     fn what_continues_by_itself_is_no_failure_and_over_http_says_when_to_ask_again() {
         let accepted = Outcome::new("id", Status::Accepted);
         for trigger in [Trigger::Direct, Trigger::EventBridge, Trigger::Queue] {
-            assert_eq!(reply(trigger, accepted.clone()), Ok(Reply::Outcome(Box::new(accepted.clone()))));
+            assert_eq!(reply(trigger, accepted.clone()), Ok(accepted.clone().into()));
         }
         let Ok(Reply::Document(answer)) = reply(Trigger::Http { allow: None }, accepted.clone()) else { panic!() };
         assert_eq!(answer["statusCode"], 202);

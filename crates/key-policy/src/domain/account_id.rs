@@ -8,14 +8,27 @@ use super::{ParseError, quoted, serde_as_string};
 ///
 /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(u64);
+pub struct AccountId([u8; 12]);
+
+impl AccountId {
+    /// The account with this ID; `None` if the text is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 12] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(u8::is_ascii_digit).then_some(Self(digits))
+    }
+
+    /// The twelve digits.
+    pub fn as_str(&self) -> &str {
+        // Digits are always text.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
 
 impl FromStr for AccountId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let twelve_digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        twelve_digits.then(|| text.parse().ok().map(Self)).flatten().ok_or_else(|| {
+        Self::parse(text).ok_or_else(|| {
             ParseError::new(format!("{} is not an account id: twelve digits, without hyphens", quoted(text)))
         })
     }
@@ -23,7 +36,7 @@ impl FromStr for AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012}", self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -44,7 +44,7 @@ impl FromStr for Target {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        if let Ok(account) = text.parse() {
+        if let Some(account) = AccountId::parse(text) {
             return Ok(Self::Account(account));
         }
         if let Ok(organization) = text.parse() {

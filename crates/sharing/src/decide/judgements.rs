@@ -26,13 +26,13 @@ pub(super) enum By<'a> {
     Made(&'a NeededGrant),
 }
 
-/// The key, the target, the use and the grants.
-type Subject = (KeyArn, Target, KeyUse, &'static str);
+/// The target, the use and the grants by which a key is judged.
+type Subject = (Target, KeyUse, &'static str);
 
 /// The judgements so far.
 pub struct Judgements<'a> {
     is_over: &'a dyn Fn() -> bool,
-    made: RefCell<BTreeMap<Subject, Arc<KeyAccess>>>,
+    made: RefCell<BTreeMap<KeyArn, BTreeMap<Subject, Arc<KeyAccess>>>>,
     judges: RefCell<BTreeMap<KeyArn, JudgeOfKey>>,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Judgements<'a> {
 
     /// The number of judgements.
     pub fn count(&self) -> usize {
-        self.made.borrow().len()
+        self.made.borrow().values().map(BTreeMap::len).sum()
     }
 
     /// Judges a key for a target, or returns an earlier judgement.
@@ -68,8 +68,8 @@ impl<'a> Judgements<'a> {
         by: By<'_>,
     ) -> Reading<Arc<KeyAccess>> {
         let by = if matches!(by, By::All) && key.has_no_grants() { By::Policy } else { by };
-        let subject = (key.arn.clone(), target.clone(), key_use.clone(), by.name());
-        let known = self.made.borrow().get(&subject).cloned();
+        let subject = (target.clone(), key_use.clone(), by.name());
+        let known = self.made.borrow().get(key.arn).and_then(|made| made.get(&subject)).cloned();
         if let Some(access) = known {
             return Ok(by.named(access, key));
         }
@@ -81,7 +81,7 @@ impl<'a> Judgements<'a> {
             By::All => self.judge_by_all(key, target, key_use),
             By::Made(grant) => self.judge(key, &[grant.as_made(key.case.account)], target, key_use),
         };
-        self.made.borrow_mut().insert(subject, Arc::clone(&access));
+        self.made.borrow_mut().entry(key.arn.clone()).or_default().insert(subject, Arc::clone(&access));
         Ok(by.named(access, key))
     }
 

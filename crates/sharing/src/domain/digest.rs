@@ -4,7 +4,8 @@ use sha2::{Digest, Sha256};
 
 /// The first `bytes` bytes of the text's SHA-256, as hexadecimal digits.
 pub fn digest(text: &str, bytes: usize) -> String {
-    Sha256::digest(text).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    let halves = Sha256::digest(text).into_iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 0xf]);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 /// Whether a text has the form of such a digest.

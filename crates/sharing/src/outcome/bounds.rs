@@ -1,8 +1,9 @@
-//! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so.
+//! Owns the length of outcomes: lists and texts are cut until an outcome fits, and a warning says so. What fits is written once.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, value::RawValue};
 
 use super::{ImageRow, KeyRow, Outcome};
 use crate::domain::shortened;
@@ -21,6 +22,40 @@ const TARGETS: usize = 200;
 
 /// The number of target rows that an image keeps otherwise.
 const FEWEST_TARGETS: usize = 20;
+
+/// An outcome as JSON text. Inside another document, it is not written again.
+#[derive(Debug, Clone)]
+pub struct WrittenOutcome(Box<RawValue>);
+
+impl WrittenOutcome {
+    /// The text, its fields in the documented order.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The text, its fields in the documented order.
+    pub fn into_text(self) -> String {
+        Box::<str>::from(self.0).into_string()
+    }
+
+    /// Its bytes as a JSON string, in which quotes and backslashes count twice.
+    fn len_as_string(&self) -> usize {
+        let escaped = self.as_str().bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        self.as_str().len().saturating_add(escaped)
+    }
+}
+
+impl PartialEq for WrittenOutcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Serialize for WrittenOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 impl Outcome {
     /// The outcome without its lists.
@@ -44,22 +79,22 @@ impl Outcome {
         }
     }
 
-    /// Cuts lists and texts until the document has no more bytes than this. It is counted as a JSON string, in which
-    /// quotes and backslashes count twice.
-    pub fn cut_to(&mut self, most: usize) {
+    /// Writes the document, with lists and texts cut until it has no more bytes than this. It is counted as a JSON string, in
+    /// which quotes and backslashes count twice.
+    pub fn write_within(&mut self, most: usize) -> WrittenOutcome {
         for (rows, text) in CUTS {
-            if self.written() <= most {
-                return;
+            let written = self.written();
+            if written.len_as_string() <= most {
+                return written;
             }
             self.cut(rows, text);
         }
+        self.written()
     }
 
-    fn written(&self) -> usize {
-        let mut written = Written(0);
+    fn written(&self) -> WrittenOutcome {
         // Writing an outcome can't fail.
-        let _ = serde_json::to_writer(&mut written, self);
-        written.0
+        WrittenOutcome(serde_json::value::to_raw_value(self).unwrap_or_default())
     }
 
     fn cut(&mut self, rows: usize, text: usize) {
@@ -187,20 +222,5 @@ fn shorten(text: &mut String, most: usize) {
 fn shorten_some(text: Option<&mut String>, most: usize) {
     if let Some(text) = text {
         shorten(text, most);
-    }
-}
-
-/// Counts the bytes that are written.
-struct Written(usize);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let escaped = bytes.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count();
-        self.0 = self.0.saturating_add(bytes.len()).saturating_add(escaped);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

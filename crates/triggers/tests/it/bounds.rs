@@ -49,10 +49,8 @@ fn image(number: usize) -> ImageRow {
 fn check(what: &str, outcome: &Outcome) {
     assert!(outcome.to_text().len() > MOST, "{what} is too small to show anything");
     for trigger in [Trigger::Http { allow: None }, Trigger::Direct, Trigger::EventBridge] {
-        let mut outcome = outcome.clone();
-        outcome.cut_to(LONGEST_ANSWER);
-        let answer = match reply(trigger, outcome) {
-            Ok(Reply::Outcome(outcome)) => outcome.to_text(),
+        let answer = match reply(trigger, outcome.clone()) {
+            Ok(Reply::Outcome(written)) => written.into_text(),
             Ok(Reply::Document(document)) => document.to_string(),
             Err(error) => json!(error.error_message).to_string(),
         };
@@ -116,7 +114,7 @@ fn an_answer_has_less_than_a_megabyte_whatever_was_read_or_sent() {
     let mut outcome_of_usage = outcome((0..50).map(used).collect(), Status::Completed);
     check("usage", &outcome_of_usage);
     // The sums of the accounts that are not named stay.
-    outcome_of_usage.cut_to(LONGEST_ANSWER);
+    outcome_of_usage.write_within(LONGEST_ANSWER);
     let entries = &outcome_of_usage.images[49].usage.as_ref().unwrap().entries;
     assert!((5..1_000).contains(&entries.len()), "{}", entries.len());
     assert_eq!(entries.iter().filter(|entry| entry.account_id.is_none()).count(), 4);
@@ -174,7 +172,7 @@ fn the_refusal_that_decides_the_status_is_never_cut_away() {
         (0..2_500).map(|_| Refusal::new(RefusalCode::KeyAccessMissing, "x").remedy("statement ".repeat(60))).collect();
     refusals.push(Refusal::new(RefusalCode::TargetNotAllowed, "no"));
     let mut outcome = Outcome::refused("id", refusals);
-    outcome.cut_to(LONGEST_ANSWER);
+    outcome.write_within(LONGEST_ANSWER);
     assert_eq!(outcome.deciding_refusal().map(|refusal| refusal.code), Some(RefusalCode::TargetNotAllowed));
 }
 
