@@ -1,5 +1,7 @@
 //! Owns the principals that a statement or a grant names, and whether they match the caller.
 
+use std::collections::BTreeMap;
+
 use super::{
     caller::{INFRASTRUCTURE_ROLE, Identity, Whom},
     remark::clip,
@@ -15,8 +17,10 @@ use crate::{
 pub(super) struct Principals {
     /// In the order of the policy.
     named: Vec<Named>,
-    /// The places of `named`, sorted by the account that each names.
-    by_account: Vec<(Option<AccountId>, usize)>,
+    /// The places of those that name an account.
+    of_account: BTreeMap<AccountId, Vec<usize>>,
+    /// The places of those that name none.
+    of_none: Vec<usize>,
 }
 
 /// One principal as a policy or a grant names it.
@@ -84,9 +88,14 @@ impl Principals {
     }
 
     fn new(named: Vec<Named>) -> Self {
-        let mut by_account: Vec<_> = named.iter().map(Named::account).zip(0..).collect();
-        by_account.sort_unstable();
-        Self { named, by_account }
+        let mut principals = Self::default();
+        for (place, named) in named.iter().enumerate() {
+            match named.account() {
+                Some(account) => principals.of_account.entry(account).or_default().push(place),
+                None => principals.of_none.push(place),
+            }
+        }
+        Self { named, ..principals }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -117,15 +126,9 @@ impl Principals {
         let only =
             caller.account.filter(|_| matches!(caller.identity, Identity::Whole | Identity::Infrastructure { .. }));
         let all: &[Named] = if only.is_some() { &[] } else { &self.named };
-        let places = only.into_iter().flat_map(|account| self.of(None).iter().chain(self.of(Some(account))));
-        all.iter().chain(places.filter_map(|(_, place)| self.named.get(*place)))
-    }
-
-    /// The places of those that name this account, or of those that name none.
-    fn of(&self, account: Option<AccountId>) -> &[(Option<AccountId>, usize)] {
-        let begin = self.by_account.partition_point(|(other, _)| *other < account);
-        let end = self.by_account.partition_point(|(other, _)| *other <= account);
-        self.by_account.get(begin..end).unwrap_or_default()
+        let places =
+            only.into_iter().flat_map(|account| self.of_account.get(&account).into_iter().chain([&self.of_none]));
+        all.iter().chain(places.flatten().filter_map(|place| self.named.get(*place)))
     }
 
     /// Whether a `Deny` with these as `NotPrincipal` certainly exempts a caller that they match.

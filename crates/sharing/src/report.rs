@@ -5,6 +5,8 @@ mod copies;
 mod standing;
 mod usage;
 
+use std::collections::BTreeMap;
+
 use standing::Standing;
 use time::OffsetDateTime;
 
@@ -220,6 +222,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
     // If one image stops a share, nothing is done for any image.
     let is_refused = decision.prerequisites().is_none() || is_stopped;
     let is_check = case.request.action == Action::Check;
+    let touched = touched(steps);
     let unshareable = decision.unshareable().iter().map(|(asked, _)| (*asked, None));
     let mut targets: Vec<_> = decision
         .targets
@@ -237,7 +240,7 @@ fn target_rows(standing: &Standing<'_>) -> Vec<TargetRow> {
                 | Decision::TakeAway(_)
                 | Decision::Look(_)
                 | Decision::Usage(_)
-                | Decision::Survey(_) => target_state(case, image, steps, &asked.target, is_refused),
+                | Decision::Survey(_) => target_state(case, image, steps, &touched, &asked.target, is_refused),
             };
             TargetRow {
                 target: asked.target.clone(),
@@ -342,24 +345,47 @@ fn step_detail(result: &StepResult) -> Option<String> {
     })
 }
 
+/// What the steps of a request did about a target.
+#[derive(Debug, Clone, Copy, Default)]
+struct Touch {
+    has_failed: bool,
+    is_taken_from: bool,
+}
+
+/// What the steps did about each target that they name. Steps without which a request counts as completed are left out.
+fn touched(steps: &[StepResult]) -> BTreeMap<Target, Touch> {
+    let mut touched = BTreeMap::<_, Touch>::new();
+    for StepResult { step, state, .. } in steps.iter().filter(|result| !result.step.is_best_effort()) {
+        let has_failed = matches!(state, StepState::Failed | StepState::Skipped);
+        let given = step.adds().into_iter().map(|target| (target, false));
+        let taken = step.removes().into_iter().map(|target| (target, true));
+        for (target, is_taken) in given.chain(taken) {
+            let touch = touched.entry(target).or_default();
+            touch.has_failed |= has_failed;
+            touch.is_taken_from |= is_taken;
+        }
+    }
+    touched
+}
+
 fn target_state(
     case: &Case<'_>,
     image: &Image,
     steps: &[StepResult],
+    touched: &BTreeMap<Target, Touch>,
     target: &Target,
     is_refused: bool,
 ) -> TargetState {
     let was_shared = image.is_shared_with(target);
-    let is_about_it = |step: &Step| step.adds().contains(target) || step.removes().contains(target);
-    let about_it = || steps.iter().filter(|result| is_about_it(&result.step) && !result.step.is_best_effort());
-    let has_failed = about_it().any(|result| matches!(result.state, StepState::Failed | StepState::Skipped));
+    let touch = touched.get(target);
+    let has_failed = touch.is_some_and(|touch| touch.has_failed);
     // If a share removes something, it undoes itself.
-    let is_taken_back = about_it().any(|result| result.step.removes().contains(target));
+    let is_taken_back = touch.is_some_and(|touch| touch.is_taken_from);
     match case.request.action {
         Action::Share if is_refused => as_read(image, target),
         Action::Share if is_taken_back => TargetState::Failed,
         Action::Share | Action::Revoke if has_failed => TargetState::Failed,
-        Action::Share if was_shared && about_it().next().is_none() => TargetState::AlreadyShared,
+        Action::Share if was_shared && touch.is_none() => TargetState::AlreadyShared,
         Action::Share => TargetState::Shared,
         Action::Revoke => match (remaining(case.allowlist, image, target), was_shared) {
             (Remaining::Surely(_), _) => TargetState::StillReachable,

@@ -27,12 +27,12 @@ impl KeyArn {
 
     /// The Region of the key.
     pub fn region(&self) -> &str {
-        Arn::split(&self.text).map_or("", |arn| arn.region)
+        self.text.split(':').nth(3).unwrap_or_default()
     }
 
     /// The partition of the key.
     pub fn partition(&self) -> &str {
-        Arn::split(&self.text).map_or("", |arn| arn.partition)
+        self.text.split(':').nth(1).unwrap_or_default()
     }
 }
 
