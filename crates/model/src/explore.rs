@@ -3,14 +3,20 @@
 
 use std::collections::{HashMap, VecDeque, hash_map::Entry};
 
-use sharing::{allowlist::Allowlist, facts::Failure, outcome::ErrorCode};
+use sharing::{
+    facts::Failure,
+    outcome::{ErrorCode, Status},
+    records::RecordName,
+};
 
 use crate::{
-    invocation::{Planted, invoke},
-    kept::{Kept, Lag},
-    scenes::{Actor, Kind, Scene},
+    invocation::{Planted, Trigger, invoke},
+    kept::{Event, Kept, Lag},
+    kinds::{Actor, Kind},
+    pool::Word,
+    scenes::Scene,
     script::{Answer, Call, Ended, Pools, Script},
-    world::{self, LONGEST, time_at},
+    world::{self, Allowlists, LONGEST, time_at},
 };
 
 /// The number of invocations that run at the same time, at most.
@@ -23,6 +29,9 @@ pub struct Limits {
     pub crashes: u8,
     /// The number of writes that fail: the write is not made, or it is made and the answer is lost.
     pub faults: u8,
+    /// The number of events that need not come to pass: a copy fails or is deregistered, its source is, or its rule is
+    /// taken away.
+    pub events: u8,
     /// Which reads may lag.
     pub lag: Lag,
 }
@@ -56,6 +65,7 @@ struct State {
     at: [u32; MOST],
     crashes: u8,
     faults: u8,
+    events: u8,
 }
 
 /// The invocations of one request, by their answers.
@@ -80,64 +90,91 @@ impl Tree {
 
     /// Whether it ended, and AWS failed it: then it is sent again.
     fn failed(&self, at: u32) -> bool {
-        let of_aws = |failure: &Failure| failure.code != ErrorCode::ExpiryLost;
+        let of_aws = |failure: &Failure| failure.retryable && failure.code != ErrorCode::ExpiryLost;
         self.node(at).next.as_ref().is_ok_and(|ended| ended.failures.iter().any(of_aws))
     }
 
     /// The latest time at which the invocation ends, if it runs.
     fn ends_by(&self, at: u32) -> Option<time::OffsetDateTime> {
         match self.node(at).answers.first() {
-            Some(Answer::Time(place)) if self.is_running(at) => Some(time_at(*place) + LONGEST),
+            Some(Answer::Began(place, _)) if self.is_running(at) => Some(time_at(*place) + LONGEST),
             _ => None,
         }
     }
 }
 
+/// Whose invocations they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Those of an actor of this kind, the first, second or third of its kind in the scene.
+    Actor(Kind, u8),
+    /// Those of the hint of the record with this name, after everything has ended.
+    Hint(Word),
+}
+
+/// How it ends when the hints of the records that are left have come, one after the other.
+#[derive(Debug, Clone)]
+pub struct Aftermath {
+    /// What AWS keeps then.
+    pub kept: Kept,
+    /// What the hints told of earlier requests.
+    pub told: Vec<Status>,
+}
+
+/// How often the hint of each record comes until nothing is left, at most.
+const MOST_HINTS: usize = 6;
+
 /// What the scenes of one explorer have in common: each invocation is run once for the same answers.
 #[derive(Debug)]
 pub struct Explorer {
     planted: Planted,
-    allowlist: Allowlist,
+    allowlists: Allowlists,
     pools: Pools,
-    trees: HashMap<Kind, Tree>,
+    trees: HashMap<Whose, Tree>,
     kept: Vec<Kept>,
     places: HashMap<Kept, u32>,
+    aftermaths: HashMap<u32, Aftermath>,
 }
 
 impl Explorer {
     /// An explorer of invocations with this fault.
     pub fn new(planted: Planted) -> Self {
-        let (trees, places) = (HashMap::new(), HashMap::new());
-        Self { planted, allowlist: world::allowlist(), pools: Pools::default(), trees, kept: Vec::new(), places }
+        let (trees, places, aftermaths) = Default::default();
+        let (allowlists, pools) = (world::allowlists(), Pools::default());
+        Self { planted, allowlists, pools, trees, kept: Vec::new(), places, aftermaths }
     }
 
     /// Explores a scene. Ends with the first thing that does not hold.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
         for actor in &scene.actors {
-            if self.trees.entry(actor.kind).or_default().0.is_empty() {
-                self.add(actor, Vec::new());
-            }
+            self.begin(actor.whose, (&actor.trigger, &actor.id));
         }
         Run { explorer: self, scene, limits, known: HashMap::new(), order: Vec::new() }.explore()
     }
 
+    fn begin(&mut self, whose: Whose, what: (&Trigger, &str)) {
+        if self.trees.entry(whose).or_default().0.is_empty() {
+            self.add(whose, what, Vec::new());
+        }
+    }
+
     /// Runs an invocation with these answers.
-    fn add(&mut self, actor: &Actor, answers: Vec<Answer>) -> u32 {
+    fn add(&mut self, whose: Whose, what: (&Trigger, &str), answers: Vec<Answer>) -> u32 {
         let script = Script::new(&answers, &self.pools);
-        let next = invoke(&script, &actor.trigger, &self.allowlist, self.planted);
-        let nodes = &mut self.trees.get_mut(&actor.kind).unwrap().0;
+        let next = invoke(&script, what, &self.allowlists, self.planted);
+        let nodes = &mut self.trees.get_mut(&whose).unwrap().0;
         nodes.push(Node { answers, next, children: HashMap::new() });
         u32::try_from(nodes.len() - 1).unwrap()
     }
 
-    fn child(&mut self, actor: &Actor, at: u32, answer: &Answer) -> u32 {
-        let node = self.trees[&actor.kind].node(at);
+    fn child(&mut self, whose: Whose, what: (&Trigger, &str), at: u32, answer: &Answer) -> u32 {
+        let node = self.trees[&whose].node(at);
         if let Some(child) = node.children.get(answer) {
             return *child;
         }
         let answers = [node.answers.clone(), vec![answer.clone()]].concat();
-        let child = self.add(actor, answers);
-        self.trees.get_mut(&actor.kind).unwrap().0[at as usize].children.insert(answer.clone(), child);
+        let child = self.add(whose, what, answers);
+        self.trees.get_mut(&whose).unwrap().0[at as usize].children.insert(answer.clone(), child);
         child
     }
 
@@ -149,6 +186,49 @@ impl Explorer {
         self.kept.push(kept.clone());
         self.places.insert(kept, place);
         place
+    }
+
+    /// Pending copies become available, reads catch up, and the hints of the records that are left come.
+    fn aftermath(&mut self, place: u32) -> Aftermath {
+        if let Some(known) = self.aftermaths.get(&place) {
+            return known.clone();
+        }
+        let mut after = Aftermath { kept: self.kept[place as usize].clone(), told: Vec::new() };
+        for _ in 0..MOST_HINTS {
+            let expected = after.kept.events().into_iter().filter(|event| event.is_expected());
+            after.kept = expected.fold(after.kept.clone(), |kept, event| kept.after(event)).caught_up();
+            let hints: Vec<_> = after.kept.schedules.keys().copied().filter(|name| self.is_repeated(*name)).collect();
+            if hints.is_empty() {
+                break;
+            }
+            hints.into_iter().for_each(|name| self.hint(name, &mut after));
+        }
+        self.aftermaths.insert(place, after.clone());
+        after
+    }
+
+    /// Whether the record sends hints until it is deleted.
+    fn is_repeated(&self, name: Word) -> bool {
+        let name: RecordName = self.pools.names.get(name).parse().unwrap();
+        matches!(name, RecordName::Copy(_) | RecordName::Decision(_))
+    }
+
+    /// One hint, from its beginning to its end.
+    fn hint(&mut self, name: Word, after: &mut Aftermath) {
+        let trigger = Trigger::Due(self.pools.names.get(name).parse().unwrap());
+        let (whose, what) = (Whose::Hint(name), (&trigger, "hint"));
+        self.begin(whose, what);
+        let mut at = 0;
+        loop {
+            match self.trees[&whose].node(at).next.clone() {
+                Ok(ended) => return after.told.extend(ended.told),
+                Err(call) => {
+                    let (kept, answer) = after.kept.answers(&call, &self.pools, Lag::default()).remove(0);
+                    after.kept = kept;
+                    at = self.child(whose, what, at, &answer);
+                }
+            }
+        }
     }
 }
 
@@ -164,6 +244,7 @@ enum Label {
     Crashes(usize),
     IsSentAgain(usize),
     TimePasses,
+    Happens(Event),
 }
 
 /// The exploration of one scene.
@@ -180,7 +261,8 @@ impl Run<'_> {
     fn explore(&mut self) -> Explored {
         let kept = self.scene.before(&self.explorer.pools);
         let kept = self.explorer.place(kept);
-        let first = State { kept, at: [0; MOST], crashes: self.limits.crashes, faults: self.limits.faults };
+        let Limits { crashes, faults, events, lag: _ } = self.limits;
+        let first = State { kept, at: [0; MOST], crashes, faults, events };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
         self.order.push((first, 0, None));
@@ -190,7 +272,8 @@ impl Run<'_> {
             explored.states += 1;
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
-                if let Err(what) = self.scene.check_end(self.kept(&state), &ended, &self.explorer.pools) {
+                let aftermath = self.explorer.aftermath(state.kept);
+                if let Err(what) = self.scene.check_end(self.kept(&state), &ended, &aftermath, &self.explorer.pools) {
                     explored.found = Some(Found { what, trace: self.trace(place, None) });
                     return explored;
                 }
@@ -213,7 +296,7 @@ impl Run<'_> {
     }
 
     fn tree(&self, actor: usize) -> &Tree {
-        &self.explorer.trees[&self.scene.actors[actor].kind]
+        &self.explorer.trees[&self.scene.actors[actor].whose]
     }
 
     fn kept(&self, state: &State) -> &Kept {
@@ -251,6 +334,14 @@ impl Run<'_> {
                 moves.push(Move { to, label: Label::Crashes(actor) });
             }
         }
+        for event in self.kept(state).events() {
+            let cost = u8::from(!event.is_expected());
+            if cost <= state.events {
+                let after = self.kept(state).after(event);
+                let to = State { kept: self.explorer.place(after), events: state.events - cost, ..*state };
+                moves.push(Move { to, label: Label::Happens(event) });
+            }
+        }
         let kept = self.kept(state);
         if kept.clock < self.scene.last_time {
             let next = time_at(kept.clock + 1);
@@ -277,14 +368,17 @@ impl Run<'_> {
             .into_iter()
             .map(|(after, answer)| (after, answer, 0))
             .collect();
-        if matches!(call, Call::Write { .. }) && state.faults > 0 {
+        let is_copy = matches!(call, Call::CopyImage { .. });
+        if (is_copy || matches!(call, Call::Write { .. })) && state.faults > 0 {
             answers.extend(answers.clone().into_iter().map(|(after, _, _)| (after, Answer::Lost, 1)));
+            answers.extend(is_copy.then(|| (kept.clone(), Answer::Refused, 1)));
             answers.push((kept, Answer::Failed, 1));
         }
         for (after, answer, faults) in answers {
-            let child = self.explorer.child(&self.scene.actors[actor], at, &answer);
-            let is_for_good = self.tree(actor).node(child).next.as_ref().is_ok_and(|ended| ended.is_for_good);
-            let after = if is_for_good { after.for_good() } else { after };
+            let Actor { whose, trigger, id, .. } = &self.scene.actors[actor];
+            let child = self.explorer.child(*whose, (trigger, id), at, &answer);
+            let for_good = self.tree(actor).node(child).next.as_ref().ok().and_then(|ended| ended.for_good);
+            let after = for_good.into_iter().fold(after, Kept::for_good);
             let mut to = State { kept: self.explorer.place(after), faults: state.faults - faults, ..*state };
             to.at[actor] = child;
             moves.push(Move { to, label: Label::Calls(actor, call.clone(), answer) });
@@ -304,6 +398,7 @@ impl Run<'_> {
     fn in_words(&self, label: &Label) -> String {
         match label {
             Label::TimePasses => "time passes".to_owned(),
+            Label::Happens(event) => format!("it happens: {event:?}"),
             Label::IsSentAgain(actor) => format!("{}: is sent again", self.scene.actors[*actor].name),
             Label::Crashes(actor) => format!("{}: is killed, and sent again", self.scene.actors[*actor].name),
             Label::Calls(actor, call, answer) => {
@@ -313,6 +408,7 @@ impl Run<'_> {
                         format!("{} +{:?} -{:?}", step.call(), step.adds().len(), step.removes().len())
                     }
                     Call::Schedule(name) => format!("GetSchedule {}", self.explorer.pools.names.get(*name)),
+                    Call::LookAgain(name) => format!("GetSchedule again {}", self.explorer.pools.names.get(*name)),
                     call => format!("{call:?}"),
                 };
                 format!("{}: {called} → {answer:?}", self.scene.actors[*actor].name)

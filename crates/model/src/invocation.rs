@@ -5,25 +5,27 @@ use std::collections::BTreeMap;
 
 use sharing::{
     allowlist::Allowlist,
-    closing_look,
+    closing_look, copy_records,
     decide::{self, Authority, Case, ImageDecision, Judgements, Surveyed},
-    domain::{ExpiryName, Requester},
-    facts::{Facts, Failure},
-    outcome::{ErrorCode, Outcome, Status, StepState},
-    plan::{Step, give_up, plan},
-    progress::{ImageResult, Progress, StepResult, Turn},
-    records::{Record, RecordName},
+    domain::{ExpiryName, ImageId, KeyArn, Requester},
+    facts::{Fact, Facts, Failure, GrantScan, Image, RegionalImage},
+    outcome::{Announcement, Outcome, Status},
+    plan::{Step, end, give_up, plan},
+    progress::ImageResult,
+    records::{Record, RecordName, Recorded},
     report::report,
     request::{Action, Request},
     taking_back::{Lost, Needed, is_planned, looks_after},
+    withdrawn::{Removal, withdrawn},
 };
-
 use time::OffsetDateTime;
 
 use crate::{
-    reading::{Asked, look_again, needed_elsewhere, observe, read_grants, read_record},
+    hints,
+    reading::{Asked, describe, look_again, needed_elsewhere, observe, read_grants, read_record},
     script::{Answer, Call, Ended, Script},
-    world,
+    world::{self, Allowlists, slot_of},
+    writer::Writer,
 };
 
 /// A fault that is planted in an invocation, to show that the explorer finds it.
@@ -46,118 +48,186 @@ pub enum Planted {
     GoesOn,
     /// An expiry that finds a later record revokes all the same.
     NeverSuperseded,
+    /// A share that waits for a copy begins the copy before it writes its record.
+    CopyFirst,
+    /// A hint that makes a share deletes its record at once.
+    EndsAtOnce,
+    /// A revoke of a share that waited for a copy does not look at the copies again.
+    NoWithdrawnLook,
+    /// A share that relied on another's record does not look whether it is still there.
+    NoRecordAgain,
 }
 
 /// What begins an invocation.
 #[derive(Debug, Clone)]
 pub enum Trigger {
-    /// A request.
-    Request(Box<Request>),
+    /// A request of this requester.
+    Request(Box<Request>, Requester),
     /// An image became available.
     Available,
     /// The hint of a record.
-    Due(ExpiryName),
+    Due(RecordName),
+    /// EC2's event of the copy in this slot.
+    Copied(usize),
 }
 
-/// Carries out an invocation as far as its calls have answers.
-pub fn invoke(script: &Script<'_>, trigger: &Trigger, allowlist: &Allowlist, planted: Planted) -> Asked<Ended> {
-    let began = match script.ask(Call::Begin)? {
-        Answer::Time(place) => place,
-        answer => panic!("not an answer to that: {answer:?}"),
-    };
-    let ended = begin(script, trigger, allowlist, world::time_at(began), planted)?;
-    Ok(Ended { began, ..ended })
+/// An invocation.
+pub struct Invocation<'i, 's> {
+    /// The answers so far.
+    pub script: &'i Script<'s>,
+    /// The ID of its request.
+    pub id: &'i str,
+    /// The allowlist.
+    pub allowlist: &'i Allowlist,
+    /// When it began.
+    pub now: OffsetDateTime,
+    /// The planted fault.
+    pub planted: Planted,
 }
 
-fn begin(
-    script: &Script<'_>,
-    trigger: &Trigger,
-    allowlist: &Allowlist,
-    now: OffsetDateTime,
-    planted: Planted,
-) -> Asked<Ended> {
-    match trigger {
-        Trigger::Request(request) => {
-            let requester = Requester::new("lambda:invoke".to_owned());
-            let case = world::case(request, Authority::Requester(&requester), allowlist, now);
-            if request.action.surveys() { repair(script, &case, planted) } else { pursue(script, &case, planted) }
-        }
-        Trigger::Available => {
-            let requester = Requester::new("events:999988887777:aws.ec2".to_owned());
-            let rules = decide::automatic_rules(allowlist, &requester);
-            let image = world::image();
-            let shares = decide::automatic_shares(&rules, &world::image_id(), Some(&image), world::time_at(0), now);
-            let mut total = nothing();
-            for request in shares.unwrap() {
-                let case = world::case(&request, Authority::Requester(&requester), allowlist, now);
-                let case = Case { is_automatic: true, ..case };
-                absorb(&mut total, pursue(script, &case, planted)?);
-            }
-            Ok(total)
-        }
-        Trigger::Due(name) => expire(script, name, now, planted),
+/// What an invocation has done about one request.
+pub struct Done {
+    /// The outcome.
+    pub outcome: Outcome,
+    failures: Vec<Failure>,
+    for_good: Option<usize>,
+}
+
+impl Done {
+    /// Nothing but an outcome.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, failures: Vec::new(), for_good: None }
     }
 }
 
-fn nothing() -> Ended {
-    Ended { result: Status::Completed, refusals: Vec::new(), began: 0, is_for_good: false, failures: Vec::new() }
+/// Carries out an invocation as far as its calls have answers.
+pub fn invoke(
+    script: &Script<'_>,
+    (trigger, id): (&Trigger, &str),
+    allowlists: &Allowlists,
+    planted: Planted,
+) -> Asked<Ended> {
+    let (began, is_withdrawn) = match script.ask(Call::Begin)? {
+        Answer::Began(place, is_withdrawn) => (place, is_withdrawn),
+        answer => panic!("not an answer to that: {answer:?}"),
+    };
+    let (allowlist, now) = (allowlists.get(is_withdrawn), world::time_at(began));
+    let ended = begin(&Invocation { script, id, allowlist, now, planted }, trigger)?;
+    let nothing = Ended {
+        result: Status::Completed,
+        refusals: Vec::new(),
+        began,
+        for_good: None,
+        failures: Vec::new(),
+        told: Vec::new(),
+    };
+    Ok(ended.into_iter().fold(nothing, absorb))
 }
 
-fn absorb(total: &mut Ended, part: Ended) {
-    total.result = total.result.max(part.result);
-    total.refusals.extend(part.refusals);
-    total.failures.extend(part.failures);
+fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Done>> {
+    let case = |request, requester| {
+        let authority = Authority::Requester(requester);
+        world::case(request, authority, invocation.allowlist, invocation.id, invocation.now)
+    };
+    match trigger {
+        Trigger::Request(request, requester) => {
+            let case = case(request, requester);
+            if request.action.surveys() {
+                return repair(invocation, &case);
+            }
+            let refusals = decide::admit(&case);
+            if !refusals.is_empty() {
+                return Ok(vec![Done::of(Outcome { refusals, ..Outcome::new(invocation.id, Status::Refused) })]);
+            }
+            Ok(vec![pursue(invocation, &case, of_request(&case))?])
+        }
+        Trigger::Available => {
+            let requester = world::requester("events:999988887777:aws.ec2");
+            let rules = decide::automatic_rules(invocation.allowlist, &requester);
+            let (id, image) = (world::image_id(), world::image());
+            let shares = decide::automatic_shares(&rules, &id, Some(&image), world::time_at(0), invocation.now);
+            let mut total = Vec::new();
+            for request in shares.unwrap() {
+                let case = Case { is_automatic: true, ..case(&request, &requester) };
+                total.push(pursue(invocation, &case, of_request(&case))?);
+            }
+            Ok(total)
+        }
+        Trigger::Due(RecordName::Expiry(name)) => Ok(expire(invocation, name)?.into_iter().collect()),
+        Trigger::Due(RecordName::Copy(name)) => Ok(vec![hints::share_copied(invocation, name)?]),
+        Trigger::Due(RecordName::Ask(_) | RecordName::Decision(_)) => panic!("no scene has this hint"),
+        Trigger::Copied(slot) => hints::of_copy(invocation, *slot),
+    }
+}
+
+fn of_request(case: &Case<'_>) -> Outcome {
+    Outcome { action: Some(case.request.action), ..Outcome::new(case.request_id, Status::Completed) }
+}
+
+fn absorb(mut total: Ended, Done { outcome, failures, for_good }: Done) -> Ended {
+    if outcome.announcement == Announcement::Always {
+        total.told.push(outcome.result);
+    }
+    total.told.extend(outcome.decided.iter().map(|decided| decided.result));
+    total.result = total.result.max(outcome.result);
+    total.refusals.extend(outcome.refusals.iter().map(|refusal| refusal.code));
+    total.failures.extend(failures);
+    Ended { for_good, ..total }
 }
 
 /// Carries out the expiry that a hint names.
-fn expire(script: &Script<'_>, name: &ExpiryName, now: OffsetDateTime, planted: Planted) -> Asked<Ended> {
-    let Some(Record::Expiry(expiry)) = read_record(script, &RecordName::Expiry(name.clone()))? else {
-        return Ok(nothing());
-    };
-    let Ok(request) = decide::due(&expiry, now, false) else { return Ok(nothing()) };
+fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Option<Done>> {
+    let named = RecordName::Expiry(name.clone());
+    let Some(Record::Expiry(expiry)) = read_record(invocation.script, &named)? else { return Ok(None) };
+    let Ok(request) = decide::due(&expiry, invocation.now, false) else { return Ok(None) };
     let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
-    let case = world::case(&request, Authority::Expiry(&expiry), &nobody, now);
-    pursue(script, &case, planted)
+    let case = world::case(&request, Authority::Expiry(&expiry), &nobody, invocation.id, invocation.now);
+    Ok(Some(pursue(invocation, &case, of_request(&case))?))
 }
 
-fn pursue(script: &Script<'_>, case: &Case<'_>, planted: Planted) -> Asked<Ended> {
+/// Observes, decides and acts: the order of `execute::pursue`.
+pub fn pursue(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome) -> Asked<Done> {
     let judgements = Judgements::until(&|| false);
-    let mut facts = observe(script, case, &judgements)?;
-    if let (Planted::NeverSuperseded, Authority::Expiry(own)) = (planted, case.authority) {
+    let mut facts = observe(invocation.script, case, &judgements)?;
+    if let (Planted::NeverSuperseded, Authority::Expiry(own)) = (invocation.planted, case.authority) {
         facts.images.values_mut().for_each(|image| {
-            if let sharing::facts::Fact::Known(expiries) = &mut image.expiries {
+            if let Fact::Known(expiries) = &mut image.expiries {
                 expiries.retain(|name, _| *name == own.name);
             }
         });
     }
-    let request = decide::resolve(case, &facts).expect("no group is named").into_owned();
-    let case = Case { request: &request, ..*case };
+    let copied = decide::resolve_copies(case, &facts);
+    let case = Case { request: &copied, ..*case };
+    let request = decide::resolve(&case, &facts).expect("no group is named").into_owned();
+    let case = Case { request: &request, ..case };
     let decisions = decide::decide(&case, &facts, &judgements).expect("there is time");
-    act(script, &case, &facts, decisions, planted)
+    act(invocation, &case, &facts, decisions, outcome)
 }
 
 /// Repairs the image, and then expires what is overdue.
-fn repair(script: &Script<'_>, case: &Case<'_>, planted: Planted) -> Asked<Ended> {
+fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Done>> {
     let request = Request { image_ids: vec![world::image_id()], ..case.request.clone() };
     let case = &Case { request: &request, ..*case };
     let judgements = Judgements::until(&|| false);
-    let facts = observe(script, case, &judgements)?;
+    let facts = observe(invocation.script, case, &judgements)?;
     let mut decisions = decide::decide(case, &facts, &judgements).expect("there is time");
     let surveyed = Surveyed::new(case, &facts, &mut decisions);
-    let mut total = act(script, case, &facts, decisions, planted)?;
+    let mut total = vec![act(invocation, case, &facts, decisions, of_request(case))?];
     for name in &surveyed.overdue {
-        absorb(&mut total, expire(script, name, case.now, planted)?);
+        total.extend(expire(invocation, name)?);
     }
     Ok(total)
 }
 
-fn act<'a>(
-    script: &Script<'_>,
+/// Plans, carries out, looks again and reports: the order of `execute::pursue::act`.
+pub fn act<'a>(
+    invocation: &Invocation<'_, '_>,
     case: &Case<'_>,
     facts: &Facts,
     decisions: Vec<ImageDecision<'a>>,
-    planted: Planted,
-) -> Asked<Ended> {
+    mut outcome: Outcome,
+) -> Asked<Done> {
+    let planted = invocation.planted;
     let ended = give_up(case, &decisions);
     let is_stopped = decisions.iter().any(|decision| decision.stops_whole(case.request.action));
     let plans: Vec<_> = decisions
@@ -165,30 +235,42 @@ fn act<'a>(
         .map(|decision| {
             let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
             let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
-            (decision, planted.spoil(steps.into_iter().chain(ended.clone()).collect()))
+            let at_once = case.hint.filter(|_| planted == Planted::EndsAtOnce && !steps.is_empty()).map(end);
+            (decision, planted.spoil(steps.into_iter().chain(ended.clone()).chain(at_once).collect()))
         })
         .collect();
     let is_looked_at_again = is_planned(case, &plans, facts);
-    // What a share gives must expire if it looks at a record again.
-    let writer = Writer { script, expires: is_looked_at_again, planted };
+    let expires = plans.iter().any(|(decision, _)| must_expire(decision, facts));
+    let for_good = plans.first().and_then(|(decision, _)| slot_of(decision.image_id)).filter(|_| !expires);
+    let writer = Writer { script: invocation.script, expires, planted };
     let mut results = writer.carry_out(plans)?;
     if is_looked_at_again && planted != Planted::NoSecondLook {
         results = second_look(&writer, case, facts, results)?;
     }
     if case.request.action.takes_away() && matches!(case.authority, Authority::Requester(_)) {
-        results = last_look(&writer, case, facts, results)?;
+        results = closing_look(&writer, case, facts, results)?;
+        results = withdrawn_look(&writer, case, facts, results)?;
     }
-    let mut outcome = Outcome { action: Some(case.request.action), ..Outcome::new("request", Status::Completed) };
+    results = copy_records(&writer, case, results)?;
+    outcome.decided.extend(copy_records::ended(case, &results).into_iter().map(|(record, failure)| {
+        sharing::report::failed(hints::of_record(record), failure.clone())
+    }));
     let failures = results.iter().flat_map(|result| {
         result.lost.iter().chain(result.steps.iter().filter_map(|taken| taken.error.as_ref())).cloned()
     });
     let failures = failures.collect();
     report(&mut outcome, case, facts, results, case.region);
-    let refusals = outcome.refusals.iter().map(|refusal| refusal.code).collect();
-    let has_expiry = case.request.expires_at.is_some()
-        || facts.images.values().any(|image| image.expiries.iter().any(|expiries| !expiries.is_empty()));
     let is_share = case.request.action == Action::Share && outcome.result == Status::Completed;
-    Ok(Ended { result: outcome.result, refusals, began: 0, is_for_good: is_share && !has_expiry, failures })
+    Ok(Done { outcome, failures, for_good: for_good.filter(|_| is_share) })
+}
+
+/// Whether what a share gives must expire: it has a record of that, or finds one.
+fn must_expire(decision: &ImageDecision<'_>, facts: &Facts) -> bool {
+    let image = facts.images.get(decision.image_id);
+    let has_record = |target| image.is_some_and(|image| image.expiry_of(target).is_some());
+    decision.prerequisites().is_some_and(|first| {
+        !first.expiries.is_empty() || decision.targets.iter().any(|(asked, _)| has_record(&asked.target))
+    })
 }
 
 fn second_look<'a>(
@@ -216,7 +298,7 @@ fn second_look<'a>(
     writer.carry_on(lost.undo(results, &Ok(needed), &grant_ids))
 }
 
-fn last_look<'a>(
+fn closing_look<'a>(
     writer: &Writer<'_, '_>,
     case: &Case<'_>,
     facts: &Facts,
@@ -226,85 +308,69 @@ fn last_look<'a>(
     if keys.is_empty() || writer.planted == Planted::NoClosingLook {
         return Ok(results);
     }
-    let mut listed = closing_look::Listed::new();
-    for key in keys {
-        listed.insert(key, Ok((world::grants(read_grants(writer.script)?), Default::default())));
-    }
+    let listed = list(writer.script, keys)?;
     writer.carry_on(closing_look::revokes(case, facts, results, &listed))
 }
 
-/// Carries out plans.
-struct Writer<'w, 's> {
-    script: &'w Script<'s>,
-    expires: bool,
-    planted: Planted,
+fn list(script: &Script<'_>, keys: Vec<KeyArn>) -> Asked<closing_look::Listed> {
+    let mut listed = closing_look::Listed::new();
+    for key in keys {
+        listed.insert(key, Ok((world::grants(read_grants(script)?), GrantScan::default())));
+    }
+    Ok(listed)
 }
 
-impl Writer<'_, '_> {
-    fn carry_out<'a>(&self, plans: Vec<(ImageDecision<'a>, Vec<Step>)>) -> Asked<Vec<ImageResult<'a>>> {
-        let mut results = Vec::new();
-        for (decision, steps) in plans {
-            results.push(ImageResult { decision, steps: self.run(&steps)?, lost: Vec::new() });
+/// The order of `execute::withdrawn`.
+fn withdrawn_look<'a>(
+    writer: &Writer<'_, '_>,
+    case: &Case<'_>,
+    facts: &Facts,
+    results: Vec<ImageResult<'a>>,
+) -> Asked<Vec<ImageResult<'a>>> {
+    if results.iter().all(|result| withdrawn(result).is_empty()) || writer.planted == Planted::NoWithdrawnLook {
+        return Ok(results);
+    }
+    let mut further = Vec::new();
+    for mut result in results {
+        let mut steps = Vec::new();
+        for (source, of_source) in withdrawn(&result) {
+            let removal = Removal::new(of_source, &source, Ok(copies_again(writer.script, &source)?), facts);
+            let (snapshots, _) = removal.entries();
+            let listed = list(writer.script, removal.keys(case))?;
+            steps.extend(removal.steps(case, facts, &mut result, (&Ok(needed_elsewhere(snapshots)), &listed)));
         }
-        Ok(results)
+        further.push((result, steps));
     }
+    writer.carry_on(further)
+}
 
-    fn carry_on<'a>(&self, further: Vec<(ImageResult<'a>, Vec<Step>)>) -> Asked<Vec<ImageResult<'a>>> {
-        let mut results = Vec::new();
-        for (mut result, steps) in further {
-            result.steps.extend(self.run(&steps)?);
-            results.push(result);
-        }
-        Ok(results)
+/// The copies that are available now, with their snapshots.
+fn copies_again(script: &Script<'_>, source: &RegionalImage) -> Asked<BTreeMap<ImageId, Image>> {
+    let mut images = describe(script)?;
+    images.retain(|_, image| image.is_available_copy_of(source));
+    for (id, image) in &mut images {
+        image.snapshots[0].snapshot = Fact::Known(world::snapshot(slot_of(id).unwrap()));
     }
+    Ok(images)
+}
 
-    fn run(&self, steps: &[Step]) -> Asked<Vec<StepResult>> {
-        let mut progress = Progress::new(steps);
-        let mut results = Vec::new();
-        while let Some(phase) = progress.next_phase() {
-            let mut taken = Vec::new();
-            for turn in phase {
-                taken.push(match turn {
-                    Turn::Skip(step) if self.planted != Planted::GoesOn => StepResult::new(step, StepState::Skipped),
-                    Turn::Skip(step) | Turn::Take(step) => self.take(step)?,
-                });
-            }
-            progress.learn(&taken);
-            results.extend(taken);
-        }
-        Ok(results)
+/// The order of `execute::copy_records`.
+fn copy_records<'a>(
+    writer: &Writer<'_, '_>,
+    case: &Case<'_>,
+    results: Vec<ImageResult<'a>>,
+) -> Asked<Vec<ImageResult<'a>>> {
+    let results = writer.carry_on(copy_records::deletions(case.hint, results))?;
+    let names = copy_records::names_to_read(&results);
+    if names.is_empty() || writer.planted == Planted::NoRecordAgain {
+        return Ok(results);
     }
-
-    fn take(&self, step: Step) -> Asked<StepResult> {
-        let call = Call::Write { step: self.script.pools.steps.put(&step), expires: self.expires };
-        let failed = |step, code, is_uncertain| {
-            let message = "throttled, or no answer".to_owned();
-            let error = Failure { code, call: None, resource: None, message, retryable: true };
-            StepResult { error: Some(error), is_uncertain, ..StepResult::new(step, StepState::Failed) }
-        };
-        Ok(match (self.script.ask(call)?, step) {
-            (Answer::Done(number), Step::CreateGrant { account, key, name, grantee, kind }) => {
-                let place = usize::try_from(world::bits([&sharing::domain::Target::Account(account)]).trailing_zeros())
-                    .unwrap();
-                let step = Step::CreateGrant { account, key, name, grantee, kind };
-                let grant_id = Some(world::grant_id(place, number));
-                StepResult { grant_id, ..StepResult::new(step, StepState::Done) }
-            }
-            (Answer::Done(_), step) => StepResult::new(step, StepState::Done),
-            (Answer::Conflict, Step::CreateExpiry(expiry)) => {
-                let wanted = Record::Expiry(expiry.clone());
-                let there = read_record(self.script, &wanted.name())?;
-                let step = Step::CreateExpiry(expiry);
-                match there {
-                    Some(there) if there == wanted => StepResult::new(step, StepState::Done),
-                    Some(_) | None => failed(step, ErrorCode::Unavailable, false),
-                }
-            }
-            (Answer::Failed, step) => failed(step, ErrorCode::Throttled, false),
-            (Answer::Lost, step) => failed(step, ErrorCode::OutOfTime, true),
-            (answer, step) => panic!("not an answer to {step:?}: {answer:?}"),
-        })
+    let mut seen = BTreeMap::new();
+    for name in names {
+        let read = read_record(writer.script, &RecordName::Copy(name.clone()))?;
+        seen.insert(name, Ok(read.map_or(Recorded::Nothing, Recorded::Record)));
     }
+    writer.carry_on(copy_records::write_again(results, &seen))
 }
 
 impl Planted {
@@ -317,12 +383,20 @@ impl Planted {
         };
         match self {
             Self::LaunchFirst => first(|step| matches!(step, Step::AddLaunchPermissions { .. })),
+            Self::CopyFirst => first(|step| matches!(step, Step::CopyImage(_))),
             Self::RecordsFirst => first(|step| matches!(step, Step::DeleteExpiry { .. })),
             Self::NoClosingRemove => {
                 let last = steps.iter().rposition(|step| matches!(step, Step::DeleteExpiry { .. }));
                 steps.into_iter().take(last.map_or(usize::MAX, |last| last + 1)).collect()
             }
-            Self::Nothing | Self::NoSecondLook | Self::NoClosingLook | Self::GoesOn | Self::NeverSuperseded => steps,
+            Self::Nothing
+            | Self::NoSecondLook
+            | Self::NoClosingLook
+            | Self::GoesOn
+            | Self::NeverSuperseded
+            | Self::NoWithdrawnLook
+            | Self::EndsAtOnce
+            | Self::NoRecordAgain => steps,
         }
     }
 }

@@ -17,11 +17,14 @@
 )]
 
 pub mod explore;
+mod hints;
 pub mod invocation;
 pub mod kept;
+pub mod kinds;
 pub mod pool;
 pub mod reading;
 pub mod scenes;
 pub mod script;
 pub mod sets;
 pub mod world;
+mod writer;
