@@ -1,7 +1,7 @@
 //! Owns the explorer: every interleaving of a scene's invocations, with every answer, breadth first, so that the trace to
 //! a state is the shortest.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 
 use sharing::{
     facts::Failure,
@@ -47,13 +47,15 @@ pub struct Explored {
     pub ends: usize,
     /// What does not hold, with the shortest trace.
     pub found: Option<Found>,
+    /// What is known not to hold, each with how often it was found and the shortest trace.
+    pub known: BTreeMap<&'static str, (usize, Vec<String>)>,
 }
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// What.
-    pub what: String,
+    pub what: &'static str,
     /// How it comes to that.
     pub trace: Vec<String>,
 }
@@ -144,7 +146,7 @@ impl Explorer {
         Self { planted, allowlists, pools, trees, kept: Vec::new(), places, aftermaths }
     }
 
-    /// Explores a scene. Ends with the first thing that does not hold.
+    /// Explores a scene. Ends with the first thing that does not hold; what is known not to hold only ends its own trace.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
         for actor in &scene.actors {
             self.begin(actor.whose, (&actor.trigger, &actor.id));
@@ -266,23 +268,27 @@ impl Run<'_> {
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
         self.order.push((first, 0, None));
-        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None };
+        let mut explored = Explored { states: 0, steps: 0, ends: 0, found: None, known: BTreeMap::new() };
         while let Some(place) = waiting.pop_front() {
             let state = self.order[place].0;
             explored.states += 1;
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
                 let aftermath = self.explorer.aftermath(state.kept);
-                if let Err(what) = self.scene.check_end(self.kept(&state), &ended, &aftermath, &self.explorer.pools) {
-                    explored.found = Some(Found { what, trace: self.trace(place, None) });
+                let kept = self.kept(&state);
+                if let Err(what) = self.scene.check_end(kept, &ended, &aftermath, &self.explorer.pools)
+                    && !self.is_known(what, (place, None), &mut explored)
+                {
                     return explored;
                 }
             }
             for Move { to, label } in self.moves(&state) {
                 explored.steps += 1;
                 if let Err(what) = self.check_step(&state, &to, &label) {
-                    explored.found = Some(Found { what, trace: self.trace(place, Some(&label)) });
-                    return explored;
+                    if !self.is_known(what, (place, Some(&label)), &mut explored) {
+                        return explored;
+                    }
+                    continue;
                 }
                 let next = self.order.len();
                 if let Entry::Vacant(entry) = self.known.entry(to) {
@@ -293,6 +299,16 @@ impl Run<'_> {
             }
         }
         explored
+    }
+
+    /// Takes note of what does not hold, and says whether that is known.
+    fn is_known(&self, what: &'static str, (place, last): (usize, Option<&Label>), explored: &mut Explored) -> bool {
+        if !self.scene.known().contains(&what) {
+            explored.found = Some(Found { what, trace: self.trace(place, last) });
+            return false;
+        }
+        explored.known.entry(what).or_insert_with(|| (0, self.trace(place, last))).0 += 1;
+        true
     }
 
     fn tree(&self, actor: usize) -> &Tree {
@@ -313,7 +329,7 @@ impl Run<'_> {
         actors.map(end).collect()
     }
 
-    fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), String> {
+    fn check_step(&self, from: &State, to: &State, label: &Label) -> Result<(), &'static str> {
         let Label::Calls(actor, call, _) = label else { return Ok(()) };
         let (before, after) = (self.kept(from), self.kept(to));
         self.scene.check_step(*actor, call, before, after, &self.explorer.pools)

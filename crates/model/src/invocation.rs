@@ -85,6 +85,15 @@ pub struct Invocation<'i, 's> {
     pub planted: Planted,
 }
 
+impl<'i> Invocation<'i, '_> {
+    fn case<'a>(&self, request: &'a Request, requester: &'a Requester) -> Case<'a>
+    where
+        'i: 'a,
+    {
+        world::case(request, Authority::Requester(requester), self.allowlist, self.id, self.now)
+    }
+}
+
 /// What an invocation has done about one request.
 pub struct Done {
     /// The outcome.
@@ -125,13 +134,9 @@ pub fn invoke(
 }
 
 fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Done>> {
-    let case = |request, requester| {
-        let authority = Authority::Requester(requester);
-        world::case(request, authority, invocation.allowlist, invocation.id, invocation.now)
-    };
     match trigger {
         Trigger::Request(request, requester) => {
-            let case = case(request, requester);
+            let case = invocation.case(request, requester);
             if request.action.surveys() {
                 return repair(invocation, &case);
             }
@@ -148,8 +153,9 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Done>>
             let shares = decide::automatic_shares(&rules, &id, Some(&image), world::time_at(0), invocation.now);
             let mut total = Vec::new();
             for request in shares.unwrap() {
-                let case = Case { is_automatic: true, ..case(&request, &requester) };
-                total.push(pursue(invocation, &case, of_request(&case))?);
+                let case = Case { is_automatic: true, ..invocation.case(&request, &requester) };
+                // What it leaves as it is was not made for good by it.
+                total.push(Done { for_good: None, ..pursue(invocation, &case, of_request(&case))? });
             }
             Ok(total)
         }

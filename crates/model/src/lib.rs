@@ -17,7 +17,7 @@
 )]
 
 pub mod explore;
-mod hints;
+pub mod hints;
 pub mod invocation;
 pub mod kept;
 pub mod kinds;
@@ -27,4 +27,4 @@ pub mod scenes;
 pub mod script;
 pub mod sets;
 pub mod world;
-mod writer;
+pub mod writer;

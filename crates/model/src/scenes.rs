@@ -30,6 +30,16 @@ pub const KNOWN: [&str; 8] = [
     "Unshared: share until 2 + reset",
 ];
 
+/// What is wrong if something that must expire has no record.
+const UNRECORDED: [&str; 3] = [
+    "a launch permission must expire, and no record is left",
+    "a create volume permission must expire, and no record is left",
+    "a grant must expire, and no record is left",
+];
+
+/// What is known not to hold of copies. docs/reliability.md says why.
+const KNOWN_OF_COPIES: [&str; 0] = [];
+
 /// How things are before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
@@ -76,8 +86,8 @@ pub struct Scene {
 }
 
 /// What must hold, and what is wrong if it doesn't.
-fn rule(holds: bool, what: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(what.to_owned()) }
+fn rule(holds: bool, what: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(what) }
 }
 
 impl Scene {
@@ -94,6 +104,11 @@ impl Scene {
     pub fn name(&self) -> String {
         let names: Vec<_> = self.actors.iter().map(|actor| actor.name).collect();
         format!("{:?}: {}", self.before, names.join(" + "))
+    }
+
+    /// What is known not to hold, wherever it is found.
+    pub fn known(&self) -> &'static [&'static str] {
+        if self.before.is_about_copies() { &KNOWN_OF_COPIES } else { &[] }
     }
 
     /// What AWS keeps before. The image is shared with the other target for good.
@@ -157,7 +172,7 @@ impl Scene {
         before: &Kept,
         after: &Kept,
         pools: &Pools,
-    ) -> Result<(), String> {
+    ) -> Result<(), &'static str> {
         rule(!after.is_harmed, "a grant was revoked that is another image's or nobody's")?;
         if self.before.is_about_copies() {
             self.check_copies(call, before, after, pools)?;
@@ -176,7 +191,7 @@ impl Scene {
     }
 
     /// What must hold of copies at every step.
-    fn check_copies(&self, call: &Call, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), String> {
+    fn check_copies(&self, call: &Call, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), &'static str> {
         let live = |kept: &Kept| kept.images.iter().filter(|image| image.stands.now.is_live()).count();
         rule(live(after) <= 1, "there are two copies")?;
         let is_begun = matches!(call, Call::CopyImage { .. }) && live(after) > live(before);
@@ -193,12 +208,11 @@ impl Scene {
         ended: &[Ended],
         aftermath: &Aftermath,
         pools: &Pools,
-    ) -> Result<(), String> {
+    ) -> Result<(), &'static str> {
         for (slot, image) in kept.images.iter().enumerate() {
             let must_expire = image.must_expire.map(|marked| marked & ONE != 0);
-            let what = ["launch permission", "create volume permission", "grant"];
-            for (what, _) in what.iter().zip(must_expire).filter(|(_, must)| *must) {
-                rule(has_expiry(slot, kept, pools), &format!("a {what} must expire, and no record is left"))?;
+            for (what, _) in UNRECORDED.iter().zip(must_expire).filter(|(_, must)| *must) {
+                rule(has_expiry(slot, kept, pools), what)?;
             }
         }
         if self.before.is_about_copies() {
@@ -229,7 +243,7 @@ impl Scene {
     }
 
     /// What must hold of copies when everything has ended and the hints have come.
-    fn check_end_of_copies(&self, ended: &[Ended], aftermath: &Aftermath, pools: &Pools) -> Result<(), String> {
+    fn check_end_of_copies(&self, ended: &[Ended], aftermath: &Aftermath, pools: &Pools) -> Result<(), &'static str> {
         let Aftermath { kept, told } = aftermath;
         rule(!has_waiting(kept, pools), "a record is left, and nothing waits")?;
         let taken = self.complete(ended, Kind::takes_away);
@@ -256,7 +270,7 @@ impl Scene {
 }
 
 /// What must hold of one image at every step of an invocation that nothing disturbs.
-fn check_order(step: &Step, slot: usize, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), String> {
+fn check_order(step: &Step, slot: usize, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), &'static str> {
     let has_grant = after.grants.now[slot][0] != 0;
     let has_record = has_expiry(slot, after, pools);
     let (before, after) = (&before.images[slot], &after.images[slot]);

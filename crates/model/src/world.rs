@@ -36,10 +36,10 @@ pub const OTHER: &str = "ami-0000000b";
 
 /// The images that may be there, by their slots: in the first the image that most requests are about, in the others the
 /// copies of an image in another Region, in the order in which they were begun.
-pub const SLOTS: usize = 4;
+pub const SLOTS: usize = 5;
 
 static IDS: LazyLock<[ImageId; SLOTS]> =
-    LazyLock::new(|| [worlds::IMAGE, "ami-000000c1", "ami-000000c2", "ami-000000c3"].map(|id| id.parse().unwrap()));
+    LazyLock::new(|| [worlds::IMAGE, "ami-000000c1", "ami-000000c2", "ami-000000c3", "ami-000000c4"].map(|id| id.parse().unwrap()));
 
 /// The image that is copied, and its Region.
 pub const SOURCE: &str = "ami-0000000e";
@@ -191,7 +191,7 @@ pub fn snapshot(slot: usize) -> Snapshot {
         let snapshot = World::encrypted("golden-1", &[]).snapshot().clone();
         Snapshot { create_volume_permissions: Fact::NotRead, needed_by: Fact::NotRead, ..snapshot }
     });
-    let own = ["snap-000000c0", "snap-000000c1", "snap-000000c2", "snap-000000c3"];
+    let own = ["snap-000000c0", "snap-000000c1", "snap-000000c2", "snap-000000c3", "snap-000000c4"];
     match slot {
         0 => SNAPSHOT.clone(),
         slot => Snapshot { id: own[slot].parse().unwrap(), ..SNAPSHOT.clone() },
