@@ -26,7 +26,7 @@ use sharing::{
     decide::{self, Authority},
     domain::Requester,
     outcome::{Outcome, Refusal, Status},
-    report::failed,
+    report::{failed, refused},
     request::Request,
 };
 
@@ -44,7 +44,7 @@ pub async fn execute(request: &Request, requester: &Requester, deployment: &Depl
             } else if request.action.surveys() {
                 survey(deployment, case, run, outcome).await
             } else {
-                pursue(deployment, case, run, outcome).await
+                pursue(deployment, case, run, outcome).await.outcome
             }
         }
     }
@@ -61,7 +61,7 @@ pub async fn refuse(
 ) -> Outcome {
     match admit(request, requester, deployment, run).await {
         Err(outcome) => *outcome,
-        Ok((outcome, _)) => Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome },
+        Ok((outcome, _)) => refused(outcome, vec![refusal]),
     }
 }
 
@@ -92,6 +92,6 @@ async fn admit(
         Ok((outcome, allowlist))
     } else {
         // A refused requester does not learn how the allowlist was read.
-        Err(Box::new(Outcome { refusals, warnings: Vec::new(), ..outcome }))
+        Err(Box::new(Outcome { warnings: Vec::new(), ..refused(outcome, refusals) }))
     }
 }

@@ -9,7 +9,8 @@ use sharing::{
     decide::{self, Approval, Authority, Case},
     domain::{AskName, Requester},
     outcome::{Outcome, Status},
-    records::{ApprovalAnswer, ApprovalDecision, Ask, RecordName},
+    records::{ApprovalAnswer, ApprovalDecision, Ask},
+    report::{failed, refused},
     request::{Action, Request},
 };
 
@@ -17,8 +18,8 @@ pub(crate) use self::ends::{carry_on, lapse};
 pub(super) use self::left::left;
 use super::{
     desk::{Desk, of_ask},
-    pursue::pursue,
-    stopped::{Stopped, refused},
+    pursue::{Pursued, pursue},
+    stopped::Stopped,
 };
 use crate::deployment::{Deployment, Run};
 
@@ -29,7 +30,7 @@ pub(super) async fn answer(deployment: &Deployment, case: Case<'_>, run: &Run<'_
         Approval::NotPossible | Approval::By(_) => Some(decide::wrong_trigger()),
     };
     if let Some(refusal) = refusal {
-        return refused(outcome, refusal);
+        return refused(outcome, vec![refusal]);
     }
     let (Some(store), Authority::Requester(requester)) = (deployment.record_store(), case.authority) else {
         return outcome;
@@ -48,10 +49,7 @@ impl Desk<'_> {
     /// The ask that the request is about, if the requester may decide it now.
     async fn find(&self, allowlist: &Allowlist, request: &Request, requester: &Requester) -> Result<Ask, Stopped> {
         let name = decide::approval_asked_for(request).map_err(Stopped::Refused)?;
-        let ask = match self.read_ask(&name).await {
-            Err(Stopped::Missing) => return Err(self.missing(&name).await),
-            read => read?,
-        };
+        let Some(ask) = self.read_ask(&name).await? else { return Err(self.missing(&name).await) };
         if ask.is_lapsed(self.run.now) {
             return Err(decide::lapsed(ask.until).into());
         }
@@ -63,9 +61,9 @@ impl Desk<'_> {
 
     /// Why there is no such ask: it was never there, or what was decided about it is being ended.
     async fn missing(&self, name: &AskName) -> Stopped {
-        match self.read_decision(&RecordName::Decision(name.decision())).await {
-            Ok(decision) => decide::decided_already(&decision).into(),
-            Err(Stopped::Missing) => decide::approval_not_found(name.id()).into(),
+        match self.read_decision(&name.decision()).await {
+            Ok(Some(decision)) => decide::decided_already(&decision).into(),
+            Ok(None) => decide::approval_not_found(name.id()).into(),
             Err(stopped) => stopped,
         }
     }
@@ -88,14 +86,15 @@ impl Desk<'_> {
         if let Err(stopped) = self.write_down(&ask, &decision).await {
             return stopped.reported(outcome);
         }
-        let concluded = self.conclude(Some(allowlist), &ask, &decision).await;
-        if is_approved {
-            return concluded;
+        let refusal = match decide::approved_by(&decision) {
+            Ok(by) => return self.conclude(allowlist, &ask, (by, &decision)).await,
+            Err(refusal) => *refusal,
+        };
+        match self.end(&ask, &decision, refusal).await {
+            Ok(asked) => Outcome { result: Status::Completed, decided: vec![asked], ..outcome },
+            // The hints of the decision carry on, whatever the error.
+            Err(error) => Outcome { retryable: true, ..failed(outcome, error) },
         }
-        if concluded.result == Status::Failed {
-            return Outcome { result: Status::Failed, retryable: true, errors: concluded.errors, ..outcome };
-        }
-        Outcome { result: Status::Completed, decided: vec![concluded], ..outcome }
     }
 
     /// What a decision would do.
@@ -106,14 +105,14 @@ impl Desk<'_> {
         decision: &ApprovalDecision,
         outcome: Outcome,
     ) -> Outcome {
-        let there = self.read_decision(&RecordName::Decision(decision.name.clone())).await;
-        match (there, &decision.answer) {
-            (Ok(first), _) if !first.is_same(decision) => self.overtaken(ask, &first).reported(outcome),
-            (Err(stopped @ (Stopped::Taken(..) | Stopped::Failed(_))), _) => stopped.reported(outcome),
-            (_, ApprovalAnswer::Approved { by }) => self.share(allowlist, ask, (by, decision), true).await,
-            (_, ApprovalAnswer::Rejected { .. } | ApprovalAnswer::Lapsed) => {
-                Outcome { result: Status::Planned, ..outcome }
-            }
+        match self.read_decision(&decision.name).await {
+            Ok(Some(first)) if !first.is_same(decision) => return self.overtaken(ask, &first).reported(outcome),
+            Err(stopped) => return stopped.reported(outcome),
+            Ok(_) => {}
+        }
+        match decide::approved_by(decision) {
+            Ok(by) => self.share(allowlist, ask, (by, decision), true).await.outcome,
+            Err(_) => Outcome { result: Status::Planned, ..outcome },
         }
     }
 
@@ -124,7 +123,7 @@ impl Desk<'_> {
         ask: &Ask,
         (by, decision): (&Requester, &ApprovalDecision),
         dry_run: bool,
-    ) -> Outcome {
+    ) -> Pursued {
         let request = &Request { dry_run, ..ask.request.clone() };
         let run = &Run { request_id: &ask.request_id, ..*self.run };
         let case = self.deployment.case(request, Authority::Requester(&ask.requester), allowlist, run);
@@ -133,7 +132,7 @@ impl Desk<'_> {
             Outcome { approved_by: Some(by.clone()), approval_reason: decision.reason.clone(), dry_run, ..of_ask(ask) };
         let refusals = decide::admit(&case);
         if !refusals.is_empty() {
-            return Outcome { result: Status::Refused, refusals, ..outcome };
+            return Pursued::refused(outcome, refusals);
         }
         Box::pin(pursue(self.deployment, case, run, outcome)).await
     }

@@ -2,7 +2,7 @@
 
 use sharing::{
     decide::{self, Case},
-    outcome::{Outcome, Status},
+    outcome::Outcome,
     plan::Step,
     records::{Ask, Record},
 };
@@ -33,29 +33,27 @@ pub(super) async fn written_down(
     let store = deployment.record_store().ok_or_else(|| decide::approvals_not_set_up(case))?;
     let desk = Desk { deployment, store, run };
     let step = Some(Step::CreateApproval(Box::new(Record::Ask(Box::new(ask.clone())))));
-    match desk.read_ask(&ask.name).await {
-        Ok(there) if !there.is_lapsed(run.now) => Ok(WrittenDown { ask: there, step: None, lapsed: None }),
-        Ok(_) if case.request.dry_run => Ok(WrittenDown { ask, step, lapsed: None }),
-        Ok(there) => Ok(WrittenDown { ask, step, lapsed: Some(desk.make_way(&there).await?) }),
-        Err(Stopped::Missing) => Ok(WrittenDown { ask, step, lapsed: None }),
-        Err(stopped) => Err(stopped),
+    match desk.read_ask(&ask.name).await? {
+        Some(there) if !there.is_lapsed(run.now) => Ok(WrittenDown { ask: there, step: None, lapsed: None }),
+        Some(there) if !case.request.dry_run => {
+            let lapsed = Some(desk.make_way(&there).await?);
+            Ok(WrittenDown { ask, step, lapsed })
+        }
+        Some(_) | None => Ok(WrittenDown { ask, step, lapsed: None }),
     }
 }
 
 impl Desk<'_> {
-    /// Gives up an ask that has lapsed.
+    /// Gives up an ask that has lapsed, so that the same share can be asked for again.
     async fn make_way(&self, ask: &Ask) -> Result<Outcome, Stopped> {
         let busy = |what: &str| {
             let name = ask.name.decision();
             Stopped::Failed(CallError::passing("scheduler:CreateSchedule", name.as_str(), what).failure)
         };
-        let mut outcome = match self.give_up(ask).await {
-            Err(Stopped::Refused(_)) => return Err(busy("what was decided about the same share is being carried out")),
-            given_up => given_up?,
-        };
-        match (outcome.result, outcome.errors.pop()) {
-            (Status::Refused, _) => Ok(outcome),
-            (_, error) => Err(busy(&error.map_or_else(String::new, |error| error.message))),
+        match self.give_up(ask).await {
+            Ok(ended) => ended.map_err(|error| busy(&error.message)),
+            Err(Stopped::Refused(_)) => Err(busy("what was decided about the same share is being carried out")),
+            Err(stopped) => Err(stopped),
         }
     }
 }

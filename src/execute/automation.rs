@@ -10,7 +10,7 @@ use sharing::{
     outcome::{Outcome, Status},
     read_plan::{Need, sources_of_uncovered},
     records::{Record, RecordName, Recorded},
-    report::failed,
+    report::{failed, refused},
     request::{Action, Asked, Request},
 };
 use triggers::{ImageEvent, StateInEvent};
@@ -52,7 +52,7 @@ pub(crate) async fn share_available(
         return outcome;
     }
     if let Some(stale) = event.sent.refusal(Action::Share, run.now, max_event_age) {
-        return Outcome { result: Status::Refused, refusals: vec![stale], ..outcome };
+        return refused(outcome, vec![stale]);
     }
     let image = match read_image(event, deployment, &allowlist, run).await {
         Ok(image) => image,
@@ -68,7 +68,7 @@ pub(crate) async fn share_available(
         let authority = Authority::Requester(&event.requester);
         let case = deployment.case(&request, authority, &allowlist, run);
         let case = Case { is_automatic: true, ..case };
-        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await);
+        total.absorb(Box::pin(pursue(deployment, case, run, outcome.clone())).await.outcome);
     }
     total
 }
@@ -122,5 +122,5 @@ pub(crate) async fn expire(
     let outcome = Outcome { asked: Asked::from(&request), ..outcome };
     let nobody = Allowlist { accounts: BTreeMap::new(), rules: Vec::new() };
     let case = deployment.case(&request, Authority::Expiry(&expiry), &nobody, run);
-    Box::pin(pursue(deployment, case, run, outcome)).await
+    Box::pin(pursue(deployment, case, run, outcome)).await.outcome
 }

@@ -8,19 +8,20 @@ use sharing::{
     decide::{self, Authority, Decision, ImageDecision},
     domain::CopyName,
     facts::{CopyRecord, Facts},
-    outcome::{Announcement, Outcome, Status, StepState},
+    fate::{self, CopyFate},
+    outcome::{Announcement, Outcome, Status},
     plan::end,
+    progress::why_not_done,
     records::{Record, RecordName, Recorded},
     report::{failed, give_up_waiting},
     request::Action,
 };
-use time::OffsetDateTime;
 use triggers::{ImageEvent, StateInEvent};
 
 use super::{
     copy_records::of_record,
     plan_log::log_plan,
-    pursue::{act, pursue},
+    pursue::{Pursued, act, pursue},
 };
 use crate::{
     carry_out::{Writer, carry_out_steps},
@@ -48,27 +49,30 @@ pub(crate) async fn share_copied(name: &CopyName, request_id: &str, deployment: 
         Err(error) => return Outcome { announcement: Announcement::Never, ..failed(outcome, error.failure) },
     };
     let loaded = deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await;
-    let outcome = match loaded {
+    let Pursued { outcome, attempt } = match loaded {
         Ok(Loaded { allowlist, .. }) => repeat(&record, &allowlist, deployment, run, of_record(&record)).await,
-        Err(error) => failed(of_record(&record), error),
+        Err(error) => Pursued::failed(of_record(&record), error),
     };
-    let is_last = !outcome.retryable || record.is_looked_at_last(run.now);
-    if record.is_overdue(run.now) && is_last && !is_ended(&outcome, &record, run.now) {
-        return give_up(&record, deployment, run, outcome).await;
+    match fate::of_copy(&attempt, &record, run.now) {
+        CopyFate::GiveUp => give_up(&record, deployment, run, outcome).await,
+        CopyFate::SayNothing => {
+            let nothing = Outcome::new(outcome.request_id, Status::Completed);
+            Outcome { action: outcome.action, nobodys_records: outcome.nobodys_records, ..nothing }
+        }
+        CopyFate::TryAgain => Outcome { announcement: Announcement::Never, ..outcome },
+        CopyFate::Tell => outcome,
     }
-    published(outcome, &record, run.now)
 }
 
-/// Gives a share up that has waited for as long as it may and could not be made: so that nobody waits for it in vain, whatever
-/// was in the way. What passes is waited for as long as the record sends hints.
+/// Gives up a share that has waited for as long as it may.
 async fn give_up(record: &CopyRecord, deployment: &Deployment, run: &Run<'_>, mut outcome: Outcome) -> Outcome {
     let steps = vec![end(record)];
     log_plan(&record.request_id, &steps, false);
     let writer = Writer { aws: &deployment.aws, records: deployment.record_store(), now: run.now };
-    let results = carry_out_steps(writer, steps, run.deadline).await;
+    let error = why_not_done(carry_out_steps(writer, steps, run.deadline).await);
     give_up_waiting(&mut outcome, decide::not_made_in_time(record));
-    outcome.warnings.extend(results.into_iter().filter_map(|result| result.error).map(|error| error.message));
-    Outcome { announcement: Announcement::Always, ..outcome }
+    outcome.warnings.extend(error.map(|error| error.message));
+    outcome
 }
 
 /// Makes the request of the record again.
@@ -78,7 +82,7 @@ async fn repeat(
     deployment: &Deployment,
     run: &Run<'_>,
     outcome: Outcome,
-) -> Outcome {
+) -> Pursued {
     let run = &Run { request_id: &record.request_id, ..*run };
     let case = deployment.case(&record.request, Authority::Requester(&record.requester), allowlist, run);
     let case = case.repeated(record);
@@ -90,39 +94,6 @@ async fn repeat(
     let decision = Decision::Refused(refusals);
     let decision = ImageDecision { image_id, rule: None, targets: Vec::new(), decision, warnings: Vec::new() };
     act(deployment, &deployment.aws, &case, (&Facts::default(), vec![decision]), run, outcome).await
-}
-
-/// The outcome as it is published. If a hint changed nothing and did not end the waiting, nothing is.
-fn published(outcome: Outcome, record: &CopyRecord, now: OffsetDateTime) -> Outcome {
-    let is_changed = outcome.images.iter().any(|row| row.changed);
-    match outcome.result {
-        Status::Completed | Status::Accepted | Status::Planned if !is_changed => {
-            let nothing = Outcome::new(outcome.request_id.clone(), Status::Completed);
-            Outcome { action: outcome.action, nobodys_records: outcome.nobodys_records, ..nothing }
-        }
-        Status::Refused | Status::Failed if !is_ended(&outcome, record, now) => {
-            Outcome { announcement: Announcement::Never, ..outcome }
-        }
-        Status::Completed
-        | Status::Accepted
-        | Status::Planned
-        | Status::Refused
-        | Status::Failed
-        | Status::Incomplete => Outcome { announcement: Announcement::Always, ..outcome },
-    }
-}
-
-/// Whether the share was made or waits no longer.
-fn is_ended(outcome: &Outcome, record: &CopyRecord, now: OffsetDateTime) -> bool {
-    let mut steps = outcome.images.iter().flat_map(|row| &row.steps);
-    match outcome.result {
-        Status::Completed | Status::Accepted | Status::Planned => true,
-        Status::Refused | Status::Failed | Status::Incomplete => {
-            outcome.refusals.iter().any(|refusal| refusal.ends_waiting(record.is_overdue(now)))
-                || outcome.errors.iter().any(|error| error.code.ends_waiting())
-                || steps.any(|step| step.state == StepState::Done && step.resource == record.name.as_str())
-        }
-    }
 }
 
 /// The records of shares that wait for a copy whose state has changed. If they can't be found, their own hints come later.

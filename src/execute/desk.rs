@@ -3,19 +3,17 @@
 
 use sharing::{
     decide,
-    domain::AskName,
+    domain::{AskName, DecisionName},
     facts::Failure,
-    outcome::{Announcement, Outcome, Refusal, Status, StepState},
+    outcome::{Announcement, Outcome, Refusal, Status},
     plan::Step,
+    progress::why_not_done,
     records::{ApprovalAnswer, ApprovalDecision, Ask, Record, RecordName, Recorded},
-    report::failed,
+    report::{failed, refused},
     request::{Action, Asked},
 };
 
-use super::{
-    plan_log::log_plan,
-    stopped::{Stopped, refused},
-};
+use super::{plan_log::log_plan, stopped::Stopped};
 use crate::{
     aws::Aws,
     carry_out::{Writer, carry_out_steps},
@@ -35,41 +33,48 @@ impl Desk<'_> {
         self.deployment.aws.until(self.run.deadline)
     }
 
-    pub(super) async fn read_ask(&self, name: &AskName) -> Result<Ask, Stopped> {
-        let named = RecordName::Ask(name.clone());
-        match self.store.read(&self.aws(), &named).await {
-            Ok(Recorded::Record(Record::Ask(ask))) => Ok(*ask),
-            other => Err(Stopped::by(self.store, &named, other)),
+    /// The record of this name, if there is one.
+    async fn read(&self, name: &RecordName) -> Result<Option<Record>, Stopped> {
+        match self.store.read(&self.aws(), name).await {
+            Ok(Recorded::Record(record)) => Ok(Some(record)),
+            Ok(Recorded::Nothing) => Ok(None),
+            Ok(Recorded::Nobodys { why }) => {
+                let failure = self.store.taken(name, &why).failure;
+                Err(Stopped::Taken(name.clone(), why, failure))
+            }
+            Err(error) => Err(Stopped::Failed(error.failure)),
         }
     }
 
-    pub(super) async fn read_decision(&self, named: &RecordName) -> Result<ApprovalDecision, Stopped> {
-        match self.store.read(&self.aws(), named).await {
-            Ok(Recorded::Record(Record::Decision(decision))) => Ok(*decision),
-            other => Err(Stopped::by(self.store, named, other)),
-        }
+    pub(super) async fn read_ask(&self, name: &AskName) -> Result<Option<Ask>, Stopped> {
+        let record = self.read(&RecordName::Ask(name.clone())).await?;
+        Ok(if let Some(Record::Ask(ask)) = record { Some(*ask) } else { None })
+    }
+
+    pub(super) async fn read_decision(&self, name: &DecisionName) -> Result<Option<ApprovalDecision>, Stopped> {
+        let record = self.read(&RecordName::Decision(name.clone())).await?;
+        Ok(if let Some(Record::Decision(decision)) = record { Some(*decision) } else { None })
     }
 
     /// Writes a decision down, if it is the first about this ask, and the ask is still there.
     pub(super) async fn write_down(&self, ask: &Ask, decision: &ApprovalDecision) -> Result<(), Stopped> {
-        let named = RecordName::Decision(decision.name.clone());
         let record = Record::Decision(Box::new(decision.clone()));
         if let Some(error) = self.write(vec![Step::CreateApproval(Box::new(record))]).await {
-            return Err(match self.read_decision(&named).await {
-                Ok(first) if !first.is_same(decision) => self.overtaken(ask, &first),
+            return Err(match self.read_decision(&decision.name).await {
+                Ok(Some(first)) if !first.is_same(decision) => self.overtaken(ask, &first),
                 Err(stopped @ Stopped::Taken(..)) => stopped,
                 Ok(_) | Err(_) => Stopped::Failed(error),
             });
         }
         // Another decision may have been carried out and deleted in between, and the same share asked for again.
         let stopped = match self.read_ask(&ask.name).await {
-            Ok(there) if decision.is_about(&there) => return Ok(()),
-            Ok(_) | Err(Stopped::Missing) => Stopped::from(decide::approval_not_found(ask.name.id())),
+            Ok(Some(there)) if decision.is_about(&there) => return Ok(()),
+            Ok(_) => Stopped::from(decide::approval_not_found(ask.name.id())),
             // It is not known whether the ask is there: the hints of the decision find out.
             Err(stopped @ Stopped::Failed(_)) => return Err(stopped),
             Err(stopped) => stopped,
         };
-        self.write(vec![Step::DeleteApproval(named)]).await;
+        self.write(vec![end(decision)]).await;
         Err(stopped)
     }
 
@@ -81,19 +86,18 @@ impl Desk<'_> {
         }
     }
 
-    /// Gives up an ask that nobody has answered in time, and returns the outcome of the request that had asked.
-    pub(super) async fn give_up(&self, ask: &Ask) -> Result<Outcome, Stopped> {
+    /// Gives up an ask that nobody has answered in time.
+    pub(super) async fn give_up(&self, ask: &Ask) -> Result<Ended, Stopped> {
         let decision = ApprovalDecision::new(ask, ApprovalAnswer::Lapsed, self.run.request_id, None, self.run.now);
         self.write_down(ask, &decision).await?;
         Ok(self.end(ask, &decision, decide::lapsed(ask.until)).await)
     }
 
-    /// Ends what waits with this refusal: deletes the ask before the decision. It returns the outcome of the request that had
-    /// asked.
-    pub(super) async fn end(&self, ask: &Ask, decision: &ApprovalDecision, refusal: Refusal) -> Outcome {
-        match self.write(both(decision)).await {
-            None => refused(of_ask(ask), refusal),
-            Some(error) => Outcome { announcement: Announcement::Never, ..failed(of_ask(ask), error) },
+    /// Ends what waits with this refusal: deletes the ask before the decision.
+    pub(super) async fn end(&self, ask: &Ask, decision: &ApprovalDecision, refusal: Refusal) -> Ended {
+        match self.write(end_both(decision)).await {
+            None => Ok(refused(of_ask(ask), vec![refusal])),
+            Some(error) => Err(error),
         }
     }
 
@@ -101,9 +105,17 @@ impl Desk<'_> {
     pub(super) async fn write(&self, steps: Vec<Step>) -> Option<Failure> {
         log_plan(self.run.request_id, &steps, false);
         let writer = Writer { aws: &self.deployment.aws, records: Some(self.store), now: self.run.now };
-        let results = carry_out_steps(writer, steps, self.run.deadline).await;
-        results.into_iter().find(|result| result.state != StepState::Done).and_then(|result| result.error)
+        why_not_done(carry_out_steps(writer, steps, self.run.deadline).await)
     }
+}
+
+/// The outcome of the request that had asked, whose share waits no longer; or why a record of it could not be deleted. Then
+/// the hints of the decision do that.
+pub(super) type Ended = Result<Outcome, Failure>;
+
+/// The outcome of the request that had asked, for a hint.
+pub(super) fn hinted(ask: &Ask, ended: Ended) -> Outcome {
+    ended.unwrap_or_else(|error| Outcome { announcement: Announcement::Never, ..failed(of_ask(ask), error) })
 }
 
 /// The outcome of the request that had asked, which is published whatever it is.
@@ -118,8 +130,12 @@ pub(super) fn of_ask(ask: &Ask) -> Outcome {
     }
 }
 
+/// Deletes a decision.
+pub(super) fn end(decision: &ApprovalDecision) -> Step {
+    Step::DeleteApproval(RecordName::Decision(decision.name.clone()))
+}
+
 /// Deletes the ask, and then the decision about it.
-pub(super) fn both(decision: &ApprovalDecision) -> Vec<Step> {
-    let names = [RecordName::Ask(decision.name.ask()), RecordName::Decision(decision.name.clone())];
-    names.map(Step::DeleteApproval).into()
+pub(super) fn end_both(decision: &ApprovalDecision) -> Vec<Step> {
+    vec![Step::DeleteApproval(RecordName::Ask(decision.name.ask())), end(decision)]
 }

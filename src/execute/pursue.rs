@@ -1,12 +1,13 @@
 //! Owns carrying out an admitted request: observe, decide, plan, carry out, report.
 
 use sharing::{
+    attempt::Attempt,
     decide::{self, Authority, Case, ImageDecision, Judgements},
-    facts::Facts,
-    outcome::{Outcome, Status, Waiting},
+    facts::{Facts, Failure},
+    outcome::{Outcome, Refusal, Waiting},
     plan::{give_up, plan, writes},
     records::Ask,
-    report::{self, failed},
+    report::{self, failed, refused},
     request::Action,
     taking_back::is_planned,
 };
@@ -27,25 +28,43 @@ use crate::{
     observe::observe,
 };
 
+/// What came of a request. What happens next is decided by how it went; the outcome is only reported.
+pub(super) struct Pursued {
+    pub(super) outcome: Outcome,
+    pub(super) attempt: Attempt,
+}
+
+impl Pursued {
+    /// It failed before it was decided.
+    pub(super) fn failed(outcome: Outcome, failure: Failure) -> Self {
+        Self { attempt: Attempt::failed(failure.clone()), outcome: failed(outcome, failure) }
+    }
+
+    /// It was refused before it was decided.
+    pub(super) fn refused(outcome: Outcome, refusals: Vec<Refusal>) -> Self {
+        Self { attempt: Attempt::refused(refusals.clone()), outcome: refused(outcome, refusals) }
+    }
+}
+
 /// Carries out an admitted request.
-pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Outcome {
+pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_>, outcome: Outcome) -> Pursued {
     let reading_deadline = reading_deadline(case.request.action, run.deadline);
     let is_over = || Instant::now() >= reading_deadline;
     let judgements = Judgements::until(&is_over);
     let reading = deployment.aws.until(reading_deadline);
     let facts = match observe(&reading, deployment.record_store(), &case, &judgements).await {
         Ok(facts) => facts,
-        Err(error) => return failed(outcome, error),
+        Err(error) => return Pursued::failed(outcome, error),
     };
     let sent = case.request;
     let copied = decide::resolve_copies(&case, &facts);
     let case = Case { request: &copied, ..case };
     if let Some(refusal) = decide::unknown_page(&facts).or_else(|| decide::too_many_pairs(&case)) {
-        return Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome };
+        return Pursued::refused(outcome, vec![refusal]);
     }
     let request = match decide::resolve(&case, &facts) {
         Ok(request) => request,
-        Err(error) => return failed(outcome, error),
+        Err(error) => return Pursued::failed(outcome, error),
     };
     let case = Case { request: request.as_ref(), ..case };
     match decide::decide(&case, &facts, &judgements) {
@@ -53,7 +72,7 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
             Some(ask) => wait(deployment, &case, (&facts, decisions), ask, run, outcome).await,
             None => act(deployment, &deployment.aws, &case, (&facts, decisions), run, outcome).await,
         },
-        Err(error) => failed(outcome, error),
+        Err(error) => Pursued::failed(outcome, error),
     }
 }
 
@@ -65,11 +84,11 @@ async fn wait(
     ask: Ask,
     run: &Run<'_>,
     mut outcome: Outcome,
-) -> Outcome {
+) -> Pursued {
     let dry_run = case.request.dry_run;
     let WrittenDown { ask, step, lapsed } = match written_down(deployment, run, case, ask).await {
         Ok(written) => written,
-        Err(stopped) => return stopped.reported(outcome),
+        Err(stopped) => return Pursued { attempt: stopped.attempt(), outcome: stopped.reported(outcome) },
     };
     let steps: Vec<_> = step.into_iter().collect();
     log_plan(run.request_id, &steps, dry_run);
@@ -78,10 +97,11 @@ async fn wait(
     let plans = decisions.into_iter().map(|decision| (decision, steps.take().unwrap_or_default())).collect();
     let writer = Writer { aws: &deployment.aws, records: deployment.record_store(), now: run.now };
     let results = carry_out(writer, plans, dry_run, run.deadline).await;
+    let attempt = Attempt::new(case, facts, &results);
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
     report::await_approval(&mut outcome, Waiting::from(&ask));
     outcome.decided.extend(lapsed);
-    outcome
+    Pursued { outcome, attempt }
 }
 
 /// Carries out what was decided, and reports it.
@@ -92,7 +112,7 @@ pub(super) async fn act(
     (facts, decisions): (&Facts, Vec<ImageDecision<'_>>),
     run: &Run<'_>,
     mut outcome: Outcome,
-) -> Outcome {
+) -> Pursued {
     let (request, deadline) = (case.request, run.deadline);
     let ended = give_up(case, &decisions);
     let is_stopped = decisions.iter().any(|decision| decision.stops_whole(request.action));
@@ -125,6 +145,7 @@ pub(super) async fn act(
         results = copy_records::take(writer, case, results, deadline).await;
         outcome.decided.extend(copy_records::of_ended(case, &results));
     }
+    let attempt = Attempt::new(case, facts, &results);
     report::report(&mut outcome, case, facts, results, deployment.aws.region());
-    outcome
+    Pursued { outcome, attempt }
 }

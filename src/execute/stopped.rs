@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use sharing::{
-    decide,
+    attempt::Attempt,
     facts::Failure,
-    outcome::{Announcement, Outcome, Refusal, Status},
-    records::{RecordName, Recorded},
-    report::failed,
+    outcome::{Announcement, Outcome, Refusal},
+    records::RecordName,
+    report::{failed, refused},
 };
-
-use crate::{aws::CallError, records::RecordStore};
 
 /// Why nothing is asked or decided.
 pub(super) enum Stopped {
@@ -18,8 +16,6 @@ pub(super) enum Stopped {
     Failed(Failure),
     /// A schedule that is nobody's record has the name: why it is none, and the failure that is reported.
     Taken(RecordName, String, Failure),
-    /// There is no such record.
-    Missing,
 }
 
 impl From<Refusal> for Stopped {
@@ -29,27 +25,22 @@ impl From<Refusal> for Stopped {
 }
 
 impl Stopped {
-    /// What stops where this was read under the name, instead of the record that belongs there.
-    pub(super) fn by(store: &RecordStore, name: &RecordName, read: Result<Recorded, CallError>) -> Self {
-        match read {
-            Ok(Recorded::Nothing | Recorded::Record(_)) => Self::Missing,
-            Ok(Recorded::Nobodys { why }) => {
-                let failure = store.taken(name, &why).failure;
-                Self::Taken(name.clone(), why, failure)
-            }
-            Err(error) => Self::Failed(error.failure),
+    /// How the request went.
+    pub(super) fn attempt(&self) -> Attempt {
+        match self {
+            Self::Refused(refusal) => Attempt::refused(vec![(**refusal).clone()]),
+            Self::Failed(error) | Self::Taken(_, _, error) => Attempt::failed(error.clone()),
         }
     }
 
     /// The outcome for somebody who asked or decided.
     pub(super) fn reported(self, outcome: Outcome) -> Outcome {
         match self {
-            Self::Refused(refusal) => refused(outcome, *refusal),
+            Self::Refused(refusal) => refused(outcome, vec![*refusal]),
             Self::Failed(error) => failed(outcome, error),
             Self::Taken(name, why, error) => {
                 Outcome { nobodys_records: BTreeMap::from([(name, why)]), ..failed(outcome, error) }
             }
-            Self::Missing => refused(outcome, decide::approval_not_found("")),
         }
     }
 
@@ -61,12 +52,7 @@ impl Stopped {
                 Outcome { warnings, nobodys_records: BTreeMap::from([(name, why)]), ..outcome }
             }
             Self::Failed(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
-            Self::Refused(_) | Self::Missing => outcome,
+            Self::Refused(_) => outcome,
         }
     }
-}
-
-/// The outcome with this refusal alone.
-pub(super) fn refused(outcome: Outcome, refusal: Refusal) -> Outcome {
-    Outcome { result: Status::Refused, refusals: vec![refusal], ..outcome }
 }

@@ -165,7 +165,7 @@ async fn survey_some(
     if is_nearly_over(reading_deadline) && surveyed.needs_more_time(is_first) {
         return Err(surveyed.unread);
     }
-    let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await;
+    let mut part = Box::pin(act(deployment, &aws, &case, (&facts, decisions), run, outcome.clone())).await.outcome;
     // Each expiry reads AWS again and has a plan of its own: the facts of the survey are old by now.
     for record in &surveyed.overdue {
         part.absorb(Box::pin(expire(record, &outcome.request_id, case.request.dry_run, deployment, run)).await);

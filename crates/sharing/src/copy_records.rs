@@ -90,7 +90,7 @@ pub fn ended<'r>(case: &Case<'_>, results: &'r [ImageResult<'_>]) -> Vec<(&'r Co
             (None, Some(refused)) if is_anothers => (record, refused),
             (None, _) => return None,
         };
-        result.has_deleted(&ended.name).then_some((ended, failure))
+        result.deleted_copy_records().any(|name| *name == ended.name).then_some((ended, failure))
     };
     results.iter().filter_map(of_image).collect()
 }

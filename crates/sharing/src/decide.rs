@@ -31,9 +31,8 @@ mod usage;
 use std::borrow::Cow;
 
 pub use approval::{
-    Attempt, Fate, approval_asked_for, approval_left, approval_not_found, approvals_not_set_up, ask, ask_left,
-    decided_already, decided_before, fate, lapsed, may_decide, may_lapse, may_see, no_approvals, rejected,
-    wrong_trigger,
+    approval_asked_for, approval_left, approval_not_found, approvals_not_set_up, approved_by, ask, ask_left,
+    decided_already, decided_before, lapsed, may_decide, may_lapse, may_see, no_approvals, rejected, wrong_trigger,
 };
 pub use available::{automatic_rules, automatic_shares, not_ours};
 pub use case::{Approval, Authority, Case, Setup};

@@ -736,14 +736,6 @@ impl Outcome {
         self.result == Status::Completed && self.images.is_empty() && self.findings.is_none() && !is_list
     }
 
-    /// Whether an approved share needs no further attempt: it was made, or a retry would not help.
-    pub fn is_approval_over(&self) -> bool {
-        match self.result {
-            Status::Completed | Status::Accepted | Status::Planned => true,
-            Status::Refused | Status::Failed | Status::Incomplete => !self.retryable,
-        }
-    }
-
     /// The same outcome. A refusal of a field that came from a URL names the parameter.
     #[must_use]
     pub fn placed(mut self, parameters: &Parameters) -> Self {
@@ -757,7 +749,7 @@ impl Outcome {
     }
 
     /// Whether every refusal passes by itself.
-    pub fn is_refused_for_now(&self) -> bool {
+    fn is_refused_for_now(&self) -> bool {
         !self.refusals.is_empty() && self.refusals.iter().all(Refusal::may_pass)
     }
 

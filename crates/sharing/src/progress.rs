@@ -8,7 +8,7 @@ mod result;
 
 use std::collections::{BTreeSet, VecDeque};
 
-pub use result::{ImageResult, StepResult};
+pub use result::{ImageResult, StepResult, why_not_done};
 
 use crate::{
     domain::Target,

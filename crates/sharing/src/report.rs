@@ -9,13 +9,14 @@ use standing::Standing;
 use time::OffsetDateTime;
 
 use crate::{
+    attempt::{Attempt, is_changed},
     decide::{Case, Decision, Prerequisites, Remaining, Survey, next_token, remaining},
     domain::Target,
     facts::{CopyRecord, Facts, Failure, Image, Scan},
     needs::{GranteeKind, Publication},
     outcome::{
-        CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, ScanRow, Status, StepRow, StepState, TargetRow,
-        TargetState, Waiting, shared_tags,
+        CopyRow, ErrorRow, ImageRow, LaunchRow, Outcome, Permissions, Refusal, ScanRow, Status, StepRow, StepState,
+        TargetRow, TargetState, Waiting, shared_tags,
     },
     plan::Step,
     progress::{ImageResult, StepResult},
@@ -32,6 +33,11 @@ pub fn failed_by(outcome: Outcome, failures: Vec<Failure>) -> Outcome {
     let retryable = failures.iter().any(|failure| failure.retryable);
     let errors = failures.into_iter().map(error_row).collect();
     Outcome { result: Status::Failed, retryable, errors, ..outcome }
+}
+
+/// The outcome of a request that is refused for these reasons.
+pub fn refused(outcome: Outcome, refusals: Vec<Refusal>) -> Outcome {
+    Outcome { result: Status::Refused, refusals, ..outcome }
 }
 
 /// Adds a failure that happened after the request was carried out.
@@ -59,7 +65,11 @@ fn error_row(failure: Failure) -> ErrorRow {
 /// Fills the rows of the outcome and sets its result.
 pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>, region: &str) {
     let request = case.request;
-    outcome.result = result(case, &results);
+    let attempt = Attempt::new(case, facts, &results);
+    outcome.result = attempt.result;
+    outcome.retryable = attempt.may_succeed_later();
+    outcome.errors.extend(attempt.failures.into_iter().map(error_row));
+    outcome.refusals.extend(attempt.refusals);
     if let Some(next) = next_token(case, facts) {
         outcome.findings.get_or_insert_default();
         outcome.next_token = Some(next);
@@ -89,21 +99,8 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
         if let Some(survey) = result.decision.survey() {
             add_survey(outcome, request.rows, survey);
         }
-        let gaps = result.decision.gaps().iter().chain(&result.lost);
-        outcome.errors.extend(gaps.cloned().map(error_row));
-        for refusal in result.decision.refusals() {
-            // Several copies of an image may be refused as one.
-            if !outcome.refusals.contains(refusal) {
-                outcome.refusals.push(refusal.clone());
-            }
-        }
-        for step in result.steps {
-            let is_passed_over = step.is_passed_over();
-            match (step.error, is_passed_over) {
-                (Some(error), true) => outcome.warnings.extend(passed_over_warning(&step.step, &error)),
-                (Some(error), false) => outcome.errors.push(error_row(error)),
-                (None, _) => {}
-            }
+        for taken in result.steps.iter().filter(|taken| taken.is_passed_over()) {
+            outcome.warnings.extend(taken.error.as_ref().and_then(|error| passed_over_warning(&taken.step, error)));
         }
         for warning in result.decision.warnings {
             if !outcome.warnings.contains(&warning) {
@@ -111,11 +108,6 @@ pub fn report(outcome: &mut Outcome, case: &Case<'_>, facts: &Facts, results: Ve
             }
         }
     }
-    outcome.retryable = match outcome.result {
-        Status::Completed | Status::Planned | Status::Accepted => false,
-        Status::Refused => outcome.is_refused_for_now(),
-        Status::Incomplete | Status::Failed => outcome.errors.iter().any(|error| error.retryable),
-    };
 }
 
 /// Adds what an audit found out about an image.
@@ -180,48 +172,6 @@ fn shows_image(action: Action, ImageResult { decision, steps, lost: _ }: &ImageR
         // A repair shows only the images for which it had something to do.
         Action::Audit | Action::Repair => !steps.is_empty(),
         Action::Images | Action::Approvals | Action::Approve | Action::Reject => decision.rule.is_some(),
-    }
-}
-
-/// The result of the request as a whole.
-fn result(case: &Case<'_>, results: &[ImageResult<'_>]) -> Status {
-    let request = case.request;
-    // A check lists the refusals that a share would get. The check itself is refused only for an image that may not be
-    // read.
-    let is_refused = |result: &ImageResult<'_>| match request.action {
-        Action::List
-        | Action::Check
-        | Action::Usage
-        | Action::Images
-        | Action::Approvals
-        | Action::Approve
-        | Action::Reject => result.decision.blocks_reading(),
-        Action::Share | Action::Revoke | Action::Reset | Action::Audit | Action::Repair => {
-            !result.decision.refusals().is_empty()
-        }
-    };
-    let refused = results.iter().filter(|result| is_refused(result)).count();
-    if refused > 0 && refused == results.len()
-        || results.iter().any(|result| result.decision.refuses_whole(request.action))
-    {
-        return Status::Refused;
-    }
-    let steps = || results.iter().flat_map(|result| &result.steps);
-    // If a request only reads, it is answered with what is known about the other images.
-    let is_partly_refused = refused > 0 && request.action.writes() && request.action != Action::Usage;
-    let has_gaps = results.iter().any(|result| !result.decision.gaps().is_empty() || !result.lost.is_empty());
-    let is_left_undone = |step: &StepResult| matches!(step.state, StepState::Failed | StepState::Skipped);
-    let is_short = is_partly_refused || has_gaps || steps().any(|step| is_left_undone(step) && !step.is_passed_over());
-    let is_change = |result: &ImageResult<'_>, step: &StepResult| {
-        step.may_be_done() && !copies::is_mere_record(&step.step, &result.steps)
-    };
-    let is_changed = results.iter().any(|result| result.steps.iter().any(|step| is_change(result, step)));
-    match (is_short, is_changed) {
-        (true, false) if !is_partly_refused => Status::Failed,
-        (true, _) => Status::Incomplete,
-        (false, _) if request.dry_run && request.action.writes() => Status::Planned,
-        (false, _) if results.iter().any(ImageResult::continues_by_itself) => Status::Accepted,
-        (false, _) => Status::Completed,
     }
 }
 
@@ -390,44 +340,6 @@ fn step_detail(result: &StepResult) -> Option<String> {
     (result.state == StepState::Done).then(|| {
         format!("{image_id} was sent; Parameter Store validates it afterwards, and keeps the value before if it is not valid")
     })
-}
-
-/// Whether the steps changed (or in a plan, would change) what was read before.
-fn is_changed(action: Action, image: &Image, steps: &[StepResult]) -> bool {
-    let is_real = |result: &&StepResult| matches!(result.state, StepState::Done | StepState::Planned);
-    let changes = |step: &Step| !copies::is_mere_record(step, steps) && changes(step, image);
-    action.writes() && steps.iter().filter(is_real).any(|result| changes(&result.step))
-}
-
-/// Whether the step changes what was read; `true` if that is not known.
-fn changes(step: &Step, image: &Image) -> bool {
-    let was_unknown = !image.launch_permissions.is_known();
-    match step {
-        Step::AddLaunchPermissions { targets, .. } => targets.iter().any(|target| !image.is_shared_with(target)),
-        Step::RemoveLaunchPermissions { targets, .. } => {
-            was_unknown || targets.iter().any(|target| image.is_shared_with(target))
-        }
-        Step::ResetLaunchPermissions { .. } => {
-            was_unknown || image.launch_permissions.iter().flatten().next().is_some()
-        }
-        Step::RemoveCreateVolumePermissions { snapshot_id, accounts } => {
-            let snapshot = image.known_snapshots().find(|snapshot| snapshot.id == *snapshot_id);
-            let before = snapshot.and_then(|snapshot| snapshot.create_volume_permissions.known());
-            before.is_none_or(|before| accounts.iter().any(|account| before.accounts.contains(account)))
-        }
-        Step::CreateGrant { .. }
-        | Step::RevokeGrant { .. }
-        | Step::AddCreateVolumePermissions { .. }
-        | Step::CreateExpiry(_)
-        | Step::CreateCopyRecord(_)
-        | Step::DeleteCopyRecord { .. }
-        | Step::CopyImage(_)
-        | Step::CreateApproval(_)
-        | Step::DeleteApproval(_)
-        | Step::DeleteExpiry { .. }
-        | Step::PutParameter(_)
-        | Step::CreateUsageReport { .. } => true,
-    }
 }
 
 fn target_state(

@@ -3,18 +3,18 @@
 
 use sharing::{
     allowlist::{Allowlist, Loaded},
-    decide::{self, Attempt, Fate},
-    domain::{AskName, DecisionName},
-    outcome::{Announcement, Outcome, RefusalCode, Status},
-    plan::Step,
-    records::{ApprovalAnswer, ApprovalDecision, Ask, RecordName},
+    decide,
+    domain::{AskName, DecisionName, Requester},
+    fate::{self, ApprovalFate},
+    outcome::{Announcement, Outcome, Status},
+    records::{ApprovalDecision, Ask},
     report::failed,
     request::Action,
 };
 
 use super::super::{
-    desk::{Desk, both},
-    stopped::Stopped,
+    desk::{Desk, end, end_both, hinted},
+    pursue::Pursued,
 };
 use crate::deployment::{Deployment, Run};
 
@@ -24,14 +24,15 @@ pub(crate) async fn lapse(name: &AskName, request_id: &str, deployment: &Deploym
     let Some(store) = deployment.record_store() else { return outcome };
     let desk = Desk { deployment, store, run };
     let ask = match desk.read_ask(name).await {
-        Ok(ask) => ask,
+        Ok(Some(ask)) => ask,
+        Ok(None) => return outcome,
         Err(stopped) => return stopped.hinted(outcome),
     };
     if !decide::may_lapse(&ask, run.now) {
         return Outcome { warnings: vec![format!("{name} waits until {}", ask.until)], ..outcome };
     }
     // What was decided in time is carried out by the hints of the decision.
-    desk.give_up(&ask).await.unwrap_or_else(|stopped| stopped.hinted(outcome))
+    desk.let_lapse(&ask, outcome).await
 }
 
 /// Carries on what was decided and interrupted. The event is only a hint.
@@ -39,31 +40,29 @@ pub(crate) async fn carry_on(name: &DecisionName, request_id: &str, deployment: 
     let outcome = nothing(request_id);
     let Some(store) = deployment.record_store() else { return outcome };
     let desk = Desk { deployment, store, run };
-    let named = RecordName::Decision(name.clone());
-    let decision = match desk.read_decision(&named).await {
-        Ok(decision) => decision,
+    let decision = match desk.read_decision(name).await {
+        Ok(Some(decision)) => decision,
+        Ok(None) => return outcome,
         Err(stopped) => return stopped.hinted(outcome),
     };
     let ask = match desk.read_ask(&name.ask()).await {
-        Ok(ask) if decision.is_about(&ask) => ask,
-        Ok(_) | Err(Stopped::Missing) => {
-            desk.write(vec![Step::DeleteApproval(named)]).await;
+        Ok(Some(ask)) if decision.is_about(&ask) => ask,
+        Ok(_) => {
+            desk.write(vec![end(&decision)]).await;
             return outcome;
         }
         Err(stopped) => return stopped.hinted(outcome),
     };
     if decision.is_over(run.now) {
-        desk.write(vec![Step::DeleteApproval(named)]).await;
-        return match ask.is_lapsed(run.now) {
-            true => desk.give_up(&ask).await.unwrap_or_else(|stopped| stopped.hinted(outcome)),
-            false => outcome,
-        };
+        desk.write(vec![end(&decision)]).await;
+        return if ask.is_lapsed(run.now) { desk.let_lapse(&ask, outcome).await } else { outcome };
     }
-    if !matches!(decision.answer, ApprovalAnswer::Approved { .. }) {
-        return desk.conclude(None, &ask, &decision).await;
-    }
+    let by = match decide::approved_by(&decision) {
+        Ok(by) => by,
+        Err(refusal) => return hinted(&ask, desk.end(&ask, &decision, *refusal).await),
+    };
     match deployment.allowlist.load_for(Action::Share, &deployment.aws, run.now, run.deadline).await {
-        Ok(Loaded { allowlist, .. }) => desk.conclude(Some(&allowlist), &ask, &decision).await,
+        Ok(Loaded { allowlist, .. }) => desk.conclude(&allowlist, &ask, (by, &decision)).await,
         Err(error) => Outcome { announcement: Announcement::Never, ..failed(outcome, error) },
     }
 }
@@ -74,55 +73,38 @@ fn nothing(request_id: &str) -> Outcome {
 }
 
 impl Desk<'_> {
-    /// Carries out a decision: makes the share or not, and deletes the ask before the decision. It returns the outcome of
-    /// the request that had asked. Only to make a share the allowlist is needed.
-    pub(super) async fn conclude(
-        &self,
-        allowlist: Option<&Allowlist>,
-        ask: &Ask,
-        decision: &ApprovalDecision,
-    ) -> Outcome {
-        let refusal = match (&decision.answer, allowlist) {
-            (ApprovalAnswer::Approved { by }, Some(allowlist)) => {
-                let outcome = self.share(allowlist, ask, (by, decision), false).await;
-                return self.end_share(ask, decision, outcome).await;
-            }
-            (ApprovalAnswer::Approved { .. }, None) => return nothing(&ask.request_id),
-            (ApprovalAnswer::Rejected { by }, _) => decide::rejected(by, decision.reason.as_deref()),
-            (ApprovalAnswer::Lapsed, _) => decide::lapsed(ask.until),
-        };
-        self.end(ask, decision, refusal).await
+    /// Gives up an ask for a hint, whose outcome says what was in the way.
+    async fn let_lapse(&self, ask: &Ask, outcome: Outcome) -> Outcome {
+        match self.give_up(ask).await {
+            Ok(ended) => hinted(ask, ended),
+            Err(stopped) => stopped.hinted(outcome),
+        }
     }
 
-    /// Deletes the records of a share that was approved, as far as it is over.
-    async fn end_share(&self, ask: &Ask, decision: &ApprovalDecision, mut outcome: Outcome) -> Outcome {
-        let ended = match decide::fate(attempt(&outcome), ask, decision, self.run.now) {
-            Fate::AskAgain => {
-                self.write(vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))]).await;
+    /// Makes the share that was approved, and deletes its records, as far as it is over. It returns the outcome of the request
+    /// that had asked.
+    pub(super) async fn conclude(
+        &self,
+        allowlist: &Allowlist,
+        ask: &Ask,
+        (by, decision): (&Requester, &ApprovalDecision),
+    ) -> Outcome {
+        let Pursued { mut outcome, attempt } = self.share(allowlist, ask, (by, decision), false).await;
+        let ended = match fate::of_approval(&attempt, ask, decision, self.run.now) {
+            ApprovalFate::AskAgain => {
+                self.write(vec![end(decision)]).await;
                 return Outcome { approved_by: None, announcement: Announcement::Never, ..outcome };
             }
-            Fate::TryAgain => {
-                let is_changed = outcome.images.iter().any(|row| row.changed);
-                let announcement = if is_changed { Announcement::Always } else { Announcement::Never };
-                return Outcome { announcement, ..outcome };
+            ApprovalFate::TryAgain { is_told: true } => return outcome,
+            ApprovalFate::TryAgain { is_told: false } => {
+                return Outcome { announcement: Announcement::Never, ..outcome };
             }
-            Fate::EndDecision => vec![Step::DeleteApproval(RecordName::Decision(decision.name.clone()))],
-            Fate::EndBoth => both(decision),
+            ApprovalFate::EndDecision => vec![end(decision)],
+            ApprovalFate::EndBoth => end_both(decision),
         };
         if let Some(error) = self.write(ended).await {
             outcome.warnings.push(format!("the approval is ended later: {}", error.message));
         }
         outcome
-    }
-}
-
-/// How the attempt to make an approved share went.
-fn attempt(outcome: &Outcome) -> Attempt {
-    if outcome.refusals.iter().any(|refusal| refusal.code == RefusalCode::ApprovalNotAllowed) {
-        Attempt::NotEnough
-    } else if outcome.is_approval_over() {
-        Attempt::Over
-    } else {
-        Attempt::MayPass
     }
 }

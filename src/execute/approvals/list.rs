@@ -9,11 +9,11 @@ use sharing::{
     domain::{AskName, Requester},
     outcome::{ApprovalRow, Outcome, Refusal, RefusalCode, Status},
     records::{Record, RecordName, Recorded},
-    report::failed,
+    report::{failed, refused},
     request::{FaultKind, Request},
 };
 
-use super::super::{desk::Desk, stopped::refused};
+use super::super::desk::Desk;
 use crate::aws::CallError;
 
 /// An answer has no more asks than this.
@@ -30,7 +30,7 @@ impl Desk<'_> {
     ) -> Outcome {
         let aws = &self.aws();
         let after = match request.page.as_ref().map(|page| AskName::of_id(page.as_str())) {
-            Some(None) => return refused(outcome, no_page()),
+            Some(None) => return refused(outcome, vec![no_page()]),
             after => after.flatten(),
         };
         let names = match self.store.names(aws, Some(AskName::PREFIX)).await {

@@ -188,42 +188,6 @@ pub fn may_lapse(ask: &Ask, now: OffsetDateTime) -> bool {
     ask.is_lapsed(now.saturating_add(EARLY))
 }
 
-/// How an attempt to make an approved share went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
-    /// The present rules require other approvers.
-    NotEnough,
-    /// The share was made, or no later attempt would help.
-    Over,
-    /// A later attempt may help.
-    MayPass,
-}
-
-/// What becomes of the records of a share that was approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The decision is deleted, because it counts no longer. The ask goes on waiting.
-    AskAgain,
-    /// Both stay, and the next hint tries again.
-    TryAgain,
-    /// The decision is deleted, because its time is over. The ask goes on waiting.
-    EndDecision,
-    /// Both are deleted.
-    EndBoth,
-}
-
-/// What becomes of the records of a share that was approved, after an attempt to make it.
-pub fn fate(attempt: Attempt, ask: &Ask, decision: &ApprovalDecision, now: OffsetDateTime) -> Fate {
-    match attempt {
-        Attempt::NotEnough => Fate::AskAgain,
-        Attempt::Over => Fate::EndBoth,
-        Attempt::MayPass if !decision.is_ending(now) => Fate::TryAgain,
-        // No further hint would say that it was tried until the end. The ask goes on waiting while it has time left.
-        Attempt::MayPass if ask.is_lapsed(now) => Fate::EndBoth,
-        Attempt::MayPass => Fate::EndDecision,
-    }
-}
-
 /// The image under which an audit reports a record that is about these: one that the requester may see. They may be in
 /// another Region, or gone: that is reported to whoever may see every image.
 fn reported_under(case: &Case<'_>, seen: &BTreeSet<ImageId>, image_ids: &[ImageId]) -> Option<ImageId> {
@@ -274,6 +238,15 @@ pub fn rejected(by: &Requester, reason: Option<&str>) -> Refusal {
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     Refusal::new(RefusalCode::ApprovalRejected, format!("{} has rejected this share{reason}", quoted(by)))
         .value("decidedBy", by)
+}
+
+/// Who approved the share; or the refusal by which it ends.
+pub fn approved_by(decision: &ApprovalDecision) -> Result<&Requester, Box<Refusal>> {
+    match &decision.answer {
+        ApprovalAnswer::Approved { by } => Ok(by),
+        ApprovalAnswer::Rejected { by } => Err(Box::new(rejected(by, decision.reason.as_deref()))),
+        ApprovalAnswer::Lapsed => Err(Box::new(lapsed(decision.ask.until))),
+    }
 }
 
 /// This deployment has no approvals.

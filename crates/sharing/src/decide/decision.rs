@@ -238,10 +238,10 @@ pub struct OrphanedGrant<'a> {
     pub account: AccountId,
 }
 
-impl<'a> ImageDecision<'a> {
-    /// All refusals.
-    pub fn refusals(&self) -> &[Refusal] {
-        match &self.decision {
+/// The refusals of a decision, or `$none`.
+macro_rules! refusals_of {
+    ($decision:expr, $none:expr) => {
+        match $decision {
             Decision::Refused(refusals)
             | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
             | Decision::Look(Look { refusals, .. }) => refusals,
@@ -251,24 +251,20 @@ impl<'a> ImageDecision<'a> {
             | Decision::TakeAway(_)
             | Decision::Superseded(_)
             | Decision::Usage(_)
-            | Decision::Survey(_) => &[],
+            | Decision::Survey(_) => $none,
         }
+    };
+}
+
+impl<'a> ImageDecision<'a> {
+    /// All refusals.
+    pub fn refusals(&self) -> &[Refusal] {
+        refusals_of!(&self.decision, &[])
     }
 
     /// The same, to change them.
     pub(super) fn refusals_mut(&mut self) -> &mut [Refusal] {
-        match &mut self.decision {
-            Decision::Refused(refusals)
-            | Decision::Share(Share { verdict: Verdict::No(refusals), .. })
-            | Decision::Look(Look { refusals, .. }) => refusals,
-            Decision::Share(_)
-            | Decision::Unsettled(_)
-            | Decision::Await(_)
-            | Decision::TakeAway(_)
-            | Decision::Superseded(_)
-            | Decision::Usage(_)
-            | Decision::Survey(_) => &mut [],
-        }
+        refusals_of!(&mut self.decision, &mut [])
     }
 
     /// What could not be read.

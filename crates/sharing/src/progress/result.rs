@@ -54,6 +54,11 @@ impl StepResult {
     }
 }
 
+/// Why one of these steps was not done, if so.
+pub fn why_not_done(results: Vec<StepResult>) -> Option<Failure> {
+    results.into_iter().find(|result| result.state != StepState::Done).and_then(|result| result.error)
+}
+
 /// The decision about one image, and what was done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageResult<'a> {
@@ -66,12 +71,17 @@ pub struct ImageResult<'a> {
 }
 
 impl ImageResult<'_> {
-    /// Whether the record of a share that waited for a copy was deleted.
-    pub fn has_deleted(&self, record: &CopyName) -> bool {
-        self.steps.iter().any(|taken| {
-            let is_it = matches!(&taken.step, Step::DeleteCopyRecord { name, .. } if name == record);
-            is_it && taken.state == StepState::Done
-        })
+    /// What could not be read or done, without the steps that were passed over.
+    pub fn failures(&self) -> impl Iterator<Item = &Failure> {
+        let steps = self.steps.iter().filter(|taken| !taken.is_passed_over());
+        let of_steps = steps.filter_map(|taken| taken.error.as_ref());
+        self.decision.gaps().iter().chain(&self.lost).chain(of_steps)
+    }
+
+    /// The records of shares that waited for a copy, as far as they were deleted.
+    pub fn deleted_copy_records(&self) -> impl Iterator<Item = &CopyName> {
+        let done = self.steps.iter().filter(|taken| taken.state == StepState::Done);
+        done.filter_map(|taken| if let Step::DeleteCopyRecord { name, .. } = &taken.step { Some(name) } else { None })
     }
 
     /// Whether this step was carried out, or may have been.

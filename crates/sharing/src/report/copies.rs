@@ -79,31 +79,3 @@ pub(super) fn is_withdrawn(steps: &[StepResult], target: &Target) -> bool {
         is_it && matches!(result.state, StepState::Done | StepState::Planned)
     })
 }
-
-/// Whether a step of an image writes or deletes a record without a change of access: the end of a share that was made
-/// or given up, or a record that was deleted again.
-pub(super) fn is_mere_record(step: &Step, steps: &[StepResult]) -> bool {
-    let is_deleted = |name: &str| {
-        steps.iter().skip_while(|result| result.step != *step).any(|result| {
-            matches!(&result.step, Step::DeleteCopyRecord { name: deleted, .. } if deleted.as_str() == name)
-                && result.state == StepState::Done
-        })
-    };
-    match step {
-        Step::DeleteCopyRecord { targets, .. } => targets.is_empty(),
-        Step::CreateCopyRecord(record) => is_deleted(record.name.as_str()),
-        Step::CreateApproval(_) | Step::DeleteApproval(_) => true,
-        Step::CreateExpiry(_)
-        | Step::DeleteExpiry { .. }
-        | Step::CopyImage(_)
-        | Step::CreateGrant { .. }
-        | Step::RevokeGrant { .. }
-        | Step::AddCreateVolumePermissions { .. }
-        | Step::RemoveCreateVolumePermissions { .. }
-        | Step::AddLaunchPermissions { .. }
-        | Step::RemoveLaunchPermissions { .. }
-        | Step::ResetLaunchPermissions { .. }
-        | Step::CreateUsageReport { .. }
-        | Step::PutParameter(_) => false,
-    }
-}

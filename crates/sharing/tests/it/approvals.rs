@@ -4,7 +4,7 @@ use ami_share_testing::{schemas::check_values, worlds::*};
 use serde_json::{Value, json};
 use sharing::{
     allowlist::Allowlist,
-    decide::{self, Approval, Attempt, Authority, Case, Fate},
+    decide::{self, Approval, Authority, Case},
     domain::Requester,
     outcome::Refusal,
     records::{ApprovalAnswer, ApprovalDecision, Ask},
@@ -22,7 +22,7 @@ rules:
   - {name: free, requesters: ["jwt-group:https://i#web", "lambda:invoke"], actions: [share, check], images: {names: ["free-*"]}, targets: ["111122223333"]}
 "#;
 
-fn person(name: &str, groups: &[&str]) -> Requester {
+pub fn person(name: &str, groups: &[&str]) -> Requester {
     let groups = groups.iter().map(|group| (*group).to_owned()).collect();
     Requester::new(format!("jwt:https://i#{name}")).with_groups(groups)
 }
@@ -44,7 +44,7 @@ fn share(targets: &[&str]) -> Request {
     Request::parse(&key_policy::json::Json::parse(&document.to_string()).unwrap(), NOW).unwrap()
 }
 
-fn ask(rules: &[&str]) -> Ask {
+pub fn ask(rules: &[&str]) -> Ask {
     let rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
     Ask::new(&share(&[ONE, TWO]), &bob(), "first", rules, NOW)
 }
@@ -143,33 +143,14 @@ fn what_was_decided_is_told_with_who_decided() {
         assert_eq!(names, (answer != ApprovalAnswer::Lapsed).then(|| json!("jwt:https://i#ada")));
         assert!(!refusal.message.contains("owners"), "{}", refusal.message);
     }
+    assert_eq!(decide::approved_by(&decision(ApprovalAnswer::Approved { by: by() })), Ok(&by()));
+    let ended = |answer| *decide::approved_by(&decision(answer)).unwrap_err();
+    assert_eq!(ended(ApprovalAnswer::Rejected { by: by() }), decide::rejected(&by(), Some("not now")));
+    assert_eq!(ended(ApprovalAnswer::Lapsed), decide::lapsed(ask(&["one"]).until));
     let refusal = decide::rejected(&by(), Some("not now"));
     assert!(refusal.message.contains("not now") && refusal.message.contains("ada"), "{}", refusal.message);
     let until: Value = json!("2026-11-29T12:00:00Z");
     assert_eq!(decide::lapsed(ask(&["one"]).until).values.get("until"), Some(&until));
-}
-
-#[test]
-fn the_records_of_an_approved_share_are_kept_while_an_attempt_may_help() {
-    // Its last hint comes fifteen minutes before its time is over, at the latest.
-    let (early, late) = (Duration::DAY - Duration::minutes(16), Duration::DAY - Duration::minutes(15));
-    // How the attempt went; how long after the decision; whether the ask's time is over then.
-    for (attempt, after, is_lapsed, fate) in [
-        (Attempt::NotEnough, early, false, Fate::AskAgain),
-        (Attempt::NotEnough, late, true, Fate::AskAgain),
-        (Attempt::Over, early, false, Fate::EndBoth),
-        (Attempt::Over, late, true, Fate::EndBoth),
-        (Attempt::MayPass, early, false, Fate::TryAgain),
-        (Attempt::MayPass, early, true, Fate::TryAgain),
-        (Attempt::MayPass, late, false, Fate::EndDecision),
-        (Attempt::MayPass, late, true, Fate::EndBoth),
-    ] {
-        let by = person("ada", &["owners"]);
-        let decision = ApprovalDecision::new(&ask(&["one"]), ApprovalAnswer::Approved { by }, "second", None, NOW);
-        let until = if is_lapsed { NOW } else { NOW + Duration::DAY };
-        let ask = Ask { until, ..ask(&["one"]) };
-        assert_eq!(decide::fate(attempt, &ask, &decision, NOW + after), fate, "{attempt:?} after {after}, {is_lapsed}");
-    }
 }
 
 #[test]

@@ -25,18 +25,18 @@ use sharing::{
 };
 use time::{Duration, OffsetDateTime};
 
-const SOURCE: &str = "ami-0000000a";
-const COPY: &str = "ami-0000000c";
-const OTHER_COPY: &str = "ami-0000000d";
-const REGION: &str = "eu-north-1";
+pub const SOURCE: &str = "ami-0000000a";
+pub const COPY: &str = "ami-0000000c";
+pub const OTHER_COPY: &str = "ami-0000000d";
+pub const REGION: &str = "eu-north-1";
 const OTHER_KEY: &str = "arn:aws:kms:eu-west-1:999988887777:key/99999999-12ab-34cd-56ef-1234567890ab";
 const THREE: &str = "333344445555";
 
-fn id(text: &str) -> ImageId {
+pub fn id(text: &str) -> ImageId {
     text.parse().unwrap()
 }
 
-fn regional(region: &str) -> RegionalImage {
+pub fn regional(region: &str) -> RegionalImage {
     RegionalImage { region: region.parse().unwrap(), id: id(SOURCE) }
 }
 
@@ -58,7 +58,7 @@ fn source(name: &str) -> Image {
 }
 
 /// A copy of it in this Region, under this key.
-fn copy(key: &str, state: ImageState) -> Image {
+pub fn copy(key: &str, state: ImageState) -> Image {
     let snapshot = Snapshot {
         id: "snap-0000000c".parse().unwrap(),
         owner: owner(),
@@ -83,7 +83,7 @@ fn failed(reason: &str) -> Image {
 }
 
 /// A world with this image in another Region, and a key that lets these accounts in.
-fn world(name: &str, allowed: &[&str]) -> World {
+pub fn world(name: &str, allowed: &[&str]) -> World {
     let named = name.to_owned();
     World::encrypted(name, allowed).with(|world| {
         world.copies.insert(
@@ -93,7 +93,7 @@ fn world(name: &str, allowed: &[&str]) -> World {
     })
 }
 
-trait Change {
+pub trait Change {
     fn copies(&mut self) -> &mut Copies;
     fn made(self, copy_id: &str, image: Image) -> Self;
     fn waiting(self, record: CopyRecord) -> Self;
@@ -116,18 +116,18 @@ impl Change for World {
     }
 }
 
-fn ask(action: &str, targets: &[&str], more: Value) -> Value {
+pub fn ask(action: &str, targets: &[&str], more: Value) -> Value {
     let mut request = json!({"action": action, "imageIds": [SOURCE], "accountIds": targets, "copyFrom": REGION});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     request
 }
 
-fn share(targets: &[&str]) -> Value {
+pub fn share(targets: &[&str]) -> Value {
     ask("share", targets, json!({}))
 }
 
 /// The record of such a share by this requester.
-fn recorded(targets: &[&str], requester: &str, failed_copies: usize, until: OffsetDateTime) -> CopyRecord {
+pub fn recorded(targets: &[&str], requester: &str, failed_copies: usize, until: OffsetDateTime) -> CopyRecord {
     let parsed = Request::parse(&key_policy::json::Json::parse(&share(targets).to_string()).unwrap(), NOW).unwrap();
     let request = waiting_request(&parsed, &id(SOURCE));
     let requester = Requester::new(requester.to_owned());
@@ -159,7 +159,7 @@ impl Followed {
     }
 }
 
-fn in_words(step: &Step) -> String {
+pub fn in_words(step: &Step) -> String {
     let names = |sign: char, targets: Vec<sharing::domain::Target>| {
         targets.into_iter().map(move |target| format!(" {sign}{target}")).collect::<String>()
     };
