@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 
 use sharing::{
     facts::Failure,
-    outcome::{ErrorCode, Status},
+    outcome::ErrorCode,
     records::RecordName,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     kinds::{Actor, Kind},
     pool::Word,
     scenes::Scene,
-    script::{Answer, Call, Ended, Pools, Script},
+    script::{Answer, Call, Ended, Pools, Script, Told},
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -120,7 +120,7 @@ pub struct Aftermath {
     /// What AWS keeps then.
     pub kept: Kept,
     /// What the hints told of earlier requests.
-    pub told: Vec<Status>,
+    pub told: Vec<Told>,
 }
 
 /// How often the hint of each record comes until nothing is left, at most.

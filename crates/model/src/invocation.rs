@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use sharing::{
     allowlist::Allowlist,
+    attempt::Attempt,
     closing_look, copy_records,
-    decide::{self, Authority, Case, ImageDecision, Judgements, Surveyed},
+    decide::{self, Approval, Authority, Case, ImageDecision, Judgements, Surveyed},
     domain::{ExpiryName, ImageId, KeyArn, Requester},
     facts::{Fact, Facts, Failure, GrantScan, Image, RegionalImage},
-    outcome::{Announcement, Outcome, Status},
-    plan::{Step, end, give_up, plan},
+    outcome::{Announcement, Outcome, Refusal, Status},
+    plan::{Step, end, give_up, plan, writes},
     progress::ImageResult,
     records::{Record, RecordName, Recorded},
     report::report,
@@ -21,9 +22,9 @@ use sharing::{
 use time::OffsetDateTime;
 
 use crate::{
-    hints,
+    desk, hints,
     reading::{Asked, describe, look_again, needed_elsewhere, observe, read_grants, read_record},
-    script::{Answer, Call, Ended, Script},
+    script::{Answer, Call, Ended, Script, Told},
     world::{self, Allowlists, slot_of},
     writer::Writer,
 };
@@ -54,6 +55,10 @@ pub enum Planted {
     EndsAtOnce,
     /// A revoke of a share that waited for a copy does not look at the copies again.
     NoWithdrawnLook,
+    /// A decision counts for any ask of its name, and for none.
+    AnyAsk,
+    /// A decision is carried out without a record of it.
+    NoDecision,
     /// A share that relied on another's record does not look whether it is still there.
     NoRecordAgain,
 }
@@ -90,22 +95,49 @@ impl<'i> Invocation<'i, '_> {
     where
         'i: 'a,
     {
-        world::case(request, Authority::Requester(requester), self.allowlist, self.id, self.now)
+        let case = world::case(request, Authority::Requester(requester), self.allowlist, self.id, self.now);
+        let is_api = requester.as_str().starts_with("jwt:");
+        Case { approval: if is_api { Approval::Asked } else { Approval::NotPossible }, ..case }
     }
 }
 
-/// What an invocation has done about one request.
-pub struct Done {
+/// What came of a request.
+pub struct Pursued {
     /// The outcome.
     pub outcome: Outcome,
+    /// How it went.
+    pub attempt: Attempt,
+    /// What failed, also of the steps that are tried again by themselves.
     failures: Vec<Failure>,
     for_good: Option<usize>,
 }
 
-impl Done {
-    /// Nothing but an outcome.
-    pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, failures: Vec::new(), for_good: None }
+impl Pursued {
+    /// It was refused, or there was nothing to do.
+    pub fn refused(outcome: Outcome, refusals: Vec<Refusal>) -> Self {
+        Self::of(outcome, Attempt::refused(refusals))
+    }
+
+    fn of(outcome: Outcome, attempt: Attempt) -> Self {
+        let failures = outcome.errors.iter().map(|row| Failure {
+            code: row.code,
+            call: row.call,
+            resource: None,
+            message: String::new(),
+            retryable: row.retryable,
+        });
+        Self { failures: failures.collect(), outcome, attempt, for_good: None }
+    }
+
+    /// The outcome of these results.
+    pub fn reported(mut outcome: Outcome, case: &Case<'_>, facts: &Facts, results: Vec<ImageResult<'_>>) -> Self {
+        let failures = results.iter().flat_map(|result| {
+            result.lost.iter().chain(result.steps.iter().filter_map(|taken| taken.error.as_ref())).cloned()
+        });
+        let failures = failures.collect();
+        let attempt = Attempt::new(case, facts, &results);
+        report(&mut outcome, case, facts, results, case.region);
+        Self { outcome, attempt, failures, for_good: None }
     }
 }
 
@@ -133,7 +165,7 @@ pub fn invoke(
     Ok(ended.into_iter().fold(nothing, absorb))
 }
 
-fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Done>> {
+fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Pursued>> {
     match trigger {
         Trigger::Request(request, requester) => {
             let case = invocation.case(request, requester);
@@ -142,7 +174,11 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Done>>
             }
             let refusals = decide::admit(&case);
             if !refusals.is_empty() {
-                return Ok(vec![Done::of(Outcome { refusals, ..Outcome::new(invocation.id, Status::Refused) })]);
+                return Ok(vec![Pursued::refused(sharing::report::refused(of_request(&case), refusals), Vec::new())]);
+            }
+            if request.action.is_about_approval() {
+                let outcome = desk::answer(invocation, &case, of_request(&case))?;
+                return Ok(vec![Pursued::of(outcome, Attempt::refused(Vec::new()))]);
             }
             Ok(vec![pursue(invocation, &case, of_request(&case))?])
         }
@@ -155,13 +191,18 @@ fn begin(invocation: &Invocation<'_, '_>, trigger: &Trigger) -> Asked<Vec<Done>>
             for request in shares.unwrap() {
                 let case = Case { is_automatic: true, ..invocation.case(&request, &requester) };
                 // What it leaves as it is was not made for good by it.
-                total.push(Done { for_good: None, ..pursue(invocation, &case, of_request(&case))? });
+                total.push(Pursued { for_good: None, ..pursue(invocation, &case, of_request(&case))? });
             }
             Ok(total)
         }
         Trigger::Due(RecordName::Expiry(name)) => Ok(expire(invocation, name)?.into_iter().collect()),
         Trigger::Due(RecordName::Copy(name)) => Ok(vec![hints::share_copied(invocation, name)?]),
-        Trigger::Due(RecordName::Ask(_) | RecordName::Decision(_)) => panic!("no scene has this hint"),
+        Trigger::Due(RecordName::Ask(name)) => {
+            Ok(vec![Pursued::of(desk::lapse(invocation, name)?, Attempt::refused(Vec::new()))])
+        }
+        Trigger::Due(RecordName::Decision(name)) => {
+            Ok(vec![Pursued::of(desk::carry_on(invocation, name)?, Attempt::refused(Vec::new()))])
+        }
         Trigger::Copied(slot) => hints::of_copy(invocation, *slot),
     }
 }
@@ -170,11 +211,11 @@ fn of_request(case: &Case<'_>) -> Outcome {
     Outcome { action: Some(case.request.action), ..Outcome::new(case.request_id, Status::Completed) }
 }
 
-fn absorb(mut total: Ended, Done { outcome, failures, for_good }: Done) -> Ended {
+fn absorb(mut total: Ended, Pursued { outcome, failures, for_good, .. }: Pursued) -> Ended {
     if outcome.announcement == Announcement::Always {
-        total.told.push(outcome.result);
+        total.told.push(Told::of(&outcome));
     }
-    total.told.extend(outcome.decided.iter().map(|decided| decided.result));
+    total.told.extend(outcome.decided.iter().map(Told::of));
     total.result = total.result.max(outcome.result);
     total.refusals.extend(outcome.refusals.iter().map(|refusal| refusal.code));
     total.failures.extend(failures);
@@ -182,7 +223,7 @@ fn absorb(mut total: Ended, Done { outcome, failures, for_good }: Done) -> Ended
 }
 
 /// Carries out the expiry that a hint names.
-fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Option<Done>> {
+fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Option<Pursued>> {
     let named = RecordName::Expiry(name.clone());
     let Some(Record::Expiry(expiry)) = read_record(invocation.script, &named)? else { return Ok(None) };
     let Ok(request) = decide::due(&expiry, invocation.now, false) else { return Ok(None) };
@@ -192,7 +233,7 @@ fn expire(invocation: &Invocation<'_, '_>, name: &ExpiryName) -> Asked<Option<Do
 }
 
 /// Observes, decides and acts: the order of `execute::pursue`.
-pub fn pursue(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome) -> Asked<Done> {
+pub fn pursue(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome) -> Asked<Pursued> {
     let judgements = Judgements::until(&|| false);
     let mut facts = observe(invocation.script, case, &judgements)?;
     if let (Planted::NeverSuperseded, Authority::Expiry(own)) = (invocation.planted, case.authority) {
@@ -202,16 +243,20 @@ pub fn pursue(invocation: &Invocation<'_, '_>, case: &Case<'_>, outcome: Outcome
             }
         });
     }
+    let sent = case.request;
     let copied = decide::resolve_copies(case, &facts);
     let case = Case { request: &copied, ..*case };
     let request = decide::resolve(&case, &facts).expect("no group is named").into_owned();
     let case = Case { request: &request, ..case };
     let decisions = decide::decide(&case, &facts, &judgements).expect("there is time");
-    act(invocation, &case, &facts, decisions, outcome)
+    match decide::ask(&case, sent, &decisions).filter(|_| writes(&case, &facts, &decisions)) {
+        Some(ask) => desk::wait(invocation, &case, (&facts, decisions), ask, outcome),
+        None => act(invocation, &case, &facts, decisions, outcome),
+    }
 }
 
 /// Repairs the image, and then expires what is overdue.
-fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Done>> {
+fn repair(invocation: &Invocation<'_, '_>, case: &Case<'_>) -> Asked<Vec<Pursued>> {
     let request = Request { image_ids: vec![world::image_id()], ..case.request.clone() };
     let case = &Case { request: &request, ..*case };
     let judgements = Judgements::until(&|| false);
@@ -232,7 +277,7 @@ pub fn act<'a>(
     facts: &Facts,
     decisions: Vec<ImageDecision<'a>>,
     mut outcome: Outcome,
-) -> Asked<Done> {
+) -> Asked<Pursued> {
     let planted = invocation.planted;
     let ended = give_up(case, &decisions);
     let is_stopped = decisions.iter().any(|decision| decision.stops_whole(case.request.action));
@@ -261,13 +306,9 @@ pub fn act<'a>(
     outcome.decided.extend(copy_records::ended(case, &results).into_iter().map(|(record, failure)| {
         sharing::report::failed(hints::of_record(record), failure.clone())
     }));
-    let failures = results.iter().flat_map(|result| {
-        result.lost.iter().chain(result.steps.iter().filter_map(|taken| taken.error.as_ref())).cloned()
-    });
-    let failures = failures.collect();
-    report(&mut outcome, case, facts, results, case.region);
-    let is_share = case.request.action == Action::Share && outcome.result == Status::Completed;
-    Ok(Done { outcome, failures, for_good: for_good.filter(|_| is_share) })
+    let done = Pursued::reported(outcome, case, facts, results);
+    let is_share = case.request.action == Action::Share && done.outcome.result == Status::Completed;
+    Ok(Pursued { for_good: for_good.filter(|_| is_share), ..done })
 }
 
 /// Whether what a share gives must expire: it has a record of that, or finds one.
@@ -402,6 +443,8 @@ impl Planted {
             | Self::NeverSuperseded
             | Self::NoWithdrawnLook
             | Self::EndsAtOnce
+            | Self::AnyAsk
+            | Self::NoDecision
             | Self::NoRecordAgain => steps,
         }
     }

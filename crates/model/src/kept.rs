@@ -279,9 +279,9 @@ impl Kept {
                 return self.launch(image_id, None, |now| now & !removed, removed);
             }
             Step::ResetLaunchPermissions { image_id } => return self.launch(image_id, None, |_| 0, u8::MAX),
-            Step::CreateApproval(_)
-            | Step::DeleteApproval(_)
-            | Step::CopyImage(_)
+            Step::CreateApproval(record) => return self.create(record, pools),
+            Step::DeleteApproval(name) => self.delete(name, pools),
+            Step::CopyImage(_)
             | Step::PutParameter(_)
             | Step::CreateUsageReport { .. } => panic!("no scene has this step: {step:?}"),
         }

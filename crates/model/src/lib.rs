@@ -16,6 +16,7 @@
     reason = "nothing that is deployed depends on it: it fails by panicking"
 )]
 
+pub mod desk;
 pub mod explore;
 pub mod hints;
 pub mod invocation;

@@ -252,7 +252,7 @@ impl Scene {
             rule(has_nothing(ONE), "a revoke is complete, and something is given or left")?;
         }
         let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
-        let is_told = told.iter().any(|status| **status != Status::Completed);
+        let is_told = told.iter().any(|told| told.result != Status::Completed);
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
         let waited = |(actor, ended): (&Actor, &Ended)| {

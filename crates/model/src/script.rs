@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use sharing::{
     facts::Failure,
-    outcome::{RefusalCode, Status},
+    outcome::{Outcome, RefusalCode, Status},
     plan::Step,
     records::Schedule,
 };
@@ -104,8 +104,27 @@ pub struct Ended {
     pub for_good: Option<usize>,
     /// What could not be done or read.
     pub failures: Vec<Failure>,
-    /// The results of the earlier requests that it tells of: those of records.
-    pub told: Vec<Status>,
+    /// What it tells of earlier requests: those of records.
+    pub told: Vec<Told>,
+}
+
+/// What is told of an earlier request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The ID of the request.
+    pub request_id: String,
+    /// Its result.
+    pub result: Status,
+    /// Its refusals.
+    pub refusals: Vec<RefusalCode>,
+}
+
+impl Told {
+    /// What this outcome tells.
+    pub fn of(outcome: &Outcome) -> Self {
+        let refusals = outcome.refusals.iter().map(|refusal| refusal.code).collect();
+        Self { request_id: outcome.request_id.clone(), result: outcome.result, refusals }
+    }
 }
 
 /// What is kept once.

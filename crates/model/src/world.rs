@@ -48,6 +48,15 @@ const FROM: &str = "eu-north-1";
 /// Who asks, as a rule.
 pub const PORTAL: &str = "lambda:invoke";
 
+/// Who asks for a share that needs an approval.
+pub const ADA: &str = "jwt:https://issuer.example#ada";
+
+/// Who approves it.
+pub const BEA: &str = "jwt:https://issuer.example#bea";
+
+/// Who may approve it, too.
+pub const CLEO: &str = "jwt:https://issuer.example#cleo";
+
 /// Who asks for the same share of a copy.
 pub const PIPELINE: &str = "arn:aws:iam::999988887777:role/pipeline";
 
@@ -71,6 +80,14 @@ rules:
     keys: grant
     maxDuration: 1h
     onAvailable: true
+  - name: guarded
+    requesters: ["jwt:https://issuer.example#ada"]
+    approvers: ["jwt:https://issuer.example#bea", "jwt:https://issuer.example#cleo"]
+    actions: [share]
+    images: {names: ["golden-*"]}
+    targets: ["111122223333"]
+    access: copy
+    keys: grant
   - name: copied
     requesters: ["lambda:invoke", "arn:aws:iam::999988887777:role/pipeline"]
     actions: [share, revoke, reset]
@@ -86,9 +103,12 @@ pub const LONGEST: Duration = Duration::minutes(1);
 
 /// The time at this place of the clock. The first share expires between the places 2 and 3, the renewed one after the last.
 /// An expiry may begin one minute before its time, so place 2 is the earliest time at which it may. A share that waits for
-/// a copy since place 0 is overdue at place 1, and sends its last hint at place 4.
+/// a copy since place 0 is overdue at place 1, and sends its last hint at place 4. A decision since place 0 sends its last
+/// hint at place 5. An ask since place 0 may be given up from place 6 on, and may be approved until then; at place 7 it has
+/// lapsed.
 pub fn time_at(place: u8) -> OffsetDateTime {
-    let minutes = [0, 56, 59, 70, 80][usize::from(place)];
+    const DAY: i64 = 24 * 60;
+    let minutes = [0, 56, 59, 70, 80, DAY - 10, 7 * DAY - 1, 7 * DAY + 1][usize::from(place)];
     worlds::NOW + Duration::minutes(minutes)
 }
 
