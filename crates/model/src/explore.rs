@@ -14,7 +14,7 @@ use crate::{
     kept::{Event, Kept, Lag},
     kinds::{Actor, Kind},
     pool::Word,
-    scenes::Scene,
+    scenes::{End, Scene},
     script::{Answer, Call, Ended, Pools, Script, Told},
     world::{self, Allowlists, LONGEST, time_at},
 };
@@ -68,6 +68,8 @@ struct State {
     crashes: u8,
     faults: u8,
     events: u8,
+    /// The invocations that were killed and are not yet sent again, as bits, where that is not long in coming.
+    owed: u8,
 }
 
 /// The invocations of one request, by their answers.
@@ -264,7 +266,7 @@ impl Run<'_> {
         let kept = self.scene.before(&self.explorer.pools);
         let kept = self.explorer.place(kept);
         let Limits { crashes, faults, events, lag: _ } = self.limits;
-        let first = State { kept, at: [0; MOST], crashes, faults, events };
+        let first = State { kept, at: [0; MOST], crashes, faults, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
         self.order.push((first, 0, None));
@@ -275,8 +277,10 @@ impl Run<'_> {
             if let Some(ended) = self.ended(&state) {
                 explored.ends += 1;
                 let aftermath = self.explorer.aftermath(state.kept);
-                let kept = self.kept(&state);
-                if let Err(what) = self.scene.check_end(kept, &ended, &aftermath, &self.explorer.pools)
+                let is_undisturbed = state.crashes == self.limits.crashes && state.faults == self.limits.faults;
+                let (kept, may_lag) = (self.kept(&state), self.limits.lag.ec2);
+                let end = End { kept, ended: &ended, aftermath: &aftermath, is_undisturbed, may_lag };
+                if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
                     && !self.is_known(what, (place, None), &mut explored)
                 {
                     return explored;
@@ -345,7 +349,8 @@ impl Run<'_> {
                 moves.push(Move { to, label: Label::IsSentAgain(actor) });
             }
             if state.crashes > 0 && self.tree(actor).is_running(state.at[actor]) {
-                let mut to = State { crashes: state.crashes - 1, ..*state };
+                let owed = state.owed | u8::from(self.scene.is_sent_again_soon()) << actor;
+                let mut to = State { crashes: state.crashes - 1, owed, ..*state };
                 to.at[actor] = 0;
                 moves.push(Move { to, label: Label::Crashes(actor) });
             }
@@ -359,12 +364,12 @@ impl Run<'_> {
             }
         }
         let kept = self.kept(state);
-        if kept.clock < self.scene.last_time {
-            let next = time_at(kept.clock + 1);
+        if let Some(place) = self.scene.place_after(kept.clock).filter(|_| state.owed == 0) {
+            let next = time_at(place);
             // Lambda ends an invocation at its deadline.
             let may_run_on = |actor: usize| self.tree(actor).ends_by(state.at[actor]).is_none_or(|end| end >= next);
             if (0..self.scene.actors.len()).all(may_run_on) {
-                let later = kept.later();
+                let later = kept.later(place);
                 let to = State { kept: self.explorer.place(later), ..*state };
                 moves.push(Move { to, label: Label::TimePasses });
             }
@@ -394,8 +399,13 @@ impl Run<'_> {
             let Actor { whose, trigger, id, .. } = &self.scene.actors[actor];
             let child = self.explorer.child(*whose, (trigger, id), at, &answer);
             let for_good = self.tree(actor).node(child).next.as_ref().ok().and_then(|ended| ended.for_good);
-            let after = for_good.into_iter().fold(after, Kept::for_good);
-            let mut to = State { kept: self.explorer.place(after), faults: state.faults - faults, ..*state };
+            let mut after = for_good.into_iter().fold(after, Kept::for_good);
+            let others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+            let is_alone = !others.into_iter().any(|other| self.tree(other).is_running(state.at[other]));
+            let ended = self.tree(actor).node(child).next.as_ref().ok().filter(|_| is_alone);
+            self.scene.note(actor, self.kept(state), &mut after, ended);
+            let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
+            let mut to = State { kept, owed, faults: state.faults - faults, ..*state };
             to.at[actor] = child;
             moves.push(Move { to, label: Label::Calls(actor, call.clone(), answer) });
         }

@@ -111,6 +111,11 @@ pub struct Kept {
     pub(crate) made: Grants,
     /// The schedules by their names.
     pub schedules: BTreeMap<Word, Word>,
+    /// How often the target that requests are about was given the launch permission by an approval: not, once or again. AWS
+    /// doesn't keep this.
+    pub given: u8,
+    /// Whether a revoke ended when nothing else ran, and nothing was given since. AWS doesn't keep this either.
+    pub is_taken: bool,
     /// Whether something was revoked that isn't ours or not this image's.
     pub is_harmed: bool,
 }
@@ -195,9 +200,9 @@ impl Kept {
         std::iter::once(now).chain(late).collect()
     }
 
-    /// The same some time later, when every read has caught up.
-    pub fn later(&self) -> Self {
-        Self { clock: self.clock + 1, ..self.caught_up() }
+    /// The same at this place of the clock, when every read has caught up.
+    pub fn later(&self, place: u8) -> Self {
+        Self { clock: place, ..self.caught_up() }
     }
 
     /// The same when every read has caught up.

@@ -2,7 +2,7 @@
 
 use sharing::{
     facts::CopyRecord,
-    records::{RecordName, name_of_waiting, waiting_request},
+    records::{Ask, RecordName, name_of_waiting, waiting_request},
     request::{Access, Action, AskedTarget, Request},
 };
 use time::{Duration, OffsetDateTime};
@@ -10,7 +10,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     explore::Whose,
     invocation::{Trigger, request},
-    world::{self, ONE, PIPELINE, PORTAL, TWO},
+    world::{self, ADA, BEA, CLEO, ONE, PIPELINE, PORTAL, TWO},
 };
 
 /// What runs.
@@ -56,6 +56,22 @@ pub enum Kind {
     LastTick,
     /// A share with `copyFrom` after an earlier one has waited for as long as it may.
     LateShareCopy,
+    /// A share that needs an approval.
+    Ask,
+    /// The same after an earlier one has lapsed.
+    LateAsk,
+    /// An approval.
+    Approve,
+    /// An approval by somebody else.
+    ApproveToo,
+    /// A rejection.
+    Reject,
+    /// The hint of an ask whose time is over.
+    Lapse,
+    /// A hint of a decision.
+    CarryOn,
+    /// The last of these hints.
+    LateCarryOn,
 }
 
 /// The place of the clock from which the first share may expire.
@@ -89,6 +105,25 @@ impl Kind {
         Self::LastTick,
         Self::LateShareCopy,
     ];
+
+    /// Every kind that is about approvals, and what may cross them.
+    pub const APPROVALS: [Self; 10] = [
+        Self::Ask,
+        Self::LateAsk,
+        Self::Approve,
+        Self::ApproveToo,
+        Self::Reject,
+        Self::Lapse,
+        Self::CarryOn,
+        Self::LateCarryOn,
+        Self::Revoke,
+        Self::Share,
+    ];
+
+    /// Whether somebody asks for an approval.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Ask | Self::LateAsk)
+    }
 
     /// Whether somebody asks for a share.
     pub fn gives(self) -> bool {
@@ -133,6 +168,14 @@ impl Kind {
             Self::LateTick => "late tick",
             Self::LastTick => "last tick",
             Self::LateShareCopy => "late share copy",
+            Self::Ask => "ask",
+            Self::LateAsk => "late ask",
+            Self::Approve => "approve",
+            Self::ApproveToo => "approve too",
+            Self::Reject => "reject",
+            Self::Lapse => "lapse",
+            Self::CarryOn => "carry on",
+            Self::LateCarryOn => "late carry on",
         }
     }
 
@@ -162,6 +205,12 @@ impl Kind {
             Self::RevokeCopy => portal(request(Action::Revoke, about_copies)),
             Self::RevokeCopyById => of_first(Action::Revoke),
             Self::ResetCopy => of_first(Action::Reset),
+            Self::Ask | Self::LateAsk => Trigger::Request(guarded(), world::requester(ADA)),
+            Self::Approve => answer(Action::Approve, BEA),
+            Self::ApproveToo => answer(Action::Approve, CLEO),
+            Self::Reject => answer(Action::Reject, CLEO),
+            Self::Lapse => Trigger::Due(RecordName::Ask(asked().name)),
+            Self::CarryOn | Self::LateCarryOn => Trigger::Due(RecordName::Decision(asked().name.decision())),
         }
     }
 
@@ -173,6 +222,9 @@ impl Kind {
             Self::Expire => EXPIRING,
             Self::Repair => 3,
             Self::LastTick => 4,
+            Self::LateCarryOn => 5,
+            Self::Lapse => 6,
+            Self::LateAsk => 7,
             _ => 0,
         }
     }
@@ -224,7 +276,26 @@ fn share_copy(targets: u8, until: Option<OffsetDateTime>) -> Box<Request> {
     })
 }
 
-/// The record of such a share, from the first place of the clock.
+/// A share that needs an approval.
+fn guarded() -> Box<Request> {
+    request(Action::Share, |request| request.access = Access::Copy)
+}
+
+/// The record of that, from the first place of the clock.
+pub fn asked() -> Ask {
+    let rules = vec!["guarded".to_owned()];
+    Ask::new(&guarded(), &world::requester(ADA), "first", rules, world::time_at(0))
+}
+
+fn answer(action: Action, who: &str) -> Trigger {
+    let request = request(action, |request| {
+        request.image_ids.clear();
+        request.approval_id = Some(asked().name.id().to_owned());
+    });
+    Trigger::Request(request, world::requester(who))
+}
+
+/// The record of such a share of a copy, from the first place of the clock.
 pub fn waiting(targets: u8) -> CopyRecord {
     let request = waiting_request(&share_copy(targets, None), &world::source().id);
     let requester = world::requester(PORTAL);

@@ -14,7 +14,7 @@ use model::{
     invocation::Planted,
     kept::Lag,
     scenes::{KNOWN, Scene},
-    sets::{copies, scenes},
+    sets::{approvals, copies, scenes},
 };
 
 /// Nothing goes wrong.
@@ -28,6 +28,7 @@ const LATE: Limits = Limits { lag: Lag { ec2: true, kms: false }, ..QUIET };
 enum About {
     TheImage,
     Copies,
+    Approvals,
 }
 
 impl About {
@@ -35,12 +36,13 @@ impl About {
         match self {
             Self::TheImage => scenes(size).collect(),
             Self::Copies => copies(size).collect(),
+            Self::Approvals => approvals(size).collect(),
         }
     }
 }
 
 /// What the invocations are about, how many run at once, and what may go wrong.
-const PARTS: [(About, usize, Limits); 10] = [
+const PARTS: [(About, usize, Limits); 14] = [
     (About::TheImage, 1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, ..QUIET }),
     (About::TheImage, 2, LATE),
     (About::TheImage, 2, Limits { crashes: 1, ..QUIET }),
@@ -51,6 +53,10 @@ const PARTS: [(About, usize, Limits); 10] = [
     (About::Copies, 2, Limits { events: 1, ..QUIET }),
     (About::Copies, 2, Limits { crashes: 1, ..QUIET }),
     (About::Copies, 3, QUIET),
+    (About::Approvals, 1, Limits { crashes: 2, faults: 1, lag: Lag { ec2: true, kms: true }, ..QUIET }),
+    (About::Approvals, 2, LATE),
+    (About::Approvals, 2, Limits { crashes: 1, ..QUIET }),
+    (About::Approvals, 3, QUIET),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

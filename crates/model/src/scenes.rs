@@ -1,18 +1,18 @@
 //! Owns the scenes: which invocations run at the same time, what there is before, and what must hold.
 
 use sharing::{
-    domain::{CopyName, ExpiryName},
+    domain::{CopyName, DecisionName, ExpiryName},
     needs::CopyOrder,
-    outcome::Status,
+    outcome::{RefusalCode, Status},
     plan::Step,
-    records::Record,
+    records::{ApprovalAnswer, ApprovalDecision, Ask, Record},
 };
 
 use crate::{
     explore::Aftermath,
     kept::{Kept, Lagging, Shared, Stands},
-    kinds::{Actor, EXPIRING, Kind, waiting},
-    script::{Call, Ended, Pools},
+    kinds::{Actor, EXPIRING, Kind, asked, waiting},
+    script::{Call, Ended, Pools, Told},
     world::{self, BUS, ONE, SLOTS, TWO},
 };
 
@@ -38,7 +38,28 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 0] = [];
+const KNOWN_OF_COPIES: [&str; 3] = [TWO_COPIES, UNTOLD_AFTER_CRASH, GIVEN_LATE];
+
+/// What is wrong if a hint gives what a revoke has taken.
+const GIVEN: &str = "a revoke is complete, and something is given or left";
+
+/// The same if EC2's reads lag.
+const GIVEN_LATE: &str = "a revoke is complete, and something is given or left where EC2's reads lag";
+
+/// What is wrong if two copies are made.
+const TWO_COPIES: &str = "there are two copies";
+
+/// What is wrong if nobody learns what became of a share that has waited.
+const UNTOLD: &str = "a share has waited, it is not there, and nobody is told";
+
+/// The same if an invocation was killed or a write failed.
+const UNTOLD_AFTER_CRASH: &str = "a share has waited, it is not there, and nobody is told after a crash or a failure";
+
+/// What is known not to hold of approvals.
+const KNOWN_OF_APPROVALS: [&str; 2] = [ASK_LOST_AFTER_CRASH, GIVEN_AGAIN];
+
+/// What is wrong if what was approved is given again.
+const GIVEN_AGAIN: &str = "what was approved is given again after a revoke";
 
 /// How things are before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +82,16 @@ pub enum Before {
     Given,
     /// A share waits for its copy, which has failed.
     Failed,
+    /// Nobody has asked for an approval.
+    NotAsked,
+    /// A share waits for approval.
+    Asked,
+    /// It is approved, and the approval is not carried out.
+    Approved,
+    /// It is rejected, and both records are there.
+    Rejected,
+    /// What was decided is carried out, and the decision is there.
+    Decided,
 }
 
 impl Before {
@@ -69,6 +100,13 @@ impl Before {
 
     /// Every one of a copy.
     pub const COPIES: [Self; 6] = [Self::NoCopy, Self::Waits, Self::BothWait, Self::Copied, Self::Given, Self::Failed];
+
+    /// Every one of an approval.
+    pub const APPROVALS: [Self; 5] = [Self::NotAsked, Self::Asked, Self::Approved, Self::Rejected, Self::Decided];
+
+    fn is_about_approvals(self) -> bool {
+        Self::APPROVALS.contains(&self)
+    }
 
     fn is_about_copies(self) -> bool {
         Self::COPIES.contains(&self)
@@ -108,7 +146,11 @@ impl Scene {
 
     /// What is known not to hold, wherever it is found.
     pub fn known(&self) -> &'static [&'static str] {
-        if self.before.is_about_copies() { &KNOWN_OF_COPIES } else { &[] }
+        match self.before {
+            before if before.is_about_copies() => &KNOWN_OF_COPIES,
+            before if before.is_about_approvals() => &KNOWN_OF_APPROVALS,
+            _ => &[],
+        }
     }
 
     /// What AWS keeps before. The image is shared with the other target for good.
@@ -118,7 +160,7 @@ impl Scene {
         }
         let mut kept = Kept::default();
         kept.images[0] = Shared::with(TWO);
-        if self.before != Before::Unshared {
+        if matches!(self.before, Before::Shared | Before::SharedUntil | Before::Decided) {
             kept.images[0] = Shared::with(ONE | TWO);
             kept = kept.with_grant(0);
         }
@@ -126,7 +168,21 @@ impl Scene {
             kept = kept.with_record(&Record::Expiry(world::first_record()), pools);
             kept.images[0].must_expire = [ONE; 3];
         }
-        kept
+        if !self.before.is_about_approvals() || self.before == Before::NotAsked {
+            return kept;
+        }
+        if self.before != Before::Decided {
+            kept = kept.with_record(&Record::Ask(Box::new(asked())), pools);
+        }
+        let answer = match self.before {
+            Before::Rejected => ApprovalAnswer::Rejected { by: world::requester(world::BEA) },
+            _ => ApprovalAnswer::Approved { by: world::requester(world::BEA) },
+        };
+        let decision = ApprovalDecision::new(&asked(), answer, "earlier", None, world::time_at(0));
+        match self.before {
+            Before::Asked => kept,
+            _ => kept.with_record(&Record::Decision(Box::new(decision)), pools),
+        }
     }
 
     fn copies_before(&self, pools: &Pools) -> Kept {
@@ -153,6 +209,32 @@ impl Scene {
             kept = kept.with_grant(1);
         }
         kept.with_record(&Record::Copy(Box::new(waiting(targets))), pools)
+    }
+
+    /// The place of the clock after this one, if the scene has one.
+    pub fn place_after(&self, place: u8) -> Option<u8> {
+        // Only these differ for an approval.
+        let next = if self.before.is_about_approvals() && place < 4 { 5 } else { place + 1 };
+        Some(next).filter(|next| *next <= self.last_time)
+    }
+
+    /// Whether an invocation that was killed is sent again before much time passes. Hints of a decision come for a day.
+    pub fn is_sent_again_soon(&self) -> bool {
+        self.before.is_about_approvals()
+    }
+
+    /// Notes what AWS doesn't keep. `ended` is how the invocation has ended with this call, if nothing else runs.
+    pub fn note(&self, actor: usize, before: &Kept, after: &mut Kept, ended: Option<&Ended>) {
+        if !self.before.is_about_approvals() {
+            return;
+        }
+        let is_given = after.images[0].launch.now & ONE != 0 && before.images[0].launch.now & ONE == 0;
+        if is_given {
+            after.given = (after.given + 1).min(2);
+            after.is_taken = false;
+        }
+        let takes_away = self.actors[actor].kind.takes_away();
+        after.is_taken |= takes_away && ended.is_some_and(|ended| ended.result == Status::Completed);
     }
 
     /// Whether no other invocation disturbs.
@@ -183,32 +265,35 @@ impl Scene {
             rule(is_reset || after.launch.now & TWO == before.launch.now & TWO, "another target was removed")?;
         }
         let Call::Write { step, .. } = call else { return Ok(()) };
+        if self.before.is_about_approvals() && !self.has(|kind| kind.asks() || kind == Kind::Share) {
+            let gave = (before.images[0].launch.now & ONE, after.images[0].launch.now & ONE) == (0, ONE);
+            rule(!gave || !before.is_taken || before.given == 0, GIVEN_AGAIN)?;
+        }
         if !self.is_alone() {
             return Ok(());
         }
         let step = pools.steps.get(*step);
+        let gives = matches!(step, Step::AddLaunchPermissions { .. } | Step::CreateGrant { .. });
+        let is_unrecorded = self.before.is_about_approvals() && !self.has(|kind| kind == Kind::Share);
+        rule(!gives || !is_unrecorded || has_decision(after, pools), "something is given, and no decision says so")?;
         (0..SLOTS).try_for_each(|slot| check_order(&step, slot, before, after, pools))
     }
 
     /// What must hold of copies at every step.
     fn check_copies(&self, call: &Call, before: &Kept, after: &Kept, pools: &Pools) -> Result<(), &'static str> {
         let live = |kept: &Kept| kept.images.iter().filter(|image| image.stands.now.is_live()).count();
-        rule(live(after) <= 1, "there are two copies")?;
+        rule(live(after) <= 1, TWO_COPIES)?;
         let is_begun = matches!(call, Call::CopyImage { .. }) && live(after) > live(before);
-        let may_be_deleted = self.has(|kind| !kind.gives());
+        // A request that finds a record whose time is over deletes it and writes its own.
+        let may_be_deleted = self.has(|kind| !kind.gives() || kind == Kind::LateShareCopy);
         rule(!is_begun || may_be_deleted || has_waiting(after, pools), "a copy was begun, and nothing waits for it")?;
         let other = after.images.iter().any(|image| (image.launch.now | image.copy.now) & TWO != 0);
         rule(self.before == Before::BothWait || !other, "something was given that nobody asked for")
     }
 
     /// What must hold when everything has ended.
-    pub fn check_end(
-        &self,
-        kept: &Kept,
-        ended: &[Ended],
-        aftermath: &Aftermath,
-        pools: &Pools,
-    ) -> Result<(), &'static str> {
+    pub fn check_end(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { kept, ended, .. } = end;
         for (slot, image) in kept.images.iter().enumerate() {
             let must_expire = image.must_expire.map(|marked| marked & ONE != 0);
             for (what, _) in UNRECORDED.iter().zip(must_expire).filter(|(_, must)| *must) {
@@ -216,7 +301,10 @@ impl Scene {
             }
         }
         if self.before.is_about_copies() {
-            return self.check_end_of_copies(ended, aftermath, pools);
+            return self.check_end_of_copies(end, pools);
+        }
+        if self.before.is_about_approvals() {
+            return self.check_end_of_approvals(end, pools);
         }
         let taken = self.complete(ended, Kind::takes_away);
         if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
@@ -228,7 +316,7 @@ impl Scene {
         let in_time = |(actor, ended): (&Actor, &Ended)| {
             actor.kind == Kind::Renew && ended.result == Status::Completed && ended.began < EXPIRING
         };
-        let is_renewed = self.actors.iter().zip(ended).any(in_time);
+        let is_renewed = self.actors.iter().zip(*ended).any(in_time);
         let ends_it = |kind| matches!(kind, Kind::Expire | Kind::Repair) && !is_renewed;
         if given && !self.has(|kind| kind.takes_away() || ends_it(kind)) {
             rule(kept.has_all(0, ONE), "a share is complete, and something is missing")?;
@@ -243,13 +331,13 @@ impl Scene {
     }
 
     /// What must hold of copies when everything has ended and the hints have come.
-    fn check_end_of_copies(&self, ended: &[Ended], aftermath: &Aftermath, pools: &Pools) -> Result<(), &'static str> {
-        let Aftermath { kept, told } = aftermath;
+    fn check_end_of_copies(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
         rule(!has_waiting(kept, pools), "a record is left, and nothing waits")?;
         let taken = self.complete(ended, Kind::takes_away);
         let has_nothing = |target| (1..SLOTS).all(|slot| kept.has_nothing(slot, target));
         if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
-            rule(has_nothing(ONE), "a revoke is complete, and something is given or left")?;
+            rule(has_nothing(ONE), if end.may_lag { GIVEN_LATE } else { GIVEN })?;
         }
         let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
         let is_told = told.iter().any(|told| told.result != Status::Completed);
@@ -258,15 +346,92 @@ impl Scene {
         let waited = |(actor, ended): (&Actor, &Ended)| {
             actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
         };
-        let waited = self.before != Before::NoCopy || self.actors.iter().zip(ended).any(waited);
+        let waited = self.before != Before::NoCopy || self.actors.iter().zip(*ended).any(waited);
         if waited && !self.has(Kind::takes_away) {
-            rule(is_given(ONE) || is_told || is_gone, "a share has waited, it is not there, and nobody is told")?;
+            rule(is_given(ONE) || is_told || is_gone, if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH })?;
         }
         if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
             rule(is_given(TWO) || is_told || is_gone, "the share of the other target has gone")?;
         }
         Ok(())
     }
+}
+
+impl Scene {
+    /// What must hold of approvals when everything has ended and the hints have come.
+    fn check_end_of_approvals(&self, end: &End<'_>, pools: &Pools) -> Result<(), &'static str> {
+        let End { ended, aftermath: Aftermath { kept, told }, .. } = end;
+        rule(!has_decision(kept, pools), "a decision is left")?;
+        let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
+        let is = |told: &Told, code| told.refusals.contains(&code);
+        let is_made = |told: &&&Told| told.result == Status::Completed;
+        let is_ended = |told: &&&Told| is(told, RefusalCode::ApprovalRejected) || is(told, RefusalCode::ApprovalLapsed);
+        let is_same = |one: &Told, other: &Told| one.request_id == other.request_id && one.refusals == other.refusals;
+        let decided: Vec<_> = told.iter().filter(|told| is_made(told) || is_ended(told)).collect();
+        let is_one = decided.iter().all(|one| {
+            decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other))
+        });
+        rule(is_one, "one ask was decided in two ways")?;
+        let is_given = kept.images[0].launch.now & ONE != 0;
+        let has_one_ask = !self.has(Kind::asks) && self.before != Before::Decided;
+        let may_be_given = !has_one_ask || self.has(|kind| kind == Kind::Share) || !told.iter().any(|it| is_ended(&it));
+        rule(may_be_given || !is_given, "something is given that was rejected or has lapsed")?;
+        if has_one_ask && !self.has(|kind| kind == Kind::Revoke) && told.iter().any(|it| is_made(&it)) {
+            rule(kept.has_all(0, ONE), "an approved share is complete, and something is missing")?;
+        }
+        if has_one_ask && !self.has(|kind| kind == Kind::Share) {
+            let was_given = end.kept.images[0].launch.now & ONE != 0;
+            let is_again = end.kept.is_taken && end.kept.given > 0 && is_given && !was_given;
+            rule(!is_again, GIVEN_AGAIN)?;
+        }
+        let is_waiting = |id: &str| asks_left(kept, pools).iter().any(|ask| ask.request_id == id);
+        let is_told = |id: &str| told.iter().any(|told| told.request_id == id);
+        let was_asked = matches!(self.before, Before::Asked | Before::Approved | Before::Rejected);
+        let lost = if end.is_undisturbed { ASK_LOST } else { ASK_LOST_AFTER_CRASH };
+        rule(!was_asked || is_waiting("first") || is_told("first"), lost)?;
+        let accepted = self.actors.iter().zip(*ended).any(|(actor, ended)| {
+            actor.kind.asks() && ended.result == Status::Accepted
+        });
+        rule(!accepted || !told.is_empty() || !asks_left(kept, pools).is_empty(), lost)
+    }
+}
+
+/// What is wrong if nobody learns what became of an ask.
+const ASK_LOST: &str = "an ask has gone, and nobody is told";
+
+/// The same if an invocation was killed or a write failed.
+const ASK_LOST_AFTER_CRASH: &str = "an ask has gone, and nobody is told after a crash or a failure";
+
+/// Whether there is a decision about an ask.
+fn has_decision(kept: &Kept, pools: &Pools) -> bool {
+    kept.schedules.keys().any(|name| DecisionName::is_meant(&pools.names.get(*name)))
+}
+
+/// The asks that are there.
+fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
+    let asks = kept.schedules.iter().filter_map(|(name, schedule)| {
+        let name = pools.names.get(*name).parse().unwrap();
+        match Record::read(&name, &pools.schedules.get(*schedule), BUS) {
+            Ok(Record::Ask(ask)) => Some(*ask),
+            _ => None,
+        }
+    });
+    asks.collect()
+}
+
+/// How everything has ended.
+#[derive(Debug)]
+pub struct End<'e> {
+    /// What AWS keeps.
+    pub kept: &'e Kept,
+    /// How each invocation has ended.
+    pub ended: &'e [Ended],
+    /// How it ends after the hints.
+    pub aftermath: &'e Aftermath,
+    /// Whether no invocation was killed and no write failed.
+    pub is_undisturbed: bool,
+    /// Whether reads of EC2 may lag.
+    pub may_lag: bool,
 }
 
 /// What must hold of one image at every step of an invocation that nothing disturbs.

@@ -15,6 +15,11 @@ pub fn copies(size: usize) -> impl Iterator<Item = Scene> {
     all(size, &Kind::COPIES, &Before::COPIES)
 }
 
+/// The same about approvals.
+pub fn approvals(size: usize) -> impl Iterator<Item = Scene> {
+    all(size, &Kind::APPROVALS, &Before::APPROVALS)
+}
+
 fn all(size: usize, kinds: &'static [Kind], before: &'static [Before]) -> impl Iterator<Item = Scene> {
     sets(size, kinds).into_iter().flat_map(|kinds| before.iter().map(move |before| Scene::new(&kinds, *before)))
 }

@@ -248,7 +248,8 @@ fn delete_expiries(case: &Case<'_>, image_id: &ImageId, taken: &TakeAway<'_>, im
             let mut steps: Vec<_> = recorded.iter().map(|expiry| delete_expiry(expiry)).collect();
             let has_record = |target: &&Target| recorded.iter().any(|expiry| expiry.target == **target);
             let again: Vec<_> = taken.from.iter().filter(has_record).cloned().collect();
-            if may_change_launch_permissions(image) {
+            // An image with a record has been available. If it was read as pending, that has changed meanwhile.
+            if may_change_launch_permissions(image) || image.state == ImageState::Pending {
                 steps.extend(remove_launch_permissions(image_id, &again));
             }
             steps.extend(remove_create_volume_permissions(case, taken, image, &accounts(&again)));
