@@ -16,7 +16,8 @@ use sharing::{
 
 use crate::{
     invocation::{Invocation, Planted, Pursued, pursue},
-    reading::{Asked, read_record},
+    reading::read_record,
+    script::Asked,
     world,
     writer::Writer,
 };
@@ -142,8 +143,8 @@ struct Desk<'d, 'i, 's> {
     invocation: &'d Invocation<'i, 's>,
 }
 
-impl Desk<'_, '_, '_> {
-    fn writer(&self) -> Writer<'_, '_> {
+impl<'s> Desk<'_, '_, 's> {
+    fn writer(&self) -> Writer<'_, 's> {
         Writer { script: self.invocation.script, expires: false, planted: self.invocation.planted }
     }
 
@@ -166,7 +167,9 @@ impl Desk<'_, '_, '_> {
     fn written_down(&self, ask: Ask) -> Came<WrittenDown> {
         let step = Some(Step::CreateApproval(Box::new(Record::Ask(Box::new(ask.clone())))));
         Ok(Ok(match self.read_ask(&ask.name)? {
-            Some(there) if !there.is_lapsed(self.invocation.now) => WrittenDown { ask: there, step: None, lapsed: None },
+            Some(there) if !there.is_lapsed(self.invocation.now) => {
+                WrittenDown { ask: there, step: None, lapsed: None }
+            }
             Some(there) => {
                 let lapsed = Some(go_on!(self.make_way(&there)));
                 WrittenDown { ask, step, lapsed }
@@ -178,7 +181,13 @@ impl Desk<'_, '_, '_> {
     fn make_way(&self, ask: &Ask) -> Came<Outcome> {
         let busy = || {
             let message = "what was decided about the same share is being carried out".to_owned();
-            Stopped::Failed(Failure { code: ErrorCode::Unavailable, call: None, resource: None, message, retryable: true })
+            Stopped::Failed(Failure {
+                code: ErrorCode::Unavailable,
+                call: None,
+                resource: None,
+                message,
+                retryable: true,
+            })
         };
         Ok(match self.give_up(ask)? {
             Ok(ended) => ended.map_err(|_| busy()),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 
 use sharing::{
     facts::Failure,
-    outcome::ErrorCode,
+    outcome::{ErrorCode, Status},
+    plan::Step,
     records::RecordName,
 };
 
@@ -15,7 +16,7 @@ use crate::{
     kinds::{Actor, Kind},
     pool::Word,
     scenes::{End, Scene},
-    script::{Answer, Call, Ended, Pools, Script, Told},
+    script::{Answer, Answers, Asked, Call, Ended, Pools, Script, Told},
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -34,6 +35,8 @@ pub struct Limits {
     pub events: u8,
     /// Which reads may lag.
     pub lag: Lag,
+    /// Whether the reads that an invocation makes at the same time run one after the other, so that there are fewer states.
+    pub is_one_by_one: bool,
 }
 
 /// What was explored.
@@ -74,18 +77,22 @@ struct State {
 
 /// The invocations of one request, by their answers.
 #[derive(Debug, Default)]
-struct Tree(Vec<Node>);
+struct Tree {
+    nodes: Vec<Node>,
+    places: HashMap<Answers, u32>,
+}
 
 #[derive(Debug)]
 struct Node {
-    answers: Vec<Answer>,
-    next: Result<Ended, Call>,
-    children: HashMap<Answer, u32>,
+    answers: Answers,
+    /// How it ended, or the calls that are under way.
+    next: Asked<Ended>,
+    children: HashMap<(Call, Answer), u32>,
 }
 
 impl Tree {
     fn node(&self, at: u32) -> &Node {
-        &self.0[at as usize]
+        &self.nodes[at as usize]
     }
 
     fn is_running(&self, at: u32) -> bool {
@@ -100,10 +107,8 @@ impl Tree {
 
     /// The latest time at which the invocation ends, if it runs.
     fn ends_by(&self, at: u32) -> Option<time::OffsetDateTime> {
-        match self.node(at).answers.first() {
-            Some(Answer::Began(place, _)) if self.is_running(at) => Some(time_at(*place) + LONGEST),
-            _ => None,
-        }
+        let began = self.node(at).answers.began().filter(|_| self.is_running(at));
+        began.map(|place| time_at(place) + LONGEST)
     }
 }
 
@@ -157,28 +162,33 @@ impl Explorer {
     }
 
     fn begin(&mut self, whose: Whose, what: (&Trigger, &str)) {
-        if self.trees.entry(whose).or_default().0.is_empty() {
-            self.add(whose, what, Vec::new());
+        if self.trees.entry(whose).or_default().nodes.is_empty() {
+            self.add(whose, what, Answers::default());
         }
     }
 
-    /// Runs an invocation with these answers.
-    fn add(&mut self, whose: Whose, what: (&Trigger, &str), answers: Vec<Answer>) -> u32 {
+    /// Runs an invocation with these answers, if it was not run with them before.
+    fn add(&mut self, whose: Whose, what: (&Trigger, &str), answers: Answers) -> u32 {
+        if let Some(place) = self.trees[&whose].places.get(&answers) {
+            return *place;
+        }
         let script = Script::new(&answers, &self.pools);
         let next = invoke(&script, what, &self.allowlists, self.planted);
-        let nodes = &mut self.trees.get_mut(&whose).unwrap().0;
+        let Tree { nodes, places } = self.trees.get_mut(&whose).unwrap();
+        let place = u32::try_from(nodes.len()).unwrap();
+        places.insert(answers.clone(), place);
         nodes.push(Node { answers, next, children: HashMap::new() });
-        u32::try_from(nodes.len() - 1).unwrap()
+        place
     }
 
-    fn child(&mut self, whose: Whose, what: (&Trigger, &str), at: u32, answer: &Answer) -> u32 {
+    fn child(&mut self, whose: Whose, what: (&Trigger, &str), at: u32, answered: &(Call, Answer)) -> u32 {
         let node = self.trees[&whose].node(at);
-        if let Some(child) = node.children.get(answer) {
+        if let Some(child) = node.children.get(answered) {
             return *child;
         }
-        let answers = [node.answers.clone(), vec![answer.clone()]].concat();
-        let child = self.add(whose, what, answers);
-        self.trees.get_mut(&whose).unwrap().0[at as usize].children.insert(answer.clone(), child);
+        let (call, answer) = answered.clone();
+        let child = self.add(whose, what, node.answers.and(call, answer));
+        self.trees.get_mut(&whose).unwrap().nodes[at as usize].children.insert(answered.clone(), child);
         child
     }
 
@@ -226,10 +236,11 @@ impl Explorer {
         loop {
             match self.trees[&whose].node(at).next.clone() {
                 Ok(ended) => return after.told.extend(ended.told),
-                Err(call) => {
+                Err(mut calls) => {
+                    let call = calls.remove(0);
                     let (kept, answer) = after.kept.answers(&call, &self.pools, Lag::default()).remove(0);
                     after.kept = kept;
-                    at = self.child(whose, what, at, &answer);
+                    at = self.child(whose, what, at, &(call, answer));
                 }
             }
         }
@@ -265,7 +276,7 @@ impl Run<'_> {
     fn explore(&mut self) -> Explored {
         let kept = self.scene.before(&self.explorer.pools);
         let kept = self.explorer.place(kept);
-        let Limits { crashes, faults, events, lag: _ } = self.limits;
+        let Limits { crashes, faults, events, .. } = self.limits;
         let first = State { kept, at: [0; MOST], crashes, faults, events, owed: 0 };
         let mut waiting = VecDeque::from([0]);
         self.known.insert(first, 0);
@@ -283,6 +294,8 @@ impl Run<'_> {
                 if let Err(what) = self.scene.check_end(&end, &self.explorer.pools)
                     && !self.is_known(what, (place, None), &mut explored)
                 {
+                    let told = aftermath.told.iter().map(|told| format!("then a hint tells: {told:?}"));
+                    explored.found.iter_mut().for_each(|found| found.trace.extend(told.clone()));
                     return explored;
                 }
             }
@@ -379,8 +392,18 @@ impl Run<'_> {
 
     fn calls(&mut self, state: &State, actor: usize, moves: &mut Vec<Move>) {
         let at = state.at[actor];
-        let Err(call) = self.tree(actor).node(at).next.clone() else { return };
-        let kept = self.kept(state).clone();
+        let Err(mut calls) = self.tree(actor).node(at).next.clone() else { return };
+        if self.limits.is_one_by_one {
+            calls.truncate(1);
+        }
+        for call in calls {
+            self.answers(state, actor, call, moves);
+        }
+    }
+
+    /// Every answer to a call.
+    fn answers(&mut self, state: &State, actor: usize, call: Call, moves: &mut Vec<Move>) {
+        let (at, kept) = (state.at[actor], self.kept(state).clone());
         if call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
             return;
         }
@@ -397,18 +420,41 @@ impl Run<'_> {
         }
         for (after, answer, faults) in answers {
             let Actor { whose, trigger, id, .. } = &self.scene.actors[actor];
-            let child = self.explorer.child(*whose, (trigger, id), at, &answer);
+            let answered = (call.clone(), answer);
+            let child = self.explorer.child(*whose, (trigger, id), at, &answered);
             let for_good = self.tree(actor).node(child).next.as_ref().ok().and_then(|ended| ended.for_good);
             let mut after = for_good.into_iter().fold(after, Kept::for_good);
-            let others = (0..self.scene.actors.len()).filter(|other| *other != actor);
-            let is_alone = !others.into_iter().any(|other| self.tree(other).is_running(state.at[other]));
-            let ended = self.tree(actor).node(child).next.as_ref().ok().filter(|_| is_alone);
-            self.scene.note(actor, self.kept(state), &mut after, ended);
+            let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+            let is_alone = !others.any(|other| self.tree(other).is_running(state.at[other]));
+            let ended = self.tree(actor).node(child).next.as_ref().ok();
+            self.scene.note(actor, self.kept(state), &mut after, (ended, is_alone));
+            after.is_overtaken |= self.is_overtaking(state, actor, &answered.0);
+            after.is_given_up_late |= self.is_giving_up_late(state, actor, &answered.0);
             let (kept, owed) = (self.explorer.place(after), state.owed & !(1 << actor));
             let mut to = State { kept, owed, faults: state.faults - faults, ..*state };
             to.at[actor] = child;
-            moves.push(Move { to, label: Label::Calls(actor, call.clone(), answer) });
+            let (call, answer) = answered;
+            moves.push(Move { to, label: Label::Calls(actor, call, answer) });
         }
+    }
+
+    /// Whether this call deletes the record of a share after another request was accepted.
+    fn is_giving_up_late(&self, state: &State, actor: usize, call: &Call) -> bool {
+        let Call::Write { step, .. } = call else { return false };
+        let is_deletion = matches!(self.explorer.pools.steps.get(*step), Step::DeleteCopyRecord { .. });
+        let is_accepted = |ended: &Ended| ended.result == Status::Accepted;
+        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+        is_deletion && others.any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_ok_and(is_accepted))
+    }
+
+    /// Whether this call deletes the record that another hint is about to look at again.
+    fn is_overtaking(&self, state: &State, actor: usize, call: &Call) -> bool {
+        let Call::Write { step, .. } = call else { return false };
+        let Step::DeleteCopyRecord { name, .. } = self.explorer.pools.steps.get(*step) else { return false };
+        let look = Call::LookAgain(self.explorer.pools.names.put(&name.to_string()));
+        let mut others = (0..self.scene.actors.len()).filter(|other| *other != actor);
+        others
+            .any(|other| self.tree(other).node(state.at[other]).next.as_ref().is_err_and(|calls| calls.contains(&look)))
     }
 
     fn trace(&self, mut place: usize, last: Option<&Label>) -> Vec<String> {

@@ -15,7 +15,8 @@ use sharing::{
 
 use crate::{
     invocation::{Invocation, Pursued, act, pursue},
-    reading::{Asked, describe, names, read_record},
+    reading::{describe, names, read_record},
+    script::Asked,
     world,
     writer::Writer,
 };

@@ -23,8 +23,8 @@ use time::OffsetDateTime;
 
 use crate::{
     desk, hints,
-    reading::{Asked, describe, look_again, needed_elsewhere, observe, read_grants, read_record},
-    script::{Answer, Call, Ended, Script, Told},
+    reading::{describe, look_again, needed_elsewhere, observe, read_grants, read_record},
+    script::{Answer, Asked, Call, Ended, Script, Told},
     world::{self, Allowlists, slot_of},
     writer::Writer,
 };
@@ -303,9 +303,11 @@ pub fn act<'a>(
         results = withdrawn_look(&writer, case, facts, results)?;
     }
     results = copy_records(&writer, case, results)?;
-    outcome.decided.extend(copy_records::ended(case, &results).into_iter().map(|(record, failure)| {
-        sharing::report::failed(hints::of_record(record), failure.clone())
-    }));
+    outcome.decided.extend(
+        copy_records::ended(case, &results)
+            .into_iter()
+            .map(|(record, failure)| sharing::report::failed(hints::of_record(record), failure.clone())),
+    );
     let done = Pursued::reported(outcome, case, facts, results);
     let is_share = case.request.action == Action::Share && done.outcome.result == Status::Completed;
     Ok(Pursued { for_good: for_good.filter(|_| is_share), ..done })

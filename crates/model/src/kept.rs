@@ -111,6 +111,13 @@ pub struct Kept {
     pub(crate) made: Grants,
     /// The schedules by their names.
     pub schedules: BTreeMap<Word, Word>,
+    /// Whether a hint has deleted the record of a share between the writes and the second look of another hint. AWS doesn't
+    /// keep this.
+    pub is_overtaken: bool,
+    /// Whether a hint has deleted the record of a share when a request that relied on it had ended. AWS doesn't keep this.
+    pub is_given_up_late: bool,
+    /// Whether somebody was told what became of the first ask. AWS doesn't keep this.
+    pub is_first_told: bool,
     /// How often the target that requests are about was given the launch permission by an approval: not, once or again. AWS
     /// doesn't keep this.
     pub given: u8,
@@ -286,9 +293,9 @@ impl Kept {
             Step::ResetLaunchPermissions { image_id } => return self.launch(image_id, None, |_| 0, u8::MAX),
             Step::CreateApproval(record) => return self.create(record, pools),
             Step::DeleteApproval(name) => self.delete(name, pools),
-            Step::CopyImage(_)
-            | Step::PutParameter(_)
-            | Step::CreateUsageReport { .. } => panic!("no scene has this step: {step:?}"),
+            Step::CopyImage(_) | Step::PutParameter(_) | Step::CreateUsageReport { .. } => {
+                panic!("no scene has this step: {step:?}")
+            }
         }
         Answer::Done(0)
     }

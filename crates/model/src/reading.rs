@@ -13,14 +13,12 @@ use sharing::{
 use crate::{
     kept::Stands,
     pool::Word,
-    script::{Answer, Call, Script},
+    script::{Answer, Asked, Call, Script, both},
     world::{self, Grants, id_of, slot_of, slot_of_snapshot},
 };
 
-/// A read, or the call whose answer is not known yet.
-pub type Asked<T> = Result<T, Call>;
-
-/// Reads what the decision needs.
+/// Reads what the decision needs. Like `src/observe`, it asks at the same time for the records and for everything about the
+/// images, and for each image at the same time for its launch permissions and for what is behind it.
 pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
     let mut facts = match read_plan::copies(case) {
         Some(reads) => read_copies(script, case, reads)?,
@@ -33,14 +31,25 @@ pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>
         learn_records(script, &mut facts, &plan.records)?;
         plan = read_plan::further(case, &facts);
     }
+    let records = learn_records(script, &mut facts, &plan.records);
+    let images = read_images(script, case, judgements, &plan, &mut facts);
+    both(images, records)?;
+    Ok(facts)
+}
+
+fn read_images(
+    script: &Script<'_>,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    plan: &ReadPlan,
+    facts: &mut Facts,
+) -> Asked<()> {
     for (id, reads) in &plan.images {
         let mut image = facts.images.remove(id).unwrap();
-        read_image(script, &plan, (id, *reads), &mut image, &mut facts)?;
+        read_image(script, plan, (id, *reads), &mut image, facts)?;
         facts.images.insert(id.clone(), image);
     }
-    learn_records(script, &mut facts, &plan.records)?;
-    read_grants_of_grantees(script, case, judgements, &plan, &mut facts)?;
-    Ok(facts)
+    read_grants_of_grantees(script, case, judgements, plan, facts)
 }
 
 /// The images that the request names, and the records of shares that wait for copies of the same images.
@@ -144,22 +153,42 @@ fn read_image(
     image: &mut Image,
     facts: &mut Facts,
 ) -> Asked<()> {
-    let slot = slot_of(id);
-    let number = || u8::try_from(slot.expect("an image of this Region")).unwrap();
-    if reads.launch_permissions.is_read() {
-        let seen = read_targets(script, Call::Launch(number()))?;
-        image.launch_permissions = Fact::Known(world::launch_permissions(seen));
-    }
+    let slot = slot_of(id).map(|slot| u8::try_from(slot).unwrap());
+    let launch = match slot.filter(|_| reads.launch_permissions.is_read()) {
+        Some(slot) => read_targets(script, Call::Launch(slot)).map(|seen| Fact::Known(world::launch_permissions(seen))),
+        None => Ok(image.launch_permissions.clone()),
+    };
+    let (launch_permissions, ()) = both(launch, read_behind(script, plan, reads, image, facts))?;
+    image.launch_permissions = launch_permissions;
+    Ok(())
+}
+
+/// The snapshots, and at the same time who may copy them and the grants on their keys.
+fn read_behind(
+    script: &Script<'_>,
+    plan: &ReadPlan,
+    reads: ImageReads,
+    image: &mut Image,
+    facts: &mut Facts,
+) -> Asked<()> {
     if !reads.snapshots.is_read() {
         return Ok(());
     }
+    let slots: Vec<_> = image.snapshots.iter().map(|backing| slot_of_snapshot(&backing.id)).collect();
+    let copy = match slots.first().filter(|_| reads.create_volume_permissions.is_read()) {
+        Some(slot) => read_targets(script, Call::Copy(u8::try_from(*slot).unwrap()))
+            .map(|seen| Fact::Known(world::create_volume_permissions(seen))),
+        None => Ok(Fact::NotRead),
+    };
+    let grants = match &plan.keys.grants {
+        GrantReads::Every { .. } | GrantReads::Own(_) if facts.keys.is_empty() => read_grants(script).map(Some),
+        _ => Ok(None),
+    };
+    let (create_volume_permissions, grants) = both(copy, grants)?;
     for backing in &mut image.snapshots {
         let slot = slot_of_snapshot(&backing.id);
         let mut snapshot = world::snapshot(slot);
-        if reads.create_volume_permissions.is_read() {
-            let seen = read_targets(script, Call::Copy(number()))?;
-            snapshot.create_volume_permissions = Fact::Known(world::create_volume_permissions(seen));
-        }
+        snapshot.create_volume_permissions.clone_from(&create_volume_permissions);
         if plan.needed_by.is_read() {
             snapshot.needed_by = Fact::Known(world::needed_by_others(slot));
             if slot == 0 {
@@ -170,27 +199,25 @@ fn read_image(
     }
     let keys: Vec<_> = image.keys().into_iter().filter(|arn| !facts.keys.contains_key(arn)).cloned().collect();
     for arn in keys {
-        let key = read_key(script, plan, facts, &arn)?;
+        let key = key(plan, facts, &arn, grants);
         facts.keys.insert(arn, key);
     }
     Ok(())
 }
 
-fn read_key(script: &Script<'_>, plan: &ReadPlan, facts: &mut Facts, arn: &KeyArn) -> Asked<Key> {
+fn key(plan: &ReadPlan, facts: &mut Facts, arn: &KeyArn, grants: Option<Grants>) -> Key {
     let mut key = world::key();
-    match &plan.keys.grants {
-        GrantReads::No | GrantReads::OfGrantees(_) => {}
-        GrantReads::Every { .. } => key.grants = Fact::Known(world::grants(read_grants(script)?)),
-        GrantReads::Own(wanted) => {
-            let grants = world::grants(read_grants(script)?);
-            key.grants = Fact::Known(grants.into_iter().filter(|grant| wanted.include(grant)).collect());
+    if let Some(mut grants) = grants.map(world::grants) {
+        if let GrantReads::Own(wanted) = &plan.keys.grants {
+            grants.retain(|grant| wanted.include(grant));
             facts.grant_scans.insert(arn.clone(), GrantScan::default());
         }
+        key.grants = Fact::Known(grants);
     }
     if !plan.keys.metadata.is_read() {
         (key.metadata, key.policy) = (Fact::NotRead, Fact::NotRead);
     }
-    Ok(key)
+    key
 }
 
 fn read_grants_of_grantees(

@@ -38,10 +38,20 @@ const UNRECORDED: [&str; 3] = [
 ];
 
 /// What is known not to hold of copies. docs/reliability.md says why.
-const KNOWN_OF_COPIES: [&str; 3] = [TWO_COPIES, UNTOLD_AFTER_CRASH, GIVEN_LATE];
+const KNOWN_OF_COPIES: [&str; 6] =
+    [TWO_COPIES, UNTOLD_AFTER_CRASH, GIVEN_LATE, GIVEN_AFTER_CRASH, OVERTAKEN, NOBODY_WAITS];
+
+/// What is wrong if a hint gives up a share on whose record a request relied, and that request has begun another copy.
+pub const NOBODY_WAITS: &str = "a copy is there, and nobody waits for it any more";
+
+/// What is wrong if a hint undoes its share because another one has deleted the record before its second look.
+pub const OVERTAKEN: &str = "a share is undone, because another hint has found nothing to write";
 
 /// What is wrong if a hint gives what a revoke has taken.
 const GIVEN: &str = "a revoke is complete, and something is given or left";
+
+/// The same if an invocation was killed or a write failed.
+const GIVEN_AFTER_CRASH: &str = "a revoke is complete, and something is given or left after a crash or a failure";
 
 /// The same if EC2's reads lag.
 const GIVEN_LATE: &str = "a revoke is complete, and something is given or left where EC2's reads lag";
@@ -223,18 +233,20 @@ impl Scene {
         self.before.is_about_approvals()
     }
 
-    /// Notes what AWS doesn't keep. `ended` is how the invocation has ended with this call, if nothing else runs.
-    pub fn note(&self, actor: usize, before: &Kept, after: &mut Kept, ended: Option<&Ended>) {
+    /// Notes what AWS doesn't keep. `ended` is how the invocation has ended with this call, and `is_alone` whether nothing
+    /// else runs.
+    pub fn note(&self, actor: usize, before: &Kept, after: &mut Kept, (ended, is_alone): (Option<&Ended>, bool)) {
         if !self.before.is_about_approvals() {
             return;
         }
+        after.is_first_told |= ended.is_some_and(|ended| ended.told.iter().any(|told| told.request_id == "first"));
         let is_given = after.images[0].launch.now & ONE != 0 && before.images[0].launch.now & ONE == 0;
         if is_given {
             after.given = (after.given + 1).min(2);
             after.is_taken = false;
         }
         let takes_away = self.actors[actor].kind.takes_away();
-        after.is_taken |= takes_away && ended.is_some_and(|ended| ended.result == Status::Completed);
+        after.is_taken |= is_alone && takes_away && ended.is_some_and(|ended| ended.result == Status::Completed);
     }
 
     /// Whether no other invocation disturbs.
@@ -337,21 +349,46 @@ impl Scene {
         let taken = self.complete(ended, Kind::takes_away);
         let has_nothing = |target| (1..SLOTS).all(|slot| kept.has_nothing(slot, target));
         if !taken.is_empty() && !self.has(Kind::gives) && taken.iter().all(|it| *it) {
-            rule(has_nothing(ONE), if end.may_lag { GIVEN_LATE } else { GIVEN })?;
+            rule(
+                has_nothing(ONE),
+                match end {
+                    End { is_undisturbed: false, .. } => GIVEN_AFTER_CRASH,
+                    End { may_lag: true, .. } => GIVEN_LATE,
+                    End { .. } => GIVEN,
+                },
+            )?;
         }
         let told: Vec<_> = ended.iter().flat_map(|ended| &ended.told).chain(told).collect();
-        let is_told = told.iter().any(|told| told.result != Status::Completed);
+        let is_told = told.iter().any(|told| matches!(told.result, Status::Refused | Status::Failed));
+        let is_undone = told.iter().any(|told| told.result == Status::Incomplete);
         let is_given = |target| (1..SLOTS).any(|slot| kept.has_all(slot, target));
         let is_gone = kept.images.iter().any(|image| image.stands.now == Stands::Gone);
         let waited = |(actor, ended): (&Actor, &Ended)| {
             actor.kind.gives() && matches!(ended.result, Status::Accepted | Status::Completed)
         };
         let waited = self.before != Before::NoCopy || self.actors.iter().zip(*ended).any(waited);
-        if waited && !self.has(Kind::takes_away) {
+        let is_taken = self.has(Kind::takes_away);
+        if waited && !is_taken && !is_given(ONE) && is_undone {
+            return Err(if end.kept.is_overtaken {
+                OVERTAKEN
+            } else {
+                "a share is undone, and nobody has taken it back"
+            });
+        }
+        let is_live = kept.images.iter().any(|image| image.stands.now.is_live());
+        let may_be_given_up = kept.is_withdrawn || is_gone || self.actors.iter().any(|actor| actor.not_before > 0);
+        rule(
+            !is_live || is_given(ONE) || is_taken || may_be_given_up || !end.is_undisturbed,
+            if end.kept.is_given_up_late { NOBODY_WAITS } else { "a copy is there, and nobody has waited for it" },
+        )?;
+        if waited && !is_taken {
             rule(is_given(ONE) || is_told || is_gone, if end.is_undisturbed { UNTOLD } else { UNTOLD_AFTER_CRASH })?;
         }
         if self.before == Before::BothWait && !self.has(|kind| kind == Kind::ResetCopy) {
-            rule(is_given(TWO) || is_told || is_gone, "the share of the other target has gone")?;
+            rule(
+                is_given(TWO) || is_told || is_undone || is_gone || !end.is_undisturbed,
+                "the share of the other target has gone",
+            )?;
         }
         Ok(())
     }
@@ -368,9 +405,9 @@ impl Scene {
         let is_ended = |told: &&&Told| is(told, RefusalCode::ApprovalRejected) || is(told, RefusalCode::ApprovalLapsed);
         let is_same = |one: &Told, other: &Told| one.request_id == other.request_id && one.refusals == other.refusals;
         let decided: Vec<_> = told.iter().filter(|told| is_made(told) || is_ended(told)).collect();
-        let is_one = decided.iter().all(|one| {
-            decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other))
-        });
+        let is_one = decided
+            .iter()
+            .all(|one| decided.iter().all(|other| one.request_id != other.request_id || is_same(one, other)));
         rule(is_one, "one ask was decided in two ways")?;
         let is_given = kept.images[0].launch.now & ONE != 0;
         let has_one_ask = !self.has(Kind::asks) && self.before != Before::Decided;
@@ -388,10 +425,9 @@ impl Scene {
         let is_told = |id: &str| told.iter().any(|told| told.request_id == id);
         let was_asked = matches!(self.before, Before::Asked | Before::Approved | Before::Rejected);
         let lost = if end.is_undisturbed { ASK_LOST } else { ASK_LOST_AFTER_CRASH };
-        rule(!was_asked || is_waiting("first") || is_told("first"), lost)?;
-        let accepted = self.actors.iter().zip(*ended).any(|(actor, ended)| {
-            actor.kind.asks() && ended.result == Status::Accepted
-        });
+        rule(!was_asked || is_waiting("first") || is_told("first") || end.kept.is_first_told, lost)?;
+        let accepted =
+            self.actors.iter().zip(*ended).any(|(actor, ended)| actor.kind.asks() && ended.result == Status::Accepted);
         rule(!accepted || !told.is_empty() || !asks_left(kept, pools).is_empty(), lost)
     }
 }

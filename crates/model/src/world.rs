@@ -10,7 +10,8 @@ use sharing::{
     decide::{Approval, Authority, Case, Setup},
     domain::{GrantName, ImageId, Requester, SnapshotId, Target},
     facts::{
-        CreateVolumePermissions, Fact, Image, ImageState, Key, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
+        CreateVolumePermissions, Fact, Image, ImageState, Key, LaunchPermission, Lineage, Provenance, RegionalImage,
+        Snapshot,
     },
     plan::Step,
     request::Request,
@@ -38,8 +39,9 @@ pub const OTHER: &str = "ami-0000000b";
 /// copies of an image in another Region, in the order in which they were begun.
 pub const SLOTS: usize = 5;
 
-static IDS: LazyLock<[ImageId; SLOTS]> =
-    LazyLock::new(|| [worlds::IMAGE, "ami-000000c1", "ami-000000c2", "ami-000000c3", "ami-000000c4"].map(|id| id.parse().unwrap()));
+static IDS: LazyLock<[ImageId; SLOTS]> = LazyLock::new(|| {
+    [worlds::IMAGE, "ami-000000c1", "ami-000000c2", "ami-000000c3", "ami-000000c4"].map(|id| id.parse().unwrap())
+});
 
 /// The image that is copied, and its Region.
 pub const SOURCE: &str = "ami-0000000e";

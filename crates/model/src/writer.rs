@@ -14,8 +14,8 @@ use sharing::{
 
 use crate::{
     invocation::Planted,
-    reading::{Asked, read_record},
-    script::{Answer, Call, Script},
+    reading::read_record,
+    script::{Answer, Asked, Call, Script},
     world,
 };
 

@@ -312,6 +312,23 @@ fn an_available_copy_comes_before_a_pending_one_and_the_newest_first() {
 }
 
 #[test]
+fn the_snapshots_of_copies_are_read_also_if_the_source_is_gone() {
+    let unread = |name: &str| {
+        let copied = copy(KEY, ImageState::Available);
+        let snapshots =
+            copied.snapshots.iter().map(|it| Backing { id: it.id.clone(), snapshot: Fact::NotRead }).collect();
+        let world = world("copied-1", &[ONE]).made(COPY, Image { name: Some(name.to_owned()), snapshots, ..copied });
+        world.with(|world| world.copies().source = Fact::Known(None)).with(|world| {
+            world.copies().learn_source(owner());
+        })
+    };
+    let read = |world: &World| world.put(&share(&[ONE]), read_plan::snapshots_of_copies);
+    assert_eq!(read(&unread("copied-1")), ["snap-0000000c".parse().unwrap()]);
+    // No rule covers this one, so nothing is read about it.
+    assert_eq!(read(&unread("other-1")), []);
+}
+
+#[test]
 fn a_pending_copy_is_waited_for_whatever_its_key() {
     let world = world("copied-1", &[ONE]).made(COPY, copy(OTHER_KEY, ImageState::Pending));
     let followed = accepted(&world, &share(&[ONE]), &[create(&[ONE])]);
