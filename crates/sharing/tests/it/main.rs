@@ -36,6 +36,7 @@ mod record_names;
 mod refusals;
 mod request;
 mod standing;
+mod surveys;
 mod usage;
 mod withdrawn;
 mod written;
