@@ -9,7 +9,7 @@ use sharing::{
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::{allowlist_source::Source, aws::Aws, records::RecordStore};
+use crate::{allowlist_source::Source, aws::Aws, observe::Memory, records::RecordStore};
 
 /// The clients and settings that carry out requests. They live as long as the process.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Deployment {
     pub records: Result<RecordStore, Vec<&'static str>>,
     /// The optional permissions of the function's role.
     pub setup: Setup,
+    /// What is remembered of images, so that the next share of one takes fewer waves. No answer depends on it.
+    pub memory: Memory,
 }
 
 /// One run of a request: its ID, the current time and the time limits.

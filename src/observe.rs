@@ -2,6 +2,7 @@
 //! depends on the sources of copies, another wave reads these. The next reads the launch permissions, the snapshots and
 //! the names of records of the images that the requester may ask about. Then come keys and key policies, create volume
 //! permissions, other images and records. If a key policy alone gives no answer, the last wave reads grants.
+//! Of images that are remembered from earlier requests, everything but the grants is read in the first wave.
 //!
 //! The plan says what is read, and what happens if a read fails.
 
@@ -11,6 +12,7 @@ mod behind;
 mod copies;
 mod deregistered;
 mod keys;
+mod memory;
 mod neighbours;
 mod own_grants;
 mod parameters;
@@ -18,16 +20,19 @@ mod records;
 mod sources;
 mod usage;
 
-use futures_util::future;
+use std::collections::BTreeSet;
+
+use futures_util::future::{self, Either};
 use sharing::{
     decide::{self, Case, Judgements},
-    domain::{ImageId, SnapshotId},
+    domain::{ImageId, KeyArn, SnapshotId},
     facts::{Fact, Facts, Failure, LaunchPermission, Reading, Snapshot},
-    read_plan::{self, Described, FirstReads, Need, ReadPlan},
+    read_plan::{self, Described, Expectation, FirstReads, Need, ReadPlan, Remembered},
 };
 
 pub use self::{
     again::{copies_again, grant_id, grants_again, needed_elsewhere},
+    memory::Memory,
     parameters::versions_between,
     records::look_again,
     sources::read_sources,
@@ -53,11 +58,67 @@ pub async fn observe(
     store: Option<&RecordStore>,
     case: &Case<'_>,
     judgements: &Judgements<'_>,
+    memory: &Memory,
 ) -> Reading<Facts> {
-    let mut facts = match read_plan::copies(case) {
-        Some(reads) => read_copies(aws, store, case, reads).await?,
-        None => read_named(aws, store, case).await?,
+    let described = match memory.expect(case) {
+        Some(expected) => match read_at_once(aws, store, case, judgements, expected).await? {
+            AtOnce::All(facts) => return Ok(*facts),
+            AtOnce::Described(facts) => {
+                memory.forget(&case.request.image_ids);
+                *facts
+            }
+        },
+        None => match read_plan::copies(case) {
+            Some(reads) => read_copies(aws, store, case, reads).await?,
+            None => read_named(aws, store, case).await?,
+        },
     };
+    let images = Remembered::worth_keeping(case, &described);
+    let facts = read_beyond(aws, store, case, judgements, described, BTreeSet::new()).await?;
+    memory.learn(images, &facts);
+    Ok(facts)
+}
+
+/// What was read at once about images that are remembered.
+enum AtOnce {
+    /// Everything: EC2 describes the images as before.
+    All(Box<Facts>),
+    /// The descriptions. They differ, so nothing else counts that was read.
+    Described(Box<Facts>),
+}
+
+/// Describes the images, and reads at the same time what will be needed if EC2 describes them as before. If it doesn't,
+/// nothing else is waited for.
+async fn read_at_once(
+    aws: &Aws,
+    store: Option<&RecordStore>,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    Expectation { images, keys }: Expectation,
+) -> Reading<AtOnce> {
+    let as_before = Facts { images: images.clone(), ..Facts::default() };
+    let described = Box::pin(read_named(aws, store, case));
+    let beyond = Box::pin(read_beyond(aws, store, case, judgements, as_before, keys));
+    let (described, all) = match future::select(described, beyond).await {
+        Either::Left((described, beyond)) => (described?, Either::Left(beyond)),
+        Either::Right((all, described)) => (described.await?, Either::Right(future::ready(all))),
+    };
+    if described.images == images {
+        return Ok(AtOnce::All(Box::new(all.await?)));
+    }
+    judgements.forget();
+    Ok(AtOnce::Described(Box::new(described)))
+}
+
+/// Reads what is needed beyond the descriptions of the images. `keys` are those that their snapshots are probably on.
+async fn read_beyond(
+    aws: &Aws,
+    store: Option<&RecordStore>,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    mut facts: Facts,
+    keys: BTreeSet<KeyArn>,
+) -> Reading<Facts> {
     let request = decide::resolve_copies(case, &facts);
     let case = &Case { request: &request, ..*case };
     let mut plan = read_plan::further(case, &facts);
@@ -68,7 +129,7 @@ pub async fn observe(
     }
     let published = parameters::images_to_read(&plan.parameters, &facts);
     let (read, records, blocks_public_images, parameters, usage) = future::join5(
-        read_further(aws, case, judgements, &plan, &mut facts),
+        read_further(aws, case, judgements, &plan, &mut facts, keys),
         read_records(aws, store, &plan.records),
         blocks_public_images(aws, plan.blocks_public_images),
         read_parameters(aws, case.account, &plan.parameters, published),
@@ -128,9 +189,10 @@ async fn read_further(
     judgements: &Judgements<'_>,
     plan: &ReadPlan,
     facts: &mut Facts,
+    keys: BTreeSet<KeyArn>,
 ) -> Reading<()> {
     let (permissions, behind) =
-        future::join(read_launch_permissions(aws, plan), read_behind(aws, case, plan, facts)).await;
+        future::join(read_launch_permissions(aws, plan), read_behind(aws, case, plan, facts, keys)).await;
     for (id, permissions) in permissions? {
         if let Some(image) = facts.images.get_mut(&id) {
             image.launch_permissions = permissions;

@@ -39,6 +39,7 @@ use crate::{
     deployment::{Deployment, Run},
     execute::{carry_on, execute, expire, lapse, records_of_copy, refuse, share_available, share_copied},
     log_lines,
+    observe::Memory,
     records::RecordStore,
     telemetry,
 };
@@ -79,6 +80,7 @@ impl Service {
             entity_quota: config.entity_quota,
             records,
             setup: config.setup,
+            memory: Memory::default(),
         };
         Self {
             deployment,

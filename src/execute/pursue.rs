@@ -52,7 +52,7 @@ pub(super) async fn pursue(deployment: &Deployment, case: Case<'_>, run: &Run<'_
     let is_over = || Instant::now() >= reading_deadline;
     let judgements = Judgements::until(&is_over);
     let reading = deployment.aws.until(reading_deadline);
-    let facts = match observe(&reading, deployment.record_store(), &case, &judgements).await {
+    let facts = match observe(&reading, deployment.record_store(), &case, &judgements, &deployment.memory).await {
         Ok(facts) => facts,
         Err(error) => return Pursued::failed(outcome, error),
     };

@@ -108,7 +108,8 @@ async fn survey_some(
     let reading_deadline = reading_deadline(case.request.action, run.deadline);
     let is_over = || Instant::now() >= reading_deadline;
     let judgements = Judgements::until(&is_over);
-    let read = observe(&aws.until(reading_deadline), deployment.record_store(), &case, &judgements).await;
+    let reading = aws.until(reading_deadline);
+    let read = observe(&reading, deployment.record_store(), &case, &judgements, &deployment.memory).await;
     let facts = read.map_err(|failure| vec![failure])?;
     let mut decisions = decide::decide(&case, &facts, &judgements).map_err(|failure| vec![failure])?;
     let surveyed = Surveyed::new(&case, &facts, &mut decisions);

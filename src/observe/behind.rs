@@ -13,7 +13,7 @@ use sharing::{
 use super::{
     answers::concurrently,
     keys::read_keys,
-    neighbours::{ReadBehind, read_neighbours},
+    neighbours::{NeededBy, ReadBehind, read_neighbours},
 };
 use crate::aws::Aws;
 
@@ -32,8 +32,15 @@ impl Behind {
     }
 }
 
-/// Reads the snapshots of the images, and what the plan asks for about them.
-pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, facts: &Facts) -> Reading<Behind> {
+/// Reads the snapshots of the images, and what the plan asks for about them. The keys that they are probably on are read at
+/// the same time; that counts only if they are on exactly these.
+pub(super) async fn read_behind(
+    aws: &Aws,
+    case: &Case<'_>,
+    plan: &ReadPlan,
+    facts: &Facts,
+    likely: BTreeSet<KeyArn>,
+) -> Reading<Behind> {
     let images: Vec<_> = images_read_behind(plan, facts).collect();
     let need = images.iter().map(|(_, reads, _)| reads.snapshots).max().unwrap_or_default();
     let wanted: BTreeSet<_> = images.iter().flat_map(|(_, _, image)| backing_ids(image)).collect();
@@ -45,7 +52,12 @@ pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, fac
     }
     let others =
         async { if plan.needed_by.is_read() { Some(aws.describe_own_images_on(&wanted).await) } else { None } };
-    let (snapshots, others) = future::join(aws.describe_snapshots(&wanted), others).await;
+    let (snapshots, others, of_likely) = future::join3(
+        aws.describe_snapshots(&wanted),
+        others,
+        read_keys(aws, case, &plan.keys, likely.iter().cloned().collect()),
+    )
+    .await;
     let mut snapshots = match need.settle(snapshots.map_err(Failure::from))? {
         Fact::Known(snapshots) => snapshots,
         Fact::Failed(failure) => return Ok(Behind::only(Err(failure))),
@@ -56,7 +68,10 @@ pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, fac
     let mut neighbours = BTreeMap::new();
     let (permissions, keys, needed_by) = future::join3(
         read_create_volume_permissions(aws, case, &images, &snapshots),
-        read_keys(aws, case, &plan.keys, keys.into_iter().collect()),
+        async {
+            // Without any keys there is nothing to read, expected or not.
+            if keys == likely { of_likely } else { read_keys(aws, case, &plan.keys, keys.into_iter().collect()).await }
+        },
         read_neighbours(aws, case, &images, others, &mut neighbours),
     )
     .await;
@@ -69,15 +84,20 @@ pub(super) async fn read_behind(aws: &Aws, case: &Case<'_>, plan: &ReadPlan, fac
         Some(needed_by) => plan.needed_by.settle(needed_by)?,
         None => Fact::NotRead,
     };
+    learn_neighbours(&mut snapshots, &needed_by);
+    let (keys, grant_scans) = keys?;
+    Ok(Behind { snapshots: Ok(snapshots), keys, grant_scans, neighbours })
+}
+
+/// Lets the snapshots know which other images need them.
+fn learn_neighbours(snapshots: &mut BTreeMap<SnapshotId, Snapshot>, needed_by: &Fact<NeededBy>) {
     for snapshot in snapshots.values_mut() {
-        snapshot.needed_by = match &needed_by {
+        snapshot.needed_by = match needed_by {
             Fact::NotRead => Fact::NotRead,
             Fact::Failed(failure) => Fact::Failed(failure.clone()),
             Fact::Known(all) => Fact::Known(all.get(&snapshot.id).cloned().unwrap_or_default()),
         };
     }
-    let (keys, grant_scans) = keys?;
-    Ok(Behind { snapshots: Ok(snapshots), keys, grant_scans, neighbours })
 }
 
 /// The images whose snapshots are read.

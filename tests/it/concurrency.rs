@@ -82,27 +82,44 @@ pub fn told_apart(calls: Vec<Call>) -> Vec<(String, usize)> {
     apart.collect()
 }
 
+/// Whether the process that is stopped remembers the image: then it makes its calls in another order. Only shares do.
+const REMEMBERS: [bool; 2] = [false, true];
+
+/// A process that is to be stopped. A new one each time, because in the world of each case the image has another key, and
+/// that never happens to an image in AWS.
+fn to_be_stopped(proxy: &Proxy, variables: &[(&str, &str)], remembers: bool) -> Function {
+    proxy.let_pass();
+    let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, variables);
+    if remembers {
+        function.invoke(&request(&scenes::image(1), ("check", &[WEB]))).unwrap();
+    }
+    proxy.let_pass();
+    function
+}
+
 #[test]
 fn two_requests_on_one_image_end_as_written_down() {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
     let proxy = Proxy::start(aws.address);
-    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &[]);
     let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &[]);
     let image = scenes::image(1);
     let mut interleavings = 0;
-    for (before, one, other, ends) in PAIRS {
+    let cases = PAIRS.into_iter().flat_map(|pair| REMEMBERS.map(|remembers| (pair, remembers)));
+    for ((before, one, other, ends), remembers) in cases.filter(|((_, one, ..), it)| !it || one.0 == "share") {
         let scene = stage.place(&scenes::shared_with(before));
         let (one, other) = (request(&image, one), request(&image, other));
         stage.seed(&scene);
-        proxy.let_pass();
-        stopped.invoke(&one).unwrap();
+        to_be_stopped(&proxy, &[], remembers).invoke(&one).unwrap();
         let seen = RefCell::new(BTreeSet::new());
         for (name, number) in told_apart(proxy.calls()) {
-            let what = format!("{one} stopped before {name} number {number}, overtaken by {other}");
+            let what = format!(
+                "{one} stopped before {name} number {number}, overtaken by {other}, remembering the image: {remembers}"
+            );
             // A call that is held for too long is made again.
             steadily(|| {
                 let keys = stage.seed(&scene);
+                let stopped = to_be_stopped(&proxy, &[], remembers);
                 let (slow, quick) =
                     overtaken(&proxy, (&name, number), || stopped.invoke(&one), || overtaking.invoke(&other));
                 for answer in [slow, quick] {
@@ -298,7 +315,6 @@ fn cross(giving: Giving, crossings: &[Crossing]) {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
     let proxy = Proxy::start(aws.address);
-    let stopped = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
     let overtaking = Function::start(aws.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
     let image = scenes::image(1);
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
@@ -320,7 +336,9 @@ fn cross(giving: Giving, crossings: &[Crossing]) {
         Expiring::Expire(days) => json!({"action": "expire", "schedule": record(days)["name"]}),
     };
     let (mut interleavings, taken_back) = (0, AtomicUsize::new(0));
-    for (is_shared, days, one, other) in crossings.iter().copied() {
+    let cases = crossings.iter().copied().flat_map(|crossing| REMEMBERS.map(|remembers| (crossing, remembers)));
+    let is_share = |asked: Expiring| matches!(asked, Expiring::Share | Expiring::ShareUntil(_));
+    for ((is_shared, days, one, other), remembers) in cases.filter(|((_, _, one, _), it)| !it || is_share(*one)) {
         let targets: &[_] = if is_shared { &[WEB, OTHER] } else { &[OTHER] };
         let mut scene = match giving {
             Giving::Launch => scenes::shared_with(targets),
@@ -331,14 +349,15 @@ fn cross(giving: Giving, crossings: &[Crossing]) {
         let scene = stage.place(&scene);
         let (first, second) = (event(one), event(other));
         stage.seed(&scene);
-        proxy.let_pass();
-        let _ = stopped.invoke(&first);
+        let _ = to_be_stopped(&proxy, &scenes::VARIABLES, remembers).invoke(&first);
         for (name, number) in told_apart(proxy.calls()) {
             let what = format!(
-                "{giving:?} {is_shared} {days:?}: {one:?} stopped before {name} number {number}, overtaken by {other:?}"
+                "{giving:?} {is_shared} {days:?}: {one:?} stopped before {name} number {number}, overtaken by {other:?}, \
+                 remembering the image: {remembers}"
             );
             steadily(|| {
                 let keys = stage.seed(&scene);
+                let stopped = to_be_stopped(&proxy, &scenes::VARIABLES, remembers);
                 let before = stage.state(&keys);
                 let (slow, quick) =
                     overtaken(&proxy, (&name, number), || stopped.invoke(&first), || overtaking.invoke(&second));

@@ -37,8 +37,24 @@ struct Run {
 }
 
 fn run(aws: &LocalAws, scene: &Scene, crash: Crash) -> Run {
+    run_by(aws, scene, Process::New, crash)
+}
+
+/// What the process did before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Process {
+    New,
+    /// It remembers the images, so it reads in another order.
+    Remembers,
+}
+
+fn run_by(aws: &LocalAws, scene: &Scene, process: Process, crash: Crash) -> Run {
     let proxy = Proxy::start(aws.address);
     let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+    if process == Process::Remembers {
+        function.invoke(&scene.question()).unwrap();
+        proxy.let_pass();
+    }
     let lambda = function.lambda();
     match crash {
         Crash::Never => {}
@@ -81,7 +97,7 @@ fn unplanned(run: &Run) -> Vec<String> {
 
 /// Crashes a scene everywhere.
 #[track_caller]
-fn crash_everywhere(name: &str) {
+fn crash_everywhere(name: &str, process: Process) {
     let aws = LocalAws::turn();
     let stage = Stage::new(&aws, 0);
     let scene = stage.place(&scenes::scene(name));
@@ -95,7 +111,7 @@ fn crash_everywhere(name: &str) {
     };
 
     let before = aws.state();
-    let undisturbed = run(&aws, &scene, Crash::Never);
+    let undisturbed = run_by(&aws, &scene, process, Crash::Never);
     let answer = undisturbed.answer.as_ref().unwrap().as_ref().unwrap();
     assert_eq!(answer["result"], scene.result(), "{answer:#}");
     assert_ne!(plain(&undisturbed.after), plain(&before), "{name} changes nothing, so it shows nothing");
@@ -108,7 +124,7 @@ fn crash_everywhere(name: &str) {
         aws.clear();
         let keys = stage.seed(&scene);
         let before = aws.state();
-        let crashed = run(&aws, &scene, crash);
+        let crashed = run_by(&aws, &scene, process, crash);
         assert!(crashed.answer.is_none(), "{name}, {crash:?}: it answered {:?}", crashed.answer);
         check(crash, &before, &crashed);
         states.insert(scenes::without_ids(&crashed.after, &keys).to_string());
@@ -125,7 +141,7 @@ fn crash_everywhere(name: &str) {
     // Crashes are shown to happen in between: before the first write, after the last, and where there are two, between.
     assert!(states.len() > writes.min(2), "{name}: {} states", states.len());
     println!(
-        "crash suite: {name}: {calls} calls ({writes} writes), {crashes} crash points, {} runs, {} states left behind",
+        "crash suite: {name}, {process:?}: {calls} calls ({writes} writes), {crashes} crash points, {} runs, {} states left behind",
         1 + 2 * crashes,
         states.len()
     );
@@ -133,7 +149,7 @@ fn crash_everywhere(name: &str) {
 
 macro_rules! crash {
     ($($test:ident: $scene:literal,)*) => {
-        $(#[test] fn $test() { crash_everywhere($scene); })*
+        $(#[test] fn $test() { crash_everywhere($scene, Process::New); })*
 
         #[test]
         fn every_scene_is_crashed() {
@@ -170,6 +186,14 @@ crash! {
     an_expiry_survives_crashes: "expire, a copy and a grant",
     an_expiry_of_a_renewed_share_survives_crashes: "expire, the share was renewed",
     an_expiry_of_an_image_that_is_gone_survives_crashes: "expire, the image is gone",
+}
+
+#[test]
+fn shares_by_a_process_that_remembers_the_images_survive_crashes() {
+    for name in ["share, two encrypted images with three keys and a grant", "share, with an expiry, a copy and a grant"]
+    {
+        crash_everywhere(name, Process::Remembers);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ami_share::{
     aws::Aws,
     deployment::{Deployment, Run},
     execute::execute,
+    observe::Memory,
     records::RecordStore,
 };
 use key_policy::json::Json;
@@ -27,7 +28,7 @@ use crate::support::{
 };
 
 /// What requests are carried out with, at an AWS of one's own.
-fn deployment(endpoint: &'static str) -> Deployment {
+pub fn deployment(endpoint: &'static str) -> Deployment {
     let variable = move |name: &str| {
         let value = match name {
             "AWS_REGION" => REGION,
@@ -54,11 +55,12 @@ fn deployment(endpoint: &'static str) -> Deployment {
             record_key: None,
         }),
         setup: Setup { key_grants: true, copy_access: true, copies: true, approvals: true },
+        memory: Memory::default(),
     }
 }
 
 /// Carries out a request document in so much time.
-fn carry_out(deployment: &Deployment, requester: &str, document: &Value, time: Duration) -> Outcome {
+pub fn carry_out(deployment: &Deployment, requester: &str, document: &Value, time: Duration) -> Outcome {
     let now = OffsetDateTime::now_utc();
     let request = Request::parse(&Json::parse(&document.to_string()).unwrap(), now).unwrap();
     let run = Run {

@@ -57,6 +57,15 @@ fn flows() -> Vec<Scene> {
     .collect()
 }
 
+/// The share that is also disturbed in a process that remembers the image, and so reads in another order.
+const REMEMBERED: &str = "share, one copy and its grant";
+
+/// The flows, each with whether the process remembers the images.
+fn flows_and_memory() -> Vec<(Scene, bool)> {
+    let anew = flows().into_iter().map(|scene| (scene, false));
+    anew.chain([(scenes::scene(REMEMBERED), true)]).collect()
+}
+
 fn action(scene: &Scene) -> &str {
     scene.request["action"].as_str().unwrap()
 }
@@ -111,11 +120,26 @@ fn expected(scene: &Scene, call: &str, (is_write, is_changed): (bool, bool), fau
     }
 }
 
-/// Plays one case: this fault for calls of this name.
-fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, scene: &Scene, call: &str, fault: &Fault) {
-    let what = format!("{} | {call} | {}", scene.name, fault.name);
+/// A fault for the calls of this name, in a scene and by a process that remembers its images or doesn't.
+#[derive(Clone)]
+struct Disturbance<'a> {
+    scene: Scene,
+    remembers: bool,
+    call: String,
+    fault: &'a Fault,
+}
+
+/// Plays one case.
+fn play(stage: &Stage<'_>, function: &Function, proxy: &Proxy, disturbance: &Disturbance<'_>) {
+    let Disturbance { scene, remembers, call, fault } = disturbance;
+    let call = call.as_str();
+    let what = format!("{} | {call} | {} | remembers: {remembers}", scene.name, fault.name);
     let scene = &stage.place(scene);
     let keys = stage.seed(scene);
+    if *remembers {
+        proxy.let_pass();
+        function.invoke(&scene.question()).unwrap();
+    }
     let before = stage.state(&keys);
     let (wanted, reply, left) = (call.to_owned(), Arc::clone(&fault.reply), Mutex::new(fault.times));
     proxy.rule(move |call, aws| {
@@ -223,7 +247,7 @@ fn answer_text(answer: &Answer) -> String {
 fn play_all(title: &str, faults: &[Fault]) {
     let aws = LocalAws::turn();
     let mut cases = Vec::new();
-    for scene in flows() {
+    for (scene, remembers) in flows_and_memory() {
         let stage = Stage::new(&aws, 0);
         let proxy = Proxy::start(aws.address);
         let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
@@ -246,7 +270,8 @@ fn play_all(title: &str, faults: &[Fault]) {
                     && !(is_not_found(fault) && *name == "kms:ListGrants" && action(&scene) != "share")
             };
             let names = names.iter().filter(is_played);
-            cases.extend(names.map(|name| (scene.clone(), name.clone(), fault)));
+            let case = |call: &String| Disturbance { scene: scene.clone(), remembers, call: call.clone(), fault };
+            cases.extend(names.map(case));
         }
     }
     let number = cases.len();
@@ -257,13 +282,16 @@ fn play_all(title: &str, faults: &[Fault]) {
             scope.spawn(move || {
                 let stage = Stage::new(aws, place);
                 let proxy = Proxy::start(aws.address);
-                let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
                 loop {
                     let next = queue.lock().unwrap().pop();
-                    let Some((scene, call, fault)) = next else { break };
-                    steadily(|| play(&stage, &function, &proxy, &scene, &call, fault));
+                    let Some(case) = next else { break };
+                    steadily(|| {
+                        // A new one for each case: it would remember the keys of the worlds before, and read them first.
+                        let function = Function::start(&proxy.endpoint, scenes::ALLOWLIST, &scenes::VARIABLES);
+                        play(&stage, &function, &proxy, &case);
+                        assert!(!function.log().contains("panicked"), "{}", function.log());
+                    });
                 }
-                assert!(!function.log().contains("panicked"), "{}", function.log());
             });
         }
     });

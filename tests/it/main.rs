@@ -44,6 +44,7 @@ mod log_record;
 mod provenance;
 mod publish;
 mod real_role;
+mod remembered;
 mod replay;
 mod strangers;
 mod support;

@@ -9,7 +9,7 @@ use crate::{
     invocation::{Planted, invoke},
     kept::{Kept, Lag},
     scenes::{Actor, Kind, Scene},
-    script::{Answer, Call, Ended, Pools, Script},
+    script::{Answer, Answers, Asked, Call, Ended, Pools, Script},
     world::{self, LONGEST, time_at},
 };
 
@@ -25,6 +25,8 @@ pub struct Limits {
     pub faults: u8,
     /// Which reads may lag.
     pub lag: Lag,
+    /// Whether the reads that an invocation makes at the same time run one after the other, so that there are fewer states.
+    pub is_one_by_one: bool,
 }
 
 /// What was explored.
@@ -60,18 +62,22 @@ struct State {
 
 /// The invocations of one request, by their answers.
 #[derive(Debug, Default)]
-struct Tree(Vec<Node>);
+struct Tree {
+    nodes: Vec<Node>,
+    places: HashMap<Answers, u32>,
+}
 
 #[derive(Debug)]
 struct Node {
-    answers: Vec<Answer>,
-    next: Result<Ended, Call>,
-    children: HashMap<Answer, u32>,
+    answers: Answers,
+    /// How it ended, or the calls that are under way.
+    next: Asked<Ended>,
+    children: HashMap<(Call, Answer), u32>,
 }
 
 impl Tree {
     fn node(&self, at: u32) -> &Node {
-        &self.0[at as usize]
+        &self.nodes[at as usize]
     }
 
     fn is_running(&self, at: u32) -> bool {
@@ -86,10 +92,8 @@ impl Tree {
 
     /// The latest time at which the invocation ends, if it runs.
     fn ends_by(&self, at: u32) -> Option<time::OffsetDateTime> {
-        match self.node(at).answers.first() {
-            Some(Answer::Time(place)) if self.is_running(at) => Some(time_at(*place) + LONGEST),
-            _ => None,
-        }
+        let began = self.node(at).answers.began().filter(|_| self.is_running(at));
+        began.map(|place| time_at(place) + LONGEST)
     }
 }
 
@@ -114,30 +118,35 @@ impl Explorer {
     /// Explores a scene. Ends with the first thing that does not hold.
     pub fn explore(&mut self, scene: &Scene, limits: Limits) -> Explored {
         for actor in &scene.actors {
-            if self.trees.entry(actor.kind).or_default().0.is_empty() {
-                self.add(actor, Vec::new());
+            if self.trees.entry(actor.kind).or_default().nodes.is_empty() {
+                self.add(actor, Answers::default());
             }
         }
         Run { explorer: self, scene, limits, known: HashMap::new(), order: Vec::new() }.explore()
     }
 
-    /// Runs an invocation with these answers.
-    fn add(&mut self, actor: &Actor, answers: Vec<Answer>) -> u32 {
+    /// Runs an invocation with these answers, if it was not run with them before.
+    fn add(&mut self, actor: &Actor, answers: Answers) -> u32 {
+        if let Some(place) = self.trees[&actor.kind].places.get(&answers) {
+            return *place;
+        }
         let script = Script::new(&answers, &self.pools);
         let next = invoke(&script, &actor.trigger, &self.allowlist, self.planted);
-        let nodes = &mut self.trees.get_mut(&actor.kind).unwrap().0;
+        let Tree { nodes, places } = self.trees.get_mut(&actor.kind).unwrap();
+        let place = u32::try_from(nodes.len()).unwrap();
+        places.insert(answers.clone(), place);
         nodes.push(Node { answers, next, children: HashMap::new() });
-        u32::try_from(nodes.len() - 1).unwrap()
+        place
     }
 
-    fn child(&mut self, actor: &Actor, at: u32, answer: &Answer) -> u32 {
+    fn child(&mut self, actor: &Actor, at: u32, answered: &(Call, Answer)) -> u32 {
         let node = self.trees[&actor.kind].node(at);
-        if let Some(child) = node.children.get(answer) {
+        if let Some(child) = node.children.get(answered) {
             return *child;
         }
-        let answers = [node.answers.clone(), vec![answer.clone()]].concat();
-        let child = self.add(actor, answers);
-        self.trees.get_mut(&actor.kind).unwrap().0[at as usize].children.insert(answer.clone(), child);
+        let (call, answer) = answered.clone();
+        let child = self.add(actor, node.answers.and(call, answer));
+        self.trees.get_mut(&actor.kind).unwrap().nodes[at as usize].children.insert(answered.clone(), child);
         child
     }
 
@@ -267,8 +276,18 @@ impl Run<'_> {
 
     fn calls(&mut self, state: &State, actor: usize, moves: &mut Vec<Move>) {
         let at = state.at[actor];
-        let Err(call) = self.tree(actor).node(at).next.clone() else { return };
-        let kept = self.kept(state).clone();
+        let Err(mut calls) = self.tree(actor).node(at).next.clone() else { return };
+        if self.limits.is_one_by_one {
+            calls.truncate(1);
+        }
+        for call in calls {
+            self.answers(state, actor, call, moves);
+        }
+    }
+
+    /// Every answer to a call.
+    fn answers(&mut self, state: &State, actor: usize, call: Call, moves: &mut Vec<Move>) {
+        let (at, kept) = (state.at[actor], self.kept(state).clone());
         if call == Call::Begin && kept.clock < self.scene.actors[actor].not_before {
             return;
         }
@@ -282,12 +301,14 @@ impl Run<'_> {
             answers.push((kept, Answer::Failed, 1));
         }
         for (after, answer, faults) in answers {
-            let child = self.explorer.child(&self.scene.actors[actor], at, &answer);
+            let answered = (call.clone(), answer);
+            let child = self.explorer.child(&self.scene.actors[actor], at, &answered);
             let is_for_good = self.tree(actor).node(child).next.as_ref().is_ok_and(|ended| ended.is_for_good);
             let after = if is_for_good { after.for_good() } else { after };
             let mut to = State { kept: self.explorer.place(after), faults: state.faults - faults, ..*state };
             to.at[actor] = child;
-            moves.push(Move { to, label: Label::Calls(actor, call.clone(), answer) });
+            let (call, answer) = answered;
+            moves.push(Move { to, label: Label::Calls(actor, call, answer) });
         }
     }
 

@@ -21,8 +21,8 @@ use sharing::{
 use time::OffsetDateTime;
 
 use crate::{
-    reading::{Asked, look_again, needed_elsewhere, observe, read_grants, read_record},
-    script::{Answer, Call, Ended, Script},
+    reading::{look_again, needed_elsewhere, observe, read_grants, read_record},
+    script::{Answer, Asked, Call, Ended, Script},
     world,
 };
 

@@ -19,11 +19,11 @@ use model::{
 
 /// How many invocations run at once, and what may go wrong.
 const PARTS: [(usize, Limits); 5] = [
-    (1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true } }),
-    (2, Limits { crashes: 0, faults: 0, lag: Lag { ec2: true, kms: false } }),
-    (2, Limits { crashes: 1, faults: 0, lag: Lag { ec2: false, kms: false } }),
-    (2, Limits { crashes: 1, faults: 0, lag: Lag { ec2: true, kms: false } }),
-    (3, Limits { crashes: 0, faults: 0, lag: Lag { ec2: false, kms: false } }),
+    (1, Limits { crashes: 2, faults: 2, lag: Lag { ec2: true, kms: true }, is_one_by_one: false }),
+    (2, Limits { crashes: 0, faults: 0, lag: Lag { ec2: true, kms: false }, is_one_by_one: false }),
+    (2, Limits { crashes: 1, faults: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false }),
+    (2, Limits { crashes: 1, faults: 0, lag: Lag { ec2: true, kms: false }, is_one_by_one: false }),
+    (3, Limits { crashes: 0, faults: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: true }),
 ];
 
 /// The numbers of the parts to explore may be given; otherwise it explores all.

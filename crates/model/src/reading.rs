@@ -12,14 +12,12 @@ use sharing::{
 
 use crate::{
     pool::Word,
-    script::{Answer, Call, Script},
+    script::{Answer, Asked, Call, Script, both},
     world,
 };
 
-/// A read, or the call whose answer is not known yet.
-pub type Asked<T> = Result<T, Call>;
-
-/// Reads what the decision needs.
+/// Reads what the decision needs. Like `src/observe`, it asks at the same time for the records and for everything about the
+/// images, and for each image at the same time for its launch permissions and for what is behind it.
 pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>) -> Asked<Facts> {
     let first = read_plan::first(case);
     let images = first.images.named().iter().map(|id| (id.clone(), world::image()));
@@ -30,14 +28,25 @@ pub fn observe(script: &Script<'_>, case: &Case<'_>, judgements: &Judgements<'_>
         learn_records(script, &mut facts, &plan.records)?;
         plan = read_plan::further(case, &facts);
     }
+    let records = learn_records(script, &mut facts, &plan.records);
+    let images = read_images(script, case, judgements, &plan, &mut facts);
+    both(images, records)?;
+    Ok(facts)
+}
+
+fn read_images(
+    script: &Script<'_>,
+    case: &Case<'_>,
+    judgements: &Judgements<'_>,
+    plan: &ReadPlan,
+    facts: &mut Facts,
+) -> Asked<()> {
     for (id, reads) in &plan.images {
         let mut image = facts.images.remove(id).unwrap();
-        read_image(script, &plan, *reads, &mut image, &mut facts)?;
+        read_image(script, plan, *reads, &mut image, facts)?;
         facts.images.insert(id.clone(), image);
     }
-    learn_records(script, &mut facts, &plan.records)?;
-    read_grants_of_grantees(script, case, judgements, &plan, &mut facts)?;
-    Ok(facts)
+    read_grants_of_grantees(script, case, judgements, plan, facts)
 }
 
 fn read_image(
@@ -47,17 +56,39 @@ fn read_image(
     image: &mut Image,
     facts: &mut Facts,
 ) -> Asked<()> {
-    if reads.launch_permissions.is_read() {
-        image.launch_permissions = Fact::Known(world::launch_permissions(read_targets(script, Call::Launch)?));
-    }
+    let launch = if reads.launch_permissions.is_read() {
+        read_targets(script, Call::Launch).map(|seen| Fact::Known(world::launch_permissions(seen)))
+    } else {
+        Ok(Fact::NotRead)
+    };
+    let (launch_permissions, ()) = both(launch, read_behind(script, plan, reads, image, facts))?;
+    image.launch_permissions = launch_permissions;
+    Ok(())
+}
+
+/// The snapshot, and at the same time who may copy it and the grants on its key.
+fn read_behind(
+    script: &Script<'_>,
+    plan: &ReadPlan,
+    reads: ImageReads,
+    image: &mut Image,
+    facts: &mut Facts,
+) -> Asked<()> {
     if !reads.snapshots.is_read() {
         return Ok(());
     }
     let mut snapshot = world::snapshot();
-    if reads.create_volume_permissions.is_read() {
-        let seen = read_targets(script, Call::Copy)?;
-        snapshot.create_volume_permissions = Fact::Known(world::create_volume_permissions(seen));
-    }
+    let copy = if reads.create_volume_permissions.is_read() {
+        read_targets(script, Call::Copy).map(|seen| Fact::Known(world::create_volume_permissions(seen)))
+    } else {
+        Ok(Fact::NotRead)
+    };
+    let grants = match &plan.keys.grants {
+        GrantReads::No | GrantReads::OfGrantees(_) => Ok(None),
+        GrantReads::Every { .. } | GrantReads::Own(_) => read_grants(script).map(Some),
+    };
+    let (create_volume_permissions, grants) = both(copy, grants)?;
+    snapshot.create_volume_permissions = create_volume_permissions;
     if plan.needed_by.is_read() {
         snapshot.needed_by = Fact::Known(world::needed_by_others());
         facts.neighbours.insert(world::OTHER.parse().unwrap(), world::image());
@@ -65,14 +96,12 @@ fn read_image(
     let arn = snapshot.key.clone().unwrap();
     image.snapshots[0].snapshot = Fact::Known(snapshot);
     let mut key = world::key();
-    match &plan.keys.grants {
-        GrantReads::No | GrantReads::OfGrantees(_) => {}
-        GrantReads::Every { .. } => key.grants = Fact::Known(world::grants(read_grants(script)?)),
-        GrantReads::Own(wanted) => {
-            let grants = world::grants(read_grants(script)?);
-            key.grants = Fact::Known(grants.into_iter().filter(|grant| wanted.include(grant)).collect());
+    if let Some(mut grants) = grants.map(world::grants) {
+        if let GrantReads::Own(wanted) = &plan.keys.grants {
+            grants.retain(|grant| wanted.include(grant));
             facts.grant_scans.insert(arn.clone(), GrantScan::default());
         }
+        key.grants = Fact::Known(grants);
     }
     if !plan.keys.metadata.is_read() {
         (key.metadata, key.policy) = (Fact::NotRead, Fact::NotRead);

@@ -1,8 +1,8 @@
 //! Owns [`Script`]: the answers that an invocation has got so far. An invocation is a function of its answers, so it is
 //! run again from the beginning with one more answer each time, and two invocations with the same answers are in the
-//! same state.
+//! same state, in whatever order these arrived.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use sharing::{
     facts::Failure,
@@ -14,7 +14,7 @@ use sharing::{
 use crate::pool::{Pool, Word};
 
 /// A call to the model. The invocation goes on with its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
     /// The invocation begins, and looks at the clock.
     Begin,
@@ -86,24 +86,56 @@ pub struct Pools {
     pub steps: Pool<Step>,
 }
 
-/// The answers so far.
+/// The result of calls, or those of them that have no answer yet. They are under way at the same time.
+pub type Asked<T> = Result<T, Vec<Call>>;
+
+/// Both, which the function asks for at the same time.
+pub fn both<A, B>(one: Asked<A>, other: Asked<B>) -> Asked<(A, B)> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(calls), Ok(_)) | (Ok(_), Err(calls)) => Err(calls),
+        (Err(calls), Err(more)) => Err([calls, more].concat()),
+    }
+}
+
+/// The answers so far, each with its call. They are in the order of the calls, and those to the same call in their own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Answers(Vec<(Call, Answer)>);
+
+impl Answers {
+    /// The same with one more.
+    pub fn and(&self, call: Call, answer: Answer) -> Self {
+        let mut answers = self.0.clone();
+        let place = answers.partition_point(|(known, _)| *known <= call);
+        answers.insert(place, (call, answer));
+        Self(answers)
+    }
+
+    /// The place of the clock at the beginning.
+    pub fn began(&self) -> Option<u8> {
+        self.0.iter().find_map(|(_, answer)| if let Answer::Time(place) = answer { Some(*place) } else { None })
+    }
+}
+
+/// The answers for an invocation that is run.
 #[derive(Debug)]
 pub struct Script<'s> {
-    answers: &'s [Answer],
-    next: Cell<usize>,
+    left: RefCell<Vec<&'s (Call, Answer)>>,
     /// What is kept once.
     pub pools: &'s Pools,
 }
 
 impl<'s> Script<'s> {
     /// From the beginning, with these answers.
-    pub fn new(answers: &'s [Answer], pools: &'s Pools) -> Self {
-        Self { answers, next: Cell::new(0), pools }
+    pub fn new(answers: &'s Answers, pools: &'s Pools) -> Self {
+        Self { left: RefCell::new(answers.0.iter().collect()), pools }
     }
 
     /// The answer to the call; or the call, if it has no answer yet.
-    pub fn ask(&self, call: Call) -> Result<Answer, Call> {
-        let place = self.next.replace(self.next.get() + 1);
-        self.answers.get(place).cloned().ok_or(call)
+    pub fn ask(&self, call: Call) -> Asked<Answer> {
+        let mut left = self.left.borrow_mut();
+        let Some(place) = left.iter().position(|(known, _)| *known == call) else { return Err(vec![call]) };
+        let (_, answer) = left.remove(place);
+        Ok(answer.clone())
     }
 }

@@ -11,6 +11,7 @@ mod named_images;
 mod own_grants;
 mod parameters;
 mod records;
+mod remembered;
 mod sources;
 mod usage;
 
@@ -21,6 +22,7 @@ pub use named_images::{NamedImages, named_by_grants};
 pub use own_grants::OwnGrants;
 pub use parameters::{NamedReads, ParameterReads};
 pub use records::RecordReads;
+pub use remembered::{Expectation, Remembered};
 pub use sources::{Sources, sources_of_copies, sources_of_uncovered};
 pub use usage::{UsageReads, reports_to_open};
 

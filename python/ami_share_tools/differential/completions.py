@@ -100,6 +100,9 @@ def plain(value: str) -> str:
 def who_it_could_be(question: Question) -> Iterator[Question]:
     """The principals that fit what is known of the one who asks, each with what differs from the question."""
     who, text = question["principal"], json.dumps([question["policy"], question.get("grants") or []])
+    if who.get("account") is None and who.get("arn"):
+        yield {"principal": who}  # a service, which has no account
+        return
     accounts = (
         [who["account"]]
         if who.get("account") not in (None, "unknown")

@@ -89,6 +89,11 @@ impl Scene {
         self.hint.as_ref().unwrap_or(&self.request)
     }
 
+    /// What changes nothing; the process that answers it remembers the images.
+    pub fn question(&self) -> Value {
+        json!({"action": "check", "imageIds": self.images(), "accountIds": ["111122223333"]})
+    }
+
     /// What its outcome says where nothing disturbs it.
     pub fn result(&self) -> &'static str {
         if self.request["action"] == "usage" { "accepted" } else { "completed" }

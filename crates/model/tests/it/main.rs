@@ -17,7 +17,7 @@ use model::{
 };
 
 const LAG: Lag = Lag { ec2: true, kms: false };
-const QUIET: Limits = Limits { crashes: 0, faults: 0, lag: Lag { ec2: false, kms: false } };
+const QUIET: Limits = Limits { crashes: 0, faults: 0, lag: Lag { ec2: false, kms: false }, is_one_by_one: false };
 
 /// Explores every scene with the given number of invocations, and checks the least number of states that are explored.
 #[track_caller]
@@ -34,12 +34,12 @@ fn check(size: usize, limits: Limits, fewest: usize) {
 
 #[test]
 fn one_request_survives_a_crash_a_lost_answer_and_late_reads() {
-    check(1, Limits { crashes: 1, faults: 1, lag: LAG }, 2_000);
+    check(1, Limits { crashes: 1, faults: 1, lag: LAG, is_one_by_one: false }, 2_000);
 }
 
 #[test]
 fn two_requests_leave_nothing_that_must_expire_without_a_record_whatever_their_order() {
-    check(2, Limits { crashes: 0, faults: 0, lag: LAG }, 30_000);
+    check(2, Limits { crashes: 0, faults: 0, lag: LAG, is_one_by_one: false }, 30_000);
 }
 
 /// Checks what is found in a scene with this fault, and that there is a way to it.

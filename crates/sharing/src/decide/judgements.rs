@@ -48,6 +48,12 @@ impl<'a> Judgements<'a> {
         Self { is_over, made: RefCell::default(), judges: RefCell::default() }
     }
 
+    /// Forgets every judgement: what they were made from is read anew.
+    pub fn forget(&self) {
+        self.made.borrow_mut().clear();
+        self.judges.borrow_mut().clear();
+    }
+
     /// The number of judgements.
     pub fn count(&self) -> usize {
         self.made.borrow().len()

@@ -34,6 +34,7 @@ mod publish;
 mod reads;
 mod record_names;
 mod refusals;
+mod remembered;
 mod request;
 mod standing;
 mod surveys;

@@ -1,0 +1,98 @@
+//! Owns [`Remembered`]: what EC2 said about images before. The next share reads all about them at once, and compares. No answer
+//! depends on it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::{
+    decide::{self, Authority, Case},
+    domain::{ImageId, KeyArn},
+    facts::{Facts, Image, ImageState},
+};
+
+/// The most images that are remembered. The oldest is forgotten first.
+const MOST_IMAGES: usize = 100;
+
+/// What EC2 said about images before: in memory only, and bounded.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    images: BTreeMap<ImageId, Expected>,
+    /// The images, the oldest first.
+    by_age: VecDeque<ImageId>,
+}
+
+/// What is expected of an image. Which snapshots it has, and which keys these are on, never changes.
+#[derive(Debug, Clone)]
+struct Expected {
+    described: Image,
+    keys: BTreeSet<KeyArn>,
+}
+
+/// What is expected of the images of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Expectation {
+    /// Their descriptions. If EC2 now says anything else, nothing that was read because of this counts.
+    pub images: BTreeMap<ImageId, Image>,
+    /// The keys of their snapshots.
+    pub keys: BTreeSet<KeyArn>,
+}
+
+impl Remembered {
+    /// What is expected of the images, if all of them are remembered and a rule of the requester covers each as it was. Only
+    /// then may anything be read about an image before it is described.
+    pub fn expect(&self, case: &Case<'_>) -> Option<Expectation> {
+        if !is_remembered_of(case) {
+            return None;
+        }
+        let known: Option<Vec<_>> = case.request.image_ids.iter().map(|id| Some((id, self.images.get(id)?))).collect();
+        let mut expected = Expectation::default();
+        for (id, Expected { described, keys }) in known? {
+            expected.images.insert(id.clone(), described.clone());
+            expected.keys.extend(keys.iter().cloned());
+        }
+        let permitted = decide::permitted(case, &expected.images);
+        expected.images.keys().all(|id| permitted.contains(id)).then_some(expected)
+    }
+
+    /// The descriptions that may help a later request.
+    pub fn worth_keeping(case: &Case<'_>, facts: &Facts) -> BTreeMap<ImageId, Image> {
+        if is_remembered_of(case) { facts.images.clone() } else { BTreeMap::new() }
+    }
+
+    /// Remembers what EC2 said about the images of a request, and what was read about their snapshots. A copy is not
+    /// remembered, because more than the image itself is read before it is decided which rule covers it.
+    pub fn learn(&mut self, described: BTreeMap<ImageId, Image>, facts: &Facts) {
+        for (id, described) in described {
+            let snapshots = facts.images.get(&id).map(|image| image.snapshots.as_slice()).unwrap_or_default();
+            let is_whole = snapshots.len() == described.snapshots.len()
+                && snapshots.iter().all(|backing| backing.snapshot.is_known());
+            let is_plain = described.state == ImageState::Available && described.provenance.source().is_none();
+            if !is_whole || !is_plain {
+                continue;
+            }
+            let keys = snapshots.iter().filter_map(|backing| backing.snapshot.known()?.key.clone()).collect();
+            if self.images.insert(id.clone(), Expected { described, keys }).is_none() {
+                self.by_age.push_back(id);
+            }
+            if self.by_age.len() > MOST_IMAGES
+                && let Some(oldest) = self.by_age.pop_front()
+            {
+                self.images.remove(&oldest);
+            }
+        }
+    }
+
+    /// Forgets images that EC2 describes otherwise now: perhaps no rule covers them any more.
+    pub fn forget(&mut self, ids: &[ImageId]) {
+        for id in ids {
+            self.images.remove(id);
+        }
+        self.by_age.retain(|id| self.images.contains_key(id));
+    }
+}
+
+/// Whether images of this request are remembered, and expected: those of a share or check that a requester asks for and that
+/// are in this Region.
+fn is_remembered_of(case: &Case<'_>) -> bool {
+    let is_by_requester = matches!(case.authority, Authority::Requester(_)) && case.hint.is_none();
+    is_by_requester && case.request.action.is_about_sharing() && case.request.copy_from.is_none()
+}
