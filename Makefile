@@ -26,18 +26,22 @@ export PYTHONDONTWRITEBYTECODE := 1
 say = @printf '\n== %s\n' "$(1)"
 BUILD_NOTE := the first build takes about 7 minutes and up to 9 GB of memory
 
-# How long each parser is fuzzed, and which; whose mutants are tried. Hours of work: narrow it down as you like.
+# How long each fuzz target runs, or how many inputs it tries, and which targets; whose mutants are tried. Hours of work: narrow
+# it down as you like.
 FUZZ_SECONDS ?= 1200
-FUZZ_TARGETS ?= inbound allowlist key_policy
-MUTANTS ?= crates/key-policy/src/** crates/sharing/src/allowlist/** crates/sharing/src/allowlist.rs crates/sharing/src/decide/** crates/sharing/src/decide.rs crates/sharing/src/closing_look.rs crates/sharing/src/needs/** crates/sharing/src/needs.rs crates/sharing/src/plan/** crates/sharing/src/plan.rs crates/sharing/src/read_plan/** crates/sharing/src/read_plan.rs crates/sharing/src/records/** crates/sharing/src/records.rs crates/sharing/src/progress.rs crates/sharing/src/publishing.rs crates/sharing/src/taking_back.rs
-# With what a fuzzer begins, beside what it found before.
-FUZZ_SEEDS_inbound := events
-# The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.
-FUZZ_FLAGS_inbound := -s none
-FUZZ_FLAGS_allowlist := -s none
-FUZZ_SEEDS_allowlist := examples demo
-FUZZ_OPTIONS_inbound := -rss_limit_mb=256
+FUZZ_RUNS ?= -1
+FUZZ_TARGETS ?= inbound events allowlist rules key_policy key_questions records names
+# The longest input. A structured target reads few bytes for a document, and long inputs are slow.
+FUZZ_LONGEST_inbound := 4096
+FUZZ_LONGEST_allowlist := 4096
+FUZZ_LONGEST_key_policy := 4096
+FUZZ_LONGEST_names := 256
+FUZZ_LONGEST := 512
 FUZZ_OPTIONS_key_policy := -dict=fuzz/key_policy.dict
+# Every crate but the test tools, `crates/model` and `crates/testing`, whose mutants say nothing about the function.
+MUTANTS ?= crates/key-policy/src/** crates/sharing/src/** crates/triggers/src/** crates/cli/src/**
+# For example 3/8: the fourth of eight parts.
+SHARD ?= 0/1
 
 # Which parts of the exploration `make model` goes through: all of them if none is named.
 PARTS ?=
@@ -193,16 +197,19 @@ fuzz: rust ## fuzz each parser for FUZZ_SECONDS (1200): make fuzz FUZZ_TARGETS=a
 	@cargo +nightly --version >/dev/null 2>&1 \
 		|| { echo "A nightly Rust is missing: run rustup toolchain install nightly --profile minimal, then make fuzz again."; exit 1; }
 	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
-	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run $(FUZZ_FLAGS_$(target)) $(target) fuzz/corpus/$(target) $(FUZZ_SEEDS_$(target)) \
-		-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
+	@$(PYTHON) fuzz/seeds.py
+	@# The package has no unsafe code, so an address sanitizer would only cost time, and memory that is bounded here.
+	$(foreach target,$(FUZZ_TARGETS),cargo +nightly fuzz run -s none $(target) fuzz/corpus/$(target) fuzz/seeds/$(target) \
+		-- -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -max_len=$(or $(FUZZ_LONGEST_$(target)),$(FUZZ_LONGEST)) -timeout=10 \
+		-rss_limit_mb=256 -print_final_stats=1 $(FUZZ_OPTIONS_$(target));)
 
 model: rust ## explore every interleaving of two and three requests against a model of AWS; minutes: make model PARTS="0 1"
 	cargo run --locked --package ami-share-model --bin explore -- $(PARTS)
 
-mutants: rust ## change the code that decides, one place at a time, and expect a test to fail: make mutants MUTANTS=crates/sharing/src/plan.rs
+mutants: rust ## change the code, one place at a time, and expect a test to fail: make mutants MUTANTS=crates/sharing/src/plan.rs
 	@cargo mutants --version >/dev/null 2>&1 \
 		|| { echo "cargo-mutants is missing: run cargo install cargo-mutants --locked, then make mutants again."; exit 1; }
-	cargo mutants --timeout 120 $(MUTANTS:%=-f '%')
+	cargo mutants --workspace --timeout 120 --shard $(SHARD) $(MUTANTS:%=-f '%')
 
 deny: rust ## check licences, sources and known vulnerabilities of the dependencies, by deny.toml
 	@cargo deny --version >/dev/null 2>&1 \

@@ -6,19 +6,13 @@
 
 #![no_main]
 
-use triggers::{Incoming, Event, Invocation, Envelope, open, reply};
-use sharing::outcome::{Outcome, Status};
+use ami_share_fuzz::checks::{self, Vouched};
 use libfuzzer_sys::fuzz_target;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-const INVOCATION: Invocation<'static> =
-    Invocation { request_id: "lambda-id", now: time::macros::datetime!(2026-11-22 12:00 UTC), groups_claim: "groups" };
 const SESSION: &str = "arn:aws:sts::999988887777:assumed-role/portal/session";
 const ROLE: &str = "arn:aws:iam::999988887777:role/portal";
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:999988887777:requests";
-/// No answer is longer, whatever was sent.
-const MAX_ANSWER: usize = 1_000_000;
 /// So long is what a text is repeated to.
 const MAX_REPEATED: usize = 1 << 16;
 
@@ -93,50 +87,6 @@ fn through(event: &Value, requester: Option<&str>) {
     arrive(event.to_string().as_bytes(), requester);
 }
 
-/// Opens an event, and where it must be this requester's, checks that too.
 fn arrive(bytes: &[u8], requester: Option<&str>) {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let event = Event::deserialize(&mut reader).expect("an event can always be read");
-    match open(&event, &INVOCATION) {
-        Incoming::One(envelope) => check(*envelope, requester),
-        Incoming::Batch(batch) => batch.messages().for_each(|message| check(message.envelope, requester)),
-        Incoming::Image(event) => assert!(event.requester.as_str().starts_with("events:")),
-        Incoming::Record(_) => {}
-        Incoming::Page(visit) => assert!(visit.no_page.asked.is_err()),
-    }
-}
-
-fn check(envelope: Envelope, requester: Option<&str>) {
-    assert!(envelope.request_id.bytes().all(|byte| byte.is_ascii_graphic()));
-    if let Some(requester) = requester {
-        // What an event source vouches for is known, however broken the rest is.
-        assert_eq!(envelope.requester.as_ref().map(|requester| requester.as_str()), Some(requester));
-    }
-    if let Some(requester) = &envelope.requester {
-        assert!(!requester.as_str().chars().any(char::is_control));
-    }
-    let outcome = Outcome { requester: envelope.requester, ..Outcome::new(&envelope.request_id, Status::Refused) };
-    let outcome = match envelope.asked {
-        Ok(request) => {
-            assert!(outcome.requester.is_some(), "nobody asked, and yet there is a request");
-            assert!(request.image_ids.len() <= 50 && request.targets.len() <= 200);
-            assert!(request.image_ids.len() * request.targets.len() <= 1_000);
-            Outcome { reason: request.reason, ..outcome }
-        }
-        Err(turned_away) => {
-            assert!((1..=50).contains(&turned_away.refusals.len()));
-            for refusal in &turned_away.refusals {
-                assert!(!refusal.message.chars().any(char::is_control), "{:?}", refusal.message);
-                assert!(refusal.message.len() < 2_000, "{:?}", refusal.message);
-            }
-            turned_away.into_outcome(outcome)
-        }
-    };
-    assert!(!outcome.reason.iter().any(|reason| reason.chars().any(char::is_control)));
-    let answer = reply(envelope.trigger, outcome);
-    let length = answer.map_or_else(
-        |error| error.error_message.len(),
-        |reply| serde_json::to_string(&reply).expect("a reply is JSON").len(),
-    );
-    assert!(length < MAX_ANSWER, "an answer of {length} bytes");
+    checks::arrive(bytes, requester.map_or(Vouched::Unknown, Vouched::For));
 }

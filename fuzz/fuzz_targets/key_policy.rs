@@ -2,9 +2,9 @@
 
 #![no_main]
 
-use sharing::domain::{KeyArn, Target};
-use key_policy::{Grant, KeyUse, OrganizationFacts, Policy, KeyQuestion, explain, judge};
+use key_policy::{Grant, KeyQuestion, KeyUse, OrganizationFacts, Policy, explain, judge};
 use libfuzzer_sys::fuzz_target;
+use sharing::domain::{KeyArn, Target};
 
 const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const TARGETS: [&str; 3] = [

@@ -20,6 +20,23 @@ use crate::{
 /// account IDs for the first and 500 modifications for the second. A request has no more targets than this.
 const MAX_ENTRIES: usize = crate::request::MAX_TARGETS;
 
+/// The writes for each image, beside its decision. If one image stops a share, nothing is written for any, except that a
+/// share which waits is given up if it is refused for good.
+pub fn plans<'a>(
+    case: &Case<'_>,
+    facts: &Facts,
+    decisions: Vec<ImageDecision<'a>>,
+) -> Vec<(ImageDecision<'a>, Vec<Step>)> {
+    let ended = give_up(case, &decisions);
+    let is_stopped = decisions.iter().any(|decision| decision.stops_whole(case.request.action));
+    let of_image = |decision: ImageDecision<'a>| {
+        let image = facts.images.get(decision.image_id).filter(|_| !is_stopped);
+        let steps = image.map(|image| plan(case, &decision, image, facts)).unwrap_or_default();
+        (decision, steps.into_iter().chain(ended.clone()).collect())
+    };
+    decisions.into_iter().map(of_image).collect()
+}
+
 /// The writes for one image. A refused image has none.
 ///
 /// A share writes record, grants, snapshots and launch permission in this order, so that nobody can launch before

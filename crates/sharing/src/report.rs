@@ -3,9 +3,11 @@
 mod catalogue;
 mod copies;
 mod standing;
+mod survey;
 mod usage;
 
 use standing::Standing;
+pub use survey::{add_images, surveyed};
 use time::OffsetDateTime;
 
 use crate::{

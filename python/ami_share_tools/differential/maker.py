@@ -92,6 +92,8 @@ class Maker:
         )
         if self.chance(0.12):
             return {"account": None, "arn": None, "org_id": ORGANIZATION, "org_paths": "unknown"}
+        if self.chance(0.02):
+            return {"account": None, "arn": self.pick(SERVICES), "org_id": None, "org_paths": []}
         arn = self.pick(
             (
                 None,
@@ -263,7 +265,8 @@ class Maker:
         if self.chance(0.07):
             return "Null", key, self.pick(("true", "false", True, False, ["true", "false"]))
         operator = self.pick(FAMILIES[kind])
-        if (kind == "strings" and self.chance(0.97)) or self.chance(0.04):
+        # A set operator on a key with one value is allowed. Of the types that are not text there are few keys.
+        if (kind == "strings" and self.chance(0.97)) or self.chance(0.04 if kind == "string" else 0.15):
             operator = self.pick(("ForAllValues:", "ForAnyValue:")) + operator
         if self.chance(0.25):
             operator += "IfExists"

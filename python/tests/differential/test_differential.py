@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ami_share_tools.differential import compare, completions, evaluator, faults, launch
 from ami_share_tools.differential.generator import Generator
+from ami_share_tools.differential.operators import OPERATORS
 from ami_share_tools.differential.product import Product
 from ami_share_tools.repository import CASES, ROOT
 
@@ -71,6 +72,38 @@ class TheEvaluator(unittest.TestCase):
                     verdicts = completions.entailed(question, action, most=60)
                     expected = {own.verdict} if own.verdict != "implicit-deny" else {"implicit-deny", "denied"}
                     self.assertLessEqual(verdicts, expected, json.dumps(question))
+
+
+class TheGenerator(unittest.TestCase):
+    def test_makes_every_operator_alone_with_if_exists_and_on_sets_and_with_variables(self) -> None:
+        generator = Generator(1)
+        question = generator.made()
+        conditions = [generator.condition(question) for _ in range(40_000)]
+        made = {operator for operator, _, _ in conditions}
+        for name in OPERATORS:
+            for prefix in ("", "ForAnyValue:", "ForAllValues:"):
+                self.assertLessEqual({prefix + name, prefix + name + "IfExists"}, made)
+        self.assertIn("Null", made)
+        with_variables = {operator for operator, _, values in conditions if "${" in json.dumps(values)}
+        self.assertLessEqual({name for name in OPERATORS if name.startswith(("String", "Arn"))}, with_variables)
+
+    def test_makes_every_element_and_every_kind_of_caller_and_constraint(self) -> None:
+        generator = Generator(1)
+        found: set[str] = set()
+        for _ in range(600):
+            question = generator.made()
+            statements = question["policy"]["Statement"]
+            for statement in statements if isinstance(statements, list) else [statements]:
+                found.update(statement)
+            who = question["principal"]
+            arn = who["arn"] or ""
+            found.add("service" if arn.endswith(".amazonaws.com") else arn.rpartition(":")[2].partition("/")[0])
+            found.add("account" if who["account"] and not arn else "organization" if not arn else "identity")
+            found.update(name for grant in question.get("grants", []) for name in grant.get("Constraints", {}))
+        callers = {"account", "organization", "service", "role", "user", "assumed-role", "federated-user", "root"}
+        self.assertLessEqual(callers, found)
+        self.assertLessEqual({"NotPrincipal", "NotAction", "NotResource", "Condition"}, found)
+        self.assertLessEqual({"EncryptionContextSubset", "EncryptionContextEquals", "SourceArn"}, found)
 
 
 class TheProduct(unittest.TestCase):

@@ -16,7 +16,7 @@ use model::{
     kept::Lag,
     kinds::Kind,
     scenes::{Before, KNOWN, NOBODY_WAITS, OVERTAKEN, Scene},
-    sets::{approvals, copies, scenes},
+    sets::{approvals, scenes},
 };
 
 const LAG: Lag = Lag { ec2: true, kms: false };
@@ -55,11 +55,6 @@ fn one_request_survives_a_crash_a_lost_answer_and_late_reads() {
 #[test]
 fn two_requests_leave_nothing_that_must_expire_without_a_record_whatever_their_order() {
     check(2, Limits { lag: LAG, ..QUIET }, 30_000);
-}
-
-#[test]
-fn a_share_of_a_copy_survives_a_lost_answer_and_a_copy_that_fails_or_goes() {
-    explore(copies(1), Limits { faults: 1, events: 1, ..SIMPLE }, 5_000);
 }
 
 #[test]

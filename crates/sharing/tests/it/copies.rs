@@ -16,7 +16,7 @@ use sharing::{
         KeyMetadata, LaunchPermission, Lineage, Provenance, RegionalImage, Snapshot,
     },
     outcome::{Outcome, Status},
-    plan::{Step, give_up, plan},
+    plan::{Step, plan, plans},
     progress::{ImageResult, StepResult},
     read_plan::{self, Need, Sources, WaitingReads},
     records::{name_of_waiting, waiting_request},
@@ -179,20 +179,13 @@ fn follow(world: &World, request: &Value) -> Followed {
             format!("{}{target}", refusal.code)
         });
         let refusals: Vec<_> = refusals.collect();
-        let is_refused = decisions.iter().any(|decision| decision.refuses_whole(case.request.action));
-        let ended = give_up(case, &decisions);
-        let planned = |decision: &sharing::decide::ImageDecision<'_>| {
-            let image = facts.images.get(decision.image_id).filter(|_| !is_refused);
-            let steps = image.map(|image| plan(case, decision, image, facts)).unwrap_or_default();
-            steps.into_iter().chain(ended.clone()).collect::<Vec<_>>()
-        };
-        let plans: Vec<_> = decisions.iter().map(planned).collect();
-        let steps = plans.iter().flatten().map(in_words).collect();
+        let plans = plans(case, facts, decisions);
+        let steps = plans.iter().flat_map(|(_, steps)| steps).map(in_words).collect();
         let done = |step: Step| StepResult {
             copy_id: matches!(step, Step::CopyImage(_)).then(|| id(COPY)),
             ..StepResult::new(step, sharing::outcome::StepState::Done)
         };
-        let results = decisions.into_iter().zip(plans).map(|(decision, plan)| ImageResult {
+        let results = plans.into_iter().map(|(decision, plan)| ImageResult {
             decision,
             steps: plan.into_iter().map(done).collect(),
             lost: Vec::new(),
