@@ -13,10 +13,10 @@ use sharing::{
 use crate::{
     invocation::{Planted, Trigger, invoke},
     kept::{Event, Kept, Lag},
-    kinds::{Actor, Kind},
+    kinds::{Actor, Whose},
     pool::Word,
-    scenes::{End, Scene},
-    script::{Answer, Answers, Asked, Call, Ended, Pools, Script, Told},
+    scenes::{Aftermath, End, Scene},
+    script::{Answer, Answers, Asked, Call, Ended, Pools, Script},
     world::{self, Allowlists, LONGEST, time_at},
 };
 
@@ -110,24 +110,6 @@ impl Tree {
         let began = self.node(at).answers.began().filter(|_| self.is_running(at));
         began.map(|place| time_at(place) + LONGEST)
     }
-}
-
-/// Whose invocations they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Whose {
-    /// Those of an actor of this kind, the first, second or third of its kind in the scene.
-    Actor(Kind, u8),
-    /// Those of the hint of the record with this name, after everything has ended.
-    Hint(Word),
-}
-
-/// How it ends when the hints of the records that are left have come, one after the other.
-#[derive(Debug, Clone)]
-pub struct Aftermath {
-    /// What AWS keeps then.
-    pub kept: Kept,
-    /// What the hints told of earlier requests.
-    pub told: Vec<Told>,
 }
 
 /// How often the hint of each record comes until nothing is left, at most.

@@ -10,7 +10,7 @@ use sharing::{
 
 use crate::{
     pool::Word,
-    script::{Answer, Call, Pools},
+    script::{Answer, Call, Pools, Stands},
     world::{BUS, Grants, ONE, SLOTS, bits, grant_id, place_of, slot_of, slot_of_grant, slot_of_snapshot, time_at},
 };
 
@@ -38,29 +38,6 @@ impl<T: Copy + PartialEq> Lagging<T> {
 
     fn seen(self, may_lag: bool) -> Vec<T> {
         if may_lag && self.before != self.now { vec![self.now, self.before] } else { vec![self.now] }
-    }
-}
-
-/// How an image stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Stands {
-    /// There has been no such image.
-    #[default]
-    Nowhere,
-    /// EC2 makes it.
-    Pending,
-    /// It is available.
-    Available,
-    /// EC2 could not make it.
-    Failed,
-    /// It was deregistered.
-    Gone,
-}
-
-impl Stands {
-    /// Whether it is pending or available.
-    pub fn is_live(self) -> bool {
-        matches!(self, Self::Pending | Self::Available)
     }
 }
 

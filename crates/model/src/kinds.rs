@@ -8,8 +8,8 @@ use sharing::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    explore::Whose,
     invocation::{Trigger, request},
+    pool::Word,
     world::{self, ADA, BEA, CLEO, ONE, PIPELINE, PORTAL, TWO},
 };
 
@@ -228,6 +228,15 @@ impl Kind {
             _ => 0,
         }
     }
+}
+
+/// Whose invocations they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Those of an actor of this kind, the first, second or third of its kind in the scene.
+    Actor(Kind, u8),
+    /// Those of the hint of the record with this name, after everything has ended.
+    Hint(Word),
 }
 
 /// An invocation of a scene.

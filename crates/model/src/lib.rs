@@ -16,9 +16,7 @@
     reason = "nothing that is deployed depends on it: it fails by panicking"
 )]
 
-pub mod desk;
 pub mod explore;
-pub mod hints;
 pub mod invocation;
 pub mod kept;
 pub mod kinds;
@@ -28,4 +26,3 @@ pub mod scenes;
 pub mod script;
 pub mod sets;
 pub mod world;
-pub mod writer;

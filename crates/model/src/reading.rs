@@ -11,9 +11,8 @@ use sharing::{
 };
 
 use crate::{
-    kept::Stands,
     pool::Word,
-    script::{Answer, Asked, Call, Script, both},
+    script::{Answer, Asked, Call, Script, Stands, both},
     world::{self, Grants, id_of, slot_of, slot_of_snapshot},
 };
 

@@ -9,10 +9,9 @@ use sharing::{
 };
 
 use crate::{
-    explore::Aftermath,
-    kept::{Kept, Lagging, Shared, Stands},
+    kept::{Kept, Lagging, Shared},
     kinds::{Actor, EXPIRING, Kind, asked, waiting},
-    script::{Call, Ended, Pools, Told},
+    script::{Call, Ended, Pools, Stands, Told},
     world::{self, BUS, ONE, SLOTS, TWO},
 };
 
@@ -453,6 +452,15 @@ fn asks_left(kept: &Kept, pools: &Pools) -> Vec<Ask> {
         }
     });
     asks.collect()
+}
+
+/// How it ends when the hints of the records that are left have come, one after the other.
+#[derive(Debug, Clone)]
+pub struct Aftermath {
+    /// What AWS keeps then.
+    pub kept: Kept,
+    /// What the hints told of earlier requests.
+    pub told: Vec<Told>,
 }
 
 /// How everything has ended.

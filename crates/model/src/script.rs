@@ -12,7 +12,6 @@ use sharing::{
 };
 
 use crate::{
-    kept::Stands,
     pool::{Pool, Word},
     world::{Grants, SLOTS},
 };
@@ -54,6 +53,29 @@ pub enum Call {
         /// Whether what it gives must expire.
         expires: bool,
     },
+}
+
+/// How an image stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stands {
+    /// There has been no such image.
+    #[default]
+    Nowhere,
+    /// EC2 makes it.
+    Pending,
+    /// It is available.
+    Available,
+    /// EC2 could not make it.
+    Failed,
+    /// It was deregistered.
+    Gone,
+}
+
+impl Stands {
+    /// Whether it is pending or available.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Available)
+    }
 }
 
 /// The model's answer.
