@@ -462,7 +462,7 @@ pub fn request(action: Action, more: impl FnOnce(&mut Request)) -> Box<Request> 
     Box::new(request)
 }
 
-mod desk {
+pub mod desk {
     //! Owns what happens to shares that wait for approval: the order of calls of `execute::ask`, `execute::desk` and
     //! `execute::approvals`, which is written here again. `tests/it/approvals_disturbed.rs` counts the real calls.
 
@@ -803,7 +803,7 @@ mod desk {
     }
 }
 
-mod hints {
+pub mod hints {
     //! Owns what a hint of a record of a share that waits for a copy does: the order of calls of `execute::copies`, which is
     //! written here again. `tests/it/copies_disturbed.rs` counts the real calls.
 
@@ -891,7 +891,7 @@ mod hints {
     }
 }
 
-mod writer {
+pub mod writer {
     //! Owns the writes of an invocation: it carries out plans step by step with the model's calls, as `carry_out` and the
     //! function's `RecordStore` do.
 
